@@ -1,0 +1,128 @@
+"""What a stream can say, whatever protocol it speaks: a framed message, and the closed union of events read from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Message(NamedTuple):
+    """One framed unit of a stream.
+
+    `end` is the payload offset just behind its last byte; line ends that only close it are not counted.
+    """
+
+    data: str
+    end: int
+    name: str = ""
+    comment: bool = False
+    """An SSE comment: life on the wire and nothing else."""
+
+
+class Part(StrEnum):
+    """Which kind of output a piece is."""
+
+    CONTENT = "content"
+    REASONING = "reasoning"
+    TOOL_CALL = "tool_call"
+    REFUSAL = "refusal"
+
+
+class Stop(StrEnum):
+    """What a finish reason means, whatever word the protocol has for it."""
+
+    COMPLETE = "complete"
+    LENGTH = "length"
+    ABORT = "abort"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+    PROMPT_BLOCKED = "prompt_blocked"
+
+
+class Fault(StrEnum):
+    """What an error inside a stream is about; the causes of `stream_error`."""
+
+    OVERLOADED = "overloaded"
+    RATE_LIMITED = "rate_limited"
+    QUOTA = "quota"
+    CONTEXT_LENGTH = "context_length"
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    UPSTREAM = "upstream"
+    OTHER = "other"
+
+
+class Usage(NamedTuple):
+    """Tokens as the server counted them; None where it did not say."""
+
+    input: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of the answer; the first one stops the clock of time to first chunk."""
+
+    text: str
+    part: Part = Part.CONTENT
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Life without output: role, usage, status, documents, or a ping."""
+
+    ping: bool = False
+    model: str | None = None
+    usage: Usage | None = None
+    choice: int | None = None
+    """A choice that this message opens or speaks of."""
+    reason: str | None = None
+    """A finish reason said before the end itself (Anthropic's `message_delta`)."""
+    stop: Stop | None = None
+    """What that reason means."""
+    sequence: int | None = None
+    """The number of a numbered message; a gap is a lost one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The protocol's end: for one choice, with the reason that the server gave."""
+
+    reason: str | None = None
+    stop: Stop = Stop.COMPLETE
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The marker after the end (`[DONE]`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error that the stream itself reports."""
+
+    fault: Fault
+    message: str = ""
+    type: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that does not decode; `why` is in our words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What was left when the stream stopped: inside a message (`parsed` False), or a whole one without its line end."""
+
+    parsed: bool = False
+
+
+Event = Output | Meta | Finish | Done | Failure | Malformed | Partial

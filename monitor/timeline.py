@@ -1,0 +1,454 @@
+"""When things happened in one stream, on one clock, and how the bytes ended: recorded as it goes, judged afterwards.
+
+Every time is in seconds from zero, the moment the request was issued (contract, section 2).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import NamedTuple
+
+from monitor.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Stop, Usage
+from monitor.target import Terminator, Timeouts
+
+
+class Mark(StrEnum):
+    """The clocks of the contract, in the order in which they are passed."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    REQUEST_SENT = "request_sent"
+    HEADERS = "headers"
+    FIRST_BYTE = "first_byte"
+    FIRST_EVENT = "first_event"
+    FIRST_CHUNK = "first_chunk"
+    FIRST_CONTENT = "first_content"
+    LAST_CHUNK = "last_chunk"
+    END = "end"
+
+
+class Deadline(StrEnum):
+    """Which of our limits on time passed."""
+
+    CONNECT = "connect"
+    HEADERS = "headers"
+    FIRST_CHUNK = "first_chunk"
+    IDLE = "idle"
+    TOTAL = "total"
+    DRAIN = "drain"
+
+
+class BodyFraming(StrEnum):
+    """How the response says where its body ends (RFC 9112, section 6)."""
+
+    CHUNKED = "chunked"
+    LENGTH = "length"
+    CLOSE = "close"
+
+
+class EndKind(StrEnum):
+    """How the bytes stopped: the transport's word, which knows nothing of protocols."""
+
+    # no connection
+    DNS = "dns"
+    REFUSED = "refused"
+    NETWORK = "network"
+    TLS_CERTIFICATE = "tls_certificate"
+    TLS_HANDSHAKE = "tls_handshake"
+    PROXY = "proxy"
+    POLICY = "policy"
+    # connected, no whole head
+    CLOSED = "closed"
+    PARTIAL_HEAD = "partial_head"
+    MALFORMED_HEAD = "malformed_head"
+    # a head that says that no stream follows: the body was not read as one
+    DECLINED = "declined"
+    # a body
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    # either
+    RESET = "reset"
+    DEADLINE = "deadline"
+    # ours
+    ABORTED = "aborted"
+    RESOURCES = "resources"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the bytes stopped, and when; `detail` in our words (or the operating system's), never the peer's.
+
+    `deadline` is set where `kind` is DEADLINE. `extra` says that bytes came behind the end of the body.
+    """
+
+    kind: EndKind
+    at: float
+    detail: str = ""
+    deadline: Deadline | None = None
+    extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the final response head said."""
+
+    status: int
+    content_type: str = ""
+    encoding: str = ""
+    framing: BodyFraming = BodyFraming.CLOSE
+    empty: bool = False
+    """The head declares that there is no body."""
+    retry_after: float | None = None
+    request_ids: tuple[tuple[str, str], ...] = ()
+
+
+class Arrival(NamedTuple):
+    """One network read: when its last byte reached this machine, how sure that is, and where in the payload it ends."""
+
+    time: float
+    uncertainty: float
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndRule:
+    """What counts as the end of this stream: what the protocol declares, and the target's `terminator`."""
+
+    terminator: Terminator = Terminator.END
+    declares_end: bool = True
+    declares_marker: bool = False
+    early: bool = False
+    """The end can be said before the last output (Gemini): output after it takes it back."""
+
+    @property
+    def declared(self) -> bool:
+        """Whether anything in the stream can say that it is complete."""
+        return self.terminator is not Terminator.NONE and (self.declares_end or self.declares_marker)
+
+
+class CheckResult(NamedTuple):
+    """What the content check found: `fault` is None where the answer is whole."""
+
+    kind: str
+    fault: str | None
+    progress: float | None = None
+    beginning: bool = False
+    """The answer is a right beginning of the counted list."""
+
+
+class Kind(StrEnum):
+    """What an event is, as the timeline keeps it."""
+
+    OUTPUT = "output"
+    REASONING = "reasoning"
+    TOOL_CALL = "tool_call"
+    REFUSAL = "refusal"
+    META = "meta"
+    PING = "ping"
+    FINISH = "finish"
+    DONE = "done"
+    FAILURE = "failure"
+    MALFORMED = "malformed"
+    PARTIAL = "partial"
+
+
+_KINDS = tuple(Kind)
+_CODE = {kind: code for code, kind in enumerate(_KINDS)}
+_OUTPUT_CODE = {
+    Part.CONTENT: _CODE[Kind.OUTPUT],
+    Part.REASONING: _CODE[Kind.REASONING],
+    Part.TOOL_CALL: _CODE[Kind.TOOL_CALL],
+    Part.REFUSAL: _CODE[Kind.REFUSAL],
+}
+_OUTPUTS = frozenset(_OUTPUT_CODE.values())
+_VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
+_KEPT_MALFORMED = 3
+_BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
+
+
+class Timeline:
+    """What one probe recorded; it survives whatever ends the stream.
+
+    Arrivals and events are kept in flat arrays, so that a long stream costs some 40 bytes a chunk.
+    """
+
+    def __init__(self, rule: EndRule | None = None) -> None:
+        self.rule = rule or EndRule()
+        self.marks: dict[Mark, float] = {}
+        self.connected = False
+        """The connection, TLS included, stands."""
+        self.head: Head | None = None
+        self.ending: Ending | None = None
+        self.uncertainty = 0.0
+        self.chunks = 0
+        self.pings = 0
+        self.malformed: list[str] = []
+        self.malformed_events = 0
+        self.failure: Failure | None = None
+        self.stops: set[Stop] = set()
+        self.reason: str | None = None
+        self.model: str | None = None
+        self.usage = Usage()
+        self.sequence_gap = False
+        self.decoded = False
+        """Something of the protocol was read: not only pings, nor only what does not decode."""
+        self.partial = False
+        """The stream stopped inside a message or a character."""
+        self.unterminated = False
+        """The last message came whole, but without what closes it."""
+        self.trailing = False
+        """Something came behind the end and its marker."""
+        self.marker_seen = False
+        self.ended_at: float | None = None
+        """When the last byte of the message that says the end arrived; None while it has not."""
+        self.content: list[str] = []
+        self.output_characters = 0
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
+        self._sequence: int | None = None
+        self._times = array("d")
+        self._uncertainties = array("d")
+        self._offsets = array("q")
+        self._event_arrivals = array("l")
+        self._event_kinds = array("B")
+        self._event_offsets = array("q")
+        self._output_arrivals = array("l")
+        self._arrivals_at_output = 0
+
+    # -- recording -------------------------------------------------------------------------------------------------
+
+    def mark(self, mark: Mark, time: float, uncertainty: float = 0.0) -> None:
+        """Note that a clock was passed, once: the first time counts."""
+        if mark not in self.marks:
+            self.marks[mark] = time
+            self.uncertainty = max(self.uncertainty, uncertainty)
+
+    def arrived(self, time: float, uncertainty: float, offset: int) -> None:
+        """Note a network read of payload that ended at `offset`."""
+        if not self._times:
+            self.mark(Mark.FIRST_BYTE, time, uncertainty)
+        self._times.append(time)
+        self._uncertainties.append(uncertainty)
+        self._offsets.append(offset)
+
+    def record(self, event: Event, offset: int) -> None:
+        """Note what was read from the payload before `offset`; an arrival must cover it."""
+        at = self._arrival_of(offset)
+        if isinstance(event, Output):
+            kind = _OUTPUT_CODE[event.part]
+            self._output(event, at)
+        else:
+            kind = _CODE[self._other(event, at)]
+        self._event_arrivals.append(at)
+        self._event_kinds.append(kind)
+        self._event_offsets.append(offset)
+
+    def _arrival_of(self, offset: int) -> int:
+        offsets = self._offsets
+        last = len(offsets) - 1
+        if last < 1 or offset > offsets[last - 1]:
+            return max(last, 0)
+        return bisect_left(offsets, offset)
+
+    def _output(self, event: Output, at: int) -> None:
+        time, uncertainty = self._times[at], self._uncertainties[at]
+        self._frame(time, uncertainty)
+        if self.ended_at is not None and not self.rule.early:
+            self.trailing = True
+            return
+        self.ended_at = None
+        self._finished.discard(event.choice) if self.rule.early else None
+        self._open.add(event.choice)
+        self.chunks += 1
+        self.mark(Mark.FIRST_CHUNK, time, uncertainty)
+        self.marks[Mark.LAST_CHUNK] = time
+        if event.part in _VISIBLE:
+            self.mark(Mark.FIRST_CONTENT, time, uncertainty)
+        if event.part is Part.CONTENT and event.choice == 0:
+            self.content.append(event.text)
+        if event.part is Part.REFUSAL:
+            self.stops.add(Stop.REFUSAL)
+        self.output_characters += len(event.text)
+        if not self._output_arrivals or self._output_arrivals[-1] != at:
+            self._output_arrivals.append(at)
+        self._arrivals_at_output = len(self._times)
+
+    def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int) -> Kind:
+        time = self._times[at] if self._times else 0.0
+        uncertainty = self._uncertainties[at] if self._times else 0.0
+        match event:
+            case Meta(ping=True):
+                self.pings += 1
+                return Kind.PING
+            case Partial():
+                self._stop_inside(parsed=event.parsed)
+                return Kind.PARTIAL
+            case Malformed():
+                self._frame(time, uncertainty, decoded=False)
+                self._misread(event)
+                return Kind.MALFORMED
+            case Meta():
+                self._frame(time, uncertainty)
+                self._learn(event)
+                return Kind.META
+            case Finish():
+                self._frame(time, uncertainty)
+                self._finish(event, time)
+                return Kind.FINISH
+            case Done():
+                self._frame(time, uncertainty)
+                self.marker_seen = True
+                self._settle(time)
+                return Kind.DONE
+            case Failure():
+                self._frame(time, uncertainty)
+                if not self.sealed and self.failure is None:
+                    self.failure = event
+                return Kind.FAILURE
+
+    def _frame(self, time: float, uncertainty: float, *, decoded: bool = True) -> None:
+        self.mark(Mark.FIRST_EVENT, time, uncertainty)
+        self.decoded = self.decoded or decoded
+
+    def _misread(self, event: Malformed) -> None:
+        if self.sealed:
+            self.trailing = True
+            return
+        self.malformed_events += 1
+        if len(self.malformed) < _KEPT_MALFORMED:
+            self.malformed.append(event.why)
+
+    def _stop_inside(self, *, parsed: bool) -> None:
+        self.partial = self.partial or not parsed
+        self.unterminated = self.unterminated or parsed
+
+    def _learn(self, event: Meta) -> None:
+        if event.model is not None and self.model is None:
+            self.model = event.model
+        if event.usage is not None:
+            self.usage = Usage(
+                *(new if new is not None else old for new, old in zip(event.usage, self.usage, strict=True))
+            )
+        if event.choice is not None and self.ended_at is None:
+            self._open.add(event.choice)
+        if event.reason is not None:
+            self.reason = event.reason
+        if event.stop is not None:
+            self.stops.add(event.stop)
+        if event.sequence is not None:
+            self.sequence_gap = self.sequence_gap or (
+                self._sequence is not None and event.sequence > self._sequence + 1 and not self.sealed
+            )
+            self._sequence = event.sequence
+
+    def _finish(self, event: Finish, time: float) -> None:
+        if self.ended_at is not None and not self.rule.early:
+            return
+        self._finished.add(event.choice)
+        self._open.discard(event.choice)
+        self.stops.add(event.stop)
+        self.reason = event.reason if event.reason is not None else self.reason
+        self._settle(time)
+
+    def _settle(self, time: float) -> None:
+        """Note the end when what the target's terminator asks for has been seen."""
+        finished = bool(self._finished) and not self._open
+        seen = {
+            Terminator.END: finished,
+            Terminator.MARKER: self.marker_seen,
+            Terminator.EITHER: finished or self.marker_seen,
+            Terminator.BOTH: finished and self.marker_seen,
+            Terminator.NONE: False,
+        }[self.rule.terminator]
+        if seen and self.ended_at is None:
+            self.ended_at = time
+
+    # -- what it comes to ------------------------------------------------------------------------------------------
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the last thing that the protocol has to say was said: its marker, or where it has none, its end."""
+        return self.marker_seen if self.rule.declares_marker else self.ended_at is not None
+
+    @property
+    def bytes(self) -> int:
+        """Payload bytes received."""
+        return self._offsets[-1] if self._offsets else 0
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """Every network read of payload, in order."""
+        return [Arrival(*row) for row in zip(self._times, self._uncertainties, self._offsets, strict=True)]
+
+    @property
+    def events(self) -> Iterator[tuple[Arrival, Kind, int]]:
+        """Every event: the arrival that completed it, its kind, and the payload offset at which it ended."""
+        for at, kind, offset in zip(self._event_arrivals, self._event_kinds, self._event_offsets, strict=True):
+            yield self._arrival(at), _KINDS[kind], offset
+
+    def _arrival(self, at: int) -> Arrival:
+        if at >= len(self._times):
+            return Arrival(0.0, 0.0, 0)
+        return Arrival(self._times[at], self._uncertainties[at], self._offsets[at])
+
+    @property
+    def text(self) -> str:
+        """The visible answer of the first choice."""
+        return "".join(self.content)
+
+    @property
+    def first_chunk(self) -> Arrival | None:
+        """The arrival that carried the first output."""
+        return self._arrival(self._output_arrivals[0]) if self._output_arrivals else None
+
+    @property
+    def gaps(self) -> list[tuple[float, float]]:
+        """Seconds between network reads that carried output, each with its uncertainty."""
+        carrying = [self._arrival(at) for at in self._output_arrivals]
+        return [
+            (after.time - before.time, before.uncertainty + after.uncertainty) for before, after in pairwise(carrying)
+        ]
+
+    @property
+    def output_arrivals(self) -> int:
+        """How many network reads carried output."""
+        return len(self._output_arrivals)
+
+    @property
+    def buffered(self) -> bool:
+        """Five or more chunks in at most two reads, within 5 % of the time to the first."""
+        first = self.marks.get(Mark.FIRST_CHUNK)
+        if first is None or self.chunks < _BUFFERED_CHUNKS or self.output_arrivals > _BUFFERED_ARRIVALS:
+            return False
+        return self.marks[Mark.LAST_CHUNK] - first <= _BUFFERED_SPREAD * first
+
+    @property
+    def silent_since_output(self) -> bool:
+        """No byte came after the last output, as far as anything was framed or read apart from it."""
+        last = self._event_kinds[-1] if self._event_kinds else None
+        return last in _OUTPUTS and len(self._times) == self._arrivals_at_output
+
+    def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
+        """Return the deadline that runs now and when it passes; where two pass together, the first of the table."""
+        if self.ended_at is not None:
+            return Deadline.DRAIN, self.ended_at + timeouts.drain
+        total = (Deadline.TOTAL, timeouts.total)
+        first_chunk = (Deadline.FIRST_CHUNK, timeouts.first_chunk)
+        if self.chunks:
+            running = [(Deadline.IDLE, self.marks[Mark.LAST_CHUNK] + timeouts.idle), total]
+        elif self.head is not None:
+            running = [first_chunk, total]
+        elif self.connected:
+            running = [(Deadline.HEADERS, timeouts.headers), first_chunk, total]
+        else:
+            running = [(Deadline.CONNECT, timeouts.connect), (Deadline.HEADERS, timeouts.headers), first_chunk, total]
+        return min(running, key=lambda row: row[1])
