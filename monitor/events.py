@@ -68,6 +68,8 @@ class Output:
     text: str
     part: Part = Part.CONTENT
     choice: int = 0
+    repeats: bool = False
+    """It says again what was streamed before, and is output only where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)

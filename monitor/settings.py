@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from ipaddress import IPv4Network, IPv6Network
 
 MIB = 1024 * 1024
@@ -43,16 +44,20 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """`[web]`: where the daemon listens, and whether a scrape may start a probe."""
+    """`[web]`: where the daemon listens, under which further names it answers, and whether a scrape may start a probe."""
 
     host: str = "127.0.0.1"
     port: int = 9877
     probe: bool = False
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """`[log]`: how events are written, and from which level on."""
+    """`[log]`: how events are written, and from which level on.
+
+    `format` is "auto" (text on a terminal, else JSON), "json" or "text"; `level` is debug, info, warning or error.
+    """
 
     format: str = "auto"
     level: str = "info"
@@ -72,15 +77,58 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """`[history]`: how much is kept of each target's probes, and where; without a path, in memory alone.
+
+    `record` caps what a target's own `record` lets through; `max_age` is in seconds.
+    """
+
+    path: str | None = None
+    probes_per_target: int = 200
+    failures_per_target: int = 100
+    max_bytes: int = 256 * MIB
+    max_age: float = 30 * 86400.0
+    record: str = "full"
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """`[network]`: addresses that may not be dialled, and how names are looked up.
 
-    `ip_family` is 0 (either), 4 or 6.
+    `ip_family` is 0 (either), 4 or 6; `resolver` is "system" or the IP:PORT of a name server.
     """
 
     deny: tuple[IPv4Network | IPv6Network, ...] = ()
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     ip_family: int = 0
+    resolver: str = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """One `[[discovery]]`: files (patterns) or URLs that list targets in Prometheus' own formats."""
+
+    name: str
+    file_sd: tuple[str, ...] = ()
+    http_sd: tuple[str, ...] = ()
+    refresh: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """One `[[maintenance]]`: a window in which targets (all, where none is named) are not probed.
+
+    Either once, from `start` to `end`; or for `duration` seconds from `at` on `weekdays` (Monday is 0) in `timezone`.
+    """
+
+    name: str
+    targets: tuple[str, ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    at: time | None = None
+    duration: float = 0.0
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +141,6 @@ class Settings:
     metrics: Metrics = field(default_factory=Metrics)
     limits: Limits = field(default_factory=Limits)
     network: Network = field(default_factory=Network)
+    history: History = field(default_factory=History)
+    discovery: tuple[Discovery, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal
-
-EMPTY: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,13 @@ class Terminator(StrEnum):
     EITHER = "either"
     BOTH = "both"
     NONE = "none"
+
+
+class Connection(StrEnum):
+    """Whether each probe dials anew, or takes the connection that the one before left open."""
+
+    FRESH = "fresh"
+    REUSE = "reuse"
 
 
 class Record(StrEnum):
@@ -127,8 +131,11 @@ class Target:
     headers: Mapping[str, Secret] = field(default_factory=dict)
     api_key: Secret | None = None
     request_id_header: str | None = "X-Request-ID"
-    body: Mapping[str, object] = EMPTY
+    body: Mapping[str, object] = field(default_factory=dict)
     record: Record = Record.ERROR
     tokens_per_day: int | None = None
     paused: bool = False
     locations: tuple[str, ...] = ()
+    connection: Connection = Connection.FRESH
+    interval_when_failing: float | None = None
+    """Seconds between probes while the target fails; None for no other than `interval`."""

@@ -171,6 +171,7 @@ _OUTPUT_CODE = {
 }
 _OUTPUTS = frozenset(_OUTPUT_CODE.values())
 _VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
+_REPEATED = Meta()
 _KEPT_MALFORMED = 3
 _BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
 
@@ -243,7 +244,9 @@ class Timeline:
     def record(self, event: Event, offset: int) -> None:
         """Note what was read from the payload before `offset`; an arrival must cover it."""
         at = self._arrival_of(offset)
-        if isinstance(event, Output):
+        if isinstance(event, Output) and event.repeats and self.chunks:
+            kind = _CODE[self._other(_REPEATED, at)]
+        elif isinstance(event, Output):
             kind = _OUTPUT_CODE[event.part]
             self._output(event, at)
         else:

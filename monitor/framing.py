@@ -1,0 +1,282 @@
+"""Cut a stream of bytes into messages, however the network cut it: server-sent events, lines, concatenated JSON, raw.
+
+A framer holds the bytes of at most one unfinished message, `limit` of them: past that `too_large` is set and the rest
+ignored. End of data is an input: `close` gives what was left. Offsets count payload bytes from the stream's start.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import NamedTuple, Protocol
+
+from monitor.events import Message
+
+
+class Rest(NamedTuple):
+    """What was left when the stream stopped.
+
+    `message` is what it would be if it were whole: try it. `inside` says that bytes of a message were left.
+    """
+
+    message: Message | None = None
+    inside: bool = False
+
+
+class Framer(Protocol):
+    """What every framing offers."""
+
+    too_large: bool
+    foreign: bool
+    """Bytes came that this framing never has, and were passed over."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the messages that they complete."""
+
+    def close(self) -> Rest:
+        """Take the end of the stream and return what was left."""
+
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = codecs.BOM_UTF8
+_IGNORED = frozenset({b"id", b"retry"})
+
+
+class ServerSentEvents:
+    """Events as the WHATWG HTML standard (section 9.2.6) reads them, with three differences that a monitor needs.
+
+    Comments, and events without data, are handed on as life on the wire. The unterminated last event is offered by
+    `close`. A field `error`, which old llama.cpp servers send, is handed on as an event of that name.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._rest = b""
+        self._start = 0
+        """Payload offset at which `_rest` begins."""
+        self._after_cr = False
+        self._at_start = True
+        self._data: list[bytes] = []
+        self._size = 0
+        self._name = b""
+        self._end = 0
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the events and comments that they complete."""
+        if self.too_large:
+            return []
+        buffer = self._rest + data
+        if self._at_start and not (buffer := self._without_bom(buffer)):
+            return []
+        messages: list[Message] = []
+        at = 0
+        if self._after_cr and buffer[:1] == b"\n":
+            at = 1
+        self._after_cr = False
+        for found in _LINE_END.finditer(buffer, at):
+            self._line(buffer[at : found.start()], self._start + found.start(), messages)
+            at = found.end()
+        self._after_cr = buffer.endswith(b"\r") and at == len(buffer)
+        self._rest = buffer[at:]
+        self._start += at
+        self._bound()
+        return messages
+
+    def close(self) -> Rest:
+        """Take the end of the stream; an event that lacks only its blank line is offered as a message."""
+        line, self._rest = self._rest, b""
+        field = line.partition(b":")[0]
+        cut_field = bool(line) and field not in {b"", b"data", b"event", b"error"} | _IGNORED
+        if line and not cut_field:
+            self._line(line, self._start + len(line), [])
+        left = bool(self._data) or bool(self._name) or (cut_field and _may_become_a_field(line))
+        found: list[Message] = []
+        if self._data:
+            self._dispatch(found)
+        self.foreign = self.foreign or (cut_field and not _may_become_a_field(line))
+        return Rest(found[0] if found else None, left)
+
+    def _without_bom(self, buffer: bytes) -> bytes:
+        if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
+            self._rest = buffer
+            return b""
+        self._at_start = False
+        self._rest = b""
+        if buffer.startswith(_BOM):
+            self._start += len(_BOM)
+            return buffer[len(_BOM) :]
+        return buffer
+
+    def _line(self, line: bytes, end: int, messages: list[Message]) -> None:
+        if not line:
+            self._dispatch(messages)
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+            self._size += len(value) + 1
+        elif field == b"":
+            messages.append(Message("", end, comment=True))
+            return
+        elif field == b"event":
+            self._name = value
+        elif field == b"error":
+            self._name = b"error"
+            self._data.append(value)
+        elif field not in _IGNORED:
+            self.foreign = True
+            return
+        self._end = end
+
+    def _dispatch(self, messages: list[Message]) -> None:
+        name = self._name.decode("utf-8", "replace")
+        if self._data:
+            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            messages.append(Message(data.decode("utf-8", "replace"), self._end, name))
+        elif name:
+            messages.append(Message("", self._end, name, comment=True))
+        self._data, self._size, self._name = [], 0, b""
+
+    def _bound(self) -> None:
+        if self._size + len(self._rest) > self._limit:
+            self.too_large = True
+            self._rest, self._data = b"", []
+
+
+def _may_become_a_field(line: bytes) -> bool:
+    return any(field.startswith(line) for field in (b"data", b"event", b"error", b"id", b"retry"))
+
+
+class Lines:
+    """One message a line, as NDJSON has it; blank lines are passed over."""
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._rest = b""
+        self._start = 0
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the lines that they complete."""
+        if self.too_large:
+            return []
+        *lines, rest = (self._rest + data).split(b"\n") if b"\n" in data else (self._rest + data,)
+        messages = []
+        for line in lines:
+            if text := line.removesuffix(b"\r"):
+                messages.append(Message(text.decode("utf-8", "replace"), self._start + len(text)))
+            self._start += len(line) + 1
+        self._rest = rest
+        if len(rest) > self._limit:
+            self.too_large, self._rest = True, b""
+        return messages
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a last line without its line end is offered as a message."""
+        line, self._rest = self._rest, b""
+        if not line.strip():
+            return Rest()
+        return Rest(Message(line.decode("utf-8", "replace"), self._start + len(line.rstrip())), inside=True)
+
+
+_OUTSIDE = re.compile(rb'[{}\[\]"]')
+_INSIDE = re.compile(rb'["\\]')
+_OPENING = re.compile(rb"[{\[]")
+_BETWEEN = b" \t\r\n,"
+
+
+class ConcatenatedJson:
+    """JSON objects one after another with nothing, or white space, between them; found by their brackets alone."""
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._rest = b""
+        self._start = 0
+        self._scanned = 0
+        self._depth = 0
+        self._quoted = False
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the values that they complete."""
+        if self.too_large:
+            return []
+        self._rest += data
+        messages: list[Message] = []
+        while (end := self._scan()) is not None:
+            value = self._rest[:end]
+            self._drop(end)
+            messages.append(Message(value.decode("utf-8", "replace"), self._start))
+        if len(self._rest) > self._limit:
+            self.too_large, self._rest = True, b""
+        return messages
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a value that was begun cannot be whole."""
+        left, self._rest = bool(self._rest), b""
+        return Rest(inside=left)
+
+    def _drop(self, count: int) -> None:
+        self._rest = self._rest[count:]
+        self._start += count
+        self._scanned = 0
+
+    def _scan(self) -> int | None:
+        """Return where the first value ends, or None where it does not yet."""
+        if not self._depth and not self._begin():
+            return None
+        while found := (_INSIDE if self._quoted else _OUTSIDE).search(self._rest, self._scanned):
+            self._scanned = found.end()
+            if self._step(found[0]) and not self._depth:
+                return self._scanned
+        self._scanned = max(self._scanned, len(self._rest))
+        return None
+
+    def _begin(self) -> bool:
+        blank = len(self._rest) - len(self._rest.lstrip(_BETWEEN))
+        self._drop(blank)
+        opening = _OPENING.search(self._rest)
+        strange = opening.start() if opening else len(self._rest)
+        if strange:
+            self.foreign = True
+            self._drop(strange)
+        return bool(self._rest)
+
+    def _step(self, mark: bytes) -> bool:
+        """Follow one bracket, quote or escape; True after a closing bracket."""
+        if mark == b"\\":
+            self._scanned += 1
+        elif mark == b'"':
+            self._quoted = not self._quoted
+        elif mark in b"{[":
+            self._depth += 1
+        else:
+            self._depth -= 1
+            return True
+        return False
+
+
+class Raw:
+    """Every read is a message: the text of its bytes, with characters kept whole."""
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace")
+        self._end = 0
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return their text."""
+        self._end += len(data)
+        text = self._decode.decode(data)
+        return [Message(text, self._end)] if text else []
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a character that was begun is left."""
+        return Rest(inside=bool(self._decode.getstate()[0]))

@@ -1,0 +1,35 @@
+"""The protocols by name; one from outside is found as `package.module:NAME`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from monitor.protocols.base import Decoder, Protocol, Request
+from monitor.protocols.chatchat import CHATCHAT
+from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
+from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
+from monitor.protocols.chatchat_kb import CHATCHAT_KB
+from monitor.protocols.openai_chat import OPENAI_CHAT
+from monitor.protocols.raw import RAW
+
+__all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find"]
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol for protocol in (OPENAI_CHAT, CHATCHAT, CHATCHAT_AGENT, CHATCHAT_KB, CHATCHAT_0_2, RAW)
+}
+
+
+def find(name: str) -> Protocol:
+    """Return the protocol of that name, or the one at `package.module:NAME`; ValueError says what is wrong."""
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(f"no protocol {name!r}: known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"protocol {name!r} cannot be loaded: {error}") from error
+    if not isinstance(found, Protocol):
+        raise ValueError(f"{name!r} is a {type(found).__name__}, not a monitor.protocols.Protocol")  # noqa: TRY004
+    return found

@@ -1,0 +1,43 @@
+"""Langchain-Chatchat 0.3 chat (`/chat/chat/completions`, `/v1/chat/completions`): OpenAI's shape, never a `[DONE]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.events import Done, Event, Message
+from monitor.framing import ServerSentEvents
+from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.shapes import failure, load, openai_frame
+from monitor.target import Target
+
+
+def request(target: Target, prompt: str) -> Request:
+    """Ask with one user message."""
+    body = {
+        "model": target.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": True,
+        "max_tokens": target.max_tokens,
+        "temperature": target.temperature,
+    }
+    return json_request(body, target)
+
+
+def interpret(message: Message) -> Iterator[Event]:
+    """Read one event; an error is known by its key, for its text may be empty."""
+    if message.data.strip() == "[DONE]":
+        yield Done()
+        return
+    frame = load(message.data)
+    if "error" in frame and "choices" not in frame:
+        yield failure(frame["error"])
+    else:
+        yield from openai_frame(frame)
+
+
+CHATCHAT = Protocol(
+    name="chatchat",
+    framing=ServerSentEvents,
+    request=request,
+    interpret=interpret,
+)

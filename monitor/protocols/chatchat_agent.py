@@ -1,0 +1,67 @@
+"""Langchain-Chatchat 0.3 agent (`/chat/chat/completions` with `tools`): a status tells what each event is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from monitor.events import Event, Failure, Finish, Message, Meta, Output
+from monitor.framing import ServerSentEvents
+from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.shapes import as_list, as_object, as_text, failure, fault_of, load
+from monitor.target import Target
+
+
+class Status(IntEnum):
+    """What Chatchat's agent says of itself (`AgentStatus` in its source); the others are life without output."""
+
+    TOKEN = 2
+    MODEL_END = 3
+    FINISH = 5
+    ERROR = 8
+
+
+def request(target: Target, prompt: str) -> Request:
+    """Ask with one user message and a tool; other tools and `chat_model_config` come from the target's `body`."""
+    body = {
+        "model": target.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": True,
+        "max_tokens": target.max_tokens,
+        "temperature": target.temperature,
+        "tools": ["calculate"],
+    }
+    return json_request(body, target)
+
+
+def interpret(message: Message) -> Iterator[Event]:
+    """Read one event: tokens are output, the end of a model call and of the agent repeat their text."""
+    frame = load(message.data)
+    if "error" in frame and "choices" not in frame:
+        yield failure(frame["error"])
+        return
+    status, text = frame["status"], _text(frame)
+    model = as_text(frame.get("model")) or None
+    if status == Status.ERROR:
+        yield Failure(fault_of(text), text)
+    elif status == Status.TOKEN and text:
+        yield Output(text)
+    elif status in {Status.MODEL_END, Status.FINISH} and text:
+        yield Output(text, repeats=True)
+    else:
+        yield Meta(model=model)
+    if status == Status.FINISH:
+        yield Finish()
+
+
+def _text(frame: dict[str, object]) -> str:
+    choices = as_list(frame.get("choices") or [])
+    return as_text(as_object(as_object(choices[0]).get("delta") or {}).get("content")) if choices else ""
+
+
+CHATCHAT_AGENT = Protocol(
+    name="chatchat-agent",
+    framing=ServerSentEvents,
+    request=request,
+    interpret=interpret,
+)

@@ -1,0 +1,47 @@
+"""OpenAI's chat completions, as vLLM, llama.cpp, Ollama, LiteLLM, Azure, OpenRouter and many others stream them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.events import Done, Event, Message, Meta
+from monitor.framing import ServerSentEvents
+from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.shapes import failure, load, openai_frame
+from monitor.target import Target
+
+
+def request(target: Target, prompt: str) -> Request:
+    """Ask with one user message, for a stream that ends with its usage."""
+    body = {
+        "model": target.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": target.max_tokens,
+        "temperature": target.temperature,
+    }
+    return json_request(body, target)
+
+
+def interpret(message: Message) -> Iterator[Event]:
+    """Read one event: a chunk, an error, or the marker; events of other names are life without output."""
+    if message.data.strip() == "[DONE]":
+        yield Done()
+        return
+    frame = load(message.data)
+    if message.name == "error":
+        yield failure(frame.get("error") or frame)
+    elif message.name not in {"", "message"} and "choices" not in frame and "error" not in frame:
+        yield Meta()
+    else:
+        yield from openai_frame(frame)
+
+
+OPENAI_CHAT = Protocol(
+    name="openai-chat",
+    framing=ServerSentEvents,
+    request=request,
+    interpret=interpret,
+    marker=True,
+)

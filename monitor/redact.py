@@ -1,0 +1,42 @@
+"""The server's own words, made safe to keep: secrets out, control characters visible, cut to length."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+REDACTED = "[redacted]"
+_MIN_SECRET = 4
+_LOOKS_SECRET = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{6,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}")
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` without any of `secrets`, the longest first, nor anything that looks like a key."""
+    for secret in sorted({it for it in secrets if len(it) >= _MIN_SECRET}, key=len, reverse=True):
+        text = text.replace(secret, REDACTED)
+    return _LOOKS_SECRET.sub(lambda found: (found[1] or "") + REDACTED, text)
+
+
+def visible(text: str) -> str:
+    """Return `text` with every control, format, bidi and surrogate character as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character if _harmless(character) else _escape(character) for character in text)
+
+
+def words(text: str, secrets: Iterable[str], limit: int = 300) -> str:
+    """Return the first `limit` characters of `text`, redacted before it is cut, and visible."""
+    safe = visible(redacted(text[: limit * 20], secrets))
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def _harmless(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] not in "CZ"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFF:  # noqa: PLR2004 - one byte
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the basic plane

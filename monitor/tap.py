@@ -1,0 +1,164 @@
+"""The socket that knows when the kernel received what, when the request left, and how the peer ended.
+
+It stands behind aiohttp's public `socket_factory`; asyncio's selector transport reads and writes through it, for plain
+text and for TLS alike. Times are seconds of `time.monotonic`, which is the clock of asyncio's loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+_SO_TIMESTAMPNS = 35  # linux/asm-generic/socket.h; the socket module has no name for it
+_TIMESPEC = struct.Struct("@qq")
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
+_READ = 65536
+_BILLION = 1_000_000_000
+_SKEW_NS = 20_000
+"""The two clocks are read one after the other: a stamp may seem to be this much in the future."""
+
+STAMPS = sys.platform == "linux"
+
+
+class Tap(socket.socket):
+    """A TCP socket that notes its reads and writes."""
+
+    def __init__(self, family: int, kind: int, proto: int) -> None:
+        super().__init__(family, kind, proto)
+        now = time.monotonic()
+        self.connected_at: float | None = None
+        self.first_sent_at: float | None = None
+        self.last_sent_at: float | None = None
+        self.read_at = now
+        """When the last byte of the last read reached this machine."""
+        self.uncertainty = 0.0
+        """The last read's bytes arrived at most this much before `read_at`."""
+        self.received = 0
+        self.fin_at: float | None = None
+        self.reset_at: float | None = None
+        self._read_before = time.monotonic_ns()
+        if STAMPS:
+            self.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+    # -- connecting ------------------------------------------------------------------------------------------------
+
+    def connect(self, address: Any, /) -> None:  # noqa: ANN401 - as the socket module has it
+        """Connect, noting when at once."""
+        super().connect(address)
+        self.connected_at = time.monotonic()
+
+    def getsockopt(self, *args: int) -> Any:  # noqa: ANN401 - as the socket module has it
+        """Note the moment at which asyncio asks whether its connect succeeded: right when the socket says so."""
+        value = super().getsockopt(*args)
+        if args == (socket.SOL_SOCKET, socket.SO_ERROR) and not value:
+            self.connected_at = time.monotonic()
+        return value
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
+        """Send, noting the clock just before: 3 to 15 us from the wire, where the clock after it can be late by ms."""
+        self._sending()
+        return super().send(data, flags)
+
+    def sendmsg(self, buffers: Sequence[ReadableBuffer], *rest: Any) -> int:  # type: ignore[override]  # noqa: ANN401 - likewise
+        """Send several buffers; asyncio does from Python 3.12 on."""
+        self._sending()
+        return super().sendmsg(buffers, *rest)
+
+    def _sending(self) -> None:
+        self.last_sent_at = time.monotonic()
+        if self.first_sent_at is None:
+            self.first_sent_at = self.last_sent_at
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Receive, with the kernel's time of arrival."""
+        try:
+            data, ancillary, _, _ = super().recvmsg(min(size, _READ), _ANCILLARY, flags)
+        except OSError as error:
+            self._failed(error)
+            raise
+        self._note(len(data), ancillary)
+        return data
+
+    def recv_into(self, buffer: WriteableBuffer, size: int = 0, flags: int = 0, /) -> int:
+        """Receive into a buffer, as TLS does, with the kernel's time of arrival."""
+        view = memoryview(buffer)[: size or None]
+        try:
+            count, ancillary, _, _ = super().recvmsg_into([view], _ANCILLARY, flags)
+        except OSError as error:
+            self._failed(error)
+            raise
+        self._note(count, ancillary)
+        return count
+
+    def _failed(self, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError | InterruptedError):
+            self.reset_at = time.monotonic()
+
+    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]]) -> None:
+        now = time.monotonic_ns()
+        if not count:
+            self.fin_at = now / _BILLION
+            return
+        self.received += count
+        arrived = _arrival(ancillary, now, self._read_before)
+        if arrived is None:
+            self.read_at, self.uncertainty = now / _BILLION, (now - self._read_before) / _BILLION
+        else:
+            self.read_at, self.uncertainty = arrived / _BILLION, (time.monotonic_ns() - now) / _BILLION
+        self._read_before = now
+
+
+def _arrival(ancillary: list[tuple[int, int, bytes]], now: int, before: int) -> int | None:
+    """Return the kernel's stamp in monotonic ns; None where there is none or it does not lie between two reads."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
+            stamp: int = now - (time.time_ns() - (seconds * _BILLION + nanoseconds))
+            if before - _SKEW_NS <= stamp <= now + _SKEW_NS:
+                return min(max(stamp, before), now)
+    return None
+
+
+class Stamping:
+    """Keeps the kernel's stamping switched on: the first socket that asks waits some 100 ms for a static key."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.settimeout(0)
+        if STAMPS:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.bind(("127.0.0.1", 0))
+
+    async def ready(self, within: float = 0.5) -> bool:
+        """Wait until a datagram to ourselves is stamped, at most `within` seconds; whether it was."""
+        until = time.monotonic() + within
+        while STAMPS and time.monotonic() < until:
+            self._socket.sendto(b"?", self._socket.getsockname())
+            await asyncio.sleep(0.002)
+            try:
+                if self._socket.recvmsg(16, _ANCILLARY)[1]:
+                    return True
+            except BlockingIOError:
+                continue
+        return False
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors that are this machine's own fault."""

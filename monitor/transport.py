@@ -1,0 +1,755 @@
+"""Carry one request over HTTP and hand on each arrival; the door of aiohttp's client, and the only place that knows it.
+
+The read loop stamps and feeds and does nothing else: from the head to the end it awaits nothing but the read, for
+aiohttp drops what it holds when a connection ends while the reader is busy. One place translates the library's
+exceptions into an `Ending`. Nothing is raised for what the network or the peer does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from aiohttp import http_exceptions
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from monitor.settings import Limits, Network
+from monitor.tap import EXHAUSTED, Tap
+from monitor.target import Timeouts, Tls
+from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, Head, Mark, Timeline
+
+Feed = Callable[[bytes], "str | None"]
+"""Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
+
+_ERROR_BODY = 65536
+_REQUEST_IDS = (
+    "x-request-id", "request-id", "x-amzn-requestid", "x-ms-request-id", "apim-request-id", "cf-ray", "x-trace-id",
+    "x-correlation-id", "x-litellm-call-id", "openai-request-id",
+)  # fmt: skip
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
+_LARGE_BUFFER = 1 << 24
+"""aiohttp's flow control stays out of the way: the caps are ours."""
+_ABORT_REASONS = frozenset({"shutdown", "reload"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, ready to be sent."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    timeouts: Timeouts
+    tls: Tls = field(default_factory=Tls)
+    proxy: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Carried:
+    """What the transport learned besides the timeline."""
+
+    peer: str | None = None
+    ip_family: int | None = None
+    certificate_expiry: float | None = None
+    error_body: bytes = b""
+
+
+class PolicyDeniedError(OSError):
+    """The address may not be dialled; raised where it would be."""
+
+
+class HeadCutter:
+    """Cuts what comes before the body into deliveries of one head each, interim ones too.
+
+    A head that the parser gets alone makes a fault in the body a fault of the body, however the bytes were cut into
+    segments: aiohttp reports a fault in the head's own segment as one of the head, and gives nothing of the body.
+    """
+
+    _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+    _INTERIM = re.compile(rb"HTTP/\d\.\d +1(?!01)")
+
+    def __init__(self) -> None:
+        self.final = False
+        """The final head is through; from here on it is body."""
+        self._head = bytearray()
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """Return `data` in the pieces in which it is to be delivered."""
+        pieces = []
+        while data and not self.final:
+            before = len(self._head)
+            self._head += data
+            blank = self._BLANK_LINE.search(self._head, max(0, before - 3))
+            end = blank.end() - before if blank else len(data)
+            pieces.append(data[:end])
+            data = data[end:]
+            if blank:
+                self.final = not self._INTERIM.match(self._head)
+                self._head.clear()
+        return [*pieces, data] if data else pieces
+
+
+class Wire(ResponseHandler):
+    """aiohttp's protocol, listening in: every read with its time and where in the payload it ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, line: Line) -> None:
+        super().__init__(loop=loop)
+        self.tap: Tap | None = None
+        self.made_at = time.monotonic()
+        self.head_at: float | None = None
+        self.head_uncertainty = 0.0
+        self.sent_at: float | None = None
+        self.received = 0
+        self.extra = False
+        self.reads: list[tuple[float, float, int]] = []
+        self.on_lost: Callable[[], None] | None = None
+        self._line = line
+        self._heads = HeadCutter()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note when the connection, TLS included, stood."""
+        self.made_at = time.monotonic()
+        super().connection_made(transport)
+        self._line.made(self, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take one read, or with nothing in it aiohttp's call to itself."""
+        payload = self._payload
+        if not self._heads.final:
+            self._through_heads(data)
+        else:
+            self.extra = self.extra or (bool(data) and (payload is None or payload.is_eof()))
+            super().data_received(data)
+        self.received += len(data)
+        payload = self._payload or payload
+        if payload is not None and self.tap is not None:
+            self.reads.append((self.tap.read_at, self.tap.uncertainty, payload.total_bytes))
+
+    def _through_heads(self, data: bytes) -> None:
+        if self.sent_at is None and self.tap is not None:
+            self.sent_at = self.tap.last_sent_at
+        for piece in self._heads.cut(data):
+            if self._heads.final and self.head_at is None and self.tap is not None:
+                self.head_at, self.head_uncertainty = self.tap.read_at, self.tap.uncertainty
+            super().data_received(piece)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let aiohttp end what it can, then tell who reads: a broken chunk framing ends nothing there."""
+        super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
+
+
+class Line:
+    """The connections of one request: at most one of several attempts stands."""
+
+    def __init__(self, network: Network) -> None:
+        self.taps: list[Tap] = []
+        self.wire: Wire | None = None
+        self.transport: asyncio.BaseTransport | None = None
+        self.denied: str | None = None
+        self._network = network
+
+    def socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """Return a tap for one address, checked here, where it is dialled."""
+        family, kind, proto, _, sockaddr = address
+        if denied(str(sockaddr[0]), self._network):
+            self.denied = str(sockaddr[0])
+            raise PolicyDeniedError(errno.EACCES, "denied by [network]")
+        tap = Tap(family, kind, proto)
+        self.taps.append(tap)
+        return tap
+
+    def made(self, wire: Wire, transport: asyncio.BaseTransport) -> None:
+        """Note which of the sockets stands."""
+        found = transport.get_extra_info("socket")
+        number = found.fileno() if found is not None else -1
+        wire.tap = next((tap for tap in self.taps if tap.fileno() == number), None)
+        self.wire, self.transport = wire, transport
+
+    @property
+    def tap(self) -> Tap | None:
+        """The socket that stands, or the last one tried."""
+        if self.wire is not None and self.wire.tap is not None:
+            return self.wire.tap
+        return self.taps[-1] if self.taps else None
+
+    def close(self) -> None:
+        """Let go of everything at once."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+        for tap in self.taps:
+            tap.close()
+
+
+_METADATA = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32")))
+"""Link-local addresses, and the metadata services of the clouds that have them elsewhere."""
+
+
+def denied(address: str, network: Network) -> bool:
+    """Whether `address` may not be dialled: link-local and metadata addresses never, unless allowed."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    if any(found in net for net in network.allow):
+        return False
+    return any(found in net for net in (*network.deny, *_METADATA))
+
+
+Addresses = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]]
+
+
+class Resolver(AbstractResolver):
+    """Looks names up, each in a thread of its own, so that a hung look-up holds up nobody else.
+
+    aiohttp's own shares the default executor: a dozen hung look-ups starve every other target there.
+    """
+
+    def __init__(self, at_most: int = 256) -> None:
+        self._free = asyncio.Semaphore(at_most)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of `host`; OSError where it has none."""
+        await self._free.acquire()
+        answer: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+        work = functools.partial(
+            socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        threading.Thread(target=self._run, args=(work, answer), name="look-up", daemon=True).start()
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=int(address[1]), family=kin, proto=proto,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for kin, _, proto, _, address in await answer
+        ]  # fmt: skip
+
+    def _run(self, work: Callable[[], Addresses], answer: asyncio.Future[Addresses]) -> None:
+        """Do the look-up, in its thread; the place is free again when it ends, not when nobody waits any more."""
+        try:
+            told = functools.partial(self._tell, answer.set_result, work())
+        except OSError as error:
+            told = functools.partial(self._tell, answer.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+            answer.get_loop().call_soon_threadsafe(told, answer)
+
+    def _tell(self, tell: Callable[[Any], None], what: object, answer: asyncio.Future[Addresses]) -> None:
+        self._free.release()
+        if not answer.done():
+            tell(what)
+
+    async def close(self) -> None:
+        """Keep nothing, close nothing."""
+
+
+class Noted(AbstractResolver):
+    """A resolver that tells when it has answered."""
+
+    def __init__(self, resolver: AbstractResolver, answered: Callable[[], None]) -> None:
+        self._resolver = resolver
+        self._answered = answered
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return what the resolver does."""
+        found = await self._resolver.resolve(host, port, family)
+        self._answered()
+        return found
+
+    async def close(self) -> None:
+        """Leave the resolver to its owner."""
+
+
+class Alarm:
+    """Wakes the task that reads: when a deadline of the timeline has passed, or when the connection broke unseen.
+
+    The timer is set once and looks at the timeline when it rings, so that a deadline which moves away costs nothing.
+    Before a deadline counts as passed, what is already in the socket is read: the loop turns until no byte comes.
+    """
+
+    def __init__(self, seen: Timeline, timeouts: Timeouts) -> None:
+        self.passed: tuple[Deadline, float] | None = None
+        self.broken = False
+        self._seen, self._timeouts, self._zero = seen, timeouts, 0.0
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._off = False
+
+    def start(self, zero: float) -> None:
+        """Start the clocks at `zero`, for the task that runs."""
+        self._zero = zero
+        self._task = asyncio.current_task()
+        self.arm()
+
+    def arm(self) -> None:
+        """Set the timer to the deadline that runs now."""
+        self.cancel()
+        self._off = False
+        self._timer = self._loop.call_at(self._zero + self._seen.deadline(self._timeouts)[1], self._ring, -1, 2)
+
+    def cancel(self) -> None:
+        """Ring no more."""
+        self._off = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self, before: int, turns: int) -> None:
+        deadline, when = self._seen.deadline(self._timeouts)
+        if self._zero + when > self._loop.time():
+            self.arm()
+        elif (now := self._progress()) != before or turns:
+            self._timer = self._loop.call_soon(self._ring, now, 2 if now != before else turns - 1)
+        else:
+            self.passed = (deadline, when)
+            self._wake()
+
+    progress: Callable[[], int] | None = None
+    """How many bytes have come so far, read or not."""
+
+    def _progress(self) -> int:
+        return self.progress() if self.progress else 0
+
+    def break_off(self) -> None:
+        """Say that nothing more can come, although the reader was not told."""
+        if not self._off and self.passed is None:
+            self.broken = True
+            self._wake()
+
+    def _wake(self) -> None:
+        self.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def answered(self) -> bool:
+        """Whether it was this alarm that cancelled the task; takes that back. Another's cancellation stands."""
+        if self._task is None or not (self.broken or self.passed):
+            return False
+        return self._task.uncancel() == 0
+
+
+@functools.lru_cache(maxsize=256)
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return the context for these settings; OSError and ssl.SSLError where a file cannot be used. It reads files."""
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
+
+
+class Carrier:
+    """Carries requests, each over a connection of its own."""
+
+    def __init__(self, limits: Limits, network: Network, resolver: AbstractResolver | None = None) -> None:
+        self._limits = limits
+        self._network = network
+        self._resolver = resolver or Resolver()
+
+    async def carry(self, call: Call, seen: Timeline, feed: Feed) -> Carried:
+        """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending."""
+        trip = Trip(call, seen, feed, self._limits, Line(self._network))
+        session = self._session(trip)
+        try:
+            seen.ending = await trip.run(session)
+        finally:
+            trip.alarm.cancel()
+            if trip.response is not None:
+                trip.response.close()
+            trip.line.close()
+            await session.close()
+        return trip.carried
+
+    def _session(self, trip: Trip) -> aiohttp.ClientSession:
+        family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(self._network.ip_family, socket.AF_UNSPEC)
+        connector = aiohttp.TCPConnector(
+            resolver=Noted(self._resolver, trip.resolved),
+            socket_factory=trip.line.socket,
+            use_dns_cache=False,
+            force_close=True,
+            limit=0,
+            family=family,
+        )
+        # private, and pinned by a test: without it `Trip._wire` says so
+        connector._factory = functools.partial(Wire, asyncio.get_running_loop(), trip.line)  # type: ignore[assignment] # noqa: SLF001
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=_LARGE_BUFFER,
+        )
+
+
+class Trip:
+    """One request on its way: asked, answered, read to its end."""
+
+    def __init__(self, call: Call, seen: Timeline, feed: Feed, limits: Limits, line: Line) -> None:
+        self.call, self.seen, self.line = call, seen, line
+        self.carried = Carried()
+        self.zero = time.monotonic()
+        self.alarm = Alarm(seen, call.timeouts)
+        self.response: aiohttp.ClientResponse | None = None
+        self._feed = feed
+        self._limits = limits
+        self._taken = 0
+        self._stage: tuple[bool, bool, bool] = (False, False, False)
+
+    def since(self, at: float) -> float:
+        """Return the time `at` in seconds from zero."""
+        return max(at - self.zero, 0.0)
+
+    def now(self) -> float:
+        """Return the time since zero."""
+        return time.monotonic() - self.zero
+
+    def resolved(self) -> None:
+        """Note that the name was looked up."""
+        self.seen.mark(Mark.DNS, self.now())
+
+    async def run(self, session: aiohttp.ClientSession) -> Ending:
+        """Ask, and read to the end; whatever happens is an ending."""
+        self.alarm.progress = self._received
+        self.zero = time.monotonic()
+        self.alarm.start(self.zero)
+        try:
+            self.response = await self._ask(session)
+            return await self._answer(self.response)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - one place translates them all
+            return self._ended(error)
+        finally:
+            self._connection_marks()
+
+    def _received(self) -> int:
+        return self.line.tap.received if self.line.tap else 0
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    async def _ask(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
+        call = self.call
+        secure = call.url.lower().startswith("https:")
+        return await session.request(
+            call.method,
+            URL(call.url),
+            headers=call.headers,
+            data=call.body or None,
+            allow_redirects=False,
+            proxy=call.proxy,
+            ssl=tls_context(call.tls) if secure else True,
+            server_hostname=call.tls.server_name if secure else None,
+        )
+
+    def connection_made(self) -> None:
+        """Note that the connection stands: from here on other deadlines run."""
+        self.seen.connected = True
+        self.alarm.arm()
+
+    def _connection_marks(self) -> None:
+        """Note the steps of the connection, as far as it got."""
+        tap, wire = self.line.tap, self.line.wire
+        if tap is None:
+            return
+        secure = self.call.url.lower().startswith("https:")
+        if tap.connected_at is not None:
+            self.seen.mark(Mark.CONNECT, self.since(tap.connected_at))
+        if wire is None:
+            return
+        self.seen.connected = True
+        self._peer()
+        if secure:
+            self.seen.mark(Mark.TLS, self.since(wire.made_at))
+        sent = wire.sent_at if wire.sent_at is not None else tap.last_sent_at
+        if sent is not None and sent >= wire.made_at:
+            self.seen.mark(Mark.REQUEST_SENT, self.since(sent))
+
+    def _peer(self) -> None:
+        """Note who answered, and until when its certificate holds."""
+        transport = self.line.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        if transport is None or not name:
+            return
+        v6 = ":" in name[0]
+        self.carried.peer = f"[{name[0]}]:{name[1]}" if v6 else f"{name[0]}:{name[1]}"
+        self.carried.ip_family = 6 if v6 else 4
+        certificate = transport.get_extra_info("peercert") or {}
+        if "notAfter" in certificate:
+            self.carried.certificate_expiry = float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+
+    # -- the answer ------------------------------------------------------------------------------------------------
+
+    async def _answer(self, response: aiohttp.ClientResponse) -> Ending:
+        wire = self._wire()
+        self._connection_marks()
+        self.seen.head = _head(response)
+        self.seen.mark(Mark.HEADERS, self.since(wire.head_at or time.monotonic()), wire.head_uncertainty)
+        head = self.seen.head
+        if head.status // 100 != 2 or head.encoding not in {"", "identity"} or head.empty:  # noqa: PLR2004 - success
+            return await self._decline(response)
+        return await self._read(response.content, wire)
+
+    def _wire(self) -> Wire:
+        wire = self.line.wire
+        if wire is None:
+            raise RuntimeError("aiohttp made its connection past our protocol")
+        return wire
+
+    async def _decline(self, response: aiohttp.ClientResponse) -> Ending:
+        """Read what little is worth reading of a body that is no stream: an error's own words."""
+        self.alarm.cancel()
+        at = self.since(self._wire().head_at or time.monotonic())
+        if response.status // 100 != 2:  # noqa: PLR2004 - success
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with asyncio.timeout(self.call.timeouts.drain):
+                    while len(self.carried.error_body) < _ERROR_BODY and (more := await response.content.readany()):
+                        self.carried.error_body += more
+        return Ending(EndKind.DECLINED, at)
+
+    async def _read(self, content: aiohttp.StreamReader, wire: Wire) -> Ending:
+        """Read to the end: stamp, feed, nothing else."""
+        wire.on_lost = functools.partial(self._lost, content)
+        self.alarm.arm()
+        if wire.transport is None:
+            self._lost(content)
+        failed: Exception | asyncio.CancelledError | None = None
+        try:
+            while data := await content.readany():
+                if (why := self._take(data, wire)) is not None:
+                    return Ending(EndKind.TOO_LARGE, self.since(wire.reads[-1][0]), why)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - translated below
+            failed = error
+        finally:
+            wire.on_lost = None
+            self.alarm.cancel()
+        if rest := _rescue(content):
+            self._take(rest, wire)
+        return self._body_ended(failed, wire)
+
+    def _lost(self, content: aiohttp.StreamReader) -> None:
+        """Wake the reader where the connection is gone and aiohttp has not told it (broken chunk framing)."""
+        if content.exception() is None and not content.is_eof():
+            self.alarm.break_off()
+
+    def _take(self, data: bytes, wire: Wire) -> str | None:
+        """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
+        seen = self.seen
+        self._taken += len(data)
+        for at, uncertainty, offset in wire.reads:
+            if offset > seen.bytes:
+                seen.arrived(self.since(at), uncertainty, offset)
+        del wire.reads[:-1]
+        why = self._feed(data)
+        stage = (seen.chunks > 0, seen.ended_at is not None, seen.connected)
+        if stage != self._stage:
+            self._stage = stage
+            self.alarm.arm()
+        if self._taken > self._limits.stream_bytes:
+            return f"a stream of more than {self._limits.stream_bytes} bytes"
+        return why
+
+    # -- endings ---------------------------------------------------------------------------------------------------
+
+    def _body_ended(self, failed: Exception | asyncio.CancelledError | None, wire: Wire) -> Ending:
+        tap = self.line.tap
+        last = self.since(wire.reads[-1][0] if wire.reads else wire.head_at or time.monotonic())
+        fin = self.since(tap.fin_at) if tap is not None and tap.fin_at is not None else None
+        if tap is not None and tap.reset_at is not None and not _whole(failed, self.seen.head):
+            return Ending(EndKind.RESET, self.since(tap.reset_at))
+        if failed is None:
+            close = self.seen.head is not None and self.seen.head.framing is BodyFraming.CLOSE
+            return Ending(EndKind.COMPLETE, fin if close and fin is not None else last, extra=wire.extra)
+        if isinstance(failed, aiohttp.ClientPayloadError):
+            cause = failed.__cause__
+            if isinstance(cause, http_exceptions.TransferEncodingError | http_exceptions.ContentLengthError):
+                return Ending(EndKind.INCOMPLETE, fin if fin is not None else last)
+            return Ending(EndKind.MALFORMED, last, "the framing does not parse")
+        return self._ended(failed)
+
+    def _ended(self, error: Exception | asyncio.CancelledError) -> Ending:
+        """Translate what was raised: the one place that knows the library's exceptions."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._stopped(error)
+        if isinstance(error, MemoryError) or _errno(error) in EXHAUSTED:
+            return Ending(EndKind.RESOURCES, self.now(), _errno_words(error))
+        if self.seen.head is None and (found := self._not_connected(error)) is not None:
+            return Ending(found[0], self.now(), found[1])
+        if self.seen.head is None and (found := self._no_head(error)) is not None:
+            return Ending(found[0], self.now(), found[1])
+        if isinstance(error, OSError):
+            return Ending(EndKind.RESET, self.now(), _errno_words(error))
+        return Ending(EndKind.INTERNAL, self.now(), type(error).__name__)
+
+    def _stopped(self, error: asyncio.CancelledError) -> Ending:
+        if self.alarm.answered():
+            if self.alarm.passed is not None:
+                deadline, at = self.alarm.passed
+                return Ending(EndKind.DEADLINE, at, _duration(deadline, self.call.timeouts), deadline)
+            reads = self.line.wire.reads if self.line.wire else []
+            at = self.since(reads[-1][0]) if reads else self.now()
+            return Ending(EndKind.MALFORMED, at, "the framing does not parse")
+        reason = str(error.args[0]) if error.args else ""
+        return Ending(EndKind.ABORTED, self.now(), reason if reason in _ABORT_REASONS else "client")
+
+    def _not_connected(self, error: Exception) -> tuple[EndKind, str] | None:
+        match error:
+            case aiohttp.ClientConnectorCertificateError():
+                return EndKind.TLS_CERTIFICATE, _certificate_words(error.certificate_error)
+            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+                return EndKind.PROXY, _errno_words(error)
+            case aiohttp.ClientConnectorDNSError():
+                return EndKind.DNS, _lookup_words(error.os_error)
+            case aiohttp.ClientSSLError():
+                return EndKind.TLS_HANDSHAKE, _tls_words(error)
+            case aiohttp.ClientConnectorError():
+                return self._not_dialled(error)
+            case aiohttp.ClientError() if self.call.proxy is not None and self._tunnelling():
+                return EndKind.PROXY, "no usable answer to CONNECT"
+            case OSError() if self.line.wire is None:
+                return EndKind.NETWORK, _errno_words(error)
+            case _:
+                return None
+
+    def _not_dialled(self, error: aiohttp.ClientConnectorError) -> tuple[EndKind, str]:
+        if self.line.denied is not None and not self.line.taps:
+            return EndKind.POLICY, self.line.denied
+        if self.line.tap is not None and self.line.tap.first_sent_at is not None:
+            return EndKind.TLS_HANDSHAKE, "the peer closed the connection in it"
+        if error.os_error.errno == errno.ECONNREFUSED:
+            return EndKind.REFUSED, ""
+        return EndKind.NETWORK, _errno_words(error)
+
+    def _tunnelling(self) -> bool:
+        """Whether the proxy has not yet connected us to an https target."""
+        secure = self.call.url.lower().startswith("https:")
+        return secure and (self.line.transport is None or self.line.transport.get_extra_info("ssl_object") is None)
+
+    def _no_head(self, error: Exception) -> tuple[EndKind, str] | None:
+        wire = self.line.wire
+        tap = self.line.tap
+        match error:
+            case aiohttp.ClientResponseError() if isinstance(error.__cause__, http_exceptions.HttpProcessingError):
+                return EndKind.MALFORMED_HEAD, _head_words(error.__cause__)
+            case aiohttp.ClientResponseError():
+                return EndKind.MALFORMED_HEAD, "no HTTP/1.1 response head"
+            case aiohttp.ClientOSError() if _is_tls_alert(error):
+                return EndKind.TLS_HANDSHAKE, "the server refused us after it; it may want `tls.cert_file`"
+            case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if (
+                tap is not None and tap.reset_at is None
+            ):
+                return (EndKind.PARTIAL_HEAD if wire is not None and wire.received else EndKind.CLOSED), ""
+            case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
+                return EndKind.RESET, ""
+            case _:
+                return None
+
+
+def _whole(failed: object, head: Head | None) -> bool:
+    """Whether the body had its declared end before the connection broke."""
+    return failed is None and head is not None and head.framing is not BodyFraming.CLOSE
+
+
+def _rescue(content: aiohttp.StreamReader) -> bytes:
+    """Return what the reader still held when it failed: it raises first and keeps its buffer (private, pinned)."""
+    return content._read_nowait(-1) if content._buffer else b""  # noqa: SLF001
+
+
+def _head(response: aiohttp.ClientResponse) -> Head:
+    headers = response.headers
+    media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    length = headers.get("Content-Length")
+    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+    framing = BodyFraming.CHUNKED if chunked else BodyFraming.LENGTH if length is not None else BodyFraming.CLOSE
+    return Head(
+        status=response.status,
+        content_type=media if _MEDIA_TYPE.fullmatch(media) else "invalid" if media else "",
+        encoding=headers.get("Content-Encoding", "").strip().lower()[:40],
+        framing=framing,
+        empty=response.status in {204, 205} or (framing is BodyFraming.LENGTH and length == "0"),
+        retry_after=_retry_after(headers.get("Retry-After")),
+        request_ids=tuple((name, headers[name]) for name in _REQUEST_IDS if name in headers),
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Return seconds from either form of Retry-After (RFC 9110, section 10.2.3); None for any other."""
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _duration(deadline: Deadline, timeouts: Timeouts) -> str:
+    return f"{getattr(timeouts, deadline.value):g} s"
+
+
+def _errno(error: BaseException) -> int | None:
+    inner = getattr(error, "os_error", error)
+    return inner.errno if isinstance(inner, OSError) else None
+
+
+def _errno_words(error: BaseException) -> str:
+    code = _errno(error)
+    return os.strerror(code) if code and code in errno.errorcode else type(error).__name__
+
+
+def _lookup_words(error: OSError) -> str:
+    names = {
+        getattr(socket, name): words
+        for name, words in (
+            ("EAI_NONAME", "unknown name"),
+            ("EAI_AGAIN", "the resolver failed for now"),
+            ("EAI_FAIL", "the resolver failed"),
+            ("EAI_NODATA", "no address for this name"),
+            ("EAI_FAMILY", "no address of the wanted family"),
+            ("EAI_ADDRFAMILY", "no address of the wanted family"),
+        )
+        if hasattr(socket, name)
+    }
+    return names.get(error.errno or 0, "the look-up failed")
+
+
+def _certificate_words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message}, OpenSSL verify code {error.verify_code}"
+    return type(error).__name__
+
+
+def _tls_words(error: Exception) -> str:
+    inner = getattr(error, "os_error", error)
+    reason = getattr(inner, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else "no TLS answer"
+
+
+def _is_tls_alert(error: BaseException) -> bool:
+    return isinstance(error.__cause__, ssl.SSLError) or any("ALERT" in str(arg) for arg in error.args)
+
+
+def _head_words(error: http_exceptions.HttpProcessingError) -> str:
+    too_long = isinstance(error, http_exceptions.LineTooLong)
+    return "a line or a header is too long" if too_long else "no valid status line and headers"
