@@ -103,6 +103,13 @@ class Tap(socket.socket):
         self._note(count, ancillary)
         return count
 
+    def waiting(self) -> bool:
+        """Whether bytes wait to be read."""
+        try:
+            return bool(super().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
     def _failed(self, error: OSError) -> None:
         if not isinstance(error, BlockingIOError | InterruptedError):
             self.reset_at = time.monotonic()

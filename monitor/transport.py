@@ -135,12 +135,20 @@ class Wire(ResponseHandler):
         if not self._heads.final:
             self._through_heads(data)
         else:
-            self.extra = self.extra or (bool(data) and (payload is None or payload.is_eof()))
             super().data_received(data)
         self.received += len(data)
         payload = self._payload or payload
+        if payload is not None and payload.is_eof():
+            self.extra = self.extra or self._more_comes()
         if payload is not None and self.tap is not None:
             self.reads.append((self.tap.read_at, self.tap.uncertainty, payload.total_bytes))
+
+    def _more_comes(self) -> bool:
+        """Whether bytes stand behind the body's end: read already, or still in the socket of a plain connection."""
+        if self.exception() is not None:
+            return True
+        plain = self.tap is not None and self.transport is not None and not self.transport.get_extra_info("ssl_object")
+        return plain and self.tap is not None and self.tap.waiting()
 
     def _through_heads(self, data: bytes) -> None:
         if self.sent_at is None and self.tap is not None:
@@ -164,6 +172,7 @@ class Line:
         self.taps: list[Tap] = []
         self.wire: Wire | None = None
         self.transport: asyncio.BaseTransport | None = None
+        self.on_made: Callable[[], None] | None = None
         self.denied: str | None = None
         self._network = network
 
@@ -183,6 +192,8 @@ class Line:
         number = found.fileno() if found is not None else -1
         wire.tap = next((tap for tap in self.taps if tap.fileno() == number), None)
         self.wire, self.transport = wire, transport
+        if self.on_made is not None:
+            self.on_made()
 
     @property
     def tap(self) -> Tap | None:
@@ -360,6 +371,35 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+async def reach(url: str, tls: Tls, network: Network, within: float) -> str | None:
+    """Open a connection to where `url` points, TLS included, and send nothing on it; return why not, or None."""
+    address = URL(url)
+    secure = address.scheme == "https"
+    host, port = address.host or "", address.port or 0
+    try:
+        async with asyncio.timeout(within):
+            found = await Resolver().resolve(host, port, socket.AF_UNSPEC)
+            if all(denied(one["host"], network) for one in found):
+                return f"{found[0]['host']} is denied by [network]"
+            name = tls.server_name or host
+            context = tls_context(tls) if secure else None
+            _, writer = await asyncio.open_connection(
+                found[0]["host"], port, ssl=context, server_hostname=name if secure else None
+            )
+            writer.transport.abort()
+    except ssl.SSLCertVerificationError as error:
+        return f"the certificate was not accepted ({_certificate_words(error)})"
+    except ssl.SSLError as error:
+        return f"the TLS handshake failed ({_tls_words(error)})"
+    except TimeoutError:
+        return f"no connection within {within:g} s"
+    except socket.gaierror as error:
+        return f"the name does not resolve ({_lookup_words(error)})"
+    except OSError as error:
+        return f"no connection ({_errno_words(error)})"
+    return None
+
+
 class Carrier:
     """Carries requests, each over a connection of its own."""
 
@@ -433,6 +473,7 @@ class Trip:
     async def run(self, session: aiohttp.ClientSession) -> Ending:
         """Ask, and read to the end; whatever happens is an ending."""
         self.alarm.progress = self._received
+        self.line.on_made = self._made
         self.zero = time.monotonic()
         self.alarm.start(self.zero)
         try:
@@ -462,10 +503,11 @@ class Trip:
             server_hostname=call.tls.server_name if secure else None,
         )
 
-    def connection_made(self) -> None:
-        """Note that the connection stands: from here on other deadlines run."""
-        self.seen.connected = True
-        self.alarm.arm()
+    def _made(self) -> None:
+        """Note that the connection stands: from here on other deadlines run. A proxy's is not yet ours."""
+        if self.call.proxy is None or not self._tunnelling():
+            self.seen.connected = True
+            self.alarm.arm()
 
     def _connection_marks(self) -> None:
         """Note the steps of the connection, as far as it got."""
@@ -477,7 +519,6 @@ class Trip:
             self.seen.mark(Mark.CONNECT, self.since(tap.connected_at))
         if wire is None:
             return
-        self.seen.connected = True
         self._peer()
         if secure:
             self.seen.mark(Mark.TLS, self.since(wire.made_at))

@@ -1,0 +1,436 @@
+"""The commands; each imports what it needs only when it runs, so that `--help` and `check` are quick.
+
+Exit status: 2 for a usage or config error in every command; of `probe` the worst of its probes (contract, section 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from monitor import __version__
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+    from monitor.observation import Observation
+    from monitor.settings import Settings
+    from monitor.target import Target
+
+CONFIG_PLACES = (Path("config.toml"), Path("/etc/chat-monitor/config.toml"))
+COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+_WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def main() -> None:
+    """Run a command; Ctrl-C is no traceback but 130, a reader that left (`| head`) no traceback either."""
+    try:
+        status = commands.main(prog_name="chat-monitor", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED_TO_TELL
+    sys.exit(status or COMPLETE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chat-monitor")
+def commands() -> None:
+    """Watch streaming chats, notice every truncation and name its cause."""
+
+
+_config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The config; else ./config.toml or /etc/chat-monitor/config.toml.",
+)
+
+
+# -- run ---------------------------------------------------------------------------------------------------------------
+
+
+@commands.command()
+@_config_option
+@click.option("--shard", metavar="I/N", help="Watch the I-th of N parts of the targets, from 1.")
+@click.option(
+    "--web.listen-address", "listen", metavar="HOST:PORT", help="Listen there; the config's `web.listen` else."
+)
+@click.option("--web.allow-unprotected", "unprotected", is_flag=True, help="Allow other than loopback addresses.")
+def run(config_file: Path | None, shard: str | None, listen: str | None, *, unprotected: bool) -> int:
+    """Run the daemon."""
+    config = _load(config_file)
+    settings = _listening(config.settings, listen, unprotected=unprotected)
+    return _watch(settings, _sharded(config.here, shard))
+
+
+def _watch(settings: Settings, targets: Sequence[Target]) -> int:
+    from monitor.daemon import Stop, watch
+    from monitor.web.server import ListenError
+
+    async def watching() -> int:
+        stop = Stop()
+        stop.listen()
+        await watch(settings, targets, stop, stdout=sys.stdout)
+        return _status_of_stop(stop)
+
+    try:
+        return asyncio.run(watching())
+    except ListenError as error:
+        _refuse(str(error))
+
+
+def _status_of_stop(stop: object) -> int:
+    import signal
+
+    return INTERRUPTED if getattr(stop, "by", None) is signal.SIGINT else COMPLETE
+
+
+def _listening(settings: Settings, listen: str | None, *, unprotected: bool) -> Settings:
+    """Return the settings with the address to listen on; other than loopback only where that is allowed."""
+    if listen is not None:
+        host, port = _address(listen, "--web.listen-address")
+        settings = replace(settings, web=replace(settings.web, host=host, port=port))
+    host = settings.web.host
+    if host not in _LOOPBACK and not host.startswith("127.") and not unprotected:
+        _refuse(
+            f"refusing to listen on {host}: whoever reaches it sees every target; "
+            "listen on 127.0.0.1 behind a proxy, or pass --web.allow-unprotected"
+        )
+    return settings
+
+
+def _address(text: str, option: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - 16 bits
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9877", param_hint=option)
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as ":9877" means everywhere, and is then refused
+
+
+def _sharded(targets: Sequence[Target], shard: str | None) -> tuple[Target, ...]:
+    from monitor.shard import mine
+
+    if shard is None:
+        return tuple(targets)
+    index, slash, count = shard.partition("/")
+    if not (slash and index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise click.BadParameter(f"{shard!r} is not I/N with I from 1 to N", param_hint="--shard")
+    return tuple(target for target in targets if mine(target.name, int(index) - 1, int(count)))
+
+
+# -- probe -------------------------------------------------------------------------------------------------------------
+
+
+@commands.command()
+@click.argument("subject", metavar="NAME|URL")
+@_config_option
+@click.option("--protocol", help="What a URL speaks; guessed from its path where that is clear.")
+@click.option("--model", help="The model to ask for.")
+@click.option("--api-key-env", metavar="V", help="The environment variable that holds the key.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; may be repeated.")
+@click.option("-n", "count", default=1, type=click.IntRange(1, 10_000), help="How many probes, one after another.")
+@click.option("--json", "as_json", is_flag=True, help="One event per line.")
+@click.option("--timeline", is_flag=True, help="Every read and every event in the JSON.")
+@click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Write the body's bytes there.")
+def probe(
+    subject: str,
+    config_file: Path | None,
+    *,
+    count: int,
+    as_json: bool,
+    timeline: bool,
+    save: Path | None,
+    **asked: Any,  # noqa: ANN401 - options of _adhoc,
+) -> int:
+    """Probe a target of the config, or a URL, now; show the waterfall of the stream."""
+    from monitor.settings import Settings
+
+    if "://" in subject:
+        target, settings = _adhoc(subject, **asked), Settings()
+    else:
+        config = _load(config_file)
+        target, settings = _named(config, subject), config.settings
+    seen = _probe(target, settings, count, save, as_json=as_json or timeline, timeline=timeline)
+    if count > 1 and not as_json and not timeline:
+        from rich.console import Console
+
+        from monitor.terminal import summary
+
+        Console(highlight=False).print(summary(seen))
+    statuses = {status_of(one) for one in seen}
+    return next(status for status in _WORST_FIRST if status in statuses)
+
+
+def status_of(seen: Observation) -> int:
+    """Return the exit status that one probe is worth."""
+    from monitor.verdict import OUR_OWN
+
+    if seen.verdict.outcome in OUR_OWN:
+        return FAILED_TO_TELL
+    if seen.verdict.truncated:
+        return TRUNCATED
+    if not seen.available:
+        return FAILED
+    return COMPLETE if seen.first_chunk_good else OVER_SLO
+
+
+def _probe(
+    target: Target, settings: Settings, count: int, save: Path | None, *, as_json: bool, timeline: bool
+) -> list[Observation]:
+    """Probe `count` times, showing each as it ends."""
+    from monitor.probe import Prober
+    from monitor.tap import Stamping
+    from monitor.transport import Carrier
+
+    async def probing() -> list[Observation]:
+        stamping, seen = Stamping(), []
+        await stamping.ready()
+        prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
+        for number in range(1, count + 1):
+            with _saved(save, number) as keep:
+                seen.append(await replace(prober, save=keep)(target, "cli"))
+            _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
+        stamping.close()
+        return seen
+
+    return asyncio.run(probing())
+
+
+@contextmanager
+def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object] | None]:
+    """Give what writes the body of probe `number` to its file; the second and later ones have their number behind."""
+    if save is None:
+        yield None
+        return
+    path = save if number == 1 else save.with_name(f"{save.name}.{number}")
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        _refuse(f"{path}: cannot be written: {error.strerror}")
+    with file:
+        yield file.write
+
+
+def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> None:
+    if as_json:
+        import msgspec
+
+        from monitor.observation import record
+
+        click.echo(msgspec.json.encode(record(seen, timeline=timeline)).decode())
+    elif not brief:
+        from rich.console import Console
+
+        from monitor.terminal import waterfall
+
+        console = Console(highlight=False, soft_wrap=True)
+        for line in waterfall(seen):
+            console.print(line)
+
+
+def _named(config: Config, name: str) -> Target:
+    from difflib import get_close_matches
+
+    for target in config.targets:
+        if target.name == name:
+            return target
+    near = get_close_matches(name, [target.name for target in config.targets], 1)
+    _refuse(f"no target {name!r} in the config" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+_BY_PATH = (
+    ("/knowledge_base/", "chatchat-kb"),
+    ("/chat/kb_chat", "chatchat-kb"),
+    ("/chat/chat/completions", "chatchat"),
+    ("/chat/completions", "openai-chat"),
+    ("/chat/chat", "chatchat-0.2"),
+    ("/chat/knowledge_base_chat", "chatchat-0.2"),
+)
+
+
+def _adhoc(
+    url: str, *, protocol: str | None, model: str | None, api_key_env: str | None, headers: Sequence[str]
+) -> Target:
+    """Return a target for a URL of the command line, held to the rules of the config."""
+    from monitor.config import ConfigError, target
+    from monitor.protocols import PROTOCOLS
+
+    path = urlsplit(url).path
+    guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
+    guess = guess or next((name for piece, name in _BY_PATH if piece in path), None)
+    if protocol is None and guess is None:
+        _refuse(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
+    values = {
+        "name": "url",
+        "url": url,
+        "protocol": protocol or guess,
+        "model": model,
+        "api_key_env": api_key_env,
+        "headers": dict(map(_header, headers)) or None,
+    }
+    try:
+        return target({key: value for key, value in values.items() if value is not None}, os.environ)
+    except ConfigError as error:
+        _refuse(str(error))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.BadParameter(f"{name!r}... is not 'NAME: VALUE'", param_hint="--header")
+    return name.strip(), value.strip()
+
+
+# -- check, schema -----------------------------------------------------------------------------------------------------
+
+
+@commands.command()
+@_config_option
+@click.option("--connect", is_flag=True, help="Open a connection to every target, and send nothing on it.")
+@click.option("--plan", is_flag=True, help="What this config costs: requests and tokens a day, series, bytes a scrape.")
+def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
+    """Check a config: every mistake at once, with its line; sends nothing unless asked to connect."""
+    path = _place(config_file)
+    config = _load(path)
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{path}: ok, {len(config.targets)} target{'s' if len(config.targets) != 1 else ''}")
+    if plan:
+        _print_plan(config)
+    return _try_connections(config) if connect else COMPLETE
+
+
+def _print_plan(config: Config) -> None:
+    from rich.console import Console
+
+    from monitor.terminal import plan_table
+
+    Console(highlight=False).print(plan_table(config))
+
+
+def _try_connections(config: Config) -> int:
+    from monitor.transport import reach
+
+    async def trying() -> list[str | None]:
+        network = config.settings.network
+        trials = (reach(one.url, one.tls, network, one.timeouts.connect) for one in config.targets)
+        return list(await asyncio.gather(*trials))
+
+    failures = asyncio.run(trying())
+    for target, failure in zip(config.targets, failures, strict=True):
+        click.echo(f"{target.name}: {failure or 'connected'}")
+    return FAILED_TO_TELL if any(failures) else COMPLETE
+
+
+@commands.command()
+def schema() -> int:
+    """Print the JSON Schema of the config, for editors."""
+    import json
+
+    from monitor.config.schema import schema as made
+
+    click.echo(json.dumps(made(), indent=2))
+    return COMPLETE
+
+
+# -- demo, lab ---------------------------------------------------------------------------------------------------------
+
+
+@commands.command()
+@click.option(
+    "--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="Where the status page is; a free port else."
+)
+def demo(listen: str) -> int:
+    """Show it all at work: the fault lab, the daemon and the status page, on loopback, with no config."""
+    from monitor.daemon import Stop
+    from monitor.demo import demo as play
+    from monitor.web.server import ListenError
+
+    host, port = _address(listen, "--listen")
+
+    def announce(page: str, lab: str) -> None:
+        click.echo(
+            f"status page  {page}/\nmetrics      {page}/metrics\nfault lab    {lab}/\nstop with Ctrl-C\n", err=True
+        )
+
+    async def playing() -> int:
+        stop = Stop()
+        stop.listen()
+        await play(host, port, stop, announce=announce, stdout=sys.stdout)
+        return _status_of_stop(stop)
+
+    try:
+        return asyncio.run(playing())
+    except ListenError as error:
+        _refuse(str(error))
+
+
+@commands.command()
+@click.option(
+    "--listen", default="127.0.0.1:9878", show_default=True, metavar="HOST:PORT", help="Where the lab listens."
+)
+def lab(listen: str) -> int:
+    """Run the fault lab alone: every protocol and every fault by URL, for fire drills of one's own alerts."""
+    import json
+
+    from monitor.daemon import Stop
+    from monitor.lab.server import serve
+
+    host, port = _address(listen, "--listen")
+
+    async def serving() -> int:
+        stop = Stop()
+        stop.listen()
+        try:
+            laboratory = await serve(host, port, log=lambda done: click.echo(json.dumps(done, default=str)))
+        except OSError as error:
+            _refuse(f"cannot listen on {listen}: {error.strerror}; is another lab running? pass --listen HOST:PORT")
+        click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
+        async with laboratory:
+            await stop.asked.wait()
+        return _status_of_stop(stop)
+
+    return asyncio.run(serving())
+
+
+# -- shared ------------------------------------------------------------------------------------------------------------
+
+
+def _place(config_file: Path | None) -> Path:
+    """Return the config to read: the one asked for, else the first that is there."""
+    if config_file is not None:
+        return config_file
+    return next((place for place in CONFIG_PLACES if place.exists()), CONFIG_PLACES[0])
+
+
+def _load(config_file: Path | None) -> Config:
+    from monitor.config import ConfigError, load
+
+    try:
+        return load(_place(config_file), os.environ)
+    except ConfigError as error:
+        for warning in error.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        for mistake in error.mistakes:
+            click.echo(str(mistake), err=True)
+        raise click.exceptions.Exit(USAGE) from None
+
+
+def _refuse(text: str) -> NoReturn:
+    click.echo(f"chat-monitor: {text}", err=True)
+    raise click.exceptions.Exit(USAGE)
