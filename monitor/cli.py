@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -92,7 +92,7 @@ def _watch(settings: Settings, targets: Sequence[Target]) -> int:
     try:
         return asyncio.run(watching())
     except ListenError as error:
-        _refuse(str(error))
+        raise _refused(str(error)) from None
 
 
 def _status_of_stop(stop: object) -> int:
@@ -108,7 +108,7 @@ def _listening(settings: Settings, listen: str | None, *, unprotected: bool) -> 
         settings = replace(settings, web=replace(settings.web, host=host, port=port))
     host = settings.web.host
     if host not in _LOOPBACK and not host.startswith("127.") and not unprotected:
-        _refuse(
+        raise _refused(
             f"refusing to listen on {host}: whoever reaches it sees every target; "
             "listen on 127.0.0.1 behind a proxy, or pass --web.allow-unprotected"
         )
@@ -221,7 +221,7 @@ def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object]
     try:
         file = path.open("wb")
     except OSError as error:
-        _refuse(f"{path}: cannot be written: {error.strerror}")
+        raise _refused(f"{path}: cannot be written: {error.strerror}") from None
     with file:
         yield file.write
 
@@ -250,7 +250,7 @@ def _named(config: Config, name: str) -> Target:
         if target.name == name:
             return target
     near = get_close_matches(name, [target.name for target in config.targets], 1)
-    _refuse(f"no target {name!r} in the config" + (f"; did you mean {near[0]!r}?" if near else ""))
+    raise _refused(f"no target {name!r} in the config" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 _BY_PATH = (
@@ -274,7 +274,7 @@ def _adhoc(
     guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
     guess = guess or next((name for piece, name in _BY_PATH if piece in path), None)
     if protocol is None and guess is None:
-        _refuse(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
+        raise _refused(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
     values = {
         "name": "url",
         "url": url,
@@ -286,7 +286,7 @@ def _adhoc(
     try:
         return target({key: value for key, value in values.items() if value is not None}, os.environ)
     except ConfigError as error:
-        _refuse(str(error))
+        raise _refused(str(error)) from None
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -318,9 +318,18 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
 def _print_plan(config: Config) -> None:
     from rich.console import Console
 
+    from monitor.config.plan import Footprint
+    from monitor.config.plan import plan as planned
+    from monitor.sinks.metrics import bytes_per_target, series_per_target
     from monitor.terminal import plan_table
 
-    Console(highlight=False).print(plan_table(config))
+    metrics = config.settings.metrics
+
+    def footprint(target: Target) -> Footprint:
+        return Footprint(series_per_target(metrics), bytes_per_target(metrics, target.labels))
+
+    table = plan_table(planned(config, footprint))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _try_connections(config: Config) -> int:
@@ -377,7 +386,7 @@ def demo(listen: str) -> int:
     try:
         return asyncio.run(playing())
     except ListenError as error:
-        _refuse(str(error))
+        raise _refused(str(error)) from None
 
 
 @commands.command()
@@ -399,7 +408,9 @@ def lab(listen: str) -> int:
         try:
             laboratory = await serve(host, port, log=lambda done: click.echo(json.dumps(done, default=str)))
         except OSError as error:
-            _refuse(f"cannot listen on {listen}: {error.strerror}; is another lab running? pass --listen HOST:PORT")
+            raise _refused(
+                f"cannot listen on {listen}: {error.strerror}; is another lab running? pass --listen HOST:PORT"
+            ) from None
         click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
         async with laboratory:
             await stop.asked.wait()
@@ -431,6 +442,7 @@ def _load(config_file: Path | None) -> Config:
         raise click.exceptions.Exit(USAGE) from None
 
 
-def _refuse(text: str) -> NoReturn:
+def _refused(text: str) -> click.exceptions.Exit:
+    """Say in one line what is wrong and what to do, and return what to raise."""
     click.echo(f"chat-monitor: {text}", err=True)
-    raise click.exceptions.Exit(USAGE)
+    return click.exceptions.Exit(USAGE)

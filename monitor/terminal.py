@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
+from monitor.config.plan import Plan
 from monitor.meanings import MEANINGS
 from monitor.observation import Observation, gap_summary
 from monitor.redact import visible
@@ -46,6 +47,10 @@ def waterfall(seen: Observation) -> Iterator[Text]:
     """Return the lines that show one probe: its verdict, where its time went, and every read with what it carried."""
     yield Text.assemble((verdict_words(seen), style_of(seen)), f"  {seen.target.name}  {seen.target.protocol}")
     yield Text(f"  {visible(seen.verdict.detail)}")
+    if seen.available and not seen.first_chunk_good:
+        first = seen.timeline.marks.get(Mark.FIRST_CHUNK, 0.0)
+        late = f"first chunk after {duration(first)}, objective {duration(seen.target.slo.threshold)}"
+        yield Text(f"  over its SLO: {late}", style="yellow")
     if seen.server_error and seen.server_error.message:
         yield Text(f"  the server says: {seen.server_error.message}", style="yellow")
     yield Text("")
@@ -154,6 +159,19 @@ def summary(observations: Sequence[Observation]) -> Table:
     return table
 
 
-def lines(texts: Iterable[Text]) -> str:
-    """Return texts as plain lines, for where there is no colour."""
-    return "\n".join(text.plain.rstrip() for text in texts)
+def plan_table(plan: Plan) -> Table:
+    """Return what a config costs, target by target and in total."""
+    table = Table(box=None, header_style="dim", show_footer=True)
+    total = plan.footprint
+    for name, foot in (
+        ("target", "all"),
+        ("requests a day", f"{plan.requests_per_day:,.0f}"),
+        ("tokens a day, at most", f"{plan.tokens_per_day:,}"),
+        ("series", f"{total.series:,}"),
+        ("bytes a scrape", f"{total.bytes:,}"),
+    ):
+        table.add_column(name, footer=foot, justify="left" if name == "target" else "right")
+    for one in plan.targets:
+        figures = (one.requests_per_day, one.tokens_per_day, one.footprint.series, one.footprint.bytes)
+        table.add_row(one.target.name, *(f"{figure:,.0f}" for figure in figures))
+    return table

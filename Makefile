@@ -1,0 +1,59 @@
+# Everything a developer or a CI does with the project; each target sets up what it needs, inside the checkout.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check lint types contracts unit format docs test-real bench clean
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+$(BIN)/chat-monitor: pyproject.toml requirements/run.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/run.txt -e .
+	@touch $@
+
+$(VENV)/dev: $(BIN)/chat-monitor requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+demo: $(BIN)/chat-monitor  ## Run the fault lab, the daemon and the status page on loopback, with no config.
+	$(BIN)/chat-monitor demo
+
+test: $(VENV)/dev  ## Run the tests; what needs Debian packages or real servers is skipped, with its reason, where they are not.
+	$(BIN)/pytest -m 'not real' --cov --cov-report=term
+
+check: lint types contracts unit  ## Lint, types, import contracts and unit tests.
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/dev
+	$(BIN)/pytest -q -m 'not real' tests/test_*.py tests/protocols tests/config tests/sinks tests/web \
+	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/test_cli.py
+
+format: $(VENV)/dev  ## Format, and mend what can be mended.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: $(VENV)/dev  ## Write anew what is generated: the example config, the references, the boards.
+	$(BIN)/python -m monitor.config.reference --write
+	$(BIN)/python dashboards/build.py
+
+test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
+	$(BIN)/python tests/real/install.py
+	$(BIN)/pytest tests/real tests/dashboards/test_live.py
+
+bench: $(VENV)/dev  ## Measure the cost of a scrape.
+	$(BIN)/python benchmarks/exposition.py
+
+clean:  ## Remove what was set up.
+	rm -rf $(VENV) .real .cache build dist

@@ -1,0 +1,46 @@
+"""Write the boards as the JSON that Grafana imports; with --check, say whether the files agree with the code."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from overview import overview
+
+HERE = Path(__file__).parent
+BOARDS = {"overview.json": overview}
+
+
+def rendered(board: Dashboard) -> str:
+    """A board as text that is the same every time; panels are numbered in the order they stand."""
+    built = board.build()
+    for number, panel in enumerate(built.panels or [], start=1):
+        panel.id_val = number
+    return json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+
+
+def differing(boards: dict[str, str]) -> list[str]:
+    """The files that are missing or say something else than the code."""
+    return [name for name, text in boards.items() if not (HERE / name).exists() or (HERE / name).read_text() != text]
+
+
+def main() -> int:
+    """Write or check every board; the exit status is 1 where a check finds a difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file differs from the code")
+    check = parser.parse_args().check
+    boards = {name: rendered(make()) for name, make in BOARDS.items()}
+    stale = differing(boards)
+    for name in stale:
+        if not check:
+            (HERE / name).write_text(boards[name])
+        print(f"{name}: {'differs from the code; run python dashboards/build.py' if check else 'written'}")
+    if not stale:
+        print("all boards agree with the code")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""The house style of every board: its variables, its queries, and one maker for each kind of panel."""
+
+from string import ascii_uppercase
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.models import common as looks
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+Panel = TypeVar("Panel", bargauge.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
+
+DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+# Units as Grafana names them; everything shown is in the base unit that was measured.
+SECONDS, SHARE, COUNT, BYTES = "s", "percentunit", "short", "bytes"
+
+GOOD, FAIR, BAD = "green", "orange", "red"
+
+
+# ---- the board
+
+
+def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
+    """An empty board with the variables, the annotation and the manners all boards share."""
+    return (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["chat-monitor"])
+        .timezone("browser")
+        .time("now-6h", "now")
+        .refresh("1m")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .with_variable(_datasource())
+        .with_variable(_target())
+        .with_variable(_window())
+        .annotation(_alerts())
+    )
+
+
+def _datasource() -> dashboard.DatasourceVariable:
+    return (
+        dashboard.DatasourceVariable("datasource")
+        .label("Data source")
+        .description("The Prometheus that scrapes chat-monitor.")
+        .type("prometheus")
+    )
+
+
+def _target() -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable("target")
+        .label("Target")
+        .description("The chats to look at; all of them at first.")
+        .datasource(DATASOURCE)
+        .query("label_values(chat_stream_probes_total, target)")
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value(".+")  # one short pattern, however many targets there are
+        .current(model.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _window() -> dashboard.CustomVariable:
+    """Probes are rare: shares and percentiles look back on a window that is chosen, not on the step of the graph."""
+    return (
+        dashboard.CustomVariable("window")
+        .label("Window")
+        .description(
+            "What each point of a share or a percentile looks back on: at least 20 probe intervals, better 60."
+        )
+        .values("5m,15m,1h,6h,1d")
+        .current(model.VariableOption(selected=True, text="1h", value="1h"))
+    )
+
+
+def _alerts() -> dashboard.AnnotationQuery:
+    return (
+        dashboard.AnnotationQuery()
+        .name("Alerts")
+        .datasource(DATASOURCE)
+        .enable(enable=True)
+        .icon_color(BAD)
+        .expr('ALERTS{alertname=~"Chat(Stream|Monitor).+", alertstate="firing"}')
+    )
+
+
+# ---- the queries
+
+
+def of(metric: str, *matchers: str) -> str:
+    """A metric of the chosen targets."""
+    labels = ", ".join(('target=~"$target"', *matchers))
+    return f"{metric}{{{labels}}}"
+
+
+def increase(metric: str, *matchers: str, by: str = "target", over: str = "$window") -> str:
+    """How much a counter of the chosen targets rose, added up; by nothing where `by` is empty."""
+    grouping = f" by ({by})" if by else ""
+    return f"sum{grouping} (increase({of(metric, *matchers)}[{over}]))"
+
+
+def share(part: str, whole: str) -> str:
+    """One count by another; nothing at all where there was nothing to divide by, rather than NaN."""
+    return f"{part} / {whole} >= 0"
+
+
+def quantile(rank: float, histogram: str, *, over: str = "$window") -> str:
+    """A percentile per target; nothing at all where nothing was observed, rather than NaN."""
+    return f"histogram_quantile({rank}, {increase(f'{histogram}_bucket', by='target, le', over=over)}) >= 0"
+
+
+def over_time(expr: str, legend: str) -> prometheus.Dataquery:
+    """A query for a graph."""
+    return prometheus.Dataquery().datasource(DATASOURCE).expr(expr).range().legend_format(legend)
+
+
+def now(expr: str, legend: str = "") -> prometheus.Dataquery:
+    """A query for one value a series, at the end of the chosen range."""
+    return prometheus.Dataquery().datasource(DATASOURCE).expr(expr).instant().legend_format(legend)
+
+
+def column(expr: str) -> prometheus.Dataquery:
+    """A query for one column of a table."""
+    return now(expr).format(PromQueryFormat.TABLE)
+
+
+# ---- the panels
+
+
+def asks(panel: Panel, question: str, description: str, unit: str, *queries: prometheus.Dataquery) -> Panel:
+    """Give a panel what every panel has: the question it answers, how to read it, its unit and its queries."""
+    panel.title(question).description(description).unit(unit).datasource(DATASOURCE)
+    for letter, query in zip(ascii_uppercase, queries, strict=False):
+        panel.with_target(query.ref_id(letter))
+    return panel
+
+
+def number(width: int) -> stat.Panel:
+    """One number; without colour, which Grafana would else take from thresholds of its own, until a panel sets some."""
+    return (
+        stat.Panel()
+        .span(width)
+        .height(4)
+        .reduce_options(last())
+        .color_mode(looks.BigValueColorMode.VALUE)
+        .graph_mode(looks.BigValueGraphMode.NONE)
+        .thresholds(steps("text"))
+    )
+
+
+def lines(width: int, height: int = 9) -> timeseries.Panel:
+    """Lines over time, the worst named first."""
+    return (
+        timeseries.Panel()
+        .span(width)
+        .height(height)
+        .min(0)
+        .fill_opacity(0)
+        .show_points(looks.VisibilityMode.NEVER)
+        .legend(_legend(["lastNotNull", "max"]))
+        .tooltip(_tooltip())
+    )
+
+
+def bars(width: int, height: int = 9) -> timeseries.Panel:
+    """Stacked counts, one bar for at least five minutes: few probes fall into less.
+
+    Their queries count over $__rate_interval, which is a bar and one scrape more, so that what happens between two bars
+    is not lost.
+    """
+    return (
+        timeseries.Panel()
+        .span(width)
+        .height(height)
+        .min(0)
+        .decimals(0)
+        .interval("5m")
+        .draw_style(looks.GraphDrawStyle.BARS)
+        .fill_opacity(80)
+        .line_width(0)
+        .stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL))
+        .legend(_legend(["sum"]))
+        .tooltip(_tooltip())
+    )
+
+
+def ranking(width: int, height: int = 9) -> bargauge.Panel:
+    """One bar a series, as it stands at the end of the range."""
+    return (
+        bargauge.Panel()
+        .span(width)
+        .height(height)
+        .min(0)
+        .reduce_options(last())
+        .orientation(looks.VizOrientation.HORIZONTAL)
+        .display_mode(looks.BarGaugeDisplayMode.BASIC)
+    )
+
+
+def states(width: int, height: int = 9) -> statetimeline.Panel:
+    """One line a series, coloured by the state it was in."""
+    return (
+        statetimeline.Panel()
+        .span(width)
+        .height(height)
+        .show_value(looks.VisibilityMode.NEVER)
+        .merge_values(merge_values=True)
+        .legend(common.VizLegendOptions().show_legend(show_legend=False))
+        .tooltip(_tooltip())
+    )
+
+
+def last() -> common.ReduceDataOptions:
+    """The last value of a series is the one to show."""
+    return common.ReduceDataOptions().calcs(["lastNotNull"])
+
+
+def steps(first: str, *others: tuple[float, str]) -> dashboard.ThresholdsConfig:
+    """A colour from the bottom on, and others from their values on."""
+    thresholds = [model.Threshold(value=None, color=first), *(model.Threshold(value, color) for value, color in others)]
+    return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(thresholds)
+
+
+def words(**states: tuple[str, str]) -> list[model.ValueMapping]:
+    """Words and colours in place of numbers: `words(_0=("down", BAD))`."""
+    results = {
+        value.removeprefix("_"): model.ValueMappingResult(text=text, color=color)
+        for value, (text, color) in states.items()
+    }
+    return [model.ValueMap(options=results)]
+
+
+def setting(name: str, value: object) -> model.DynamicConfigValue:
+    """One property of an override."""
+    return model.DynamicConfigValue(id_val=name, value=value)
+
+
+def limit() -> list[model.DynamicConfigValue]:
+    """How a line looks that is a limit and no measurement."""
+    return [
+        setting("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
+        setting("custom.lineWidth", 1),
+        setting("color", {"mode": "fixed", "fixedColor": "text"}),
+    ]
+
+
+def _legend(columns: list[str]) -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .show_legend(show_legend=True)
+        .display_mode(looks.LegendDisplayMode.TABLE)
+        .placement(looks.LegendPlacement.BOTTOM)
+        .calcs(columns)
+    )
+
+
+def _tooltip() -> common.VizTooltipOptions:
+    return common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI).sort(looks.SortOrder.DESCENDING)

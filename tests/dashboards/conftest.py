@@ -1,0 +1,33 @@
+"""What the tests of rules and boards share: where the files lie, and a clear word where a program is missing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def promtool() -> str:
+    """The path of promtool, or the reason and the cure for its absence."""
+    return _program("promtool")
+
+
+@pytest.fixture
+def prometheus_binary() -> str:
+    """The path of prometheus, or the reason and the cure for its absence."""
+    return _program("prometheus")
+
+
+@pytest.fixture
+def rules() -> Path:
+    """Where the rules lie."""
+    return ROOT / "dashboards" / "rules"
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: apt-get install -y prometheus")
+    return path

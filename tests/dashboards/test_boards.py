@@ -1,0 +1,150 @@
+"""The boards: they agree with their code, explain themselves, and ask only for what exists."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboards.live import panels, queries, substituted
+from tests.dashboards.names import METRICS, metrics_in
+
+HERE = Path(__file__).parents[2] / "dashboards"
+BOARDS = {path.name: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}
+
+every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys())
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("grafana_foundation_sdk") is None,
+    reason="the SDK is not installed: pip install -r requirements/dashboards.txt",
+)
+def test_the_boards_agree_with_the_code_that_builds_them() -> None:
+    """What is committed is what build.py would write."""
+    done = subprocess.run([sys.executable, HERE / "build.py", "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@every_board
+def test_a_board_can_be_imported_anywhere_and_found_again(board: dict[str, Any]) -> None:
+    """It has the classic schema in version 41, a uid that no server made up, no id, and its tag."""
+    assert board["schemaVersion"] == 41
+    assert re.fullmatch(r"chat-monitor-[a-z-]{3,27}", board["uid"])
+    assert board.get("id") is None
+    assert "chat-monitor" in board["tags"]
+
+
+def test_no_two_boards_share_a_uid() -> None:
+    """A second board with a known uid would overwrite the first."""
+    assert len({board["uid"] for board in BOARDS.values()}) == len(BOARDS)
+
+
+@every_board
+def test_every_panel_asks_a_question_and_explains_its_answer(board: dict[str, Any]) -> None:
+    """Each panel has a title that ends in a question mark, a description, a unit and an id of its own."""
+    for panel in panels(board):
+        assert panel["title"].endswith("?")
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+    numbers = [panel["id"] for panel in board["panels"]]
+    assert len(set(numbers)) == len(numbers)
+
+
+@every_board
+def test_no_panel_overlaps_another_or_leaves_the_grid(board: dict[str, Any]) -> None:
+    """Panels keep to 24 columns and to themselves."""
+    places = [panel["gridPos"] for panel in board["panels"]]
+    assert all(place["x"] + place["w"] <= 24 for place in places)
+    assert [pair for pair in combinations(places, 2) if overlap(*pair)] == []
+
+
+@every_board
+def test_every_data_source_is_the_variable(board: dict[str, Any]) -> None:
+    """A board works with any Prometheus: no panel, query, variable or annotation names one."""
+    sources = [variable for variable in board["templating"]["list"] if variable["type"] == "datasource"]
+    assert [variable["name"] for variable in sources] == ["datasource"]
+    for source in found(board, "datasource"):
+        assert source == {"type": "prometheus", "uid": "${datasource}"}
+    for panel in panels(board):
+        assert all("datasource" in part for part in (panel, *panel["targets"]))
+
+
+@every_board
+def test_every_variable_explains_itself(board: dict[str, Any]) -> None:
+    """Each variable has a label and a description."""
+    assert all(variable["label"] and variable["description"] for variable in board["templating"]["list"])
+
+
+@every_board
+def test_every_query_asks_for_metrics_that_exist(board: dict[str, Any]) -> None:
+    """Every metric of every panel, variable and annotation is one of the contract's."""
+    for query in queries(board):
+        assert metrics_in(query.expr) <= METRICS, query
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            assert metrics_in(variable["query"]) - {"target"} <= METRICS
+    for annotation in board["annotations"]["list"]:
+        assert metrics_in(annotation["expr"]) <= METRICS | {"ALERTS"}
+
+
+@every_board
+def test_every_query_on_targets_keeps_to_the_chosen_ones(board: dict[str, Any]) -> None:
+    """Each chat_stream_ metric is read with the target variable, so that no other target is counted in."""
+    for panel in panels(board):
+        for target in panel["targets"]:
+            for labels in re.findall(r"\bchat_stream_\w+(\{[^}]*\})?", target["expr"]):
+                assert 'target=~"$target"' in labels, target["expr"]
+
+
+@every_board
+def test_every_increase_and_rate_looks_back_on_a_variable_window(board: dict[str, Any]) -> None:
+    """No window is fixed: it is the chosen one, the whole range, or the one that fits the step."""
+    allowed = {"$window", "$__range", "$__rate_interval"}
+    for panel in panels(board):
+        for target in panel["targets"]:
+            assert set(re.findall(r"\[([^\]]+)\]", target["expr"])) <= allowed, target["expr"]
+
+
+@every_board
+def test_every_query_is_accepted_by_promtool(board: dict[str, Any], promtool: str, tmp_path: Path) -> None:
+    """With its variables filled in, each expression parses."""
+    rules = [{"record": f"query:{number}", "expr": query.expr} for number, query in enumerate(queries(board))]
+    file = tmp_path / "queries.yml"
+    file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_variables_are_filled_in_however_they_are_written() -> None:
+    """All three ways to write a variable are understood."""
+    filled = substituted('a{b=~"$c", d="${e:regex}"}[[[w]]]', {"c": "1", "e": "2", "w": "5m"})
+    assert filled == 'a{b=~"1", d="2"}[5m]'
+
+
+def test_a_variable_without_a_value_is_an_error() -> None:
+    """A misspelt variable fails the test that meets it, rather than matching nothing."""
+    with pytest.raises(KeyError, match="tragte"):
+        substituted('a{b=~"$tragte"}', {"target": ".+"})
+
+
+def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    """Whether two places on the grid share a cell."""
+    return all(
+        one[start] < other[start] + other[size] and other[start] < one[start] + one[size]
+        for start, size in (("x", "w"), ("y", "h"))
+    )
+
+
+def found(part: object, key: str) -> list[object]:
+    """Every value under a key, at any depth."""
+    if isinstance(part, list):
+        return [value for item in part for value in found(item, key)]
+    if isinstance(part, dict):
+        here = [part[key]] if key in part else []
+        return here + [value for item in part.values() for value in found(item, key)]
+    return []
