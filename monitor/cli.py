@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
     from monitor.target import Target
 
+T = TypeVar("T")
 CONFIG_PLACES = (Path("config.toml"), Path("/etc/chat-monitor/config.toml"))
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
@@ -90,7 +91,7 @@ def _watch(settings: Settings, targets: Sequence[Target]) -> int:
         return _status_of_stop(stop)
 
     try:
-        return asyncio.run(watching())
+        return _run(watching())
     except ListenError as error:
         raise _refused(str(error)) from None
 
@@ -208,7 +209,7 @@ def _probe(
         stamping.close()
         return seen
 
-    return asyncio.run(probing())
+    return _run(probing())
 
 
 @contextmanager
@@ -340,7 +341,7 @@ def _try_connections(config: Config) -> int:
         trials = (reach(one.url, one.tls, network, one.timeouts.connect) for one in config.targets)
         return list(await asyncio.gather(*trials))
 
-    failures = asyncio.run(trying())
+    failures = _run(trying())
     for target, failure in zip(config.targets, failures, strict=True):
         click.echo(f"{target.name}: {failure or 'connected'}")
     return FAILED_TO_TELL if any(failures) else COMPLETE
@@ -384,7 +385,7 @@ def demo(listen: str) -> int:
         return _status_of_stop(stop)
 
     try:
-        return asyncio.run(playing())
+        return _run(playing())
     except ListenError as error:
         raise _refused(str(error)) from None
 
@@ -416,10 +417,18 @@ def lab(listen: str) -> int:
             await stop.asked.wait()
         return _status_of_stop(stop)
 
-    return asyncio.run(serving())
+    return _run(serving())
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` in a loop whose polls are noted, which bounds how uncertain a late read is."""
+    from monitor.tap import new_loop
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main)
 
 
 def _place(config_file: Path | None) -> Path:

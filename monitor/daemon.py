@@ -162,7 +162,7 @@ def _fan_out(sinks: dict[str, Sink], failed: Callable[[str], None]) -> Sink:
         for name, sink in sinks.items():
             try:
                 sink(seen)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
                 failed(name)
                 structlog.get_logger().exception("sink failed", sink=name)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import selectors
 import socket
 import struct
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -25,15 +27,62 @@ _READ = 65536
 _BILLION = 1_000_000_000
 _SKEW_NS = 20_000
 """The two clocks are read one after the other: a stamp may seem to be this much in the future."""
+_TIGHT_NS = 2_000
+"""Between the two clocks nothing came that took longer: else they are read once more."""
 
 STAMPS = sys.platform == "linux"
+_BLOCKED_NS = 100_000
+"""A poll that took longer has waited: what it reports came while it did."""
+_WAKING_NS = 1_000_000
+"""How late a waiting process may be woken."""
+
+
+class PollClock(selectors.DefaultSelector):
+    """The loop's selector, noting when it last looked: what a read brings came after that, however late the read is.
+
+    It bounds the arrival of bytes that have no stamp of their own: of segments that the kernel merged, it keeps the
+    last one's stamp alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quiet_at = time.monotonic_ns()
+        """A time, in monotonic ns, at which no byte waited that is reported now."""
+        self._looked = self.quiet_at
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Poll, as asyncio asks."""
+        entered = time.monotonic_ns()
+        ready = super().select(timeout)
+        returned = time.monotonic_ns()
+        waited = returned - entered > _BLOCKED_NS
+        self.quiet_at = max(entered, returned - _WAKING_NS) if waited else self._looked
+        self._looked = max(entered, returned - _WAKING_NS) if waited else entered
+        return ready
+
+
+_CLOCKS: WeakKeyDictionary[asyncio.AbstractEventLoop, PollClock] = WeakKeyDictionary()
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop whose polls are noted."""
+    clock = PollClock()
+    loop = asyncio.SelectorEventLoop(clock)
+    _CLOCKS[loop] = clock
+    return loop
+
+
+def poll_clock() -> PollClock | None:
+    """Return the clock of the running loop's polls; None where the loop is another's."""
+    return _CLOCKS.get(asyncio.get_running_loop())
 
 
 class Tap(socket.socket):
     """A TCP socket that notes its reads and writes."""
 
-    def __init__(self, family: int, kind: int, proto: int) -> None:
+    def __init__(self, family: int, kind: int, proto: int, clock: PollClock | None = None) -> None:
         super().__init__(family, kind, proto)
+        self._clock = clock
         now = time.monotonic()
         self.connected_at: float | None = None
         self.first_sent_at: float | None = None
@@ -41,11 +90,14 @@ class Tap(socket.socket):
         self.read_at = now
         """When the last byte of the last read reached this machine."""
         self.uncertainty = 0.0
-        """The last read's bytes arrived at most this much before `read_at`."""
+        """The last byte of that read arrived at most this much before `read_at`."""
+        self.spread = 0.0
+        """Its other bytes arrived at most this much before `read_at`."""
         self.received = 0
         self.fin_at: float | None = None
         self.reset_at: float | None = None
-        self._read_before = time.monotonic_ns()
+        self._read_before = self._quiet = time.monotonic_ns()
+        self._more = False
         if STAMPS:
             self.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
@@ -85,11 +137,12 @@ class Tap(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Receive, with the kernel's time of arrival."""
         try:
-            data, ancillary, _, _ = super().recvmsg(min(size, _READ), _ANCILLARY, flags)
+            size = min(size, _READ)
+            data, ancillary, _, _ = super().recvmsg(size, _ANCILLARY, flags)
         except OSError as error:
             self._failed(error)
             raise
-        self._note(len(data), ancillary)
+        self._note(len(data), ancillary, size)
         return data
 
     def recv_into(self, buffer: WriteableBuffer, size: int = 0, flags: int = 0, /) -> int:
@@ -100,7 +153,7 @@ class Tap(socket.socket):
         except OSError as error:
             self._failed(error)
             raise
-        self._note(count, ancillary)
+        self._note(count, ancillary, len(view))
         return count
 
     def waiting(self) -> bool:
@@ -114,26 +167,36 @@ class Tap(socket.socket):
         if not isinstance(error, BlockingIOError | InterruptedError):
             self.reset_at = time.monotonic()
 
-    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]]) -> None:
-        now = time.monotonic_ns()
+    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int) -> None:
+        now, wall, bracket = _clocks()
         if not count:
             self.fin_at = now / _BILLION
             return
         self.received += count
-        arrived = _arrival(ancillary, now, self._read_before)
-        if arrived is None:
-            self.read_at, self.uncertainty = now / _BILLION, (now - self._read_before) / _BILLION
-        else:
-            self.read_at, self.uncertainty = arrived / _BILLION, (time.monotonic_ns() - now) / _BILLION
-        self._read_before = now
+        arrived = _arrival(ancillary, now, wall, self._read_before)
+        quiet = self._read_before if self._clock is None else max(self._read_before, self._clock.quiet_at)
+        quiet = self._quiet if self._more else quiet  # what a full read left behind came before it
+        at = now if arrived is None else arrived
+        self.read_at = at / _BILLION
+        self.spread = max(at - quiet, bracket) / _BILLION
+        self.uncertainty = self.spread if arrived is None else bracket / _BILLION
+        self._read_before, self._quiet, self._more = now, quiet, count == asked
 
 
-def _arrival(ancillary: list[tuple[int, int, bytes]], now: int, before: int) -> int | None:
+def _clocks() -> tuple[int, int, int]:
+    """Return the monotonic and the wall clock in ns, read together, and how far apart they may be."""
+    before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+    if after - before > _TIGHT_NS:
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+    return after, wall, after - before
+
+
+def _arrival(ancillary: list[tuple[int, int, bytes]], now: int, wall: int, before: int) -> int | None:
     """Return the kernel's stamp in monotonic ns; None where there is none or it does not lie between two reads."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
-            stamp: int = now - (time.time_ns() - (seconds * _BILLION + nanoseconds))
+            stamp: int = now - (wall - (seconds * _BILLION + nanoseconds))
             if before - _SKEW_NS <= stamp <= now + _SKEW_NS:
                 return min(max(stamp, before), now)
     return None

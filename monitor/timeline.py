@@ -172,6 +172,8 @@ _OUTPUT_CODE = {
 _OUTPUTS = frozenset(_OUTPUT_CODE.values())
 _VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
 _REPEATED = Meta()
+_LINE_ENDS = 4
+"""Bytes that close a message and are not counted to it: at most two line ends of two."""
 _KEPT_MALFORMED = 3
 _BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
 
@@ -189,7 +191,7 @@ class Timeline:
         """The connection, TLS included, stands."""
         self.head: Head | None = None
         self.ending: Ending | None = None
-        self.uncertainty = 0.0
+        self._mark_uncertainty = 0.0
         self.chunks = 0
         self.pings = 0
         self.malformed: list[str] = []
@@ -218,11 +220,14 @@ class Timeline:
         self._sequence: int | None = None
         self._times = array("d")
         self._uncertainties = array("d")
+        self._spreads = array("d")
         self._offsets = array("q")
         self._event_arrivals = array("l")
         self._event_kinds = array("B")
         self._event_offsets = array("q")
         self._output_arrivals = array("l")
+        self._output_ends = array("q")
+        """Where the first output of each of these arrivals ends."""
         self._arrivals_at_output = 0
 
     # -- recording -------------------------------------------------------------------------------------------------
@@ -231,14 +236,18 @@ class Timeline:
         """Note that a clock was passed, once: the first time counts."""
         if mark not in self.marks:
             self.marks[mark] = time
-            self.uncertainty = max(self.uncertainty, uncertainty)
+            self._mark_uncertainty = max(self._mark_uncertainty, uncertainty)
 
-    def arrived(self, time: float, uncertainty: float, offset: int) -> None:
-        """Note a network read of payload that ended at `offset`."""
+    def arrived(self, time: float, uncertainty: float, offset: int, spread: float | None = None) -> None:
+        """Note a network read of payload that ended at `offset`.
+
+        Its last byte arrived at most `uncertainty` before `time`, every other byte at most `spread`.
+        """
         if not self._times:
             self.mark(Mark.FIRST_BYTE, time, uncertainty)
         self._times.append(time)
         self._uncertainties.append(uncertainty)
+        self._spreads.append(uncertainty if spread is None else spread)
         self._offsets.append(offset)
 
     def record(self, event: Event, offset: int) -> None:
@@ -248,7 +257,7 @@ class Timeline:
             kind = _CODE[self._other(_REPEATED, at)]
         elif isinstance(event, Output):
             kind = _OUTPUT_CODE[event.part]
-            self._output(event, at)
+            self._output(event, at, offset)
         else:
             kind = _CODE[self._other(event, at)]
         self._event_arrivals.append(at)
@@ -262,20 +271,21 @@ class Timeline:
             return max(last, 0)
         return bisect_left(offsets, offset)
 
-    def _output(self, event: Output, at: int) -> None:
-        time, uncertainty = self._times[at], self._uncertainties[at]
-        self._frame(time, uncertainty)
+    def _output(self, event: Output, at: int, offset: int) -> None:
+        time = self._times[at]
+        self._frame(time)
         if self.ended_at is not None and not self.rule.early:
             self.trailing = True
             return
-        self.ended_at = None
-        self._finished.discard(event.choice) if self.rule.early else None
+        if self.rule.early:
+            self.ended_at = None
+            self._finished.discard(event.choice)
         self._open.add(event.choice)
         self.chunks += 1
-        self.mark(Mark.FIRST_CHUNK, time, uncertainty)
+        self.mark(Mark.FIRST_CHUNK, time)
         self.marks[Mark.LAST_CHUNK] = time
         if event.part in _VISIBLE:
-            self.mark(Mark.FIRST_CONTENT, time, uncertainty)
+            self.mark(Mark.FIRST_CONTENT, time)
         if event.part is Part.CONTENT and event.choice == 0:
             self.content.append(event.text)
         if event.part is Part.REFUSAL:
@@ -283,11 +293,11 @@ class Timeline:
         self.output_characters += len(event.text)
         if not self._output_arrivals or self._output_arrivals[-1] != at:
             self._output_arrivals.append(at)
+            self._output_ends.append(offset)
         self._arrivals_at_output = len(self._times)
 
     def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int) -> Kind:
         time = self._times[at] if self._times else 0.0
-        uncertainty = self._uncertainties[at] if self._times else 0.0
         match event:
             case Meta(ping=True):
                 self.pings += 1
@@ -296,30 +306,30 @@ class Timeline:
                 self._stop_inside(parsed=event.parsed)
                 return Kind.PARTIAL
             case Malformed():
-                self._frame(time, uncertainty, decoded=False)
+                self._frame(time, decoded=False)
                 self._misread(event)
                 return Kind.MALFORMED
             case Meta():
-                self._frame(time, uncertainty)
+                self._frame(time)
                 self._learn(event)
                 return Kind.META
             case Finish():
-                self._frame(time, uncertainty)
+                self._frame(time)
                 self._finish(event, time)
                 return Kind.FINISH
             case Done():
-                self._frame(time, uncertainty)
+                self._frame(time)
                 self.marker_seen = True
                 self._settle(time)
                 return Kind.DONE
             case Failure():
-                self._frame(time, uncertainty)
+                self._frame(time)
                 if not self.sealed and self.failure is None:
                     self.failure = event
                 return Kind.FAILURE
 
-    def _frame(self, time: float, uncertainty: float, *, decoded: bool = True) -> None:
-        self.mark(Mark.FIRST_EVENT, time, uncertainty)
+    def _frame(self, time: float, *, decoded: bool = True) -> None:
+        self.mark(Mark.FIRST_EVENT, time)
         self.decoded = self.decoded or decoded
 
     def _misread(self, event: Malformed) -> None:
@@ -341,7 +351,7 @@ class Timeline:
             self.usage = Usage(
                 *(new if new is not None else old for new, old in zip(event.usage, self.usage, strict=True))
             )
-        if event.choice is not None and self.ended_at is None:
+        if event.choice is not None and event.choice not in self._finished and self.ended_at is None:
             self._open.add(event.choice)
         if event.reason is not None:
             self.reason = event.reason
@@ -354,13 +364,20 @@ class Timeline:
             self._sequence = event.sequence
 
     def _finish(self, event: Finish, time: float) -> None:
-        if self.ended_at is not None and not self.rule.early:
-            return
+        if self.ended_at is not None:
+            if not self.rule.early:
+                return
+            self._take_back()
         self._finished.add(event.choice)
         self._open.discard(event.choice)
         self.stops.add(event.stop)
         self.reason = event.reason if event.reason is not None else self.reason
         self._settle(time)
+
+    def _take_back(self) -> None:
+        """Forget an end that was said early, and what it meant: only the last one counts."""
+        self.ended_at = None
+        self.stops.clear()
 
     def _settle(self, time: float) -> None:
         """Note the end when what the target's terminator asks for has been seen."""
@@ -409,17 +426,33 @@ class Timeline:
         return "".join(self.content)
 
     @property
+    def uncertainty(self) -> float:
+        """How far the times of this stream may be off, in seconds: the worst of its marks."""
+        first = self.first_chunk
+        return max(self._mark_uncertainty, first.uncertainty if first else 0.0)
+
+    @property
     def first_chunk(self) -> Arrival | None:
-        """The arrival that carried the first output."""
-        return self._arrival(self._output_arrivals[0]) if self._output_arrivals else None
+        """The arrival that carried the first output, with the uncertainty of that output."""
+        return self._carrying(0) if self._output_arrivals else None
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
         """Seconds between network reads that carried output, each with its uncertainty."""
-        carrying = [self._arrival(at) for at in self._output_arrivals]
+        carrying = [self._carrying(number) for number in range(len(self._output_arrivals))]
         return [
             (after.time - before.time, before.uncertainty + after.uncertainty) for before, after in pairwise(carrying)
         ]
+
+    def _carrying(self, number: int) -> Arrival:
+        """Return an arrival that carried output, as sure as the first output in it.
+
+        What stands behind that output in the same read may be a segment of its own that the kernel merged with it, and
+        then the stamp is that one's.
+        """
+        at = self._output_arrivals[number]
+        last = self._offsets[at] - self._output_ends[number] <= _LINE_ENDS
+        return Arrival(self._times[at], (self._uncertainties if last else self._spreads)[at], self._offsets[at])
 
     @property
     def output_arrivals(self) -> int:

@@ -30,7 +30,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from monitor.settings import Limits, Network
-from monitor.tap import EXHAUSTED, Tap
+from monitor.tap import EXHAUSTED, Tap, poll_clock
 from monitor.target import Timeouts, Tls
 from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, Head, Mark, Timeline
 
@@ -45,6 +45,8 @@ _REQUEST_IDS = (
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _LARGE_BUFFER = 1 << 24
 """aiohttp's flow control stays out of the way: the caps are ours."""
+_TOO_LATE = 1.0
+"""Seconds that the loop may be late to a deadline and still judge it."""
 _ABORT_REASONS = frozenset({"shutdown", "reload"})
 
 
@@ -118,7 +120,7 @@ class Wire(ResponseHandler):
         self.sent_at: float | None = None
         self.received = 0
         self.extra = False
-        self.reads: list[tuple[float, float, int]] = []
+        self.reads: list[tuple[float, float, int, float]] = []
         self.on_lost: Callable[[], None] | None = None
         self._line = line
         self._heads = HeadCutter()
@@ -141,7 +143,8 @@ class Wire(ResponseHandler):
         if payload is not None and payload.is_eof():
             self.extra = self.extra or self._more_comes()
         if payload is not None and self.tap is not None:
-            self.reads.append((self.tap.read_at, self.tap.uncertainty, payload.total_bytes))
+            tap = self.tap
+            self.reads.append((tap.read_at, tap.uncertainty, payload.total_bytes, tap.spread))
 
     def _more_comes(self) -> bool:
         """Whether bytes stand behind the body's end: read already, or still in the socket of a plain connection."""
@@ -182,7 +185,7 @@ class Line:
         if denied(str(sockaddr[0]), self._network):
             self.denied = str(sockaddr[0])
             raise PolicyDeniedError(errno.EACCES, "denied by [network]")
-        tap = Tap(family, kind, proto)
+        tap = Tap(family, kind, proto, poll_clock())
         self.taps.append(tap)
         return tap
 
@@ -295,12 +298,17 @@ class Alarm:
     """Wakes the task that reads: when a deadline of the timeline has passed, or when the connection broke unseen.
 
     The timer is set once and looks at the timeline when it rings, so that a deadline which moves away costs nothing.
-    Before a deadline counts as passed, what is already in the socket is read: the loop turns until no byte comes.
+    Before a deadline counts as passed, what is already in the socket is read: the loop turns until no byte comes, for a
+    quarter of a second at most, so that a peer who never stops sending cannot put it off.
     """
+
+    _PATIENCE = 0.25
 
     def __init__(self, seen: Timeline, timeouts: Timeouts) -> None:
         self.passed: tuple[Deadline, float] | None = None
         self.broken = False
+        self.late = 0.0
+        """How many seconds after the deadline the loop came to look."""
         self._seen, self._timeouts, self._zero = seen, timeouts, 0.0
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
@@ -317,7 +325,7 @@ class Alarm:
         """Set the timer to the deadline that runs now."""
         self.cancel()
         self._off = False
-        self._timer = self._loop.call_at(self._zero + self._seen.deadline(self._timeouts)[1], self._ring, -1, 2)
+        self._timer = self._loop.call_at(self._zero + self._seen.deadline(self._timeouts)[1], self._ring)
 
     def cancel(self) -> None:
         """Ring no more."""
@@ -325,12 +333,15 @@ class Alarm:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _ring(self, before: int, turns: int) -> None:
+    def _ring(self, before: int = -1, turns: int = 2, until: float | None = None) -> None:
         deadline, when = self._seen.deadline(self._timeouts)
-        if self._zero + when > self._loop.time():
+        now, until = self._loop.time(), until or self._loop.time() + self._PATIENCE
+        if before < 0:
+            self.late = now - self._zero - when
+        if self._zero + when > now:
             self.arm()
-        elif (now := self._progress()) != before or turns:
-            self._timer = self._loop.call_soon(self._ring, now, 2 if now != before else turns - 1)
+        elif now < until and ((came := self._progress()) != before or turns):
+            self._timer = self._loop.call_soon(self._ring, came, 2 if came != before else turns - 1, until)
         else:
             self.passed = (deadline, when)
             self._wake()
@@ -597,9 +608,9 @@ class Trip:
         """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
         seen = self.seen
         self._taken += len(data)
-        for at, uncertainty, offset in wire.reads:
+        for at, uncertainty, offset, spread in wire.reads:
             if offset > seen.bytes:
-                seen.arrived(self.since(at), uncertainty, offset)
+                seen.arrived(self.since(at), uncertainty, offset, spread)
         del wire.reads[:-1]
         why = self._feed(data)
         stage = (seen.chunks > 0, seen.ended_at is not None, seen.connected)
@@ -646,6 +657,8 @@ class Trip:
         if self.alarm.answered():
             if self.alarm.passed is not None:
                 deadline, at = self.alarm.passed
+                if self.alarm.late > _TOO_LATE and deadline is not Deadline.DRAIN:
+                    return Ending(EndKind.RESOURCES, at, f"the event loop was {self.alarm.late:.1f} s late")
                 return Ending(EndKind.DEADLINE, at, _duration(deadline, self.call.timeouts), deadline)
             reads = self.line.wire.reads if self.line.wire else []
             at = self.since(reads[-1][0]) if reads else self.now()
