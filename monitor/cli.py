@@ -81,7 +81,7 @@ def run(config_file: Path | None, shard: str | None, listen: str | None, *, unpr
 
 
 def _watch(settings: Settings, targets: Sequence[Target]) -> int:
-    from monitor.daemon import Stop, watch
+    from monitor.daemon import StartError, Stop, watch
     from monitor.web.server import ListenError
 
     async def watching() -> int:
@@ -92,7 +92,7 @@ def _watch(settings: Settings, targets: Sequence[Target]) -> int:
 
     try:
         return _run(watching())
-    except ListenError as error:
+    except (ListenError, StartError) as error:
         raise _refused(str(error)) from None
 
 

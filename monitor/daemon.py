@@ -16,6 +16,7 @@ from typing import IO
 
 import structlog
 
+from monitor.budget import Budget
 from monitor.observation import Observation
 from monitor.probe import Prober
 from monitor.schedule import Schedule, Told
@@ -64,7 +65,7 @@ async def watch(
     stdout: IO[str] | None,
     listening: Callable[[int], None] | None = None,
 ) -> None:
-    """Watch `targets` until `stop` is asked for, then drain; ListenError where the address cannot be had."""
+    """Watch `targets` until `stop` is asked for, then drain; ListenError or StartError where that cannot begin."""
     metrics = Metrics(settings.metrics, _label_names(targets))
     write = log.configure(settings.log, stdout, dropped=metrics.dropped, failed=metrics.sink_error)
     recent = Recent(len(targets))
@@ -72,19 +73,20 @@ async def watch(
         metrics.add(target)
     metrics.config_loaded(_digest(settings, targets), ok=True, timestamp=time.time())
     failed = _failure_report(metrics)
+    budget = Budget(settings.limits.tokens_per_day)
+    sinks: dict[str, Sink] = {"metrics": metrics, "log": write, "recent": recent, "budget": _spending(budget, metrics)}
     told = Told(
-        observed=_fan_out({"metrics": metrics, "log": write, "recent": recent}, metrics.sink_error),
+        observed=_fan_out(sinks, metrics.sink_error),
         skipped=metrics.skipped,
         in_flight=metrics.in_flight,
         failed=failed,
     )
-    schedule = Schedule(
-        Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location), told, settings.limits
-    )
+    prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
+    schedule = Schedule(prober, told, settings.limits, budget)
     source = _source(settings, targets, recent, metrics, stop)
     try:
+        await asyncio.to_thread(_read_certificates, targets)
         async with _served(source, settings) as server, _stamping(), _lag_watched(metrics):
-            await asyncio.to_thread(_read_certificates, targets)
             if listening is not None:
                 listening(server.port)
             schedule.start(targets)
@@ -113,6 +115,7 @@ def _source(settings: Settings, targets: Sequence[Target], recent: Recent, metri
         counted=metrics.http_request,
         started=datetime.now(UTC),
         location=settings.location,
+        allowed_hosts=frozenset(settings.web.allowed_hosts),
     )
 
 
@@ -155,6 +158,18 @@ async def _lag_watched(metrics: Metrics) -> AsyncIterator[None]:
             await task
 
 
+def _spending(budget: Budget, metrics: Metrics) -> Sink:
+    """Return the sink that counts tokens against the budget and says what is left."""
+
+    def spent(seen: Observation) -> None:
+        if seen.tokens is not None:
+            budget.spend(seen.target.name, seen.tokens.input + seen.tokens.output)
+        if (left := budget.left(seen.target)) is not None:
+            metrics.budget(seen.target.name, left)
+
+    return spent
+
+
 def _fan_out(sinks: dict[str, Sink], failed: Callable[[str], None]) -> Sink:
     """Return the sink that tells all of them; one's fault is not another's."""
 
@@ -177,10 +192,18 @@ def _failure_report(metrics: Metrics) -> Callable[[BaseException], None]:
     return failed
 
 
+class StartError(Exception):
+    """The daemon cannot start as configured; the text says what is wrong and where."""
+
+
 def _read_certificates(targets: Iterable[Target]) -> None:
     """Make the TLS contexts before the first probe needs them: that reads files."""
-    for tls in {target.tls for target in targets if target.url.lower().startswith("https:")}:
-        tls_context(tls)
+    for target in targets:
+        if target.url.lower().startswith("https:"):
+            try:
+                tls_context(target.tls)
+            except OSError as error:
+                raise StartError(f"target {target.name!r}: a file of `tls` cannot be used: {error}") from error
 
 
 def _label_names(targets: Iterable[Target]) -> tuple[str, ...]:

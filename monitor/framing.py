@@ -65,7 +65,7 @@ class ServerSentEvents:
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the events and comments that they complete."""
-        if self.too_large:
+        if self.too_large or not data:
             return []
         buffer = self._rest + data
         if self._at_start and not (buffer := self._without_bom(buffer)):
@@ -76,12 +76,14 @@ class ServerSentEvents:
             at = 1
         self._after_cr = False
         for found in _LINE_END.finditer(buffer, at):
+            if self._overflows(found.start() - at):
+                return messages
             self._line(buffer[at : found.start()], self._start + found.start(), messages)
             at = found.end()
         self._after_cr = buffer.endswith(b"\r") and at == len(buffer)
         self._rest = buffer[at:]
         self._start += at
-        self._bound()
+        self._overflows(len(self._rest))
         return messages
 
     def close(self) -> Rest:
@@ -117,7 +119,6 @@ class ServerSentEvents:
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)
-            self._size += len(value) + 1
         elif field == b"":
             messages.append(Message("", end, comment=True))
             return
@@ -129,6 +130,7 @@ class ServerSentEvents:
         elif field not in _IGNORED:
             self.foreign = True
             return
+        self._size += len(line) + 1
         self._end = end
 
     def _dispatch(self, messages: list[Message]) -> None:
@@ -140,10 +142,12 @@ class ServerSentEvents:
             messages.append(Message("", self._end, name, comment=True))
         self._data, self._size, self._name = [], 0, b""
 
-    def _bound(self) -> None:
-        if self._size + len(self._rest) > self._limit:
+    def _overflows(self, line: int) -> bool:
+        """Whether the event in hand passes the limit with `line` bytes more; it is let go then."""
+        if self._size + line > self._limit:
             self.too_large = True
-            self._rest, self._data = b"", []
+            self._rest, self._data, self._name = b"", [], b""
+        return self.too_large
 
 
 def _may_become_a_field(line: bytes) -> bool:
@@ -151,7 +155,7 @@ def _may_become_a_field(line: bytes) -> bool:
 
 
 class Lines:
-    """One message a line, as NDJSON has it; blank lines are passed over."""
+    """One message a line, as NDJSON has it; lines of white space alone are passed over."""
 
     def __init__(self, limit: int) -> None:
         self.too_large = False
@@ -165,22 +169,31 @@ class Lines:
         if self.too_large:
             return []
         *lines, rest = (self._rest + data).split(b"\n") if b"\n" in data else (self._rest + data,)
-        messages = []
+        messages: list[Message] = []
         for line in lines:
-            if text := line.removesuffix(b"\r"):
-                messages.append(Message(text.decode("utf-8", "replace"), self._start + len(text)))
+            if self._overflows(line):
+                return messages
+            if message := self._message(line):
+                messages.append(message)
             self._start += len(line) + 1
-        self._rest = rest
-        if len(rest) > self._limit:
-            self.too_large, self._rest = True, b""
+        if not self._overflows(rest):
+            self._rest = rest
         return messages
 
     def close(self) -> Rest:
         """Take the end of the stream; a last line without its line end is offered as a message."""
         line, self._rest = self._rest, b""
-        if not line.strip():
-            return Rest()
-        return Rest(Message(line.decode("utf-8", "replace"), self._start + len(line.rstrip())), inside=True)
+        message = self._message(line)
+        return Rest(message, inside=message is not None)
+
+    def _message(self, line: bytes) -> Message | None:
+        text = line.removesuffix(b"\r")
+        return Message(text.decode("utf-8", "replace"), self._start + len(text)) if text.strip() else None
+
+    def _overflows(self, line: bytes) -> bool:
+        if len(line) > self._limit:
+            self.too_large, self._rest = True, b""
+        return self.too_large
 
 
 _OUTSIDE = re.compile(rb'[{}\[\]"]')
@@ -198,6 +211,8 @@ class ConcatenatedJson:
         self._limit = limit
         self._rest = b""
         self._start = 0
+        self._at = 0
+        """Where in `_rest` the value in hand begins; `_scanned` is how far it was looked at."""
         self._scanned = 0
         self._depth = 0
         self._quoted = False
@@ -209,11 +224,15 @@ class ConcatenatedJson:
         self._rest += data
         messages: list[Message] = []
         while (end := self._scan()) is not None:
-            value = self._rest[:end]
-            self._drop(end)
-            messages.append(Message(value.decode("utf-8", "replace"), self._start))
-        if len(self._rest) > self._limit:
-            self.too_large, self._rest = True, b""
+            value, self._at = self._rest[self._at : end], end
+            if self._overflows(value):
+                return messages
+            messages.append(Message(value.decode("utf-8", "replace"), self._start + end))
+        self._rest = self._rest[self._at :]
+        self._start += self._at
+        self._scanned -= self._at
+        self._at = 0
+        self._overflows(self._rest)
         return messages
 
     def close(self) -> Rest:
@@ -221,13 +240,13 @@ class ConcatenatedJson:
         left, self._rest = bool(self._rest), b""
         return Rest(inside=left)
 
-    def _drop(self, count: int) -> None:
-        self._rest = self._rest[count:]
-        self._start += count
-        self._scanned = 0
+    def _overflows(self, value: bytes) -> bool:
+        if len(value) > self._limit:
+            self.too_large, self._rest = True, b""
+        return self.too_large
 
     def _scan(self) -> int | None:
-        """Return where the first value ends, or None where it does not yet."""
+        """Return where the value in hand ends, or None where it does not yet."""
         if not self._depth and not self._begin():
             return None
         while found := (_INSIDE if self._quoted else _OUTSIDE).search(self._rest, self._scanned):
@@ -238,14 +257,12 @@ class ConcatenatedJson:
         return None
 
     def _begin(self) -> bool:
-        blank = len(self._rest) - len(self._rest.lstrip(_BETWEEN))
-        self._drop(blank)
-        opening = _OPENING.search(self._rest)
-        strange = opening.start() if opening else len(self._rest)
-        if strange:
-            self.foreign = True
-            self._drop(strange)
-        return bool(self._rest)
+        """Go to the next value; what stands before it and is none is passed over."""
+        opening = _OPENING.search(self._rest, self._at)
+        begin = opening.start() if opening else len(self._rest)
+        self.foreign = self.foreign or bool(self._rest[self._at : begin].strip(_BETWEEN))
+        self._at = self._scanned = begin
+        return opening is not None
 
     def _step(self, mark: bytes) -> bool:
         """Follow one bracket, quote or escape; True after a closing bracket."""

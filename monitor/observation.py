@@ -231,7 +231,7 @@ def _measured(seen: Observation) -> dict[str, object]:
         "pings": line.pings,
         "malformed_events": line.malformed_events,
         "bytes": line.bytes,
-        "arrivals": len(line.arrivals),
+        "arrivals": line.reads,
         "gap": gap_summary([gap for gap, _ in line.gaps]),
         "buffered": line.buffered,
     }

@@ -27,8 +27,18 @@ def visible(text: str) -> str:
 
 def words(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     """Return the first `limit` characters of `text`, redacted before it is cut, and visible."""
-    safe = visible(redacted(text[: limit * 20], secrets))
+    known = tuple(secrets)
+    safe = visible(redacted(_beginning(text, known, limit * 20), known))
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def _beginning(text: str, secrets: Iterable[str], most: int) -> str:
+    """Return the first `most` characters, less the half of a secret that the cut would leave."""
+    if len(text) <= most:
+        return text
+    cut = text[:most]
+    half = max((size for it in secrets for size in range(len(it)) if cut.endswith(it[:size])), default=0)
+    return cut[: most - half]
 
 
 def _harmless(character: str) -> bool:

@@ -19,6 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from monitor.budget import Budget
 from monitor.observation import Observation, host_of
 from monitor.settings import Limits
 from monitor.target import Target
@@ -55,8 +56,9 @@ class Told:
 class Schedule:
     """The running schedule of one set of targets."""
 
-    def __init__(self, probe: Probe, told: Told, limits: Limits) -> None:
-        self._probe, self._told, self._limits = probe, told, limits
+    def __init__(self, probe: Probe, told: Told, limits: Limits, budget: Budget | None = None) -> None:
+        self._probe, self._told = probe, told
+        self._budget = budget or Budget(limits.tokens_per_day)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, float] = {}
@@ -103,6 +105,8 @@ class Schedule:
             self._told.skipped(target.name, "paused")
         elif target.name in self._running:
             self._told.skipped(target.name, "overlap")
+        elif not self._budget.allows(target):
+            self._told.skipped(target.name, "budget")
         else:
             self._keep(target.name, self._run(target, "schedule", time.monotonic() - late))
 

@@ -274,12 +274,11 @@ class Timeline:
     def _output(self, event: Output, at: int, offset: int) -> None:
         time = self._times[at]
         self._frame(time)
-        if self.ended_at is not None and not self.rule.early:
-            self.trailing = True
-            return
-        if self.rule.early:
-            self.ended_at = None
-            self._finished.discard(event.choice)
+        if self.ended_at is not None:
+            if not self.rule.early:
+                self.trailing = True
+                return
+            self._take_back()
         self._open.add(event.choice)
         self.chunks += 1
         self.mark(Mark.FIRST_CHUNK, time)
@@ -403,6 +402,11 @@ class Timeline:
     def bytes(self) -> int:
         """Payload bytes received."""
         return self._offsets[-1] if self._offsets else 0
+
+    @property
+    def reads(self) -> int:
+        """How many network reads brought payload."""
+        return len(self._times)
 
     @property
     def arrivals(self) -> list[Arrival]:

@@ -619,6 +619,8 @@ class Trip:
             self.alarm.arm()
         if self._taken > self._limits.stream_bytes:
             return f"a stream of more than {self._limits.stream_bytes} bytes"
+        if seen.reads > self._limits.events:
+            return f"more than {self._limits.events} reads"
         return why
 
     # -- endings ---------------------------------------------------------------------------------------------------

@@ -359,7 +359,7 @@ def _phase(facts: Facts, *, complete: bool) -> Phase:
         if Mark.REQUEST_SENT in marks:
             return Phase.HEADERS
         return Phase.REQUEST if seen.connected and facts.ending.deadline is not Deadline.CONNECT else Phase.CONNECT
-    if complete:
+    if complete or seen.ended_at is not None:
         return Phase.END
     if not 200 <= facts.status <= 299 or facts.encoded or facts.bodiless:
         return Phase.HEADERS

@@ -1,0 +1,126 @@
+"""One request for one fault, the verdict to expect of it, and what a fault is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypeVar, cast
+
+from monitor.lab.params import COMMON, BadParameterError, Param
+from monitor.lab.speech.base import Say, Speaker, Speech
+from monitor.lab.steps import Script
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What a probe with the counted list as its check and default timeouts is to come to."""
+
+    verdict: str
+    flag: str = ""
+
+
+OK = Expect("ok")
+UNCLEAN = Expect("ok", "unclean_end")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that a script is made from."""
+
+    speaker: Speaker
+    pieces: tuple[str, ...]
+    values: Mapping[str, object]
+    """Parameters by name, as read."""
+    stream: bool = True
+    truth: tuple[tuple[str, str], ...] = ()
+    """Headers that say what is really done."""
+
+    def __getitem__(self, param: Param[T]) -> T:
+        return cast("T", self.values[param.name])
+
+    def but(self, param: Param[T], value: T) -> Case:
+        """The same with one value set, for faults that leave no choice."""
+        return replace(self, values={**self.values, param.name: value})
+
+    def say(self, pieces: tuple[str, ...], finish: str | None = None) -> Speech:
+        """An answer made of these pieces, in one message where no stream was asked for."""
+        if not self.stream:
+            return Speech((self.speaker.whole("".join(pieces)),), range(1), 0)
+        return _said(self.speaker.say, pieces, self.speaker.finishes[0] if finish is None else finish)
+
+    @property
+    def speech(self) -> Speech:
+        """The right and whole answer."""
+        return self.say(self.pieces)
+
+    @property
+    def content_type(self) -> str:
+        """The right content type."""
+        return self.speaker.content_type if self.stream else self.speaker.whole_type
+
+    @property
+    def endless(self) -> bool:
+        """Whether only the content check can tell that the answer is whole."""
+        return self.speech.end is None
+
+    def named(self, what: str, name: str, messages: Mapping[str, bytes]) -> bytes:
+        """One of the protocol's own messages, by the name that a parameter gives."""
+        if name not in messages:
+            raise BadParameterError(f"{what}={name}: allowed here is one of {', '.join(messages) or '(nothing)'}")
+        return messages[name]
+
+
+@lru_cache(maxsize=256)
+def _said(say: Say, pieces: tuple[str, ...], finish: str) -> Speech:
+    """The speech, kept, for a case looks at it again and again."""
+    return say(pieces, finish)
+
+
+Expectation = Expect | Callable[[Case], Expect]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One way to answer: what it does, what it takes, what it is to come to, and its script."""
+
+    name: str
+    says: str
+    script: Callable[[Case], Script]
+    ended: Expectation
+    """The verdict for a protocol that declares an end."""
+    endless: Expectation | None = None
+    """The verdict for one that declares none, where it is another."""
+    params: tuple[Param[object], ...] = ()
+    needs: tuple[str, ...] = ()
+    """What the protocol must have for it."""
+    examples: tuple[str, ...] | Callable[[Speaker], tuple[str, ...]] = ("",)
+    """Queries worth trying, or those for a protocol; the index page and the tests go through them."""
+
+    def examples_for(self, speaker: Speaker) -> tuple[str, ...]:
+        """Queries worth trying in this protocol."""
+        return self.examples(speaker) if callable(self.examples) else self.examples
+
+    @property
+    def all_params(self) -> tuple[Param[object], ...]:
+        """Its own parameters and those that every fault takes."""
+        return tuple({param.name: param for param in COMMON + self.params}.values())
+
+    def expect(self, case: Case) -> Expect:
+        """The verdict for this case."""
+        expectation = self.endless if case.endless and self.endless is not None else self.ended
+        return expectation if isinstance(expectation, Expect) else expectation(case)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """A fault that is another one each time, by the number of the request."""
+
+    name: str
+    says: str
+    params: tuple[Param[object], ...]
+    pick: Callable[[Mapping[str, object], int], tuple[str, str]]
+    """The name and the query of the fault for this request."""
+    examples: tuple[str, ...] = ("",)

@@ -1,0 +1,69 @@
+"""A listening socket whose connections are tasks that somebody keeps, and that close with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from ssl import SSLContext
+from types import TracebackType
+from typing import Self
+
+from monitor.lab.link import LINGER, Link
+
+
+class Listener:
+    """A server on one port."""
+
+    def __init__(self, handle: Callable[[Link], Coroutine[None, None, None]]) -> None:
+        self._handle = handle
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def open(self, host: str, port: int, ssl: SSLContext | None = None) -> Self:
+        """Listen; port 0 takes a free one."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Link(self._start),
+            host,
+            port,
+            ssl=ssl,
+            ssl_shutdown_timeout=None if ssl is None else LINGER,
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def _start(self, link: Link) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(link))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, link: Link) -> None:
+        try:
+            await self._handle(link)
+        finally:
+            await link.close()
+
+    async def idle(self) -> None:
+        """Wait until all connections are over."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Close the socket and all connections; no task is left."""
+        if self._server is None:
+            return
+        self._server.close()
+        while tasks := tuple(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,196 @@
+"""The lab itself: one port, a fault for each URL, and the truth about it in the headers and the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from ssl import SSLContext
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from monitor.lab import index
+from monitor.lab.answer import wants_stream
+from monitor.lab.case import Expect, Fault
+from monitor.lab.faults import DRAWS, FAULTS, case_for
+from monitor.lab.link import Link, PeerLeftError, play
+from monitor.lab.listener import Listener
+from monitor.lab.params import BadParameterError, read_query
+from monitor.lab.request import BadRequestError, Request, read_request
+from monitor.lab.speech import SPEAKERS
+from monitor.lab.steps import Fin, Script, Send
+from monitor.lab.wire import head_of
+
+Log = Callable[[Mapping[str, object]], None]
+MAX_TURNS = 1024
+"""URLs of which the lab remembers how often they were asked for."""
+
+
+class NotFoundError(LookupError):
+    """A path that the lab does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done for one request, and what the log is to say of it."""
+
+    script: Script
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+class Lab:
+    """The fault lab on one port."""
+
+    def __init__(self, host: str, log: Log | None) -> None:
+        self._host = host
+        self._log = log or (lambda _: None)
+        self._turns: OrderedDict[str, int] = OrderedDict()
+        self._listener = Listener(self._handle)
+        self._scheme = "http"
+
+    async def open(self, port: int, ssl: SSLContext | None) -> Self:
+        """Listen."""
+        await self._listener.open(self._host, port, ssl)
+        self._scheme = "http" if ssl is None else "https"
+        return self
+
+    @property
+    def port(self) -> int:
+        """The port it really has."""
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._scheme}://{host}:{self.port}"
+
+    async def close(self) -> None:
+        """Close the socket and all connections; no task is left."""
+        await self._listener.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _handle(self, link: Link) -> None:
+        last = False
+        while not last:
+            try:
+                request = await read_request(link)
+            except PeerLeftError:
+                return
+            except BadRequestError as bad:
+                self._log({"event": "lab_request", "status": bad.status, "why": str(bad)})
+                await play(link, (plain(bad.status, str(bad), last=True), Fin()))
+                return
+            last = await self._answer(link, request)
+
+    async def _answer(self, link: Link, request: Request) -> bool:
+        """Play what the request asks for and say so; whether the connection is of no more use."""
+        started, before = asyncio.get_running_loop().time(), link.sent
+        plan = self._plan(request)
+        played = await play(link, plan.script)
+        self._log(
+            {
+                "event": "lab_request",
+                "method": request.method,
+                "target": request.target,
+                **named(request),
+                **plan.facts,
+                "result": "played" if played.whole else "peer_left",
+                "steps": played.steps,
+                "steps_planned": played.of,
+                "bytes": link.sent - before,
+                "started": started,
+                "ended": asyncio.get_running_loop().time(),
+            }
+        )
+        if request.last and not played.last:
+            await play(link, (Fin(),))
+        return played.last or request.last
+
+    def _plan(self, request: Request) -> Plan:
+        url = urlsplit(request.target)
+        try:
+            if request.method not in {"GET", "POST"}:
+                return refusal("405 Method Not Allowed", "GET or POST")
+            if url.path == "/":
+                return Plan((index.page(request, self.url),))
+            return self._fault(request, url.path, url.query)
+        except NotFoundError as error:
+            return refusal("404 Not Found", str(error))
+        except BadParameterError as error:
+            return refusal("400 Bad Request", str(error))
+
+    def _fault(self, request: Request, path: str, query: str) -> Plan:
+        protocol, asked = known(path)
+        name, query = self._drawn(request.target, asked, query)
+        if name not in FAULTS:
+            raise BadParameterError(f"{name}: no such fault; / lists them")
+        fault = FAULTS[name]
+        case = case_for(fault, SPEAKERS[protocol], query, request.body, stream=wants_stream(request.body))
+        expect = fault.expect(case)
+        facts = {"protocol": protocol, "fault": name, "query": query, "expect": expect.verdict}
+        return Plan(fault.script(replace(case, truth=truth(fault, expect, request))), facts)
+
+    def _drawn(self, target: str, name: str, query: str) -> tuple[str, str]:
+        """The fault that is really played; some are another one each time."""
+        draw = DRAWS.get(name)
+        if draw is None:
+            return name, query
+        turn = self._turns.pop(target, 0)
+        self._turns[target] = turn + 1
+        if len(self._turns) > MAX_TURNS:
+            self._turns.popitem(last=False)
+        return draw.pick(read_query(draw.params, query), turn)
+
+
+def named(request: Request) -> Mapping[str, str]:
+    """The request's own id, by which the probe's record is found."""
+    name = request.headers.get("x-request-id")
+    return {"request_id": name} if name else {}
+
+
+def known(path: str) -> tuple[str, str]:
+    """Protocol and fault of a path."""
+    protocol, _, fault = path.removeprefix("/").partition("/")
+    if protocol not in SPEAKERS:
+        raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a protocol of {', '.join(SPEAKERS)}")
+    if fault not in FAULTS and fault not in DRAWS:
+        raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a fault of {', '.join((*FAULTS, *DRAWS))}")
+    return protocol, fault
+
+
+def truth(fault: Fault, expect: Expect, request: Request) -> tuple[tuple[str, str], ...]:
+    """Headers that say what is really done, and what a probe is to come to."""
+    flag = (("X-Lab-Flag", expect.flag),) if expect.flag else ()
+    last = (("Connection", "close"),) if request.last else ()
+    return (("X-Lab-Fault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, *last)
+
+
+def plain(status: str, text: str, *, last: bool = False) -> Send:
+    """A line of text under a status."""
+    body = f"{text}\n".encode()
+    fields = (
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        *((("Connection", "close"),) if last else ()),
+    )
+    return Send(head_of(f"HTTP/1.1 {status}", fields) + body)
+
+
+def refusal(status: str, text: str) -> Plan:
+    """A request that asks for what the lab does not have."""
+    return Plan((plain(status, text),), {"status": status, "why": text})
+
+
+async def serve(host: str, port: int, *, log: Log | None = None, ssl: SSLContext | None = None) -> Lab:
+    """Start the lab; port 0 takes a free one."""
+    return await Lab(host, log).open(port, ssl)

@@ -1,0 +1,69 @@
+"""Bodies whose chunk framing is broken, in the head's segment or in a later one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from monitor.lab.case import Case, Expect, Fault
+from monitor.lab.params import AFTER, FRAMING, Param, choice, text_like
+from monitor.lab.steps import Hold, Script, Send
+from monitor.lab.wire import opening, pause, segment, spoken
+
+SIZE = Param("as", text_like(r"[ -~]{0,64}", "up to 64 printable characters, or nothing"), "zz", "the size line")
+DATA = Param("as", choice("longer", "shorter", "lf", "bare"), "longer", "data against its size, or which CRLF is wrong")
+WITH = Param("with", choice("own", "head"), "own", "whether it comes in a segment of its own or with the head")
+
+DATA_FAULTS: Mapping[str, Callable[[bytes], bytes]] = {
+    "longer": lambda data: f"{len(data) // 2:x}\r\n".encode() + data + b"\r\n",
+    "shorter": lambda data: f"{len(data) + 2:x}\r\n".encode() + data + b"\r\n",
+    "lf": lambda data: f"{len(data):x}\n".encode() + data + b"\n",
+    "bare": lambda data: f"{len(data):x}\r\n".encode() + data,
+}
+
+
+def chunk_size(case: Case) -> Script:
+    """A size line that is none."""
+    return _broken(case, lambda data: f"{case[SIZE]}\r\n".encode() + data + b"\r\n")
+
+
+def chunk_data(case: Case) -> Script:
+    """Data that does not fit its size, or is not closed as it must be."""
+    return _broken(case, DATA_FAULTS[case[DATA]])
+
+
+def _broken(case: Case, broken: Callable[[bytes], bytes]) -> Script:
+    """The body up to the bad chunk and a good one behind it; then an open socket, for a monitor is to see it itself."""
+    case = case.but(FRAMING, "chunked")
+    speech = case.speech
+    index = min(speech.upto(case[AFTER]), speech.last)
+    message = speech.messages[index]
+    bad = broken(message) + segment(case, message).wire
+    steps = [opening(case, speech), *spoken(case, speech, index), *pause(case, speech, index), Send(bad)]
+    if case[WITH] == "head":
+        steps = [Send(b"".join(step.data for step in steps if isinstance(step, Send)))]
+    return [*steps, Hold()]
+
+
+def judged(case: Case) -> Expect:
+    """With the head in one segment nothing of the body can be read."""
+    return Expect("bad_response/malformed_head" if case[WITH] == "head" else "truncated/malformed_body")
+
+
+FAULTS = (
+    Fault(
+        name="chunk-size",
+        says="a chunk whose size line is no size",
+        params=(SIZE, AFTER.but("3"), WITH),
+        script=chunk_size,
+        ended=judged,
+        examples=("as=zz", "as=-5", "as=0x5", "as=", "as=fffffffffffffffffff", "as=zz&with=head"),
+    ),
+    Fault(
+        name="chunk-data",
+        says="a chunk whose data does not fit its size, or is not closed by CRLF",
+        params=(DATA, AFTER.but("3"), WITH),
+        script=chunk_data,
+        ended=judged,
+        examples=tuple(f"as={name}" for name in DATA_FAULTS),
+    ),
+)

@@ -1,0 +1,150 @@
+"""How a speech becomes a script: head, framed messages at their pace, and the body's own end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+from monitor.lab.case import Case
+from monitor.lab.params import BY, FRAMING, GAP, TTFC
+from monitor.lab.speech.base import Speech, compact
+from monitor.lab.steps import Fin, Rst, Send, Step, Wait
+
+Headers = Iterable[tuple[str, str]]
+LAST_CHUNK = b"0\r\n\r\n"
+OPEN_LENGTH = 1 << 40
+"""Content-Length of a body that has no end."""
+
+
+class Segment(NamedTuple):
+    """One write: the payload in it, and the framing around that."""
+
+    before: bytes
+    data: bytes
+    after: bytes
+
+    @property
+    def wire(self) -> bytes:
+        """All its bytes."""
+        return self.before + self.data + self.after
+
+
+def segment(case: Case, data: bytes) -> Segment:
+    """A message in the framing of the case."""
+    if case[FRAMING] == "chunked":
+        return Segment(f"{len(data):x}\r\n".encode(), data, b"\r\n")
+    return Segment(b"", data, b"")
+
+
+def segments(case: Case, speech: Speech) -> list[Segment]:
+    """The whole body, with its end."""
+    body = [segment(case, message) for message in speech.messages]
+    return [*body, Segment(LAST_CHUNK, b"", b"")] if case[FRAMING] == "chunked" else body
+
+
+def status_line(code: int) -> str:
+    """The status with its usual words."""
+    known = {status.value: status.phrase for status in HTTPStatus}
+    return f"HTTP/1.1 {code} {known.get(code, 'Lab')}"
+
+
+def head(case: Case, length: int, *, status: int = 200, content_type: str = "", extra: Headers = ()) -> bytes:
+    """A whole head; `length` is what a length-delimited body says of itself."""
+    framing = {
+        "chunked": {"Transfer-Encoding": "chunked"},
+        "length": {"Content-Length": str(length)},
+        "close": {"Connection": "close"},
+    }
+    fixed = {"Content-Type": content_type or case.content_type, "Cache-Control": "no-cache"}
+    fields = {**fixed, **dict(extra), **dict(case.truth), **framing[case[FRAMING]]}
+    return head_of(status_line(status), fields.items())
+
+
+def head_of(first: str, fields: Headers) -> bytes:
+    """A head of exactly these lines."""
+    return "".join(f"{line}\r\n" for line in (first, *(f"{name}: {value}" for name, value in fields), "")).encode()
+
+
+def opening(case: Case, speech: Speech, content_type: str = "", extra: Headers = ()) -> Send:
+    """The head for this speech."""
+    return Send(head(case, speech.starts[-1], content_type=content_type, extra=extra))
+
+
+def pause(case: Case, speech: Speech, index: int) -> list[Step]:
+    """The silence before a message: before the first output, between outputs, and before the end."""
+    first = speech.output.start
+    gap = case[GAP] if first < index <= speech.last else 0
+    seconds = case[TTFC] if index == first else gap
+    return [Wait(seconds)] if seconds else []
+
+
+def spoken(case: Case, speech: Speech, stop: int | None = None) -> list[Step]:
+    """The messages before number `stop`, each in a segment of its own, at their pace."""
+    steps: list[Step] = []
+    for index, message in enumerate(speech.messages[:stop]):
+        steps += [*pause(case, speech, index), Send(segment(case, message).wire)]
+    return steps
+
+
+def hang_up(case: Case) -> list[Step]:
+    """The FIN that a close-delimited body ends with."""
+    return [Fin()] if case[FRAMING] == "close" else []
+
+
+def closing(case: Case) -> list[Step]:
+    """The body's own end."""
+    return [Send(LAST_CHUNK)] if case[FRAMING] == "chunked" else hang_up(case)
+
+
+def whole(case: Case, speech: Speech, content_type: str = "", extra: Headers = ()) -> list[Step]:
+    """This speech in a response without fault."""
+    return [opening(case, speech, content_type, extra), *spoken(case, speech), *closing(case)]
+
+
+def ending(case: Case) -> Step:
+    """The end of the connection that the case asks for."""
+    return Rst() if case[BY] == "rst" else Fin()
+
+
+def cut(case: Case, speech: Speech, position: int) -> list[Step]:
+    """The response up to byte `position` of its body on the wire, and then the connection's end."""
+    steps: list[Step] = [opening(case, speech)]
+    for index, part in enumerate(segments(case, speech)):
+        if position <= 0:
+            break
+        steps += [*pause(case, speech, index), Send(part.wire[:position])]
+        position -= len(part.wire)
+    return [*steps, ending(case)]
+
+
+def position_of(parts: Sequence[Segment], payload: int) -> int:
+    """Where on the wire a payload offset lies; at a border, before the framing of what follows."""
+    position = 0
+    for part in parts:
+        if payload <= 0:
+            break
+        if payload < len(part.data):
+            return position + len(part.before) + payload
+        position, payload = position + len(part.wire), payload - len(part.data)
+    return position
+
+
+def payload_at(parts: Sequence[Segment], position: int) -> int:
+    """How much payload lies before a position on the wire."""
+    payload = 0
+    for part in parts:
+        payload += min(max(position - len(part.before), 0), len(part.data))
+        position -= len(part.wire)
+    return payload
+
+
+def reply(case: Case, status: int, body: bytes, content_type: str = "application/json", extra: Headers = ()) -> Send:
+    """A plain answer in one segment."""
+    fields = (("Content-Type", content_type), *extra, *case.truth, ("Content-Length", str(len(body))))
+    return Send(head_of(status_line(status), fields) + body)
+
+
+def error_body(status: int) -> bytes:
+    """What servers say under such a status."""
+    return compact({"error": {"message": f"the lab says {status}", "type": "lab_error", "code": status}}).encode()
