@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import os
 import signal
@@ -74,9 +75,15 @@ async def watch(
     metrics.config_loaded(_digest(settings, targets), ok=True, timestamp=time.time())
     failed = _failure_report(metrics)
     budget = Budget(settings.limits.tokens_per_day)
-    sinks: dict[str, Sink] = {"metrics": metrics, "log": write, "recent": recent, "budget": _spending(budget, metrics)}
+    spend = _spending(budget, metrics)
+    tell = _fan_out({"metrics": metrics, "log": write, "history": recent}, metrics.sink_error)
+
+    def observed(seen: Observation) -> None:
+        spend(seen)
+        tell(seen)
+
     told = Told(
-        observed=_fan_out(sinks, metrics.sink_error),
+        observed=observed,
         skipped=metrics.skipped,
         in_flight=metrics.in_flight,
         failed=failed,
@@ -90,6 +97,7 @@ async def watch(
             if listening is not None:
                 listening(server.port)
             schedule.start(targets)
+            gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
             notify("READY=1", f"STATUS=watching {len(targets)} targets")
             structlog.get_logger().info("started", targets=len(targets), address=f"{settings.web.host}:{server.port}")
             await stop.asked.wait()
@@ -158,8 +166,8 @@ async def _lag_watched(metrics: Metrics) -> AsyncIterator[None]:
             await task
 
 
-def _spending(budget: Budget, metrics: Metrics) -> Sink:
-    """Return the sink that counts tokens against the budget and says what is left."""
+def _spending(budget: Budget, metrics: Metrics) -> Callable[[Observation], None]:
+    """Return what counts a probe's tokens against the budget and says what is left."""
 
     def spent(seen: Observation) -> None:
         if seen.tokens is not None:

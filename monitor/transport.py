@@ -45,6 +45,7 @@ _REQUEST_IDS = (
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _LARGE_BUFFER = 1 << 24
 """aiohttp's flow control stays out of the way: the caps are ours."""
+_LONGEST_RETRY = 366 * 86400.0
 _TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline and still judge it."""
 _ABORT_REASONS = frozenset({"shutdown", "reload"})
@@ -753,7 +754,7 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
+        return min(float(value), _LONGEST_RETRY)
     try:
         return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
     except (ValueError, TypeError, OverflowError):

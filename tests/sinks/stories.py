@@ -1,0 +1,114 @@
+"""Observations for the tests of the sinks, told from literal timelines and judged by the real table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from monitor.events import Event, Failure, Fault, Finish, Output
+from monitor.observation import Observation, Tokens
+from monitor.target import CountCheck, Target
+from monitor.timeline import BodyFraming, Ending, EndKind, Head, Mark, Timeline
+from monitor.verdict import judge
+
+START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
+GATEWAY = Target("gateway", "openai-chat", "https://key@gateway.example.com:8443/v1/chat?key=abc", model="m")
+SCHEMA = Path(__file__).parents[2] / "docs" / "event.schema.json"
+
+
+def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsure: float = 1e-5) -> Timeline:
+    """Tell a stream: a head after 50 ms, each event in an arrival of its own, the end 100 ms after the last."""
+    told = Timeline()
+    for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):
+        told.mark(mark, time)
+    told.connected = True
+    told.mark(Mark.HEADERS, 0.05)
+    told.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
+    for number, (time, event) in enumerate(events, start=1):
+        told.arrived(time, unsure, number * 100)
+        told.record(event, number * 100)
+    return end(told, ending, events[-1][0] + 0.1 if events else 0.1)
+
+
+def end(told: Timeline, kind: EndKind, at: float) -> Timeline:
+    """Tell how it ended."""
+    told.ending = Ending(kind, at)
+    told.mark(Mark.END, at)
+    return told
+
+
+def chunks(*times: float) -> list[tuple[float, Event]]:
+    """Tell one chunk of output at each of these times."""
+    return [(time, Output("x")) for time in times]
+
+
+def seen(told: Timeline, target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+    """Return the observation of what was told; `more` are its other fields."""
+    fields: dict[str, Any] = {"probe_id": "01JDX0000000000000000000AB", "trigger": "schedule", "tokens": Tokens(20, 3)}
+    fields.update(more)
+    return Observation(target=target, timestamp=START, timeline=told, verdict=judge(told, more.get("check")), **fields)
+
+
+def whole(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+    """Return a complete chat of three chunks, with gaps of 100 and 300 ms."""
+    return seen(line(*chunks(0.2, 0.3, 0.6), (0.7, Finish("stop"))), target, **more)
+
+
+def cut(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+    """Return the same, with the connection closed inside the body after the third chunk."""
+    return seen(line(*chunks(0.2, 0.3, 0.6), ending=EndKind.INCOMPLETE), target, **more)
+
+
+def failed(fault: Fault = Fault.OVERLOADED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+    """Return a chat whose stream says after one chunk that it failed."""
+    return seen(line(*chunks(0.2), (0.3, Failure(fault))), **more)
+
+
+def refused(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+    """Return a probe that found nobody listening."""
+    return seen(end(Timeline(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
+
+
+def stopped(kind: EndKind = EndKind.ABORTED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+    """Return a chat that we ended ourselves in its middle."""
+    return seen(line(*chunks(0.2, 0.3), ending=kind), **more)
+
+
+def counted(**changes: Any) -> Target:  # noqa: ANN401 (fields of Target)
+    """Return the target with a counted list to check, and with `changes`."""
+    return replace(GATEWAY, **{"check": CountCheck()} | changes)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the event's schema as it stands in the docs."""
+    found: dict[str, Any] = json.loads(SCHEMA.read_text())
+    return found
+
+
+def check_schema() -> None:
+    """Raise where the schema itself is none."""
+    Draft202012Validator.check_schema(schema())
+
+
+def mistakes(event: object) -> list[str]:
+    """Say where an event departs from the schema; ours may also have no key that the schema does not name."""
+    validator = Draft202012Validator(_strict(schema()))
+    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in validator.iter_errors(event)]
+
+
+def _strict(part: Any) -> Any:  # noqa: ANN401 (any part of a JSON document)
+    if isinstance(part, list):
+        return [_strict(held) for held in part]
+    if not isinstance(part, dict):
+        return part
+    strict = {key: _strict(held) for key, held in part.items()}
+    if part.get("type") == "object" and "properties" in part:
+        strict["additionalProperties"] = False
+    return strict

@@ -1,0 +1,482 @@
+"""The lines of the log: their forms, what they may not contain, and a writer that nothing can stop or slow."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import pty
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.events import Meta
+from monitor.observation import Observation, ServerError, record
+from monitor.settings import Log
+from monitor.sinks.log import (
+    RENDERS,
+    LogSink,
+    Writer,
+    _visible,
+    as_journal,
+    as_json,
+    as_text,
+    choose,
+    configure,
+    level_of,
+)
+from monitor.target import CountCheck, Secret
+from monitor.timeline import CheckResult, EndKind
+from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
+
+PATIENCE = 10.0
+"""Seconds after which a thread that should have done something has not."""
+NASTY = "\x1b]0;owned\x07 \x9b31m\r\nline\t\x00 \x7f \u202eright\u2066 \u2028 \ud800 é 漢 😀"
+
+
+@dataclass
+class Report:
+    """Counts what a sink reports, and lets a test wait for it."""
+
+    names: list[str] = field(default_factory=list)
+    came: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, name: str) -> None:
+        """Be told."""
+        self.names.append(name)
+        self.came.set()
+
+
+class Gate:
+    """A stream that says when it is written to, and waits until it may go on."""
+
+    def __init__(self, *answers: BaseException | int) -> None:
+        self.answers = list(answers)
+        self.written = b""
+        self._entered = threading.Semaphore(0)
+        self._passes = threading.Semaphore(0)
+
+    def write(self, data: memoryview, /) -> int:
+        """Answer as told, and when nothing is told take all."""
+        self._entered.release()
+        assert self._passes.acquire(timeout=PATIENCE)
+        answer = self.answers.pop(0) if self.answers else len(data)
+        if isinstance(answer, BaseException):
+            raise answer
+        self.written += bytes(data[:answer])
+        return answer
+
+    def let(self, writes: int = 100) -> None:
+        """Let so many writes go on."""
+        self._passes.release(writes)
+
+    def wait(self, writes: int = 1) -> None:
+        """Return when so many more writes have begun."""
+        assert all(self._entered.acquire(timeout=PATIENCE) for _ in range(writes))
+
+
+@pytest.fixture(autouse=True)
+def untouched() -> Iterator[None]:
+    """Give structlog and the standard library's logging back as they were."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    logging.root.handlers[:], logging.root.level = handlers, level
+
+
+def lines(stream: io.BytesIO) -> list[dict[str, Any]]:
+    """Return what was written, line by line."""
+    return [json.loads(row) for row in stream.getvalue().splitlines()]
+
+
+def set_up(stream: Any, **more: Any) -> tuple[LogSink, Report, Report]:  # noqa: ANN401 (streams and settings)
+    """Return a sink on a stream, and its reports of lines dropped and of writes failed."""
+    dropped, failed = Report(), Report()
+    return configure(Log(**more), stream, dropped=dropped, failed=failed, environ={}), dropped, failed
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_is_one_line_of_its_record() -> None:
+    """The line is the record and nothing else, in its order."""
+    stream = io.BytesIO()
+    sink, dropped, failed = set_up(stream)
+    sink(cut())
+    sink(whole())
+    assert sink.close(PATIENCE)
+    assert lines(stream) == [record(cut()), record(whole())]
+    assert list(lines(stream)[0]) == list(record(cut()))
+    assert [mistakes(event) for event in lines(stream)] == [[], []]
+    assert dropped.names == failed.names == []
+
+
+def test_the_timeline_comes_where_it_is_asked_for() -> None:
+    """`[log] timeline = true` adds every arrival and event."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream, timeline=True)
+    sink(cut())
+    sink.close(PATIENCE)
+    assert lines(stream) == [json.loads(json.dumps(record(cut(), timeline=True)))]
+
+
+@pytest.mark.parametrize(
+    ("probe", "level"),
+    [
+        (whole(), "info"),
+        (cut(), "warning"),
+        (refused(), "warning"),
+        (stopped(), "info"),
+        (stopped(EndKind.INTERNAL), "error"),
+        (whole(counted(), check=CheckResult("count", "missing", 0.9)), "info"),
+        (whole(counted(check=CountCheck(required=True)), check=CheckResult("count", "missing", 0.9)), "warning"),
+    ],
+)
+def test_how_loud_a_probe_is(probe: Observation, level: str) -> None:
+    """What is available is information, what failed a warning, and our own fault an error."""
+    assert level_of(probe) == level
+
+
+def test_the_level_is_a_threshold() -> None:
+    """At level warning only failures are logged, of probes as of messages."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream, level="warning")
+    sink(whole())
+    sink(cut())
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().warning("loud")
+    sink.close(PATIENCE)
+    assert [event["event"] for event in lines(stream)] == ["probe", "loud"]
+
+
+# -- what a line may contain -------------------------------------------------------------------------------------------
+
+
+def nasty() -> Observation:
+    """Return a probe of a server whose words are made to harm."""
+    told = line((0.1, Meta(model=NASTY)), *chunks(0.2), ending=EndKind.INCOMPLETE)
+    named = replace(GATEWAY, name=NASTY, model=NASTY, labels={NASTY: NASTY})
+    return seen(told, named, server_error=ServerError(NASTY, NASTY, NASTY), last_words=NASTY)
+
+
+@pytest.mark.parametrize("form", sorted(RENDERS))
+def test_no_control_character_gets_out(form: str) -> None:
+    """Whatever was sent, a line is one line of printable characters, in every form."""
+    text = RENDERS[form]("info", record(nasty())).decode()
+    assert text.count("\n") == 1
+    assert text.removesuffix("\n").isprintable()
+
+
+def test_json_keeps_the_words() -> None:
+    """Escaped is not lost: a reader gets back what was sent, but for lone surrogates."""
+    event = json.loads(as_json("info", record(nasty())))
+    assert event["last_words"] == NASTY.replace("\ud800", "\ufffd")
+    assert event["labels"] == {NASTY.replace("\ud800", "\ufffd"): NASTY.replace("\ud800", "\ufffd")}
+    assert as_json("info", {"event": "é😀"}) == b'{"event":"\\u00e9\\ud83d\\ude00"}\n'
+
+
+@given(st.dictionaries(st.text(st.characters()), st.text(st.characters())))
+@settings(max_examples=200, deadline=None)
+def test_json_is_printable_ascii(event: dict[str, str]) -> None:
+    """For any text at all, surrogates among it, the line is ASCII from space to tilde and parses."""
+    text = as_json("info", event)
+    assert all(0x20 <= byte <= 0x7E for byte in text[:-1])
+    assert len(json.loads(text)) <= len(event)
+
+
+@given(st.text(st.characters()))
+@settings(max_examples=200, deadline=None)
+def test_visible_is_printable(text: str) -> None:
+    """For any text at all a terminal is shown printable characters, and printable text as it is."""
+    assert _visible(text).isprintable()
+    assert _visible(text) == text or not text.isprintable()
+
+
+def test_the_readable_form() -> None:
+    """A person reads time, level, target, what it came to, how long it took and why."""
+    assert as_text("warning", record(cut())).decode() == (
+        "22:10:00.123 warning gateway truncated/incomplete_body 0.700s first_chunk=0.200s: peer closed the connection"
+        " inside the chunked body (no terminal chunk); 3 chunks received [01JDX0000000000000000000AB]\n"
+    )
+    assert b" unreachable/refused 0.004s: " in as_text("warning", record(refused()))
+
+
+@pytest.mark.parametrize(
+    ("level", "prefix"),
+    [("debug", b"<7>"), ("info", b"<6>"), ("warning", b"<4>"), ("error", b"<3>"), ("critical", b"<2>")],
+)
+def test_the_journals_form(level: str, prefix: bytes) -> None:
+    """The same JSON, with the syslog priority before it that journald takes off."""
+    assert as_journal(level, record(cut())) == prefix + as_json(level, record(cut()))
+
+
+# -- the daemon's own messages -----------------------------------------------------------------------------------------
+
+
+def test_a_message_is_a_line_too() -> None:
+    """Event, level and time come first, then what was bound and said; the context of the task is in it."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream)
+    structlog.contextvars.bind_contextvars(target="gateway")
+    structlog.get_logger().info("listening", address="127.0.0.1:9877", tries=3, ratio=0.5, tls=False, name=None)
+    sink.close(PATIENCE)
+    (event,) = lines(stream)
+    assert list(event)[:3] == ["event", "level", "timestamp"]
+    assert event.pop("timestamp").endswith("Z")
+    said = {"address": "127.0.0.1:9877", "tries": 3, "ratio": 0.5, "tls": False, "name": None, "target": "gateway"}
+    assert event == {"event": "listening", "level": "info", **said}
+
+
+def test_a_message_hides_secrets_and_takes_anything() -> None:
+    """What is no plain value is said as its `str`, deep inside too: a secret stays one."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream)
+    given_values = {"key": Secret("canary"), "deep": [{"key": (Secret("canary"),)}, frozenset({Path("/a")})]}
+    structlog.get_logger().warning("odd \ud800", **given_values)
+    sink.close(PATIENCE)
+    assert b"canary" not in stream.getvalue()
+    assert lines(stream)[0]["deep"] == [{"key": ["Secret()"]}, ["/a"]]
+    assert lines(stream)[0]["event"] == "odd \ufffd"
+
+
+def test_a_traceback_is_part_of_its_line() -> None:
+    """In JSON it is one value of one line."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream)
+    try:
+        [].pop()
+    except IndexError:
+        structlog.get_logger().exception("unexpected")
+    sink.close(PATIENCE)
+    (event,) = lines(stream)
+    assert event["level"] == "error"
+    assert event["exception"].endswith("IndexError: pop from empty list")
+
+
+def test_a_traceback_can_be_read() -> None:
+    """In the readable form it follows indented, each of its lines made visible."""
+    event = {"event": "oops", "timestamp": "2026-11-22T22:10:00.123456Z", "a b": "c\n", "exception": "one\n\x1btwo"}
+    assert as_text("error", event) == b"22:10:00.123 error   oops a b=c\\n\n    | one\n    | \\x1btwo\n"
+
+
+def test_what_libraries_log_goes_the_same_way() -> None:
+    """Their warnings are ours, with the name of who said it; their daily work is not, unless at level debug."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream)
+    logging.getLogger("aiohttp.server").info("request")
+    logging.getLogger("aiohttp.server").warning("bad %s", "request")
+    logging.getLogger("aiohttp.server").log(35, "between")
+    sink.close(PATIENCE)
+    assert [(event["event"], event["level"], event["logger"]) for event in lines(stream)] == [
+        ("bad request", "warning", "aiohttp.server"),
+        ("between", "warning", "aiohttp.server"),
+    ]
+    louder = io.BytesIO()
+    sink, _, _ = set_up(louder, level="debug")
+    logging.getLogger("asyncio").debug("selector")
+    sink.close(PATIENCE)
+    assert [event["event"] for event in lines(louder)] == ["selector"]
+
+
+def test_a_librarys_broken_message_harms_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """Arguments that do not fit their format are the standard library's to report, not the caller's to suffer."""
+    sink, _, _ = set_up(io.BytesIO())
+    logging.getLogger("x").warning("%d", "seven")
+    sink.close(PATIENCE)
+    assert "Logging error" in capsys.readouterr().err
+
+
+# -- where the lines go ------------------------------------------------------------------------------------------------
+
+
+def test_auto_is_text_on_a_terminal() -> None:
+    """A person at a terminal gets the readable form, unless another is asked for."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0), os.fdopen(theirs, "wb", buffering=0) as terminal:
+        assert choose("auto", terminal, {}) == "text"
+        assert choose("json", terminal, {}) == "json"
+
+
+def test_auto_is_the_journals_under_systemd(tmp_path: Path) -> None:
+    """The variable counts only where it names this very stream: it is inherited by what redirects its output."""
+    with (tmp_path / "out").open("wb") as stream:
+        status = os.fstat(stream.fileno())
+        assert choose("auto", stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}) == "journal"
+        assert choose("auto", stream, {"JOURNAL_STREAM": "1:2"}) == "json"
+        assert choose("auto", stream, {}) == "json"
+
+
+def test_auto_is_json_where_there_is_no_stream() -> None:
+    """Without a stdout, or with a closed one, the form is JSON."""
+    closed = io.StringIO()
+    closed.close()
+    assert [choose("auto", stream, {}) for stream in (None, closed, io.BytesIO())] == ["json"] * 3
+
+
+def test_a_stream_that_is_closed_later_is_not_written_to(tmp_path: Path) -> None:
+    """Once closed, its descriptor may be another's: the line is dropped and counted, whoever has that number now."""
+    stream = (tmp_path / "out").open("w")
+    descriptor = stream.fileno()
+    sink, dropped, failed = set_up(stream)
+    stream.close()
+    with (tmp_path / "other").open("w") as other:
+        assert other.fileno() == descriptor
+        sink(cut())
+        assert failed.came.wait(PATIENCE)
+        sink.close(PATIENCE)
+    assert (tmp_path / "other").read_bytes() == b""
+    assert dropped.names == ["log"]
+
+
+def test_lines_reach_a_file_at_once(tmp_path: Path) -> None:
+    """What is written is not held back by a buffer of Python's."""
+    with (tmp_path / "out").open("w") as stream:
+        sink, _, _ = set_up(stream)
+        sink(cut())
+        sink.close(PATIENCE)
+        assert json.loads((tmp_path / "out").read_text()) == record(cut())
+
+
+def test_text_streams_in_memory_are_written_through() -> None:
+    """A text stream over bytes, as tests put in stdout's place, gets the bytes."""
+    inner = io.BytesIO()
+    outer = io.TextIOWrapper(inner)
+    sink, _, failed = set_up(outer)
+    sink(cut())
+    sink.close(PATIENCE)
+    assert (lines(inner), failed.names) == ([record(cut())], [])
+
+
+def closed_below() -> io.TextIOWrapper:
+    """Return a stream whose descriptor was closed behind its back."""
+    stream = os.fdopen(os.dup(1), "w", closefd=False)
+    os.close(stream.fileno())
+    return stream
+
+
+@pytest.mark.parametrize("make", [lambda: None, io.StringIO, closed_below])
+def test_no_stream_to_write_to_is_counted(make: Callable[[], Any]) -> None:
+    """A daemon started without stdout runs, and says in its metrics that its log goes nowhere."""
+    stream = make()
+    sink, dropped, failed = set_up(stream)
+    sink(cut())
+    assert failed.came.wait(PATIENCE)
+    assert sink.close(PATIENCE)
+    assert dropped.names == ["log"]
+    assert set(failed.names) == {"log"}
+
+
+# -- the writer --------------------------------------------------------------------------------------------------------
+
+
+def writer(stream: Gate, **more: Any) -> tuple[Writer, Report, Report]:  # noqa: ANN401 (numbers of the writer)
+    """Return a writer that retries at once, and its reports."""
+    dropped, failed = Report(), Report()
+    return Writer(stream, dropped=dropped, failed=failed, **{"retry": 0.0} | more), dropped, failed
+
+
+def test_a_full_queue_drops_and_counts() -> None:
+    """While the stream takes nothing, lines wait up to the capacity, and what comes then is counted and gone."""
+    stream = Gate()
+    made, dropped, _ = writer(stream, capacity=30)
+    for number in range(5):
+        made.put(b"line %d....\n" % number)
+    assert dropped.names == ["log"] * 3
+    stream.let()
+    assert made.close(PATIENCE)
+    assert stream.written == b"line 0....\nline 1....\n"
+
+
+def test_room_comes_back() -> None:
+    """What has been written no longer counts against the queue."""
+    stream = Gate()
+    made, dropped, _ = writer(stream, capacity=22)
+    for number in range(3):
+        made.put(b"line %d....\n" % number)
+    assert dropped.names == ["log"]
+    stream.let(1)
+    stream.wait(2)
+    made.put(b"line 3....\n")
+    stream.let()
+    assert made.close(PATIENCE)
+    assert stream.written == b"line 0....\nline 1....\nline 3....\n"
+    assert dropped.names == ["log"]
+
+
+def test_a_line_larger_than_the_queue_passes_an_empty_one() -> None:
+    """A timeline of a long stream is not lost for its size alone."""
+    stream = Gate()
+    stream.let()
+    made, dropped, _ = writer(stream, capacity=3)
+    made.put(b"a long line\n")
+    assert made.close(PATIENCE)
+    assert (stream.written, dropped.names) == (b"a long line\n", [])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [BrokenPipeError(32, "closed"), OSError(28, "full"), ValueError("closed file"), BlockingIOError(11, "not now")],
+)
+def test_a_failed_write_is_counted_and_tried_again(fault: BaseException) -> None:
+    """A closed pipe, a full disk, a closed file, a pipe that takes nothing now: nothing is lost once it recovers."""
+    stream = Gate(fault, fault)
+    made, dropped, failed = writer(stream)
+    stream.let()
+    made.put(b"one\n")
+    made.put(b"two\n")
+    stream.wait(3)
+    assert made.close(PATIENCE)
+    assert (stream.written, failed.names, dropped.names) == (b"one\ntwo\n", ["log"] * 2, [])
+
+
+def test_half_a_line_is_finished_first() -> None:
+    """A disk that fills up inside a line gets the rest of that line when there is room again."""
+    stream = Gate(2, OSError(28, "full"), 1)
+    made, _, failed = writer(stream)
+    stream.let()
+    made.put(b"one\n")
+    made.put(b"two\n")
+    stream.wait(3)
+    assert made.close(PATIENCE)
+    assert (stream.written, failed.names) == (b"one\ntwo\n", ["log"])
+
+
+def test_closing_does_not_wait_for_a_stream_that_fails() -> None:
+    """At the end each line is tried once more; what then fails is dropped and counted."""
+    stream = Gate(*[OSError(28, "full")] * 10)
+    made, dropped, failed = writer(stream, retry=1000.0)
+    stream.let()
+    for _ in range(3):
+        made.put(b"line\n")
+    assert failed.came.wait(PATIENCE)
+    assert made.close(PATIENCE)
+    assert dropped.names == ["log"] * 3
+    made.put(b"after the end\n")
+    assert dropped.names == ["log"] * 4
+
+
+def test_closing_does_not_wait_for_a_stream_that_hangs() -> None:
+    """Where nobody reads the pipe, the end comes at the time-out, and says that something is left."""
+    stream = Gate()
+    made, _, _ = writer(stream)
+    made.put(b"line\n")
+    stream.wait()
+    assert not made.close(0.0)
+    stream.let()
+    assert made.close(PATIENCE)
+
+
+def test_an_idle_writer_closes() -> None:
+    """With nothing to write the thread ends when it is told to."""
+    made, dropped, failed = writer(Gate())
+    assert made.close(PATIENCE)
+    assert dropped.names == failed.names == []
