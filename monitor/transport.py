@@ -46,6 +46,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _LARGE_BUFFER = 1 << 24
 """aiohttp's flow control stays out of the way: the caps are ours."""
 _LONGEST_RETRY = 366 * 86400.0
+_PROXY_WANTS_PASSWORD = 407
 _TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline and still judge it."""
 _ABORT_REASONS = frozenset({"shutdown", "reload"})
@@ -264,6 +265,9 @@ class Resolver(AbstractResolver):
             told = functools.partial(self._tell, answer.set_result, work())
         except OSError as error:
             told = functools.partial(self._tell, answer.set_exception, error)
+        except UnicodeError:  # an empty or an overlong label
+            unknown = socket.gaierror(socket.EAI_NONAME, "no name")
+            told = functools.partial(self._tell, answer.set_exception, unknown)
         with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
             answer.get_loop().call_soon_threadsafe(told, answer)
 
@@ -556,6 +560,8 @@ class Trip:
     async def _answer(self, response: aiohttp.ClientResponse) -> Ending:
         wire = self._wire()
         self._connection_marks()
+        if self.call.proxy is not None and response.status == _PROXY_WANTS_PASSWORD:
+            return Ending(EndKind.PROXY, self.since(wire.head_at or time.monotonic()), "it wants a user and a password")
         self.seen.head = _head(response)
         self.seen.mark(Mark.HEADERS, self.since(wire.head_at or time.monotonic()), wire.head_uncertainty)
         head = self.seen.head

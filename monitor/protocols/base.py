@@ -119,16 +119,19 @@ class Decoder:
             return found
         self._end += len(data)
         for message in self._framer.feed(data):
+            if not self._left:
+                self.too_large = "too many events"
+                return found
             self._read(message, found)
         if self._framer.too_large:
             self.too_large = f"an event of more than {self._event_bytes} bytes"
-        elif self._left < 0:
-            self.too_large = "too many events"
         return found
 
     def close(self) -> list[tuple[Event, int]]:
         """Take the end of the stream: return what its unterminated rest still says, and that it was left."""
         found: list[tuple[Event, int]] = []
+        if self.too_large is not None:
+            return found
         rest = self._framer.close()
         if rest.message is not None:
             self._read(rest.message, found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.events import Done, Event, Message, Meta
 from monitor.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import failure, load, openai_frame
+from monitor.protocols.shapes import error_in, load, named_error, openai_frame
 from monitor.target import Target
 
 
@@ -29,10 +29,11 @@ def interpret(message: Message) -> Iterator[Event]:
     if message.data.strip() == "[DONE]":
         yield Done()
         return
-    frame = load(message.data)
     if message.name == "error":
-        yield failure(frame.get("error") or frame)
-    elif message.name not in {"", "message"} and "choices" not in frame and "error" not in frame:
+        yield named_error(message.data)
+        return
+    frame = load(message.data)
+    if message.name not in {"", "message"} and "choices" not in frame and error_in(frame) is None:
         yield Meta()
     else:
         yield from openai_frame(frame)

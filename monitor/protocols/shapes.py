@@ -57,8 +57,8 @@ def as_count(value: object) -> int | None:
 
 def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     """Read one `chat.completion.chunk`; KeyError where it is none."""
-    if frame.get("error") is not None:
-        yield failure(frame["error"])
+    if (error := error_in(frame)) is not None:
+        yield failure(error)
         return
     usage = openai_usage(frame.get("usage"))
     choices = as_list(frame["choices"] if usage is None else frame.get("choices") or [])
@@ -134,6 +134,30 @@ def failure(error: object) -> Failure:
         return Failure(fault_of(message or "", kind, code), message or "", kind, code)
     message = error if isinstance(error, str) else _word(error) or ""
     return Failure(fault_of(message), message)
+
+
+def error_in(frame: Mapping[str, object]) -> object | None:
+    """Return the error that a frame tells of in any of the ways that servers of this shape have; None without one.
+
+    An `error`, as OpenAI has it; `"object": "error"`, as vLLM had; an `error_code`, as FastChat has.
+    """
+    if frame.get("error") is not None:
+        return frame["error"]
+    if frame.get("object") == "error" or frame.get("error_code"):
+        return {
+            "message": frame.get("message") or frame.get("text"),
+            "code": frame.get("code") or frame.get("error_code"),
+        }
+    return None
+
+
+def named_error(data: str) -> Failure:
+    """Return the failure that an event named `error` tells of: JSON of any shape, or plain text."""
+    try:
+        frame = load(data)
+    except (ValueError, TypeError):
+        return failure(data)
+    return failure(error_in(frame) or frame)
 
 
 def _word(value: object) -> str | None:
