@@ -90,7 +90,7 @@ async def watch(
     )
     prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
     schedule = Schedule(prober, told, settings.limits, budget)
-    source = _source(settings, targets, recent, metrics, stop)
+    source = _source(settings, targets, recent, metrics, stop, failed)
     try:
         await asyncio.to_thread(_read_certificates, targets)
         async with _served(source, settings) as server, _stamping(), _lag_watched(metrics):
@@ -108,7 +108,14 @@ async def watch(
         await asyncio.to_thread(write.close)
 
 
-def _source(settings: Settings, targets: Sequence[Target], recent: Recent, metrics: Metrics, stop: Stop) -> Source:
+def _source(  # noqa: PLR0913, PLR0917 - all that the pages show comes together here
+    settings: Settings,
+    targets: Sequence[Target],
+    recent: Recent,
+    metrics: Metrics,
+    stop: Stop,
+    failed: Callable[[BaseException], None],
+) -> Source:
     def tally(name: str) -> Tally:
         counts = recent.counts(name)
         return Tally(counts.probes, counts.accepted, counts.truncated)
@@ -119,7 +126,8 @@ def _source(settings: Settings, targets: Sequence[Target], recent: Recent, metri
         find=recent.find,
         tallies=tally,
         ready=lambda: not stop.asked.is_set(),
-        metrics=metrics.render,
+        metrics=metrics.pieces,
+        failed=lambda _, error: failed(error),
         counted=metrics.http_request,
         started=datetime.now(UTC),
         location=settings.location,

@@ -28,17 +28,15 @@ def visible(text: str) -> str:
 def words(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     """Return the first `limit` characters of `text`, redacted before it is cut, and visible."""
     known = tuple(secrets)
-    safe = visible(redacted(_beginning(text, known, limit * 20), known))
+    safe = redacted(text[: limit * 20], known)
+    safe = visible(safe if len(text) <= limit * 20 else _without_half(safe, known))
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
-def _beginning(text: str, secrets: Iterable[str], most: int) -> str:
-    """Return the first `most` characters, less the half of a secret that the cut would leave."""
-    if len(text) <= most:
-        return text
-    cut = text[:most]
-    half = max((size for it in secrets for size in range(len(it)) if cut.endswith(it[:size])), default=0)
-    return cut[: most - half]
+def _without_half(text: str, secrets: Iterable[str]) -> str:
+    """Return `text`, which was cut, without the beginning of a secret at its end."""
+    half = max((size for it in secrets for size in range(len(it)) if text.endswith(it[:size])), default=0)
+    return text[: len(text) - half]
 
 
 def _harmless(character: str) -> bool:

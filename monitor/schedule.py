@@ -62,6 +62,7 @@ class Schedule:
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, float] = {}
+        self._draining = False
         self._all = asyncio.Semaphore(limits.concurrency)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
 
@@ -137,13 +138,15 @@ class Schedule:
             self._told.skipped(target.name, "concurrency")
             return
         try:
-            self._told.observed(await self._probe(target, trigger, time.monotonic() - planned))
+            if not self._draining:
+                self._told.observed(await self._probe(target, trigger, time.monotonic() - planned))
         finally:
             everyone.release()
             host.release()
 
     async def drain(self, within: float, hurry: asyncio.Event) -> None:
         """Start nothing more, give what is in flight `within` seconds or until `hurry`, and stop the rest."""
+        self._draining = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         tasks = set(self._running.values())

@@ -44,7 +44,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """`[web]`: where the daemon listens, under which further names it answers, and whether a scrape may start a probe."""
+    """`[web]`: where the daemon listens, under which further names, and whether a scrape may start a probe."""
 
     host: str = "127.0.0.1"
     port: int = 9877

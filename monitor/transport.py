@@ -152,8 +152,7 @@ class Wire(ResponseHandler):
         """Whether bytes stand behind the body's end: read already, or still in the socket of a plain connection."""
         if self.exception() is not None:
             return True
-        plain = self.tap is not None and self.transport is not None and not self.transport.get_extra_info("ssl_object")
-        return plain and self.tap is not None and self.tap.waiting()
+        return self.tap is not None and not self._line.encrypted and self.tap.waiting()
 
     def _through_heads(self, data: bytes) -> None:
         if self.sent_at is None and self.tap is not None:
@@ -177,6 +176,10 @@ class Line:
         self.taps: list[Tap] = []
         self.wire: Wire | None = None
         self.transport: asyncio.BaseTransport | None = None
+        # noted when the connection stands: a TLS transport that was closed has forgotten them
+        self.encrypted = False
+        self.peer: tuple[str, int] | None = None
+        self.certificate: Mapping[str, Any] = {}
         self.on_made: Callable[[], None] | None = None
         self.denied: str | None = None
         self._network = network
@@ -192,7 +195,11 @@ class Line:
         return tap
 
     def made(self, wire: Wire, transport: asyncio.BaseTransport) -> None:
-        """Note which of the sockets stands."""
+        """Note which of the sockets stands, and with whom."""
+        self.encrypted = transport.get_extra_info("ssl_object") is not None
+        self.certificate = transport.get_extra_info("peercert") or {}
+        name = transport.get_extra_info("peername")
+        self.peer = (str(name[0]), int(name[1])) if name else None
         found = transport.get_extra_info("socket")
         number = found.fileno() if found is not None else -1
         wire.tap = next((tap for tap in self.taps if tap.fileno() == number), None)
@@ -521,7 +528,7 @@ class Trip:
 
     def _made(self) -> None:
         """Note that the connection stands: from here on other deadlines run. A proxy's is not yet ours."""
-        if self.call.proxy is None or not self._tunnelling():
+        if not self._tunnelling():
             self.seen.connected = True
             self.alarm.arm()
 
@@ -536,6 +543,8 @@ class Trip:
         if wire is None:
             return
         self._peer()
+        if self._tunnelling():
+            return
         if secure:
             self.seen.mark(Mark.TLS, self.since(wire.made_at))
         sent = wire.sent_at if wire.sent_at is not None else tap.last_sent_at
@@ -544,16 +553,14 @@ class Trip:
 
     def _peer(self) -> None:
         """Note who answered, and until when its certificate holds."""
-        transport = self.line.transport
-        name = transport.get_extra_info("peername") if transport is not None else None
-        if transport is None or not name:
+        if self.line.peer is None:
             return
-        v6 = ":" in name[0]
-        self.carried.peer = f"[{name[0]}]:{name[1]}" if v6 else f"{name[0]}:{name[1]}"
+        host, port = self.line.peer
+        v6 = ":" in host
+        self.carried.peer = f"[{host}]:{port}" if v6 else f"{host}:{port}"
         self.carried.ip_family = 6 if v6 else 4
-        certificate = transport.get_extra_info("peercert") or {}
-        if "notAfter" in certificate:
-            self.carried.certificate_expiry = float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+        if "notAfter" in self.line.certificate:
+            self.carried.certificate_expiry = float(ssl.cert_time_to_seconds(self.line.certificate["notAfter"]))
 
     # -- the answer ------------------------------------------------------------------------------------------------
 
@@ -687,7 +694,9 @@ class Trip:
                 return EndKind.TLS_HANDSHAKE, _tls_words(error)
             case aiohttp.ClientConnectorError():
                 return self._not_dialled(error)
-            case aiohttp.ClientError() if self.call.proxy is not None and self._tunnelling():
+            case aiohttp.InvalidURL():
+                return EndKind.DNS, "no valid host"
+            case aiohttp.ClientError() if self._tunnelling():
                 return EndKind.PROXY, "no usable answer to CONNECT"
             case OSError() if self.line.wire is None:
                 return EndKind.NETWORK, _errno_words(error)
@@ -706,7 +715,7 @@ class Trip:
     def _tunnelling(self) -> bool:
         """Whether the proxy has not yet connected us to an https target."""
         secure = self.call.url.lower().startswith("https:")
-        return secure and (self.line.transport is None or self.line.transport.get_extra_info("ssl_object") is None)
+        return self.call.proxy is not None and secure and not self.line.encrypted
 
     def _no_head(self, error: Exception) -> tuple[EndKind, str] | None:
         wire = self.line.wire

@@ -1,0 +1,21 @@
+"""The config: one TOML file, read whole or refused with every mistake in it."""
+
+from __future__ import annotations
+
+from monitor.config.load import Config, load, target
+from monitor.config.mistake import ConfigError, Mistake
+from monitor.config.plan import Footprint, Plan, TargetPlan, plan
+from monitor.config.schema import schema
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Footprint",
+    "Mistake",
+    "Plan",
+    "TargetPlan",
+    "load",
+    "plan",
+    "schema",
+    "target",
+]

@@ -1,0 +1,259 @@
+"""The file as it is written: its values by tomllib, the line of each by tree-sitter, and every syntax error in it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import tree_sitter_toml
+from tree_sitter import Language, Node, Parser
+
+from monitor.config.mistake import ConfigError, KeyPath, Mistake, key_text
+
+LARGEST = 16 * 1024 * 1024
+DEEPEST = 32
+# Stands for a value that could not be read; a private code point that nobody writes into a config.
+_UNREAD = "\uf8ffunread"
+_TOML = Language(tree_sitter_toml.language())
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_KEY = re.compile(r"^\s*[^=#\[]+=")
+_HINTS = {
+    "Expected newline or end of document after a statement": 'text and durations stand in quotes: "60s"',
+    "Invalid value": 'text and durations stand in quotes: "60s"',
+    "Cannot overwrite a value": "the key stands there twice",
+    "Cannot declare": "the table stands there twice; of several, each is written [[NAME]]",
+    "Unclosed array": "a ] is missing",
+    "Unescaped '\\' in a string": "double it, or write the text in single quotes",
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """Values as written, before any substitution, and their text; `broken` could not be read and are left out."""
+
+    file: str
+    directory: Path
+    values: dict[str, object]
+    text: str = field(default="", repr=False)
+    broken: tuple[KeyPath, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+
+    @cached_property
+    def lines(self) -> Mapping[KeyPath, int]:
+        """The first line of every key; worked out only when there is something to say of one."""
+        return _lines(self.text.encode())
+
+    def line(self, path: KeyPath) -> int | None:
+        """Return the line of a key, or of the nearest table around it that stands in the file."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return None
+
+    def at(self, path: KeyPath) -> object:
+        """Return what is written there; None where nothing is."""
+        value: object = self.values
+        for part in path:
+            match value, part:
+                case dict(), str() if part in value:
+                    value = value[part]
+                case list(), int() if part < len(value):
+                    value = value[part]
+                case _:
+                    return None
+        return value
+
+    def mistake(self, path: KeyPath, message: str, hint: str = "") -> Mistake:
+        """Say what is wrong with a key of this document."""
+        name = self.at((*path[:2], "name")) if path[:1] == ("targets",) else None
+        target = key_text((name,)) if isinstance(name, str) and name else ""
+        return Mistake(self.file, self.line(path), key_text(path), message, hint, target)
+
+
+def read(path: Path) -> Document:
+    """Read a config file; what cannot be read at all is a ConfigError."""
+    file = str(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        raise _refused(file, None, "cannot be read: " + _reason(error)) from None
+    if len(data) > LARGEST:
+        raise _refused(file, None, "is larger than 16 MiB: hardly a config")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _refused(file, line, "is not UTF-8", "save it as UTF-8") from None
+    return parse(text, file, path.parent)
+
+
+def parse(text: str, file: str, directory: Path) -> Document:
+    """Read a config's text; every syntax error is noted, and what is around them is read all the same."""
+    values, mended, mistakes = _values(text, file)
+    if _depth(values) > DEEPEST:
+        raise _refused(file, None, f"is nested more than {DEEPEST} levels deep")
+    broken = tuple(sorted(_take_unread(values), key=str))
+    return Document(file, directory, values, mended, broken, tuple(mistakes))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror or "unknown error").lower() if isinstance(error, OSError) else str(error)
+
+
+def _refused(file: str, line: int | None, message: str, hint: str = "") -> ConfigError:
+    return ConfigError((Mistake(file, line, "", message, hint),))
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def _values(text: str, file: str) -> tuple[dict[str, object], str, list[Mistake]]:
+    """Parse; after a syntax error mend its line, note it, and parse again, as long as that leads on."""
+    mistakes: list[Mistake] = []
+    while True:
+        try:
+            return tomllib.loads(text), text, mistakes
+        except RecursionError:
+            raise _refused(file, None, f"is nested more than {DEEPEST} levels deep") from None
+        except tomllib.TOMLDecodeError as error:
+            number, mistake = _syntax(str(error), text, file)
+            mistakes.append(mistake)
+            mended = _mend(text, number, duplicate="Cannot" in str(error))
+            if mended is None:
+                raise ConfigError(tuple(mistakes)) from None
+            text = mended
+        except ValueError:  # Python's own limit on the digits of an integer
+            raise _refused(file, None, "holds a number of thousands of digits") from None
+
+
+def _syntax(error: str, text: str, file: str) -> tuple[int, Mistake]:
+    match = _AT.search(error)
+    message = error[: match.start()] if match else error
+    line, column = (int(match[1]), int(match[2])) if match and match[1] else (text.count("\n") + 1, 0)
+    hint = next((hint for start, hint in _HINTS.items() if message.startswith(start)), "")
+    at = f" at column {column}" if column else ""
+    return line, Mistake(file, line, "", f"is no valid TOML{at}: {message[:1].lower()}{message[1:]}", hint)
+
+
+def _mend(text: str, number: int, *, duplicate: bool) -> str | None:
+    """Make a bad line harmless; None where the fault may lie elsewhere, so that more messages would only confuse."""
+    lines = text.split("\n")
+    line = lines[number - 1]
+    key = _KEY.match(line)
+    if _parses(line) and not duplicate:
+        return None
+    if not _parses(line):
+        lines[number - 1] = f'{key[0]} "{_UNREAD}"' if key else line
+    else:  # a second heading goes elsewhere with all that stands under it; a second key goes
+        lines[number - 1] = "" if key else f'["{_UNREAD}{number}"]'
+    return "\n".join(lines) if _parses(lines[number - 1]) else None
+
+
+def _parses(line: str) -> bool:
+    try:
+        tomllib.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _depth(values: dict[str, object]) -> int:
+    """Return how deep the nesting goes, without recursion: a dotted key can be thousands of tables deep."""
+    depth, level = 0, list(values.values())
+    while level:
+        depth += 1
+        tables = [list(value.values()) for value in level if isinstance(value, dict)]
+        arrays = [value for value in level if isinstance(value, list)]
+        level = [inner for held in (*tables, *arrays) for inner in held]
+    return depth
+
+
+def _take_unread(values: dict[str, object], base: KeyPath = ()) -> Iterator[KeyPath]:
+    """Take the values that could not be read out of the tables, and return their paths."""
+    for key, value in list(values.items()):
+        path = (*base, key)
+        if value == _UNREAD:
+            del values[key]
+            yield path
+        elif key.startswith(_UNREAD):
+            del values[key]  # what stood under a table's second heading
+        elif isinstance(value, dict):
+            yield from _take_unread(value, path)
+        elif isinstance(value, list):
+            for index, element in enumerate(value):
+                if isinstance(element, dict):
+                    yield from _take_unread(element, (*path, index))
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+def _lines(source: bytes) -> dict[KeyPath, int]:
+    """Walk the syntax tree, without recursion, and return the first line of every key and array element."""
+    found: dict[KeyPath, int] = {}
+    elements: dict[KeyPath, int] = {}
+    root = Parser(_TOML).parse(source).root_node
+    for node in () if root.has_error else root.children:
+        base: KeyPath = ()
+        if node.type in {"table", "table_array_element"}:
+            base = _header(node, elements)
+            _note(found, base, node)
+        pairs = [child for child in node.children if child.type == "pair"] if base else [node]
+        stack = [(base, pair) for pair in pairs]
+        while stack:
+            stack.extend(_descend(found, *stack.pop()))
+    return found
+
+
+def _header(node: Node, elements: dict[KeyPath, int]) -> KeyPath:
+    """Return the path of a [table] or [[table]], where a name of an array means its last element."""
+    path: KeyPath = ()
+    keys = _keys(node.named_children[0])
+    for part in keys[:-1]:
+        path = (*path, part)
+        path = (*path, elements[path] - 1) if path in elements else path
+    path = (*path, keys[-1])
+    if node.type == "table_array_element":
+        elements[path] = elements.get(path, 0) + 1
+        path = (*path, elements[path] - 1)
+    return path
+
+
+def _keys(node: Node) -> tuple[str, ...]:
+    return _parts((node.text or b"").decode())
+
+
+@lru_cache(maxsize=1000)
+def _parts(key: str) -> tuple[str, ...]:
+    """Return the parts of a bare, quoted or dotted key; tomllib knows how they are escaped."""
+    value: object = tomllib.loads(f"{key} = 0")
+    keys = []
+    while isinstance(value, dict):
+        ((key, value),) = value.items()
+        keys.append(key)
+    return tuple(keys)
+
+
+def _note(found: dict[KeyPath, int], path: KeyPath, node: Node) -> None:
+    for length in range(1, len(path) + 1):
+        found.setdefault(path[:length], node.start_point.row + 1)
+
+
+def _descend(found: dict[KeyPath, int], base: KeyPath, node: Node) -> Iterator[tuple[KeyPath, Node]]:
+    """Note a pair or a value, and return what stands inside it."""
+    if node.type == "pair":
+        base = (*base, *_keys(node.named_children[0]))
+        _note(found, base, node)
+        yield base, node.named_children[-1]
+    elif node.type == "inline_table":
+        yield from ((base, child) for child in node.named_children if child.type == "pair")
+    elif node.type == "array":
+        values = [child for child in node.named_children if child.type != "comment"]
+        for index, child in enumerate(values):
+            _note(found, (*base, index), child)
+            yield (*base, index), child

@@ -1,0 +1,224 @@
+"""From a file to a config: fill in variables, validate, apply the rules, fetch the secrets; or name every mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+from monitor.config import build, explain, later, relations
+from monitor.config.document import Document, read
+from monitor.config.findings import Findings
+from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
+from monitor.config.model import DefaultsTable, FileTable, Table, TargetTable
+from monitor.config.rules import LITERAL_SECRET, RULES, Complaint, Draft, Rule
+from monitor.config.secrets import Places
+from monitor.config.tables import Values, merged, validated, without
+from monitor.config.variables import Filling
+from monitor.protocols import PROTOCOLS, Protocol, find
+from monitor.protocols.raw import RAW
+from monitor.settings import Settings
+from monitor.target import Target
+
+_LISTS: dict[str, type[Table]] = {
+    name: cast("type[Table]", inner)
+    for name, field in FileTable.model_fields.items()
+    for inner in explain.models(field.annotation)
+    if field.default == () and name != "targets"
+}
+_SECTIONS: dict[str, type[Table]] = {
+    name: cast("type[Table]", field.annotation)
+    for name, field in FileTable.model_fields.items()
+    if isinstance(field.default, Table) and name != "defaults"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All that a config file says, and what is odd in it."""
+
+    settings: Settings
+    targets: tuple[Target, ...]
+    warnings: tuple[Mistake, ...] = ()
+
+    @property
+    def here(self) -> tuple[Target, ...]:
+        """The targets that are watched from this monitor's location."""
+        return tuple(one for one in self.targets if not one.locations or self.settings.location in one.locations)
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read a config file; a ConfigError carries every mistake in it."""
+    return _config(read(path), environ, RULES)
+
+
+def target(values: Mapping[str, Any], environ: Mapping[str, str], source: str = "command line") -> Target:
+    """Return a target that stands in no file, from the keys of a [[targets]]; it may hold secrets in plain text."""
+    document = Document(source, Path(), {"targets": [dict(values)]})
+    try:
+        config = _config(document, environ, tuple(rule for rule in RULES if rule is not LITERAL_SECRET))
+    except ConfigError as error:
+        prefix = "targets[0]."
+        mistakes = (replace(one, key=one.key.removeprefix(prefix), target="") for one in error.mistakes)
+        raise ConfigError(tuple(mistakes)) from None
+    return config.targets[0]
+
+
+def _config(document: Document, environ: Mapping[str, str], rules: tuple[Rule, ...]) -> Config:
+    findings = Findings(document)
+    values = _filled(environ, findings)
+    sections, lists = _sections(values, findings), _lists(values, findings)
+    drafts = list(_drafts(values, sections["monitor"].location, findings))
+    for draft in drafts:
+        _apply(rules, draft, findings)
+    _note(findings, _relations(sections, lists, drafts, findings))
+    for path, message in later.unheeded(document):
+        findings.odd(path, message)
+    places = Places(document.directory, environ)
+    targets = [build.target(draft, places, findings) for draft in drafts]
+    findings.raise_if_wrong()
+    settings = build.settings(sections, {name: [table for _, table in found] for name, found in lists.items()}, places)
+    return Config(settings, build.same_labels(targets), findings.in_order())
+
+
+def _filled(environ: Mapping[str, str], findings: Findings) -> Values:
+    """Return the values with their variables filled in, but for what has a mistake."""
+    filling = Filling(environ, findings.wrong)
+    values = cast("Values", filling.fill(findings.document.values))
+    for path in filling.failed:
+        values = _pruned(values, path)
+    return values
+
+
+def _pruned(values: Values, path: KeyPath) -> Values:
+    """Leave a key out, in an array of tables too."""
+    match path:
+        case (str() as name, int() as index, _, *_) if isinstance(values[name], list):
+            elements = list(values[name])
+            if isinstance(elements[index], dict):
+                elements[index] = without(elements[index], path[2:])
+            return values | {name: elements}
+    return without(values, path)
+
+
+# -- sections ----------------------------------------------------------------------------------------------------------
+
+
+def _sections(values: Values, findings: Findings) -> dict[str, Any]:
+    """Validate every single table but the defaults."""
+    for key in values.keys() - FileTable.model_fields:
+        findings.wrong((key,), "unknown key", explain.suggestion((key,), (), FileTable))
+    return {
+        name: validated(section, _table(values.get(name, {}), (name,), findings), (name,), findings)[0]
+        for name, section in _SECTIONS.items()
+    }
+
+
+def _lists(values: Values, findings: Findings) -> dict[str, list[tuple[KeyPath, Any]]]:
+    """Validate every array of tables but the targets."""
+    return {
+        name: [(base, validated(kind, one, base, findings)[0]) for base, one in _elements(values, name, findings)]
+        for name, kind in _LISTS.items()
+    }
+
+
+def _table(value: object, path: KeyPath, findings: Findings) -> Values:
+    if isinstance(value, dict):
+        return value
+    findings.wrong(path, "has to be a table", f"write [{path[0]}]" if len(path) == 1 else f"write [[{path[0]}]]")
+    return {}
+
+
+def _elements(values: Values, name: str, findings: Findings) -> Iterator[tuple[KeyPath, Values]]:
+    """Return the tables of an array of tables, with their paths."""
+    value = values.get(name, [])
+    if not isinstance(value, list):
+        findings.wrong((name,), "has to be an array of tables", f"write [[{name}]]")
+        return
+    for index, element in enumerate(value):
+        if isinstance(element, dict):
+            yield (name, index), element
+        else:
+            _table(element, (name, index), findings)
+
+
+# -- targets -----------------------------------------------------------------------------------------------------------
+
+
+def _drafts(values: Values, location: str, findings: Findings) -> Iterator[Draft]:
+    """Validate each target over the defaults."""
+    given = _table(values.get("defaults", {}), ("defaults",), findings)
+    defaults = validated(DefaultsTable, given, ("defaults",), findings)[1]
+    for base, own in _elements(values, "targets", findings):
+        table = validated(TargetTable, merged(defaults, own), base, findings)[0]
+        yield Draft(findings.document, base, own, table, _protocol(table, base, findings), location)
+
+
+def _protocol(table: TargetTable, base: KeyPath, findings: Findings) -> Protocol:
+    """Find the protocol; one from outside is imported, and may do anything while it is."""
+    try:
+        return find(table.protocol)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
+        path = (*base, "protocol")
+        place = path if findings.document.at(path) is not None else ("defaults", "protocol")
+        findings.wrong(place, "there is no such protocol", _known(findings.document.at(place), str(error)))
+        findings.spoil(path)
+    return RAW
+
+
+def _known(written: object, error: str) -> str:
+    """Name the protocol that was probably meant; what the error says may hold a variable's value."""
+    text = written if isinstance(written, str) and "${" not in written else ""
+    if ":" in text:
+        return printable(error, 200)
+    near = get_close_matches(text, PROTOCOLS, 1)
+    return f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME"
+
+
+def _apply(rules: Iterable[Rule], draft: Draft, findings: Findings) -> None:
+    """Ask the rules whose keys are in order."""
+    for rule in rules:
+        reads = [(*base, *key.split(".")) for key in rule.reads for base in (draft.base, ("defaults",))]
+        if not any(map(findings.is_broken, reads)):
+            _note(findings, (one._replace(key=draft.place(one.key)) for one in rule.check(draft)))
+
+
+def _note(findings: Findings, complaints: Iterable[Complaint]) -> None:
+    for key, message, hint, odd in complaints:
+        (findings.odd if odd else findings.wrong)(key, message, hint)
+
+
+# -- relations ---------------------------------------------------------------------------------------------------------
+
+
+def _relations(
+    sections: Mapping[str, Any],
+    lists: Mapping[str, list[tuple[KeyPath, Any]]],
+    drafts: list[Draft],
+    findings: Findings,
+) -> Iterator[Complaint]:
+    """Apply what holds between targets, and within the other sections."""
+    sound = [draft for draft in drafts if not findings.is_broken((*draft.base, "name"))]
+    known = relations.Known(
+        upstream_of={draft.table.name: draft.table.upstream or "" for draft in sound},
+        plain=[draft.table.name for draft in sound if "${" not in draft.text(("name",))],
+        complete=not lists["discovery"] and len(sound) == len(drafts),
+    )
+    if not findings.is_broken(("limits",)):
+        yield from relations.limits(sections["limits"])
+    for base, table in _unbroken(lists["discovery"], findings):
+        yield from relations.discovery(table, base)
+    for base, table in _unbroken(lists["maintenance"], findings):
+        yield from relations.maintenance(table, base, known)
+    for name in ("discovery", "maintenance"):
+        yield from relations.unique([(base, table.name) for base, table in _unbroken(lists[name], findings)])
+    yield from relations.unique([(draft.base, draft.table.name) for draft in sound])
+    yield from relations.upstreams(sound, known)
+    if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
+        yield Complaint(("targets",), "there is none, so there is nothing to watch", "write a [[targets]]")
+
+
+def _unbroken(found: list[tuple[KeyPath, Any]], findings: Findings) -> list[tuple[KeyPath, Any]]:
+    return [(base, table) for base, table in found if not findings.is_broken(base)]

@@ -1,0 +1,110 @@
+"""What a config will cost: requests and tokens a day, series and bytes of a scrape, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitor.config.load import Config
+from monitor.config.rules import takes_prompt
+from monitor.protocols import find
+from monitor.settings import Metrics
+from monitor.target import CountCheck, Target
+
+_DAY = 86400.0
+# The request for the list, its two nonces and the chat template around it, by the widest tokenizers.
+_LIST_PROMPT_TOKENS = 100
+_TEMPLATE_TOKENS = 20
+_CHARACTERS_PER_TOKEN = 3
+# The contract's bounds on series, and what a line of the text format takes at most in practice.
+_SERIES = {"full": 250, "lean": 120}
+_BYTES_PER_SERIES = 130
+_LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What one target takes of a scrape."""
+
+    series: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What one target costs; tokens are upper bounds, for the prompt is estimated and every answer taken as full."""
+
+    target: Target
+    watched: bool
+    requests_per_day: float
+    tokens_per_request: int
+    footprint: Footprint
+
+    @property
+    def tokens_per_day(self) -> int:
+        """Tokens at the target's interval, before any budget."""
+        return round(self.requests_per_day * self.tokens_per_request)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a whole config costs."""
+
+    targets: tuple[TargetPlan, ...]
+    budget: int | None
+
+    @property
+    def requests_per_day(self) -> float:
+        """Requests of all targets a day."""
+        return sum(one.requests_per_day for one in self.targets)
+
+    @property
+    def tokens_per_day(self) -> int:
+        """Tokens of all targets a day, at most, before any budget."""
+        return sum(one.tokens_per_day for one in self.targets)
+
+    @property
+    def footprint(self) -> Footprint:
+        """Series of all targets, and bytes of one scrape."""
+        prints = [one.footprint for one in self.targets]
+        return Footprint(sum(one.series for one in prints), sum(one.bytes for one in prints))
+
+
+def plan(config: Config, footprint: Callable[[Target], Footprint] | None = None) -> Plan:
+    """Work out the cost; `footprint` knows the metrics, and without it their upper bounds are taken."""
+    measure = footprint or _bound(config.settings.metrics)
+    watched = set(map(id, config.here))
+    targets = tuple(_one(target, watched=id(target) in watched, footprint=measure) for target in config.targets)
+    return Plan(targets, config.settings.limits.tokens_per_day)
+
+
+def _one(target: Target, *, watched: bool, footprint: Callable[[Target], Footprint]) -> TargetPlan:
+    probed = watched and not target.paused
+    return TargetPlan(
+        target=target,
+        watched=watched,
+        requests_per_day=_DAY / target.interval if probed else 0.0,
+        tokens_per_request=_tokens(target),
+        footprint=footprint(target) if watched else Footprint(0, 0),
+    )
+
+
+def _tokens(target: Target) -> int:
+    """Return what one probe may spend; nothing where nobody is asked."""
+    if not takes_prompt(find(target.protocol), target.body):
+        return 0
+    prompt = _TEMPLATE_TOKENS + len(target.prompt or "") // _CHARACTERS_PER_TOKEN
+    if isinstance(target.check, CountCheck):
+        prompt += _LIST_PROMPT_TOKENS
+    limits = [value for key in _LIMIT_KEYS if isinstance(value := target.body.get(key), int)]
+    return prompt + max(limits, default=target.max_tokens)
+
+
+def _bound(metrics: Metrics) -> Callable[[Target], Footprint]:
+    series = _SERIES[metrics.detail]
+
+    def bound(target: Target) -> Footprint:
+        labels = sum(len(name) + len(value) + len('="",') for name, value in target.labels.items())
+        return Footprint(series, series * (_BYTES_PER_SERIES + len(target.name) + labels))
+
+    return bound

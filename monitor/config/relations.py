@@ -1,0 +1,102 @@
+"""What the targets have to do with each other, and the other sections within themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from monitor.config.mistake import KeyPath, key_text
+from monitor.config.model import DiscoveryTable, LimitsTable, MaintenanceTable
+from monitor.config.rules import Complaint, Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The targets by name, each with its upstream ("" for none).
+
+    `plain` are the names that stand in the file as they are. Where the list is not complete, because others are
+    discovered or a name cannot be read, any name may turn out to be one.
+    """
+
+    upstream_of: Mapping[str, str]
+    plain: Sequence[str]
+    complete: bool
+
+    def lacks(self, name: str) -> bool:
+        """Whether there is no such target, for sure."""
+        return self.complete and name not in self.upstream_of
+
+    def near(self, written: str) -> str:
+        """Suggest the target that was probably meant."""
+        near = get_close_matches(written, self.plain, 1)
+        return f'did you mean "{near[0]}"?' if near else ""
+
+    def leads_back(self, name: str) -> bool:
+        """Whether the targets behind this one have it behind them in turn."""
+        seen: set[str] = set()
+        step = self.upstream_of.get(name, "")
+        while step and step not in seen:
+            if step == name:
+                return True
+            seen.add(step)
+            step = self.upstream_of.get(step, "")
+        return False
+
+
+_NO_TARGET = "there is no target of this name"
+
+
+def unique(named: Sequence[tuple[KeyPath, str]]) -> Iterator[Complaint]:
+    """Complain of every name that stood before."""
+    first: dict[str, KeyPath] = {}
+    for base, name in named:
+        if name in first:
+            yield Complaint((*base, "name"), f"{key_text(first[name])} has this name already")
+        first.setdefault(name, base)
+
+
+def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
+    """Complain of an `upstream` that is no other target, or that leads back."""
+    for draft in drafts:
+        upstream, key = draft.table.upstream, draft.place(("upstream",))
+        if not upstream:
+            continue
+        if upstream == draft.table.name:
+            yield Complaint(key, "a target is not behind itself")
+        elif known.lacks(upstream):
+            yield Complaint(key, _NO_TARGET, known.near(draft.text(("upstream",))))
+        elif known.leads_back(draft.table.name):
+            yield Complaint(key, "the targets behind this one lead back to it")
+
+
+def limits(table: LimitsTable) -> Iterator[Complaint]:
+    """Complain of an event that may be longer than its stream."""
+    if table.event_bytes > table.stream_bytes:
+        yield Complaint(("limits", "event_bytes"), "is above stream_bytes")
+
+
+def discovery(table: DiscoveryTable, base: KeyPath) -> Iterator[Complaint]:
+    """Complain of a source that is neither of files nor of URLs, or both."""
+    if bool(table.file_sd) == bool(table.http_sd):
+        yield Complaint(base, "has to have either file_sd or http_sd", "write one [[discovery]] for each source")
+
+
+def maintenance(table: MaintenanceTable, base: KeyPath, known: Known) -> Iterator[Complaint]:
+    """Complain of a window that is neither a single nor a recurring one, or of targets that are none."""
+    once, recurring = (table.start, table.end), (table.at, table.duration)
+    if any(once) == any(recurring) or not (all(once) or all(recurring)):
+        yield Complaint(base, "has to have either start and end, or at and duration")
+    yield from _single(table, base)
+    for index, name in enumerate(table.targets):
+        if known.lacks(name):
+            yield Complaint((*base, "targets", index), _NO_TARGET, known.near(name))
+
+
+def _single(table: MaintenanceTable, base: KeyPath) -> Iterator[Complaint]:
+    times = {"start": table.start, "end": table.end}
+    floating = [key for key, time in times.items() if time and time.tzinfo is None]
+    for key in floating:
+        yield Complaint((*base, key), "has no offset from UTC", "write 2030-01-31T22:00:00Z")
+    if table.start and table.end and not floating and table.start >= table.end:
+        yield Complaint((*base, "end"), "is not after start")

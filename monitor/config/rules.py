@@ -1,0 +1,230 @@
+"""What the keys of one target have to do with each other, and with its protocol: a table of rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from monitor.config.document import Document
+from monitor.config.mistake import KeyPath
+from monitor.config.model import CountTable, TargetTable
+from monitor.config.tables import Values
+from monitor.config.units import duration_text
+from monitor.protocols import Protocol
+from monitor.target import Terminator
+
+_SECRET_HEADER = re.compile(
+    r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
+)
+_SECRET_VALUE = re.compile(r"(?i)^(?:bearer|basic) |^sk-|^AIza|^gh[ps]_")
+_SECRET_QUERY = re.compile(r"(?i)(?:^|[-_])(?:api[-_]?key|key|token|secret|password|sig)$")
+_SUBSTITUTED = "${"
+_WITHIN_TOTAL = ("timeouts.connect", "timeouts.headers", "timeouts.first_chunk", "timeouts.idle")
+# A list of N numbers takes a token for each and one for the line's end, and some for the word behind it.
+_TOKENS_PER_NUMBER, _TOKENS_BEHIND = 2, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One target on its way: what the file says of it, and what it says together with the defaults."""
+
+    document: Document
+    base: KeyPath
+    own: Values
+    table: TargetTable
+    protocol: Protocol
+    location: str
+
+    def place(self, rest: KeyPath) -> KeyPath:
+        """Return where a key of this target is written: in its own table, or in the defaults."""
+        inherited = ("defaults", *rest)
+        here = self.document.at((*self.base, *rest)) is not None
+        return inherited if not here and self.document.at(inherited) is not None else (*self.base, *rest)
+
+    def says(self, *keys: str) -> bool:
+        """Whether one of these is written, for this target or in the defaults."""
+        return any(self.document.at(self.place((*key.split("."),))) is not None for key in keys)
+
+    def text(self, rest: KeyPath) -> str:
+        """Return a text as it is written, before substitution."""
+        value = self.document.at(self.place(rest))
+        return value if isinstance(value, str) else ""
+
+
+class Complaint(NamedTuple):
+    """What a rule has against a key; `odd` is a warning."""
+
+    key: KeyPath
+    message: str
+    hint: str = ""
+    odd: bool = False
+
+
+class Rule(NamedTuple):
+    """A rule, and the keys that it reads: it is not asked where one of them is broken."""
+
+    reads: tuple[str, ...]
+    check: Callable[[Draft], Iterator[Complaint]]
+
+
+def _terminator(draft: Draft) -> Iterator[Complaint]:
+    protocol, terminator = draft.protocol, draft.table.terminator
+    lacks = {
+        Terminator.END: not protocol.end and protocol.marker,
+        Terminator.MARKER: not protocol.marker,
+        Terminator.EITHER: not protocol.end or not protocol.marker,
+        Terminator.BOTH: not protocol.end or not protocol.marker,
+        Terminator.NONE: False,
+    }
+    if lacks[terminator] and (terminator is not Terminator.END or draft.says("terminator")):
+        has = "an end alone" if protocol.end else "a marker alone" if protocol.marker else "neither end nor marker"
+        allowed = " or ".join(f'"{word}"' for word, missing in lacks.items() if not missing)
+        yield Complaint(("terminator",), f"does not fit the protocol, which has {has}", f"write {allowed}")
+
+
+def _asked(draft: Draft) -> Iterator[Complaint]:
+    """Where no prompt is sent, there is nothing to answer; what stands in the defaults is meant for the others."""
+    if takes_prompt(draft.protocol, draft.table.body):
+        return
+    hint = 'put {prompt} into its body, or check the answer by { kind = "pattern", ... }'
+    if draft.own.get("prompt") is not None:
+        yield Complaint(("prompt",), "no prompt is sent by this protocol", hint)
+    if "check" in draft.own and isinstance(draft.table.check, CountTable):
+        yield Complaint(("check",), "no prompt is sent by this protocol, so nobody counts", hint)
+
+
+def takes_prompt(protocol: Protocol, body: Mapping[str, object]) -> bool:
+    """Whether a prompt reaches the server: the protocol asks, or the target's body has a place for one."""
+    return protocol.asks or any(map(_mentions_prompt, body.values()))
+
+
+def _mentions_prompt(value: object) -> bool:
+    match value:
+        case str():
+            return "{prompt}" in value
+        case dict():
+            return any(map(_mentions_prompt, value.values()))
+        case list():
+            return any(map(_mentions_prompt, value))
+        case _:
+            return False
+
+
+def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
+    check = draft.table.check
+    if isinstance(check, CountTable):
+        needed = check.to * _TOKENS_PER_NUMBER + _TOKENS_BEHIND
+        if draft.table.max_tokens < needed:
+            message = f"{draft.table.max_tokens} tokens are hardly enough to count to {check.to}"
+            yield Complaint(
+                ("max_tokens",) if draft.says("max_tokens") else ("check",),
+                message,
+                f"allow {needed}, or count less far",
+                odd=True,
+            )
+
+
+def _total(draft: Draft) -> Iterator[Complaint]:
+    longer = [key for key in _WITHIN_TOTAL if _seconds(draft, key) > _seconds(draft, "timeouts.total")]
+    if longer:
+        keys = ("timeouts.total", *longer)
+        key = next(key for key in keys if draft.says(key))
+        message = f"{_named(draft, 'timeouts.total')} is below {', '.join(_named(draft, one) for one in longer)}"
+        yield Complaint((*key.split("."),), message, "raise total, or lower what is longer")
+
+
+def _interval(draft: Draft) -> Iterator[Complaint]:
+    if draft.table.interval < draft.table.timeouts.total and draft.says("interval", "timeouts.total"):
+        key = "interval" if draft.says("interval") else "timeouts.total"
+        message = f"{_named(draft, 'interval')} is below {_named(draft, 'timeouts.total')}"
+        hint = "a probe that still runs when the next is due makes that one be skipped"
+        yield Complaint((*key.split("."),), message, hint, odd=True)
+    if (draft.table.interval_when_failing or 0.0) > draft.table.interval:
+        message = f"{_named(draft, 'interval_when_failing')} is above {_named(draft, 'interval')}"
+        yield Complaint(("interval_when_failing",), message)
+
+
+def _seconds(draft: Draft, key: str) -> float:
+    value: object = draft.table
+    for part in key.split("."):
+        value = getattr(value, part)
+    assert isinstance(value, float)
+    return value
+
+
+def _named(draft: Draft, key: str) -> str:
+    """Write a key with its duration, unless that comes from a variable."""
+    hidden = _SUBSTITUTED in draft.text((*key.split("."),))
+    return key if hidden else f"{key} ({duration_text(_seconds(draft, key))})"
+
+
+def _one_key(draft: Draft) -> Iterator[Complaint]:
+    if draft.table.api_key_env and draft.table.api_key_file:
+        yield Complaint(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
+
+
+def _header_twice(draft: Draft) -> Iterator[Complaint]:
+    seen: set[str] = set()
+    for key, table in (("headers", draft.table.headers), ("header_files", draft.table.header_files)):
+        for name in table:
+            if name.lower() in seen:
+                yield Complaint((key, name), "the header is given twice")
+            seen.add(name.lower())
+
+
+def _literal_secret(draft: Draft) -> Iterator[Complaint]:
+    hint = "secrets never stand in the file: use api_key_file, api_key_env, header_files, or ${NAME}"
+    for name in draft.table.headers:
+        written = draft.text(("headers", name))
+        looks = _SECRET_HEADER.search(name) or _SECRET_VALUE.search(written)
+        if looks and written and _SUBSTITUTED not in written:
+            yield Complaint(("headers", name), "looks like a secret", hint)
+
+
+def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
+    for key, url in (("url", draft.table.url), ("proxy", draft.table.proxy)):
+        written = draft.text((key,))
+        if url and _SUBSTITUTED not in written and _holds_secret(written):
+            message = "holds a user name, a password or a key, which anyone who may read this file can use"
+            yield Complaint((key,), message, "put that part into a variable: ${NAME}", odd=True)
+
+
+def _holds_secret(url: str) -> bool:
+    parts = urlsplit(url)
+    return "@" in parts.netloc or any(_SECRET_QUERY.search(name) for name, _ in parse_qsl(parts.query))
+
+
+def _client_certificate(draft: Draft) -> Iterator[Complaint]:
+    if draft.table.tls.key_file and not draft.table.tls.cert_file:
+        yield Complaint(("tls", "key_file"), "there is no cert_file for this key")
+
+
+def _streams(draft: Draft) -> Iterator[Complaint]:
+    if draft.protocol.asks and draft.table.body.get("stream") is False:
+        yield Complaint(("body", "stream"), "a monitor of streams has to ask for one", "leave it out")
+
+
+def _location(draft: Draft) -> Iterator[Complaint]:
+    if draft.table.locations and not draft.location:
+        message = "this monitor has no [monitor] location, so it does not watch this target"
+        yield Complaint(("locations",), message, odd=True)
+
+
+LITERAL_SECRET = Rule(("headers",), _literal_secret)
+RULES = (
+    Rule(("protocol", "terminator"), _terminator),
+    Rule(("protocol", "prompt", "check", "body"), _asked),
+    Rule(("check", "max_tokens"), _enough_tokens),
+    Rule(("timeouts.total", *_WITHIN_TOTAL), _total),
+    Rule(("interval", "interval_when_failing", "timeouts.total"), _interval),
+    Rule(("api_key_env", "api_key_file"), _one_key),
+    Rule(("headers", "header_files"), _header_twice),
+    LITERAL_SECRET,
+    Rule(("url", "proxy"), _literal_url_secret),
+    Rule(("tls",), _client_certificate),
+    Rule(("protocol", "body"), _streams),
+    Rule(("locations",), _location),
+)

@@ -1,0 +1,58 @@
+"""The config as a JSON Schema, for editors: draft 7 without references, which every TOML language server reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from monitor.config.model import FileTable
+from monitor.config.units import VARIABLE_PATTERN, duration_text, size_text
+
+Schema = dict[str, Any]
+
+_DIALECT = "http://json-schema.org/draft-07/schema#"
+_TITLE = "chat-monitor configuration"
+_WRITE: dict[str, Callable[[Any], str]] = {"duration": duration_text, "size": size_text}
+
+
+def schema() -> Schema:
+    """Return the JSON Schema of the config."""
+    whole = FileTable.model_json_schema()
+    definitions = whole.pop("$defs")
+    body = cast("Schema", _inlined(whole, definitions))
+    return {"$schema": _DIALECT, **body, "title": _TITLE}
+
+
+def _inlined(node: object, definitions: Schema) -> object:
+    """Put what a reference names in its place: in draft 7, nothing beside a reference counts."""
+    match node:
+        case {"$ref": str() as reference, **beside}:
+            return _inlined(definitions[reference.rpartition("/")[2]] | beside, definitions)
+        case dict():
+            return _tidied({key: _inlined(value, definitions) for key, value in node.items()})
+        case list():
+            return [_inlined(value, definitions) for value in node]
+        case _:
+            return node
+
+
+def _tidied(node: Schema) -> Schema:
+    """Leave out what TOML has not (null) and generated titles, and write defaults as the file does."""
+    if isinstance(node.get("title"), str):
+        del node["title"]
+    options = node.get("anyOf", [])
+    left = [option for option in options if option != {"type": "null"}]
+    if len(left) == 1:
+        del node["anyOf"]
+        node = left[0] | node
+    elif options:
+        node["anyOf"] = left
+    if node.get("type") == "string" and "enum" in node:
+        enum = {"type": node.pop("type"), "enum": node.pop("enum")}
+        node["anyOf"] = [enum, {"type": "string", "pattern": VARIABLE_PATTERN}]
+    default = node.get("default")
+    if default is None or isinstance(default, dict):
+        node.pop("default", None)
+    elif node.get("x-unit") in _WRITE:
+        node["default"] = _WRITE[node["x-unit"]](default)
+    return node

@@ -1,0 +1,81 @@
+"""Files that a config names: where they are looked for, and what is read from them; nothing of it is ever shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.config.values import header_value, wrong
+from monitor.target import Secret
+
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+STATE = "STATE_DIRECTORY"
+_LARGEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where relative file names are looked for: the unit's credentials first, then beside the config."""
+
+    directory: Path
+    environ: Mapping[str, str]
+
+    def find(self, name: str) -> Path:
+        """Return the path of a file that the config names."""
+        credentials = self.environ.get(CREDENTIALS)
+        if credentials and not Path(name).is_absolute() and (Path(credentials) / name).exists():
+            return Path(credentials) / name
+        return self.directory / name
+
+    def state(self, name: str) -> str:
+        """Return the path of a file that the monitor writes: systemd's state directory comes first."""
+        state = self.environ.get(STATE, "").partition(":")[0]
+        return str((Path(state) if state else self.directory) / name)
+
+    def secret_file(self, name: str) -> Secret:
+        """Read a secret that goes into a header."""
+        return _secret(self._read(name), "names a file that")
+
+    def secret_variable(self, name: str) -> Secret:
+        """Take a secret from the environment."""
+        if name not in self.environ:
+            raise wrong("names a variable that is not set", "the variable's name stands here, never the key itself")
+        return _secret(self.environ[name], "names a variable that")
+
+    def pem(self, name: str) -> str:
+        """Return the path of a PEM file that can be read."""
+        if "-----BEGIN " not in self._read(name):
+            raise wrong("names a file that holds no PEM")
+        return str(self.find(name))
+
+    def _read(self, name: str) -> str:
+        try:
+            path = self.find(name)
+            if path.exists() and not path.is_file():
+                raise wrong("names no regular file")
+            with path.open("rb") as stream:
+                return stream.read(_LARGEST).decode()
+        except UnicodeDecodeError:
+            raise wrong("names a file that is not UTF-8") from None
+        except OSError as error:
+            reason = (error.strerror or "unknown error").lower()
+            raise wrong(f"names a file that cannot be read: {reason}", self._looked(name)) from None
+
+    def _looked(self, name: str) -> str:
+        if Path(name).is_absolute():
+            return ""
+        place = "the config's directory"
+        return (
+            f"looked for in ${CREDENTIALS} and {place}" if self.environ.get(CREDENTIALS) else f"looked for in {place}"
+        )
+
+
+def _secret(text: str, source: str) -> Secret:
+    value = text.rstrip("\r\n")
+    if not value.strip():
+        raise wrong(f"{source} is empty")
+    try:
+        return Secret(header_value(value))
+    except ValueError:
+        raise wrong(f"{source} does not hold one line of printable ASCII") from None

@@ -1,0 +1,284 @@
+"""Checks of single values: what a name, label, header, URL, address or pattern has to look like.
+
+Each takes what was given and returns it, or raises with a text that never quotes it: the value may be a secret.
+What `why` and `better` say is drawn from the value, and shown only where the file holds it plainly.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, time
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+from math import isfinite
+from typing import Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic_core import PydanticCustomError
+
+_T = TypeVar("_T")
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+LABEL_PATTERN = r"[a-zA-Z_][a-zA-Z0-9_]*"
+VARIABLE_NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
+RESERVED_LABELS = frozenset({
+    # set by Prometheus, or by its text format
+    "le", "quantile", "job", "instance",
+    # on some chat_stream_ metric
+    "target", "outcome", "cause", "kind", "step", "slo", "suspect", "reason", "protocol", "host", "model", "upstream",
+})  # fmt: skip
+LONGEST_LABEL = 256
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# They decide how the message is framed and read, which is what is measured.
+_OWN_HEADERS = frozenset({
+    "accept-encoding", "connection", "content-encoding", "content-length", "expect", "keep-alive", "proxy-connection",
+    "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+_PORTS = range(1, 65536)
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+
+
+Wrong = PydanticCustomError
+"""What is raised; its context holds the texts."""
+
+
+def wrong(message: str, hint: str = "", *, why: str = "", better: str = "") -> PydanticCustomError:
+    """Return the error that says so; `better` is a hint that takes the place of `hint`."""
+    # Pydantic would fill {braces} in the message from its context: these texts are said as they are.
+    return PydanticCustomError("value", "{message}", {"message": message, "hint": hint, "why": why, "better": better})
+
+
+def name(text: str) -> str:
+    """Accept what can be a label value, a piece of a URL's path and a word in a sentence."""
+    if not re.fullmatch(NAME_PATTERN, text):
+        raise wrong("is no name", "letters, digits, '.', '_' and '-', at most 63, a letter or digit first")
+    return text
+
+
+def optional_name(text: str) -> str:
+    """Accept a name, or nothing for none."""
+    return name(text) if text else text
+
+
+def one_line(text: str) -> str:
+    """Accept text without control characters."""
+    if not text.isprintable():
+        raise wrong("holds control characters, or others that cannot be printed")
+    return text
+
+
+def label_name(text: str) -> str:
+    """Accept a Prometheus label name that is nobody else's."""
+    if not re.fullmatch(LABEL_PATTERN, text):
+        raise wrong("is no label name", "letters, digits and '_', no digit first")
+    if text.startswith("__"):
+        raise wrong("is reserved: names that begin with '__' are Prometheus' own")
+    if text in RESERVED_LABELS:
+        raise wrong("is a reserved label name", f'for example "config_{text}" is free')
+    return text
+
+
+def label_value(text: str) -> str:
+    """Accept short printable text."""
+    if len(text) > LONGEST_LABEL:
+        raise wrong(f"is longer than {LONGEST_LABEL} characters")
+    return one_line(text)
+
+
+def header_name(text: str) -> str:
+    """Accept an HTTP field name that is not the monitor's own to set."""
+    if not _TOKEN.fullmatch(text):
+        raise wrong("is no header name")
+    if text.lower() in _OWN_HEADERS:
+        raise wrong("is a header that the monitor sets itself")
+    return text
+
+
+def optional_header_name(text: str) -> str:
+    """Accept a header's name, or nothing for none."""
+    return header_name(text) if text else text
+
+
+def header_value(text: str) -> str:
+    """Accept printable ASCII: other characters are read differently by each server."""
+    if not text.isascii() or not text.replace("\t", " ").isprintable():
+        raise wrong("is no header value", "printable ASCII characters only")
+    return text
+
+
+def variable_name(text: str) -> str:
+    """Accept the name of an environment variable, or nothing for none."""
+    if text and not re.fullmatch(VARIABLE_NAME_PATTERN, text):
+        raise wrong("is no name of an environment variable", "the variable's name stands here, never the key itself")
+    return text
+
+
+def url(text: str) -> str:
+    """Accept an absolute http or https URL."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise wrong("is no URL, or its port is none", _URL_HINT) from None
+    if parts.scheme not in {"http", "https"}:
+        raise wrong("is no http or https URL", _URL_HINT)
+    if not parts.hostname:
+        raise wrong("is a URL without a host", _URL_HINT)
+    if port is not None and port not in _PORTS:
+        raise wrong("is a URL whose port is not in 1..65535", _URL_HINT)
+    if any(c.isspace() or not c.isprintable() for c in text):
+        raise wrong("is a URL with a space or a control character in it", "write %20 for a space")
+    if parts.fragment:
+        raise wrong("is a URL with a #fragment, which is never sent")
+    return text
+
+
+_URL_HINT = 'for example "https://host:8443/v1/chat/completions"'
+
+
+def optional_url(text: str) -> str:
+    """Accept a URL, or nothing for none."""
+    return url(text) if text else text
+
+
+def listen(text: str) -> str:
+    """Accept HOST:PORT or :PORT, with an IPv6 address in brackets."""
+    split_listen(text)
+    return text
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """Return host and port; port 0 lets the system choose."""
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    fine = colon and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < _PORTS.stop
+    if not fine or (":" in bare) != (host != bare) or not bare.isprintable() or " " in bare:
+        raise wrong("is no HOST:PORT", 'for example "127.0.0.1:9877" or "[::1]:9877"')
+    return bare or "0.0.0.0", int(port)  # noqa: S104 - ":9877" means that by old custom; the daemon asks for protection
+
+
+def host_name(text: str) -> str:
+    """Accept a host's name or address, without a port."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", text) and not _is_address(text):
+        raise wrong("is no host name", "without scheme, port and path")
+    return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def cidr(text: str) -> str:
+    """Accept an address or a network in CIDR notation."""
+    try:
+        ip_network(text)
+    except ValueError:
+        hint = 'for example "10.0.0.0/8" or "fd00::/8"'
+        raise wrong("is no address or network", hint, better=_network_around(text)) from None
+    return text
+
+
+def _network_around(text: str) -> str:
+    try:
+        return f'the network it lies in is "{ip_network(text, strict=False)}"'
+    except ValueError:
+        return ""
+
+
+def resolver(text: str) -> str:
+    """Accept "system" or a name server's address, with or without a port."""
+    if text != "system":
+        name_server(text)
+    return text
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Return address and port of a name server; port 0 where none is written."""
+    try:
+        return str(ip_address(text)), 0
+    except ValueError:
+        host, port = split_listen(text) if text.rpartition(":")[0] else ("", 0)
+    try:
+        return str(ip_address(host)), port
+    except ValueError:
+        raise wrong('is neither "system" nor the address of a name server', 'for example "10.0.0.2:53"') from None
+
+
+def pattern(text: str) -> str:
+    """Accept a regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise wrong(
+            "is no regular expression", "write it in single quotes, so that \\ stays as it is", why=str(error)
+        ) from None
+    return text
+
+
+def time_zone(text: str) -> str:
+    """Accept a name of the IANA time zone database."""
+    try:
+        _ = UTC if text == "UTC" else ZoneInfo(text)
+    except (OSError, ValueError, KeyError, ImportError):
+        raise wrong("is no time zone", 'for example "UTC" or "Europe/Berlin"') from None
+    return text
+
+
+def time_of_day(text: str) -> str:
+    """Accept HH:MM."""
+    if not re.fullmatch(r"[0-9]{2}:[0-9]{2}", text) or text[:2] > "23" or text[3:] > "59":
+        raise wrong("is no time of day", 'write for example "02:30"')
+    return text
+
+
+def read_time(text: str) -> time:
+    """Return HH:MM as a time."""
+    return time(int(text[:2]), int(text[3:]))
+
+
+def bounds(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Accept a histogram's upper bounds: positive and ascending."""
+    if not_empty(values)[0] <= 0 or any(low >= high for low, high in pairwise(values)):
+        raise wrong("is no list of buckets", "seconds above 0, each more than the one before")
+    return values
+
+
+def not_empty(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    """Accept an array of at least one element."""
+    if not values:
+        raise wrong("is empty")
+    return values
+
+
+def not_blank(text: str) -> str:
+    """Accept text that says something."""
+    if not text.strip():
+        raise wrong("is empty")
+    return text
+
+
+def encodable(values: dict[str, Any]) -> dict[str, Any]:
+    """Accept what JSON can hold: no dates, no nan, no infinity."""
+    for key, value in values.items():
+        if not _is_json(value):
+            raise wrong(f"has in {key!r} what JSON has not: a date, a time, nan or inf", "quote it")
+    return values
+
+
+def _is_json(value: object) -> bool:
+    match value:
+        case dict():
+            return all(map(_is_json, value.values()))
+        case list():
+            return all(map(_is_json, value))
+        case float():
+            return isfinite(value)
+        case _:
+            return isinstance(value, str | bool | int)

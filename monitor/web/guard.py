@@ -1,0 +1,80 @@
+"""Who may ask: the Host has to be ours (DNS rebinding) and the page that asks has to be ours (cross-site requests)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+# RFC 9110, section 7.2: uri-host [ ":" port ]; no user-info, and nothing that a later parser could read another way.
+_AUTHORITY = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
+
+FOREIGN_HOST = (
+    "This Host name is not one of this monitor's. It answers to loopback names, to the address it listens on, "
+    "and to the names that its config allows."
+)
+FOREIGN_PAGE = "Requests that another site's page makes are refused."
+
+
+def hostname(authority: str) -> str | None:
+    """Return the lower-case name or address of `host[:port]`; None where it is no such thing."""
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None:
+        return None
+    return (found["six"] or found["name"]).lower().removesuffix(".")
+
+
+def refusal(method: str, headers: Mapping[str, str], local: str, allowed: frozenset[str]) -> str | None:
+    """Say why a request is refused; None where it may pass.
+
+    `local` is the address that the connection arrived at, which also covers a listener on all addresses.
+    """
+    host = headers.get("Host")
+    # Only a browser can be rebound, and every browser sends Host: health checks in HTTP/1.0 do without.
+    if host is not None and not _ours(hostname(host), local, allowed):
+        return FOREIGN_HOST
+    return FOREIGN_PAGE if _from_elsewhere(method, headers, host or "", allowed) else None
+
+
+def _ours(name: str | None, local: str, allowed: frozenset[str]) -> bool:
+    if name is None:
+        return False
+    return name == "localhost" or name in allowed or _is_local(name, local)
+
+
+def _is_local(name: str, local: str) -> bool:
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or str(address) == _plain(local)
+
+
+def _plain(local: str) -> str:
+    """Return a socket's address as a browser writes it: without zone, and IPv4 as such."""
+    return local.partition("%")[0].removeprefix("::ffff:")
+
+
+def _from_elsewhere(method: str, headers: Mapping[str, str], host: str, allowed: frozenset[str]) -> bool:
+    site = headers.get("Sec-Fetch-Site")
+    if site == "same-origin":
+        return False
+    if site not in {None, "none"} and not _is_followed_link(method, headers):
+        return True
+    origin = headers.get("Origin")
+    return origin is not None and not _same_origin(origin, host, allowed)
+
+
+def _is_followed_link(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a person follows a link (from an alert, a board): it shows a page, and tells the other site nothing."""
+    navigates = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    return navigates and method in {"GET", "HEAD"}
+
+
+def _same_origin(origin: str, host: str, allowed: frozenset[str]) -> bool:
+    """Whether scheme and authority are ours; either scheme will do, for TLS may end in front of us."""
+    scheme, _, authority = origin.partition("://")
+    name = hostname(authority)
+    if scheme not in {"http", "https"} or name is None:
+        return False
+    return authority.lower() == host.lower() or name in allowed

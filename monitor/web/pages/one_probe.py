@@ -1,0 +1,72 @@
+"""The page of one probe: its verdict, the waterfall, what that means, and every fact of its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from monitor.observation import Observation, record
+from monitor.web.looks import Tone, flags, meaning, name, tone
+from monitor.web.markup import Markup, h, join
+from monitor.web.pages.frame import About, ago, facts, page, probe_link, section, target_link
+from monitor.web.pages.pieces import badge, machine, quoting, sentence
+from monitor.web.pages.waterfall import waterfall
+
+_ELSEWHERE = frozenset({"event", "schema", "diagnosis", "server_error", "last_words", "detail"})
+
+
+def probe(seen: Observation, about: About) -> str:
+    """Return the page of one probe."""
+    verdict, news = seen.verdict, tone(seen.verdict)
+    body = (
+        h("h1", badge(seen), h("span", f" {verdict.cause}", class_="cause") if verdict.cause else None, class_="title"),
+        _lead(seen, about),
+        h("p", sentence(verdict.detail), class_=f"note {news}"),
+        section("The stream", waterfall(seen)),
+        section("What it means", *_means(seen)) if news is not Tone.GOOD else None,
+        _words(seen),
+        section("The record", _record(seen)),
+        machine(probe_link(seen.probe_id, "/api/v1")),
+    )
+    title = f"{name(verdict)} \N{MIDDLE DOT} {seen.target.name} \N{MIDDLE DOT} chat-monitor"
+    return page(title, about, *body, news=news)
+
+
+def _lead(seen: Observation, about: About) -> Markup:
+    return h(
+        "p",
+        *("probe of ", h("a", seen.target.name, href=target_link(seen.target.name)), ", ", ago(seen.timestamp, about)),
+        *(", in phase ", h("code", seen.verdict.phase.value)),
+        *(h("span", word, class_="flag") for word in flags(seen)),
+        class_="lead",
+    )
+
+
+def _means(seen: Observation) -> tuple[Markup | None, ...]:
+    what = meaning(seen.verdict)
+    suspects = [h("li", h("b", it.suspect), f": {it.because}") for it in seen.diagnosis]
+    return (
+        h("p", h("b", "Next: "), quoting(what.do), "."),
+        h("p", h("b", "Likely: "), quoting(what.whose), "."),
+        h("p", "The recent probes, together, point at:") if suspects else None,
+        h("ul", *suspects, class_="suspects") if suspects else None,
+    )
+
+
+def _words(seen: Observation) -> Markup | None:
+    error, last = seen.server_error, seen.last_words
+    told = facts(("type", error.type), ("code", error.code), ("message", error.message)) if error else None
+    tail = join(h("p", "The last text before the end:"), h("pre", last)) if last else None
+    return section("In the server's own words", told, tail) if told or tail else None
+
+
+def _record(seen: Observation) -> Markup:
+    return facts(*((key, value) for key, value in _flat(record(seen)) if key.partition(".")[0] not in _ELSEWHERE))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
+    """Yield the record's keys as they stand in the event, one level for each dot."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else str(value)

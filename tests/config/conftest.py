@@ -1,0 +1,64 @@
+"""What the tests of the config share: a file to read, and what is said of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from monitor.config import Config, ConfigError, Mistake, load
+from tests.config.cases import Heard, Outside, Read, Said
+
+
+def _lines(mistakes: tuple[Mistake, ...], file: Path) -> list[str]:
+    """Return mistakes as printed, without the names of the file and of the target."""
+    return [str(one).removeprefix(f"{file}:").strip().removesuffix(f" [target {one.target}]") for one in mistakes]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Load a text as a config."""
+
+    def read(text: str, environ: Mapping[str, str] | None = None) -> Config:
+        file = tmp_path / "c.toml"
+        file.write_text(text, encoding="utf-8")
+        return load(file, environ or {})
+
+    return read
+
+
+@pytest.fixture
+def heard(read: Read, tmp_path: Path) -> Heard:
+    """Say what is wrong with a text, and what is odd in it, each as `LINE: key: what (hint)`."""
+
+    def heard(text: str, environ: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
+        wrong: tuple[Mistake, ...] = ()
+        try:
+            odd = read(text, environ).warnings
+        except ConfigError as error:
+            wrong, odd = error.mistakes, error.warnings
+        file = tmp_path / "c.toml"
+        return _lines(wrong, file), _lines(odd, file)
+
+    return heard
+
+
+@pytest.fixture
+def mistakes(heard: Heard) -> Said:
+    """Say what is wrong with a text."""
+    return lambda text, environ=None: heard(text, environ)[0]
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
+    """Have a module `outside` with these names in it."""
+
+    def outside(**names: object) -> None:
+        module = ModuleType("outside")
+        module.__dict__.update(names)
+        monkeypatch.setitem(sys.modules, "outside", module)
+
+    return outside

@@ -1,0 +1,48 @@
+"""Errors of types and bounds, said as a person would, each with its line and key."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config.explain import field_of
+from tests.config.cases import ENVIRON, Case, Heard, Said, said
+
+
+@pytest.mark.parametrize("case", said("explain"))
+def test_each_mistake_has_its_line_key_and_words(heard: Heard, case: Case) -> None:
+    """A single mistake in an otherwise good file is one message, with the line and the key where it stands."""
+    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("url", "ftp://s3cret"), ("model", "s3cret\n"), ("interval", "60"), ("proxy", "s3cret"),
+        ("locations", "s3cret"),
+        ("terminator", "s3cret"), ("name", "s3cret s3cret"), ("protocol", "s3cret:s3cret"), ("prompt", " "),
+        ("upstream", "s3cret"),
+        ("api_key_env", "s3cret"), ("api_key_file", "s3cret"), ("headers.X-A", "s3cret\n"), ("labels.a", "s3cret\n"),
+        ("check", "s3cret"), ("record", "s3cret"), ("timeouts.idle", "s3cret"), ("tls.ca_file", "s3cret"),
+        ("body.x", "s3cret"), ("check.pattern", "(s3cret"),
+    ],
+)  # fmt: skip
+def test_no_message_holds_what_a_variable_holds(mistakes: Said, key: str, value: str) -> None:
+    """Whatever a variable puts in the wrong place, no message repeats it; not even in a hint."""
+    kind = 'check.kind = "pattern"\n' if key == "check.pattern" else ""
+    given = {"name": "a", "protocol": "raw", "url": "http://x"}
+    rest = "\n".join(f'{name} = "{text}"' for name, text in given.items() if name != key)
+    wrong = 'interval = "1ms"\n' if key == "body.x" else ""
+    heard = "\n".join(mistakes(f'[[targets]]\n{rest}\n{kind}{wrong}{key} = "${{V}}"\n', {"V": value}))
+    assert heard
+    assert value.strip() not in heard or not value.strip()
+    assert "s3cret" not in heard
+    assert "60s" not in heard
+
+
+def test_finds_the_field_of_a_key() -> None:
+    """A dotted key leads to its field, and one that does not exist to none."""
+    interval = field_of("targets.interval")
+    assert interval is not None
+    assert interval.default == 60.0
+    assert field_of("nowhere.interval") is None
+    assert field_of("targets.nothing") is None

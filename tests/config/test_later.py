@@ -1,0 +1,62 @@
+"""Keys whose feature has yet to come."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config.explain import field_of
+from monitor.config.later import NOT_YET
+from tests.config.cases import TARGET, Heard
+
+NO_EFFECT = "has no effect in this version"
+USES = {
+    "history": ("[history]\nprobes_per_target = 9", f"5: history: `[history]` {NO_EFFECT}"),
+    "discovery": ('[[discovery]]\nname = "d"\nfile_sd = ["x"]', f"5: discovery[0]: `[[discovery]]` {NO_EFFECT}"),
+    "maintenance": (
+        '[[maintenance]]\nname = "w"\nat = "02:00"\nduration = "2h"',
+        f"5: maintenance[0]: `[[maintenance]]` {NO_EFFECT}",
+    ),
+    "limits.tokens_per_day": (
+        "[limits]\ntokens_per_day = 9",
+        f"6: limits.tokens_per_day: `tokens_per_day` {NO_EFFECT}",
+    ),
+    "network.resolver": ('[network]\nresolver = "::1"', f"6: network.resolver: `resolver` {NO_EFFECT}"),
+    "targets.connection": ('connection = "reuse"', f"5: targets[0].connection: `connection` {NO_EFFECT}"),
+    "targets.interval_when_failing": (
+        'interval_when_failing = "9s"',
+        f"5: targets[0].interval_when_failing: `interval_when_failing` {NO_EFFECT}",
+    ),
+    "targets.tokens_per_day": ("tokens_per_day = 9", f"5: targets[0].tokens_per_day: `tokens_per_day` {NO_EFFECT}"),
+}
+
+
+@pytest.mark.parametrize("key", sorted(NOT_YET))
+def test_each_that_is_used_gets_a_warning(heard: Heard, key: str) -> None:
+    """A key of the table that is used is one warning at its line."""
+    text, said = USES[key]
+    assert heard(f"{TARGET}{text}\n") == ([], [said])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TARGET, TARGET + "[history]", TARGET + '[network]\nresolver = "system"', TARGET + 'connection = "fresh"',
+    ],
+)  # fmt: skip
+def test_defaults_and_empty_tables_get_none(heard: Heard, text: str) -> None:
+    """What says nothing, or says the default, is not used."""
+    assert heard(text) == ([], [])
+
+
+def test_defaults_count_as_well(heard: Heard) -> None:
+    """What all targets take from the defaults is one warning, there."""
+    two = TARGET + TARGET.replace('"a"', '"b"')
+    assert heard('[defaults]\nconnection = "reuse"\n' + two) == (
+        [],
+        [f"2: defaults.connection: `connection` {NO_EFFECT}"],
+    )
+
+
+def test_the_table_names_keys_that_exist() -> None:
+    """A key that is renamed is renamed in the table too."""
+    assert [key for key in NOT_YET if field_of(key) is None] == []

@@ -1,0 +1,149 @@
+"""From a file to a config, or to every mistake in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.config import ConfigError, Mistake, load, target
+from monitor.config.model import FileTable
+from monitor.target import Secret
+from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
+
+
+@pytest.mark.parametrize("case", said("load"))
+def test_all_that_is_wrong_is_said_once(heard: Heard, case: Case) -> None:
+    """Eight mistakes are eight messages, in the order of the file, and none drags others behind it."""
+    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+
+
+def test_a_target_is_named_in_its_mistakes(read: Read, tmp_path: Path) -> None:
+    """A mistake in a target ends with the target's name, as the file has it."""
+    with pytest.raises(ConfigError) as caught:
+        read(TARGET + "confirm = 0")
+    file = tmp_path / "c.toml"
+    assert str(caught.value) == f"{file}:5: targets[0].confirm: 0 is below the least allowed, 1 [target a]"
+
+
+def test_warnings_come_with_the_mistakes(read: Read) -> None:
+    """Whoever repairs a file hears of what is odd in it as well."""
+    with pytest.raises(ConfigError) as caught:
+        read(TARGET + 'interval = "10s"\nconfirm = 0')
+    assert [one.key for one in caught.value.warnings] == ["targets[0].interval"]
+
+
+def test_only_targets_of_this_location_are_watched_here(read: Read) -> None:
+    """A target with locations belongs to the monitors there, one without to all."""
+    b, c = TARGET.replace('"a"', '"b"'), TARGET.replace('"a"', '"c"')
+    text = '[monitor]\nlocation = "eu"\n' + TARGET + b + 'locations = ["us"]\n' + c + 'locations = ["us", "eu"]\n'
+    config = read(text)
+    assert [one.name for one in config.targets] == ["a", "b", "c"]
+    assert [one.name for one in config.here] == ["a", "c"]
+
+
+def test_a_protocol_from_outside_may_raise_anything(
+    mistakes: Said, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that fails or exits while it is imported is a mistake of the config, with its reason."""
+    (tmp_path / "bad_protocol.py").write_text("raise SystemExit('no licence')")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = TARGET.replace("openai-chat", "bad_protocol:X")
+    assert mistakes(text) == ["3: targets[0].protocol: there is no such protocol (no licence)"]
+    outside(NOT_ONE=3)
+    (heard,) = mistakes(TARGET.replace("openai-chat", "outside:NOT_ONE"))
+    assert heard.startswith("3: targets[0].protocol: there is no such protocol ('outside:NOT_ONE' is a int, ")
+
+
+def test_a_protocol_from_a_variable_is_not_repeated(mistakes: Said) -> None:
+    """What a variable holds is not told where it is no protocol."""
+    (heard,) = mistakes(TARGET.replace("openai-chat", "${P}"), {"P": "s3cret:X"})
+    assert "s3cret" not in heard
+
+
+def test_load_takes_a_path(tmp_path: Path) -> None:
+    """A missing file is a ConfigError as any other mistake."""
+    with pytest.raises(ConfigError, match="cannot be read: no such file or directory"):
+        load(tmp_path / "none.toml", {})
+
+
+# -- a target in no file -----------------------------------------------------------------------------------------------
+
+
+def test_a_target_can_come_from_the_command_line() -> None:
+    """A target is built from plain keys, with its defaults, and with secrets in plain text if need be."""
+    given = {"name": "x", "protocol": "openai-chat", "url": "http://x", "headers": {"Authorization": "Bearer abc"}}
+    assert target(given, {}).headers == {"Authorization": Secret("Bearer abc")}
+
+
+def test_its_mistakes_name_the_keys_alone() -> None:
+    """What is wrong with it is said without line and index."""
+    with pytest.raises(ConfigError) as caught:
+        target({"name": "x", "protocol": "openai-chatt", "url": "x", "model": "m"}, {}, "probe")
+    assert str(caught.value).split("\n") == [
+        'probe: url: the value is no http or https URL (for example "https://host:8443/v1/chat/completions")',
+        'probe: protocol: there is no such protocol (did you mean "openai-chat"?)',
+    ]
+
+
+# -- anything ----------------------------------------------------------------------------------------------------------
+
+_SECTIONS = st.sampled_from([*FileTable.model_fields, "unknown"])
+_KEYS = st.sampled_from(
+    ["name", "protocol", "url", "check", "timeouts", "labels", "body", "interval", "listen", "headers", "kind", "x y",
+     "at",
+     "start", "targets", "deny", "slo", "tls", "api_key_env", "header_files", "upstream", "buckets", "first_chunk"]
+)  # fmt: skip
+_PLAIN = st.one_of(
+    st.sampled_from(["a", "raw", "http://x", "5s", "${V}", "${", "none", "10.0.0.0/8", "count", "", "\n"]),
+    st.integers(-1, 2**70), st.booleans(), st.floats(), st.dates(), st.times(), st.datetimes(),
+)  # fmt: skip
+_VALUES = st.recursive(
+    _PLAIN, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=3), max_leaves=8
+)
+
+
+def toml(value: object) -> str:
+    """Write any value as TOML."""
+    match value:
+        case str():
+            return '"' + value.replace("\n", "\\n") + '"'
+        case bool() | int() | float():
+            return str(value).lower()
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case dict():
+            return "{" + ", ".join(f'"{key}" = {toml(inner)}' for key, inner in value.items()) + "}"
+        case _:
+            return value.isoformat()  # type: ignore[attr-defined, no-any-return]  # dates and times are left
+
+
+@given(st.dictionaries(_SECTIONS, _VALUES, max_size=5))
+def test_no_values_raise_anything_but_a_config_error(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, object]
+) -> None:
+    """Whatever a file holds, it is a config, or a ConfigError with at least one mistake."""
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_text("\n".join(f"{key} = {toml(value)}" for key, value in values.items()), encoding="utf-8")
+    _loads_or_refuses(file)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_raise_anything_but_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    """Whatever bytes a file is made of, the same."""
+    file = tmp_path_factory.getbasetemp() / "bytes.toml"
+    file.write_bytes(data)
+    _loads_or_refuses(file)
+
+
+def _loads_or_refuses(file: Path) -> None:
+    mistakes: tuple[Mistake, ...] = ()
+    config = None
+    try:
+        config = load(file, {"V": "v"})
+    except ConfigError as error:
+        mistakes = error.mistakes
+    assert (config is None) == bool(mistakes)
+    assert all(str(one) for one in mistakes)

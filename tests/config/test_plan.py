@@ -1,0 +1,54 @@
+"""What a config will cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config import Footprint, plan
+from tests.config.cases import RAW, TARGET, Read
+
+B = TARGET.replace('"a"', '"b"')
+
+
+def test_requests_and_tokens_a_day(read: Read) -> None:
+    """A target asks at its interval, and spends its prompt and at most its answer each time."""
+    found = plan(read(TARGET + B + 'interval = "5m"\ncheck = "none"\nmax_tokens = 80\n[limits]\ntokens_per_day = 9\n'))
+    assert [one.requests_per_day for one in found.targets] == [1440.0, 288.0]
+    assert [one.tokens_per_request for one in found.targets] == [520, 100]
+    assert (found.requests_per_day, found.tokens_per_day) == (1728.0, 1440 * 520 + 288 * 100)
+    assert found.budget == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (TARGET + "prompt = '" + "x" * 300 + "'", 520),
+        (TARGET + "body.max_completion_tokens = 1000", 1120),
+        (RAW, 0),
+        (RAW + "body.q = '{prompt}'", 420),
+    ],
+)
+def test_tokens_of_a_request(read: Read, text: str, tokens: int) -> None:
+    """A prompt of one's own counts by its length, a limit in the body counts, and who is not asked spends nothing."""
+    assert plan(read(text)).targets[0].tokens_per_request == tokens
+
+
+def test_who_is_not_probed_costs_nothing(read: Read) -> None:
+    """A paused target keeps its series; one of another location has none."""
+    paused, elsewhere = plan(read(TARGET + "paused = true\n" + B + "locations = ['us']\n")).targets
+    assert (paused.requests_per_day, paused.footprint.series, paused.watched) == (0.0, 250, True)
+    assert (elsewhere.requests_per_day, elsewhere.footprint, elsewhere.watched) == (0.0, Footprint(0, 0), False)
+
+
+def test_series_are_the_contracts_bounds(read: Read) -> None:
+    """Without a better word, a target takes what the contract allows it, and labels lengthen its lines."""
+    full, lean = (plan(read(f"{TARGET}[metrics]\ndetail = '{detail}'")).footprint for detail in ("full", "lean"))
+    labelled = plan(read(TARGET + "labels.team = 'search'")).footprint
+    assert (full.series, lean.series) == (250, 120)
+    assert labelled.bytes > full.bytes > lean.bytes
+
+
+def test_who_knows_the_metrics_is_asked(read: Read) -> None:
+    """The count of series and bytes can be handed in."""
+    found = plan(read(TARGET + B), lambda target: Footprint(10, len(target.name)))
+    assert found.footprint == Footprint(20, 2)

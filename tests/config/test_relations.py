@@ -1,0 +1,61 @@
+"""What targets have to do with each other, and sections within themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.config.cases import ENVIRON, TARGET, Case, Heard, Read, Said, said
+
+B = TARGET.replace('"a"', '"b"')
+WINDOW = '[[maintenance]]\nname = "w"\n'
+NO_TARGET = "there is no target of this name"
+
+
+@pytest.mark.parametrize("case", said("relations"))
+def test_what_contradicts_is_said(heard: Heard, case: Case) -> None:
+    """Names, upstreams, windows and sources that do not go together are mistakes, each at its key."""
+    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+
+
+@pytest.mark.parametrize("text", ["", "[monitor]", "# nothing"])
+def test_nothing_to_watch_is_a_mistake(mistakes: Said, text: str) -> None:
+    """A config without targets is refused, unless they are discovered."""
+    assert mistakes(text) == ["targets: there is none, so there is nothing to watch (write a [[targets]])"]
+
+
+def test_a_chain_of_upstreams_is_fine(read: Read) -> None:
+    """A target may be behind one that is behind another; one behind a circle is not itself in it."""
+    c = TARGET.replace('"a"', '"c"')
+    config = read(TARGET + 'upstream = "b"\n' + B + 'upstream = "c"\n' + c)
+    assert [one.upstream for one in config.targets] == ["b", "c", None]
+
+
+def test_only_the_circle_is_said(mistakes: Said) -> None:
+    """Of a target that leads into a circle of others, nothing is said."""
+    c = TARGET.replace('"a"', '"c"')
+    found = mistakes(TARGET + 'upstream = "b"\n' + B + 'upstream = "c"\n' + c + 'upstream = "b"\n')
+    assert [one.split(":")[1] for one in found] == [" targets[1].upstream", " targets[2].upstream"]
+
+
+def test_discovered_targets_may_have_any_name(read: Read) -> None:
+    """Where targets are discovered, names that are not in the file may be theirs, and there need be no others."""
+    discovery = '[[discovery]]\nname = "d"\nfile_sd = ["t/*.json"]\n'
+    window = WINDOW + 'at = "02:00"\nduration = "2h"\ntargets = ["later"]\n'
+    assert read(TARGET + 'upstream = "later"\n' + discovery + window).targets[0].upstream == "later"
+    assert read(discovery).targets == ()
+
+
+def test_a_broken_name_may_be_the_one_meant(mistakes: Said) -> None:
+    """Where a name cannot be read, an upstream that is not found may be that target."""
+    assert mistakes(TARGET + 'upstream = "x"\n' + B.replace('"b"', '"b b"')) == [
+        (
+            '7: targets[1].name: "b b" is no name '
+            "(letters, digits, '.', '_' and '-', at most 63, a letter or digit first)"
+        )
+    ]
+
+
+def test_a_name_from_a_variable_is_no_suggestion(mistakes: Said) -> None:
+    """A hint never tells what a variable holds."""
+    found = mistakes(TARGET + 'upstream = "s3cre"\n' + B.replace('"b"', '"${V}"'), {"V": "s3cret"})
+    assert found == [f"5: targets[0].upstream: {NO_TARGET}"]

@@ -1,0 +1,53 @@
+"""What the keys of one target have to do with each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.protocols import find
+from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
+
+
+@pytest.mark.parametrize("case", said("rules"))
+def test_keys_that_do_not_fit_together_are_said(heard: Heard, case: Case) -> None:
+    """Keys that contradict each other or their protocol are mistakes; what is hardly meant is odd."""
+    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+
+
+@pytest.mark.parametrize(
+    ("end", "marker", "terminator", "has"),
+    [
+        (True, False, "marker", 'an end alone (write "end" or "none")'),
+        (False, True, "end", 'a marker alone (write "marker" or "none")'),
+        (False, True, "both", 'a marker alone (write "marker" or "none")'),
+    ],
+)
+def test_a_protocol_from_outside_is_held_to_what_it_declares(
+    mistakes: Said, outside: Outside, *, end: bool, marker: bool, terminator: str, has: str
+) -> None:
+    """A terminator has to fit whatever a protocol says of itself."""
+    outside(OURS=replace(find("openai-chat"), name="ours", end=end, marker=marker))
+    text = TARGET.replace("openai-chat", "outside:OURS") + f'terminator = "{terminator}"\n'
+    assert mistakes(text) == [f"5: targets[0].terminator: does not fit the protocol, which has {has}"]
+
+
+def test_the_default_terminator_fits_every_protocol(read: Read, outside: Outside) -> None:
+    """Where nothing is said of the terminator, nothing is wrong with it."""
+    outside(OURS=replace(find("openai-chat"), name="ours", end=False))
+    assert read(TARGET.replace("openai-chat", "outside:OURS")).targets[0].protocol == "outside:OURS"
+
+
+def test_durations_from_variables_are_not_repeated(mistakes: Said) -> None:
+    """A duration that a variable holds is named by its key alone."""
+    found = mistakes(TARGET + 'interval = "${V}"\ninterval_when_failing = "2m"', {"V": "77s"})
+    assert found == ["6: targets[0].interval_when_failing: interval_when_failing (2m) is above interval"]
+
+
+def test_no_rule_judges_a_broken_key(mistakes: Said) -> None:
+    """A key that cannot be read is one mistake, not two."""
+    found = mistakes(TARGET + 'timeouts = { total = "10 s" }\ninterval = "1 s"\nterminator = "bth"')
+    assert [one.split(":")[1].strip() for one in found] == [
+        "targets[0].timeouts.total", "targets[0].interval", "targets[0].terminator",
+    ]  # fmt: skip

@@ -1,0 +1,98 @@
+"""The JSON Schema for editors."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+
+from monitor.config import schema
+from tests.config.cases import TARGET
+from tests.config.test_build import FULL, SECTIONS
+
+VALIDATOR = Draft7Validator(schema())
+
+
+def nodes(node: object) -> Iterator[dict[str, object]]:
+    """Return every table of a schema."""
+    if isinstance(node, dict):
+        yield node
+        for inner in node.values():
+            yield from nodes(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from nodes(inner)
+
+
+def test_is_a_draft_7_schema_in_one_piece() -> None:
+    """It is valid, is JSON, and refers to nothing."""
+    Draft7Validator.check_schema(schema())
+    assert json.loads(json.dumps(schema())) == schema()
+    assert not [node for node in nodes(schema()) if "$ref" in node or node.get("type") == "null"]
+
+
+def test_every_table_is_closed_and_every_key_described() -> None:
+    """An editor marks unknown keys, and says what each known one does."""
+    for node in nodes(schema()):
+        properties = node.get("properties")
+        if isinstance(properties, dict) and node.get("type") == "object":
+            assert node["additionalProperties"] is False
+            assert all("description" in inner for inner in properties.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TARGET,
+        TARGET + FULL,
+        TARGET
+        + SECTIONS.replace("2030-01-01T00:00:00Z", '"2030-01-01T00:00:00Z"').replace(
+            "2030-01-02T00:00:00Z", '"2030-01-02T00:00:00Z"'
+        ),
+    ],
+)
+def test_what_loads_is_valid(text: str) -> None:
+    """Configs that load have nothing marked."""
+    assert list(VALIDATOR.iter_errors(tomllib.loads(text))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("unknown = 1", []),
+        ("[limits]\nconcurrency = 0", ["limits", "concurrency"]),
+        ("[limits]\nstream_bytes = '32'", ["limits", "stream_bytes"]),
+        ("[log]\nlevel = 'inf'", ["log", "level"]),
+        ("[defaults]\ninterval = 60", ["defaults", "interval"]),
+        ("[defaults]\ninterval = '60'", ["defaults", "interval"]),
+        ("[defaults]\ncheck = { kind = 'x' }", ["defaults", "check"]),
+        ("[[targets]]\nurl = 'http://x'", ["targets", 0]),
+        ("[[targets]]\nname = 'a'\nprotocol = 'opnai'", ["targets", 0, "protocol"]),
+    ],
+)
+def test_what_does_not_load_is_marked(text: str, path: list[str | int]) -> None:
+    """Unknown keys, bare numbers and wrong words are marked where they stand."""
+    assert [list(error.absolute_path) for error in VALIDATOR.iter_errors(tomllib.loads(text))] == [path]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[log]\nlevel = '${L}'",
+        "[defaults]\ninterval = '${I}'\nprotocol = '${P}'\nurl = '${U}'",
+        "[[targets]]\nname = '${N}'",
+    ],
+)
+def test_variables_are_not_marked(text: str) -> None:
+    """A text with a variable in it may be anything."""
+    assert list(VALIDATOR.iter_errors(tomllib.loads(text))) == []
+
+
+def test_defaults_stand_as_in_the_file() -> None:
+    """An editor offers durations and sizes as they are written."""
+    limits, timeouts = schema()["properties"]["limits"], schema()["properties"]["defaults"]["properties"]["timeouts"]
+    assert limits["properties"]["stream_bytes"]["default"] == "32MiB"
+    assert timeouts["properties"]["total"]["default"] == "5m"

@@ -1,0 +1,129 @@
+"""Single values: what passes, and what is said of what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.config import values
+from monitor.config.values import Wrong
+
+URL = "https://host:8443/v1?x=1"
+
+
+@pytest.mark.parametrize(
+    ("check", "good"),
+    [
+        (values.name, "gateway-1.eu_west"), (values.name, "a" * 63), (values.optional_name, ""),
+        (values.optional_name, "a"),
+        (values.one_line, "größe"), (values.label_name, "team_2"), (values.label_value, "Suche & Co"),
+        (values.label_value, ""),
+        (values.header_name, "X-Tenant"), (values.optional_header_name, ""), (values.optional_header_name, "X"),
+        (values.header_value, "a\tb"), (values.variable_name, "KEY_1"), (values.variable_name, ""),
+        (values.url, URL), (values.url, "http://[::1]:80/"), (values.optional_url, ""), (values.optional_url, URL),
+        (values.listen, "127.0.0.1:9877"), (values.listen, "[::1]:0"), (values.listen, ":9877"),
+        (values.host_name, "a.example"), (values.host_name, "::1"),
+        (values.cidr, "10.0.0.0/8"), (values.cidr, "10.0.0.1"), (values.cidr, "fd00::/8"),
+        (values.resolver, "system"), (values.resolver, "10.0.0.2"), (values.resolver, "[::1]:53"),
+        (values.resolver, "::1"),
+        (values.pattern, r"^\d+$"), (values.time_zone, "UTC"), (values.time_zone, "Europe/Berlin"),
+        (values.time_of_day, "23:59"), (values.not_blank, "x"), (values.bounds, (0.1, 1.0)),
+        (values.encodable, {"a": [1, 0.5, "x", True, {"b": []}]}),
+    ],
+)  # fmt: skip
+def test_good_values_pass_unchanged(check: Callable[[Any], Any], good: object) -> None:
+    """What is right is returned as it is."""
+    assert check(good) == good
+
+
+@pytest.mark.parametrize(
+    ("check", "bad", "message"),
+    [
+        (values.name, "a b", "is no name"), (values.name, "-a", "is no name"), (values.name, "a" * 64, "is no name"),
+        (values.name, "", "is no name"), (values.name, "a\n", "is no name"), (values.optional_name, "/", "is no name"),
+        (values.one_line, "a\nb", "holds control characters, or others that cannot be printed"),
+        (values.label_name, "a-b", "is no label name"), (values.label_name, "1a", "is no label name"),
+        (values.label_name, "__a", "is reserved: names that begin with '__' are Prometheus' own"),
+        (values.label_name, "job", "is a reserved label name"),
+        (values.label_name, "cause", "is a reserved label name"),
+        (values.label_value, "a" * 257, "is longer than 256 characters"),
+        (values.label_value, "\ud800", "holds control characters, or others that cannot be printed"),
+        (values.header_name, "a b", "is no header name"), (values.header_name, "", "is no header name"),
+        (values.header_name, "Content-Length", "is a header that the monitor sets itself"),
+        (values.optional_header_name, "é", "is no header name"),
+        (values.header_value, "é", "is no header value"), (values.header_value, "a\r\nb", "is no header value"),
+        (values.variable_name, "sk-123", "is no name of an environment variable"),
+        (values.url, "ftp://host/", "is no http or https URL"), (values.url, "host:80", "is no http or https URL"),
+        (values.url, "http://", "is a URL without a host"), (values.url, "http://:80/", "is a URL without a host"),
+        (values.url, "http://[::1/", "is no URL, or its port is none"),
+        (values.url, "http://h:x/", "is no URL, or its port is none"),
+        (values.url, "http://h:99999/", "is no URL, or its port is none"),
+        (values.url, "http://h:0/", "is a URL whose port is not in 1..65535"),
+        (values.url, "http://h/a b", "is a URL with a space or a control character in it"),
+        (values.url, "http://h/#top", "is a URL with a #fragment, which is never sent"),
+        (values.optional_url, "x", "is no http or https URL"),
+        (values.listen, "localhost", "is no HOST:PORT"), (values.listen, "::1:80", "is no HOST:PORT"),
+        (values.listen, "h:65536", "is no HOST:PORT"), (values.listen, "a b:80", "is no HOST:PORT"),
+        (values.host_name, "a:80", "is no host name"), (values.host_name, "http://a", "is no host name"),
+        (values.cidr, "10.0.0.1/8", "is no address or network"), (values.cidr, "x", "is no address or network"),
+        (values.resolver, "dns.example", 'is neither "system" nor the address of a name server'),
+        (values.resolver, "dns.example:53", 'is neither "system" nor the address of a name server'),
+        (values.pattern, "(", "is no regular expression"),
+        (values.pattern, "a{99999999999}", "is no regular expression"),
+        (values.time_zone, "Mars/Base", "is no time zone"), (values.time_zone, "America", "is no time zone"),
+        (values.time_zone, "/etc/passwd", "is no time zone"),
+        (values.time_of_day, "24:00", "is no time of day"), (values.time_of_day, "23:60", "is no time of day"),
+        (values.time_of_day, "2:30", "is no time of day"),
+        (values.not_blank, " \n", "is empty"),
+        (values.bounds, (0.0, 1.0), "is no list of buckets"), (values.bounds, (1.0, 1.0), "is no list of buckets"),
+        (values.encodable, {"a": [datetime(2030, 1, 1)]}, "has in 'a' what JSON has not: a date, a time, nan or inf"),  # noqa: DTZ001
+        (values.encodable, {"a": {"b": float("nan")}}, "has in 'a' what JSON has not: a date, a time, nan or inf"),
+    ],
+)  # fmt: skip
+def test_bad_values_are_refused_in_our_words(check: Callable[[Any], Any], bad: object, message: str) -> None:
+    """What is wrong is refused with a text that does not repeat it."""
+    with pytest.raises(Wrong) as caught:
+        check(bad)
+    assert (caught.value.context or {})["message"] == message
+
+
+def test_hints_drawn_from_the_value_are_kept_apart() -> None:
+    """What is drawn from a value, which may be secret, stands apart from the hint that anyone may see."""
+    with pytest.raises(Wrong) as caught:
+        values.cidr("10.0.0.1/8")
+    context = caught.value.context or {}
+    assert context["better"] == 'the network it lies in is "10.0.0.0/8"'
+    assert "10.0.0.1" not in context["hint"]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("127.0.0.1:9877", "127.0.0.1", 9877), ("[::1]:80", "::1", 80), (":9877", "0.0.0.0", 9877)],  # noqa: S104
+)
+def test_splits_what_to_listen_on(text: str, host: str, port: int) -> None:
+    """Host and port are told apart, also of IPv6, and no host means all addresses."""
+    assert values.split_listen(text) == (host, port)
+
+
+def test_reads_a_time_of_day() -> None:
+    """HH:MM becomes a time."""
+    assert values.read_time("02:30") == time(2, 30)
+
+
+@given(st.text())
+def test_any_text_passes_or_is_refused(text: str) -> None:
+    """No text makes a check fail in another way than by its own refusal."""
+    checks: tuple[Callable[[str], str], ...] = (
+        values.name, values.label_name, values.label_value, values.header_name, values.header_value, values.url,
+        values.listen, values.host_name, values.cidr, values.resolver, values.time_of_day, values.variable_name,
+        values.time_zone, values.pattern,
+    )  # fmt: skip
+    for check in checks:
+        with suppress(Wrong):
+            assert check(text) == text

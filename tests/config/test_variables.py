@@ -1,0 +1,61 @@
+"""`${VAR}` in texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config.mistake import KeyPath
+from monitor.config.variables import Filling
+
+ENVIRON = {"KEY": "s3cret", "EMPTY": "", "BAD": "a\udcff", "BRACE": "${KEY}", "ACCENT": "é"}
+
+
+def filled(value: object) -> tuple[object, list[tuple[KeyPath, str, str]], list[KeyPath]]:
+    """Fill a value, and return what was said."""
+    said: list[tuple[KeyPath, str, str]] = []
+    filling = Filling(ENVIRON, lambda *one: said.append(one))
+    return filling.fill(value), said, filling.failed
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("Bearer ${KEY}", "Bearer s3cret"), ("${KEY}${KEY}", "s3crets3cret"), ("${EMPTY}", ""), ("$${KEY}", "${KEY}"),
+        ("$KEY", "$KEY"), ("^a$", "^a$"), ("$$", "$$"), ("${BRACE}", "${KEY}"), ("${ACCENT}", "é"), ("", ""),
+    ],
+)  # fmt: skip
+def test_variables_are_filled_in(text: str, result: str) -> None:
+    """Only `${NAME}` is replaced, once, and `$${` stands for itself."""
+    assert filled(text) == (result, [], [])
+
+
+def test_everything_is_filled_but_keys_and_numbers() -> None:
+    """Texts in tables and arrays are filled; keys and other values stay."""
+    value = {"${KEY}": ["${KEY}", 1, {"a": "${KEY}"}], "b": True}
+    assert filled(value)[0] == {"${KEY}": ["s3cret", 1, {"a": "s3cret"}], "b": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("${NOPE}", "the variable NOPE is not set", "set it, or write $${ for the text ${"),
+        ("${KEYS}", "the variable KEYS is not set", "did you mean ${KEY}?"),
+        ("${}", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
+        ("${a b}", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
+        ("${KEY:-x}", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
+        ("${KEY", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
+        ("${BAD}", "the variable BAD is not UTF-8", ""),
+    ],
+)
+def test_what_cannot_be_filled_is_said(text: str, message: str, hint: str) -> None:
+    """A variable that is not set, no name or no text is a mistake with its path."""
+    _, said, failed = filled({"a": [text]})
+    assert said == [(("a", 0), message, hint)]
+    assert failed == [("a", 0)]
+
+
+def test_each_of_two_unset_variables_is_said() -> None:
+    """Two unset variables in one text are two mistakes of one key."""
+    _, said, failed = filled({"a": "${X1}${Y1}"})
+    assert [message for _, message, _ in said] == ["the variable X1 is not set", "the variable Y1 is not set"]
+    assert failed == [("a",)]

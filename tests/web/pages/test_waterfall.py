@@ -1,0 +1,82 @@
+"""Tests of the picture of one stream."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from monitor.events import Output
+from monitor.observation import Observation
+from monitor.timeline import Ending, EndKind, Timeline
+from monitor.web.pages.waterfall import waterfall
+from tests.web import scenes
+
+
+def labels(drawn: str) -> list[str]:
+    """Return the rows of the picture."""
+    return re.findall(r'<th scope="row">([^<]+)</th>', drawn)
+
+
+STEPS = ["name look-up", "connect", "TLS handshake", "request sent", "response head", "first chunk", "stream"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "rows"),
+    [
+        (scenes.complete(), [*STEPS, "tail", "output", "pings", "other events", "end"]),
+        (scenes.cut(), [*STEPS, "no more output", "output"]),
+        (scenes.erred(), [*STEPS, "no more output", "output", "faults"]),
+        (scenes.unreachable(), ["name look-up", "connecting"]),
+        (scenes.headless(), ["name look-up", "connect", "request sent", "waiting for the head"]),
+        (scenes.overdue(), [*STEPS[:5], "waiting for an event", "pings"]),
+        (scenes.silent(), ["connecting"]),
+    ],
+    ids=lambda value: value.verdict.outcome if isinstance(value, Observation) else "",
+)
+def test_rows(seen: Observation, rows: list[str]) -> None:
+    """Every step that was passed has a row, then what the rest was spent on, then a lane for each kind of event."""
+    assert labels(waterfall(seen)) == rows
+
+
+def test_what_was_spent_on_a_failure_has_its_colour() -> None:
+    """The time in which nothing more came is drawn as a cut; the tail of a whole stream is not."""
+    assert 'class="bar cut"' in waterfall(scenes.stalled())
+    assert 'class="bar down"' in waterfall(scenes.headless())
+    assert 'class="bar tail"' in waterfall(scenes.complete())
+
+
+def test_an_end_without_a_tail_has_no_row_for_it() -> None:
+    """A tail of less than half a millisecond is not drawn."""
+    seen = scenes.observed(scenes.played(scenes.chunks(3), Ending(EndKind.RESET, 0.3901)))
+    assert labels(waterfall(seen)) == [*STEPS, "output"]
+
+
+def test_the_longest_gap_is_marked() -> None:
+    """The gap is named with its length and start; a single read has none."""
+    assert "longest gap: 2.45 s, from 1.65 s on" in waterfall(scenes.cut())
+    assert "longest gap" not in waterfall(scenes.buffered())
+    assert "8 chunks, 1 read" in waterfall(scenes.buffered())
+
+
+def test_a_long_stream_draws_no_more_than_its_width() -> None:
+    """Twenty thousand reads are at most a thousand ticks."""
+    steps: list[scenes.Step] = [(0.1 + place / 1000, Output("x")) for place in range(20_000)]
+    drawn = waterfall(scenes.observed(scenes.played(steps, Ending(EndKind.RESET, 20.2))))
+    assert 900 < drawn.count("<line") <= 1001
+    assert "20,000 chunks, 20,000 reads" in drawn
+
+
+@pytest.mark.parametrize(
+    ("end", "axis"),
+    [
+        (0.0011, ["0.0 ms", "0.2 ms", "0.4 ms", "0.6 ms", "0.8 ms", "1.0 ms"]),
+        (0.6, ["0 ms", "100 ms", "200 ms", "300 ms", "400 ms", "500 ms", "600 ms"]),
+        (4.4, ["0 s", "1 s", "2 s", "3 s", "4 s"]),
+        (300.0, ["0 s", "50 s", "100 s", "150 s", "200 s", "250 s", "300 s"]),
+    ],
+)
+def test_the_axis_has_round_labels(end: float, axis: list[str]) -> None:
+    """Whatever the length, the axis shows a handful of round values."""
+    seen = scenes.observed(scenes.played([], Ending(EndKind.RESET, end), Timeline()))
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", waterfall(seen)) == axis

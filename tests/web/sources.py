@@ -1,0 +1,70 @@
+"""A source for the application under test: literal values, and a note of what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from monitor.observation import Observation
+from monitor.target import Target
+from monitor.web.app import Source
+from monitor.web.rows import Tally
+from tests.web import scenes
+
+EXPOSITION = b"# TYPE chat_stream_probes_total counter\n" + b"x 1\n" * 500
+
+
+@dataclass
+class Daemon:
+    """What stands behind the source: targets with their recent probes, and what was counted."""
+
+    recent: dict[str, Sequence[Observation]] = field(default_factory=dict)
+    targets: list[Target] = field(default_factory=list)
+    counted: list[tuple[str, int]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    accepts: list[str] = field(default_factory=list)
+    ready: bool = True
+
+    def add(self, of: Target, *made: Observation) -> None:
+        """Watch a target whose probes, newest first, came to `made`."""
+        self.targets.append(of)
+        self.recent[of.name] = scenes.series(made, of)
+
+    def find(self, probe_id: str) -> Observation | None:
+        """Return the probe of that id."""
+        return next((it for made in self.recent.values() for it in made if it.probe_id == probe_id), None)
+
+    def metrics(self, accept: str) -> tuple[Iterable[bytes], str]:
+        """Return an exposition, in OpenMetrics where it was asked for."""
+        self.accepts.append(accept)
+        return [
+            EXPOSITION[:9],
+            EXPOSITION[9:],
+        ], "application/openmetrics-text" if "openmetrics" in accept else "text/plain; version=0.0.4"
+
+    def source(self) -> Source:
+        """Return what the application is handed; tests replace what they ask about."""
+        return Source(
+            targets=lambda: self.targets,
+            recent=lambda name: self.recent[name],
+            find=self.find,
+            tallies=lambda name: Tally(len(self.recent[name]), len(self.recent[name]), 1),
+            ready=lambda: self.ready,
+            metrics=self.metrics,
+            counted=lambda handler, status: self.counted.append((handler, status)),
+            started=scenes.STARTED,
+            failed=lambda handler, error: self.failed.append((handler, str(error))),
+            allowed_hosts=frozenset({"Monitor.example:9877", "not a host"}),
+            now=lambda: scenes.NOW,
+        )
+
+
+def daemon() -> Daemon:
+    """Return a daemon with a target of every kind of news, and one whose name is no plain word."""
+    made = Daemon()
+    for place, make in enumerate(scenes.EVERY):
+        made.add(scenes.target(f"t{place:02d}-{make.__name__}"), make(None), scenes.complete())
+    made.add(scenes.target("new"))
+    made.add(scenes.target('a/b%2F "c" é <i>'), scenes.cut())
+    made.add(replace(scenes.target("resting"), paused=True), scenes.complete())
+    return made

@@ -1,0 +1,70 @@
+"""Tests of the API's bodies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monitor.observation import record
+from monitor.web import resources
+from monitor.web.rows import Row, Tally
+from tests.web import scenes
+
+TARGET = replace(scenes.target(), model="m", labels={"team": "search"})
+
+
+def first_of(told: dict[str, object]) -> dict[str, object]:
+    """Return the first target of a list of them."""
+    targets = told["targets"]
+    assert isinstance(targets, list)
+    assert isinstance(targets[0], dict)
+    return targets[0]
+
+
+def test_a_target_with_its_recent_probes() -> None:
+    """A target's resource holds what the page shows, and its recent probes as the records of the contract."""
+    recent = scenes.series([scenes.cut(), scenes.complete()], TARGET)
+    told = resources.target(Row(TARGET, recent, Tally(9, 8, 2)), scenes.NOW)
+    assert told["recent"] == [record(seen) for seen in recent]
+    assert told["last"] == record(recent[0])
+    assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (9, 8, 2, 0.25)
+    assert (told["consecutive_failures"], told["stale"], told["paused"]) == (1, False, False)
+    assert told["first_chunk"] == {"last": 0.21, "p50": 0.21, "p95": 0.21}
+
+
+def test_no_secret_of_the_url() -> None:
+    """User-info and query values are in no resource."""
+    told = str(resources.targets([Row(TARGET)], scenes.NOW))
+    assert "https://llm.example/v1/chat/completions?key=***" in told
+    assert "secret" not in told
+
+
+def test_a_target_never_probed_has_no_empty_keys() -> None:
+    """What does not apply is absent, never null."""
+    told = first_of(resources.targets([Row(scenes.target())], scenes.NOW))
+    assert set(told) == {
+        "name", "protocol", "url", "interval", "paused", "probes", "accepted", "truncated", "consecutive_failures",
+        "stale", "recent",
+    }  # fmt: skip
+
+
+def test_the_list_is_brief() -> None:
+    """The list of targets tells of the last thirty probes of each, in four or five words."""
+    recent = scenes.series([scenes.cut()] * 40, TARGET)
+    told = first_of(resources.targets([Row(TARGET, recent)], scenes.NOW))
+    briefly = told["recent"]
+    assert isinstance(briefly, list)
+    assert len(briefly) == resources.BRIEF
+    assert briefly[0] == {
+        "probe_id": recent[0].probe_id,
+        "timestamp": "2026-11-22T22:09:48Z",
+        "trigger": "schedule",
+        "outcome": "truncated",
+        "cause": "incomplete_body",
+    }
+
+
+def test_a_probe_has_its_timeline() -> None:
+    """A probe's resource is its record with every arrival and event."""
+    seen = scenes.cut()
+    assert resources.probe(seen) == record(seen, timeline=True)
+    assert "timeline" in resources.probe(seen)

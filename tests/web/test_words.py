@@ -1,0 +1,57 @@
+"""Tests of numbers, durations and ages in few words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from monitor.web import words
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "—"), (0.0, "0.0 ms"), (0.00042, "0.4 ms"), (0.21, "210 ms"), (4.1, "4.10 s"), (119.0, "119.00 s"),
+        (125.4, "2 min 05 s"),
+    ],
+)  # fmt: skip
+def test_seconds(value: float | None, told: str) -> None:
+    """A duration is told to about three figures."""
+    assert words.seconds(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(-5.0, "0 s"), (12.2, "12 s"), (119.0, "119 s"), (150.0, "2 min"), (7300.0, "2 h"), (200000.0, "2 days")],
+)
+def test_span(value: float, told: str) -> None:
+    """An age is told in one unit, and one from the future as none."""
+    assert words.span(value) == told
+
+
+@pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "0.5 s"), (300.0, "300 s")])
+def test_limit(value: float, told: str) -> None:
+    """A configured duration is told as it was meant."""
+    assert words.limit(value) == told
+
+
+def test_ratio() -> None:
+    """Nothing of nothing is no ratio; nothing of something is."""
+    assert [words.ratio(0, 0), words.ratio(0, 9), words.ratio(11, 409), words.ratio(9, 9)] == [
+        "—", "0 %", "2.69 %", "100 %",
+    ]  # fmt: skip
+
+
+def test_count() -> None:
+    """One is singular; thousands are grouped."""
+    assert [words.count(1, "chunk"), words.count(0, "chunk"), words.count(1234, "chunk")] == [
+        "1 chunk", "0 chunks", "1,234 chunks",
+    ]  # fmt: skip
+
+
+def test_moments() -> None:
+    """A moment is told in UTC, whatever zone it is in."""
+    moment = datetime(2026, 11, 22, 23, 10, 0, tzinfo=timezone(timedelta(hours=1)))
+    assert words.iso(moment) == "2026-11-22T22:10:00Z"
+    assert words.clock(moment.astimezone(UTC)) == "2026-11-22 22:10:00 UTC"
