@@ -59,15 +59,22 @@ class Layout:
         self.histogram = family.kind is Kind.HISTOGRAM
         self.bounds = bounds or ()
         self.places = {values: first + place for place, values in enumerate(family.values)}
-        self.lines = tuple(self._lines(summed=bounds is None))
-        self.size = len(self.bounds) + 2 if self.histogram else len(family.values)
-        """Cells: for a histogram the counts between the bounds, the last of them up to +Inf, and the sum."""
+        self._summed = bounds is None
+        self.lines: tuple[Line, ...] = ()
         self.found: dict[Values, Line] = {}
         """Lines of open labels, made when first seen."""
+        self.draw()
+        self.size = len(self.bounds) + 2 if self.histogram else len(family.values)
+        """Cells: for a histogram the counts between the bounds, the last of them up to +Inf, and the sum."""
         kind = Kind.HISTOGRAM.value if self.histogram and bounds is not None else family.kind.value
         self.kind = "summary" if self.histogram and bounds is None else kind
         self.metric_name = family.name.removesuffix("_total")
         self.plain_head, self.rich_head = _heads(self.metric())
+
+    def draw(self) -> None:
+        """Make the lines for the label names that the sheet shares now."""
+        self.lines = tuple(self._lines(summed=self._summed))
+        self.found = {}
 
     def _lines(self, *, summed: bool) -> Iterator[Line]:
         name = self.family.name
@@ -116,6 +123,13 @@ class Sheet:
         self.start = array("d")
         for family, kept in chosen(scope, detail).items():
             self.named[family.name] = self._place(family, bounds_of(family, buckets, detail)) if kept else None
+
+    def share(self, shared: Iterable[str]) -> None:
+        """Take other label names; the texts of every subject are stale by it."""
+        self.shared = tuple(sorted(shared))
+        self.splits = []
+        for layout in self.layouts:
+            layout.draw()
 
     def _place(self, family: Family, bounds: tuple[float, ...] | None) -> Layout:
         layout = Layout(family, len(self.layouts), len(self.start), bounds, self)

@@ -89,6 +89,20 @@ class Metrics:
         watched.subject.refresh()
         self._set("chat_monitor_targets", len(self._watched))
 
+    def relabel(self, labels: Sequence[str]) -> None:
+        """Take another set of the config's label names; every number goes on, under labels that `add` fills in."""
+        if tuple(labels) == self.labels:
+            return
+        mistakes = list(label_mistakes(labels))
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        self.labels = tuple(labels)
+        self._sheet.share((*labels, "target"))
+        for watched in self._watched.values():
+            known = watched.subject.labels
+            watched.subject.relabel({name: known.get(name, "") for name in self._sheet.shared})
+            watched.subject.refresh()
+
     def remove(self, name: str) -> None:
         """Stop exporting a target."""
         self._watched.pop(name, None)
@@ -143,6 +157,7 @@ class Metrics:
             _observe_length(watched.subject, seen, trace)
             _judge_objectives(watched.subject, seen)
             _say_last(watched.subject, seen)
+        if seen.trigger in {"schedule", "confirm"}:
             _say_state(watched, seen)
         watched.subject.refresh()
 

@@ -47,6 +47,11 @@ class Recent:
         """Return the observation of that id; None where it is not kept any more."""
         return next((seen for kept in self._kept.values() for seen in kept if seen.probe_id == probe_id), None)
 
+    def forget(self, name: str) -> None:
+        """Let go of a target that is watched no more."""
+        self._kept.pop(name, None)
+        self._counts.pop(name, None)
+
     def counts(self, name: str) -> Counts:
         """Return what was counted of a target."""
         return self._counts.get(name) or Counts()

@@ -253,14 +253,25 @@ def test_a_certificate_once_seen_is_remembered(metrics: Metrics) -> None:
 def test_only_the_schedule_feeds_the_target(metrics: Metrics) -> None:
     """A probe of another trigger spends tokens and changes nothing else of the target."""
     before = series_names(metrics)
-    for trigger in ("confirm", "signal", "api", "scrape", "cli"):
+    for trigger in ("signal", "api", "scrape", "cli"):
         metrics.observe(cut(trigger=trigger, tokens=Tokens(20, 3, reasoning=1, estimated=True)))
-    assert said(metrics, "chat_stream_tokens_total", kind="input") == 100
-    assert said(metrics, "chat_stream_tokens_total", kind="output") == 15
-    assert said(metrics, "chat_stream_reasoning_tokens_total") == 5
+    assert said(metrics, "chat_stream_tokens_total", kind="input") == 80
+    assert said(metrics, "chat_stream_tokens_total", kind="output") == 12
+    assert said(metrics, "chat_stream_reasoning_tokens_total") == 4
     assert said(metrics, "chat_stream_tokens_estimated") == 1
     assert sum(series(metrics, "chat_stream_probes_total").values()) == 0
     assert series_names(metrics) - before == {"chat_stream_tokens_estimated"}
+
+
+def test_a_confirming_probe_counts_for_the_state_alone(metrics: Metrics) -> None:
+    """A probe that confirms a failure takes `up` down and bends no ratio."""
+    metrics.observe(cut())
+    assert said(metrics, "chat_stream_up") == 1
+    metrics.observe(cut(trigger="confirm"))
+    assert said(metrics, "chat_stream_up") == 0
+    assert said(metrics, "chat_stream_consecutive_truncations") == 2
+    assert said(metrics, "chat_stream_accepted_total") == 1
+    assert sum(series(metrics, "chat_stream_probes_total").values()) == 1
 
 
 def series_names(metrics: Metrics) -> set[str]:
@@ -356,6 +367,21 @@ def test_a_reload_keeps_counters_and_takes_what_changed() -> None:
     assert said(metrics, "chat_stream_interval_seconds", team="search") == 5
     assert len(series(metrics, "chat_stream_target_info")) == 1
     assert said(metrics, "chat_stream_budget_tokens_limit", team="search") == 1000
+
+
+def test_other_label_names_keep_the_counters() -> None:
+    """The config's label names can change while it runs: every number goes on, and the text is what it is to be."""
+    metrics = Metrics(labels=["team"])
+    metrics.add(replace(GATEWAY, labels={"team": "search"}))
+    metrics.observe(cut())
+    metrics.relabel(["team"])
+    metrics.relabel(["tier", "zone"])
+    metrics.add(replace(GATEWAY, labels={"tier": "gold"}))
+    assert said(metrics, "chat_stream_accepted_total", tier="gold", zone="") == 1
+    assert said(metrics, "chat_stream_accepted_total", team="search") is None
+    assert b'chat_stream_accepted_total{target="gateway",tier="gold",zone=""} 1.0' in metrics.render()[0]
+    with pytest.raises(ValueError, match="le"):
+        metrics.relabel(["le"])
 
 
 def test_a_removed_target_leaves_nothing(metrics: Metrics) -> None:
