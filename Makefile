@@ -46,6 +46,7 @@ format: $(VENV)/dev  ## Format, and mend what can be mended.
 
 docs: $(VENV)/dev  ## Write anew what is generated: the example config, the references, the boards.
 	$(BIN)/python -m monitor.config.reference --write
+	$(BIN)/python docs/build_outcomes.py --write
 	$(BIN)/python dashboards/build.py
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.

@@ -36,7 +36,7 @@ def examine(check: Check, text: str, nonce: str) -> CheckResult:
             return _count(check, _THINKING.sub("", text), nonce)
         case PatternCheck():
             return CheckResult("pattern", None if re.search(check.pattern, text) else "pattern")
-        case LengthCheck():
+        case LengthCheck():  # pragma: no branch - checks are a closed union
             enough = len(text) >= check.min
             return CheckResult("length", None if enough else "too_short", min(len(text) / check.min, 1.0))
 
@@ -111,6 +111,6 @@ def _may_go_on(rest: str, wanted: str) -> bool:
 
 def _broken(items: list[int], length: int, following: list[int]) -> str:
     """Say what is wrong with a list that breaks off after `length`."""
-    if following and following[0] <= length:
+    if following and 0 < following[0] <= length:
         return "duplicated"
     return "out_of_order" if following and length + 1 in items else "missing"

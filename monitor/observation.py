@@ -137,8 +137,9 @@ def public_url(url: str) -> str:
     """Return `url` without user-info and query values."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    names = [pair.partition("=")[0] for pair in parts.query.split("&") if pair]
-    return urlunsplit((parts.scheme, host, parts.path, "&".join(f"{name}=***" for name in names), ""))
+    pairs = [pair.partition("=") for pair in parts.query.split("&") if pair]
+    query = "&".join(f"{name}=***" if equals else "***" for name, equals, _ in pairs)
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
 def host_of(url: str) -> str:

@@ -321,7 +321,7 @@ class Timeline:
                 self.marker_seen = True
                 self._settle(time)
                 return Kind.DONE
-            case Failure():
+            case Failure():  # pragma: no branch - events are a closed union
                 self._frame(time)
                 if not self.sealed and self.failure is None:
                     self.failure = event

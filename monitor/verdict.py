@@ -94,9 +94,10 @@ TRUNCATED: frozenset[tuple[Outcome, str | None]] = frozenset(
 OUR_OWN = frozenset({Outcome.ABORTED, Outcome.INCONCLUSIVE})
 """Outcomes that say nothing of the target and count nowhere."""
 
-_UNREADABLE = frozenset({
+UNREADABLE = frozenset({
     (Outcome.BAD_RESPONSE, "encoding"), (Outcome.BAD_RESPONSE, "content_type"), (Outcome.EMPTY, "no_body"),
 })  # fmt: skip
+"""Answers with a 2xx head that are no stream to read: not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +351,7 @@ def _complete(facts: Facts, row: Row) -> bool:
 
 
 def _accepted(facts: Facts, row: Row) -> bool:
-    return 200 <= facts.status <= 299 and row.outcome not in OUR_OWN and (row.outcome, row.cause) not in _UNREADABLE
+    return 200 <= facts.status <= 299 and row.outcome not in OUR_OWN and (row.outcome, row.cause) not in UNREADABLE
 
 
 def _phase(facts: Facts, *, complete: bool) -> Phase:

@@ -145,7 +145,7 @@ class Decoder:
 
     def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
         self._left -= 1
-        if message.comment:
+        if message.comment or not message.data:  # some keep a connection alive with empty events
             found.append((Meta(ping=True), message.end))
             return
         self._framed = True

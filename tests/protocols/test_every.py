@@ -1,0 +1,175 @@
+"""What every protocol must satisfy, once for all: no split changes its events, and no cut is taken for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.events import Event
+from monitor.lab.speech import SPEAKERS
+from monitor.protocols import PROTOCOLS, Decoder, Protocol
+from monitor.target import CountCheck
+from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, Head
+from monitor.verdict import Outcome, Unclean
+from tests.protocols.replay import capture, judged, seen
+
+NONCE = "3fa9c1d0"
+PIECES = ("1\n", "2\n", "3\n", "4\n", "END-", NONCE)
+HEAD = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
+ENDINGS = (
+    Ending(EndKind.COMPLETE, 1.0),
+    Ending(EndKind.INCOMPLETE, 1.0),
+    Ending(EndKind.RESET, 1.0),
+    Ending(EndKind.MALFORMED, 1.0),
+    Ending(EndKind.DEADLINE, 1.0, deadline=Deadline.IDLE),
+)
+
+
+class Stream(NamedTuple):
+    """A valid stream and where its end is whole; without an end, where its answer is."""
+
+    protocol: Protocol
+    body: bytes
+    complete: int
+
+
+def spoken(name: str) -> Stream:
+    """Return what the lab says in this protocol."""
+    speech = SPEAKERS[name].say(PIECES)
+    return Stream(PROTOCOLS[name], b"".join(speech.messages), speech.complete)
+
+
+def captured(name: str, path: str, end: bytes) -> Stream:
+    """Return what a real server said; the message that holds `end` says the end, or the last of the answer."""
+    body = capture(path).body
+    return Stream(PROTOCOLS[name], body, body.index(b"\n", body.rindex(end)) - (b"\r\n" in body))
+
+
+STREAMS = {
+    **{f"{name} as the lab speaks it": spoken(name) for name in PROTOCOLS},
+    "openai-chat of llama-server": captured(
+        "openai-chat", "servers/llama-server_openai_chat_usage", b'"finish_reason":"'
+    ),
+    "openai-chat of LiteLLM": captured("openai-chat", "servers/litellm_openai_chat", b'"finish_reason":"'),
+    "openai-chat of llama-cpp-python": captured("openai-chat", "servers/llama-cpp-python_openai_chat", b'"stop"'),
+    "chatchat 0.3": captured("chatchat", "chatchat/c03_success", b'"stop"'),
+    "chatchat-agent 0.3": captured("chatchat-agent", "chatchat/c03_agent_qwen", b'"status": 5'),
+    "chatchat-kb 0.3": captured("chatchat-kb", "chatchat/c03_kb_ok", b'"."'),
+    "chatchat 0.2": captured("chatchat-0.2", "chatchat/c0210_chat_ok", b'"."'),
+}
+WITH_END = {name: stream for name, stream in STREAMS.items() if stream.protocol.end}
+WITHOUT_END = {name: stream for name, stream in STREAMS.items() if not stream.protocol.end}
+
+
+def test_every_protocol_is_here() -> None:
+    """No protocol is left out of these tests."""
+    assert {stream.protocol.name for stream in STREAMS.values()} == set(PROTOCOLS)
+    assert all(stream.protocol.end or not stream.protocol.marker for stream in STREAMS.values())
+
+
+@pytest.mark.parametrize("stream", WITH_END.values(), ids=WITH_END.keys())
+def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
+    """Cut before the last byte of the message that says the end, a stream is never ok, however the wire ended."""
+    for cut in range(stream.complete):
+        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        verdicts = [judged(stream.protocol, timeline, ending) for ending in ENDINGS]
+        assert Outcome.OK not in {verdict.outcome for verdict in verdicts}, cut
+        assert all(verdict.truncated for verdict in verdicts), cut
+
+
+@pytest.mark.parametrize("stream", WITH_END.values(), ids=WITH_END.keys())
+def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
+    """From that byte on a stream is ok, and what the wire did then is at most unclean."""
+    for cut in range(stream.complete, len(stream.body) + 1):
+        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        for ending in ENDINGS:
+            verdict = judged(stream.protocol, timeline, ending)
+            assert verdict.outcome is Outcome.OK, (cut, verdict)
+            assert (verdict.unclean is None) <= (ending.kind is EndKind.COMPLETE), cut
+    assert judged(stream.protocol, seen(stream.protocol, stream.body, HEAD), ENDINGS[0]).unclean is None
+
+
+@pytest.mark.parametrize("stream", WITHOUT_END.values(), ids=WITHOUT_END.keys())
+def test_without_an_end_nothing_is_ok_unproved(stream: Stream) -> None:
+    """A protocol without an end is never ok without a passed check: clean and whole it is unverified, else a fault."""
+    for cut in range(len(stream.body) + 1):
+        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        clean, *faults = (judged(stream.protocol, timeline, ending) for ending in ENDINGS)
+        assert clean.outcome in {Outcome.UNVERIFIED, Outcome.EMPTY, Outcome.TRUNCATED}, cut
+        assert all(fault.truncated for fault in faults), cut
+    whole = judged(stream.protocol, seen(stream.protocol, stream.body, HEAD), ENDINGS[0])
+    assert whole.outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if not protocol.end])
+def test_without_an_end_the_check_is_it(name: str) -> None:
+    """Where a content check is configured, the answer's last byte is the end: nothing before is ok, all after it is."""
+    stream, check = spoken(name), CountCheck(4)
+    for cut in range(len(stream.body) + 1):
+        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        verdicts = [judged(stream.protocol, timeline, ending, check, NONCE) for ending in ENDINGS]
+        assert {verdict.outcome is Outcome.OK for verdict in verdicts} == {cut >= stream.complete}, cut
+        if timeline.chunks and cut < stream.complete:
+            assert all(verdict.truncated for verdict in verdicts), (cut, verdicts)
+
+
+def events_of(protocol: Protocol, pieces: Sequence[bytes], events: int = 1 << 20) -> list[tuple[Event, int]]:
+    """Return all that these pieces and their end say."""
+    decoder = Decoder(protocol, event_bytes=1 << 20, events=events)
+    found = [event for piece in pieces for event in decoder.feed(piece)]
+    return found + decoder.close()
+
+
+def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
+    """Cut the data at these places."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+FRAMED = {name: stream for name, stream in STREAMS.items() if stream.protocol.name != "raw"}
+
+
+@pytest.mark.parametrize("stream", FRAMED.values(), ids=FRAMED.keys())
+def test_byte_by_byte(stream: Stream) -> None:
+    """Read in one piece or byte by byte, a stream says the same at the same places."""
+    pieces = [stream.body[at : at + 1] for at in range(len(stream.body))]
+    assert events_of(stream.protocol, pieces) == events_of(stream.protocol, [stream.body])
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "raw"])
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_any_split_of_anything(name: str, data: st.DataObject) -> None:
+    """A stream with any bytes changed, cut anywhere, raises nothing, and says the same however it was split."""
+    body = bytearray(spoken(name).body)
+    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(body) - 1), st.integers(0, 255)), max_size=4)):
+        body[at] = byte
+    cut = data.draw(st.integers(0, len(body)))
+    cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=8))
+    most = data.draw(st.sampled_from((3, 1 << 20)))
+    whole = events_of(PROTOCOLS[name], [bytes(body[:cut])], most)
+    assert events_of(PROTOCOLS[name], split(bytes(body[:cut]), cuts), most) == whole
+
+
+@given(data=st.lists(st.sampled_from(b'data: {}[]":,\n\n\r\\ping'), max_size=60).map(bytes) | st.binary())
+@settings(max_examples=100, deadline=None)
+def test_no_bytes_raise(data: bytes) -> None:
+    """Whatever comes, in any protocol, there is a verdict, and it is not ok."""
+    for protocol in PROTOCOLS.values():
+        timeline = seen(protocol, data, HEAD)
+        assert all(judged(protocol, timeline, ending).outcome is not Outcome.OK for ending in ENDINGS)
+
+
+@pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.end])
+def test_what_comes_after_the_end_is_ignored(name: str) -> None:
+    """Bytes behind all that the protocol has to say are no fault."""
+    stream = spoken(name)
+    for more in (b"data: garbage\n\n", b"<html>\n\n", b'data: {"error": {"message": "late"}}\n\n', b"data: {"):
+        verdict = judged(stream.protocol, seen(stream.protocol, stream.body + more, HEAD), ENDINGS[0])
+        assert verdict.outcome is Outcome.OK
+        assert verdict.unclean in {None, Unclean.TRAILING, Unclean.MID_EVENT}

@@ -1,0 +1,56 @@
+"""The registry: every protocol by its name, and those from outside by module and name."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.protocols import PROTOCOLS, find
+from monitor.protocols.raw import RAW
+
+
+def test_the_names() -> None:
+    """Protocols are known by the names of the contract, each under its own."""
+    assert list(PROTOCOLS) == ["openai-chat", "chatchat", "chatchat-agent", "chatchat-kb", "chatchat-0.2", "raw"]
+    assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+
+
+def test_a_protocol_is_found() -> None:
+    """By its name, or by module and name where it comes from outside."""
+    assert find("raw") is RAW
+    assert find("monitor.protocols.raw:RAW") is RAW
+
+
+REFUSED = {
+    "": (
+        "no protocol '': known are chatchat, chatchat-0.2, chatchat-agent, chatchat-kb, openai-chat, raw, "
+        "or package.module:NAME"
+    ),
+    "openai": "no protocol 'openai': known are .*",
+    "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
+    "monitor.protocols.raw:NAME": "protocol 'monitor.protocols.raw:NAME' cannot be loaded: .* has no attribute 'NAME'",
+    ":NAME": "protocol ':NAME' cannot be loaded: Empty module name",
+    "monitor.protocols.raw:request": "'monitor.protocols.raw:request' is a function, not a monitor.protocols.Protocol",
+}
+
+
+@pytest.mark.parametrize(("name", "why"), REFUSED.items(), ids=REFUSED.keys())
+def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
+    """A name that finds no protocol is refused with what is wrong."""
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        find(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "marker"),
+    [
+        ("openai-chat", True, True),
+        ("chatchat", True, False),
+        ("chatchat-agent", True, False),
+        ("chatchat-kb", False, False),
+        ("chatchat-0.2", False, False),
+        ("raw", False, False),
+    ],
+)
+def test_what_each_declares(name: str, end: bool, marker: bool) -> None:
+    """A protocol with a marker declares an end, too, and none of these says its end early."""
+    assert (PROTOCOLS[name].end, PROTOCOLS[name].marker, PROTOCOLS[name].early) == (end, marker, False)

@@ -1,0 +1,117 @@
+"""OpenAI's chat as many servers stream it: every message that was seen of them, and what it says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.protocols.openai_chat import OPENAI_CHAT
+from monitor.target import Target
+
+MESSAGES: dict[str, tuple[str, list[Event]]] = {
+    "the role": (
+        '{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"model":"gemma"}',
+        [Meta(model="gemma", choice=0)],
+    ),
+    "text": ('{"choices":[{"index":0,"delta":{"content":"Write"},"finish_reason":null}]}', [Output("Write")]),
+    "text of white space": ('{"choices":[{"index":0,"delta":{"content":"\\n"}}]}', [Output("\n")]),
+    "LiteLLM's text with the role": (
+        '{"choices":[{"index":0,"delta":{"content":"a","role":"assistant"}}]}',
+        [Output("a")],
+    ),
+    "vLLM's reasoning": (
+        '{"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}',
+        [Output("hm", Part.REASONING)],
+    ),
+    "a refusal": ('{"choices":[{"index":0,"delta":{"refusal":"no"}}]}', [Output("no", Part.REFUSAL)]),
+    "the end": (
+        '{"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"cache_n":25}}',
+        [Meta(), Finish("stop")],
+    ),
+    "the limit": (
+        '{"choices":[{"finish_reason":"length","index":0,"delta":{}}]}',
+        [Meta(), Finish("length", Stop.LENGTH)],
+    ),
+    "vLLM's abort": (
+        '{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}',
+        [Meta(), Finish("abort", Stop.ABORT)],
+    ),
+    "the usage": (
+        '{"choices":[],"model":"m","usage":{"completion_tokens":6,"prompt_tokens":30,"total_tokens":36}}',
+        [Meta(model="m", usage=Usage(30, 6))],
+    ),
+    "Azure's first frame": ('{"choices":[],"model":"","prompt_filter_results":[{"prompt_index":0}]}', [Meta()]),
+    "the marker": ("[DONE]", [Done()]),
+    "the marker in white space": (" [DONE] ", [Done()]),
+    "an error": (
+        '{"error":{"message":"The server is overloaded","type":"server_error","code":503}}',
+        [Failure(Fault.OVERLOADED, "The server is overloaded", "server_error", "503")],
+    ),
+    "LiteLLM's error": (
+        '{"error": {"message": "Response payload is not completed", "type": null, "param": null, "code": "500"}}',
+        [Failure(Fault.UPSTREAM, "Response payload is not completed", None, "500")],
+    ),
+    "OpenRouter's error": (
+        '{"error":{"code":502,"message":"Provider"},"choices":[{"delta":{},"finish_reason":"error","index":0}]}',
+        [Failure(Fault.UPSTREAM, "Provider", None, "502")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
+def test_messages(data: str, events: list[Event]) -> None:
+    """Each message says what it says, whether the event has no name or the standard one."""
+    assert list(OPENAI_CHAT.interpret(Message(data, 0))) == events
+    assert list(OPENAI_CHAT.interpret(Message(data, 0, "message"))) == events
+
+
+NAMED: dict[str, tuple[str, str, list[Event]]] = {
+    "an error event": ("error", '{"error":{"message":"no"}}', [Failure(Fault.OTHER, "no")]),
+    "an error event without the key": ("error", '{"message":"Overloaded"}', [Failure(Fault.OVERLOADED, "Overloaded")]),
+    "an error event without words": ("error", "{}", [Failure(Fault.OTHER)]),
+    "an error event of plain text": ("error", "upstream died", [Failure(Fault.UPSTREAM, "upstream died")]),
+    "llama.cpp's old field": (
+        "error",
+        '{"code":500,"message":"slot unavailable","type":"server_error"}',
+        [Failure(Fault.OVERLOADED, "slot unavailable", "server_error", "500")],
+    ),
+    "an event of another name is life": ("heartbeat", '{"at":1}', [Meta()]),
+    "unless it has choices": ("chunk", '{"choices":[{"delta":{"content":"a"}}]}', [Output("a")]),
+    "or an error": ("x", '{"error":{"message":"no"}}', [Failure(Fault.OTHER, "no")]),
+}
+
+
+@pytest.mark.parametrize(("name", "data", "events"), NAMED.values(), ids=NAMED.keys())
+def test_named_events(name: str, data: str, events: list[Event]) -> None:
+    """An event's name makes it an error, or life, and hides no output."""
+    assert list(OPENAI_CHAT.interpret(Message(data, 0, name))) == events
+
+
+@pytest.mark.parametrize("data", ["", "the cat", "[]", "{}", '{"choices":7}', '{"choices":[{"delta":"a"}]}', "[DONE"])
+def test_what_is_no_message(data: str) -> None:
+    """Other data raises what the decoder takes for malformed."""
+    with pytest.raises((KeyError, ValueError, TypeError)):
+        list(OPENAI_CHAT.interpret(Message(data, 0)))
+
+
+def test_the_request() -> None:
+    """One user message, a stream, its usage, and the target's own limits and body."""
+    target = Target("one", "openai-chat", "http://127.0.0.1/", model="m", max_tokens=99, body={"seed": 7})
+    assert json.loads(OPENAI_CHAT.request(target, "count").body) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "count"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 99,
+        "temperature": 0.0,
+        "seed": 7,
+    }
+
+
+def test_what_is_not_set_is_not_sent() -> None:
+    """Without a model or a temperature neither is in the body."""
+    target = Target("one", "openai-chat", "http://127.0.0.1/", temperature=None)
+    body = json.loads(OPENAI_CHAT.request(target, "count").body)
+    assert set(body) == {"messages", "stream", "stream_options", "max_tokens"}

@@ -1,0 +1,246 @@
+"""What the transport relies on in aiohttp, pinned against a real peer, so that an upgrade which changes it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import http_exceptions
+from aiohttp.client_proto import ResponseHandler
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Gate, Hold, Rst, Send
+from monitor.observation import Observation
+from monitor.settings import Limits, Network
+from monitor.tap import Tap
+from monitor.timeline import EndKind, Timeline
+from monitor.transport import Call, Carrier, Trip, Wire
+from tests.conftest import QUICK, MakeProber, target
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+FIVE = b"".join(b"data: %d\n\n" % number for number in range(5))
+
+
+def chunk(data: bytes) -> bytes:
+    """Return one chunk."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+@asynccontextmanager
+async def answered(*script: Any) -> AsyncIterator[aiohttp.ClientResponse]:  # noqa: ANN401 - steps
+    """Yield aiohttp's own response to what a peer plays, with nothing of ours between."""
+    async with peer(script) as server, session() as client, client.get(server.url) as response:
+        yield response
+
+
+def session() -> aiohttp.ClientSession:
+    """Return a session as plain as can be; it leaves no connection behind."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), auto_decompress=False)
+
+
+def protocol_of(response: aiohttp.ClientResponse) -> ResponseHandler:
+    """Return the connection's protocol."""
+    assert response.connection is not None
+    assert response.connection.protocol is not None
+    return response.connection.protocol
+
+
+def closed_of(response: aiohttp.ClientResponse) -> asyncio.Future[None]:
+    """Return the future that says how the connection ended; to be had right after the head."""
+    closed = protocol_of(response).closed
+    assert closed is not None
+    return closed
+
+
+# -- reading a body ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [Fin(), Rst()])
+async def test_what_came_is_withheld_when_the_end_came_first(end: Fin | Rst) -> None:
+    """`readany` raises before it hands over its buffer; the private `_read_nowait` still gives it, to the byte."""
+    gate = asyncio.Event()
+    async with answered(Send(CHUNKED), Gate(gate), Send(chunk(FIVE)), end) as response:
+        closed = closed_of(response)
+        gate.set()
+        await asyncio.wait([closed])
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.readany()
+        assert response.content.total_bytes == len(FIVE)
+        assert response.content._buffer
+        assert response.content._read_nowait(-1) == FIVE
+        assert not response.content._buffer
+
+
+async def test_nothing_is_withheld_from_who_waits_for_nothing_else() -> None:
+    """A reader that awaits only the read gets every byte before the exception."""
+    async with answered(Send(CHUNKED), Send(chunk(FIVE)), Fin()) as response:
+        assert await response.content.readany() == FIVE
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.readany()
+
+
+async def test_broken_chunk_framing_ends_no_read() -> None:
+    """In a later segment it closes the connection and leaves the reader waiting; the protocol knows why."""
+    gate = asyncio.Event()
+    async with answered(Send(CHUNKED + chunk(FIVE)), Gate(gate), Send(b"zz\r\n"), Hold()) as response:
+        assert await response.content.readany() == FIVE
+        protocol = protocol_of(response)
+        gate.set()
+        reading = asyncio.ensure_future(response.content.readany())
+        await asyncio.wait([closed_of(response)])
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not reading.done()
+        assert isinstance(protocol.exception(), http_exceptions.HttpProcessingError)
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
+async def test_broken_chunk_framing_with_the_head() -> None:
+    """In the head's own segment it is an error of the head, and nothing of the body can be had."""
+    with pytest.raises(aiohttp.ClientResponseError) as caught:
+        async with answered(Send(CHUNKED + chunk(FIVE) + b"zz\r\n"), Hold()):
+            pass
+    assert isinstance(caught.value.__cause__, http_exceptions.HttpProcessingError)
+
+
+async def test_a_reset_of_a_close_delimited_body_looks_clean() -> None:
+    """Only `closed` tells it from a FIN: the reader sees an end."""
+    gate = asyncio.Event()
+    async with answered(Send(CLOSED + FIVE), Gate(gate), Rst()) as response:
+        closed = closed_of(response)
+        gate.set()
+        assert await response.content.read() == FIVE
+        assert isinstance(getattr(closed.exception(), "__cause__", None), ConnectionResetError)
+    async with answered(Send(CLOSED + FIVE), Gate(gate), Fin()) as response:
+        closed = closed_of(response)
+        assert await response.content.read() == FIVE
+        assert closed.exception() is None
+
+
+@pytest.mark.parametrize("end", [Fin(), Rst()])
+@pytest.mark.parametrize(
+    ("head", "cause"),
+    [(CHUNKED, http_exceptions.TransferEncodingError), (SIZED, http_exceptions.ContentLengthError)],
+)
+async def test_a_cut_body_is_the_same_error_by_fin_and_by_reset(
+    head: bytes, cause: type[Exception], end: Fin | Rst
+) -> None:
+    """The type of the cause tells the framing; nothing but the socket tells FIN from RST."""
+    async with answered(Send(head + b"5\r\n12"), end) as response:
+        with pytest.raises(aiohttp.ClientPayloadError) as caught:
+            await response.content.read()
+        assert isinstance(caught.value.__cause__, cause)
+
+
+async def test_a_head_that_does_not_parse_is_given_a_status() -> None:
+    """The 400 is aiohttp's invention: its cause says what it is, and it has no headers."""
+    with pytest.raises(aiohttp.ClientResponseError) as caught:
+        async with answered(Send(b"HTTP/1.1 two hundred OK\r\n\r\n"), Hold()):
+            pass
+    assert caught.value.status == 400
+    assert isinstance(caught.value.__cause__, http_exceptions.HttpProcessingError)
+    assert not caught.value.headers
+
+
+async def test_arrivals_merge() -> None:
+    """What came between two turns of the reader is one read: gaps are taken between reads of the socket."""
+    gate = asyncio.Event()
+    async with answered(Send(CLOSED), Gate(gate), *(Send(b"x") for _ in range(50)), Fin()) as response:
+        closed = closed_of(response)
+        gate.set()
+        await asyncio.wait([closed])
+        assert await response.content.readany() == b"x" * 50
+
+
+async def test_a_compressed_body_is_left_as_it_is() -> None:
+    """With `auto_decompress` off nothing is inflated."""
+    body = gzip.compress(bytes(1000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with answered(Send(head + body)) as response:
+        assert await response.content.read() == body
+
+
+async def test_a_complete_body_has_no_connection() -> None:
+    """Once a body is whole its connection is given back: what came behind it is not to be seen there."""
+    async with answered(Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")) as response:
+        assert await response.content.read() == b"hi"
+        assert response.connection is None
+
+
+# -- what the transport takes hold of ----------------------------------------------------------------------------------
+
+
+async def test_the_private_parts_are_there() -> None:
+    """Attributes that `Wire` and `_rescue` use, none of which aiohttp promises."""
+    handler = ResponseHandler(asyncio.get_running_loop())
+    assert handler._payload is None
+    assert handler.transport is None
+    assert handler.exception() is None
+    assert isinstance(aiohttp.TCPConnector()._factory(), ResponseHandler)
+    reader = aiohttp.StreamReader(handler, limit=1 << 16, loop=asyncio.get_running_loop())
+    reader.feed_data(b"abc")
+    assert (reader.total_bytes, reader.is_eof(), reader.exception()) == (3, False, None)
+    assert b"".join(reader._buffer) == b"abc"
+    assert reader._read_nowait(-1) == b"abc"
+
+
+@pytest.mark.parametrize("name", ["connection_made", "data_received", "connection_lost"])
+async def test_what_our_protocol_overrides_is_called(
+    prober: MakeProber, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Aiohttp makes its protocol with `connector._factory`, and asyncio calls each method that ours replaces."""
+    assert callable(getattr(ResponseHandler, name))
+    calls, own = [], getattr(Wire, name)
+
+    def noted(self: Wire, *args: object) -> None:
+        calls.append(args)
+        own(self, *args)
+
+    monkeypatch.setattr(Wire, name, noted)
+    seen = await _short(prober)
+    assert seen.timeline.ending is not None
+    assert seen.timeline.ending.kind is EndKind.INCOMPLETE
+    assert calls
+
+
+async def test_the_socket_is_our_own(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`socket_factory` is asked for every socket, and what it returns is what asyncio reads through."""
+    reads, own = [], Tap._note
+
+    def noted(self: Tap, count: int, *rest: Any) -> None:  # noqa: ANN401 - of Tap
+        reads.append(count)
+        own(self, count, *rest)
+
+    monkeypatch.setattr(Tap, "_note", noted)
+    seen = await _short(prober)
+    assert reads[-1] == 0, "the FIN"
+    assert sum(reads) >= seen.timeline.bytes > 0
+
+
+async def _short(prober: MakeProber) -> Observation:
+    async with peer((Send(CHUNKED + b"20\r\n" + FIVE[:20]), Fin())) as server:
+        return await prober()(target(server.url, "raw"), "cli")
+
+
+async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
+
+    def plain(_: Carrier, __: Trip) -> aiohttp.ClientSession:
+        return session()
+
+    monkeypatch.setattr(Carrier, "_session", plain)
+    async with peer((Send(SIZED), Hold())) as server:
+        seen = Timeline()
+        await Carrier(Limits(), Network()).carry(Call("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
+    assert seen.ending is not None
+    assert (seen.ending.kind, seen.ending.detail) == (EndKind.INTERNAL, "RuntimeError")

@@ -1,0 +1,111 @@
+"""The property: cut at every byte of a response, in every framing, by FIN and by RST, and never ok without its end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from monitor.lab.case import Case
+from monitor.lab.faults import FAULTS, case_for
+from monitor.lab.server import Lab
+from monitor.lab.speech import SPEAKERS
+from monitor.lab.wire import segments
+from monitor.observation import Observation
+from monitor.probe import ask as question_to
+from monitor.target import CountCheck
+from tests.conftest import MakeProber, target
+from tests.test_wire import dechunked, verdict
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+AT_ONCE = 24
+NONCE = "0a1b2c3d"
+CHECK = CountCheck(2)
+LAST_WORDS = {
+    "openai-chat": rb'"finish_reason":"stop"\}\]\}',
+    "chatchat-0.2": rf"{NONCE}[^}}]*\}}".encode(),
+    "raw": NONCE.encode(),
+}
+"""The message that makes a stream whole, to its last byte: the finish frame, or the last of the list for the check."""
+
+CLEAN_ENDS = {"truncated/no_terminator", "truncated/mid_event", "truncated/incomplete_answer", "empty/no_output"}
+"""What a FIN in a close-delimited body can come to where the end has not arrived."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A whole response body as the lab sends it, to be cut anywhere."""
+
+    protocol: str
+    framing: str
+    wire: bytes
+    boundaries: frozenset[int]
+    """Payload offsets at which a message ends."""
+
+    @staticmethod
+    def of(case: Case, protocol: str, framing: str) -> Body:
+        """Return the body of the right answer."""
+        wire = b"".join(part.wire for part in segments(case, case.speech))
+        return Body(protocol, framing, wire, frozenset(case.speech.starts))
+
+    def payload(self, position: int) -> bytes:
+        """Return what of the payload lies before a byte of the wire."""
+        return dechunked(self.wire[:position]) if self.framing == "chunked" else self.wire[:position]
+
+    def expected(self, position: int, by: str) -> tuple[str, str | None]:
+        """Return verdict and unclean end of a cut before this byte; an empty verdict where several are right."""
+        payload = self.payload(position)
+        ended = re.search(LAST_WORDS[self.protocol], payload)
+        whole = position == len(self.wire)
+        if self.framing == "close":
+            wire = "truncated/reset" if by == "rst" else ""
+            closed = {len(payload), len(payload) + payload.endswith(b"\r")} & self.boundaries
+            unclean = "reset" if by == "rst" else None if closed else "mid_event"
+            unclean = None if self.protocol == "raw" and by == "fin" else unclean
+        else:
+            wire = "truncated/reset" if by == "rst" else "truncated/incomplete_body"
+            unclean = None if whole else "reset" if by == "rst" else "incomplete_body"
+        return ("ok", unclean) if ended else (wire, None)
+
+
+@pytest.fixture
+def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every probe ask with the same nonce, so that every answer is known to the byte."""
+    monkeypatch.setattr("monitor.probe.secrets.token_hex", lambda _: NONCE)
+
+
+@pytest.mark.usefixtures("known_nonce")
+@pytest.mark.parametrize("by", ["fin", "rst"])
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+@pytest.mark.parametrize("protocol", LAST_WORDS)
+async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, framing: str, by: str) -> None:
+    """Before the protocol's end it is never ok, behind it always, and FIN and RST are told apart on both sides."""
+    query = f"n=2&gap=0&ttfc=0&framing={framing}"
+    asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, check=CHECK)
+    body = Body.of(case_for(FAULTS["ok"], SPEAKERS[protocol], query, question_to(asked).call.body), protocol, framing)
+    probe, places = prober(), asyncio.Semaphore(AT_ONCE)
+
+    async def cut(position: int) -> str:
+        url = f"{lab.url}/{protocol}/cut?{query}&by={by}&wire={position}"
+        async with places:
+            seen = await probe(target(url, protocol, check=CHECK), "cli")
+        return wrong(seen, body, position, by)
+
+    wrongs = await asyncio.gather(*map(cut, range(len(body.wire) + 1)))
+    assert not any(wrongs), "\n".join(filter(None, wrongs))
+
+
+def wrong(seen: Observation, body: Body, position: int, by: str) -> str:
+    """Say what is wrong with the verdict of one cut; nothing where nothing is."""
+    wanted, unclean = body.expected(position, by)
+    got = verdict(seen)
+    if wanted and (got, seen.verdict.unclean) != (wanted, unclean):
+        return f"byte {position}: {got}, unclean {seen.verdict.unclean}, not {wanted}, {unclean}"
+    if not wanted and (seen.available or got not in CLEAN_ENDS):
+        return f"byte {position}: {got} of a clean wire without the protocol's end"
+    if seen.timeline.bytes != len(body.payload(position)):
+        return f"byte {position}: {seen.timeline.bytes} bytes kept of {len(body.payload(position))}"
+    return ""

@@ -1,0 +1,170 @@
+"""What people see: the waterfall of one probe, the table of several, and a config's cost, from literal timelines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from monitor.config.plan import Footprint, Plan, TargetPlan
+from monitor.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part
+from monitor.observation import Observation, ServerError, Tokens
+from monitor.target import CountCheck, Slo
+from monitor.terminal import duration, plan_table, style_of, summary, verdict_words, waterfall
+from monitor.timeline import CheckResult, EndKind
+from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, refused, seen, stopped, whole
+
+
+def shown(one: Observation) -> list[str]:
+    """Return the waterfall as plain lines."""
+    return [text.plain.rstrip() for text in waterfall(one)]
+
+
+def printed(table: Table) -> str:
+    """Return a table as it is printed."""
+    console = Console(width=120, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def test_a_complete_chat() -> None:
+    """Its verdict, one lane a step, one column a slice of time, and its figures."""
+    assert shown(whole()) == [
+        "ok  gateway  openai-chat",
+        "  complete: 3 chunks",
+        "",
+        "  dns             1.0 ms  ━",
+        "  connect         2.0 ms  ━",
+        "  tls             8.0 ms  ━",
+        "  request         1.0 ms   ━",
+        "  headers        38.0 ms   ━━━",
+        "  first chunk   150.0 ms      ━━━━━━━━━━",
+        "  stream        600.0 ms" + " " * 16 + "█      █                    █      $      │",
+        "                          0" + " " * 48 + "800.0 ms",
+        "  3 chunks in 3 reads; gaps p50 200.0 ms, p99 298.0 ms, max 300.0 ms; 5.0 tokens/s; times ±10 us",
+        "  probe 01JDX0000000000000000000AB",
+    ]
+
+
+def test_a_cut_chat_says_whose_and_what_to_do() -> None:
+    """A failure comes with who likely caused it, and with the next step."""
+    lines = shown(cut())
+    assert lines[0] == "truncated/incomplete_body  gateway  openai-chat"
+    assert lines[1].startswith("  peer closed the connection inside the chunked body")
+    assert any("█✗" in one or "✗" in one for one in lines)
+    assert lines[-2].startswith("  likely  the server process, a proxy's time-out")
+    assert lines[-1].startswith("  do      look for a restart")
+
+
+def test_a_refused_connection_has_no_stream() -> None:
+    """What was not reached has no lane."""
+    lines = shown(refused())
+    assert not any("stream" in one for one in lines)
+    assert any(one.startswith("  no output; times") for one in lines)
+
+
+def test_an_aborted_probe_asks_nobody_to_do_anything() -> None:
+    """It is our own doing."""
+    assert not any(one.startswith("  likely") for one in shown(stopped()))
+
+
+def test_the_servers_own_words_are_shown() -> None:
+    """An error that it reported stands under the verdict."""
+    lines = shown(failed(server_error=ServerError(message="overloaded, come back")))
+    assert "  the server says: overloaded, come back" in lines
+    assert not any("says" in one for one in shown(failed(server_error=ServerError(type="busy"))))
+
+
+def test_a_slow_chat_says_so() -> None:
+    """A complete chat over its objective names both times."""
+    slow = whole(replace(GATEWAY, slo=Slo(threshold=0.1)))
+    assert "  over its SLO: first chunk after 200.0 ms, objective 100.0 ms" in shown(slow)
+
+
+def test_everything_that_a_stream_says_has_its_sign() -> None:
+    """Pings, what does not decode, errors and ends are marked where they came; output covers what shares its slice."""
+    told = line(
+        (0.1, Meta(ping=True)),
+        (0.3, Output("x", Part.REASONING)),
+        (0.5, Malformed("no JSON")),
+        (0.6, Output("y")),
+        (0.7, Finish("stop")),
+        (0.8, Done()),
+        (0.9, Failure(Fault.OTHER)),
+    )
+    stream = next(one for one in shown(seen(told)) if one.startswith("  stream"))
+    assert stream.split(maxsplit=3)[3].split() == ["·", "█", "?", "█", "$", "$", "!", "✗"]
+
+
+def test_the_figures_that_apply_are_shown() -> None:
+    """Pings, an estimate, the part of the answer, and a proxy that buffers."""
+    told = line((0.01, Meta(ping=True)), *chunks(*[0.2] * 5), (0.2, Finish("stop")))
+    checked = seen(told, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
+    figures = shown(checked)[-5]
+    assert figures.startswith("  5 chunks in 5 reads; gaps ")
+    assert "; 1 pings; 50% of the answer; times" in figures
+    together = line((0.2, Output("x")), ending=EndKind.COMPLETE)
+    for _ in range(5):
+        together.record(Output("x"), 100)
+    assert "buffered on the way" in "\n".join(shown(seen(together)))
+    rated = "\n".join(shown(whole(tokens=Tokens(9, 5, estimated=True))))
+    assert "10.0 tokens/s (estimated)" in rated
+
+
+@pytest.mark.parametrize(
+    ("one", "style"),
+    [
+        (whole(), "green"),
+        (cut(), "bold red"),
+        (refused(), "red"),
+        (stopped(), "magenta"),
+        (stopped(EndKind.INTERNAL), "magenta"),
+        (whole(check=CheckResult("count", "missing", 0.5)), "green"),
+    ],
+)
+def test_a_verdict_has_its_colour(one: Observation, style: str) -> None:
+    """Green is available, bold red truncated, magenta our own; wrong content is yellow only where it counts."""
+    assert style_of(one) == style
+
+
+def test_wrong_content_that_counts_is_yellow() -> None:
+    """Where the check is required."""
+    required = replace(GATEWAY, check=CountCheck(required=True))
+    assert style_of(whole(required, check=CheckResult("count", "missing", 0.5))) == "yellow"
+
+
+def test_an_unclean_end_is_in_the_words() -> None:
+    """What the wire did after the end stands beside the verdict."""
+    told = line(*chunks(0.2), (0.3, Finish("stop")), ending=EndKind.RESET)
+    assert verdict_words(seen(told)) == "ok (unclean end: reset)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 us"), (0.000999, "999 us"), (0.001, "1.0 ms"), (0.9, "900.0 ms"), (1.0, "1.00 s"), (300.0, "300.00 s")],
+)
+def test_durations_read_well(seconds: float, words: str) -> None:
+    """In the unit that fits."""
+    assert duration(seconds) == words
+
+
+def test_several_probes_in_a_table() -> None:
+    """One row each; what was not reached is a dash."""
+    rows = [one.split("  ") for one in printed(summary([whole(), cut(), refused()])).splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert cells == [
+        ["#", "verdict", "first chunk", "longest gap", "chunks", "duration"],
+        ["1", "ok", "200.0 ms", "300.0 ms", "3", "800.0 ms"],
+        ["2", "truncated/incomplete_body", "200.0 ms", "300.0 ms", "3", "700.0 ms"],
+        ["3", "unreachable/refused", "-", "-", "0", "4.0 ms"],
+    ]
+
+
+def test_what_a_config_costs() -> None:
+    """Target by target, and in all."""
+    one = TargetPlan(GATEWAY, watched=True, requests_per_day=1440.0, tokens_per_request=520, footprint=Footprint(9, 99))
+    rows = [row.split() for row in printed(plan_table(Plan((one, one), None))).splitlines()[1:]]
+    assert rows == [["gateway", "1,440", "748,800", "9", "99"]] * 2 + [["all", "2,880", "1,497,600", "18", "198"]]
