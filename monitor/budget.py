@@ -1,12 +1,23 @@
-"""How many tokens may still be spent today (UTC), for each target and for all of them together."""
+"""How many tokens may still be spent today (UTC), for each target and for all together; and a file that remembers it.
+
+`save` and `restore` read and write files: they belong into a thread. They raise nothing for what a disk does, but
+return what went wrong.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 from monitor.target import Target
+
+_LARGEST = 16 * 1024 * 1024
 
 
 def _today() -> date:
@@ -14,10 +25,10 @@ def _today() -> date:
 
 
 class Budget:
-    """Counts what was spent since midnight; `total` is for all targets, None for no limit."""
+    """Counts what was spent since midnight; `total` is for all targets, None for no limit, and may be set anew."""
 
     def __init__(self, total: int | None, today: Callable[[], date] = _today) -> None:
-        self._total = total
+        self.total = total
         self._today = today
         self._day = today()
         self._spent: Counter[str] = Counter()
@@ -34,7 +45,7 @@ class Budget:
             limit - spent
             for limit, spent in (
                 (target.tokens_per_day, self._spent[target.name]),
-                (self._total, self._spent.total()),
+                (self.total, self._spent.total()),
             )
             if limit is not None
         ]
@@ -44,8 +55,99 @@ class Budget:
         """Whether `target` may be probed: something is left, however little."""
         return self.left(target) != 0
 
+    def dump(self) -> bytes:
+        """Return what was spent today, to be kept in a file."""
+        self._turn()
+        return json.dumps({"day": self._day.isoformat(), "spent": self._spent}).encode()
+
+    def load(self, kept: bytes) -> None:
+        """Add what was spent before, if it was today; a ValueError where that is nothing that `dump` gave."""
+        self._turn()
+        day, spent = _read(kept)
+        if day == self._day:
+            self._spent.update(spent)
+
     def _turn(self) -> None:
         """Begin anew at midnight."""
         if (today := self._today()) != self._day:
             self._day = today
             self._spent.clear()
+
+
+def _read(kept: bytes) -> tuple[date, Mapping[str, int]]:
+    try:
+        values: Any = json.loads(kept)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    match values:
+        case {"day": str() as day, "spent": dict() as spent} if all(map(_is_amount, spent.values())):
+            return date.fromisoformat(day), spent
+    raise ValueError("is no budget")
+
+
+def _is_amount(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+def save(kept: bytes, path: Path) -> str | None:
+    """Write what `dump` gave, so that at any moment either the old or the new is there; return what went wrong."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with open(beside, "wb", opener=_private) as file:
+            file.write(kept)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()  # what a full disk left of it
+        return f"{path}: cannot be written: {_reason(error)}"
+    return None
+
+
+def restore(budget: Budget, path: Path) -> str | None:
+    """Load what was saved, if anything was; what is no budget is put aside. Return what went wrong."""
+    try:
+        with path.open("rb") as file:
+            kept = file.read(_LARGEST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{path}: cannot be read: {_reason(error)}"
+    try:
+        budget.load(kept)
+    except ValueError:
+        return f"{path}: holds no budget; {_put_aside(path)}, and today's tokens are counted from 0"
+    return None
+
+
+def _put_aside(path: Path) -> str:
+    """Keep the file for whoever wants to know, in the place of the one before it."""
+    aside = path.with_name(f"{path.name}.corrupt")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        return f"it cannot be put aside: {_reason(error)}"
+    return f"it was put aside as {aside.name}"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync_directory(path: Path) -> None:
+    """Have the rename itself reach the disk, too."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # not every file system can; without it, a power cut may bring back the old file
+            os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown error").lower()

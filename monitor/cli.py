@@ -6,10 +6,12 @@ Exit status: 2 for a usage or config error in every command; of `probe` the wors
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +23,7 @@ from monitor import __version__
 
 if TYPE_CHECKING:
     from monitor.config import Config
+    from monitor.daemon import Signals
     from monitor.observation import Observation
     from monitor.settings import Settings
     from monitor.target import Target
@@ -33,19 +36,14 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def main() -> None:
-    """Run a command; Ctrl-C is no traceback but 130, a reader that left (`| head`) no traceback either."""
+    """Run a command; Ctrl-C is no traceback but 130. A reader that left (`| head`) is click's to handle."""
     try:
         status = commands.main(prog_name="chat-monitor", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except click.exceptions.Exit as done:
-        status = done.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = FAILED_TO_TELL
     sys.exit(status or COMPLETE)
 
 
@@ -75,20 +73,32 @@ _config_option = click.option(
 @click.option("--web.allow-unprotected", "unprotected", is_flag=True, help="Allow other than loopback addresses.")
 def run(config_file: Path | None, shard: str | None, listen: str | None, *, unprotected: bool) -> int:
     """Run the daemon."""
-    config = _load(config_file)
-    settings = _listening(config.settings, listen, unprotected=unprotected)
-    return _watch(settings, _sharded(config.here, shard))
+
+    def load() -> Config:
+        from monitor.config import load as read
+
+        config = read(_place(config_file), os.environ)
+        settings = _listening(config.settings, listen)
+        return replace(config, settings=settings, targets=_sharded(config.targets, shard))
+
+    if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, the watchdog's SIGABRT among them
+        faulthandler.enable(sys.__stderr__)
+    config = _load(load)
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    _refuse_unprotected(config.settings.web.host, unprotected=unprotected)
+    return _watch(config, load)
 
 
-def _watch(settings: Settings, targets: Sequence[Target]) -> int:
-    from monitor.daemon import StartError, Stop, watch
+def _watch(config: Config, load: Callable[[], Config]) -> int:
+    from monitor.daemon import Signals, StartError, watch
     from monitor.web.server import ListenError
 
     async def watching() -> int:
-        stop = Stop()
-        stop.listen()
-        await watch(settings, targets, stop, stdout=sys.stdout)
-        return _status_of_stop(stop)
+        signals = Signals()
+        signals.listen()
+        await watch(config.settings, config.here, signals, stdout=sys.stdout, load=load)
+        return _status_of_stop(signals)
 
     try:
         return _run(watching())
@@ -96,24 +106,24 @@ def _watch(settings: Settings, targets: Sequence[Target]) -> int:
         raise _refused(str(error)) from None
 
 
-def _status_of_stop(stop: object) -> int:
-    import signal
-
-    return INTERRUPTED if getattr(stop, "by", None) is signal.SIGINT else COMPLETE
+def _status_of_stop(signals: Signals) -> int:
+    return INTERRUPTED if signals.stopped_by is signal.SIGINT else COMPLETE
 
 
-def _listening(settings: Settings, listen: str | None, *, unprotected: bool) -> Settings:
-    """Return the settings with the address to listen on; other than loopback only where that is allowed."""
-    if listen is not None:
-        host, port = _address(listen, "--web.listen-address")
-        settings = replace(settings, web=replace(settings.web, host=host, port=port))
-    host = settings.web.host
+def _listening(settings: Settings, listen: str | None) -> Settings:
+    """Return the settings with the address of the command line, where one is given."""
+    if listen is None:
+        return settings
+    host, port = _address(listen, "--web.listen-address")
+    return replace(settings, web=replace(settings.web, host=host, port=port))
+
+
+def _refuse_unprotected(host: str, *, unprotected: bool) -> None:
     if host not in _LOOPBACK and not host.startswith("127.") and not unprotected:
         raise _refused(
             f"refusing to listen on {host}: whoever reaches it sees every target; "
             "listen on 127.0.0.1 behind a proxy, or pass --web.allow-unprotected"
         )
-    return settings
 
 
 def _address(text: str, option: str) -> tuple[str, int]:
@@ -164,7 +174,7 @@ def probe(
     if "://" in subject:
         target, settings = _adhoc(subject, **asked), Settings()
     else:
-        config = _load(config_file)
+        config = _from(config_file)
         target, settings = _named(config, subject), config.settings
     seen = _probe(target, settings, count, save, as_json=as_json or timeline, timeline=timeline)
     if count > 1 and not as_json and not timeline:
@@ -197,16 +207,19 @@ def _probe(
     from monitor.probe import Prober
     from monitor.tap import Stamping
     from monitor.transport import Carrier
+    from monitor.verdict import Outcome
 
     async def probing() -> list[Observation]:
-        stamping, seen = Stamping(), []
-        await stamping.ready()
-        prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
-        for number in range(1, count + 1):
-            with _saved(save, number) as keep:
-                seen.append(await replace(prober, save=keep)(target, "cli"))
-            _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
-        stamping.close()
+        seen: list[Observation] = []
+        with closing(Stamping()) as stamping:
+            await stamping.ready()
+            prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
+            for number in range(1, count + 1):
+                with _saved(save, number) as keep:
+                    seen.append(await replace(prober, save=keep)(target, "cli"))
+                _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
+                if seen[-1].verdict.outcome is Outcome.ABORTED:
+                    raise KeyboardInterrupt
         return seen
 
     return _run(probing())
@@ -293,7 +306,7 @@ def _adhoc(
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise click.BadParameter(f"{name!r}... is not 'NAME: VALUE'", param_hint="--header")
+        raise click.BadParameter("a header is 'NAME: VALUE'", param_hint="--header")  # which may hold a key
     return name.strip(), value.strip()
 
 
@@ -307,7 +320,7 @@ def _header(text: str) -> tuple[str, str]:
 def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
     """Check a config: every mistake at once, with its line; sends nothing unless asked to connect."""
     path = _place(config_file)
-    config = _load(path)
+    config = _from(path)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{path}: ok, {len(config.targets)} target{'s' if len(config.targets) != 1 else ''}")
@@ -367,7 +380,7 @@ def schema() -> int:
 )
 def demo(listen: str) -> int:
     """Show it all at work: the fault lab, the daemon and the status page, on loopback, with no config."""
-    from monitor.daemon import Stop
+    from monitor.daemon import Signals
     from monitor.demo import demo as play
     from monitor.web.server import ListenError
 
@@ -379,10 +392,10 @@ def demo(listen: str) -> int:
         )
 
     async def playing() -> int:
-        stop = Stop()
-        stop.listen()
-        await play(host, port, stop, announce=announce, stdout=sys.stdout)
-        return _status_of_stop(stop)
+        signals = Signals()
+        signals.listen()
+        await play(host, port, signals, announce=announce, stdout=sys.stdout)
+        return _status_of_stop(signals)
 
     try:
         return _run(playing())
@@ -398,14 +411,14 @@ def lab(listen: str) -> int:
     """Run the fault lab alone: every protocol and every fault by URL, for fire drills of one's own alerts."""
     import json
 
-    from monitor.daemon import Stop
+    from monitor.daemon import Signals
     from monitor.lab.server import serve
 
     host, port = _address(listen, "--listen")
 
     async def serving() -> int:
-        stop = Stop()
-        stop.listen()
+        signals = Signals()
+        signals.listen()
         try:
             laboratory = await serve(host, port, log=lambda done: click.echo(json.dumps(done, default=str)))
         except OSError as error:
@@ -414,8 +427,8 @@ def lab(listen: str) -> int:
             ) from None
         click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
         async with laboratory:
-            await stop.asked.wait()
-        return _status_of_stop(stop)
+            await signals.stop.wait()
+        return _status_of_stop(signals)
 
     return _run(serving())
 
@@ -438,17 +451,25 @@ def _place(config_file: Path | None) -> Path:
     return next((place for place in CONFIG_PLACES if place.exists()), CONFIG_PLACES[0])
 
 
-def _load(config_file: Path | None) -> Config:
-    from monitor.config import ConfigError, load
+def _load(load: Callable[[], Config]) -> Config:
+    """Return what `load` reads; every mistake is a line, and the exit status 2."""
+    from monitor.config import ConfigError
 
     try:
-        return load(_place(config_file), os.environ)
+        return load()
     except ConfigError as error:
         for warning in error.warnings:
             click.echo(f"warning: {warning}", err=True)
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
         raise click.exceptions.Exit(USAGE) from None
+
+
+def _from(config_file: Path | None) -> Config:
+    """Return the config of that file, or of the first place that has one."""
+    from monitor.config import load
+
+    return _load(lambda: load(_place(config_file), os.environ))
 
 
 def _refused(text: str) -> click.exceptions.Exit:

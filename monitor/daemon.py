@@ -1,4 +1,4 @@
-"""Put the parts together, start, drain, stop: the one place that sees the whole way from schedule to sinks."""
+"""Put the parts together, start, reload, drain, stop: the one place that sees the whole way from schedule to sinks."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import gc
 import hashlib
 import os
 import signal
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import IO
+from pathlib import Path
+from typing import IO, Any
 
 import structlog
 
-from monitor.budget import Budget
+from monitor import systemd
+from monitor.budget import Budget, restore, save
+from monitor.config import Config, ConfigError
+from monitor.isolation import Isolation
+from monitor.maintenance import active
 from monitor.observation import Observation
 from monitor.probe import Prober
-from monitor.schedule import Schedule, Told
+from monitor.schedule import BusyError, Schedule, Told
 from monitor.settings import Settings
 from monitor.sinks import log
 from monitor.sinks.metrics import Metrics
@@ -28,120 +32,308 @@ from monitor.sinks.recent import Recent
 from monitor.tap import Stamping
 from monitor.target import Target
 from monitor.transport import Carrier, tls_context
-from monitor.web.app import Source, application
+from monitor.web.app import RefusedError, Source, application
 from monitor.web.rows import Tally
 from monitor.web.server import Server, serve
 
 DRAIN = 25.0
 """Seconds that probes in flight are given at a stop; systemd/chat-monitor.service gives the process some more."""
 _LAG_EVERY = 0.25
+_CLOCK_EVERY = 1.0
+_SAVE_EVERY = 5.0
 
 Sink = Callable[[Observation], None]
+Load = Callable[[], Config]
+"""Reads the config anew; ConfigError with every mistake in it."""
+
+
+class StartError(Exception):
+    """The daemon cannot start as configured; the text says what is wrong and where."""
 
 
 @dataclass(slots=True)
-class Stop:
-    """Told by signals: the first asks to drain, a second to hurry."""
+class Signals:
+    """What signals ask for: SIGTERM and SIGINT to drain, a second one to hurry; SIGHUP to reload, SIGUSR1 to probe."""
 
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    by: signal.Signals | None = None
+    stopped_by: signal.Signals | None = None
+    reload: Callable[[], object] = lambda: None
+    probe: Callable[[], object] = lambda: None
 
-    def on(self, number: signal.Signals) -> None:
-        """Take a signal."""
-        (self.hurry if self.asked.is_set() else self.asked).set()
-        self.by = self.by or number
+    def on_stop(self, number: signal.Signals) -> None:
+        """Take SIGTERM or SIGINT."""
+        (self.hurry if self.stop.is_set() else self.stop).set()
+        self.stopped_by = self.stopped_by or number
 
     def listen(self) -> None:
-        """Let SIGTERM and SIGINT ask."""
+        """Take the process's signals."""
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.on, number)
+            loop.add_signal_handler(number, self.on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._ask, "reload")
+        loop.add_signal_handler(signal.SIGUSR1, self._ask, "probe")
+
+    def _ask(self, what: str) -> None:
+        """Do what is set by now: before the schedule is armed, nothing."""
+        getattr(self, what)()
 
 
-async def watch(
+@dataclass(slots=True)
+class Watch:
+    """The parts of a running daemon, and what a reload replaces: `settings` and `targets`."""
+
+    settings: Settings
+    targets: tuple[Target, ...]
+    metrics: Metrics
+    recent: Recent
+    budget: Budget
+    signals: Signals
+    isolation: Isolation = field(default_factory=Isolation)
+    schedule: Schedule = field(init=False)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    """What was begun by a signal, kept until it is done."""
+    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def failed(self, error: BaseException) -> None:
+        """Count and log an exception that nobody else took."""
+        self.metrics.unhandled()
+        structlog.get_logger().error("unhandled exception", exc_info=error)
+
+    def begin(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something beside the schedule."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
+
+
+async def watch(  # noqa: PLR0913 - what is watched, and who is told
     settings: Settings,
     targets: Sequence[Target],
-    stop: Stop,
+    signals: Signals,
     *,
     stdout: IO[str] | None,
+    load: Load | None = None,
     listening: Callable[[int], None] | None = None,
 ) -> None:
-    """Watch `targets` until `stop` is asked for, then drain; ListenError or StartError where that cannot begin."""
+    """Watch `targets` until told to stop, then drain; ListenError or StartError where that cannot begin."""
     metrics = Metrics(settings.metrics, _label_names(targets))
     write = log.configure(settings.log, stdout, dropped=metrics.dropped, failed=metrics.sink_error)
-    recent = Recent(len(targets))
+    recent, budget = Recent(len(targets)), Budget(settings.limits.tokens_per_day)
+    parts = Watch(settings, tuple(targets), metrics, recent, budget, signals)
+    told = Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
+    parts.schedule = Schedule(
+        _prober(settings), told, settings.limits, budget, resting=lambda target: _resting(parts, target)
+    )
     for target in targets:
         metrics.add(target)
-    metrics.config_loaded(_digest(settings, targets), ok=True, timestamp=time.time())
-    failed = _failure_report(metrics)
-    budget = Budget(settings.limits.tokens_per_day)
-    spend = _spending(budget, metrics)
-    tell = _fan_out({"metrics": metrics, "log": write, "history": recent}, metrics.sink_error)
-
-    def observed(seen: Observation) -> None:
-        spend(seen)
-        tell(seen)
-
-    told = Told(
-        observed=observed,
-        skipped=metrics.skipped,
-        in_flight=metrics.in_flight,
-        failed=failed,
-    )
-    prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
-    schedule = Schedule(prober, told, settings.limits, budget)
-    source = _source(settings, targets, recent, metrics, stop, failed)
+    _config_loaded(parts)
     try:
-        await asyncio.to_thread(_read_certificates, targets)
-        async with _served(source, settings) as server, _stamping(), _lag_watched(metrics):
-            if listening is not None:
-                listening(server.port)
-            schedule.start(targets)
-            gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
-            notify("READY=1", f"STATUS=watching {len(targets)} targets")
-            structlog.get_logger().info("started", targets=len(targets), address=f"{settings.web.host}:{server.port}")
-            await stop.asked.wait()
-            notify("STOPPING=1", "STATUS=draining")
-            structlog.get_logger().info("stopping", drain_seconds=DRAIN)
-            await schedule.drain(DRAIN, stop.hurry)
+        await _serve(parts, load, listening)
     finally:
         await asyncio.to_thread(write.close)
 
 
-def _source(  # noqa: PLR0913, PLR0917 - all that the pages show comes together here
-    settings: Settings,
-    targets: Sequence[Target],
-    recent: Recent,
-    metrics: Metrics,
-    stop: Stop,
-    failed: Callable[[BaseException], None],
-) -> Source:
-    def tally(name: str) -> Tally:
-        counts = recent.counts(name)
-        return Tally(counts.probes, counts.accepted, counts.truncated)
+async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], None] | None) -> None:
+    say = structlog.get_logger()
+    try:
+        await asyncio.to_thread(read_certificates, parts.targets)
+    except OSError as error:
+        raise StartError(str(error)) from error
+    beside = AsyncExitStack()
+    async with beside, _served(parts, load) as server:
+        for part in (_stamping(), _every(parts, _LAG_EVERY, parts.metrics.lag), _remembering(parts)):
+            await beside.enter_async_context(part)
+        if listening is not None:
+            listening(server.port)
+        parts.schedule.start(parts.targets)
+        gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
+        parts.signals.probe = lambda: parts.schedule.ask_all("signal")
+        if load is not None:
+            parts.signals.reload = lambda: parts.begin(reload(parts, load))
+        async with systemd.watchdog(parts.schedule.moving), _every(parts, _CLOCK_EVERY, lambda _: _follow(parts)):
+            systemd.notify("READY=1", _status(parts))
+            say.info("started", targets=len(parts.targets), address=f"{parts.settings.web.host}:{server.port}")
+            await parts.signals.stop.wait()
+            systemd.notify("STOPPING=1", "STATUS=draining")
+            say.info("stopping", drain_seconds=DRAIN)
+            await parts.schedule.drain(DRAIN, parts.signals.hurry)
 
-    return Source(
-        targets=lambda: targets,
-        recent=recent.of,
-        find=recent.find,
-        tallies=tally,
-        ready=lambda: not stop.asked.is_set(),
-        metrics=metrics.pieces,
-        failed=lambda _, error: failed(error),
-        counted=metrics.http_request,
-        started=datetime.now(UTC),
-        location=settings.location,
-        allowed_hosts=frozenset(settings.web.allowed_hosts),
-    )
+
+def _prober(settings: Settings) -> Prober:
+    return Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
+
+
+def _status(parts: Watch) -> str:
+    return f"STATUS=watching {len(parts.targets)} targets"
+
+
+# -- what an observation goes through ----------------------------------------------------------------------------------
+
+
+def _observed(parts: Watch, write: Sink) -> Sink:
+    """Return what every observation goes through: the budget, the isolation gauge, then the sinks."""
+    metrics = parts.metrics
+    sinks: dict[str, Sink] = {"metrics": metrics, "log": write, "history": parts.recent}
+
+    def observed(seen: Observation) -> None:
+        if seen.tokens is not None:
+            parts.budget.spend(seen.target.name, seen.tokens.input + seen.tokens.output)
+        if (left := parts.budget.left(seen.target)) is not None:
+            metrics.budget(seen.target.name, left)
+        metrics.isolated(parts.isolation(seen))
+        for name, sink in sinks.items():
+            try:
+                sink(seen)
+            except Exception as error:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
+                metrics.sink_error(name)
+                structlog.get_logger().error("sink failed", sink=name, exc_info=error)
+
+    return observed
+
+
+def _resting(parts: Watch, target: Target) -> bool:
+    windows = parts.settings.maintenance
+    return bool(windows) and active(windows, target, datetime.now(UTC))
+
+
+# -- reload ------------------------------------------------------------------------------------------------------------
+
+
+async def reload(parts: Watch, load: Load) -> str | None:
+    """Take the config as it is now, whole or not at all; return what is wrong with it, None once it is in force."""
+    async with parts.reloading:
+        systemd.reloading()
+        try:
+            config = await asyncio.to_thread(load)
+            await asyncio.to_thread(read_certificates, config.here)
+        except (ConfigError, OSError) as error:
+            parts.metrics.config_loaded("", ok=False, timestamp=time.time())
+            structlog.get_logger().error("reload refused, the old config stays", why=str(error))
+            systemd.notify("READY=1", "STATUS=reload refused, the old config stays")
+            return str(error)
+        _replace(parts, config.settings, config.here)
+        systemd.notify("READY=1", _status(parts))
+        structlog.get_logger().info("reloaded", targets=len(parts.targets))
+        return None
+
+
+def _replace(parts: Watch, settings: Settings, targets: tuple[Target, ...]) -> None:
+    """Put new settings and targets in the old ones' place, by difference."""
+    needs_restart = [
+        name for name in ("web", "log", "metrics") if getattr(settings, name) != getattr(parts.settings, name)
+    ]
+    if needs_restart:
+        structlog.get_logger().warning("changed, and in force after a restart only", tables=needs_restart)
+    known = {target.name: target for target in parts.targets}
+    wanted = {target.name: target for target in targets}
+    for name in known.keys() - wanted.keys():
+        parts.metrics.remove(name)
+        parts.recent.forget(name)
+        parts.isolation.forget(name)
+    parts.metrics.relabel(_label_names(targets))
+    for name, target in wanted.items():
+        if known.get(name) != target:
+            parts.metrics.add(target)
+    parts.settings, parts.targets = settings, targets
+    parts.budget.total = settings.limits.tokens_per_day
+    parts.schedule.probe = _prober(settings)
+    parts.schedule.limit(settings.limits)
+    parts.schedule.update(targets)
+    _config_loaded(parts)
+
+
+def _config_loaded(parts: Watch) -> None:
+    """Say which config is in force; secrets are not in its hash, for no repr shows them."""
+    digest = hashlib.sha256(repr((parts.settings, parts.targets)).encode()).hexdigest()
+    parts.metrics.config_loaded(digest, ok=True, timestamp=time.time())
+
+
+def read_certificates(targets: Iterable[Target]) -> None:
+    """Make the TLS contexts anew, before a probe needs them: that reads files. OSError names the target."""
+    secure = [target for target in targets if target.url.lower().startswith("https:")]
+    for target in secure:
+        try:
+            tls_context.__wrapped__(target.tls)
+        except OSError as error:
+            raise OSError(f"target {target.name!r}: a file of `tls` cannot be used: {error}") from error
+    tls_context.cache_clear()
+    for target in secure:
+        tls_context(target.tls)
+
+
+# -- the web -----------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def _served(source: Source, settings: Settings) -> AsyncIterator[Server]:
-    server = await serve(application(source), settings.web.host, settings.web.port)
+async def _served(parts: Watch, load: Load | None) -> AsyncIterator[Server]:
+    web = parts.settings.web
+    server = await serve(application(_source(parts, load)), web.host, web.port)
     try:
         yield server
     finally:
         await server.close()
+
+
+def _source(parts: Watch, load: Load | None) -> Source:
+    def tally(name: str) -> Tally:
+        counts = parts.recent.counts(name)
+        return Tally(counts.probes, counts.accepted, counts.truncated)
+
+    async def probe(name: str) -> Observation:
+        try:
+            return await parts.schedule.ask(name, "api")
+        except BusyError as error:
+            raise RefusedError(str(error)) from error
+
+    return Source(
+        targets=lambda: parts.targets,
+        recent=parts.recent.of,
+        find=parts.recent.find,
+        tallies=tally,
+        ready=lambda: not parts.signals.stop.is_set(),
+        metrics=parts.metrics.pieces,
+        counted=parts.metrics.http_request,
+        started=datetime.now(UTC),
+        reload=None if load is None else lambda: reload(parts, load),
+        probe=probe,
+        failed=lambda _, error: parts.failed(error),
+        location=parts.settings.location,
+        allowed_hosts=frozenset(parts.settings.web.allowed_hosts),
+    )
+
+
+# -- what goes on beside ----------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _remembering(parts: Watch) -> AsyncIterator[None]:
+    """Keep today's tokens in systemd's state directory, where there is one, so that no restart forgets them."""
+    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not directory:
+        yield
+        return
+    path, say = Path(directory) / "budget.json", structlog.get_logger()
+    if (wrong := await asyncio.to_thread(restore, parts.budget, path)) is not None:
+        say.warning("tokens spent before are not known", why=wrong)
+    saved = parts.budget.dump()
+
+    async def save_if_changed() -> None:
+        nonlocal saved
+        if (now := parts.budget.dump()) != saved:
+            saved = now
+            if (wrong := await asyncio.to_thread(save, now, path)) is not None:
+                parts.metrics.sink_error("history")
+                say.warning("tokens spent are not kept", why=wrong)
+
+    async with _every(parts, _SAVE_EVERY, lambda _: parts.begin(save_if_changed())):
+        yield
+    await save_if_changed()
 
 
 @asynccontextmanager
@@ -156,16 +348,19 @@ async def _stamping() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _lag_watched(metrics: Metrics) -> AsyncIterator[None]:
-    """Measure how late the loop turns."""
+async def _every(parts: Watch, seconds: float, act: Callable[[float], None]) -> AsyncIterator[None]:
+    """Do something every so many seconds, told how late it is."""
 
-    async def measure() -> None:
+    async def acting() -> None:
         while True:
             before = time.monotonic()
-            await asyncio.sleep(_LAG_EVERY)
-            metrics.lag(max(time.monotonic() - before - _LAG_EVERY, 0.0))
+            await asyncio.sleep(seconds)
+            try:
+                act(max(time.monotonic() - before - seconds, 0.0))
+            except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
+                parts.failed(error)
 
-    task = asyncio.create_task(measure(), name="loop lag")
+    task = asyncio.create_task(acting())
     try:
         yield
     finally:
@@ -174,69 +369,11 @@ async def _lag_watched(metrics: Metrics) -> AsyncIterator[None]:
             await task
 
 
-def _spending(budget: Budget, metrics: Metrics) -> Callable[[Observation], None]:
-    """Return what counts a probe's tokens against the budget and says what is left."""
-
-    def spent(seen: Observation) -> None:
-        if seen.tokens is not None:
-            budget.spend(seen.target.name, seen.tokens.input + seen.tokens.output)
-        if (left := budget.left(seen.target)) is not None:
-            metrics.budget(seen.target.name, left)
-
-    return spent
-
-
-def _fan_out(sinks: dict[str, Sink], failed: Callable[[str], None]) -> Sink:
-    """Return the sink that tells all of them; one's fault is not another's."""
-
-    def observed(seen: Observation) -> None:
-        for name, sink in sinks.items():
-            try:
-                sink(seen)
-            except Exception:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
-                failed(name)
-                structlog.get_logger().exception("sink failed", sink=name)
-
-    return observed
-
-
-def _failure_report(metrics: Metrics) -> Callable[[BaseException], None]:
-    def failed(error: BaseException) -> None:
-        metrics.unhandled()
-        structlog.get_logger().error("unhandled exception", exc_info=error)
-
-    return failed
-
-
-class StartError(Exception):
-    """The daemon cannot start as configured; the text says what is wrong and where."""
-
-
-def _read_certificates(targets: Iterable[Target]) -> None:
-    """Make the TLS contexts before the first probe needs them: that reads files."""
-    for target in targets:
-        if target.url.lower().startswith("https:"):
-            try:
-                tls_context(target.tls)
-            except OSError as error:
-                raise StartError(f"target {target.name!r}: a file of `tls` cannot be used: {error}") from error
+def _follow(parts: Watch) -> None:
+    """Follow the wall clock where it stepped: APScheduler goes by it."""
+    if parts.schedule.follow_clock():
+        structlog.get_logger().warning("the wall clock has stepped; the schedule is armed anew")
 
 
 def _label_names(targets: Iterable[Target]) -> tuple[str, ...]:
     return tuple(sorted({name for target in targets for name in target.labels}))
-
-
-def _digest(settings: Settings, targets: Sequence[Target]) -> str:
-    """Return a hash of what is configured; secrets are not in it, for no repr shows them."""
-    return hashlib.sha256(repr((settings, tuple(targets))).encode()).hexdigest()
-
-
-def notify(*lines: str) -> None:
-    """Tell systemd, where it listens (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
-        door.sendto("\n".join(lines).encode(), address)

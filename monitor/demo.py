@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from monitor.daemon import Stop, watch
+from monitor.daemon import Signals, watch
 from monitor.lab.server import serve
 from monitor.settings import Limits, Log, Settings, Web
 from monitor.target import CountCheck, Slo, Target, Timeouts
@@ -57,7 +57,7 @@ def targets(lab: str) -> Iterator[Target]:
         )
 
 
-async def demo(host: str, port: int, stop: Stop, *, announce: Callable[[str, str], None], stdout: object) -> None:
+async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[str, str], None], stdout: object) -> None:
     """Run until asked to stop; `announce` is told the addresses of the status page and of the lab."""
     async with await serve("127.0.0.1", 0) as lab:
         base = f"http://127.0.0.1:{lab.port}"
@@ -65,7 +65,7 @@ async def demo(host: str, port: int, stop: Stop, *, announce: Callable[[str, str
         await watch(
             settings,
             tuple(targets(base)),
-            stop,
+            signals,
             stdout=stdout,  # type: ignore[arg-type]
             listening=lambda bound: announce(f"http://{host}:{bound}", base),
         )

@@ -26,6 +26,8 @@ from monitor.verdict import judge
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CHARACTERS_A_TOKEN = 4
 _KEPT = {Record.NONE: 0, Record.ERROR: 0, Record.TAIL: 512, Record.FULL: 65536}
+_ESCAPED = 10
+"""Characters that an escape takes at most: words that are kept whole are not cut again because they grew."""
 _DEFAULT_PROMPT = "[{nonce}] Write two sentences about the sea, then write END-{nonce}."
 
 
@@ -260,4 +262,4 @@ def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerE
 def _last_words(kept: bytes, safe: _Safe, *, truncated: bool) -> str | None:
     if not kept or not truncated:
         return None
-    return safe(kept.decode("utf-8", "replace"), len(kept))
+    return safe(kept.decode("utf-8", "replace"), _ESCAPED * len(kept))

@@ -1,7 +1,8 @@
 """Run every target on its interval and phase, never two at once for one; count what was skipped. APScheduler's door.
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
-together and a restart moves nobody. At the start each target is asked once, spread over the first seconds.
+together and a restart moves nobody. At the start each target is asked once, spread over the first seconds. APScheduler
+goes by the wall clock: where that steps, the ticks are armed anew.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -23,12 +26,24 @@ from monitor.budget import Budget
 from monitor.observation import Observation, host_of
 from monitor.settings import Limits
 from monitor.target import Target
+from monitor.verdict import OUR_OWN
 
 Probe = Callable[[Target, str, float], Awaitable[Observation]]
 """Asks a target for a trigger, told how many seconds late it starts."""
+Answer = asyncio.Future[Observation]
 
 _SPREAD = 5.0
 """Seconds over which the first probes are spread."""
+_STEP = 1.0
+"""Seconds by which the wall clock may leave the monotonic one before the ticks are armed anew."""
+_EARLY = 0.001
+"""APScheduler's times are whole microseconds: a tick may seem to come before its phase."""
+_STUCK = 60.0
+"""Seconds beyond two intervals after which a target that did not tick says that the schedule stands still."""
+
+
+class BusyError(Exception):
+    """A probe cannot start now; the text says why."""
 
 
 def phase(name: str, interval: float) -> float:
@@ -43,6 +58,11 @@ def next_tick(name: str, interval: float, after: float) -> float:
     return after + (own - after) % interval
 
 
+def lateness(name: str, interval: float, now: float) -> float:
+    """Return how many seconds ago, at the Unix time `now`, the target's last tick was due."""
+    return max((now - phase(name, interval) + _EARLY) % interval - _EARLY, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """Whom the schedule tells: of each observation, each skip with its reason, the number in flight, and a bug."""
@@ -53,63 +73,175 @@ class Told:
     failed: Callable[[BaseException], None]
 
 
-class Schedule:
-    """The running schedule of one set of targets."""
+def _never(_: Target) -> bool:
+    return False
 
-    def __init__(self, probe: Probe, told: Told, limits: Limits, budget: Budget | None = None) -> None:
-        self._probe, self._told = probe, told
+
+class Schedule:
+    """The running schedule of a set of targets, which `update` replaces.
+
+    `resting` says whether a target is in a maintenance window. `wall` is the wall clock, in Unix seconds.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of, most of it with a default
+        self,
+        probe: Probe,
+        told: Told,
+        limits: Limits,
+        budget: Budget | None = None,
+        *,
+        resting: Callable[[Target], bool] = _never,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.probe = probe
+        self._told = told
         self._budget = budget or Budget(limits.tokens_per_day)
+        self._resting = resting
+        self._wall = wall
         self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, float] = {}
+        self._confirming: dict[str, asyncio.TimerHandle] = {}
+        self._failures: defaultdict[str, int] = defaultdict(int)
         self._draining = False
+        self._offset = wall() - time.monotonic()
+        self.limit(limits)
+
+    def limit(self, limits: Limits) -> None:
+        """Set how many may run at once; what runs now does not count against new limits."""
         self._all = asyncio.Semaphore(limits.concurrency)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
 
+    # -- which targets, and when -----------------------------------------------------------------------------------
+
     def start(self, targets: Iterable[Target]) -> None:
         """Arm every target: its first probe within the first seconds, then its ticks."""
-        now = time.time()
-        ordered = sorted(targets, key=lambda target: phase(target.name, 1.0))
-        for number, target in enumerate(ordered):
-            first = now + _SPREAD * number / len(ordered) if len(ordered) > 1 else now
-            self._arm(target, first)
+        self.update(targets)
         self._scheduler.start()
 
-    def _arm(self, target: Target, first: float) -> None:
-        ticks = datetime.fromtimestamp(next_tick(target.name, target.interval, first + target.interval / 2), UTC)
-        # APScheduler may drop nothing (no grace) and make nothing up (coalesce): we count what was missed ourselves
-        rules = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        at = datetime.fromtimestamp(first, UTC)
+    def update(self, targets: Iterable[Target]) -> None:
+        """Watch these targets from now on: an unchanged one goes on as it was, with what it has in flight."""
+        wanted = {target.name: target for target in targets}
+        for name in self._targets.keys() - wanted.keys():
+            self._forget(name)
+        fresh = []
+        for name, target in wanted.items():
+            known = self._targets.get(name)
+            self._targets[name] = target
+            if known is None:
+                fresh.append(target)
+            elif known != target:
+                self._stop(name, "reload")
+                if known.interval != target.interval:
+                    self._arm(target, self._wall())
+        self._spread(fresh)
+
+    def _spread(self, targets: list[Target]) -> None:
+        """Plan the first probes, one right now and the others over some seconds, and arm the ticks."""
+        now = self._wall()
+        for number, target in enumerate(sorted(targets, key=lambda one: phase(one.name, 1.0))):
+            first = now + _SPREAD * number / len(targets)
+            planned = time.monotonic() + first - now
+            self._scheduler.add_job(
+                self._first,
+                DateTrigger(_moment(first), UTC),
+                (target.name, planned),
+                id=f"first {target.name}",
+                **_RULES,
+            )
+            self._last[target.name] = planned
+            self._arm(target, first + target.interval / 2)
+
+    def _arm(self, target: Target, after: float) -> None:
+        """Have the target tick in its phase, from the first such moment after that Unix time on."""
+        start = _moment(next_tick(target.name, target.interval, after))
+        every = IntervalTrigger(start_date=start, timezone=UTC, seconds=target.interval)
         self._scheduler.add_job(
-            self._first, DateTrigger(at), args=(target, time.monotonic() + first - time.time()), **rules
+            self._tick, every, (target.name,), id=target.name, replace_existing=True, next_run_time=start, **_RULES
         )
-        every = IntervalTrigger(start_date=ticks, timezone=UTC, seconds=target.interval)
-        self._scheduler.add_job(self._tick, every, args=(target,), id=target.name, **rules)
 
-    async def _first(self, target: Target, planned: float) -> None:
-        """Start the first probe, which was planned for that monotonic time."""
-        self._start(target, max(time.monotonic() - planned, 0.0))
+    def _forget(self, name: str) -> None:
+        self._stop(name, "reload")
+        del self._targets[name]
+        for job in (name, f"first {name}"):
+            try:
+                self._scheduler.remove_job(job)
+            except JobLookupError:
+                continue
+        for kept in (self._last, self._failures):
+            kept.pop(name, None)
 
-    async def _tick(self, target: Target) -> None:
-        """Start a probe in the target's phase, and count the ticks that were missed since the last one."""
-        late = (time.time() - phase(target.name, target.interval)) % target.interval
+    def _stop(self, name: str, why: str) -> None:
+        if (timer := self._confirming.pop(name, None)) is not None:
+            timer.cancel()
+        if (task := self._running.get(name)) is not None:
+            task.cancel(why)
+
+    def follow_clock(self) -> bool:
+        """Arm all ticks anew where the wall clock has stepped against the monotonic one; whether it had."""
+        offset = self._wall() - time.monotonic()
+        stepped = abs(offset - self._offset) > _STEP
+        self._offset = offset
+        if stepped:
+            for target in self._targets.values():
+                self._arm(target, self._wall())
+        return stepped
+
+    def moving(self) -> bool:
+        """Whether every target ticks: what feeds systemd's watchdog."""
         now = time.monotonic()
-        planned = now - late
-        if target.name in self._last:
-            for _ in range(round((planned - self._last[target.name]) / target.interval) - 1):
-                self._told.skipped(target.name, "missed")
-        self._last[target.name] = planned
+        return all(now - self._last[name] < 2 * one.interval + _STUCK for name, one in self._targets.items())
+
+    # -- ticks -----------------------------------------------------------------------------------------------------
+
+    async def _first(self, name: str, planned: float) -> None:
+        """Start the first probe, which was planned for that monotonic time."""
+        self._start(self._targets[name], max(time.monotonic() - planned, 0.0))
+
+    async def _tick(self, name: str) -> None:
+        """Start a probe in the target's phase, and count the ticks that were missed since the last one."""
+        target = self._targets[name]
+        late = lateness(name, target.interval, self._wall())
+        planned = time.monotonic() - late
+        for _ in range(round((planned - self._last.get(name, planned)) / target.interval) - 1):
+            self._told.skipped(name, "missed")
+        self._last[name] = planned
         self._start(target, late)
 
-    def _start(self, target: Target, late: float) -> None:
+    def _start(self, target: Target, late: float, trigger: str = "schedule") -> None:
+        """Start a probe, or count why not."""
+        reason = self._reason_not(target)
+        if reason is None:
+            self._keep(target.name, self._run(target, trigger, time.monotonic() - late))
+        elif trigger == "schedule":
+            self._told.skipped(target.name, reason)
+
+    def _reason_not(self, target: Target) -> str | None:
         if target.paused:
-            self._told.skipped(target.name, "paused")
-        elif target.name in self._running:
-            self._told.skipped(target.name, "overlap")
-        elif not self._budget.allows(target):
-            self._told.skipped(target.name, "budget")
-        else:
-            self._keep(target.name, self._run(target, "schedule", time.monotonic() - late))
+            return "paused"
+        if self._resting(target):
+            return "maintenance"
+        if target.name in self._running:
+            return "overlap"
+        return None if self._budget.allows(target) else "budget"
+
+    def ask(self, name: str, trigger: str) -> Answer:
+        """Probe a target now, out of schedule; BusyError says why not, KeyError that there is none of that name."""
+        target = self._targets[name]
+        reason = "draining" if self._draining else self._reason_not(target)
+        if reason not in {None, "paused"}:
+            raise BusyError(_BUSY[reason or ""])
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._keep(name, self._run(target, trigger, time.monotonic(), answer))
+        return answer
+
+    def ask_all(self, trigger: str) -> None:
+        """Probe every target now that may be."""
+        for target in self._targets.values():
+            self._start(target, 0.0, trigger)
+
+    # -- probes ----------------------------------------------------------------------------------------------------
 
     def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"probe {name}")
@@ -123,39 +255,75 @@ class Schedule:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._told.failed(error)
 
-    async def _run(self, target: Target, trigger: str, planned: float) -> None:
-        """Wait for a place, at most one interval; the wait is ours and no part of what is measured."""
-        host, everyone = self._hosts[host_of(target.url)], self._all
+    async def _run(self, target: Target, trigger: str, planned: float, answer: Answer | None = None) -> None:
+        """Probe in a place of its own; the wait for one is ours and no part of what is measured."""
         try:
-            async with asyncio.timeout(target.interval):
-                await host.acquire()
-                try:
-                    await everyone.acquire()
-                except BaseException:
-                    host.release()
-                    raise
-        except TimeoutError:
-            self._told.skipped(target.name, "concurrency")
-            return
-        try:
-            if not self._draining:
-                self._told.observed(await self._probe(target, trigger, time.monotonic() - planned))
+            async with self._place(target) as placed:
+                if not placed:
+                    self._told.skipped(target.name, "concurrency")
+                elif not self._draining:
+                    seen = await self.probe(target, trigger, time.monotonic() - planned)
+                    self._told.observed(seen)
+                    self._confirm(seen)
+                    if answer is not None and not answer.done():
+                        answer.set_result(seen)
         finally:
-            everyone.release()
-            host.release()
+            if answer is not None and not answer.done():
+                answer.set_exception(BusyError("too many probes run; try again later"))
+
+    @asynccontextmanager
+    async def _place(self, target: Target) -> AsyncIterator[bool]:
+        """Wait for a place among those of the host and among all, at most one interval; whether there was one."""
+        async with AsyncExitStack() as places:
+            try:
+                async with asyncio.timeout(target.interval):
+                    for semaphore in (self._hosts[host_of(target.url)], self._all):
+                        await places.enter_async_context(semaphore)
+            except TimeoutError:
+                yield False
+            else:
+                yield True
+
+    def _confirm(self, seen: Observation) -> None:
+        """After a failure, ask again sooner, where that is configured, until as many failed as confirm it."""
+        target = seen.target
+        if seen.trigger not in {"schedule", "confirm"} or seen.verdict.outcome in OUR_OWN:
+            return
+        self._failures[target.name] = 0 if seen.available else self._failures[target.name] + 1
+        sooner = target.interval_when_failing
+        if sooner is not None and 0 < self._failures[target.name] < target.confirm and not self._draining:
+            loop = asyncio.get_running_loop()
+            self._confirming[target.name] = loop.call_later(sooner, self._start, target, 0.0, "confirm")
 
     async def drain(self, within: float, hurry: asyncio.Event) -> None:
         """Start nothing more, give what is in flight `within` seconds or until `hurry`, and stop the rest."""
         self._draining = True
+        for timer in self._confirming.values():
+            timer.cancel()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         tasks = set(self._running.values())
         if not tasks:
             return
-        hurried = asyncio.create_task(hurry.wait())
+        hurried = asyncio.ensure_future(hurry.wait())
         everything = asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.wait({hurried, everything}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {hurried, everything}
+        await asyncio.wait(both, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         for task in tasks:
             task.cancel("shutdown")
         await everything
+
+
+# APScheduler may drop nothing (no grace) and make nothing up (coalesce): we count what was missed ourselves
+_RULES = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+_BUSY = {
+    "overlap": "a probe of this target is in flight",
+    "budget": "the tokens of today are spent",
+    "maintenance": "the target is in a maintenance window",
+    "draining": "the monitor is stopping",
+}
+
+
+def _moment(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)

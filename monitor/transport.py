@@ -79,6 +79,10 @@ class PolicyDeniedError(OSError):
     """The address may not be dialled; raised where it would be."""
 
 
+class FeedError(Exception):
+    """Whoever was fed failed: a bug of ours or of an outside protocol, or a full disk; nothing that the wire did."""
+
+
 class HeadCutter:
     """Cuts what comes before the body into deliveries of one head each, interim ones too.
 
@@ -180,7 +184,7 @@ class Line:
         self.encrypted = False
         self.peer: tuple[str, int] | None = None
         self.certificate: Mapping[str, Any] = {}
-        self.on_made: Callable[[], None] | None = None
+        self.on_made: Callable[[], None] = lambda: None
         self.denied: str | None = None
         self._network = network
 
@@ -204,8 +208,7 @@ class Line:
         number = found.fileno() if found is not None else -1
         wire.tap = next((tap for tap in self.taps if tap.fileno() == number), None)
         self.wire, self.transport = wire, transport
-        if self.on_made is not None:
-            self.on_made()
+        self.on_made()
 
     @property
     def tap(self) -> Tap | None:
@@ -609,6 +612,8 @@ class Trip:
         finally:
             wire.on_lost = None
             self.alarm.cancel()
+        if isinstance(failed, FeedError):
+            return self._ended(failed)
         if rest := _rescue(content):
             self._take(rest, wire)
         return self._body_ended(failed, wire)
@@ -626,7 +631,12 @@ class Trip:
             if offset > seen.bytes:
                 seen.arrived(self.since(at), uncertainty, offset, spread)
         del wire.reads[:-1]
-        why = self._feed(data)
+        try:
+            why = self._feed(data)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise FeedError from error
         stage = (seen.chunks > 0, seen.ended_at is not None, seen.connected)
         if stage != self._stage:
             self._stage = stage
@@ -659,6 +669,8 @@ class Trip:
         """Translate what was raised: the one place that knows the library's exceptions."""
         if isinstance(error, asyncio.CancelledError):
             return self._stopped(error)
+        if isinstance(error, FeedError):
+            return Ending(EndKind.INTERNAL, self.now(), type(error.__cause__).__name__)
         if isinstance(error, MemoryError) or _errno(error) in EXHAUSTED:
             return Ending(EndKind.RESOURCES, self.now(), _errno_words(error))
         if self.seen.head is None and (found := self._not_connected(error)) is not None:
@@ -698,6 +710,8 @@ class Trip:
                 return EndKind.DNS, "no valid host"
             case aiohttp.ClientError() if self._tunnelling():
                 return EndKind.PROXY, "no usable answer to CONNECT"
+            case FileNotFoundError() | PermissionError() | ssl.SSLError() if self.line.wire is None:
+                return EndKind.INTERNAL, "a file of `tls` cannot be used"
             case OSError() if self.line.wire is None:
                 return EndKind.NETWORK, _errno_words(error)
             case _:

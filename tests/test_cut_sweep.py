@@ -16,7 +16,7 @@ from monitor.lab.wire import segments
 from monitor.observation import Observation
 from monitor.probe import ask as question_to
 from monitor.target import CountCheck
-from tests.conftest import MakeProber, target
+from tests.conftest import PATIENT, MakeProber, target
 from tests.test_wire import dechunked, verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -84,14 +84,14 @@ def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, framing: str, by: str) -> None:
     """Before the protocol's end it is never ok, behind it always, and FIN and RST are told apart on both sides."""
     query = f"n=2&gap=0&ttfc=0&framing={framing}"
-    asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, check=CHECK)
+    asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, check=CHECK, timeouts=PATIENT)
     body = Body.of(case_for(FAULTS["ok"], SPEAKERS[protocol], query, question_to(asked).call.body), protocol, framing)
     probe, places = prober(), asyncio.Semaphore(AT_ONCE)
 
     async def cut(position: int) -> str:
         url = f"{lab.url}/{protocol}/cut?{query}&by={by}&wire={position}"
         async with places:
-            seen = await probe(target(url, protocol, check=CHECK), "cli")
+            seen = await probe(target(url, protocol, check=CHECK, timeouts=PATIENT), "cli")
         return wrong(seen, body, position, by)
 
     wrongs = await asyncio.gather(*map(cut, range(len(body.wire) + 1)))

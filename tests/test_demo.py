@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.daemon import Stop
+from monitor.daemon import Signals
 from monitor.demo import SCENES, demo, targets
 from monitor.lab.faults import FAULTS, case_for
 from monitor.lab.speech import SPEAKERS
@@ -39,7 +39,7 @@ def test_the_scenes_show_every_protocol_and_many_ends() -> None:
 
 async def test_every_scene_comes_to_what_it_promises() -> None:
     """Within one round, in the log; and the page and the scrape have it, too."""
-    loop, stop, reader = asyncio.get_running_loop(), Stop(), asyncio.StreamReader()
+    loop, stop, reader = asyncio.get_running_loop(), Signals(), asyncio.StreamReader()
     told: asyncio.Future[tuple[str, str]] = loop.create_future()
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
@@ -57,7 +57,7 @@ async def test_every_scene_comes_to_what_it_promises() -> None:
             )
             assert "Fault lab" in await fetched(lab)
         finally:
-            stop.asked.set()
+            stop.stop.set()
             stop.hurry.set()
             await running
             transport.close()

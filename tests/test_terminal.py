@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.config.plan import Footprint, Plan, TargetPlan
-from monitor.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part
+from monitor.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
 from monitor.observation import Observation, ServerError, Tokens
 from monitor.target import CountCheck, Slo
 from monitor.terminal import duration, plan_table, style_of, summary, verdict_words, waterfall
@@ -94,6 +94,7 @@ def test_everything_that_a_stream_says_has_its_sign() -> None:
         (0.7, Finish("stop")),
         (0.8, Done()),
         (0.9, Failure(Fault.OTHER)),
+        (0.95, Partial()),
     )
     stream = next(one for one in shown(seen(told)) if one.startswith("  stream"))
     assert stream.split(maxsplit=3)[3].split() == ["·", "█", "?", "█", "$", "$", "!", "✗"]

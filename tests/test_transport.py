@@ -15,20 +15,22 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import aiohttp
 import pytest
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
-from monitor.lab.steps import Fin, Gate, Hold, Repeat, Rst, Send
+from monitor.lab.steps import Fin, Gate, Hold, Repeat, Rst, Send, Wait
 from monitor.observation import record
 from monitor.settings import Limits, Network
+from monitor.tap import Tap
 from monitor.target import PatternCheck, Secret, Timeouts, Tls
-from monitor.timeline import Mark
-from monitor.transport import HeadCutter, Resolver, denied, reach
+from monitor.timeline import Ending, EndKind, Head, Mark, Timeline
+from monitor.transport import Call, HeadCutter, Line, Resolver, Trip, Wire, _certificate_words, denied, reach
 from tests.conftest import Ask, MakeProber, target
 from tests.test_wire import verdict
 
@@ -877,3 +879,114 @@ async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
     async with peer((Send(plain), Rst())) as server:
         seen = await ask(f"{server.url}/", "raw", check=PatternCheck("said$"))
     assert (verdict(seen), seen.verdict.unclean) == ("ok", "reset")
+
+
+async def test_many_tiny_reads_are_bounded(prober: MakeProber) -> None:
+    """An event that never ends, byte by byte, is stopped by the number of its reads."""
+    bytewise = (step for _ in range(60) for step in (Send(b"x"), Wait(0.002)))
+    async with peer((Send(CLOSED + b"data: "), *bytewise, Hold())) as server:
+        seen = await prober(limits=Limits(events=10))(target(f"{server.url}/"), "cli")
+    assert verdict(seen) == "bad_response/too_large"
+    assert "more than 10 reads" in seen.verdict.detail
+
+
+# -- what the wire did not do ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (OSError(28, "No space left on device"), "inconclusive/internal"),
+        (ConnectionResetError(), "inconclusive/internal"),
+        (MemoryError(), "inconclusive/resources"),
+    ],
+)
+async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Exception, wanted: str) -> None:
+    """A full disk under `--save`, or a bug behind it, is our own and never a truncation."""
+
+    def save(_: bytes) -> None:
+        raise error
+
+    async with peer(OK) as server:
+        seen = await prober(save=save)(target(f"{server.url}/"), "cli")
+    assert verdict(seen) == wanted
+
+
+@pytest.mark.parametrize("name", ["none.pem", "garbage.pem"])
+async def test_a_file_of_tls_that_cannot_be_used(ask: Ask, tmp_path: Path, name: str) -> None:
+    """It is our own fault, and nothing is said of the target."""
+    (tmp_path / "garbage.pem").write_text("garbage")
+    with closed_port() as port:
+        seen = await ask(f"https://127.0.0.1:{port}/", tls=Tls(ca_file=str(tmp_path / name)))
+    assert verdict(seen) == "inconclusive/internal"
+
+
+async def trip() -> Trip:
+    """Return a request on its way that no network sees."""
+    call = Call("GET", "http://127.0.0.1/", {}, b"", HASTY)
+    return Trip(call, Timeline(), lambda _: None, Limits(), Line(Network()))
+
+
+async def test_an_alarm_that_is_off_is_not_heard() -> None:
+    """What breaks when nobody reads wakes nobody, and an alarm that was never started has nobody to wake."""
+    alarm = (await trip()).alarm
+    alarm.break_off()
+    assert alarm.broken
+    assert not alarm.answered()
+    quiet = (await trip()).alarm
+    quiet.cancel()
+    quiet.break_off()
+    assert not quiet.broken
+
+
+async def test_what_a_connection_has_not_told_is_not_noted() -> None:
+    """A connection on which nothing was sent, and whose peer is unknown, has no such mark."""
+    one = await trip()
+    one.line.taps.append(Tap(socket.AF_INET, socket.SOCK_STREAM, 0))
+    one.line.wire = Wire(asyncio.get_running_loop(), one.line)
+    one._connection_marks()
+    one.line.close()
+    assert one.seen.marks == {}
+    assert one.carried.peer is None
+
+
+async def test_a_loop_too_late_to_judge() -> None:
+    """A deadline that the loop came to long after it passed says nothing of the target."""
+    one = await trip()
+
+    async def stopped() -> Ending:
+        one.alarm.start(time.monotonic() - 100.0)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            return one._ended(error)
+        raise AssertionError
+
+    ending = await asyncio.create_task(stopped())
+    assert (ending.kind, ending.deadline) == (EndKind.RESOURCES, None)
+    assert ending.detail.endswith(" s late")
+
+
+@pytest.mark.parametrize(
+    ("error", "head", "kind"),
+    [
+        (aiohttp.ClientPayloadError(), True, EndKind.MALFORMED),
+        (OSError(5, "Input/output error"), True, EndKind.RESET),
+        (OSError(5, "Input/output error"), False, EndKind.NETWORK),
+        (RuntimeError(), True, EndKind.INTERNAL),
+        (RuntimeError(), False, EndKind.INTERNAL),
+    ],
+)
+async def test_every_exception_has_its_ending(error: Exception, head: bool, kind: EndKind) -> None:
+    """Those of the library that no peer here brings about are translated as well."""
+    one = await trip()
+    one.seen.head = Head(200) if head else None
+    assert one._body_ended(error, Wire(asyncio.get_running_loop(), one.line)).kind is kind
+
+
+async def test_an_answer_without_a_cause() -> None:
+    """A response error that names no cause is one of the head; a certificate error of another kind is named."""
+    one = await trip()
+    refused = aiohttp.ClientResponseError(cast("Any", None), ())
+    assert one._no_head(refused) == (EndKind.MALFORMED_HEAD, "no HTTP/1.1 response head")
+    assert _certificate_words(ValueError()) == "ValueError"

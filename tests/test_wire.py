@@ -22,7 +22,7 @@ from monitor.protocols import Decoder, find
 from monitor.target import Target
 from monitor.timeline import EndKind, Mark
 from monitor.verdict import Outcome
-from tests.conftest import QUICK, TIGHT, MakeProber, target
+from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -35,6 +35,8 @@ QUICKER = {
     "/slow?gap=10s": "/slow?gap=450ms",
     "/drip?bytes=1&every=1s": "/drip?bytes=1&every=30ms",
     "/buffered": "/buffered?delay=300ms",
+    "/stall-pings": "/stall-pings?pings=300ms",
+    "/stall-pings?after=0": "/stall-pings?after=0&pings=300ms",
 }
 """Examples that the lab means for the default timeouts, at a pace that is to the short ones what theirs is to those."""
 PACE = ("gap=3ms", "ttfc=3ms")
@@ -105,7 +107,8 @@ def paced(scenario: Scenario) -> str:
 async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: asyncio.Semaphore) -> Probed:
     """Probe one scenario, and work out what the lab sends for it."""
     path, kept, lag = paced(scenario), bytearray(), Lag()
-    asked = target(lab.url + path, scenario.protocol)
+    timed = scenario.expect.verdict.startswith(("stalled", "timeout")) or scenario.fault == "left-open"
+    asked = target(lab.url + path, scenario.protocol, timeouts=QUICK if timed else PATIENT)
     async with places, lag.watched():
         before = time.monotonic()
         seen = await prober(save=kept.extend)(asked, "cli")
@@ -255,7 +258,7 @@ def deadline(seen: Observation) -> float:
     ending = seen.timeline.ending
     assert ending is not None
     assert ending.deadline is not None
-    return seen.timeline.deadline(QUICK)[1]
+    return seen.timeline.deadline(seen.target.timeouts)[1]
 
 
 def last_word(one: Probed) -> float:
@@ -263,4 +266,4 @@ def last_word(one: Probed) -> float:
     if isinstance(one.script[-1], Hold):
         arrivals = one.seen.timeline.arrivals
         return arrivals[-1].time if arrivals else one.seen.timeline.marks[Mark.HEADERS]
-    return QUICK.total
+    return one.seen.target.timeouts.total

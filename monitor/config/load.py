@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +34,9 @@ _SECTIONS: dict[str, type[Table]] = {
     if isinstance(field.default, Table) and name != "defaults"
 }
 
+_AROUND = frozenset({"monitor", "defaults", "discovery"})
+"""What of a config bears on a target that stands elsewhere; that there is discovery says that not all are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -41,7 +44,9 @@ class Config:
 
     settings: Settings
     targets: tuple[Target, ...]
-    warnings: tuple[Mistake, ...] = ()
+    warnings: tuple[Mistake, ...]
+    document: Document = field(repr=False, compare=False)
+    """As it is written, for targets that are discovered later: variables are not filled in."""
 
     @property
     def here(self) -> tuple[Target, ...]:
@@ -57,13 +62,35 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 def target(values: Mapping[str, Any], environ: Mapping[str, str], source: str = "command line") -> Target:
     """Return a target that stands in no file, from the keys of a [[targets]]; it may hold secrets in plain text."""
     document = Document(source, Path(), {"targets": [dict(values)]})
+    return _only(document, environ, tuple(rule for rule in RULES if rule is not LITERAL_SECRET))
+
+
+def discovered(values: Mapping[str, Any], environ: Mapping[str, str], source: str, config: Config) -> Target:
+    """Return a target that was found by a source of `config`, over its defaults; it cannot ask for our variables."""
+    around = {name: config.document.values[name] for name in _AROUND & config.document.values.keys()}
+    own = {key: _as_it_is(value) for key, value in values.items()}
+    return _only(Document(source, config.document.directory, around | {"targets": [own]}), environ, RULES)
+
+
+def _as_it_is(value: object) -> object:
+    """Protect the text, and that in tables, from having variables filled in."""
+    match value:
+        case str():
+            return value.replace("${", "$${")
+        case dict():
+            return {key: _as_it_is(inner) for key, inner in value.items()}
+        case _:
+            return value
+
+
+def _only(document: Document, environ: Mapping[str, str], rules: tuple[Rule, ...]) -> Target:
+    """Return a document's one target; its mistakes name the key alone."""
     try:
-        config = _config(document, environ, tuple(rule for rule in RULES if rule is not LITERAL_SECRET))
+        return _config(document, environ, rules).targets[0]
     except ConfigError as error:
         prefix = "targets[0]."
         mistakes = (replace(one, key=one.key.removeprefix(prefix), target="") for one in error.mistakes)
         raise ConfigError(tuple(mistakes)) from None
-    return config.targets[0]
 
 
 def _config(document: Document, environ: Mapping[str, str], rules: tuple[Rule, ...]) -> Config:
@@ -80,7 +107,7 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[Rule, .
     targets = [build.target(draft, places, findings) for draft in drafts]
     findings.raise_if_wrong()
     settings = build.settings(sections, {name: [table for _, table in found] for name, found in lists.items()}, places)
-    return Config(settings, build.same_labels(targets), findings.in_order())
+    return Config(settings, build.same_labels(targets), findings.in_order(), document)
 
 
 def _filled(environ: Mapping[str, str], findings: Findings) -> Values:

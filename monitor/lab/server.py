@@ -20,7 +20,8 @@ from monitor.lab.listener import Listener
 from monitor.lab.params import BadParameterError, read_query
 from monitor.lab.request import BadRequestError, Request, read_request
 from monitor.lab.speech import SPEAKERS
-from monitor.lab.steps import Fin, Script, Send
+from monitor.lab.steps import Fin, Script, Send, Step
+from monitor.lab.tls_faults import TlsLab
 from monitor.lab.wire import head_of
 
 Log = Callable[[Mapping[str, object]], None]
@@ -43,9 +44,11 @@ class Plan:
 class Lab:
     """The fault lab on one port."""
 
-    def __init__(self, host: str, log: Log | None) -> None:
+    def __init__(self, host: str, log: Log | None, tls: TlsLab | None = None, *, close_notify: bool = True) -> None:
         self._host = host
         self._log = log or (lambda _: None)
+        self._tls = tls
+        self._close_notify = close_notify
         self._turns: OrderedDict[str, int] = OrderedDict()
         self._listener = Listener(self._handle)
         self._scheme = "http"
@@ -96,7 +99,7 @@ class Lab:
         """Play what the request asks for and say so; whether the connection is of no more use."""
         started, before = asyncio.get_running_loop().time(), link.sent
         plan = self._plan(request)
-        played = await play(link, plan.script)
+        played = await play(link, self._ended(plan.script))
         self._log(
             {
                 "event": "lab_request",
@@ -113,16 +116,20 @@ class Lab:
             }
         )
         if request.last and not played.last:
-            await play(link, (Fin(),))
+            await play(link, self._ended((Fin(),)))
         return played.last or request.last
+
+    def _ended(self, script: Script) -> Script:
+        """The script with the FIN that this lab has."""
+        return script if self._close_notify else [_rude(step) for step in script]
 
     def _plan(self, request: Request) -> Plan:
         url = urlsplit(request.target)
         try:
             if request.method not in {"GET", "POST"}:
                 return refusal("405 Method Not Allowed", "GET or POST")
-            if url.path == "/":
-                return Plan((index.page(request, self.url),))
+            if (found := index.page(url.path, request, self.url, self._tls)) is not None:
+                return Plan((found,))
             return self._fault(request, url.path, url.query)
         except NotFoundError as error:
             return refusal("404 Not Found", str(error))
@@ -150,6 +157,10 @@ class Lab:
         if len(self._turns) > MAX_TURNS:
             self._turns.popitem(last=False)
         return draw.pick(read_query(draw.params, query), turn)
+
+
+def _rude(step: Step) -> Step:
+    return Fin(notify=False) if isinstance(step, Fin) else step
 
 
 def named(request: Request) -> Mapping[str, str]:
@@ -191,6 +202,8 @@ def refusal(status: str, text: str) -> Plan:
     return Plan((plain(status, text),), {"status": status, "why": text})
 
 
-async def serve(host: str, port: int, *, log: Log | None = None, ssl: SSLContext | None = None) -> Lab:
-    """Start the lab; port 0 takes a free one."""
-    return await Lab(host, log).open(port, ssl)
+async def serve(
+    host: str, port: int, *, log: Log | None = None, ssl: SSLContext | None = None, tls: TlsLab | None = None
+) -> Lab:
+    """Start the lab; port 0 takes a free one. Its page lists the ports of `tls`, which somebody else opened."""
+    return await Lab(host, log, tls).open(port, ssl)

@@ -60,7 +60,7 @@ VERDICTS = {
     },
     "empty": {"no_output", "no_body"},
     "filtered": {"content_filter"},
-    "wrong_content": {"duplicated", "out_of_order", "missing", "too_short"},
+    "wrong_content": {"duplicated", "out_of_order", "missing"},
 }
 FLAGS = {"", "unclean_end", "buffered", "content_type_mismatch"}
 

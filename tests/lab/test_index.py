@@ -18,7 +18,9 @@ OWN = "http://127.0.0.1:9878"
 
 def shown(**headers: str) -> tuple[str, str]:
     """Head and body of the page."""
-    head, _, body = page(Request("GET", "/", "1.1", headers), OWN).data.partition(b"\r\n\r\n")
+    found = page("/", Request("GET", "/", "1.1", headers), OWN)
+    assert found is not None
+    head, _, body = found.data.partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
     return head.decode(), body.decode()
 

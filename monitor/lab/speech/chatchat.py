@@ -35,7 +35,8 @@ def failure(text: str) -> bytes:
 def failures() -> Mapping[str, bytes]:
     """The error object for each cause, worded as its OpenAI client words it; `empty` has no words at all."""
     worded = {kind: failure(f"Error code: {status} - {{'error': {error}}}") for kind, (status, error) in ERRORS.items()}
-    return {**worded, "upstream": failure(str(ERRORS["upstream"][1]["message"])), "empty": failure("")}
+    own = {kind: failure(str(ERRORS[kind][1]["message"])) for kind in ("upstream", "other")}
+    return {**worded, **own, "empty": failure("")}
 
 
 def _delta(content: str | None, finish: str | None = None, role: str | None = None) -> bytes:

@@ -113,7 +113,7 @@ def judged_short(case: Case) -> Expect:
     """Nothing, too little, or all of it."""
     if case[AFTER] >= len(case.pieces):
         return OK
-    return Expect("wrong_content/too_short") if case[AFTER] else NOTHING
+    return Expect("wrong_content/missing") if case[AFTER] else NOTHING
 
 
 def malformed_event(case: Case) -> Script:

@@ -36,9 +36,13 @@ def test_a_frame_to_the_byte() -> None:
     ("kind", "text"),
     [
         (
-            "other",
-            "Error code: 500 - {'error': {'message': 'the dice fell badly', 'type': 'lab_error', 'code': None}}",
+            "auth",
+            (
+                "Error code: 401 - {'error': {'message': 'Incorrect API key provided', "
+                "'type': 'invalid_request_error', 'code': 'invalid_api_key'}}"
+            ),
         ),
+        ("other", "the dice fell badly"),
         ("upstream", "peer closed connection without sending complete message body (incomplete chunked read)"),
         ("empty", ""),
     ],

@@ -50,4 +50,4 @@ def test_all_of_it_with_the_head() -> None:
     apart, together = (played("raw", "chunk-size", f"with={place}&gap=0&ttfc=0") for place in ("own", "head"))
     assert (apart.head, apart.body) == (together.head, together.body)
     assert together.steps == [Send(apart.head + apart.body), Hold()]
-    assert expected("raw", "chunk-size", "with=head").verdict == "bad_response/malformed_head"
+    assert expected("raw", "chunk-size", "with=head").verdict == "truncated/malformed_body"

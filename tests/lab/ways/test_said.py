@@ -121,7 +121,7 @@ def test_another_answer() -> None:
 def test_an_answer_that_stops_early_and_says_so() -> None:
     """Nothing, too little, or all of it; in a protocol without an end it is a clean cut."""
     verdicts = [expected("openai-chat", "short", f"after={after}").verdict for after in (0, 5, 10)]
-    assert verdicts == ["empty/no_output", "wrong_content/too_short", "ok"]
+    assert verdicts == ["empty/no_output", "wrong_content/missing", "ok"]
     assert expected("raw", "short").verdict == "truncated/incomplete_answer"
 
 

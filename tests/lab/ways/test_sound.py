@@ -77,8 +77,9 @@ def test_a_buffered_answer_is_one_segment(framing: str) -> None:
 
 def test_a_buffered_answer_is_flagged_where_there_are_enough_chunks() -> None:
     """Four chunks at once tell nothing."""
-    assert expected("raw", "buffered").flag == "buffered"
-    assert expected("raw", "buffered", "n=4").flag == ""
+    assert expected("chatchat", "buffered").flag == "buffered"
+    assert expected("chatchat", "buffered", "n=4").flag == ""
+    assert expected("raw", "buffered").flag == ""
 
 
 def test_a_drip_heeds_no_border() -> None:

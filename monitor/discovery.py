@@ -1,0 +1,348 @@
+"""Targets from file_sd files and http_sd URLs, in the JSON that Prometheus reads; docs/operations.md has the rules.
+
+Each file and each URL is read on its own, and what it last said in order is kept while it cannot be read or understood.
+What one target says wrong leaves the others alone. What is read may have been written by many hands: it says what to
+watch, and nothing of keys, files, variables or code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from monitor import settings
+from monitor.config import ConfigError
+from monitor.config.mistake import printable
+from monitor.observation import host_of, public_url
+from monitor.target import Target
+
+MakeTarget = Callable[[Mapping[str, Any], str], Target]
+"""Makes a target of the keys of a [[targets]], given whose words they are; a ConfigError says what is wrong."""
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Gets the document at a URL, in bounded time and length; an OSError says why not, in words that hold no secret."""
+Changed = Callable[[tuple[Target, ...]], Awaitable[object]]
+
+Read = bytes | str
+"""A document that is in order, or what is wrong with it."""
+
+LARGEST = 16 * 1024 * 1024
+_LONGEST_NAME = 63
+_TEXTS = (
+    "name", "protocol", "model", "interval", "interval_when_failing", "prompt", "terminator", "connection", "upstream",
+    "record",
+)  # fmt: skip
+_NUMBERS = ("confirm", "max_tokens", "tokens_per_day")
+_SWITCHES = {"true": True, "false": False}
+_KEYS = {f"__{key}__": key for key in (*_TEXTS, *_NUMBERS, "paused", "locations")}
+"""The labels that stand for keys of a target."""
+_PARTS = frozenset({"__scheme__", "__path__"})
+"""The labels that, with an address, make a URL."""
+# What an inventory that Prometheus reads as well may say to it.
+_NOT_OURS = re.compile(r"__(?:meta_|param_|tmp).*|__(?:address|metrics_path|scrape_interval|scrape_timeout)__")
+_OVERWRITTEN = frozenset({"job", "instance"})
+"""Labels that Prometheus itself sets on every series that it scrapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whom discovery tells: of each refresh whether all was well, of what is wrong when it changes, and of a bug."""
+
+    refreshed: Callable[[str, bool], None]
+    wrong: Callable[[str, str], None]
+    failed: Callable[[BaseException], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one source gave: each document in order by its place, the targets by what is said of them, what is wrong."""
+
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    made: Mapping[str, Target] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+
+class Discovery:
+    """The targets of all `[[discovery]]`; `reserved` are names that the config itself has given.
+
+    `before` is the discovery of the config until now: what it knows is kept, so that a reload loses nothing.
+    """
+
+    def __init__(  # noqa: PLR0913 - who is asked and who is told are both the daemon's to say
+        self,
+        sources: Sequence[settings.Discovery],
+        make_target: MakeTarget,
+        told: Told,
+        fetch: Fetch,
+        *,
+        reserved: Collection[str] = (),
+        before: Discovery | None = None,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._make_target, self._told, self._fetch = make_target, told, fetch
+        self._reserved = frozenset(reserved)
+        self._found = {one.name: Found(before.documents if before else {}) for one in self._sources}
+        self._said: dict[str, str] = {}
+        self._telling = asyncio.Lock()
+        self._handed: tuple[Target, ...] = ()
+        self.targets: tuple[Target, ...] = ()
+
+    @property
+    def documents(self) -> Mapping[str, bytes]:
+        """What was last read in order, by its place."""
+        return {place: data for found in self._found.values() for place, data in found.documents.items()}
+
+    async def refresh(self) -> tuple[Target, ...]:
+        """Read every source now and return all targets, in the order of their names; done once before `run`."""
+        await asyncio.gather(*map(self._refresh, self._sources))
+        self._combine()
+        self._handed = self.targets
+        return self.targets
+
+    async def run(self, changed: Changed) -> None:
+        """Refresh each source in its time, for ever; tell `changed` when the targets differ from what it was given."""
+        async with asyncio.TaskGroup() as group:
+            for source in self._sources:
+                group.create_task(self._keep(source, changed), name=f"discovery {source.name}")
+
+    async def _keep(self, source: settings.Discovery, changed: Changed) -> None:
+        while True:
+            await asyncio.sleep(source.refresh)
+            await self._refresh(source)
+            self._combine()
+            async with self._telling:
+                await self._hand_on(changed)
+
+    async def _hand_on(self, changed: Changed) -> None:
+        """Give the targets to `changed`; where that fails they are given again after the next refresh."""
+        targets = self.targets
+        if targets == self._handed:
+            return
+        try:
+            await changed(targets)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the reading
+            self._told.failed(error)
+        else:
+            self._handed = targets
+
+    async def _refresh(self, source: settings.Discovery) -> None:
+        known = self._found[source.name]
+        try:
+            self._found[source.name] = await self._look(source, known)
+        except Exception as error:  # noqa: BLE001 - a bug in reading one source is no end of the others
+            self._told.failed(error)
+            self._found[source.name] = replace(known, wrong=("could not be read, by a fault of our own",))
+
+    async def _look(self, source: settings.Discovery, known: Found) -> Found:
+        """Read every place; one that cannot be read keeps what it had, and a target that is as it was stays."""
+        if source.http_sd:
+            answers = await asyncio.gather(*map(self._fetched, source.http_sd))
+            read = dict(zip(source.http_sd, answers, strict=True))
+        else:
+            read = await asyncio.to_thread(_files, source.file_sd)
+        documents = {
+            place: data if isinstance(data, bytes) else known.documents[place]
+            for place, data in read.items()
+            if isinstance(data, bytes) or place in known.documents
+        }
+        unreadable = tuple(f"{_shown(place)}: {why}" for place, why in read.items() if isinstance(why, str))
+        made, mistakes = await asyncio.to_thread(_targets, documents, known.made, self._make_target)
+        return Found(documents, made, (*unreadable, *mistakes))
+
+    async def _fetched(self, url: str) -> Read:
+        try:
+            data = await self._fetch(url)
+        except OSError as error:
+            return _unread(error)
+        return await asyncio.to_thread(_in_order, data)
+
+    def _combine(self) -> None:
+        """Put the sources together: of two targets of one name the first counts."""
+        taken = dict.fromkeys(self._reserved, "the config")
+        combined: list[Target] = []
+        for source in self._sources:
+            found = self._found[source.name]
+            targets = found.made.values()
+            clashes = [
+                f"target {one.name}: {taken[one.name]} has one of this name" for one in targets if one.name in taken
+            ]
+            ours = [one for one in targets if one.name not in taken]
+            taken |= dict.fromkeys((one.name for one in ours), f"the source {source.name}")
+            combined += ours
+            self._report(source.name, [*found.wrong, *clashes])
+        self.targets = tuple(sorted(combined, key=lambda one: one.name))
+
+    def _report(self, source: str, wrong: list[str]) -> None:
+        """Set the gauge each time; say what is wrong only when it is something else than before."""
+        self._told.refreshed(source, not wrong)
+        text = "; ".join(wrong)
+        if text and text != self._said.get(source):
+            self._told.wrong(source, text)
+        self._said[source] = text
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+
+
+def _files(patterns: Sequence[str]) -> dict[str, Read]:
+    """Read the files of the patterns, each once; a plain name stands for itself, whether it is there or not."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        # pathlib takes no pattern that begins at the root
+        found |= dict.fromkeys(sorted(glob.glob(pattern)) if glob.has_magic(pattern) else (pattern,))  # noqa: PTH207
+    return {place: _file(Path(place)) for place in found}
+
+
+def _file(path: Path) -> Read:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "is no regular file"  # a pipe would keep us waiting
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        return _unread(error)
+    return _in_order(data)
+
+
+def _unread(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or str(error) or type(error).__name__}"
+
+
+def _in_order(data: bytes) -> Read:
+    """Return the document, or what is wrong with it as a whole."""
+    if len(data) > LARGEST:
+        return "is larger than 16 MiB"
+    try:
+        parse(data)
+    except ValueError as error:
+        return str(error)
+    return data
+
+
+def _shown(place: str) -> str:
+    """Return a place without what may be secret in it."""
+    return public_url(place) if "://" in place else place
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group of a document: addresses, and the labels that all of them have."""
+
+    addresses: tuple[str, ...]
+    labels: Mapping[str, str]
+
+
+def parse(data: bytes) -> tuple[Group, ...]:
+    """Read a document of target groups; a ValueError says what is wrong with it as a whole."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"is no JSON{at}; YAML is not read") from None
+    if not isinstance(value, list):
+        raise ValueError("is no list of target groups")  # noqa: TRY004 - it is the value of what was read
+    return tuple(_group(number, one) for number, one in enumerate(value))
+
+
+def _group(number: int, value: object) -> Group:
+    match value:
+        case {"targets": list() as addresses} if all(isinstance(one, str) for one in addresses):
+            labels = cast("dict[str, object]", value).get("labels") or {}
+            if isinstance(labels, dict) and all(isinstance(one, str) for one in labels.values()):
+                return Group(tuple(addresses), labels)
+            raise ValueError(f"[{number}].labels is no table of texts")
+    raise ValueError(f"[{number}].targets is no list of texts")
+
+
+def _targets(
+    documents: Mapping[str, bytes], known: Mapping[str, Target], make: MakeTarget
+) -> tuple[dict[str, Target], list[str]]:
+    """Make the targets of documents that are not known yet; what is wrong with one is said, and the others stay."""
+    made: dict[str, Target] = {}
+    names: set[str] = set()
+    mistakes: list[str] = []
+    for place, data in documents.items():
+        for values in (one for group in parse(data) for one in keys(group)):
+            name = values["name"]
+            where = f"{_shown(place)}: target {printable(name)}"
+            refused = "it is there twice" if name in names else _refusal(values)
+            if refused:
+                mistakes.append(f"{where}: {refused}")
+                continue
+            said = json.dumps(values, sort_keys=True)
+            try:
+                made[said] = known.get(said) or make(values, where)
+                names.add(name)
+            except ConfigError as error:
+                mistakes += str(error).splitlines()
+    return made, mistakes
+
+
+def _refusal(values: Mapping[str, Any]) -> str:
+    """Say why a target is refused: for what only the config may say, or for what nobody knows."""
+    if ":" in values.get("protocol", ""):
+        return "protocol: only the config may name one from outside"
+    unknown = next((name for name in values["labels"] if name.startswith("__")), None)
+    return f"nobody knows the label {printable(unknown)}" if unknown else ""
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+
+def keys(group: Group) -> Iterator[dict[str, Any]]:
+    """Return for each address of a group the keys of a [[targets]]."""
+    said = {key: _typed(key, text) for label, key in _KEYS.items() if (text := group.labels.get(label))}
+    labels = {name: text for name, text in group.labels.items() if _is_label(name)}
+    for address in group.addresses:
+        url = _url(address, group.labels)
+        yield said | {"name": _name(said, url, alone=len(group.addresses) == 1), "url": url, "labels": labels}
+
+
+def _is_label(name: str) -> bool:
+    taken = name in _KEYS or name in _PARTS or name in _OVERWRITTEN
+    return not taken and not _NOT_OURS.fullmatch(name)
+
+
+def _typed(key: str, text: str) -> object:
+    """Return what a label's text stands for; what is no number or switch is left to be complained of."""
+    if key in _NUMBERS and text.isascii() and text.isdecimal():
+        return int(text[:20])  # more digits are above any bound as well
+    if key == "paused":
+        return _SWITCHES.get(text.lower(), text)
+    if key == "locations":
+        return [part.strip() for part in text.split(",")]
+    return text
+
+
+def _url(address: str, labels: Mapping[str, str]) -> str:
+    """Return a whole URL as it is; put one together from HOST:PORT, `__scheme__` and `__path__`."""
+    if "://" in address:
+        return address
+    return f"{labels.get('__scheme__', 'http')}://{address}{labels.get('__path__', '')}"
+
+
+def _name(said: Mapping[str, Any], url: str, *, alone: bool) -> str:
+    """Return `__name__` for a group of one, else a name that depends on nothing but the target itself."""
+    given = said.get("name", "")
+    if given and alone:
+        return str(given)
+    try:
+        parts = [given, host_of(url), urlsplit(url).path, "" if given else said.get("model", "")]
+    except ValueError:  # no URL: it is complained of later, under some name
+        parts = [given, url.partition("?")[0].rpartition("@")[2]]
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(filter(None, parts))).strip("-._")
+    if len(name) <= _LONGEST_NAME:
+        return name or "nameless"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - 9]}-{digest}"

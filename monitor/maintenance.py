@@ -1,0 +1,54 @@
+"""Whether a target is in one of its maintenance windows at a given moment.
+
+A recurring window begins at its time of day on the clock of its time zone and lasts its duration in real time. Where
+that clock skips the time, it begins as long after midnight as on any other day; where it shows the time twice, at the
+first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from monitor.settings import Maintenance
+from monitor.target import Target
+
+_DAY = 86400.0
+
+
+def active(windows: Iterable[Maintenance], target: Target, now: datetime) -> bool:
+    """Whether one of the windows holds for the target at `now`, which has a time zone."""
+    return any(_concerns(window, target) and _open(window, now) for window in windows)
+
+
+def _concerns(window: Maintenance, target: Target) -> bool:
+    return not window.targets or target.name in window.targets
+
+
+def _open(window: Maintenance, now: datetime) -> bool:
+    if window.start is not None and window.end is not None:
+        return window.start <= now < window.end
+    if window.at is None:
+        return False
+    lasts = timedelta(seconds=window.duration)
+    return any(begin <= now < begin + lasts for begin in _beginnings(window, window.at, now))
+
+
+def _beginnings(window: Maintenance, at: time, now: datetime) -> Iterator[datetime]:
+    """Return when, in UTC, those windows began that may not be over: one a day, as far back as one lasts."""
+    zone = _zone(window.timezone)
+    today = now.astimezone(zone).date()
+    for ago in range(math.ceil(window.duration / _DAY) + 1):
+        day = today - timedelta(days=ago)
+        if day.weekday() in window.weekdays:
+            # in UTC: between two times of one zone, Python reckons by the clock on the wall
+            yield datetime.combine(day, at, zone).astimezone(UTC)
+
+
+@cache
+def _zone(name: str) -> tzinfo:
+    """Read each time zone from its file once."""
+    return UTC if name == "UTC" else ZoneInfo(name)

@@ -1,0 +1,169 @@
+"""What many tests share: a lab, probes with short timeouts, and watchers for blocking calls and for what leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import structlog
+from aiohttp.abc import AbstractResolver
+from blockbuster import BlockBuster
+from pytest_asyncio.plugin import PytestAsyncioFunction
+
+from monitor.lab.server import Lab, serve
+from monitor.observation import Observation
+from monitor.probe import Prober
+from monitor.settings import Limits, Network
+from monitor.target import CountCheck, Target, Timeouts
+from monitor.transport import Carrier
+
+QUICK = Timeouts(connect=1.0, headers=1.5, first_chunk=2.0, idle=1.2, total=4.0, drain=0.3)
+"""Short enough to wait for, long enough for a machine that does other things, too."""
+PATIENT = Timeouts(connect=20.0, headers=20.0, first_chunk=20.0, idle=20.0, total=40.0, drain=1.0)
+"""For what no deadline is to end, however busy the machine is."""
+TIGHT = Limits(stream_bytes=512 << 10, event_bytes=64 << 10, events=20_000)
+_MAY_BLOCK = (
+    ("monitor/transport.py", "tls_context"),  # once per setting, and kept; the daemon does it in a thread at its start
+    ("monitor/sinks/metrics.py", "__init__"),  # at the start, before anything is watched
+    ("prometheus_client/process_collector.py", "collect"),  # /proc is no disk: some 50 us
+)
+"""Where our code may block in a running loop."""
+_TURNS = 2000
+"""Turns of the loop in which transports that were aborted have their last callbacks."""
+
+
+def target(url: str, protocol: str = "openai-chat", **more: Any) -> Target:  # noqa: ANN401 - fields of Target
+    """Return a target with short timeouts and the counted list as its check."""
+    fields: dict[str, Any] = {"name": "one", "model": "lab", "timeouts": QUICK, "check": CountCheck(9)}
+    if protocol == "raw":
+        fields["body"] = {"prompt": "{prompt}"}
+    return Target(protocol=protocol, url=url, **(fields | more))
+
+
+class MakeProber(Protocol):
+    """Makes a prober with tight limits."""
+
+    def __call__(
+        self,
+        *,
+        limits: Limits = TIGHT,
+        network: Network = ...,
+        resolver: AbstractResolver | None = None,
+        save: Callable[[bytes], object] | None = None,
+    ) -> Prober:
+        """Return a prober."""
+        ...
+
+
+class Ask(Protocol):
+    """Probes a URL once."""
+
+    async def __call__(
+        self,
+        url: str,
+        protocol: str = "openai-chat",
+        **more: Any,  # noqa: ANN401 - fields of Target
+    ) -> Observation:
+        """Return what was seen."""
+        ...
+
+
+@pytest.fixture
+def prober() -> MakeProber:
+    """Return what makes a prober with tight limits."""
+
+    def make(
+        *,
+        limits: Limits = TIGHT,
+        network: Network | None = None,
+        resolver: AbstractResolver | None = None,
+        save: Callable[[bytes], object] | None = None,
+    ) -> Prober:
+        return Prober(Carrier(limits, network or Network(), resolver), limits, save=save)
+
+    return make
+
+
+@pytest.fixture
+def ask(prober: MakeProber) -> Ask:
+    """Return what probes a URL once, with short timeouts and the counted list as its check."""
+
+    async def once(url: str, protocol: str = "openai-chat", **more: Any) -> Observation:  # noqa: ANN401 - see Ask
+        return await prober()(target(url, protocol, **more), "cli")
+
+    return once
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    """Yield a fault lab on a free port of loopback."""
+    async with await serve("127.0.0.1", 0) as lab:
+        yield lab
+
+
+@pytest.fixture(autouse=True)
+def no_blocking(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Make every blocking call that our code makes in a running loop an error."""
+    if not isinstance(request.node, PytestAsyncioFunction):
+        yield
+        return
+    buster = BlockBuster("monitor")
+    for call in buster.functions.values():
+        for file, function in _MAY_BLOCK:
+            call.can_block_in(file, function)
+    buster.activate()
+    try:
+        yield
+    finally:
+        buster.deactivate()
+
+
+@pytest.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """Fail the test that leaves a task, a thread of ours or a descriptor behind; connections are descriptors."""
+    before = _descriptors()
+    yield
+    for _ in range(_TURNS):
+        if not _left() and _descriptors().keys() <= before.keys():
+            return
+        await asyncio.sleep(0)
+    opened = {number: what for number, what in _descriptors().items() if number not in before}
+    pytest.fail(f"left behind: {_left()} {opened}")
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Give the logging back as it was: the daemon directs all of it to its own stream."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    for handler in handlers:
+        root.removeHandler(handler)  # the daemon would close them
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def no_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask every target at once when the daemon starts."""
+    monkeypatch.setattr("monitor.schedule._SPREAD", 0.0)
+
+
+def _left() -> list[str]:
+    tasks = [repr(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
+    return tasks + [thread.name for thread in threading.enumerate() if thread.name == "look-up"]
+
+
+def _descriptors() -> dict[int, str]:
+    """Return the open descriptors with what they are; the one that lists them is gone when it is looked at."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found[int(entry.name)] = str(entry.readlink())
+    return found

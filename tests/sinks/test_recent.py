@@ -1,0 +1,72 @@
+"""The sink that remembers: newest first, bounded, and counting what the truncation ratio counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.sinks.recent import Counts, Recent
+from monitor.timeline import EndKind
+from tests.sinks.stories import GATEWAY, cut, refused, stopped, whole
+
+
+def test_the_newest_come_first() -> None:
+    """Each target has its own; one that was never probed has none."""
+    recent = Recent(2)
+    first, second = whole(probe_id="1"), cut(probe_id="2")
+    other = whole(replace(GATEWAY, name="other"), probe_id="3")
+    for seen in (first, second, other):
+        recent(seen)
+    assert recent.of("gateway") == (second, first)
+    assert recent.of("other") == (other,)
+    assert recent.of("nobody") == ()
+
+
+def test_a_probe_is_found_by_its_id() -> None:
+    """As long as it is kept."""
+    recent = Recent(1)
+    seen = whole(probe_id="1")
+    recent(seen)
+    assert recent.find("1") is seen
+    assert recent.find("2") is None
+
+
+@pytest.mark.parametrize(("targets", "kept"), [(0, 50), (1, 50), (100, 40), (5000, 5)])
+def test_memory_is_bounded(targets: int, kept: int) -> None:
+    """The more targets there are, the fewer probes of each are kept, and never fewer than five."""
+    recent = Recent(targets)
+    for number in range(60):
+        recent(whole(probe_id=str(number)))
+    assert [seen.probe_id for seen in recent.of("gateway")] == [str(59 - number) for number in range(kept)]
+    assert recent.counts("gateway").probes == 60
+
+
+def test_what_is_counted() -> None:
+    """Scheduled probes that say something of the target: all, those accepted, and those of them truncated."""
+    recent = Recent(1)
+    for seen in (whole(), cut(), refused()):
+        recent(seen)
+    assert recent.counts("gateway") == Counts(probes=3, accepted=2, truncated=1)
+    assert recent.counts("nobody") == Counts()
+
+
+@pytest.mark.parametrize(
+    "seen", [stopped(), stopped(EndKind.INTERNAL), cut(trigger="cli"), whole(trigger="confirm"), cut(trigger="api")]
+)
+def test_what_is_kept_and_not_counted(seen: object) -> None:
+    """Probes out of schedule and those that we ended ourselves bend no ratio."""
+    recent = Recent(1)
+    recent(seen)  # type: ignore[arg-type] # an observation, as the parameters show
+    assert len(recent.of("gateway")) == 1
+    assert recent.counts("gateway") == Counts()
+
+
+def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
+    """With what was kept and what was counted; one that was never there is no trouble."""
+    recent = Recent(1)
+    recent(whole())
+    recent.forget("gateway")
+    recent.forget("gateway")
+    assert recent.of("gateway") == ()
+    assert recent.counts("gateway") == Counts()

@@ -1,0 +1,215 @@
+"""Budgets by literal days, and the file that remembers them: after a restart, a kill, on a bad disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from monitor.budget import Budget, restore, save
+from monitor.target import Target
+
+TODAY, TOMORROW = date(2030, 1, 5), date(2030, 1, 6)
+FULL = Path("/dev/full")
+
+
+class Calendar:
+    """Says what day it is."""
+
+    def __init__(self) -> None:
+        self.day = TODAY
+
+    def __call__(self) -> date:
+        """Return the day."""
+        return self.day
+
+
+def limited(name: str = "one", tokens: int | None = 100) -> Target:
+    """Return a target that may spend so much a day."""
+    return Target(name, "openai-chat", "http://a.test/v1", tokens_per_day=tokens)
+
+
+def spent(**amounts: int) -> Budget:
+    """Return a budget of which so much is spent today."""
+    budget = Budget(None, Calendar())
+    for name, amount in amounts.items():
+        budget.spend(name, amount)
+    return budget
+
+
+def test_what_is_left() -> None:
+    """The narrower of a target's own limit and that for all counts; it never falls below nothing."""
+    budget = Budget(150, Calendar())
+    budget.spend("one", 60)
+    assert (budget.left(limited()), budget.left(limited("two")), budget.left(limited("two", None))) == (40, 90, 90)
+    budget.spend("two", 300)
+    assert budget.left(limited()) == 0
+    assert not budget.allows(limited())
+
+
+def test_without_a_limit_nothing_is_counted_down() -> None:
+    """Where neither limits, there is no number to show, and every probe is allowed."""
+    budget = spent(one=10**9)
+    assert budget.left(limited(tokens=None)) is None
+    assert budget.allows(limited(tokens=None))
+
+
+def test_the_total_may_be_set_anew() -> None:
+    """A reload changes the limit and not what was spent."""
+    budget = Budget(10, Calendar())
+    budget.spend("one", 8)
+    budget.total = 20
+    assert budget.left(limited(tokens=None)) == 12
+
+
+def test_midnight_begins_anew() -> None:
+    """At midnight in UTC all is there again."""
+    calendar = Calendar()
+    budget = Budget(None, calendar)
+    budget.spend("one", 100)
+    calendar.day = TOMORROW
+    assert budget.left(limited()) == 100
+
+
+def test_a_day_is_utc() -> None:
+    """Without a calendar of one's own the day is today's."""
+    budget = Budget(100)
+    budget.load(Budget(None).dump())
+    budget.spend("one", 1)
+    assert budget.left(limited(tokens=None)) == 99
+
+
+def test_a_restart_keeps_todays_tokens(tmp_path: Path) -> None:
+    """What was saved is there after the start, added to what was spent meanwhile."""
+    path = tmp_path / "budget.json"
+    assert save(spent(one=60, gone=7).dump(), path) is None
+    budget = spent(one=1)
+    assert restore(budget, path) is None
+    assert budget.left(limited()) == 39
+    budget.total = 100
+    assert budget.left(limited(tokens=None)) == 32
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_yesterdays_tokens_are_forgotten(tmp_path: Path) -> None:
+    """A file of another day says nothing of today."""
+    path = tmp_path / "budget.json"
+    save(spent(one=60).dump(), path)
+    calendar = Calendar()
+    calendar.day = TOMORROW
+    budget = Budget(None, calendar)
+    assert restore(budget, path) is None
+    assert budget.left(limited()) == 100
+
+
+def test_the_first_start_finds_no_file(tmp_path: Path) -> None:
+    """Where nothing was saved, nothing is wrong."""
+    assert restore(spent(), tmp_path / "budget.json") is None
+
+
+WHOLE = spent(one=60).dump()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        *(WHOLE[:end] for end in range(len(WHOLE))),
+        b"\0" * 100,
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"[]",
+        b'{"day": "2030-01-05"}',
+        b'{"day": "2030-13-05", "spent": {}}',
+        b'{"day": 5, "spent": {}}',
+        b'{"day": "2030-01-05", "spent": {"one": -1}}',
+        b'{"day": "2030-01-05", "spent": {"one": true}}',
+        b'{"day": "2030-01-05", "spent": {"one": "1"}}',
+        b'{"day": "2030-01-05", "spent": {"one": %s}}' % (b"1" * 5000),
+    ],
+)
+def test_a_file_that_is_no_budget_is_put_aside(tmp_path: Path, held: bytes) -> None:
+    """Cut anywhere or written over, it is kept beside for whoever wants to know, and the count begins at 0."""
+    path = tmp_path / "budget.json"
+    path.write_bytes(held)
+    budget = spent()
+    assert restore(budget, path) == (
+        f"{path}: holds no budget; it was put aside as budget.json.corrupt, and today's tokens are counted from 0"
+    )
+    assert budget.left(limited()) == 100
+    assert [one.name for one in tmp_path.iterdir()] == ["budget.json.corrupt"]
+    assert (tmp_path / "budget.json.corrupt").read_bytes() == held
+
+
+def test_what_cannot_be_put_aside_stays(tmp_path: Path) -> None:
+    """Where the directory does not let it go, that is said, and nothing is raised."""
+    path = tmp_path / "budget.json"
+    path.write_bytes(b"no budget")
+    (tmp_path / "budget.json.corrupt").mkdir()
+    said = restore(spent(), path)
+    assert said is not None
+    assert "it cannot be put aside: is a directory" in said
+    assert path.read_bytes() == b"no budget"
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """A directory in the file's place is no reason to stop."""
+    assert restore(spent(), tmp_path) == f"{tmp_path}: cannot be read: is a directory"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """What cannot be written whole takes the place of nothing, and its beginning does not stay."""
+    path = tmp_path / "budget.json"
+    save(spent(one=60).dump(), path)
+    (tmp_path / "budget.json.new").symlink_to(FULL)
+    assert save(spent(one=70).dump(), path) == f"{path}: cannot be written: no space left on device"
+    assert [one.name for one in tmp_path.iterdir()] == ["budget.json"]
+    assert path.read_bytes() == spent(one=60).dump()
+
+
+def test_a_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    """Nothing is raised where there is nowhere to write."""
+    path = tmp_path / "gone" / "budget.json"
+    assert save(b"{}", path) == f"{path}: cannot be written: no such file or directory"
+
+
+KEEPER = """
+import sys
+from pathlib import Path
+from monitor.budget import Budget, save
+budget = Budget(None)
+while True:
+    budget.spend("one", 1)
+    assert save(budget.dump(), Path(sys.argv[1])) is None
+    print("saved", flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 20, 57])
+def test_a_kill_at_any_moment_loses_nothing_that_was_saved(tmp_path: Path, lines: int) -> None:
+    """After `kill -9` the file is whole and holds at least what was said to be saved."""
+    path = tmp_path / "budget.json"
+    with subprocess.Popen([sys.executable, "-c", KEEPER, str(path)], stdout=subprocess.PIPE) as keeper:
+        assert keeper.stdout is not None
+        for _ in range(lines):
+            assert keeper.stdout.readline() == b"saved\n"
+        os.kill(keeper.pid, signal.SIGKILL)
+        said = lines + keeper.stdout.read().count(b"saved\n")
+    budget = Budget(None)
+    assert restore(budget, path) is None
+    left = budget.left(limited(tokens=10**6))
+    assert left is not None
+    assert said <= 10**6 - left <= said + 1
+
+
+def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
+    """What a killed process left beside the file is written over, not read."""
+    path = tmp_path / "budget.json"
+    (tmp_path / "budget.json.new").write_bytes(b"half")
+    assert save(spent(one=1).dump(), path) is None
+    assert [one.name for one in tmp_path.iterdir()] == ["budget.json"]

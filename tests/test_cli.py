@@ -1,0 +1,573 @@
+"""The commands as people run them: what they print, and the exit status of every end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from monitor.cli import main, status_of
+from monitor.lab.server import serve
+from monitor.observation import Observation
+from monitor.timeline import EndKind
+from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
+
+PACE = "gap=1ms&ttfc=1ms"
+COMMAND = [sys.executable, "-m", "monitor"]
+ALWAYS = {
+    "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "phase",
+    "unclean_end", "detail", "protocol", "url", "connection", "timings", "uncertainty", "duration", "chunks", "pings",
+    "malformed_events", "bytes", "arrivals", "buffered", "slo",
+}  # fmt: skip
+"""Keys of the contract's event that every probe has, but for those of our own ends, which no objective judges."""
+
+
+class Done(NamedTuple):
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Return what runs a command in this process."""
+
+    def run(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["chat-monitor", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return Done(left.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def lab_url() -> Iterator[str]:
+    """Yield the URL of a lab that runs in a thread of its own."""
+    ready, url, stop = threading.Event(), list[str](), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serving() -> None:
+        async with await serve("127.0.0.1", 0) as lab:
+            url.append(lab.url)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving(),))
+    thread.start()
+    assert ready.wait(10)
+    yield url[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path, lab_url: str) -> Path:
+    """Return a config with a good target, a slow one, and one that is cut."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f"""
+[web]
+listen = "127.0.0.1:0"
+[defaults]
+protocol = "openai-chat"
+model = "lab"
+check = {{kind = "count", to = 9}}
+[[targets]]
+name = "good"
+url = "{lab_url}/openai-chat/ok?{PACE}"
+[[targets]]
+name = "late"
+url = "{lab_url}/openai-chat/ok?gap=1ms&ttfc=30ms"
+slo = {{first_chunk = {{threshold = "10ms"}}}}
+[[targets]]
+name = "broken"
+url = "{lab_url}/openai-chat/cut?{PACE}"
+"""
+    )
+    return path
+
+
+@contextmanager
+def started(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Yield a command under way in a process of its own; it is killed where it does not end."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, *map(str, arguments)], text=True, cwd=cwd, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> Done:
+    """Wait for the end of a command."""
+    out, err = process.communicate(timeout=20)
+    assert "Traceback" not in err
+    return Done(process.returncode, out, err)
+
+
+# -- probe -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_of_a_url(cli: Cli, lab_url: str) -> None:
+    """The protocol follows from the path, and the waterfall is printed."""
+    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("ok  url  openai-chat\n")
+    assert "first chunk" in done.out
+
+
+def test_a_probe_as_json_is_the_event(cli: Cli, lab_url: str) -> None:
+    """One line, with the keys of the contract and with no key that the schema does not have."""
+    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "--json")
+    event = json.loads(done.out)
+    assert done.status == 0
+    assert event.keys() >= ALWAYS
+    assert "timeline" not in event
+    assert mistakes(event) == []
+    assert (event["trigger"], event["outcome"], event["chunks"]) == ("cli", "ok", 41)
+
+
+def test_a_timeline_is_in_the_json(cli: Cli, lab_url: str) -> None:
+    """Every read and every event, and `--json` goes without saying."""
+    event = json.loads(cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "--timeline").out)
+    assert mistakes(event) == []
+    assert len(event["timeline"]["arrivals"]) == event["arrivals"]
+    assert [kind for _, _, kind, _ in event["timeline"]["events"]].count("output") == 41
+
+
+def test_several_probes(cli: Cli, lab_url: str) -> None:
+    """A row each in a table, or a line each in JSON."""
+    table = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "3")
+    assert [row.split()[:2] for row in table.out.splitlines()[1:]] == [["1", "ok"], ["2", "ok"], ["3", "ok"]]
+    lines = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "3", "--json").out.splitlines()
+    assert len({json.loads(one)["probe_id"] for one in lines}) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("openai-chat/ok", 0),
+        ("openai-chat/cut", 3),
+        ("openai-chat/error", 3),
+        ("openai-chat/status?code=503", 4),
+        ("openai-chat/no-response", 4),
+    ],
+)
+def test_the_status_says_what_came_of_it(cli: Cli, lab_url: str, path: str, status: int) -> None:
+    """0 complete, 3 truncated, 4 failed otherwise."""
+    pace = "" if "code" in path or "no-" in path else f"?{PACE}"
+    assert cli("probe", f"{lab_url}/{path}{pace}").status == status
+
+
+def test_over_an_objective(cli: Cli, config: Path) -> None:
+    """5 where the chat is complete and its first chunk came late; the waterfall says so."""
+    done = cli("probe", "late", "--config", config)
+    assert done.status == 5
+    assert "over its SLO" in done.out
+
+
+@pytest.mark.parametrize(
+    ("one", "status"),
+    [
+        (whole(), 0),
+        (seen(line(*chunks(3.0))), 3),
+        (cut(), 3),
+        (failed(), 3),
+        (refused(), 4),
+        (stopped(), 1),
+        (stopped(EndKind.INTERNAL), 1),
+    ],
+)
+def test_the_status_of_each_end(one: Observation, status: int) -> None:
+    """What cannot be told is 1: our own stop, and our own fault."""
+    assert status_of(one) == status
+    assert one.target is GATEWAY
+
+
+def test_the_worst_of_several_counts(cli: Cli, lab_url: str) -> None:
+    """Truncated is worse than complete, failed otherwise worse still."""
+    for mix, status in (("ok,cut", 3), ("cut,status:code=503", 4), ("ok,ok", 0)):
+        done = cli("probe", f"{lab_url}/openai-chat/mix?of={mix}", "-n", "2", "--json")
+        assert done.status == status
+
+
+def test_the_body_is_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+    """To the byte; of the second probe in a file of its own."""
+    path = tmp_path / "body"
+    cli("probe", f"{lab_url}/raw/ok?{PACE}", "--protocol", "raw", "--save", path, "-n", "2")
+    assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(1, 41))
+    assert (tmp_path / "body.2").read_bytes() == path.read_bytes()
+
+
+def test_a_body_that_cannot_be_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+    """It is said in one line, before anything is sent."""
+    done = cli("probe", f"{lab_url}/openai-chat/ok", "--save", tmp_path / "none" / "body")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith("none/body: cannot be written: No such file or directory\n")
+
+
+def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers of the command line and a key from the environment go with the request, and nowhere else."""
+    monkeypatch.setenv("CANARY_KEY", "canary-key")
+    heard = bytearray()
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while b"\r\n\r\n" not in heard or not heard.endswith(b"}"):
+                heard.extend(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 401 canary-key\r\nContent-Length: 10\r\n\r\ncanary-key")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
+        options = ("--api-key-env", "CANARY_KEY", "--header", "X-Team: canary-team", "--model", "m")
+        done = cli("probe", url, *options)
+        thread.join(10)
+    assert b"\r\nAuthorization: Bearer canary-key\r\n" in heard
+    assert b"\r\nX-Team: canary-team\r\n" in heard
+    assert b'"model":"m"' in heard
+    assert done.status == 4
+    assert "canary" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("http://127.0.0.1:9/what",), "what does /what speak? pass --protocol with one of openai-chat, "),
+        (("http://127.0.0.1:9",), "what does / speak? pass --protocol"),
+        (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
+        (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
+        (("http://127.0.0.1:9/chat/completions", "--api-key-env", "NOT_SET_AT_ALL"), "is not set"),
+        (("http://127.0.0.1:9/chat/completions", "--protocol", "nope"), "there is no such protocol"),
+        (("ftp://127.0.0.1/chat/completions",), "no http or https URL"),
+        (("http://127.0.0.1:9/chat/completions", "-n", "0"), "Invalid value for '-n'"),
+        (("http://127.0.0.1:9/chat/completions", "--nope"), "No such option '--nope'"),
+    ],
+)
+def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    """A usage error is 2, says what is wrong, and sends nothing."""
+    done = cli("probe", *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol"),
+    [
+        ("/v1/chat/completions", "openai-chat"),
+        ("/chat/chat/completions", "chatchat"),
+        ("/knowledge_base/local_kb/samples/chat/completions", "chatchat-kb"),
+        ("/chat/kb_chat", "chatchat-kb"),
+        ("/chat/chat", "chatchat-0.2"),
+        ("/chat/knowledge_base_chat", "chatchat-0.2"),
+        ("/raw/ok", "raw"),
+    ],
+)
+def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
+    """Where it is clear."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        done = cli("probe", f"http://127.0.0.1:{holder.getsockname()[1]}{path}", "--json")
+    assert json.loads(done.out)["protocol"] == protocol
+    assert done.status == 4
+
+
+def test_a_target_by_its_name(cli: Cli, config: Path) -> None:
+    """From the config that is named, with the config's check."""
+    done = cli("probe", "good", "--config", config, "--json")
+    assert (done.status, json.loads(done.out)["target"]) == (0, "good")
+
+
+def test_a_target_that_is_not_there(cli: Cli, config: Path) -> None:
+    """The nearest name is suggested, where one is near."""
+    done = cli("probe", "goood", "--config", config)
+    assert done == Done(2, "", "chat-monitor: no target 'goood' in the config; did you mean 'good'?\n")
+    done = cli("probe", "xyz", "--config", config)
+    assert done == Done(2, "", "chat-monitor: no target 'xyz' in the config\n")
+
+
+def test_ctrl_c_ends_a_probe() -> None:
+    """It is 130, and of several probes no other is begun."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/chat/completions"
+        with started("probe", url, "-n", "3") as process:
+            connection, _ = listener.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                assert ended(process).status == 130
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+# -- config ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[web]\nlisten = "127.0.0.1:0"\nnope = 1\n', ":3: web.nope: "),
+        (
+            '[[targets]]\nname = "a"\nprotocol = "openai-chat"\nurl = "http://a/"\nmodel = "m"\ninterval = "soon"\n',
+            ":6: ",
+        ),
+        (
+            '[[targets]]\nname = "a"\nprotocol = "openai-chat"\nurl = "${NOT_SET_AT_ALL}"\nmodel = "m"\n',
+            "NOT_SET_AT_ALL",
+        ),
+        ("[web\n", ":1: "),
+    ],
+    ids=["wrong key", "wrong value", "unset variable", "no TOML"],
+)
+@pytest.mark.parametrize("command", [("check",), ("run",), ("probe", "a")])
+def test_a_wrong_config(cli: Cli, tmp_path: Path, command: tuple[str, ...], text: str, said: str) -> None:
+    """Every command refuses it with 2 and with one clear line, its file and line in front."""
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    done = cli(*command, "--config", path)
+    assert (done.status, done.out) == (2, "")
+    lines = [one for one in done.err.splitlines() if not one.startswith("warning: ")]
+    assert any(one.startswith(f"{path}") and said in one for one in lines)
+
+
+@pytest.mark.parametrize("command", [("check",), ("run",), ("probe", "a")])
+def test_a_config_that_is_not_there(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """One line with its name; without `--config` it is looked for here first."""
+    done = cli(*command, "--config", tmp_path / "none.toml")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "none.toml" in done.err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("monitor.cli.CONFIG_PLACES", (Path("config.toml"), tmp_path / "etc.toml"))
+    assert "config.toml" in cli(*command).err
+    (tmp_path / "etc.toml").write_text("[web\n")
+    assert "etc.toml" in cli(*command).err
+
+
+def test_a_right_config(cli: Cli, config: Path) -> None:
+    """`check` says so, warns of what is odd, and sends nothing."""
+    done = cli("check", "--config", config)
+    assert (done.status, done.out) == (0, f"{config}: ok, 3 targets\n")
+    assert done.err == "" or all(one.startswith("warning: ") for one in done.err.splitlines())
+
+
+def test_warnings_are_said(cli: Cli, config: Path) -> None:
+    """An interval below `total` is odd and no mistake; beside a mistake the warning is said, too."""
+    config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
+    done = cli("check", "--config", config)
+    assert done.status == 0
+    assert done.err.startswith("warning: ")
+    config.write_text(config.read_text().replace("[web]", "nope = 1\n[web]"))
+    done = cli("check", "--config", config)
+    assert done.status == 2
+    assert "warning: " in done.err
+
+
+def test_what_a_config_costs(cli: Cli, config: Path) -> None:
+    """`check --plan` prints requests, tokens, series and bytes, target by target and in all."""
+    rows = [one.split() for one in cli("check", "--config", config, "--plan").out.splitlines()]
+    assert [row[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
+
+
+def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """`check --connect` opens one to every target, and is 1 where one of them cannot be reached."""
+    done = cli("check", "--config", config, "--connect")
+    assert (done.status, done.out.splitlines()[1:]) == (0, ["good: connected", "late: connected", "broken: connected"])
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        dead = tmp_path / "dead.toml"
+        dead.write_text(
+            '[[targets]]\nname = "dead"\nprotocol = "openai-chat"\nmodel = "m"\n'
+            f'url = "http://127.0.0.1:{holder.getsockname()[1]}/v1/chat/completions"\n'
+        )
+        done = cli("check", "--config", dead, "--connect")
+    assert done.status == 1
+    assert done.out.splitlines() == [f"{dead}: ok, 1 target", "dead: no connection (Connection refused)"]
+
+
+def test_the_schema(cli: Cli) -> None:
+    """It is JSON, for editors."""
+    done = cli("schema")
+    assert (done.status, json.loads(done.out)["type"]) == (0, "object")
+
+
+# -- run ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_daemon_stops_when_asked(config: Path, number: signal.Signals, status: int) -> None:
+    """On SIGTERM with 0 and on Ctrl-C with 130, having drained what was in flight."""
+    with started("run", "--config", config) as process:
+        assert process.stdout is not None
+        events = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert {event["event"] for event in events} == {"started", "probe"}
+        process.send_signal(number)
+        done = ended(process)
+    assert done.status == status
+    assert any(json.loads(one)["event"] == "stopping" for one in done.out.splitlines())
+
+
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+)
+
+
+def test_the_daemon_drains(tmp_path: Path) -> None:
+    """A probe in flight when SIGTERM comes ends by itself, and is told."""
+    path = tmp_path / "c.toml"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path.write_text(
+            '[web]\nlisten = "127.0.0.1:0"\n[[targets]]\nname = "slow"\nprotocol = "openai-chat"\nmodel = "m"\n'
+            f'check = "none"\nurl = "http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"\n'
+        )
+        with started("run", "--config", path) as process:
+            assert process.stdout is not None
+            connection, _ = listener.accept()
+            with connection:
+                process.send_signal(signal.SIGTERM)
+                events = [json.loads(process.stdout.readline())["event"] for _ in range(2)]
+                assert events == ["started", "stopping"]
+                assert b"/v1/chat/completions" in connection.recv(65536)
+                connection.sendall(STREAM)
+                connection.shutdown(socket.SHUT_WR)
+                done = ended(process)
+    assert done.status == 0
+    assert json.loads(done.out)["outcome"] == "ok"
+
+
+def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
+    """`run`, `demo` and `lab` say so in one line."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        address = f"127.0.0.1:{holder.getsockname()[1]}"
+        for command in (
+            ("run", "--config", config, "--web.listen-address", address),
+            ("demo", "--listen", address),
+            ("lab", "--listen", address),
+        ):
+            done = cli(*command)
+            assert (done.status, done.out) == (2, "")
+            assert done.err.startswith(f"chat-monitor: cannot listen on {address}: ")
+            assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--web.listen-address", "0.0.0.0:0"), "chat-monitor: refusing to listen on 0.0.0.0"),
+        (("--web.listen-address", ":0"), "chat-monitor: refusing to listen on 0.0.0.0"),
+        (("--web.listen-address", "127.0.0.1"), "is not HOST:PORT"),
+        (("--web.listen-address", "127.0.0.1:65536"), "is not HOST:PORT"),
+        (("--web.listen-address", "127.0.0.1:http"), "is not HOST:PORT"),
+        (("--shard", "3/2"), "is not I/N with I from 1 to N"),
+        (("--shard", "0/2"), "is not I/N with I from 1 to N"),
+        (("--shard", "one"), "is not I/N with I from 1 to N"),
+    ],
+)
+def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], said: str) -> None:
+    """An address that everybody reaches, what is no address, and what is no shard: 2, in words."""
+    done = cli("run", "--config", config, *options)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_shards_share_the_targets(config: Path) -> None:
+    """Each of two daemons watches its part, and together they watch all."""
+    numbers = []
+    for shard in ("1/2", "2/2"):
+        with started("run", "--config", config, "--shard", shard, "--web.listen-address", "[::1]:0") as process:
+            assert process.stdout is not None
+            numbers.append(json.loads(process.stdout.readline())["targets"])
+            process.send_signal(signal.SIGTERM)
+            ended(process)
+    assert sum(numbers) == 3
+
+
+# -- demo and lab ------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_runs_until_ctrl_c() -> None:
+    """With no config at all: it says where its page is, which answers, and Ctrl-C is 130."""
+    with started("demo") as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        page = process.stderr.readline().split()[-1]
+        assert page.startswith("http://127.0.0.1:")
+        assert fetched(page).startswith("HTTP/1.1 200 OK")
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert ended(process).status == 130
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_lab_runs_alone(number: signal.Signals, status: int) -> None:
+    """It says where, serves its index, and tells of every request."""
+    with started("lab", "--listen", "127.0.0.1:0") as process:
+        assert process.stderr is not None
+        where = process.stderr.readline()
+        assert where.startswith("fault lab on http://127.0.0.1:")
+        url = where.split()[3]
+        assert "Fault lab" in fetched(url)
+        assert fetched(f"{url}openai-chat/empty").startswith("HTTP/1.1 200 OK")
+        process.send_signal(number)
+        done = ended(process)
+    assert done.status == status
+    assert json.loads(done.out.splitlines()[-1])["fault"] == "empty"
+
+
+def fetched(url: str) -> str:
+    """Return the whole answer to a plain request."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), 10) as connection:
+        connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        with connection.makefile("rb") as answer:
+            return answer.read().decode()
+
+
+# -- in general --------------------------------------------------------------------------------------------------------
+
+
+def test_help_and_version(cli: Cli) -> None:
+    """Both are to be had, and name every command."""
+    done = cli("--help")
+    assert done.status == 0
+    assert all(f"\n  {name} " in done.out for name in ("run", "probe", "check", "demo", "lab", "schema"))
+    assert cli("-h").out == done.out
+    assert cli("--version").out.startswith("chat-monitor, version ")
+    assert cli("nope").status == 2
+
+
+def test_a_reader_that_leaves() -> None:
+    """`chat-monitor schema | head` ends without a traceback."""
+    with started("schema") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        done = ended(process)
+    assert done.status == 1
+    assert done.err == ""

@@ -1,0 +1,455 @@
+"""Discovery: groups as plain values, files in a directory, and URLs that answer what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor import discovery, settings
+from monitor.config import Config, discovered, load
+from monitor.discovery import Discovery, Group, Told, keys, parse
+from monitor.target import Secret, Target
+
+URL = "http://10.0.0.7:8000/v1/chat/completions"
+LISTS = "https://user:canary@lists.test/targets?token=canary"
+CONFIG = """
+[monitor]
+location = "eu-1"
+
+[defaults]
+protocol = "openai-chat"
+model = "m"
+interval = "90s"
+api_key_env = "KEY"
+labels = { team = "search" }
+
+[[discovery]]
+name = "fleet"
+file_sd = ["*.json"]
+
+[[targets]]
+name = "static"
+url = "http://127.0.0.1:1/v1/chat/completions"
+"""
+ENVIRON = {"KEY": "k-1"}
+NAME_HINT = "letters, digits, '.', '_' and '-', at most 63, a letter or digit first"
+
+
+def group(*addresses: str, **labels: str) -> dict[str, Any]:
+    """Return a target group as it stands in a document."""
+    return {"targets": list(addresses), "labels": labels}
+
+
+def written(*groups: dict[str, Any]) -> bytes:
+    """Return a document."""
+    return json.dumps(groups).encode()
+
+
+class Heard:
+    """Keeps what discovery tells, and answers its requests."""
+
+    def __init__(self) -> None:
+        self.gauge: dict[str, bool] = {}
+        self.wrong: list[str] = []
+        self.failed: list[BaseException] = []
+        self.answers: dict[str, bytes | Exception] = {}
+        self.made: list[str] = []
+        self.asked = asyncio.Event()
+
+    def told(self) -> Told:
+        """Return who is told: this."""
+        return Told(self.gauge.__setitem__, lambda source, text: self.wrong.append(f"{source}: {text}"), self._failed)
+
+    def _failed(self, error: BaseException) -> None:
+        self.failed.append(error)
+
+    async def fetch(self, url: str) -> bytes:
+        """Answer a request."""
+        self.asked.set()
+        answer = self.answers[url]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Return a config with defaults, a source and a target."""
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return load(path, ENVIRON)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """Return who keeps what is told."""
+    return Heard()
+
+
+Make = Callable[..., Discovery]
+
+
+@pytest.fixture
+def make(config: Config, heard: Heard) -> Make:
+    """Return what makes a discovery over the defaults of the config."""
+
+    def make_target(values: Mapping[str, Any], where: str) -> Target:
+        heard.made.append(values["name"])
+        return discovered(values, ENVIRON, where, config)
+
+    def make(*sources: settings.Discovery, **more: Any) -> Discovery:  # noqa: ANN401 - what Discovery takes
+        return Discovery(sources, make_target, heard.told(), heard.fetch, **more)
+
+    return make
+
+
+def files(path: Path, pattern: str = "*.json", **more: Any) -> settings.Discovery:  # noqa: ANN401 - its fields
+    """Return a source of files."""
+    return settings.Discovery(more.pop("name", "fleet"), file_sd=(str(path / pattern),), **more)
+
+
+def names(targets: Iterable[Target]) -> list[str]:
+    """Return the names of targets."""
+    return [one.name for one in targets]
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({}, {}),
+        ({"__model__": "m"}, {"model": "m"}),
+        (
+            {"__interval__": "30s", "__interval_when_failing__": "5s"},
+            {"interval": "30s", "interval_when_failing": "5s"},
+        ),
+        ({"__confirm__": "3", "__max_tokens__": "200"}, {"confirm": 3, "max_tokens": 200}),
+        ({"__tokens_per_day__": "9" * 5000}, {"tokens_per_day": int("9" * 20)}),
+        ({"__confirm__": "three"}, {"confirm": "three"}),
+        ({"__paused__": "True"}, {"paused": True}),
+        ({"__paused__": "false"}, {"paused": False}),
+        ({"__paused__": "maybe"}, {"paused": "maybe"}),
+        ({"__locations__": "eu-1, us-1"}, {"locations": ["eu-1", "us-1"]}),
+        ({"__upstream__": "static", "__terminator__": "marker"}, {"upstream": "static", "terminator": "marker"}),
+        ({"__model__": ""}, {}),
+        ({"team": "search", "zone": ""}, {"labels": {"team": "search", "zone": ""}}),
+        # what an inventory says to Prometheus is not said to us
+        ({"job": "vllm", "instance": "x", "__meta_dc": "1", "__metrics_path__": "/metrics", "__param_q": "x"}, {}),
+        ({"__scrape_interval__": "1m", "__scrape_timeout__": "9s", "__tmp_x": "1", "__address__": "a:1"}, {}),
+        # what nobody knows stays, to be complained of
+        (
+            {"__protcol__": "raw", "__api_key_env__": "HOME"},
+            {"labels": {"__protcol__": "raw", "__api_key_env__": "HOME"}},
+        ),
+    ],
+)
+def test_labels_are_keys_or_labels(labels: dict[str, str], said: dict[str, object]) -> None:
+    """`__KEY__` is a key of the target, what is Prometheus' own is left out, and all else is a label."""
+    (found,) = keys(Group((URL,), labels))
+    assert {"labels": {}} | said == {key: value for key, value in found.items() if key not in {"name", "url"}}
+
+
+@pytest.mark.parametrize(
+    ("address", "labels", "url"),
+    [
+        (URL, {"__scheme__": "https", "__path__": "/x"}, URL),
+        ("10.0.0.7:8000", {"__path__": "/v1/chat/completions"}, URL),
+        ("a.test", {"__scheme__": "https", "__path__": "/chat"}, "https://a.test/chat"),
+        ("a.test", {}, "http://a.test"),
+    ],
+)
+def test_an_address_is_a_url_or_the_part_of_one(address: str, labels: dict[str, str], url: str) -> None:
+    """HOST:PORT gets its scheme and path from the labels; a URL needs none."""
+    (found,) = keys(Group((address,), labels))
+    assert (found["url"], found["labels"]) == (url, {})
+
+
+@pytest.mark.parametrize(
+    ("addresses", "labels", "name"),
+    [
+        ([URL], {}, "10.0.0.7-8000-v1-chat-completions"),
+        ([URL], {"__model__": "Org/Model-7B"}, "10.0.0.7-8000-v1-chat-completions-Org-Model-7B"),
+        ([URL], {"__name__": "gateway"}, "gateway"),
+        ([URL], {"__name__": "no name"}, "no name"),
+        (
+            [URL, "http://b.test/"],
+            {"__name__": "gateway", "__model__": "m"},
+            "gateway-10.0.0.7-8000-v1-chat-completions",
+        ),
+        (["https://user:canary@a.test/chat?key=canary"], {}, "a.test-chat"),
+        (["http://[fd00::7]:80/chat"], {}, "fd00-7-80-chat"),
+        (["http://u:canary@[fd00/chat?canary"], {}, "fd00-chat"),
+        (["://"], {}, "nameless"),
+        (["http://a.test/" + "long-" * 20], {}, "a.test-long-long-long-long-long-long-long-long-long-lo-e1b6d270"),
+    ],
+)
+def test_a_name_depends_on_nothing_but_the_target(addresses: list[str], labels: dict[str, str], name: str) -> None:
+    """A name is given, or made of host, port, path and model: never of what may be secret, nor of the neighbours."""
+    found = next(keys(Group(tuple(addresses), labels)))
+    assert found["name"] == name
+    assert len(name) <= 63
+
+
+@pytest.mark.parametrize(
+    ("document", "wrong"),
+    [
+        (b"", "is no JSON (line 1); YAML is not read"),
+        (b"- targets:\n  - a", "is no JSON (line 1); YAML is not read"),
+        (b'[\n{"targets": [}', "is no JSON (line 2); YAML is not read"),
+        (b"[" * 100_000, "is no JSON; YAML is not read"),
+        (b"\xff", "is no JSON; YAML is not read"),
+        (b"{}", "is no list of target groups"),
+        (b"[1]", "[0].targets is no list of texts"),
+        (b'[{"targets": [], "labels": {}}, {}]', "[1].targets is no list of texts"),
+        (b'[{"targets": "a"}]', "[0].targets is no list of texts"),
+        (b'[{"targets": [1]}]', "[0].targets is no list of texts"),
+        (b'[{"targets": [], "labels": []}]', ""),
+        (b'[{"targets": [], "labels": [1]}]', "[0].labels is no table of texts"),
+        (b'[{"targets": [], "labels": {"a": 1}}]', "[0].labels is no table of texts"),
+        (b'[{"targets": [], "labels": null, "more": 1}]', ""),
+    ],
+)
+def test_a_document_is_in_order_or_not(document: bytes, wrong: str) -> None:
+    """A document that is no list of groups, as Prometheus has them, is refused as a whole."""
+    if wrong:
+        with pytest.raises(ValueError, match=f"^{re.escape(wrong)}$"):
+            parse(document)
+    else:
+        assert parse(document) == (Group((), {}),)
+
+
+# -- targets -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_target_stands_over_the_defaults(make: Make, tmp_path: Path) -> None:
+    """What the source does not say is the config's: protocol, interval, labels, and the key."""
+    (tmp_path / "a.json").write_bytes(written(group(URL, __name__="one", __model__="other", zone="b")))
+    (target,) = await make(files(tmp_path)).refresh()
+    assert (target.name, target.url, target.protocol, target.model) == ("one", URL, "openai-chat", "other")
+    assert (target.interval, target.labels, target.api_key) == (90.0, {"team": "search", "zone": "b"}, Secret("k-1"))
+
+
+async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """Each target that cannot be is named with what is wrong, and all others are watched; the gauge says 0."""
+    path = tmp_path / "a.json"
+    path.write_bytes(
+        written(
+            group(URL, __name__="good"),
+            group(URL, __name__="no name"),
+            group(URL, __name__="slow", __interval__="soon", __confirm__="0"),
+            group("ftp://a.test/", __name__="ftp"),
+            group(URL, __name__="typo", __protcol__="raw"),
+            group(URL, __name__="code", __protocol__="os:system"),
+            group(URL, __name__="thief", zone="${KEY}"),
+            group(URL, __name__="good"),
+            group(URL, __name__="n", outcome="x"),
+        )
+    )
+    targets = await make(files(tmp_path)).refresh()
+    assert {one.name: one.labels.get("zone") for one in targets} == {"good": None, "thief": "${KEY}"}
+    assert heard.gauge == {"fleet": False}
+    assert heard.wrong[0].split("; ") == [
+        f'fleet: {path}: target no name: name: "no name" is no name ({NAME_HINT})',
+        f'{path}: target slow: interval: "soon" is no duration (write for example "500ms", "90s", "5m" or "1h")',
+        f"{path}: target slow: confirm: 0 is below the least allowed, 1",
+        f'{path}: target ftp: url: the value is no http or https URL (for example "https://host:8443/v1/chat/completions")',
+        f"{path}: target typo: nobody knows the label __protcol__",
+        f"{path}: target code: protocol: only the config may name one from outside",
+        f"{path}: target good: it is there twice",
+        f'{path}: target n: labels.outcome: "outcome" is a reserved label name (for example "config_outcome" is free)',
+    ]
+
+
+@pytest.mark.parametrize("key", ["api_key_env", "api_key_file", "header_files", "headers", "proxy", "tls", "body"])
+async def test_a_source_says_nothing_of_secrets_and_files(make: Make, heard: Heard, tmp_path: Path, key: str) -> None:
+    """Who writes a source chooses no variable, file, header or proxy of ours."""
+    (tmp_path / "a.json").write_bytes(written(group(URL, **{f"__{key}__": "HOME"})))
+    assert await make(files(tmp_path)).refresh() == ()
+    assert heard.wrong[0].endswith(f"nobody knows the label __{key}__")
+
+
+async def test_of_two_targets_of_one_name_the_first_counts(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """The config comes before all sources, and a source before those behind it."""
+    (tmp_path / "a.json").write_bytes(written(group("http://a.test/x", __name__="one")))
+    (tmp_path / "b.yml").write_bytes(written(*(group(URL, __name__=name) for name in ("two", "one", "static"))))
+    found = make(files(tmp_path, name="first"), files(tmp_path, "b.*", name="second"), reserved=["static"])
+    assert [(one.name, one.url) for one in await found.refresh()] == [("one", "http://a.test/x"), ("two", URL)]
+    assert heard.gauge == {"first": True, "second": False}
+    assert heard.wrong == [
+        "second: target one: the source first has one of this name; target static: the config has one of this name"
+    ]
+
+
+# -- sources -----------------------------------------------------------------------------------------------------------
+
+
+async def test_files_come_and_go(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """A pattern is matched anew each time; a file that it no longer matches takes its targets with it."""
+    found = make(files(tmp_path))
+    assert await found.refresh() == ()
+    (tmp_path / "b.json").write_bytes(written(group("http://b.test/", __name__="b")))
+    (tmp_path / "a.json").write_bytes(written(group("http://a.test/", __name__="a")))
+    assert names(await found.refresh()) == ["a", "b"]
+    (tmp_path / "b.json").unlink()
+    assert names(await found.refresh()) == ["a"]
+    assert (heard.gauge, heard.wrong) == ({"fleet": True}, [])
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _large(path: Path) -> None:
+    os.truncate(path, discovery.LARGEST + 1)
+
+
+@pytest.mark.parametrize(
+    ("harm", "wrong"),
+    [
+        (_half, "is no JSON (line 1); YAML is not read"),
+        (Path.unlink, "cannot be read: No such file or directory"),
+        (_pipe, "is no regular file"),
+        (_large, "is larger than 16 MiB"),
+    ],
+)
+async def test_the_last_good_list_is_kept(
+    make: Make, heard: Heard, tmp_path: Path, harm: Callable[[Path], None], wrong: str
+) -> None:
+    """A file that is named and cannot be read any more keeps its targets; so said once, and again when it changes."""
+    path = tmp_path / "a.json"
+    path.write_bytes(written(group(URL, __name__="a")))
+    found = make(files(tmp_path, "a.json"))
+    before = await found.refresh()
+    harm(path)
+    assert await found.refresh() == await found.refresh() == before
+    assert (heard.gauge, heard.wrong) == ({"fleet": False}, [f"fleet: {path}: {wrong}"])
+    path.unlink(missing_ok=True)
+    path.write_bytes(written(group(URL, __name__="b")))
+    assert names(await found.refresh()) == ["b"]
+    assert heard.gauge == {"fleet": True}
+    harm(path)
+    await found.refresh()
+    assert len(heard.wrong) == 2
+
+
+async def test_what_is_as_it_was_is_not_made_anew(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """A refresh makes the targets of which something else is said than before, and those that had a mistake."""
+    path = tmp_path / "a.json"
+    path.write_bytes(written(group(URL, __name__="a"), group(URL, __name__="b", __confirm__="x")))
+    found = make(files(tmp_path))
+    assert names(await found.refresh()) == names(await found.refresh()) == ["a"]
+    assert heard.made == ["a", "b", "b"]
+    path.write_bytes(written(group(URL, __name__="a"), group(URL, __name__="b")))
+    assert names(await found.refresh()) == ["a", "b"]
+    assert heard.made == ["a", "b", "b", "b"]
+
+
+async def test_lists_at_urls(make: Make, heard: Heard) -> None:
+    """Each URL is asked for its own list; one that fails keeps what it gave, and no secret of its URL is shown."""
+    source = settings.Discovery("lists", http_sd=(LISTS, "http://b.test/"))
+    heard.answers = {LISTS: written(group(URL, __name__="a")), "http://b.test/": written(group(URL, __name__="b"))}
+    found = make(source)
+    assert names(await found.refresh()) == ["a", "b"]
+    heard.answers = {LISTS: OSError("HTTP status 503"), "http://b.test/": b"<html>"}
+    assert names(await found.refresh()) == ["a", "b"]
+    heard.answers = {LISTS: TimeoutError(), "http://b.test/": written(group(URL, __name__="c", __confirm__="x"))}
+    assert names(await found.refresh()) == ["a"]
+    shown = "lists: https://lists.test/targets?token=***: cannot be read"
+    assert heard.wrong == [
+        f"{shown}: HTTP status 503; http://b.test/: is no JSON (line 1); YAML is not read",
+        f'{shown}: TimeoutError; http://b.test/: target c: confirm: "x" is no integer',
+    ]
+
+
+async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """Whatever is raised is told as a bug, the source keeps what it had, and the others are read."""
+    (tmp_path / "a.json").write_bytes(written(group(URL, __name__="a")))
+    heard.answers = {LISTS: written(group(URL, __name__="b"))}
+    found = make(settings.Discovery("lists", http_sd=(LISTS,)), files(tmp_path))
+    await found.refresh()
+    heard.answers = {}
+    assert names(await found.refresh()) == ["a", "b"]
+    assert (heard.gauge, heard.wrong) == (
+        {"lists": False, "fleet": True},
+        ["lists: could not be read, by a fault of our own"],
+    )
+    assert isinstance(heard.failed[0], KeyError)
+
+
+async def test_a_reload_loses_nothing(make: Make, heard: Heard) -> None:
+    """The discovery of a new config knows what the one before it read, while the source cannot be read."""
+    source = settings.Discovery("lists", http_sd=(LISTS,), refresh=60.0)
+    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    before = make(source)
+    await before.refresh()
+    heard.answers = {LISTS: ConnectionRefusedError(111, "Connection refused")}
+    again = settings.Discovery("renamed", http_sd=(LISTS,), refresh=30.0)
+    assert names(await make(again, before=before).refresh()) == ["a"]
+    assert names(await make(again).refresh()) == []
+
+
+# -- the loop ----------------------------------------------------------------------------------------------------------
+
+
+class Changes:
+    """Takes what changed, and fails as often as it is told to."""
+
+    def __init__(self, failing: int = 0) -> None:
+        self.taken: list[list[str]] = []
+        self.failing = failing
+        self.news = asyncio.Event()
+
+    async def __call__(self, targets: tuple[Target, ...]) -> None:
+        """Take the targets."""
+        if self.failing:
+            self.failing -= 1
+            raise RuntimeError("not now")
+        self.taken.append(names(targets))
+        self.news.set()
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_changes_are_handed_on(make: Make, heard: Heard, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
+    """Only what differs from what was given is given, and given again where the taker failed."""
+    source = settings.Discovery("lists", http_sd=(LISTS,), refresh=0.0)
+    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    found, changes = make(source), Changes(failing=2)
+    await found.refresh()
+    task = asyncio.create_task(found.run(changes))
+    heard.answers = {LISTS: written(group(URL, __name__="b"))}
+    await changes.news.wait()
+    changes.news.clear()
+    heard.answers = {LISTS: written(group(URL, __name__="b"), group("http://c.test/", __name__="c"))}
+    await changes.news.wait()
+    for _ in range(3):
+        heard.asked.clear()
+        await heard.asked.wait()
+    await _stopped(task)
+    assert changes.taken == [["b"], ["b", "c"]]
+    assert [str(one) for one in heard.failed] == ["not now", "not now"]
+
+
+async def test_without_sources_there_is_nothing_to_do(make: Make) -> None:
+    """A config without discovery has a loop that ends at once."""
+    found = make()
+    await found.run(Changes())
+    assert await found.refresh() == found.targets == ()
