@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types contracts unit format docs test-real bench clean
+.PHONY: help demo test check lint types contracts unit format docs test-real bench compare fuzz clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,10 +51,20 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
-	$(BIN)/pytest tests/real tests/dashboards/test_live.py
+	$(BIN)/pytest -m real
 
 bench: $(VENV)/dev  ## Measure the cost of a scrape.
 	$(BIN)/python benchmarks/exposition.py
+
+compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/compare, and Debian's blackbox_exporter.
+	$(PYTHON) -m venv .cache/compare
+	.cache/compare/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements/compare.txt
+	$(BIN)/python tests/comparison/compare.py --write
+
+fuzz:  ## Fuzz every decoder for a minute, led by coverage.
+	$(PYTHON) -m venv .cache/fuzz
+	.cache/fuzz/bin/pip install --quiet --disable-pip-version-check -r requirements/fuzz.txt
+	.cache/fuzz/bin/python fuzz/run.py --seconds 60
 
 clean:  ## Remove what was set up.
 	rm -rf $(VENV) .real .cache build dist

@@ -10,8 +10,8 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -413,20 +413,26 @@ def lab(listen: str) -> int:
 
     from monitor.daemon import Signals
     from monitor.lab.server import serve
+    from monitor.lab.tls import tls_lab
 
     host, port = _address(listen, "--listen")
+
+    def log(done: Mapping[str, object]) -> None:
+        click.echo(json.dumps(done, default=str))
 
     async def serving() -> int:
         signals = Signals()
         signals.listen()
-        try:
-            laboratory = await serve(host, port, log=lambda done: click.echo(json.dumps(done, default=str)))
-        except OSError as error:
-            raise _refused(
-                f"cannot listen on {listen}: {error.strerror}; is another lab running? pass --listen HOST:PORT"
-            ) from None
-        click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
-        async with laboratory:
+        async with AsyncExitStack() as stack:
+            try:
+                secure = await stack.enter_async_context(tls_lab(host, port + 1 if port else 0, log=log))
+                laboratory = await stack.enter_async_context(await serve(host, port, log=log, tls=secure))
+            except OSError as error:
+                raise _refused(
+                    f"cannot listen on {listen} and the ports behind it: {error.strerror}; "
+                    "is another lab running? pass --listen HOST:PORT"
+                ) from None
+            click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
             await signals.stop.wait()
         return _status_of_stop(signals)
 

@@ -1,0 +1,143 @@
+"""What must hold for any bytes whatever, said once: for each framer, and for each protocol from bytes to verdict."""  # noqa: INP001 - a folder of programs
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import cycle
+
+from monitor.check import examine
+from monitor.events import Event, Message, Output
+from monitor.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
+from monitor.protocols import PROTOCOLS, Decoder, Protocol
+from monitor.target import CountCheck, Terminator
+from monitor.timeline import BodyFraming, Ending, EndKind, EndRule, Head, Timeline
+from monitor.verdict import CAUSES, Verdict, judge
+
+LIMIT = 1024
+EVENTS = 500
+FRAMERS: Mapping[str, Callable[[int], Framer]] = {
+    "sse": ServerSentEvents,
+    "lines": Lines,
+    "json": ConcatenatedJson,
+    "raw-bytes": Raw,
+}
+CONTROL = 2
+"""Bytes at the front of an input that say how the rest is cut."""
+
+
+def targets() -> list[str]:
+    """Return the names of all that can be fuzzed."""
+    return [*FRAMERS, *PROTOCOLS]
+
+
+def hold(name: str, data: bytes) -> None:
+    """Raise where an invariant of this target does not hold for this input."""
+    payload = data[CONTROL:]
+    pieces = list(cut(payload, data[:CONTROL]))
+    if name in FRAMERS:
+        framer_holds(FRAMERS[name], payload, pieces)
+    else:
+        protocol_holds(PROTOCOLS[name], payload, pieces)
+
+
+def cut(payload: bytes, control: bytes) -> Iterator[bytes]:
+    """Cut a payload into pieces of two sizes in turn; a size of nothing is an empty read, which must be harmless."""
+    sizes = cycle([size % 24 for size in control] + [1])
+    at = 0
+    while at < len(payload):
+        size = next(sizes)
+        yield payload[at : at + size]
+        at += size
+
+
+# -- framers -----------------------------------------------------------------------------------------------------------
+
+
+def framer_holds(framing: Callable[[int], Framer], payload: bytes, pieces: Sequence[bytes]) -> None:
+    """One piece or many: the same messages, the same rest, the same complaints; and no more kept than the limit."""
+    whole, parts = framed(framing, [payload]), framed(framing, pieces)
+    assert whole == parts, (whole, parts)
+
+
+def framed(framing: Callable[[int], Framer], pieces: Sequence[bytes]) -> object:
+    """Return all that a framer says of these pieces."""
+    framer, messages = framing(LIMIT), []
+    for piece in pieces:
+        messages += framer.feed(piece)
+        assert kept(framer) <= LIMIT, f"{kept(framer)} bytes are kept"
+    rest = framer.close()
+    assert all(0 <= message.end <= sum(map(len, pieces)) for message in messages), messages
+    said = joined(messages) if framing is Raw else messages
+    return said, rest, framer.too_large, framer.foreign
+
+
+def joined(messages: Sequence[Message]) -> object:
+    """Return what does not depend on reads where every read is a message."""
+    return "".join(message.data for message in messages)
+
+
+def kept(framer: Framer) -> int:
+    """Return how many bytes a framer holds."""
+    held = 0
+    for value in vars(framer).values():
+        parts = value if isinstance(value, list) else [value]
+        held += sum(len(part) for part in parts if isinstance(part, bytes | bytearray | str))
+    return held
+
+
+# -- protocols ---------------------------------------------------------------------------------------------------------
+
+
+def protocol_holds(protocol: Protocol, payload: bytes, pieces: Sequence[bytes]) -> None:
+    """One piece or many: the same events at the same offsets, and the same verdict, one of the closed set."""
+    raw = protocol.framing is Raw
+    whole, parts = decoded(protocol, [payload]), decoded(protocol, pieces)
+    if raw:
+        assert text(whole[0]) == text(parts[0])
+    else:
+        assert whole == parts, (whole, parts)
+    verdict, other = judged(protocol, [payload]), judged(protocol, pieces)
+    assert raw or (verdict.outcome, verdict.cause) == (other.outcome, other.cause), (verdict, other)
+    assert verdict.cause in (CAUSES[verdict.outcome] or (None,))
+
+
+def decoded(protocol: Protocol, pieces: Sequence[bytes]) -> tuple[list[tuple[Event, int]], str | None]:
+    """Return all events of these pieces, and which cap was passed."""
+    decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    return [*events, *decoder.close()], decoder.too_large
+
+
+def text(events: Sequence[tuple[Event, int]]) -> str:
+    """Return the output."""
+    return "".join(event.text for event, _ in events if isinstance(event, Output))
+
+
+def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
+    """Return what these pieces come to, each an arrival, when the wire ends clean behind them."""
+    decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
+    seen = Timeline(rule(protocol))
+    seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
+    offset = 0
+    for number, piece in enumerate(filter(None, pieces)):
+        offset += len(piece)
+        seen.arrived(number / 1000, 0.0, offset)
+        for event, at in decoder.feed(piece):
+            seen.record(event, at)
+    for event, at in decoder.close():
+        seen.record(event, at)
+    too_large = decoder.too_large is not None
+    seen.ending = Ending(EndKind.TOO_LARGE if too_large else EndKind.COMPLETE, 1.0)
+    check = examine(CountCheck(9), seen.text, "ab12") if seen.chunks else None
+    return judge(seen, check)
+
+
+def rule(protocol: Protocol) -> EndRule:
+    """Return what counts as the end by default."""
+    declared = protocol.end or protocol.marker
+    return EndRule(
+        terminator=Terminator.END if declared else Terminator.NONE,
+        declares_end=protocol.end,
+        declares_marker=protocol.marker,
+        early=protocol.early,
+    )

@@ -1,0 +1,59 @@
+"""What a fuzzer starts from: the payloads of the recorded streams, and what the lab says in each protocol."""  # noqa: INP001 - a folder of programs
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fuzz.invariants import CONTROL, FRAMERS
+from monitor.lab.speech import SPEAKERS
+from monitor.protocols import PROTOCOLS
+
+CAPTURES = Path(__file__).parents[1] / "tests" / "captures"
+CHUNK = re.compile(rb"([0-9a-f]+)\r\n", re.IGNORECASE)
+LONGEST = 1600
+PIECES = ("1\n", "2\n", "3\n", "END-ab12")
+BY_FRAMER = {
+    "sse": (
+        b"data: a\r\rdata: b\r\n\r\n: ping\n\nevent: x\ndata\ndata: c\n\nid: 1\nretry: 5\nfoo\n\n",
+        b"\xef\xbb\xbfdata: \xe4\xb8\x89\n\n",
+    ),
+    "lines": (b'{"a": 1}\r\n\n  \n{"done": true}', "{\u2028}\n".encode()),
+    "json": (b'{"text": "a}\\"{"}{"answer": [1, {"b": "\\\\"}]} , [1]x', b'{"a": "\xe4\xb8\x89"}'),
+    "raw-bytes": ("三Ünï".encode(), b"\xe4\xb8"),
+}
+
+
+def seeds(name: str) -> Iterator[bytes]:
+    """Yield inputs for one target, each with its control bytes."""
+    payloads = BY_FRAMER[name] if name in FRAMERS else tuple(spoken(name))
+    framing = FRAMERS.get(name) or PROTOCOLS[name].framing
+    recorded = (payload for payload in recordings() if framing is FRAMERS["sse"])
+    for number, payload in enumerate((*payloads, *recorded)):
+        yield bytes((number % 24, 7))[:CONTROL] + payload[:LONGEST]
+
+
+def spoken(protocol: str) -> Iterator[bytes]:
+    """Yield whole answers of a protocol, and each of its other messages, as the lab has them."""
+    speaker = SPEAKERS.get(protocol)
+    if speaker is None:
+        return
+    for finish in speaker.finishes:
+        yield b"".join(speaker.say(PIECES, finish).messages)
+    yield from (*speaker.errors.values(), *speaker.asides.values(), *speaker.garbled.values())
+
+
+def recordings() -> Iterator[bytes]:
+    """Yield the payloads of everything that was recorded."""
+    for file in sorted(CAPTURES.rglob("*.raw")):
+        head, _, body = file.read_bytes().partition(b"\r\n\r\n")
+        yield b"".join(chunks(body)) if b"transfer-encoding: chunked" in head.lower() else body
+
+
+def chunks(body: bytes) -> Iterator[bytes]:
+    """Yield the data of a chunked body, as far as it goes."""
+    at = 0
+    while (line := CHUNK.match(body, at)) and (size := int(line[1], 16)):
+        yield body[line.end() : line.end() + size]
+        at = line.end() + size + 2

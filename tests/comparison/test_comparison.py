@@ -1,0 +1,57 @@
+"""The page that compares: our own column is what the product says now, and the rest is what the command found."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from monitor.lab.server import serve
+from monitor.lab.tls import tls_lab
+from tests.comparison.compare import CASES, PAGE, Case, cell, misleads, ours, url_of
+
+ROW = re.compile(r"\| (?P<says>.*)<br>`(?P<path>.*)` \| (?P<cells>.*) \|")
+
+
+def rows() -> dict[str, list[str]]:
+    """Return the cells of the page by the path that was asked for."""
+    found = (ROW.fullmatch(line) for line in PAGE.read_text().splitlines())
+    return {row["path"]: row["cells"].split(" | ") for row in found if row}
+
+
+async def test_our_column_is_what_we_say_now() -> None:
+    """Every verdict on the page is today's, and none of ours misleads."""
+    async with tls_lab("127.0.0.1", 0) as tls, await serve("127.0.0.1", 0) as lab:
+        said = await ours([url_of(case, lab, tls) for case in CASES], tls.ca_file)
+    assert {path: cells[0] for path, cells in rows().items()} == {
+        case.path: cell(case, words) for case, words in zip(CASES, said, strict=True)
+    }
+    assert not any(misleads(case, words) for case, words in zip(CASES, said, strict=True))
+
+
+def test_what_is_bold_misleads() -> None:
+    """The marks on the page are what the words are worth, and their sum is its last line."""
+    cases = {case.path: case for case in CASES}
+    columns = list(zip(*rows().values(), strict=True))
+    for path, cells in rows().items():
+        assert [cell(cases[path], said.strip("*")) for said in cells] == cells
+    bold = [sum(said.startswith("**") for said in column) for column in columns]
+    assert f"| misleading, of {len(CASES)} | {' | '.join(map(str, bold))} |" in PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("fine", "says", "wrong"),
+    [
+        (True, "ok, unclean_end", False),
+        (True, "complete", False),
+        (True, "ClientPayloadError", True),
+        (False, "complete", True),
+        (False, "complete, without output", False),
+        (False, "up", True),
+        (False, "still waiting after 12 s", True),
+        (False, "down after 12 s", False),
+    ],
+)
+def test_what_misleads(fine: bool, says: str, wrong: bool) -> None:
+    """A word misleads when it calls whole what is not, or broken what is whole, or never comes."""
+    assert misleads(Case("path", "words", fine), says) is wrong

@@ -1,0 +1,115 @@
+"""Start what stands between a monitor and a chat server: the proxies of Debian, and an upstream that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READY_WITHIN = 10.0
+LOOK_EVERY = 0.02
+PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+"""Debian puts servers where a user's PATH does not look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One real program at work on a port of loopback."""
+
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, and nobody else."""
+        self.process.send_signal(number)
+
+
+def binary(name: str, package: str) -> str:
+    """Return the path of a program; skip the test where it is not installed."""
+    found = shutil.which(name, path=PLACES)
+    if found is None:
+        pytest.skip(f"{name} is not installed: apt-get install {package}")
+    return found
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], port: int, place: Path, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """Start a program and wait for its port; end it with the context."""
+    log = place / "log"
+    process = _started(command, place, log, {**os.environ, **(env or {})})
+    try:
+        await _listening(process, port, log)
+        yield Program(process, port, log)
+    finally:
+        end(process)
+
+
+def _started(command: Sequence[str], place: Path, log: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    with log.open("w") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, cwd=place, env=env, text=True)
+
+
+def _said(log: Path) -> str:
+    return log.read_text()
+
+
+async def _listening(process: subprocess.Popen[str], port: int, log: Path) -> None:
+    """Return when somebody listens there; what is waited for is another program."""
+    async with asyncio.timeout(READY_WITHIN):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                await writer.wait_closed()
+                return
+            assert process.poll() is None, _said(log)
+            await asyncio.sleep(LOOK_EVERY)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End it, by force where it does not go, and let nothing of it be left."""
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@asynccontextmanager
+async def upstream() -> AsyncIterator[Program]:
+    """Run the fault lab in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name("upstream.py"))]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True) as process:  # noqa: ASYNC220 - as above
+        assert process.stdout is not None
+        try:
+            yield Program(process, int(process.stdout.readline()), Path())
+        finally:
+            end(process)

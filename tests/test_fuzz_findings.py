@@ -1,0 +1,97 @@
+"""The fuzz targets' invariants, without the fuzzer: they hold for all its seeds and findings, and they can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fuzz.invariants import CONTROL, FRAMERS, cut, framed, framer_holds, hold, kept, protocol_holds, targets
+from fuzz.seeds import seeds
+from monitor.events import Event, Message, Output
+from monitor.framing import Rest, ServerSentEvents
+from monitor.protocols import PROTOCOLS, Protocol
+
+FINDINGS: tuple[tuple[str, bytes], ...] = (
+    # a comment behind an event's last line comes before that event, and ends behind it: no fault, the offsets say both
+    ("sse", b"\x00\x07data\n:\n\n"),
+)
+"""Inputs that broke an invariant once, cut down, each with its control bytes."""
+
+
+@pytest.mark.parametrize("name", targets())
+def test_the_invariants_hold_for_the_seeds(name: str) -> None:
+    """Whatever real servers and the lab say reads the same however it is cut, and comes to the same."""
+    inputs = list(seeds(name))
+    assert inputs
+    for data in inputs:
+        hold(name, data)
+
+
+@pytest.mark.parametrize(("name", "data"), FINDINGS)
+def test_what_was_found(name: str, data: bytes) -> None:
+    """What broke once holds now."""
+    hold(name, data)
+
+
+@pytest.mark.parametrize("control", [b"\x00\x00", b"\x01\x01", b"\x07\x00", b"\xff\xfe"])
+def test_a_cut_loses_nothing(control: bytes) -> None:
+    """The pieces are the payload, whatever the control bytes, and two sizes of nothing do not cut for ever."""
+    assert len(control) == CONTROL
+    assert b"".join(cut(b"x" * 100, control)) == b"x" * 100
+
+
+class Splits(ServerSentEvents):
+    """A framer that is wrong: it gives a message for every read."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Return the read."""
+        return [Message(data.decode("latin-1"), len(data))]
+
+
+class Keeps(ServerSentEvents):
+    """A framer that is wrong: it keeps all it ever saw."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Keep it."""
+        self._data.append(data)
+        return []
+
+    def close(self) -> Rest:
+        """Let it go."""
+        return Rest()
+
+
+def test_a_framer_that_goes_by_reads_is_found() -> None:
+    """Two pieces and one are told apart."""
+    with pytest.raises(AssertionError):
+        framer_holds(Splits, b"data: a\n\n", [b"data: ", b"a\n\n"])
+
+
+def test_a_framer_that_keeps_everything_is_found() -> None:
+    """What is held is counted, wherever a framer holds it."""
+    framer = Keeps(10)
+    framer.feed(b"x" * 100)
+    assert kept(framer) == 100
+    with pytest.raises(AssertionError, match="bytes are kept"):
+        framed(Keeps, [b"x" * 5000])
+
+
+def undeclared(message: Message) -> Iterator[Event]:
+    """Read a message, and fall over one that is empty but for a space, with an exception that is not declared."""
+    if message.data == " ":
+        raise IndexError
+    yield Output(message.data)
+
+
+def test_an_undeclared_exception_is_found() -> None:
+    """A protocol that raises what it did not declare is no protocol."""
+    broken = Protocol("broken", ServerSentEvents, PROTOCOLS["raw"].request, undeclared)
+    protocol_holds(broken, b"data: a\n\n", [b"data: a\n\n"])
+    with pytest.raises(IndexError):
+        protocol_holds(broken, b"data:  \n\n", [b"data:  \n\n"])
+
+
+def test_every_framing_is_a_target() -> None:
+    """No protocol has a framing that is not fuzzed by itself."""
+    assert {protocol.framing for protocol in PROTOCOLS.values()} <= set(FRAMERS.values())
