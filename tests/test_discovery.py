@@ -249,13 +249,14 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
             group("ftp://a.test/", __name__="ftp"),
             group(URL, __name__="typo", __protcol__="raw"),
             group(URL, __name__="code", __protocol__="os:system"),
-            group(URL, __name__="thief", zone="${KEY}"),
+            group(URL, __name__="thief", zone="${KEY}", __locations__="${KEY}"),
             group(URL, __name__="good"),
             group(URL, __name__="n", outcome="x"),
         )
     )
     targets = await make(files(tmp_path)).refresh()
     assert {one.name: one.labels.get("zone") for one in targets} == {"good": None, "thief": "${KEY}"}
+    assert {one.locations for one in targets} == {(), ("${KEY}",)}
     assert heard.gauge == {"fleet": False}
     assert heard.wrong[0].split("; ") == [
         f'fleet: {path}: target no name: name: "no name" is no name ({NAME_HINT})',

@@ -12,10 +12,8 @@ from monitor.config.mistake import KeyPath, key_text
 NOT_YET: dict[str, str] = {
     "history": "[history]",
     "discovery": "[[discovery]]",
-    "maintenance": "[[maintenance]]",
     "network.resolver": "resolver",
     "targets.connection": "connection",
-    "targets.interval_when_failing": "interval_when_failing",
 }
 """What has no effect yet, and how it is called; a feature that lands takes its line away."""
 

@@ -73,12 +73,14 @@ def discovered(values: Mapping[str, Any], environ: Mapping[str, str], source: st
 
 
 def _as_it_is(value: object) -> object:
-    """Protect the text, and that in tables, from having variables filled in."""
+    """Protect the text, and that in tables and arrays, from having variables filled in."""
     match value:
         case str():
             return value.replace("${", "$${")
         case dict():
             return {key: _as_it_is(inner) for key, inner in value.items()}
+        case list():
+            return list(map(_as_it_is, value))
         case _:
             return value
 
