@@ -22,7 +22,7 @@ from monitor.budget import Budget, restore, save
 from monitor.config import Config, ConfigError
 from monitor.isolation import Isolation
 from monitor.maintenance import active
-from monitor.observation import Observation
+from monitor.observation import Observation, public_url
 from monitor.probe import Prober
 from monitor.schedule import BusyError, Schedule, Told
 from monitor.settings import Settings
@@ -136,6 +136,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     try:
         await _serve(parts, load, listening)
     finally:
+        await _leave(parts.tasks)
         await asyncio.to_thread(write.close)
 
 
@@ -151,6 +152,8 @@ async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], Non
             await beside.enter_async_context(part)
         if listening is not None:
             listening(server.port)
+        for target in parts.targets:
+            _tell_budget(parts, target)
         parts.schedule.start(parts.targets)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
         parts.signals.probe = lambda: parts.schedule.ask_all("signal")
@@ -163,6 +166,14 @@ async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], Non
             systemd.notify("STOPPING=1", "STATUS=draining")
             say.info("stopping", drain_seconds=DRAIN)
             await parts.schedule.drain(DRAIN, parts.signals.hurry)
+
+
+async def _leave(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Let go of what was begun and is not done: a reload that comes too late."""
+    left = tuple(tasks)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _prober(settings: Settings) -> Prober:
@@ -179,13 +190,17 @@ def _status(parts: Watch) -> str:
 def _observed(parts: Watch, write: Sink) -> Sink:
     """Return what every observation goes through: the budget, the isolation gauge, then the sinks."""
     metrics = parts.metrics
-    sinks: dict[str, Sink] = {"metrics": metrics, "log": write, "history": parts.recent}
+
+    def remember(seen: Observation) -> None:
+        if parts.schedule.watches(seen.target.name):  # the last word of one that was removed is logged alone
+            parts.recent(seen)
+
+    sinks: dict[str, Sink] = {"metrics": metrics, "log": write, "history": remember}
 
     def observed(seen: Observation) -> None:
         if seen.tokens is not None:
             parts.budget.spend(seen.target.name, seen.tokens.input + seen.tokens.output)
-        if (left := parts.budget.left(seen.target)) is not None:
-            metrics.budget(seen.target.name, left)
+        _tell_budget(parts, seen.target)
         metrics.isolated(parts.isolation(seen))
         for name, sink in sinks.items():
             try:
@@ -195,6 +210,11 @@ def _observed(parts: Watch, write: Sink) -> Sink:
                 structlog.get_logger().error("sink failed", sink=name, exc_info=error)
 
     return observed
+
+
+def _tell_budget(parts: Watch, target: Target) -> None:
+    if (left := parts.budget.left(target)) is not None:
+        parts.metrics.budget(target.name, left)
 
 
 def _resting(parts: Watch, target: Target) -> bool:
@@ -213,14 +233,24 @@ async def reload(parts: Watch, load: Load) -> str | None:
             config = await asyncio.to_thread(load)
             await asyncio.to_thread(read_certificates, config.here)
         except (ConfigError, OSError) as error:
-            parts.metrics.config_loaded("", ok=False, timestamp=time.time())
-            structlog.get_logger().error("reload refused, the old config stays", why=str(error))
-            systemd.notify("READY=1", "STATUS=reload refused, the old config stays")
-            return str(error)
+            return _refuse(parts, str(error))
+        except Exception as error:  # noqa: BLE001 - a bug in what reads it leaves the old config in force, too
+            parts.failed(error)
+            return _refuse(parts, f"reading it failed: {type(error).__name__}")
+        if parts.signals.stop.is_set():
+            return "the monitor is stopping"
         _replace(parts, config.settings, config.here)
         systemd.notify("READY=1", _status(parts))
         structlog.get_logger().info("reloaded", targets=len(parts.targets))
         return None
+
+
+def _refuse(parts: Watch, why: str) -> str:
+    """Say why the old config stays."""
+    parts.metrics.config_loaded("", ok=False, timestamp=time.time())
+    structlog.get_logger().error("reload refused, the old config stays", why=why)
+    systemd.notify("READY=1", "STATUS=reload refused, the old config stays")
+    return why
 
 
 def _replace(parts: Watch, settings: Settings, targets: tuple[Target, ...]) -> None:
@@ -245,12 +275,15 @@ def _replace(parts: Watch, settings: Settings, targets: tuple[Target, ...]) -> N
     parts.schedule.probe = _prober(settings)
     parts.schedule.limit(settings.limits)
     parts.schedule.update(targets)
+    for target in targets:
+        _tell_budget(parts, target)
     _config_loaded(parts)
 
 
 def _config_loaded(parts: Watch) -> None:
     """Say which config is in force; secrets are not in its hash, for no repr shows them."""
-    digest = hashlib.sha256(repr((parts.settings, parts.targets)).encode()).hexdigest()
+    urls = [public_url(target.url) for target in parts.targets]  # no repr shows those either
+    digest = hashlib.sha256(repr((parts.settings, parts.targets, urls)).encode()).hexdigest()
     parts.metrics.config_loaded(digest, ok=True, timestamp=time.time())
 
 
@@ -296,7 +329,7 @@ def _source(parts: Watch, load: Load | None) -> Source:
         recent=parts.recent.of,
         find=parts.recent.find,
         tallies=tally,
-        ready=lambda: not parts.signals.stop.is_set(),
+        ready=lambda: parts.schedule.running and not parts.signals.stop.is_set(),
         metrics=parts.metrics.pieces,
         counted=parts.metrics.http_request,
         started=datetime.now(UTC),
@@ -321,15 +354,16 @@ async def _remembering(parts: Watch) -> AsyncIterator[None]:
     path, say = Path(directory) / "budget.json", structlog.get_logger()
     if (wrong := await asyncio.to_thread(restore, parts.budget, path)) is not None:
         say.warning("tokens spent before are not known", why=wrong)
-    saved = parts.budget.dump()
+    saved, turn = parts.budget.dump(), asyncio.Lock()
 
     async def save_if_changed() -> None:
         nonlocal saved
-        if (now := parts.budget.dump()) != saved:
-            saved = now
-            if (wrong := await asyncio.to_thread(save, now, path)) is not None:
-                parts.metrics.sink_error("history")
-                say.warning("tokens spent are not kept", why=wrong)
+        async with turn:  # two writers would spoil each other's file
+            if (now := parts.budget.dump()) != saved:
+                saved = now
+                if (wrong := await asyncio.to_thread(save, now, path)) is not None:
+                    parts.metrics.sink_error("history")
+                    say.warning("tokens spent are not kept", why=wrong)
 
     async with _every(parts, _SAVE_EVERY, lambda _: parts.begin(save_if_changed())):
         yield

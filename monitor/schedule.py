@@ -13,13 +13,11 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.budget import Budget
@@ -102,6 +100,7 @@ class Schedule:
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, float] = {}
+        self._firsts: dict[str, asyncio.TimerHandle] = {}
         self._confirming: dict[str, asyncio.TimerHandle] = {}
         self._failures: defaultdict[str, int] = defaultdict(int)
         self._draining = False
@@ -115,6 +114,15 @@ class Schedule:
 
     # -- which targets, and when -----------------------------------------------------------------------------------
 
+    @property
+    def running(self) -> bool:
+        """Whether the ticks are armed."""
+        return bool(self._scheduler.running)
+
+    def watches(self, name: str) -> bool:
+        """Whether there is a target of that name."""
+        return name in self._targets
+
     def start(self, targets: Iterable[Target]) -> None:
         """Arm every target: its first probe within the first seconds, then its ticks."""
         self.update(targets)
@@ -122,6 +130,8 @@ class Schedule:
 
     def update(self, targets: Iterable[Target]) -> None:
         """Watch these targets from now on: an unchanged one goes on as it was, with what it has in flight."""
+        if self._draining:
+            return
         wanted = {target.name: target for target in targets}
         for name in self._targets.keys() - wanted.keys():
             self._forget(name)
@@ -131,7 +141,7 @@ class Schedule:
             self._targets[name] = target
             if known is None:
                 fresh.append(target)
-            elif known != target:
+            elif replace(known, labels=target.labels) != target:  # labels change nothing of how it is asked
                 self._stop(name, "reload")
                 if known.interval != target.interval:
                     self._arm(target, self._wall())
@@ -139,23 +149,18 @@ class Schedule:
 
     def _spread(self, targets: list[Target]) -> None:
         """Plan the first probes, one right now and the others over some seconds, and arm the ticks."""
-        now = self._wall()
+        now, loop = self._wall(), asyncio.get_running_loop()
         for number, target in enumerate(sorted(targets, key=lambda one: phase(one.name, 1.0))):
-            first = now + _SPREAD * number / len(targets)
-            planned = time.monotonic() + first - now
-            self._scheduler.add_job(
-                self._first,
-                DateTrigger(_moment(first), UTC),
-                (target.name, planned),
-                id=f"first {target.name}",
-                **_RULES,
-            )
-            self._last[target.name] = planned
-            self._arm(target, first + target.interval / 2)
+            wait = _SPREAD * number / len(targets)
+            planned = time.monotonic() + wait
+            self._firsts[target.name] = loop.call_later(wait, self._first, target.name, planned)
+            self._arm(target, now + wait + target.interval / 2)
 
     def _arm(self, target: Target, after: float) -> None:
         """Have the target tick in its phase, from the first such moment after that Unix time on."""
-        start = _moment(next_tick(target.name, target.interval, after))
+        tick = next_tick(target.name, target.interval, after)
+        self._last[target.name] = time.monotonic() + tick - self._wall() - target.interval
+        start = datetime.fromtimestamp(tick, UTC)
         every = IntervalTrigger(start_date=start, timezone=UTC, seconds=target.interval)
         self._scheduler.add_job(
             self._tick, every, (target.name,), id=target.name, replace_existing=True, next_run_time=start, **_RULES
@@ -164,17 +169,14 @@ class Schedule:
     def _forget(self, name: str) -> None:
         self._stop(name, "reload")
         del self._targets[name]
-        for job in (name, f"first {name}"):
-            try:
-                self._scheduler.remove_job(job)
-            except JobLookupError:
-                continue
-        for kept in (self._last, self._failures):
-            kept.pop(name, None)
+        self._scheduler.remove_job(name)
+        if (timer := self._firsts.pop(name, None)) is not None:
+            timer.cancel()
+        del self._last[name]
+        self._failures.pop(name, None)
 
     def _stop(self, name: str, why: str) -> None:
-        if (timer := self._confirming.pop(name, None)) is not None:
-            timer.cancel()
+        self._confirm_no_more(name)
         if (task := self._running.get(name)) is not None:
             task.cancel(why)
 
@@ -195,22 +197,27 @@ class Schedule:
 
     # -- ticks -----------------------------------------------------------------------------------------------------
 
-    async def _first(self, name: str, planned: float) -> None:
+    def _first(self, name: str, planned: float) -> None:
         """Start the first probe, which was planned for that monotonic time."""
+        del self._firsts[name]
         self._start(self._targets[name], max(time.monotonic() - planned, 0.0))
 
     async def _tick(self, name: str) -> None:
         """Start a probe in the target's phase, and count the ticks that were missed since the last one."""
-        target = self._targets[name]
+        target = self._targets.get(name)
+        if target is None:
+            return  # it was removed when the tick was already on its way
         late = lateness(name, target.interval, self._wall())
         planned = time.monotonic() - late
-        for _ in range(round((planned - self._last.get(name, planned)) / target.interval) - 1):
+        for _ in range(round((planned - self._last[name]) / target.interval) - 1):
             self._told.skipped(name, "missed")
         self._last[name] = planned
         self._start(target, late)
 
     def _start(self, target: Target, late: float, trigger: str = "schedule") -> None:
-        """Start a probe, or count why not."""
+        """Start a probe, or count why not; a drain starts nothing more."""
+        if self._draining:
+            return
         reason = self._reason_not(target)
         if reason is None:
             self._keep(target.name, self._run(target, trigger, time.monotonic() - late))
@@ -259,17 +266,24 @@ class Schedule:
         """Probe in a place of its own; the wait for one is ours and no part of what is measured."""
         try:
             async with self._place(target) as placed:
-                if not placed:
-                    self._told.skipped(target.name, "concurrency")
-                elif not self._draining:
-                    seen = await self.probe(target, trigger, time.monotonic() - planned)
-                    self._told.observed(seen)
-                    self._confirm(seen)
-                    if answer is not None and not answer.done():
-                        answer.set_result(seen)
+                act = self._ask_it if placed else self._find_no_place
+                await act(target, trigger, planned, answer)
         finally:
-            if answer is not None and not answer.done():
-                answer.set_exception(BusyError("too many probes run; try again later"))
+            _refuse(answer, "ended")
+
+    async def _find_no_place(self, target: Target, trigger: str, _: float, answer: Answer | None) -> None:
+        _refuse(answer, "concurrency")
+        if trigger == "schedule":
+            self._told.skipped(target.name, "concurrency")
+
+    async def _ask_it(self, target: Target, trigger: str, planned: float, answer: Answer | None) -> None:
+        if self._draining:
+            return
+        seen = await self.probe(target, trigger, time.monotonic() - planned)
+        self._told.observed(seen)
+        self._confirm(seen)
+        if answer is not None and not answer.done():
+            answer.set_result(seen)
 
     @asynccontextmanager
     async def _place(self, target: Target) -> AsyncIterator[bool]:
@@ -289,16 +303,21 @@ class Schedule:
         target = seen.target
         if seen.trigger not in {"schedule", "confirm"} or seen.verdict.outcome in OUR_OWN:
             return
+        self._confirm_no_more(target.name)
         self._failures[target.name] = 0 if seen.available else self._failures[target.name] + 1
         sooner = target.interval_when_failing
         if sooner is not None and 0 < self._failures[target.name] < target.confirm and not self._draining:
             loop = asyncio.get_running_loop()
             self._confirming[target.name] = loop.call_later(sooner, self._start, target, 0.0, "confirm")
 
+    def _confirm_no_more(self, name: str) -> None:
+        if (timer := self._confirming.pop(name, None)) is not None:
+            timer.cancel()
+
     async def drain(self, within: float, hurry: asyncio.Event) -> None:
         """Start nothing more, give what is in flight `within` seconds or until `hurry`, and stop the rest."""
         self._draining = True
-        for timer in self._confirming.values():
+        for timer in (*self._confirming.values(), *self._firsts.values()):
             timer.cancel()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
@@ -322,8 +341,11 @@ _BUSY = {
     "budget": "the tokens of today are spent",
     "maintenance": "the target is in a maintenance window",
     "draining": "the monitor is stopping",
+    "concurrency": "too many probes run; try again later",
+    "ended": "the probe was ended before it saw anything; the log says why",
 }
 
 
-def _moment(unix: float) -> datetime:
-    return datetime.fromtimestamp(unix, UTC)
+def _refuse(answer: Answer | None, reason: str) -> None:
+    if answer is not None and not answer.done():
+        answer.set_exception(BusyError(_BUSY[reason]))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -430,6 +430,36 @@ def test_the_daemon_stops_when_asked(config: Path, number: signal.Signals, statu
     assert any(json.loads(one)["event"] == "stopping" for one in done.out.splitlines())
 
 
+def said(process: subprocess.Popen[str], **wanted: str) -> dict[str, Any]:
+    """Return the next event of a daemon that has these values."""
+    assert process.stdout is not None
+    for one in process.stdout:
+        event: dict[str, Any] = json.loads(one)
+        if wanted.items() <= event.items():
+            return event
+    raise AssertionError(f"it ended without {wanted}")
+
+
+def test_the_daemon_takes_its_signals(config: Path) -> None:
+    """SIGHUP reloads, a good config and a bad one; SIGUSR1 probes; SIGTERM ends it with 0."""
+    good = config.read_text()
+    with started("run", "--config", config) as process:
+        assert said(process, event="started")["targets"] == 3
+        config.write_text(good + good[good.rindex("[[targets]]") :].replace('"broken"', '"new"'))
+        process.send_signal(signal.SIGHUP)
+        assert said(process, event="reloaded")["targets"] == 4
+        assert said(process, event="probe", target="new")["trigger"] == "schedule"
+        config.write_text(good.replace("[web]", "nope = 1\n[web]"))
+        process.send_signal(signal.SIGHUP)
+        refusal = said(process, event="reload refused, the old config stays")["why"]
+        assert f"{config}:" in refusal
+        assert "nope: " in refusal
+        process.send_signal(signal.SIGUSR1)
+        assert said(process, event="probe", target="good", trigger="signal")["outcome"] == "ok"
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).status == 0
+
+
 STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
     b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
@@ -470,7 +500,7 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
         ):
             done = cli(*command)
             assert (done.status, done.out) == (2, "")
-            assert done.err.startswith(f"chat-monitor: cannot listen on {address}: ")
+            assert done.err.startswith(f"chat-monitor: cannot listen on {address}")
             assert done.err.count("\n") == 1
 
 
@@ -492,6 +522,27 @@ def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[
     done = cli("run", "--config", config, *options)
     assert (done.status, done.out) == (2, "")
     assert said in done.err
+
+
+def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warnings of the config, before it starts; without a standard error there is nowhere to leave a stack."""
+    monkeypatch.setattr(sys, "__stderr__", None)
+    config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
+    done = cli("run", "--config", config, "--web.listen-address", "0.0.0.0:0")
+    assert done.status == 2
+    assert done.err.startswith("warning: ")
+    assert "refusing to listen" in done.err
+
+
+def test_ctrl_c_is_no_traceback(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes: the status is 130, and nothing else is said."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("monitor.cli._watch", interrupted)
+    done = cli("run", "--config", config)
+    assert (done.status, done.out) == (130, "")
 
 
 def test_shards_share_the_targets(config: Path) -> None:

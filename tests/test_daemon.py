@@ -8,92 +8,30 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import aiohttp
 import pytest
 import trustme
 
-from monitor.daemon import Signals, StartError, watch
-from monitor.systemd import notify
+from monitor.budget import save
+from monitor.daemon import Signals, StartError
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.observation import Observation
 from monitor.probe import Prober
-from monitor.settings import Limits, Settings, Web
+from monitor.schedule import Schedule
+from monitor.settings import Limits, Maintenance, Settings, Web
 from monitor.sinks.recent import Recent
-from monitor.target import Target, Timeouts, Tls
+from monitor.target import Timeouts, Tls
 from monitor.web.server import ListenError
-from tests.conftest import target
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, named, running
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
-
-QUICK_OK = "/openai-chat/ok?gap=1ms&ttfc=1ms"
-QUICK_CUT = "/openai-chat/cut?gap=1ms&ttfc=1ms"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
-STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-
-
-@dataclass
-class Running:
-    """A daemon under way: its port, what stops it, and the lines that it writes."""
-
-    base: str
-    stop: Signals
-    task: asyncio.Task[None]
-    stdout: asyncio.StreamReader
-
-    async def line(self, **wanted: str) -> dict[str, Any]:
-        """Return the next line that has these values."""
-        while line := await self.stdout.readline():
-            event: dict[str, Any] = json.loads(line)
-            if wanted.items() <= event.items():
-                return event
-        raise AssertionError(f"the log ended without {wanted}")
-
-    async def get(self, path: str) -> tuple[int, str]:
-        """Return status and body of a page."""
-        async with aiohttp.ClientSession() as session, session.get(self.base + path) as response:
-            return response.status, await response.text()
-
-    async def metric(self, series: str) -> float | None:
-        """Return the value of a series in a scrape; None where it is not there."""
-        _, text = await self.get("/metrics")
-        values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{series} ")]
-        return float(values[0]) if values else None
-
-
-@asynccontextmanager
-async def running(*targets: Target, settings: Settings | None = None) -> AsyncIterator[Running]:
-    """Yield a daemon that watches these targets; in the end it is stopped in a hurry where it has not ended."""
-    loop = asyncio.get_running_loop()
-    stop, port, reader = Signals(), loop.create_future(), asyncio.StreamReader()
-    read_end, write_end = os.pipe()
-    with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-        settings = settings or Settings(web=Web(port=0))
-        task = asyncio.create_task(watch(settings, targets, stop, stdout=stdout, listening=port.set_result))
-        try:
-            await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                await task
-            yield Running(f"http://127.0.0.1:{port.result()}", stop, task, reader)
-        finally:
-            stop.stop.set()
-            stop.hurry.set()
-            await asyncio.wait({task})
-            transport.close()
-
-
-def named(name: str, url: str, **more: Any) -> Target:  # noqa: ANN401 - fields of Target
-    """Return a target that is asked once, at the start."""
-    return target(url, name=name, interval=3600.0, **more)
 
 
 async def test_what_is_watched_is_counted(lab: Lab) -> None:
@@ -116,19 +54,6 @@ async def test_what_is_watched_is_counted(lab: Lab) -> None:
         assert (await daemon.get("/-/healthy"))[0] == (await daemon.get("/-/ready"))[0] == 200
 
 
-class Reached(asyncio.Event):
-    """A gate that says when a script stands before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> Literal[True]:
-        """Say so, and wait."""
-        self.reached.set()
-        return await super().wait()
-
-
 async def test_a_stop_drains() -> None:
     """A probe in flight ends by itself, scrapes are answered until then, and readiness is gone."""
     gate = Reached()
@@ -137,7 +62,7 @@ async def test_a_stop_drains() -> None:
         running(named("slow", server.url, check=None, timeouts=Timeouts())) as daemon,
     ):
         await gate.reached.wait()
-        daemon.stop.on_stop(signal.SIGTERM)
+        daemon.signals.on_stop(signal.SIGTERM)
         await daemon.line(event="stopping")
         assert (await daemon.get("/-/ready"))[0] == 503
         assert (await daemon.get("/-/healthy"))[0] == 200
@@ -155,8 +80,8 @@ async def test_a_second_signal_hurries() -> None:
         running(named("slow", server.url, timeouts=Timeouts())) as daemon,
     ):
         await gate.reached.wait()
-        daemon.stop.on_stop(signal.SIGTERM)
-        daemon.stop.on_stop(signal.SIGTERM)
+        daemon.signals.on_stop(signal.SIGTERM)
+        daemon.signals.on_stop(signal.SIGTERM)
         event = await daemon.line(event="probe")
         assert (event["outcome"], event["cause"]) == ("aborted", "shutdown")
         assert "slo" not in event
@@ -165,18 +90,38 @@ async def test_a_second_signal_hurries() -> None:
 
 async def test_signals_ask_and_hurry() -> None:
     """The first of SIGTERM and SIGINT asks, the second hurries, and the first is remembered."""
-    stop, loop = Signals(), asyncio.get_running_loop()
-    stop.listen()
-    try:
+    with listening() as signals:
         os.kill(os.getpid(), signal.SIGINT)
-        await stop.stop.wait()
-        assert not stop.hurry.is_set()
+        await signals.stop.wait()
+        assert not signals.hurry.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
-        await stop.hurry.wait()
+        await signals.hurry.wait()
+    assert signals.stopped_by is signal.SIGINT
+
+
+async def test_signals_do_what_is_set_by_then() -> None:
+    """SIGHUP and SIGUSR1 do nothing before the schedule is armed, and stop nothing ever."""
+    with listening() as signals:
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            signals.reload = signals.probe = lambda: None
+            os.kill(os.getpid(), number)
+            done = asyncio.Event()
+            signals.reload = signals.probe = done.set
+            os.kill(os.getpid(), number)
+            await done.wait()
+    assert not signals.stop.is_set()
+
+
+@contextmanager
+def listening() -> Iterator[Signals]:
+    """Yield what takes this process's signals."""
+    signals, loop = Signals(), asyncio.get_running_loop()
+    signals.listen()
+    try:
+        yield signals
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             loop.remove_signal_handler(number)
-    assert stop.by is signal.SIGINT
 
 
 async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +168,158 @@ async def test_a_probe_without_output_spends_nothing(lab: Lab) -> None:
         assert await daemon.metric('chat_stream_budget_tokens_remaining{target="none"}') == 1000
 
 
+async def test_tokens_of_today_survive_a_restart(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept in the state directory, so that what was spent is spent: the target is skipped from the start."""
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}:/nowhere/else")
+    poor = named("good", lab.url + QUICK_OK, tokens_per_day=1)
+    async with running(poor) as daemon:
+        await daemon.line(event="probe")
+    async with running(poor) as daemon:
+        await daemon.line(event="started")
+        assert await daemon.metric('chat_stream_budget_tokens_remaining{target="good"}') == 0
+        assert await daemon.metric('chat_stream_probes_skipped_total{reason="budget",target="good"}') == 1
+        status, text = await daemon.post("/api/v1/targets/good/probe")
+        assert (status, "the tokens of today are spent" in text) == (429, True)
+
+
+async def test_tokens_are_kept_while_it_runs(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was spent is in the file soon, for a process that is killed."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("monitor.daemon._SAVE_EVERY", 0.001)
+    saved, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def noted(kept: bytes, path: Path) -> str | None:
+        wrong = save(kept, path)
+        loop.call_soon_threadsafe(saved.set)
+        return wrong
+
+    monkeypatch.setattr("monitor.daemon.save", noted)
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        await daemon.line(event="probe")
+        await saved.wait()
+        kept = await asyncio.to_thread((tmp_path / "budget.json").read_bytes)
+        assert json.loads(kept)["spent"]["good"] > 0
+
+
+async def test_tokens_that_cannot_be_kept(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said and counted, what stood there is put aside, and the daemon goes on."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("monitor.daemon._SAVE_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.save", lambda _, path: f"{path}: cannot be written: no space left on device")
+    (tmp_path / "budget.json").write_text("half a fi")
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        said = await daemon.line(event="tokens spent before are not known")
+        assert "put aside as budget.json.corrupt" in said["why"]
+        said = await daemon.line(event="tokens spent are not kept")
+        assert "no space left on device" in said["why"]
+        assert await daemon.metric('chat_monitor_sink_errors_total{sink="history"}') == 1
+
+
+# -- beside the schedule -----------------------------------------------------------------------------------------------
+
+
+async def test_a_probe_through_the_api(lab: Lab) -> None:
+    """It answers with the event, is remembered, and bends no ratio: only its tokens count."""
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        first = await daemon.line(event="probe")
+        status, text = await daemon.post("/api/v1/targets/good/probe")
+        event = json.loads(text)
+        assert (status, event["trigger"], event["outcome"]) == (200, "api", "ok")
+        assert (await daemon.line(event="probe", trigger="api"))["probe_id"] == event["probe_id"]
+        assert (await daemon.get(f"/api/v1/probes/{event['probe_id']}"))[0] == 200
+        assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="good"}') == 1
+        assert await daemon.metric('chat_stream_accepted_total{target="good"}') == 1
+        spent = first["tokens"]["output"] + event["tokens"]["output"]
+        assert await daemon.metric('chat_stream_tokens_total{kind="output",target="good"}') == spent
+        assert (await daemon.post("/api/v1/targets/nobody/probe"))[0] == 404
+
+
+async def test_a_probe_through_the_api_that_cannot_be() -> None:
+    """While one of that target is in flight, and while the daemon drains, it is refused with the reason."""
+    gate = Reached()
+    async with (
+        peer((Send(HEAD + HI), Gate(gate), Send(STOP), Fin())) as server,
+        running(named("slow", server.url, check=None, timeouts=Timeouts())) as daemon,
+    ):
+        await gate.reached.wait()
+        status, text = await daemon.post("/api/v1/targets/slow/probe")
+        assert (status, "a probe of this target is in flight" in text) == (429, True)
+        daemon.signals.on_stop(signal.SIGTERM)
+        await daemon.line(event="stopping")
+        status, text = await daemon.post("/api/v1/targets/slow/probe")
+        assert (status, "the monitor is stopping" in text) == (429, True)
+        assert len(server.requests) == 1
+        gate.set()
+
+
+async def test_all_are_probed_on_a_signal(lab: Lab) -> None:
+    """SIGUSR1 asks every target now, under a trigger of its own; a paused one is left alone."""
+    paused = named("paused", lab.url + QUICK_OK, paused=True)
+    async with running(named("good", lab.url + QUICK_OK), paused) as daemon:
+        await daemon.line(event="probe")
+        await daemon.until("chat_monitor_probes_in_flight", 0)
+        daemon.signals.probe()
+        assert (await daemon.line(event="probe"))["trigger"] == "signal"
+        assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="good"}') == 1
+        assert await daemon.metric('chat_stream_probes_skipped_total{reason="paused",target="paused"}') == 1
+
+
+async def test_an_outage_is_confirmed(lab: Lab) -> None:
+    """A failed probe is soon followed by another under `confirm`; it takes both for the target to be down."""
+    sick = named("bad", lab.url + QUICK_CUT, interval_when_failing=0.01)
+    async with running(sick) as daemon:
+        assert (await daemon.line(event="probe"))["trigger"] == "schedule"
+        assert (await daemon.line(event="probe"))["trigger"] == "confirm"
+        assert await daemon.metric('chat_stream_up{target="bad"}') == 0
+        assert await daemon.metric('chat_stream_consecutive_failures{target="bad"}') == 2
+        assert await daemon.metric('chat_stream_accepted_total{target="bad"}') == 1
+
+
+async def test_a_maintenance_window(lab: Lab) -> None:
+    """The targets that it names are skipped and counted, the others are not."""
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    window = Maintenance("now", targets=("rests",), start=now - hour, end=now + hour)
+    settings = Settings(web=Web(port=0), maintenance=(window,))
+    targets = (named("rests", lab.url + QUICK_OK), named("works", lab.url + QUICK_OK))
+    async with running(*targets, settings=settings) as daemon:
+        assert (await daemon.line(event="probe"))["target"] == "works"
+        assert await daemon.metric('chat_stream_probes_skipped_total{reason="maintenance",target="rests"}') == 1
+        assert await daemon.metric('chat_stream_probes_skipped_total{reason="maintenance",target="works"}') == 0
+
+
+async def test_our_own_network_is_gone() -> None:
+    """Five targets on two hosts that are all refused: it is us, most likely."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        urls = [f"http://127.0.0.{1 + number % 2}:{holder.getsockname()[1]}/" for number in range(5)]
+        async with running(*(named(f"t{number}", url) for number, url in enumerate(urls))) as daemon:
+            for _ in urls:
+                assert (await daemon.line(event="probe"))["cause"] == "refused"
+            assert await daemon.metric("chat_monitor_isolated") == 1
+
+
+async def test_a_step_of_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor looks every second, and warns once it has armed the ticks anew."""
+    stepped = iter([False, True])
+    monkeypatch.setattr("monitor.daemon._CLOCK_EVERY", 0.001)
+    monkeypatch.setattr(Schedule, "follow_clock", lambda _: next(stepped, False))
+    async with running() as daemon:
+        assert (await daemon.line(event="the wall clock has stepped; the schedule is armed anew"))["level"] == "warning"
+
+
+async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done every so often may raise, and is done again all the same."""
+
+    def broken(_: Schedule) -> bool:
+        raise RuntimeError("a bug beside")
+
+    monkeypatch.setattr("monitor.daemon._CLOCK_EVERY", 0.001)
+    monkeypatch.setattr(Schedule, "follow_clock", broken)
+    async with running() as daemon:
+        for _ in range(2):
+            assert "a bug beside" in (await daemon.line(event="unhandled exception"))["exception"]
+
+
 # -- starting ----------------------------------------------------------------------------------------------------------
 
 
@@ -255,29 +352,3 @@ async def test_a_target_behind_tls(tmp_path: Path) -> None:
     ):
         assert (await daemon.line(event="probe"))["outcome"] == "ok"
         assert await daemon.metric('chat_stream_certificate_expiry_timestamp_seconds{target="secure"}')
-
-
-# -- systemd -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-async def test_systemd_is_told(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, abstract: bool) -> None:
-    """Ready once the schedule is armed, stopping when the drain begins; on a path or an abstract address."""
-    address = f"@chat-monitor-{os.getpid()}" if abstract else str(tmp_path / "notify")
-    monkeypatch.setenv("NOTIFY_SOCKET", address)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.setblocking(False)
-        manager.bind(address.replace("@", "\0", 1) if abstract else address)
-        loop = asyncio.get_running_loop()
-        async with running(named("good", lab.url + QUICK_OK)) as daemon:
-            assert await loop.sock_recv(manager, 999) == b"READY=1\nSTATUS=watching 1 targets"
-            daemon.stop.on_stop(signal.SIGTERM)
-            assert await loop.sock_recv(manager, 999) == b"STOPPING=1\nSTATUS=draining"
-
-
-def test_nobody_listens_to_what_systemd_would_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without systemd, or with a socket that is gone, nothing happens."""
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify("READY=1")
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    notify("READY=1")

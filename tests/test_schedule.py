@@ -6,23 +6,35 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
-from apscheduler.triggers.date import DateTrigger
 
 from monitor.budget import Budget
 from monitor.observation import Observation
-from monitor.schedule import Schedule, Told, next_tick, phase
+from monitor.schedule import BusyError, Schedule, Told, lateness, next_tick, phase
 from monitor.settings import Limits
 from monitor.target import Target
-from tests.sinks.stories import whole
+from tests.sinks.stories import refused, stopped, whole
 
 NAMES = [f"target-{number}" for number in range(1000)]
 
 
-def a_target(name: str = "one", host: str = "a.test", *, interval: float = 60.0, paused: bool = False) -> Target:
+def a_target(name: str = "one", host: str = "a.test", **more: Any) -> Target:  # noqa: ANN401 - fields of Target
     """Return a target on a host."""
-    return Target(name, "openai-chat", f"http://{host}/v1", interval=interval, paused=paused)
+    return Target(name, "openai-chat", f"http://{host}/v1", **more)
+
+
+@dataclass
+class Wall:
+    """A wall clock that goes with the monotonic one until a test sets it."""
+
+    ahead: float = field(default_factory=lambda: time.time() - time.monotonic())
+
+    def __call__(self) -> float:
+        """Return the Unix time."""
+        return time.monotonic() + self.ahead
 
 
 class Scripted:
@@ -38,6 +50,7 @@ class Scripted:
         self.in_flight: list[int] = []
         self.failed: list[BaseException] = []
         self.error: Exception | None = None
+        self.answer: Callable[[Target], Observation] = whole
         self.let_go = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -49,15 +62,16 @@ class Scripted:
         self._news.set()
         try:
             await self.let_go.wait()
-        except asyncio.CancelledError as stopped:
-            self.ends.append(f"{target.name} {stopped.args[0]}")
+        except asyncio.CancelledError as cancelled:
+            self.ends.append(f"{target.name} {cancelled.args[0]}")
+            return stopped(target=target, trigger=trigger)
         else:
             self.ends.append(target.name)
         finally:
             self.running[target.name] -= 1
         if self.error is not None:
             raise self.error
-        return whole(target)
+        return replace(self.answer(target), trigger=trigger)
 
     def told(self) -> Told:
         """Return who is told: this, which keeps what it hears."""
@@ -79,6 +93,10 @@ class Scripted:
         self.failed.append(error)
         self._news.set()
 
+    async def idle(self, number: int) -> None:
+        """Wait until so many probes are over, and no other is under way."""
+        await self.until(lambda: len(self.observed) == number and self.in_flight[-1] == 0)
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait for something that the probe or the schedule says."""
         while not true():
@@ -97,8 +115,15 @@ async def make(script: Scripted) -> AsyncIterator[Callable[..., Schedule]]:
     """Yield what makes a schedule of that probe; all of them are drained at the end."""
     made: list[Schedule] = []
 
-    def schedule(budget: Budget | None = None, **limits: int) -> Schedule:
-        made.append(Schedule(script, script.told(), Limits(**limits), budget))
+    def schedule(
+        budget: Budget | None = None,
+        wall: Callable[[], float] = time.time,
+        *,
+        resting: Callable[[Target], bool] | None = None,
+        **limits: int,
+    ) -> Schedule:
+        more = {} if resting is None else {"resting": resting}
+        made.append(Schedule(script, script.told(), Limits(**limits), budget, wall=wall, **more))
         return made[-1]
 
     yield schedule
@@ -108,6 +133,18 @@ async def make(script: Scripted) -> AsyncIterator[Callable[..., Schedule]]:
 
 
 Make = Callable[..., Schedule]
+
+
+def known(schedule: Schedule, *targets: Target) -> None:
+    """Have targets watched, without their first probes."""
+    schedule.update(targets)
+    for timer in schedule._firsts.values():
+        timer.cancel()
+
+
+def ticks(schedule: Schedule) -> dict[str, float]:
+    """Return the Unix time of every target's next tick."""
+    return {job.id: job.next_run_time.timestamp() for job in schedule._scheduler.get_jobs()}
 
 
 # -- phases and ticks --------------------------------------------------------------------------------------------------
@@ -135,6 +172,20 @@ def test_the_next_tick_is_in_phase(after: float) -> None:
         assert (tick - phase(name, 60.0) + 1.0) % 60.0 == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("early", [0.0, 1e-6, 5e-4])
+def test_a_tick_that_comes_early_is_not_late(early: float) -> None:
+    """APScheduler's microseconds may lie before the phase: that is no delay of a whole interval."""
+    for name in NAMES[:50]:
+        tick = next_tick(name, 60.0, 1764000000.0)
+        assert lateness(name, 60.0, tick - early) == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("late", [0.002, 1.0, 59.0])
+def test_how_late_a_tick_comes(late: float) -> None:
+    """It is reckoned from the last moment in the target's phase."""
+    assert lateness("one", 60.0, next_tick("one", 60.0, 1764000000.0) + late) == pytest.approx(late, abs=1e-4)
+
+
 # -- the first probes --------------------------------------------------------------------------------------------------
 
 
@@ -150,10 +201,9 @@ async def test_the_first_probe_comes_at_once(script: Scripted, make: Make) -> No
 async def test_the_first_probes_are_spread(make: Make) -> None:
     """Of five targets the first is asked at once and the others one after another over five seconds."""
     schedule = make()
-    before = time.time()
+    before = asyncio.get_running_loop().time()
     schedule.start(map(a_target, NAMES[:5]))
-    jobs = schedule._scheduler.get_jobs()
-    firsts = sorted(job.trigger.run_date.timestamp() - before for job in jobs if isinstance(job.trigger, DateTrigger))
+    firsts = sorted(timer.when() - before for timer in schedule._firsts.values())
     assert firsts == pytest.approx([0.0, 1.0, 2.0, 3.0, 4.0], abs=0.2)
 
 
@@ -161,8 +211,7 @@ async def test_the_ticks_follow_in_phase(make: Make) -> None:
     """After its first probe a target's ticks fall on its phase, the first of them half an interval later or more."""
     schedule = make()
     schedule.start([a_target()])
-    (job,) = [job for job in schedule._scheduler.get_jobs() if job.id == "one"]
-    tick = job.next_run_time.timestamp()
+    tick = ticks(schedule)["one"]
     assert (tick - phase("one", 60.0) + 1.0) % 60.0 == pytest.approx(1.0, abs=1e-3)
     assert 29.0 < tick - time.time() < 91.0
 
@@ -215,11 +264,12 @@ async def test_a_target_without_budget_is_left_alone(script: Scripted, make: Mak
 async def test_missed_ticks_are_counted(script: Scripted, make: Make) -> None:
     """Where the machine slept through ticks, one probe stands for them and each of the others is counted."""
     schedule, one = make(), a_target()
-    await schedule._tick(one)
+    known(schedule, one)
+    await schedule._tick("one")
     assert script.skipped == {}
     schedule._last["one"] -= 4 * one.interval
     await script.until(lambda: bool(script.asked))
-    await schedule._tick(one)
+    await schedule._tick("one")
     assert script.skipped == {("one", "missed"): 3, ("one", "overlap"): 1}
 
 
@@ -330,3 +380,370 @@ async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> 
     schedule._start(a_target(), 0.0)
     await script.until(lambda: len(script.failed) == 2)
     assert script.observed == []
+
+
+async def test_a_first_probe_outlives_a_step_of_the_clock(script: Scripted, make: Make) -> None:
+    """It is waited for on the monotonic clock, so that it neither comes an hour later nor tells of such a delay."""
+    wall = Wall()
+    schedule = make(wall=wall)
+    schedule.start([a_target()])
+    wall.ahead -= 3600.0
+    await script.until(lambda: bool(script.asked))
+    assert script.asked[0][2] < 1.0
+
+
+# -- another set of targets --------------------------------------------------------------------------------------------
+
+
+async def test_an_unchanged_target_goes_on(script: Scripted, make: Make) -> None:
+    """Its tick, its probe in flight and its failures stay what they were."""
+    schedule = make()
+    schedule.start([a_target()])
+    await script.until(lambda: bool(script.asked))
+    schedule._failures["one"] = 3
+    before = ticks(schedule)
+    schedule.update([a_target(), a_target("two")])
+    await script.until(lambda: len(script.asked) == 2)
+    assert ticks(schedule)["one"] == before["one"]
+    assert (script.running["one"], script.ends, schedule._failures["one"]) == (1, [], 3)
+
+
+async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
+    """They change nothing of how a target is asked: what is in flight goes on."""
+    schedule = make()
+    schedule.start([a_target()])
+    await script.until(lambda: bool(script.asked))
+    schedule.update([a_target(labels={"team": "search"})])
+    await asyncio.sleep(0)
+    assert (script.running["one"], script.ends) == (1, [])
+
+
+async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
+    """What it has in flight is aborted as `reload`, and nothing of it is left to happen."""
+    schedule = make()
+    schedule.start([a_target(), a_target("two")])
+    await script.until(lambda: bool(script.asked))
+    (asked,) = [name for name, _, _ in script.asked]
+    other = "two" if asked == "one" else "one"
+    schedule.update([])
+    await script.until(lambda: script.in_flight[-1] == 0)
+    assert script.ends == [f"{asked} reload"]
+    assert ticks(schedule) == {}
+    assert (schedule._firsts, schedule._last, schedule._confirming) == ({}, {}, {})
+    assert not schedule.watches(asked)
+    await schedule._tick(other)
+    assert len(script.asked) == 1
+
+
+async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> None:
+    """What it has in flight is aborted as `reload`; its ticks stay, and go to where it is now."""
+    schedule = make()
+    schedule.start([a_target()])
+    await script.until(lambda: bool(script.asked))
+    before = ticks(schedule)
+    schedule.update([a_target(host="b.test")])
+    await script.until(lambda: script.in_flight[-1] == 0)
+    assert script.ends == ["one reload"]
+    assert ticks(schedule) == before
+    script.let_go.set()
+    await schedule._tick("one")
+    await script.until(lambda: len(script.observed) == 2)
+    assert script.observed[1].target.url == "http://b.test/v1"
+
+
+async def test_another_interval_is_another_tick(make: Make) -> None:
+    """It is armed anew in its phase, within one new interval; and the schedule stands still at no time."""
+    wall = Wall()
+    schedule = make(wall=wall)
+    schedule.start([a_target(interval=36000.0)])
+    schedule._last["one"] -= 36000.0
+    schedule.update([a_target(interval=10.0)])
+    tick = ticks(schedule)["one"]
+    assert (tick - phase("one", 10.0) + 1.0) % 10.0 == pytest.approx(1.0, abs=1e-3)
+    assert tick - wall() <= 10.0
+    assert schedule.moving()
+
+
+async def test_an_added_target_is_asked_at_once(script: Scripted, make: Make) -> None:
+    """Its first probe does not wait for its tick."""
+    schedule = make()
+    schedule.start([])
+    assert schedule.running
+    schedule.update([a_target()])
+    await script.until(lambda: bool(script.asked))
+    assert ticks(schedule).keys() == {"one"}
+
+
+async def test_other_limits_hold_for_what_comes(script: Scripted, make: Make) -> None:
+    """With room for one more, a target that waits in vain under the old limit is asked under the new."""
+    schedule = make(concurrency=1)
+    schedule._start(a_target("first"), 0.0)
+    await script.until(lambda: bool(script.asked))
+    schedule.limit(Limits(concurrency=1))
+    schedule._start(a_target("second"), 0.0)
+    await script.until(lambda: len(script.asked) == 2)
+
+
+# -- the wall clock ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0, 1234.5, -29.9])
+async def test_a_step_of_the_clock_costs_at_most_an_interval(script: Scripted, make: Make, step: float) -> None:
+    """The ticks are armed anew, the next one within an interval of the new time, and none of them counts as missed."""
+    wall = Wall()
+    schedule = make(wall=wall)
+    schedule.start(map(a_target, NAMES[:20]))
+    wall.ahead += step
+    assert schedule.follow_clock()
+    now = wall()
+    assert all(-1.0 < tick - now <= 60.0 for tick in ticks(schedule).values())
+    assert len(ticks(schedule)) == 20
+    for name, tick in ticks(schedule).items():
+        wall.ahead += tick - wall()
+        schedule._last[name] += tick - now  # as if the monotonic clock had gone on as well
+        await schedule._tick(name)
+    assert not any(reason == "missed" for _, reason in script.skipped)
+    assert schedule.moving()
+
+
+async def test_a_clock_that_is_slewed_is_no_step(make: Make) -> None:
+    """What NTP corrects bit by bit moves nothing, and a step is one once."""
+    wall = Wall()
+    schedule = make(wall=wall)
+    schedule.start([a_target()])
+    before = ticks(schedule)
+    wall.ahead += 0.5
+    assert not schedule.follow_clock()
+    assert ticks(schedule) == before
+    wall.ahead -= 2.0
+    assert schedule.follow_clock()
+    assert not schedule.follow_clock()
+
+
+async def test_a_schedule_moves_while_every_target_ticks(make: Make) -> None:
+    """One that has not ticked for two intervals and a minute says that it stands still."""
+    schedule = make()
+    assert schedule.moving()
+    schedule.start([a_target(), a_target("two", interval=10.0)])
+    assert schedule.moving()
+    schedule._last["two"] = time.monotonic() - 79.0
+    assert schedule.moving()
+    schedule._last["two"] -= 2.0
+    assert not schedule.moving()
+
+
+# -- asked for ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_target_can_be_asked_now(script: Scripted, make: Make) -> None:
+    """Out of schedule, under the trigger that is given, even where it is paused; the answer is what was seen."""
+    schedule = make()
+    known(schedule, a_target(paused=True))
+    script.let_go.set()
+    seen = await schedule.ask("one", "api")
+    assert (seen.target.name, seen.trigger) == ("one", "api")
+    assert script.observed == [seen]
+
+
+async def test_who_cannot_be_asked(script: Scripted, make: Make) -> None:
+    """Each reason has its words, and nothing is sent or counted as skipped."""
+    budget = Budget(None)
+    schedule = make(budget, resting=lambda target: target.name == "rests")
+    known(schedule, a_target("runs"), a_target("rests"), a_target("poor", tokens_per_day=5))
+    budget.spend("poor", 5)
+    asking = schedule.ask("runs", "api")
+    await script.until(lambda: bool(script.asked))
+    for name, why in (
+        ("runs", "a probe of this target is in flight"),
+        ("rests", "the target is in a maintenance window"),
+        ("poor", "the tokens of today are spent"),
+    ):
+        with pytest.raises(BusyError, match=why):
+            schedule.ask(name, "api")
+    with pytest.raises(KeyError):
+        schedule.ask("nobody", "api")
+    script.let_go.set()
+    await asking
+    await schedule.drain(1.0, asyncio.Event())
+    with pytest.raises(BusyError, match="the monitor is stopping"):
+        schedule.ask("runs", "api")
+    assert (len(script.asked), script.skipped) == (1, {})
+
+
+async def test_an_answer_without_a_place(script: Scripted, make: Make) -> None:
+    """Where too many run it says so; that is no skip of the schedule's."""
+    schedule = make(concurrency=1)
+    known(schedule, a_target(interval=3600.0), a_target("two", interval=0.01))
+    first = schedule.ask("one", "api")
+    await script.until(lambda: bool(script.asked))
+    with pytest.raises(BusyError, match="too many probes run"):
+        await schedule.ask("two", "api")
+    assert script.skipped["two", "concurrency"] == 0
+    script.let_go.set()
+    await first
+
+
+async def test_an_answer_that_never_comes(script: Scripted, make: Make) -> None:
+    """A probe that raises is told as a bug, and who asked learns that there is none."""
+    schedule = make()
+    known(schedule, a_target())
+    script.error = RuntimeError("a bug")
+    script.let_go.set()
+    with pytest.raises(BusyError, match="ended before it saw anything"):
+        await schedule.ask("one", "api")
+    await script.until(lambda: script.failed == [script.error])
+
+
+async def test_who_asked_may_leave(script: Scripted, make: Make) -> None:
+    """The probe goes on without."""
+    schedule = make()
+    known(schedule, a_target())
+    asking = schedule.ask("one", "api")
+    await script.until(lambda: bool(script.asked))
+    asking.cancel()
+    script.let_go.set()
+    await script.until(lambda: bool(script.observed))
+
+
+async def test_all_can_be_asked_now(script: Scripted, make: Make) -> None:
+    """All that are neither paused nor under way; the others are not counted as skipped."""
+    schedule = make()
+    known(schedule, a_target("idle"), a_target("runs"), a_target("rests", paused=True))
+    schedule._start(a_target("runs"), 0.0)
+    schedule.ask_all("signal")
+    await script.until(lambda: len(script.asked) == 2)
+    assert [(name, trigger) for name, trigger, _ in script.asked] == [("runs", "schedule"), ("idle", "signal")]
+    assert script.skipped == {}
+
+
+async def test_a_target_in_maintenance_is_left_alone(script: Scripted, make: Make) -> None:
+    """Its ticks are counted as skipped, and after the window it is asked again."""
+    window = [True]
+    schedule = make(resting=lambda _: window[0])
+    schedule.start([a_target()])
+    await script.until(lambda: script.skipped["one", "maintenance"] == 1)
+    assert script.asked == []
+    window.clear()
+    window.append(False)
+    await schedule._tick("one")
+    await script.until(lambda: len(script.asked) == 1)
+
+
+# -- confirming --------------------------------------------------------------------------------------------------------
+
+
+def sickly(**more: Any) -> Target:  # noqa: ANN401 - fields of Target
+    """Return a target that is asked again almost at once while it fails."""
+    return a_target(**{"interval": 3600.0, "interval_when_failing": 0.001, "confirm": 3} | more)
+
+
+async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> None:
+    """It is asked again until as many in a row have failed as confirm it, and then waits for its ticks."""
+    script.answer = refused
+    script.let_go.set()
+    schedule = make()
+    schedule.start([sickly()])
+    await script.until(lambda: len(script.observed) == 3)
+    assert [trigger for _, trigger, _ in script.asked] == ["schedule", "confirm", "confirm"]
+    assert schedule._confirming == {}
+
+
+async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> None:
+    """The first complete chat ends it, and the count begins anew."""
+    answers = iter([refused(sickly()), whole(sickly())])
+    script.answer = lambda _: next(answers)
+    script.let_go.set()
+    schedule = make()
+    schedule.start([sickly()])
+    await script.until(lambda: len(script.observed) == 2)
+    assert (schedule._confirming, schedule._failures["one"]) == ({}, 0)
+
+
+@pytest.mark.parametrize("more", [{"interval_when_failing": None}, {"confirm": 1}])
+async def test_what_needs_no_confirmation(script: Scripted, make: Make, more: dict[str, Any]) -> None:
+    """Without `interval_when_failing`, or where one failure says enough, no other probe follows."""
+    script.answer = refused
+    script.let_go.set()
+    schedule = make()
+    schedule.start([sickly(**more)])
+    await script.until(lambda: len(script.observed) == 1)
+    assert schedule._confirming == {}
+
+
+@pytest.mark.parametrize(("trigger", "answer"), [("api", refused), ("schedule", lambda one: stopped(target=one))])
+async def test_what_is_no_failure_to_confirm(
+    script: Scripted, make: Make, trigger: str, answer: Callable[[Target], Observation]
+) -> None:
+    """A probe that was asked for, and one that we ended ourselves, count neither way."""
+    script.answer = answer
+    script.let_go.set()
+    schedule = make()
+    known(schedule, sickly())
+    schedule._start(sickly(), 0.0, trigger)
+    await script.until(lambda: len(script.observed) == 1)
+    assert (schedule._confirming, dict(schedule._failures)) == ({}, {})
+
+
+async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
+    """A tick that fails before the confirmation comes takes its place, so that no timer is left behind."""
+    script.answer = refused
+    script.let_go.set()
+    schedule, slow = make(), sickly(interval_when_failing=3600.0)
+    schedule.start([slow])
+    await script.idle(1)
+    first = schedule._confirming["one"]
+    await schedule._tick("one")
+    await script.idle(2)
+    assert first.cancelled()
+    second = schedule._confirming["one"]
+    await schedule._tick("one")
+    await script.idle(3)
+    assert second.cancelled()
+    assert schedule._confirming == {}
+
+
+async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Make) -> None:
+    """Nor is a changed one under its old settings."""
+    script.answer = refused
+    script.let_go.set()
+    schedule, slow = make(), sickly(interval_when_failing=3600.0)
+    schedule.start([slow])
+    for number, targets in enumerate(([replace(slow, model="other")], []), 1):
+        await script.idle(number)
+        timer = schedule._confirming["one"]
+        schedule.update(targets)
+        assert timer.cancelled()
+        await schedule._tick("one")
+
+
+async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
+    """Neither what was waiting to be confirmed nor what fails while it drains."""
+    script.answer = refused
+    script.let_go.set()
+    schedule, slow = make(), sickly(interval_when_failing=3600.0)
+    schedule.start([slow])
+    await script.idle(1)
+    timer = schedule._confirming["one"]
+    script.let_go.clear()
+    await schedule._tick("one")
+    await script.until(lambda: script.running["one"] == 1)
+    draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
+    await asyncio.sleep(0)
+    assert timer.cancelled()
+    script.let_go.set()
+    await draining
+    assert len(script.observed) == 2
+    assert schedule._confirming == {}
+
+
+async def test_a_schedule_that_drains_takes_nothing_on(script: Scripted, make: Make) -> None:
+    """Neither other targets nor what is asked for by signal."""
+    schedule = make()
+    schedule.start([a_target(), a_target("two")])
+    await schedule.drain(1.0, asyncio.Event())
+    schedule.update([a_target("three")])
+    schedule.ask_all("signal")
+    await asyncio.sleep(0)
+    assert script.asked == []
+    assert not schedule.watches("three")
+    assert all(timer.cancelled() for timer in schedule._firsts.values())

@@ -1,0 +1,109 @@
+"""A daemon under way in a test, and targets for it: what the tests of the daemon, of reload and of systemd share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import aiohttp
+
+from monitor.daemon import Load, Signals, watch
+from monitor.settings import Settings, Web
+from monitor.target import Target
+from tests.conftest import target
+
+QUICK_OK = "/openai-chat/ok?gap=1ms&ttfc=1ms"
+QUICK_CUT = "/openai-chat/cut?gap=1ms&ttfc=1ms"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
+STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+
+@dataclass
+class Running:
+    """A daemon under way: its port, what stops it, and the lines that it writes."""
+
+    base: str
+    signals: Signals
+    task: asyncio.Task[None]
+    stdout: asyncio.StreamReader
+
+    async def line(self, **wanted: str) -> dict[str, Any]:
+        """Return the next line that has these values."""
+        while line := await self.stdout.readline():
+            event: dict[str, Any] = json.loads(line)
+            if wanted.items() <= event.items():
+                return event
+        raise AssertionError(f"the log ended without {wanted}")
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Return status and body of a page."""
+        return await self._fetched("GET", path)
+
+    async def post(self, path: str) -> tuple[int, str]:
+        """Ask for something to be done, and return status and body of the answer."""
+        return await self._fetched("POST", path)
+
+    async def _fetched(self, method: str, path: str) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as session, session.request(method, self.base + path) as response:
+            return response.status, await response.text()
+
+    async def metric(self, series: str) -> float | None:
+        """Return the value of a series in a scrape; None where it is not there."""
+        _, text = await self.get("/metrics")
+        values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{series} ")]
+        return float(values[0]) if values else None
+
+    async def until(self, series: str, value: float) -> None:
+        """Scrape until a series has this value."""
+        while await self.metric(series) != value:
+            continue
+
+
+@asynccontextmanager
+async def running(
+    *targets: Target, settings: Settings | None = None, load: Load | None = None
+) -> AsyncIterator[Running]:
+    """Yield a daemon that watches these targets; in the end it is stopped in a hurry where it has not ended."""
+    loop = asyncio.get_running_loop()
+    signals, port, reader = Signals(), loop.create_future(), asyncio.StreamReader()
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
+        settings = settings or Settings(web=Web(port=0))
+        task = asyncio.create_task(
+            watch(settings, targets, signals, stdout=stdout, load=load, listening=port.set_result)
+        )
+        try:
+            await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                await task
+            yield Running(f"http://127.0.0.1:{port.result()}", signals, task, reader)
+        finally:
+            signals.stop.set()
+            signals.hurry.set()
+            await asyncio.wait({task})
+            transport.close()
+
+
+def named(name: str, url: str, **more: Any) -> Target:  # noqa: ANN401 - fields of Target
+    """Return a target that is asked once, at the start."""
+    return target(url, name=name, interval=3600.0, **more)
+
+
+class Reached(asyncio.Event):
+    """A gate that says when a script stands before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        """Say so, and wait."""
+        self.reached.set()
+        return await super().wait()

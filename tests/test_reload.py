@@ -1,0 +1,338 @@
+"""Reload: the config as it is now, whole or not at all, by difference; on a real file, through every door."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from monitor.config import Config, load
+from monitor.lab.peer import peer
+from monitor.lab.server import Lab
+from monitor.lab.steps import Fin, Gate, Send
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, Running, named, running
+
+pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
+
+ANSWER = (Send(HEAD + HI + STOP), Fin())
+REFUSED = "reload refused, the old config stays"
+GAUGE = "chat_monitor_config_last_reload_successful"
+
+
+class ConfigFile:
+    """A config that a test writes, and that a daemon reads anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reads = 0
+
+    def write(self, *targets: str, rest: str = "") -> None:
+        """Write it with these targets and with what else it is to hold."""
+        self.path.write_text("\n".join(('[web]\nlisten = "127.0.0.1:0"', rest, *targets)))
+
+    def __call__(self) -> Config:
+        """Read it."""
+        self.reads += 1
+        return load(self.path, os.environ)
+
+    async def first(self) -> Config:
+        """Read it as the command does before the daemon runs."""
+        return await asyncio.to_thread(self)
+
+
+def watched(name: str, url: str, *more: str) -> str:
+    """Return the table of a target that is asked once, at the start."""
+    keys = (f'name = "{name}"', f'url = "{url}"', 'protocol = "openai-chat"', 'model = "lab"', 'interval = "1h"')
+    return "\n".join(("[[targets]]", *keys, *(more or ('check = "none"',))))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> ConfigFile:
+    """Return a config file."""
+    return ConfigFile(tmp_path / "config.toml")
+
+
+async def reloaded(daemon: Running) -> None:
+    """Have the daemon reload, and see that it did."""
+    assert await daemon.post("/-/reload") == (200, "reloaded.\n")
+
+
+# -- by difference -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_unchanged_keeps_its_numbers(lab: Lab, file: ConfigFile) -> None:
+    """Counters and streaks go on, under other label names too; what is new is asked at once."""
+    bad = watched("bad", lab.url + QUICK_CUT)
+    file.write(bad)
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        await daemon.line(event="probe")
+        assert await daemon.metric('chat_stream_accepted_total{target="bad"}') == 1
+        file.write(bad, watched("new", lab.url + QUICK_OK, 'labels = {team = "search"}'))
+        await reloaded(daemon)
+        assert (await daemon.line(event="reloaded"))["targets"] == 2
+        assert (await daemon.line(event="probe"))["target"] == "new"
+        assert await daemon.metric('chat_stream_accepted_total{target="bad"}') is None
+        assert await daemon.metric('chat_stream_accepted_total{target="bad",team=""}') == 1
+        assert await daemon.metric('chat_stream_consecutive_truncations{target="bad",team=""}') == 1
+        assert await daemon.metric('chat_stream_accepted_total{target="new",team="search"}') == 1
+        assert await daemon.metric("chat_monitor_targets") == 2
+        assert len(json.loads((await daemon.get("/api/v1/targets"))[1])["targets"]) == 2
+
+
+async def test_what_is_unchanged_keeps_what_is_in_flight(file: ConfigFile) -> None:
+    """Even where the label names change; what was removed is aborted, and nothing of it is left."""
+    stays, goes = Reached(), Reached()
+    async with (
+        peer((Send(HEAD + HI), Gate(stays), Send(STOP), Fin())) as one,
+        peer((Send(HEAD + HI), Gate(goes))) as two,
+        peer(ANSWER) as three,
+    ):
+        file.write(watched("stays", one.url), watched("goes", two.url))
+        config = await file.first()
+        async with running(*config.here, settings=config.settings, load=file) as daemon:
+            await stays.reached.wait()
+            await goes.reached.wait()
+            labelled = watched("new", three.url, 'labels = {team = "search"}', 'check = "none"')
+            file.write(watched("stays", one.url), labelled)
+            await reloaded(daemon)
+            gone = await daemon.line(event="probe", target="goes")
+            assert (gone["outcome"], gone["cause"]) == ("aborted", "reload")
+            assert (await daemon.get(f"/api/v1/probes/{gone['probe_id']}"))[0] == 404
+            assert (await daemon.get("/targets/goes"))[0] == 404
+            assert 'target="goes"' not in (await daemon.get("/metrics"))[1]
+            assert (await daemon.line(event="probe"))["target"] == "new"
+            stays.set()
+            assert (await daemon.line(event="probe", target="stays"))["outcome"] == "ok"
+            goes.set()
+
+
+async def test_a_changed_target_is_asked_as_it_is_now(file: ConfigFile, tmp_path: Path) -> None:
+    """A secret is read again from its file, and goes with the next request; the counters go on."""
+    key = tmp_path / "key"
+    key.write_text("first-canary")
+    async with peer(ANSWER) as server:
+        file.write(watched("one", server.url, f'api_key_file = "{key}"', 'check = "none"'))
+        config = await file.first()
+        async with running(*config.here, settings=config.settings, load=file) as daemon:
+            await daemon.line(event="probe")
+            key.write_text("second-canary")
+            await reloaded(daemon)
+            assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 200
+            heard = [request.headers["authorization"] for request in server.requests]
+            assert heard == ["Bearer first-canary", "Bearer second-canary"]
+            assert await daemon.metric('chat_stream_accepted_total{target="one"}') == 1
+
+
+async def test_the_hash_tells_one_config_from_another(lab: Lab, file: ConfigFile) -> None:
+    """Another URL is another config, the same file the same."""
+    file.write(watched("one", lab.url + QUICK_OK))
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        first = await daemon.metric("chat_monitor_config_hash")
+        await reloaded(daemon)
+        assert await daemon.metric("chat_monitor_config_hash") == first
+        file.write(watched("one", lab.url + QUICK_CUT))
+        await reloaded(daemon)
+        assert await daemon.metric("chat_monitor_config_hash") != first
+
+
+async def test_other_limits_hold_at_once(lab: Lab, file: ConfigFile) -> None:
+    """The tokens of the day are those of the new config, and what was spent is spent."""
+    one = watched("one", lab.url + QUICK_OK)
+    file.write(one)
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        await daemon.line(event="probe")
+        file.write(one, rest="[limits]\ntokens_per_day = 1")
+        await reloaded(daemon)
+        assert await daemon.metric('chat_stream_budget_tokens_remaining{target="one"}') == 0
+        assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 429
+
+
+async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
+    """Where the daemon listens and how it logs and counts is settled when it starts; the rest is taken."""
+    one = watched("one", lab.url + QUICK_OK)
+    file.write(one)
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        await daemon.line(event="probe")
+        file.write(one, rest='[log]\nlevel = "debug"\n[metrics]\ndetail = "lean"\n[monitor]\nlocation = "eu-1"')
+        await reloaded(daemon)
+        said = await daemon.line(event="changed, and in force after a restart only")
+        assert (said["level"], said["tables"]) == ("warning", ["log", "metrics"])
+        assert json.loads((await daemon.post("/api/v1/targets/one/probe"))[1])["location"] == "eu-1"
+
+
+# -- whole or not at all -----------------------------------------------------------------------------------------------
+
+
+async def test_a_broken_config_changes_nothing(lab: Lab, file: ConfigFile) -> None:
+    """What is wrong is answered and logged, the gauge is 0 until a good one comes, and the old one is in force."""
+    good = watched("good", lab.url + QUICK_OK)
+    file.write(good)
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        await daemon.line(event="probe")
+        loaded = await daemon.metric("chat_monitor_config_last_reload_success_timestamp_seconds")
+        file.write(good.replace('"good"', '"other"'), rest="nope = 1")
+        status, text = await daemon.post("/-/reload")
+        assert (status, "nope" in text) == (500, True)
+        said = await daemon.line(event=REFUSED)
+        assert (said["level"], "nope" in said["why"]) == ("error", True)
+        assert await daemon.metric(GAUGE) == 0
+        assert await daemon.metric("chat_monitor_config_last_reload_success_timestamp_seconds") == loaded
+        assert await daemon.metric('chat_stream_accepted_total{target="good"}') == 1
+        assert (await daemon.get("/-/ready"))[0] == 200
+        file.write(good)
+        await reloaded(daemon)
+        assert await daemon.metric(GAUGE) == 1
+
+
+async def test_a_config_that_is_gone(lab: Lab, file: ConfigFile) -> None:
+    """A signal's reload has nobody to answer to: it is logged, and the daemon goes on."""
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        file.path.unlink()
+        daemon.signals.reload()
+        assert "config.toml" in (await daemon.line(event=REFUSED))["why"]
+        assert await daemon.metric(GAUGE) == 0
+
+
+async def test_certificates_that_cannot_be_read(lab: Lab, file: ConfigFile) -> None:
+    """They are read before anything is swapped, so that no target is left with half of its settings."""
+    good = watched("good", lab.url + QUICK_OK)
+    file.write(good)
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        (file.path.parent / "ca.pem").write_text("no certificate")
+        file.write(good, watched("secure", "https://127.0.0.1:1/v1", 'tls = {ca_file = "ca.pem"}'))
+        status, text = await daemon.post("/-/reload")
+        assert (status, "secure" in text) == (500, True)
+        assert await daemon.metric("chat_monitor_targets") == 1
+
+
+async def test_a_bug_in_what_reads_it(lab: Lab, file: ConfigFile) -> None:
+    """It is counted, no word of it is answered that might be a secret, and the old config stays."""
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+
+    def broken() -> Config:
+        raise RuntimeError("canary-secret")
+
+    async with running(*config.here, settings=config.settings, load=broken) as daemon:
+        assert await daemon.post("/-/reload") == (500, "reading it failed: RuntimeError\n")
+        assert await daemon.metric(GAUGE) == 0
+        assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
+
+
+async def test_a_bug_in_the_swap(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a signal began has nobody else to tell: it is counted and logged."""
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug in the swap")
+
+    monkeypatch.setattr("monitor.daemon._replace", broken)
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        daemon.signals.reload()
+        assert "a bug in the swap" in (await daemon.line(event="unhandled exception"))["exception"]
+
+
+# -- when --------------------------------------------------------------------------------------------------------------
+
+
+async def test_two_reloads_at_once(lab: Lab, file: ConfigFile) -> None:
+    """One after the other, and both are answered."""
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+    inside, most = 0, 0
+
+    def counting() -> Config:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        read = file()
+        inside -= 1
+        return read
+
+    async with running(*config.here, settings=config.settings, load=counting) as daemon:
+        answers = await asyncio.gather(*(daemon.post("/-/reload") for _ in range(3)))
+        assert answers == [(200, "reloaded.\n")] * 3
+        assert (file.reads, most) == (4, 1)
+
+
+async def test_a_reload_that_comes_too_late(file: ConfigFile) -> None:
+    """While the daemon drains nothing is swapped: what is in flight ends by itself."""
+    gate = Reached()
+    async with peer((Send(HEAD + HI), Gate(gate), Send(STOP), Fin())) as server:
+        file.write(watched("one", server.url))
+        config = await file.first()
+        async with running(*config.here, settings=config.settings, load=file) as daemon:
+            await gate.reached.wait()
+            file.write(watched("other", server.url))
+            daemon.signals.stop.set()
+            await daemon.line(event="stopping")
+            assert await daemon.post("/-/reload") == (500, "the monitor is stopping\n")
+            gate.set()
+            assert (await daemon.line(event="probe"))["outcome"] == "ok"
+
+
+async def test_a_reload_that_is_not_done_at_the_end(lab: Lab, file: ConfigFile) -> None:
+    """It is let go: the daemon does not wait for a disk that hangs."""
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        await daemon.line(event="probe")
+        daemon.signals.reload()
+        daemon.signals.stop.set()
+        await daemon.task
+
+
+async def test_without_a_config_there_is_nothing_to_reload(lab: Lab) -> None:
+    """As in the demo: the signal does nothing, and the page says so."""
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        daemon.signals.reload()
+        assert (await daemon.post("/-/reload"))[0] == 501
+
+
+# -- systemd -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def manager(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Yield the socket on which systemd would hear."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hearing:
+        hearing.setblocking(False)
+        hearing.bind(str(path))
+        yield hearing
+
+
+async def test_systemd_is_told_of_a_reload(
+    lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it began and that it is over, however it went; the status says how."""
+    good = watched("good", lab.url + QUICK_OK)
+    file.write(good)
+    config = await file.first()
+    with manager(tmp_path / "notify", monkeypatch) as hearing:
+        loop = asyncio.get_running_loop()
+        async with running(*config.here, settings=config.settings, load=file) as daemon:
+            assert (await loop.sock_recv(hearing, 999)).startswith(b"READY=1\n")
+            for text, status in (
+                ((good, watched("more", lab.url + QUICK_OK)), b"STATUS=watching 2 targets"),
+                (("nope = 1",), b"STATUS=reload refused, the old config stays"),
+            ):
+                file.write(*text)
+                daemon.signals.reload()
+                assert (await loop.sock_recv(hearing, 999)).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+                assert await loop.sock_recv(hearing, 999) == b"READY=1\n" + status
