@@ -5,12 +5,15 @@ import json
 import sys
 from pathlib import Path
 
+from compare import compare
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from health import health
 from overview import overview
+from target import target
 
 HERE = Path(__file__).parent
-BOARDS = {"overview.json": overview}
+BOARDS = {"overview.json": overview, "target.json": target, "compare.json": compare, "health.json": health}
 
 
 def rendered(board: Dashboard) -> str:

@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders import (
     bargauge,
     common,
     dashboard,
+    heatmap,
     prometheus,
     stat,
     statetimeline,
@@ -15,9 +16,10 @@ from grafana_foundation_sdk.builders import (
 )
 from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-Panel = TypeVar("Panel", bargauge.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
+Panel = TypeVar("Panel", bargauge.Panel, heatmap.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
@@ -30,9 +32,9 @@ GOOD, FAIR, BAD = "green", "orange", "red"
 # ---- the board
 
 
-def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
-    """An empty board with the variables, the annotation and the manners all boards share."""
-    return (
+def board(uid: str, title: str, description: str, *variables: dashboard.QueryVariable) -> dashboard.Dashboard:
+    """An empty board with its own variables, and with what all boards share: a source, a filter, a window, links."""
+    begun = (
         dashboard.Dashboard(title)
         .uid(uid)
         .description(description)
@@ -41,10 +43,22 @@ def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
         .time("now-6h", "now")
         .refresh("1m")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .link(_others())
         .with_variable(_datasource())
-        .with_variable(_target())
-        .with_variable(_window())
-        .annotation(_alerts())
+    )
+    for variable in variables:
+        begun.with_variable(variable)
+    return begun.with_variable(_filter()).with_variable(_window()).annotation(_alerts()).annotation(_reloads())
+
+
+def _others() -> dashboard.DashboardLink:
+    return (
+        dashboard.DashboardLink("Chat streams")
+        .type(model.DashboardLinkType.DASHBOARDS)
+        .tags(["chat-monitor"])
+        .tooltip("The other boards of chat-monitor, at the same time and of the same targets.")
+        .keep_time(keep_time=True)
+        .include_vars(include_vars=True)
     )
 
 
@@ -57,19 +71,53 @@ def _datasource() -> dashboard.DatasourceVariable:
     )
 
 
-def _target() -> dashboard.QueryVariable:
+def targets() -> dashboard.QueryVariable:
+    """Any number of targets; all of them at first."""
     return (
-        dashboard.QueryVariable("target")
-        .label("Target")
-        .description("The chats to look at; all of them at first.")
-        .datasource(DATASOURCE)
-        .query("label_values(chat_stream_probes_total, target)")
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+        _chosen("target", "Target", "The chats to look at; all of them at first.")
         .multi(multi=True)
         .include_all(include_all=True)
         .all_value(".+")  # one short pattern, however many targets there are
         .current(model.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def one_target(name: str, label: str, description: str) -> dashboard.QueryVariable:
+    """One target; the first at first."""
+    return _chosen(name, label, description)
+
+
+def instances() -> dashboard.QueryVariable:
+    """Any number of monitors; all of them at first."""
+    return (
+        _chosen("instance", "Monitor", "The monitors to look at, by their addresses; all of them at first.")
+        .query("label_values(chat_monitor_build_info, instance)")
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value(".+")
+        .current(model.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _chosen(name: str, label: str, description: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .description(description)
+        .datasource(DATASOURCE)
+        .query("label_values(chat_stream_probes_total, target)")
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+    )
+
+
+def _filter() -> dashboard.AdHocVariable:
+    """The labels of the config are not known here: any of them can be filtered by."""
+    return (
+        dashboard.AdHocVariable("labels")
+        .label("Labels")
+        .description("Only series with these labels, such as the team or the location of your config.")
+        .datasource(DATASOURCE)
     )
 
 
@@ -97,19 +145,36 @@ def _alerts() -> dashboard.AnnotationQuery:
     )
 
 
+def _reloads() -> dashboard.AnnotationQuery:
+    return (
+        dashboard.AnnotationQuery()
+        .name("Reloads")
+        .datasource(DATASOURCE)
+        .enable(enable=True)
+        .icon_color("blue")
+        .expr("time() - chat_monitor_config_last_reload_success_timestamp_seconds < 60")
+    )
+
+
 # ---- the queries
 
 
-def of(metric: str, *matchers: str) -> str:
-    """A metric of the chosen targets."""
-    labels = ", ".join(('target=~"$target"', *matchers))
+def of(metric: str, *matchers: str, side: str = "target") -> str:
+    """A metric of the chosen targets; `side` is the variable that chooses them."""
+    labels = ", ".join((f'target=~"${side}"', *matchers))
     return f"{metric}{{{labels}}}"
 
 
-def increase(metric: str, *matchers: str, by: str = "target", over: str = "$window") -> str:
+def own(metric: str, *matchers: str) -> str:
+    """A metric of the chosen monitors."""
+    labels = ", ".join(('instance=~"$instance"', *matchers))
+    return f"{metric}{{{labels}}}"
+
+
+def increase(metric: str, *matchers: str, by: str = "target", over: str = "$window", side: str = "target") -> str:
     """How much a counter of the chosen targets rose, added up; by nothing where `by` is empty."""
     grouping = f" by ({by})" if by else ""
-    return f"sum{grouping} (increase({of(metric, *matchers)}[{over}]))"
+    return f"sum{grouping} (increase({of(metric, *matchers, side=side)}[{over}]))"
 
 
 def share(part: str, whole: str) -> str:
@@ -117,14 +182,43 @@ def share(part: str, whole: str) -> str:
     return f"{part} / {whole} >= 0"
 
 
-def quantile(rank: float, histogram: str, *, over: str = "$window") -> str:
+def quantile(rank: float, histogram: str, *, over: str = "$window", side: str = "target") -> str:
     """A percentile per target; nothing at all where nothing was observed, rather than NaN."""
-    return f"histogram_quantile({rank}, {increase(f'{histogram}_bucket', by='target, le', over=over)}) >= 0"
+    buckets = increase(f"{histogram}_bucket", by="target, le", over=over, side=side)
+    return f"histogram_quantile({rank}, {buckets}) >= 0"
+
+
+def good_share(slo: str, by: str = "target", over: str = "$__range", side: str = "target") -> str:
+    """The share of probes that were good by one SLO."""
+    label = f'slo="{slo}"'
+    good = increase("chat_stream_slo_good_total", label, by=by, over=over, side=side)
+    return share(good, increase("chat_stream_slo_probes_total", label, by=by, over=over, side=side))
+
+
+def objective(slo: str) -> str:
+    """The share that ought to be good."""
+    label = f'slo="{slo}"'
+    return f"max by (target) ({of('chat_stream_slo_objective_ratio', label)})"
+
+
+def budget_left(slo: str) -> str:
+    """The share of the failures that an objective allows over the whole range which is not used up."""
+    return f"1 - (1 - ({good_share(slo)})) / (1 - {objective(slo)})"
 
 
 def over_time(expr: str, legend: str) -> prometheus.Dataquery:
     """A query for a graph."""
     return prometheus.Dataquery().datasource(DATASOURCE).expr(expr).range().legend_format(legend)
+
+
+def with_exemplars(expr: str, legend: str) -> prometheus.Dataquery:
+    """A query for a graph that also brings single probes, by their ids."""
+    return over_time(expr, legend).exemplar(exemplar=True)
+
+
+def in_buckets(expr: str) -> prometheus.Dataquery:
+    """A query for a heatmap: a series for each bucket."""
+    return over_time(expr, "{{le}}").format(PromQueryFormat.HEATMAP)
 
 
 def now(expr: str, legend: str = "") -> prometheus.Dataquery:
@@ -161,13 +255,12 @@ def number(width: int) -> stat.Panel:
     )
 
 
-def lines(width: int, height: int = 9) -> timeseries.Panel:
-    """Lines over time, the worst named first."""
+def lines(width: int, height: int = 9, *, signed: bool = False) -> timeseries.Panel:
+    """Lines over time, the worst named first; from 0 on, where they have no sign."""
+    panel = timeseries.Panel().axis_soft_min(0) if signed else timeseries.Panel().min(0)
     return (
-        timeseries.Panel()
-        .span(width)
+        panel.span(width)
         .height(height)
-        .min(0)
         .fill_opacity(0)
         .show_points(looks.VisibilityMode.NEVER)
         .legend(_legend(["lastNotNull", "max"]))
@@ -194,6 +287,38 @@ def bars(width: int, height: int = 9) -> timeseries.Panel:
         .stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL))
         .legend(_legend(["sum"]))
         .tooltip(_tooltip())
+    )
+
+
+def layers(width: int, height: int = 9) -> timeseries.Panel:
+    """Parts that add up, as areas on top of each other."""
+    return (
+        lines(width, height)
+        .fill_opacity(50)
+        .line_width(1)
+        .stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL))
+    )
+
+
+def dots(width: int, height: int = 9) -> timeseries.Panel:
+    """Single values over time, which no line should join."""
+    return lines(width, height).draw_style(looks.GraphDrawStyle.POINTS).point_size(5)
+
+
+def heats(width: int, height: int = 9) -> heatmap.Panel:
+    """How many fell into which bucket, over time; of at least five minutes, as bars are."""
+    return (
+        heatmap.Panel()
+        .span(width)
+        .height(height)
+        .interval("5m")
+        .calculate(calculate=False)
+        .color(
+            heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64).exponent(0.5)
+        )
+        .show_y_histogram()
+        .y_axis(heatmap.YAxisConfig().unit(SECONDS).axis_placement(looks.AxisPlacement.LEFT))
+        .cell_gap(1)
     )
 
 

@@ -132,9 +132,9 @@ def _labelled(board: str, labels: Sequence[str]) -> str:
     """Have every query on targets heed a variable for each label of the config."""
     if not labels:
         return board
-    matchers = "".join(rf", {name}=~\"${name}\"" for name in labels)
+    matchers = "".join(rf", {name}=~\"$label_{name}\"" for name in labels)
     board = _TARGET.sub(lambda found: found[0] + matchers, board)
-    among = ", ".join(rf"{name}=~\"${name}\"" for name in labels)
+    among = ", ".join(rf"{name}=~\"$label_{name}\"" for name in labels)
     return board.replace("label_values(chat_stream_probes_total,", f"label_values(chat_stream_probes_total{{{among}}},")
 
 

@@ -21,13 +21,25 @@ def prometheus_binary() -> str:
 
 
 @pytest.fixture
+def amtool() -> str:
+    """The path of amtool, or the reason and the cure for its absence."""
+    return _program("amtool", "prometheus-alertmanager")
+
+
+@pytest.fixture
+def vmalert() -> str:
+    """The path of vmalert, or the reason and the cure for its absence."""
+    return _program("vmalert", "victoria-metrics")
+
+
+@pytest.fixture
 def rules() -> Path:
     """Where the rules lie."""
     return ROOT / "dashboards" / "rules"
 
 
-def _program(name: str) -> str:
+def _program(name: str, package: str = "prometheus") -> str:
     path = shutil.which(name)
     if path is None:
-        pytest.skip(f"{name} is not installed: apt-get install -y prometheus")
+        pytest.skip(f"{name} is not installed: apt-get install -y {package}")
     return path

@@ -163,14 +163,18 @@ def queries(board: Mapping[str, Any], **values: str) -> Iterator[PanelQuery]:
 
 
 def defaults(board: Mapping[str, Any]) -> dict[str, str]:
-    """What the board's own variables stand at when it is opened."""
+    """What the board's own variables stand at when it is opened; one value of many stands for each that has none."""
     return {
-        variable["name"]: variable["allValue"]
-        if variable["current"]["value"] == "$__all"
-        else variable["current"]["value"]
+        variable["name"]: standing(variable)
         for variable in board["templating"]["list"]
-        if "current" in variable
+        if variable["type"] in {"custom", "query"}
     }
+
+
+def standing(variable: Mapping[str, Any]) -> str:
+    """What a variable stands at: all, its first choice, or, where Grafana takes what it finds, anything."""
+    value: str = variable.get("current", {}).get("value", ".+")
+    return variable["allValue"] if value == "$__all" else value
 
 
 def substituted(expr: str, values: Mapping[str, str]) -> str:

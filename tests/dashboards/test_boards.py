@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from monitor.sinks.families import FAMILIES
 from tests.dashboards.live import panels, queries, substituted
 from tests.dashboards.names import METRICS, metrics_in
 
@@ -87,18 +88,29 @@ def test_every_query_asks_for_metrics_that_exist(board: dict[str, Any]) -> None:
         assert metrics_in(query.expr) <= METRICS, query
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
-            assert metrics_in(variable["query"]) - {"target"} <= METRICS
+            assert metrics_in(variable["query"]) - {"target", "instance"} <= METRICS
     for annotation in board["annotations"]["list"]:
-        assert metrics_in(annotation["expr"]) <= METRICS | {"ALERTS"}
+        assert metrics_in(annotation["expr"]) <= METRICS | {"ALERTS"}, annotation
 
 
 @every_board
-def test_every_query_on_targets_keeps_to_the_chosen_ones(board: dict[str, Any]) -> None:
-    """Each chat_stream_ metric is read with the target variable, so that no other target is counted in."""
+def test_every_query_keeps_to_what_is_chosen(board: dict[str, Any]) -> None:
+    """Each metric is read with a variable of the board that chooses targets or monitors, and each of these is used."""
+    chosen = {variable["name"] for variable in board["templating"]["list"] if variable["type"] == "query"}
+    matcher = re.compile(rf'(target|instance)=~"\$({"|".join(chosen)})"')
+    used = set()
     for panel in panels(board):
         for target in panel["targets"]:
-            for labels in re.findall(r"\bchat_stream_\w+(\{[^}]*\})?", target["expr"]):
-                assert 'target=~"$target"' in labels, target["expr"]
+            for labels in re.findall(r"\b(?:chat_stream|chat_monitor|process)_\w+(\{[^}]*\})?", target["expr"]):
+                found = matcher.search(labels)
+                assert found or exempt(board, labels), target["expr"]
+                used |= {found[2]} if found else set()
+    assert used == chosen
+
+
+def exempt(board: dict[str, Any], labels: str) -> bool:
+    """The board of the monitors looks at their targets by monitor."""
+    return board["uid"] == "chat-monitor-health" and "$instance" in labels
 
 
 @every_board
@@ -108,6 +120,53 @@ def test_every_increase_and_rate_looks_back_on_a_variable_window(board: dict[str
     for panel in panels(board):
         for target in panel["targets"]:
             assert set(re.findall(r"\[([^\]]+)\]", target["expr"])) <= allowed, target["expr"]
+
+
+@every_board
+def test_what_is_counted_by_bars_looks_back_on_one_bar(board: dict[str, Any]) -> None:
+    """A longer window would count each event in several bars: these and heatmaps use $__rate_interval alone."""
+    for panel in panels(board):
+        style = panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle")
+        if panel["type"] == "heatmap" or style == "bars":
+            windows = {found for one in panel["targets"] for found in re.findall(r"\[([^\]]+)\]", one["expr"])}
+            assert windows == {"$__rate_interval"}, panel["title"]
+            assert panel["interval"] == "5m", panel["title"]
+
+
+@every_board
+def test_every_link_leads_to_a_board_of_ours(board: dict[str, Any]) -> None:
+    """All boards are linked by their tag, with time and variables; a link of a table goes to a uid that exists."""
+    link = board["links"][0]
+    assert (link["type"], link["tags"]) == ("dashboards", ["chat-monitor"])
+    assert link["keepTime"]
+    assert link["includeVars"]
+    uids = {other["uid"] for other in BOARDS.values()}
+    assert set(re.findall(r"/d/([\w-]+)", json.dumps(board))) <= uids
+
+
+@every_board
+def test_alerts_and_reloads_are_marked_on_every_board(board: dict[str, Any]) -> None:
+    """What happened stands in every graph."""
+    names = [annotation["name"] for annotation in board["annotations"]["list"]]
+    assert [name for name in names if name != "Annotations & Alerts"] == ["Alerts", "Reloads"]
+
+
+def test_the_overview_is_one_screen() -> None:
+    """Its panels end within 21 rows of the grid, which is what 1080 lines show, and none is folded."""
+    board = BOARDS["overview.json"]
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"]) <= 21
+    assert not any(panel["type"] == "row" for panel in board["panels"])
+
+
+def test_every_metric_is_used_by_a_board_or_a_rule_and_documented() -> None:
+    """What is exported serves someone; each metric that is shipped stands in docs/metrics.md."""
+    asked = {name for board in BOARDS.values() for query in queries(board) for name in metrics_in(query.expr)}
+    rules = (HERE / "rules" / "chat-monitor.rules.yml").read_text()
+    page = (HERE.parent / "docs" / "metrics.md").read_text()
+    for row in FAMILIES:
+        parts = {row.name, *(f"{row.name}_{part}" for part in ("bucket", "count", "sum"))}
+        assert parts & asked or row.name in rules, row.name
+        assert f"`{row.name}`" in page, row.name
 
 
 @every_board

@@ -1,0 +1,367 @@
+"""The board of the monitor itself: whether it is there, on time, sure of its clocks, and rid of what it measured."""
+
+from grafana_foundation_sdk.builders import dashboard, stat, statetimeline, timeseries
+from parts import (
+    BAD,
+    BYTES,
+    COUNT,
+    FAIR,
+    GOOD,
+    SECONDS,
+    SHARE,
+    asks,
+    bars,
+    board,
+    instances,
+    lines,
+    now,
+    number,
+    over_time,
+    own,
+    states,
+    steps,
+    words,
+)
+
+RANGE, STEP = "$__range", "$__rate_interval"
+
+
+def health() -> dashboard.Dashboard:
+    """What has to be right before a word about a target is believed."""
+    return (
+        board(
+            "chat-monitor-health",
+            "Chat streams: monitor health",
+            "The monitors themselves: whether they answer, whether they are on time, and whether what they measured "
+            "arrives. Before a target is blamed, nothing here is red.",
+            instances(),
+        )
+        .with_panel(versions())
+        .with_panel(isolated())
+        .with_panel(config())
+        .with_panel(own_faults())
+        .with_panel(watched())
+        .with_panel(shards())
+        .with_row(dashboard.Row("On time"))
+        .with_panel(in_flight())
+        .with_panel(lag())
+        .with_panel(delays())
+        .with_panel(staleness())
+        .with_panel(skipped())
+        .with_panel(uncertain())
+        .with_row(dashboard.Row("What becomes of results"))
+        .with_panel(sinks())
+        .with_panel(probe_errors())
+        .with_panel(requests())
+        .with_panel(history())
+        .with_row(dashboard.Row("Config and sources"))
+        .with_panel(reloads())
+        .with_panel(configs())
+        .with_panel(discovery())
+        .with_row(dashboard.Row("Process"))
+        .with_panel(processor())
+        .with_panel(memory())
+        .with_panel(descriptors())
+    )
+
+
+def counted(metric: str, *matchers: str, by: str = "", over: str = STEP) -> str:
+    """How much one of the monitors' counters rose, added up."""
+    grouping = f" by ({by})" if by else ""
+    return f"sum{grouping} (increase({own(metric, *matchers)}[{over}]))"
+
+
+def percentile(rank: float, histogram: str, over: str = "$window") -> str:
+    """A percentile for each monitor; nothing at all where nothing was observed."""
+    return f"histogram_quantile({rank}, sum by (instance, le) (rate({own(f'{histogram}_bucket')}[{over}]))) >= 0"
+
+
+# ---- at a glance
+
+
+def versions() -> stat.Panel:
+    """Who is speaking at all."""
+    return (
+        asks(
+            number(4),
+            "Which monitors report, and in which version?",
+            "Monitors that are scraped now, by version. None: see the runbook of ChatMonitorAbsent.",
+            COUNT,
+            now(f"count by (version) ({own('chat_monitor_build_info')})", "{{version}}"),
+        )
+        .no_value("none")
+        .thresholds(steps(GOOD))
+    )
+
+
+def isolated() -> stat.Panel:
+    """Whether to believe a word."""
+    return (
+        asks(
+            number(4),
+            "Is a monitor cut off from its network?",
+            "Yes while every target of a monitor fails before its response head: then its alerts say nothing about "
+            "targets.",
+            COUNT,
+            now(f"max({own('chat_monitor_isolated')})"),
+        )
+        .mappings(words(_0=("no", GOOD), _1=("yes", BAD)))
+        .thresholds(steps(GOOD, (1, BAD)))
+    )
+
+
+def config() -> stat.Panel:
+    """Whether what runs is what is written."""
+    return (
+        asks(
+            number(4),
+            "Did the last reload succeed?",
+            "No: a monitor runs with an older config than the file says.",
+            COUNT,
+            now(f"min({own('chat_monitor_config_last_reload_successful')})"),
+        )
+        .mappings(words(_0=("no", BAD), _1=("yes", GOOD)))
+        .thresholds(steps(BAD, (1, GOOD)))
+    )
+
+
+def own_faults() -> stat.Panel:
+    """What the monitors themselves got wrong."""
+    return asks(
+        number(4),
+        "How often did a monitor itself fail?",
+        "Over the whole time range: probes that could not be judged, by a fault of the monitor or of its machine, and "
+        "exceptions nobody expected. Each should be 0.",
+        COUNT,
+        now(counted("chat_monitor_probe_errors_total", 'outcome="inconclusive"', over=RANGE), "probes"),
+        now(counted("chat_monitor_unhandled_exceptions_total", over=RANGE), "exceptions"),
+    ).thresholds(steps(GOOD, (0.5, BAD)))
+
+
+def watched() -> stat.Panel:
+    """How much there is to do."""
+    return asks(
+        number(4),
+        "How many targets do the monitors watch?",
+        "Targets of all chosen monitors together; one that two of them watch counts twice.",
+        COUNT,
+        now(f"sum({own('chat_monitor_targets')})"),
+    )
+
+
+def shards() -> stat.Panel:
+    """Whether a shard is missing."""
+    return asks(
+        number(4),
+        "Is every shard there?",
+        "Of how many shards the monitors say they are part, and how many different ones report.",
+        COUNT,
+        now(f"max({own('chat_monitor_shards')})", "wanted"),
+        now(f"count({different('chat_monitor_shard_index')})", "there"),
+    )
+
+
+def different(metric: str) -> str:
+    """One series for each value that any monitor has."""
+    return f'count_values("value", {own(metric)})'
+
+
+# ---- on time
+
+
+def in_flight() -> timeseries.Panel:
+    """The work at hand."""
+    return asks(
+        lines(12),
+        "How many probes are in flight?",
+        "Probes that are running now. At the limit of `[limits] concurrency` others wait, and may be skipped.",
+        COUNT,
+        over_time(f"sum by (instance) ({own('chat_monitor_probes_in_flight')})", "{{instance}}"),
+    )
+
+
+def lag() -> timeseries.Panel:
+    """Whether the loop turns."""
+    return asks(
+        lines(12),
+        "How late does the event loop wake?",
+        "The 99th percentile. From 100 ms on the alert ChatMonitorLoopLag warns: timings then say as much about the "
+        "monitor's machine as about the targets.",
+        SECONDS,
+        over_time(percentile(0.99, "chat_monitor_event_loop_lag_seconds", STEP), "{{instance}}"),
+    )
+
+
+def delays() -> timeseries.Panel:
+    """Whether the clocks can be trusted."""
+    return asks(
+        lines(12),
+        "How late do probes start, and how sure are their clocks?",
+        "99th percentiles over the chosen window: how late scheduled probes start, and the largest uncertainty among "
+        "the clocks of a probe, which is microseconds where all is well.",
+        SECONDS,
+        over_time(percentile(0.99, "chat_monitor_schedule_delay_seconds"), "{{instance}} starts late"),
+        over_time(percentile(0.99, "chat_monitor_timing_uncertainty_seconds"), "{{instance}} uncertainty"),
+    )
+
+
+def staleness() -> timeseries.Panel:
+    """Whether what is shown is of now."""
+    age = f"(time() - {own('chat_stream_last_probe_timestamp_seconds')})"
+    return asks(
+        lines(12),
+        "How many intervals ago was the most neglected target probed?",
+        "About one is right, and as long as a probe takes on top of it. More: a target is paused, its probes are "
+        "skipped, or the monitor stands still.",
+        COUNT,
+        over_time(f"max by (instance) ({age} / {own('chat_stream_interval_seconds')})", "{{instance}}"),
+    ).decimals(1)
+
+
+def skipped() -> timeseries.Panel:
+    """What was not asked although it was time."""
+    return asks(
+        bars(12),
+        "Which probes were skipped, and why?",
+        "Probes that were due and not made, one bar for at least five minutes.",
+        COUNT,
+        over_time(f"{counted('chat_stream_probes_skipped_total', by='reason')} > 0", "{{reason}}"),
+    )
+
+
+def uncertain() -> timeseries.Panel:
+    """What was measured and not believed."""
+    return asks(
+        bars(12),
+        "How many timings were too uncertain to count?",
+        "Timings left out of the histograms, because the monitor was too busy to be sure of them.",
+        COUNT,
+        over_time(counted("chat_stream_timings_discarded_total", by="kind"), "{{kind}}"),
+    )
+
+
+# ---- what becomes of results
+
+
+def sinks() -> timeseries.Panel:
+    """Whether results arrive."""
+    return asks(
+        bars(6),
+        "Do results reach the log, the history and the metrics?",
+        "Failures of a sink, and events it dropped; both should be 0.",
+        COUNT,
+        over_time(counted("chat_monitor_sink_errors_total", by="sink"), "{{sink}} failed"),
+        over_time(counted("chat_monitor_events_dropped_total", by="sink"), "{{sink}} dropped"),
+    )
+
+
+def probe_errors() -> timeseries.Panel:
+    """What counts nowhere else."""
+    return asks(
+        bars(6),
+        "Which probes came to nothing through the monitor?",
+        "Probes that the monitor stopped (aborted) or could not judge (inconclusive). They count in no ratio.",
+        COUNT,
+        over_time(counted("chat_monitor_probe_errors_total", by="outcome, cause"), "{{outcome}}/{{cause}}"),
+    )
+
+
+def requests() -> timeseries.Panel:
+    """Who asks the monitor."""
+    return asks(
+        bars(6),
+        "Who asks the monitor, and what does it answer?",
+        "Requests by route and status, scrapes among them.",
+        COUNT,
+        over_time(f"{counted('chat_monitor_http_requests_total', by='handler, code')} > 0", "{{handler}} {{code}}"),
+    )
+
+
+def history() -> timeseries.Panel:
+    """What is kept."""
+    return asks(
+        lines(6),
+        "How large is the history on disk?",
+        "The file of recent probes, which `[history] max_bytes` bounds. Empty where it is kept in memory.",
+        BYTES,
+        over_time(f"max by (instance) ({own('chat_monitor_history_bytes')})", "{{instance}}"),
+    ).no_value("in memory")
+
+
+# ---- config and sources
+
+
+def reloads() -> stat.Panel:
+    """How old the config is."""
+    return asks(
+        number(8).height(7),
+        "When was the config last loaded?",
+        "How long ago each monitor last loaded its config without a mistake.",
+        SECONDS,
+        now(f"time() - {own('chat_monitor_config_last_reload_success_timestamp_seconds')}", "{{instance}}"),
+    )
+
+
+def configs() -> stat.Panel:
+    """Whether all run with the same."""
+    return asks(
+        number(8).height(7),
+        "How many different configs are in use?",
+        "By their digests. Monitors that share one config and differ here have not all been reloaded.",
+        COUNT,
+        now(f"count({different('chat_monitor_config_hash')})"),
+    ).thresholds(steps(GOOD, (2, FAIR)))
+
+
+def discovery() -> statetimeline.Panel:
+    """Whether the sources of targets can be read."""
+    return (
+        asks(
+            states(8, 7),
+            "Can the sources of targets be read?",
+            "The last refresh of each `[[discovery]]`. Empty where there is none.",
+            COUNT,
+            over_time(f"min by (source) ({own('chat_monitor_discovery_last_refresh_successful')})", "{{source}}"),
+        )
+        .no_value("no discovery")
+        .mappings(words(_0=("failed", BAD), _1=("read", GOOD)))
+        .thresholds(steps(BAD, (1, GOOD)))
+    )
+
+
+# ---- process
+
+
+def processor() -> timeseries.Panel:
+    """Whether one core is enough."""
+    seconds = own("process_cpu_seconds_total", 'job=~".*chat-monitor.*"')
+    return asks(
+        lines(8),
+        "How much of a core does each monitor use?",
+        "At 100% it can do no more, and its timings suffer: share the targets among several (`--shard`).",
+        SHARE,
+        over_time(f"rate({seconds}[{STEP}])", "{{instance}}"),
+    )
+
+
+def memory() -> timeseries.Panel:
+    """Whether it grows."""
+    return asks(
+        lines(8),
+        "How much memory does each monitor take?",
+        "Resident memory.",
+        BYTES,
+        over_time(own("process_resident_memory_bytes", 'job=~".*chat-monitor.*"'), "{{instance}}"),
+    )
+
+
+def descriptors() -> timeseries.Panel:
+    """Whether it can still connect."""
+    job = 'job=~".*chat-monitor.*"'
+    return asks(
+        lines(8),
+        "How many of its file descriptors are in use?",
+        "Without any left, probes are inconclusive.",
+        SHARE,
+        over_time(f"{own('process_open_fds', job)} / {own('process_max_fds', job)}", "{{instance}}"),
+    )

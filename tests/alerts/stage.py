@@ -1,0 +1,310 @@
+"""The stage of the fire drill: all monitors, their faults, and the play from the first fault to the last resolution."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monitor.export import Wish, export, fitted
+from monitor.target import Target
+from tests.alerts.drills import DRILLS, EXPIRING, QUICK, Alert, Drill, critical, info, warning
+from tests.alerts.faults import HOST, Faults
+from tests.alerts.faulty import BUG
+from tests.alerts.stack import Monitor, Webhook, alertmanager, asked, freezing, prometheus, until, yesterday
+from tests.dashboards.live import free_port
+
+INTERVAL = 1.0
+PATIENCE = 420.0
+"""Seconds that all of it may take on a busy machine; it waits for states, and takes half of that on a quiet one."""
+
+Key = tuple[str, str, str]
+"""An alert as it is looked for: its name, its severity, and the target or the instance it is about."""
+
+
+@dataclass
+class Act:
+    """One thing that is broken: the alerts it is to bring, and how it is mended once they have come."""
+
+    subject: str
+    brings: tuple[Alert, ...]
+    mend: Callable[[], None]
+    quiet: tuple[Alert, ...] = ()
+    mended: bool = False
+
+    @property
+    def expected(self) -> set[Key]:
+        """What the webhook is to see."""
+        return {(alert.name, alert.severity, self.subject) for alert in self.brings}
+
+
+@dataclass
+class Stage:
+    """What runs, and what has been seen of it."""
+
+    webhook: Webhook
+    prometheus: str
+    alertmanager: str
+    acts: list[Act]
+    firing: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    resolved: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    suppressed: set[Key] = field(default_factory=set)
+    times: dict[Key, tuple[float, float]] = field(default_factory=dict)
+    """Seconds from the beginning to firing and to resolved, as the webhook saw them."""
+    impossible: dict[Alert, str] = field(default_factory=dict)
+    """Alerts that these monitors cannot raise, each with the reason."""
+
+    def play(self) -> None:
+        """Wait for the alerts of each act, mend it when all have come, and wait for all to be resolved."""
+        began = time.monotonic()
+        while time.monotonic() < began + PATIENCE and not self._over:
+            self._look(time.monotonic() - began)
+            for act in self.acts:
+                if not act.mended and act.expected <= self.firing.keys():
+                    act.mend()
+                    act.mended = True
+            time.sleep(0.5)  # what is waited for is other programs' next evaluation
+
+    def told(self) -> Iterator[str]:
+        """How long each expected alert took to be fired and to be resolved, in the order of their coming."""
+        expected = {key for act in self.acts for key in act.expected}
+        for key, (fired, over) in sorted(self.times.items(), key=lambda row: row[1]):
+            if key in expected:
+                yield f"fired after {fired:5.1f} s, resolved after {over:5.1f} s: {' '.join(key)}"
+
+    @property
+    def _over(self) -> bool:
+        return all(act.mended and act.expected <= self.resolved.keys() for act in self.acts)
+
+    def _look(self, now: float) -> None:
+        for alert in self.webhook.news():
+            key = key_of(alert["labels"])
+            seen = self.firing if alert["status"] == "firing" else self.resolved
+            if seen.setdefault(key, alert) is alert:
+                fired, _ = self.times.get(key, (now, now))
+                self.times[key] = (fired, now)
+        with contextlib.suppress(OSError):
+            for alert in asked(f"http://{self.alertmanager}/api/v2/alerts?active=false&silenced=false"):
+                if alert["status"]["inhibitedBy"]:
+                    self.suppressed.add(key_of(alert["labels"]))
+
+
+def key_of(labels: dict[str, str]) -> Key:
+    """What an alert is looked for by."""
+    return labels["alertname"], labels["severity"], labels.get("target", labels.get("instance", ""))
+
+
+# ---- setting the stage
+
+
+@contextmanager
+def stage(directory: Path) -> Iterator[Stage]:
+    """Start everything, all faults on; nothing has been looked at yet."""
+    with ExitStack() as stack:
+        faults = stack.enter_context(Faults(directory).running())
+        webhook = stack.enter_context(Webhook().running())
+        monitors, acts = _cast(directory, faults, stack)
+        rules = _rules(directory)
+        _recorded_yesterday(monitors[0], directory)
+        for monitor in monitors:
+            stack.callback(monitor.stop)
+            monitor.start()
+        manager = stack.enter_context(alertmanager(_routes(directory, webhook), directory))
+        server = stack.enter_context(prometheus(_scrapes(monitors, rules, manager), directory))
+        addresses = [monitor.address for monitor in monitors]
+        until(lambda: _scraped(server, addresses), 60, "first scrapes")
+        yield _possible(Stage(webhook, server, manager, acts))
+
+
+def _possible(set_up: Stage) -> Stage:
+    """Leave out what depends on metrics that no monitor here exports."""
+    name, alert = "chat_monitor_discovery_last_refresh_successful", warning("ChatMonitorDiscoveryFailing")
+    if not asked(f"http://{set_up.prometheus}/api/v1/query?query={name}")["data"]["result"]:
+        set_up.impossible[alert] = f"no monitor exports {name}"
+        set_up.acts = [act for act in set_up.acts if alert not in act.brings]
+    return set_up
+
+
+def _rules(directory: Path) -> Path:
+    """What `export rules` writes for targets of one second; nothing in it is scaled by hand."""
+    wish = Wish(targets=[Target("any", "openai-chat", "http://127.0.0.1/", interval=INTERVAL)])
+    [file] = export("rules", directory / "rules", wish)
+    return file
+
+
+def _routes(directory: Path, webhook: Webhook) -> str:
+    """The example for Alertmanager, with our webhook and its waits as short as the windows."""
+    files = export("scrape-config", directory / "scrape", Wish())
+    text = next(file for file in files if "alertmanager" in file.name).read_text()
+    return fitted(text.replace("127.0.0.1:9099", f"127.0.0.1:{webhook.port}"), [INTERVAL])
+
+
+def _scrapes(monitors: list[Monitor], rules: Path, manager: str) -> dict[str, Any]:
+    return {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(rules)],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]},
+        "scrape_configs": [
+            {"job_name": "chat-monitor", "static_configs": [{"targets": [monitor.address for monitor in monitors]}]}
+        ],
+    }
+
+
+def _scraped(server: str, addresses: list[str]) -> bool:
+    answer = asked(f"http://{server}/api/v1/query?query=up==1")
+    return {series["metric"]["instance"] for series in answer["data"]["result"]} >= set(addresses)
+
+
+def _recorded_yesterday(monitor: Monitor, directory: Path) -> None:
+    labels = f'{{instance="{monitor.address}",job="chat-monitor",target="unlike-yesterday"}}'
+    stem = "target:chat_stream_time_to_first_chunk_seconds"
+    yesterday({f"{stem}:mean{labels}": 0.02, f"{stem}:p50{labels}": 0.02}, directory)
+
+
+# ---- the cast
+
+
+def _cast(directory: Path, faults: Faults, stack: ExitStack) -> tuple[list[Monitor], list[Act]]:
+    """All monitors, and what is wrong with each."""
+    port = faults.open()
+    monitors, acts = [], []
+    for monitor, its in (
+        _many(directory, faults, port),
+        _cut_off(directory, faults),
+        _thrifty(directory, port),
+        _full_disk(directory, faults, port),
+        _frozen(directory, port, stack),
+    ):
+        monitors.append(monitor)
+        acts.extend(its)
+    return monitors, acts
+
+
+def _target(drill: Drill, port: int, scheme: str = "http") -> str:
+    url = f"{scheme}://{HOST}:{port}/openai-chat/until-mended?name={drill.name}&of={drill.fault}"
+    keys = {
+        "protocol": "'openai-chat'",
+        "model": "'lab'",
+        "interval": f"'{INTERVAL:.0f}s'",
+        "timeouts": QUICK,
+        "check": "{kind = 'count', to = 20}",
+        **drill.config,
+    }
+    lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return f"[[targets]]\nname = '{drill.name}'\nurl = '{url}'\n{lines}"
+
+
+def _many(directory: Path, faults: Faults, port: int) -> tuple[Monitor, list[Act]]:
+    """The monitor whose targets have every fault of a target."""
+    ports = [faults.open(days=10), faults.open(days=2)]
+    text = "[limits]\nconcurrency = 60\nper_host = 60\n"
+    text += "".join(_target(drill, port) for drill in DRILLS)
+    for drill, secure in zip(EXPIRING, ports, strict=True):
+        text += _target(drill, secure, "https") + f"tls = {{ca_file = '{faults.authority}'}}\n"
+    monitor = Monitor("many", directory, text)
+    acts = [
+        Act(drill.name, drill.brings, lambda name=drill.name: faults.mended.add(name), drill.quiet)  # type: ignore[misc]
+        for drill in DRILLS
+    ]
+    acts += [
+        Act(drill.name, drill.brings, lambda secure=secure: faults.renew(secure, 90), drill.quiet)  # type: ignore[misc]
+        for drill, secure in zip(EXPIRING, ports, strict=True)
+    ]
+    return monitor, acts
+
+
+def _cut_off(directory: Path, faults: Faults) -> tuple[Monitor, list[Act]]:
+    """The monitor that reaches nobody, until its ports are opened."""
+    ports = [free_port() for _ in range(5)]
+    text = ""
+    for number, port in enumerate(ports):
+        drill = Drill(f"unreached-{number}", "ok:gap=5ms", ())
+        text += _target(drill, port).replace(HOST, "localhost" if number % 2 else HOST)
+    monitor = Monitor("cut-off", directory, text)
+    # Down all of them, which says nothing while the monitor itself is cut off.
+    down = [Act(f"unreached-{number}", (), lambda: None, (critical("ChatStreamTargetDown"),)) for number in range(5)]
+
+    def mend() -> None:
+        for port in ports:
+            faults.open(port)
+
+    return monitor, [Act(monitor.address, (critical("ChatMonitorIsolated"),), mend), *down]
+
+
+def _thrifty(directory: Path, port: int) -> tuple[Monitor, list[Act]]:
+    """The monitor whose tokens are soon spent; then it is ended, and begun again with enough of them."""
+    drill = Drill("thrifty", "ok:gap=5ms", (), config={"tokens_per_day": "100"})
+    monitor = Monitor("thrifty", directory, _target(drill, port))
+
+    def end() -> None:
+        monitor.stop()
+        monitor.write(monitor.config.replace("= 100\n", "= 1000000\n"))
+
+    brings = (info("ChatStreamTokenBudgetLow"), warning("ChatStreamProbesStale"), warning("ChatStreamProbesSkipped"))
+    absent = Act(monitor.address, (critical("ChatMonitorAbsent"),), monitor.start)
+    return monitor, [Act("thrifty", brings, end), absent]
+
+
+def _full_disk(directory: Path, faults: Faults, port: int) -> tuple[Monitor, list[Act]]:
+    """The monitor whose log finds no room, and one of whose protocols has a bug."""
+    bug = directory / "bug"
+    bug.touch()
+    much = Drill("much", "ok:n=4000:gap=0", (), config={"check": "'none'", "max_tokens": "9000"})
+    buggy = Drill("buggy", "ok:gap=5ms", (), config={"protocol": "'tests.alerts.faulty:PROTOCOL'"})
+    text = f"[log]\ntimeline = true\n{_target(much, port)}{_target(buggy, port)}"
+    root = str(Path(__file__).parents[2])
+    monitor = Monitor("full-disk", directory, text, {BUG: str(bug), "PYTHONPATH": root})
+    start = monitor.start
+
+    def begin() -> None:
+        start()
+        monitor.room(0)
+
+    def mend() -> None:
+        faults.mended.add(much.name)
+        monitor.room(resource.RLIM_INFINITY)
+
+    monitor.start = begin  # type: ignore[method-assign]
+    return monitor, [
+        Act(monitor.address, (warning("ChatMonitorSinkErrors"), warning("ChatMonitorEventsDropped")), mend),
+        Act(monitor.address, (warning("ChatMonitorInternalErrors"),), bug.unlink),
+    ]
+
+
+def _frozen(directory: Path, port: int, stack: ExitStack) -> tuple[Monitor, list[Act]]:
+    """The monitor that is stopped again and again, whose config is broken, and whose list of targets as well."""
+    listed = directory / "fleet.json"
+    listed.write_text("[]")
+    drill = Drill("frozen", "ok:gap=5ms", (), config={"interval": "'1s'"})
+    source = f"[[discovery]]\nname = 'fleet'\nfile_sd = ['{listed}']\nrefresh = '1s'\n"
+    monitor = Monitor("frozen", directory, source + _target(drill, port))
+    thaw = threading.Event()
+    start = monitor.start
+
+    def begin() -> None:
+        start()
+        monitor.write(monitor.config + "no_such_key = true\n")
+        monitor.reload()
+        listed.write_text("[{")
+        stack.enter_context(freezing(monitor, thaw))
+
+    def mend() -> None:
+        monitor.write(monitor.config)
+        monitor.reload()
+
+    monitor.start = begin  # type: ignore[method-assign]
+    return monitor, [
+        Act(monitor.address, (warning("ChatMonitorLoopLag"),), thaw.set),
+        Act(monitor.address, (warning("ChatMonitorReloadFailed"),), mend),
+        Act(monitor.address, (warning("ChatMonitorDiscoveryFailing"),), lambda: _write(listed, "[]")),
+    ]
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text)

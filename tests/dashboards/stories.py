@@ -1,0 +1,126 @@
+"""Stories for promtool: series minute by minute, and which alerts fire when; told in minutes, or faster."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+GROUPS = ["chat-monitor-recordings", "chat-monitor-slo-recordings", "chat-monitor-targets", "chat-monitor-health"]
+BY_HAND = {"ChatStreamTargetDown", "ChatStreamTruncations", "ChatStreamTimeToFirstChunkSlow", "ChatMonitorAbsent"}
+"""Alerts with stories of their own in the rules' own test file, which a user can run with promtool alone."""
+RUNBOOKS = "https://github.com/chat-monitor/chat-monitor/blob/main/docs/runbooks"
+GRAFANA = "https://grafana.example.com/d"
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One alert as it is to fire: its labels beside the severity, and its two sentences."""
+
+    labels: Mapping[str, str]
+    summary: str
+    description: str
+    severity: str = "warning"
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happens to an alert: series by name, and at each minute what fires; `shows` names what that proves."""
+
+    alert: str
+    shows: str
+    series: Mapping[str, str]
+    checks: Mapping[int, tuple[Firing, ...]]
+    step: int = 1
+    """Minutes between two samples."""
+    fits: bool = True
+    """Whether it is as true when every duration is scaled: not where days or seconds are meant as such."""
+    severity: str | None = None
+    """Which of the alert's rules it is about, where there are several and it is not about all."""
+
+
+def path(*parts: tuple[int, float], start: float = 0.0) -> str:
+    """A series that begins at `start` and then, for so many steps each, rises by so much a step."""
+    said, now = [f"{start:g}"], start
+    for steps, rise in parts:
+        if steps:
+            said.append(f"{now + rise:.10g}+{rise:.10g}x{steps - 1}")
+            now += steps * rise
+    return " ".join(said)
+
+
+def late(steps: int, values: str) -> str:
+    """A series that does not exist for so many steps."""
+    return f"_x{steps} {values}"
+
+
+def flat(value: float, steps: int) -> str:
+    """A gauge that stays."""
+    return f"{value:.15g}x{steps}"
+
+
+def written(story: Story, rules: Path, minute: str = "m", fit: Callable[[str], str] = str) -> dict[str, Any]:
+    """The story as promtool reads it; `minute` is what a minute has become, and `fit` what becomes of texts."""
+    return {
+        "rule_files": [str(rules)],
+        "evaluation_interval": f"{story.step}{minute}",
+        "group_eval_order": GROUPS,
+        "tests": [
+            {
+                "name": f"{story.alert}: {story.shows}",
+                "interval": f"{story.step}{minute}",
+                "input_series": [{"series": name, "values": values} for name, values in story.series.items()],
+                "alert_rule_test": [
+                    {
+                        "alertname": story.alert,
+                        "eval_time": f"{at}{minute}",
+                        "exp_alerts": [_expected(story.alert, one, fit) for one in firing],
+                    }
+                    for at, firing in story.checks.items()
+                ],
+            }
+        ],
+    }
+
+
+def _expected(alert: str, one: Firing, fit: Callable[[str], str]) -> dict[str, Any]:
+    board = "target?var-target=" + one.labels["target"].replace(" ", "+") if "target" in one.labels else "health"
+    return {
+        "exp_labels": {"severity": one.severity, **one.labels},
+        "exp_annotations": {
+            "summary": fit(one.summary),
+            "description": fit(one.description),
+            "runbook_url": f"{RUNBOOKS}/{alert}.md",
+            "dashboard_url": f"{GRAFANA}/chat-monitor-{board}",
+        },
+    }
+
+
+def concerned(rules: str, story: Story) -> str:
+    """The file with only the rules that a story is about and the recordings they read, for they are quicker."""
+    groups = yaml.safe_load(rules)["groups"]
+    wanted, found = {story.alert}, set[str]()
+
+    def is_wanted(rule: dict[str, Any]) -> bool:
+        named = (rule.get("alert") or rule["record"]) in wanted
+        return named and story.severity in {None, rule.get("labels", {}).get("severity", story.severity)}
+
+    while wanted != found:
+        found = set(wanted)
+        for rule in (rule for group in groups for rule in group["rules"] if is_wanted(rule)):
+            said = " ".join([rule["expr"], *rule.get("annotations", {}).values()])
+            wanted |= set(re.findall(r"\b\w+:\w+:\w+\b", said))
+    for group in groups:
+        group["rules"] = [rule for rule in group["rules"] if is_wanted(rule)]
+    return json.dumps({"groups": groups})
+
+
+def save(story: Mapping[str, Any], file: Path) -> Path:
+    """Write a story where promtool finds it; JSON is YAML."""
+    file.write_text(json.dumps(story))
+    return file
