@@ -1,0 +1,78 @@
+"""What is measured: each cell is one load, and the clients that are put under it side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DAEMON, DAEMON_JSON = "chat-monitor", "chat-monitor, by its JSON"
+AIOHTTP, HTTPX, OPENAI, BARE, FLOOR = "aiohttp loop", "httpx", "openai", "asyncio protocol", "C, epoll"
+EVERYONE = (DAEMON, AIOHTTP, HTTPX, OPENAI, BARE, FLOOR)
+IN_PYTHON = (DAEMON, AIOHTTP, HTTPX, OPENAI, BARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One load: `streams` slots ask `rounds` times, `interval` seconds apart, for `chunks` chunks `gap` ms apart.
+
+    The first chunk comes `first` ms after the request. The slots start over `spread` seconds. The loop is held up for
+    `block` seconds five times a second. `scraped` seconds lie between two scrapes of the daemon.
+    """
+
+    name: str
+    streams: int
+    chunks: int
+    interval: float
+    rounds: int
+    clients: tuple[str, ...] = EVERYONE
+    first: int = 200
+    gap: float = 40.0
+    spread: float = 5.0
+    tls: bool = False
+    block: float = 0.0
+    scraped: float = 0.0
+
+    @property
+    def query(self) -> dict[str, int]:
+        """The schedule, as the server is asked for it."""
+        return {"first": self.first * 1000, "gap": round(self.gap * 1000), "n": self.chunks}
+
+    @property
+    def lasts(self) -> float:
+        """Seconds from the first request to the last one's end."""
+        return self.spread + (self.rounds - 1) * self.interval + self.first / 1000 + self.chunks * self.gap / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The daemon as installed, with this many targets: its memory, and how soon it asks the first."""
+
+    targets: int
+    seconds: float = 12.0
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"targets-{self.targets}")
+
+
+QUICK = (
+    Cell("quick", 50, 30, 1.5, 2, spread=1.0),
+    Cell("quick-blocked", 50, 30, 1.5, 2, (DAEMON, AIOHTTP), spread=1.0, block=0.05),
+)
+CELLS: tuple[Cell, ...] = (
+    Cell("streams-1", 1, 15, 1.1, 40, spread=0.0),
+    Cell("streams-50", 50, 70, 3.3, 8),
+    Cell("streams-200", 200, 145, 6.3, 5),
+    Cell("streams-500", 500, 145, 6.3, 4),
+    Cell("streams-1000", 1000, 145, 6.3, 4),
+    Cell("blocked-100", 100, 145, 6.3, 5, (DAEMON, AIOHTTP, HTTPX, BARE), block=0.05),
+    Cell("at-once-1000", 1000, 145, 6.3, 1, (DAEMON, AIOHTTP, BARE, FLOOR), spread=0.0),
+    Cell("tls-200", 200, 145, 6.3, 4, (DAEMON, AIOHTTP, HTTPX, BARE), tls=True),
+    Cell("tls-1000", 1000, 145, 6.6, 3, (DAEMON, AIOHTTP, BARE), tls=True),
+    Cell("scraped-1000", 1000, 145, 6.3, 4, (DAEMON,), scraped=1.0),
+    Cell("json-200", 200, 145, 6.3, 2, (DAEMON_JSON,)),
+    Cell("chunks-10", 100, 10, 2.2, 10, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("chunks-100", 100, 100, 2.5, 8, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("chunks-500", 100, 500, 10.5, 2, (DAEMON, AIOHTTP), gap=20.0),
+)
+GROWTHS = (Growth(10), Growth(1000))
+ALL: tuple[Cell | Growth, ...] = (*QUICK, *CELLS, *GROWTHS)

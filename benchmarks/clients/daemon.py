@@ -1,0 +1,111 @@
+"""Our own daemon, all of it, with three hooks of the benchmark's: a probe's absolute zero, a held-up loop, the spread.
+
+daemon.py OPTIONS run --config FILE ...: OPTIONS are those of `Hooks`, as JSON; the rest is `chat-monitor`'s own command
+line. Nothing of this is in the product. When it stops, what every timeline holds is stored for the comparison.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import SETTLE, allow_files, hold_up
+from monitor import cli, daemon, schedule, transport
+from monitor.timeline import Arrival, Kind, Timeline
+
+_BILLION = 1_000_000_000
+Probe = tuple[str, float, Timeline]
+"""The request's id, the monotonic time of its zero, and what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Where to store what was seen; how long the loop is held up, and how often; over how long the first probes go."""
+
+    out: str
+    block: float = 0.0
+    block_every: float = 0.2
+    spread: float | None = None
+
+
+def keep_zeros(probes: list[Probe]) -> None:
+    """Note the zero and the timeline of every request; that costs the daemon one entry of a list a probe."""
+    plain = transport.Trip.run
+
+    async def run(trip: transport.Trip, session: Any) -> Any:  # noqa: ANN401 - as the method has it
+        try:
+            return await plain(trip, session)
+        finally:
+            probes.append((trip.call.headers["X-Request-ID"], trip.zero, trip.seen))
+
+    transport.Trip.run = run  # type: ignore[assignment,method-assign]
+
+
+def hold_loop_up(hooks: Hooks) -> None:
+    """Hold up the daemon's loop as told."""
+    plain = daemon.watch
+
+    async def watch(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the function has it
+        task = asyncio.create_task(hold_up(hooks.block, hooks.block_every))
+        try:
+            await plain(*args, **kwargs)
+        finally:
+            task.cancel()
+
+    daemon.watch = watch
+
+
+def store(out: str, probes: Iterable[Probe]) -> None:
+    """Write every output event with its time and uncertainty, and every gap as the product derives it."""
+    records, gaps, ids = array("q"), array("q"), []
+    for stream, (request_id, zero, seen) in enumerate(probes):
+        ids.append(request_id)
+        records.extend((stream, 0, _ns(zero), stream, 0))
+        outputs = list(enumerate(_outputs(seen), 1))
+        for number, at in outputs:
+            records.extend((stream, 2, number, _ns(zero + at.time), _ns(at.uncertainty)))
+        if seen.first_chunk is not None:
+            records.extend((stream, 3, 1, _ns(zero + seen.first_chunk.time), _ns(seen.first_chunk.uncertainty)))
+        reads = [[number for number, _ in read] for _, read in groupby(outputs, key=lambda one: one[1].offset)]
+        for before, after, (gap, uncertainty) in zip(reads, reads[1:], seen.gaps, strict=False):
+            gaps.extend((stream, before[-1], after[0], _ns(gap), _ns(uncertainty)))
+    Path(out).write_bytes(records.tobytes())
+    Path(f"{out}.gaps").write_bytes(gaps.tobytes())
+    Path(f"{out}.ids").write_text("".join(f"{one}\n" for one in ids))
+
+
+def _outputs(seen: Timeline) -> Iterator[Arrival]:
+    return (at for at, kind, _ in seen.events if kind is Kind.OUTPUT)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * _BILLION)
+
+
+def main() -> None:
+    """Run the daemon with the hooks."""
+    hooks = Hooks(**json.loads(sys.argv.pop(1)))
+    probes: list[Probe] = []
+    allow_files()
+    keep_zeros(probes)
+    if hooks.block:
+        hold_loop_up(hooks)
+    if hooks.spread is not None:
+        schedule._SPREAD = hooks.spread  # noqa: SLF001 - how all start at once without such a key
+    try:
+        cli.main()
+    finally:
+        time.sleep(SETTLE)
+        store(hooks.out, probes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The straightforward aiohttp loop: read what comes, and look at the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import aiohttp
+
+from benchmarks.load import Load, Seen, Slots, allow_files, body
+
+
+async def main(load: Load) -> None:
+    """Run the load over one session."""
+    context = ssl.create_default_context(cafile=load.ca_file) if load.ca_file else True
+    connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=context)
+    headers = {"Content-Type": "application/json"}
+    data, url = body(), load.url
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
+
+        async def ask(request_id: str, seen: Seen) -> None:
+            seen.start()
+            async with session.post(url, data=data, headers={**headers, "X-Request-ID": request_id}) as response:
+                async for piece in response.content.iter_any():
+                    seen.read(len(piece))
+
+        await Slots(load, ask).run()
+
+
+if __name__ == "__main__":
+    allow_files()
+    asyncio.run(main(Load.from_argument()))

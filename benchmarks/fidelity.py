@@ -1,0 +1,114 @@
+"""How exactly are first chunks and gaps timed, by us and by others, side by side, against a server that knows?
+
+Run as `python -m benchmarks.fidelity`. It builds a server in C whose every write stands between two reads of the clock
+that all processes of a machine share, puts each client on a core of its own under the same loads, and says how far what
+the client reports is from what the server did. `requirements/bench.txt` holds the clients of others; what is not
+installed is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import cells, machine
+from benchmarks.cells import Cell, Growth
+from benchmarks.growth import grow
+from benchmarks.load import say
+from benchmarks.report import markdown
+from benchmarks.run import Bench, measure, missing
+from benchmarks.server import build, certificate
+
+
+def options() -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fidelity", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two small cells, within a minute")
+    parser.add_argument("--cells", nargs="+", metavar="CELL", help="only these; --list names them")
+    parser.add_argument("--clients", nargs="+", metavar="CLIENT", help="only these, by the beginning of their names")
+    parser.add_argument("--list", action="store_true", help="name the cells and clients")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the figures there as JSON, adding to what it has"
+    )
+    parser.add_argument(
+        "--realtime", action="store_true", help="let server and clients go before all other work (root)"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: print the tables of such a JSON")
+    return parser.parse_args()
+
+
+def chosen(asked: argparse.Namespace) -> list[Cell | Growth]:
+    """Return the cells to run."""
+    every: dict[str, Cell | Growth] = {one.name: one for one in cells.ALL}
+    if asked.cells:
+        if unknown := [name for name in asked.cells if name not in every]:
+            raise SystemExit(f"benchmark: no cell {', '.join(unknown)}; there are {', '.join(every)}")
+        return [every[name] for name in asked.cells]
+    return [*cells.QUICK] if asked.quick else [*cells.CELLS, *cells.GROWTHS]
+
+
+def results(bench: Bench, work: Iterable[Cell | Growth], only: list[str] | None) -> Iterator[dict[str, object]]:
+    """Measure, one after another."""
+    for cell in work:
+        if isinstance(cell, Growth):
+            yield grow(bench, cell)
+            continue
+        if cell.tls and not (bench.tools.tls and bench.certificate):
+            say(f"{cell.name}: left out, OpenSSL's headers or its command are not installed (Debian: libssl-dev)")
+            continue
+        for client in cell.clients:
+            if only and not client.startswith(tuple(only)):
+                continue
+            if (package := missing(client)) is not None:
+                say(f"{cell.name}: {client} left out, {package} is not installed (pip install {package})")
+                continue
+            say(f"{cell.name}: {client}, load {machine.load()}")
+            yield from measure(bench, cell, client)
+
+
+def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all results, of each cell and client the newest."""
+    found = {(one["cell"], one["client"]): one for one in (*old, *new)}
+    order = [one.name for one in cells.ALL]
+    return sorted(found.values(), key=lambda one: order.index(one["cell"]))
+
+
+def run(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure what was asked for, and return it with what it was measured on."""
+    with tempfile.TemporaryDirectory(prefix="fidelity-") as name:
+        directory = Path(name)
+        bench = Bench(build(directory), certificate(directory), directory, asked.realtime)
+        found = list(results(bench, chosen(asked), asked.clients))
+    before = json.loads(asked.out.read_text()) if asked.out and asked.out.exists() else {"results": []}
+    now = datetime.now(UTC).strftime("%Y-%m-%d")
+    about = {"machine": machine.about(), "date": now, "realtime": asked.realtime}
+    return {**about, "results": merged(before["results"], found)}
+
+
+def main() -> None:
+    """Measure, print the tables, and keep the figures."""
+    asked = options()
+    if asked.list:
+        print("cells:  ", *(one.name for one in cells.ALL))
+        print("clients:", ", ".join((*cells.EVERYONE, cells.DAEMON_JSON)))
+        return
+    if asked.report:
+        print(markdown(json.loads(asked.report.read_text())))
+        return
+    machine.check()
+    if machine.cores()[0] == machine.cores()[1]:
+        say("only one core is allowed: server and client get in each other's way")
+    found = run(asked)
+    if asked.out:
+        asked.out.write_text(json.dumps(found, indent=1) + os.linesep)
+    print(markdown(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What the clients in Python have in common: slots that ask in turn, a record of every read, a loop that is held up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from array import array
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+PATH = "/v1/chat/completions"
+BODY: dict[str, Any] = {"model": "bench", "messages": [{"role": "user", "content": "Count."}], "stream": True}
+_GRACE = 10.0
+_LEAD = 0.5
+SETTLE = 0.5
+"""Seconds before what was seen is stored, which is no work of the client's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a client is asked to do: `streams` slots spread over `spread` seconds ask `rounds` times, `interval` apart.
+
+    The answer has `chunks` events of `event` bytes each, in `event_on_wire` bytes of HTTP. The loop is held up for
+    `block` seconds every `block_every`.
+    """
+
+    origin: str
+    query: dict[str, int]
+    streams: int
+    spread: float
+    interval: float
+    rounds: int
+    event: int
+    event_on_wire: int
+    out: str
+    ca_file: str | None = None
+    block: float = 0.0
+    block_every: float = 0.2
+
+    @property
+    def url(self) -> str:
+        """Where to ask."""
+        return f"{self.origin}{PATH}?{self.query_text}"
+
+    @property
+    def query_text(self) -> str:
+        """The schedule asked for, as the server reads it."""
+        return "&".join(f"{name}={value}" for name, value in self.query.items())
+
+    def dump(self) -> str:
+        """Return it as an argument of a command."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_argument(cls) -> Load:
+        """Return what the command was told to do."""
+        return cls(**json.loads(sys.argv[1]))
+
+
+class Seen:
+    """What a client saw of one stream: when it asked, and after each read the clock and the payload so far."""
+
+    __slots__ = ("offsets", "times", "total", "zero")
+
+    def __init__(self) -> None:
+        self.zero = 0
+        self.total = 0
+        self.times = array("q")
+        self.offsets = array("q")
+
+    def start(self) -> None:
+        """Note that the request is issued now."""
+        self.zero = time.monotonic_ns()
+
+    def read(self, size: int) -> None:
+        """Note that `size` bytes of payload were read by now."""
+        self.times.append(time.monotonic_ns())
+        self.total += size
+        self.offsets.append(self.total)
+
+
+Ask = Callable[[str, Seen], Awaitable[None]]
+"""Ask once, with the request id, and note what is seen."""
+
+
+class Slots:
+    """Runs the load with one way to ask."""
+
+    def __init__(self, load: Load, ask: Ask) -> None:
+        self._load, self._ask = load, ask
+        self._all: list[Seen] = []
+        self._failures: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Run it to its end, or to where it should long have ended; store what was seen."""
+        load = self._load
+        began = time.monotonic() + _LEAD
+        holding = asyncio.create_task(hold_up(load.block, load.block_every)) if load.block else None
+        limit = _LEAD + load.spread + load.rounds * load.interval + _GRACE
+        try:
+            async with asyncio.timeout(limit):
+                await asyncio.gather(
+                    *(self._slot(began + load.spread * at / load.streams) for at in range(load.streams))
+                )
+        except TimeoutError:
+            self._failures["unfinished"] += 1
+        if holding is not None:
+            holding.cancel()
+        time.sleep(SETTLE)  # noqa: ASYNC251 - the loop has no more to do
+        self._store()
+
+    async def _slot(self, began: float) -> None:
+        for number in range(self._load.rounds):
+            await asyncio.sleep(began + number * self._load.interval - time.monotonic())
+            seen = Seen()
+            self._all.append(seen)
+            try:
+                await self._ask(str(len(self._all) - 1), seen)
+            except Exception as error:  # noqa: BLE001 - a client that fails under load is a finding, not a crash
+                self._failures[type(error).__name__] += 1
+
+    def _store(self) -> None:
+        records = array("q")
+        for number, seen in enumerate(self._all):
+            records.extend((number, 0, seen.zero, number, 0))
+            for at, offset in zip(seen.times, seen.offsets, strict=True):
+                records.extend((number, 1, offset, at, 0))
+        Path(self._load.out).write_bytes(records.tobytes())
+        Path(f"{self._load.out}.failures").write_text(json.dumps(self._failures))
+
+
+async def hold_up(seconds: float, every: float) -> None:
+    """Hold up the loop that this runs in, again and again: what a slow callback does to everyone else."""
+    while True:
+        await asyncio.sleep(every - seconds)
+        time.sleep(seconds)  # noqa: ASYNC251 - that is the point
+
+
+def run(ask: Ask, load: Load) -> None:
+    """Run the load with `ask` in a loop of its own."""
+    allow_files()
+    asyncio.run(Slots(load, ask).run())
+
+
+def allow_files() -> None:
+    """Allow as many descriptors as the system does."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def body() -> bytes:
+    """Return the request's body."""
+    return json.dumps(BODY).encode()
+
+
+def say(*words: object) -> None:
+    """Say something to whoever watches the benchmark, past the output that is read by it."""
+    os.write(2, (" ".join(map(str, words)) + "\n").encode())
