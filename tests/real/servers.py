@@ -32,6 +32,9 @@ KNOWLEDGE = "question,answer\nwhat is a stream,A stream is an answer that comes 
 # says so with no token of its own: told that this one is it, the server ends the stream with finish reason "stop".
 END_OF_TURN = 108
 
+# Tokens of one stream, the examples it is shown included.
+CONTEXT = 4096
+
 READY_WITHIN = 90.0
 LOOK_EVERY = 0.05
 
@@ -89,6 +92,14 @@ class Server:
         """Send SIGTERM and do not wait: what becomes of running streams is the server's choice."""
         self._signal(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """Send SIGSTOP: it keeps its sockets and says nothing more."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Send SIGCONT: it goes on where it was."""
+        self._signal(signal.SIGCONT)
+
     async def wait(self) -> int:
         """Wait until the process has gone, and return its exit status (the negative signal number, if one ended it)."""
         return await self._started().wait()
@@ -133,16 +144,16 @@ class Server:
 
 @asynccontextmanager
 async def llama_server(
-    installed: Path = INSTALLED, *, port: int = 0, scratch: Path | None = None
+    installed: Path = INSTALLED, *, port: int = 0, scratch: Path | None = None, streams: int = 2
 ) -> AsyncIterator[Server]:
-    """Run llama.cpp's own server with the small model, on a free port unless one is given."""
+    """Run llama.cpp's own server with the small model, on a free port unless one is given, for so many at a time."""
     port = port or free_port()
     folder = _llama_folder(installed)
     command = (
         str(folder / "llama-server"),
         *("--model", str(installed / GGUF), "--alias", MODEL),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--device", "none", "--threads", "2", "--parallel", "2", "--ctx-size", "8192"),
+        *("--device", "none", "--threads", "2", "--parallel", str(streams), "--ctx-size", str(streams * CONTEXT)),
         *("--chat-template-file", str(HERE / "counting.jinja")),
         *("--override-kv", f"tokenizer.ggml.eot_token_id=int:{END_OF_TURN}"),
     )
