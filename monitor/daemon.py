@@ -26,7 +26,7 @@ from monitor.observation import Observation, public_url
 from monitor.probe import Prober
 from monitor.schedule import BusyError, Schedule, Told
 from monitor.settings import Settings
-from monitor.sinks import log
+from monitor.sinks import log, one_probe
 from monitor.sinks.metrics import Metrics
 from monitor.sinks.recent import Recent
 from monitor.tap import Stamping
@@ -41,6 +41,9 @@ DRAIN = 25.0
 _LAG_EVERY = 0.25
 _CLOCK_EVERY = 1.0
 _SAVE_EVERY = 5.0
+
+_SCRAPE_SHARE = 0.9
+"""Of the time that a scrape has, what its probe may take: it is judged and answered within the rest."""
 
 Sink = Callable[[Observation], None]
 Load = Callable[[], Config]
@@ -324,6 +327,14 @@ def _source(parts: Watch, load: Load | None) -> Source:
         except BusyError as error:
             raise RefusedError(str(error)) from error
 
+    async def scrape(name: str, within: float | None) -> Observation:
+        try:
+            async with asyncio.timeout(within):
+                inside = None if within is None else within * _SCRAPE_SHARE
+                return await (parts.schedule.join(name) or parts.schedule.ask(name, "scrape", inside))
+        except BusyError as error:
+            raise RefusedError(str(error)) from error
+
     return Source(
         targets=lambda: parts.targets,
         recent=parts.recent.of,
@@ -335,6 +346,8 @@ def _source(parts: Watch, load: Load | None) -> Source:
         started=datetime.now(UTC),
         reload=None if load is None else lambda: reload(parts, load),
         probe=probe,
+        scrape=scrape if parts.settings.web.probe else None,
+        exposition=one_probe.exposition,
         failed=lambda _, error: parts.failed(error),
         location=parts.settings.location,
         allowed_hosts=frozenset(parts.settings.web.allowed_hosts),

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -99,6 +99,7 @@ class Schedule:
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
         self._last: dict[str, float] = {}
         self._firsts: dict[str, asyncio.TimerHandle] = {}
         self._confirming: dict[str, asyncio.TimerHandle] = {}
@@ -233,15 +234,35 @@ class Schedule:
             return "overlap"
         return None if self._budget.allows(target) else "budget"
 
-    def ask(self, name: str, trigger: str) -> Answer:
-        """Probe a target now, out of schedule; BusyError says why not, KeyError that there is none of that name."""
+    def ask(self, name: str, trigger: str, within: float | None = None) -> Answer:
+        """Probe a target now, out of schedule; BusyError says why not, KeyError that there is none of that name.
+
+        `within` is how many seconds the probe may take, where that is less than the target's own. A paused target
+        is probed where a person asks.
+        """
         target = self._targets[name]
         reason = "draining" if self._draining else self._reason_not(target)
-        if reason not in {None, "paused"}:
-            raise BusyError(_BUSY[reason or ""])
+        if reason is not None and (reason != "paused" or trigger == "scrape"):
+            raise BusyError(_BUSY[reason])
+        if within is not None:
+            target = replace(target, timeouts=target.timeouts.within(within))
+        return self._await(self._keep(name, self._run(target, trigger, time.monotonic())))
+
+    def join(self, name: str) -> Answer | None:
+        """Return what the probe of a target that is in flight will come to; None where there is none."""
+        task = self._running.get(name)
+        return None if task is None else self._await(task)
+
+    def _await(self, task: asyncio.Task[None]) -> Answer:
         answer: Answer = asyncio.get_running_loop().create_future()
-        self._keep(name, self._run(target, trigger, time.monotonic(), answer))
+        self._awaited[task].append(answer)
         return answer
+
+    def _answers(self) -> Iterator[Answer]:
+        """Return what waits for the probe that runs in this task, and still does."""
+        task = asyncio.current_task()
+        assert task is not None, "probes run in tasks"
+        return (answer for answer in self._awaited.pop(task, ()) if not answer.done())
 
     def ask_all(self, trigger: str) -> None:
         """Probe every target now that may be."""
@@ -250,39 +271,37 @@ class Schedule:
 
     # -- probes ----------------------------------------------------------------------------------------------------
 
-    def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"probe {name}")
         self._running[name] = task
         task.add_done_callback(self._ended)
         self._told.in_flight(len(self._running))
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running = {name: other for name, other in self._running.items() if other is not task}
         self._told.in_flight(len(self._running))
+        _refuse(self._awaited.pop(task, ()), "ended")
         if not task.cancelled() and (error := task.exception()) is not None:
             self._told.failed(error)
 
-    async def _run(self, target: Target, trigger: str, planned: float, answer: Answer | None = None) -> None:
+    async def _run(self, target: Target, trigger: str, planned: float) -> None:
         """Probe in a place of its own; the wait for one is ours and no part of what is measured."""
-        try:
-            async with self._place(target) as placed:
-                act = self._ask_it if placed else self._find_no_place
-                await act(target, trigger, planned, answer)
-        finally:
-            _refuse(answer, "ended")
+        async with self._place(target) as placed:
+            await (self._ask_it if placed else self._find_no_place)(target, trigger, planned)
 
-    async def _find_no_place(self, target: Target, trigger: str, _: float, answer: Answer | None) -> None:
-        _refuse(answer, "concurrency")
+    async def _find_no_place(self, target: Target, trigger: str, _: float) -> None:
+        _refuse(self._answers(), "concurrency")
         if trigger == "schedule":
             self._told.skipped(target.name, "concurrency")
 
-    async def _ask_it(self, target: Target, trigger: str, planned: float, answer: Answer | None) -> None:
+    async def _ask_it(self, target: Target, trigger: str, planned: float) -> None:
         if self._draining:
             return
         seen = await self.probe(target, trigger, time.monotonic() - planned)
         self._told.observed(seen)
         self._confirm(seen)
-        if answer is not None and not answer.done():
+        for answer in self._answers():
             answer.set_result(seen)
 
     @asynccontextmanager
@@ -340,12 +359,14 @@ _BUSY = {
     "overlap": "a probe of this target is in flight",
     "budget": "the tokens of today are spent",
     "maintenance": "the target is in a maintenance window",
+    "paused": "the target is paused",
     "draining": "the monitor is stopping",
     "concurrency": "too many probes run; try again later",
     "ended": "the probe was ended before it saw anything; the log says why",
 }
 
 
-def _refuse(answer: Answer | None, reason: str) -> None:
-    if answer is not None and not answer.done():
-        answer.set_exception(BusyError(_BUSY[reason]))
+def _refuse(answers: Iterable[Answer], reason: str) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(BusyError(_BUSY[reason]))

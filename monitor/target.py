@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -55,6 +55,11 @@ class Timeouts:
     idle: float = 30.0
     total: float = 300.0
     drain: float = 2.0
+
+    def within(self, seconds: float) -> Timeouts:
+        """Return these, where all of it, drain included, has to be over after so many seconds."""
+        drain = min(self.drain, seconds / 10)
+        return replace(self, total=min(self.total, seconds - drain), drain=drain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,30 @@ async def test_tokens_are_spent_and_said(lab: Lab) -> None:
         assert left == 1000 - tokens["input"] - tokens["output"]
 
 
+async def test_a_probe_by_scrape(lab: Lab) -> None:
+    """`/probe` answers with the numbers of a young probe, else of the one in flight, else of one that it makes."""
+    settings = Settings(web=Web(port=0, probe=True))
+    targets = [named(name, lab.url + QUICK_CUT) for name in ("one", "two")]
+    async with running(*targets, settings=settings) as daemon:
+        first = await daemon.line(event="probe")
+        status, text = await daemon.get(f"/probe?target={first['target']}&debug=true")
+        assert (status, first["probe_id"] in text, "\nprobe_success 0.0\n" in text) == (200, True, True)
+        other = {"one": "two", "two": "one"}[first["target"]]
+        status, text = await daemon.get(f"/probe?target={other}")
+        assert (status, 'outcome="truncated"' in text) == (200, True)
+        assert (await daemon.line(event="probe"))["target"] == other
+
+
+async def test_a_scrape_beyond_the_budget(lab: Lab) -> None:
+    """A probe that may not be made is 429 with the reason; without `[web] probe = true` there is no such address."""
+    poor = named("poor", f"{lab.url}/openai-chat/no-response", tokens_per_day=1, paused=True)
+    async with running(poor, settings=Settings(web=Web(port=0, probe=True))) as daemon:
+        status, text = await daemon.get("/probe?target=poor")
+        assert (status, text) == (429, "the target is paused\n")
+    async with running(poor) as daemon:
+        assert (await daemon.get("/probe?target=poor"))[0] == 404
+
+
 async def test_a_probe_without_output_spends_nothing(lab: Lab) -> None:
     """A target that answers nothing uses up no tokens."""
     settings = Settings(web=Web(port=0), limits=Limits(tokens_per_day=1000))

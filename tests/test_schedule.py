@@ -15,7 +15,7 @@ from monitor.budget import Budget
 from monitor.observation import Observation
 from monitor.schedule import BusyError, Schedule, Told, lateness, next_tick, phase
 from monitor.settings import Limits
-from monitor.target import Target
+from monitor.target import Target, Timeouts
 from tests.sinks.stories import refused, stopped, whole
 
 NAMES = [f"target-{number}" for number in range(1000)]
@@ -603,6 +603,51 @@ async def test_who_asked_may_leave(script: Scripted, make: Make) -> None:
     asking.cancel()
     script.let_go.set()
     await script.until(lambda: bool(script.observed))
+
+
+async def test_who_asked_may_leave_a_probe_that_fails(script: Scripted, make: Make) -> None:
+    """The bug is told; nobody is left to learn that there is no answer."""
+    schedule = make()
+    known(schedule, a_target())
+    script.error = RuntimeError("a bug")
+    asking = schedule.ask("one", "api")
+    await script.until(lambda: bool(script.asked))
+    asking.cancel()
+    script.let_go.set()
+    await script.until(lambda: script.failed == [script.error])
+
+
+async def test_a_probe_in_flight_can_be_joined(script: Scripted, make: Make) -> None:
+    """Who joins gets what the probe in flight comes to, whoever asked for it; where none is, there is none to join."""
+    schedule = make()
+    known(schedule, a_target())
+    assert schedule.join("one") is None
+    asking = schedule.ask("one", "api")
+    joined = schedule.join("one")
+    assert joined is not None
+    script.let_go.set()
+    assert await joined is await asking
+    assert len(script.asked) == 1
+
+
+async def test_a_scrape_asks_within_its_time(script: Scripted, make: Make) -> None:
+    """Its probe has so many seconds, drain included, and no more than the target's own."""
+    schedule = make()
+    known(schedule, a_target(), a_target("quick", timeouts=Timeouts(total=3.0)))
+    script.let_go.set()
+    seen = await schedule.ask("one", "scrape", 10.0)
+    assert (seen.target.timeouts.total, seen.target.timeouts.drain) == (9.0, 1.0)
+    seen = await schedule.ask("quick", "scrape", 100.0)
+    assert (seen.target.timeouts.total, seen.target.timeouts.drain) == (3.0, 2.0)
+
+
+async def test_a_scrape_leaves_a_paused_target_alone(script: Scripted, make: Make) -> None:
+    """A person may ask a paused target; a machine that comes every minute may not."""
+    schedule = make()
+    known(schedule, a_target(paused=True))
+    with pytest.raises(BusyError, match="the target is paused"):
+        schedule.ask("one", "scrape")
+    assert script.asked == []
 
 
 async def test_all_can_be_asked_now(script: Scripted, make: Make) -> None:

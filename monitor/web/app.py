@@ -23,7 +23,8 @@ from aiohttp.typedefs import Handler
 from monitor import __version__
 from monitor.observation import Observation
 from monitor.target import Target
-from monitor.web import guard, pages, resources
+from monitor.verdict import OUR_OWN
+from monitor.web import guard, pages, resources, scrape
 from monitor.web.rows import Row, Tally
 
 _T = TypeVar("_T")
@@ -65,6 +66,13 @@ class Source:
     reload: Callable[[], Awaitable[str | None]] | None = None
     """None once the new config is in force, else what is wrong with it."""
     probe: Callable[[str], Awaitable[Observation]] | None = None
+    scrape: Callable[[str, float | None], Awaitable[Observation]] | None = None
+    """What a target's probe in flight, else a new one, comes to, in so many seconds; None where that is switched off.
+
+    RefusedError where it may not start, TimeoutError where the one in flight takes longer.
+    """
+    exposition: Callable[[Observation], tuple[bytes, str]] | None = None
+    """One probe as gauges, and their content type."""
     failed: Callable[[str, Exception], None] = _report
     """Told of every exception that a handler let through."""
     version: str = __version__
@@ -87,6 +95,8 @@ class Desk:
 
 DESK = web.AppKey("desk", Desk)
 API = "/api/v1"
+_SPENDS = "/probe"
+"""Read with GET, as Prometheus does, but it starts a probe: no other site's link may lead here."""
 Exposition = tuple[list[bytes], str]
 BLOCK_BYTES = 256 * 1024
 """What is written of a scrape at a time."""
@@ -123,6 +133,8 @@ _WORDS = {
 _TITLES = {403: "Refused", 404: "Not found", 405: "Method not allowed", 429: "Not now", 500: "Internal error"}
 _NOT_AT_ALL = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 _NO_TARGET = "No target of this name is configured."
+_SWITCHED_OFF = "Probing by scrape is switched off: it spends tokens. The config allows it by `[web] probe = true`."
+_TOO_SLOW = "The probe in flight takes longer than this scrape may; the next one is answered from it."
 _NO_PROBE = "No probe of this id is kept: it is older than what the monitor remembers, or was never made."
 
 
@@ -140,6 +152,7 @@ def application(source: Source, *, patience: float = WRITE_SECONDS) -> web.Appli
     )
     app.add_routes([web.get(path, handler) for path, handler in _READ])
     app.add_routes([web.post(path, handler) for path, handler in _WRITE])
+    app.add_routes([web.get(_SPENDS, _scraped, allow_head=False)])
     app.on_response_prepare.append(_guard_response)
     app.cleanup_ctx.append(_work)
     return app
@@ -201,7 +214,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _foreign(request: web.Request) -> str | None:
     local = request.transport.get_extra_info("sockname") if request.transport else None
     address = str(local[0]) if isinstance(local, tuple) else ""
-    return guard.refusal(request.method, request.headers, address, request.app[DESK].hosts)
+    method = hdrs.METH_POST if request.path == _SPENDS else request.method
+    return guard.refusal(method, request.headers, address, request.app[DESK].hosts)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, patience: float) -> None:
@@ -381,6 +395,33 @@ async def _probe_now(request: web.Request) -> web.Response:
     except RefusedError as error:
         return _explain(request, 429, str(error))
     return await _resource(request, partial(resources.probe, seen))
+
+
+async def _scraped(request: web.Request) -> web.Response:
+    source = request.app[DESK].source
+    if source.scrape is None or source.exposition is None:
+        return _explain(request, 404, _SWITCHED_OFF)
+    try:
+        name, debug = scrape.asked(tuple(request.query.items()))
+        within = scrape.bound(request.headers.get(scrape.TIMEOUT_HEADER))
+    except scrape.BadRequestError as error:
+        return _explain(request, 400, str(error))
+    target = next((target for target in source.targets() if target.name == name), None)
+    if target is None:
+        return _explain(request, 400, _NO_TARGET)
+    try:
+        seen = scrape.young(source.recent(name), target.interval, source.now()) or await source.scrape(name, within)
+    except RefusedError as error:
+        return _explain(request, 429, str(error))
+    except TimeoutError:
+        return _explain(request, 504, _TOO_SLOW)
+    if seen.verdict.outcome in OUR_OWN:
+        return _explain(request, 503, f"The probe says nothing of the target: {seen.verdict.detail}.")
+    text, content_type = source.exposition(seen)
+    if debug:
+        text = json.dumps(resources.probe(seen), indent=2).encode() + b"\n\n" + text
+        content_type = "text/plain; charset=utf-8"
+    return web.Response(body=text, headers={"Content-Type": content_type})
 
 
 _READ: tuple[tuple[str, Handler], ...] = (

@@ -9,7 +9,7 @@ import logging
 import select
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -289,6 +289,113 @@ async def test_probe_now(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
     assert (await client.post("/api/v1/targets/nobody/probe")).status == 404
     refused = await client.post("/api/v1/targets/new/probe")
     assert (refused.status, await told(refused)) == (429, "The budget of today is spent.")
+
+
+# -- a probe by scrape -------------------------------------------------------------------------------------------------
+
+
+def gauges(seen: Observation) -> tuple[bytes, str]:
+    """Stand for the sink that writes one probe's gauges."""
+    return f"id {seen.probe_id}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass
+class Scraped:
+    """What stands behind `/probe`, and whom it asked with how much time."""
+
+    answer: Observation | Exception
+    asked: list[tuple[str, float | None]] = field(default_factory=list)
+
+    async def __call__(self, name: str, within: float | None) -> Observation:
+        """Answer as the test says."""
+        self.asked.append((name, within))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def scraping(behind: Daemon, start: AiohttpClient, answer: Observation | Exception) -> tuple[Client, Scraped]:
+    """Return a client of an application that may be asked to probe, and what stands behind it."""
+    scraped = Scraped(answer)
+    source = replace(behind.source(), scrape=scraped, exposition=gauges)
+    return await start(application(source)), scraped
+
+
+async def test_a_probe_by_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+    """A target without a young probe is asked, within the scrape's timeout less half a second."""
+    seen = scenes.complete()
+    client, scraped = await scraping(behind, aiohttp_client, seen)
+    response = await client.get("/probe?target=new", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"})
+    assert (response.status, await response.text()) == (200, f"id {seen.probe_id}\n")
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert scraped.asked == [("new", 9.5)]
+    await client.get("/probe?target=new")
+    assert scraped.asked[1] == ("new", None)
+
+
+async def test_a_young_probe_answers_a_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+    """Where the last probe is younger than the interval nothing is sent; `debug=true` shows its record too."""
+    client, scraped = await scraping(behind, aiohttp_client, RuntimeError("asked"))
+    response = await client.get("/probe?target=t01-cut&debug=true")
+    event, _, numbers = (await response.text()).rpartition("\n\n")
+    assert json.loads(event)["cause"] == "incomplete_body"
+    assert numbers == f"id {behind.recent['t01-cut'][0].probe_id}\n"
+    assert scraped.asked == []
+
+
+@pytest.mark.parametrize(
+    ("query", "patience"),
+    [
+        ("", "10"),
+        ("?target=nobody", "10"),
+        ("?target=http://127.0.0.1:9/", "10"),
+        ("?target=new&target=t01-cut", "10"),
+        ("?target=new&module=http_2xx", "10"),
+        ("?target=new", "soon"),
+        ("?target=new", "-1"),
+        ("?target=new", "nan"),
+    ],
+)
+async def test_what_a_scrape_cannot_ask_for(
+    behind: Daemon, aiohttp_client: AiohttpClient, query: str, patience: str
+) -> None:
+    """All but one configured name and a timeout above 0 is 400, and nothing is sent."""
+    client, scraped = await scraping(behind, aiohttp_client, scenes.complete())
+    response = await client.get(f"/probe{query}", headers={"X-Prometheus-Scrape-Timeout-Seconds": patience})
+    assert (response.status, scraped.asked) == (400, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "text"),
+    [
+        (RefusedError("The tokens of today are spent"), 429, "The tokens of today are spent"),
+        (TimeoutError(), 504, "takes longer"),
+        (scenes.aborted(), 503, "says nothing of the target"),
+    ],
+)
+async def test_a_scrape_without_numbers(
+    behind: Daemon, aiohttp_client: AiohttpClient, answer: Observation | Exception, status: int, text: str
+) -> None:
+    """A probe that may not start, is not over in time or says nothing of its target has no numbers, but a reason."""
+    client, _ = await scraping(behind, aiohttp_client, answer)
+    response = await client.get("/probe?target=new")
+    assert response.status == status
+    assert text in await response.text()
+
+
+async def test_probing_by_scrape_is_off(client: Client) -> None:
+    """Without `[web] probe = true` the address is not there, and says what would make it be."""
+    response = await client.get("/probe?target=new")
+    assert (response.status, "[web] probe = true" in await response.text()) == (404, True)
+
+
+async def test_no_link_and_no_head_starts_a_probe(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+    """It spends tokens: neither a link on another site nor HEAD is answered by one."""
+    client, scraped = await scraping(behind, aiohttp_client, scenes.complete())
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert (await client.get("/probe?target=new", headers=link)).status == 403
+    assert (await client.head("/probe?target=new")).status == 405
+    assert scraped.asked == []
 
 
 # -- what is too much --------------------------------------------------------------------------------------------------

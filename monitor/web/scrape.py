@@ -1,0 +1,55 @@
+"""`GET /probe?target=NAME`, as blackbox_exporter answers: which probe answers for a target, and how long it may take.
+
+It spends tokens, so it is off unless the config says otherwise, and a probe that there is anyway answers in its stead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import isfinite
+
+from monitor.observation import Observation
+from monitor.verdict import OUR_OWN
+
+TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_PARAMETERS = frozenset({"target", "debug"})
+_SPARE = 0.5
+"""Seconds of the scrape's timeout that are left for the answer itself, as in blackbox_exporter."""
+_LONGEST = 86_400.0
+
+
+class BadRequestError(ValueError):
+    """Nothing is sent for such a request; the text says what is wrong with it."""
+
+
+def asked(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
+    """Return the target's name, and whether the record is wanted beside the numbers."""
+    unknown = sorted({name for name, _ in query} - _PARAMETERS)
+    targets = [value for name, value in query if name == "target"]
+    if unknown:
+        raise BadRequestError("The parameters are target, the name of a configured target, and debug.")
+    if len(targets) != 1:
+        raise BadRequestError("Exactly one target is asked for: /probe?target=NAME.")
+    return targets[0], ("debug", "true") in query
+
+
+def bound(header: str | None) -> float | None:
+    """Return how many seconds an answer may take, by what Prometheus says of its patience; None for as it likes."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        seconds = 0.0
+    if not isfinite(seconds) or seconds <= 0:
+        raise BadRequestError(f"{TIMEOUT_HEADER} is no number of seconds above 0.")
+    return min(max(seconds - _SPARE, seconds / 2), _LONGEST)
+
+
+def young(recent: Sequence[Observation], interval: float, now: datetime) -> Observation | None:
+    """Return the newest probe that says something of the target, where it is younger than the interval."""
+    newest = next((seen for seen in recent if seen.verdict.outcome not in OUR_OWN), None)
+    if newest is None or not 0 <= (now - newest.timestamp).total_seconds() < interval:
+        return None
+    return newest

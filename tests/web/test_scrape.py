@@ -1,0 +1,57 @@
+"""Tests of what a scrape may ask for, on literal values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from monitor.observation import Observation
+from monitor.web import scrape
+from tests.web import scenes
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("10", 9.5), ("10.000000", 9.5), ("1", 0.5), ("0.6", 0.3), ("1e9", 86_400.0)],
+)
+def test_how_long_a_scrape_waits(header: str | None, seconds: float | None) -> None:
+    """Half a second is left for the answer, or half of a short timeout; more than a day is none of ours."""
+    assert scrape.bound(header) == seconds
+
+
+@pytest.mark.parametrize("header", ["", "soon", "0", "-1", "inf", "-inf", "nan", "1e400"])
+def test_what_is_no_timeout(header: str) -> None:
+    """What is no number of seconds above 0 is refused."""
+    with pytest.raises(scrape.BadRequestError):
+        scrape.bound(header)
+
+
+def test_what_is_asked_for() -> None:
+    """One target, and the record beside the numbers where `debug` is true."""
+    assert scrape.asked([("target", "a")]) == ("a", False)
+    assert scrape.asked([("debug", "true"), ("target", "a")]) == ("a", True)
+    assert scrape.asked([("target", "a"), ("debug", "no")]) == ("a", False)
+
+
+def aged(seconds: float, seen: Observation) -> Observation:
+    """Return the observation as one that was made so long ago."""
+    return replace(seen, timestamp=scenes.NOW - timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("recent", "answers"),
+    [
+        ([], None),
+        ([aged(59.0, scenes.cut())], 0),
+        ([aged(60.0, scenes.cut())], None),
+        ([aged(-5.0, scenes.cut())], None),
+        ([aged(1.0, scenes.aborted()), aged(30.0, scenes.cut())], 1),
+        ([aged(1.0, scenes.aborted())], None),
+    ],
+)
+def test_who_answers_in_a_new_probes_stead(recent: list[Observation], answers: int | None) -> None:
+    """The newest that says something of the target, while it is younger than the interval; not one from the future."""
+    expected = None if answers is None else recent[answers]
+    assert scrape.young(recent, 60.0, scenes.NOW) is expected
