@@ -371,6 +371,33 @@ def schema() -> int:
     return COMPLETE
 
 
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+@commands.command()
+@click.argument("what", type=click.Choice(["dashboards", "rules", "systemd", "scrape-config"]))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@_config_option
+@click.option("--grafana", metavar="URL", help="Where your Grafana is: what `dashboard_url` of the rules begins with.")
+def export(what: str, directory: Path, config_file: Path | None, grafana: str | None) -> int:
+    """Write what the package brings into DIR, fitted to the config where there is one; print each file."""
+    from monitor.export import Wish
+    from monitor.export import export as write
+
+    wish = Wish(grafana=grafana)
+    if config_file is not None or _place(None).exists():
+        config = _from(config_file)
+        wish = Wish(config.targets, config.settings, _place(config_file), grafana)
+    else:
+        click.echo("no config: written as shipped, for 5s to 15m between probes", err=True)
+    try:
+        for file in write(what, directory, wish):
+            click.echo(file)
+    except OSError as error:
+        raise _refused(f"{error.filename or directory}: cannot be written: {error.strerror}") from None
+    return COMPLETE
+
+
 # -- demo, lab ---------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from monitor.cli import main, status_of
+from monitor.export import MAKERS
 from monitor.lab.server import serve
 from monitor.observation import Observation
 from monitor.timeline import EndKind
@@ -412,6 +413,43 @@ def test_the_schema(cli: Cli) -> None:
     """It is JSON, for editors."""
     done = cli("schema")
     assert (done.status, json.loads(done.out)["type"]) == (0, "object")
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+def test_export_writes_what_fits_the_config_and_says_which_files(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Windows of the slowest target's interval, the address of the Grafana; each file is a line."""
+    config.write_text(config.read_text().replace("[defaults]", "[defaults]\ninterval = '30s'"))
+    done = cli("export", "rules", tmp_path / "new", "--config", config, "--grafana", "https://g.example/")
+    file = tmp_path / "new" / "chat-monitor.rules.yml"
+    assert (done.status, done.out) == (0, f"{file}\n")
+    assert "increase30m" in file.read_text()
+    assert "https://g.example/d/chat-monitor-target" in file.read_text()
+
+
+def test_export_without_a_config_writes_what_is_shipped(tmp_path: Path) -> None:
+    """And says so, for windows that fit nobody in particular should surprise nobody."""
+    with started("export", "scrape-config", "there", cwd=tmp_path) as process:
+        done = ended(process)
+    assert (done.status, "no config" in done.err) == (0, True)
+    assert sorted(done.out.split()) == ["there/chat-monitor.alertmanager.yml", "there/chat-monitor.scrape.yml"]
+    assert (tmp_path / "there" / "chat-monitor.scrape.yml").exists()
+
+
+@pytest.mark.parametrize("what", sorted(MAKERS))
+def test_all_that_can_be_exported_can_be_asked_for(cli: Cli, config: Path, tmp_path: Path, what: str) -> None:
+    """The command knows every maker."""
+    assert cli("export", what, tmp_path / what, "--config", config).status == 0
+
+
+def test_export_of_nothing_known_to_nowhere_or_with_a_broken_config(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Usage errors and a directory that cannot be are 2, in words."""
+    assert cli("export", "poems", tmp_path, "--config", config).status == 2
+    done = cli("export", "rules", config / "below", "--config", config)
+    assert (done.status, "cannot be written" in done.err) == (2, True)
+    config.write_text("[monitr]")
+    assert cli("export", "rules", tmp_path, "--config", config).status == 2
 
 
 # -- run ---------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""The runbooks, read by a machine: their commands, queries, boards and panels are ones that exist."""
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from monitor.cli import commands
+from tests.dashboards.live import panels
+from tests.dashboards.names import METRICS, metrics_in
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
+    ROOT / "docs" / "alerting.md",
+    ROOT / "docs" / "operations.md",
+]
+BOARDS = [json.loads(file.read_text()) for file in sorted((ROOT / "dashboards").glob("*.json"))]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def typed(text: str) -> Iterator[list[str]]:
+    """Every command of ours that a page shows, word by word."""
+    shown = [*re.findall(r"`(chat-monitor [^`]+)`", text)]
+    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        shown += re.findall(r"^(chat-monitor [^\n>&|]+)", block, re.MULTILINE)
+    for command in shown:
+        yield shlex.split(" ".join(command.split()))
+
+
+def queries(text: str) -> list[str]:
+    """Every query that a page shows."""
+    return re.findall(r"^```promql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@every_page
+def test_every_command_that_a_page_shows_can_be_typed(page: Path) -> None:
+    """Its name and each of its options is one that the program knows."""
+    for words in typed(page.read_text()):
+        command = commands.commands.get(words[1])
+        assert command, " ".join(words)
+        known = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
+        assert {word for word in words[2:] if word.startswith("-")} <= known, " ".join(words)
+
+
+@every_page
+def test_every_query_that_a_page_shows_parses_and_asks_for_what_exists(
+    page: Path, promtool: str, tmp_path: Path
+) -> None:
+    """As it stands, with NAME in it for a target's name."""
+    rules = (ROOT / "dashboards" / "rules" / "chat-monitor.rules.yml").read_text()
+    recorded = set(re.findall(r"record: (\S+)", rules))
+    shown = queries(page.read_text())
+    for query in shown:
+        assert metrics_in(query) <= METRICS | recorded, query
+    file = tmp_path / "queries.yml"
+    group = {"name": "shown", "rules": [{"record": f"shown:{n}", "expr": query} for n, query in enumerate(shown)]}
+    file.write_text(json.dumps({"groups": [group]}))
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@every_page
+def test_every_board_and_panel_that_a_page_names_is_shipped(page: Path) -> None:
+    """Whoever looks for it at night finds it under that name."""
+    titles = {board["title"] for board in BOARDS}
+    questions = {panel["title"] for board in BOARDS for panel in panels(board)}
+    text = " ".join(page.read_text().split())
+    named = set(re.findall(r"(?<!\*)\*(Chat streams: [^*]+|[A-Z][^*]+\?)\*(?!\*)", text))
+    assert named <= titles | questions, named - titles - questions
