@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from monitor.daemon import Signals
     from monitor.observation import Observation
     from monitor.settings import Settings
+    from monitor.shard import Shard
     from monitor.target import Target
 
 T = TypeVar("T")
@@ -73,13 +75,14 @@ _config_option = click.option(
 @click.option("--web.allow-unprotected", "unprotected", is_flag=True, help="Allow other than loopback addresses.")
 def run(config_file: Path | None, shard: str | None, listen: str | None, *, unprotected: bool) -> int:
     """Run the daemon."""
+    part = _shard(shard)
 
     def load() -> Config:
         from monitor.config import load as read
 
         config = read(_place(config_file), os.environ)
         settings = _listening(config.settings, listen)
-        return replace(config, settings=settings, targets=_sharded(config.targets, shard))
+        return replace(config, settings=settings, shard=part)
 
     if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, the watchdog's SIGABRT among them
         faulthandler.enable(sys.__stderr__)
@@ -97,7 +100,7 @@ def _watch(config: Config, load: Callable[[], Config]) -> int:
     async def watching() -> int:
         signals = Signals()
         signals.listen()
-        await watch(config.settings, config.here, signals, stdout=sys.stdout, load=load)
+        await watch(config, signals, stdout=sys.stdout, load=load)
         return _status_of_stop(signals)
 
     try:
@@ -133,15 +136,16 @@ def _address(text: str, option: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as ":9877" means everywhere, and is then refused
 
 
-def _sharded(targets: Sequence[Target], shard: str | None) -> tuple[Target, ...]:
-    from monitor.shard import mine
+def _shard(text: str | None) -> Shard:
+    """Return what `I/N` means; without it, the one that has all."""
+    from monitor.shard import WHOLE, Shard
 
-    if shard is None:
-        return tuple(targets)
-    index, slash, count = shard.partition("/")
-    if not (slash and index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
-        raise click.BadParameter(f"{shard!r} is not I/N with I from 1 to N", param_hint="--shard")
-    return tuple(target for target in targets if mine(target.name, int(index) - 1, int(count)))
+    if text is None:
+        return WHOLE
+    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text, re.ASCII)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.BadParameter(f"{text!r} is not I/N with I from 1 to N", param_hint="--shard")
+    return Shard(int(found[1]) - 1, int(found[2]))
 
 
 # -- probe -------------------------------------------------------------------------------------------------------------
@@ -258,8 +262,11 @@ def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> N
 
 
 def _named(config: Config, name: str) -> Target:
+    """Return the target of that name: of the config, else of its sources."""
     from difflib import get_close_matches
 
+    if all(target.name != name for target in config.targets):
+        config = config.along_with(_discovered(config, urls=True)[0])
     for target in config.targets:
         if target.name == name:
             return target
@@ -321,12 +328,34 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
     """Check a config: every mistake at once, with its line; sends nothing unless asked to connect."""
     path = _place(config_file)
     config = _from(path)
-    for warning in config.warnings:
+    found, wrong = _discovered(config, urls=connect)
+    for warning in (*config.warnings, *wrong):
         click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{path}: ok, {len(config.targets)} target{'s' if len(config.targets) != 1 else ''}")
+    config = config.along_with(found)
+    count = len(config.targets)
+    click.echo(
+        f"{path}: ok, {count} target{'s' if count != 1 else ''}" + (f", {len(found)} discovered" if found else "")
+    )
+    if not connect:
+        for source in (one.name for one in config.settings.discovery if one.http_sd):
+            click.echo(f"discovery {source}: its URLs are read with --connect")
     if plan:
         _print_plan(config)
-    return _try_connections(config) if connect else COMPLETE
+    status = _try_connections(config) if connect else COMPLETE
+    return FAILED_TO_TELL if wrong else status
+
+
+def _discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list[str]]:
+    """Return what the sources of a config list now, from URLs only where asked to, and what is wrong with them."""
+    from monitor.discovery import Told, of_config
+
+    wrong: list[str] = []
+
+    def failed(error: BaseException) -> None:
+        raise error
+
+    told = Told(lambda *_: None, lambda source, text: wrong.append(f"discovery {source}: {text}"), failed)
+    return _run(of_config(config, told, os.environ, urls=urls).refresh()), wrong
 
 
 def _print_plan(config: Config) -> None:

@@ -17,14 +17,15 @@ from typing import IO, Any
 
 import structlog
 
-from monitor import systemd
+from monitor import discovery, schedule, systemd
 from monitor.budget import Budget, restore, save
 from monitor.config import Config, ConfigError
+from monitor.discovery import Discovery
 from monitor.isolation import Isolation
 from monitor.maintenance import active
 from monitor.observation import Observation, public_url
 from monitor.probe import Prober
-from monitor.schedule import BusyError, Schedule, Told
+from monitor.schedule import BusyError, Schedule
 from monitor.settings import Settings
 from monitor.sinks import log, one_probe
 from monitor.sinks.metrics import Metrics
@@ -41,6 +42,7 @@ DRAIN = 25.0
 _LAG_EVERY = 0.25
 _CLOCK_EVERY = 1.0
 _SAVE_EVERY = 5.0
+_LOOK_EVERY = 2.0
 
 _SCRAPE_SHARE = 0.9
 """Of the time that a scrape has, what its probe may take: it is judged and answered within the rest."""
@@ -84,30 +86,42 @@ class Signals:
 
 @dataclass(slots=True)
 class Watch:
-    """The parts of a running daemon, and what a reload replaces: `settings` and `targets`."""
+    """The parts of a running daemon, and what is replaced while it runs: the config, the targets, who finds them."""
 
-    settings: Settings
-    targets: tuple[Target, ...]
+    config: Config
+    """What the file says, without what was discovered."""
     metrics: Metrics
     recent: Recent
     budget: Budget
     signals: Signals
     isolation: Isolation = field(default_factory=Isolation)
+    targets: tuple[Target, ...] = ()
+    """What is watched here: the config's and what was discovered."""
     schedule: Schedule = field(init=False)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    """What was begun by a signal, kept until it is done."""
-    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """What was begun beside the schedule, kept until it is done."""
+    finding: asyncio.Task[Any] | None = None
+    """Reads the sources of targets again and again."""
+    discovery: Discovery | None = None
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the config or the targets are replaced."""
+
+    @property
+    def settings(self) -> Settings:
+        """All that is not a target."""
+        return self.config.settings
 
     def failed(self, error: BaseException) -> None:
         """Count and log an exception that nobody else took."""
         self.metrics.unhandled()
         structlog.get_logger().error("unhandled exception", exc_info=error)
 
-    def begin(self, work: Coroutine[Any, Any, object]) -> None:
+    def begin(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
         """Run something beside the schedule."""
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
@@ -115,27 +129,25 @@ class Watch:
             self.failed(error)
 
 
-async def watch(  # noqa: PLR0913 - what is watched, and who is told
-    settings: Settings,
-    targets: Sequence[Target],
+async def watch(
+    config: Config,
     signals: Signals,
     *,
     stdout: IO[str] | None,
     load: Load | None = None,
     listening: Callable[[int], None] | None = None,
 ) -> None:
-    """Watch `targets` until told to stop, then drain; ListenError or StartError where that cannot begin."""
-    metrics = Metrics(settings.metrics, _label_names(targets))
+    """Watch a config's targets until told to stop, then drain; ListenError or StartError where that cannot begin."""
+    settings = config.settings
+    metrics = Metrics(settings.metrics)
     write = log.configure(settings.log, stdout, dropped=metrics.dropped, failed=metrics.sink_error)
-    recent, budget = Recent(len(targets)), Budget(settings.limits.tokens_per_day)
-    parts = Watch(settings, tuple(targets), metrics, recent, budget, signals)
-    told = Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
+    recent, budget = Recent(len(config.here)), Budget(settings.limits.tokens_per_day)
+    parts = Watch(config, metrics, recent, budget, signals)
+    told = schedule.Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
     parts.schedule = Schedule(
         _prober(settings), told, settings.limits, budget, resting=lambda target: _resting(parts, target)
     )
-    for target in targets:
-        metrics.add(target)
-    _config_loaded(parts)
+    metrics.shard(config.shard.index, config.shard.count)
     try:
         await _serve(parts, load, listening)
     finally:
@@ -146,22 +158,25 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
 async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], None] | None) -> None:
     say = structlog.get_logger()
     try:
-        await asyncio.to_thread(read_certificates, parts.targets)
+        await asyncio.to_thread(read_certificates, parts.config.here)
     except OSError as error:
         raise StartError(str(error)) from error
+    found = _discovery(parts, parts.config)
     beside = AsyncExitStack()
     async with beside, _served(parts, load) as server:
         for part in (_stamping(), _every(parts, _LAG_EVERY, parts.metrics.lag), _remembering(parts)):
             await beside.enter_async_context(part)
         if listening is not None:
             listening(server.port)
-        for target in parts.targets:
-            _tell_budget(parts, target)
+        _replace(parts, parts.config, await found.refresh())
+        _config_loaded(parts)
         parts.schedule.start(parts.targets)
+        _go_on_finding(parts, found)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
         parts.signals.probe = lambda: parts.schedule.ask_all("signal")
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))
+            parts.begin(_look_at_file(parts, load))
         async with systemd.watchdog(parts.schedule.moving), _every(parts, _CLOCK_EVERY, lambda _: _follow(parts)):
             systemd.notify("READY=1", _status(parts))
             say.info("started", targets=len(parts.targets), address=f"{parts.settings.web.host}:{server.port}")
@@ -216,8 +231,7 @@ def _observed(parts: Watch, write: Sink) -> Sink:
 
 
 def _tell_budget(parts: Watch, target: Target) -> None:
-    if (left := parts.budget.left(target)) is not None:
-        parts.metrics.budget(target.name, left)
+    parts.metrics.budget(target.name, parts.budget.left(target))
 
 
 def _resting(parts: Watch, target: Target) -> bool:
@@ -230,7 +244,7 @@ def _resting(parts: Watch, target: Target) -> bool:
 
 async def reload(parts: Watch, load: Load) -> str | None:
     """Take the config as it is now, whole or not at all; return what is wrong with it, None once it is in force."""
-    async with parts.reloading:
+    async with parts.changing:
         systemd.reloading()
         try:
             config = await asyncio.to_thread(load)
@@ -240,11 +254,39 @@ async def reload(parts: Watch, load: Load) -> str | None:
         except Exception as error:  # noqa: BLE001 - a bug in what reads it leaves the old config in force, too
             parts.failed(error)
             return _refuse(parts, f"reading it failed: {type(error).__name__}")
+        found = _discovery(parts, config, parts.discovery)
+        targets = await found.refresh()
         if parts.signals.stop.is_set():
             return "the monitor is stopping"
-        _replace(parts, config.settings, config.here)
+        _replace(parts, config, targets)
+        _config_loaded(parts)
+        _go_on_finding(parts, found)
         systemd.notify("READY=1", _status(parts))
         structlog.get_logger().info("reloaded", targets=len(parts.targets))
+        return None
+
+
+async def _look_at_file(parts: Watch, load: Load) -> None:
+    """Reload, where the config asks for it, once its file says something else and has said so for two looks."""
+    path = Path(parts.config.document.file)
+    before = refused = None
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        text = await asyncio.to_thread(_text, path) if parts.settings.reload_on_change else None
+        settled, before = text == before, text
+        if settled and text not in {None, refused, parts.config.document.text}:
+            try:
+                refused = text if await reload(parts, load) is not None else None
+            except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
+                parts.failed(error)
+                refused = text
+
+
+def _text(path: Path) -> str | None:
+    """Return what stands in a config file; None where it cannot be read, as while it is being replaced."""
+    try:
+        return path.read_bytes().decode("utf-8-sig", "replace")
+    except OSError:
         return None
 
 
@@ -256,8 +298,9 @@ def _refuse(parts: Watch, why: str) -> str:
     return why
 
 
-def _replace(parts: Watch, settings: Settings, targets: tuple[Target, ...]) -> None:
-    """Put new settings and targets in the old ones' place, by difference."""
+def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> None:
+    """Put a config, and targets that were discovered, in the old ones' place, by difference."""
+    settings, targets = config.settings, config.along_with(found).here
     needs_restart = [
         name for name in ("web", "log", "metrics") if getattr(settings, name) != getattr(parts.settings, name)
     ]
@@ -273,21 +316,56 @@ def _replace(parts: Watch, settings: Settings, targets: tuple[Target, ...]) -> N
     for name, target in wanted.items():
         if known.get(name) != target:
             parts.metrics.add(target)
-    parts.settings, parts.targets = settings, targets
-    parts.budget.total = settings.limits.tokens_per_day
-    parts.schedule.probe = _prober(settings)
-    parts.schedule.limit(settings.limits)
-    parts.schedule.update(targets)
+    if settings != parts.settings:
+        parts.schedule.probe = _prober(settings)
+    if settings.limits != parts.settings.limits:
+        parts.budget.total = settings.limits.tokens_per_day
+        parts.schedule.limit(settings.limits)
+    parts.config, parts.targets = config, targets
+    parts.recent.share(len(targets))
     for target in targets:
         _tell_budget(parts, target)
-    _config_loaded(parts)
+    parts.schedule.update(targets)
 
 
 def _config_loaded(parts: Watch) -> None:
     """Say which config is in force; secrets are not in its hash, for no repr shows them."""
-    urls = [public_url(target.url) for target in parts.targets]  # no repr shows those either
-    digest = hashlib.sha256(repr((parts.settings, parts.targets, urls)).encode()).hexdigest()
+    urls = [public_url(target.url) for target in parts.config.here]  # no repr shows those either
+    digest = hashlib.sha256(repr((parts.settings, parts.config.here, urls)).encode()).hexdigest()
     parts.metrics.config_loaded(digest, ok=True, timestamp=time.time())
+
+
+# -- discovery ---------------------------------------------------------------------------------------------------------
+
+
+def _discovery(parts: Watch, config: Config, before: Discovery | None = None) -> Discovery:
+    """Return what reads the sources of a config; what was read until now stands where a source cannot be read."""
+
+    def refreshed(source: str, ok: bool) -> None:  # noqa: FBT001 - as Told has it
+        parts.metrics.discovered(source, ok=ok)
+
+    def wrong(source: str, text: str) -> None:
+        structlog.get_logger().warning("a source of targets is not in order", source=source, why=text)
+
+    return discovery.of_config(config, discovery.Told(refreshed, wrong, parts.failed), os.environ, before=before)
+
+
+def _go_on_finding(parts: Watch, found: Discovery) -> None:
+    """Have the sources read again and again, instead of those of the config before."""
+    if parts.finding is not None:
+        parts.finding.cancel()
+    gone = {one.name for one in parts.discovery.sources} if parts.discovery else set()
+    for name in gone - {one.name for one in found.sources}:
+        parts.metrics.undiscovered(name)
+
+    async def changed(targets: tuple[Target, ...]) -> None:
+        async with parts.changing:
+            if not parts.signals.stop.is_set():
+                _replace(parts, parts.config, targets)
+                systemd.notify(_status(parts))
+                structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
+
+    parts.discovery, parts.finding = found, parts.begin(found.run(changed))
 
 
 def read_certificates(targets: Iterable[Target]) -> None:
@@ -395,7 +473,7 @@ async def _stamping() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _every(parts: Watch, seconds: float, act: Callable[[float], None]) -> AsyncIterator[None]:
+async def _every(parts: Watch, seconds: float, act: Callable[[float], object]) -> AsyncIterator[None]:
     """Do something every so many seconds, told how late it is."""
 
     async def acting() -> None:

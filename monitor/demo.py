@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from monitor.config import Config
 from monitor.daemon import Signals, watch
 from monitor.lab.server import serve
 from monitor.settings import Limits, Log, Settings, Web
@@ -63,8 +64,7 @@ async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[st
         base = f"http://127.0.0.1:{lab.port}"
         settings = Settings(location="demo", web=Web(host=host, port=port), log=Log(), limits=Limits(per_host=50))
         await watch(
-            settings,
-            tuple(targets(base)),
+            Config(settings, tuple(targets(base))),
             signals,
             stdout=stdout,  # type: ignore[arg-type]
             listening=lambda bound: announce(f"http://{host}:{bound}", base),

@@ -15,15 +15,17 @@ import re
 import stat
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from monitor import settings
-from monitor.config import ConfigError
+from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
 from monitor.observation import host_of, public_url
 from monitor.target import Target
+from monitor.transport import fetch, tls_context
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
 """Makes a target of the keys of a [[targets]], given whose words they are; a ConfigError says what is wrong."""
@@ -35,6 +37,8 @@ Read = bytes | str
 """A document that is in order, or what is wrong with it."""
 
 LARGEST = 16 * 1024 * 1024
+_WITHIN = 10.0
+"""Seconds in which a URL has to answer."""
 _LONGEST_NAME = 63
 _TEXTS = (
     "name", "protocol", "model", "interval", "interval_when_failing", "prompt", "terminator", "connection", "upstream",
@@ -86,10 +90,10 @@ class Discovery:
         reserved: Collection[str] = (),
         before: Discovery | None = None,
     ) -> None:
-        self._sources = tuple(sources)
+        self.sources = tuple(sources)
         self._make_target, self._told, self._fetch = make_target, told, fetch
         self._reserved = frozenset(reserved)
-        self._found = {one.name: Found(before.documents if before else {}) for one in self._sources}
+        self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
         self._telling = asyncio.Lock()
         self._handed: tuple[Target, ...] = ()
@@ -102,7 +106,7 @@ class Discovery:
 
     async def refresh(self) -> tuple[Target, ...]:
         """Read every source now and return all targets, in the order of their names; done once before `run`."""
-        await asyncio.gather(*map(self._refresh, self._sources))
+        await asyncio.gather(*map(self._refresh, self.sources))
         self._combine()
         self._handed = self.targets
         return self.targets
@@ -110,7 +114,7 @@ class Discovery:
     async def run(self, changed: Changed) -> None:
         """Refresh each source in its time, for ever; tell `changed` when the targets differ from what it was given."""
         async with asyncio.TaskGroup() as group:
-            for source in self._sources:
+            for source in self.sources:
                 group.create_task(self._keep(source, changed), name=f"discovery {source.name}")
 
     async def _keep(self, source: settings.Discovery, changed: Changed) -> None:
@@ -168,7 +172,7 @@ class Discovery:
         """Put the sources together: of two targets of one name the first counts."""
         taken = dict.fromkeys(self._reserved, "the config")
         combined: list[Target] = []
-        for source in self._sources:
+        for source in self.sources:
             found = self._found[source.name]
             targets = found.made.values()
             clashes = [
@@ -187,6 +191,25 @@ class Discovery:
         if text and text != self._said.get(source):
             self._told.wrong(source, text)
         self._said[source] = text
+
+
+def of_config(
+    config: Config, told: Told, environ: Mapping[str, str], *, before: Discovery | None = None, urls: bool = True
+) -> Discovery:
+    """Return the discovery of a config's sources; without `urls`, of those alone for which nothing is sent."""
+
+    def make(values: Mapping[str, Any], where: str) -> Target:
+        target = discovered(values, environ, where, config)
+        try:
+            if target.url.lower().startswith("https:"):
+                tls_context(target.tls)  # here, in a thread that is none of a loop's: it reads files
+        except OSError as error:
+            raise ConfigError((Mistake(where, None, "tls", f"a file of it cannot be used: {error}"),)) from None
+        return target
+
+    sources = [one for one in config.settings.discovery if urls or not one.http_sd]
+    get = partial(fetch, network=config.settings.network, within=_WITHIN, at_most=LARGEST)
+    return Discovery(sources, make, told, get, reserved={one.name for one in config.targets}, before=before)
 
 
 # -- places ------------------------------------------------------------------------------------------------------------

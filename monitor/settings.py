@@ -136,6 +136,7 @@ class Settings:
     """All that is not a target."""
 
     location: str = ""
+    reload_on_change: bool = False
     web: Web = field(default_factory=Web)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)

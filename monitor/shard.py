@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` monitors that share the targets; `index` is from 0."""
+
+    index: int = 0
+    count: int = 1
+
+    def has(self, name: str) -> bool:
+        """Whether this one watches the target `name`."""
+        return mine(name, self.index, self.count)
+
+
+WHOLE = Shard()
 
 
 def mine(name: str, index: int, count: int) -> bool:

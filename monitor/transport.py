@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from monitor import __version__
 from monitor.settings import Limits, Network
 from monitor.tap import EXHAUSTED, Tap, poll_clock
 from monitor.target import Timeouts, Tls
@@ -426,6 +428,50 @@ async def reach(url: str, tls: Tls, network: Network, within: float) -> str | No
     return None
 
 
+async def fetch(url: str, network: Network, *, within: float, at_most: int) -> bytes:
+    """Get a document, one byte more than `at_most` where it is longer; OSError says why not, and holds no secret."""
+    line = Line(network)
+    try:
+        secure = await asyncio.to_thread(tls_context, Tls())
+        async with asyncio.timeout(within), _session(network, Resolver(), line) as session:
+            return await _document(session, url, secure, at_most)
+    except TimeoutError:
+        raise OSError(f"no whole answer within {within:g} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        denied_here = line.denied is not None and not line.taps
+        raise OSError(f"{line.denied} is denied by [network]" if denied_here else _why_not(error)) from None
+    finally:
+        line.close()
+
+
+async def _document(session: aiohttp.ClientSession, url: str, secure: ssl.SSLContext, at_most: int) -> bytes:
+    headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    async with session.get(URL(url), headers=headers, allow_redirects=False, ssl=secure) as response:
+        if response.status != HTTPStatus.OK:
+            raise OSError(f"the answer has status {response.status}")
+        document = bytearray()
+        while len(document) <= at_most and (more := await response.content.readany()):
+            document += more
+        return bytes(document[: at_most + 1])
+
+
+def _why_not(error: Exception) -> str:
+    """Say why a document did not come, in our own words."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the certificate was not accepted ({_certificate_words(error.certificate_error)})"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name does not resolve ({_lookup_words(error.os_error)})"
+        case aiohttp.ClientSSLError():
+            return f"the TLS handshake failed ({_tls_words(error)})"
+        case aiohttp.ClientConnectorError():
+            return f"no connection ({_errno_words(error)})"
+        case aiohttp.ClientError() | ValueError():
+            return f"no whole answer ({type(error).__name__})"
+        case _:
+            return str(error)
+
+
 class Carrier:
     """Carries requests, each over a connection of its own."""
 
@@ -437,7 +483,7 @@ class Carrier:
     async def carry(self, call: Call, seen: Timeline, feed: Feed) -> Carried:
         """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending."""
         trip = Trip(call, seen, feed, self._limits, Line(self._network))
-        session = self._session(trip)
+        session = _session(self._network, Noted(self._resolver, trip.resolved), trip.line)
         try:
             seen.ending = await trip.run(session)
         finally:
@@ -448,26 +494,29 @@ class Carrier:
             await session.close()
         return trip.carried
 
-    def _session(self, trip: Trip) -> aiohttp.ClientSession:
-        family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(self._network.ip_family, socket.AF_UNSPEC)
-        connector = aiohttp.TCPConnector(
-            resolver=Noted(self._resolver, trip.resolved),
-            socket_factory=trip.line.socket,
-            use_dns_cache=False,
-            force_close=True,
-            limit=0,
-            family=family,
-        )
-        # private, and pinned by a test: without it `Trip._wire` says so
-        connector._factory = functools.partial(Wire, asyncio.get_running_loop(), trip.line)  # type: ignore[assignment] # noqa: SLF001
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=_LARGE_BUFFER,
-        )
+
+def _session(network: Network, resolver: AbstractResolver, line: Line) -> aiohttp.ClientSession:
+    """Return a session whose connections are those of `line`, and which does nothing of its own accord."""
+    connector = aiohttp.TCPConnector(
+        resolver=resolver,
+        socket_factory=line.socket,
+        use_dns_cache=False,
+        force_close=True,
+        limit=0,
+        family={4: socket.AF_INET, 6: socket.AF_INET6}.get(network.ip_family, socket.AF_UNSPEC),
+    )
+    # private, and pinned by a test: without it `Trip._wire` says so
+    connector._factory = functools.partial(Wire, asyncio.get_running_loop(), line)  # type: ignore[assignment] # noqa: SLF001
+    session = aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        read_bufsize=_LARGE_BUFFER,
+    )
+    session._retry_connection = False  # noqa: SLF001 - private, and pinned: else a GET is sent twice, without a word
+    return session
 
 
 class Trip:

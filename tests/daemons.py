@@ -8,10 +8,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
 
+from monitor.config import Config, load
 from monitor.daemon import Load, Signals, watch
 from monitor.settings import Settings, Web
 from monitor.target import Target
@@ -67,18 +69,16 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    *targets: Target, settings: Settings | None = None, load: Load | None = None
+    *targets: Target, settings: Settings | None = None, load: Load | None = None, config: Config | None = None
 ) -> AsyncIterator[Running]:
-    """Yield a daemon that watches these targets; in the end it is stopped in a hurry where it has not ended."""
+    """Yield a daemon that watches these targets, or a config's; it is stopped in a hurry where it has not ended."""
     loop = asyncio.get_running_loop()
     signals, port, reader = Signals(), loop.create_future(), asyncio.StreamReader()
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-        settings = settings or Settings(web=Web(port=0))
-        task = asyncio.create_task(
-            watch(settings, targets, signals, stdout=stdout, load=load, listening=port.set_result)
-        )
+        config = config or Config(settings or Settings(web=Web(port=0)), targets)
+        task = asyncio.create_task(watch(config, signals, stdout=stdout, load=load, listening=port.set_result))
         try:
             await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -107,3 +107,35 @@ class Reached(asyncio.Event):
         """Say so, and wait."""
         self.reached.set()
         return await super().wait()
+
+
+class ConfigFile:
+    """A config that a test writes, and that a daemon reads anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reads = 0
+
+    def write(self, *targets: str, rest: str = "") -> None:
+        """Write it with these targets and with what else it is to hold."""
+        self.path.write_text("\n".join(('[web]\nlisten = "127.0.0.1:0"', rest, *targets)))
+
+    def __call__(self) -> Config:
+        """Read it."""
+        self.reads += 1
+        return load(self.path, os.environ)
+
+    async def first(self) -> Config:
+        """Read it as the command does before the daemon runs."""
+        return await asyncio.to_thread(self)
+
+
+def watched(name: str, url: str, *more: str) -> str:
+    """Return the table of a target that is asked once, at the start."""
+    keys = (f'name = "{name}"', f'url = "{url}"', 'protocol = "openai-chat"', 'model = "lab"', 'interval = "1h"')
+    return "\n".join(("[[targets]]", *keys, *(more or ('check = "none"',))))
+
+
+async def reloaded(daemon: Running) -> None:
+    """Have the daemon reload, and see that it did."""
+    assert await daemon.post("/-/reload") == (200, "reloaded.\n")

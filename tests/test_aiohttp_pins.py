@@ -19,7 +19,7 @@ from monitor.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.tap import Tap
 from monitor.timeline import EndKind, Timeline
-from monitor.transport import Call, Carrier, Trip, Wire
+from monitor.transport import Call, Carrier, Wire
 from tests.conftest import QUICK, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -234,11 +234,7 @@ async def _short(prober: MakeProber) -> Observation:
 
 async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
-
-    def plain(_: Carrier, __: Trip) -> aiohttp.ClientSession:
-        return session()
-
-    monkeypatch.setattr(Carrier, "_session", plain)
+    monkeypatch.setattr("monitor.transport._session", lambda *_: session())
     async with peer((Send(SIZED), Hold())) as server:
         seen = Timeline()
         await Carrier(Limits(), Network()).carry(Call("GET", server.url, {}, b"", QUICK), seen, lambda _: None)

@@ -409,6 +409,36 @@ def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
     assert done.out.splitlines() == [f"{dead}: ok, 1 target", "dead: no connection (Connection refused)"]
 
 
+def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> None:
+    """Files are read, counted and planned; URLs are asked with `--connect` alone, and what is wrong there is 1."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{holder.getsockname()[1]}/"
+        sources = (
+            f'[[discovery]]\nname = "fleet"\nfile_sd = ["a.json"]\n[[discovery]]\nname = "far"\nhttp_sd = ["{url}"]\n'
+        )
+        config.write_text(sources + config.read_text())
+        groups = [{"targets": [f"{lab_url}/openai-chat/ok?{PACE}"], "labels": {"__name__": "found"}}]
+        (config.parent / "a.json").write_text(json.dumps(groups))
+        done = cli("check", "--config", config, "--plan")
+        said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
+        assert (done.status, done.out.splitlines()[:2]) == (0, said)
+        assert [row.split()[0] for row in done.out.splitlines()[-3:]] == ["broken", "found", "all"]
+        done = cli("check", "--config", config, "--connect")
+        refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"
+        assert (done.status, done.err, done.out.splitlines()[-1]) == (1, refusal, "found: connected")
+        assert json.loads(cli("probe", "found", "--config", config, "--json").out)["outcome"] == "ok"
+
+
+def test_a_list_with_a_mistake(cli: Cli, config: Path) -> None:
+    """`check` says what is wrong in a file of targets, and is 1."""
+    config.write_text(f'[[discovery]]\nname = "fleet"\nfile_sd = ["a.json"]\n{config.read_text()}')
+    (config.parent / "a.json").write_text('[{"targets": ["ftp://a/"]}]')
+    done = cli("check", "--config", config)
+    assert (done.status, done.out) == (1, f"{config}: ok, 3 targets\n")
+    assert done.err.startswith(f"warning: discovery fleet: {config.parent / 'a.json'}: target a: url: ")
+
+
 def test_the_schema(cli: Cli) -> None:
     """It is JSON, for editors."""
     done = cli("schema")

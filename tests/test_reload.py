@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config import Config, load
+from monitor.config import Config
+from monitor.daemon import _text
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
-from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, Running, named, running
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
@@ -25,42 +25,10 @@ REFUSED = "reload refused, the old config stays"
 GAUGE = "chat_monitor_config_last_reload_successful"
 
 
-class ConfigFile:
-    """A config that a test writes, and that a daemon reads anew."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.reads = 0
-
-    def write(self, *targets: str, rest: str = "") -> None:
-        """Write it with these targets and with what else it is to hold."""
-        self.path.write_text("\n".join(('[web]\nlisten = "127.0.0.1:0"', rest, *targets)))
-
-    def __call__(self) -> Config:
-        """Read it."""
-        self.reads += 1
-        return load(self.path, os.environ)
-
-    async def first(self) -> Config:
-        """Read it as the command does before the daemon runs."""
-        return await asyncio.to_thread(self)
-
-
-def watched(name: str, url: str, *more: str) -> str:
-    """Return the table of a target that is asked once, at the start."""
-    keys = (f'name = "{name}"', f'url = "{url}"', 'protocol = "openai-chat"', 'model = "lab"', 'interval = "1h"')
-    return "\n".join(("[[targets]]", *keys, *(more or ('check = "none"',))))
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> ConfigFile:
     """Return a config file."""
     return ConfigFile(tmp_path / "config.toml")
-
-
-async def reloaded(daemon: Running) -> None:
-    """Have the daemon reload, and see that it did."""
-    assert await daemon.post("/-/reload") == (200, "reloaded.\n")
 
 
 # -- by difference -----------------------------------------------------------------------------------------------------
@@ -241,8 +209,9 @@ async def test_a_bug_in_the_swap(lab: Lab, file: ConfigFile, monkeypatch: pytest
     def broken(*_: object) -> None:
         raise RuntimeError("a bug in the swap")
 
-    monkeypatch.setattr("monitor.daemon._replace", broken)
     async with running(*config.here, settings=config.settings, load=file) as daemon:
+        await daemon.line(event="started")
+        monkeypatch.setattr("monitor.daemon._replace", broken)
         daemon.signals.reload()
         assert "a bug in the swap" in (await daemon.line(event="unhandled exception"))["exception"]
 
@@ -302,6 +271,70 @@ async def test_without_a_config_there_is_nothing_to_reload(lab: Lab) -> None:
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
         daemon.signals.reload()
         assert (await daemon.post("/-/reload"))[0] == 501
+
+
+# -- by itself ---------------------------------------------------------------------------------------------------------
+
+LOOK = "[monitor]\nreload_on_change = true"
+
+
+async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is asked for: a good change is taken, a broken one refused once, a file that is gone is none."""
+    monkeypatch.setattr("monitor.daemon._LOOK_EVERY", 0.001)
+    one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
+    file.write(one, rest=LOOK)
+    async with running(config=await file.first(), load=file) as daemon:
+        file.write(one, two, rest=LOOK)
+        assert (await daemon.line(event="reloaded"))["targets"] == 2
+        file.write(one, "nope = 1", rest=LOOK)
+        await daemon.line(event=REFUSED)
+        reads = file.reads
+        file.path.unlink()
+        file.write(one, "nope = 1", rest=LOOK)
+        file.write(one, rest=LOOK)
+        assert (await daemon.line(event="reloaded"))["targets"] == 1
+        assert file.reads <= reads + 2
+        assert await daemon.metric(GAUGE) == 1
+
+
+def test_a_file_that_is_gone_says_nothing(tmp_path: Path) -> None:
+    """While it is being replaced there may be none, which is no change."""
+    assert _text(tmp_path / "none") is None
+
+
+async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default a change waits for a reload; from a reload on that says so, it does not."""
+    monkeypatch.setattr("monitor.daemon._LOOK_EVERY", 0.001)
+    one = watched("one", lab.url + QUICK_OK)
+    file.write(one)
+    async with running(config=await file.first(), load=file) as daemon:
+        file.write(one, rest=LOOK)
+        await daemon.line(event="probe")
+        for _ in range(20):
+            await daemon.get("/-/ready")
+        assert file.reads == 1
+        await reloaded(daemon)
+        file.write(one, watched("two", lab.url + QUICK_OK), rest=LOOK)
+        await daemon.until("chat_monitor_targets", 2)
+
+
+async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted, and the next change is taken."""
+    monkeypatch.setattr("monitor.daemon._LOOK_EVERY", 0.001)
+    one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
+    file.write(one, rest=LOOK)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug in the swap")
+
+    async with running(config=await file.first(), load=file) as daemon:
+        await daemon.line(event="started")
+        with monkeypatch.context() as patch:
+            patch.setattr("monitor.daemon._replace", broken)
+            file.write(one, two, rest=LOOK)
+            await daemon.line(event="unhandled exception")
+        file.write(two, rest=LOOK)
+        assert (await daemon.line(event="reloaded"))["targets"] == 1
 
 
 # -- systemd -----------------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ def settings(tables: Mapping[str, Any], lists: Mapping[str, list[Any]], places: 
     network, history = tables["network"], tables["history"]
     return Settings(
         location=tables["monitor"].location,
+        reload_on_change=tables["monitor"].reload_on_change,
         web=_plain(Web, tables["web"], host=host, port=port),
         log=_plain(Log, tables["log"]),
         metrics=_plain(Metrics, tables["metrics"], buckets=_plain(Buckets, tables["metrics"].buckets)),

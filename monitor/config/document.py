@@ -74,6 +74,10 @@ class Document:
         return Mistake(self.file, self.line(path), key_text(path), message, hint, target)
 
 
+NO_DOCUMENT = Document("", Path(), {})
+"""What a config was read from that stands in no file."""
+
+
 def read(path: Path) -> Document:
     """Read a config file; what cannot be read at all is a ConfigError."""
     file = str(path)

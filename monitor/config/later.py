@@ -11,7 +11,6 @@ from monitor.config.mistake import KeyPath, key_text
 
 NOT_YET: dict[str, str] = {
     "history": "[history]",
-    "discovery": "[[discovery]]",
     "network.resolver": "resolver",
     "targets.connection": "connection",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from monitor.config import build, explain, later, relations
-from monitor.config.document import Document, read
+from monitor.config.document import NO_DOCUMENT, Document, read
 from monitor.config.findings import Findings
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, Table, TargetTable
@@ -20,6 +20,7 @@ from monitor.config.variables import Filling
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
 from monitor.settings import Settings
+from monitor.shard import WHOLE, Shard
 from monitor.target import Target
 
 _LISTS: dict[str, type[Table]] = {
@@ -44,14 +45,23 @@ class Config:
 
     settings: Settings
     targets: tuple[Target, ...]
-    warnings: tuple[Mistake, ...]
-    document: Document = field(repr=False, compare=False)
+    warnings: tuple[Mistake, ...] = ()
+    document: Document = field(default=NO_DOCUMENT, repr=False, compare=False)
     """As it is written, for targets that are discovered later: variables are not filled in."""
+    shard: Shard = WHOLE
 
     @property
     def here(self) -> tuple[Target, ...]:
-        """The targets that are watched from this monitor's location."""
-        return tuple(one for one in self.targets if not one.locations or self.settings.location in one.locations)
+        """The targets that are watched from this monitor's location, and in its shard."""
+        return tuple(filter(self._is_here, self.targets))
+
+    def _is_here(self, target: Target) -> bool:
+        placed = not target.locations or self.settings.location in target.locations
+        return placed and self.shard.has(target.name)
+
+    def along_with(self, found: Iterable[Target]) -> Config:
+        """Return the config with targets that were discovered; all have the same label names again."""
+        return replace(self, targets=build.same_labels((*self.targets, *found)))
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:

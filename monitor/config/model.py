@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 
 from monitor.config import units, values
 from monitor.protocols import PROTOCOLS
-from monitor.settings import Buckets, Discovery, History, Limits, Log, Metrics, Network, Web
+from monitor.settings import Buckets, Discovery, History, Limits, Log, Metrics, Network, Settings, Web
 from monitor.target import Connection, CountCheck, Record, Slo, Target, Terminator, Timeouts, Tls
 
 _WEB, _LOG, _METRICS, _BUCKETS, _LIMITS, _NETWORK, _HISTORY = (
@@ -68,6 +68,10 @@ class MonitorTable(Table):
         max_length=63,
         description="Where this monitor stands: a field of every event, and what `locations` of a target refers to.",
         examples=["eu-1"],
+    )
+    reload_on_change: bool = Field(
+        default=Settings().reload_on_change,
+        description="Whether a change of this file is a reload; else a reload has to be asked for.",
     )
 
 

@@ -113,9 +113,9 @@ class Metrics:
         """Say whether a target is paused."""
         self._tell(name, "chat_stream_paused", float(now))
 
-    def budget(self, name: str, remaining: float) -> None:
-        """Say what is left today of a target's budget; the limit is in its config."""
-        self._tell(name, "chat_stream_budget_tokens_remaining", max(remaining, 0.0))
+    def budget(self, name: str, remaining: float | None) -> None:
+        """Say what is left today of a target's budget, None where nothing limits it; the limit is in its config."""
+        self._tell(name, "chat_stream_budget_tokens_remaining", None if remaining is None else max(remaining, 0.0))
 
     def skipped(self, name: str, reason: str) -> None:
         """Count a scheduled probe that was not made."""
@@ -126,7 +126,7 @@ class Metrics:
             watched.subject.add("chat_stream_probes_skipped_total", values=(reason,))
             watched.subject.refresh()
 
-    def _tell(self, name: str, family: str, number: float) -> None:
+    def _tell(self, name: str, family: str, number: float | None) -> None:
         watched = self._watched.get(name)
         if watched is not None:
             watched.subject.set(family, number)
@@ -197,6 +197,11 @@ class Metrics:
         """Say how the last refresh of a source of targets went."""
         _check_values([source])
         self._set("chat_monitor_discovery_last_refresh_successful", float(ok), (source,))
+
+    def undiscovered(self, source: str) -> None:
+        """Say no more of a source that the config has no more."""
+        with self._lock:
+            self._own.set("chat_monitor_discovery_last_refresh_successful", None, (source,))
 
     def history_bytes(self, size: int) -> None:
         """Say how large the history is on disk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from itertools import islice
 
 from monitor.observation import Observation
 from monitor.verdict import OUR_OWN
@@ -21,13 +22,24 @@ class Counts:
     truncated: int = 0
 
 
+def _each(targets: int) -> int:
+    return max(_LEAST, min(_MOST, _ALL // max(targets, 1)))
+
+
 class Recent:
     """Keeps up to 50 observations a target, fewer where there are many targets."""
 
     def __init__(self, targets: int) -> None:
-        self._each = max(_LEAST, min(_MOST, _ALL // max(targets, 1)))
+        self._each = _each(targets)
         self._kept: defaultdict[str, deque[Observation]] = defaultdict(lambda: deque(maxlen=self._each))
         self._counts: defaultdict[str, Counts] = defaultdict(Counts)
+
+    def share(self, targets: int) -> None:
+        """Share the room among another number of targets; of each the newest stay."""
+        if _each(targets) != self._each:
+            self._each = _each(targets)
+            for name, kept in self._kept.items():
+                self._kept[name] = deque(islice(kept, self._each), self._each)
 
     def __call__(self, seen: Observation) -> None:
         """Remember one probe; those of our own making and those out of schedule are kept and not counted."""

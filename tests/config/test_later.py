@@ -11,22 +11,8 @@ from tests.config.cases import TARGET, Heard
 NO_EFFECT = "has no effect in this version"
 USES = {
     "history": ("[history]\nprobes_per_target = 9", f"5: history: `[history]` {NO_EFFECT}"),
-    "discovery": ('[[discovery]]\nname = "d"\nfile_sd = ["x"]', f"5: discovery[0]: `[[discovery]]` {NO_EFFECT}"),
-    "maintenance": (
-        '[[maintenance]]\nname = "w"\nat = "02:00"\nduration = "2h"',
-        f"5: maintenance[0]: `[[maintenance]]` {NO_EFFECT}",
-    ),
-    "limits.tokens_per_day": (
-        "[limits]\ntokens_per_day = 9",
-        f"6: limits.tokens_per_day: `tokens_per_day` {NO_EFFECT}",
-    ),
     "network.resolver": ('[network]\nresolver = "::1"', f"6: network.resolver: `resolver` {NO_EFFECT}"),
     "targets.connection": ('connection = "reuse"', f"5: targets[0].connection: `connection` {NO_EFFECT}"),
-    "targets.interval_when_failing": (
-        'interval_when_failing = "9s"',
-        f"5: targets[0].interval_when_failing: `interval_when_failing` {NO_EFFECT}",
-    ),
-    "targets.tokens_per_day": ("tokens_per_day = 9", f"5: targets[0].tokens_per_day: `tokens_per_day` {NO_EFFECT}"),
 }
 
 

@@ -32,6 +32,20 @@ def test_a_probe_is_found_by_its_id() -> None:
     assert recent.find("2") is None
 
 
+def test_room_is_shared_anew() -> None:
+    """When targets come, of each the newest stay; when they go, there is room again."""
+    recent = Recent(1)
+    for number in range(60):
+        recent(whole(probe_id=str(number)))
+    recent.share(2)
+    assert len(recent.of("gateway")) == 50
+    recent.share(400)
+    assert [seen.probe_id for seen in recent.of("gateway")] == [str(number) for number in range(59, 49, -1)]
+    recent.share(1)
+    recent(whole(probe_id="60"))
+    assert len(recent.of("gateway")) == 11
+
+
 @pytest.mark.parametrize(("targets", "kept"), [(0, 50), (1, 50), (100, 40), (5000, 5)])
 def test_memory_is_bounded(targets: int, kept: int) -> None:
     """The more targets there are, the fewer probes of each are kept, and never fewer than five."""

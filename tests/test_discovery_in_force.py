@@ -1,0 +1,338 @@
+"""Discovery in a running daemon: real files and a real HTTP server, through changes, errors, reloads and shards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiohttp import web
+
+from monitor.config import Config
+from monitor.lab.peer import peer
+from monitor.lab.server import Lab
+from monitor.lab.steps import Fin, Gate, Send
+from monitor.shard import Shard
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, Running, reloaded, running, watched
+
+pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
+
+DEFAULTS = '[defaults]\nprotocol = "openai-chat"\nmodel = "lab"\ninterval = "1h"\ncheck = "none"'
+FILES = '[[discovery]]\nname = "fleet"\nfile_sd = ["*.json"]\n'
+GAUGE = 'chat_monitor_discovery_last_refresh_successful{source="fleet"}'
+OTHERS = "other targets were discovered"
+NOT_IN_ORDER = "a source of targets is not in order"
+
+
+class QuickFile(ConfigFile):
+    """A config whose sources are read again at once, and whose shard a test may choose."""
+
+    shard = Shard()
+
+    def __call__(self) -> Config:
+        """Read it."""
+        config = super().__call__()
+        sources = tuple(replace(one, refresh=0.001) for one in config.settings.discovery)
+        return replace(config, settings=replace(config.settings, discovery=sources), shard=self.shard)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> QuickFile:
+    """Return a config file."""
+    return QuickFile(tmp_path / "config.toml")
+
+
+def group(url: str, name: str, **labels: str) -> dict[str, Any]:
+    """Return a group of one target."""
+    return {"targets": [url], "labels": {"__name__": name, **labels}}
+
+
+def put(path: Path, *groups: dict[str, Any]) -> None:
+    """Replace a file by renaming, as is best."""
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(groups))
+    beside.replace(path)
+
+
+@asynccontextmanager
+async def discovering(file: ConfigFile) -> AsyncIterator[Running]:
+    """Yield a daemon that watches what the config says and what its sources list."""
+    async with running(config=await file.first(), load=file) as daemon:
+        await daemon.line(event="started")
+        yield daemon
+
+
+async def names(daemon: Running) -> list[str]:
+    """Return what is watched."""
+    return sorted(one["name"] for one in json.loads((await daemon.get("/api/v1/targets"))[1])["targets"])
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_listed_is_watched(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """From the start on, beside the config's own; all have the same labels."""
+    file.write(watched("static", lab.url + QUICK_OK), rest=FILES + DEFAULTS)
+    put(tmp_path / "a.json", group(lab.url + QUICK_CUT, "found", team="search"))
+    async with discovering(file) as daemon:
+        seen = {event["target"]: event for event in [await daemon.line(event="probe") for _ in range(2)]}
+        assert (seen["static"]["outcome"], seen["found"]["outcome"]) == ("ok", "truncated")
+        assert await daemon.metric('chat_stream_accepted_total{target="found",team="search"}') == 1
+        assert await daemon.metric('chat_stream_accepted_total{target="static",team=""}') == 1
+        assert await daemon.metric("chat_monitor_targets") == 2
+        assert await daemon.metric(GAUGE) == 1
+
+
+async def test_a_config_may_have_no_targets_of_its_own(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """With an empty list nothing is watched, and what comes is."""
+    file.write(rest=FILES + DEFAULTS)
+    put(tmp_path / "a.json")
+    async with discovering(file) as daemon:
+        assert await daemon.metric("chat_monitor_targets") == 0
+        assert (await daemon.get("/-/ready"))[0] == 200
+        assert (await daemon.get("/"))[0] == 200
+        put(tmp_path / "a.json", group(lab.url + QUICK_OK, "found"))
+        assert (await daemon.line(event=OTHERS))["targets"] == 1
+        assert (await daemon.line(event="probe"))["target"] == "found"
+
+
+async def test_changes_are_taken_by_difference(file: QuickFile, tmp_path: Path) -> None:
+    """What stays keeps its probe in flight and its counters, what goes is aborted and leaves no series behind."""
+    stays, goes = Reached(), Reached()
+    ending = (Send(HEAD + HI), Gate(stays), Send(STOP), Fin())
+    async with peer(ending) as one, peer((Send(HEAD + HI), Gate(goes))) as two, peer((Send(HEAD + HI + STOP),)) as new:
+        file.write(rest=FILES + DEFAULTS)
+        put(tmp_path / "a.json", group(one.url, "stays"), group(two.url, "goes"))
+        async with discovering(file) as daemon:
+            loaded = await daemon.metric("chat_monitor_config_last_reload_success_timestamp_seconds")
+            digest = await daemon.metric("chat_monitor_config_hash")
+            await stays.reached.wait()
+            await goes.reached.wait()
+            put(tmp_path / "a.json", group(one.url, "stays"), group(new.url, "new", team="search"))
+            gone = await daemon.line(event="probe")
+            assert (gone["target"], gone["outcome"], gone["cause"]) == ("goes", "aborted", "reload")
+            assert (await daemon.line(event="probe"))["target"] == "new"
+            assert 'target="goes"' not in (await daemon.get("/metrics"))[1]
+            stays.set()
+            kept = await daemon.line(event="probe")
+            assert (kept["target"], kept["outcome"]) == ("stays", "ok")
+            assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="stays",team=""}') == 1
+            assert await names(daemon) == ["new", "stays"]
+            # it is no reload, and no other config
+            assert await daemon.metric("chat_monitor_config_last_reload_success_timestamp_seconds") == loaded
+            assert await daemon.metric("chat_monitor_config_hash") == digest
+
+
+async def test_half_a_file_changes_nothing(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """The last good list stays, through a reload too; the gauge is 0 and the log says why, once."""
+    file.write(rest=FILES + DEFAULTS)
+    put(tmp_path / "a.json", group(lab.url + QUICK_OK, "found"))
+    async with discovering(file) as daemon:
+        await daemon.line(event="probe")
+        (tmp_path / "a.json").write_text('[{"targets": ["http')
+        said = await daemon.line(event=NOT_IN_ORDER)
+        assert (said["source"], "is no JSON" in said["why"]) == ("fleet", True)
+        await daemon.until(GAUGE, 0)
+        await reloaded(daemon)
+        assert await names(daemon) == ["found"]
+        assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="found"}') == 1
+        put(tmp_path / "a.json", group(lab.url + QUICK_OK, "found"), group(lab.url + QUICK_OK, "more"))
+        await daemon.until(GAUGE, 1)
+        await daemon.until("chat_monitor_targets", 2)
+
+
+async def test_a_target_with_a_mistake_is_left_out(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """And the others are watched: one without an URL, one of the config's names, one with a label that is reserved."""
+    file.write(watched("static", lab.url + QUICK_OK), rest=FILES + DEFAULTS)
+    put(
+        tmp_path / "a.json",
+        group("nowhere", "bad", __scheme__="ftp"),
+        group(lab.url + QUICK_CUT, "static"),
+        group(lab.url + QUICK_OK, "odd", target="x"),
+        group(lab.url + QUICK_OK, "good"),
+    )
+    async with discovering(file) as daemon:
+        assert await names(daemon) == ["good", "static"]
+        assert await daemon.metric(GAUGE) == 0
+        assert {(await daemon.line(event="probe"))["outcome"] for _ in range(2)} == {"ok"}
+
+
+async def test_a_certificate_that_cannot_be_used(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """A target whose `tls` names a file that is none is left out until the file is in order."""
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
+    file.write(rest=f'{FILES}{DEFAULTS}\ntls = {{ca_file = "ca.pem"}}')
+    put(tmp_path / "a.json", group("https://127.0.0.1:1/v1", "secure"), group(lab.url + QUICK_OK, "plain"))
+    async with discovering(file) as daemon:
+        assert await names(daemon) == ["plain"]
+        assert await daemon.metric(GAUGE) == 0
+        await asyncio.to_thread(trustme.CA().cert_pem.write_to_path, str(tmp_path / "ca.pem"))
+        await daemon.until(GAUGE, 1)
+        await daemon.until("chat_monitor_targets", 2)
+
+
+async def test_what_is_elsewhere_is_left_to_others(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """Shards and locations hold for what is discovered as for what is written."""
+    file.shard = Shard(0, 3)
+    file.write(rest=f'[monitor]\nlocation = "eu-1"\n{FILES}{DEFAULTS}')
+    urls = dict.fromkeys(("gateway", "chat", "edge", "model-a"), lab.url + QUICK_OK)
+    put(
+        tmp_path / "a.json",
+        *(group(url, name) for name, url in urls.items()),
+        group(lab.url + QUICK_OK, "gateway-us", __locations__="us-1"),
+    )
+    async with discovering(file) as daemon:
+        assert await names(daemon) == ["chat", "gateway"]
+        assert await daemon.metric("chat_monitor_shard_index") == 0
+        assert await daemon.metric("chat_monitor_shards") == 3
+
+
+# -- reload ------------------------------------------------------------------------------------------------------------
+
+
+async def test_sources_come_and_go_with_a_reload(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """One that is gone takes its targets and its gauge along; one that is new is read before the reload is over."""
+    put(tmp_path / "a.json", group(lab.url + QUICK_OK, "a"))
+    put(tmp_path / "b.list", group(lab.url + QUICK_OK, "b"))
+    static = watched("static", lab.url + QUICK_OK)
+    file.write(static, rest=FILES + DEFAULTS)
+    async with discovering(file) as daemon:
+        assert await names(daemon) == ["a", "static"]
+        file.write(static, rest=f"{FILES.replace('fleet', 'other').replace('*.json', 'b.list')}{DEFAULTS}")
+        await reloaded(daemon)
+        assert await names(daemon) == ["b", "static"]
+        assert await daemon.metric(GAUGE) is None
+        assert await daemon.metric(GAUGE.replace("fleet", "other")) == 1
+        put(tmp_path / "a.json", group(lab.url + QUICK_OK, "nobody-looks"))
+        put(tmp_path / "b.list", group(lab.url + QUICK_OK, "b"), group(lab.url + QUICK_OK, "b2"))
+        await daemon.until("chat_monitor_targets", 3)
+        assert await names(daemon) == ["b", "b2", "static"]
+        file.write(static, rest=DEFAULTS)
+        await reloaded(daemon)
+        assert await names(daemon) == ["static"]
+
+
+async def test_defaults_and_keys_are_taken_anew(file: QuickFile, tmp_path: Path) -> None:
+    """A reload makes discovered targets anew: with other defaults, and with a key that has changed in its file."""
+    async with peer((Send(HEAD + HI + STOP), Fin())) as server:
+        (tmp_path / "key").write_text("canary-one")
+        file.write(rest=f'{FILES}{DEFAULTS}\napi_key_file = "key"')
+        put(tmp_path / "a.json", group(server.url, "found"))
+        async with discovering(file) as daemon:
+            await daemon.line(event="probe")
+            (tmp_path / "key").write_text("canary-two")
+            await reloaded(daemon)
+            assert (await daemon.post("/api/v1/targets/found/probe"))[0] == 200
+        sent = [request.headers["authorization"] for request in server.requests]
+        assert (sent[0], sent[-1]) == ("Bearer canary-one", "Bearer canary-two")
+
+
+async def test_a_refused_reload_leaves_discovery_as_it_is(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
+    """The old sources are read on."""
+    file.write(rest=FILES + DEFAULTS)
+    put(tmp_path / "a.json", group(lab.url + QUICK_OK, "a"))
+    async with discovering(file) as daemon:
+        file.write(rest="nope = 1")
+        assert (await daemon.post("/-/reload"))[0] == 500
+        put(tmp_path / "a.json", group(lab.url + QUICK_OK, "a"), group(lab.url + QUICK_OK, "b"))
+        await daemon.until("chat_monitor_targets", 2)
+
+
+async def test_a_drain_takes_nothing_on(file: QuickFile, tmp_path: Path) -> None:
+    """While the daemon stops, a list that changes changes nothing."""
+    gate = Reached()
+    async with peer((Send(HEAD + HI), Gate(gate), Send(STOP), Fin())) as server:
+        file.write(rest=FILES + DEFAULTS)
+        put(tmp_path / "a.json", group(server.url, "one"))
+        async with discovering(file) as daemon:
+            await gate.reached.wait()
+            daemon.signals.stop.set()
+            await daemon.line(event="stopping")
+            put(tmp_path / "a.json", group(server.url, "two"))
+            put(tmp_path / "b.json", {"targets": [1]})
+            await daemon.until(GAUGE, 0)
+            assert await names(daemon) == ["one"]
+            gate.set()
+            assert (await daemon.line(event="probe"))["outcome"] == "ok"
+
+
+# -- URLs --------------------------------------------------------------------------------------------------------------
+
+
+class Inventory:
+    """A real HTTP server that lists what a test says."""
+
+    def __init__(self) -> None:
+        self.groups: list[dict[str, Any]] = []
+        self.status = 200
+        self.asked: list[web.Request] = []
+        self.base = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer a request."""
+        self.asked.append(request)
+        return web.json_response(self.groups, status=self.status)
+
+
+@pytest.fixture
+async def inventory() -> AsyncIterator[Inventory]:
+    """Yield an inventory on a free port of loopback."""
+    listing, app = Inventory(), web.Application()
+    app.router.add_get("/targets", listing.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    listing.base = f"http://127.0.0.1:{runner.addresses[0][1]}/targets"
+    yield listing
+    await runner.cleanup()
+
+
+def of_url(url: str) -> str:
+    """Return the table of a source of one URL."""
+    return f'[[discovery]]\nname = "fleet"\nhttp_sd = ["{url}"]\n'
+
+
+async def test_an_inventory_is_asked_again_and_again(lab: Lab, file: QuickFile, inventory: Inventory) -> None:
+    """What it lists is watched; an error keeps the last good list, and an empty list empties it."""
+    inventory.groups = [group(lab.url + QUICK_OK, "found")]
+    file.write(rest=of_url(inventory.base.replace("//", "//user:canary@") + "?token=canary") + DEFAULTS)
+    async with discovering(file) as daemon:
+        assert (await daemon.line(event="probe"))["target"] == "found"
+        headers = inventory.asked[0].headers
+        assert headers["Accept"] == "application/json"
+        assert headers["User-Agent"].startswith("chat-monitor/")
+        assert headers["Authorization"].startswith("Basic ")
+        inventory.status = 503
+        said = await daemon.line(event=NOT_IN_ORDER)
+        assert said["why"] == f"{inventory.base}?token=***: cannot be read: the answer has status 503"
+        assert await daemon.metric(GAUGE) == 0
+        assert await names(daemon) == ["found"]
+        inventory.status, inventory.groups = 200, []
+        await daemon.until("chat_monitor_targets", 0)
+        assert await daemon.metric(GAUGE) == 1
+
+
+async def test_an_inventory_that_is_down_at_the_start(lab: Lab, file: QuickFile, inventory: Inventory) -> None:
+    """The daemon starts with what it knows, and takes the rest when it is there."""
+    inventory.status, inventory.groups = 500, [group(lab.url + QUICK_OK, "found")]
+    file.write(watched("static", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
+    async with discovering(file) as daemon:
+        assert await names(daemon) == ["static"]
+        assert await daemon.metric(GAUGE) == 0
+        inventory.status = 200
+        await daemon.until("chat_monitor_targets", 2)
+
+
+async def test_an_address_that_is_denied(file: QuickFile, lab: Lab, inventory: Inventory) -> None:
+    """`[network] deny` holds for the inventory as for targets: nothing is sent."""
+    rest = f'[network]\ndeny = ["127.0.0.0/8"]\n{of_url(inventory.base)}{DEFAULTS}'
+    file.write(watched("static", lab.url + QUICK_OK), rest=rest)
+    async with discovering(file) as daemon:
+        assert await daemon.metric(GAUGE) == 0
+        assert (await daemon.line(event="probe"))["cause"] == "policy"
+        assert inventory.asked == []
