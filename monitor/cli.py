@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
     from monitor.shard import Shard
     from monitor.target import Target
+    from monitor.web.access import Access
 
 T = TypeVar("T")
 CONFIG_PLACES = (Path("config.toml"), Path("/etc/chat-monitor/config.toml"))
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def main() -> None:
@@ -72,8 +72,16 @@ _config_option = click.option(
 @click.option(
     "--web.listen-address", "listen", metavar="HOST:PORT", help="Listen there; the config's `web.listen` else."
 )
+@click.option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path),
+    help="TLS, client certificates and users, in Prometheus' own web config format.",
+)
 @click.option("--web.allow-unprotected", "unprotected", is_flag=True, help="Allow other than loopback addresses.")
-def run(config_file: Path | None, shard: str | None, listen: str | None, *, unprotected: bool) -> int:
+def run(
+    config_file: Path | None, shard: str | None, listen: str | None, web_config: Path | None, *, unprotected: bool
+) -> int:
     """Run the daemon."""
     part = _shard(shard)
 
@@ -89,18 +97,19 @@ def run(config_file: Path | None, shard: str | None, listen: str | None, *, unpr
     config = _load(load)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
-    _refuse_unprotected(config.settings.web.host, unprotected=unprotected)
-    return _watch(config, load)
+    access = _access(web_config)
+    _refuse_unprotected(config.settings.web.host, unprotected=unprotected or (access is not None and access.protects))
+    return _watch(config, load, access)
 
 
-def _watch(config: Config, load: Callable[[], Config]) -> int:
+def _watch(config: Config, load: Callable[[], Config], access: Access | None) -> int:
     from monitor.daemon import Signals, StartError, watch
     from monitor.web.server import ListenError
 
     async def watching() -> int:
         signals = Signals()
         signals.listen()
-        await watch(config, signals, stdout=sys.stdout, load=load)
+        await watch(config, signals, stdout=sys.stdout, load=load, access=access)
         return _status_of_stop(signals)
 
     try:
@@ -121,12 +130,28 @@ def _listening(settings: Settings, listen: str | None) -> Settings:
     return replace(settings, web=replace(settings.web, host=host, port=port))
 
 
+def _access(path: Path | None) -> Access | None:
+    """Return what the web config file asks for, where there is one."""
+    from monitor.web.access import Access
+
+    return None if path is None else _load(lambda: Access(path))
+
+
 def _refuse_unprotected(host: str, *, unprotected: bool) -> None:
-    if host not in _LOOPBACK and not host.startswith("127.") and not unprotected:
+    if not unprotected and not _is_loopback(host):
         raise _refused(
-            f"refusing to listen on {host}: whoever reaches it sees every target; "
-            "listen on 127.0.0.1 behind a proxy, or pass --web.allow-unprotected"
+            f"refusing to listen on {host}: whoever reaches it sees every target; listen on 127.0.0.1, "
+            "or pass --web.config.file with TLS or users, or --web.allow-unprotected"
         )
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _address(text: str, option: str) -> tuple[str, int]:
@@ -513,7 +538,7 @@ def _place(config_file: Path | None) -> Path:
     return next((place for place in CONFIG_PLACES if place.exists()), CONFIG_PLACES[0])
 
 
-def _load(load: Callable[[], Config]) -> Config:
+def _load(load: Callable[[], T]) -> T:
     """Return what `load` reads; every mistake is a line, and the exit status 2."""
     from monitor.config import ConfigError
 

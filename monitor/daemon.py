@@ -33,6 +33,7 @@ from monitor.sinks.recent import Recent
 from monitor.tap import Stamping
 from monitor.target import Target
 from monitor.transport import Carrier, tls_context
+from monitor.web.access import Access
 from monitor.web.app import RefusedError, Source, application
 from monitor.web.rows import Tally
 from monitor.web.server import Server, serve
@@ -44,6 +45,8 @@ _CLOCK_EVERY = 1.0
 _SAVE_EVERY = 5.0
 _LOOK_EVERY = 2.0
 
+_REFRESH_EVERY = 60.0
+"""Seconds between looks at the web config file and the certificate that it names."""
 _SCRAPE_SHARE = 0.9
 """Of the time that a scrape has, what its probe may take: it is judged and answered within the rest."""
 
@@ -105,6 +108,8 @@ class Watch:
     discovery: Discovery | None = None
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the config or the targets are replaced."""
+    access: Access | None = None
+    """Who may come to the pages; None for all."""
 
     @property
     def settings(self) -> Settings:
@@ -129,12 +134,13 @@ class Watch:
             self.failed(error)
 
 
-async def watch(
+async def watch(  # noqa: PLR0913 - what is watched, and who is told
     config: Config,
     signals: Signals,
     *,
     stdout: IO[str] | None,
     load: Load | None = None,
+    access: Access | None = None,
     listening: Callable[[int], None] | None = None,
 ) -> None:
     """Watch a config's targets until told to stop, then drain; ListenError or StartError where that cannot begin."""
@@ -142,7 +148,7 @@ async def watch(
     metrics = Metrics(settings.metrics)
     write = log.configure(settings.log, stdout, dropped=metrics.dropped, failed=metrics.sink_error)
     recent, budget = Recent(len(config.here)), Budget(settings.limits.tokens_per_day)
-    parts = Watch(config, metrics, recent, budget, signals)
+    parts = Watch(config, metrics, recent, budget, signals, access=access)
     told = schedule.Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
     parts.schedule = Schedule(
         _prober(settings), told, settings.limits, budget, resting=lambda target: _resting(parts, target)
@@ -249,6 +255,8 @@ async def reload(parts: Watch, load: Load) -> str | None:
         try:
             config = await asyncio.to_thread(load)
             await asyncio.to_thread(read_certificates, config.here)
+            if parts.access is not None:
+                await asyncio.to_thread(parts.access.refresh)
         except (ConfigError, OSError) as error:
             return _refuse(parts, str(error))
         except Exception as error:  # noqa: BLE001 - a bug in what reads it leaves the old config in force, too
@@ -387,11 +395,25 @@ def read_certificates(targets: Iterable[Target]) -> None:
 @asynccontextmanager
 async def _served(parts: Watch, load: Load | None) -> AsyncIterator[Server]:
     web = parts.settings.web
-    server = await serve(application(_source(parts, load)), web.host, web.port)
-    try:
+    access = parts.access
+    server = await serve(
+        application(_source(parts, load), access=access), web.host, web.port, tls=access.context if access else None
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.close)
+        if access is not None:
+            stack.callback(access.close)
+            await stack.enter_async_context(_every(parts, _REFRESH_EVERY, lambda _: parts.begin(_refreshed(access))))
         yield server
-    finally:
-        await server.close()
+
+
+async def _refreshed(access: Access) -> None:
+    """Take users and certificate of the web config file as they are now, or say why they stay as they were."""
+    try:
+        if await asyncio.to_thread(access.refresh):
+            structlog.get_logger().info("web config file read anew")
+    except (ConfigError, OSError) as error:
+        structlog.get_logger().error("web config file refused, what it said before stays", why=str(error))
 
 
 def _source(parts: Watch, load: Load | None) -> Source:

@@ -17,6 +17,7 @@ from monitor.config import Config, load
 from monitor.daemon import Load, Signals, watch
 from monitor.settings import Settings, Web
 from monitor.target import Target
+from monitor.web.access import Access
 from tests.conftest import target
 
 QUICK_OK = "/openai-chat/ok?gap=1ms&ttfc=1ms"
@@ -69,7 +70,11 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    *targets: Target, settings: Settings | None = None, load: Load | None = None, config: Config | None = None
+    *targets: Target,
+    settings: Settings | None = None,
+    load: Load | None = None,
+    config: Config | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[Running]:
     """Yield a daemon that watches these targets, or a config's; it is stopped in a hurry where it has not ended."""
     loop = asyncio.get_running_loop()
@@ -78,7 +83,9 @@ async def running(
     with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
         config = config or Config(settings or Settings(web=Web(port=0)), targets)
-        task = asyncio.create_task(watch(config, signals, stdout=stdout, load=load, listening=port.set_result))
+        task = asyncio.create_task(
+            watch(config, signals, stdout=stdout, load=load, access=access, listening=port.set_result)
+        )
         try:
             await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():

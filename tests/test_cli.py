@@ -577,6 +577,8 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
     [
         (("--web.listen-address", "0.0.0.0:0"), "chat-monitor: refusing to listen on 0.0.0.0"),
         (("--web.listen-address", ":0"), "chat-monitor: refusing to listen on 0.0.0.0"),
+        (("--web.listen-address", "127.0.0.1.example:0"), "chat-monitor: refusing to listen on 127.0.0.1.example"),
+        (("--web.config.file", "/nowhere/web.yml"), "/nowhere/web.yml: cannot be read: no such file or directory\n"),
         (("--web.listen-address", "127.0.0.1"), "is not HOST:PORT"),
         (("--web.listen-address", "127.0.0.1:65536"), "is not HOST:PORT"),
         (("--web.listen-address", "127.0.0.1:http"), "is not HOST:PORT"),
@@ -600,6 +602,20 @@ def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest
     assert done.status == 2
     assert done.err.startswith("warning: ")
     assert "refusing to listen" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("basic_auth_users: {prom: $2b$04$" + "." * 53 + "}", 0), ("http_server_config: {}", 2)]
+)
+def test_a_public_address_wants_protection(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, status: int
+) -> None:
+    """A web config file with users lets it be listened on; one that keeps nobody out does not."""
+    monkeypatch.setattr("monitor.cli._watch", lambda *_: 0)
+    file = config.with_name("web.yml")
+    file.write_text(text)
+    done = cli("run", "--config", config, "--web.config.file", file, "--web.listen-address", "0.0.0.0:0")
+    assert (done.status, "refusing to listen" in done.err) == (status, status == 2)
 
 
 def test_ctrl_c_is_no_traceback(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

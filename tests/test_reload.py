@@ -16,6 +16,7 @@ from monitor.daemon import _text
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
+from monitor.web.access import Access
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
@@ -185,6 +186,45 @@ async def test_certificates_that_cannot_be_read(lab: Lab, file: ConfigFile) -> N
         status, text = await daemon.post("/-/reload")
         assert (status, "secure" in text) == (500, True)
         assert await daemon.metric("chat_monitor_targets") == 1
+
+
+USERS = "basic_auth_users: {prom: %s}\n"
+
+
+async def test_users_change_with_a_reload(lab: Lab, file: ConfigFile, tmp_path: Path) -> None:
+    """The web config file is read with the config; a mistake in either leaves both as they were."""
+    web = tmp_path / "web.yml"
+    web.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}")
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+    access = await asyncio.to_thread(Access, web)
+    async with running(config=config, load=file, access=access) as daemon:
+        web.write_text(USERS % "plain")
+        status, text = await daemon.post("/-/reload")
+        assert (status, "web.yml:1: basic_auth_users.prom: is no bcrypt hash" in text) == (500, True)
+        web.write_text(USERS % ("$2b$04$" + "." * 53))
+        await reloaded(daemon)
+        assert [(await daemon.get(path))[0] for path in ("/", "/-/ready")] == [401, 200]
+
+
+async def test_users_change_without_a_reload(
+    lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon looks at the file itself, says when it took it anew, and what is wrong where it did not."""
+    monkeypatch.setattr("monitor.daemon._REFRESH_EVERY", 0.01)
+    web = tmp_path / "web.yml"
+    web.write_text("")
+    file.write(watched("good", lab.url + QUICK_OK))
+    config = await file.first()
+    access = await asyncio.to_thread(Access, web)
+    async with running(config=config, load=file, access=access) as daemon:
+        web.write_text(USERS % "plain")
+        refused = await daemon.line(event="web config file refused, what it said before stays")
+        assert "is no bcrypt hash" in refused["why"]
+        assert (await daemon.get("/"))[0] == 200
+        web.write_text(USERS % ("$2b$04$" + "." * 53))
+        await daemon.line(event="web config file read anew")
+        assert (await daemon.get("/"))[0] == 401
 
 
 async def test_a_bug_in_what_reads_it(lab: Lab, file: ConfigFile) -> None:

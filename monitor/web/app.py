@@ -25,6 +25,7 @@ from monitor.observation import Observation
 from monitor.target import Target
 from monitor.verdict import OUR_OWN
 from monitor.web import guard, pages, resources, scrape
+from monitor.web.access import Access, BusyError
 from monitor.web.rows import Row, Tally
 
 _T = TypeVar("_T")
@@ -89,6 +90,7 @@ class Desk:
     source: Source
     hosts: frozenset[str]
     patience: float
+    access: Access | None
     worker: ThreadPoolExecutor
     scrapes: dict[tuple[str, bool], asyncio.Future[Exposition]]
 
@@ -123,6 +125,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Server": "chat-monitor",
 }
+_OPEN = frozenset({"/-/healthy", "/-/ready"})
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="chat-monitor", charset="UTF-8"'}
 _WORDS = {
     404: "There is no such page here.",
     405: "This address does not answer to that method.",
@@ -130,7 +134,14 @@ _WORDS = {
     417: "That expectation cannot be met.",
     500: "The monitor failed to answer: a fault of its own, which its log tells of. Probing goes on.",
 }
-_TITLES = {403: "Refused", 404: "Not found", 405: "Method not allowed", 429: "Not now", 500: "Internal error"}
+_TITLES = {
+    401: "Who is there?",
+    403: "Refused",
+    404: "Not found",
+    405: "Method not allowed",
+    429: "Not now",
+    500: "Internal error",
+}
 _NOT_AT_ALL = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 _NO_TARGET = "No target of this name is configured."
 _SWITCHED_OFF = "Probing by scrape is switched off: it spends tokens. The config allows it by `[web] probe = true`."
@@ -138,8 +149,8 @@ _TOO_SLOW = "The probe in flight takes longer than this scrape may; the next one
 _NO_PROBE = "No probe of this id is kept: it is older than what the monitor remembers, or was never made."
 
 
-def application(source: Source, *, patience: float = WRITE_SECONDS) -> web.Application:
-    """Return the application that shows what `source` tells."""
+def application(source: Source, *, access: Access | None = None, patience: float = WRITE_SECONDS) -> web.Application:
+    """Return the application that shows what `source` tells to whom `access` lets in; without, to all."""
     arguments = _LIMITS | {"logger": _Complaints(source.counted)}
     app = web.Application(middlewares=[_attend], handler_args=arguments, client_max_size=BODY_BYTES)
     names = (guard.hostname(name) for name in source.allowed_hosts)
@@ -147,6 +158,7 @@ def application(source: Source, *, patience: float = WRITE_SECONDS) -> web.Appli
         source,
         frozenset(name for name in names if name),
         patience,
+        access,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="web"),
         {},
     )
@@ -177,8 +189,10 @@ async def _work(app: web.Application) -> AsyncIterator[None]:
     app[DESK].worker.shutdown(wait=False, cancel_futures=True)
 
 
-async def _guard_response(_: web.Request, response: web.StreamResponse) -> None:
+async def _guard_response(request: web.Request, response: web.StreamResponse) -> None:
+    access = request.app[DESK].access
     response.headers.update(_HEADERS)
+    response.headers.update(access.headers if access else {})
 
 
 # -- every request -----------------------------------------------------------------------------------------------------
@@ -198,6 +212,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     foreign = _foreign(request)
     if foreign is not None:
         return _explain(request, 403, foreign)
+    kept_out = await _kept_out(request)
+    if kept_out is not None:
+        return kept_out
     if (request.content_length or 0) > BODY_BYTES:
         return _explain(request, 413)
     try:
@@ -209,6 +226,20 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 -- one request's fault is its own: it is told, and the monitor goes on
         source.failed(_route(request), error)
         return _explain(request, 500)
+
+
+async def _kept_out(request: web.Request) -> web.Response | None:
+    """Return what is said to whom the web config file does not let in; health is anybody's to ask for."""
+    access = request.app[DESK].access
+    if access is None or request.path in _OPEN:
+        return None
+    if not access.knows(request.transport.get_extra_info("peercert") if request.transport else None):
+        return _explain(request, 403, "The client's certificate bears none of the names that are let in.")
+    try:
+        admitted = await access.admits(request.headers.get("Authorization", ""))
+    except BusyError:
+        return _explain(request, 429, "Too many passwords wait to be checked.")
+    return None if admitted else _explain(request, 401, "A user and a password are asked for.", _CHALLENGE)
 
 
 def _foreign(request: web.Request) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from contextlib import suppress
 
 from aiohttp import web
@@ -41,13 +42,15 @@ class Server:
         await self._runner.cleanup()
 
 
-async def serve(app: web.Application, host: str, port: int, *, patience: float = PATIENCE) -> Server:
-    """Serve `app` on `host` and `port`; port 0 takes a free one."""
+async def serve(
+    app: web.Application, host: str, port: int, *, tls: ssl.SSLContext | None = None, patience: float = PATIENCE
+) -> Server:
+    """Serve `app` on `host` and `port`, over TLS where it is given; port 0 takes a free one."""
     asked: set[web.RequestHandler] = set()
     app.middlewares.insert(0, _noting(asked))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    site = web.TCPSite(runner, host, port, ssl_context=tls)
     try:
         await site.start()
     except OSError as error:

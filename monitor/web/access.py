@@ -1,0 +1,212 @@
+"""Who may come in: the TLS that is served, certificates and users of clients; kept up to date while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import bcrypt
+
+from monitor.config import ConfigError
+from monitor.config.mistake import Mistake, printable
+from monitor.web.access_file import AccessFile, Pem, ServerTls, read_access
+
+_WAITING = 8
+"""Passwords that wait to be checked at a time: beyond that, somebody tries them out, and our processor is needed."""
+_REMEMBERED = 100
+_LONGEST_PASSWORD = 72
+"""Bytes that bcrypt takes."""
+_UNKNOWN_USER = "$2b$10$" + "." * 53
+"""What the password of a user that there is not is checked against, so that it takes as long."""
+
+
+class BusyError(Exception):
+    """Too many passwords wait to be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the file said when it was read last."""
+
+    file: AccessFile
+    stamp: tuple[object, ...]
+
+
+class Access:
+    """What a web config file asks for. `read` raises a ConfigError; `refresh` leaves all as it is where it would."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._loaded = _Loaded(read_access(path), ())
+        self.context = None if self._loaded.file.tls is None else self._made(self._loaded.file.tls)
+        """The TLS that is served; None for plain HTTP."""
+        self._loaded = _Loaded(self._loaded.file, self._stamp(self._loaded.file))
+        self._pepper = secrets.token_bytes(32)
+        self._known: dict[bytes, None] = {}
+        self._waiting = 0
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
+
+    @property
+    def protects(self) -> bool:
+        """Whether it keeps anybody out, or anything secret."""
+        return self._loaded.file.protects
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of every response."""
+        return self._loaded.file.headers
+
+    # -- files that change ---------------------------------------------------------------------------------------------
+
+    def refresh(self) -> bool:
+        """Take users, headers and the certificate as they are now; whether they had changed. It reads files.
+
+        What else changed in the TLS needs a restart: a ConfigError says so, as it says every mistake.
+        """
+        file = read_access(self.path)
+        stamp = self._stamp(file)
+        if stamp == self._loaded.stamp:
+            return False
+        ours, theirs = _but_the_certificate(self._loaded.file.tls), _but_the_certificate(file.tls)
+        if ours != theirs:
+            raise self._wrong("tls_server_config", "has changed, and is in force after a restart only")
+        if file.tls is not None:
+            assert self.context is not None, "TLS is served"
+            self._made(file.tls)  # what does not fit together is found out before it is served
+            _load_certificate(self.context, file.tls)
+        self._known.clear()
+        self._loaded = _Loaded(file, stamp)
+        return True
+
+    def _stamp(self, file: AccessFile) -> tuple[object, ...]:
+        """Return what changes with what the file says, or with a certificate that it names."""
+        pems = (file.tls.certificate, file.tls.key) if file.tls else ()
+        return (file, tuple(sorted(file.users.items())), *(Path(pem.file).read_bytes() for pem in pems if pem.file))
+
+    def _made(self, tls: ServerTls) -> ssl.SSLContext:
+        try:
+            return _context(tls)
+        except (OSError, ValueError) as error:  # ssl's own errors are of both kinds
+            raise self._wrong("tls_server_config", f"cannot be served: {printable(str(error), 200)}") from error
+
+    def _wrong(self, key: str, message: str) -> ConfigError:
+        return ConfigError((Mistake(str(self.path), None, key, message),))
+
+    # -- who comes -----------------------------------------------------------------------------------------------------
+
+    async def admits(self, authorization: str) -> bool:
+        """Whether the Authorization header names a user with the right password; BusyError where too many wait."""
+        users = self._loaded.file.users
+        if not users:
+            return True
+        given = _basic(authorization)
+        if given is None:
+            return False
+        name, password = given
+        hashed = users.get(name, _UNKNOWN_USER)
+        mark = hmac.digest(self._pepper, b"\0".join((name.encode(), hashed.encode(), password)), hashlib.sha256)
+        if mark in self._known:
+            return True
+        if self._waiting >= _WAITING:
+            raise BusyError
+        if await self._checked(password, hashed) and name in users:
+            self._remember(mark)
+            return True
+        return False
+
+    async def _checked(self, password: bytes, hashed: str) -> bool:
+        """Check a password out of the loop's way; bcrypt lets other threads run meanwhile."""
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._worker, _matches, password, hashed.encode())
+        finally:
+            self._waiting -= 1
+
+    def _remember(self, mark: bytes) -> None:
+        """Keep in mind what fitted, by a digest: a scrape every few seconds costs no bcrypt each."""
+        if len(self._known) >= _REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[mark] = None
+
+    def knows(self, certificate: Mapping[str, Any] | None) -> bool:
+        """Whether a client's certificate, as `getpeercert` tells it, bears one of the names that are let in."""
+        wanted = self._loaded.file.tls.client_sans if self._loaded.file.tls else ()
+        names = {name for _, name in (certificate or {}).get("subjectAltName", ())}
+        return not wanted or not names.isdisjoint(wanted)
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+
+def _matches(password: bytes, hashed: bytes) -> bool:
+    return len(password) <= _LONGEST_PASSWORD and bcrypt.checkpw(password, hashed)
+
+
+def _basic(authorization: str) -> tuple[str, bytes] | None:
+    """Return user name and password of RFC 7617's scheme."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        user = name.decode()
+    except (binascii.Error, ValueError):
+        return None
+    return (user, password) if scheme.lower() == "basic" and colon and b"\0" not in password else None
+
+
+def _but_the_certificate(tls: ServerTls | None) -> object:
+    return tls and (tls.client_ca, tls.client_auth, tls.min_version, tls.max_version, tls.ciphers, tls.curve)
+
+
+def _context(tls: ServerTls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = tls.min_version, tls.max_version
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.ciphers:
+        context.set_ciphers(":".join(tls.ciphers))
+    if tls.curve:
+        context.set_ecdh_curve(tls.curve)
+    if tls.client_ca:
+        context.load_verify_locations(cafile=tls.client_ca.file or None, cadata=tls.client_ca.text or None)
+    context.verify_mode = tls.client_auth
+    _load_certificate(context, tls)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, tls: ServerTls) -> None:
+    """Have a context serve the certificate as it is now: connections from here on get it."""
+    with _as_file(tls.certificate) as certificate, _as_file(tls.key) as key:
+        context.load_cert_chain(certificate, key, password=_no_password)
+
+
+def _no_password() -> str:
+    """Have no terminal asked for a password."""
+    raise ValueError("the key is encrypted, and nobody is there to give its password")
+
+
+@contextmanager
+def _written(text: str) -> Iterator[str]:
+    with NamedTemporaryFile("w", suffix=".pem") as file:  # readable by ourselves alone
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+_AsFile = Callable[[Pem], Any]
+
+
+def _as_file(pem: Pem) -> Any:  # noqa: ANN401 - a context manager of either kind
+    return nullcontext(pem.file) if pem.file else _written(pem.text)

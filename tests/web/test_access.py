@@ -1,0 +1,262 @@
+"""Tests of who comes in: passwords, certificates, and what changes while the monitor runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import bcrypt
+import pytest
+import trustme
+
+from monitor.config import ConfigError
+from monitor.web.access import Access, BusyError
+from monitor.web.app import application
+from monitor.web.server import serve
+from tests.web.sources import daemon
+
+TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem%s}\n"
+
+
+def hashed(password: str) -> str:
+    """Return a bcrypt hash of the least cost."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+
+def basic(name: str, password: str) -> str:
+    """Return an Authorization header."""
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+class Made(NamedTuple):
+    """A directory with an authority's certificate for 127.0.0.1, and what writes the web config file there."""
+
+    authority: trustme.CA
+    directory: Path
+
+    def certificate(self) -> str:
+        """Put a new certificate there, and return its serial number as OpenSSL has it."""
+        made = self.authority.issue_cert("127.0.0.1")
+        made.cert_chain_pems[0].write_to_path(str(self.directory / "cert.pem"))
+        made.private_key_pem.write_to_path(str(self.directory / "key.pem"))
+        decoded = ssl._ssl._test_decode_cert(str(self.directory / "cert.pem"))  # type: ignore[attr-defined]
+        return str(decoded["serialNumber"])
+
+    def write(self, text: str) -> Path:
+        """Write the web config file."""
+        path = self.directory / "web.yml"
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A directory with a certificate."""
+    found = Made(trustme.CA(), tmp_path)
+    found.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    found.certificate()
+    return found
+
+
+@pytest.fixture
+def access(made: Made) -> Iterator[Access]:
+    """Two users, and no TLS."""
+    found = Access(made.write(f"basic_auth_users:\n  prom: {hashed('right')}\n  jürgen: {hashed('grün')}\n"))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "admitted"),
+    [
+        (basic("prom", "right"), True),
+        (basic("jürgen", "grün"), True),
+        (basic("prom", "right").replace("Basic", "bAsIc"), True),
+        (basic("prom", "wrong"), False),
+        (basic("nobody", "right"), False),
+        (basic("prom", "grün"), False),
+        (basic("prom", ""), False),
+        (basic("prom", "right\0"), False),
+        (basic("prom", "right" * 100), False),
+        ("Basic " + base64.b64encode(b"prom").decode(), False),
+        ("Basic " + base64.b64encode(b"\xff:right").decode(), False),
+        ("Basic ***", False),
+        ("Basic", False),
+        ("Bearer prom:right", False),
+        ("", False),
+    ],
+)
+async def test_who_is_admitted(access: Access, header: str, admitted: bool) -> None:
+    """A user with the right password, the second time as the first; nobody else, whatever the header is."""
+    assert [await access.admits(header), await access.admits(header)] == [admitted, admitted]
+
+
+async def test_many_guesses_at_a_time(access: Access) -> None:
+    """Passwords are checked one by one, eight may wait, and who is known already does not."""
+    assert await access.admits(basic("prom", "right"))
+    guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(8)]
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError):
+        await access.admits(basic("prom", "guess 9"))
+    assert await access.admits(basic("prom", "right"))
+    assert await asyncio.gather(*guesses) == [False] * 8
+
+
+async def test_what_is_remembered_is_bounded(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes, and is checked anew."""
+    monkeypatch.setattr("monitor.web.access._REMEMBERED", 1)
+    for header in (basic("prom", "right"), basic("jürgen", "grün")) * 2:
+        assert await access.admits(header)
+        assert len(access._known) == 1
+
+
+async def test_without_users_all_are_admitted(made: Made) -> None:
+    """TLS alone asks nobody for a password."""
+    access = await asyncio.to_thread(Access, made.write(TLS % ""))
+    assert await access.admits("")
+    access.close()
+
+
+def test_which_certificates_are_known(made: Made) -> None:
+    """Where names are listed, the client's certificate bears one of them."""
+    names = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
+    access = Access(made.write(TLS % names))
+    assert access.knows({"subjectAltName": (("DNS", "b.test"), ("DNS", "a.test"))})
+    assert not access.knows({"subjectAltName": (("DNS", "b.test"),)})
+    assert not access.knows({})
+    assert not access.knows(None)
+    access.close()
+
+
+# -- what changes while it runs ----------------------------------------------------------------------------------------
+
+
+async def test_users_change(access: Access, made: Made) -> None:
+    """A password that was taken back is not let in any more; a file with a mistake leaves all as it is."""
+    assert await access.admits(basic("prom", "right"))
+    assert not await asyncio.to_thread(access.refresh)
+    made.write(f"basic_auth_users: {{prom: {hashed('new')}}}\n")
+    assert await asyncio.to_thread(access.refresh)
+    assert not await access.admits(basic("prom", "right"))
+    assert await access.admits(basic("prom", "new"))
+    made.write("basic_auth_users: {prom: new}\n")
+    with pytest.raises(ConfigError, match="is no bcrypt hash"):
+        await asyncio.to_thread(access.refresh)
+    assert await access.admits(basic("prom", "new"))
+
+
+def test_other_tls_needs_a_restart(made: Made) -> None:
+    """What cannot be changed under open connections is refused and said."""
+    access = Access(made.write(TLS % ""))
+    made.write(TLS % ", min_version: TLS13")
+    with pytest.raises(ConfigError, match="in force after a restart only"):
+        access.refresh()
+    access.close()
+
+
+@pytest.mark.parametrize("text", ["no PEM", ""])
+def test_a_certificate_that_does_not_fit(made: Made, text: str) -> None:
+    """At the start it is a mistake in one line; while it runs the one before goes on being served."""
+    access = Access(made.write(TLS % ""))
+    (made.directory / "key.pem").write_text(text)
+    for act in (access.refresh, lambda: Access(access.path)):
+        with pytest.raises(ConfigError, match=r"^[^\n]*tls_server_config: cannot be served: [^\n]*$"):
+            act()
+    access.close()
+
+
+def test_an_encrypted_key(made: Made) -> None:
+    """Nobody is asked for its password."""
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - for this one test
+
+    key = form.load_pem_private_key((made.directory / "key.pem").read_bytes(), None)
+    shut = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.BestAvailableEncryption(b"pw"))
+    (made.directory / "key.pem").write_bytes(shut)
+    with pytest.raises(ConfigError, match="the key is encrypted"):
+        Access(made.write(TLS % ""))
+
+
+def test_the_finer_points_of_tls(made: Made) -> None:
+    """Versions, suites and the curve are what the file says; the certificate may stand in it."""
+    more = ", max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], curve_preferences: [X25519]"
+    context = Access(made.write(TLS % more)).context
+    assert context is not None
+    assert context.maximum_version is ssl.TLSVersion.TLSv1_2
+    assert "ECDHE-ECDSA-AES128-GCM-SHA256" in {it["name"] for it in context.get_ciphers()}
+    assert "ECDHE-RSA-AES128-GCM-SHA256" not in {it["name"] for it in context.get_ciphers()}
+    inline = "".join(
+        f"  {key}: |\n" + "".join(f"    {line}\n" for line in (made.directory / file).read_text().splitlines())
+        for key, file in (("cert", "cert.pem"), ("key", "key.pem"))
+    )
+    assert Access(made.write(f"tls_server_config:\n{inline}")).context is not None
+
+
+# -- over real sockets -------------------------------------------------------------------------------------------------
+
+
+async def asked(port: int, trusted: ssl.SSLContext, path: str = "/metrics", **headers: str) -> int:
+    """Return the status of an answer."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"https://127.0.0.1:{port}{path}", ssl=trusted, headers=headers) as response,
+    ):
+        return response.status
+
+
+async def served(port: int, trusted: ssl.SSLContext) -> str:
+    """Return the serial number of the certificate that is served."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted)
+    writer.close()
+    return str(writer.get_extra_info("peercert")["serialNumber"])
+
+
+async def test_over_tls(made: Made) -> None:
+    """Users are asked for, health is not; a certificate that was replaced is served from then on, without a restart."""
+    first = made.certificate()
+    users = f"basic_auth_users: {{prom: {hashed('right')}}}\n"
+    access = await asyncio.to_thread(Access, made.write(TLS % "" + users))
+    trusted = ssl.create_default_context()
+    made.authority.configure_trust(trusted)
+    server = await serve(application(daemon().source(), access=access), "127.0.0.1", 0, tls=access.context)
+    try:
+        assert await asked(server.port, trusted) == 401
+        assert await asked(server.port, trusted, "/-/healthy") == 200
+        assert await asked(server.port, trusted, "/-/ready") == 200
+        assert await asked(server.port, trusted, Authorization=basic("prom", "right")) == 200
+        access._waiting = 8
+        assert await asked(server.port, trusted, Authorization=basic("prom", "guess")) == 429
+        assert await served(server.port, trusted) == first
+        second = made.certificate()
+        assert await asyncio.to_thread(access.refresh)
+        assert await served(server.port, trusted) == second
+    finally:
+        await server.close()
+        access.close()
+
+
+async def test_a_client_without_a_certificate(made: Made) -> None:
+    """Where certificates are required, who has none or another name on it is not answered; who has one is."""
+    more = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
+    access = await asyncio.to_thread(Access, made.write(TLS % more))
+    server = await serve(application(daemon().source(), access=access), "127.0.0.1", 0, tls=access.context)
+
+    def client(name: str) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        made.authority.configure_trust(context)
+        if name:
+            made.authority.issue_cert(name).configure_cert(context)
+        return context
+
+    try:
+        with pytest.raises(aiohttp.ClientError):
+            await asked(server.port, client(""))
+        assert await asked(server.port, client("b.test")) == 403
+        assert await asked(server.port, client("a.test")) == 200
+    finally:
+        await server.close()
+        access.close()

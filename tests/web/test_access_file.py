@@ -1,0 +1,141 @@
+"""Tests of Prometheus' web config format: what is taken, and every mistake at its line."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from monitor.config import ConfigError
+from monitor.web.access_file import AccessFile, Pem, read_access
+
+HASH = "$2b$04$" + "a" * 53
+
+
+def read(tmp_path: Path, text: str | bytes) -> AccessFile:
+    """Read a file with this text, beside a certificate, a key and an authority that are none."""
+    for name in ("cert.pem", "key.pem", "ca.pem"):
+        (tmp_path / name).write_text("PEM")
+    path = tmp_path / "web.yml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_access(path)
+
+
+def wrong(tmp_path: Path, text: str | bytes) -> list[str]:
+    """Return what is wrong with a file, each without the directory that it is in."""
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    return [str(one).replace(f"{tmp_path}/", "") for one in caught.value.mistakes]
+
+
+def test_all_of_it(tmp_path: Path) -> None:
+    """Every key that Prometheus has is taken; files are looked for beside the file."""
+    found = read(
+        tmp_path,
+        f"""
+tls_server_config:
+  cert_file: cert.pem
+  key_file: key.pem
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.pem
+  client_allowed_sans: [prometheus.internal]
+  min_version: TLS13
+  max_version: TLS13
+  cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
+  prefer_server_cipher_suites: true
+  curve_preferences: [X25519]
+http_server_config:
+  http2: false
+  headers:
+    X-Frame-Options: deny
+    Strict-Transport-Security: max-age=31536000
+basic_auth_users:
+  prom: {HASH}
+""",
+    )
+    tls = found.tls
+    assert tls is not None
+    assert (tls.certificate, tls.key) == (Pem(str(tmp_path / "cert.pem")), Pem(str(tmp_path / "key.pem")))
+    assert (tls.client_auth, tls.client_ca) == (ssl.CERT_REQUIRED, Pem(str(tmp_path / "ca.pem")))
+    assert (tls.client_sans, tls.curve) == (("prometheus.internal",), "X25519")
+    assert (tls.min_version, tls.max_version) == (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)
+    assert tls.ciphers == ("ECDHE-RSA-AES128-GCM-SHA256",)
+    assert found.headers == {"X-Frame-Options": "deny", "Strict-Transport-Security": "max-age=31536000"}
+    assert found.users == {"prom": HASH}
+    assert HASH not in repr(found)
+    assert found.protects
+
+
+def test_text_in_place_of_files(tmp_path: Path) -> None:
+    """Certificate and key may stand in the file itself, and are in no repr."""
+    found = read(tmp_path, "tls_server_config: {cert: the certificate, key: the key}")
+    assert found.tls is not None
+    assert (found.tls.certificate, found.tls.key) == (Pem(text="the certificate"), Pem(text="the key"))
+    assert "the key" not in repr(found)
+    assert (found.tls.min_version, found.tls.client_auth) == (ssl.TLSVersion.TLSv1_2, ssl.CERT_NONE)
+
+
+@pytest.mark.parametrize("text", ["", "~", "# nothing\n", "basic_auth_users:\n", "http_server_config: {http2: true}\n"])
+def test_a_file_that_protects_nothing(tmp_path: Path, text: str) -> None:
+    """It is read, and says that it keeps nobody out."""
+    assert not read(tmp_path, text).protects
+
+
+TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a", "web.yml:1: is no mapping"),
+        ("a: [", "web.yml:1: is no valid YAML: expected the node content, but found '<stream end>'"),
+        (b"\xff\xfe\x00a", "web.yml: is not UTF-8"),
+        ("a: \x07", "web.yml: is no valid YAML: unreadable"),
+        ("[" * 5000, "web.yml: is nested too deep"),
+        ("tls_server_confg: {}", "web.yml:1: tls_server_confg: unknown key (did you mean tls_server_config?)"),
+        ("[a]: 1", "web.yml:1: unknown key"),
+        ("http_server_config: {http2: no thanks}", "http_server_config.http2: is neither true nor false"),
+        ("basic_auth_users: {a: plain}", "basic_auth_users.a: is no bcrypt hash (htpasswd -nBC 10 NAME makes one)"),
+        ("basic_auth_users: {a: 5}", "basic_auth_users.a: is no text"),
+        (f"basic_auth_users: {{'a:b': {HASH}}}", "is no user name: it is empty, or has a colon in it"),
+        (f"basic_auth_users: {{a: {HASH}, a: {HASH}}}", "basic_auth_users.a: stands there twice"),
+        (f"basic_auth_users: {{a: {HASH.replace('04', '20')}}}", "a cost above 14, which takes seconds to check"),
+        ("http_server_config: {headers: {X-Frame-Options: all}}", "X-Frame-Options: is none of deny, sameorigin"),
+        ("http_server_config: {headers: {X-Other: a}}", "http_server_config.headers.X-Other: unknown key"),
+        ('http_server_config: {headers: {X-XSS-Protection: "a\\nb"}}', "is no header value"),
+        ("tls_server_config: {}", "web.yml:1: tls_server_config.cert_file: is missing"),
+        ("tls_server_config: {}", "web.yml:1: tls_server_config.key_file: is missing"),
+        (TLS + "  cert: text\n", "web.yml:4: tls_server_config.cert: cert_file is given too"),
+        (TLS.replace("cert.pem", "none.pem"), "web.yml:2: tls_server_config.cert_file: names no file"),
+        (TLS + "  min_version: TLS14\n", "min_version: is none of TLS10, TLS11, TLS12, TLS13"),
+        (TLS + "  min_version: TLS13\n  max_version: TLS12\n", "web.yml:4: tls_server_config.min_version: is above"),
+        (TLS + "  client_auth_type: RequireAnyClientCert\n", "asks for certificates that nobody verifies"),
+        (TLS + "  client_auth_type: Any\n", "client_auth_type: is none of NoClientCert, VerifyClientCertIfGiven"),
+        (TLS + "  client_auth_type: VerifyClientCertIfGiven\n", "needs a client_ca_file to verify with"),
+        (TLS + "  client_ca_file: ca.pem\n", "has no effect without a client_auth_type that verifies"),
+        (TLS + "  client_allowed_sans: [a]\n", "needs client_auth_type RequireAndVerifyClientCert"),
+        (TLS + "  client_allowed_sans: a\n", "client_allowed_sans: is no list"),
+        (TLS + "  cipher_suites: [TLS_FOO]\n", "cipher_suites: is none of those that Prometheus' docs list"),
+        (TLS + "  curve_preferences: [X25519, CurveP256]\n", "curve_preferences: can name one curve here"),
+    ],
+)
+def test_a_mistake(tmp_path: Path, text: str | bytes, said: str) -> None:
+    """Each is said in one line, with its place and its key."""
+    assert any(said in one for one in wrong(tmp_path, text)), wrong(tmp_path, text)
+
+
+def test_every_mistake_at_once(tmp_path: Path) -> None:
+    """All are told, in the order of the file, and none repeats a value."""
+    text = "basic_auth_users: {a: hunter2}\nhttp_server_config: {http2: hunter2}\ntls_server_config: [hunter2]\nx: 1\n"
+    said = wrong(tmp_path, text)
+    assert [one.split(":")[1] for one in said] == ["1", "2", "3", "3", "3", "4"]
+    assert "hunter2" not in " ".join(said)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A directory, or nothing at all, is one line."""
+    for path, why in ((tmp_path, "is a directory"), (tmp_path / "none.yml", "no such file or directory")):
+        with pytest.raises(ConfigError) as caught:
+            read_access(path)
+        assert str(caught.value) == f"{path}: cannot be read: {why}"
