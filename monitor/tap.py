@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import selectors
 import socket
 import struct
 import sys
 import time
+from asyncio import sslproto
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -31,10 +33,12 @@ _TIGHT_NS = 2_000
 """Between the two clocks nothing came that took longer: else they are read once more."""
 
 STAMPS = sys.platform == "linux"
-_BLOCKED_NS = 100_000
-"""A poll that took longer has waited: what it reports came while it did."""
 _WAKING_NS = 1_000_000
-"""How late a waiting process may be woken."""
+"""How late a process that waits for no core may be woken."""
+_OVERSLEPT_NS = 5_000_000
+"""A poll that ends so long after its time-out was no wait: the process was stopped."""
+_QUEUED = "/proc/thread-self/schedstat"
+"""Linux's account of a thread: ns on a core, ns in the queue for one, turns."""
 
 
 class PollClock(selectors.DefaultSelector):
@@ -49,23 +53,66 @@ class PollClock(selectors.DefaultSelector):
         self.quiet_at = time.monotonic_ns()
         """A time, in monotonic ns, at which no byte waited that is reported now."""
         self._looked = self.quiet_at
+        self._account = _open_account()
+        self._queued = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Poll, as asyncio asks."""
+        """Poll, as asyncio asks: first look, and wait only where there is nothing."""
         entered = time.monotonic_ns()
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            self.quiet_at, self._looked = self._looked, entered
+            return ready
         ready = super().select(timeout)
-        returned = time.monotonic_ns()
-        waited = returned - entered > _BLOCKED_NS
-        self.quiet_at = max(entered, returned - _WAKING_NS) if waited else self._looked
-        self._looked = max(entered, returned - _WAKING_NS) if waited else entered
+        self.quiet_at = self._looked = max(entered, self._woken(entered, timeout))
         return ready
+
+    def close(self) -> None:
+        """Let go of everything."""
+        super().close()
+        if self._account is not None:
+            os.close(self._account)
+            self._account = None
+
+    def _woken(self, entered: int, timeout: float | None) -> int:
+        """Return a time before which nothing ended the wait: that it did was noticed late by the time in the queue."""
+        returned, queued = time.monotonic_ns(), self._queued
+        if timeout is not None and returned - entered > timeout * _BILLION + _OVERSLEPT_NS:
+            return entered
+        if self._account is not None:
+            self._queued = int(os.pread(self._account, 80, 0).split()[1])
+        return returned - _WAKING_NS - (self._queued - queued)
+
+
+def _open_account() -> int | None:
+    """Open the account of the thread that runs; None where the system keeps none."""
+    try:
+        return os.open(_QUEUED, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 _CLOCKS: WeakKeyDictionary[asyncio.AbstractEventLoop, PollClock] = WeakKeyDictionary()
 
 
+TLS_BUFFER = 16384
+"""Bytes that asyncio keeps ready for what a TLS stream brings: one record."""
+
+
+def bound_tls_buffers() -> bool:
+    """Make asyncio's TLS streams smaller: its 256 KiB a stream are most of their memory; whether that can be done.
+
+    The attribute is private, and pinned by a test; without it they are as large as they were.
+    """
+    if not isinstance(getattr(sslproto.SSLProtocol, "max_size", None), int):
+        return False
+    sslproto.SSLProtocol.max_size = TLS_BUFFER
+    return True
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop whose polls are noted."""
+    """Return an event loop whose polls are noted, and whose TLS streams are small."""
+    bound_tls_buffers()
     clock = PollClock()
     loop = asyncio.SelectorEventLoop(clock)
     _CLOCKS[loop] = clock

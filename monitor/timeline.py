@@ -415,14 +415,20 @@ class Timeline:
 
     @property
     def events(self) -> Iterator[tuple[Arrival, Kind, int]]:
-        """Every event: the arrival that completed it, its kind, and the payload offset at which it ended."""
+        """Every event: the arrival that completed it, as sure as that event is, its kind, and the offset of its end."""
         for at, kind, offset in zip(self._event_arrivals, self._event_kinds, self._event_offsets, strict=True):
-            yield self._arrival(at), _KINDS[kind], offset
+            yield self._arrival(at, offset), _KINDS[kind], offset
 
-    def _arrival(self, at: int) -> Arrival:
+    def _arrival(self, at: int, end: int) -> Arrival:
+        """Return an arrival, as sure as what ends at `end` in it.
+
+        What stands behind that in the same read may be a segment of its own that the kernel merged with it, and then
+        the stamp is that one's.
+        """
         if at >= len(self._times):
             return Arrival(0.0, 0.0, 0)
-        return Arrival(self._times[at], self._uncertainties[at], self._offsets[at])
+        last = self._offsets[at] - end <= _LINE_ENDS
+        return Arrival(self._times[at], (self._uncertainties if last else self._spreads)[at], self._offsets[at])
 
     @property
     def text(self) -> str:
@@ -449,14 +455,8 @@ class Timeline:
         ]
 
     def _carrying(self, number: int) -> Arrival:
-        """Return an arrival that carried output, as sure as the first output in it.
-
-        What stands behind that output in the same read may be a segment of its own that the kernel merged with it, and
-        then the stamp is that one's.
-        """
-        at = self._output_arrivals[number]
-        last = self._offsets[at] - self._output_ends[number] <= _LINE_ENDS
-        return Arrival(self._times[at], (self._uncertainties if last else self._spreads)[at], self._offsets[at])
+        """Return an arrival that carried output, as sure as the first output in it."""
+        return self._arrival(self._output_arrivals[number], self._output_ends[number])
 
     @property
     def output_arrivals(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
+from asyncio import sslproto
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +19,7 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Gate, Hold, Rst, Send
 from monitor.observation import Observation
 from monitor.settings import Limits, Network
-from monitor.tap import Tap
+from monitor.tap import TLS_BUFFER, Tap, bound_tls_buffers
 from monitor.timeline import EndKind, Timeline
 from monitor.transport import Call, Carrier, Wire
 from tests.conftest import QUICK, MakeProber, target
@@ -192,6 +194,18 @@ async def test_the_private_parts_are_there() -> None:
     assert (reader.total_bytes, reader.is_eof(), reader.exception()) == (3, False, None)
     assert b"".join(reader._buffer) == b"abc"
     assert reader._read_nowait(-1) == b"abc"
+
+
+async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asyncio allocates for each TLS stream is `SSLProtocol.max_size`, ours; where it is gone nothing is set."""
+    monkeypatch.setattr(sslproto.SSLProtocol, "max_size", sslproto.SSLProtocol.max_size)
+    assert bound_tls_buffers()
+    loop, context = asyncio.get_running_loop(), ssl.create_default_context()
+    stream: Any = sslproto.SSLProtocol(loop, asyncio.Protocol(), context, loop.create_future())
+    assert len(stream._ssl_buffer) == TLS_BUFFER
+    stream._app_transport._closed = True  # else it warns that nobody closed it
+    monkeypatch.delattr(sslproto.SSLProtocol, "max_size")
+    assert not bound_tls_buffers()
 
 
 @pytest.mark.parametrize("name", ["connection_made", "data_received", "connection_lost"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import selectors
 import socket
@@ -10,6 +11,7 @@ import struct
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -260,16 +262,78 @@ def test_clocks_that_are_far_apart_are_read_again(monkeypatch: pytest.MonkeyPatc
     assert module._clocks() == (19_000, 77, 9_000)
 
 
-def test_when_the_loop_last_looked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A poll that did not wait reports what came since the one before; one that waited, what came while it did."""
-    ticks = iter([1_000, 2_000, 2_500, 10_000, 10_500, 20_000, 9_020_000, 9_100_000, 9_110_000])
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic_ns=lambda: next(ticks)))
-    clock = PollClock()
-    quiet = []
-    for _ in range(4):
+class Polls:
+    """A selector's polls by script: what each finds, what the clock says, what the thread has queued for a core."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ticks: list[int], found: list[list[Any]], queued: str) -> None:
+        self.ticks, self.found = iter(ticks), iter(found)
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic_ns=lambda: next(self.ticks)))
+        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *_: next(self.found))
+        monkeypatch.setattr(os, "pread", lambda *_: queued.encode())
+
+
+READY: list[Any] = [("key", selectors.EVENT_READ)]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "found", "timeout", "queued", "quiet"),
+    [
+        ([9_000_000], [READY], 0, "7 0 9", 1_000),
+        ([9_000_000], [READY], None, "7 0 9", 1_000),
+        ([9_000_000], [[]], 0, "7 0 9", 1_000),
+        ([9_000_000, 9_400_000], [[], READY], None, "7 0 9", 9_000_000),
+        ([9_000_000, 29_000_000], [[], READY], None, "7 0 9", 28_000_000),
+        ([9_000_000, 29_000_000], [[], READY], None, "7 4000000 9", 24_000_000),
+        ([9_000_000, 29_000_000], [[], READY], None, "7 90000000 9", 9_000_000),
+        ([9_000_000, 29_000_000], [[], READY], 0.018, "7 0 9", 28_000_000),
+        ([9_000_000, 29_000_000], [[], READY], 0.014, "7 0 9", 9_000_000),
+    ],
+    ids=[
+        "no wait",
+        "ready",
+        "nothing",
+        "a short wait",
+        "a wait",
+        "a core came late",
+        "much later",
+        "a timer",
+        "stopped",
+    ],
+)
+def test_when_the_loop_last_looked(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ticks: list[int],
+    found: list[list[Any]],
+    timeout: float | None,
+    queued: str,
+    quiet: int,
+) -> None:
+    """What was ready came since the look before; what ended a wait came in it, as late as a core could be had."""
+    with monkeypatch.context() as patch:
+        Polls(patch, [1_000, 1_000, *ticks], [[READY], *found], queued)
+        clock = PollClock()
         clock.select(0)
-        quiet.append(clock.quiet_at)
-    assert quiet == [1_000, 2_000, 8_020_000, 8_020_000]
+        clock.select(timeout)
+        assert clock.quiet_at == quiet
+    clock.close()
+
+
+def test_a_system_that_keeps_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing says how long a thread had to wait for a core, it is taken to have been woken at once."""
+    monkeypatch.setattr(module, "_QUEUED", "/nowhere")
+    with monkeypatch.context() as patch:
+        Polls(patch, [1_000, 9_000_000, 29_000_000], [[], READY], "7 90000000 9")
+        clock = PollClock()
+        clock.select(None)
+        assert clock.quiet_at == 28_000_000
+    clock.close()
+
+
+def test_a_clock_is_closed_once() -> None:
+    """Closing it again does no harm to whoever has its descriptor by then."""
+    clock = PollClock()
+    clock.close()
     clock.close()
 
 

@@ -133,6 +133,7 @@ def test_uncertainty_of_what_shares_a_read() -> None:
     assert line.first_chunk == Arrival(1.0, 0.001, 50)
     assert line.gaps == [(1.0, 0.001 + 0.03)]
     assert line.uncertainty == 0.001
+    assert [at.uncertainty for at, _, _ in line.events] == [0.001, 0.03, 0.001]
 
 
 def test_uncertainty_without_output() -> None:
