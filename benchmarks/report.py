@@ -73,6 +73,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
     ("core", lambda one: f"{one['cpu_share']:.0%}" if "cpu_share" in one else "-"),
     ("kB a stream", lambda one: _or_dash(one.get("memory_per_stream"))),
     ("load", lambda one: _or_dash(one.get("load"))),
+    ("runs", lambda one: _or_dash(one.get("runs"))),
 )
 
 
@@ -123,6 +124,11 @@ def _growth(results: Iterable[Result]) -> list[str]:
 def _goals(results: Sequence[Result]) -> list[str]:
     lines = []
     for goal in goals(results):
-        limit = f"{'at least' if goal.more else 'at most'} {goal.limit:g} {goal.unit}"
-        lines.append(f"| {goal.name} | {limit} | {goal.value:g} {goal.unit} | {'yes' if goal.reached else 'no'} |")
-    return ["\n".join(["| goal | to reach | measured | reached |", "|---|---|---|---|", *lines])] * bool(lines)
+        limit = f"{'at least' if goal.more else 'at most'} {_number(goal.limit)} {goal.unit}".strip()
+        value = "-" if goal.value is None else f"{_number(goal.value)} {goal.unit}".strip()
+        lines.append(f"| {goal.name} | {limit} | {value} | {goal.word} |")
+    return ["\n".join(["| goal | to reach | measured | |", "|---|---|---|---|", *lines])]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
