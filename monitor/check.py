@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from posixpath import commonprefix
 
 from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
 from monitor.timeline import CheckResult
 
 # Where the chat template opens the thinking, only its end is streamed.
 _THINKING = re.compile(r"(?:\A|<think(?:ing)?>).*?</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
-_NUMBERED_LINE = re.compile(r"^([ \t>*_-]*)(\d+)[.):][ \t*_]+(?=\2(?!\d))", re.MULTILINE)
-_HALF_LABELLED = re.compile(r"^([ \t>*_-]*(\d+))[.):][ \t*_]+(\d+)\Z", re.MULTILINE)
-_SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*")
+_LABEL = r"(?:[.):|\]-]|[^\S\n]*[|\u2013\u2014=\u2192-])[^\d\n,;]{1,20}"
+_NUMBERED_LINE = re.compile(
+    # A label, and the same number behind it; where one more follows in the line, it is a list in one line.
+    rf"^([^\w\n]*)(\d+){_LABEL}(?=\2(?!\d)(?![^\w\n]+\d+\b))",
+    re.MULTILINE,
+)
+_HALF_LABELLED = re.compile(rf"^([^\w\n]*(\d+)){_LABEL}(\d+)\Z", re.MULTILINE)
+_GROUPED = re.compile(r"(?<!\d)(\d{1,3})[,.'\u2019 \xa0\u2009\u202f](\d{3})(?!\d)")
+_GROUPS = 1000
+"""From this number on, thousands may be set apart."""
+_HALF_GROUPED = re.compile(r"(?<=\d)[,.'\u2019 \xa0\u2009\u202f](?=\d{1,3}\Z)")
+_SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.IGNORECASE)
+"""What may stand between two pieces of one list; also the start of the closing word, where that came twice, too."""
 _ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
 _MOST_DIGITS = 6
 
@@ -43,22 +54,47 @@ def examine(check: Check, text: str, nonce: str) -> CheckResult:
 
 def _count(check: CountCheck, text: str, nonce: str) -> CheckResult:
     """Read the list as the numbers 1 to N, and its closing word as number N + 1."""
-    answer = _HALF_LABELLED.sub(_label, _NUMBERED_LINE.sub(r"\1", text))
     end = check.to + 1
-    item = rf"(?P<end>(?:\bEND\W{{0,3}})?{re.escape(nonce)})|(?<![A-Za-z0-9])\d+(?![A-Za-z0-9])"
-    found = list(re.finditer(item, answer, re.IGNORECASE))
-    items = [end if piece["end"] else _number(piece[0]) for piece in found]
+    answer = _plain(text, end, nonce)
+    found = list(_items(nonce).finditer(answer))
+    items = [end if piece["end"] else _number(piece[0], check.to) for piece in found]
     first, length = _longest_run(items, end)
     progress = 1.0 if length == end else length / check.to if length < check.to else check.to / end
-    if length and _begun_before(answer, found[: first + 1], items[:first]):
+    run, following = found[first : first + length], items[first + length :]
+    if length and _begun_before(answer, found[: first + 1], items[:first], _between(answer, run[:2])):
         return CheckResult("count", "duplicated", progress)
-    following = items[first + length :]
     if length == end:
-        return CheckResult("count", "duplicated" if _said_again(following, end) else None, progress)
-    rest = answer[found[first + length - 1].end() :] if length else ""
-    if length and _may_go_on(rest, f"END-{nonce}" if length == check.to else str(length + 1)):
+        again = _said_again(following, end) or any(map(str.isdigit, _between(answer, run[-2:])))
+        return CheckResult("count", "duplicated" if again else None, progress)
+    if length and _may_go_on(_rest(answer, run), length + 1, check.to, nonce):
         return CheckResult("count", "missing", progress, beginning=True)
     return CheckResult("count", _broken(items, length, following), progress)
+
+
+def _items(nonce: str) -> re.Pattern[str]:
+    """Return what finds the parts of a list: its numbers, and as `end` its closing word or the start of one said twice.
+
+    A closing word without its nonce, or a nonce without its word, has lost a piece.
+    """
+    word = re.escape(nonce)
+    end = rf"(?:(?<![A-Za-z])|(?<={word}))END[\W_]{{1,3}}(?:{word}(?!(?!END)[A-Za-z0-9])|(?=END[\W_]))"
+    return re.compile(rf"(?P<end>{end})|(?<![A-Za-z0-9])\d+(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+def _plain(text: str, end: int, nonce: str) -> str:
+    """Return the answer without the labels of a numbered list, and its numbers without marks between thousands."""
+    answer = _HALF_LABELLED.sub(_label, _NUMBERED_LINE.sub(r"\1", text))
+    numbered_end = rf"^([^\w\n]*){end}[.):][^\w\n]*(?=[^\W\d]|{re.escape(nonce)}|\Z)"
+    answer = re.sub(numbered_end, r"\1", answer, flags=re.MULTILINE | re.IGNORECASE)
+    if end > _GROUPS:
+        answer = _GROUPED.sub(lambda pair: _joined(pair, end), answer)
+    return answer
+
+
+def _joined(pair: re.Match[str], end: int) -> str:
+    """Return "1,000" as one number; two numbers of a list stay two, for together they are more than any of it."""
+    together = pair[1] + pair[2]
+    return together if int(together) < end else pair[0]
 
 
 def _longest_run(items: list[int], end: int) -> tuple[int, int]:
@@ -81,18 +117,27 @@ def _label(found: re.Match[str]) -> str:
     return found[1] if found[2].startswith(found[3]) else found[0]
 
 
-def _number(digits: str) -> int:
-    """Return the number; 0, which no list has, for more digits than any list needs."""
-    return int(digits) if len(digits) <= _MOST_DIGITS else 0
+def _number(digits: str, to: int) -> int:
+    """Return the number; 0, which no list has, for one past the end of this list."""
+    number = int(digits) if len(digits) <= _MOST_DIGITS else 0
+    return number if number <= to else 0
 
 
-def _begun_before(answer: str, found: list[re.Match[str]], before: list[int]) -> bool:
-    """Whether 1 to k stand directly before the run, so that its beginning was said twice."""
+def _begun_before(answer: str, found: list[re.Match[str]], before: list[int], between: str) -> bool:
+    """Whether 1 to k stand directly before the run, so that its beginning was said twice.
+
+    Directly: with nothing but white space and punctuation, or what stands `between` the run's own items.
+    """
     size = before[-1] if before else 0
     if not 0 < size <= len(before) or before[-size:] != list(range(1, size + 1)):
         return False
-    steps = pairwise(found[-size - 1 :])
-    return all(_SEPARATORS.fullmatch(answer, one.end(), other.start()) for one, other in steps)
+    steps = (answer[one.end() : other.start()] for one, other in pairwise(found[-size - 1 :]))
+    return all(step == between or _SEPARATORS.fullmatch(step) for step in steps)
+
+
+def _between(answer: str, pair: list[re.Match[str]]) -> str:
+    """Return what stands between two items; nothing where there are no two."""
+    return answer[pair[0].end() : pair[1].start()] if len(pair) > 1 else ""
 
 
 def _said_again(following: list[int], end: int) -> bool:
@@ -103,10 +148,19 @@ def _said_again(following: list[int], end: int) -> bool:
     return bool(again) and again == list(range(again[0], end + 1))
 
 
-def _may_go_on(rest: str, wanted: str) -> bool:
+def _rest(answer: str, run: list[re.Match[str]]) -> str:
+    """Return what follows the run, without what it has in common with what stands between its last two items."""
+    rest = answer[run[-1].end() :]
+    return rest[len(commonprefix((rest, _between(answer, run[-2:])))) :]
+
+
+def _may_go_on(rest: str, wanted: int, to: int, nonce: str) -> bool:
     """Whether nothing follows the run but white space and punctuation, or a beginning of what comes next."""
-    word = _ONE_WORD.fullmatch(rest)
-    return word is not None and wanted.casefold().startswith(word[1].strip("_-").casefold())
+    if wanted > to:
+        word, end = "".join(filter(str.isalnum, rest)).casefold(), f"end{nonce}".casefold()
+        return word != end and end.startswith(word)
+    number = _ONE_WORD.fullmatch(_HALF_GROUPED.sub("", rest) if wanted >= _GROUPS else rest)
+    return number is not None and str(wanted).startswith(number[1].strip("_-"))
 
 
 def _broken(items: list[int], length: int, following: list[int]) -> str:

@@ -63,12 +63,26 @@ WHOLE = {
     "the end in small letters": f"{TEN}{END.lower()}",
     "the end with a space": f"{TEN}END {NONCE}",
     "the end with a colon": f"{TEN}END: {NONCE}",
-    "the nonce alone": f"{TEN}{NONCE}",
+    "the end behind a full stop": f"{TEN}{END}.\n",
+    "the end as the item after the last": whole(lambda n: f"{n}. {n}\n").replace(END, f"11. {END}"),
+    "a table": "| # |\n|---|\n" + whole(lambda n: f"| {n} |\n"),
+    "a table with labels": "| n | value |\n|---|---|\n" + whole(lambda n: f"| {n} | {n} |\n"),
+    "numbered with dashes": whole(lambda n: f"{n} - {n}\n"),
+    "numbered with words": whole(lambda n: f"{n}: number {n}\n"),
+    "numbered with arrows": whole(lambda n: f"{n} → {n}\n"),
+    "numbered in brackets": whole(lambda n: f"({n}) {n}\n"),
+    "numbered in code": whole(lambda n: f"{n}. `{n}`\n"),
+    "numbered with no-break spaces": whole(lambda n: f"{n}.\xa0{n}\n"),
+    "numbered, the end in the last line": whole(lambda n: f"{n}. {n}\n").replace(f"10\n{END}", f"10 {END}"),
     "the end right behind the number": f"{TEN.strip()} {END}",
     "a preamble": f"Sure! Here is the list:\n\n{TEN}{END}",
     "a preamble with numbers": f"Here are the numbers from 1 to 10:\n{TEN}{END}",
     "a preamble with the first of them": f"I will write 1, 2, 3...\n{TEN}{END}",
     "an echo of the prompt": f"{counting_prompt(10, NONCE)}\n\n{TEN}{END}",
+    "a preamble with a range": f"Sure! Here are the numbers **1 to 10**:\n\n{TEN}{END}",
+    "a preamble with a range in signs": f"Counting 1..10 (1-10, 1\u201310):\n{TEN}{END}",
+    "a preamble in Chinese": f"好的、以下是从1到10的数字\n{TEN}{END}",
+    "from 0 on": f"0\n{TEN}{END}",
     "an echo of the nonce": f"[{NONCE}]\n{TEN}{END}",
     "words after the end": f"{TEN}{END}\n\nI have counted to 10. Anything else? There are 2 ways on.",
     "a thinking block": f"<think>\nI count 1, 2, 3 and then {END}.\n</think>\n\n{TEN}{END}",
@@ -93,6 +107,21 @@ def test_lists_of_other_lengths() -> None:
     assert count(f"{TEN}END-12345678", nonce="12345678") == CheckResult("count", None, 1.0)
 
 
+GROUPS = {"commas": ",", "full stops": ".", "apostrophes": "'", "spaces": " ", "narrow spaces": "\u202f"}
+
+
+@pytest.mark.parametrize("mark", GROUPS.values(), ids=GROUPS.keys())
+@pytest.mark.parametrize("between", ["\n", ", ", "\n- "])
+def test_thousands_set_apart(mark: str, between: str) -> None:
+    """Marks between thousands change nothing, whole or cut, and the commas of a list are none."""
+    text = whole(lambda n: f"{n:,}".replace(",", mark) + between, 1234)
+    assert count(text, 1234) == CheckResult("count", None, 1.0)
+    for cut in range(len(text) - 40, len(text)):
+        assert count(text[:cut], 1234).beginning, text[cut - 20 : cut]
+    assert count(whole(lambda n: f"{n},", 1234), 1234) == CheckResult("count", None, 1.0)
+    assert count(text.replace(f"1{mark}100{between}", ""), 1234).fault == "missing"
+
+
 class TestWrong:
     """Answers that are not the list, and why."""
 
@@ -114,6 +143,20 @@ class TestWrong:
         ("begun again", TEN.removesuffix("10\n") + TEN + END, "duplicated", 1.0),
         ("two swapped", TEN.replace("5\n6\n", "6\n5\n") + END, "out_of_order", 0.4),
         ("the first two swapped", TEN.replace("1\n2\n", "2\n1\n", 1) + END, "out_of_order", 0.1),
+        ("the word of the end lost", TEN + NONCE, "missing", 10 / 11),
+        ("the dash of the end lost", f"{TEN}END{NONCE}", "missing", 10 / 11),
+        ("half the nonce twice", f"{TEN}END-3fa93fa9c1d0", "missing", 10 / 11),
+        ("the other half twice", f"{TEN}{END}c1d0", "missing", 10 / 11),
+        ("the word of the end twice", f"{TEN}END-{END}", "duplicated", 1.0),
+        ("the end twice after a nonce of letters", f"{TEN}{END}{END}", "duplicated", 1.0),
+        ("the last number and half the end twice", f"{TEN}EN10\n{END}", "duplicated", 1.0),
+        ("the list and half the end twice", f"{TEN}END-{TEN}{END}", "duplicated", 1.0),
+        ("a beginning with full stops repeated", whole(lambda n: f"{n}.\n" * (1 + (n == 1))), "duplicated", 1.0),
+        ("a beginning in one line repeated", "1. 2. 1. 2. 3. 4. 5. 6. 7. 8. 9. 10. " + END, "duplicated", 1.0),
+        ("a beginning in Chinese repeated", "第1个\n" + whole(lambda n: f"第{n}个\n"), "duplicated", 1.0),
+        ("counted on past the end", f"{TEN}11\n12\n{END}", "out_of_order", 10 / 11),
+        ("counted on and never ended", f"{TEN}11\n12\n", "missing", 10 / 11),
+        ("the number after the last for the end", f"{TEN}11", "missing", 10 / 11),
         ("the end too soon", "1\n2\n3\n" + END + "4\n5\n6\n7\n8\n9\n10\n", "missing", 0.3),
         ("the end too soon, in its own line", f"1\n2\n3\n{END}\n4\n5\n", "out_of_order", 0.3),
         ("other words", "1\n2\n3\nand so on", "missing", 0.3),
@@ -144,6 +187,10 @@ CUT = {
     "bullets": lambda n: f"- {n}\n",
     "Chinese commas": lambda n: f"{n}、",
     "Windows line ends": lambda n: f"{n}\r\n",
+    "table": lambda n: f"| {n} |\n",
+    "table with labels": lambda n: f"| {n} | {n} |\n",
+    "numbered with dashes": lambda n: f"{n} - {n}\n",
+    "brackets": lambda n: f"({n})\n",
 }
 
 
@@ -169,6 +216,12 @@ BEGINNINGS = {
     "the end without its nonce": (f"{TEN}END-", 10 / 11, True),
     "half the nonce": (f"{TEN}END-3fa9", 10 / 11, True),
     "half the nonce in bold": (f"{TEN}**END-3fa9", 10 / 11, True),
+    "the end with a colon and half the nonce": (f"{TEN}END: 3f", 10 / 11, True),
+    "the end as the item after the last": (whole(lambda n: f"{n}. {n}\n")[:-12] + "11. END-3f", 10 / 11, True),
+    "the label of the end": (whole(lambda n: f"{n}. {n}\n")[:-12] + "11.", 10 / 11, True),
+    "the words before the next number": ("第1个\n第2个\n第3个\n第", 0.3, True),
+    "half the words behind a number": ("1<br>\n2<br>\n3<b", 0.3, True),
+    "half the words before the next number": ("Step 1\nStep 2\nSte", 0.2, True),
     "another end": (f"{TEN}FIN", 10 / 11, False),
     "a preamble and a beginning": ("Here are 1 to 10:\n1\n2", 0.2, True),
     "an echo and a beginning": (f"{counting_prompt(10, NONCE)}\n1\n2\n3\n", 0.3, True),
