@@ -304,6 +304,7 @@ _BY_PATH = (
     ("/chat/kb_chat", "chatchat-kb"),
     ("/chat/chat/completions", "chatchat"),
     ("/chat/completions", "openai-chat"),
+    ("/api/chat", "ollama-chat"),
     ("/chat/chat", "chatchat-0.2"),
     ("/chat/knowledge_base_chat", "chatchat-0.2"),
 )

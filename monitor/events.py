@@ -118,6 +118,8 @@ class Malformed:
     """A message that does not decode; `why` is in our words."""
 
     why: str
+    framed: bool = True
+    """It came as a message; False for bytes of which the framing made none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from monitor.events import Message
 class Rest(NamedTuple):
     """What was left when the stream stopped.
 
-    `message` is what it would be if it were whole: try it. `inside` says that bytes of a message were left.
+    `message` is what it would be if it were whole: try it. `inside` says that bytes of a message were left; where it is
+    False, the message is whole.
     """
 
     message: Message | None = None
@@ -75,7 +76,7 @@ class ServerSentEvents:
         if self._after_cr and buffer[:1] == b"\n":
             at = 1
         self._after_cr = False
-        for found in _LINE_END.finditer(buffer, at):
+        for found in _LINE_END.finditer(buffer, max(at, len(self._rest))):  # what was left has no line end in it
             if self._overflows(found.start() - at):
                 return messages
             self._line(buffer[at : found.start()], self._start + found.start(), messages)
@@ -155,7 +156,7 @@ def _may_become_a_field(line: bytes) -> bool:
 
 
 class Lines:
-    """One message a line, as NDJSON has it; lines of white space alone are passed over."""
+    """One message a line, as NDJSON has it; lines of white space alone and a byte order mark are passed over."""
 
     def __init__(self, limit: int) -> None:
         self.too_large = False
@@ -173,7 +174,7 @@ class Lines:
         for line in lines:
             if self._overflows(line):
                 return messages
-            if message := self._message(line):
+            if message := _message(line.removesuffix(b"\r"), self._start):
                 messages.append(message)
             self._start += len(line) + 1
         if not self._overflows(rest):
@@ -183,12 +184,8 @@ class Lines:
     def close(self) -> Rest:
         """Take the end of the stream; a last line without its line end is offered as a message."""
         line, self._rest = self._rest, b""
-        message = self._message(line)
+        message = _message(line.removesuffix(b"\r"), self._start)
         return Rest(message, inside=message is not None)
-
-    def _message(self, line: bytes) -> Message | None:
-        text = line.removesuffix(b"\r")
-        return Message(text.decode("utf-8", "replace"), self._start + len(text)) if text.strip() else None
 
     def _overflows(self, line: bytes) -> bool:
         if len(line) > self._limit:
@@ -196,14 +193,24 @@ class Lines:
         return self.too_large
 
 
+def _message(text: bytes, start: int) -> Message | None:
+    """Return the text that begins at payload offset `start` as a message, without the stream's BOM; None if blank."""
+    said = text if start else text.removeprefix(_BOM)
+    return Message(said.decode("utf-8", "replace"), start + len(text)) if said.strip() else None
+
+
 _OUTSIDE = re.compile(rb'[{}\[\]"]')
 _INSIDE = re.compile(rb'["\\]')
 _OPENING = re.compile(rb"[{\[]")
 _BETWEEN = b" \t\r\n,"
+_SPACE = re.compile(rb"[ \t\r\n,]*")
 
 
 class ConcatenatedJson:
-    """JSON objects one after another with nothing, or white space, between them; found by their brackets alone."""
+    """JSON objects one after another with nothing, or white space, between them; found by their brackets alone.
+
+    What stands between them and is neither white space nor a comma is a message of its own, which will not decode.
+    """
 
     def __init__(self, limit: int) -> None:
         self.too_large = False
@@ -212,7 +219,7 @@ class ConcatenatedJson:
         self._rest = b""
         self._start = 0
         self._at = 0
-        """Where in `_rest` the value in hand begins; `_scanned` is how far it was looked at."""
+        """Where in `_rest` the message in hand begins; `_scanned` is how far it was looked at."""
         self._scanned = 0
         self._depth = 0
         self._quoted = False
@@ -224,31 +231,39 @@ class ConcatenatedJson:
         self._rest += data
         messages: list[Message] = []
         while (end := self._scan()) is not None:
-            value, self._at = self._rest[self._at : end], end
-            if self._overflows(value):
+            if self._overflows(end - self._at):
                 return messages
-            messages.append(Message(value.decode("utf-8", "replace"), self._start + end))
+            if message := self._message(end):
+                messages.append(message)
+            self._at = end
         self._rest = self._rest[self._at :]
         self._start += self._at
         self._scanned -= self._at
         self._at = 0
-        self._overflows(self._rest)
+        self._overflows(len(self._rest))
         return messages
 
     def close(self) -> Rest:
-        """Take the end of the stream; a value that was begun cannot be whole."""
-        left, self._rest = bool(self._rest), b""
-        return Rest(inside=left)
+        """Take the end of the stream; a value that was begun cannot be whole, and what is no value is."""
+        end = len(self._rest)
+        rest = Rest(inside=True) if self._depth else Rest(self._message(end))
+        self._rest = b""
+        return rest
 
-    def _overflows(self, value: bytes) -> bool:
-        if len(value) > self._limit:
+    def _message(self, end: int) -> Message | None:
+        """Return what stands before `end` as a message; None where that is nothing but white space."""
+        return _message(self._rest[self._at : end].rstrip(_BETWEEN), self._start + self._at)
+
+    def _overflows(self, size: int) -> bool:
+        if size > self._limit:
             self.too_large, self._rest = True, b""
+            self._depth = 0
         return self.too_large
 
     def _scan(self) -> int | None:
-        """Return where the value in hand ends, or None where it does not yet."""
-        if not self._depth and not self._begin():
-            return None
+        """Return where the message in hand ends, or None where it does not yet."""
+        if not self._depth and (opening := self._opening()) != self._at:
+            return opening
         while found := (_INSIDE if self._quoted else _OUTSIDE).search(self._rest, self._scanned):
             self._scanned = found.end()
             if self._step(found[0]) and not self._depth:
@@ -256,13 +271,13 @@ class ConcatenatedJson:
         self._scanned = max(self._scanned, len(self._rest))
         return None
 
-    def _begin(self) -> bool:
-        """Go to the next value; what stands before it and is none is passed over."""
-        opening = _OPENING.search(self._rest, self._at)
-        begin = opening.start() if opening else len(self._rest)
-        self.foreign = self.foreign or bool(self._rest[self._at : begin].strip(_BETWEEN))
-        self._at = self._scanned = begin
-        return opening is not None
+    def _opening(self) -> int | None:
+        """Pass over white space, and return where the next value begins; None where none does yet."""
+        space = _SPACE.match(self._rest, self._at)
+        self._at = space.end() if space else self._at
+        opening = _OPENING.search(self._rest, max(self._at, self._scanned))
+        self._scanned = opening.start() if opening else len(self._rest)
+        return opening.start() if opening else None
 
     def _step(self, mark: bytes) -> bool:
         """Follow one bracket, quote or escape; True after a closing bracket."""

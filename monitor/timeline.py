@@ -305,7 +305,8 @@ class Timeline:
                 self._stop_inside(parsed=event.parsed)
                 return Kind.PARTIAL
             case Malformed():
-                self._frame(time, decoded=False)
+                if event.framed:
+                    self._frame(time, decoded=False)
                 self._misread(event)
                 return Kind.MALFORMED
             case Meta():

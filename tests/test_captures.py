@@ -20,11 +20,16 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     "chatchat/c03_stall50s": ("chatchat", "stalled no_output stream -", 3, "Hello from the"),
     "chatchat/c03_agent_qwen": ("chatchat-agent", "ok - end -", 1, "Hello from the fake upstream."),
     "chatchat/c03_kb_ok": ("chatchat-kb", "unverified - stream -", 6, "Hello from the fake upstream."),
-    "chatchat/c03_kb_nokb": ("chatchat-kb", "bad_response content_type first_chunk -", 0, ""),
+    "chatchat/c03_kb_nokb": ("chatchat-kb", "bad_response content_type first_event -", 0, ""),
     # Langchain-Chatchat 0.2
     "chatchat/c0210_chat_ok": ("chatchat-0.2", "unverified - stream -", 6, "Hello from the fake upstream."),
     "chatchat/c0210_nonstream": ("chatchat-0.2", "unverified - stream -", 1, "Hello from the fake upstream."),
-    "chatchat/c0210_kb_nokb": ("chatchat-0.2", "bad_response content_type first_chunk -", 0, ""),
+    "chatchat/c0210_kb_nokb": ("chatchat-0.2", "bad_response content_type first_event -", 0, ""),
+    "chatchat/mini_v020": ("chatchat-0.2-text", "unverified - stream -", 1, "Hello from the fake upstream."),
+    "chatchat/mini_v023kb": ("chatchat-0.2-json", "unverified - stream -", 6, "Hello from the fake upstream."),
+    "chatchat/mini_v024kb": ("chatchat-0.2-json", "unverified - stream -", 6, "Hello from the fake upstream."),
+    "chatchat/mini_v027": ("chatchat-0.2-json", "unverified - stream -", 6, "Hello from the fake upstream."),
+    "chatchat/mini_v027_fail": ("chatchat-0.2-json", "truncated incomplete_body stream -", 3, "Hello from the"),
     # an upstream that closes in the middle, in four releases and routes of Langchain-Chatchat
     "chatchat/c031_llm_mid_fin": ("chatchat", "truncated incomplete_body stream -", 3, "Hello from the"),
     "chatchat/c03_llm_mid_fin": ("chatchat", "stream_error upstream stream -", 3, "Hello from the"),
@@ -44,11 +49,6 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
 }
 
 NOT_YET = {
-    "chatchat/mini_v020": "chatchat-0.2-text is not spoken yet",
-    "chatchat/mini_v023kb": "chatchat-0.2-json is not spoken yet",
-    "chatchat/mini_v024kb": "chatchat-0.2-json is not spoken yet",
-    "chatchat/mini_v027": "chatchat-0.2-json is not spoken yet",
-    "chatchat/mini_v027_fail": "chatchat-0.2-json is not spoken yet",
     "servers/litellm_anthropic_messages": "anthropic-messages is not spoken yet",
     "servers/llama-server_anthropic_messages": "anthropic-messages is not spoken yet",
     "servers/litellm_responses": "openai-responses is not spoken yet",
@@ -139,6 +139,7 @@ def test_what_is_cut_is_counted_as_cut() -> None:
         "chatchat/c03_llm_err500",
         "chatchat/c03_stall50s",
         "chatchat/c031_llm_mid_fin",
+        "chatchat/mini_v027_fail",
         "chatchat/c03_llm_mid_fin",
         "servers/01_direct_kill9",
         "servers/17_caddy_kill9",

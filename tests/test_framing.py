@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -178,6 +179,7 @@ LINES = {
     "U+2028 is no line end": (b"a\xe2\x80\xa8b\n", [Message("a\u2028b", 5)], Rest()),
     "spaces stay": (b" a \n", [Message(" a ", 3)], Rest()),
     "invalid UTF-8": (b"\xff\n", [Message("\ufffd", 1)], Rest()),
+    "a byte order mark": (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", [Message("a", 4), Message("\ufeffb", 9)], Rest()),
     "no line end": (b"a\nbc", [Message("a", 1)], Rest(Message("bc", 4), inside=True)),
     "half a CRLF": (b"a\nbc\r", [Message("a", 1)], Rest(Message("bc", 4), inside=True)),
     "white space is left": (b"a\n \r", [Message("a", 1)], Rest()),
@@ -222,20 +224,31 @@ def test_concatenated_json(data: bytes, messages: list[Message]) -> None:
         assert read(ConcatenatedJson, pieces) == Read(messages, Rest(), foreign=False, too_large=False)
 
 
-PASSED_OVER = {
-    "a page": (b"<html>\n", [], Rest()),
-    "an event stream": (b'data: {"a":1}\n\n', [Message('{"a":1}', 13)], Rest()),
-    "a number": (b"12", [], Rest()),
-    "a closing bracket": (b"}{}", [Message("{}", 3)], Rest()),
-    "half a value behind it": (b'null {"a"', [], Rest(inside=True)),
+NO_VALUES = {
+    "a page": (b"<html>\n", [], Rest(Message("<html>", 6))),
+    "an event stream": (b'data: {"a":1}\n\n', [Message("data:", 5), Message('{"a":1}', 13)], Rest()),
+    "a number": (b"12", [], Rest(Message("12", 2))),
+    "a number between values": (b"[1] 2 ,[3]", [Message("[1]", 3), Message("2", 5), Message("[3]", 10)], Rest()),
+    "a number behind a value": (b"{} 2\n", [Message("{}", 2)], Rest(Message("2", 4))),
+    "a closing bracket": (b"}{}", [Message("}", 1), Message("{}", 3)], Rest()),
+    "half a value behind it": (b'null {"a"', [Message("null", 4)], Rest(inside=True)),
+    "a byte order mark": (b"\xef\xbb\xbf{}", [Message("{}", 5)], Rest()),
+    "a byte order mark and words": (b"\xef\xbb\xbfno {}", [Message("no", 5), Message("{}", 8)], Rest()),
+    "a byte order mark alone": (b"\xef\xbb\xbf", [], Rest()),
+    "half a byte order mark": (b"\xef\xbb", [], Rest(Message("\ufffd", 2))),
+    "a byte order mark later on": (
+        b"{}\xef\xbb\xbf{}",
+        [Message("{}", 2), Message("\ufeff", 5), Message("{}", 7)],
+        Rest(),
+    ),
 }
 
 
-@pytest.mark.parametrize(("data", "messages", "rest"), PASSED_OVER.values(), ids=PASSED_OVER.keys())
+@pytest.mark.parametrize(("data", "messages", "rest"), NO_VALUES.values(), ids=NO_VALUES.keys())
 def test_what_is_no_json_value(data: bytes, messages: list[Message], rest: Rest) -> None:
-    """What stands between values and is neither white space nor comma is passed over and told."""
+    """What stands between values and is neither white space nor comma is a message of its own, and a whole one."""
     for pieces in ([data], byte_by_byte(data)):
-        assert read(ConcatenatedJson, pieces) == Read(messages, rest, foreign=True, too_large=False)
+        assert read(ConcatenatedJson, pieces) == Read(messages, rest, foreign=False, too_large=False)
 
 
 @pytest.mark.parametrize("data", [b"{", b'{"a', b'{"a\\', b"[[]", b'{}{"a":'])
@@ -278,6 +291,7 @@ TOO_LARGE = {
     "a value": (ConcatenatedJson, b'{"a":"aaaaaaaaa"}', 16),
     "a value without end": (ConcatenatedJson, b'{"a":"aaaaaaaaaaa', 16),
     "brackets": (ConcatenatedJson, b"[" * 17, 16),
+    "what is no value": (ConcatenatedJson, b"aaaaaaaaaaaaaaaaa{}", 16),
 }
 
 
@@ -333,6 +347,27 @@ def test_memory_is_bounded(framing: Callable[[int], Framer], start: bytes, more:
         assert tracemalloc.get_traced_memory()[1] < 8 << 16
     finally:
         tracemalloc.stop()
+
+
+class Counted(NamedTuple):
+    """Looks for line ends, and counts what it looked at."""
+
+    looked_at: list[int]
+
+    def finditer(self, buffer: bytes, start: int) -> Iterator[re.Match[bytes]]:
+        """As the framer's own expression finds them."""
+        self.looked_at.append(len(buffer) - start)
+        return re.finditer(rb"\r\n|\r|\n", buffer[start:])
+
+
+def test_a_long_line_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many reads a line takes, each of its bytes is searched for a line end once."""
+    counted = Counted([])
+    monkeypatch.setattr("monitor.framing._LINE_END", counted)
+    framer = ServerSentEvents(ROOMY)
+    for piece in (b"data: ", *[b"a" * 10] * 50):
+        framer.feed(piece)
+    assert sum(counted.looked_at) == 506
 
 
 # -- however the network cuts ------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.events import Output
+from monitor.events import Output, Partial
 from monitor.lab.faults import FAULTS, Scenario, all_scenarios, case_for
 from monitor.lab.server import Lab
 from monitor.lab.speech import SPEAKERS
@@ -179,7 +179,11 @@ def decoded(protocol: str, payload: bytes) -> tuple[int, int]:
     """Return how many events a payload holds, pings excluded, and how many of them are output."""
     decoder = Decoder(find(protocol), event_bytes=TIGHT.event_bytes, events=TIGHT.events)
     events = [event for event, _ in (*decoder.feed(payload), *decoder.close())]
-    framed = [event for event in events if not getattr(event, "ping", False) and type(event).__name__ != "Partial"]
+    framed = [
+        event
+        for event in events
+        if not getattr(event, "ping", False) and getattr(event, "framed", True) and not isinstance(event, Partial)
+    ]
     return len(framed), sum(isinstance(event, Output) for event in framed)
 
 

@@ -7,15 +7,29 @@ from importlib import import_module
 from monitor.protocols.base import Decoder, Protocol, Request
 from monitor.protocols.chatchat import CHATCHAT
 from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
+from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
+from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
+from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.protocols.openai_chat import OPENAI_CHAT
 from monitor.protocols.raw import RAW
 
 __all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find"]
 
 PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol for protocol in (OPENAI_CHAT, CHATCHAT, CHATCHAT_AGENT, CHATCHAT_KB, CHATCHAT_0_2, RAW)
+    protocol.name: protocol
+    for protocol in (
+        OPENAI_CHAT,
+        OLLAMA_CHAT,
+        CHATCHAT,
+        CHATCHAT_AGENT,
+        CHATCHAT_KB,
+        CHATCHAT_0_2,
+        CHATCHAT_0_2_JSON,
+        CHATCHAT_0_2_TEXT,
+        RAW,
+    )
 }
 
 

@@ -133,14 +133,14 @@ class Decoder:
         if self.too_large is not None:
             return found
         rest = self._framer.close()
-        if rest.message is not None:
+        if rest.message is not None and rest.message.data:
             self._read(rest.message, found)
-            misread = any(isinstance(event, Malformed) for event, _ in found)
-            found = [(Partial(), self._end)] if misread else [*found, (Partial(parsed=True), self._end)]
-        elif rest.inside:
-            found.append((Partial(), self._end))
+        if rest.inside:
+            whole = bool(found) and not any(isinstance(event, Malformed) for event, _ in found)
+            found = [*(found if whole else ()), (Partial(parsed=whole), self._end)]
         if self._framer.foreign and not self._framed:
-            found.append((Malformed("none of it is framed as the protocol frames its messages"), self._end))
+            why = "none of it is framed as the protocol frames its messages"
+            found.append((Malformed(why, framed=False), self._end))
         return found
 
     def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:

@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator, Mapping
 
 from monitor.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
+from monitor.target import Target
 
-STOPS: Mapping[str, Stop] = {
-    "stop": Stop.COMPLETE,
-    "length": Stop.LENGTH,
-    "content_filter": Stop.CONTENT_FILTER,
-    "abort": Stop.ABORT,
-    "error": Stop.ABORT,
-}
-"""OpenAI's finish reasons and vLLM's and OpenRouter's beside them; any other one is a complete answer."""
+_STOPS: Mapping[Stop, tuple[str, ...]] = {
+    Stop.LENGTH: ("length", "max_tokens", "model_length", "model_context_window_exceeded"),
+    Stop.CONTENT_FILTER: ("content_filter", "content_filtered", "safety", "sensitive"),
+    Stop.REFUSAL: ("refusal",),
+    Stop.ABORT: (
+        "abort", "aborted", "error", "timeout", "cancelled", "canceled", "failed",
+        "insufficient_system_resource", "network_error",
+    ),
+}  # fmt: skip
+_STOP_OF = {word: stop for stop, words in _STOPS.items() for word in words}
 
 
 def load(text: str) -> dict[str, object]:
@@ -55,6 +58,34 @@ def as_count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
+    """Return the body of a question to Langchain-Chatchat 0.2, where `max_tokens` and more came with later releases."""
+    return {
+        "query": prompt,
+        "history": [],
+        "stream": True,
+        "model_name": target.model,
+        "temperature": target.temperature,
+        "max_tokens": target.max_tokens,
+        "prompt_name": "default",
+    }
+
+
+def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
+    """Read one object of Langchain-Chatchat 0.2: `text` or `answer` is output, an agent's `final_answer` repeats it."""
+    if "error" in frame:
+        yield failure(frame["error"])
+        return
+    if text := as_text(frame.get("text")) or as_text(frame.get("answer")):
+        yield Output(text)
+    elif text := as_text(frame.get("final_answer")):
+        yield Output(text, repeats=True)
+    elif not any(key in frame for key in ("text", "answer", "final_answer", "docs", "tools")):
+        raise KeyError("text")
+    else:
+        yield Meta()
+
+
 def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     """Read one `chat.completion.chunk`; KeyError where it is none."""
     if (error := error_in(frame)) is not None:
@@ -69,7 +100,7 @@ def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
         pieces = list(openai_delta(as_object(choice.get("delta") or {}), index))
         yield from pieces
         if reason := as_text(choice.get("finish_reason")):
-            finishes.append(Finish(reason, STOPS.get(reason, Stop.COMPLETE), index))
+            finishes.append(Finish(reason, stop_of(reason), index))
         elif not pieces:
             silent.append(index)
     if usage is not None or not choices or finishes:
@@ -77,6 +108,15 @@ def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     for quiet in silent:
         yield Meta(model=as_text(frame.get("model")) or None, usage=usage, choice=quiet)
     yield from finishes
+
+
+def stop_of(reason: str | None) -> Stop:
+    """Return what a finish reason means, in the words of OpenAI and of those who speak its shape.
+
+    vLLM, SGLang and OpenRouter abort; DeepSeek lacks resources; Mistral, Zhipu and translating gateways have words of
+    their own. Any other word is a complete answer.
+    """
+    return _STOP_OF.get(reason.casefold(), Stop.COMPLETE) if reason else Stop.COMPLETE
 
 
 def openai_delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:

@@ -54,6 +54,7 @@ def said(reader: Decoder, *pieces: bytes) -> list[tuple[Event, int]]:
     return events + reader.close()
 
 
+UNFRAMED = Malformed("none of it is framed as the protocol frames its messages", framed=False)
 STREAMS: dict[str, tuple[bytes, list[tuple[Event, int]]]] = {
     "events": (b"data: a b\n\ndata: .\n\n", [(Output("a"), 9), (Output("b"), 9), (Done(), 18)]),
     "pings and names": (b":\n\nevent: x\n\n", [(Meta(ping=True), 1), (Meta(ping=True), 11)]),
@@ -70,15 +71,16 @@ STREAMS: dict[str, tuple[bytes, list[tuple[Event, int]]]] = {
     "half an event": (b"data: a\n\ndata: b ke", [(Output("a"), 7), (Output("b"), 19), (Output("ke"), 19),
                                                  (Partial(parsed=True), 19)]),
     "an unterminated event that does not decode": (b"data: a\n\ndata: b key", [(Output("a"), 7), (Partial(), 20)]),
+    "a field without a value": (b"data: a\n\ndata:", [(Output("a"), 7), (Partial(), 14)]),
     "the beginning of a field": (b"data: a\n\nda", [(Output("a"), 7), (Partial(), 11)]),
     "half a comment": (b"data: a\n\n: pi", [(Output("a"), 7)]),
     "another format": (
         b"<html>\n<p>\n",
-        [(Malformed("none of it is framed as the protocol frames its messages"), 11)],
+        [(UNFRAMED, 11)],
     ),
     "another format between pings": (
         b":\n\n<html>\n",
-        [(Meta(ping=True), 1), (Malformed("none of it is framed as the protocol frames its messages"), 10)],
+        [(Meta(ping=True), 1), (UNFRAMED, 10)],
     ),
     "another field beside an event": (b"foo: 1\ndata: a\n\n", [(Output("a"), 14)]),
     "an empty event, as a sign of life": (b"data:\n\ndata: a\n\n", [(Meta(ping=True), 5), (Output("a"), 14)]),
@@ -121,6 +123,7 @@ def test_other_framings() -> None:
     """Lines, concatenated values and raw bytes are read by the same decoder."""
     assert said(decoder(Lines), b"a\nb") == [(Output("a"), 1), (Output("b"), 3), (Partial(parsed=True), 3)]
     assert said(decoder(ConcatenatedJson), b'["a"]{') == [(Output('["a"]'), 5), (Partial(), 6)]
+    assert said(decoder(ConcatenatedJson), b'["a"] key') == [(Output('["a"]'), 5), (Malformed("no key 'choices'"), 9)]
     assert said(decoder(Raw), b"a\xe2") == [(Output("a"), 2), (Partial(), 2)]
 
 

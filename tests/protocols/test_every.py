@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.events import Event
+from monitor.framing import Raw
 from monitor.lab.speech import SPEAKERS
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.target import CountCheck
@@ -20,7 +21,6 @@ from tests.protocols.replay import capture, judged, seen
 
 NONCE = "3fa9c1d0"
 PIECES = ("1\n", "2\n", "3\n", "4\n", "END-", NONCE)
-HEAD = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
 ENDINGS = (
     Ending(EndKind.COMPLETE, 1.0),
     Ending(EndKind.INCOMPLETE, 1.0),
@@ -28,6 +28,11 @@ ENDINGS = (
     Ending(EndKind.MALFORMED, 1.0),
     Ending(EndKind.DEADLINE, 1.0, deadline=Deadline.IDLE),
 )
+
+
+def head(protocol: Protocol) -> Head:
+    """Return the head of a right answer."""
+    return Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
 
 
 class Stream(NamedTuple):
@@ -47,7 +52,9 @@ def spoken(name: str) -> Stream:
 def captured(name: str, path: str, end: bytes) -> Stream:
     """Return what a real server said; the message that holds `end` says the end, or the last of the answer."""
     body = capture(path).body
-    return Stream(PROTOCOLS[name], body, body.index(b"\n", body.rindex(end)) - (b"\r\n" in body))
+    after = body.rindex(end)
+    close = body.index(b"\n", after) - (b"\r\n" in body) if b"\n" in body else len(body)
+    return Stream(PROTOCOLS[name], body, close)
 
 
 STREAMS = {
@@ -60,6 +67,8 @@ STREAMS = {
     "chatchat 0.3": captured("chatchat", "chatchat/c03_success", b'"stop"'),
     "chatchat-agent 0.3": captured("chatchat-agent", "chatchat/c03_agent_qwen", b'"status": 5'),
     "chatchat-kb 0.3": captured("chatchat-kb", "chatchat/c03_kb_ok", b'"."'),
+    "chatchat 0.2.7": captured("chatchat-0.2-json", "chatchat/mini_v027", b'"."'),
+    "chatchat 0.2.0": captured("chatchat-0.2-text", "chatchat/mini_v020", b"."),
     "chatchat 0.2": captured("chatchat-0.2", "chatchat/c0210_chat_ok", b'"."'),
 }
 WITH_END = {name: stream for name, stream in STREAMS.items() if stream.protocol.end}
@@ -76,7 +85,7 @@ def test_every_protocol_is_here() -> None:
 def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
     """Cut before the last byte of the message that says the end, a stream is never ok, however the wire ended."""
     for cut in range(stream.complete):
-        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
         verdicts = [judged(stream.protocol, timeline, ending) for ending in ENDINGS]
         assert Outcome.OK not in {verdict.outcome for verdict in verdicts}, cut
         assert all(verdict.truncated for verdict in verdicts), cut
@@ -86,23 +95,25 @@ def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
 def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
     """From that byte on a stream is ok, and what the wire did then is at most unclean."""
     for cut in range(stream.complete, len(stream.body) + 1):
-        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
         for ending in ENDINGS:
             verdict = judged(stream.protocol, timeline, ending)
             assert verdict.outcome is Outcome.OK, (cut, verdict)
             assert (verdict.unclean is None) <= (ending.kind is EndKind.COMPLETE), cut
-    assert judged(stream.protocol, seen(stream.protocol, stream.body, HEAD), ENDINGS[0]).unclean is None
+    assert (
+        judged(stream.protocol, seen(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0]).unclean is None
+    )
 
 
 @pytest.mark.parametrize("stream", WITHOUT_END.values(), ids=WITHOUT_END.keys())
 def test_without_an_end_nothing_is_ok_unproved(stream: Stream) -> None:
     """A protocol without an end is never ok without a passed check: clean and whole it is unverified, else a fault."""
     for cut in range(len(stream.body) + 1):
-        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
         clean, *faults = (judged(stream.protocol, timeline, ending) for ending in ENDINGS)
         assert clean.outcome in {Outcome.UNVERIFIED, Outcome.EMPTY, Outcome.TRUNCATED}, cut
         assert all(fault.truncated for fault in faults), cut
-    whole = judged(stream.protocol, seen(stream.protocol, stream.body, HEAD), ENDINGS[0])
+    whole = judged(stream.protocol, seen(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0])
     assert whole.outcome is Outcome.UNVERIFIED
 
 
@@ -111,7 +122,7 @@ def test_without_an_end_the_check_is_it(name: str) -> None:
     """Where a content check is configured, the answer's last byte is the end: nothing before is ok, all after it is."""
     stream, check = spoken(name), CountCheck(4)
     for cut in range(len(stream.body) + 1):
-        timeline = seen(stream.protocol, stream.body[:cut], HEAD)
+        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
         verdicts = [judged(stream.protocol, timeline, ending, check, NONCE) for ending in ENDINGS]
         assert {verdict.outcome is Outcome.OK for verdict in verdicts} == {cut >= stream.complete}, cut
         if timeline.chunks and cut < stream.complete:
@@ -131,7 +142,7 @@ def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(places)]
 
 
-FRAMED = {name: stream for name, stream in STREAMS.items() if stream.protocol.name != "raw"}
+FRAMED = {name: stream for name, stream in STREAMS.items() if stream.protocol.framing is not Raw}
 
 
 @pytest.mark.parametrize("stream", FRAMED.values(), ids=FRAMED.keys())
@@ -141,7 +152,7 @@ def test_byte_by_byte(stream: Stream) -> None:
     assert events_of(stream.protocol, pieces) == events_of(stream.protocol, [stream.body])
 
 
-@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "raw"])
+@pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.framing is not Raw])
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
 def test_any_split_of_anything(name: str, data: st.DataObject) -> None:
@@ -161,7 +172,7 @@ def test_any_split_of_anything(name: str, data: st.DataObject) -> None:
 def test_no_bytes_raise(data: bytes) -> None:
     """Whatever comes, in any protocol, there is a verdict, and it is not ok."""
     for protocol in PROTOCOLS.values():
-        timeline = seen(protocol, data, HEAD)
+        timeline = seen(protocol, data, head(protocol))
         assert all(judged(protocol, timeline, ending).outcome is not Outcome.OK for ending in ENDINGS)
 
 
@@ -170,6 +181,6 @@ def test_what_comes_after_the_end_is_ignored(name: str) -> None:
     """Bytes behind all that the protocol has to say are no fault."""
     stream = spoken(name)
     for more in (b"data: garbage\n\n", b"<html>\n\n", b'data: {"error": {"message": "late"}}\n\n', b"data: {"):
-        verdict = judged(stream.protocol, seen(stream.protocol, stream.body + more, HEAD), ENDINGS[0])
+        verdict = judged(stream.protocol, seen(stream.protocol, stream.body + more, head(stream.protocol)), ENDINGS[0])
         assert verdict.outcome is Outcome.OK
         assert verdict.unclean in {None, Unclean.TRAILING, Unclean.MID_EVENT}

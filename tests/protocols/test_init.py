@@ -10,7 +10,17 @@ from monitor.protocols.raw import RAW
 
 def test_the_names() -> None:
     """Protocols are known by the names of the contract, each under its own."""
-    assert list(PROTOCOLS) == ["openai-chat", "chatchat", "chatchat-agent", "chatchat-kb", "chatchat-0.2", "raw"]
+    assert list(PROTOCOLS) == [
+        "openai-chat",
+        "ollama-chat",
+        "chatchat",
+        "chatchat-agent",
+        "chatchat-kb",
+        "chatchat-0.2",
+        "chatchat-0.2-json",
+        "chatchat-0.2-text",
+        "raw",
+    ]
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
 
 
@@ -22,8 +32,8 @@ def test_a_protocol_is_found() -> None:
 
 REFUSED = {
     "": (
-        "no protocol '': known are chatchat, chatchat-0.2, chatchat-agent, chatchat-kb, openai-chat, raw, "
-        "or package.module:NAME"
+        "no protocol '': known are chatchat, chatchat-0.2, chatchat-0.2-json, chatchat-0.2-text, chatchat-agent, "
+        "chatchat-kb, ollama-chat, openai-chat, raw, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -44,10 +54,13 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     ("name", "end", "marker"),
     [
         ("openai-chat", True, True),
+        ("ollama-chat", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),
         ("chatchat-0.2", False, False),
+        ("chatchat-0.2-json", False, False),
+        ("chatchat-0.2-text", False, False),
         ("raw", False, False),
     ],
 )

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.lab.speech import chatchat, chatchat_0_2, chatchat_agent, chatchat_kb, openai_chat, raw
+from monitor.lab.speech import (
+    chatchat,
+    chatchat_0_2,
+    chatchat_0_2_json,
+    chatchat_0_2_text,
+    chatchat_agent,
+    chatchat_kb,
+    ollama_chat,
+    openai_chat,
+    raw,
+)
 from monitor.lab.speech.base import Speaker
 
 SPEAKERS: Mapping[str, Speaker] = {
     "openai-chat": openai_chat.SPEAKER,
+    "ollama-chat": ollama_chat.SPEAKER,
     "chatchat": chatchat.SPEAKER,
     "chatchat-agent": chatchat_agent.SPEAKER,
     "chatchat-kb": chatchat_kb.SPEAKER,
     "chatchat-0.2": chatchat_0_2.SPEAKER,
+    "chatchat-0.2-json": chatchat_0_2_json.SPEAKER,
+    "chatchat-0.2-text": chatchat_0_2_text.SPEAKER,
     "raw": raw.SPEAKER,
 }

@@ -82,7 +82,7 @@ class Speaker:
     content_type: str
     whole_type: str = "application/json"
     framing: str = "sse"
-    """`sse`, or `raw` where the bytes are the answer and there are no messages."""
+    """`sse`, `lines`, `json` with nothing between, or `raw`: the bytes are the answer and there are no messages."""
     finishes: tuple[str, ...] = ("stop",)
     """Finish reasons that it knows; the first is the good one."""
     errors: Mapping[str, bytes] = field(default_factory=dict)

@@ -103,6 +103,13 @@ def json_body(case: Case) -> Script:
     return [reply(case, 200, compact(BODIES[case[JSON]]).encode())]
 
 
+def judged_json(case: Case) -> Expect:
+    """Where a message is an object with nothing around it, an error object is one: judged, and flagged."""
+    if case[JSON] == "error" and case.speaker.framing in {"lines", "json"}:
+        return Expect("stream_error/other", "content_type_mismatch")
+    return CONTENT_TYPE
+
+
 def file_body(case: Case) -> Script:
     """A download."""
     extra = (("Content-Disposition", 'attachment; filename="lab.bin"'),)
@@ -242,7 +249,7 @@ FAULTS = (
         needs=("messages",),
         params=(JSON,),
         script=json_body,
-        ended=CONTENT_TYPE,
+        ended=judged_json,
         examples=tuple(f"body={name}" for name in BODIES),
     ),
     Fault(

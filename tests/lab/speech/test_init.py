@@ -36,11 +36,11 @@ def test_messages_end_where_events_end(protocol: str) -> None:
     speaker = SPEAKERS[protocol]
     if speaker.framing == "raw":
         return
-    eol = speaker.say(PIECES).messages[0].partition(b"}")[2][-4:].lstrip(b"}]")
+    eol = speaker.say(PIECES).messages[0].rpartition(b"}")[2]
     ping = () if speaker.ping is None else (speaker.ping,)
     said = (*speaker.say(PIECES).messages, *speaker.errors.values(), *speaker.asides.values(), *ping)
     assert all(message.endswith(eol) for message in said)
-    assert eol in {b"\n\n", b"\r\n\r\n"}
+    assert eol in {"sse": {b"\n\n", b"\r\n\r\n"}, "lines": {b"\n"}, "json": {b""}}[speaker.framing]
 
 
 @every_protocol

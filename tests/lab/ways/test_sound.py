@@ -112,7 +112,7 @@ def test_pings_stand_before_every_output() -> None:
     assert played("chatchat", "pings").body.count(b": ping - ") == 10
 
 
-@pytest.mark.parametrize("protocol", ["openai-chat", "chatchat", "chatchat-agent", "chatchat-kb", "chatchat-0.2"])
+@pytest.mark.parametrize("protocol", [name for name in SPEAKERS if SPEAKERS[name].asides])
 def test_any_aside_can_be_put_in(protocol: str) -> None:
     """By its name, or any; a name that the protocol does not have is refused."""
     asides = SPEAKERS[protocol].asides
