@@ -243,12 +243,15 @@ def _probe(
         with closing(Stamping()) as stamping:
             await stamping.ready()
             prober = Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
-            for number in range(1, count + 1):
-                with _saved(save, number) as keep:
-                    seen.append(await replace(prober, save=keep)(target, "cli"))
-                _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
-                if seen[-1].verdict.outcome is Outcome.ABORTED:
-                    raise KeyboardInterrupt
+            try:
+                for number in range(1, count + 1):
+                    with _saved(save, number) as keep:
+                        seen.append(await replace(prober, save=keep)(target, "cli"))
+                    _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
+                    if seen[-1].verdict.outcome is Outcome.ABORTED:
+                        raise KeyboardInterrupt
+            finally:
+                await prober.carrier.let_go()
         return seen
 
     return _run(probing())

@@ -101,6 +101,7 @@ class Watch:
     targets: tuple[Target, ...] = ()
     """What is watched here: the config's and what was discovered."""
     schedule: Schedule = field(init=False)
+    carrier: Carrier = field(init=False)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     """What was begun beside the schedule, kept until it is done."""
     finding: asyncio.Task[Any] | None = None
@@ -150,14 +151,20 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     recent, budget = Recent(len(config.here)), Budget(settings.limits.tokens_per_day)
     parts = Watch(config, metrics, recent, budget, signals, access=access)
     told = schedule.Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
+    parts.carrier = Carrier(settings.limits, settings.network)
     parts.schedule = Schedule(
-        _prober(settings), told, settings.limits, budget, resting=lambda target: _resting(parts, target)
+        _prober(parts.carrier, settings),
+        told,
+        settings.limits,
+        budget,
+        resting=lambda target: _resting(parts, target),
     )
     metrics.shard(config.shard.index, config.shard.count)
     try:
         await _serve(parts, load, listening)
     finally:
         await _leave(parts.tasks)
+        await parts.carrier.let_go()
         await asyncio.to_thread(write.close)
 
 
@@ -174,7 +181,7 @@ async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], Non
             await beside.enter_async_context(part)
         if listening is not None:
             listening(server.port)
-        _replace(parts, parts.config, await found.refresh())
+        await _replace(parts, parts.config, await found.refresh())
         _config_loaded(parts)
         parts.schedule.start(parts.targets)
         _go_on_finding(parts, found)
@@ -200,8 +207,8 @@ async def _leave(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*left, return_exceptions=True)
 
 
-def _prober(settings: Settings) -> Prober:
-    return Prober(Carrier(settings.limits, settings.network), settings.limits, settings.location)
+def _prober(carrier: Carrier, settings: Settings) -> Prober:
+    return Prober(carrier, settings.limits, settings.location)
 
 
 def _status(parts: Watch) -> str:
@@ -266,7 +273,8 @@ async def reload(parts: Watch, load: Load) -> str | None:
         targets = await found.refresh()
         if parts.signals.stop.is_set():
             return "the monitor is stopping"
-        _replace(parts, config, targets)
+        await _replace(parts, config, targets)
+        await parts.carrier.renew(config.settings.limits, config.settings.network)
         _config_loaded(parts)
         _go_on_finding(parts, found)
         systemd.notify("READY=1", _status(parts))
@@ -306,7 +314,7 @@ def _refuse(parts: Watch, why: str) -> str:
     return why
 
 
-def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> None:
+async def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> None:
     """Put a config, and targets that were discovered, in the old ones' place, by difference."""
     settings, targets = config.settings, config.along_with(found).here
     needs_restart = [
@@ -324,8 +332,7 @@ def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> None:
     for name, target in wanted.items():
         if known.get(name) != target:
             parts.metrics.add(target)
-    if settings != parts.settings:
-        parts.schedule.probe = _prober(settings)
+    parts.schedule.probe = _prober(parts.carrier, settings)
     if settings.limits != parts.settings.limits:
         parts.budget.total = settings.limits.tokens_per_day
         parts.schedule.limit(settings.limits)
@@ -334,6 +341,7 @@ def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> None:
     for target in targets:
         _tell_budget(parts, target)
     parts.schedule.update(targets)
+    await parts.carrier.let_go(known.keys() - wanted.keys())
 
 
 def _config_loaded(parts: Watch) -> None:
@@ -369,7 +377,7 @@ def _go_on_finding(parts: Watch, found: Discovery) -> None:
     async def changed(targets: tuple[Target, ...]) -> None:
         async with parts.changing:
             if not parts.signals.stop.is_set():
-                _replace(parts, parts.config, targets)
+                await _replace(parts, parts.config, targets)
                 systemd.notify(_status(parts))
                 structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
 

@@ -18,7 +18,7 @@ from monitor.protocols import Decoder, Protocol, find
 from monitor.protocols.shapes import failure, load
 from monitor.redact import words
 from monitor.settings import Limits
-from monitor.target import CountCheck, Record, Target, Terminator
+from monitor.target import Connection, CountCheck, Record, Target, Terminator
 from monitor.timeline import CheckResult, Ending, EndKind, EndRule, Head, Mark, Timeline
 from monitor.transport import Call, Carried, Carrier
 from monitor.verdict import judge
@@ -116,7 +116,8 @@ def ask(target: Target) -> Question:
     headers = {name: value for name, value in headers.items() if name.lower() not in own}
     headers |= {name: value.reveal() for name, value in target.headers.items()}
     proxy = target.proxy.reveal() if target.proxy is not None else None
-    call = Call(request.method, target.url, headers, request.body, target.timeouts, target.tls, proxy)
+    keep_for = target.name if target.connection is Connection.REUSE else None
+    call = Call(request.method, target.url, headers, request.body, target.timeouts, target.tls, proxy, keep_for)
     return Question(target, protocol, probe_id, nonce, prompt, call)
 
 
@@ -172,6 +173,8 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         location=location,
         peer=carried.peer,
         ip_family=carried.ip_family,
+        connection=(Connection.REUSE if carried.reused else Connection.FRESH).value,
+        retried=carried.retried,
         schedule_delay=schedule_delay,
         tokens=_tokens(seen, question.prompt),
         check=check,

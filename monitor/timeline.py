@@ -232,6 +232,11 @@ class Timeline:
 
     # -- recording -------------------------------------------------------------------------------------------------
 
+    def begin_again(self) -> None:
+        """Forget an attempt that got no byte of an answer."""
+        self.connected = False
+        self.marks.clear()
+
     def mark(self, mark: Mark, time: float, uncertainty: float = 0.0) -> None:
         """Note that a clock was passed, once: the first time counts."""
         if mark not in self.marks:

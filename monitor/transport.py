@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -39,6 +39,8 @@ from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, Head, Mark,
 Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
 
+Way = tuple[str | None, str, Tls, str | None]
+
 _ERROR_BODY = 65536
 _REQUEST_IDS = (
     "x-request-id", "request-id", "x-amzn-requestid", "x-ms-request-id", "apim-request-id", "cf-ray", "x-trace-id",
@@ -49,6 +51,8 @@ _LARGE_BUFFER = 1 << 24
 """aiohttp's flow control stays out of the way: the caps are ours."""
 _LONGEST_RETRY = 366 * 86400.0
 _PROXY_WANTS_PASSWORD = 407
+_KEPT_FOR = 2 * 86400.0
+"""Seconds, more than the longest interval: how long a connection may idle is the peer's to say."""
 _TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline and still judge it."""
 _ABORT_REASONS = frozenset({"shutdown", "reload"})
@@ -65,12 +69,21 @@ class Call:
     timeouts: Timeouts
     tls: Tls = field(default_factory=Tls)
     proxy: str | None = field(default=None, repr=False)
+    keep_for: str | None = None
+    """Whose connection is kept for the next call; None for nobody's."""
+
+    @property
+    def way(self) -> Way:
+        """What a connection has to have in common with another call's to be of use for this one."""
+        return self.keep_for, self.url, self.tls, self.proxy
 
 
 @dataclass(slots=True)
 class Carried:
-    """What the transport learned besides the timeline."""
+    """What the transport learned besides the timeline; `reused` and `retried` are of a connection that was kept."""
 
+    reused: bool = False
+    retried: bool = False
     peer: str | None = None
     ip_family: int | None = None
     certificate_expiry: float | None = None
@@ -132,6 +145,18 @@ class Wire(ResponseHandler):
         self.on_lost: Callable[[], None] | None = None
         self._line = line
         self._heads = HeadCutter()
+
+    def begin_again(self) -> None:
+        """Forget the answer before, on a connection that was kept."""
+        self._payload = None
+        self._heads = HeadCutter()
+        self.sent_at = self.head_at = None
+        self.head_uncertainty, self.received, self.extra, self.reads = 0.0, 0, False, []
+
+    @property
+    def keepable(self) -> bool:
+        """Whether another request may be sent: the connection stands, and nobody said more than was asked for."""
+        return self.is_connected() and not self.should_close
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note when the connection, TLS included, stood."""
@@ -472,36 +497,95 @@ def _why_not(error: Exception) -> str:
             return str(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A session, and the one connection that it has."""
+
+    line: Line
+    session: aiohttp.ClientSession
+
+    async def close(self) -> None:
+        """Let go of both."""
+        self.line.close()
+        await self.session.close()
+
+
 class Carrier:
-    """Carries requests, each over a connection of its own."""
+    """Carries requests, each over a connection of its own, or over the one that the call before has left."""
 
     def __init__(self, limits: Limits, network: Network, resolver: AbstractResolver | None = None) -> None:
         self._limits = limits
         self._network = network
         self._resolver = resolver or Resolver()
+        self._kept: dict[Way, Road] = {}
+        self._age = 0
+        """Rises when nothing may be kept that was begun before."""
 
     async def carry(self, call: Call, seen: Timeline, feed: Feed) -> Carried:
-        """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending."""
+        """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending.
+
+        Where a connection that was kept is gone before a byte of the answer came, the call is sent once more, over a
+        fresh one, on the clock that runs already.
+        """
+        first = None
+        if (road := await self._take(call)) is not None:
+            first = Trip(call, seen, feed, self._limits, road.line)
+            await self._travel(first, road)
+            if not first.in_vain:
+                return first.carried
+            seen.begin_again()
         trip = Trip(call, seen, feed, self._limits, Line(self._network))
-        session = _session(self._network, Noted(self._resolver, trip.resolved), trip.line)
+        resolver = Noted(self._resolver, trip.resolved)
+        road = Road(trip.line, _session(self._network, resolver, trip.line, keep=call.keep_for is not None))
+        if first is not None:
+            trip.zero, trip.carried.retried = first.zero, True
+        await self._travel(trip, road)
+        return trip.carried
+
+    async def _travel(self, trip: Trip, road: Road) -> None:
+        """Go one way, and keep the road where another call may follow; of two for the same calls, the later one."""
+        age = self._age
+        done_with: Road | None = road
         try:
-            seen.ending = await trip.run(session)
+            trip.seen.ending = await trip.run(road.session)
+            if trip.call.keep_for is not None and trip.leaves_a_connection and age == self._age:
+                done_with = self._kept.pop(trip.call.way, None)
+                self._kept[trip.call.way] = road
         finally:
             trip.alarm.cancel()
             if trip.response is not None:
                 trip.response.close()
-            trip.line.close()
-            await session.close()
-        return trip.carried
+            if done_with is not None:
+                await done_with.close()
+
+    async def _take(self, call: Call) -> Road | None:
+        """Return the road that was kept for this call; None where there is none, or where it leads nowhere now."""
+        road = self._kept.pop(call.way, None) if call.keep_for is not None else None
+        if road is None or (road.line.wire is not None and road.line.wire.keepable):
+            return road
+        await road.close()
+        return None
+
+    async def renew(self, limits: Limits, network: Network) -> None:
+        """Have other rules for all calls to come, which keeps no connection that was made under those before."""
+        self._limits, self._network = limits, network
+        self._age += 1
+        await self.let_go()
+
+    async def let_go(self, names: Collection[str] | None = None) -> None:
+        """Let go of the connections that are kept for these, or of all."""
+        for way in [way for way in self._kept if names is None or way[0] in names]:
+            await self._kept.pop(way).close()
 
 
-def _session(network: Network, resolver: AbstractResolver, line: Line) -> aiohttp.ClientSession:
+def _session(network: Network, resolver: AbstractResolver, line: Line, *, keep: bool = False) -> aiohttp.ClientSession:
     """Return a session whose connections are those of `line`, and which does nothing of its own accord."""
+    kept: dict[str, Any] = {"keepalive_timeout": _KEPT_FOR} if keep else {"force_close": True}
     connector = aiohttp.TCPConnector(
+        **kept,
         resolver=resolver,
         socket_factory=line.socket,
         use_dns_cache=False,
-        force_close=True,
         limit=0,
         family={4: socket.AF_INET, 6: socket.AF_INET6}.get(network.ip_family, socket.AF_UNSPEC),
     )
@@ -524,8 +608,10 @@ class Trip:
 
     def __init__(self, call: Call, seen: Timeline, feed: Feed, limits: Limits, line: Line) -> None:
         self.call, self.seen, self.line = call, seen, line
+        self.zero = 0.0
+        """The monotonic time at which the request was issued: when the trip begins, if nobody says otherwise."""
+        self._kept = line.wire
         self.carried = Carried()
-        self.zero = time.monotonic()
         self.alarm = Alarm(seen, call.timeouts)
         self.response: aiohttp.ClientResponse | None = None
         self._feed = feed
@@ -549,8 +635,11 @@ class Trip:
         """Ask, and read to the end; whatever happens is an ending."""
         self.alarm.progress = self._received
         self.line.on_made = self._made
-        self.zero = time.monotonic()
+        self.zero = self.zero or time.monotonic()
         self.alarm.start(self.zero)
+        if self._kept is not None:
+            self._kept.begin_again()
+            self._made()
         try:
             self.response = await self._ask(session)
             return await self._answer(self.response)
@@ -558,6 +647,26 @@ class Trip:
             return self._ended(error)
         finally:
             self._connection_marks()
+            self.carried.reused = self._reused
+
+    @property
+    def _reused(self) -> bool:
+        """Whether the connection is the one that the call before has left."""
+        return self._kept is not None and self._kept is self.line.wire
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the connection that was kept was gone, so that no byte of an answer came."""
+        ending, wire = self.seen.ending, self.line.wire
+        gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}
+        return self._reused and gone and wire is not None and not wire.received
+
+    @property
+    def leaves_a_connection(self) -> bool:
+        """Whether another request may be sent on it: the answer was whole, and nothing came behind it."""
+        ending, wire = self.seen.ending, self.line.wire
+        whole = ending is not None and ending.kind is EndKind.COMPLETE and not ending.extra
+        return whole and wire is not None and wire.keepable
 
     def _received(self) -> int:
         return self.line.tap.received if self.line.tap else 0
@@ -590,17 +699,17 @@ class Trip:
         if tap is None:
             return
         secure = self.call.url.lower().startswith("https:")
-        if tap.connected_at is not None:
+        if tap.connected_at is not None and not self._reused:
             self.seen.mark(Mark.CONNECT, self.since(tap.connected_at))
         if wire is None:
             return
         self._peer()
         if self._tunnelling():
             return
-        if secure:
+        if secure and not self._reused:
             self.seen.mark(Mark.TLS, self.since(wire.made_at))
         sent = wire.sent_at if wire.sent_at is not None else tap.last_sent_at
-        if sent is not None and sent >= wire.made_at:
+        if sent is not None and sent >= max(wire.made_at, self.zero):
             self.seen.mark(Mark.REQUEST_SENT, self.since(sent))
 
     def _peer(self) -> None:

@@ -12,7 +12,6 @@ from monitor.config.mistake import KeyPath, key_text
 NOT_YET: dict[str, str] = {
     "history": "[history]",
     "network.resolver": "resolver",
-    "targets.connection": "connection",
 }
 """What has no effect yet, and how it is called; a feature that lands takes its line away."""
 
@@ -21,7 +20,6 @@ def unheeded(document: Document) -> Iterator[tuple[KeyPath, str]]:
     """Return what a config uses of these, with the warning."""
     for path, value in _used(document):
         name = key_text(tuple(part for part in path if isinstance(part, str)))
-        name = "targets" + name.removeprefix("defaults") if path[0] == "defaults" else name
         if name in NOT_YET and not _is_default(name, value):
             yield path, f"`{NOT_YET[name]}` has no effect in this version"
 

@@ -12,7 +12,6 @@ NO_EFFECT = "has no effect in this version"
 USES = {
     "history": ("[history]\nprobes_per_target = 9", f"5: history: `[history]` {NO_EFFECT}"),
     "network.resolver": ('[network]\nresolver = "::1"', f"6: network.resolver: `resolver` {NO_EFFECT}"),
-    "targets.connection": ('connection = "reuse"', f"5: targets[0].connection: `connection` {NO_EFFECT}"),
 }
 
 
@@ -26,21 +25,12 @@ def test_each_that_is_used_gets_a_warning(heard: Heard, key: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        TARGET, TARGET + "[history]", TARGET + '[network]\nresolver = "system"', TARGET + 'connection = "fresh"',
+        TARGET, TARGET + "[history]", TARGET + '[network]\nresolver = "system"',
     ],
 )  # fmt: skip
 def test_defaults_and_empty_tables_get_none(heard: Heard, text: str) -> None:
     """What says nothing, or says the default, is not used."""
     assert heard(text) == ([], [])
-
-
-def test_defaults_count_as_well(heard: Heard) -> None:
-    """What all targets take from the defaults is one warning, there."""
-    two = TARGET + TARGET.replace('"a"', '"b"')
-    assert heard('[defaults]\nconnection = "reuse"\n' + two) == (
-        [],
-        [f"2: defaults.connection: `connection` {NO_EFFECT}"],
-    )
 
 
 def test_the_table_names_keys_that_exist() -> None:
