@@ -204,9 +204,9 @@ class Tap(socket.socket):
         return count
 
     def waiting(self) -> bool:
-        """Whether bytes wait to be read."""
+        """Whether bytes wait to be read; an empty line, which some servers send behind a body, does not count."""
         try:
-            return bool(super().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            return bool(super().recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT).strip())
         except OSError:
             return False
 

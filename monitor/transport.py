@@ -28,9 +28,12 @@ import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from multidict import MultiMapping
 from yarl import URL
 
 from monitor import __version__
+from monitor.cutters import BodyCutter, ChunkCutter, HeadCutter, LengthCutter
 from monitor.settings import Limits, Network
 from monitor.tap import EXHAUSTED, Tap, poll_clock
 from monitor.target import Timeouts, Tls
@@ -55,6 +58,8 @@ _KEPT_FOR = 2 * 86400.0
 """Seconds, more than the longest interval: how long a connection may idle is the peer's to say."""
 _TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline and still judge it."""
+_NO_HTTP = "no HTTP/1.1 response head"
+_BROKEN = "the framing does not parse"
 _ABORT_REASONS = frozenset({"shutdown", "reload"})
 
 
@@ -98,37 +103,6 @@ class FeedError(Exception):
     """Whoever was fed failed: a bug of ours or of an outside protocol, or a full disk; nothing that the wire did."""
 
 
-class HeadCutter:
-    """Cuts what comes before the body into deliveries of one head each, interim ones too.
-
-    A head that the parser gets alone makes a fault in the body a fault of the body, however the bytes were cut into
-    segments: aiohttp reports a fault in the head's own segment as one of the head, and gives nothing of the body.
-    """
-
-    _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-    _INTERIM = re.compile(rb"HTTP/\d\.\d +1(?!01)")
-
-    def __init__(self) -> None:
-        self.final = False
-        """The final head is through; from here on it is body."""
-        self._head = bytearray()
-
-    def cut(self, data: bytes) -> list[bytes]:
-        """Return `data` in the pieces in which it is to be delivered."""
-        pieces = []
-        while data and not self.final:
-            before = len(self._head)
-            self._head += data
-            blank = self._BLANK_LINE.search(self._head, max(0, before - 3))
-            end = blank.end() - before if blank else len(data)
-            pieces.append(data[:end])
-            data = data[end:]
-            if blank:
-                self.final = not self._INTERIM.match(self._head)
-                self._head.clear()
-        return [*pieces, data] if data else pieces
-
-
 class Wire(ResponseHandler):
     """aiohttp's protocol, listening in: every read with its time and where in the payload it ended."""
 
@@ -142,9 +116,12 @@ class Wire(ResponseHandler):
         self.received = 0
         self.extra = False
         self.reads: list[tuple[float, float, int, float]] = []
-        self.on_lost: Callable[[], None] | None = None
         self._line = line
-        self._heads = HeadCutter()
+        self.heads = HeadCutter()
+        self.framing = BodyFraming.CLOSE
+        self.broken = False
+        """The framing of the body does not hold."""
+        self._body = BodyCutter()
 
     def begin_again(self) -> None:
         """Forget the answer before, on a connection that was kept."""
@@ -167,37 +144,66 @@ class Wire(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take one read, or with nothing in it aiohttp's call to itself."""
         payload = self._payload
-        if not self._heads.final:
-            self._through_heads(data)
+        if self.heads.final:
+            self._through_body(data)
         else:
-            super().data_received(data)
+            self._through_heads(data)
         self.received += len(data)
         payload = self._payload or payload
-        if payload is not None and payload.is_eof():
-            self.extra = self.extra or self._more_comes()
         if payload is not None and self.tap is not None:
             tap = self.tap
             self.reads.append((tap.read_at, tap.uncertainty, payload.total_bytes, tap.spread))
+        if self.broken or self.exception() is not None:
+            self._hang_up()
 
-    def _more_comes(self) -> bool:
-        """Whether bytes stand behind the body's end: read already, or still in the socket of a plain connection."""
-        if self.exception() is not None:
-            return True
-        return self.tap is not None and not self._line.encrypted and self.tap.waiting()
+    def _hang_up(self) -> None:
+        """End a connection that can say nothing more, and the body, of whose fault aiohttp tells nobody.
+
+        aiohttp has only closed it where its own parser found the fault: over TLS that waits for the peer's leave, and
+        closed once more it would keep its socket. An end, unlike an exception, is seen by a reader who is already
+        waking up.
+        """
+        payload = self._payload
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+        if payload is not None:
+            payload.feed_eof()
 
     def _through_heads(self, data: bytes) -> None:
         if self.sent_at is None and self.tap is not None:
             self.sent_at = self.tap.last_sent_at
-        for piece in self._heads.cut(data):
-            if self._heads.final and self.head_at is None and self.tap is not None:
-                self.head_at, self.head_uncertainty = self.tap.read_at, self.tap.uncertainty
-            super().data_received(piece)
+        heads, body = self.heads.cut(data)
+        if self.heads.final and self.tap is not None:
+            self.head_at, self.head_uncertainty = self.tap.read_at, self.tap.uncertainty
+        for head in heads:
+            super().data_received(head)
+        if body:
+            self._through_body(body)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Let aiohttp end what it can, then tell who reads: a broken chunk framing ends nothing there."""
-        super().connection_lost(exc)
-        if self.on_lost is not None:
-            self.on_lost()
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        """Take a head as aiohttp has parsed it, and from it how the body is framed."""
+        super().feed_data(data, size)
+        message = data[0]
+        length = message.headers.get("Content-Length")
+        if message.chunked:
+            self.framing, self._body = BodyFraming.CHUNKED, ChunkCutter()
+        elif length is not None:
+            self.framing, self._body = BodyFraming.LENGTH, LengthCutter(int(length))
+        else:
+            self.framing, self._body = BodyFraming.CLOSE, BodyCutter()
+
+    def _through_body(self, data: bytes) -> None:
+        """Hand on what is the body's, and note what is behind it and whether its framing broke."""
+        taken = self._body.cut(data)
+        if taken or not data:
+            super().data_received(data if taken == len(data) else data[:taken])
+        if self._body.whole:
+            self.extra = self.extra or bool(data[taken:].strip()) or self._more_comes()
+        self.broken = self.broken or self._body.broken or self.exception() is not None
+
+    def _more_comes(self) -> bool:
+        """Whether bytes stand behind the body's end, still in the socket of a plain connection."""
+        return self.tap is not None and not self._line.encrypted and self.tap.waiting()
 
 
 class Line:
@@ -337,7 +343,7 @@ class Noted(AbstractResolver):
 
 
 class Alarm:
-    """Wakes the task that reads: when a deadline of the timeline has passed, or when the connection broke unseen.
+    """Wakes the task that reads when a deadline of the timeline has passed.
 
     The timer is set once and looks at the timeline when it rings, so that a deadline which moves away costs nothing.
     Before a deadline counts as passed, what is already in the socket is read: the loop turns until no byte comes, for a
@@ -348,14 +354,12 @@ class Alarm:
 
     def __init__(self, seen: Timeline, timeouts: Timeouts) -> None:
         self.passed: tuple[Deadline, float] | None = None
-        self.broken = False
         self.late = 0.0
         """How many seconds after the deadline the loop came to look."""
         self._seen, self._timeouts, self._zero = seen, timeouts, 0.0
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
-        self._off = False
 
     def start(self, zero: float) -> None:
         """Start the clocks at `zero`, for the task that runs."""
@@ -366,12 +370,10 @@ class Alarm:
     def arm(self) -> None:
         """Set the timer to the deadline that runs now."""
         self.cancel()
-        self._off = False
         self._timer = self._loop.call_at(self._zero + self._seen.deadline(self._timeouts)[1], self._ring)
 
     def cancel(self) -> None:
         """Ring no more."""
-        self._off = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -386,7 +388,8 @@ class Alarm:
             self._timer = self._loop.call_soon(self._ring, came, 2 if came != before else turns - 1, until)
         else:
             self.passed = (deadline, when)
-            self._wake()
+            assert self._task is not None, "who started the clocks is the one to wake"
+            self._task.cancel()
 
     progress: Callable[[], int] | None = None
     """How many bytes have come so far, read or not."""
@@ -394,22 +397,9 @@ class Alarm:
     def _progress(self) -> int:
         return self.progress() if self.progress else 0
 
-    def break_off(self) -> None:
-        """Say that nothing more can come, although the reader was not told."""
-        if not self._off and self.passed is None:
-            self.broken = True
-            self._wake()
-
-    def _wake(self) -> None:
-        self.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
     def answered(self) -> bool:
         """Whether it was this alarm that cancelled the task; takes that back. Another's cancellation stands."""
-        if self._task is None or not (self.broken or self.passed):
-            return False
-        return self._task.uncancel() == 0
+        return self._task is not None and self.passed is not None and self._task.uncancel() == 0
 
 
 @functools.lru_cache(maxsize=256)
@@ -459,7 +449,7 @@ async def fetch(url: str, network: Network, *, within: float, at_most: int) -> b
     try:
         secure = await asyncio.to_thread(tls_context, Tls())
         async with asyncio.timeout(within), _session(network, Resolver(), line) as session:
-            return await _document(session, url, secure, at_most)
+            return await _document(session, line, URL(url), secure, at_most)
     except TimeoutError:
         raise OSError(f"no whole answer within {within:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -469,14 +459,18 @@ async def fetch(url: str, network: Network, *, within: float, at_most: int) -> b
         line.close()
 
 
-async def _document(session: aiohttp.ClientSession, url: str, secure: ssl.SSLContext, at_most: int) -> bytes:
+async def _document(
+    session: aiohttp.ClientSession, line: Line, url: URL, secure: ssl.SSLContext, at_most: int
+) -> bytes:
     headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
-    async with session.get(URL(url), headers=headers, allow_redirects=False, ssl=secure) as response:
+    async with session.get(url, headers=headers, allow_redirects=False, ssl=secure) as response:
         if response.status != HTTPStatus.OK:
             raise OSError(f"the answer has status {response.status}")
         document = bytearray()
         while len(document) <= at_most and (more := await response.content.readany()):
             document += more
+        if line.wire is not None and line.wire.broken:
+            raise OSError(f"no whole answer ({_BROKEN})")
         return bytes(document[: at_most + 1])
 
 
@@ -730,7 +724,9 @@ class Trip:
         self._connection_marks()
         if self.call.proxy is not None and response.status == _PROXY_WANTS_PASSWORD:
             return Ending(EndKind.PROXY, self.since(wire.head_at or time.monotonic()), "it wants a user and a password")
-        self.seen.head = _head(response)
+        if wire.heads.foreign:
+            return Ending(EndKind.MALFORMED_HEAD, self.now(), _NO_HTTP)
+        self.seen.head = _head(response, wire.framing)
         self.seen.mark(Mark.HEADERS, self.since(wire.head_at or time.monotonic()), wire.head_uncertainty)
         head = self.seen.head
         if head.status // 100 != 2 or head.encoding not in {"", "identity"} or head.empty:  # noqa: PLR2004 - success
@@ -756,10 +752,7 @@ class Trip:
 
     async def _read(self, content: aiohttp.StreamReader, wire: Wire) -> Ending:
         """Read to the end: stamp, feed, nothing else."""
-        wire.on_lost = functools.partial(self._lost, content)
         self.alarm.arm()
-        if wire.transport is None:
-            self._lost(content)
         failed: Exception | asyncio.CancelledError | None = None
         try:
             while data := await content.readany():
@@ -768,18 +761,12 @@ class Trip:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - translated below
             failed = error
         finally:
-            wire.on_lost = None
             self.alarm.cancel()
         if isinstance(failed, FeedError):
             return self._ended(failed)
         if rest := _rescue(content):
             self._take(rest, wire)
         return self._body_ended(failed, wire)
-
-    def _lost(self, content: aiohttp.StreamReader) -> None:
-        """Wake the reader where the connection is gone and aiohttp has not told it (broken chunk framing)."""
-        if content.exception() is None and not content.is_eof():
-            self.alarm.break_off()
 
     def _take(self, data: bytes, wire: Wire) -> str | None:
         """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
@@ -808,8 +795,12 @@ class Trip:
     # -- endings ---------------------------------------------------------------------------------------------------
 
     def _body_ended(self, failed: Exception | asyncio.CancelledError | None, wire: Wire) -> Ending:
+        if isinstance(failed, asyncio.CancelledError):
+            return self._stopped(failed)
         tap = self.line.tap
         last = self.since(wire.reads[-1][0] if wire.reads else wire.head_at or time.monotonic())
+        if wire.broken:
+            return Ending(EndKind.MALFORMED, last, _BROKEN)
         fin = self.since(tap.fin_at) if tap is not None and tap.fin_at is not None else None
         if tap is not None and tap.reset_at is not None and not _whole(failed, self.seen.head):
             return Ending(EndKind.RESET, self.since(tap.reset_at))
@@ -820,7 +811,7 @@ class Trip:
             cause = failed.__cause__
             if isinstance(cause, http_exceptions.TransferEncodingError | http_exceptions.ContentLengthError):
                 return Ending(EndKind.INCOMPLETE, fin if fin is not None else last)
-            return Ending(EndKind.MALFORMED, last, "the framing does not parse")
+            return Ending(EndKind.MALFORMED, last, _BROKEN)
         return self._ended(failed)
 
     def _ended(self, error: Exception | asyncio.CancelledError) -> Ending:
@@ -840,15 +831,11 @@ class Trip:
         return Ending(EndKind.INTERNAL, self.now(), type(error).__name__)
 
     def _stopped(self, error: asyncio.CancelledError) -> Ending:
-        if self.alarm.answered():
-            if self.alarm.passed is not None:
-                deadline, at = self.alarm.passed
-                if self.alarm.late > _TOO_LATE and deadline is not Deadline.DRAIN:
-                    return Ending(EndKind.RESOURCES, at, f"the event loop was {self.alarm.late:.1f} s late")
-                return Ending(EndKind.DEADLINE, at, _duration(deadline, self.call.timeouts), deadline)
-            reads = self.line.wire.reads if self.line.wire else []
-            at = self.since(reads[-1][0]) if reads else self.now()
-            return Ending(EndKind.MALFORMED, at, "the framing does not parse")
+        if self.alarm.answered() and self.alarm.passed is not None:
+            deadline, at = self.alarm.passed
+            if self.alarm.late > _TOO_LATE and deadline is not Deadline.DRAIN:
+                return Ending(EndKind.RESOURCES, at, f"the event loop was {self.alarm.late:.1f} s late")
+            return Ending(EndKind.DEADLINE, at, _duration(deadline, self.call.timeouts), deadline)
         reason = str(error.args[0]) if error.args else ""
         return Ending(EndKind.ABORTED, self.now(), reason if reason in _ABORT_REASONS else "client")
 
@@ -896,7 +883,7 @@ class Trip:
             case aiohttp.ClientResponseError() if isinstance(error.__cause__, http_exceptions.HttpProcessingError):
                 return EndKind.MALFORMED_HEAD, _head_words(error.__cause__)
             case aiohttp.ClientResponseError():
-                return EndKind.MALFORMED_HEAD, "no HTTP/1.1 response head"
+                return EndKind.MALFORMED_HEAD, _NO_HTTP
             case aiohttp.ClientOSError() if _is_tls_alert(error):
                 return EndKind.TLS_HANDSHAKE, "the server refused us after it; it may want `tls.cert_file`"
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if (
@@ -919,21 +906,28 @@ def _rescue(content: aiohttp.StreamReader) -> bytes:
     return content._read_nowait(-1) if content._buffer else b""  # noqa: SLF001
 
 
-def _head(response: aiohttp.ClientResponse) -> Head:
+def _head(response: aiohttp.ClientResponse, framing: BodyFraming) -> Head:
     headers = response.headers
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    length = headers.get("Content-Length")
-    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-    framing = BodyFraming.CHUNKED if chunked else BodyFraming.LENGTH if length is not None else BodyFraming.CLOSE
     return Head(
         status=response.status,
         content_type=media if _MEDIA_TYPE.fullmatch(media) else "invalid" if media else "",
-        encoding=headers.get("Content-Encoding", "").strip().lower()[:40],
+        encoding=_encoding(headers),
         framing=framing,
-        empty=response.status in {204, 205} or (framing is BodyFraming.LENGTH and length == "0"),
+        empty=response.status in {204, 205} or (framing is BodyFraming.LENGTH and not int(headers["Content-Length"])),
         retry_after=_retry_after(headers.get("Retry-After")),
         request_ids=tuple((name, headers[name]) for name in _REQUEST_IDS if name in headers),
     )
+
+
+_NO_CODINGS = frozenset({"", "identity", "chunked"})
+
+
+def _encoding(headers: MultiMapping[str]) -> str:
+    """Return the codings that keep us from reading the body, of either header, joined by commas."""
+    lines = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
+    codings = [coding.strip().lower() for line in lines for coding in line.split(",")]
+    return ", ".join(coding for coding in codings if coding not in _NO_CODINGS)[:40]
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -127,14 +127,14 @@ def no_blocking(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 async def no_leaks() -> AsyncIterator[None]:
     """Fail the test that leaves a task, a thread of ours or a descriptor behind; connections are descriptors."""
-    before = _descriptors()
+    before, watched = _descriptors(), _watched()
     yield
     for _ in range(_TURNS):
-        if not _left() and _descriptors().keys() <= before.keys():
+        if not _left() and _descriptors().keys() <= before.keys() and _watched() <= watched:
             return
         await asyncio.sleep(0)
     opened = {number: what for number, what in _descriptors().items() if number not in before}
-    pytest.fail(f"left behind: {_left()} {opened}")
+    pytest.fail(f"left behind: {_left()} {opened}, watched by the loop: {_watched() - watched}")
 
 
 @pytest.fixture
@@ -158,6 +158,12 @@ def no_spread(monkeypatch: pytest.MonkeyPatch) -> None:
 def _left() -> list[str]:
     tasks = [repr(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
     return tasks + [thread.name for thread in threading.enumerate() if thread.name == "look-up"]
+
+
+def _watched() -> set[int]:
+    """Return the descriptors that the loop still watches; one that is closed, too, breaks whoever gets it next."""
+    selector = getattr(asyncio.get_running_loop(), "_selector", None)
+    return set(selector.get_map()) if selector is not None else set()
 
 
 def _descriptors() -> dict[int, str]:

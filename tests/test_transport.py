@@ -30,7 +30,7 @@ from monitor.settings import Limits, Network
 from monitor.tap import Tap
 from monitor.target import PatternCheck, Secret, Timeouts, Tls
 from monitor.timeline import Ending, EndKind, Head, Mark, Timeline
-from monitor.transport import Call, HeadCutter, Line, Resolver, Trip, Wire, _certificate_words, denied, fetch, reach
+from monitor.transport import Call, Line, Resolver, Trip, Wire, _certificate_words, denied, fetch, reach
 from tests.conftest import Ask, MakeProber, target
 from tests.test_wire import verdict
 
@@ -710,11 +710,11 @@ async def test_a_document_that_does_not_come(script: tuple[Any, ...], why: str) 
 
 @pytest.mark.usefixtures("no_leaks")
 async def test_a_document_is_waited_for_in_bounded_time() -> None:
-    """Silence ends with our patience, and so does a body whose framing breaks, which aiohttp does not notice."""
+    """Silence ends with our patience; a body whose framing breaks, which aiohttp tells nobody, ends at once."""
     broken = LISTED.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")[:-2]
     async with peer((Hold(),)) as silent, peer((Send(broken), Wait(0.02), Send(b"zz\r\n"), Hold())) as odd:
         assert await got(silent.url, within=0.1) == "no whole answer within 0.1 s"
-        assert await got(odd.url, within=0.3) == "no whole answer within 0.3 s"
+        assert await got(odd.url) == "no whole answer (the framing does not parse)"
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -737,32 +737,6 @@ async def test_a_document_that_cannot_be_asked_for(house: House) -> None:
 
 
 # -- the head ----------------------------------------------------------------------------------------------------------
-
-FINAL = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "pieces"),
-    [
-        (FINAL + b"body", [FINAL, b"body"]),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" + FINAL, [b"HTTP/1.1 100 Continue\r\n\r\n", FINAL]),
-        (b"HTTP/1.1 101 Switching\r\n\r\nwords", [b"HTTP/1.1 101 Switching\r\n\r\n", b"words"]),
-        (b"HTTP/1.0 200 OK\n\nbody", [b"HTTP/1.0 200 OK\n\n", b"body"]),
-        (b"HTTP/1.1 200 OK\r\nA: b\r\n", [b"HTTP/1.1 200 OK\r\nA: b\r\n"]),
-        (b"", []),
-    ],
-    ids=["final", "interim", "switching", "LF alone", "half", "nothing"],
-)
-def test_heads_are_cut_from_what_follows(data: bytes, pieces: list[bytes]) -> None:
-    """Each head is delivered alone, however the bytes were cut into segments."""
-    assert HeadCutter().cut(data) == pieces
-    for at in range(1, len(data)):
-        cutter = HeadCutter()
-        first, second = cutter.cut(data[:at]), cutter.cut(data[at:])
-        assert b"".join(first + second) == data
-        ends = {len(b"".join(pieces[:number])) for number in range(1, len(pieces))}
-        delivered = [len(b"".join((first + second)[:number])) for number in range(1, len(first + second))]
-        assert ends <= set(delivered)
 
 
 @pytest.mark.parametrize(
@@ -1004,18 +978,6 @@ async def trip() -> Trip:
     """Return a request on its way that no network sees."""
     call = Call("GET", "http://127.0.0.1/", {}, b"", HASTY)
     return Trip(call, Timeline(), lambda _: None, Limits(), Line(Network()))
-
-
-async def test_an_alarm_that_is_off_is_not_heard() -> None:
-    """What breaks when nobody reads wakes nobody, and an alarm that was never started has nobody to wake."""
-    alarm = (await trip()).alarm
-    alarm.break_off()
-    assert alarm.broken
-    assert not alarm.answered()
-    quiet = (await trip()).alarm
-    quiet.cancel()
-    quiet.break_off()
-    assert not quiet.broken
 
 
 async def test_what_a_connection_has_not_told_is_not_noted() -> None:
