@@ -179,7 +179,7 @@ def _shard(text: str | None) -> Shard:
 @commands.command()
 @click.argument("subject", metavar="NAME|URL")
 @_config_option
-@click.option("--protocol", help="What a URL speaks; guessed from its path where that is clear.")
+@click.option("--protocol", help="What it speaks; guessed from a URL's path where that is clear.")
 @click.option("--model", help="The model to ask for.")
 @click.option("--api-key-env", metavar="V", help="The environment variable that holds the key.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; may be repeated.")
@@ -204,7 +204,7 @@ def probe(
         target, settings = _adhoc(subject, **asked), Settings()
     else:
         config = _from(config_file)
-        target, settings = _named(config, subject), config.settings
+        target, settings = _otherwise(_named(config, subject), **asked), config.settings
     seen = _probe(target, settings, count, save, as_json=as_json or timeline, timeline=timeline)
     if count > 1 and not as_json and not timeline:
         from rich.console import Console
@@ -302,6 +302,24 @@ def _named(config: Config, name: str) -> Target:
     raise _refused(f"no target {name!r} in the config" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
+def _otherwise(
+    target: Target, *, protocol: str | None, model: str | None, api_key_env: str | None, headers: Sequence[str]
+) -> Target:
+    """Return a target of the config with what the command line says in place of its own."""
+    spoken = protocol or target.protocol
+    said = _adhoc(target.url, protocol=spoken, model=model, api_key_env=api_key_env, headers=headers)
+    names = {name.lower() for name in said.headers}
+    kept = {name: value for name, value in target.headers.items() if name.lower() not in names}
+    other: dict[str, Any] = {"headers": kept | dict(said.headers)}
+    if spoken != target.protocol:  # what was meant for the other one does not fit
+        other |= {"protocol": spoken, "terminator": said.terminator, "check": said.check, "prompt": None, "body": {}}
+    if model is not None:
+        other["model"] = model
+    if api_key_env is not None:
+        other["api_key"] = said.api_key
+    return replace(target, **other)
+
+
 _BY_PATH = (
     ("/knowledge_base/", "chatchat-kb"),
     ("/chat/kb_chat", "chatchat-kb"),
@@ -362,6 +380,9 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
         click.echo(f"warning: {warning}", err=True)
     config = config.along_with(found)
     count = len(config.targets)
+    if not _is_loopback(config.settings.web.host):
+        message = "is no loopback address: the daemon wants --web.config.file or --web.allow-unprotected for it"
+        click.echo(f"warning: {config.document.mistake(('web', 'listen'), message)}", err=True)
     click.echo(
         f"{path}: ok, {count} target{'s' if count != 1 else ''}" + (f", {len(found)} discovered" if found else "")
     )

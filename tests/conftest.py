@@ -14,6 +14,7 @@ import pytest
 import structlog
 from aiohttp.abc import AbstractResolver
 from blockbuster import BlockBuster
+from hypothesis import settings
 from pytest_asyncio.plugin import PytestAsyncioFunction
 
 from monitor.lab.server import Lab, serve
@@ -22,6 +23,9 @@ from monitor.probe import Prober
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts
 from monitor.transport import Carrier
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # a machine that does other things, too, is no failure of what is tested
 
 QUICK = Timeouts(connect=1.0, headers=1.5, first_chunk=2.0, idle=1.2, total=4.0, drain=0.3)
 """Short enough to wait for, long enough for a machine that does other things, too."""

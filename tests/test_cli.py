@@ -20,6 +20,7 @@ from monitor.cli import main, status_of
 from monitor.export import MAKERS
 from monitor.lab.server import serve
 from monitor.observation import Observation
+from monitor.target import Target
 from monitor.timeline import EndKind
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 
@@ -294,6 +295,37 @@ def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
         done = cli("probe", f"http://127.0.0.1:{holder.getsockname()[1]}{path}", "--json")
     assert json.loads(done.out)["protocol"] == protocol
     assert done.status == 4
+
+
+def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line says takes the place of the config's own: protocol, model, key and headers."""
+    config.write_text(config.read_text().replace("[[targets]]", 'headers = {X-A = "1", X-B = "2"}\n[[targets]]', 1))
+    monkeypatch.setenv("OTHER_KEY", "k-1")
+    asked: list[Target] = []
+
+    def remembered(target: Target, *_: object, **__: object) -> list[Observation]:
+        asked.append(target)
+        return [whole(target)]
+
+    monkeypatch.setattr("monitor.cli._probe", remembered)
+    cli("probe", "good", "--config", config)
+    options = ("--model", "m2", "--api-key-env", "OTHER_KEY", "--header", "x-a: 3", "--protocol", "chatchat")
+    cli("probe", "good", "--config", config, *options)
+    plain, other = asked
+    assert (plain.protocol, plain.model, plain.api_key) == ("openai-chat", "lab", None)
+    assert {name: value.reveal() for name, value in plain.headers.items()} == {"X-A": "1", "X-B": "2"}
+    assert (other.protocol, other.model, other.url) == ("chatchat", "m2", plain.url)
+    assert other.api_key is not None
+    assert other.api_key.reveal() == "k-1"
+    assert {name: value.reveal() for name, value in other.headers.items()} == {"X-B": "2", "x-a": "3"}
+
+
+def test_a_public_address_is_told_by_check(cli: Cli, config: Path) -> None:
+    """The daemon would not start there without more: check says so, with its line."""
+    config.write_text(config.read_text().replace("127.0.0.1:0", ":0"))
+    done = cli("check", "--config", config)
+    assert done.status == 0
+    assert f"warning: {config}:3: web.listen: is no loopback address" in done.err
 
 
 def test_a_target_by_its_name(cli: Cli, config: Path) -> None:

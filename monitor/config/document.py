@@ -12,7 +12,7 @@ from pathlib import Path
 import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
-from monitor.config.mistake import ConfigError, KeyPath, Mistake, key_text
+from monitor.config.mistake import ConfigError, KeyPath, Mistake, key_text, printable
 
 LARGEST = 16 * 1024 * 1024
 DEEPEST = 32
@@ -70,7 +70,7 @@ class Document:
     def mistake(self, path: KeyPath, message: str, hint: str = "") -> Mistake:
         """Say what is wrong with a key of this document."""
         name = self.at((*path[:2], "name")) if path[:1] == ("targets",) else None
-        target = key_text((name,)) if isinstance(name, str) and name else ""
+        target = key_text((printable(name),)) if isinstance(name, str) and name else ""
         return Mistake(self.file, self.line(path), key_text(path), message, hint, target)
 
 

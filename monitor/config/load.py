@@ -13,7 +13,7 @@ from monitor.config.document import NO_DOCUMENT, Document, read
 from monitor.config.findings import Findings
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, Table, TargetTable
-from monitor.config.rules import LITERAL_SECRET, RULES, Complaint, Draft, Rule
+from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, Rule
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
@@ -72,7 +72,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 def target(values: Mapping[str, Any], environ: Mapping[str, str], source: str = "command line") -> Target:
     """Return a target that stands in no file, from the keys of a [[targets]]; it may hold secrets in plain text."""
     document = Document(source, Path(), {"targets": [dict(values)]})
-    return _only(document, environ, tuple(rule for rule in RULES if rule is not LITERAL_SECRET))
+    return _only(document, environ, tuple(rule for rule in RULES if rule not in LITERAL_SECRETS))
 
 
 def discovered(values: Mapping[str, Any], environ: Mapping[str, str], source: str, config: Config) -> Target:
@@ -247,17 +247,21 @@ def _relations(
     )
     if not findings.is_broken(("limits",)):
         yield from relations.limits(sections["limits"])
-    for base, table in _unbroken(lists["discovery"], findings):
+    for base, table in _unbroken(lists["discovery"], findings, "file_sd", "http_sd"):
         yield from relations.discovery(table, base)
-    for base, table in _unbroken(lists["maintenance"], findings):
+    for base, table in _unbroken(lists["maintenance"], findings, *_WINDOW):
         yield from relations.maintenance(table, base, known)
     for name in ("discovery", "maintenance"):
-        yield from relations.unique([(base, table.name) for base, table in _unbroken(lists[name], findings)])
+        yield from relations.unique([(base, table.name) for base, table in _unbroken(lists[name], findings, "name")])
     yield from relations.unique([(draft.base, draft.table.name) for draft in sound])
     yield from relations.upstreams(sound, known)
     if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
         yield Complaint(("targets",), "there is none, so there is nothing to watch", "write a [[targets]]")
 
 
-def _unbroken(found: list[tuple[KeyPath, Any]], findings: Findings) -> list[tuple[KeyPath, Any]]:
-    return [(base, table) for base, table in found if not findings.is_broken(base)]
+_WINDOW = ("start", "end", "at", "duration", "targets")
+
+
+def _unbroken(found: list[tuple[KeyPath, Any]], findings: Findings, *keys: str) -> list[tuple[KeyPath, Any]]:
+    """Return the tables of which these keys are in order."""
+    return [(base, table) for base, table in found if not any(findings.is_broken((*base, key)) for key in keys)]

@@ -19,7 +19,11 @@ from monitor.target import Terminator
 _SECRET_HEADER = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
 )
-_SECRET_VALUE = re.compile(r"(?i)^(?:bearer|basic) |^sk-|^AIza|^gh[ps]_")
+_SECRET_VALUE = re.compile(r"(?i)^(?:bearer|basic) |^sk-|^AIza|^gh[ps]_|^hf_|^gsk_|^xai-|^AKIA|^eyJ[\w-]+\.")
+# Narrower than a header's: bodies have their `stop_token` and `max_tokens`.
+_SECRET_IN_BODY = re.compile(
+    r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|secret|password|access[-_]token|credentials?)$|apikey"
+)
 _SECRET_QUERY = re.compile(r"(?i)(?:^|[-_])(?:api[-_]?key|key|token|secret|password|sig)$")
 _SUBSTITUTED = "${"
 _WITHIN_TOTAL = ("timeouts.connect", "timeouts.headers", "timeouts.first_chunk", "timeouts.idle")
@@ -175,26 +179,61 @@ def _header_twice(draft: Draft) -> Iterator[Complaint]:
             seen.add(name.lower())
 
 
+_NEVER_HERE = "secrets never stand in the file: use api_key_file, api_key_env, header_files, or ${NAME}"
+
+
 def _literal_secret(draft: Draft) -> Iterator[Complaint]:
-    hint = "secrets never stand in the file: use api_key_file, api_key_env, header_files, or ${NAME}"
     for name in draft.table.headers:
-        written = draft.text(("headers", name))
-        looks = _SECRET_HEADER.search(name) or _SECRET_VALUE.search(written)
-        if looks and written and _SUBSTITUTED not in written:
-            yield Complaint(("headers", name), "looks like a secret", hint)
+        if _is_secret(_SECRET_HEADER, name, draft.text(("headers", name))):
+            yield Complaint(("headers", name), "looks like a secret", _NEVER_HERE)
+
+
+def _literal_secret_in_body(draft: Draft) -> Iterator[Complaint]:
+    for path in _texts(draft.table.body, ("body",)):
+        name = next(part for part in reversed(path) if isinstance(part, str))
+        if _is_secret(_SECRET_IN_BODY, name, draft.text(path)):
+            yield Complaint(path, "looks like a secret", _NEVER_HERE)
+
+
+def _texts(value: object, path: KeyPath) -> Iterator[KeyPath]:
+    """Return where texts stand in a table."""
+    match value:
+        case dict():
+            yield from (found for key, inner in value.items() for found in _texts(inner, (*path, key)))
+        case list():
+            yield from (found for index, inner in enumerate(value) for found in _texts(inner, (*path, index)))
+        case str():
+            yield path
+        case _:
+            pass
+
+
+def _is_secret(names: re.Pattern[str], name: str, written: str) -> bool:
+    looks = names.search(name) or _SECRET_VALUE.search(written)
+    return bool(looks and written) and _SUBSTITUTED not in written
 
 
 def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
+    hint = "put that part into a variable: ${NAME}"
     for key, url in (("url", draft.table.url), ("proxy", draft.table.proxy)):
         written = draft.text((key,))
-        if url and _SUBSTITUTED not in written and _holds_secret(written):
-            message = "holds a user name, a password or a key, which anyone who may read this file can use"
-            yield Complaint((key,), message, "put that part into a variable: ${NAME}", odd=True)
+        if url and _holds_secret(written):
+            yield Complaint((key,), "holds a password or a key, and secrets never stand in the file", hint)
+        elif url and _SUBSTITUTED not in written and "@" in urlsplit(written).netloc:
+            yield Complaint((key,), "holds a user name, which anyone who may read this file can use", hint, odd=True)
 
 
 def _holds_secret(url: str) -> bool:
+    """Whether a URL has a password, or the value of a key, in plain text."""
     parts = urlsplit(url)
-    return "@" in parts.netloc or any(_SECRET_QUERY.search(name) for name, _ in parse_qsl(parts.query))
+    password = parts.netloc.rpartition("@")[0].partition(":")[2]
+    keys = [value for name, value in parse_qsl(parts.query) if _SECRET_QUERY.search(name)]
+    return any(value and _SUBSTITUTED not in value for value in (password, *keys))
+
+
+def _tls_in_vain(draft: Draft) -> Iterator[Complaint]:
+    if "tls" in draft.own and not draft.table.url.lower().startswith("https:"):
+        yield Complaint(("tls",), "has no effect: the URL is no https", odd=True)
 
 
 def _client_certificate(draft: Draft) -> Iterator[Complaint]:
@@ -213,7 +252,12 @@ def _location(draft: Draft) -> Iterator[Complaint]:
         yield Complaint(("locations",), message, odd=True)
 
 
-LITERAL_SECRET = Rule(("headers",), _literal_secret)
+LITERAL_SECRETS = (
+    Rule(("headers",), _literal_secret),
+    Rule(("body",), _literal_secret_in_body),
+    Rule(("url", "proxy"), _literal_url_secret),
+)
+"""What holds for a file alone: a command line may name its secrets."""
 RULES = (
     Rule(("protocol", "terminator"), _terminator),
     Rule(("protocol", "prompt", "check", "body"), _asked),
@@ -222,9 +266,9 @@ RULES = (
     Rule(("interval", "interval_when_failing", "timeouts.total"), _interval),
     Rule(("api_key_env", "api_key_file"), _one_key),
     Rule(("headers", "header_files"), _header_twice),
-    LITERAL_SECRET,
-    Rule(("url", "proxy"), _literal_url_secret),
+    *LITERAL_SECRETS,
     Rule(("tls",), _client_certificate),
+    Rule(("tls", "url"), _tls_in_vain),
     Rule(("protocol", "body"), _streams),
     Rule(("locations",), _location),
 )

@@ -131,9 +131,20 @@ def url(text: str) -> str:
         raise wrong("is a URL whose port is not in 1..65535", _URL_HINT)
     if any(c.isspace() or not c.isprintable() for c in text):
         raise wrong("is a URL with a space or a control character in it", "write %20 for a space")
+    if not _is_host(parts.hostname):
+        raise wrong("is a URL whose host is no name", "labels of 1 to 63 characters, with dots between")
     if parts.fragment:
         raise wrong("is a URL with a #fragment, which is never sent")
     return text
+
+
+def _is_host(name: str) -> bool:
+    """Whether a name can be asked for: each of its labels is one, in ASCII or by IDNA."""
+    try:
+        name.removesuffix(".").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 _URL_HINT = 'for example "https://host:8443/v1/chat/completions"'

@@ -173,6 +173,12 @@ def test_a_name_that_no_file_can_have_is_a_mistake() -> None:
         read(Path("a\0b"))
 
 
+def test_a_long_name_is_cut() -> None:
+    """A message stays readable whatever stands in the file."""
+    document = Document("f", Path(), {"targets": [{"name": "n" * 5000}]})
+    assert len(str(document.mistake(("targets", 0, "name"), "is no name"))) < 150
+
+
 def test_names_the_target_as_it_is_written() -> None:
     """A mistake in a target carries its name as the file has it, before substitution."""
     document = parsed('[[targets]]\nname = "${N}"\nurl = 1\n')
