@@ -52,9 +52,9 @@ REGIONS: tuple[tuple[str, tuple[Row, ...]], ...] = (
     ("Always: the monitor's own, then the connection", OWN + CONNECTION),
     ("Always: the head", HEAD),
     ("Always: what the stream itself says", STREAM),
-    ("Then, where the end has arrived", ARRIVED),
+    ("Then, where the end has arrived (a passed check is it, where the protocol declares none)", ARRIVED),
     ("Then, where it has not", MISSING),
-    ("Then, where the protocol declares no end (a passed check is it)", UNDECLARED),
+    ("Then, where the protocol declares no end, and no check was passed", UNDECLARED),
 )
 
 NAMES = {

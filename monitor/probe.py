@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -136,12 +136,25 @@ def new_id() -> str:
 def end_rule(target: Target, protocol: Protocol) -> EndRule:
     """Return what counts as the end: the protocol's declaration and the target's `terminator`."""
     declared = protocol.end or protocol.marker
+    choices = target.body.get(protocol.choices)
     return EndRule(
         terminator=target.terminator if declared else Terminator.NONE,
         declares_end=protocol.end,
         declares_marker=protocol.marker,
         early=protocol.early,
+        choices=choices if isinstance(choices, int) else 1,
     )
+
+
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "num_predict")
+
+
+def token_limit(target: Target) -> int:
+    """Return the limit on output tokens that is really asked for: the target's `body` may have one of its own."""
+    options = target.body.get("options")
+    places = (target.body, options if isinstance(options, Mapping) else {})
+    own = [value for place in places for key in _LIMITS if isinstance(value := place.get(key), int)]
+    return min(own, default=target.max_tokens)
 
 
 def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
@@ -159,7 +172,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     target = question.target
     safe = _Safe(target)
     check = _examined(question, seen)
-    verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=target.max_tokens)
+    verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
     seen.mark(Mark.END, _end_of(seen))
     seen.model, seen.reason = safe(seen.model, 100), safe(seen.reason, 100)
     seen.head = _safe_head(seen.head, safe)

@@ -128,6 +128,8 @@ class EndRule:
     declares_marker: bool = False
     early: bool = False
     """The end can be said before the last output (Gemini): output after it takes it back."""
+    choices: int = 1
+    """How many answers were asked for at once: the end is that of each."""
 
     @property
     def declared(self) -> bool:
@@ -196,6 +198,8 @@ class Timeline:
         self.pings = 0
         self.malformed: list[str] = []
         self.malformed_events = 0
+        self.malformed_amid = 0
+        """How many of them came before the last output."""
         self.failure: Failure | None = None
         self.stops: set[Stop] = set()
         self.reason: str | None = None
@@ -279,13 +283,12 @@ class Timeline:
     def _output(self, event: Output, at: int, offset: int) -> None:
         time = self._times[at]
         self._frame(time)
-        if self.ended_at is not None:
-            if not self.rule.early:
-                self.trailing = True
-                return
-            self._take_back()
+        if self.ended_at is not None and not self._goes_on(event.choice):
+            self.trailing = True
+            return
         self._open.add(event.choice)
         self.chunks += 1
+        self.malformed_amid = self.malformed_events
         self.mark(Mark.FIRST_CHUNK, time)
         self.marks[Mark.LAST_CHUNK] = time
         if event.part in _VISIBLE:
@@ -356,7 +359,8 @@ class Timeline:
             self.usage = Usage(
                 *(new if new is not None else old for new, old in zip(event.usage, self.usage, strict=True))
             )
-        if event.choice is not None and event.choice not in self._finished and self.ended_at is None:
+        if event.choice is not None and self._begins(event.choice):
+            self.ended_at = None
             self._open.add(event.choice)
         if event.reason is not None:
             self.reason = event.reason
@@ -369,24 +373,31 @@ class Timeline:
             self._sequence = event.sequence
 
     def _finish(self, event: Finish, time: float) -> None:
-        if self.ended_at is not None:
-            if not self.rule.early:
-                return
-            self._take_back()
+        if self.ended_at is not None and not self._goes_on(event.choice):
+            return
         self._finished.add(event.choice)
         self._open.discard(event.choice)
         self.stops.add(event.stop)
         self.reason = event.reason if event.reason is not None else self.reason
         self._settle(time)
 
-    def _take_back(self) -> None:
-        """Forget an end that was said early, and what it meant: only the last one counts."""
+    def _goes_on(self, choice: int) -> bool:
+        """Whether the end is taken back: it was said early, and only the last one counts, or another answer goes on."""
+        if self.rule.early:
+            self.stops.clear()
+        elif not self._begins(choice):
+            return False
         self.ended_at = None
-        self.stops.clear()
+        return True
+
+    def _begins(self, choice: int) -> bool:
+        """Whether an answer has not finished yet, and still can; behind the marker nothing comes that counts."""
+        return choice not in self._finished and not self.marker_seen
 
     def _settle(self, time: float) -> None:
         """Note the end when what the target's terminator asks for has been seen."""
-        finished = bool(self._finished) and not self._open
+        most = 1 if self.marker_seen else self.rule.choices  # a server may send fewer than were asked for
+        finished = len(self._finished) >= most and not self._open
         seen = {
             Terminator.END: finished,
             Terminator.MARKER: self.marker_seen,

@@ -162,6 +162,16 @@ class Facts:
         return self.check.fault if self.check else None
 
     @property
+    def passed(self) -> bool:
+        """The answer is proved whole by the check alone: for a protocol without an end, that is the end."""
+        return not self.seen.rule.declared and self.check is not None and self.wrong is None and self.seen.chunks > 0
+
+    @property
+    def malformed(self) -> bool:
+        """Some event before the end does not decode; where the answer's last piece is the end, before that."""
+        return (self.seen.malformed_amid if self.passed else self.seen.malformed_events) > 0
+
+    @property
     def beginning(self) -> bool:
         """The answer is a right beginning of the counted list, and no more."""
         return self.check is not None and self.check.fault is not None and self.check.beginning
@@ -295,7 +305,7 @@ _WIRE = (
 )
 ARRIVED = (
     Row(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.sequence_gap),
-    Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.seen.malformed_events > 0),
+    Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
     Row(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
     Row(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
     *_CONTENT,
@@ -303,10 +313,9 @@ ARRIVED = (
 )
 MISSING = (*_WIRE, Row(Outcome.TRUNCATED, "no_terminator", _rest))
 UNDECLARED = (
-    Row(Outcome.OK, None, lambda f: f.check is not None and f.check.fault is None and f.seen.chunks > 0),
     *_WIRE,
     Row(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
-    Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.seen.malformed_events > 0),
+    Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
     Row(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
     Row(Outcome.TRUNCATED, "incomplete_answer", lambda f: f.beginning),
     *_CONTENT,
@@ -316,9 +325,9 @@ UNDECLARED = (
 
 def table(facts: Facts) -> tuple[Row, ...]:
     """Return the rows that apply: where the end has arrived, where it has not, or where none is declared."""
-    if not facts.seen.rule.declared:
-        return EVERYWHERE + UNDECLARED
-    return EVERYWHERE + (ARRIVED if facts.seen.ended_at is not None else MISSING)
+    if facts.passed or facts.seen.ended_at is not None:
+        return EVERYWHERE + ARRIVED
+    return EVERYWHERE + (MISSING if facts.seen.rule.declared else UNDECLARED)
 
 
 def judge(
@@ -347,7 +356,7 @@ def judge(
 def _complete(facts: Facts, row: Row) -> bool:
     if row.outcome in OUR_OWN or row in CONNECTION or row in HEAD:
         return False
-    return facts.seen.ended_at is not None or (row.outcome is Outcome.OK)
+    return facts.seen.ended_at is not None or (facts.passed and row in ARRIVED)
 
 
 def _accepted(facts: Facts, row: Row) -> bool:

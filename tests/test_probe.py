@@ -16,7 +16,7 @@ from monitor.framing import Raw
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Script, Send
 from monitor.observation import Observation, ServerError, Tokens, record
-from monitor.probe import Prober, ask, end_rule, new_id, observe
+from monitor.probe import Prober, ask, end_rule, new_id, observe, token_limit
 from monitor.protocols import PROTOCOLS, Protocol, Request
 from monitor.settings import Limits, Network
 from monitor.target import PatternCheck, Record, Secret, Target, Terminator
@@ -107,6 +107,29 @@ def test_what_counts_as_the_end(protocol: str, terminator: Terminator) -> None:
     rule = end_rule(target(URL, protocol, terminator=terminator), declares)
     assert rule.terminator is (terminator if declares.end or declares.marker else Terminator.NONE)
     assert (rule.declares_end, rule.declares_marker) == (declares.end, declares.marker)
+
+
+@pytest.mark.parametrize(("body", "choices"), [({}, 1), ({"n": 3}, 3), ({"n": None}, 1), ({"n": "3"}, 1)])
+def test_every_answer_that_was_asked_for_has_an_end(body: dict[str, object], choices: int) -> None:
+    """As many ends are waited for as the request's body asks for answers, where the protocol can ask for several."""
+    assert end_rule(target(URL, "openai-chat", body=body), PROTOCOLS["openai-chat"]).choices == choices
+    assert end_rule(target(URL, "ollama-chat", body=body), PROTOCOLS["ollama-chat"]).choices == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        ({}, 400),
+        ({"max_tokens": 50}, 50),
+        ({"max_completion_tokens": 9000, "n": 2}, 9000),
+        ({"max_tokens": None}, 400),
+        ({"options": {"num_predict": 30}}, 30),
+        ({"options": "none"}, 400),
+    ],
+)
+def test_the_limit_that_is_ours(body: dict[str, object], limit: int) -> None:
+    """A limit that the target's own body sets is ours, too: reaching it is not held against the server."""
+    assert token_limit(target(URL, body=body)) == limit
 
 
 # -- the server's words ------------------------------------------------------------------------------------------------

@@ -382,6 +382,15 @@ WITHOUT = (
     Row("a passed check, then silence", stream(TEXT, ended=IDLE, rule=NONE), "ok - end left_open A", PASSED),
     Row("a passed check, then half an event", stream(TEXT, HALF, rule=NONE), "ok - end mid_event A", PASSED),
     Row("a passed check, and a bad event", stream(TEXT, BAD, rule=NONE), "ok - end - A", PASSED),
+    Row(
+        "a bad event amid a passed check",
+        stream(TEXT, BAD, TEXT, ended=RST, rule=NONE),
+        "bad_response malformed_event end reset A",
+        PASSED,
+    ),
+    Row(
+        "an event lost, and a passed check", stream(*GAP, TEXT, rule=NONE), "bad_response sequence_gap end - A", PASSED
+    ),
     Row("a passed check of nothing", stream(rule=NONE), "empty no_output first_event - A", PASSED),
     Row("FIN", stream(TEXT, ended=FIN, rule=NONE), "truncated incomplete_body stream - AT"),
     Row("RST, and a failed check", stream(TEXT, ended=RST, rule=NONE), "truncated reset stream - AT", wrong("missing")),

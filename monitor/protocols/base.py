@@ -54,6 +54,8 @@ class Protocol:
     content_types: tuple[str, ...] = EVENT_STREAM
     auth: Auth = BEARER
     asks: bool = True
+    choices: str = ""
+    """Key of the request's body that asks for several answers at once."""
 
 
 def json_request(

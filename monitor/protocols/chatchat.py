@@ -40,4 +40,5 @@ CHATCHAT = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    choices="n",
 )

@@ -44,5 +44,6 @@ OPENAI_CHAT = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    choices="n",
     marker=True,
 )

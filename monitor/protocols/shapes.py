@@ -92,13 +92,15 @@ def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
         yield failure(error)
         return
     usage = openai_usage(frame.get("usage"))
-    choices = as_list(frame["choices"] if usage is None else frame.get("choices") or [])
+    choices = as_list((frame["choices"] if usage is None else frame.get("choices")) or [])
     silent: list[int | None] = []  # choices that neither spoke nor finished
     finishes: list[Finish] = []
     for choice in map(as_object, choices):
         index = as_count(choice.get("index")) or 0
         pieces = list(openai_delta(as_object(choice.get("delta") or {}), index))
         yield from pieces
+        if choice.get("error") is not None:  # as OpenRouter has it
+            yield failure(choice["error"])
         if reason := as_text(choice.get("finish_reason")):
             finishes.append(Finish(reason, stop_of(reason), index))
         elif not pieces:
@@ -130,10 +132,9 @@ def openai_delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
         yield Output(text, Part.CONTENT, choice)
     if refusal := as_text(delta.get("refusal")):
         yield Output(refusal, Part.REFUSAL, choice)
-    for call in as_list(delta.get("tool_calls") or []):
-        yield Output(_arguments(as_object(call).get("function")), Part.TOOL_CALL, choice)
-    if delta.get("function_call") is not None:
-        yield Output(_arguments(delta["function_call"]), Part.TOOL_CALL, choice)
+    for call in map(as_object, as_list(delta.get("tool_calls") or [])):
+        yield from _call(call.get("function"), call.get("id"), choice)
+    yield from _call(delta.get("function_call"), None, choice)
 
 
 def _parts(content: list[object], choice: int) -> Iterator[Output]:
@@ -146,8 +147,12 @@ def _parts(content: list[object], choice: int) -> Iterator[Output]:
             yield Output(text, Part.REASONING if thinking else Part.CONTENT, choice)
 
 
-def _arguments(function: object) -> str:
-    return as_text(as_object(function or {}).get("arguments"))
+def _call(function: object, call: object, choice: int) -> Iterator[Output]:
+    """Return a piece of a tool call: its id, its name or some of its arguments; nothing for an empty one."""
+    called = as_object(function or {})
+    arguments = as_text(called.get("arguments"))
+    if arguments or called.get("name") or call:
+        yield Output(arguments, Part.TOOL_CALL, choice)
 
 
 def openai_usage(usage: object) -> Usage | None:

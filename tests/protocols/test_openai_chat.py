@@ -38,10 +38,44 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         '{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}',
         [Meta(), Finish("abort", Stop.ABORT)],
     ),
+    "SGLang's abort": (
+        '{"choices":[{"index":0,"delta":{},"finish_reason":"ABORT"}]}',
+        [Meta(), Finish("ABORT", Stop.ABORT)],
+    ),
+    "DeepSeek's lack of resources": (
+        '{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"insufficient_system_resource"}]}',
+        [Meta(), Finish("insufficient_system_resource", Stop.ABORT)],
+    ),
+    "a gateway's limit": (
+        '{"choices":[{"index":0,"delta":{},"finish_reason":"max_tokens"}]}',
+        [Meta(), Finish("max_tokens", Stop.LENGTH)],
+    ),
+    "a gateway's refusal": (
+        '{"choices":[{"index":0,"delta":{},"finish_reason":"refusal"}]}',
+        [Meta(), Finish("refusal", Stop.REFUSAL)],
+    ),
+    "an unknown reason": (
+        '{"choices":[{"index":0,"delta":{},"finish_reason":"eos_token"}]}',
+        [Meta(), Finish("eos_token")],
+    ),
+    "OpenRouter's error in a choice": (
+        '{"choices":[{"delta":{},"finish_reason":"error","error":{"code":429,"message":"slow down"}}]}',
+        [Failure(Fault.RATE_LIMITED, "slow down", None, "429"), Meta(), Finish("error", Stop.ABORT)],
+    ),
+    "a tool call of nothing": (
+        '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":""}}]}}]}',
+        [Meta(choice=0)],
+    ),
+    "a tool call's name": (
+        '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"count","arguments":""}}]}}]}',
+        [Output("", Part.TOOL_CALL)],
+    ),
+    "a function call of nothing": ('{"choices":[{"index":0,"delta":{"function_call":{}}}]}', [Meta(choice=0)]),
     "the usage": (
         '{"choices":[],"model":"m","usage":{"completion_tokens":6,"prompt_tokens":30,"total_tokens":36}}',
         [Meta(model="m", usage=Usage(30, 6))],
     ),
+    "no choices, as Go writes it": ('{"choices":null,"model":"m"}', [Meta(model="m")]),
     "Azure's first frame": ('{"choices":[],"model":"","prompt_filter_results":[{"prompt_index":0}]}', [Meta()]),
     "the marker": ("[DONE]", [Done()]),
     "the marker in white space": (" [DONE] ", [Done()]),
