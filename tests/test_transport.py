@@ -926,6 +926,14 @@ async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
     assert (verdict(seen), seen.verdict.unclean) == ("ok", "trailing")
 
 
+async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
+    """Interim heads that fill more than one read: the final head that waits in the socket is no trailing byte."""
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    async with peer((Send(hint * 6000 + sized(WHOLE)),)) as server:
+        seen = await ask(**unchecked(f"{server.url}/"))
+    assert (verdict(seen), seen.verdict.unclean) == ("ok", None)
+
+
 async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
     """Where a protocol declares no end, a passed check stands for it, and the reset is an unclean end."""
     plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nall is said"
