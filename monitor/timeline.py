@@ -452,6 +452,21 @@ class Timeline:
         """The visible answer of the first choice."""
         return "".join(self.content)
 
+    def condense(self) -> None:
+        """Keep the answer as one text: a string for each of its chunks takes more than all else of it together."""
+        self.content = [self.text]
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes, once condensed."""
+        return sum(len(column) * column.itemsize for column in self._columns) + self.output_characters
+
+    @property
+    def _columns(self) -> tuple[array[float] | array[int], ...]:
+        per_arrival = (self._times, self._uncertainties, self._spreads, self._offsets)
+        per_event = (self._event_arrivals, self._event_kinds, self._event_offsets)
+        return (*per_arrival, *per_event, self._output_arrivals, self._output_ends)
+
     @property
     def uncertainty(self) -> float:
         """How far the times of this stream may be off, in seconds: the worst of its marks."""

@@ -463,3 +463,12 @@ def test_a_long_stream_is_kept_small() -> None:
     kept = sum(array.itemsize * len(array) for array in vars(line).values() if hasattr(array, "itemsize"))
     assert kept < 10_000 * 80
     assert (line.chunks, len(line.gaps)) == (10_000, 9_999)
+
+
+def test_what_is_kept_of_a_stream_is_weighed() -> None:
+    """Condensed, it has the same text in one piece, and its weight is its arrays and that text."""
+    line = told(*[Output("four")] * 100)
+    line.condense()
+    assert line.content == ["four" * 100]
+    kept = sum(array.itemsize * len(array) for array in vars(line).values() if hasattr(array, "itemsize"))
+    assert line.weight == kept + 400

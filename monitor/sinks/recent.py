@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 from monitor.observation import Observation
+from monitor.settings import MIB
 from monitor.verdict import OUR_OWN
 
 _ALL = 4000
 _MOST, _LEAST = 50, 5
+_BYTES = 128 * MIB
+"""What the timelines of all targets together may take: an answer to 400 tokens takes some 30 kB, an endless one MBs."""
 
 
 @dataclass(slots=True)
@@ -27,15 +30,17 @@ def _each(targets: int) -> int:
 
 
 class Recent:
-    """Keeps up to 50 observations a target, fewer where there are many targets."""
+    """Keeps up to 50 observations a target, fewer where there are many targets or the streams are large."""
 
     def __init__(self, targets: int) -> None:
         self._each = _each(targets)
+        self._bytes = _BYTES // max(targets, 1)
         self._kept: defaultdict[str, deque[Observation]] = defaultdict(lambda: deque(maxlen=self._each))
         self._counts: defaultdict[str, Counts] = defaultdict(Counts)
 
     def share(self, targets: int) -> None:
         """Share the room among another number of targets; of each the newest stay."""
+        self._bytes = _BYTES // max(targets, 1)
         if _each(targets) != self._each:
             self._each = _each(targets)
             for name, kept in self._kept.items():
@@ -43,7 +48,10 @@ class Recent:
 
     def __call__(self, seen: Observation) -> None:
         """Remember one probe; those of our own making and those out of schedule are kept and not counted."""
-        self._kept[seen.target.name].appendleft(seen)
+        kept = self._kept[seen.target.name]
+        kept.appendleft(seen)
+        while len(kept) > 1 and sum(one.timeline.weight for one in kept) > self._bytes:
+            kept.pop()
         if seen.trigger != "schedule" or seen.verdict.outcome in OUR_OWN:
             return
         counts = self._counts[seen.target.name]

@@ -56,6 +56,19 @@ def test_memory_is_bounded(targets: int, kept: int) -> None:
     assert recent.counts("gateway").probes == 60
 
 
+def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of streams too large for the target's share of bytes fewer are kept, and always the newest."""
+    one = whole().timeline.weight
+    monkeypatch.setattr("monitor.sinks.recent._BYTES", 8 * one)
+    recent = Recent(2)
+    for number in range(9):
+        recent(whole(probe_id=str(number)))
+    assert [seen.probe_id for seen in recent.of("gateway")] == ["8", "7", "6", "5"]
+    recent.share(100)
+    recent(whole(probe_id="9"))
+    assert [seen.probe_id for seen in recent.of("gateway")] == ["9"]
+
+
 def test_what_is_counted() -> None:
     """Scheduled probes that say something of the target: all, those accepted, and those of them truncated."""
     recent = Recent(1)
