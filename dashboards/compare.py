@@ -26,6 +26,7 @@ from parts import (
     setting,
     share,
     steps,
+    words,
 )
 
 RANGE, STEP = "$__range", "$__rate_interval"
@@ -54,24 +55,28 @@ def compare() -> dashboard.Dashboard:
 
 def who(side: str) -> stat.Panel:
     """What it is, and whether it is up."""
-    return asks(
-        number(4),
-        f"Is the {side} one up?",
-        "The state confirmed by several failures in a row, with its host.",
-        COUNT,
-        now(
-            f"min by (target) ({of('chat_stream_up', side=side)})"
-            f" * on (target) group_right () {of('chat_stream_target_info', side=side)}",
-            "{{target}} {{host}}",
-        ),
-    ).thresholds(steps(BAD, (1, GOOD)))
+    return (
+        asks(
+            number(4),
+            f"Is the {side} one up?",
+            "The state confirmed by several failures in a row, with its host.",
+            COUNT,
+            now(
+                f"min by (target) ({of('chat_stream_up', side=side)})"
+                f" * on (target) group_right () {of('chat_stream_target_info', side=side)}",
+                "{{target}} {{host}}",
+            ),
+        )
+        .mappings(words(_0=("down", BAD), _1=("up", GOOD)))
+        .thresholds(steps(BAD, (1, GOOD)))
+    )
 
 
 def good(side: str) -> stat.Panel:
     """Its availability."""
     return asks(
         number(4),
-        f"What share of probes did the {side} one answer whole?",
+        f"{side.title()}: how many came whole?",
         "Probes that were good by the availability SLO, over the whole time range.",
         SHARE,
         now(good_share("availability", side=side), "{{target}}"),
@@ -85,7 +90,7 @@ def cut(side: str) -> stat.Panel:
     )
     return asks(
         number(4),
-        f"What share of streams did the {side} one cut?",
+        f"{side.title()}: how many are cut?",
         "Accepted streams that never came to their end, by all accepted streams, over the whole time range.",
         SHARE,
         now(share(truncated, accepted), "{{target}}"),

@@ -84,7 +84,7 @@ def versions() -> stat.Panel:
     return (
         asks(
             number(4),
-            "Which monitors report, and in which version?",
+            "Which versions report?",
             "Monitors that are scraped now, by version. None: see the runbook of ChatMonitorAbsent.",
             COUNT,
             now(f"count by (version) ({own('chat_monitor_build_info')})", "{{version}}"),
@@ -99,7 +99,7 @@ def isolated() -> stat.Panel:
     return (
         asks(
             number(4),
-            "Is a monitor cut off from its network?",
+            "Is a monitor cut off?",
             "Yes while every target of a monitor fails before its response head: then its alerts say nothing about "
             "targets.",
             COUNT,
@@ -129,7 +129,7 @@ def own_faults() -> stat.Panel:
     """What the monitors themselves got wrong."""
     return asks(
         number(4),
-        "How often did a monitor itself fail?",
+        "How often did a monitor fail?",
         "Over the whole time range: probes that could not be judged, by a fault of the monitor or of its machine, and "
         "exceptions nobody expected. Each should be 0.",
         COUNT,
@@ -142,7 +142,7 @@ def watched() -> stat.Panel:
     """How much there is to do."""
     return asks(
         number(4),
-        "How many targets do the monitors watch?",
+        "How many targets are watched?",
         "Targets of all chosen monitors together; one that two of them watch counts twice.",
         COUNT,
         now(f"sum({own('chat_monitor_targets')})"),
@@ -247,7 +247,7 @@ def sinks() -> timeseries.Panel:
     """Whether results arrive."""
     return asks(
         bars(6),
-        "Do results reach the log, the history and the metrics?",
+        "Do results reach the log and the history?",
         "Failures of a sink, and events it dropped; both should be 0.",
         COUNT,
         over_time(counted("chat_monitor_sink_errors_total", by="sink"), "{{sink}} failed"),

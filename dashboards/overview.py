@@ -1,6 +1,6 @@
 """The overview board: one screen that says who is failing, what is cut and by what, how late, and what is left."""
 
-from grafana_foundation_sdk.builders import bargauge, dashboard, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import dashboard as model
 from parts import (
     BAD,
@@ -69,10 +69,15 @@ def down() -> stat.Panel:
         number(4),
         "How many targets are down?",
         "Targets whose state, confirmed by several failures in a row, is down now. Where several monitors watch a "
-        "target, the one that sees it worst counts.",
+        "target, the one that sees it worst counts. Paused ones are left out.",
         COUNT,
-        now(f"sum(1 - min by (target) ({of('chat_stream_up')}))"),
+        now(f"sum(1 - min by (target) ({running()}))"),
     ).thresholds(steps(GOOD, (1, BAD)))
+
+
+def running() -> str:
+    """The state of each target that is not paused."""
+    return f"{of('chat_stream_up')} unless {of('chat_stream_paused')} == 1"
 
 
 def cut() -> stat.Panel:
@@ -81,7 +86,7 @@ def cut() -> stat.Panel:
     accepted = increase("chat_stream_accepted_total", by="", over=RANGE)
     return asks(
         number(4),
-        "What share of streams was cut short?",
+        "How many streams are cut short?",
         "Streams that were accepted and never came to their end, by all accepted streams, over the whole time range.",
         SHARE,
         now(share(truncated, accepted)),
@@ -92,7 +97,7 @@ def streak() -> stat.Panel:
     """The longest run of cuts that is still going on."""
     return asks(
         number(4),
-        "How many cuts in a row has the worst target?",
+        "How many cuts in a row at worst?",
         "The longest run of cut streams that is still going on. From three on the alert ChatStreamTruncations pages.",
         COUNT,
         now(f"max({of('chat_stream_consecutive_truncations')})"),
@@ -103,7 +108,7 @@ def available() -> stat.Panel:
     """The availability of everything chosen."""
     return asks(
         number(4),
-        "What share of probes got a whole answer?",
+        "How many answers came whole?",
         "Probes that were good by the availability SLO, by all probes it counts, over the whole time range.",
         SHARE,
         now(good_share("availability", by="")),
@@ -114,7 +119,7 @@ def late() -> stat.Panel:
     """The promptness of everything chosen."""
     return asks(
         number(4),
-        "What share of first chunks came in time?",
+        "Did first chunks come in time?",
         "Probes that were good by the first-chunk SLO, by all probes it counts, over the whole time range. A first "
         "chunk that never came is not in time.",
         SHARE,
@@ -153,13 +158,16 @@ def failing() -> table.Panel:
     }
     return (
         asks(
-            table.Panel().span(14).height(8),
+            table.Panel()
+            .span(14)
+            .height(8)
+            .sort_by([common.TableSortByFieldState().display_name("Failures in a row").desc(desc=True)]),
             "Who is failing, for how long, and with what?",
             "The state and the streaks are of now. Cut is the share of accepted streams that were cut, and Mostly "
             "the most frequent failure, both over the whole time range. Last good is how long ago a probe last "
             "succeeded.",
             COUNT,
-            column(f"min by (target) ({of('chat_stream_up')})"),
+            column(f"min by (target) ({running()}) or - max by (target) ({of('chat_stream_paused')} == 1)"),
             column(f"max by (target) ({of('chat_stream_consecutive_failures')})"),
             column(f"max by (target) ({of('chat_stream_consecutive_truncations')})"),
             column(share(truncated, accepted)),
@@ -180,7 +188,7 @@ def failing() -> table.Panel:
         .override_by_name(
             "State",
             [
-                setting("mappings", words(_0=("down", BAD), _1=("up", GOOD))),
+                setting("mappings", words(**{"-1": ("paused", "text"), "0": ("down", BAD), "1": ("up", GOOD)})),
                 setting("custom.cellOptions", {"type": "color-text"}),
             ],
         )
@@ -278,7 +286,7 @@ def budget() -> bargauge.Panel:
     return (
         asks(
             ranking(4, 8),
-            "How much of its error budget has each target left?",
+            "How much error budget is left?",
             "Of the failures that the availability objective allows over the chosen time range, the share not used "
             "up; at -100% and below twice the budget or more is gone. Choose the range your objective is meant for, "
             "30 days for instance.",

@@ -52,8 +52,8 @@ def target() -> dashboard.Dashboard:
         )
         .with_panel(state())
         .with_panel(cut())
-        .with_panel(good("availability", "got a whole answer"))
-        .with_panel(good("first_chunk", "had their first chunk in time"))
+        .with_panel(good("availability", "How many answers came whole?"))
+        .with_panel(good("first_chunk", "Did first chunks come in time?"))
         .with_panel(left())
         .with_panel(identity())
         .with_row(dashboard.Row("Time"))
@@ -112,18 +112,18 @@ def cut() -> stat.Panel:
     )
     return asks(
         number(4),
-        "What share of its streams was cut short?",
+        "How many streams are cut short?",
         "Accepted streams that never came to their end, by all accepted streams, over the whole time range.",
         SHARE,
         now(share(truncated, accepted)),
     ).thresholds(steps(GOOD, (0.01, FAIR), (0.05, BAD)))
 
 
-def good(slo: str, what: str) -> stat.Panel:
+def good(slo: str, question: str) -> stat.Panel:
     """One objective, exact, since it was decided probe by probe."""
     return asks(
         number(4),
-        f"What share of its probes {what}?",
+        question,
         f"Probes that were good by the SLO `{slo}`, over the whole time range, beside the objective.",
         SHARE,
         now(good_share(slo), "reached"),
@@ -136,7 +136,7 @@ def left() -> bargauge.Panel:
     return (
         asks(
             ranking(4, 4),
-            "How much of its error budgets is left?",
+            "How much error budget is left?",
             "Of the failures that each objective allows over the chosen time range, the share not used up; below 0 the "
             "budget is gone.",
             SHARE,
@@ -153,7 +153,7 @@ def identity() -> stat.Panel:
     """What it is, and how often it is asked."""
     return asks(
         number(4),
-        "What is it, and how often is it asked?",
+        "What is asked, and how often?",
         "Its protocol, host and model; the number is the interval.",
         SECONDS,
         now(

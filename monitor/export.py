@@ -125,6 +125,7 @@ def _dashboards(wish: Wish, directory: Path) -> Iterator[tuple[str, str]]:
     for name in ("provider", "datasource"):
         text = (bundled("dashboards") / "provisioning" / f"{name}.yml").read_text(encoding="utf-8")
         text = text.replace(_BOARDS, str(directory.resolve())).replace(_MONITOR, _address(wish.settings))
+        text = text.replace("timeInterval: 15s", f"timeInterval: {_every(wish)}")
         yield f"chat-monitor.{name}.yml", text
 
 
@@ -179,12 +180,19 @@ def _seconds(text: str) -> float:
 
 
 def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
-    every = duration(min([SCRAPE_MOST, *wish.intervals]))
-    yield "chat-monitor.scrape.yml", _SCRAPE.format(address=_address(wish.settings), every=every)
+    text = _SCRAPE.format(address=_address(wish.settings), every=_every(wish))
+    if wish.settings.location:
+        text += _INSTANCE.format(name=json.dumps(f"{wish.settings.location}:{wish.settings.web.port}"))
+    yield "chat-monitor.scrape.yml", text
     yield (
         "chat-monitor.alertmanager.yml",
         (bundled("dashboards") / "alertmanager.yml").read_text(encoding="utf-8"),
     )
+
+
+def _every(wish: Wish) -> str:
+    """Return how often to scrape: as often as the fastest target is probed, and not too seldom for the rules."""
+    return duration(min([SCRAPE_MOST, *wish.intervals]))
 
 
 def _address(settings: Settings) -> str:
@@ -203,6 +211,10 @@ scrape_configs:
     scrape_timeout: {every}
     static_configs:
       - targets: ["{address}"]
+"""
+_INSTANCE = """\
+        labels:
+          instance: {name}  # by the location of its config: every monitor on loopback has the same address
 """
 
 

@@ -19,7 +19,7 @@ from monitor.target import Target
 
 ROOT = Path(__file__).parents[1]
 RULES = (ROOT / "dashboards" / "rules" / "chat-monitor.rules.yml").read_text()
-WINDOWS = {"30s", "1m", "5m", "10m", "15m", "30m", "1h", "2h", "6h", "1d", "3d"}
+WINDOWS = {"30s", "1m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "6h", "1d", "3d"}
 
 
 def target(interval: float = 60.0, **labels: str) -> Target:
@@ -104,6 +104,15 @@ def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, 
     assert job["static_configs"] == [{"targets": [address]}]
 
 
+def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> None:
+    """Two monitors that listen on loopback are told apart where their alerts meet, whatever a location is called."""
+    for location in ("eu-1", 'the "old" hall: 2'):
+        wish = Wish([target()], Settings(web=Web(port=9900), location=location))
+        text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
+        [job] = yaml.safe_load(text)["scrape_configs"]
+        assert job["static_configs"] == [{"targets": ["127.0.0.1:9900"], "labels": {"instance": f"{location}:9900"}}]
+
+
 def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
     """Each label is a variable before the target's, and every query on targets heeds it."""
     for file in export("dashboards", tmp_path, Wish([target(team="search"), target(region="eu")])):
@@ -134,11 +143,12 @@ def test_boards_open_with_a_window_that_holds_probes_enough(tmp_path: Path) -> N
 
 def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
     """Provisioning names the directory they were written to."""
-    export("dashboards", tmp_path, Wish())
+    export("dashboards", tmp_path, Wish([target(5.0)]))
     provider = yaml.safe_load((tmp_path / "chat-monitor.provider.yml").read_text())["providers"][0]
     assert provider["options"]["path"] == str(tmp_path)
     source = yaml.safe_load((tmp_path / "chat-monitor.datasource.yml").read_text())["datasources"][0]
     assert source["jsonData"]["exemplarTraceIdDestinations"][0]["name"] == "probe_id"
+    assert source["jsonData"]["timeInterval"] == "5s"
 
 
 def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> None:

@@ -33,8 +33,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180), pytest.mark
 def test_a_fault_reaches_the_webhook_as_this_alert_and_its_end_as_resolved(drill: Stage, alert: Alert) -> None:
     """The JSON has the labels, whole sentences, and is sent to whom it concerns; mended, the alert is resolved."""
     wanted = {key for act in drill.acts for key in act.expected if key[:2] == (alert.name, alert.severity)}
-    if alert in drill.impossible:
-        pytest.skip(drill.impossible[alert])
     assert wanted
     assert wanted <= drill.firing.keys(), f"never fired: {wanted - drill.firing.keys()}"
     for key in wanted:
@@ -56,8 +54,9 @@ def test_what_another_alert_says_better_is_inhibited(drill: Stage) -> None:
 
 
 def test_a_healthy_target_raises_no_alarm(drill: Stage) -> None:
-    """Beside all these faults nothing is said about the target that has none."""
-    assert [key for key in drill.firing if key[2] == "well"] == []
+    """Beside all these faults nothing is said about what has none, but that a busy machine skips its probes."""
+    said = {key for key in drill.firing if key[2] in {"well", "odd"}}
+    assert {name for name, _, _ in said} <= {"ChatStreamProbesSkipped"}
 
 
 def test_every_alert_of_the_rules_is_in_the_drill() -> None:

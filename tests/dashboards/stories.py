@@ -38,6 +38,8 @@ class Story:
     checks: Mapping[int, tuple[Firing, ...]]
     step: int = 1
     """Minutes between two samples."""
+    stays: bool = True
+    """Whether its targets are there all the time, and say that they are not paused where the story does not tell."""
     fits: bool = True
     """Whether it is as true when every duration is scaled: not where days or seconds are meant as such."""
     severity: str | None = None
@@ -74,7 +76,7 @@ def written(story: Story, rules: Path, minute: str = "m", fit: Callable[[str], s
             {
                 "name": f"{story.alert}: {story.shows}",
                 "interval": f"{story.step}{minute}",
-                "input_series": [{"series": name, "values": values} for name, values in story.series.items()],
+                "input_series": [{"series": name, "values": values} for name, values in told(story).items()],
                 "alert_rule_test": [
                     {
                         "alertname": story.alert,
@@ -86,6 +88,14 @@ def written(story: Story, rules: Path, minute: str = "m", fit: Callable[[str], s
             }
         ],
     }
+
+
+def told(story: Story) -> dict[str, str]:
+    """All series of the story: those it tells, and that its targets are there."""
+    paused = 'chat_stream_paused{{target="{}"}}'
+    targets = dict.fromkeys(re.findall(r'\btarget="([^"]*)"', " ".join(story.series)))
+    there = {paused.format(target): flat(0, max(story.checks) // story.step) for target in targets if story.stays}
+    return {**there, **story.series}
 
 
 def _expected(alert: str, one: Firing, fit: Callable[[str], str]) -> dict[str, Any]:

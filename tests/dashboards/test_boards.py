@@ -52,6 +52,13 @@ def test_every_panel_asks_a_question_and_explains_its_answer(board: dict[str, An
 
 
 @every_board
+def test_every_title_fits_its_panel(board: dict[str, Any]) -> None:
+    """On 1920 columns nobody has to guess how the question ends."""
+    too_long = [one["title"] for one in panels(board) if len(one["title"]) > 8.5 * one["gridPos"]["w"]]
+    assert too_long == []
+
+
+@every_board
 def test_no_panel_overlaps_another_or_leaves_the_grid(board: dict[str, Any]) -> None:
     """Panels keep to 24 columns and to themselves."""
     places = [panel["gridPos"] for panel in board["panels"]]

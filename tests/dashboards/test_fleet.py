@@ -1,0 +1,242 @@
+"""What a fleet does to the rules: restarts, removed and renamed targets, several monitors, odd and mixed intervals."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.dashboards.stories import GROUPS, flat, path, save
+
+RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
+QUESTION = 'count by (alertname, severity, target, instance, team) (ALERTS{alertstate="firing"})'
+RESET = ' chat_stream_truncated_total{{{}, outcome="truncated", cause="reset"}}'
+
+Expected = Mapping[str, Iterable[str]]
+"""By time, as `2h5m`: the alerts that fire then, each as its labels."""
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def assert_firing(promtool: str, place: Path, series: Mapping[str, str], expected: Expected, step: str = "1m") -> None:
+    """Have promtool look at which alerts fire, all of them, at each of these times."""
+    there = {"chat_monitor_build_info": flat(1, 2000), **series}
+    story = {
+        "rule_files": [str(RULES)],
+        "evaluation_interval": "30s" if step.endswith("s") else "1m",
+        "group_eval_order": GROUPS,
+        "tests": [
+            {
+                "interval": step,
+                "input_series": [{"series": name, "values": values} for name, values in there.items()],
+                "promql_expr_test": [
+                    {
+                        "expr": QUESTION,
+                        "eval_time": at,
+                        "exp_samples": [{"labels": f"{{{labels}}}", "value": 1} for labels in alerts],
+                    }
+                    for at, alerts in expected.items()
+                ],
+            }
+        ],
+    }
+    command = [promtool, "test", "rules", str(save(story, place / "story.yml"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def alert(name: str, severity: str = "warning", **labels: str) -> str:
+    """The labels of an alert, as promtool writes them."""
+    return ", ".join(f'{key}="{value}"' for key, value in {"alertname": name, "severity": severity, **labels}.items())
+
+
+def watched(labels: str, steps: int, *, accepted: str, cut: str, start: int = 0) -> dict[str, str]:
+    """A target that is there from a step on, for so many steps, and then no more."""
+    before = f"_x{start} " if start else ""
+    return {
+        f"chat_stream_paused{{{labels}}}": f"{before}{flat(0, steps - 1)} stale",
+        f"chat_stream_interval_seconds{{{labels}}}": f"{before}{flat(60, steps - 1)} stale",
+        f"chat_stream_last_probe_timestamp_seconds{{{labels}}}": f"{before}{start * 60}+60x{steps - 1} stale",
+        f"chat_stream_accepted_total{{{labels}}}": f"{before}{accepted} stale",
+        RESET.strip().format(labels): f"{before}{cut} stale",
+    }
+
+
+CUT = (alert("ChatStreamTruncations", target="t"), alert("ChatStreamWireCuts", target="t"))
+
+
+def test_a_target_that_is_removed_takes_its_alerts_along(promtool: str, tmp_path: Path) -> None:
+    """What looks back on hours says nothing of a target that is gone, five minutes after it went at the latest."""
+    series = watched('target="t"', 120, accepted="0+1x119", cut="0+0.2x119")
+    assert_firing(promtool, tmp_path, series, {"1h59m": CUT, "2h2m": CUT, "2h6m": (), "4h": (), "5h": ()})
+
+
+def test_everything_that_looks_back_forgets_a_target_that_is_gone(promtool: str, tmp_path: Path) -> None:
+    """Gaps, buffers, limits, content, skips and late chunks as well as cuts."""
+    steady = "0+1x119 stale"
+    gone = 'target="t"'
+    series = watched(gone, 120, accepted="0+1x119", cut="0x119") | {
+        f"chat_stream_buffered_total{{{gone}}}": steady,
+        f'chat_stream_failures_total{{{gone}, outcome="http_error", cause="rate_limited"}}': steady,
+        f'chat_stream_probes_total{{{gone}, outcome="wrong_content"}}': steady,
+        f'chat_stream_probes_skipped_total{{{gone}, reason="overlap"}}': steady,
+        f'chat_stream_max_gap_seconds_bucket{{{gone}, le="5.0"}}': "0x119 stale",
+        f'chat_stream_max_gap_seconds_bucket{{{gone}, le="10.0"}}': steady,
+        f'chat_stream_max_gap_seconds_bucket{{{gone}, le="+Inf"}}': steady,
+        f"chat_stream_max_gap_seconds_count{{{gone}}}": steady,
+        f"chat_stream_time_to_first_chunk_seconds_count{{{gone}}}": steady,
+        f"chat_stream_slo_first_chunk_threshold_seconds{{{gone}}}": "1x119 stale",
+        f'chat_stream_slo_objective_ratio{{{gone}, slo="first_chunk"}}': "0.9x119 stale",
+        f'chat_stream_slo_good_total{{{gone}, slo="first_chunk"}}': "0x119 stale",
+        f'chat_stream_slo_probes_total{{{gone}, slo="first_chunk"}}': steady,
+    }
+    names = (
+        "RateLimited",
+        "WrongContent",
+        "ProbesSkipped",
+        "LongGaps",
+        "TimeToFirstChunkSlow",
+        "ErrorBudgetBurn",
+    )
+    said = [alert(f"ChatStream{name}", target="t") for name in names]
+    said.append(alert("ChatStreamBuffered", "info", target="t"))
+    said.append(alert("ChatStreamErrorBudgetBurn", "critical", target="t"))
+    assert_firing(promtool, tmp_path, series, {"1h59m": said, "2h6m": (), "3h": (), "8h": ()})
+
+
+def test_a_renamed_target_begins_anew_under_its_name(promtool: str, tmp_path: Path) -> None:
+    """The old name's cuts are not the new one's, and a changed label leaves no twin behind."""
+    series = {
+        **watched('target="t", team="a"', 120, accepted="0+1x119", cut="0+0.2x119"),
+        **watched('target="t", team="b"', 120, accepted="0+1x119", cut="0x119", start=120),
+        **watched('target="u"', 120, accepted="0+1x119", cut="0+0.2x119", start=120),
+    }
+    before = [f'{labels}, team="a"' for labels in CUT]
+    renamed = [labels.replace('"t"', '"u"') for labels in CUT]
+    assert_firing(
+        promtool, tmp_path, series, {"1h59m": before, "2h6m": (), "2h15m": (), "2h30m": renamed, "3h": renamed}
+    )
+
+
+def test_a_monitor_that_restarts_every_hour_still_adds_up(promtool: str, tmp_path: Path) -> None:
+    """Counters begin anew each hour and a scrape is missed: a share neither flaps nor doubles."""
+    hours = 6
+    lives = " ".join(["0+1x58 _"] * hours)
+    series = {
+        'chat_stream_accepted_total{target="t"}': lives,
+        'chat_stream_truncated_total{target="t", outcome="truncated", cause="reset"}': " ".join(["0+0.1x58 _"] * hours),
+        'chat_stream_paused{target="t"}': " ".join(["0x58 stale"] * hours),
+        # Six in a hundred, and three.
+        'chat_stream_accepted_total{target="below"}': lives,
+        'chat_stream_truncated_total{target="below", outcome="truncated", cause="reset"}': " ".join(
+            ["0+0.04x58 _"] * hours
+        ),
+        'chat_stream_paused{target="below"}': " ".join(["0x58 stale"] * hours),
+    }
+    times = [f"{hour}h{minute}m" for hour in (1, 2, 3) for minute in (0, 1, 2, 5, 30, 58, 59)][1:]
+    assert_firing(promtool, tmp_path, series, dict.fromkeys(times, CUT))
+
+
+def test_a_target_of_fifteen_minutes_whose_monitor_restarts_every_hour(promtool: str, tmp_path: Path) -> None:
+    """Four probes a life are enough for a share over six hours."""
+    lives = 8
+    series = {
+        'chat_stream_accepted_total{target="t"}': " ".join(["0x4 1x14 2x14 3x14 4x8 _"] * lives),
+        'chat_stream_truncated_total{target="t", outcome="truncated", cause="reset"}': " ".join(
+            ["0x34 1x23 _", "0x58 _"] * (lives // 2)
+        ),
+        'chat_stream_paused{target="t"}': flat(0, lives * 60),
+        'chat_stream_interval_seconds{target="t"}': flat(900, lives * 60),
+        'chat_stream_last_probe_timestamp_seconds{target="t"}': " ".join(
+            f"_x4 {life * 3600 + 300}x14 {life * 3600 + 1200}x14 {life * 3600 + 2100}x14 {life * 3600 + 3000}x9"
+            for life in range(lives)
+        ),
+    }
+    assert_firing(promtool, tmp_path, series, {"2h": (), "6h40m": CUT, "7h1m": CUT, "7h20m": CUT})
+
+
+def test_a_share_does_not_change_its_window_with_every_probe(promtool: str, tmp_path: Path) -> None:
+    """Of a target that is asked every three minutes an hour holds 19 probes one moment and 20 the next."""
+    rounds = 100
+
+    def told(jumps: int) -> list[int]:
+        """The minute of each probe's end: every third takes two minutes longer."""
+        return [3 * number + (2 if number % 3 == 1 else 0) for number in range(jumps)]
+
+    ends = told(rounds)
+    cuts = {ends[number] for number in range(80, 84)}
+
+    def counter(at: Iterable[int]) -> str:
+        happened = set(at)
+        count, values = 0, []
+        for minute in range(3 * rounds):
+            count += minute in happened
+            values.append(str(count))
+        return " ".join(values)
+
+    series = {
+        'chat_stream_accepted_total{target="t"}': counter(ends),
+        'chat_stream_truncated_total{target="t", outcome="truncated", cause="reset"}': counter(cuts),
+        'chat_stream_paused{target="t"}': flat(0, 3 * rounds),
+    }
+    times = [f"{minute}m" for minute in range(max(cuts) + 6, 294)]
+    assert_firing(promtool, tmp_path, series, dict.fromkeys(times, CUT))
+
+
+def test_the_rules_as_shipped_serve_five_seconds(promtool: str, tmp_path: Path) -> None:
+    """720 probes an hour: a minute's outage breaks no share, and one in twelve does."""
+    steps = 1440
+    series = {
+        'chat_stream_accepted_total{target="t"}': path((steps, 1)),
+        'chat_stream_truncated_total{target="t", outcome="truncated", cause="reset"}': path((720, 0), (720, 1 / 12)),
+        'chat_stream_paused{target="t"}': flat(0, steps),
+        'chat_stream_accepted_total{target="blip"}': path((steps, 1)),
+        'chat_stream_truncated_total{target="blip", outcome="truncated", cause="reset"}': path(
+            (720, 0), (12, 1), (708, 0)
+        ),
+        'chat_stream_paused{target="blip"}': flat(0, steps),
+    }
+    assert_firing(promtool, tmp_path, series, {"1h": (), "1h30m": (), "1h50m": CUT}, step="5s")
+
+
+def test_what_two_monitors_see_of_one_target_is_kept_apart(promtool: str, tmp_path: Path) -> None:
+    """Two cuts here and two there are no four; and what one of them sees is said of that one alone."""
+    here, there = 'instance="here", target="t"', 'instance="there", target="t"'
+    two = path((60, 0), (2, 1), (58, 0))
+    series = {
+        **watched(here, 120, accepted="0+1x119", cut=two),
+        **watched(there, 120, accepted="0+1x119", cut=two),
+        **watched('instance="here", target="u"', 120, accepted="0+1x119", cut="0+0.2x119"),
+        **watched('instance="there", target="u"', 120, accepted="0+1x119", cut="0x119"),
+        'chat_stream_up{instance="here", target="u"}': flat(0, 120),
+        'chat_stream_up{instance="there", target="u"}': flat(1, 120),
+        'chat_monitor_isolated{instance="here"}': flat(1, 120),
+        'chat_monitor_isolated{instance="there"}': flat(0, 120),
+        'up{job="chat-monitor", instance="here"}': flat(1, 120),
+        'up{job="chat-monitor", instance="there"}': flat(1, 120),
+    }
+    said = [
+        *(f'{labels}, instance="here"'.replace('"t"', '"u"') for labels in CUT),
+        alert("ChatStreamTargetDown", "critical", target="u", instance="here"),
+        alert("ChatMonitorIsolated", "critical", instance="here"),
+    ]
+    assert_firing(promtool, tmp_path, series, {"1h10m": said, "1h50m": said})
+
+
+def test_a_page_ends_when_maintenance_begins_and_comes_back_if_it_is_still_so(promtool: str, tmp_path: Path) -> None:
+    """Whoever works on a target on purpose is not paged for what the last probe before said of it."""
+    labels = 'target="t"'
+    skipped = f'chat_stream_probes_skipped_total{{{labels}, reason="maintenance"}}'
+    series = {
+        f"chat_stream_up{{{labels}}}": "1x9 0x150",
+        f"chat_stream_consecutive_truncations{{{labels}}}": "0x9 3x150",
+        f"chat_stream_paused{{{labels}}}": flat(0, 160),
+        f"chat_stream_interval_seconds{{{labels}}}": flat(60, 160),
+        f"chat_stream_last_probe_timestamp_seconds{{{labels}}}": "0+60x20 1200x59 4860+60x79",
+        skipped: path((20, 0), (60, 1), (79, 0)),
+    }
+    paged = [alert(f"ChatStream{name}", "critical", target="t") for name in ("TargetDown", "Truncations")]
+    expected = {"15m": paged, "20m": paged, "23m": (), "60m": (), "79m": (), "82m": paged, "110m": paged}
+    assert_firing(promtool, tmp_path, series, expected)
