@@ -1,9 +1,11 @@
 # Everything a developer or a CI does with the project; each target sets up what it needs, inside the checkout.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+VENV ?= .venv
+# Tests wait more than they work: more of them at a time than there are cores.
+JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types contracts unit format docs test-real bench compare fuzz clean
+.PHONY: help demo test check lint types contracts unit format docs test-newest test-real bench compare fuzz clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,7 +24,7 @@ demo: $(BIN)/chat-monitor  ## Run the fault lab, the daemon and the status page 
 	$(BIN)/chat-monitor demo
 
 test: $(VENV)/dev  ## Run the tests; what needs Debian packages or real servers is skipped, with its reason, where they are not.
-	$(BIN)/pytest -m 'not real' --cov --cov-report=term
+	$(BIN)/pytest -m 'not real' -n $(JOBS) --dist worksteal --cov --cov-report=term
 
 check: lint types contracts unit  ## Lint, types, import contracts and unit tests.
 
@@ -37,8 +39,18 @@ contracts: $(VENV)/dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/dev
-	$(BIN)/pytest -q -m 'not real' tests/test_*.py tests/protocols tests/config tests/sinks tests/web \
-	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/test_cli.py
+	$(BIN)/pytest -q -m 'not real' -n $(JOBS) --dist worksteal tests \
+	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/test_cli.py --ignore tests/benchmarks
+
+# The newest Python that is here, by its name or by pyenv's.
+NEWEST = $(shell for v in 3.14 3.13 3.12; do \
+  for p in python$$v "$$(pyenv prefix $$(pyenv latest $$v 2>/dev/null) 2>/dev/null)/bin/python"; do \
+    "$$p" -c 'import venv' 2>/dev/null && echo "$$p" && exit; done; done)
+
+test-newest:  ## Run the tests on the newest Python that is here, in an environment of its own.
+	@test -n "$(NEWEST)" || { echo "no Python newer than 3.11 is here: skipped"; exit 0; }
+	@test -z "$(NEWEST)" || $(MAKE) PYTHON="$(NEWEST)" VENV=.cache/newest .cache/newest/dev
+	@test -z "$(NEWEST)" || .cache/newest/bin/pytest -q -m 'not real' -n $(JOBS) --dist worksteal
 
 format: $(VENV)/dev  ## Format, and mend what can be mended.
 	$(BIN)/ruff format
@@ -51,7 +63,7 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
-	$(BIN)/pytest -m real
+	$(BIN)/pytest -m real -n 3 --dist loadgroup --durations=10
 
 BENCH ?= --realtime
 bench:  ## Measure how exact, cheap and small it is beside other clients, and hold it against its goals (25 minutes, cc).

@@ -42,6 +42,49 @@ _TURNS = 2000
 """Turns of the loop in which transports that were aborted have their last callbacks."""
 
 
+_SHARED = frozenset({"real", "systemd", "proxies", "comparison", "soak"})
+"""Directories whose tests share programs that are started once: one worker runs them all."""
+_LEFT_OUT = pytest.StashKey[int]()
+_PROGRAMS = frozenset({"promtool", "vmalert"})
+"""Fixtures that are programs from Debian's packages."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count what drives Debian's programs as `real`, and keep together what shares what it starts."""
+    for item in items:
+        if _PROGRAMS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)
+        place = item.path.parent.name
+        if place in _SHARED and item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.xdist_group(place))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count what is left out."""
+    config = items[0].config
+    config.stash[_LEFT_OUT] = sum(item.get_closest_marker("real") is not None for item in items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a worker say how much it left out."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left out"] = session.config.stash.get(_LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a class of pytest-xdist that it does not name
+    """Hear that from the worker; all have left out the same."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what did not run here, and the command for it."""
+    if left_out := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(f"left out: {left_out} tests with real servers or Debian packages: make test-real")
+
+
 def target(url: str, protocol: str = "openai-chat", **more: Any) -> Target:  # noqa: ANN401 - fields of Target
     """Return a target with short timeouts and the counted list as its check."""
     fields: dict[str, Any] = {"name": "one", "model": "lab", "timeouts": QUICK, "check": CountCheck(9)}

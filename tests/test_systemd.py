@@ -100,6 +100,7 @@ async def test_a_daemon_says_when_it_is_ready_and_stops(lab: Lab, manager: socke
         ("soon", None, None),
         (None, None, None),
     ],
+    ids=["any process", "this one", "another", "off", "no number", "unset"],
 )
 def test_what_the_watchdog_wants(
     monkeypatch: pytest.MonkeyPatch, wanted: str | None, process: str | None, seconds: float | None

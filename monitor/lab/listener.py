@@ -57,6 +57,7 @@ class Listener:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._tasks.difference_update(tasks)  # from Python 3.12 on, nothing else runs where all were over already
         await self._server.wait_closed()
         self._server = None
 

@@ -88,4 +88,5 @@ def _why(host: str, port: int, error: OSError) -> str:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if isinstance(error, socket.gaierror):
         return f"cannot listen on {address}: the name does not resolve; give an address of this machine"
-    return f"cannot listen on {address}: {_HINTS.get(error.errno or 0, error.strerror or 'the system refused')}"
+    code = error.errno or errno.EADDRNOTAVAIL  # from Python 3.13 on, asyncio keeps that one to itself
+    return f"cannot listen on {address}: {_HINTS.get(code, error.strerror)}"

@@ -45,7 +45,11 @@ async def test_an_address_of_another_machine() -> None:
         ("127.0.0.1", OSError(errno.EACCES, "x"), "cannot listen on 127.0.0.1:80: permission denied; ports below 1024"),
         ("::1", OSError(errno.EMFILE, "Too many open files"), "cannot listen on [::1]:80: Too many open files"),
         ("nowhere", socket.gaierror(-2, "x"), "cannot listen on nowhere:80: the name does not resolve"),
-        ("127.0.0.1", OSError(), "cannot listen on 127.0.0.1:80: the system refused"),
+        (
+            "127.0.0.1",
+            OSError(),
+            "cannot listen on 127.0.0.1:80: this machine has no such address; listen on one that `ip address` shows",
+        ),
     ],
 )
 def test_why(host: str, error: OSError, text: str) -> None:

@@ -1,0 +1,67 @@
+"""What machines can check of the house: every module has its tests and its caption, and the picture is the contract."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for path in (ROOT / "monitor").rglob("*.py") if path.name not in {"__init__.py", "__main__.py"})
+FILES = sorted(path for folder in ("monitor", "tests", "benchmarks", "dashboards", "fuzz") for path in (ROOT / folder).rglob("*.py"))  # fmt: skip  # noqa: E501 - one list
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+LAYERS = next(
+    contract["layers"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    if contract["type"] == "layers"
+)
+
+
+def name(path: Path) -> str:
+    """The path as it is said, from the repository on."""
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_every_module_has_a_test_file_of_its_own(module: Path) -> None:
+    """What tests a module stands where its name says."""
+    place = module.relative_to(ROOT / "monitor")
+    assert (ROOT / "tests" / place.parent / f"test_{place.name}").is_file()
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_every_file_opens_with_what_it_is(file: Path) -> None:
+    """The first line of its docstring is a sentence, or the beginning of one that goes on."""
+    caption = ast.get_docstring(ast.parse(file.read_text()))
+    assert caption
+    assert caption.split("\n\n")[0].rstrip().endswith((".", ":", "?"))
+
+
+def behaviours(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The test functions of a file."""
+    functions = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))  # fmt: skip  # noqa: E501 - one pass
+    return [function for function in functions if function.name.startswith("test_")]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "tests").rglob("test_*.py")), ids=name)
+def test_every_test_says_what_it_shows_and_none_sleeps(file: Path) -> None:
+    """A docstring a test, and no waiting for time to pass but the turn of a loop."""
+    for test in behaviours(file):
+        assert ast.get_docstring(test), f"{test.name} has no docstring"
+        for call in (node for node in ast.walk(test) if isinstance(node, ast.Call)):
+            if ast.unparse(call.func) in {"asyncio.sleep", "time.sleep", "sleep"}:
+                assert ast.unparse(call.args[0]) == "0", f"{test.name} sleeps"
+
+
+def test_the_picture_of_the_layers_is_what_the_import_contract_holds_the_code_to() -> None:
+    """The layers drawn in docs/architecture.md are those of pyproject.toml, line by line."""
+    assert "\n".join(["```", *LAYERS, "```"]) in ARCHITECTURE
+
+
+def test_every_room_of_the_first_floor_is_in_the_contract() -> None:
+    """No module or package of `monitor` stands outside the layers, but for the two that only start it."""
+    rooms = {path.stem for path in (ROOT / "monitor").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}  # fmt: skip  # noqa: E501 - one set
+    named = {room.strip() for layer in LAYERS for room in layer.split("|")}
+    assert rooms - {"__init__", "__main__"} == named
