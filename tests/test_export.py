@@ -159,6 +159,15 @@ def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> N
         assert start.startswith(f"{sys.prefix}/bin/chat-monitor run --config /somewhere/else.toml")
 
 
+def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the command is not in the environment that runs, as under `python -m monitor`, the unit names its own."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    for file in export("systemd", tmp_path / "units", Wish()):
+        assert file.read_text() == (bundled("systemd") / file.name).read_text()
+
+
 @pytest.mark.parametrize(("length", "text"), [(0.2, "1s"), (5, "5s"), (90, "90s"), (3600, "1h"), (172800, "2d")])
 def test_durations_are_written_as_prometheus_reads_them(length: float, text: str) -> None:
     """Whole, in the largest unit that fits, and never none."""
