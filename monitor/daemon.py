@@ -24,7 +24,8 @@ from monitor.discovery import Discovery
 from monitor.isolation import Isolation
 from monitor.maintenance import active
 from monitor.observation import Observation, public_url
-from monitor.probe import Prober
+from monitor.probe import Prober, secrets_of
+from monitor.redact import redacted
 from monitor.schedule import BusyError, Schedule
 from monitor.settings import Settings
 from monitor.sinks import log, one_probe
@@ -100,6 +101,8 @@ class Watch:
     isolation: Isolation = field(default_factory=Isolation)
     targets: tuple[Target, ...] = ()
     """What is watched here: the config's and what was discovered."""
+    secrets: frozenset[str] = frozenset()
+    """What no traceback may hold: the secrets of the targets of now, and of those before them."""
     schedule: Schedule = field(init=False)
     carrier: Carrier = field(init=False)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -147,9 +150,15 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     """Watch a config's targets until told to stop, then drain; ListenError or StartError where that cannot begin."""
     settings = config.settings
     metrics = Metrics(settings.metrics)
-    write = log.configure(settings.log, stdout, dropped=metrics.dropped, failed=metrics.sink_error)
     recent, budget = Recent(len(config.here)), Budget(settings.limits.tokens_per_day)
     parts = Watch(config, metrics, recent, budget, signals, access=access)
+    write = log.configure(
+        settings.log,
+        stdout,
+        dropped=metrics.dropped,
+        failed=metrics.sink_error,
+        hide=lambda text: redacted(text, parts.secrets),
+    )
     told = schedule.Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
     parts.carrier = Carrier(settings.limits, settings.network)
     parts.schedule = Schedule(
@@ -336,12 +345,17 @@ async def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> Non
     if settings.limits != parts.settings.limits:
         parts.budget.total = settings.limits.tokens_per_day
         parts.schedule.limit(settings.limits)
+    parts.secrets = _secrets(parts.targets) | _secrets(targets)
     parts.config, parts.targets = config, targets
     parts.recent.share(len(targets))
     for target in targets:
         _tell_budget(parts, target)
     parts.schedule.update(targets)
     await parts.carrier.let_go(known.keys() - wanted.keys())
+
+
+def _secrets(targets: Iterable[Target]) -> frozenset[str]:
+    return frozenset(secret for target in targets for secret in secrets_of(target))
 
 
 def _config_loaded(parts: Watch) -> None:

@@ -230,13 +230,13 @@ class _Safe:
     """Makes the server's words safe to keep: none of the target's secrets is left in them."""
 
     def __init__(self, target: Target) -> None:
-        self._secrets = tuple(_secrets(target))
+        self._secrets = tuple(secrets_of(target))
 
     def __call__(self, text: str | None, limit: int) -> str | None:
         return words(text, self._secrets, limit) if text else None
 
 
-def _secrets(target: Target) -> Iterator[str]:
+def secrets_of(target: Target) -> Iterator[str]:
     """Return every value that the server may have been told in confidence."""
     if target.api_key is not None:
         yield target.api_key.reveal()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -27,7 +28,7 @@ from monitor.probe import Prober
 from monitor.schedule import Schedule
 from monitor.settings import Limits, Maintenance, Settings, Web
 from monitor.sinks.recent import Recent
-from monitor.target import Timeouts, Tls
+from monitor.target import Secret, Timeouts, Tls
 from monitor.web.server import ListenError
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, named, running
 
@@ -149,6 +150,34 @@ async def test_a_bug_in_a_probe_is_counted(lab: Lab, monkeypatch: pytest.MonkeyP
         assert "a bug" in (await daemon.line(event="unhandled exception"))["exception"]
         assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
         assert (await daemon.get("/-/healthy"))[0] == 200
+
+
+async def test_a_trace_holds_no_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of a bug nor what a library says of one: keys, headers, and what stands in a URL or a proxy's."""
+    canaries = [f"canary-{number}" for number in range(6)]
+    key, header, user, password, query, proxy = canaries
+
+    async def broken(*_: Any) -> Observation:  # noqa: ANN401 - whatever it is asked
+        inner = ValueError(f"{header} in {user}:{password}@host/?k={query}")
+        logging.getLogger("library").error("said %s", proxy, exc_info=inner)
+        raise RuntimeError(f"Bearer {key}") from inner
+
+    monkeypatch.setattr(Prober, "__call__", broken)
+    url = lab.url.replace("//", f"//{user}:{password}@") + f"/openai-chat/ok?k={query}"
+    secret = named(
+        "good",
+        url,
+        api_key=Secret(key),
+        headers={"X-Key": Secret(f"Token {header}")},
+        proxy=Secret(f"http://{proxy}@127.0.0.1:1"),
+    )
+    async with running(secret) as daemon:
+        lines = [await daemon.line(logger="library"), await daemon.line(event="unhandled exception")]
+        assert not [one for one in canaries if one in json.dumps(lines)]
+        assert "RuntimeError: Bearer [redacted]" in lines[1]["exception"]
+        assert "[redacted] in [redacted]:[redacted]@host/?k=[redacted]" in lines[0]["exception"]
+        assert lines[0]["event"] == "said [redacted]"
+        assert "in broken" in lines[1]["exception"]
 
 
 async def test_tokens_are_spent_and_said(lab: Lab) -> None:

@@ -228,15 +228,19 @@ class _Bridge(logging.Handler):
             self.handleError(record)
 
 
-def configure(
+def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not be said
     settings: Log,
     stream: IO[str] | IO[bytes] | None,
     *,
     dropped: Report,
     failed: Report,
+    hide: Callable[[str], str] = str,
     environ: Mapping[str, str] = os.environ,
 ) -> LogSink:
-    """Direct probes, structlog and the standard library's logging to `stream`; return the sink of the probes."""
+    """Direct probes, structlog and the standard library's logging to `stream`; return the sink of the probes.
+
+    `hide` takes the secrets out of texts that are not ours: tracebacks, and what libraries say.
+    """
     writer = Writer(_raw(stream), dropped=dropped, failed=failed)
     render = RENDERS[choose(settings.format, stream, environ)]
     processors: list[Processor] = [
@@ -244,7 +248,7 @@ def configure(
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _last(render),
+        _last(render, hide),
     ]
     structlog.configure(
         processors=processors,
@@ -271,9 +275,11 @@ def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, 
     return "journal" if environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}" else "json"
 
 
-def _last(render: Render) -> Processor:
+def _last(render: Render, hide: Callable[[str], str]) -> Processor:
     def rendered(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
         level = str(event["level"])
+        foreign = {"exception", "event"} if "logger" in event else {"exception"}
+        event.update({key: hide(str(event[key])) for key in foreign & event.keys()})
         first = {key: event[key] for key in ("event", "level", "timestamp")}
         return render(level, cast("Event", _plain({**first, **event})))
 
