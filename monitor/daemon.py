@@ -125,6 +125,15 @@ class Watch:
         self.metrics.unhandled()
         structlog.get_logger().error("unhandled exception", exc_info=error)
 
+    def strayed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take what the loop was left with: a timer or a task that failed and that nobody asked for its result."""
+        error = context.get("exception")
+        if isinstance(error, OSError):  # a listener without descriptors, a connection that broke: no bug of anybody's
+            structlog.get_logger().warning("the event loop met an error", why=context["message"], exc_info=error)
+        else:
+            self.metrics.unhandled()
+            structlog.get_logger().error("unhandled exception", why=context["message"], exc_info=error)
+
     def begin(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
         """Run something beside the schedule."""
         task = asyncio.create_task(work)
@@ -169,9 +178,11 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         resting=lambda target: _resting(parts, target),
     )
     metrics.shard(config.shard.index, config.shard.count)
+    asyncio.get_running_loop().set_exception_handler(parts.strayed)
     try:
         await _serve(parts, load, listening)
     finally:
+        asyncio.get_running_loop().set_exception_handler(None)
         await _leave(parts.tasks)
         await parts.carrier.let_go()
         await asyncio.to_thread(write.close)

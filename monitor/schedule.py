@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -97,6 +98,7 @@ class Schedule:
         self._resting = resting
         self._wall = wall
         self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_listener(lambda event: told.failed(event.exception), EVENT_JOB_ERROR)
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)

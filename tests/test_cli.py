@@ -590,6 +590,17 @@ def test_the_daemon_drains(tmp_path: Path) -> None:
     assert json.loads(done.out)["outcome"] == "ok"
 
 
+def test_a_daemon_that_hangs_tells_where(config: Path) -> None:
+    """The signal of systemd's watchdog has the stack of every thread written, and ends the process."""
+    with started("run", "--config", config) as process:
+        said(process, event="started")
+        process.send_signal(signal.SIGABRT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in err
+    assert "in run_forever" in err
+
+
 def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
     """`run`, `demo` and `lab` say so in one line."""
     with socket.create_server(("127.0.0.1", 0)) as holder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -149,6 +150,27 @@ async def test_a_bug_in_a_probe_is_counted(lab: Lab, monkeypatch: pytest.MonkeyP
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
         assert "a bug" in (await daemon.line(event="unhandled exception"))["exception"]
         assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
+        assert (await daemon.get("/-/healthy"))[0] == 200
+
+
+async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
+    """A timer that fails and a task that is forgotten are bugs and counted; an error of the system is told alone."""
+    loop, counted = asyncio.get_running_loop(), "chat_monitor_unhandled_exceptions_total"
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        await daemon.line(event="started")
+        loop.call_soon(fail, RuntimeError("a bug in a timer"))
+        said = await daemon.line(event="unhandled exception")
+        assert ("a bug in a timer" in said["exception"], said["level"]) == (True, "error")
+        assert await daemon.metric(counted) == 1
+        loop.call_soon(fail, OSError(errno.EMFILE, "too many open files"))
+        assert "too many open files" in (await daemon.line(event="the event loop met an error"))["exception"]
+        loop.call_exception_handler({"message": "something is odd"})
+        assert (await daemon.line(event="unhandled exception"))["why"] == "something is odd"
+        assert await daemon.metric(counted) == 2
         assert (await daemon.get("/-/healthy"))[0] == 200
 
 

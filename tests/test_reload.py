@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
 from monitor.config import Config
 from monitor.daemon import _text
 from monitor.lab.peer import peer
-from monitor.lab.server import Lab
+from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.web.access import Access
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
@@ -186,6 +188,22 @@ async def test_a_config_that_is_gone(lab: Lab, file: ConfigFile) -> None:
         daemon.signals.reload()
         assert "config.toml" in (await daemon.line(event=REFUSED))["why"]
         assert await daemon.metric(GAUGE) == 0
+
+
+async def test_certificates_are_read_again(file: ConfigFile, tmp_path: Path) -> None:
+    """An authority that has replaced another under the same name is trusted from the reload on, and not before."""
+    old, new, context = trustme.CA(), trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    new.issue_cert("127.0.0.1").configure_cert(context)
+    authority = str(tmp_path / "ca.pem")
+    await asyncio.to_thread(old.cert_pem.write_to_path, authority)
+    async with await serve("127.0.0.1", 0, ssl=context) as lab:
+        file.write(watched("secure", lab.url + QUICK_OK, 'tls = {ca_file = "ca.pem"}', 'check = "none"'))
+        async with running(config=await file.first(), load=file) as daemon:
+            assert (await daemon.line(event="probe"))["cause"] == "tls_certificate"
+            await asyncio.to_thread(new.cert_pem.write_to_path, authority)
+            assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["cause"] == "tls_certificate"
+            await reloaded(daemon)
+            assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["outcome"] == "ok"
 
 
 async def test_certificates_that_cannot_be_read(lab: Lab, file: ConfigFile) -> None:

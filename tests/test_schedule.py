@@ -300,6 +300,17 @@ async def test_few_probes_of_one_host(script: Scripted, make: Make) -> None:
     await script.until(lambda: len(script.observed) == 3)
 
 
+async def test_a_slow_host_delays_no_other(script: Scripted, make: Make) -> None:
+    """However many of its targets hang or wait, they take no more places than their host has."""
+    schedule = make(per_host=4, concurrency=5)
+    for number in range(20):
+        schedule._start(a_target(f"slow-{number}", "slow.test"), 0.0)
+    await script.until(lambda: len(script.asked) == 4)
+    schedule._start(a_target("quick", "quick.test"), 0.0)
+    await script.until(lambda: len(script.asked) == 5)
+    assert script.asked[-1][0] == "quick"
+
+
 @pytest.mark.parametrize("limits", [{"per_host": 1}, {"concurrency": 1}], ids=["host", "all"])
 async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str, int]) -> None:
     """Who finds no place within an interval is skipped and counted, and holds no place of anybody else's."""
@@ -380,6 +391,21 @@ async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> 
     schedule._start(a_target(), 0.0)
     await script.until(lambda: len(script.failed) == 2)
     assert script.observed == []
+
+
+async def test_a_bug_in_a_tick_is_told(script: Scripted, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """APScheduler would only log it; the target ticks again all the same."""
+    bug = RuntimeError("a bug")
+
+    def broken(*_: object) -> None:
+        raise bug
+
+    schedule = make()
+    known(schedule, a_target(interval=0.01))
+    monkeypatch.setattr(schedule, "_start", broken)
+    schedule._scheduler.start()
+    await script.until(lambda: len(script.failed) == 2)
+    assert script.failed == [bug, bug]
 
 
 async def test_a_first_probe_outlives_a_step_of_the_clock(script: Scripted, make: Make) -> None:
