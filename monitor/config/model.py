@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -41,20 +42,43 @@ class Table(BaseModel):
     )
 
 
+def _one_of(*keys: tuple[str, ...]) -> ConfigDict:
+    """Return what an editor checks: that one of these sets of keys is there."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": list(one)} for one in keys]})
+
+
 def _text(pattern: str) -> WithJsonSchema:
     """Return what an editor checks: the pattern, or a text with a ${VAR} in it."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern}|{units.VARIABLE_PATTERN})$"})
 
 
+_PRINTABLE, _SAYS_SOMETHING = r"[^\x00-\x1f\x7f]*", r"[\s\S]*\S[\s\S]*"
+_URL_PATTERN = r"[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#][^\s#]*"
+_HEADER_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+
 Name = Annotated[str, AfterValidator(values.name), _text(values.NAME_PATTERN)]
-Line = Annotated[str, AfterValidator(values.one_line)]
-HttpUrl = Annotated[str, AfterValidator(values.url), _text("https?://.+")]
-File = Annotated[str, AfterValidator(values.one_line), AfterValidator(values.not_blank)]
+Line = Annotated[str, AfterValidator(values.one_line), _text(_PRINTABLE)]
+HttpUrl = Annotated[str, AfterValidator(values.url), _text(_URL_PATTERN)]
+File = Annotated[
+    str,
+    AfterValidator(values.one_line),
+    AfterValidator(values.not_blank),
+    _text(rf"{_PRINTABLE}[^\x00-\x20\x7f]{_PRINTABLE}"),
+]
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Bounds = Annotated[
-    tuple[float, ...], Field(strict=False, max_length=40), AfterValidator(values.bounds), Unit("seconds")
+    tuple[float, ...],
+    Field(strict=False, max_length=40),
+    AfterValidator(values.bounds),
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1, "maxItems": 40}
+    ),
+    Unit("seconds"),
 ]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(values.cidr)], ...], Field(strict=False)]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(values.cidr), _text("[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")], ...],
+    Field(strict=False),
+]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]
 Tokens = Annotated[int, Field(ge=1, le=10**9), Unit("tokens")]
 RecordWord = Annotated[Record, Field(strict=False)]
@@ -78,9 +102,11 @@ class MonitorTable(Table):
 class WebTable(Table):
     """The pages, the metrics and the API."""
 
-    listen: Annotated[str, AfterValidator(values.listen)] = Field(
-        default=f"{_WEB.host}:{_WEB.port}",
-        description="Address and port to listen on; anything but loopback needs a web config file with TLS or users.",
+    listen: Annotated[str, AfterValidator(values.listen), _text(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]*):[0-9]{1,5}")] = (
+        Field(
+            default=f"{_WEB.host}:{_WEB.port}",
+            description="Address and port to listen on; anything but loopback needs `--web.config.file`.",
+        )
     )
     probe: bool = Field(
         default=_WEB.probe, description="Whether `GET /probe?target=NAME` may start a probe, which spends tokens."
@@ -203,6 +229,8 @@ class NetworkTable(Table):
 class DiscoveryTable(Table):
     """Further targets, from files or URLs in the formats of Prometheus' service discovery."""
 
+    model_config = _one_of(("file_sd",), ("http_sd",))
+
     name: Name = Field(description="What the source is called in metrics and messages.", examples=["fleet"])
     file_sd: Annotated[tuple[File, ...], Field(strict=False)] = Field(
         default=(), description="Files, or patterns of file names, that list targets.", examples=[["targets/*.json"]]
@@ -217,6 +245,8 @@ class DiscoveryTable(Table):
 
 class MaintenanceTable(Table):
     """A window in which targets are not probed and count in no ratio: `start` and `end`, or `at` and `duration`."""
+
+    model_config = _one_of(("start", "end"), ("at", "duration"))
 
     name: Name = Field(description="What the window is called in messages.", examples=["weekly"])
     targets: Names = Field(
@@ -367,6 +397,24 @@ Temperature = Annotated[
 HeaderName = Annotated[str, AfterValidator(values.header_name)]
 
 
+def _mapping(names: JsonDict, value: JsonDict, **more: int) -> WithJsonSchema:
+    """Return what an editor checks of a table whose keys are free: its names, and its values or a ${VAR}."""
+    return WithJsonSchema({"type": "object", "additionalProperties": value, "propertyNames": names, **more})
+
+
+def _in_any_case(words: Iterable[str]) -> str:
+    """Return a pattern that needs no flag, which not every regular expression of an editor has."""
+    return "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in sorted(words))
+
+
+_LABELS = _mapping(
+    {"pattern": f"^(?!__){values.LABEL_PATTERN}$", "not": {"enum": [*sorted(values.RESERVED_LABELS)]}},
+    {"type": "string", "maxLength": values.LONGEST_LABEL, "pattern": f"^{_PRINTABLE}$"},
+    maxProperties=20,
+)
+_HEADER_NAMES: JsonDict = {"pattern": f"^(?!(?:{_in_any_case(values.OWN_HEADERS)})$){_HEADER_PATTERN}$"}
+
+
 ProtocolName = Annotated[
     Line, WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "string", "pattern": r":|\$\{"}]})
 ]
@@ -392,7 +440,7 @@ class TargetKeys(Table):
     confirm: Annotated[int, Field(ge=1, le=100), Unit("probes")] = Field(
         default=_TARGET.confirm, description="How many failures in a row it takes for `chat_stream_up` to fall."
     )
-    prompt: Annotated[str, AfterValidator(values.not_blank)] | None = Field(
+    prompt: Annotated[str, AfterValidator(values.not_blank), _text(_SAYS_SOMETHING)] | None = Field(
         default=_TARGET.prompt,
         max_length=1_000_000,
         description=(
@@ -423,17 +471,21 @@ class TargetKeys(Table):
         default=_TARGET.connection,
         description="Whether each probe dials anew or reuses the connection of the one before.",
     )
-    upstream: Annotated[str, AfterValidator(values.optional_name)] | None = Field(
+    upstream: Annotated[
+        str, AfterValidator(values.optional_name), _text(f"(?:{values.NAME_PATTERN})?")
+    ] | None = Field(
         default=_TARGET.upstream,
         description="The name of the target behind this one, to tell whose fault a cut is; empty for none.",
         examples=["local"],
     )  # fmt: skip
-    proxy: Annotated[str, AfterValidator(values.optional_url)] | None = Field(
+    proxy: Annotated[str, AfterValidator(values.optional_url), _text(f"(?:{_URL_PATTERN})?")] | None = Field(
         default=None,
         description="The HTTP proxy to go through; empty for none.",
         examples=["http://proxy.internal:3128"],
     )
-    api_key_env: Annotated[str, AfterValidator(values.variable_name)] | None = Field(
+    api_key_env: (
+        Annotated[str, AfterValidator(values.variable_name), _text(f"(?:{values.VARIABLE_NAME_PATTERN})?")] | None
+    ) = Field(
         default=None,
         description="The environment variable that holds the key; empty for none.",
         examples=["GATEWAY_KEY"],
@@ -465,21 +517,27 @@ class TargetKeys(Table):
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description=TimeoutsTable.__doc__)
     slo: SloTable = Field(default=SloTable(), description=SloTable.__doc__)
     tls: TlsTable = Field(default=TlsTable(), description=TlsTable.__doc__)
-    labels: dict[
-        Annotated[str, AfterValidator(values.label_name)], Annotated[str, AfterValidator(values.label_value)]
+    labels: Annotated[
+        dict[Annotated[str, AfterValidator(values.label_name)], Annotated[str, AfterValidator(values.label_value)]],
+        _LABELS,
     ] = Field(
         default_factory=dict,
         max_length=20,
         description="Labels of all its series; every target has the same names, and one that it lacks is empty.",
         examples=[{"team": "search"}],
     )
-    headers: dict[HeaderName, Annotated[str, AfterValidator(values.header_value)]] = Field(
+    headers: Annotated[
+        dict[HeaderName, Annotated[str, AfterValidator(values.header_value)]],
+        _mapping(_HEADER_NAMES, {"type": "string", "pattern": f"^(?:[\\t -~]*|{units.VARIABLE_PATTERN})$"}),
+    ] = Field(
         default_factory=dict, description="Further request headers; no secrets.", examples=[{"X-Tenant": "probe"}]
     )
-    header_files: dict[HeaderName, File] = Field(
-        default_factory=dict,
-        description="Further request headers whose values are read from files, as `api_key_file` is.",
-        examples=[{"X-Gateway-Token": "gateway.token"}],
+    header_files: Annotated[dict[HeaderName, File], _mapping(_HEADER_NAMES, {"type": "string", "pattern": r"\S"})] = (
+        Field(
+            default_factory=dict,
+            description="Further request headers whose values are read from files, as `api_key_file` is.",
+            examples=[{"X-Gateway-Token": "gateway.token"}],
+        )
     )
     body: Annotated[dict[str, Any], AfterValidator(values.encodable)] = Field(
         default_factory=dict,
@@ -511,6 +569,15 @@ class TargetTable(TargetKeys):
 
 class FileTable(Table):
     """The config of chat-monitor."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["targets"], "properties": {"targets": {"minItems": 1}}},
+                {"required": ["discovery"], "properties": {"discovery": {"minItems": 1}}},
+            ]
+        }
+    )
 
     monitor: MonitorTable = Field(default=MonitorTable(), description=MonitorTable.__doc__)
     web: WebTable = Field(default=WebTable(), description=WebTable.__doc__)

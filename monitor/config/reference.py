@@ -260,7 +260,8 @@ def _bounds(node: Schema) -> str:
     if "x-least" in node:
         return f", {node['x-least']} to {node['x-most']}"
     if "exclusiveMinimum" in node:
-        return f", above {toml(node['exclusiveMinimum'])}, below {toml(node['exclusiveMaximum'])}"
+        above = f", above {toml(node['exclusiveMinimum'])}"
+        return above + (f", below {toml(node['exclusiveMaximum'])}" if "exclusiveMaximum" in node else "")
     return f", {node['minimum']} to {node['maximum']}" if "minimum" in node else ""
 
 

@@ -83,7 +83,8 @@ class Quantity:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del schema, handler
-        pattern = f"^(?:{self.pattern}|{VARIABLE_PATTERN})$"
+        positive = "" if self.least.startswith("0") else "(?=.*[1-9])"
+        pattern = f"^(?:{positive}{self.pattern}|{VARIABLE_PATTERN})$"
         return {"type": "string", "pattern": pattern, "x-unit": self.noun, "x-least": self.least, "x-most": self.most}
 
     def value(self, given: object) -> float:

@@ -32,7 +32,7 @@ LONGEST_LABEL = 256
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # They decide how the message is framed and read, which is what is measured.
-_OWN_HEADERS = frozenset({
+OWN_HEADERS = frozenset({
     "accept-encoding", "connection", "content-encoding", "content-length", "expect", "keep-alive", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -92,7 +92,7 @@ def header_name(text: str) -> str:
     """Accept an HTTP field name that is not the monitor's own to set."""
     if not _TOKEN.fullmatch(text):
         raise wrong("is no header name")
-    if text.lower() in _OWN_HEADERS:
+    if text.lower() in OWN_HEADERS:
         raise wrong("is a header that the monitor sets itself")
     return text
 

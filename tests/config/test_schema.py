@@ -14,6 +14,12 @@ from tests.config.cases import TARGET
 from tests.config.test_build import FULL, SECTIONS
 
 VALIDATOR = Draft7Validator(schema())
+WATCHED = tomllib.loads(TARGET)
+
+
+def marked(text: str) -> list[list[str | int]]:
+    """Return where an editor marks a text; one without targets has one."""
+    return [list(error.absolute_path) for error in VALIDATOR.iter_errors(WATCHED | tomllib.loads(text))]
 
 
 def nodes(node: object) -> Iterator[dict[str, object]]:
@@ -71,11 +77,46 @@ def test_what_loads_is_valid(text: str) -> None:
         ("[defaults]\ncheck = { kind = 'x' }", ["defaults", "check"]),
         ("[[targets]]\nurl = 'http://x'", ["targets", 0]),
         ("[[targets]]\nname = 'a'\nprotocol = 'opnai'", ["targets", 0, "protocol"]),
+        ("[defaults]\ninterval = '0s'", ["defaults", "interval"]),
+        ("[defaults]\nurl = 'ftp://x'", ["defaults", "url"]),
+        ("[defaults]\nurl = 'http:///v1'", ["defaults", "url"]),
+        ("[defaults]\nurl = 'http://x/a b'", ["defaults", "url"]),
+        ("[defaults]\nurl = 'http://x/#a'", ["defaults", "url"]),
+        ("[defaults]\nproxy = 'x'", ["defaults", "proxy"]),
+        ("[defaults]\nprompt = ' '", ["defaults", "prompt"]),
+        ("[defaults]\napi_key_env = 'sk-1'", ["defaults", "api_key_env"]),
+        ("[defaults]\nupstream = 'a b'", ["defaults", "upstream"]),
+        ("[defaults]\nlabels = { le = 'x' }", ["defaults", "labels"]),
+        ("[defaults]\nlabels = { __a = 'x' }", ["defaults", "labels"]),
+        ("[defaults]\nlabels = { a-b = 'x' }", ["defaults", "labels"]),
+        ("[defaults]\nlabels = { a = 1 }", ["defaults", "labels", "a"]),
+        ("[defaults]\nheaders = { 'A B' = 'x' }", ["defaults", "headers"]),
+        ("[defaults]\nheaders = { content-LENGTH = '1' }", ["defaults", "headers"]),
+        ("[defaults]\nheaders = { A = 'ü' }", ["defaults", "headers", "A"]),
+        ('[defaults]\nheaders = { A = "x\\ny" }', ["defaults", "headers", "A"]),
+        ("[defaults]\nheader_files = { A = ' ' }", ["defaults", "header_files", "A"]),
+        ("[defaults]\ntls = { ca_file = ' ' }", ["defaults", "tls", "ca_file"]),
+        ('[monitor]\nlocation = "a\\nb"', ["monitor", "location"]),
+        ("[web]\nlisten = 'x'", ["web", "listen"]),
+        ("[network]\ndeny = ['x']", ["network", "deny", 0]),
+        ("[metrics.buckets]\ngap = []", ["metrics", "buckets", "gap"]),
+        ("[metrics.buckets]\ngap = [0.0]", ["metrics", "buckets", "gap", 0]),
+        ("[[maintenance]]\nname = 'a'", ["maintenance", 0]),
+        ("[[maintenance]]\nname = 'a'\nat = '02:00'", ["maintenance", 0]),
+        ("[[discovery]]\nname = 'a'", ["discovery", 0]),
+        ("[[discovery]]\nname = 'a'\nfile_sd = ['b']\nhttp_sd = ['http://c']", ["discovery", 0]),
     ],
 )
 def test_what_does_not_load_is_marked(text: str, path: list[str | int]) -> None:
     """Unknown keys, bare numbers and wrong words are marked where they stand."""
-    assert [list(error.absolute_path) for error in VALIDATOR.iter_errors(tomllib.loads(text))] == [path]
+    assert marked(text) == [path]
+
+
+@pytest.mark.parametrize("text", ["", "targets = []", "discovery = []", "[web]"])
+def test_nothing_to_watch_is_marked(text: str) -> None:
+    """A config has a target, or a source of targets."""
+    assert not VALIDATOR.is_valid(tomllib.loads(text))
+    assert VALIDATOR.is_valid(tomllib.loads("[[discovery]]\nname = 'a'\nfile_sd = ['b']"))
 
 
 @pytest.mark.parametrize(
@@ -84,11 +125,13 @@ def test_what_does_not_load_is_marked(text: str, path: list[str | int]) -> None:
         "[log]\nlevel = '${L}'",
         "[defaults]\ninterval = '${I}'\nprotocol = '${P}'\nurl = '${U}'",
         "[[targets]]\nname = '${N}'",
+        "[web]\nlisten = '${L}'\n[network]\ndeny = ['${D}']",
+        "[defaults]\nlabels = { a = '${L}' }\nheaders = { A = 'ü${H}' }\nproxy = '${P}'\nprompt = '${Q}'",
     ],
 )
 def test_variables_are_not_marked(text: str) -> None:
     """A text with a variable in it may be anything."""
-    assert list(VALIDATOR.iter_errors(tomllib.loads(text))) == []
+    assert marked(text) == []
 
 
 def test_defaults_stand_as_in_the_file() -> None:
