@@ -110,30 +110,28 @@ class Wire(ResponseHandler):
         super().__init__(loop=loop)
         self.tap: Tap | None = None
         self.made_at = time.monotonic()
+        self._line = line
+        self.begin()
+
+    def begin(self) -> None:
+        """Know nothing of an answer yet: that of the call before, on a connection that was kept, is forgotten."""
+        self._payload = None
         self.head_at: float | None = None
         self.head_uncertainty = 0.0
         self.sent_at: float | None = None
         self.received = 0
         self.extra = False
         self.reads: list[tuple[float, float, int, float]] = []
-        self._line = line
         self.heads = HeadCutter()
         self.framing = BodyFraming.CLOSE
         self.broken = False
         """The framing of the body does not hold."""
         self._body = BodyCutter()
 
-    def begin_again(self) -> None:
-        """Forget the answer before, on a connection that was kept."""
-        self._payload = None
-        self._heads = HeadCutter()
-        self.sent_at = self.head_at = None
-        self.head_uncertainty, self.received, self.extra, self.reads = 0.0, 0, False, []
-
     @property
     def keepable(self) -> bool:
         """Whether another request may be sent: the connection stands, and nobody said more than was asked for."""
-        return self.is_connected() and not self.should_close
+        return self.is_connected() and not (self.should_close or self.extra or self.broken)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note when the connection, TLS included, stood."""
@@ -632,7 +630,7 @@ class Trip:
         self.zero = self.zero or time.monotonic()
         self.alarm.start(self.zero)
         if self._kept is not None:
-            self._kept.begin_again()
+            self._kept.begin()
             self._made()
         try:
             self.response = await self._ask(session)
