@@ -326,6 +326,8 @@ _BY_PATH = (
     ("/chat/chat/completions", "chatchat"),
     ("/chat/completions", "openai-chat"),
     ("/api/chat", "ollama-chat"),
+    ("/responses", "openai-responses"),
+    ("/messages", "anthropic-messages"),
     ("/chat/chat", "chatchat-0.2"),
     ("/chat/knowledge_base_chat", "chatchat-0.2"),
 )

@@ -345,6 +345,8 @@ class Timeline:
             self.trailing = True
             return
         self.malformed_events += 1
+        if self._sequence is not None:
+            self._sequence += 1  # it came, whatever its number was
         if len(self.malformed) < _KEPT_MALFORMED:
             self.malformed.append(event.why)
 

@@ -42,6 +42,10 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     "servers/llama-cpp-python_empty_stream_default_format": ("openai-chat", "empty no_output end -", 0, ""),
     "servers/litellm_openai_chat": ("openai-chat", "ok - end -", 12, "Write one sentence about the sea."),
     "servers/litellm_mock-429": ("openai-chat", "http_error rate_limited headers -", 0, ""),
+    "servers/llama-server_anthropic_messages": ("anthropic-messages", "ok - end -", 16, "Write one sentence"),
+    "servers/litellm_anthropic_messages": ("anthropic-messages", "ok - end -", 16, "Write one sentence"),
+    "servers/llama-server_responses": ("openai-responses", "ok - end -", 8, "Write one sentence"),
+    "servers/litellm_responses": ("openai-responses", "ok - end -", 16, "Write one sentence"),
     # a model server killed in the middle, and what stands before it
     "servers/01_direct_kill9": ("openai-chat", "truncated incomplete_body stream -", 48, "Write a long story"),
     "servers/17_caddy_kill9": ("openai-chat", "truncated no_terminator stream -", 27, "Write a long story"),
@@ -49,10 +53,6 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
 }
 
 NOT_YET = {
-    "servers/litellm_anthropic_messages": "anthropic-messages is not spoken yet",
-    "servers/llama-server_anthropic_messages": "anthropic-messages is not spoken yet",
-    "servers/litellm_responses": "openai-responses is not spoken yet",
-    "servers/llama-server_responses": "openai-responses is not spoken yet",
     "servers/llama-server_completion_native": "llamacpp-completion is not spoken yet",
 }
 

@@ -283,6 +283,8 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/knowledge_base/local_kb/samples/chat/completions", "chatchat-kb"),
         ("/chat/kb_chat", "chatchat-kb"),
         ("/api/chat", "ollama-chat"),
+        ("/v1/responses", "openai-responses"),
+        ("/v1/messages", "anthropic-messages"),
         ("/chat/chat", "chatchat-0.2"),
         ("/chat/knowledge_base_chat", "chatchat-0.2"),
         ("/raw/ok", "raw"),

@@ -32,6 +32,8 @@ EVERY_BYTE = ("openai-chat", "ollama-chat", "chatchat-0.2-json", "raw")
 STRIDE = 7
 LAST_WORDS = {
     "openai-chat": rb'"finish_reason":"stop"\}\]\}',
+    "openai-responses": rb'"type":"response.completed"[^\n]*"usage":\{[^}]*\}\}\}',
+    "anthropic-messages": rb'"message_stop"\}',
     "ollama-chat": rb'"done":true[^}]*\}',
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',

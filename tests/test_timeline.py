@@ -281,6 +281,13 @@ def test_numbered_events(numbers: list[int | None], gap: bool) -> None:
     assert told(*(Meta(sequence=number) for number in numbers)).sequence_gap is gap
 
 
+def test_an_event_that_does_not_decode_is_not_lost() -> None:
+    """It came in the place of its number; one more that is left out is missed."""
+    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=3)).sequence_gap is False
+    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=2)).sequence_gap is False
+    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=4)).sequence_gap is True
+
+
 def test_a_number_behind_the_end_is_no_gap() -> None:
     """What comes when all is said is not missed."""
     assert told(Meta(sequence=1), STOP, Meta(sequence=9)).sequence_gap is False

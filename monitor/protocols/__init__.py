@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.protocols.base import Decoder, Protocol, Request
 from monitor.protocols.chatchat import CHATCHAT
 from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
@@ -13,6 +14,7 @@ from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.protocols.openai_chat import OPENAI_CHAT
+from monitor.protocols.openai_responses import OPENAI_RESPONSES
 from monitor.protocols.raw import RAW
 
 __all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find"]
@@ -21,6 +23,8 @@ PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         OPENAI_CHAT,
+        OPENAI_RESPONSES,
+        ANTHROPIC_MESSAGES,
         OLLAMA_CHAT,
         CHATCHAT,
         CHATCHAT_AGENT,

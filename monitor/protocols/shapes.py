@@ -10,7 +10,10 @@ from monitor.events import Event, Failure, Fault, Finish, Meta, Output, Part, St
 from monitor.target import Target
 
 _STOPS: Mapping[Stop, tuple[str, ...]] = {
-    Stop.LENGTH: ("length", "max_tokens", "model_length", "model_context_window_exceeded"),
+    Stop.LENGTH: (
+        "length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "pause_turn",
+        "incomplete",
+    ),
     Stop.CONTENT_FILTER: ("content_filter", "content_filtered", "safety", "sensitive"),
     Stop.REFUSAL: ("refusal",),
     Stop.ABORT: (

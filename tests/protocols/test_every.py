@@ -64,6 +64,16 @@ STREAMS = {
     ),
     "openai-chat of LiteLLM": captured("openai-chat", "servers/litellm_openai_chat", b'"finish_reason":"'),
     "openai-chat of llama-cpp-python": captured("openai-chat", "servers/llama-cpp-python_openai_chat", b'"stop"'),
+    "openai-responses of llama-server": captured(
+        "openai-responses", "servers/llama-server_responses", b'"response.completed"'
+    ),
+    "openai-responses of LiteLLM": captured("openai-responses", "servers/litellm_responses", b'"response.completed"'),
+    "anthropic-messages of llama-server": captured(
+        "anthropic-messages", "servers/llama-server_anthropic_messages", b'"message_stop"'
+    ),
+    "anthropic-messages of LiteLLM": captured(
+        "anthropic-messages", "servers/litellm_anthropic_messages", b'"message_stop"'
+    ),
     "chatchat 0.3": captured("chatchat", "chatchat/c03_success", b'"stop"'),
     "chatchat-agent 0.3": captured("chatchat-agent", "chatchat/c03_agent_qwen", b'"status": 5'),
     "chatchat-kb 0.3": captured("chatchat-kb", "chatchat/c03_kb_ok", b'"."'),

@@ -12,6 +12,8 @@ def test_the_names() -> None:
     """Protocols are known by the names of the contract, each under its own."""
     assert list(PROTOCOLS) == [
         "openai-chat",
+        "openai-responses",
+        "anthropic-messages",
         "ollama-chat",
         "chatchat",
         "chatchat-agent",
@@ -32,8 +34,9 @@ def test_a_protocol_is_found() -> None:
 
 REFUSED = {
     "": (
-        "no protocol '': known are chatchat, chatchat-0.2, chatchat-0.2-json, chatchat-0.2-text, chatchat-agent, "
-        "chatchat-kb, ollama-chat, openai-chat, raw, or package.module:NAME"
+        "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, chatchat-0.2-text, "
+        "chatchat-agent, "
+        "chatchat-kb, ollama-chat, openai-chat, openai-responses, raw, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -54,6 +57,8 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     ("name", "end", "marker"),
     [
         ("openai-chat", True, True),
+        ("openai-responses", True, False),
+        ("anthropic-messages", True, False),
         ("ollama-chat", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),

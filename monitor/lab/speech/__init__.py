@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.lab.speech import (
+    anthropic_messages,
     chatchat,
     chatchat_0_2,
     chatchat_0_2_json,
@@ -13,12 +14,15 @@ from monitor.lab.speech import (
     chatchat_kb,
     ollama_chat,
     openai_chat,
+    openai_responses,
     raw,
 )
 from monitor.lab.speech.base import Speaker
 
 SPEAKERS: Mapping[str, Speaker] = {
     "openai-chat": openai_chat.SPEAKER,
+    "openai-responses": openai_responses.SPEAKER,
+    "anthropic-messages": anthropic_messages.SPEAKER,
     "ollama-chat": ollama_chat.SPEAKER,
     "chatchat": chatchat.SPEAKER,
     "chatchat-agent": chatchat_agent.SPEAKER,

@@ -1,0 +1,94 @@
+"""OpenAI's responses: deltas, states of the whole, numbers, errors."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.lab.speech.openai_responses import say
+from monitor.protocols.openai_responses import OPENAI_RESPONSES
+from monitor.target import Target
+from monitor.timeline import BodyFraming, Ending, EndKind, Head
+from tests.protocols.replay import judged, seen
+
+MESSAGES: dict[str, tuple[str, list[Event]]] = {
+    "the start": ('{"type":"response.created","response":{"status":"in_progress","model":"m"}}', [Meta(model="m")]),
+    "text": ('{"type":"response.output_text.delta","delta":"a"}', [Output("a")]),
+    "numbered text": (
+        '{"type":"response.output_text.delta","delta":"a","sequence_number":4}',
+        [Meta(sequence=4), Output("a")],
+    ),
+    "empty text": ('{"type":"response.output_text.delta","delta":""}', [Meta()]),
+    "a refusal": ('{"type":"response.refusal.delta","delta":"no"}', [Output("no", Part.REFUSAL)]),
+    "reasoning": ('{"type":"response.reasoning_text.delta","delta":"hm"}', [Output("hm", Part.REASONING)]),
+    "a summary of it": ('{"type":"response.reasoning_summary_text.delta","delta":"h"}', [Output("h", Part.REASONING)]),
+    "a tool call": ('{"type":"response.function_call_arguments.delta","delta":"{"}', [Output("{", Part.TOOL_CALL)]),
+    "the text again": ('{"type":"response.output_text.done","text":"a"}', [Meta()]),
+    "completed": (
+        '{"type":"response.completed","response":{"usage":{"input_tokens":30,"output_tokens":16}}}',
+        [Meta(usage=Usage(30, 16)), Finish("completed")],
+    ),
+    "completed, with reasoning": (
+        '{"type":"response.completed","response":{"usage":{"output_tokens_details":{"reasoning_tokens":3}}}}',
+        [Meta(usage=Usage(reasoning=3)), Finish("completed")],
+    ),
+    "at the limit": (
+        '{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}',
+        [Meta(), Finish("max_output_tokens", Stop.LENGTH)],
+    ),
+    "filtered": (
+        '{"type":"response.incomplete","response":{"incomplete_details":{"reason":"content_filter"}}}',
+        [Meta(), Finish("content_filter", Stop.CONTENT_FILTER)],
+    ),
+    "incomplete without a reason": (
+        '{"type":"response.incomplete","response":{"incomplete_details":null}}',
+        [Meta(), Finish("incomplete", Stop.LENGTH)],
+    ),
+    "failed": (
+        '{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"slow down"}}}',
+        [Failure(Fault.RATE_LIMITED, "slow down", None, "rate_limit_exceeded")],
+    ),
+    "failed without words": ('{"type":"response.failed","response":{}}', [Failure(Fault.OTHER)]),
+    "an error": (
+        '{"type":"error","code":"server_error","message":"boom","param":null}',
+        [Failure(Fault.OTHER, "boom", "error", "server_error")],
+    ),
+    "a gateway's error": ('{"error":{"message":"upstream is gone"}}', [Failure(Fault.UPSTREAM, "upstream is gone")]),
+    "a marker that gateways add": ("[DONE]", [Done()]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
+def test_messages(data: str, events: list[Event]) -> None:
+    """Deltas are output, what repeats them is life, and a state of the whole response ends it."""
+    assert list(OPENAI_RESPONSES.interpret(Message(data, 0))) == events
+
+
+@pytest.mark.parametrize("data", ["[]", "{}", '{"type":"response.output_text.delta","delta":7}', '{"type":7}'])
+def test_what_is_no_message(data: str) -> None:
+    """Other data raises what the decoder takes for malformed."""
+    with pytest.raises((KeyError, ValueError, TypeError)):
+        list(OPENAI_RESPONSES.interpret(Message(data, 0)))
+
+
+def test_a_number_left_out_is_a_lost_event() -> None:
+    """Though the answer has its end."""
+    messages = say(("1\n", "2\n")).messages
+    head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
+    body = b"".join(messages[:3] + messages[4:])
+    verdict = judged(OPENAI_RESPONSES, seen(OPENAI_RESPONSES, body, head), Ending(EndKind.COMPLETE, 1.0))
+    assert (verdict.outcome, verdict.cause) == ("bad_response", "sequence_gap")
+
+
+def test_the_request() -> None:
+    """One text, with a limit on the output."""
+    target = Target("one", "openai-responses", "http://127.0.0.1/", model="m")
+    assert json.loads(OPENAI_RESPONSES.request(target, "count").body) == {
+        "model": "m",
+        "input": "count",
+        "stream": True,
+        "max_output_tokens": 400,
+        "temperature": 0.0,
+    }
