@@ -240,3 +240,21 @@ def test_a_page_ends_when_maintenance_begins_and_comes_back_if_it_is_still_so(pr
     paged = [alert(f"ChatStream{name}", "critical", target="t") for name in ("TargetDown", "Truncations")]
     expected = {"15m": paged, "20m": paged, "23m": (), "60m": (), "79m": (), "82m": paged, "110m": paged}
     assert_firing(promtool, tmp_path, series, expected)
+
+
+def test_a_probe_that_takes_long_is_no_target_that_is_not_probed(promtool: str, tmp_path: Path) -> None:
+    """Probes of a quarter of an hour, one a minute wanted: the others overlap, and that is what is said."""
+    labels = 'target="t"'
+    series = {
+        f"chat_stream_interval_seconds{{{labels}}}": flat(60, 200),
+        f"chat_stream_paused{{{labels}}}": flat(0, 200),
+        f"chat_stream_last_probe_timestamp_seconds{{{labels}}}": " ".join(f"{900 * n}x14" for n in range(8))
+        + " 7200x80",
+        f'chat_stream_probes_skipped_total{{{labels}, reason="overlap"}}': path((120, 1), (80, 0)),
+        f'chat_stream_probes_total{{{labels}, outcome="ok"}}': " ".join(f"{n}x14" for n in range(8)) + " 8x80",
+    }
+    skipped = alert("ChatStreamProbesSkipped", target="t")
+    stale = alert("ChatStreamProbesStale", target="t")
+    assert_firing(
+        promtool, tmp_path, series, {"74m": [skipped], "105m": [skipped], "119m": [skipped], "145m": [skipped, stale]}
+    )
