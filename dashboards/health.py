@@ -226,7 +226,7 @@ def skipped() -> timeseries.Panel:
         "Probes that were due and not made, one bar for at least five minutes.",
         COUNT,
         over_time(f"{counted('chat_stream_probes_skipped_total', by='reason')} > 0", "{{reason}}"),
-    )
+    ).no_value("none was skipped")
 
 
 def uncertain() -> timeseries.Panel:

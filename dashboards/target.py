@@ -331,7 +331,7 @@ def oddities() -> timeseries.Panel:
         over_time(f"{increase('chat_stream_unclean_ends_total', by='cause', over=STEP)} > 0", "unclean end: {{cause}}"),
         over_time(increase("chat_stream_buffered_total", by="", over=STEP), "buffered"),
         over_time(increase("chat_stream_malformed_events_total", by="", over=STEP), "malformed events"),
-    )
+    ).no_value("nothing is odd")
 
 
 # ---- traffic and cost
@@ -396,7 +396,7 @@ def skipped() -> timeseries.Panel:
         "Probes that were due and not made, one bar for at least five minutes.",
         COUNT,
         over_time(f"{increase('chat_stream_probes_skipped_total', by='reason', over=STEP)} > 0", "{{reason}}"),
-    )
+    ).no_value("none was skipped")
 
 
 def token_budget() -> timeseries.Panel:

@@ -19,8 +19,8 @@ from tests.dashboards.names import metrics_in
 BOARDS = {
     path.name: json.loads(path.read_text()) for path in sorted(Path(__file__).parents[2].glob("dashboards/*.json"))
 }
-TARGETS = {"target": "wire|odd", "left": "wire", "right": "late"}
-"""A board of one target is looked at with one that was cut, and one that is odd, which the same target cannot be."""
+TARGETS = {"target": "wire|odd|pausing", "left": "wire", "right": "late"}
+"""A board of one target is looked at with one that was cut, one that is odd and one that is skipped."""
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180), pytest.mark.xdist_group("fire drill")]
 every_board = pytest.mark.parametrize("name", BOARDS)

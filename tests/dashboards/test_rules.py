@@ -180,7 +180,7 @@ def test_the_questions_that_annotations_ask_use_only_metrics_that_exist() -> Non
     recorded = {rule["record"] for rule in every_rule() if "record" in rule}
     for alert in every_alert():
         for question in re.findall(r'printf "((?:[^"\\]|\\.)+)"', alert["annotations"]["description"]):
-            asked = metrics_in(question.replace('\\"', '"').replace("%q", '""'))
+            asked = metrics_in(re.sub(r"%(\[\d\])?q", '""', question.replace('\\"', '"')))
             assert asked <= METRICS | recorded, alert["alert"]
 
 
