@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from health import health
 from overview import overview
+from parts import MARKS
 from target import target
 
 HERE = Path(__file__).parent
@@ -21,7 +22,10 @@ def rendered(board: Dashboard) -> str:
     built = board.build()
     for number, panel in enumerate(built.panels or [], start=1):
         panel.id_val = number
-    return json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+    text = json.loads(json.dumps(built, cls=JSONEncoder))
+    for annotation in text["annotations"]["list"]:
+        annotation.update(MARKS[annotation["name"]])
+    return json.dumps(text, indent=2, sort_keys=True) + "\n"
 
 
 def differing(boards: dict[str, str]) -> list[str]:

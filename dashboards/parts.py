@@ -1,5 +1,6 @@
 """The house style of every board: its variables, its queries, and one maker for each kind of panel."""
 
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import TypeVar
 
@@ -48,7 +49,8 @@ def board(uid: str, title: str, description: str, *variables: dashboard.QueryVar
     )
     for variable in variables:
         begun.with_variable(variable)
-    return begun.with_variable(_filter()).with_variable(_window()).annotation(_alerts()).annotation(_reloads())
+    names = [variable.build().name for variable in variables]
+    return begun.with_variable(_filter()).with_variable(_window()).annotation(_alerts(names)).annotation(_reloads())
 
 
 def _others() -> dashboard.DashboardLink:
@@ -134,14 +136,17 @@ def _window() -> dashboard.CustomVariable:
     )
 
 
-def _alerts() -> dashboard.AnnotationQuery:
+def _alerts(chosen: Sequence[str]) -> dashboard.AnnotationQuery:
+    """The alerts on what is chosen, and those that are about no target or no monitor in particular."""
+    label = "instance" if "instance" in chosen else "target"
+    among = "".join(f"${name}|" for name in chosen)
     return (
         dashboard.AnnotationQuery()
         .name("Alerts")
         .datasource(DATASOURCE)
         .enable(enable=True)
         .icon_color(BAD)
-        .expr('ALERTS{alertname=~"Chat(Stream|Monitor).+", alertstate="firing"}')
+        .expr(f'ALERTS{{alertname=~"Chat(Stream|Monitor).+", alertstate="firing", {label}=~"{among}"}}')
     )
 
 
@@ -154,6 +159,13 @@ def _reloads() -> dashboard.AnnotationQuery:
         .icon_color("blue")
         .expr("time() - chat_monitor_config_last_reload_success_timestamp_seconds < 60")
     )
+
+
+MARKS = {
+    "Alerts": {"titleFormat": "{{alertname}}", "textFormat": "{{target}} ({{instance}})", "tagKeys": "severity"},
+    "Reloads": {"titleFormat": "config loaded", "textFormat": "{{instance}}", "tagKeys": ""},
+}
+"""What the marks of each annotation say; Prometheus' annotations have these keys, and the SDK does not."""
 
 
 # ---- the queries

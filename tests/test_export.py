@@ -120,7 +120,7 @@ def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
             board = json.loads(file.read_text())
             names = [variable["name"] for variable in board["templating"]["list"]]
             assert names[:3] == ["datasource", "label_region", "label_team"]
-            for text in re.findall(r'target=~\\"\$[^}]*', file.read_text()):
+            for text in re.findall(r'target=~\\"\$\w+\\"[^}]*', file.read_text()):
                 assert r"region=~\"$label_region\", team=~\"$label_team\"" in text
 
 

@@ -55,7 +55,8 @@ def test_every_annotation_and_every_variable_finds_something(drill: Stage, name:
     """Alerts and reloads of the last quarter of an hour are marked, and each list of a variable has entries."""
     server = Prometheus(drill.prometheus)
     for annotation in BOARDS[name]["annotations"]["list"]:
-        assert server.range_query(annotation["expr"], seconds=900, step=15), annotation["name"]
+        expr = substituted(annotation["expr"], defaults(BOARDS[name]) | TARGETS)
+        assert server.range_query(expr, seconds=900, step=15), annotation["name"]
     for variable in BOARDS[name]["templating"]["list"]:
         if variable["type"] == "query":
             metric, label = variable["query"].removeprefix("label_values(").removesuffix(")").split(", ")

@@ -125,6 +125,21 @@ def test_every_increase_and_rate_looks_back_on_a_variable_window(board: dict[str
 
 
 @every_board
+def test_every_counter_is_read_by_its_rise(board: dict[str, Any]) -> None:
+    """A counter or a bucket as it stands says how long the monitor has run."""
+    for query in queries(board):
+        raw = re.findall(r"\b\w+_(?:total|bucket|count|sum)\{[^}]*\}(?!\[)", query.expr)
+        assert raw == [], query.expr
+
+
+@every_board
+def test_every_list_of_a_variable_follows_the_time_range(board: dict[str, Any]) -> None:
+    """A target that is gone can be looked at in its own time."""
+    lists = [variable for variable in board["templating"]["list"] if variable["type"] == "query"]
+    assert {variable["refresh"] for variable in lists} == {2}
+
+
+@every_board
 def test_what_is_counted_by_bars_looks_back_on_one_bar(board: dict[str, Any]) -> None:
     """A longer window would count each event in several bars: these and heatmaps use $__rate_interval alone."""
     for panel in panels(board):
@@ -148,7 +163,13 @@ def test_every_link_leads_to_a_board_of_ours(board: dict[str, Any]) -> None:
 
 @every_board
 def test_alerts_and_reloads_are_marked_on_every_board(board: dict[str, Any]) -> None:
-    """What happened stands in every graph."""
+    """What happened stands in every graph, by its name, and of what is looked at alone."""
+    for annotation in board["annotations"]["list"]:
+        assert annotation["titleFormat"]
+        assert annotation["textFormat"]
+    chosen = {variable["name"] for variable in board["templating"]["list"] if variable["type"] == "query"}
+    [alerts] = [one["expr"] for one in board["annotations"]["list"] if one["name"] == "Alerts"]
+    assert set(re.findall(r"\$(\w+)\|", alerts)) == chosen
     names = [annotation["name"] for annotation in board["annotations"]["list"]]
     assert [name for name in names if name != "Annotations & Alerts"] == ["Alerts", "Reloads"]
 
