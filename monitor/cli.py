@@ -6,6 +6,7 @@ Exit status: 2 for a usage or config error in every command; of `probe` the wors
 from __future__ import annotations
 
 import asyncio
+import errno
 import faulthandler
 import os
 import re
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONFIG_PLACES = (Path("config.toml"), Path("/etc/chat-monitor/config.toml"))
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+_UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 
 
 def main() -> None:
-    """Run a command; Ctrl-C is no traceback but 130. A reader that left (`| head`) is click's to handle."""
+    """Run a command; Ctrl-C is no traceback but 130, a full disk a line; `| head` is click's to handle."""
     try:
         status = commands.main(prog_name="chat-monitor", standalone_mode=False)
     except click.ClickException as error:
@@ -46,6 +48,12 @@ def main() -> None:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = INTERRUPTED
+    except OSError as error:
+        if error.errno not in _UNWRITTEN:
+            raise
+        click.echo(f"chat-monitor: the output cannot be written: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer is not tried again at the exit
+        status = FAILED_TO_TELL
     sys.exit(status or COMPLETE)
 
 

@@ -299,6 +299,26 @@ def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
     assert done.status == 4
 
 
+@pytest.mark.parametrize("arguments", [("schema",), ("probe", "good", "--json")])
+def test_a_full_disk_behind_stdout(config: Path, arguments: tuple[str, ...]) -> None:
+    """It is one line and 1, and no traceback."""
+    options = () if arguments == ("schema",) else ("--config", config)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments, *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    said = "chat-monitor: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_another_fault_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not the output's stays a traceback, for it is ours to mend."""
+    monkeypatch.setattr("monitor.cli._place", lambda _: Path("/nowhere").stat())
+    monkeypatch.setattr(sys, "argv", ["chat-monitor", "check"])
+    with pytest.raises(FileNotFoundError):
+        main()
+
+
 def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line says takes the place of the config's own: protocol, model, key and headers."""
     config.write_text(config.read_text().replace("[[targets]]", 'headers = {X-A = "1", X-B = "2"}\n[[targets]]', 1))
