@@ -199,17 +199,18 @@ async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], Non
     async with beside, _served(parts, load) as server:
         for part in (_stamping(), _every(parts, _LAG_EVERY, parts.metrics.lag), _remembering(parts)):
             await beside.enter_async_context(part)
-        if listening is not None:
-            listening(server.port)
-        await _replace(parts, parts.config, await found.refresh())
-        _config_loaded(parts)
-        parts.schedule.start(parts.targets)
-        _go_on_finding(parts, found)
+        async with parts.changing:  # the page is there already, and may be asked for a reload
+            await _replace(parts, parts.config, await _watched(parts.config, await found.refresh()))
+            _config_loaded(parts)
+            parts.schedule.start(parts.targets)
+            _go_on_finding(parts, found)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
         parts.signals.probe = lambda: parts.schedule.ask_all("signal")
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))
             parts.begin(_look_at_file(parts, load))
+        if listening is not None:
+            listening(server.port)
         async with systemd.watchdog(parts.schedule.moving), _every(parts, _CLOCK_EVERY, lambda _: _follow(parts)):
             systemd.notify("READY=1", _status(parts))
             say.info("started", targets=len(parts.targets), address=f"{parts.settings.web.host}:{server.port}")
@@ -290,7 +291,7 @@ async def reload(parts: Watch, load: Load) -> str | None:
             parts.failed(error)
             return _refuse(parts, f"reading it failed: {type(error).__name__}")
         found = _discovery(parts, config, parts.discovery)
-        targets = await found.refresh()
+        targets = await _watched(config, await found.refresh())
         if parts.signals.stop.is_set():
             return "the monitor is stopping"
         await _replace(parts, config, targets)
@@ -334,9 +335,14 @@ def _refuse(parts: Watch, why: str) -> str:
     return why
 
 
-async def _replace(parts: Watch, config: Config, found: Sequence[Target]) -> None:
-    """Put a config, and targets that were discovered, in the old ones' place, by difference."""
-    settings, targets = config.settings, config.along_with(found).here
+async def _watched(config: Config, found: Sequence[Target]) -> tuple[Target, ...]:
+    """Return what is watched here of a config and of what was discovered; thousands of targets take a while."""
+    return await asyncio.to_thread(lambda: config.along_with(found).here)
+
+
+async def _replace(parts: Watch, config: Config, targets: tuple[Target, ...]) -> None:
+    """Put a config, and what is watched by it, in the old ones' place, by difference."""
+    settings = config.settings
     needs_restart = [
         name for name in ("web", "log", "metrics") if getattr(settings, name) != getattr(parts.settings, name)
     ]
@@ -401,8 +407,9 @@ def _go_on_finding(parts: Watch, found: Discovery) -> None:
 
     async def changed(targets: tuple[Target, ...]) -> None:
         async with parts.changing:
+            watched = await _watched(parts.config, targets)
             if not parts.signals.stop.is_set():
-                await _replace(parts, parts.config, targets)
+                await _replace(parts, parts.config, watched)
                 systemd.notify(_status(parts))
                 structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import trustme
 from aiohttp import web
@@ -18,6 +20,7 @@ from monitor.config import Config
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
+from monitor.settings import Web
 from monitor.shard import Shard
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, Running, reloaded, running, watched
 
@@ -272,10 +275,13 @@ class Inventory:
         self.status = 200
         self.asked: list[web.Request] = []
         self.base = ""
+        self.gate: Reached | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer a request."""
+        """Answer a request, once the gate is open where there is one."""
         self.asked.append(request)
+        if self.gate is not None:
+            await self.gate.wait()
         return web.json_response(self.groups, status=self.status)
 
 
@@ -315,6 +321,35 @@ async def test_an_inventory_is_asked_again_and_again(lab: Lab, file: QuickFile, 
         inventory.status, inventory.groups = 200, []
         await daemon.until("chat_monitor_targets", 0)
         assert await daemon.metric(GAUGE) == 1
+
+
+async def test_a_reload_while_it_starts(file: QuickFile, inventory: Inventory, lab: Lab) -> None:
+    """The page is there while the first lists are waited for: a reload waits for its turn, and what it says holds."""
+    gate = inventory.gate = Reached()
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+    page = f"http://127.0.0.1:{port}/-/"
+    file.write(watched("old", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
+    config = await file.first()
+    config = replace(config, settings=replace(config.settings, web=Web(port=port)))
+
+    async def reloading() -> int:
+        async with aiohttp.ClientSession() as session:
+            await gate.reached.wait()
+            file.write(watched("new", lab.url + QUICK_OK), rest=DEFAULTS)
+            asked = asyncio.create_task(session.post(f"{page}reload"))
+            for _ in range(5):
+                async with session.get(f"{page}ready") as answer:
+                    assert answer.status == 503
+            gate.set()
+            async with await asked as answer:
+                return answer.status
+
+    task = asyncio.create_task(reloading())
+    async with running(config=config, load=file) as daemon:
+        assert await task == 200
+        assert await names(daemon) == ["new"]
+        assert await daemon.metric(GAUGE) is None
 
 
 async def test_an_inventory_that_is_down_at_the_start(lab: Lab, file: QuickFile, inventory: Inventory) -> None:
