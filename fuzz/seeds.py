@@ -29,7 +29,7 @@ def seeds(name: str) -> Iterator[bytes]:
     """Yield inputs for one target, each with its control bytes."""
     payloads = BY_FRAMER[name] if name in FRAMERS else tuple(spoken(name))
     framing = FRAMERS.get(name) or PROTOCOLS[name].framing
-    recorded = (payload for payload in recordings() if framing is FRAMERS["sse"])
+    recorded = (payload for payload in recordings() if framing is FRAMERS["json" if payload[:1] == b"{" else "sse"])
     for number, payload in enumerate((*payloads, *recorded)):
         yield bytes((number % 24, 7))[:CONTROL] + payload[:LONGEST]
 

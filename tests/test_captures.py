@@ -30,6 +30,9 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     "chatchat/mini_v024kb": ("chatchat-0.2-json", "unverified - stream -", 6, "Hello from the fake upstream."),
     "chatchat/mini_v027": ("chatchat-0.2-json", "unverified - stream -", 6, "Hello from the fake upstream."),
     "chatchat/mini_v027_fail": ("chatchat-0.2-json", "truncated incomplete_body stream -", 3, "Hello from the"),
+    # Ollama, after its documentation
+    "made/ollama_chat_whole": ("ollama-chat", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/ollama_chat_runner_died": ("ollama-chat", "stream_error upstream stream -", 3, "Hello from the"),
     # an upstream that closes in the middle, in four releases and routes of Langchain-Chatchat
     "chatchat/c031_llm_mid_fin": ("chatchat", "truncated incomplete_body stream -", 3, "Hello from the"),
     "chatchat/c03_llm_mid_fin": ("chatchat", "stream_error upstream stream -", 3, "Hello from the"),
@@ -75,7 +78,7 @@ def test_what_it_comes_to(name: str, expected: tuple[str, str, int, str]) -> Non
 
 def test_every_capture_is_replayed() -> None:
     """No capture is left out without a reason."""
-    kept = [file for kind in ("chatchat", "servers") for file in (CAPTURES / kind).glob("*.raw")]
+    kept = [file for kind in ("chatchat", "made", "servers") for file in (CAPTURES / kind).glob("*.raw")]
     names = {f"{file.parent.name}/{file.stem}" for file in kept}
     assert names == EXPECTED.keys() | NOT_YET.keys()
     assert not EXPECTED.keys() & NOT_YET.keys()
@@ -140,6 +143,7 @@ def test_what_is_cut_is_counted_as_cut() -> None:
         "chatchat/c03_stall50s",
         "chatchat/c031_llm_mid_fin",
         "chatchat/mini_v027_fail",
+        "made/ollama_chat_runner_died",
         "chatchat/c03_llm_mid_fin",
         "servers/01_direct_kill9",
         "servers/17_caddy_kill9",

@@ -239,6 +239,7 @@ _WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
     (
         Fault.UPSTREAM,
         ("upstream", "connect", "peer closed", "incomplete (chunked )?read", "payload is not completed", "gateway",
+         "unexpected eof", "broken pipe", "runner process", "socket hang up", "premature close", "econnreset",
          "timed? ?out", _OPENAI_CLIENT_5XX, r"\b50[24]\b"),
     ),
 )  # fmt: skip
