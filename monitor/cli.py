@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.config import Config
     from monitor.daemon import Signals
     from monitor.observation import Observation
-    from monitor.settings import Settings
+    from monitor.settings import Metrics, Settings
     from monitor.shard import Shard
     from monitor.target import Target
     from monitor.web.access import Access
@@ -390,6 +390,8 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
         click.echo(f"warning: {warning}", err=True)
     config = config.along_with(found)
     count = len(config.targets)
+    if (many := _series(config.settings.metrics)) is not None:
+        click.echo(f"warning: {config.document.mistake(('metrics', 'buckets'), many)}", err=True)
     if not _is_loopback(config.settings.web.host):
         message = "is no loopback address: the daemon wants --web.config.file or --web.allow-unprotected for it"
         click.echo(f"warning: {config.document.mistake(('web', 'listen'), message)}", err=True)
@@ -403,6 +405,18 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
         _print_plan(config)
     status = _try_connections(config) if connect else COMPLETE
     return FAILED_TO_TELL if wrong else status
+
+
+def _series(metrics: Metrics) -> str | None:
+    """Say where buckets of one's own make more series of a target than its detail promises."""
+    from monitor.settings import Buckets
+
+    if metrics.buckets == Buckets():
+        return None
+    from monitor.sinks.metrics import series_per_target
+
+    series, most = series_per_target(metrics), {"full": 250, "lean": 120}[metrics.detail]
+    return f"make {series} series of each target, more than the {most} of the default ones" if series > most else None
 
 
 def _discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list[str]]:

@@ -17,12 +17,14 @@ from blockbuster import BlockBuster
 from hypothesis import settings
 from pytest_asyncio.plugin import PytestAsyncioFunction
 
+from monitor import probe
 from monitor.lab.server import Lab, serve
-from monitor.observation import Observation
+from monitor.observation import Observation, record
 from monitor.probe import Prober
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts
 from monitor.transport import Carrier
+from tests.sinks.stories import mistakes
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a machine that does other things, too, is no failure of what is tested
@@ -38,6 +40,8 @@ _MAY_BLOCK = (
     ("prometheus_client/process_collector.py", "collect"),  # /proc is no disk: some 50 us
 )
 """Where our code may block in a running loop."""
+_LONG = 300
+"""Reads from which on a timeline is left out of what is held against the schema: each takes some 50 us."""
 _TURNS = 2000
 """Turns of the loop in which transports that were aborted have their last callbacks."""
 
@@ -152,6 +156,23 @@ async def lab() -> AsyncIterator[Lab]:
     """Yield a fault lab on a free port of loopback."""
     async with await serve("127.0.0.1", 0) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_event_fits() -> Iterator[None]:
+    """Hold the event of every probe that a test makes against docs/event.schema.json, which knows no null."""
+    observe = probe.observe
+    assert mistakes({}), "the schema is read before any loop runs"
+
+    def observed(*what: Any, **more: Any) -> Observation:  # noqa: ANN401 - whatever the real one takes
+        seen = observe(*what, **more)
+        wrong = mistakes(record(seen, timeline=seen.timeline.reads < _LONG))
+        assert wrong == [], wrong
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "observe", observed)
+        yield
 
 
 @pytest.fixture(autouse=True)

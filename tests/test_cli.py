@@ -342,6 +342,15 @@ def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.Mo
     assert {name: value.reveal() for name, value in other.headers.items()} == {"X-B": "2", "x-a": "3"}
 
 
+@pytest.mark.parametrize(("number", "told"), [(40, True), (2, False)])
+def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, told: bool) -> None:
+    """Where there are more series of a target than with the default ones, check says how many."""
+    bounds = [place + 1 for place in range(number)]
+    config.write_text(config.read_text() + f"[metrics]\nbuckets = {{latency = {bounds}, gap = {bounds}}}\n")
+    done = cli("check", "--config", config)
+    assert (done.status, "metrics.buckets: make 3" in done.err) == (0, told)
+
+
 def test_a_public_address_is_told_by_check(cli: Cli, config: Path) -> None:
     """The daemon would not start there without more: check says so, with its line."""
     config.write_text(config.read_text().replace("127.0.0.1:0", ":0"))

@@ -99,8 +99,12 @@ def check_schema() -> None:
 
 def mistakes(event: object) -> list[str]:
     """Say where an event departs from the schema; ours may also have no key that the schema does not name."""
-    validator = Draft202012Validator(_strict(schema()))
-    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in validator.iter_errors(event)]
+    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in _validator().iter_errors(event)]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(_strict(schema()))
 
 
 def _strict(part: Any) -> Any:  # noqa: ANN401 (any part of a JSON document)
