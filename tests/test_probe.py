@@ -114,6 +114,7 @@ def test_every_answer_that_was_asked_for_has_an_end(body: dict[str, object], cho
     """As many ends are waited for as the request's body asks for answers, where the protocol can ask for several."""
     assert end_rule(target(URL, "openai-chat", body=body), PROTOCOLS["openai-chat"]).choices == choices
     assert end_rule(target(URL, "ollama-chat", body=body), PROTOCOLS["ollama-chat"]).choices == 1
+    assert all(protocol.marker for protocol in PROTOCOLS.values() if protocol.choices)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ class Protocol:
     auth: Auth = BEARER
     asks: bool = True
     choices: str = ""
-    """Key of the request's body that asks for several answers at once."""
+    """Key of the request's body that asks for several answers at once; for protocols with a marker, which says that
+    no more will come where a server sends fewer."""
 
 
 def json_request(

@@ -40,5 +40,4 @@ CHATCHAT = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
-    choices="n",
 )
