@@ -126,6 +126,8 @@ class Wire(ResponseHandler):
         self.framing = BodyFraming.CLOSE
         self.broken = False
         """The framing of the body does not hold."""
+        self.torn_at: float | None = None
+        """When TLS failed: by a fatal alert, or by bytes that are none of its records."""
         self._body = BodyCutter()
 
     @property
@@ -153,6 +155,12 @@ class Wire(ResponseHandler):
             self.reads.append((tap.read_at, tap.uncertainty, payload.total_bytes, tap.spread))
         if self.broken or self.exception() is not None:
             self._hang_up()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note a tunnel that was torn down: aiohttp tells a body without a declared length that it is whole."""
+        if isinstance(exc, ssl.SSLError):
+            self.torn_at = time.monotonic()
+        super().connection_lost(exc)
 
     def _hang_up(self) -> None:
         """End a connection that can say nothing more, and the body, of whose fault aiohttp tells nobody.
@@ -800,8 +808,9 @@ class Trip:
         if wire.broken:
             return Ending(EndKind.MALFORMED, last, _BROKEN)
         fin = self.since(tap.fin_at) if tap is not None and tap.fin_at is not None else None
-        if tap is not None and tap.reset_at is not None and not _whole(failed, self.seen.head):
-            return Ending(EndKind.RESET, self.since(tap.reset_at))
+        reset_at = tap.reset_at if tap is not None and tap.reset_at is not None else wire.torn_at
+        if reset_at is not None and not _whole(failed, self.seen.head):
+            return Ending(EndKind.RESET, self.since(reset_at))
         if failed is None:
             close = self.seen.head is not None and self.seen.head.framing is BodyFraming.CLOSE
             return Ending(EndKind.COMPLETE, fin if close and fin is not None else last, extra=wire.extra)

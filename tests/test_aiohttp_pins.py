@@ -208,7 +208,7 @@ async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not bound_tls_buffers()
 
 
-@pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data"])
+@pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data", "connection_lost"])
 async def test_what_our_protocol_overrides_is_called(
     prober: MakeProber, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

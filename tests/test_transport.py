@@ -610,6 +610,37 @@ async def test_a_server_that_gets_our_certificate(ask: Ask, house: House, tmp_pa
     assert verdict(seen) == "ok"
 
 
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (CLOSED + HI, "truncated/reset"),
+        (CLOSED + WHOLE, "ok"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(HI), HI), "truncated/reset"),
+        (HEAD + b"Content-Length: 999\r\n\r\n" + HI, "truncated/reset"),
+    ],
+    ids=["to the close", "whole", "chunked", "with a length"],
+)
+async def test_a_tunnel_that_breaks_in_the_stream(prober: MakeProber, house: House, sent: bytes, wanted: str) -> None:
+    """A fatal alert in mid-stream is no end of a body, whatever frames it: the connection was torn down."""
+    heard = asyncio.Event()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        await heard.wait()
+        os.write(writer.get_extra_info("socket").fileno(), ALERT)
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=house.server())
+    async with server:
+        asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=house.trusted))
+        seen = await prober(save=lambda _: heard.set())(asked, "cli")
+    assert (verdict(seen), seen.timeline.chunks) == (wanted, 1)
+    assert seen.verdict.unclean == ("reset" if wanted == "ok" else None)
+
+
 async def test_tls_through_a_tunnel(ask: Ask, house: House) -> None:
     """A proxy that connects us is no part of what is then seen, the target's certificate and endings are."""
     async with await serve("127.0.0.1", 0, ssl=house.server("chat.test")) as lab, tunnel(lab.port) as proxy:
