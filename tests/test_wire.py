@@ -63,6 +63,7 @@ class Lag:
 
     def __init__(self) -> None:
         self.total = 0.0
+        self._since = 0.0
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[Lag]:
@@ -70,16 +71,21 @@ class Lag:
 
         async def tick() -> None:
             while True:
-                before = time.monotonic()
+                self._since = time.monotonic()
                 await asyncio.sleep(0.02)
-                self.total += max(time.monotonic() - before - 0.02, 0.0)
+                self._add()
 
+        self._since = time.monotonic()
         task = asyncio.create_task(tick())
         try:
             yield self
         finally:
+            self._add()  # the tick that is under way may be the one that came late
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def _add(self) -> None:
+        self.total += max(time.monotonic() - self._since - 0.02, 0.0)
 
 
 class Probed(NamedTuple):
@@ -227,7 +233,7 @@ def payload_of(script: Script) -> bytes:
     return body[: int(length[1])] if length else body
 
 
-SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:;[^\r\n]*)?\r\n")
+SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 def dechunked(body: bytes) -> bytes:

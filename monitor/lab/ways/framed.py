@@ -10,13 +10,19 @@ from monitor.lab.steps import Hold, Script, Send
 from monitor.lab.wire import opening, pause, segment, spoken
 
 SIZE = Param("as", text_like(r"[ -~]{0,64}", "up to 64 printable characters, or nothing"), "zz", "the size line")
-DATA = Param("as", choice("longer", "shorter", "lf", "bare"), "longer", "data against its size, or which CRLF is wrong")
+DATA = Param(
+    "as",
+    choice("longer", "shorter", "lf", "lf-behind", "bare"),
+    "longer",
+    "data against its size, or which CRLF is wrong",
+)
 WITH = Param("with", choice("own", "head"), "own", "whether it comes in a segment of its own or with the head")
 
 DATA_FAULTS: Mapping[str, Callable[[bytes], bytes]] = {
     "longer": lambda data: f"{len(data) // 2:x}\r\n".encode() + data + b"\r\n",
     "shorter": lambda data: f"{len(data) + 2:x}\r\n".encode() + data + b"\r\n",
     "lf": lambda data: f"{len(data):x}\n".encode() + data + b"\n",
+    "lf-behind": lambda data: f"{len(data):x}\r\n".encode() + data + b"\n",
     "bare": lambda data: f"{len(data):x}\r\n".encode() + data,
 }
 

@@ -198,6 +198,8 @@ GARBAGE: Mapping[str, Callable[[Case], bytes]] = {
     "h2": lambda _: (
         b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00\x00\x05\x00\xff\xff\xff"
     ),
+    "version": lambda _: b"HTTP/2.0 200 OK\r\n\r\n",
+    "rtsp": lambda _: b"RTSP/1.0 200 OK\r\n\r\n",
     "status": lambda _: b"HTTP/1.1 two hundred OK\r\n\r\n",
     "colon": lambda case: head_of(f"{status_line(200)}\r\nno colon here", case.truth),
     "both": lambda case: _doubled(case, ("Content-Length", "100"), ("Transfer-Encoding", "chunked")),

@@ -32,7 +32,8 @@ WHAT = Param("what", text_like(r"[a-z-]+", "the name of a message beside the ans
 WHERE = Param("where", choice("first", "middle", "last"), "first", "before, inside or behind the output")
 ENDS = Param("as", choice("lf", "crlf", "cr", "mixed"), "crlf", "which line ends")
 BOM = Param("bom", YES_NO, "no", "whether a byte order mark comes first")
-STYLE = Param("as", choice("extension", "zeros", "upper", "trailer"), "extension", "which legal oddity")
+STYLE = Param("as", choice("extension", "zeros", "upper", "blanks", "trailer"), "extension", "which legal oddity")
+BEHIND = Param("as", choice("words", "response"), "words", "what comes behind the body")
 TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "text/plain", "the content type said")
 LF, CRLF, CR = b"\n", b"\r\n", b"\r"
 EOLS = {
@@ -145,7 +146,7 @@ def line_ends(case: Case) -> Script:
 def chunk_style(case: Case) -> Script:
     """Chunk framing that is legal and rare."""
     case = case.but(FRAMING, "chunked")
-    sizes = {"extension": "{:x};lab=1", "zeros": "{:08x}", "upper": "{:X}", "trailer": "{:x}"}
+    sizes = {"extension": "{:x};lab=1", "zeros": "{:08x}", "upper": "{:X}", "blanks": "{:x}  ", "trailer": "{:x}"}
     steps: list[Step] = [opening(case, case.speech)]
     for index, message in enumerate(case.speech.messages):
         size = sizes[case[STYLE]].format(len(message)).encode()
@@ -163,7 +164,7 @@ def trailing(case: Case) -> Script:
     if case[FRAMING] == "close":
         case = case.but(FRAMING, "length")
     *before, last = (*spoken(case, case.speech), *closing(case))
-    more = b"and one more thing\r\n"
+    more = {"words": b"and one more thing\r\n", "response": b"HTTP/1.1 200 OK\r\n\r\n"}[case[BEHIND]]
     return [opening(case, case.speech), *before, Send(last.data + more if isinstance(last, Send) else more)]
 
 
@@ -246,7 +247,7 @@ FAULTS = (
         params=(STYLE,),
         script=chunk_style,
         ended=OK,
-        examples=tuple(f"as={style}" for style in ("extension", "zeros", "upper", "trailer")),
+        examples=tuple(f"as={style}" for style in ("extension", "zeros", "upper", "blanks", "trailer")),
     ),
     Fault(
         name="content-type",
@@ -259,9 +260,10 @@ FAULTS = (
     Fault(
         name="trailing",
         says="bytes behind the body's end",
+        params=(BEHIND,),
         script=trailing,
         ended=UNCLEAN,
-        examples=("", "framing=length"),
+        examples=("", "framing=length", "as=response"),
     ),
     Fault(
         name="interim",
