@@ -424,11 +424,11 @@ def _discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list
     from monitor.discovery import Told, of_config
 
     wrong: list[str] = []
-
-    def failed(error: BaseException) -> None:
-        raise error
-
-    told = Told(lambda *_: None, lambda source, text: wrong.append(f"discovery {source}: {text}"), failed)
+    told = Told(
+        refreshed=lambda *_: None,
+        wrong=lambda source, text: wrong.append(f"discovery {source}: {text}"),
+        failed=lambda error: wrong.append(f"discovery: {type(error).__name__}"),
+    )
     return _run(of_config(config, told, os.environ, urls=urls).refresh()), wrong
 
 

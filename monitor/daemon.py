@@ -399,11 +399,11 @@ def _discovery(parts: Watch, config: Config, before: Discovery | None = None) ->
 
 def _go_on_finding(parts: Watch, found: Discovery) -> None:
     """Have the sources read again and again, instead of those of the config before."""
-    if parts.finding is not None:
+    if parts.discovery is not None and parts.finding is not None:
+        parts.discovery.retire()
         parts.finding.cancel()
-    gone = {one.name for one in parts.discovery.sources} if parts.discovery else set()
-    for name in gone - {one.name for one in found.sources}:
-        parts.metrics.undiscovered(name)
+        for name in {one.name for one in parts.discovery.sources} - {one.name for one in found.sources}:
+            parts.metrics.undiscovered(name)
 
     async def changed(targets: tuple[Target, ...]) -> None:
         async with parts.changing:

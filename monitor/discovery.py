@@ -96,6 +96,7 @@ class Discovery:
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
         self._telling = asyncio.Lock()
+        self._retired = False
         self._handed: tuple[Target, ...] = ()
         self.targets: tuple[Target, ...] = ()
 
@@ -117,10 +118,16 @@ class Discovery:
             for source in self.sources:
                 group.create_task(self._keep(source, changed), name=f"discovery {source.name}")
 
+    def retire(self) -> None:
+        """Tell nobody anything any more: another has taken this one's place, and what is being read comes too late."""
+        self._retired = True
+
     async def _keep(self, source: settings.Discovery, changed: Changed) -> None:
         while True:
             await asyncio.sleep(source.refresh)
             await self._refresh(source)
+            if self._retired:
+                return
             self._combine()
             async with self._telling:
                 await self._hand_on(changed)

@@ -449,6 +449,19 @@ async def test_changes_are_handed_on(make: Make, heard: Heard, no_leaks: None) -
     assert [str(one) for one in heard.failed] == ["not now", "not now"]
 
 
+async def test_one_that_is_replaced_says_no_more(make: Make, heard: Heard, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
+    """What was being read when another took its place changes no gauge and hands nothing on."""
+    source = settings.Discovery("lists", http_sd=(LISTS,), refresh=0.0)
+    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    found, changes = make(source), Changes()
+    await found.refresh()
+    heard.gauge.clear()
+    heard.answers = {LISTS: written(group(URL, __name__="b"))}
+    found.retire()
+    await found.run(changes)
+    assert (heard.gauge, changes.taken) == ({}, [])
+
+
 async def test_without_sources_there_is_nothing_to_do(make: Make) -> None:
     """A config without discovery has a loop that ends at once."""
     found = make()
