@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types contracts unit format docs test-newest test-real bench compare fuzz clean
+.PHONY: help demo test check lint types contracts unit format docs test-newest test-real soak bench compare fuzz clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,6 +64,10 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
 	$(BIN)/pytest -m real -n 3 --dist loadgroup --durations=10
+
+MINUTES ?= 10
+soak: $(VENV)/dev  ## Watch 200 faults for MINUTES=10 while the daemon is reloaded, starved and killed; REPORT=FILE.md.
+	$(BIN)/python -m tests.soak.run --minutes $(MINUTES) $(if $(REPORT),--report $(REPORT))
 
 BENCH ?= --realtime
 bench:  ## Measure how exact, cheap and small it is beside other clients, and hold it against its goals (25 minutes, cc).

@@ -23,6 +23,7 @@ from monitor.target import Target
 from monitor.timeline import EndKind, Mark
 from monitor.verdict import Outcome
 from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
+from tests.paces import paced, timed
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -30,16 +31,6 @@ AT_ONCE = 24
 GRACE = 0.5
 """Seconds after its deadline within which a probe has to end."""
 NONCE = "0a1b2c3d"
-QUICKER = {
-    "/slow": "/slow?gap=60ms&ttfc=300ms",
-    "/slow?gap=10s": "/slow?gap=450ms",
-    "/drip?bytes=1&every=1s": "/drip?bytes=1&every=30ms",
-    "/buffered": "/buffered?delay=300ms",
-    "/stall-pings": "/stall-pings?pings=300ms",
-    "/stall-pings?after=0": "/stall-pings?after=0&pings=300ms",
-}
-"""Examples that the lab means for the default timeouts, at a pace that is to the short ones what theirs is to those."""
-PACE = ("gap=3ms", "ttfc=3ms")
 BY_FAULT = {name: [one for one in all_scenarios() if one.fault == name] for name in FAULTS}
 PHASES = {
     "ok": "end",
@@ -101,20 +92,10 @@ class Probed(NamedTuple):
     """Seconds of these for which the loop was held up."""
 
 
-def paced(scenario: Scenario) -> str:
-    """Return the path of a scenario at a quick pace, where the scenario does not ask for one of its own."""
-    own = scenario.path.removeprefix(f"/{scenario.protocol}")
-    name, _, query = QUICKER.get(own, own).partition("?")
-    asked = {pair.partition("=")[0] for pair in query.split("&")}
-    more = [pair for pair in PACE if pair.partition("=")[0] not in asked]
-    return f"/{scenario.protocol}{name}?{'&'.join(filter(None, (query, *more)))}"
-
-
 async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: asyncio.Semaphore) -> Probed:
     """Probe one scenario, and work out what the lab sends for it."""
     path, kept, lag = paced(scenario), bytearray(), Lag()
-    timed = scenario.expect.verdict.startswith(("stalled", "timeout")) or scenario.fault == "left-open"
-    asked = target(lab.url + path, scenario.protocol, timeouts=QUICK if timed else PATIENT)
+    asked = target(lab.url + path, scenario.protocol, timeouts=QUICK if timed(scenario) else PATIENT)
     async with places, lag.watched():
         before = time.monotonic()
         seen = await prober(save=kept.extend)(asked, "cli")

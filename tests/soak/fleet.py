@@ -1,0 +1,151 @@
+"""What a soak watches: targets dealt from all that the lab can do, another hand of them after each reload."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from monitor.lab.faults import all_scenarios
+from monitor.lab.speech import SPEAKERS
+from monitor.lab.tls_faults import FAULTS, SAME_PORT
+from tests.paces import PACE, QUICKER, own, paced, timed
+
+COUNT = 9
+"""Numbers in the counted list."""
+INTERVAL = 5
+SLOWER = 2
+"""How much longer the deadlines are than those of the tests: this machine has a soak to do beside."""
+CHANGED = 10
+"""Targets that a reload replaces, of a hundred."""
+FLAGS = ("unclean_end", "content_type_mismatch")
+HURRIED = 'connect = "2s", headers = "3s", first_chunk = "4s", idle = "2400ms", total = "8s", drain = "600ms"'
+PATIENT = 'connect = "10s", headers = "10s", first_chunk = "10s", idle = "10s", total = "20s", drain = "1s"'
+LIMITS = 'stream_bytes = "512KiB"\nevent_bytes = "64KiB"\nevents = 20000\nconcurrency = 60\nper_host = 60\n'
+MIXED = ("ok", "cut:after=3:by=rst", "clean-cut", "duplicated", "cut-after-end", "no-response", "status:code=503")
+"""What one target is answered by turns; which one it was only the lab's log can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One target: where, with which deadlines, and what it comes to; no `expect` where only the lab's log says."""
+
+    name: str
+    protocol: str
+    path: str
+    expect: str = ""
+    flag: str = ""
+    hurried: bool = False
+    tls: str = ""
+    """The TLS fault whose port it asks."""
+    asks: bool = True
+    """Whether a request reaches the lab at all."""
+
+
+def dealt(seed: int) -> tuple[Entry, ...]:
+    """Return every target that the lab can be asked for, so that any run of neighbours has as many faults as it can."""
+    groups: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in (*_of_scenarios(), *_of_draws(), *_of_tls()):
+        groups[entry.tls or entry.path.split("/")[2].partition("?")[0]].append(entry)
+    die = random.Random(seed)  # noqa: S311 - a die for a test
+    for group in groups.values():
+        die.shuffle(group)
+    return tuple(_in_turn(list(groups.values())))
+
+
+def _in_turn(groups: list[list[Entry]]) -> Iterator[Entry]:
+    while groups:
+        for group in groups:
+            yield group.pop()
+        groups = [group for group in groups if group]
+
+
+def _of_scenarios() -> Iterator[Entry]:
+    for number, scenario in enumerate(all_scenarios()):
+        expect = scenario.expect
+        yield Entry(
+            f"{scenario.protocol}-{scenario.fault}-{number}",
+            scenario.protocol,
+            paced(scenario, SLOWER),
+            # the lab's log goes by default timeouts: at a pace of ours it is the scenario that knows
+            expect.verdict if own(scenario) in QUICKER else "",
+            expect.flag if expect.flag in FLAGS else "",
+            hurried=timed(scenario) or own(scenario) in QUICKER,
+        )
+
+
+def _of_draws() -> Iterator[Entry]:
+    for protocol in SPEAKERS:
+        of = ",".join(":".join((fault, *PACE)) for fault in MIXED)
+        yield Entry(f"{protocol}-mix", protocol, f"/{protocol}/mix?of={of}")
+        yield Entry(f"{protocol}-flaky", protocol, f"/{protocol}/flaky?p=0.5&seed=7")
+
+
+def _of_tls() -> Iterator[Entry]:
+    for fault in (*FAULTS, *SAME_PORT):
+        reached = not fault.expect.verdict.startswith(("unreachable", "timeout"))
+        # a TLS 1.3 client is through before the server looks at its certificate
+        asks = reached and fault.name != "client-certificate"
+        expect = fault.expect.verdict
+        yield Entry(
+            fault.target, "openai-chat", fault.path, expect, fault.expect.flag, hurried=True, tls=fault.name, asks=asks
+        )
+
+
+def hand(deck: Sequence[Entry], number: int, size: int) -> tuple[Entry, ...]:
+    """Return the targets after so many changes: half of them stay, of the others some go and as many others come."""
+    stay = size // 2
+    rest, step = deck[stay:], max(1, size * CHANGED // 100)
+    moving = (rest[(number * step + place) % len(rest)] for place in range(min(size - stay, len(rest))))
+    return (*deck[:stay], *moving)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where the lab is: its URL, and of each TLS fault its own."""
+
+    url: str
+    tls: dict[str, str]
+    files: dict[str, str]
+    """Of certificates, by the key of the config."""
+
+
+def config(entries: Iterable[Entry], where: Where, listen: str, change: int = 0, *, paused: bool = False) -> str:
+    """Return a config for these targets; each `change` asks some of them otherwise and labels some anew."""
+    head = f"[web]\nlisten = {json.dumps(listen)}\n[limits]\n{LIMITS}"
+    defaults = (
+        f'[defaults]\nmodel = "lab"\ninterval = "{INTERVAL}s"\ncheck = {{ kind = "count", to = {COUNT} }}\n'
+        f"paused = {json.dumps(paused)}\n"
+    )
+    return head + defaults + "".join(_table(entry, where, change, place) for place, entry in enumerate(entries))
+
+
+def _table(entry: Entry, where: Where, change: int, place: int) -> str:
+    lines = [
+        "[[targets]]",
+        f"name = {json.dumps(entry.name)}",
+        f'protocol = "{entry.protocol}"',
+        f"url = {json.dumps(where.tls[entry.tls] if entry.tls else where.url + entry.path)}",
+        f"timeouts = {{ {HURRIED if entry.hurried else PATIENT} }}",
+        f'labels = {{ change = "{change if (place + change) % 7 == 0 else 0}" }}',
+        f"max_tokens = {400 + (change if (place + change) % CHANGED == 0 else 0)}",
+    ]
+    if entry.protocol == "raw":
+        lines.append('body = { prompt = "{prompt}" }')
+    if entry.tls:
+        given = [key for key in where.files if key == "ca_file" or entry.tls == "client-certificate-given"]
+        lines.append("tls = { " + ", ".join(f"{key} = {json.dumps(where.files[key])}" for key in given) + " }")
+    return "\n".join(lines) + "\n"
+
+
+BROKEN = (
+    "[web\n",
+    '[web]\nlisten = "127.0.0.1:0"\n[[targets]]\nname = "no-url"\n',
+    "unknown = 1\n",
+    '[defaults]\ninterval = "soon"\n',
+)
+"""Configs that a reload has to refuse."""
+WORDY = "".join(f"{'k' * 4000}{number} = 1\n" for number in range(25))
+"""One that takes a hundred kilobytes to refuse, in a single line of the log."""

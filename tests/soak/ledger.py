@@ -1,0 +1,259 @@
+"""The accounts of a soak: every event against what the lab did, and every request of the lab's against an event."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests.soak.fleet import FLAGS, Entry
+
+OURS = ("aborted", "inconclusive")
+SETTLE = 10.0
+"""Seconds after the lab's last byte within which a probe is judged and its line written, on a busy machine, too."""
+SLACK = 1.0
+"""Seconds by which a probe's end may lie outside the time in which a cause of ours was at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the log says of one probe; times are Unix seconds."""
+
+    probe_id: str
+    target: str
+    trigger: str
+    outcome: str
+    cause: str
+    detail: str
+    flags: frozenset[str]
+    started: float
+    ended: float
+
+    @property
+    def verdict(self) -> str:
+        """Outcome and cause, as the lab writes them."""
+        return "/".join(filter(None, (self.outcome, self.cause)))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the lab says of one request; times are of the monotonic clock."""
+
+    request_id: str
+    fault: str
+    expect: str
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time in which a cause of ours was at work, in Unix seconds."""
+
+    excuses: str
+    """The verdict of our own making that it explains; empty for any wrong one."""
+    why: str
+    start: float
+    end: float
+
+    def covers(self, event: Event) -> bool:
+        """Whether this explains the event."""
+        explained = event.verdict == self.excuses if event.outcome in OURS else not self.excuses
+        return explained and self.start - SLACK <= event.ended and event.started <= self.end + SLACK
+
+
+@dataclass(slots=True)
+class LifeAccount:
+    """What one process wrote and said of itself; `start` and `stop` are of the monotonic clock."""
+
+    end: str
+    start: float
+    stop: float = 0.0
+    cutoff: float = float("inf")
+    """The lab's requests that ended later may have no event: the process was killed."""
+    least: int = 0
+    """Probes that it had judged, by its own counters, a moment before it was killed."""
+    events: list[Event] = field(default_factory=list)
+    torn: int = 0
+    """Lines that are no JSON."""
+    judged: int | None = None
+    """Probes by the process's own counters, where it was asked in calm."""
+    dropped: int = 0
+    per_target: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Probes by target and outcome, by the same counters."""
+
+
+def read_events(lines: Iterable[bytes]) -> tuple[list[Event], int]:
+    """Return the probes of a log, and how many of its lines are no JSON."""
+    events, torn = [], 0
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            torn += 1
+            continue
+        if said.get("event") == "probe":
+            events.append(event_of(said))
+    return events, torn
+
+
+def event_of(said: Mapping[str, Any]) -> Event:
+    """Return the event of a line."""
+    started = datetime.fromisoformat(said["timestamp"]).timestamp()
+    return Event(
+        said["probe_id"],
+        said["target"],
+        said["trigger"],
+        said["outcome"],
+        said.get("cause", ""),
+        said["detail"],
+        frozenset(flag for flag in FLAGS if said.get(flag)),
+        started,
+        started + said["duration"],
+    )
+
+
+def read_served(lines: Iterable[bytes]) -> dict[str, Served]:
+    """Return the lab's requests by the id of the probe."""
+    found = {}
+    for line in lines:
+        said = json.loads(line)
+        if "request_id" in said and "fault" in said:
+            keys = ("request_id", "fault", "expect", "started", "ended")
+            found[said["request_id"]] = Served(*(said[key] for key in keys))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the accounts come to."""
+
+    right: Counter[str]
+    """Events by verdict, of those that are right."""
+    ours: Counter[tuple[str, str]]
+    """Events of our own making, by verdict and by the cause of ours that explains them."""
+    faults: frozenset[str]
+    """Faults of the lab's that were met."""
+    wrong: Sequence[str]
+    """Wrong verdicts, and verdicts of our own without a cause, in words."""
+    lost: Sequence[str]
+    """Events that are missing, doubled or not counted, in words."""
+    killed: int
+    """Requests without an event because the process was killed."""
+
+
+def judge(
+    accounts: Sequence[LifeAccount],
+    served: Mapping[str, Served],
+    deck: Mapping[str, Entry],
+    windows: Sequence[Window],
+) -> Judgement:
+    """Hold every event against the lab's truth, and every request against the events."""
+    right: Counter[str] = Counter()
+    ours: Counter[tuple[str, str]] = Counter()
+    wrong, faults = [], set()
+    for account in accounts:
+        for event in account.events:
+            truth = served.get(event.probe_id)
+            problem = mistake(event, truth, deck[event.target])
+            if problem and (why := next((window.why for window in windows if window.covers(event)), "")):
+                ours[event.verdict, why] += 1
+            elif problem:
+                wrong.append(f"{event.target} {event.probe_id}: {problem} ({event.detail})")
+            else:
+                right[event.verdict] += 1
+                faults.add(deck[event.target].tls or (truth.fault if truth else event.target))
+    lost = [problem for account in accounts for problem in _imbalance(account)]
+    missing, killed = _missing(accounts, served)
+    return Judgement(right, ours, frozenset(faults), wrong, [*lost, *missing], killed)
+
+
+def mistake(event: Event, truth: Served | None, entry: Entry) -> str:
+    """Say how an event differs from the truth; nothing where it does not."""
+    if event.outcome in OURS:
+        return f"{event.verdict} without a cause of ours"
+    if truth is None and entry.asks:
+        return f"{event.verdict}, and the lab was never asked"
+    expect = entry.expect or (truth.expect if truth else "")
+    if event.verdict != expect:
+        return f"{event.verdict}, and the lab says {expect}"
+    wanted = {entry.flag} - {""}
+    fixed = truth is None or not entry.path.split("/")[2].startswith(("mix", "flaky"))
+    if event.outcome == "ok" and fixed and event.flags != wanted:
+        return f"flags {sorted(event.flags)}, not {sorted(wanted)}"
+    return ""
+
+
+def _missing(accounts: Sequence[LifeAccount], served: Mapping[str, Served]) -> tuple[list[str], int]:
+    """Return the requests that no event tells of, and how many more a kill -9 explains.
+
+    Of a process that says how many lines it dropped so many may be missing.
+    """
+    known = {event.probe_id for account in accounts for event in account.events}
+    missing: dict[int, list[str]] = {place: [] for place in range(len(accounts))}
+    killed = 0
+    for one in served.values():
+        if one.request_id in known:
+            continue
+        life = max(place for place, account in enumerate(accounts) if account.start <= one.started)
+        if one.ended > accounts[life].cutoff:
+            killed += 1
+        else:
+            missing[life].append(_told(one, accounts[life]))
+    too_many = (found for life, found in missing.items() if len(found) > accounts[life].dropped)
+    return [problem for found in too_many for problem in found], killed
+
+
+def _told(one: Served, life: LifeAccount) -> str:
+    when = f"from {one.started - life.start:.1f} to {one.ended - life.start:.1f} s of {life.stop - life.start:.1f} s"
+    return f"{one.request_id} ({one.fault}): no event, and the lab answered {when}, {life.end}"
+
+
+def _imbalance(account: LifeAccount) -> Iterator[str]:
+    """Say where what a process wrote and what it counted differ."""
+    twice = [name for name, times in Counter(event.probe_id for event in account.events).items() if times > 1]
+    if twice:
+        yield f"{len(twice)} probes were written twice"
+    if account.torn > (account.cutoff < float("inf")):
+        yield f"{account.torn} lines are torn"
+    if len(account.events) < account.least:
+        yield f"{account.least} probes judged before {account.end}, {len(account.events)} written"
+    if account.judged is None:
+        return
+    missing = account.judged - len(account.events)
+    if not 0 <= missing <= account.dropped:
+        yield f"{account.judged} probes judged, {len(account.events)} written, {account.dropped} lines dropped"
+    if not account.dropped:
+        yield from _per_target(account)
+
+
+def _per_target(account: LifeAccount) -> Iterator[str]:
+    """Say of which target the counters and the events differ, for those whose series never went away."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for event in account.events:
+        if event.trigger == "schedule" and event.outcome not in OURS:
+            counted[event.target, event.outcome] += 1
+    for pair, number in account.per_target.items():
+        if counted[pair] != number:
+            yield f"{pair[0]}: {number:g} {pair[1]} counted, {counted[pair]} written"
+
+
+def total(scrape: Mapping[str, float], family: str, label: str = "") -> int:
+    """Return the sum of a family's series in a scrape, of those with a label where one is given."""
+    return round(
+        sum(value for series, value in scrape.items() if series.partition("{")[0] == family and label in series)
+    )
+
+
+def judged_by(scrape: Mapping[str, float]) -> int:
+    """Return how many probes a process has judged: all with a delay, and those of its own making."""
+    return total(scrape, "chat_monitor_schedule_delay_seconds_count") + total(scrape, "chat_monitor_probe_errors_total")
+
+
+def parsed(text: str) -> dict[str, float]:
+    """Return the samples of an exposition by their series."""
+    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {series: float(value) for series, _, value in lines}

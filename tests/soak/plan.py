@@ -1,0 +1,95 @@
+"""When what happens in a soak of a given length: first some short lives, then a long one with a fault after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum, unique
+
+
+@unique
+class Act(StrEnum):
+    """What is done to the daemon while it watches."""
+
+    RELOAD_SAME = "reload with nothing changed, by SIGHUP"
+    RELOAD_CHANGED_HUP = "reload with targets taken, brought and changed, by SIGHUP"
+    RELOAD_CHANGED_POST = "reload with targets taken, brought and changed, by POST"
+    RELOAD_BROKEN_HUP = "reload of a broken config, by SIGHUP"
+    RELOAD_BROKEN_POST = "reload of a broken config, by POST"
+    SCRAPES = "40 scrapes at once"
+    SLOW_READERS = "10 scrapers that read a byte a second"
+    RUDE = "a query of 1 MB, garbage, a head that never ends, and a client that leaves at once"
+    PROBE_ALL = "a probe of every target at once, by SIGUSR1"
+    NO_DESCRIPTORS = "no descriptor left (RLIMIT_NOFILE), with a scrape and a reload meanwhile"
+    DISK_FULL = "no room for the log (RLIMIT_FSIZE), in the middle of a line"
+    QUEUE_FULL = "no room for the log for so long that lines are dropped"
+    FROZEN = "the process stopped for half a second (SIGSTOP)"
+
+
+@unique
+class End(StrEnum):
+    """How a life of the daemon ends."""
+
+    TERM = "SIGTERM with probes in flight"
+    KILL = "kill -9 with probes in flight"
+    KILL_FULL = "kill -9 while the disk is full"
+    HURRY = "SIGTERM twice"
+    CALM = "SIGTERM when every target is paused"
+
+
+ROUND = (
+    Act.SCRAPES,
+    Act.RELOAD_SAME,
+    Act.SLOW_READERS,
+    Act.RELOAD_CHANGED_POST,
+    Act.DISK_FULL,
+    Act.SCRAPES,
+    Act.RELOAD_BROKEN_HUP,
+    Act.NO_DESCRIPTORS,
+    Act.RUDE,
+    Act.RELOAD_CHANGED_HUP,
+    Act.PROBE_ALL,
+    Act.SCRAPES,
+    Act.RELOAD_BROKEN_POST,
+    Act.FROZEN,
+    Act.QUEUE_FULL,
+)
+SHORT_LIVES = (End.TERM, End.KILL, End.KILL_FULL, End.HURRY)
+SHORT_SHARE = 0.2
+SHORTEST, LONGEST = 6.0, 45.0
+"""Seconds of a short life."""
+APART = 8.0
+"""Seconds between two acts of the long life, where it is long enough."""
+WARM_UP = 0.5
+"""Share of the long life before its memory counts, of at most `WARMEST` seconds."""
+WARMEST = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One process: how long it watches, what is done to it at which second of that, and how it ends."""
+
+    seconds: float
+    acts: tuple[tuple[float, Act], ...]
+    end: End
+
+
+def lives(seconds: float) -> Iterator[Life]:
+    """Return the lives of a soak of so many seconds; the last is the long one, and ends in calm."""
+    short = min(max(seconds * SHORT_SHARE / len(SHORT_LIVES), SHORTEST), LONGEST)
+    for end in SHORT_LIVES:
+        yield Life(short, ((short / 3, Act.SCRAPES), (short / 2, Act.RELOAD_CHANGED_POST)), end)
+    long = max(seconds - short * len(SHORT_LIVES), SHORTEST)
+    yield Life(long, tuple(_acts(long)), End.CALM)
+
+
+def _acts(seconds: float) -> Iterator[tuple[float, Act]]:
+    """Every act at least once, at equal distances; a life that is too short for that has them closer together."""
+    apart = min(APART, seconds / (len(ROUND) + 1))
+    for number in range(1, int(seconds / apart)):
+        yield number * apart, ROUND[(number - 1) % len(ROUND)]
+
+
+def warm_after(seconds: float) -> float:
+    """Return after how many seconds of a life its memory counts."""
+    return min(seconds * WARM_UP, WARMEST)

@@ -1,0 +1,30 @@
+"""A soak of half a minute: the command works, keeps every promise, and writes what it found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.soak.plan import Act
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.real
+@pytest.mark.timeout(240)
+def test_a_short_soak(tmp_path: Path) -> None:
+    """Thirty targets, every act and every end of a life: no promise is broken, and both reports stand there."""
+    command = [sys.executable, "-m", "tests.soak.run", "--minutes", "0.5", "--targets", "30"]
+    done = subprocess.run(
+        [*command, "--report", str(tmp_path / "soak.md")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads((tmp_path / "soak.json").read_text())
+    assert said["kept"] is True
+    assert said["acts"].keys() == {act.value for act in Act}
+    assert sum(said["verdicts"].values()) > 50
+    assert (tmp_path / "soak.md").read_text() == done.stdout
