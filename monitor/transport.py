@@ -403,9 +403,16 @@ class Alarm:
     def _progress(self) -> int:
         return self.progress() if self.progress else 0
 
-    def answered(self) -> bool:
-        """Whether it was this alarm that cancelled the task; takes that back. Another's cancellation stands."""
-        return self._task is not None and self.passed is not None and self._task.uncancel() == 0
+    def answered(self, reason: str) -> bool:
+        """Whether it was this alarm that ended the wait, which was cancelled for this reason; takes that back.
+
+        Another's cancellation stands where it came first. One that came between the alarm's and the task's waking
+        leaves no reason, and the deadline had passed by then.
+        """
+        if self._task is None or self.passed is None:
+            return False
+        alone = self._task.uncancel() == 0
+        return alone or reason not in _ABORT_REASONS
 
 
 @functools.lru_cache(maxsize=256)
@@ -838,12 +845,12 @@ class Trip:
         return Ending(EndKind.INTERNAL, self.now(), type(error).__name__)
 
     def _stopped(self, error: asyncio.CancelledError) -> Ending:
-        if self.alarm.answered() and self.alarm.passed is not None:
+        reason = str(error.args[0]) if error.args else ""
+        if self.alarm.answered(reason) and self.alarm.passed is not None:
             deadline, at = self.alarm.passed
             if self.alarm.late > _TOO_LATE and deadline is not Deadline.DRAIN:
                 return Ending(EndKind.RESOURCES, at, f"the event loop was {self.alarm.late:.1f} s late")
             return Ending(EndKind.DEADLINE, at, _duration(deadline, self.call.timeouts), deadline)
-        reason = str(error.args[0]) if error.args else ""
         return Ending(EndKind.ABORTED, self.now(), reason if reason in _ABORT_REASONS else "client")
 
     def _not_connected(self, error: Exception) -> tuple[EndKind, str] | None:

@@ -30,7 +30,7 @@ from monitor.settings import Limits, Network
 from monitor.tap import Tap
 from monitor.target import PatternCheck, Secret, Timeouts, Tls
 from monitor.timeline import Ending, EndKind, Head, Mark, Timeline
-from monitor.transport import Call, Line, Resolver, Trip, Wire, _certificate_words, denied, fetch, reach
+from monitor.transport import Alarm, Call, Line, Resolver, Trip, Wire, _certificate_words, denied, fetch, reach
 from tests.conftest import Ask, MakeProber, target
 from tests.test_wire import verdict
 
@@ -956,6 +956,21 @@ async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
         asked = target(**unchecked(f"{server.url}/"))
         seen = await prober(limits=Limits(stream_bytes=5000))(asked, "cli")
     assert (verdict(seen), seen.verdict.unclean) == ("ok", "trailing")
+
+
+@pytest.mark.parametrize("why", ["reload", None])
+async def test_a_deadline_and_a_reload_at_once(ask: Ask, monkeypatch: pytest.MonkeyPatch, why: str | None) -> None:
+    """Where a deadline has passed, a reload that stops the probe before it wakes changes nothing of what it saw."""
+    ring = Alarm._ring
+
+    def both(alarm: Alarm, *more: Any) -> None:  # noqa: ANN401 - as the alarm has them
+        ring(alarm, *more)
+        if alarm.passed is not None and alarm._task is not None:
+            alarm._task.cancel(why)
+
+    monkeypatch.setattr(Alarm, "_ring", both)
+    async with peer((Send(CLOSED), Hold())) as server:
+        assert verdict(await ask(**unchecked(f"{server.url}/", timeouts=HASTY))) == "timeout/first_chunk"
 
 
 async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
