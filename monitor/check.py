@@ -8,8 +8,12 @@ really write lists is tolerated: a preamble, commas, "1." and "1)", bold, a thin
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from posixpath import commonprefix
+from typing import Protocol, cast
+
+import re2
 
 from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
 from monitor.timeline import CheckResult
@@ -31,6 +35,10 @@ _SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.
 """What may stand between two pieces of one list; also the start of the closing word, where that came twice, too."""
 _ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
 _MOST_DIGITS = 6
+_ROOM = 1 << 16
+_ROOM_A_NUMBER = 64
+"""Characters for what is said around a list and for each of its numbers: beyond them nobody looks for the list, so
+that a stream of megabytes holds the loop for no longer than an answer."""
 
 
 def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:
@@ -40,13 +48,37 @@ def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:
     return f"[{nonce}] {before}\n{text}" if before else text
 
 
+class Expression(Protocol):
+    """A compiled regular expression of RE2's."""
+
+    def search(self, text: bytes) -> object | None:
+        """Return where `text` holds it, None where it does not."""
+        ...
+
+
+@lru_cache(maxsize=1024)
+def expression(pattern: str) -> Expression:
+    """Return what finds `pattern`, in RE2's syntax; ValueError says why it cannot be one.
+
+    RE2 takes time in proportion to the text: no answer of a server can hold the loop, whatever the pattern.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return cast("Expression", re2.compile(pattern, options))
+    except re2.error as error:
+        why = error.args[0]
+        raise ValueError(why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)) from None
+
+
 def examine(check: Check, text: str, nonce: str) -> CheckResult:
     """Say whether `text` is the whole answer that `check` asks for."""
     match check:
         case CountCheck():
-            return _count(check, _THINKING.sub("", text), nonce)
+            return _count(check, _THINKING.sub("", text)[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
         case PatternCheck():
-            return CheckResult("pattern", None if re.search(check.pattern, text) else "pattern")
+            found = expression(check.pattern).search(text.encode("utf-8", "replace"))  # lone surrogates come, too
+            return CheckResult("pattern", None if found else "pattern")
         case LengthCheck():  # pragma: no branch - checks are a closed union
             enough = len(text) >= check.min
             return CheckResult("length", None if enough else "too_short", min(len(text) / check.min, 1.0))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from monitor.check import counting_prompt, examine
+from monitor.check import counting_prompt, examine, expression
 from monitor.target import CountCheck, LengthCheck, PatternCheck
 from monitor.timeline import CheckResult
 
@@ -322,6 +322,7 @@ PATTERNS = {
     "a case of its own": ("(?i)SEA", "the sea is", None),
     "over several lines": (r"a\s+b", "a\n\nb", None),
     "nothing": ("sea", "", "pattern"),
+    "no character": ("^.sea$", "\ud800sea", None),
 }
 
 
@@ -329,6 +330,26 @@ PATTERNS = {
 def test_a_pattern(pattern: str, text: str, fault: str | None) -> None:
     """The answer has to contain what the pattern matches, and says nothing of progress."""
     assert examine(PatternCheck(pattern), text, NONCE) == CheckResult("pattern", fault)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*)*b{9}x"])
+def test_no_pattern_takes_longer_than_the_text_is_long(pattern: str) -> None:
+    """What holds a backtracking engine for centuries is over at once; it would be the whole daemon that stood still."""
+    assert examine(PatternCheck(pattern), "a" * 4000 + "!", NONCE).fault == "pattern"
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=a)", r"(a)\1", "a{1001}", r"\Z"])
+def test_what_is_no_expression_is_said(pattern: str) -> None:
+    """Look-around and back references are not in RE2, for no engine can have them and be quick."""
+    with pytest.raises(ValueError, match=r"."):
+        expression(pattern)
+
+
+def test_a_list_behind_megabytes_of_other_words_is_not_looked_for() -> None:
+    """A list stands near the front of its answer, or the answer is none."""
+    whole = "\n".join([*map(str, range(1, 41)), f"END-{NONCE}"])
+    assert examine(CountCheck(40), "so " * 20_000 + whole, NONCE).fault is None
+    assert examine(CountCheck(40), "so " * 2_000_000 + whole, NONCE).fault == "missing"
 
 
 LENGTHS = {"enough": ("abcd", None, 1.0), "more": ("abcdefgh", None, 1.0), "half": ("ab", "too_short", 0.5),

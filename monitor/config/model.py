@@ -312,7 +312,7 @@ class PatternTable(Table):
 
     kind: Literal["pattern"] = Field(description="A regular expression.")
     pattern: Annotated[str, AfterValidator(values.not_blank), AfterValidator(values.pattern)] = Field(
-        description="What the answer has to contain, in Python's syntax.", examples=["(?i)paris"]
+        description="What the answer has to contain, in RE2's syntax, as in Prometheus.", examples=["(?i)paris"]
     )
     required: bool | None = Field(default=None, description=_REQUIRED)
 

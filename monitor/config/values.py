@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
 
+from monitor.check import expression
+
 _T = TypeVar("_T")
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -225,11 +227,10 @@ def name_server(text: str) -> tuple[str, int]:
 def pattern(text: str) -> str:
     """Accept a regular expression."""
     try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise wrong(
-            "is no regular expression", "write it in single quotes, so that \\ stays as it is", why=str(error)
-        ) from None
+        expression(text)
+    except ValueError as error:
+        hint = "RE2's syntax, as in Prometheus; in single quotes, so that \\ stays as it is"
+        raise wrong("is no regular expression", hint, why=str(error)) from None
     return text
 
 

@@ -75,7 +75,7 @@ def test_good_values_pass_unchanged(check: Callable[[Any], Any], good: object) -
         (values.resolver, "dns.example", 'is neither "system" nor the address of a name server'),
         (values.resolver, "dns.example:53", 'is neither "system" nor the address of a name server'),
         (values.pattern, "(", "is no regular expression"),
-        (values.pattern, "a{99999999999}", "is no regular expression"),
+        (values.pattern, "a{1001}", "is no regular expression"),
         (values.time_zone, "Mars/Base", "is no time zone"), (values.time_zone, "America", "is no time zone"),
         (values.time_zone, "/etc/passwd", "is no time zone"),
         (values.time_of_day, "24:00", "is no time of day"), (values.time_of_day, "23:60", "is no time of day"),
