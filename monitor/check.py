@@ -35,6 +35,8 @@ _SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.
 """What may stand between two pieces of one list; also the start of the closing word, where that came twice, too."""
 _ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
 _MOST_DIGITS = 6
+_LONGEST = 1 << 20
+"""Characters of thinking and answer that are looked at."""
 _ROOM = 1 << 16
 _ROOM_A_NUMBER = 64
 """Characters for what is said around a list and for each of its numbers: beyond them nobody looks for the list, so
@@ -75,7 +77,8 @@ def examine(check: Check, text: str, nonce: str) -> CheckResult:
     """Say whether `text` is the whole answer that `check` asks for."""
     match check:
         case CountCheck():
-            return _count(check, _THINKING.sub("", text)[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
+            answer = _THINKING.sub("", text[:_LONGEST])
+            return _count(check, answer[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
         case PatternCheck():
             found = expression(check.pattern).search(text.encode("utf-8", "replace"))  # lone surrogates come, too
             return CheckResult("pattern", None if found else "pattern")
