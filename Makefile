@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types contracts unit format docs test-newest test-real soak bench compare fuzz clean
+.PHONY: help demo test check lint types contracts unit format docs test-newest test-real soak bench compare proxies fuzz clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -80,6 +80,9 @@ compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/
 	$(PYTHON) -m venv .cache/compare
 	.cache/compare/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements/compare.txt
 	$(BIN)/python tests/comparison/compare.py --write
+
+proxies: $(VENV)/dev  ## Run the monitor behind nginx, haproxy and Caddy, as Debian has them, while streams die.
+	$(BIN)/pytest -m real tests/proxies
 
 fuzz:  ## Fuzz every decoder for a minute, led by coverage.
 	$(PYTHON) -m venv .cache/fuzz
