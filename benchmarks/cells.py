@@ -59,20 +59,20 @@ QUICK = (
     Cell("quick-blocked", 50, 30, 1.5, 2, (DAEMON, AIOHTTP), spread=1.0, block=0.05),
 )
 CELLS: tuple[Cell, ...] = (
-    Cell("streams-1", 1, 15, 1.1, 40, spread=0.0),
-    Cell("streams-50", 50, 70, 3.3, 8),
-    Cell("streams-200", 200, 145, 6.3, 5),
-    Cell("streams-500", 500, 145, 6.3, 4),
-    Cell("streams-1000", 1000, 145, 6.3, 4),
-    Cell("blocked-100", 100, 145, 6.3, 5, (DAEMON, AIOHTTP, HTTPX, BARE), block=0.05),
+    Cell("streams-1", 1, 15, 1.1, 16, spread=0.0),
+    Cell("streams-50", 50, 70, 3.3, 4),
+    Cell("streams-200", 200, 145, 6.3, 3),
+    Cell("streams-500", 500, 145, 6.3, 2),
+    Cell("streams-1000", 1000, 145, 6.3, 2),
+    Cell("blocked-100", 100, 145, 6.3, 3, (DAEMON, AIOHTTP, HTTPX, BARE), block=0.05),
     Cell("at-once-1000", 1000, 145, 6.3, 1, (DAEMON, AIOHTTP, BARE, FLOOR), spread=0.0),
-    Cell("tls-200", 200, 145, 6.3, 4, (DAEMON, AIOHTTP, HTTPX, BARE), tls=True),
-    Cell("tls-1000", 1000, 145, 6.6, 3, (DAEMON, AIOHTTP, BARE), tls=True),
-    Cell("scraped-1000", 1000, 145, 6.3, 4, (DAEMON,), scraped=1.0),
-    Cell("json-200", 200, 145, 6.3, 2, (DAEMON_JSON,)),
-    Cell("chunks-10", 100, 10, 2.2, 10, (DAEMON, AIOHTTP), gap=20.0),
-    Cell("chunks-100", 100, 100, 2.5, 8, (DAEMON, AIOHTTP), gap=20.0),
-    Cell("chunks-500", 100, 500, 10.5, 2, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("tls-200", 200, 145, 6.3, 2, (DAEMON, AIOHTTP, HTTPX, BARE), tls=True),
+    Cell("tls-1000", 1000, 145, 6.6, 2, (DAEMON, AIOHTTP, BARE), tls=True),
+    Cell("scraped-1000", 1000, 145, 6.3, 3, (DAEMON,), scraped=1.0),
+    Cell("json-200", 200, 145, 6.3, 1, (DAEMON_JSON,)),
+    Cell("chunks-10", 100, 10, 2.2, 5, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("chunks-100", 100, 100, 2.5, 4, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("chunks-500", 100, 500, 10.5, 1, (DAEMON, AIOHTTP), gap=20.0),
 )
 GROWTHS = (Growth(10), Growth(1000))
 ALL: tuple[Cell | Growth, ...] = (*QUICK, *CELLS, *GROWTHS)

@@ -44,6 +44,8 @@ DRAIN = 25.0
 _LAG_EVERY = 0.25
 _CLOCK_EVERY = 1.0
 _SAVE_EVERY = 5.0
+_COLLECT = (20_000, 20, 20)
+"""Objects, and younger collections, between collections: probes leave few cycles, and after each 700 costs a tenth."""
 _LOOK_EVERY = 2.0
 
 _REFRESH_EVERY = 60.0
@@ -205,6 +207,7 @@ async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], Non
             parts.schedule.start(parts.targets)
             _go_on_finding(parts, found)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
+        gc.set_threshold(*_COLLECT)
         parts.signals.probe = lambda: parts.schedule.ask_all("signal")
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))

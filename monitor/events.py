@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Message(NamedTuple):
@@ -61,8 +62,7 @@ class Usage(NamedTuple):
     reasoning: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True, gc=False):
     """A piece of the answer; the first one stops the clock of time to first chunk."""
 
     text: str
@@ -72,8 +72,7 @@ class Output:
     """It says again what was streamed before, and is output only where nothing was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(Struct, frozen=True, gc=False):
     """Life without output: role, usage, status, documents, or a ping."""
 
     ping: bool = False
@@ -89,8 +88,7 @@ class Meta:
     """The number of a numbered message; a gap is a lost one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True, gc=False):
     """The protocol's end: for one choice, with the reason that the server gave."""
 
     reason: str | None = None
@@ -98,13 +96,11 @@ class Finish:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, gc=False):
     """The marker after the end (`[DONE]`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """An error that the stream itself reports."""
 
     fault: Fault
@@ -113,8 +109,7 @@ class Failure:
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(Struct, frozen=True, gc=False):
     """A message that does not decode; `why` is in our words."""
 
     why: str
@@ -122,8 +117,7 @@ class Malformed:
     """It came as a message; False for bytes of which the framing made none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Struct, frozen=True, gc=False):
     """What was left when the stream stopped: inside a message (`parsed` False), or a whole one without its line end."""
 
     parsed: bool = False

@@ -72,20 +72,39 @@ class ServerSentEvents:
         if self._at_start and not (buffer := self._without_bom(buffer)):
             return []
         messages: list[Message] = []
-        at = 0
-        if self._after_cr and buffer[:1] == b"\n":
-            at = 1
+        at = self._lines(buffer, messages) if self._after_cr or b"\r" in buffer else self._plain_lines(buffer, messages)
+        if not self.too_large:
+            self._rest = buffer[at:]
+            self._start += at
+            self._overflows(len(self._rest))
+        return messages
+
+    def _lines(self, buffer: bytes, messages: list[Message]) -> int:
+        """Take every whole line, whatever ends it, and return where the rest begins."""
+        at = 1 if self._after_cr and buffer[:1] == b"\n" else 0
         self._after_cr = False
         for found in _LINE_END.finditer(buffer, max(at, len(self._rest))):  # what was left has no line end in it
             if self._overflows(found.start() - at):
-                return messages
+                return at
             self._line(buffer[at : found.start()], self._start + found.start(), messages)
             at = found.end()
         self._after_cr = buffer.endswith(b"\r") and at == len(buffer)
-        self._rest = buffer[at:]
-        self._start += at
-        self._overflows(len(self._rest))
-        return messages
+        return at
+
+    def _plain_lines(self, buffer: bytes, messages: list[Message]) -> int:
+        """Do the same where every line ends with a line feed, as nearly all servers' do: in half the time."""
+        at = 0
+        *lines, _ = buffer.split(b"\n")
+        for line in lines:
+            size = len(line)
+            if self._size + size > self._limit and self._overflows(size):
+                return at
+            if line:
+                self._line(line, self._start + at + size, messages)
+            elif self._data or self._name:
+                self._dispatch(messages)
+            at += size + 1
+        return at
 
     def close(self) -> Rest:
         """Take the end of the stream; an event that lacks only its blank line is offered as a message."""
@@ -135,7 +154,7 @@ class ServerSentEvents:
         self._end = end
 
     def _dispatch(self, messages: list[Message]) -> None:
-        name = self._name.decode("utf-8", "replace")
+        name = self._name.decode("utf-8", "replace") if self._name else ""
         if self._data:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             messages.append(Message(data.decode("utf-8", "replace"), self._end, name))

@@ -174,7 +174,6 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     check = _examined(question, seen)
     verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
     seen.mark(Mark.END, _end_of(seen))
-    seen.condense()
     seen.model, seen.reason = safe(seen.model, 100), safe(seen.reason, 100)
     seen.head = _safe_head(seen.head, safe)
     return Observation(

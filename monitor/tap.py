@@ -77,7 +77,8 @@ class PollClock(selectors.DefaultSelector):
     def _woken(self, entered: int, timeout: float | None) -> int:
         """Return a time before which nothing ended the wait: that it did was noticed late by the time in the queue."""
         returned, queued = time.monotonic_ns(), self._queued
-        if timeout is not None and returned - entered > timeout * _BILLION + _OVERSLEPT_NS:
+        waited = returned - entered
+        if waited <= _WAKING_NS or (timeout is not None and waited > timeout * _BILLION + _OVERSLEPT_NS):
             return entered
         if self._account is not None:
             self._queued = int(os.pread(self._account, 80, 0).split()[1])
@@ -122,6 +123,9 @@ def new_loop() -> asyncio.AbstractEventLoop:
 def poll_clock() -> PollClock | None:
     """Return the clock of the running loop's polls; None where the loop is another's."""
     return _CLOCKS.get(asyncio.get_running_loop())
+
+
+_recvmsg, _recvmsg_into = socket.socket.recvmsg, socket.socket.recvmsg_into
 
 
 class Tap(socket.socket):
@@ -183,24 +187,24 @@ class Tap(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Receive, with the kernel's time of arrival."""
+        size, began = min(size, _READ), time.monotonic_ns()
         try:
-            size = min(size, _READ)
-            data, ancillary, _, _ = super().recvmsg(size, _ANCILLARY, flags)
+            data, ancillary, _, _ = _recvmsg(self, size, _ANCILLARY, flags)
         except OSError as error:
             self._failed(error)
             raise
-        self._note(len(data), ancillary, size)
+        self._note(len(data), ancillary, size, began)
         return data
 
     def recv_into(self, buffer: WriteableBuffer, size: int = 0, flags: int = 0, /) -> int:
         """Receive into a buffer, as TLS does, with the kernel's time of arrival."""
-        view = memoryview(buffer)[: size or None]
+        view, began = memoryview(buffer)[: size or None], time.monotonic_ns()
         try:
-            count, ancillary, _, _ = super().recvmsg_into([view], _ANCILLARY, flags)
+            count, ancillary, _, _ = _recvmsg_into(self, [view], _ANCILLARY, flags)
         except OSError as error:
             self._failed(error)
             raise
-        self._note(count, ancillary, len(view))
+        self._note(count, ancillary, len(view), began)
         return count
 
     def waiting(self) -> bool:
@@ -214,20 +218,23 @@ class Tap(socket.socket):
         if not isinstance(error, BlockingIOError | InterruptedError):
             self.reset_at = time.monotonic()
 
-    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int) -> None:
+    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int, began: int) -> None:
+        """Note one read; what the next one brings came after this one `began`, however long it took to look here."""
         now, wall, bracket = _clocks()
         if not count:
             self.fin_at = now / _BILLION
             return
-        self.received += count
-        arrived = _arrival(ancillary, now, wall, self._read_before)
-        quiet = self._read_before if self._clock is None else max(self._read_before, self._clock.quiet_at)
-        quiet = self._quiet if self._more else quiet  # what a full read left behind came before it
+        before, clock = self._read_before, self._clock
+        quiet = before if clock is None else max(before, clock.quiet_at)
+        if self._more:  # what a full read left behind came before it
+            quiet = self._quiet
+        arrived = _arrival(ancillary, now, wall, before)
         at = now if arrived is None else arrived
+        self.received += count
         self.read_at = at / _BILLION
         self.spread = max(at - quiet, bracket) / _BILLION
         self.uncertainty = self.spread if arrived is None else bracket / _BILLION
-        self._read_before, self._quiet, self._more = now, quiet, count == asked
+        self._read_before, self._quiet, self._more = began, quiet, count == asked
 
 
 def _clocks() -> tuple[int, int, int]:
@@ -241,9 +248,9 @@ def _clocks() -> tuple[int, int, int]:
 def _arrival(ancillary: list[tuple[int, int, bytes]], now: int, wall: int, before: int) -> int | None:
     """Return the kernel's stamp in monotonic ns; None where there is none or it does not lie between two reads."""
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
-            stamp: int = now - (wall - (seconds * _BILLION + nanoseconds))
+        if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            stamp: int = now - wall + seconds * _BILLION + nanoseconds
             if before - _SKEW_NS <= stamp <= now + _SKEW_NS:
                 return min(max(stamp, before), now)
     return None

@@ -172,6 +172,8 @@ _OUTPUT_CODE = {
     Part.REFUSAL: _CODE[Kind.REFUSAL],
 }
 _OUTPUTS = frozenset(_OUTPUT_CODE.values())
+_BEHIND = 0x80
+"""Set in the code of what would be output before the end, and is none behind it."""
 _VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
 _REPEATED = Meta()
 _LINE_ENDS = 4
@@ -183,8 +185,16 @@ _BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
 class Timeline:
     """What one probe recorded; it survives whatever ends the stream.
 
-    Arrivals and events are kept in flat arrays, so that a long stream costs some 40 bytes a chunk.
+    Arrivals and events are kept in flat arrays, so that a long stream costs some 50 bytes a chunk.
     """
+
+    __slots__ = (
+        "_arrivals_at_output", "_event_arrivals", "_event_kinds", "_event_offsets", "_finished",
+        "_mark_uncertainty", "_offsets", "_open", "_sequence", "_spreads", "_text", "_times",
+        "_uncertainties", "chunks", "connected", "decoded", "ended_at", "ending", "failure",
+        "head", "malformed", "malformed_amid", "malformed_events", "marker_seen", "marks", "model", "output_characters",
+        "partial", "pings", "reason", "rule", "sequence_gap", "stops", "trailing", "unterminated", "usage",
+    )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
         self.rule = rule or EndRule()
@@ -217,21 +227,18 @@ class Timeline:
         self.marker_seen = False
         self.ended_at: float | None = None
         """When the last byte of the message that says the end arrived; None while it has not."""
-        self.content: list[str] = []
         self.output_characters = 0
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._sequence: int | None = None
+        self._text = bytearray()
         self._times = array("d")
         self._uncertainties = array("d")
         self._spreads = array("d")
         self._offsets = array("q")
-        self._event_arrivals = array("l")
+        self._event_arrivals = array("I")
         self._event_kinds = array("B")
         self._event_offsets = array("q")
-        self._output_arrivals = array("l")
-        self._output_ends = array("q")
-        """Where the first output of each of these arrivals ends."""
         self._arrivals_at_output = 0
 
     # -- recording -------------------------------------------------------------------------------------------------
@@ -262,13 +269,12 @@ class Timeline:
     def record(self, event: Event, offset: int) -> None:
         """Note what was read from the payload before `offset`; an arrival must cover it."""
         at = self._arrival_of(offset)
-        if isinstance(event, Output) and event.repeats and self.chunks:
-            kind = _CODE[self._other(_REPEATED, at)]
-        elif isinstance(event, Output):
-            kind = _OUTPUT_CODE[event.part]
-            self._output(event, at, offset)
-        else:
+        if not isinstance(event, Output):
             kind = _CODE[self._other(event, at)]
+        elif event.repeats and self.chunks:
+            kind = _CODE[self._other(_REPEATED, at)]
+        else:
+            kind = _OUTPUT_CODE[event.part] if self._output(event, at) else _OUTPUT_CODE[event.part] | _BEHIND
         self._event_arrivals.append(at)
         self._event_kinds.append(kind)
         self._event_offsets.append(offset)
@@ -280,28 +286,28 @@ class Timeline:
             return max(last, 0)
         return bisect_left(offsets, offset)
 
-    def _output(self, event: Output, at: int, offset: int) -> None:
-        time = self._times[at]
-        self._frame(time)
+    def _output(self, event: Output, at: int) -> bool:
+        """Take a piece of the answer; whether it is one: behind the end there is none."""
+        time, marks, part = self._times[at], self.marks, event.part
+        marks.setdefault(Mark.FIRST_EVENT, time)
+        self.decoded = True
         if self.ended_at is not None and not self._goes_on(event.choice):
             self.trailing = True
-            return
+            return False
         self._open.add(event.choice)
         self.chunks += 1
         self.malformed_amid = self.malformed_events
-        self.mark(Mark.FIRST_CHUNK, time)
-        self.marks[Mark.LAST_CHUNK] = time
-        if event.part in _VISIBLE:
-            self.mark(Mark.FIRST_CONTENT, time)
-        if event.part is Part.CONTENT and event.choice == 0:
-            self.content.append(event.text)
-        if event.part is Part.REFUSAL:
+        marks.setdefault(Mark.FIRST_CHUNK, time)
+        marks[Mark.LAST_CHUNK] = time
+        if part in _VISIBLE:
+            marks.setdefault(Mark.FIRST_CONTENT, time)
+        if part is Part.CONTENT and event.choice == 0:
+            self._text += event.text.encode("utf-8", "surrogatepass")
+        if part is Part.REFUSAL:
             self.stops.add(Stop.REFUSAL)
         self.output_characters += len(event.text)
-        if not self._output_arrivals or self._output_arrivals[-1] != at:
-            self._output_arrivals.append(at)
-            self._output_ends.append(offset)
         self._arrivals_at_output = len(self._times)
+        return True
 
     def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int) -> Kind:
         time = self._times[at] if self._times else 0.0
@@ -337,7 +343,7 @@ class Timeline:
                 return Kind.FAILURE
 
     def _frame(self, time: float, *, decoded: bool = True) -> None:
-        self.mark(Mark.FIRST_EVENT, time)
+        self.marks.setdefault(Mark.FIRST_EVENT, time)
         self.decoded = self.decoded or decoded
 
     def _misread(self, event: Malformed) -> None:
@@ -436,7 +442,7 @@ class Timeline:
     def events(self) -> Iterator[tuple[Arrival, Kind, int]]:
         """Every event: the arrival that completed it, as sure as that event is, its kind, and the offset of its end."""
         for at, kind, offset in zip(self._event_arrivals, self._event_kinds, self._event_offsets, strict=True):
-            yield self._arrival(at, offset), _KINDS[kind], offset
+            yield self._arrival(at, offset), _KINDS[kind & ~_BEHIND], offset
 
     def _arrival(self, at: int, end: int) -> Arrival:
         """Return an arrival, as sure as what ends at `end` in it.
@@ -452,22 +458,18 @@ class Timeline:
     @property
     def text(self) -> str:
         """The visible answer of the first choice."""
-        return "".join(self.content)
-
-    def condense(self) -> None:
-        """Keep the answer as one text: a string for each of its chunks takes more than all else of it together."""
-        self.content = [self.text]
+        return self._text.decode("utf-8", "surrogatepass")
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes, once condensed."""
-        return sum(len(column) * column.itemsize for column in self._columns) + self.output_characters
+        """About how many bytes it takes."""
+        return sum(len(column) * column.itemsize for column in self._columns) + len(self._text)
 
     @property
     def _columns(self) -> tuple[array[float] | array[int], ...]:
         per_arrival = (self._times, self._uncertainties, self._spreads, self._offsets)
         per_event = (self._event_arrivals, self._event_kinds, self._event_offsets)
-        return (*per_arrival, *per_event, self._output_arrivals, self._output_ends)
+        return (*per_arrival, *per_event)
 
     @property
     def uncertainty(self) -> float:
@@ -478,24 +480,28 @@ class Timeline:
     @property
     def first_chunk(self) -> Arrival | None:
         """The arrival that carried the first output, with the uncertainty of that output."""
-        return self._carrying(0) if self._output_arrivals else None
+        return next(self._carrying(), None)
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
         """Seconds between network reads that carried output, each with its uncertainty."""
-        carrying = [self._carrying(number) for number in range(len(self._output_arrivals))]
         return [
-            (after.time - before.time, before.uncertainty + after.uncertainty) for before, after in pairwise(carrying)
+            (after.time - before.time, before.uncertainty + after.uncertainty)
+            for before, after in pairwise(self._carrying())
         ]
 
-    def _carrying(self, number: int) -> Arrival:
-        """Return an arrival that carried output, as sure as the first output in it."""
-        return self._arrival(self._output_arrivals[number], self._output_ends[number])
+    def _carrying(self) -> Iterator[Arrival]:
+        """Yield each arrival that carried output, as sure as the first output in it."""
+        last = -1
+        for at, kind, end in zip(self._event_arrivals, self._event_kinds, self._event_offsets, strict=True):
+            if kind in _OUTPUTS and at != last:
+                last = at
+                yield self._arrival(at, end)
 
     @property
     def output_arrivals(self) -> int:
         """How many network reads carried output."""
-        return len(self._output_arrivals)
+        return sum(1 for _ in self._carrying())
 
     @property
     def buffered(self) -> bool:
@@ -508,7 +514,7 @@ class Timeline:
     @property
     def silent_since_output(self) -> bool:
         """No byte came after the last output, as far as anything was framed or read apart from it."""
-        last = self._event_kinds[-1] if self._event_kinds else None
+        last = self._event_kinds[-1] & ~_BEHIND if self._event_kinds else None
         return last in _OUTPUTS and len(self._times) == self._arrivals_at_output
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:

@@ -149,9 +149,8 @@ class Wire(ResponseHandler):
         else:
             self._through_heads(data)
         self.received += len(data)
-        payload = self._payload or payload
-        if payload is not None and self.tap is not None:
-            tap = self.tap
+        payload, tap = self._payload or payload, self.tap
+        if payload is not None and tap is not None:
             self.reads.append((tap.read_at, tap.uncertainty, payload.total_bytes, tap.spread))
         if self.broken or self.exception() is not None:
             self._hang_up()
@@ -785,9 +784,11 @@ class Trip:
         """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
         seen = self.seen
         self._taken += len(data)
+        known = seen.bytes
         for at, uncertainty, offset, spread in wire.reads:
-            if offset > seen.bytes:
+            if offset > known:
                 seen.arrived(self.since(at), uncertainty, offset, spread)
+                known = offset
         del wire.reads[:-1]
         try:
             why = self._feed(data)

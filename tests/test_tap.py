@@ -126,6 +126,29 @@ def test_what_a_full_read_left_is_no_surer(pair: Pair) -> None:
     assert tap.read_at - tap.spread <= before
 
 
+def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that arrives behind a read, before we look at the clock, keeps its own time in the next one."""
+    tap, peer = pair
+    arrived = []
+
+    def held_up() -> tuple[int, int, int]:
+        peer.send(b"b")
+        arrived.append(readable(tap))
+        while time.monotonic() < arrived[0] + 1e-3:
+            continue
+        return clocks()
+
+    clocks = module._clocks
+    peer.send(b"a")
+    readable(tap)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_clocks", held_up)
+        assert tap.recv(9) == b"a"
+    assert tap.recv(9) == b"b"
+    assert tap.read_at <= arrived[0] + 1e-4
+    assert tap.uncertainty < tap.spread
+
+
 def test_the_loops_last_look_bounds_a_read() -> None:
     """What a poll reports came after the poll before it, in which nothing waited."""
     clock = PollClock()

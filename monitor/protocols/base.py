@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ class Protocol:
     name: str
     framing: Callable[[int], Framer]
     request: Callable[[Target, str], Request]
-    interpret: Callable[[Message], Iterator[Event]]
+    interpret: Callable[[Message], Iterable[Event]]
     end: bool = True
     marker: bool = False
     early: bool = False

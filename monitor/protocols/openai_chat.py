@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from monitor.events import Done, Event, Message, Meta
 from monitor.framing import ServerSentEvents
@@ -24,19 +24,16 @@ def request(target: Target, prompt: str) -> Request:
     return json_request(body, target)
 
 
-def interpret(message: Message) -> Iterator[Event]:
+def interpret(message: Message) -> Iterable[Event]:
     """Read one event: a chunk, an error, or the marker; events of other names are life without output."""
     if message.data.strip() == "[DONE]":
-        yield Done()
-        return
+        return (Done(),)
     if message.name == "error":
-        yield named_error(message.data)
-        return
+        return (named_error(message.data),)
     frame = load(message.data)
     if message.name not in {"", "message"} and "choices" not in frame and error_in(frame) is None:
-        yield Meta()
-    else:
-        yield from openai_frame(frame)
+        return (Meta(),)
+    return openai_frame(frame)
 
 
 OPENAI_CHAT = Protocol(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from monitor.protocols.openai_chat import OPENAI_CHAT
 BUG = "CHAT_MONITOR_TEST_BUG"
 
 
-def interpret(message: Message) -> Iterator[Event]:
+def interpret(message: Message) -> Iterable[Event]:
     """Raise what no protocol may, or read the message as it should be read."""
     if Path(os.environ[BUG]).exists():
         raise RuntimeError("a bug in a protocol from outside")

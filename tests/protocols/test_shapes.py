@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,31 @@ from monitor.protocols.shapes import (
     openai_frame,
     openai_usage,
 )
+
+_TEXTS = st.lists(
+    st.sampled_from(
+        [*'{}[]",:\\/ \t\n\r\x00\x1f\ufeff', *"tfn019eE+-.", r"\ud83d", r"\ude00", r"\u0041", r"\uD800", "é", "😀"]
+    )
+    | st.sampled_from(
+        ["true", "null", "NaN", "-Infinity", "1e400", "-0", "18446744073709551616", '{"a": ', '"a": ', "[["]
+    ),
+    max_size=14,
+).map("".join)
+
+
+@settings(max_examples=400)
+@given(_TEXTS | _TEXTS.map(lambda inner: f'{{"a": "{inner}"}}') | _TEXTS.map(lambda inner: f'{{"a": {inner}}}'))
+def test_json_is_what_the_standard_library_reads(text: str) -> None:
+    """Whoever parses it first, an object is read as `json` reads it, and what `json` refuses is refused."""
+    try:
+        expected: object = json.loads(text)
+    except ValueError:
+        expected = None
+    if isinstance(expected, dict):
+        assert repr(load(text)) == repr(expected)
+    else:
+        with pytest.raises((ValueError, TypeError)):
+            load(text)
 
 
 def chunk(delta: object = None, reason: object = None, **more: object) -> dict[str, object]:
