@@ -72,7 +72,11 @@ class ServerSentEvents:
         if self._at_start and not (buffer := self._without_bom(buffer)):
             return []
         messages: list[Message] = []
-        at = self._lines(buffer, messages) if self._after_cr or b"\r" in buffer else self._plain_lines(buffer, messages)
+        at = 0  # what was left has no line end in it
+        if self._after_cr or b"\r" in data:
+            at = self._lines(buffer, messages)
+        elif b"\n" in data:
+            at = self._plain_lines(buffer, messages)
         if not self.too_large:
             self._rest = buffer[at:]
             self._start += at
@@ -83,7 +87,7 @@ class ServerSentEvents:
         """Take every whole line, whatever ends it, and return where the rest begins."""
         at = 1 if self._after_cr and buffer[:1] == b"\n" else 0
         self._after_cr = False
-        for found in _LINE_END.finditer(buffer, max(at, len(self._rest))):  # what was left has no line end in it
+        for found in _LINE_END.finditer(buffer, max(at, len(self._rest))):
             if self._overflows(found.start() - at):
                 return at
             self._line(buffer[at : found.start()], self._start + found.start(), messages)

@@ -125,7 +125,8 @@ def test_an_event_belongs_to_the_read_that_completed_it() -> None:
 def test_output_behind_the_end_is_no_arrival() -> None:
     """What comes behind the end makes no gap, however much it is."""
     line = Timeline()
-    for number, event in enumerate((TEXT, TEXT, Finish("stop"), TEXT, TEXT), 1):
+    events: list[Event] = [TEXT, TEXT, Finish("stop"), TEXT, TEXT]
+    for number, event in enumerate(events, 1):
         line.arrived(float(number), 0.0, number * 10)
         line.record(event, number * 10)
     assert (line.trailing, line.chunks, line.output_arrivals, line.gaps) == (True, 2, 2, [(1.0, 0.0)])
@@ -491,7 +492,8 @@ def test_what_is_kept_of_a_stream_is_weighed() -> None:
 def test_several_answers_end_apart() -> None:
     """What one answer says behind its own end is no output, and another's before its own is."""
     line = Timeline()
-    for number, event in enumerate((Output("a"), Finish("stop"), Output("b", choice=1), Finish("stop", choice=1)), 1):
+    events: list[Event] = [Output("a"), Finish("stop"), Output("b", choice=1), Finish("stop", choice=1)]
+    for number, event in enumerate(events, 1):
         line.arrived(float(number), 0.0, number * 10)
         line.record(event, number * 10)
     line.arrived(5.0, 0.0, 50)
