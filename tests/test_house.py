@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_every_test_says_what_it_shows_and_none_sleeps(file: Path) -> None:
         for call in (node for node in ast.walk(test) if isinstance(node, ast.Call)):
             if ast.unparse(call.func) in {"asyncio.sleep", "time.sleep", "sleep"}:
                 assert ast.unparse(call.args[0]) == "0", f"{test.name} sleeps"
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests" / "captures").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    """Links within the repository resolve; what stands elsewhere is not looked up."""
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if ":" not in link and not (page.parent / link).exists()] == []
 
 
 def test_the_picture_of_the_layers_is_what_the_import_contract_holds_the_code_to() -> None:
