@@ -61,6 +61,7 @@ class ServerSentEvents:
         self._at_start = True
         self._data: list[bytes] = []
         self._size = 0
+        """Bytes of the event in hand, in lines of whatever field; 0 between events."""
         self._name = b""
         self._end = 0
 
@@ -105,7 +106,7 @@ class ServerSentEvents:
                 return at
             if line:
                 self._line(line, self._start + at + size, messages)
-            elif self._data or self._name:
+            elif self._size:
                 self._dispatch(messages)
             at += size + 1
         return at
@@ -117,7 +118,7 @@ class ServerSentEvents:
         cut_field = bool(line) and field not in {b"", b"data", b"event", b"error"} | _IGNORED
         if line and not cut_field:
             self._line(line, self._start + len(line), [])
-        left = bool(self._data) or bool(self._name) or (cut_field and _may_become_a_field(line))
+        left = bool(self._size) or (cut_field and _may_become_a_field(line))
         found: list[Message] = []
         if self._data:
             self._dispatch(found)
@@ -170,7 +171,7 @@ class ServerSentEvents:
         """Whether the event in hand passes the limit with `line` bytes more; it is let go then."""
         if self._size + line > self._limit:
             self.too_large = True
-            self._rest, self._data, self._name = b"", [], b""
+            self._rest, self._data, self._name, self._size = b"", [], b"", 0
         return self.too_large
 
 

@@ -144,7 +144,11 @@ LEFT = {
     "the field error": Left(b"error: x", Rest(Message("x", 8, "error"), inside=True)),
     "half a character": Left(b"data: \xe2\x82", Rest(Message("\ufffd", 8), inside=True)),
     "half a comment": Left(b": pi", Rest()),
-    "half an id": Left(b"id: 5", Rest()),
+    "half an id": Left(b"id: 5", Rest(inside=True)),
+    "an id whose data never came": Left(b"data: a\n\nid: 5\n", Rest(inside=True)),
+    "an id without data, ended": Left(b"id: 5\n\n", Rest()),
+    "a retry time whose blank line never came": Left(b"retry: 5\r", Rest(inside=True)),
+    "the name of a field and no more": Left(b"event", Rest(inside=True)),
     "half an unknown field": Left(b"foo: b", Rest(), foreign=True),
     "half a byte order mark": Left(b"\xef\xbb", Rest(), foreign=True),
     "a byte order mark alone": Left(b"\xef\xbb\xbf", Rest()),
@@ -156,7 +160,7 @@ LEFT = {
 
 @pytest.mark.parametrize("left", LEFT.values(), ids=LEFT.keys())
 def test_what_is_left_of_events(left: Left) -> None:
-    """An unterminated last event is offered, anything less of one is told, and comments and ids count for nothing."""
+    """An unterminated last event is offered, anything less of one is told, and comments count for nothing."""
     for pieces in ([left.data], byte_by_byte(left.data)):
         found = read(ServerSentEvents, pieces)
         assert (found.rest, found.foreign) == (left.rest, left.foreign)
@@ -307,6 +311,7 @@ def test_a_message_past_the_limit(framing: Callable[[int], Framer], data: bytes,
 WITHIN = {
     "a data line": (ServerSentEvents, b"data: aaaaaaaaaa\n\n", 17),
     "many events": (ServerSentEvents, b"data: a\n\n" * 50, 17),
+    "many ids without data": (ServerSentEvents, b"id: aaaa\n\n" * 50 + b"data: a\n\n", 17),
     "many comments": (ServerSentEvents, b": a\n" * 50, 4),
     "a line": (Lines, b"aaaaaaaaaaaaaaaa\n" * 9, 16),
     "a value": (ConcatenatedJson, b'{"a":"aaaaaaaa"}' * 9, 16),
