@@ -33,7 +33,7 @@ from monitor.sinks.metrics import Metrics
 from monitor.sinks.recent import Recent
 from monitor.tap import Stamping
 from monitor.target import Target
-from monitor.transport import Carrier, tls_context
+from monitor.transport import Carrier, resolver, tls_context
 from monitor.web.access import Access
 from monitor.web.app import RefusedError, Source, application
 from monitor.web.rows import Tally
@@ -193,7 +193,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
 async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], None] | None) -> None:
     say = structlog.get_logger()
     try:
-        await asyncio.to_thread(read_certificates, parts.config.here)
+        await asyncio.to_thread(make_ready, parts.config)
     except OSError as error:
         raise StartError(str(error)) from error
     found = _discovery(parts, parts.config)
@@ -285,7 +285,7 @@ async def reload(parts: Watch, load: Load) -> str | None:
         systemd.reloading()
         try:
             config = await asyncio.to_thread(load)
-            await asyncio.to_thread(read_certificates, config.here)
+            await asyncio.to_thread(make_ready, config)
             if parts.access is not None:
                 await asyncio.to_thread(parts.access.refresh)
         except (ConfigError, OSError) as error:
@@ -417,6 +417,12 @@ def _go_on_finding(parts: Watch, found: Discovery) -> None:
                 structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
 
     parts.discovery, parts.finding = found, parts.begin(found.run(changed))
+
+
+def make_ready(config: Config) -> None:
+    """Read the files of a config's probes before one needs them: certificates, and what asks a name server."""
+    resolver(config.settings.network)
+    read_certificates(config.here)
 
 
 def read_certificates(targets: Iterable[Target]) -> None:

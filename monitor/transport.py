@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -328,6 +328,40 @@ class Resolver(AbstractResolver):
         """Keep nothing, close nothing."""
 
 
+class NotResolvedError(socket.gaierror):
+    """A name server has no addresses for a name; its text is in our own words."""
+
+
+class Asking(AbstractResolver):
+    """Looks names up by asking one name server, at IP:PORT, and nobody else."""
+
+    def __init__(self, where: str) -> None:
+        from monitor.nameserver import NameServer  # noqa: PLC0415 - dnspython is loaded where it is asked for alone
+
+        self._server = NameServer(where)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of `host`; OSError where it has none."""
+        try:
+            found = await self._server.addresses(host, family)
+        except OSError as error:
+            raise NotResolvedError(error.errno, error.strerror) from None
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
+            for kind, address in found
+        ]
+
+    async def close(self) -> None:
+        """Keep nothing, close nothing."""
+
+
+def resolver(network: Network) -> AbstractResolver:
+    """Return what looks names up as `[network] resolver` has it; a name server's first one reads files."""
+    return Resolver() if network.resolver == "system" else Asking(network.resolver)
+
+
 class Noted(AbstractResolver):
     """A resolver that tells when it has answered."""
 
@@ -433,14 +467,13 @@ async def reach(url: str, tls: Tls, network: Network, within: float) -> str | No
     host, port = address.host or "", address.port or 0
     try:
         async with asyncio.timeout(within):
-            found = await Resolver().resolve(host, port, socket.AF_UNSPEC)
-            if all(denied(one["host"], network) for one in found):
+            found = await resolver(network).resolve(host, port, _family(network))
+            allowed = [one["host"] for one in found if not denied(one["host"], network)]
+            if not allowed:
                 return f"{found[0]['host']} is denied by [network]"
             name = tls.server_name or host
             context = tls_context(tls) if secure else None
-            _, writer = await asyncio.open_connection(
-                found[0]["host"], port, ssl=context, server_hostname=name if secure else None
-            )
+            writer = await _opened(allowed, port, context, name if secure else None)
             writer.transport.abort()
     except ssl.SSLCertVerificationError as error:
         return f"the certificate was not accepted ({_certificate_words(error)})"
@@ -455,12 +488,27 @@ async def reach(url: str, tls: Tls, network: Network, within: float) -> str | No
     return None
 
 
+async def _opened(
+    addresses: Sequence[str], port: int, context: ssl.SSLContext | None, name: str | None
+) -> asyncio.StreamWriter:
+    """Return a connection to the first of these that takes one; OSError of the last where none does."""
+    *others, last = addresses
+    for address in others:
+        try:
+            return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
+        except ssl.SSLError:
+            raise
+        except OSError:
+            continue
+    return (await asyncio.open_connection(last, port, ssl=context, server_hostname=name))[1]
+
+
 async def fetch(url: str, network: Network, *, within: float, at_most: int) -> bytes:
     """Get a document, one byte more than `at_most` where it is longer; OSError says why not, and holds no secret."""
     line = Line(network)
     try:
         secure = await asyncio.to_thread(tls_context, Tls())
-        async with asyncio.timeout(within), _session(network, Resolver(), line) as session:
+        async with asyncio.timeout(within), _session(network, resolver(network), line) as session:
             return await _document(session, line, URL(url), secure, at_most)
     except TimeoutError:
         raise OSError(f"no whole answer within {within:g} s") from None
@@ -519,10 +567,10 @@ class Road:
 class Carrier:
     """Carries requests, each over a connection of its own, or over the one that the call before has left."""
 
-    def __init__(self, limits: Limits, network: Network, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, limits: Limits, network: Network, names: AbstractResolver | None = None) -> None:
         self._limits = limits
         self._network = network
-        self._resolver = resolver or Resolver()
+        self._resolver = names or resolver(network)
         self._kept: dict[Way, Road] = {}
         self._age = 0
         """Rises when nothing may be kept that was begun before."""
@@ -541,8 +589,8 @@ class Carrier:
                 return first.carried
             seen.begin_again()
         trip = Trip(call, seen, feed, self._limits, Line(self._network))
-        resolver = Noted(self._resolver, trip.resolved)
-        road = Road(trip.line, _session(self._network, resolver, trip.line, keep=call.keep_for is not None))
+        names = Noted(self._resolver, trip.resolved)
+        road = Road(trip.line, _session(self._network, names, trip.line, keep=call.keep_for is not None))
         if first is not None:
             trip.zero, trip.carried.retried = first.zero, True
         await self._travel(trip, road)
@@ -574,6 +622,8 @@ class Carrier:
 
     async def renew(self, limits: Limits, network: Network) -> None:
         """Have other rules for all calls to come, which keeps no connection that was made under those before."""
+        if network.resolver != self._network.resolver:
+            self._resolver = resolver(network)
         self._limits, self._network = limits, network
         self._age += 1
         await self.let_go()
@@ -593,7 +643,7 @@ def _session(network: Network, resolver: AbstractResolver, line: Line, *, keep: 
         socket_factory=line.socket,
         use_dns_cache=False,
         limit=0,
-        family={4: socket.AF_INET, 6: socket.AF_INET6}.get(network.ip_family, socket.AF_UNSPEC),
+        family=_family(network),
     )
     # private, and pinned by a test: without it `Trip._wire` says so
     connector._factory = functools.partial(Wire, asyncio.get_running_loop(), line)  # type: ignore[assignment] # noqa: SLF001
@@ -607,6 +657,11 @@ def _session(network: Network, resolver: AbstractResolver, line: Line, *, keep: 
     )
     session._retry_connection = False  # noqa: SLF001 - private, and pinned: else a GET is sent twice, without a word
     return session
+
+
+def _family(network: Network) -> socket.AddressFamily:
+    """Return the only kind of address that is dialled, or that it may be either."""
+    return {4: socket.AF_INET, 6: socket.AF_INET6}.get(network.ip_family, socket.AF_UNSPEC)
 
 
 class Trip:
@@ -972,6 +1027,8 @@ def _errno_words(error: BaseException) -> str:
 
 
 def _lookup_words(error: OSError) -> str:
+    if isinstance(error, NotResolvedError):
+        return str(error.strerror)
     names = {
         getattr(socket, name): words
         for name, words in (

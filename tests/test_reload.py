@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 import ssl
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.web.access import Access
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
+from tests.name_servers import has, name_server, says
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
@@ -440,3 +443,61 @@ async def test_systemd_is_told_of_a_reload(
                 daemon.signals.reload()
                 assert (await loop.sock_recv(hearing, 999)).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
                 assert await loop.sock_recv(hearing, 999) == b"READY=1\n" + status
+
+
+async def test_another_name_server(lab: Lab, file: ConfigFile) -> None:
+    """Look-ups go to the one of the config in force, those of sources of targets too, and to no other."""
+    url = f"http://one.test:{lab.port}{QUICK_OK}"
+    answers = {"one.test": has("127.0.0.1"), "list.test": says("NXDOMAIN")}
+    source = '[[discovery]]\nname = "far"\nhttp_sd = ["http://list.test/"]'
+    async with name_server(answers) as one, name_server(answers) as two:
+        file.write(watched("first", url), rest=f'[network]\nresolver = "{one.address}"\nip_family = 4\n{source}')
+        config = await file.first()
+        async with running(load=file, config=config) as daemon:
+            assert (await daemon.line(event="probe"))["outcome"] == "ok"
+            before = one.asked[:]
+            file.write(watched("second", url), rest=f'[network]\nresolver = "{two.address}"\nip_family = 4\n{source}')
+            await reloaded(daemon)
+            assert (await daemon.line(event="probe", target="second"))["outcome"] == "ok"
+        assert sorted(one.asked) == sorted(two.asked) == ["list.test A udp", "one.test A udp"]
+        assert one.asked == before
+
+
+class Importing:
+    """Notes in which thread a module is looked for; the finders behind it find it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.threads: list[threading.Thread] = []
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Note it."""
+        if name == self._name:
+            self.threads.append(threading.current_thread())
+
+
+async def test_from_the_system_to_a_name_server_and_back(
+    lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reload has its way in force at once, and the library that it takes is read beside the loop."""
+    importing = Importing("monitor.nameserver")
+    monkeypatch.delitem(sys.modules, "monitor.nameserver", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [importing, *sys.meta_path])
+    url = f"http://localhost:{lab.port}{QUICK_OK}"
+    async with name_server({"one.test": has("127.0.0.1")}) as zone:
+        file.write(watched("first", url))
+        config = await file.first()
+        async with running(load=file, config=config) as daemon:
+            assert (await daemon.line(event="probe"))["outcome"] == "ok"
+            assert importing.threads == []
+            there = watched("second", f"http://one.test:{lab.port}{QUICK_OK}")
+            file.write(there, rest=f'[network]\nresolver = "{zone.address}"')
+            await reloaded(daemon)
+            assert (await daemon.line(event="probe", target="second"))["outcome"] == "ok"
+            assert len(importing.threads) == 1
+            assert threading.current_thread() not in importing.threads
+            asked = len(zone.asked)
+            file.write(watched("third", url))
+            await reloaded(daemon)
+            assert (await daemon.line(event="probe", target="third"))["outcome"] == "ok"
+            assert len(zone.asked) == asked

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -32,6 +33,7 @@ from monitor.target import PatternCheck, Secret, Timeouts, Tls
 from monitor.timeline import Ending, EndKind, Head, Mark, Timeline
 from monitor.transport import Alarm, Call, Line, Resolver, Trip, Wire, _certificate_words, denied, fetch, reach
 from tests.conftest import Ask, MakeProber, target
+from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -652,6 +654,120 @@ async def test_tls_through_a_tunnel(ask: Ask, house: House) -> None:
     assert seen.certificate_expiry
     assert verdict(cut) == "truncated/incomplete_body"
     assert verdict(wrong) == "unreachable/tls_certificate"
+
+
+# -- a name server that is configured ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("family", [0, 4])
+async def test_a_probe_asks_the_name_server(prober: MakeProber, family: int) -> None:
+    """The name is asked there and nowhere else, once for each probe and wanted family, and the look-up is timed."""
+    async with peer(OK) as server, name_server({"one.test": has("127.0.0.1")}) as zone:
+        probe = prober(network=Network(ip_family=family, resolver=zone.address))
+        seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
+        kinds = ["A"] if family else ["A", "AAAA"]
+        assert sorted(zone.asked) == [f"one.test {kind} udp" for kind in kinds]
+    assert (verdict(seen), seen.ip_family) == ("ok", 4)
+    assert seen.timeline.marks[Mark.DNS] <= seen.timeline.marks[Mark.CONNECT]
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (says("NXDOMAIN"), "unknown name"),
+        (has(), "no address for this name"),
+        (says("SERVFAIL"), "the name server answered SERVFAIL"),
+        (cut(raw(b"\x1bcanary")), "the name server's answer cannot be read"),
+    ],
+)
+async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Answer, words: str) -> None:
+    """What it refuses is `unreachable/dns`, in our own words."""
+    async with name_server({"one.test": answer}) as zone:
+        network = Network(resolver=zone.address)
+        seen = await prober(network=network)(target("http://one.test/"), "cli")
+        assert await reach("http://one.test/", Tls(), network, 20.0) == f"the name does not resolve ({words})"
+        assert await got("http://one.test/", network=network) == f"the name does not resolve ({words})"
+    assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
+    assert words in seen.verdict.detail
+    assert Mark.DNS not in seen.timeline.marks
+    assert "canary" not in str(record(seen))
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("answer", [silent, raw(b"SSH-2.0-canary"), cut(silent)])
+async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: Answer) -> None:
+    """Silence, and datagrams that are no answer, end at the connect deadline, and hold up nobody else."""
+    answers = {"hung.test": answer, "one.test": has("127.0.0.1")}
+    async with peer(OK) as server, name_server(answers) as zone:
+        probe = prober(network=Network(resolver=zone.address))
+        hung = [asyncio.create_task(probe(target("http://hung.test/"), "cli")) for _ in range(12)]
+        seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
+        late = await asyncio.gather(*hung)
+    assert verdict(seen) == "ok"
+    assert {(verdict(one), one.verdict.phase) for one in late} == {("timeout/connect", "connect")}
+    assert "canary" not in str(record(late[0]))
+
+
+async def test_no_name_server_there(prober: MakeProber) -> None:
+    """One that refuses our datagrams is `unreachable/dns`, and it is said who refused."""
+    with closed_port() as port:
+        seen = await prober(network=Network(resolver=f"127.0.0.1:{port}"))(target("http://one.test/"), "cli")
+    assert verdict(seen) == "unreachable/dns"
+    assert "the name server: Connection refused" in seen.verdict.detail
+
+
+async def test_no_descriptor_left_to_ask_with(prober: MakeProber) -> None:
+    """That the monitor has no descriptor for its question is the monitor's own fault."""
+    probe = prober(network=Network(resolver="127.0.0.1:53"))
+    with no_more_descriptors():
+        seen = await probe(target("http://one.test/"), "cli")
+    assert verdict(seen) == "inconclusive/resources"
+
+
+async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> None:
+    """Whoever answers, an address that is denied is not dialled."""
+    async with peer(OK) as server, name_server({"one.test": has("127.0.0.1", "::ffff:169.254.169.254")}) as zone:
+        network = Network(deny=(ip_network("127.0.0.0/8"),), resolver=zone.address)
+        url = f"http://one.test:{server.port}/"
+        seen = await prober(network=network)(target(url), "cli")
+        assert verdict(seen) == "unreachable/policy"
+        assert str(await reach(url, Tls(), network, 20.0)).endswith("is denied by [network]")
+        assert str(await got(url, network=network)).endswith("is denied by [network]")
+        await server.over()
+        assert server.requests == []
+
+
+async def test_a_proxy_is_found_by_the_name_server(prober: MakeProber) -> None:
+    """With a proxy it is the proxy's name that is asked for."""
+    async with peer(OK) as server, name_server({"proxy.test": has("127.0.0.1")}) as zone:
+        probe = prober(network=Network(ip_family=4, resolver=zone.address))
+        proxy = Secret(f"http://proxy.test:{server.port}")
+        seen = await probe(target(**unchecked("http://one.test/", proxy=proxy)), "cli")
+        assert zone.asked == ["proxy.test A udp"]
+    assert verdict(seen) == "ok"
+
+
+@pytest.mark.usefixtures("no_leaks")
+async def test_all_doors_ask_the_name_server() -> None:
+    """`check --connect` and the sources of targets, too, and one address that is dead leaves the other."""
+    async with peer((Send(LISTED), Fin())) as server, name_server({"one.test": has("127.0.0.1", "::1")}) as zone:
+        network, url = Network(resolver=zone.address), f"http://one.test:{server.port}/"
+        assert await reach(url, Tls(), network, 20.0) is None
+        assert await reach(url, Tls(), replace(network, deny=(ip_network("::1"),)), 20.0) is None
+        assert await reach(url, Tls(), replace(network, ip_family=6), 20.0) == "no connection (Connection refused)"
+        assert await got(url, network=network) == b"[]"
+
+
+async def test_a_first_address_with_a_wrong_certificate_is_the_answer(house: House) -> None:
+    """No other address makes good for it, as none would in a probe."""
+    async with (
+        await serve("::1", 0, ssl=house.server("other.test")) as lab,
+        name_server({"chat.test": has("127.0.0.1", "::1")}) as zone,
+    ):
+        said = await reach(f"https://chat.test:{lab.port}", house.trusted, Network(resolver=zone.address), 20.0)
+    assert str(said).startswith("the certificate was not accepted (")
 
 
 # -- trying a connection -----------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from monitor.config.mistake import KeyPath, key_text
 
 NOT_YET: dict[str, str] = {
     "history": "[history]",
-    "network.resolver": "resolver",
 }
 """What has no effect yet, and how it is called; a feature that lands takes its line away."""
 

@@ -221,7 +221,8 @@ class NetworkTable(Table):
     ip_family: Literal[0, 4, 6] = Field(default=0, description="The only IP version that is dialled; 0 for both.")
     resolver: Annotated[str, AfterValidator(values.resolver)] = Field(
         default=_NETWORK.resolver,
-        description="Who looks up names: `system`, or a name server's address that is asked directly.",
+        description="Who looks up names: `system`, or the name server at this address alone, for which neither "
+        "`/etc/hosts` nor search domains are read, and `localhost` is the loopback.",
         examples=["10.0.0.2:53"],
     )
 

@@ -11,7 +11,6 @@ from tests.config.cases import TARGET, Heard
 NO_EFFECT = "has no effect in this version"
 USES = {
     "history": ("[history]\nprobes_per_target = 9", f"5: history: `[history]` {NO_EFFECT}"),
-    "network.resolver": ('[network]\nresolver = "::1"', f"6: network.resolver: `resolver` {NO_EFFECT}"),
 }
 
 

@@ -1,0 +1,141 @@
+"""Ask one name server for the addresses of a name: `[network] resolver`; the door of dnspython.
+
+Imported only where a name server is configured, for the library takes 5 MB and 50 ms. Of the library this uses the
+messages and the exchange of one, not its resolver, which measures by the wall clock and swallows cancellations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+
+import dns.asyncbackend
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdatatype
+
+_BACKEND = dns.asyncbackend.get_backend("asyncio")
+# as that does, this reads modules from disk now: else the first record of each kind would, in the loop
+dns.rdata.load_all_types()  # type: ignore[no-untyped-call]  # the library has not annotated it
+
+Address = tuple[socket.AddressFamily, str]
+
+_AGAIN = 2.0
+"""Seconds after which a question that nobody answered is asked again: a datagram may get lost."""
+_OTHER_FAMILY = 0.05
+"""Seconds that the addresses of one family wait for those of the other (RFC 8305, section 3)."""
+_RECORDS = {socket.AF_INET6: dns.rdatatype.AAAA, socket.AF_INET: dns.rdatatype.A}
+_LOOPBACK = {socket.AF_INET6: "::1", socket.AF_INET: "127.0.0.1"}
+
+
+class NameServer:
+    """A name server at IP:PORT, asked over UDP, and over TCP where an answer does not fit into a datagram."""
+
+    def __init__(self, where: str) -> None:
+        host, _, port = where.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        self._family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+
+    async def addresses(self, host: str, family: int = socket.AF_UNSPEC) -> list[Address]:
+        """Return the addresses of `host`, IPv6 first; for as long as nobody answers it does not return.
+
+        OSError where there is none: its number is one of getaddrinfo's, or what kept us from asking; its text is in
+        our own words. Addresses, and `localhost` (RFC 6761, section 6.3), are asked of nobody.
+        """
+        kinds = [kind for kind in _RECORDS if family in {socket.AF_UNSPEC, kind}]
+        if (literal := _literal(host)) is not None:
+            return [literal]
+        if f".{host.rstrip('.').lower()}".endswith(".localhost"):
+            return [(kind, _LOOPBACK[kind]) for kind in kinds]
+        try:
+            name = dns.name.from_text(host)
+        except (dns.exception.DNSException, UnicodeError):
+            raise OSError(socket.EAI_NONAME, "unknown name") from None
+        return await self._of(name, kinds)
+
+    async def _of(self, name: dns.name.Name, kinds: list[socket.AddressFamily]) -> list[Address]:
+        asked = [asyncio.create_task(self._asked(name, kind)) for kind in kinds]
+        try:
+            await _answered(asked)
+            replies = [task.result() for task in asked if task.done()]
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.wait(asked)
+        found = [address for reply in replies if isinstance(reply, list) for address in reply]
+        if not found:
+            raise max((reply for reply in replies if isinstance(reply, OSError)), key=_tells)
+        return found
+
+    async def _asked(self, name: dns.name.Name, kind: socket.AddressFamily) -> list[Address] | OSError:
+        """Return the addresses of one family, or why there are none."""
+        try:
+            return [(kind, address) for address in _addresses(await self._reply(name, kind))]
+        except (dns.exception.DNSException, EOFError):
+            return OSError(socket.EAI_FAIL, "the name server's answer cannot be read")
+        except OSError as error:
+            ours = error.errno not in errno.errorcode
+            return error if ours else OSError(error.errno, f"the name server: {os.strerror(error.errno or 0)}")
+
+    async def _reply(self, name: dns.name.Name, kind: socket.AddressFamily) -> dns.message.Message:
+        """Return the answer, however late; datagrams that are none are passed over, for anybody may send one."""
+        query = dns.message.make_query(name, _RECORDS[kind])
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN):
+                    return await self._exchange(query)
+
+    async def _exchange(self, query: dns.message.QueryMessage) -> dns.message.Message:
+        there, port = self._host, self._port
+        # connected, so that a refusal is heard; the library has not annotated it
+        made = _BACKEND.make_socket(self._family, socket.SOCK_DGRAM, destination=(there, port))  # type: ignore[no-untyped-call]
+        async with await made as sock:
+            reply, _ = await dns.asyncquery.udp_with_fallback(
+                query, there, port=port, udp_sock=sock, backend=_BACKEND, ignore_unexpected=True, ignore_errors=True
+            )
+        return reply
+
+
+async def _answered(asked: list[asyncio.Task[list[Address] | OSError]]) -> None:
+    """Wait for all, but where one has addresses only a little while for the other."""
+    done, others = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    if others:
+        found = any(isinstance(task.result(), list) for task in done)
+        await asyncio.wait(others, timeout=_OTHER_FAMILY if found else None)
+
+
+def _literal(host: str) -> Address | None:
+    """Return an address that is written as one; None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return (socket.AF_INET if version == 4 else socket.AF_INET6), host  # noqa: PLR2004 - as versions are called
+
+
+def _addresses(reply: dns.message.Message) -> list[str]:
+    """Return the addresses that an answer has for what was asked, through its aliases; OSError where it has none."""
+    assert isinstance(reply, dns.message.QueryMessage), "what answers a query is one"
+    match reply.rcode():
+        case dns.rcode.NOERROR:
+            records = reply.resolve_chaining().answer
+            if records is None:
+                raise OSError(socket.EAI_NONAME, "no address for this name")
+            return [record.to_text() for record in records]
+        case dns.rcode.NXDOMAIN:
+            raise OSError(socket.EAI_NONAME, "unknown name")
+        case code:
+            raise OSError(socket.EAI_FAIL, f"the name server answered {dns.rcode.to_text(code)}")
+
+
+def _tells(refusal: OSError) -> bool:
+    """Whether this is more than that there is no such address: of two families' refusals it is the one to be said."""
+    return refusal.errno != socket.EAI_NONAME
