@@ -1,6 +1,6 @@
 """Ask one name server for the addresses of a name: `[network] resolver`; the door of dnspython.
 
-Imported only where a name server is configured, for the library takes 5 MB and 50 ms. Of the library this uses the
+Imported only where a name server is configured, for the library takes 30 ms and 2 MB. Of the library this uses the
 messages and the exchange of one, not its resolver, which measures by the wall clock and swallows cancellations.
 """
 

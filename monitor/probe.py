@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,7 +18,7 @@ from monitor.protocols import Decoder, Protocol, find
 from monitor.protocols.shapes import failure, load
 from monitor.redact import words
 from monitor.settings import Limits
-from monitor.target import Connection, CountCheck, Record, Target, Terminator
+from monitor.target import Connection, CountCheck, Record, Target, Terminator, own_limits
 from monitor.timeline import CheckResult, Ending, EndKind, EndRule, Head, Mark, Timeline
 from monitor.transport import Call, Carried, Carrier
 from monitor.verdict import judge
@@ -146,15 +146,9 @@ def end_rule(target: Target, protocol: Protocol) -> EndRule:
     )
 
 
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "num_predict")
-
-
 def token_limit(target: Target) -> int:
     """Return the limit on output tokens that is really asked for: the target's `body` may have one of its own."""
-    options = target.body.get("options")
-    places = (target.body, options if isinstance(options, Mapping) else {})
-    own = [value for place in places for key in _LIMITS if isinstance(value := place.get(key), int)]
-    return min(own, default=target.max_tokens)
+    return min(own_limits(target.body), default=target.max_tokens)
 
 
 def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this

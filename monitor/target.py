@@ -144,3 +144,13 @@ class Target:
     connection: Connection = Connection.FRESH
     interval_when_failing: float | None = None
     """Seconds between probes while the target fails; None for no other than `interval`."""
+
+
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "num_predict")
+
+
+def own_limits(body: Mapping[str, object]) -> list[int]:
+    """Return the limits on output tokens that a target's own `body` sets, by any protocol's name for them."""
+    options = body.get("options")
+    places = (body, options if isinstance(options, Mapping) else {})
+    return [value for place in places for key in _LIMITS if isinstance(value := place.get(key), int)]

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from monitor.target import CountCheck, LengthCheck, PatternCheck, Secret, Slo, Target, Timeouts
+from monitor.target import CountCheck, LengthCheck, PatternCheck, Secret, Slo, Target, Timeouts, own_limits
 
 CANARY = "sk-canary-5f1e"
 
@@ -46,3 +46,10 @@ def test_a_target_does_not_change() -> None:
     """What watches a target may keep it: a reload brings another one."""
     with pytest.raises(FrozenInstanceError):
         Target("one", "raw", "http://127.0.0.1/").name = "two"  # type: ignore[misc]
+
+
+def test_the_limits_of_a_body() -> None:
+    """Every name that a protocol has for one is known, beside and within the options; what is no number is none."""
+    body = {"max_tokens": 1, "max_output_tokens": "2", "n_predict": 3, "options": {"num_predict": 4}}
+    assert own_limits(body) == [1, 3, 4]
+    assert own_limits({"options": "none"}) == []

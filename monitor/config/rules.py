@@ -14,7 +14,7 @@ from monitor.config.model import CountTable, TargetTable
 from monitor.config.tables import Values
 from monitor.config.units import duration_text
 from monitor.protocols import Protocol
-from monitor.target import Terminator
+from monitor.target import Terminator, own_limits
 
 _SECRET_HEADER = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
@@ -118,17 +118,15 @@ def _mentions_prompt(value: object) -> bool:
 
 
 def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
-    check = draft.table.check
-    if isinstance(check, CountTable):
+    """Look at the limit that is sent: the body's own, else ours where the protocol asks for an answer at all."""
+    check, own = draft.table.check, own_limits(draft.table.body)
+    if isinstance(check, CountTable) and (own or draft.protocol.asks):
         needed = check.to * _TOKENS_PER_NUMBER + _TOKENS_BEHIND
-        if draft.table.max_tokens < needed:
-            message = f"{draft.table.max_tokens} tokens are hardly enough to count to {check.to}"
-            yield Complaint(
-                ("max_tokens",) if draft.says("max_tokens") else ("check",),
-                message,
-                f"allow {needed}, or count less far",
-                odd=True,
-            )
+        limit = min(own, default=draft.table.max_tokens)
+        if limit < needed:
+            key = "body" if own else "max_tokens" if draft.says("max_tokens") else "check"
+            message = f"{limit} tokens are hardly enough to count to {check.to}"
+            yield Complaint((key,), message, f"allow {needed}, or count less far", odd=True)
 
 
 def _total(draft: Draft) -> Iterator[Complaint]:
@@ -261,7 +259,7 @@ LITERAL_SECRETS = (
 RULES = (
     Rule(("protocol", "terminator"), _terminator),
     Rule(("protocol", "prompt", "check", "body"), _asked),
-    Rule(("check", "max_tokens"), _enough_tokens),
+    Rule(("protocol", "check", "max_tokens", "body"), _enough_tokens),
     Rule(("timeouts.total", *_WITHIN_TOTAL), _total),
     Rule(("interval", "interval_when_failing", "timeouts.total"), _interval),
     Rule(("api_key_env", "api_key_file"), _one_key),
