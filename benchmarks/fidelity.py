@@ -25,6 +25,7 @@ from benchmarks.report import markdown
 from benchmarks.run import Bench, measure, missing
 from benchmarks.server import build, certificate
 
+_MARKS = ("<!-- figures -->", "<!-- end of the figures -->")
 _RUNS = 3
 _LATE = 1000.0
 """Microseconds, p99: a server that is as late as that shows what else the machine does, not what the client does."""
@@ -49,6 +50,7 @@ def options() -> argparse.Namespace:
         help="let server and clients go before all other work, where that is allowed (root)",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: print the tables of such a JSON")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="with --report: put them into this page instead")
     return parser.parse_args()
 
 
@@ -128,6 +130,22 @@ def keep(out: Path | None, found: dict[str, Any]) -> None:
         out.with_suffix(".md").write_text(markdown(found) + os.linesep)
 
 
+def report(figures: Path, page: Path | None) -> None:
+    """Print the tables of these figures, or put them into a page between its two marks."""
+    text = markdown(json.loads(figures.read_text()))
+    if page is None:
+        print(text)
+    else:
+        page.write_text(filled(page.read_text(), text))
+
+
+def filled(page: str, tables: str) -> str:
+    """Return the page with these tables between its two marks."""
+    before, _, rest = page.partition(_MARKS[0])
+    _, _, after = rest.partition(_MARKS[1])
+    return f"{before}{_MARKS[0]}\n{tables}\n{_MARKS[1]}{after}"
+
+
 def main() -> None:
     """Measure, print the tables, and keep the figures."""
     asked = options()
@@ -136,7 +154,7 @@ def main() -> None:
         print("clients:", ", ".join((*cells.EVERYONE, cells.DAEMON_JSON)))
         return
     if asked.report:
-        print(markdown(json.loads(asked.report.read_text())))
+        report(asked.report, asked.into)
         return
     machine.check()
     if machine.cores()[0] == machine.cores()[1]:

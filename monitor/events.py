@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 
-class Message(NamedTuple):
+class Message(Struct, frozen=True, gc=False):
     """One framed unit of a stream.
 
     `end` is the payload offset just behind its last byte; line ends that only close it are not counted.

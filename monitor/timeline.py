@@ -280,11 +280,11 @@ class Timeline:
         self._event_offsets.append(offset)
 
     def _arrival_of(self, offset: int) -> int:
+        """Return which arrival covers `offset`: mostly the last one, for what came is read at once."""
         offsets = self._offsets
-        last = len(offsets) - 1
-        if last < 1 or offset > offsets[last - 1]:
-            return max(last, 0)
-        return bisect_left(offsets, offset)
+        if len(offsets) > 1 and offset <= offsets[-2]:
+            return bisect_left(offsets, offset)
+        return max(len(offsets) - 1, 0)
 
     def _output(self, event: Output, at: int) -> bool:
         """Take a piece of the answer; whether it is one: behind the end there is none."""

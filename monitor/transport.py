@@ -678,7 +678,7 @@ class Trip:
         self._feed = feed
         self._limits = limits
         self._taken = 0
-        self._stage: tuple[bool, bool, bool] = (False, False, False)
+        self._stage = (True, True)
 
     def since(self, at: float) -> float:
         """Return the time `at` in seconds from zero."""
@@ -851,7 +851,7 @@ class Trip:
             raise
         except Exception as error:
             raise FeedError from error
-        stage = (seen.chunks > 0, seen.ended_at is not None, seen.connected)
+        stage = (not seen.chunks, seen.ended_at is None)
         if stage != self._stage:
             self._stage = stage
             self.alarm.arm()

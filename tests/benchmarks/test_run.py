@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import sys
@@ -13,11 +14,11 @@ import pytest
 
 from benchmarks import cells
 from benchmarks.cells import Cell, Growth
-from benchmarks.fidelity import disturbed, merged
+from benchmarks.fidelity import disturbed, filled, merged
 from benchmarks.goals import Goal, goals
 from benchmarks.growth import grow
 from benchmarks.report import markdown
-from benchmarks.run import Bench, measure
+from benchmarks.run import ROOT, Bench, measure
 from benchmarks.server import Server, build, certificate, serving, truths
 
 pytestmark = [
@@ -107,6 +108,13 @@ def test_a_late_server_disturbs_a_cell() -> None:
     """A cell is taken again where the server was held up for longer than it may be."""
     assert not disturbed(result())
     assert disturbed(result(server={"lateness": {"p99": 1500.0}}))
+
+
+def test_the_docs_page_has_the_figures_that_are_kept() -> None:
+    """What docs/performance.md shows is what benchmarks/figures.json holds."""
+    page = (ROOT / "docs" / "performance.md").read_text()
+    figures = json.loads((ROOT / "benchmarks" / "figures.json").read_text())
+    assert filled(page, markdown(figures)) == page
 
 
 # -- whole runs --------------------------------------------------------------------------------------------------------
