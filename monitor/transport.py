@@ -906,7 +906,10 @@ class Trip:
             deadline, at = self.alarm.passed
             if self.alarm.late > _TOO_LATE and deadline is not Deadline.DRAIN:
                 return Ending(EndKind.RESOURCES, at, f"the event loop was {self.alarm.late:.1f} s late")
-            return Ending(EndKind.DEADLINE, at, _duration(deadline, self.call.timeouts), deadline)
+            limit = _duration(deadline, self.call.timeouts)
+            if deadline is Deadline.CONNECT and not self.line.taps:  # nobody was dialled yet
+                limit += ", for the name was not looked up by then"
+            return Ending(EndKind.DEADLINE, at, limit, deadline)
         return Ending(EndKind.ABORTED, self.now(), reason if reason in _ABORT_REASONS else "client")
 
     def _not_connected(self, error: Exception) -> tuple[EndKind, str] | None:

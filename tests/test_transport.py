@@ -140,6 +140,7 @@ async def test_a_full_backlog_is_a_timeout(ask: Ask) -> None:
             filler.close()
     assert (verdict(seen), seen.verdict.phase) == ("timeout/connect", "connect")
     assert seen.duration == HASTY.connect
+    assert "looked up" not in seen.verdict.detail
 
 
 async def test_an_unreachable_network_is_named(ask: Ask) -> None:
@@ -707,6 +708,7 @@ async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: An
         late = await asyncio.gather(*hung)
     assert verdict(seen) == "ok"
     assert {(verdict(one), one.verdict.phase) for one in late} == {("timeout/connect", "connect")}
+    assert late[0].verdict.detail.startswith("no connection within 1 s, for the name was not looked up by then")
     assert "canary" not in str(record(late[0]))
 
 

@@ -9,7 +9,7 @@ from monitor.config.load import Config
 from monitor.config.rules import takes_prompt
 from monitor.protocols import find
 from monitor.settings import Metrics
-from monitor.target import CountCheck, Target
+from monitor.target import CountCheck, Target, own_limits
 
 _DAY = 86400.0
 # The request for the list, its two nonces and the chat template around it, by the widest tokenizers.
@@ -19,7 +19,6 @@ _CHARACTERS_PER_TOKEN = 3
 # The contract's bounds on series, and what a line of the text format takes at most in practice.
 _SERIES = {"full": 250, "lean": 120}
 _BYTES_PER_SERIES = 130
-_LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,7 @@ def _tokens(target: Target) -> int:
     prompt = _TEMPLATE_TOKENS + len(target.prompt or "") // _CHARACTERS_PER_TOKEN
     if isinstance(target.check, CountCheck):
         prompt += _LIST_PROMPT_TOKENS
-    limits = [value for key in _LIMIT_KEYS if isinstance(value := target.body.get(key), int)]
-    return prompt + max(limits, default=target.max_tokens)
+    return prompt + max(own_limits(target.body), default=target.max_tokens)
 
 
 def _bound(metrics: Metrics) -> Callable[[Target], Footprint]:

@@ -24,6 +24,7 @@ def test_requests_and_tokens_a_day(read: Read) -> None:
     [
         (TARGET + "prompt = '" + "x" * 300 + "'", 520),
         (TARGET + "body.max_completion_tokens = 1000", 1120),
+        (TARGET + "body.options.num_predict = 1000", 1120),
         (RAW, 0),
         (RAW + "body.q = '{prompt}'", 420),
     ],
