@@ -190,7 +190,7 @@ class Timeline:
 
     __slots__ = (
         "_arrivals_at_output", "_event_arrivals", "_event_kinds", "_event_offsets", "_finished",
-        "_mark_uncertainty", "_offsets", "_open", "_sequence", "_spreads", "_text", "_times",
+        "_mark_uncertainty", "_offsets", "_open", "_output_end", "_sequence", "_spreads", "_text", "_times",
         "_uncertainties", "chunks", "connected", "decoded", "ended_at", "ending", "failure",
         "head", "malformed", "malformed_amid", "malformed_events", "marker_seen", "marks", "model", "output_characters",
         "partial", "pings", "reason", "rule", "sequence_gap", "stops", "trailing", "unterminated", "usage",
@@ -240,6 +240,8 @@ class Timeline:
         self._event_kinds = array("B")
         self._event_offsets = array("q")
         self._arrivals_at_output = 0
+        self._output_end = -1
+        """Payload offset at which the last message that carried output ends."""
 
     # -- recording -------------------------------------------------------------------------------------------------
 
@@ -274,7 +276,7 @@ class Timeline:
         elif event.repeats and self.chunks:
             kind = _CODE[self._other(_REPEATED, at)]
         else:
-            kind = _OUTPUT_CODE[event.part] if self._output(event, at) else _OUTPUT_CODE[event.part] | _BEHIND
+            kind = _OUTPUT_CODE[event.part] if self._output(event, at, offset) else _OUTPUT_CODE[event.part] | _BEHIND
         self._event_arrivals.append(at)
         self._event_kinds.append(kind)
         self._event_offsets.append(offset)
@@ -286,8 +288,11 @@ class Timeline:
             return bisect_left(offsets, offset)
         return max(len(offsets) - 1, 0)
 
-    def _output(self, event: Output, at: int) -> bool:
-        """Take a piece of the answer; whether it is one: behind the end there is none."""
+    def _output(self, event: Output, at: int, offset: int) -> bool:
+        """Take a piece of the answer; whether it is one: behind the end there is none.
+
+        All pieces that one message carries (of several answers, of reasoning and text) are one chunk.
+        """
         time, marks, part = self._times[at], self.marks, event.part
         marks.setdefault(Mark.FIRST_EVENT, time)
         self.decoded = True
@@ -295,7 +300,8 @@ class Timeline:
             self.trailing = True
             return False
         self._open.add(event.choice)
-        self.chunks += 1
+        self.chunks += offset != self._output_end
+        self._output_end = offset
         self.malformed_amid = self.malformed_events
         marks.setdefault(Mark.FIRST_CHUNK, time)
         marks[Mark.LAST_CHUNK] = time
@@ -514,8 +520,8 @@ class Timeline:
     @property
     def silent_since_output(self) -> bool:
         """No byte came after the last output, as far as anything was framed or read apart from it."""
-        last = self._event_kinds[-1] & ~_BEHIND if self._event_kinds else None
-        return last in _OUTPUTS and len(self._times) == self._arrivals_at_output
+        last = self._event_offsets[-1] if self._event_offsets else None
+        return last == self._output_end and len(self._times) == self._arrivals_at_output
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
         """Return the deadline that runs now and when it passes; where two pass together, the first of the table."""

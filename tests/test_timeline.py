@@ -179,7 +179,7 @@ def test_buffered(times: list[float], buffered: bool) -> None:
     for number, time in enumerate(times, start=1):
         if time not in [arrival.time for arrival in line.arrivals]:
             line.arrived(time, 0.0, 100 * len(times) * number)
-        line.record(TEXT, line.bytes)
+        line.record(TEXT, line.bytes - len(times) + number)
     assert line.buffered is buffered
 
 
@@ -200,6 +200,16 @@ def test_silence(events: list[Event], more: int, silent: bool) -> None:
     for number in range(more):
         line.arrived(99.0 + number, 0.0, 1000 + number)
     assert line.silent_since_output is silent
+
+
+def test_what_one_message_carries_is_one_chunk() -> None:
+    """Pieces of several answers, or reasoning beside text, in one message are one chunk; its usage is no life."""
+    line = told()
+    for read in (1, 2):
+        line.arrived(float(read), 0.0, read * 100)
+        for event in (Output("a", Part.REASONING), TEXT, Output("b", choice=1), Meta(usage=Usage(7, 3))):
+            line.record(event, read * 100)
+    assert (line.chunks, line.gaps, line.silent_since_output) == (2, [(1.0, 0.0)], True)
 
 
 # -- what was said -----------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def interpret(message: Message) -> Iterator[Event]:
     stopped.
     """
     frame = load(message.data)
-    match as_text(frame.get("type")) or message.name:
+    match _kind(frame, message.name):
         case "message_start":
             start = as_object(frame["message"])
             tokens = as_count(as_object(start.get("usage") or {}).get("input_tokens"))
@@ -60,6 +60,15 @@ def interpret(message: Message) -> Iterator[Event]:
             yield failure(frame["error"])
         case kind:
             yield Meta(ping=kind == "ping")
+
+
+def _kind(frame: Mapping[str, object], name: str) -> str:
+    """Return the type of an event: what it says, or its name; gateways in front send errors that have neither."""
+    if kind := as_text(frame.get("type")) or name:
+        return kind
+    if "error" in frame:
+        return "error"
+    raise KeyError("type")
 
 
 def _block(frame: Mapping[str, object]) -> int:

@@ -67,6 +67,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         '{"type":"error","error":{"type":"api_error","message":"Internal"}}',
         [Failure(Fault.OTHER, "Internal", "api_error")],
     ),
+    "a gateway's error": ('{"error":{"message":"Overloaded"}}', [Failure(Fault.OVERLOADED, "Overloaded")]),
     "a type of a later version": ('{"type":"content_block_note","note":1}', [Meta()]),
 }
 
@@ -82,7 +83,9 @@ def test_the_name_stands_in_for_the_type() -> None:
     assert list(ANTHROPIC_MESSAGES.interpret(Message("{}", 0, "message_stop"))) == [Finish()]
 
 
-@pytest.mark.parametrize("data", ["[DONE]", "[]", DELTA % "7", DELTA % "{}", '{"type":"content_block_stop"}'])
+@pytest.mark.parametrize(
+    "data", ["[DONE]", "[]", "{}", '{"choices":[]}', DELTA % "7", DELTA % "{}", '{"type":"content_block_stop"}']
+)
 def test_what_is_no_message(data: str) -> None:
     """Other data raises what the decoder takes for malformed."""
     with pytest.raises((KeyError, ValueError, TypeError)):

@@ -156,8 +156,8 @@ def test_an_unclean_end_is_counted_and_no_failure(metrics: Metrics) -> None:
 def test_buffered_and_malformed_are_counted(metrics: Metrics) -> None:
     """Chunks in one piece are a buffered stream; events that do not decode are counted one by one."""
     told = line((0.2, Output("x")))
-    for _ in range(4):
-        told.record(Output("x"), 100)
+    for end in range(96, 100):
+        told.record(Output("x"), end)
     told.record(Malformed("no JSON"), 100)
     metrics.observe(seen(told))
     assert said(metrics, "chat_stream_buffered_total") == 1
