@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -19,7 +20,7 @@ from monitor.lab.steps import Hold, Repeat, Script, Send
 from monitor.observation import Observation, record
 from monitor.probe import ask as question_to
 from monitor.protocols import Decoder, find
-from monitor.target import Target
+from monitor.target import Target, Timeouts
 from monitor.timeline import EndKind, Mark
 from monitor.verdict import Outcome
 from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
@@ -47,6 +48,15 @@ PHASES = {
 """The phase that an outcome or a verdict implies; all others go by how far the stream got."""
 AFTER_THE_END = {"wrong_content", "empty", "bad_response/malformed_event"}
 """Outcomes and verdicts that a stream has after its end, where the protocol declares one."""
+
+
+SLOWER = {"drip": 2}
+"""What waits many times for one message, each time a little too long, gets more time for each."""
+
+
+def stretched(timeouts: Timeouts, by: int) -> Timeouts:
+    """Return deadlines so many times as long; the drain stays as it is."""
+    return replace(timeouts, **{name: getattr(timeouts, name) * by for name in ("first_chunk", "idle", "total")})
 
 
 class Lag:
@@ -94,8 +104,10 @@ class Probed(NamedTuple):
 
 async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: asyncio.Semaphore) -> Probed:
     """Probe one scenario, and work out what the lab sends for it."""
-    path, kept, lag = paced(scenario), bytearray(), Lag()
-    asked = target(lab.url + path, scenario.protocol, timeouts=QUICK if timed(scenario) else PATIENT)
+    slower = SLOWER.get(scenario.fault, 1)
+    path, kept, lag = paced(scenario, slower), bytearray(), Lag()
+    timeouts = stretched(QUICK, slower) if timed(scenario) else PATIENT
+    asked = target(lab.url + path, scenario.protocol, timeouts=timeouts)
     async with places, lag.watched():
         before = time.monotonic()
         seen = await prober(save=kept.extend)(asked, "cli")
