@@ -108,8 +108,8 @@ def test_the_figures_that_apply_are_shown() -> None:
     assert figures.startswith("  5 chunks in 5 reads; gaps ")
     assert "; 1 pings; 50% of the answer; times" in figures
     together = line((0.2, Output("x")), ending=EndKind.COMPLETE)
-    for _ in range(5):
-        together.record(Output("x"), 100)
+    for offset in range(95, 100):
+        together.record(Output("x"), offset)
     assert "buffered on the way" in "\n".join(shown(seen(together)))
     rated = "\n".join(shown(whole(tokens=Tokens(9, 5, estimated=True))))
     assert "10.0 tokens/s (estimated)" in rated
