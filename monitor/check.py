@@ -33,6 +33,8 @@ _GROUPS = 1000
 _HALF_GROUPED = re.compile(r"(?<=\d)[,.'\u2019 \xa0\u2009\u202f](?=\d{1,3}\Z)")
 _SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.IGNORECASE)
 """What may stand between two pieces of one list; also the start of the closing word, where that came twice, too."""
+_HALF_SAID = re.compile(r"\d|(?<![A-Za-z])EN?(?![A-Za-z])", re.IGNORECASE)
+"""What stands between the last number and the closing word only where a piece of either came twice."""
 _ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
 _MOST_DIGITS = 6
 _LONGEST = 1 << 20
@@ -99,7 +101,8 @@ def _count(check: CountCheck, text: str, nonce: str) -> CheckResult:
     if length and _begun_before(answer, found[: first + 1], items[:first], _between(answer, run[:2])):
         return CheckResult("count", "duplicated", progress)
     if length == end:
-        again = _said_again(following, end) or any(map(str.isdigit, _between(answer, run[-2:])))
+        begun = _HALF_SAID.search(_between(answer, run[-2:])) is not None or "--" in run[-1][0]
+        again = begun or _said_again(following, end)
         return CheckResult("count", "duplicated" if again else None, progress)
     if length and _may_go_on(_rest(answer, run), length + 1, check.to, nonce):
         return CheckResult("count", "missing", progress, beginning=True)

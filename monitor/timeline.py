@@ -107,7 +107,8 @@ class Head:
     framing: BodyFraming = BodyFraming.CLOSE
     empty: bool = False
     """The head declares that there is no body."""
-    retry_after: float | None = None
+    retry_after: int | None = None
+    """Seconds that the server asked to wait."""
     request_ids: tuple[tuple[str, str], ...] = ()
 
 

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import ipaddress
+import math
 import os
 import re
 import socket
@@ -1003,14 +1004,14 @@ def _encoding(headers: MultiMapping[str]) -> str:
     return ", ".join(coding for coding in codings if coding not in _NO_CODINGS)[:40]
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Return seconds from either form of Retry-After (RFC 9110, section 10.2.3); None for any other."""
+def _retry_after(value: str | None) -> int | None:
+    """Return whole seconds from either form of Retry-After (RFC 9110, section 10.2.3); None for any other."""
     if value is None:
         return None
     if value.strip().isascii() and value.strip().isdigit():
-        return min(float(value), _LONGEST_RETRY)
+        return int(min(float(value), _LONGEST_RETRY))
     try:
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+        return max(math.ceil(parsedate_to_datetime(value).timestamp() - time.time()), 0)
     except (ValueError, TypeError, OverflowError):
         return None
 

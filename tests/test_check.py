@@ -145,6 +145,8 @@ class TestWrong:
         ("the first two swapped", TEN.replace("1\n2\n", "2\n1\n", 1) + END, "out_of_order", 0.1),
         ("the word of the end lost", TEN + NONCE, "missing", 10 / 11),
         ("the dash of the end lost", f"{TEN}END{NONCE}", "missing", 10 / 11),
+        ("the dash of the end twice", f"{TEN}END--{NONCE}", "duplicated", 1.0),
+        ("the first letter of the end twice", f"{TEN}E\n{END}", "duplicated", 1.0),
         ("half the nonce twice", f"{TEN}END-3fa93fa9c1d0", "missing", 10 / 11),
         ("the other half twice", f"{TEN}{END}c1d0", "missing", 10 / 11),
         ("the word of the end twice", f"{TEN}END-{END}", "duplicated", 1.0),

@@ -144,7 +144,7 @@ def test_everything_that_can_be_said() -> None:
         200,
         "text/plain",
         framing=BodyFraming.LENGTH,
-        retry_after=7.0,
+        retry_after=7,
         request_ids=(("x-request-id", "abc"),),
     )
     event = record(
@@ -182,7 +182,7 @@ def test_everything_that_can_be_said() -> None:
         "diagnosis": [{"suspect": "proxy_timeout", "because": "4 of the last 5 cuts came after 60 s"}],
         "content_type_mismatch": True,
         "request_ids": {"x-request-id": "abc"},
-        "retry_after": 7.0,
+        "retry_after": 7,
         "cause": "quota",
     }  # fmt: skip
 

@@ -185,7 +185,7 @@ HEAD = (
     Row("413", status(413), "http_error rejected headers - -"),
     Row("418", status(418), "http_error rejected headers - -"),
     Row("422", status(422), "http_error rejected headers - -"),
-    Row("429", status(429, retry_after=7.0), "http_error rate_limited headers - -"),
+    Row("429", status(429, retry_after=7), "http_error rate_limited headers - -"),
     Row("500", status(500), "http_error server headers - -"),
     Row("502", status(502), "http_error server headers - -"),
     Row("503", status(503), "http_error overloaded headers - -"),

@@ -42,7 +42,7 @@ def full() -> Observation:
     told.head = replace(
         told.head or pytest.fail("it has a head"),
         content_type="text/plain",
-        retry_after=7.0,
+        retry_after=7,
         request_ids=(("x-request-id", "r-1"),),
     )
     probe = seen(

@@ -125,7 +125,7 @@ def unreachable(of: Target | None = None, kind: EndKind = EndKind.REFUSED, why: 
 def rejected(of: Target | None = None, status: int = 503) -> Observation:
     """Return a probe that got another status than 2xx."""
     seen = connected()
-    seen.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=7.0)
+    seen.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=7)
     seen.ending = Ending(EndKind.DECLINED, 0.06)
     seen.mark(Mark.END, 0.06)
     return observed(seen, of)
