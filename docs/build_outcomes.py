@@ -46,6 +46,8 @@ PRECEDENCE = """\
 A stream is judged once, when it has ended, and the first row that holds is the verdict. The rows of *always* come
 first; what follows them depends on whether the protocol's end has arrived. It has with the last byte of the message
 that says it: a line end, a marker or a terminal chunk missing after it makes the stream at most `unclean_end`.
+Where nothing declares an end, the body's own is taken for it: what is behind that, or a last event without its blank
+line, is an unclean end, too.
 """
 
 REGIONS: tuple[tuple[str, tuple[Row, ...]], ...] = (

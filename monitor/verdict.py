@@ -347,10 +347,14 @@ def judge(
         cause=row.cause,
         phase=_phase(facts, complete=complete),
         detail=_detail(facts, row),
-        unclean=_unclean(facts) if complete else None,
+        unclean=_unclean(facts) if complete or row.outcome in _BY_THE_BODY else None,
         accepted=_accepted(facts, row),
         content_type_mismatch=facts.mismatch and seen.decoded,
     )
+
+
+_BY_THE_BODY = frozenset({Outcome.UNVERIFIED, Outcome.WRONG_CONTENT})
+"""Where no end is declared and no check is passed, these say that the body's own end is taken for one."""
 
 
 def _complete(facts: Facts, row: Row) -> bool:
