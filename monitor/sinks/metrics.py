@@ -353,6 +353,11 @@ def _judge_objectives(subject: Subject, seen: Observation) -> None:
 
 def _say_last(subject: Subject, seen: Observation) -> None:
     """Set the gauges of the last probe; what it did not reach is absent."""
+    ended = _ended(seen)
+    subject.set("chat_stream_last_probe_success", float(seen.available))
+    subject.set("chat_stream_last_probe_timestamp_seconds", ended)
+    if seen.available:
+        subject.set("chat_stream_last_success_timestamp_seconds", ended)
     steps = seen.steps
     for (step,) in STEPS:
         subject.set("chat_stream_last_step_seconds", steps.get(step), (step,))
@@ -367,16 +372,12 @@ def _say_last(subject: Subject, seen: Observation) -> None:
 
 def _say_state(watched: _Watched, seen: Observation) -> None:
     """Set what is known from several probes in a row."""
-    subject, ended = watched.subject, _ended(seen)
+    subject = watched.subject
     watched.failures = 0 if seen.available else watched.failures + 1
     watched.truncations = watched.truncations + 1 if seen.verdict.truncated else 0
-    subject.set("chat_stream_last_probe_success", float(seen.available))
     subject.set("chat_stream_up", float(watched.failures < seen.target.confirm))
     subject.set("chat_stream_consecutive_failures", watched.failures)
     subject.set("chat_stream_consecutive_truncations", watched.truncations)
-    subject.set("chat_stream_last_probe_timestamp_seconds", ended)
-    if seen.available:
-        subject.set("chat_stream_last_success_timestamp_seconds", ended)
 
 
 def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None:
