@@ -35,7 +35,10 @@ PATIENT = Timeouts(connect=20.0, headers=20.0, first_chunk=20.0, idle=20.0, tota
 """For what no deadline is to end, however busy the machine is."""
 TIGHT = Limits(stream_bytes=512 << 10, event_bytes=64 << 10, events=20_000)
 _MAY_BLOCK = (
-    ("monitor/transport.py", "tls_context"),  # once per setting, and kept; the daemon does it in a thread at its start
+    (
+        "monitor/transport/tls.py",
+        "tls_context",
+    ),  # once per setting, and kept; the daemon does it in a thread
     ("monitor/sinks/metrics.py", "__init__"),  # at the start, before anything is watched
     ("prometheus_client/process_collector.py", "collect"),  # /proc is no disk: some 50 us
     ("coverage/collector.py", "lock_data"),  # the measurement of coverage is none of ours

@@ -21,7 +21,8 @@ from monitor.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.tap import TLS_BUFFER, Tap, bound_tls_buffers
 from monitor.timeline import EndKind, Timeline
-from monitor.transport import Call, Carrier, Wire
+from monitor.transport import Call, Carrier
+from monitor.transport.wire import Wire
 from tests.conftest import QUICK, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -248,7 +249,7 @@ async def _short(prober: MakeProber) -> Observation:
 
 async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
-    monkeypatch.setattr("monitor.transport._session", lambda *_, **__: session())
+    monkeypatch.setattr("monitor.transport.carrier.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
         seen = Timeline()
         await Carrier(Limits(), Network()).carry(Call("GET", server.url, {}, b"", QUICK), seen, lambda _: None)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import SETTLE, allow_files, hold_up
-from monitor import cli, daemon, schedule, transport
+from monitor import cli, daemon, schedule
 from monitor.timeline import Arrival, Kind, Timeline
+from monitor.transport.trip import Trip
 
 _BILLION = 1_000_000_000
 Probe = tuple[str, float, Timeline]
@@ -38,15 +39,15 @@ class Hooks:
 
 def keep_zeros(probes: list[Probe]) -> None:
     """Note the zero and the timeline of every request; that costs the daemon one entry of a list a probe."""
-    plain = transport.Trip.run
+    plain = Trip.run
 
-    async def run(trip: transport.Trip, session: Any) -> Any:  # noqa: ANN401 - as the method has it
+    async def run(trip: Trip, session: Any) -> Any:  # noqa: ANN401 - as the method has it
         try:
             return await plain(trip, session)
         finally:
-            probes.append((trip.call.headers["X-Request-ID"], trip.zero, trip.seen))
+            probes.append((trip.call.headers["X-Request-ID"], trip.clock.zero, trip.seen))
 
-    transport.Trip.run = run  # type: ignore[assignment,method-assign]
+    Trip.run = run  # type: ignore[assignment,method-assign]
 
 
 def hold_loop_up(hooks: Hooks) -> None:

@@ -1,0 +1,100 @@
+"""Carries requests, each over a connection of its own, or over the one that the call before has left."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from monitor.settings import Limits, Network
+from monitor.timeline import Timeline
+from monitor.transport.call import Call, Carried, Feed, Way
+from monitor.transport.line import Line
+from monitor.transport.lookup import Noted, resolver
+from monitor.transport.session import session
+from monitor.transport.trip import Trip
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A session, and the one connection that it has."""
+
+    line: Line
+    session: aiohttp.ClientSession
+
+    async def close(self) -> None:
+        """Let go of both."""
+        self.line.close()
+        await self.session.close()
+
+
+class Carrier:
+    """Carries requests, each over a connection of its own, or over the one that the call before has left."""
+
+    def __init__(self, limits: Limits, network: Network, names: AbstractResolver | None = None) -> None:
+        self._limits = limits
+        self._network = network
+        self._resolver = names or resolver(network)
+        self._kept: dict[Way, Road] = {}
+        self._age = 0
+        """Rises when nothing may be kept that was begun before."""
+
+    async def carry(self, call: Call, seen: Timeline, feed: Feed) -> Carried:
+        """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending.
+
+        Where a connection that was kept is gone before a byte of the answer came, the call is sent once more, over a
+        fresh one, on the clock that runs already.
+        """
+        first = None
+        if (road := await self._take(call)) is not None:
+            first = Trip(call, seen, feed, self._limits, road.line)
+            await self._travel(first, road)
+            if not first.in_vain:
+                return first.carried
+            seen.begin_again()
+        trip = Trip(call, seen, feed, self._limits, Line(self._network))
+        names = Noted(self._resolver, trip.resolved)
+        road = Road(trip.line, session(self._network, names, trip.line, keep=call.keep_for is not None))
+        if first is not None:
+            trip.clock.zero, trip.carried.retried = first.clock.zero, True
+        await self._travel(trip, road)
+        return trip.carried
+
+    async def _travel(self, trip: Trip, road: Road) -> None:
+        """Go one way, and keep the road where another call may follow; of two for the same calls, the later one."""
+        age = self._age
+        done_with: Road | None = road
+        try:
+            trip.seen.ending = await trip.run(road.session)
+            if trip.call.keep_for is not None and trip.leaves_a_connection and age == self._age:
+                done_with = self._kept.pop(trip.call.way, None)
+                self._kept[trip.call.way] = road
+        finally:
+            trip.alarm.cancel()
+            if trip.response is not None:
+                trip.response.close()
+            if done_with is not None:
+                await done_with.close()
+
+    async def _take(self, call: Call) -> Road | None:
+        """Return the road that was kept for this call; None where there is none, or where it leads nowhere now."""
+        road = self._kept.pop(call.way, None) if call.keep_for is not None else None
+        if road is None or (road.line.wire is not None and road.line.wire.keepable):
+            return road
+        await road.close()
+        return None
+
+    async def renew(self, limits: Limits, network: Network) -> None:
+        """Have other rules for all calls to come, which keeps no connection that was made under those before."""
+        if network.resolver != self._network.resolver:
+            self._resolver = resolver(network)
+        self._limits, self._network = limits, network
+        self._age += 1
+        await self.let_go()
+
+    async def let_go(self, names: Collection[str] | None = None) -> None:
+        """Let go of the connections that are kept for these, or of all."""
+        for way in [way for way in self._kept if names is None or way[0] in names]:
+            await self._kept.pop(way).close()

@@ -1,0 +1,71 @@
+"""The connections of one request: sockets that stamp, made where the address may be dialled."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+
+from monitor.settings import Network
+from monitor.tap import Tap, poll_clock
+from monitor.transport.policy import PolicyDeniedError, denied
+from monitor.transport.wire import Wire
+
+
+class Line:
+    """The connections of one request: at most one of several attempts stands."""
+
+    def __init__(self, network: Network) -> None:
+        self.taps: list[Tap] = []
+        self.wire: Wire | None = None
+        self.transport: asyncio.BaseTransport | None = None
+        # noted when the connection stands: a TLS transport that was closed has forgotten them
+        self.peer: tuple[str, int] | None = None
+        self.certificate: Mapping[str, Any] = {}
+        self.on_made: Callable[[], None] = lambda: None
+        self.denied: str | None = None
+        self._network = network
+
+    def socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """Return a tap for one address, checked here, where it is dialled."""
+        family, kind, proto, _, sockaddr = address
+        if denied(str(sockaddr[0]), self._network):
+            self.denied = str(sockaddr[0])
+            raise PolicyDeniedError(errno.EACCES, "denied by [network]")
+        tap = Tap(family, kind, proto, poll_clock())
+        self.taps.append(tap)
+        return tap
+
+    def made(self, wire: Wire, transport: asyncio.BaseTransport) -> None:
+        """Note which of the sockets stands, and with whom."""
+        self.certificate = transport.get_extra_info("peercert") or {}
+        name = transport.get_extra_info("peername")
+        self.peer = (str(name[0]), int(name[1])) if name else None
+        found = transport.get_extra_info("socket")
+        number = found.fileno() if found is not None else -1
+        wire.tap = next((tap for tap in self.taps if tap.fileno() == number), None)
+        self.wire, self.transport = wire, transport
+        self.on_made()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said on it goes through TLS."""
+        return self.wire is not None and self.wire.encrypted
+
+    @property
+    def tap(self) -> Tap | None:
+        """The socket that stands, or the last one tried."""
+        if self.wire is not None and self.wire.tap is not None:
+            return self.wire.tap
+        return self.taps[-1] if self.taps else None
+
+    def close(self) -> None:
+        """Let go of everything at once."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+        for tap in self.taps:
+            tap.close()

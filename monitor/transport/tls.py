@@ -1,0 +1,20 @@
+"""The TLS contexts, one for each setting."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+
+from monitor.target import Tls
+
+
+@functools.lru_cache(maxsize=256)
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return the context for these settings; OSError and ssl.SSLError where a file cannot be used. It reads files."""
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
