@@ -66,7 +66,7 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
-	$(BIN)/pytest -m real -n 3 --dist loadgroup --durations=10
+	$(BIN)/pytest -m real -n 3 --dist loadscope --durations=10
 
 MINUTES ?= 10
 soak: $(VENV)/dev  ## Watch 200 faults for MINUTES=10 while the daemon is reloaded, starved and killed; REPORT=FILE.md.

@@ -16,6 +16,8 @@ from aiohttp.abc import AbstractResolver
 from blockbuster import BlockBuster
 from hypothesis import settings
 from pytest_asyncio.plugin import PytestAsyncioFunction
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from monitor import probe
 from monitor.lab.server import Lab, serve
@@ -50,7 +52,7 @@ _TURNS = 2000
 """Turns of the loop in which transports that were aborted have their last callbacks."""
 
 
-_SHARED = frozenset({"real", "systemd", "proxies", "comparison", "soak"})
+_SHARED = frozenset({"alerts", "comparison", "proxies", "real", "soak", "systemd"})
 """Directories whose tests share programs that are started once: one worker runs them all."""
 _LEFT_OUT = pytest.StashKey[int]()
 _PROGRAMS = frozenset({"promtool", "vmalert"})
@@ -59,13 +61,24 @@ _PROGRAMS = frozenset({"promtool", "vmalert"})
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count what drives Debian's programs as `real`, and keep together what shares what it starts."""
+    """Count what drives Debian's programs as `real`."""
     for item in items:
         if _PROGRAMS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
-        place = item.path.parent.name
-        if place in _SHARED and item.get_closest_marker("real"):
-            item.add_marker(pytest.mark.xdist_group(place))
+
+
+class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    """Hands out together what shares what it starts, and everything else test by test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = Path(nodeid.partition("::")[0]).parent.name
+        return place if place in _SHARED else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByPlace | None:
+    """Have `--dist loadscope` go by place: groups of pytest-xdist 3.8 are lost on pytest 9."""
+    return ByPlace(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

@@ -26,7 +26,7 @@ OWN = (
 ALERTS = sorted({alert for drill in (*DRILLS, *EXPIRING) for alert in drill.brings} | set(OWN), key=str)
 RECEIVERS = {"critical": {"on-call"}, "warning": {"day", "monitoring"}, "info": {"day", "monitoring"}}
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180), pytest.mark.xdist_group("fire drill")]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180)]
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=str)

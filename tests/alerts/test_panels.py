@@ -22,7 +22,7 @@ BOARDS = {
 TARGETS = {"target": "wire|odd|pausing", "left": "wire", "right": "late"}
 """A board of one target is looked at with one that was cut, one that is odd and one that is skipped."""
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180), pytest.mark.xdist_group("fire drill")]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180)]
 every_board = pytest.mark.parametrize("name", BOARDS)
 
 
