@@ -65,7 +65,7 @@ def waterfall(seen: Observation) -> Iterator[Text]:
 
 
 def _steps(seen: Observation) -> Iterator[Text]:
-    marks, scale, before = seen.timeline.marks, _scale(seen), 0.0
+    marks, scale, before = seen.timeline.marks, _Scale(seen), 0.0
     for name, mark in _LANES:
         if mark in marks:
             at = max(marks[mark], before)
@@ -82,7 +82,7 @@ def _stream(seen: Observation) -> Iterator[Text]:
     marks = seen.timeline.marks
     if Mark.HEADERS not in marks:
         return
-    scale, end = _scale(seen), marks.get(Mark.END, 0.0)
+    scale, end = _Scale(seen), marks.get(Mark.END, 0.0)
     columns = [0] * (_BAR + 1)
     others: dict[int, str] = {}
     for arrival, kind, _ in seen.timeline.events:
@@ -107,11 +107,11 @@ def _block(count: int, most: int) -> str:
 def _figures(seen: Observation) -> Iterator[Text]:
     line = seen.timeline
     gaps = gap_summary([gap for gap, _ in line.gaps])
-    said = [f"{line.chunks} chunks in {line.output_arrivals} reads" if line.chunks else "no output"]
+    said = [f"{_some(line.chunks, 'chunk')} in {_some(line.output_arrivals, 'read')}" if line.chunks else "no output"]
     if gaps:
         said.append("gaps " + ", ".join(f"{name} {duration(value)}" for name, value in gaps.items()))
     if line.pings:
-        said.append(f"{line.pings} pings")
+        said.append(_some(line.pings, "ping"))
     if seen.tokens and seen.output_rate:
         said.append(f"{seen.output_rate:.1f} tokens/s{' (estimated)' if seen.tokens.estimated else ''}")
     if seen.check and seen.check.progress is not None:
@@ -123,7 +123,11 @@ def _figures(seen: Observation) -> Iterator[Text]:
     yield Text(f"  probe {seen.probe_id}", style="dim")
 
 
-class _scale:  # noqa: N801 - reads as a function
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+class _Scale:
     """Turns seconds into a column."""
 
     def __init__(self, seen: Observation) -> None:

@@ -106,7 +106,7 @@ def test_the_figures_that_apply_are_shown() -> None:
     checked = seen(told, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
     figures = shown(checked)[-5]
     assert figures.startswith("  5 chunks in 5 reads; gaps ")
-    assert "; 1 pings; 50% of the answer; times" in figures
+    assert "; 1 ping; 50% of the answer; times" in figures
     together = line((0.2, Output("x")), ending=EndKind.COMPLETE)
     for offset in range(95, 100):
         together.record(Output("x"), offset)
