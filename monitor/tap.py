@@ -131,6 +131,11 @@ _recvmsg, _recvmsg_into = socket.socket.recvmsg, socket.socket.recvmsg_into
 class Tap(socket.socket):
     """A TCP socket that notes its reads and writes."""
 
+    __slots__ = (
+        "_clock", "_more", "_quiet", "_read_before", "connected_at", "fin_at", "first_sent_at", "last_sent_at",
+        "read_at", "received", "reset_at", "spread", "uncertainty",
+    )  # fmt: skip
+
     def __init__(self, family: int, kind: int, proto: int, clock: PollClock | None = None) -> None:
         super().__init__(family, kind, proto)
         self._clock = clock

@@ -106,14 +106,15 @@ class Trip:
 
     def _take(self, data: bytes, wire: Wire) -> str | None:
         """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
-        seen = self.seen
+        seen, reads = self.seen, wire.reads
         self._taken += len(data)
         known = seen.bytes
-        for at, uncertainty, offset, spread in wire.reads:
+        for at, uncertainty, offset, spread in reads:
             if offset > known:
                 seen.arrived(self.clock.since(at), uncertainty, offset, spread)
                 known = offset
-        del wire.reads[:-1]
+        if len(reads) > 1:
+            del reads[:-1]
         try:
             why = self._feed(data)
         except MemoryError:

@@ -19,6 +19,12 @@ from monitor.timeline import BodyFraming
 class Wire(ResponseHandler):
     """aiohttp's protocol, listening in: every read with its time and where in the payload it ended."""
 
+    # slots: with our attributes beside aiohttp's, the dictionary of an instance would share its keys with no other's
+    __slots__ = (
+        "_body", "_on_made", "broken", "encrypted", "extra", "framing", "head_at", "head_uncertainty", "heads",
+        "made_at", "reads", "received", "sent_at", "tap", "torn_at",
+    )  # fmt: skip
+
     def __init__(self, loop: asyncio.AbstractEventLoop, on_made: Callable[[Wire, asyncio.BaseTransport], None]) -> None:
         super().__init__(loop=loop)
         self.tap: Tap | None = None
@@ -39,7 +45,7 @@ class Wire(ResponseHandler):
         self.heads = HeadCutter()
         self.framing = BodyFraming.CLOSE
         self.broken = False
-        """The framing of the body does not hold."""
+        """The parser, or the framing of the body, has failed: nothing that comes now can be read."""
         self.torn_at: float | None = None
         """When TLS failed: by a fatal alert, or by bytes that are none of its records."""
         self._body = BodyCutter()
@@ -58,16 +64,16 @@ class Wire(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take one read, or with nothing in it aiohttp's call to itself."""
-        payload = self._payload
+        payload, tap = self._payload, self.tap
         if self.heads.final:
             self._through_body(data)
         else:
             self._through_heads(data)
         self.received += len(data)
-        payload, tap = self._payload or payload, self.tap
+        payload = self._payload or payload
         if payload is not None and tap is not None:
             self.reads.append((tap.read_at, tap.uncertainty, payload.total_bytes, tap.spread))
-        if self.broken or self.exception() is not None:
+        if self.broken:
             self._hang_up()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -99,6 +105,7 @@ class Wire(ResponseHandler):
             super().data_received(head)
         if body:
             self._through_body(body)
+        self.broken = self.broken or self.exception() is not None
 
     def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
         """Take a head as aiohttp has parsed it, and from it how the body is framed."""
@@ -114,12 +121,13 @@ class Wire(ResponseHandler):
 
     def _through_body(self, data: bytes) -> None:
         """Hand on what is the body's, and note what is behind it and whether its framing broke."""
-        taken = self._body.cut(data)
+        body = self._body
+        taken = body.cut(data)
         if taken or not data:
             super().data_received(data if taken == len(data) else data[:taken])
-        if self._body.whole:
+        if body.whole:
             self.extra = self.extra or bool(data[taken:].strip()) or self._more_comes()
-        self.broken = self.broken or self._body.broken or self.exception() is not None
+        self.broken = self.broken or body.broken or self.exception() is not None
 
     def _more_comes(self) -> bool:
         """Whether bytes stand behind the body's end, still in the socket of a plain connection."""
