@@ -189,6 +189,7 @@ async def test_the_private_parts_are_there() -> None:
     assert handler._payload is None
     assert handler.transport is None
     assert handler.exception() is None
+    assert not handler._reading_paused
     assert isinstance(aiohttp.TCPConnector()._factory(), ResponseHandler)
     reader = aiohttp.StreamReader(handler, limit=1 << 16, loop=asyncio.get_running_loop())
     reader.feed_data(b"abc")
@@ -209,7 +210,7 @@ async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not bound_tls_buffers()
 
 
-@pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data", "connection_lost"])
+@pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data", "connection_lost", "resume_reading"])
 async def test_what_our_protocol_overrides_is_called(
     prober: MakeProber, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -76,6 +76,11 @@ class Wire(ResponseHandler):
         if self.broken:
             self._hang_up()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiohttp has it
+        """Do nothing where nothing was paused: aiohttp feeds its parser with nothing after each read."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note a tunnel that was torn down: aiohttp tells a body without a declared length that it is whole."""
         if isinstance(exc, ssl.SSLError):

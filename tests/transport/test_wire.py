@@ -12,9 +12,10 @@ from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.lab.steps import Fin, Repeat, Send
 from monitor.settings import Limits
+from monitor.transport.wire import Wire
 from tests.conftest import Ask, MakeProber, target
 from tests.test_wire import verdict
-from tests.transport.parts import CLOSED, HEAD, HI, WHOLE, House, sized, unchecked
+from tests.transport.parts import CLOSED, HEAD, HI, STOP, WHOLE, House, sized, unchecked
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -107,3 +108,25 @@ async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
         asked = target(**unchecked(f"{server.url}/"))
         seen = await prober(limits=Limits(stream_bytes=5000))(asked, "cli")
     assert (verdict(seen), seen.verdict.unclean) == ("ok", "trailing")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_reader_that_fell_behind_goes_on(
+    prober: MakeProber, monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
+    """Where aiohttp's flow control stops the reading, it goes on when the buffer is read, and nothing is lost."""
+    monkeypatch.setattr("monitor.transport.session._LARGE_BUFFER", 1024)
+    paused, own = [], Wire.pause_reading
+
+    def pause(wire: Wire) -> None:
+        paused.append(wire)
+        own(wire)
+
+    monkeypatch.setattr(Wire, "pause_reading", pause)
+    body = HI * 1000 + STOP
+    pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (*[HI] * 1000, STOP)) + b"0\r\n\r\n"
+    answer = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces if chunked else sized(body)
+    async with peer((Send(answer),)) as server:
+        seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
+    assert (verdict(seen), seen.timeline.chunks, seen.timeline.bytes) == ("ok", 1000, len(body))
+    assert paused
