@@ -10,8 +10,9 @@ import pytest
 
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
-from monitor.lab.steps import Fin, Repeat, Send
-from monitor.settings import Limits
+from monitor.lab.steps import Fin, Hold, Repeat, Send
+from monitor.settings import Limits, Network
+from monitor.transport.line import Line
 from monitor.transport.wire import Wire
 from tests.conftest import Ask, MakeProber, target
 from tests.test_wire import verdict
@@ -130,3 +131,20 @@ async def test_a_reader_that_fell_behind_goes_on(
         seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
     assert (verdict(seen), seen.timeline.chunks, seen.timeline.bytes) == ("ok", 1000, len(body))
     assert paused
+
+
+async def test_a_fault_while_the_reading_is_stopped(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the framing breaks then, the connection is gone when the reading is resumed, and the fault is named."""
+    monkeypatch.setattr("monitor.transport.session._LARGE_BUFFER", 1024)
+    pieces = b"%x\r\n%s\r\n" % (len(HI), HI) * 100
+    async with peer((Send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces + b"zz\r\n"), Hold())) as server:
+        seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
+    assert verdict(seen) == "truncated/malformed_body"
+
+
+async def test_nothing_is_hung_up_twice() -> None:
+    """What aiohttp has to say to a protocol whose connection is gone already changes nothing."""
+    wire = Wire(asyncio.get_running_loop(), Line(Network()).made)
+    wire.broken = True
+    wire.data_received(b"")
+    assert (wire.transport, wire.received, wire.reads) == (None, 0, [])
