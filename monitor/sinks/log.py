@@ -88,17 +88,21 @@ class Writer:
             return self._lines.popleft() if self._lines else None
 
     def _write(self, rest: memoryview) -> None:
-        """Write one line to its end, over as many failures as it takes: half a line would spoil the next."""
+        """Write one line to its end, over as many failures as it takes: half a line would spoil the next.
+
+        At the close it is tried once more: there may be room again by then.
+        """
+        last = False
         while rest:
             try:
                 written = self._raw.write(rest)
             except (OSError, ValueError):  # nobody reads, no room, or closed by ourselves
                 self._failed(NAME)
-                with self._changed:
-                    given_up = self._changed.wait_for(lambda: self._closing, self._retry)
-                if given_up:
+                if last:
                     self._dropped(NAME)
                     return
+                with self._changed:
+                    last = self._changed.wait_for(lambda: self._closing, self._retry)
             else:
                 rest = rest[written:]
 

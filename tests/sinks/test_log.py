@@ -464,6 +464,17 @@ def test_closing_does_not_wait_for_a_stream_that_fails() -> None:
     assert dropped.names == ["log"] * 4
 
 
+def test_a_line_that_was_cut_is_finished_at_the_close() -> None:
+    """A disk that was full in the middle of a line, and has room again by the end, is left without a torn line."""
+    stream = Gate(2, OSError(28, "full"))
+    made, dropped, failed = writer(stream, retry=1000.0)
+    stream.let()
+    made.put(b"line\n")
+    assert failed.came.wait(PATIENCE)
+    assert made.close(PATIENCE)
+    assert (stream.written, dropped.names) == (b"line\n", [])
+
+
 def test_closing_does_not_wait_for_a_stream_that_hangs() -> None:
     """Where nobody reads the pipe, the end comes at the time-out, and says that something is left."""
     stream = Gate()
