@@ -244,13 +244,22 @@ async def test_users_change_with_a_reload(lab: Lab, file: ConfigFile, tmp_path: 
 async def test_users_change_without_a_reload(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon looks at the file itself, says when it took it anew, and what is wrong where it did not."""
+    """The daemon looks at the file itself, says when it took it anew, what is wrong where it did not, else nothing."""
     monkeypatch.setattr("monitor.daemon._REFRESH_EVERY", 0.01)
     web = tmp_path / "web.yml"
     web.write_text("")
     file.write(watched("good", lab.url + QUICK_OK))
     config = await file.first()
     access = await asyncio.to_thread(Access, web)
+    loop, refresh, in_vain = asyncio.get_running_loop(), access.refresh, asyncio.Event()
+
+    def look() -> bool:
+        changed = refresh()
+        if not changed:
+            loop.call_soon_threadsafe(in_vain.set)
+        return changed
+
+    monkeypatch.setattr(access, "refresh", look)
     async with running(config=config, load=file, access=access) as daemon:
         web.write_text(USERS % "plain")
         refused = await daemon.line(event="web config file refused, what it said before stays")
@@ -259,6 +268,9 @@ async def test_users_change_without_a_reload(
         web.write_text(USERS % ("$2b$04$" + "." * 53))
         await daemon.line(event="web config file read anew")
         assert (await daemon.get("/"))[0] == 401
+        for _ in range(2):  # the second look begins when the first is over
+            in_vain.clear()
+            await in_vain.wait()
 
 
 async def test_a_bug_in_what_reads_it(lab: Lab, file: ConfigFile) -> None:
