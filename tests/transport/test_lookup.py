@@ -22,7 +22,7 @@ from monitor.transport.reach import reach
 from tests.conftest import Ask, MakeProber, target
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
 from tests.test_wire import verdict
-from tests.transport.parts import LISTED, OK, Names, closed_port, got, no_more_descriptors, unchecked
+from tests.transport.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -158,7 +158,10 @@ async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: An
 
 async def test_no_name_server_there(prober: MakeProber) -> None:
     """One that refuses our datagrams is `unreachable/dns`, and it is said who refused."""
-    with closed_port() as port:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.connect(taken.getsockname())  # it hears itself alone, and nobody else can take its port meanwhile
+        port = taken.getsockname()[1]
         seen = await prober(network=Network(resolver=f"127.0.0.1:{port}"))(target("http://one.test/"), "cli")
     assert verdict(seen) == "unreachable/dns"
     assert "the name server: Connection refused" in seen.verdict.detail
