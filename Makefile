@@ -23,7 +23,7 @@ $(VENV)/dev: $(BIN)/chat-monitor requirements/dev.txt
 demo: $(BIN)/chat-monitor  ## Run the fault lab, the daemon and the status page on loopback, with no config.
 	$(BIN)/chat-monitor demo
 
-test: $(VENV)/dev  ## Run the tests; what needs Debian packages or real servers is skipped, with its reason, where they are not.
+test: $(VENV)/dev  ## Run the ordinary tests; it says how many need Debian packages or real servers and are left to test-real.
 	$(BIN)/pytest -m 'not real' -n $(JOBS) --dist worksteal
 
 coverage: $(VENV)/dev  ## Run the tests again and see that no branch of the product is left out; it takes twice as long.
@@ -43,7 +43,7 @@ contracts: $(VENV)/dev
 
 unit: $(VENV)/dev
 	$(BIN)/pytest -q -m 'not real' -n $(JOBS) --dist worksteal tests \
-	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/test_cli.py --ignore tests/benchmarks
+	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/test_cli.py
 
 # The newest Python that is here, by its name or by pyenv's.
 NEWEST = $(shell for v in 3.14 3.13 3.12; do \
