@@ -50,20 +50,23 @@ class Carrier:
         first = None
         if (road := await self._take(call)) is not None:
             first = Trip(call, seen, feed, self._limits, road.line)
-            await self._travel(first, road)
-            if not first.in_vain:
+            if not await self._travel(first, road):
                 return first.carried
             seen.begin_again()
-        trip = Trip(call, seen, feed, self._limits, Line(self._network))
-        names = Noted(self._resolver, trip.resolved)
-        road = Road(trip.line, session(self._network, names, trip.line, keep=call.keep_for is not None))
+        line = Line(self._network)
+        names = Noted(self._resolver, line.resolved)
+        road = Road(line, session(self._network, names, line, keep=call.keep_for is not None))
+        trip = Trip(call, seen, feed, self._limits, line)
         if first is not None:
             trip.clock.zero, trip.carried.retried = first.clock.zero, True
         await self._travel(trip, road)
         return trip.carried
 
-    async def _travel(self, trip: Trip, road: Road) -> None:
-        """Go one way, and keep the road where another call may follow; of two for the same calls, the later one."""
+    async def _travel(self, trip: Trip, road: Road) -> bool:
+        """Go one way, and keep the road where another call may follow; of two for the same calls, the later one.
+
+        Return whether it was in vain.
+        """
         age = self._age
         done_with: Road | None = road
         try:
@@ -71,10 +74,9 @@ class Carrier:
             if trip.call.keep_for is not None and trip.leaves_a_connection and age == self._age:
                 done_with = self._kept.pop(trip.call.way, None)
                 self._kept[trip.call.way] = road
+            return trip.in_vain
         finally:
-            trip.alarm.cancel()
-            if trip.response is not None:
-                trip.response.close()
+            trip.leave()
             if done_with is not None:
                 await done_with.close()
 

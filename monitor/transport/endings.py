@@ -6,6 +6,7 @@ import asyncio
 import errno
 import ssl
 import time
+import traceback
 
 import aiohttp
 from aiohttp import http_exceptions
@@ -143,6 +144,18 @@ class Endings:
                 return EndKind.RESET, ""
             case _:
                 return None
+
+
+def told(error: BaseException | None, ending: Ending) -> Ending:
+    """Return the ending that an error was translated to, and let go of what it has unwound.
+
+    The frames of a traceback hold the error, which holds the traceback: a circle around all that they had at hand.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+    return ending
 
 
 def _whole(failed: object, head: Head | None) -> bool:

@@ -26,9 +26,14 @@ class Line:
         # noted when the connection stands: a TLS transport that was closed has forgotten them
         self.peer: tuple[str, int] | None = None
         self.certificate: Mapping[str, Any] = {}
-        self.on_made: Callable[[], None] = lambda: None
+        self.on_resolved: Callable[[], None] = _nobody
+        self.on_made: Callable[[], None] = _nobody
         self.denied: str | None = None
         self._network = network
+
+    def resolved(self) -> None:
+        """Tell that the name was looked up."""
+        self.on_resolved()
 
     def socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """Return a tap for one address, checked here, where it is dialled."""
@@ -63,9 +68,18 @@ class Line:
             return self.wire.tap
         return self.taps[-1] if self.taps else None
 
+    def leave(self) -> None:
+        """Tell nobody any more."""
+        self.on_resolved = self.on_made = _nobody
+
     def close(self) -> None:
         """Let go of everything at once."""
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
         for tap in self.taps:
             tap.close()
+        self.wire = self.transport = None  # they lead back here
+
+
+def _nobody() -> None:
+    """Be told, and do nothing."""

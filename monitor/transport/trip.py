@@ -15,7 +15,7 @@ from monitor.timeline import Ending, EndKind, Mark, Timeline
 from monitor.transport.alarm import Alarm
 from monitor.transport.call import Call, Carried, Feed
 from monitor.transport.clock import Clock
-from monitor.transport.endings import Endings, FeedError
+from monitor.transport.endings import Endings, FeedError, told
 from monitor.transport.head import head
 from monitor.transport.line import Line
 from monitor.transport.tls import tls_context
@@ -44,7 +44,7 @@ class Trip:
     async def run(self, session: aiohttp.ClientSession) -> Ending:
         """Ask, and read to the end; whatever happens is an ending."""
         self.alarm.progress = self._received
-        self.line.on_made = self._made
+        self.line.on_resolved, self.line.on_made = self._resolved, self._made
         self.clock.start()
         self.alarm.start(self.clock.zero)
         if self._kept is not None:
@@ -54,10 +54,19 @@ class Trip:
             self.response = await self._ask(session)
             return await self._answer(self.response)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - one place translates them all
-            return self._endings.of(error)
+            return told(error, self._endings.of(error))
         finally:
             self._connection_marks()
             self.carried.reused = self._reused
+
+    def leave(self) -> None:
+        """Let go of all that leads back here: what was seen is freed with its probe, and is no work for a collector."""
+        self.alarm.cancel()
+        self.alarm.progress = None
+        self.line.leave()
+        if self.response is not None:
+            self.response.close()
+            self.response = None
 
     async def _ask(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
         call = self.call
@@ -99,10 +108,10 @@ class Trip:
         finally:
             self.alarm.cancel()
         if isinstance(failed, FeedError):
-            return self._endings.of(failed)
+            return told(failed, self._endings.of(failed))
         if rest := _rescue(content):
             self._take(rest, wire)
-        return self._endings.of_body(failed, wire)
+        return told(failed, self._endings.of_body(failed, wire))
 
     def _take(self, data: bytes, wire: Wire) -> str | None:
         """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
@@ -144,7 +153,7 @@ class Trip:
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def resolved(self) -> None:
+    def _resolved(self) -> None:
         """Note that the name was looked up."""
         self.seen.mark(Mark.DNS, self.clock.now())
 

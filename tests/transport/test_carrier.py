@@ -1,10 +1,12 @@
-"""A connection that is kept from one probe to the next: used, labelled, tried again once, and let go of."""
+"""Connections of one probe and of several: kept, labelled, tried again once, let go of, and nothing left of them."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,15 +16,17 @@ import pytest
 import trustme
 
 from monitor.lab.peer import Peer, peer
+from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Hold, ReadRequest, Rst, Send, Step
 from monitor.observation import Observation, record
 from monitor.probe import Prober
 from monitor.settings import Limits, Network
 from monitor.target import Connection, Target, Tls
 from monitor.timeline import Mark
-from tests.conftest import PATIENT, MakeProber, target
+from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.daemons import HI, STOP
 from tests.test_wire import verdict
+from tests.transport.parts import OK, House, closed_port
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -231,3 +235,78 @@ async def test_other_rules_let_go(prober: Prober) -> None:
         await prober(kept(server), "cli")
         await prober.carrier.renew(Limits(), Network(deny=(ip_network("127.0.0.0/8"),)))
         assert verdict(await prober(kept(server), "cli")) == "unreachable/policy"
+
+
+# -- what is left of a probe -------------------------------------------------------------------------------------------
+
+OURS = "monitor.timeline", "monitor.transport", "monitor.cutters", "monitor.protocols", "monitor.framing"
+"""Where that comes from which one probe makes and no other uses."""
+
+
+def alive() -> Counter[str]:
+    """Return how many objects of a probe there are, and of aiohttp's, by their types."""
+    places = (f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    return Counter(place for place in places if place.startswith((*OURS, "aiohttp.client", "aiohttp.connector")))
+
+
+async def left_by(probe: Callable[[], Awaitable[object]]) -> Counter[str]:
+    """Return what is left of a probe, without any help of the garbage collector, once its connection is closed."""
+    await probe()  # what is made once, is made now
+    await asyncio.sleep(0)
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        await probe()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return alive() - before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "ok", "tiny-chunks", "cut?by=fin", "cut?by=rst", "server-abort", "chunk-size", "status?code=503", "redirect",
+        "no-response", "partial-head", "garbage-head", "encoding", "html", "error", "left-open", "stall?after=2",
+    ],
+)  # fmt: skip
+async def test_a_probe_leaves_nothing_to_the_garbage_collector(lab: Lab, prober: Prober, fault: str) -> None:
+    """However it ended: its timeline goes when its observation does, so memory is what is remembered and no more."""
+    hasty = replace(QUICK, headers=0.4, first_chunk=0.4, idle=0.3, drain=0.1)
+    one = target(f"http://127.0.0.1:{lab.port}/openai-chat/{fault}", timeouts=hasty)
+    assert not await left_by(lambda: prober(one, "cli"))
+
+
+async def test_nothing_is_left_of_a_probe_without_a_connection(prober: Prober, house: House) -> None:
+    """Errors of connecting, too, hold frames that hold the errors."""
+    with closed_port() as port:
+        assert not await left_by(lambda: prober(target(f"http://127.0.0.1:{port}/"), "cli"))
+    assert not await left_by(lambda: prober(target("http://no-such-name.invalid./"), "cli"))
+    async with peer(OK, ssl=house.server("elsewhere.test")) as server:
+        assert not await left_by(lambda: prober(target(server.url, tls=house.trusted), "cli"))
+
+
+async def test_nothing_is_left_of_a_probe_that_was_stopped(prober: Prober) -> None:
+    """A reload or a stop ends probes in the middle of their streams."""
+    came: list[bytes] = []
+    noting = replace(prober, save=came.append)
+    async with peer((Send(CHUNKED[:-20]), Hold())) as server:
+        one = target(server.url, check=None, timeouts=PATIENT)
+
+        async def stopped() -> None:
+            came.clear()
+            probing = asyncio.ensure_future(noting(one, "cli"))
+            await turning(lambda: bool(came))
+            probing.cancel("reload")
+            assert verdict(await probing) == "aborted/reload"
+
+        assert not await left_by(stopped)
+
+
+async def test_a_kept_connection_keeps_no_probe(prober: Prober) -> None:
+    """Of the probe that has made it, nothing but the connection stays."""
+    script = (ReadRequest(), Send(CHUNKED), ReadRequest(), Send(CHUNKED), ReadRequest(), Send(CHUNKED), Hold())
+    async with peer(script) as server:
+        assert not await left_by(lambda: prober(kept(server), "cli"))
