@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +20,7 @@ import structlog
 from monitor import discovery, schedule, systemd
 from monitor.budget import Budget, restore, save
 from monitor.config import Config, ConfigError
+from monitor.diagnosis import diagnose
 from monitor.discovery import Discovery
 from monitor.isolation import Isolation
 from monitor.maintenance import active
@@ -173,7 +174,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     told = schedule.Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
     parts.carrier = Carrier(settings.limits, settings.network)
     parts.schedule = Schedule(
-        _prober(parts.carrier, settings),
+        _probe(parts, settings),
         told,
         settings.limits,
         budget,
@@ -231,8 +232,23 @@ async def _leave(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*left, return_exceptions=True)
 
 
-def _prober(carrier: Carrier, settings: Settings) -> Prober:
-    return Prober(carrier, settings.limits, settings.location)
+def _probe(parts: Watch, settings: Settings) -> schedule.Probe:
+    """Return what asks a target, and says what the answer and those before it point at."""
+    prober = Prober(parts.carrier, settings.limits, settings.location)
+
+    async def probe(target: Target, trigger: str, schedule_delay: float) -> Observation:
+        return _diagnosed(parts, await prober(target, trigger, schedule_delay))
+
+    return probe
+
+
+def _diagnosed(parts: Watch, seen: Observation) -> Observation:
+    """Return it with what is known by now of whose fault it was; a bug in that costs no observation."""
+    try:
+        return replace(seen, diagnosis=diagnose(seen, parts.recent.of))
+    except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
+        parts.failed(error)
+        return seen
 
 
 def _status(parts: Watch) -> str:
@@ -361,7 +377,7 @@ async def _replace(parts: Watch, config: Config, targets: tuple[Target, ...]) ->
     for name, target in wanted.items():
         if known.get(name) != target:
             parts.metrics.add(target)
-    parts.schedule.probe = _prober(parts.carrier, settings)
+    parts.schedule.probe = _probe(parts, settings)
     if settings.limits != parts.settings.limits:
         parts.budget.total = settings.limits.tokens_per_day
         parts.schedule.limit(settings.limits)
@@ -470,6 +486,10 @@ def _source(parts: Watch, load: Load | None) -> Source:
         counts = parts.recent.counts(name)
         return Tally(counts.probes, counts.accepted, counts.truncated)
 
+    def find(probe_id: str) -> Observation | None:
+        seen = parts.recent.find(probe_id)
+        return None if seen is None else _diagnosed(parts, seen)  # its upstream's failure may have shown since
+
     async def probe(name: str) -> Observation:
         try:
             return await parts.schedule.ask(name, "api")
@@ -487,7 +507,7 @@ def _source(parts: Watch, load: Load | None) -> Source:
     return Source(
         targets=lambda: parts.targets,
         recent=parts.recent.of,
-        find=parts.recent.find,
+        find=find,
         tallies=tally,
         ready=lambda: parts.schedule.running and not parts.signals.stop.is_set(),
         metrics=parts.metrics.pieces,

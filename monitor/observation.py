@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from statistics import quantiles
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,11 +18,25 @@ SCHEMA = 1
 _MIN_SAMPLES = 2
 
 
+class Suspect(StrEnum):
+    """Who may be at fault: a closed set, as it stands in events, labels and docs."""
+
+    PROXY_TIMEOUT = "proxy_timeout"
+    RESTART = "restart"
+    APP_EXCEPTION = "app_exception"
+    UPSTREAM = "upstream"
+    OVERLOAD = "overload"
+    CONTEXT = "context"
+    NETWORK = "network"
+    BUFFERING_PROXY = "buffering_proxy"
+    SILENT_END = "silent_end"
+
+
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What the recent probes, together, point at."""
+    """What the recent probes, together, point at, and by what, in our words."""
 
-    suspect: str
+    suspect: Suspect
     because: str
 
 
@@ -174,7 +189,7 @@ def record(seen: Observation, *, timeline: bool = False) -> dict[str, object]:
         **_response(seen),
         **_measured(seen),
         **_judged(seen),
-        "diagnosis": [{"suspect": it.suspect, "because": it.because} for it in seen.diagnosis] or None,
+        "diagnosis": [{"suspect": it.suspect.value, "because": it.because} for it in seen.diagnosis] or None,
         "timeline": _timeline(seen.timeline) if timeline else None,
     }
     return {key: value for key, value in event.items() if value is not None}

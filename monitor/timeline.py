@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from monitor.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Stop, Usage
@@ -436,6 +436,11 @@ class Timeline:
         return self._offsets[-1] if self._offsets else 0
 
     @property
+    def last_byte(self) -> float | None:
+        """When the last byte of payload arrived; None where none did."""
+        return self._times[-1] if self._times else None
+
+    @property
     def reads(self) -> int:
         """How many network reads brought payload."""
         return len(self._times)
@@ -514,9 +519,11 @@ class Timeline:
     def buffered(self) -> bool:
         """Five or more chunks in at most two reads, within 5 % of the time to the first."""
         first = self.marks.get(Mark.FIRST_CHUNK)
-        if first is None or self.chunks < _BUFFERED_CHUNKS or self.output_arrivals > _BUFFERED_ARRIVALS:
+        if first is None or self.chunks < _BUFFERED_CHUNKS:
             return False
-        return self.marks[Mark.LAST_CHUNK] - first <= _BUFFERED_SPREAD * first
+        if self.marks[Mark.LAST_CHUNK] - first > _BUFFERED_SPREAD * first:
+            return False
+        return sum(1 for _ in islice(self._carrying(), _BUFFERED_ARRIVALS + 1)) <= _BUFFERED_ARRIVALS
 
     @property
     def silent_since_output(self) -> bool:

@@ -31,6 +31,7 @@ from monitor.settings import Limits, Maintenance, Settings, Web
 from monitor.sinks.recent import Recent
 from monitor.target import Secret, Timeouts, Tls
 from monitor.web.server import ListenError
+from tests.conftest import target
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, named, running
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
@@ -151,6 +152,31 @@ async def test_a_bug_in_a_probe_is_counted(lab: Lab, monkeypatch: pytest.MonkeyP
         assert "a bug" in (await daemon.line(event="unhandled exception"))["exception"]
         assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
         assert (await daemon.get("/-/healthy"))[0] == 200
+
+
+async def test_who_is_suspected_is_said(lab: Lab) -> None:
+    """A generator that dies again and again is named in the event, in a scrape, and when the probe is asked for."""
+    async with running(target(lab.url + QUICK_CUT, name="bad", interval=0.2)) as daemon:
+        assert "diagnosis" not in await daemon.line(event="probe")
+        second = await daemon.line(event="probe")
+        assert [one["suspect"] for one in second["diagnosis"]] == ["app_exception"]
+        await daemon.until('chat_stream_suspect{suspect="app_exception",target="bad"}', 1)
+        _, text = await daemon.get(f"/api/v1/probes/{second['probe_id']}")
+        assert json.loads(text)["diagnosis"] == second["diagnosis"]
+        assert (await daemon.get("/api/v1/probes/none-such"))[0] == 404
+
+
+async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted and logged, and the event comes without."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("monitor.daemon.diagnose", broken)
+    async with running(named("bad", lab.url + QUICK_CUT)) as daemon:
+        await daemon.line(event="unhandled exception")
+        assert (await daemon.line(event="probe"))["outcome"] == "truncated"
+        assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
 
 
 async def test_what_nobody_takes_is_counted(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from monitor.events import Event, Failure, Fault, Finish, Malformed, Meta, Outpu
 from monitor.observation import (
     Observation,
     ServerError,
+    Suspect,
     Suspicion,
     Tokens,
     gap_summary,
@@ -161,7 +162,7 @@ def test_everything_that_can_be_said() -> None:
             check=CheckResult("count", "missing", 0.63456),
             server_error=ServerError("t", "429", "no"),
             last_words="data: {",
-            diagnosis=(Suspicion("proxy_timeout", "4 of the last 5 cuts came after 60 s"),),
+            diagnosis=(Suspicion(Suspect.PROXY_TIMEOUT, "4 of the last 5 cuts came after 60 s"),),
         )
     )
     assert {key: event[key] for key in (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Literal
 
+from monitor.observation import Suspect
 from monitor.settings import Buckets
 from monitor.verdict import CAUSES, OUR_OWN, TRUNCATED, Outcome, Unclean
 
@@ -67,10 +68,7 @@ CAUSES_OF_FAILURE = _pairs(frozenset(Outcome) - OUR_OWN)
 UNCLEAN = _each(*Unclean)
 STEPS = _each("dns", "connect", "tls", "request", "headers", "first_chunk", "stream")
 SLOS = _each("availability", "first_chunk")
-SUSPECTS = _each(
-    "proxy_timeout", "restart", "app_exception", "upstream", "overload", "context", "network", "buffering_proxy",
-    "silent_end",
-)  # fmt: skip
+SUSPECTS = _each(*Suspect)
 SKIPS = _each("overlap", "concurrency", "budget", "paused", "maintenance", "missed")
 SINKS = _each("metrics", "log", "history")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from dataclasses import replace
 
 import pytest
 
+from monitor.diagnosis import diagnose
+from monitor.observation import Suspect
 from monitor.target import Secret
+from tests.conftest import PATIENT
 from tests.proxies.conftest import During, Nginx
 from tests.proxies.programs import upstream
 from tests.test_wire import verdict
@@ -63,6 +68,19 @@ async def test_its_read_timeout_cuts_a_model_that_thinks(nginx: Nginx, during: D
     assert verdict(seen) == "truncated/incomplete_body"
     assert seen.timeline.chunks == 3
     assert seen.tail is None or seen.tail >= 0.9
+
+
+async def test_its_read_timeout_is_suspected(nginx: Nginx, during: During, lab_port: int) -> None:
+    """Streams of all ages, each cut five seconds after its last byte: the diagnosis names a proxy, and no generator."""
+    async with nginx(lab_port, f"{STREAMING} proxy_read_timeout 5s;") as proxy:
+        ends = ("stall?after=3", "stall?after=9", "stall?after=20")
+        asked = (during(f"{proxy.url}/openai-chat/{end}&framing=close&gap=50ms", timeouts=PATIENT) for end in ends)
+        first, second, third = sorted(await asyncio.gather(*asked), key=lambda one: one.timestamp)
+    before = [replace(one, target=third.target) for one in (second, first)]
+    (suspicion,) = diagnose(third, lambda _: before)
+    assert suspicion.suspect is Suspect.PROXY_TIMEOUT
+    assert suspicion.because.startswith("3 of the last 3 cuts came ")
+    assert suspicion.because.endswith("after the last byte")
 
 
 async def test_its_buffering_is_flagged(nginx: Nginx, during: During, lab_port: int) -> None:

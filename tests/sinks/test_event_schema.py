@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.events import Finish, Meta, Output, Usage
-from monitor.observation import Observation, ServerError, Suspicion, Tokens, record
+from monitor.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
 from monitor.sinks.families import SUSPECTS
 from monitor.timeline import BodyFraming, CheckResult, EndKind, Kind, Mark
 from monitor.verdict import CAUSES, Outcome, Phase, Unclean
@@ -57,7 +57,7 @@ def full() -> Observation:
         check=CheckResult("count", None, 1.0),
         server_error=ServerError("server_error", "500", "it broke"),
         last_words="and then",
-        diagnosis=(Suspicion("restart", "all at once"),),
+        diagnosis=(Suspicion(Suspect.RESTART, "all at once"),),
     )
     return replace(probe, verdict=replace(probe.verdict, content_type_mismatch=True))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from monitor.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
-from monitor.observation import Observation, ServerError, Suspicion, Tokens
+from monitor.observation import Observation, ServerError, Suspect, Suspicion, Tokens
 from monitor.target import CountCheck, Target, Terminator
 from monitor.timeline import BodyFraming, CheckResult, Deadline, Ending, EndKind, EndRule, Head, Mark, Timeline
 from monitor.verdict import judge
@@ -89,7 +89,7 @@ def complete(of: Target | None = None, number: int = 41, first: float = 0.21) ->
 def cut(of: Target | None = None, number: int = 17) -> Observation:
     """Return a probe that is truncated/incomplete_body, with a long gap before the cut."""
     steps = [*chunks(number), (4.1, Output("late "))]
-    suspicion = Suspicion("proxy_timeout", "4 of the last 5 cuts came 60.0 s +- 0.1 after the request")
+    suspicion = Suspicion(Suspect.PROXY_TIMEOUT, "4 of the last 5 cuts came 60.0 s +- 0.1 after the request")
     seen = played(steps, Ending(EndKind.INCOMPLETE, 4.4))
     return replace(observed(seen, of), diagnosis=(suspicion,), last_words="17 18\ndata: {")
 
