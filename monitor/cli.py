@@ -454,13 +454,19 @@ def _try_connections(config: Config) -> int:
 
     async def trying() -> list[str | None]:
         network = config.settings.network
-        trials = (reach(one.url, one.tls, network, one.timeouts.connect) for one in config.targets)
+        trials = (reach(_dialled(one), one.tls, network, one.timeouts.connect) for one in config.targets)
         return list(await asyncio.gather(*trials))
 
     failures = _run(trying())
     for target, failure in zip(config.targets, failures, strict=True):
-        click.echo(f"{target.name}: {failure or 'connected'}")
+        where = "its proxy: " if target.proxy is not None else ""
+        click.echo(f"{target.name}: {where}{failure or 'connected'}")
     return FAILED_TO_TELL if any(failures) else COMPLETE
+
+
+def _dialled(target: Target) -> str:
+    """Return the URL of whom a probe of this target dials: the target, or its proxy."""
+    return target.url if target.proxy is None else target.proxy.reveal()
 
 
 @commands.command()

@@ -215,7 +215,10 @@ async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], Non
             parts.begin(_look_at_file(parts, load))
         if listening is not None:
             listening(server.port)
-        async with systemd.watchdog(parts.schedule.moving), _every(parts, _CLOCK_EVERY, lambda _: _follow(parts)):
+        async with (
+            systemd.watchdog(parts.schedule.moving, parts.failed),
+            _every(parts, _CLOCK_EVERY, lambda _: _follow(parts)),
+        ):
             systemd.notify("READY=1", _status(parts))
             say.info("started", targets=len(parts.targets), address=f"{parts.settings.web.host}:{server.port}")
             await parts.signals.stop.wait()

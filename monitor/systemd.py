@@ -38,10 +38,13 @@ def watchdog_seconds() -> float | None:
 
 
 @asynccontextmanager
-async def watchdog(moving: Callable[[], bool]) -> AsyncIterator[None]:
-    """Feed the watchdog for as long as `moving` holds; a loop that is blocked feeds nothing either."""
+async def watchdog(moving: Callable[[], bool], failed: Callable[[Exception], None]) -> AsyncIterator[None]:
+    """Feed the watchdog for as long as `moving` holds; a loop that is blocked feeds nothing either.
+
+    Where `moving` has a bug nothing is fed, `failed` is told, and it is asked again.
+    """
     seconds = watchdog_seconds()
-    task = None if seconds is None else asyncio.create_task(_feed(seconds / 3, moving), name="watchdog")
+    task = None if seconds is None else asyncio.create_task(_feed(seconds / 3, moving, failed), name="watchdog")
     try:
         yield
     finally:
@@ -51,8 +54,11 @@ async def watchdog(moving: Callable[[], bool]) -> AsyncIterator[None]:
                 await task
 
 
-async def _feed(every: float, moving: Callable[[], bool]) -> None:
+async def _feed(every: float, moving: Callable[[], bool], failed: Callable[[Exception], None]) -> None:
     while True:
-        if moving():
-            notify("WATCHDOG=1")
+        try:
+            if moving():
+                notify("WATCHDOG=1")
+        except Exception as error:  # noqa: BLE001 - counted and logged, and systemd acts where it lasts
+            failed(error)
         await asyncio.sleep(every)

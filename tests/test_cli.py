@@ -473,6 +473,21 @@ def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
     assert done.out.splitlines() == [f"{dead}: ok, 1 target", "dead: no connection (Connection refused)"]
 
 
+def test_a_target_behind_a_proxy_is_not_dialled(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+    """`check --connect` tries the proxy, as a probe would dial nobody else, and says so."""
+    config = tmp_path / "proxied.toml"
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{holder.getsockname()[1]}"
+        table = '[[targets]]\nname = "{}"\nprotocol = "openai-chat"\nmodel = "m"\nurl = "{}/v1"\nproxy = "{}"\n'
+        config.write_text(table.format("behind", dead, lab_url) + table.format("lost", lab_url, dead))
+        done = cli("check", "--config", config, "--connect")
+    assert (done.status, done.out.splitlines()[1:]) == (
+        1,
+        ["behind: its proxy: connected", "lost: its proxy: no connection (Connection refused)"],
+    )
+
+
 def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> None:
     """Files are read, counted and planned; URLs are asked with `--connect` alone, and what is wrong there is 1."""
     with socket.socket() as holder:

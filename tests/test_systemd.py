@@ -114,6 +114,11 @@ def test_what_the_watchdog_wants(
     assert watchdog_seconds() == seconds
 
 
+def unexpected(error: Exception) -> None:
+    """Take what must not happen."""
+    raise error
+
+
 async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Again and again; once the schedule stands still it hears nothing, and once it moves it does again."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000")
@@ -128,7 +133,7 @@ async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkey
             asked.clear()
             await asked.wait()
 
-    async with watchdog(moving):
+    async with watchdog(moving, unexpected):
         for _ in range(2):
             assert await heard(manager) == ["WATCHDOG=1"]
         moves = False
@@ -140,6 +145,21 @@ async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkey
         assert await heard(manager) == ["WATCHDOG=1"]
 
 
+async def test_a_bug_starves_the_watchdog_and_is_told(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked again, and once it answers the watchdog is fed."""
+    monkeypatch.setenv("WATCHDOG_USEC", "3000")
+    told: list[str] = []
+
+    def moving() -> bool:
+        if len(told) < 2:
+            raise RuntimeError("no schedule")
+        return True
+
+    async with watchdog(moving, lambda error: told.append(str(error))):
+        assert await heard(manager) == ["WATCHDOG=1"]
+    assert told == ["no schedule"] * 2
+
+
 async def test_nobody_wants_to_be_fed(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a watchdog nothing is asked and nothing told."""
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
@@ -147,7 +167,7 @@ async def test_nobody_wants_to_be_fed(manager: socket.socket, monkeypatch: pytes
     def never() -> bool:
         raise AssertionError("nobody asks")
 
-    async with watchdog(never):
+    async with watchdog(never, unexpected):
         await asyncio.sleep(0)
     assert drained(manager) == 0
 

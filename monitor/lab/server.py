@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from monitor.lab import index
 from monitor.lab.answer import wants_stream
@@ -17,7 +17,7 @@ from monitor.lab.case import Expect, Fault
 from monitor.lab.faults import DRAWS, FAULTS, case_for
 from monitor.lab.link import Link, PeerLeftError, play
 from monitor.lab.listener import Listener
-from monitor.lab.params import BadParameterError, read_query
+from monitor.lab.params import COMMON, BadParameterError, read_query
 from monitor.lab.request import BadRequestError, Request, read_request
 from monitor.lab.speech import SPEAKERS
 from monitor.lab.steps import Fin, Script, Send, Step
@@ -148,7 +148,7 @@ class Lab:
         return Plan(fault.script(replace(case, truth=truth(fault, expect, request))), facts)
 
     def _drawn(self, target: str, name: str, query: str) -> tuple[str, str]:
-        """The fault that is really played; some are another one each time."""
+        """The fault that is really played; some are another one each time, each with the common parameters of all."""
         draw = DRAWS.get(name)
         if draw is None:
             return name, query
@@ -156,7 +156,19 @@ class Lab:
         self._turns[target] = turn + 1
         if len(self._turns) > MAX_TURNS:
             self._turns.popitem(last=False)
-        return draw.pick(read_query(draw.params, query), turn)
+        values = read_query((*draw.params, *COMMON), query)
+        picked, own = draw.pick(values, turn)
+        return picked, "&".join(filter(None, (own, _for_all(query, own))))
+
+
+def _for_all(query: str, own: str) -> str:
+    """Return the common parameters of a query that a fault does not have as its own."""
+    there = dict(parse_qsl(own, keep_blank_values=True))
+    asked = parse_qsl(query, keep_blank_values=True)
+    return urlencode([(name, value) for name, value in asked if name in _COMMON and name not in there])
+
+
+_COMMON = frozenset(param.name for param in COMMON)
 
 
 def _rude(step: Step) -> Step:

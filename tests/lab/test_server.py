@@ -212,6 +212,17 @@ async def test_faults_by_turns(lab: Lab) -> None:
     assert (await fetch(lab.port, f"{target},empty"))[0] == got[0][0]
 
 
+async def test_what_all_faults_know_goes_for_those_by_turns_too(lab: Lab) -> None:
+    """A common parameter of a mix is that of each fault in it that does not say otherwise; what it means is checked."""
+    target = "/raw/mix?of=ok,ok:framing=length,no-response&framing=close&gap=0&ttfc=0"
+    (close, _), (length, _), (nothing, _) = [await fetch(lab.port, target) for _ in range(3)]
+    assert (b"Content-Length" in close, b"Transfer-Encoding" in close) == (False, False)
+    assert b"Content-Length" in length
+    assert nothing == b""
+    assert (await fetch(lab.port, "/raw/flaky?p=0&framing=length&gap=0&ttfc=0"))[0].count(b"Content-Length") == 1
+    assert b"framing=odd: allowed is" in (await fetch(lab.port, "/raw/mix?framing=odd"))[0]
+
+
 async def test_turns_of_old_urls_are_forgotten(lab: Lab) -> None:
     """However many URLs are asked for, the lab remembers the latest only."""
     for number in range(MAX_TURNS + 5):
