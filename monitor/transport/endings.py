@@ -151,7 +151,9 @@ def told(error: BaseException | None, ending: Ending) -> Ending:
 
     The frames of a traceback hold the error, which holds the traceback: a circle around all that they had at hand.
     """
-    while error is not None:
+    told_of: set[int] = set()
+    while error is not None and id(error) not in told_of:  # a library may have tied them to a ring
+        told_of.add(id(error))
         traceback.clear_frames(error.__traceback__)
         error.__traceback__ = None
         error = error.__cause__ or error.__context__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,12 +17,32 @@ from monitor.lab.steps import Fin, Hold, Rst, Send
 from monitor.observation import record
 from monitor.target import PatternCheck, Secret
 from monitor.timeline import Ending, EndKind, Head
+from monitor.transport.endings import told
 from monitor.transport.wire import Wire
 from tests.conftest import Ask
 from tests.test_wire import verdict
 from tests.transport.parts import HASTY, Mute, closed_port, no_more_descriptors, trip
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def test_what_an_error_has_unwound_is_let_go() -> None:
+    """Of it and of all that led to it, in a ring, too: no traceback, and nothing that a frame had at hand."""
+    kept = []
+
+    def fails(what: list[int]) -> None:
+        kept.append(weakref.ref(held := {*what}))
+        raise ValueError(len(held))
+
+    first, second = OSError("first"), OSError("second")
+    try:
+        fails([1])
+    except ValueError as error:
+        first.__cause__, second.__cause__, error.__cause__ = second, error, first
+    ending = Ending(EndKind.RESET, 0.1)
+    assert told(first, ending) is ending
+    assert told(None, ending) is ending
+    assert [one() for one in kept] == [None]
 
 
 async def test_a_closed_port_is_refused(ask: Ask) -> None:
