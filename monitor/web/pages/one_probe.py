@@ -8,7 +8,7 @@ from monitor.observation import Observation, record
 from monitor.web.looks import Tone, flags, meaning, name, tone
 from monitor.web.markup import Markup, h, join
 from monitor.web.pages.frame import About, ago, facts, page, probe_link, section, target_link
-from monitor.web.pages.pieces import badge, machine, quoting, sentence
+from monitor.web.pages.pieces import badge, machine, quoting, sentence, suspects
 from monitor.web.pages.waterfall import waterfall
 
 _ELSEWHERE = frozenset({"event", "schema", "diagnosis", "server_error", "last_words", "detail"})
@@ -23,6 +23,7 @@ def probe(seen: Observation, about: About) -> str:
         h("p", sentence(verdict.detail), class_=f"note {news}"),
         section("The stream", waterfall(seen)),
         section("What it means", *_means(seen)) if news is not Tone.GOOD else None,
+        suspects(seen),
         _words(seen),
         section("The record", _record(seen)),
         machine(probe_link(seen.probe_id, "/api/v1")),
@@ -41,14 +42,11 @@ def _lead(seen: Observation, about: About) -> Markup:
     )
 
 
-def _means(seen: Observation) -> tuple[Markup | None, ...]:
+def _means(seen: Observation) -> tuple[Markup, ...]:
     what = meaning(seen.verdict)
-    suspects = [h("li", h("b", it.suspect), f": {it.because}") for it in seen.diagnosis]
     return (
         h("p", h("b", "Next: "), quoting(what.do), "."),
         h("p", h("b", "Likely: "), quoting(what.whose), "."),
-        h("p", "The recent probes, together, point at:") if suspects else None,
-        h("ul", *suspects, class_="suspects") if suspects else None,
     )
 
 

@@ -10,7 +10,7 @@ from monitor.web.looks import Tone, tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.chart import chart
 from monitor.web.pages.frame import About, ago, facts, page, section, target_link
-from monitor.web.pages.pieces import badge, labels, last_probe, machine, what_to_do
+from monitor.web.pages.pieces import badge, labels, last_probe, machine, suspects, what_to_do
 from monitor.web.rows import Row, first_chunk
 from monitor.web.words import limit, ratio, seconds
 
@@ -24,6 +24,7 @@ def target(row: Row, about: About) -> str:
     body = (
         h("h1", it.name, " ", *last_probe(row, about), class_="title"),
         h("div", what_to_do(row.last), class_=f"note {row.tone}") if row.last and row.tone is not Tone.GOOD else None,
+        suspects(row.last) if row.last else None,
         _figures(row),
         section("Time to first chunk", chart(row.recent, it.slo.threshold)) if row.recent else None,
         section("Recent probes", _probes(row.recent, about) if row.recent else _no_probes(it)),

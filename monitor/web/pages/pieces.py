@@ -9,7 +9,7 @@ from monitor.observation import Observation
 from monitor.target import Target
 from monitor.web.looks import LETTERS, flags, meaning, name, tone
 from monitor.web.markup import Child, Markup, h, join, safe
-from monitor.web.pages.frame import About, ago, probe_link
+from monitor.web.pages.frame import About, ago, probe_link, section
 from monitor.web.rows import Row
 from monitor.web.words import NOTHING, clock, limit
 
@@ -24,6 +24,14 @@ def badge(seen: Observation) -> Markup:
         href=probe_link(seen.probe_id),
         class_=f"badge {tone(seen.verdict)}",
     )
+
+
+def suspects(seen: Observation) -> Markup | None:
+    """Return whom this probe and those before it, together, point at, and why; None for nobody."""
+    if not seen.diagnosis:
+        return None
+    rows = (h("li", h("b", it.suspect.value), f": {it.because}") for it in seen.diagnosis)
+    return section("What the recent probes point at", h("ul", *rows, class_="suspects"))
 
 
 def strip(recent: Sequence[Observation]) -> Markup:

@@ -49,6 +49,15 @@ def test_what_is_configured() -> None:
     assert "/targets/behind%20it" in document.links
 
 
+def test_whom_the_recent_probes_point_at() -> None:
+    """The last probe's diagnosis stands above the numbers, after a success, too; nobody is named where nobody is."""
+    of = scenes.target()
+    recovered = replace(scenes.complete(), diagnosis=scenes.cut().diagnosis)
+    for last, named in ((scenes.cut(), True), (recovered, True), (scenes.complete(), False)):
+        text = Document(target(Row(of, scenes.series([last, scenes.cut()], of)), ABOUT)).text
+        assert ("proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request" in text) is named
+
+
 def test_numbers() -> None:
     """Availability leaves out what we stopped ourselves; the truncation ratio has its two counts."""
     of = scenes.target()
