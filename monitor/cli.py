@@ -217,9 +217,11 @@ def probe(
     if count > 1 and not as_json and not timeline:
         from rich.console import Console
 
-        from monitor.terminal import summary
+        from monitor.terminal import summary, suspects
 
-        Console(highlight=False).print(summary(seen))
+        console = Console(highlight=False, soft_wrap=True)
+        for part in (summary(seen), *suspects(seen[-1])):
+            console.print(part)
     statuses = {status_of(one) for one in seen}
     return next(status for status in _WORST_FIRST if status in statuses)
 
@@ -241,6 +243,7 @@ def _probe(
     target: Target, settings: Settings, count: int, save: Path | None, *, as_json: bool, timeline: bool
 ) -> list[Observation]:
     """Probe `count` times, showing each as it ends."""
+    from monitor.diagnosis import diagnose
     from monitor.probe import Prober
     from monitor.tap import Stamping
     from monitor.transport import Carrier
@@ -254,7 +257,8 @@ def _probe(
             try:
                 for number in range(1, count + 1):
                     with _saved(save, number) as keep:
-                        seen.append(await replace(prober, save=keep)(target, "cli"))
+                        one = await replace(prober, save=keep)(target, "cli")
+                    seen.append(replace(one, diagnosis=diagnose(one, lambda _: seen[::-1])))
                     _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
                     if seen[-1].verdict.outcome is Outcome.ABORTED:
                         raise KeyboardInterrupt

@@ -62,6 +62,13 @@ def waterfall(seen: Observation) -> Iterator[Text]:
         yield Text("")
         yield Text(f"  likely  {meaning.whose}")
         yield Text(f"  do      {meaning.do}")
+    yield from suspects(seen)
+
+
+def suspects(seen: Observation) -> Iterator[Text]:
+    """Return whom this probe and those before it, together, point at, a line each."""
+    for it in seen.diagnosis:
+        yield Text(f"  suspect {it.suspect.value}: {it.because}")
 
 
 def _steps(seen: Observation) -> Iterator[Text]:
