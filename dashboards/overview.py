@@ -141,72 +141,68 @@ def watched() -> stat.Panel:
 # ---- second row: who, and when
 
 
+FAILING = {
+    "target": "Target",
+    "Value #A": "State",
+    "Value #B": "Failures in a row",
+    "Value #C": "Cuts in a row",
+    "Value #D": "Cut",
+    "Value #E": "Last good",
+    "outcome": "Mostly",
+    "cause": "because",
+}
+"""The columns of who is failing, in order: what Grafana calls them, and what the board does."""
+
+
 def failing() -> table.Panel:
     """One row a target, the failing ones first."""
     failures = increase("chat_stream_failures_total", by="target, outcome, cause", over=RANGE)
     truncated = increase("chat_stream_truncated_total", over=RANGE)
     accepted = increase("chat_stream_accepted_total", over=RANGE)
-    names = {
-        "target": "Target",
-        "Value #A": "State",
-        "Value #B": "Failures in a row",
-        "Value #C": "Cuts in a row",
-        "Value #D": "Cut",
-        "Value #E": "Last good",
-        "outcome": "Mostly",
-        "cause": "because",
+    panel = asks(
+        table.Panel()
+        .span(14)
+        .height(8)
+        .sort_by([common.TableSortByFieldState().display_name("Failures in a row").desc(desc=True)]),
+        "Who is failing, for how long, and with what?",
+        "The state and the streaks are of now. Cut is the share of accepted streams that were cut, and Mostly "
+        "the most frequent failure, both over the whole time range. Last good is how long ago a probe last "
+        "succeeded.",
+        COUNT,
+        column(f"min by (target) ({running()}) or - max by (target) ({of('chat_stream_paused')} == 1)"),
+        column(f"max by (target) ({of('chat_stream_consecutive_failures')})"),
+        column(f"max by (target) ({of('chat_stream_consecutive_truncations')})"),
+        column(share(truncated, accepted)),
+        column(f"time() - max by (target) ({of('chat_stream_last_success_timestamp_seconds')})"),
+        column(f"topk by (target) (1, {failures} > 0)"),
+    )
+    return _dressed(_in_one_table(panel))
+
+
+def _in_one_table(panel: table.Panel) -> table.Panel:
+    """Put the queries of who is failing side by side, under their names."""
+    named = {
+        "excludeByName": {"Time": True, "Value #F": True},
+        "indexByName": {name: place for place, name in enumerate(FAILING)},
+        "renameByName": FAILING,
     }
+    return panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={})).with_transformation(
+        model.DataTransformerConfig(id_val="organize", options=named)
+    )
+
+
+def _dressed(panel: table.Panel) -> table.Panel:
+    """Give the columns of who is failing their words, colours, units and the way to each target."""
+    everything = {
+        "title": "Everything about ${__value.text}",
+        "url": "/d/chat-monitor-target?var-target=${__value.text:percentencode}&${__url_time_range}",
+    }
+    states = words(**{"-1": ("paused", "text"), "0": ("down", BAD), "1": ("up", GOOD)})
     return (
-        asks(
-            table.Panel()
-            .span(14)
-            .height(8)
-            .sort_by([common.TableSortByFieldState().display_name("Failures in a row").desc(desc=True)]),
-            "Who is failing, for how long, and with what?",
-            "The state and the streaks are of now. Cut is the share of accepted streams that were cut, and Mostly "
-            "the most frequent failure, both over the whole time range. Last good is how long ago a probe last "
-            "succeeded.",
-            COUNT,
-            column(f"min by (target) ({running()}) or - max by (target) ({of('chat_stream_paused')} == 1)"),
-            column(f"max by (target) ({of('chat_stream_consecutive_failures')})"),
-            column(f"max by (target) ({of('chat_stream_consecutive_truncations')})"),
-            column(share(truncated, accepted)),
-            column(f"time() - max by (target) ({of('chat_stream_last_success_timestamp_seconds')})"),
-            column(f"topk by (target) (1, {failures} > 0)"),
+        panel.override_by_name(
+            "State", [setting("mappings", states), setting("custom.cellOptions", {"type": "color-text"})]
         )
-        .with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
-        .with_transformation(
-            model.DataTransformerConfig(
-                id_val="organize",
-                options={
-                    "excludeByName": {"Time": True, "Value #F": True},
-                    "indexByName": {name: place for place, name in enumerate(names)},
-                    "renameByName": names,
-                },
-            )
-        )
-        .override_by_name(
-            "State",
-            [
-                setting("mappings", words(**{"-1": ("paused", "text"), "0": ("down", BAD), "1": ("up", GOOD)})),
-                setting("custom.cellOptions", {"type": "color-text"}),
-            ],
-        )
-        .override_by_name(
-            "Target",
-            [
-                setting(
-                    "links",
-                    [
-                        {
-                            "title": "Everything about ${__value.text}",
-                            "url": "/d/chat-monitor-target?var-target=${__value.text:percentencode}"
-                            "&${__url_time_range}",
-                        }
-                    ],
-                )
-            ],
-        )
+        .override_by_name("Target", [setting("links", [everything])])
         .override_by_name("Cut", [setting("unit", SHARE), setting("decimals", 1)])
         .override_by_name("Last good", [setting("unit", SECONDS), setting("decimals", 0)])
     )
