@@ -176,12 +176,21 @@ class Daemon:
         await self.until(lambda: all(self.of(target) for target in self.targets))
         return {target: self.of(target)[0] for target in self.targets}
 
+    async def asked(self, path: str) -> str:
+        """Return one of its pages."""
+        address = next(line["address"] for line in self.lines if line["event"] == "started")
+        async with ClientSession() as session, session.get(f"http://{address}{path}") as answer:
+            assert answer.status == 200
+            return await answer.text()
+
     async def scrape(self) -> Scrape:
         """Read `/metrics` once."""
-        address = next(line["address"] for line in self.lines if line["event"] == "started")
-        async with ClientSession() as session, session.get(f"http://{address}/metrics") as answer:
-            assert answer.status == 200
-            return Scrape(await answer.text())
+        return Scrape(await self.asked("/metrics"))
+
+    async def suspects(self, event: Event) -> dict[str, str]:
+        """Return whom it suspects now of what a probe saw, and why: more may have come to light since."""
+        now = json.loads(await self.asked(f"/api/v1/probes/{event['probe_id']}"))
+        return {one["suspect"]: one["because"] for one in now.get("diagnosis", [])}
 
     async def terminate(self) -> int:
         """Send SIGTERM and return the exit status."""

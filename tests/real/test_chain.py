@@ -69,6 +69,11 @@ def with_tools(name: str, server: Server) -> dict[str, Any]:
     return target(name, "chatchat-agent", server, CHAT, check="none", body=body) | {"model": AGENT_MODEL}
 
 
+def told_what_is_behind(it: dict[str, Any]) -> dict[str, Any]:
+    """Return a target with the model server as its upstream, where it is not that itself."""
+    return it if it["name"] == "direct" else it | {"upstream": "direct"}
+
+
 def plain(name: str, chain: Chain, check: object) -> dict[str, Any]:
     """Return the model server, asked for bytes of which nothing is known."""
     messages = [{"role": "user", "content": "{prompt}"}]
@@ -120,7 +125,7 @@ async def test_a_whole_chat_is_ok_on_every_route(chain: Chain, tmp_path: Path) -
 
 async def test_a_model_server_that_is_killed_has_a_face_of_its_own_on_every_route(chain: Chain, tmp_path: Path) -> None:
     """Killed in mid-stream: a cut body directly and through 0.3.1.1, an error or silence through 0.3.1.3."""
-    async with watching(tmp_path, faces(chain), LONG) as daemon:
+    async with watching(tmp_path, [told_what_is_behind(it) for it in faces(chain)], LONG) as daemon:
         await chain.streaming(len(daemon.targets))
         chain.model.kill()
         seen = await daemon.first_of_each()
@@ -133,6 +138,10 @@ async def test_a_model_server_that_is_killed_has_a_face_of_its_own_on_every_rout
         for event in seen.values():
             was_cut_in_the_middle(event)
         assert "server_error" in seen["new-chat"]
+        behind = {"upstream": "the target behind it, direct, failed as well: truncated/incomplete_body"}
+        assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
+            "direct": {}
+        }
         await is_accounted_for(daemon)
 
 
@@ -175,7 +184,7 @@ async def test_a_ping_is_no_output_when_the_model_server_freezes(chain: Chain, t
 async def test_a_model_server_that_is_down_has_a_face_of_its_own_on_every_route(chain: Chain, tmp_path: Path) -> None:
     """Not there from the first: refused directly; with 200 an error, a cut or an empty answer through the others."""
     await chain.model.stop()
-    async with watching(tmp_path, routes(chain), ONCE) as daemon:
+    async with watching(tmp_path, [told_what_is_behind(it) for it in routes(chain)], ONCE) as daemon:
         seen = await daemon.first_of_each()
         assert verdicts(seen) == {
             "direct": ("unreachable", "refused"),
@@ -192,6 +201,10 @@ async def test_a_model_server_that_is_down_has_a_face_of_its_own_on_every_route(
             assert event["chunks"] == 0
             assert event.get("http_status") == (None if name == "direct" else 200)
             assert "first_chunk" not in event["timings"]
+        behind = {"upstream": "the target behind it, direct, failed as well: unreachable/refused"}
+        assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
+            "direct": {}
+        }
         await is_accounted_for(daemon)
 
 
