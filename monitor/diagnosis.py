@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 
 from monitor.observation import Observation, Suspect, Suspicion
 from monitor.target import Target
-from monitor.timeline import BodyFraming
+from monitor.timeline import AfterCut, BodyFraming
 from monitor.verdict import CAUSES, OUR_OWN, Outcome
 
 Of = Callable[[str], Sequence[Observation]]
@@ -148,6 +148,8 @@ def _proxy_timeout(case: Case) -> str:
 
 
 def _restart(case: Case) -> str:
+    if any(one.after_cut is AfterCut.REFUSED for one in case.latest):
+        return "a probe was cut, and right after it nobody was listening"
     for after, cut in pairwise(case.latest):
         if _pair(cut) not in _WIRE:
             continue

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from monitor import __version__
 from monitor.target import Target
-from monitor.timeline import CheckResult, Mark, Timeline
+from monitor.timeline import AfterCut, CheckResult, Mark, Timeline
 from monitor.verdict import OUR_OWN, Outcome, Verdict
 
 SCHEMA = 1
@@ -83,6 +83,7 @@ class Observation:
     certificate_expiry: float | None = None
     """Unix time at which the leaf certificate expires."""
     response_content_type: str = ""
+    after_cut: AfterCut | None = None
     diagnosis: tuple[Suspicion, ...] = field(default=())
 
     @property
@@ -270,6 +271,7 @@ def _judged(seen: Observation) -> dict[str, object]:
         "server_error": (error and _present({"type": error.type, "code": error.code, "message": error.message}))
         or None,
         "last_words": seen.last_words,
+        "after_cut": seen.after_cut and seen.after_cut.value,
     }
 
 

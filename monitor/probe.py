@@ -188,6 +188,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         server_error=_server_error(target.record, seen.failure or _answered_error(carried.error_body), safe),
         last_words=_last_words(kept, safe, truncated=verdict.truncated or target.record is Record.FULL),
         certificate_expiry=carried.certificate_expiry,
+        after_cut=carried.after_cut,
     )
 
 

@@ -83,6 +83,15 @@ class EndKind(StrEnum):
     INTERNAL = "internal"
 
 
+class AfterCut(StrEnum):
+    """What a connection came to that was tried right after the peer had cut one."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    UNREACHABLE = "unreachable"
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How the bytes stopped, and when; `detail` in our words (or the operating system's), never the peer's.

@@ -14,7 +14,7 @@ from monitor.diagnosis import RULES, diagnose
 from monitor.events import Fault, Finish, Output
 from monitor.observation import Observation, Suspect
 from monitor.target import Target
-from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, Head, Mark, Timeline
+from monitor.timeline import AfterCut, BodyFraming, Deadline, Ending, EndKind, Head, Mark, Timeline
 from tests.sinks.stories import GATEWAY, START, chunks, end, failed, line, refused, seen, stopped, whole
 
 BEHIND = Target("behind", "openai-chat", "http://10.0.0.9:8000/v1", interval=60.0)
@@ -202,6 +202,13 @@ def test_a_restart(broken: Observation) -> None:
     assert suspects(whole(), broken, answered(503), whole()) == {
         Suspect.RESTART: "a probe was cut, and the next one was answered with 503"
     }
+
+
+def test_a_restart_that_shows_at_once() -> None:
+    """Nobody listened right after the cut; one that was taken says that the process is still there."""
+    gone = replace(cut(3.0), after_cut=AfterCut.REFUSED)
+    assert suspects(gone) == {Suspect.RESTART: "a probe was cut, and right after it nobody was listening"}
+    assert suspects(replace(gone, after_cut=AfterCut.ACCEPTED)) == {}
 
 
 def test_a_restart_is_soon_forgotten() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from monitor.target import Timeouts, Tls
+from monitor.timeline import AfterCut
 
 Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
@@ -53,3 +54,4 @@ class Carried:
     ip_family: int | None = None
     certificate_expiry: float | None = None
     error_body: bytes = b""
+    after_cut: AfterCut | None = None

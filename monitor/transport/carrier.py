@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractResolver
 from monitor.settings import Limits, Network
 from monitor.timeline import Timeline
 from monitor.transport.call import Call, Carried, Feed, Way
+from monitor.transport.knock import knock
 from monitor.transport.line import Line
 from monitor.transport.lookup import Noted, resolver
 from monitor.transport.session import session
@@ -45,13 +46,19 @@ class Carrier:
         """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending.
 
         Where a connection that was kept is gone before a byte of the answer came, the call is sent once more, over a
-        fresh one, on the clock that runs already.
+        fresh one, on the clock that runs already. Where the peer cut it, it is seen whether it still takes connections.
         """
+        trip = await self._trip(call, seen, feed)
+        if trip.was_cut and trip.line.peer is not None:
+            trip.carried.after_cut = await knock(*trip.line.peer)
+        return trip.carried
+
+    async def _trip(self, call: Call, seen: Timeline, feed: Feed) -> Trip:
         first = None
         if (road := await self._take(call)) is not None:
             first = Trip(call, seen, feed, self._limits, road.line)
             if not await self._travel(first, road):
-                return first.carried
+                return first
             seen.begin_again()
         line = Line(self._network)
         names = Noted(self._resolver, line.resolved)
@@ -60,7 +67,7 @@ class Carrier:
         if first is not None:
             trip.clock.zero, trip.carried.retried = first.clock.zero, True
         await self._travel(trip, road)
-        return trip.carried
+        return trip
 
     async def _travel(self, trip: Trip, road: Road) -> bool:
         """Go one way, and keep the road where another call may follow; of two for the same calls, the later one.

@@ -24,6 +24,7 @@ from monitor.transport.words import NO_HTTP
 
 _ERROR_BODY = 65536
 _PROXY_WANTS_PASSWORD = 407
+_CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
 
 
 class Trip:
@@ -188,6 +189,12 @@ class Trip:
         ending, wire = self.seen.ending, self.line.wire
         gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}
         return self._reused and gone and wire is not None and not wire.received
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the target itself broke the connection before the end: what stands behind a proxy is not seen."""
+        ending = self.seen.ending
+        return ending is not None and ending.kind in _CUT and self.seen.ended_at is None and self.call.proxy is None
 
     @property
     def leaves_a_connection(self) -> bool:
