@@ -338,6 +338,7 @@ _BY_PATH = (
     ("/chat/chat/completions", "chatchat"),
     ("/chat/completions", "openai-chat"),
     ("/api/chat", "ollama-chat"),
+    (":streamGenerateContent", "gemini"),
     ("/responses", "openai-responses"),
     ("/messages", "anthropic-messages"),
     ("/chat/chat", "chatchat-0.2"),

@@ -146,11 +146,14 @@ class Target:
     """Seconds between probes while the target fails; None for no other than `interval`."""
 
 
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "num_predict")
+_LIMITS = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "max_new_tokens", "n_predict",
+    "num_predict",
+)  # fmt: skip
+_PLACES = ("options", "parameters", "generationConfig")
 
 
 def own_limits(body: Mapping[str, object]) -> list[int]:
     """Return the limits on output tokens that a target's own `body` sets, by any protocol's name for them."""
-    options = body.get("options")
-    places = (body, options if isinstance(options, Mapping) else {})
+    places = (body, *(place for key in _PLACES if isinstance(place := body.get(key), Mapping)))
     return [value for place in places for key in _LIMITS if isinstance(value := place.get(key), int)]

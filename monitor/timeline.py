@@ -543,7 +543,7 @@ class Timeline:
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
         """Return the deadline that runs now and when it passes; where two pass together, the first of the table."""
         if self.ended_at is not None:
-            return Deadline.DRAIN, self.ended_at + timeouts.drain
+            return Deadline.DRAIN, max(self.ended_at + timeouts.drain, self._more_may_come(timeouts))
         total = (Deadline.TOTAL, timeouts.total)
         first_chunk = (Deadline.FIRST_CHUNK, timeouts.first_chunk)
         if self.chunks:
@@ -555,3 +555,9 @@ class Timeline:
         else:
             running = [(Deadline.CONNECT, timeouts.connect), (Deadline.HEADERS, timeouts.headers), first_chunk, total]
         return min(running, key=lambda row: row[1])
+
+    def _more_may_come(self, timeouts: Timeouts) -> float:
+        """Return until when output behind an end is waited for, as any other is, where that end may be an early one."""
+        if not self.rule.early or self.ended_at is None:
+            return 0.0
+        return min(self.ended_at + timeouts.idle, timeouts.total)

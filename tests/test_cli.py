@@ -293,6 +293,7 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/knowledge_base/local_kb/samples/chat/completions", "chatchat-kb"),
         ("/chat/kb_chat", "chatchat-kb"),
         ("/api/chat", "ollama-chat"),
+        ("/v1beta/models/m:streamGenerateContent?alt=sse", "gemini"),
         ("/v1/responses", "openai-responses"),
         ("/v1/messages", "anthropic-messages"),
         ("/chat/chat", "chatchat-0.2"),

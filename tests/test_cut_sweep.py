@@ -35,6 +35,7 @@ LAST_WORDS = {
     "openai-responses": rb'"type":"response.completed"[^\n]*"usage":\{[^}]*\}\}\}',
     "anthropic-messages": rb'"message_stop"\}',
     "ollama-chat": rb'"done":true[^}]*\}',
+    "gemini": rb'"finishReason": "STOP"[^\n]*"responseId": "[^"]*"\}',
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',
     "chatchat-kb": rf'{NONCE}[^\n]*"role": "assistant"\}}\]\}}'.encode(),

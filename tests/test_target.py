@@ -49,7 +49,8 @@ def test_a_target_does_not_change() -> None:
 
 
 def test_the_limits_of_a_body() -> None:
-    """Every name that a protocol has for one is known, beside and within the options; what is no number is none."""
+    """Every name that a protocol has for one is known, at the top and within its options; what is no number is none."""
     body = {"max_tokens": 1, "max_output_tokens": "2", "n_predict": 3, "options": {"num_predict": 4}}
     assert own_limits(body) == [1, 3, 4]
+    assert own_limits({"generationConfig": {"maxOutputTokens": 5}, "parameters": {"max_new_tokens": 6}}) == [6, 5]
     assert own_limits({"options": "none"}) == []

@@ -481,6 +481,13 @@ def test_the_deadline_that_runs(
     assert line.deadline(limits) == due
 
 
+@pytest.mark.parametrize(("outputs", "due"), [(1, 6.0), (6, 9.0), (8, 9.5)])
+def test_behind_an_end_that_may_be_an_early_one_more_is_waited_for(outputs: int, due: float) -> None:
+    """As long as for any output, within the total; the drain is the least."""
+    assert told(*[TEXT] * outputs, STOP, rule=EARLY).deadline(LIMITS) == (Deadline.DRAIN, due)
+    assert told(*[TEXT] * outputs, STOP).deadline(LIMITS) == (Deadline.DRAIN, outputs + 1.5)
+
+
 def test_a_long_stream_is_kept_small() -> None:
     """A chunk costs some tens of bytes beside its text."""
     line = Timeline()

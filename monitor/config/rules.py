@@ -239,6 +239,19 @@ def _client_certificate(draft: Draft) -> Iterator[Complaint]:
         yield Complaint(("tls", "key_file"), "there is no cert_file for this key")
 
 
+def _answerable(draft: Draft) -> Iterator[Complaint]:
+    """Look for what the servers of this protocol refuse a request without."""
+    said = dict(parse_qsl(urlsplit(draft.table.url).query))
+    for name, value in draft.protocol.query.items():
+        if said.get(name) != value:
+            message = f"does not ask for a stream that {draft.protocol.name} reads"
+            yield Complaint(("url",), message, f"write {name}={value} into its query", odd=True)
+    for key in draft.protocol.needs:
+        if key not in draft.table.body:
+            message = f"servers of {draft.protocol.name} refuse a request without {key}"
+            yield Complaint(("body",), message, f'write body = {{ {key} = "..." }}', odd=True)
+
+
 def _streams(draft: Draft) -> Iterator[Complaint]:
     if draft.protocol.asks and draft.table.body.get("stream") is False:
         yield Complaint(("body", "stream"), "a monitor of streams has to ask for one", "leave it out")
@@ -267,6 +280,7 @@ RULES = (
     *LITERAL_SECRETS,
     Rule(("tls",), _client_certificate),
     Rule(("tls", "url"), _tls_in_vain),
+    Rule(("protocol", "url", "body"), _answerable),
     Rule(("protocol", "body"), _streams),
     Rule(("locations",), _location),
 )

@@ -12,6 +12,7 @@ from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
 from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
+from monitor.protocols.gemini import GEMINI
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.protocols.openai_chat import OPENAI_CHAT
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
@@ -26,6 +27,7 @@ PROTOCOLS: dict[str, Protocol] = {
         OPENAI_RESPONSES,
         ANTHROPIC_MESSAGES,
         OLLAMA_CHAT,
+        GEMINI,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

@@ -54,6 +54,10 @@ class Protocol:
     content_types: tuple[str, ...] = EVENT_STREAM
     auth: Auth = BEARER
     asks: bool = True
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What the URL's query has to say for a stream of this kind to come."""
+    needs: tuple[str, ...] = ()
+    """Keys of the target's `body` without which the server refuses the request."""
     choices: str = ""
     """Key of the request's body that asks for several answers at once; for protocols with a marker, which says that
     no more will come where a server sends fewer."""

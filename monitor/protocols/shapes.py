@@ -28,10 +28,15 @@ _STOP_OF = {word: stop for stop, words in _STOPS.items() for word in words}
 
 def load(text: str) -> dict[str, object]:
     """Return the JSON object that `text` holds; ValueError or TypeError where it holds none."""
+    return as_object(load_any(text))
+
+
+def load_any(text: str) -> object:
+    """Return the JSON value that `text` holds; ValueError where it holds none."""
     try:
-        return as_object(_quick(text))
+        return _quick(text)
     except (msgspec.DecodeError, RecursionError):
-        return as_object(_patient(text))
+        return _patient(text)
 
 
 _quick = msgspec.json.Decoder().decode
@@ -246,13 +251,13 @@ _WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
     (
         Fault.CONTEXT_LENGTH,
         (r"context[_ -]?(length|window|size)", "maximum context", "exceed_context", "exceeds? the .*context",
-         "prompt is too long"),
+         "prompt is too long", "token count .*exceeds"),
     ),
     (Fault.OVERLOADED, ("overload", "unavailable", "capacity", "server (is )?busy", r"\b(503|529)\b")),
     (
         Fault.AUTH,
-        ("authentication", "unauthori[sz]ed", r"invalid[_ ](api[_ ])?key", "incorrect api key", "permission",
-         "forbidden", r"\b40[13]\b"),
+        ("authentication", "unauthori[sz]ed", r"invalid[_ ](api[_ ])?key", "incorrect api key", "api key not valid",
+         "permission", "forbidden", r"\b40[13]\b"),
     ),
     (Fault.NOT_FOUND, (r"not[_ ]found", "no such", "does not exist", "unknown model", r"\b404\b")),
     (

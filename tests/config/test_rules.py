@@ -39,6 +39,15 @@ def test_the_default_terminator_fits_every_protocol(read: Read, outside: Outside
     assert read(TARGET.replace("openai-chat", "outside:OURS")).targets[0].protocol == "outside:OURS"
 
 
+def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(heard: Heard, outside: Outside) -> None:
+    """A key that the protocol cannot make up stands in the target's body, or its absence is said."""
+    outside(OURS=replace(find("openai-chat"), name="ours", needs=("bot_id",)))
+    text = TARGET.replace("openai-chat", "outside:OURS")
+    said = "1: targets[0].body: servers of ours refuse a request without bot_id"
+    assert heard(text) == ([], [f'{said} (write body = {{ bot_id = "..." }})'])
+    assert heard(text + 'body = { bot_id = "7" }') == ([], [])
+
+
 def test_durations_from_variables_are_not_repeated(mistakes: Said) -> None:
     """A duration that a variable holds is named by its key alone."""
     found = mistakes(TARGET + 'interval = "${V}"\ninterval_when_failing = "2m"', {"V": "77s"})

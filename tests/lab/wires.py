@@ -18,7 +18,9 @@ PROMPT = "[ab12] Count from 1 to 9, one number a line, then write END-ab12."
 ANSWER = "1\n2\n3\n4\n5\n6\n7\n8\n9\nEND-ab12"
 PIECES = (*(f"{number}\n" for number in range(1, 10)), "END-ab12")
 BODY = json.dumps({"stream": True, "messages": [{"role": "user", "content": PROMPT}]}).encode()
-ENDED = ("openai-chat", "openai-responses", "anthropic-messages", "ollama-chat", "chatchat", "chatchat-agent")
+ENDED = (
+    "openai-chat", "openai-responses", "anthropic-messages", "ollama-chat", "gemini", "chatchat", "chatchat-agent",
+)  # fmt: skip
 ENDLESS = ("chatchat-kb", "chatchat-0.2", "chatchat-0.2-json", "chatchat-0.2-text", "raw")
 BUFFER = 1 << 20
 

@@ -65,6 +65,7 @@ STREAMS = {
     "openai-chat of LiteLLM": captured("openai-chat", "servers/litellm_openai_chat", b'"finish_reason":"'),
     "openai-chat of llama-cpp-python": captured("openai-chat", "servers/llama-cpp-python_openai_chat", b'"stop"'),
     "ollama-chat of its documentation": captured("ollama-chat", "made/ollama_chat_whole", b'"done":true'),
+    "gemini of its documentation": captured("gemini", "made/gemini_whole", b'"finishReason"'),
     "openai-responses of llama-server": captured(
         "openai-responses", "servers/llama-server_responses", b'"response.completed"'
     ),

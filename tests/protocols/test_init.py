@@ -15,6 +15,7 @@ def test_the_names() -> None:
         "openai-responses",
         "anthropic-messages",
         "ollama-chat",
+        "gemini",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -36,7 +37,7 @@ REFUSED = {
     "": (
         "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, chatchat-0.2-text, "
         "chatchat-agent, "
-        "chatchat-kb, ollama-chat, openai-chat, openai-responses, raw, or package.module:NAME"
+        "chatchat-kb, gemini, ollama-chat, openai-chat, openai-responses, raw, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -60,6 +61,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("openai-responses", True, False),
         ("anthropic-messages", True, False),
         ("ollama-chat", True, False),
+        ("gemini", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),
@@ -70,5 +72,6 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     ],
 )
 def test_what_each_declares(name: str, end: bool, marker: bool) -> None:
-    """A protocol with a marker declares an end, too, and none of these says its end early."""
-    assert (PROTOCOLS[name].end, PROTOCOLS[name].marker, PROTOCOLS[name].early) == (end, marker, False)
+    """A protocol with a marker declares an end, too, and only Gemini's may be said early."""
+    assert (PROTOCOLS[name].end, PROTOCOLS[name].marker) == (end, marker)
+    assert PROTOCOLS[name].early is (name == "gemini")

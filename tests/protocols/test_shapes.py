@@ -298,6 +298,8 @@ FAULTS = [
     ("invalid x-api-key", "authentication_error", None, Fault.AUTH),
     ("Error code: 401 - {'error': 'no'}", None, None, Fault.AUTH),
     ("Your account has no permission", None, None, Fault.AUTH),
+    ("API key not valid. Please pass a valid API key.", None, "400", Fault.AUTH),
+    ("The input token count (9) exceeds the maximum number of tokens allowed (8).", None, "400", Fault.CONTEXT_LENGTH),
     ("Forbidden", None, "403", Fault.AUTH),
     ("The model `x` does not exist", "invalid_request_error", "model_not_found", Fault.NOT_FOUND),
     ("model 'x' not found, try pulling it first", None, None, Fault.NOT_FOUND),
