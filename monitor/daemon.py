@@ -29,7 +29,7 @@ from monitor.probe import Prober, secrets_of
 from monitor.redact import redacted
 from monitor.schedule import BusyError, Schedule
 from monitor.settings import Settings
-from monitor.sinks import log, one_probe
+from monitor.sinks import history, log, one_probe
 from monitor.sinks.metrics import Metrics
 from monitor.sinks.recent import Recent
 from monitor.tap import Stamping
@@ -171,7 +171,8 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         failed=metrics.sink_error,
         hide=lambda text: redacted(text, parts.secrets),
     )
-    told = schedule.Told(_observed(parts, write), metrics.skipped, metrics.in_flight, parts.failed)
+    keep = _history(parts)
+    told = schedule.Told(_observed(parts, write, keep), metrics.skipped, metrics.in_flight, parts.failed)
     parts.carrier = Carrier(settings.limits, settings.network)
     parts.schedule = Schedule(
         _probe(parts, settings),
@@ -188,6 +189,8 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         asyncio.get_running_loop().set_exception_handler(None)
         await _leave(parts.tasks)
         await parts.carrier.let_go()
+        if keep is not None:
+            await asyncio.to_thread(keep.close)
         await asyncio.to_thread(write.close)
 
 
@@ -261,7 +264,24 @@ def _status(parts: Watch) -> str:
 # -- what an observation goes through ----------------------------------------------------------------------------------
 
 
-def _observed(parts: Watch, write: Sink) -> Sink:
+def _history(parts: Watch) -> history.HistorySink | None:
+    """Return what keeps every event in a file; None where the config names none."""
+    settings = parts.settings.history
+    if settings.path is None:
+        return None
+
+    def wrong(text: str | None) -> None:
+        if text is None:
+            structlog.get_logger().info("the history is written again")
+        else:
+            structlog.get_logger().warning("the history cannot be written", why=text)
+
+    metrics = parts.metrics
+    told = history.Told(metrics.dropped, metrics.sink_error, metrics.history_bytes, wrong, parts.failed)
+    return history.HistorySink(Path(settings.path), settings, told)
+
+
+def _observed(parts: Watch, write: Sink, keep: Sink | None) -> Sink:
     """Return what every observation goes through: the budget, the isolation gauge, then the sinks."""
     metrics = parts.metrics
 
@@ -269,14 +289,16 @@ def _observed(parts: Watch, write: Sink) -> Sink:
         if parts.schedule.watches(seen.target.name):  # the last word of one that was removed is logged alone
             parts.recent(seen)
 
-    sinks: dict[str, Sink] = {"metrics": metrics, "log": write, "history": remember}
+    sinks: list[tuple[str, Sink]] = [("metrics", metrics), ("log", write), ("history", remember)]
+    if keep is not None:
+        sinks.append((history.NAME, keep))
 
     def observed(seen: Observation) -> None:
         if seen.tokens is not None:
             parts.budget.spend(seen.target.name, seen.tokens.input + seen.tokens.output)
         _tell_budget(parts, seen.target)
         metrics.isolated(parts.isolation(seen))
-        for name, sink in sinks.items():
+        for name, sink in sinks:
             try:
                 sink(seen)
             except Exception as error:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
@@ -366,7 +388,9 @@ async def _replace(parts: Watch, config: Config, targets: tuple[Target, ...]) ->
     """Put a config, and what is watched by it, in the old ones' place, by difference."""
     settings = config.settings
     needs_restart = [
-        name for name in ("web", "log", "metrics") if getattr(settings, name) != getattr(parts.settings, name)
+        name
+        for name in ("web", "log", "metrics", "history")
+        if getattr(settings, name) != getattr(parts.settings, name)
     ]
     if needs_restart:
         structlog.get_logger().warning("changed, and in force after a restart only", tables=needs_restart)

@@ -18,14 +18,13 @@ from monitor.protocols import Decoder, Protocol, find
 from monitor.protocols.shapes import failure, load
 from monitor.redact import words
 from monitor.settings import Limits
-from monitor.target import Connection, CountCheck, Record, Target, Terminator, own_limits
+from monitor.target import KEPT, Connection, CountCheck, Record, Target, Terminator, own_limits
 from monitor.timeline import CheckResult, Ending, EndKind, EndRule, Head, Mark, Timeline
 from monitor.transport import Call, Carried, Carrier
 from monitor.verdict import judge
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CHARACTERS_A_TOKEN = 4
-_KEPT = {Record.NONE: 0, Record.ERROR: 0, Record.TAIL: 512, Record.FULL: 65536}
 _ESCAPED = 10
 """Characters that an escape takes at most: words that are kept whole are not cut again because they grew."""
 _DEFAULT_PROMPT = "[{nonce}] Write two sentences about the sea, then write END-{nonce}."
@@ -75,7 +74,7 @@ class Prober:
 
     async def _carry(self, question: Question, seen: Timeline, kept: bytearray) -> Carried:
         decoder = Decoder(question.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
-        most = _KEPT[question.target.record]
+        most = KEPT[question.target.record]
 
         def feed(data: bytes) -> str | None:
             for event, offset in decoder.feed(data):

@@ -45,6 +45,10 @@ class Record(StrEnum):
     FULL = "full"
 
 
+KEPT = {Record.NONE: 0, Record.ERROR: 0, Record.TAIL: 512, Record.FULL: 65536}
+"""Bytes of the end of a body that each keeps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Deadlines in seconds from the request's start; `idle` from the last output, `drain` from the protocol's end."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from monitor.cli import main, status_of
 from monitor.export import MAKERS
 from monitor.lab.server import serve
 from monitor.observation import Observation
+from monitor.store import StoreError, newest
 from monitor.target import Target
 from monitor.timeline import EndKind
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
@@ -616,6 +617,28 @@ def test_the_daemon_takes_its_signals(config: Path) -> None:
         assert said(process, event="probe", target="good", trigger="signal")["outcome"] == "ok"
         process.send_signal(signal.SIGTERM)
         assert ended(process).status == 0
+
+
+def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Path) -> None:
+    """It is killed while it probes; the next one starts, and adds its probes to those that were there."""
+    path = tmp_path / "history.db"
+    config.write_text(config.read_text() + '[history]\npath = "history.db"\n')
+    before: set[str] = set()
+    for _ in range(3):
+        with started("run", "--config", config) as process:
+            said(process, event="started")
+            kept: set[str] = set()
+            while len(kept - before) < 5:
+                said(process, event="probe")
+                process.send_signal(signal.SIGUSR1)
+                with suppress(StoreError):  # it holds nothing yet
+                    kept = {event["probe_id"] for event in newest(path, 100)}
+            process.kill()
+            process.communicate(timeout=20)
+        assert kept >= before
+        before = kept
+    assert {event["probe_id"] for event in newest(path, 100)} >= before
+    assert not (tmp_path / "history.db.corrupt").exists()
 
 
 STREAM = (

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from monitor.lab.steps import Fin, Gate, Send
 from monitor.observation import Observation
 from monitor.probe import Prober
 from monitor.schedule import Schedule
-from monitor.settings import Limits, Maintenance, Settings, Web
+from monitor.settings import History, Limits, Maintenance, Settings, Web
+from monitor.sinks.history import HistorySink
 from monitor.sinks.recent import Recent
+from monitor.store import find, newest
 from monitor.target import Secret, Timeouts, Tls
 from monitor.web.server import ListenError
 from tests.conftest import target
@@ -139,6 +142,45 @@ async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.Mon
         assert (await daemon.line(event="sink failed"))["sink"] == "history"
         assert await daemon.metric('chat_monitor_sink_errors_total{sink="history"}') == 1
         assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="good"}') == 1
+
+
+async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
+    """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
+    path = tmp_path / "history.db"
+    settings = Settings(web=Web(port=0), history=History(str(path)))
+    gate = Reached()
+    async with (
+        peer((Send(HEAD + HI), Gate(gate))) as server,
+        running(named("good", lab.url + QUICK_OK), named("slow", server.url), settings=settings) as daemon,
+    ):
+        first = await daemon.line(event="probe")
+        await gate.reached.wait()
+        size = await daemon.metric("chat_monitor_history_bytes")
+        daemon.signals.on_stop(signal.SIGTERM)
+        daemon.signals.on_stop(signal.SIGTERM)
+        last = await daemon.line(event="probe")
+        await daemon.task
+    assert size
+    assert await asyncio.to_thread(newest, path, 9) == [last, first]
+    assert last["outcome"] == "aborted"
+    found = await asyncio.to_thread(find, path, first["probe_id"])
+    assert found is not None
+    assert len(found["timeline"]["events"]) > first["chunks"]
+
+
+async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said and counted, put aside, and probes are kept in a new one; the probe itself is not touched by it."""
+    monkeypatch.setattr("monitor.daemon.history.HistorySink", partial(HistorySink, retry=0.001))
+    path = tmp_path / "history.db"
+    path.write_text("half a fi")
+    settings = Settings(web=Web(port=0), history=History(str(path)))
+    async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
+        said = await daemon.line(event="the history cannot be written")
+        assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)
+        await daemon.line(event="the history is written again")
+        await daemon.until('chat_monitor_sink_errors_total{sink="history"}', 1)
+        await daemon.until('chat_stream_probes_total{outcome="ok",target="good"}', 1)
+    assert len(await asyncio.to_thread(newest, path, 9)) == 1
 
 
 async def test_a_bug_in_a_probe_is_counted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

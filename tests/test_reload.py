@@ -131,16 +131,17 @@ async def test_other_limits_hold_at_once(lab: Lab, file: ConfigFile) -> None:
 
 
 async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
-    """Where the daemon listens and how it logs and counts is settled when it starts; the rest is taken."""
+    """Where the daemon listens and how it logs, counts and keeps is settled when it starts; the rest is taken."""
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
     config = await file.first()
     async with running(*config.here, settings=config.settings, load=file) as daemon:
         await daemon.line(event="probe")
-        file.write(one, rest='[log]\nlevel = "debug"\n[metrics]\ndetail = "lean"\n[monitor]\nlocation = "eu-1"')
+        settled = '[log]\nlevel = "debug"\n[metrics]\ndetail = "lean"\n[history]\nmax_age = "1d"\n'
+        file.write(one, rest=settled + '[monitor]\nlocation = "eu-1"')
         await reloaded(daemon)
         said = await daemon.line(event="changed, and in force after a restart only")
-        assert (said["level"], said["tables"]) == ("warning", ["log", "metrics"])
+        assert (said["level"], said["tables"]) == ("warning", ["log", "metrics", "history"])
         assert json.loads((await daemon.post("/api/v1/targets/one/probe"))[1])["location"] == "eu-1"
 
 

@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import NamedTuple, cast
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from monitor.config.document import Document
@@ -177,13 +176,6 @@ def models(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 _TABLES = tuple(tables(FileTable))
-
-
-def field_of(name: str) -> FieldInfo | None:
-    """Return the field of a key such as `targets.interval`."""
-    *place, key = name.split(".")
-    found = [table.model_fields.get(key) for at, table in _TABLES if at == tuple(place)]
-    return found[0] if found else None
 
 
 def suggestion(path: KeyPath, base: KeyPath, model: type[Table]) -> str:

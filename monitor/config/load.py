@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
-from monitor.config import build, explain, later, relations
+from monitor.config import build, explain, relations
 from monitor.config.document import NO_DOCUMENT, Document, read
 from monitor.config.findings import Findings
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
@@ -113,8 +113,6 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[Rule, .
     for draft in drafts:
         _apply(rules, draft, findings)
     _note(findings, _relations(sections, lists, drafts, findings))
-    for path, message in later.unheeded(document):
-        findings.odd(path, message)
     places = Places(document.directory, environ)
     targets = [build.target(draft, places, findings) for draft in drafts]
     findings.raise_if_wrong()

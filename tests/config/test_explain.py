@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.config.explain import field_of
 from tests.config.cases import ENVIRON, Case, Heard, Said, said
 
 
@@ -37,12 +36,3 @@ def test_no_message_holds_what_a_variable_holds(mistakes: Said, key: str, value:
     assert value.strip() not in heard or not value.strip()
     assert "s3cret" not in heard
     assert "60s" not in heard
-
-
-def test_finds_the_field_of_a_key() -> None:
-    """A dotted key leads to its field, and one that does not exist to none."""
-    interval = field_of("targets.interval")
-    assert interval is not None
-    assert interval.default == 60.0
-    assert field_of("nowhere.interval") is None
-    assert field_of("targets.nothing") is None

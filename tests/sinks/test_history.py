@@ -1,0 +1,298 @@
+"""The sink that keeps: every probe is written by a thread, and nothing that a disk does reaches whoever observes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from monitor.events import Output
+from monitor.observation import Observation, ServerError, record
+from monitor.settings import MIB, History
+from monitor.sinks import history
+from monitor.sinks.history import HistorySink, Told, capped, row
+from monitor.store import find, newest
+from monitor.target import Record
+from monitor.timeline import EndKind
+from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
+
+PATIENCE = 10.0
+"""Seconds after which a thread that should have done something has not."""
+
+AGES = 1e12
+"""Seconds: the stories are of one day, whichever it is now."""
+
+
+@dataclass
+class Heard:
+    """What a sink reports; a test can wait until it has said something."""
+
+    dropped: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    wrong: list[str | None] = field(default_factory=list)
+    bugs: list[Exception] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def told(self) -> Told:
+        """Return what the sink is given."""
+        lists: tuple[list[Any], ...] = (self.dropped, self.failed, self.sizes, self.wrong, self.bugs)
+        return Told(*map(self._into, lists))
+
+    def _into(self, into: list[Any]) -> Any:  # noqa: ANN401 - takes whatever it is told
+        def tell(what: object) -> None:
+            with self.changed:
+                into.append(what)
+                self.changed.notify_all()
+
+        return tell
+
+    def wait(self, what: str, count: int = 1) -> None:
+        """Return when it has been said so often."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(getattr(self, what)) >= count, PATIENCE)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a history may be."""
+    return tmp_path / "history.db"
+
+
+@contextmanager
+def keeping(path: Path, **more: Any) -> Iterator[tuple[HistorySink, Heard]]:  # noqa: ANN401 - settings and bounds
+    """Yield a sink that has opened its file, and what it reports; it is closed at the end."""
+    bounds: dict[str, Any] = {name: more.pop(name) for name in ("capacity", "retry") if name in more}
+    heard = Heard()
+    sink = HistorySink(path, History(**{"max_age": AGES} | more), heard.told(), **{"retry": 0.001} | bounds)
+    try:
+        yield sink, heard
+    finally:
+        assert sink.close(PATIENCE)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep everybody else from writing."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("COMMIT")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no other writer."""
+    monkeypatch.setattr("monitor.store._PATIENCE", 0.0)
+
+
+def kept(path: Path) -> list[str]:
+    """Return the ids of what is kept, newest first."""
+    return [event["probe_id"] for event in newest(path, 1000)]
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_is_kept_as_its_record(path: Path) -> None:
+    """With its timeline when it is asked for alone, without in a list; its size is told."""
+    with keeping(path) as (sink, heard):
+        sink(cut(probe_id="1"))
+        sink(whole(probe_id="2"))
+    assert newest(path, 9) == [record(whole(probe_id="2")), record(cut(probe_id="1"))]
+    found = find(path, "1")
+    assert found == json.loads(json.dumps(record(cut(probe_id="1"), timeline=True)))
+    assert mistakes(found) == []
+    assert (heard.dropped, heard.failed, heard.wrong) == ([], [], [])
+    assert heard.sizes[-1] >= heard.sizes[0] > 0
+
+
+def test_long_timelines_come_whole() -> None:
+    """They are encoded part by part."""
+    long = seen(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000))))
+    kept_row = row(long, Record.FULL, MIB)
+    assert kept_row.timeline is not None
+    told = json.loads(zlib.decompress(kept_row.timeline))
+    assert told == json.loads(json.dumps(record(long, timeline=True)["timeline"]))
+
+
+def test_a_probe_without_a_stream_has_an_empty_timeline() -> None:
+    """There was nothing to time."""
+    kept_row = row(refused(), Record.FULL, MIB)
+    assert zlib.decompress(kept_row.timeline or b"") == b'{"arrivals":[],"events":[]}'
+
+
+def test_a_timeline_that_is_too_large_is_left_out() -> None:
+    """The event itself is kept."""
+    kept_row = row(whole(), Record.FULL, 100)
+    assert kept_row.timeline is None
+    assert json.loads(zlib.decompress(kept_row.event))["outcome"] == "ok"
+
+
+def test_words_that_are_no_text() -> None:
+    """A lone surrogate does not cost the probe."""
+    told = zlib.decompress(row(cut(last_words="a\ud800b"), Record.FULL, MIB).event)
+    assert json.loads(told)["last_words"] == "a\ud800b"
+
+
+@pytest.mark.parametrize(
+    ("probe", "failed"),
+    [
+        (whole(), False), (cut(), True), (refused(), True), (stopped(), False), (stopped(EndKind.INTERNAL), False),
+    ],
+)  # fmt: skip
+def test_which_probes_failed(probe: Observation, failed: bool) -> None:
+    """What was not available; what we ended ourselves says nothing of the target."""
+    assert row(probe, Record.FULL, MIB).failed is failed
+
+
+WORDS = {"server_error": ServerError("t", "c", "no memory"), "last_words": "a" * 600 + "z"}
+
+
+@pytest.mark.parametrize(
+    ("said", "most", "error", "words"),
+    [
+        ("full", "full", True, 601), ("full", "tail", True, 512), ("full", "error", True, 0),
+        ("full", "none", False, 0), ("tail", "full", True, 601), ("tail", "error", True, 0),
+        ("error", "none", False, 0), ("error", "tail", True, 601),
+    ],
+)  # fmt: skip
+def test_no_more_of_the_servers_words_than_asked_for(said: str, most: str, error: bool, words: int) -> None:
+    """Whatever the target's `record` is: `[history] record` is the most; what is within it is left as it is."""
+    probe = cut(replace(GATEWAY, record=Record(said)), **WORDS)
+    left = capped(probe, Record(most))
+    assert (left.server_error is not None, len(left.last_words or "")) == (error, words)
+    assert (left.last_words or "z").endswith("z")
+
+
+def test_the_tail_of_a_whole_stream_is_kept_by_full_alone() -> None:
+    """As `record = "tail"` of a target has it."""
+    probe = whole(replace(GATEWAY, record=Record.FULL), **WORDS)
+    assert capped(probe, Record.TAIL).last_words is None
+    assert capped(probe, Record.FULL).last_words == WORDS["last_words"]
+
+
+# -- what may go wrong -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_file_that_cannot_be_written_costs_no_probe(path: Path) -> None:
+    """Failures are counted, what is wrong is said once, and what waited is written when it can be."""
+    with keeping(path) as (sink, heard):
+        heard.wait("sizes")
+        with locked(path):
+            for number in range(3):
+                sink(whole(probe_id=str(number)))
+            heard.wait("failed", 5)
+        heard.wait("sizes", 2)
+    assert set(heard.failed) == {"history"}
+    assert heard.wrong == [f"{path}: database is locked", None]
+    assert (kept(path), heard.dropped) == (["2", "1", "0"], [])
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_full_queue_drops_and_counts(path: Path) -> None:
+    """What does not fit is gone, and the rest is written; one larger than the queue passes an empty one."""
+    with keeping(path, capacity=1) as (sink, heard):
+        heard.wait("sizes")
+        with locked(path):
+            sink(whole(probe_id="1"))
+            heard.wait("failed")
+            sink(whole(probe_id="2"))
+            assert heard.dropped == ["history"]
+    assert kept(path) == ["1"]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_at_the_close_it_is_tried_once_more(path: Path) -> None:
+    """What cannot be written then is dropped and counted; what comes after it, too."""
+    with keeping(path, retry=3600.0) as (sink, heard):
+        heard.wait("sizes")
+        with locked(path):
+            sink(whole(probe_id="1"))
+            sink(whole(probe_id="2"))
+            heard.wait("failed")
+            assert sink.close(PATIENCE)
+        sink(whole(probe_id="3"))
+    assert heard.dropped == ["history"] * 3
+    assert kept(path) == []
+
+
+def test_what_waits_is_written_in_more_than_one_go(path: Path) -> None:
+    """A transaction takes no more than the file has room for at once, and never less than one probe."""
+    long = line(*((0.2 + number / 1e4, Output("x")) for number in range(3000)))
+    with keeping(path, max_bytes=MIB) as (sink, heard):
+        for number in range(4):
+            sink(seen(long, probe_id=str(number)))
+    assert kept(path) == ["3", "2", "1", "0"]
+    assert (max(heard.sizes) <= MIB, heard.dropped) == (True, [])
+
+
+def test_a_full_disk(path: Path) -> None:
+    """Where no file may grow, it is counted and said, and once there is room all of it is there."""
+    with keeping(path, max_bytes=MIB) as (sink, heard):
+        heard.wait("sizes")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(heard.sizes) + 1000, hard))
+        try:
+            for number in range(40):
+                sink(cut(probe_id=str(number), last_words="".join(map(chr, range(1000, 9000)))))
+            heard.wait("failed", 3)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert heard.wrong[0] is not None
+    assert "disk" in heard.wrong[0]
+    assert (heard.wrong[-1], heard.dropped) == (None, [])
+    assert kept(path) == [str(number) for number in range(39, -1, -1)]
+
+
+def test_a_file_that_is_none_of_ours(path: Path) -> None:
+    """It is put aside and said, and the first probe is in the new one."""
+    path.write_text("half a fi")
+    with keeping(path) as (sink, heard):
+        sink(whole(probe_id="1"))
+    assert "put aside as history.db.corrupt" in str(heard.wrong[0])
+    assert (heard.wrong[1:], heard.failed, heard.dropped) == ([None], ["history"], [])
+    assert kept(path) == ["1"]
+
+
+def test_a_bug_costs_its_batch_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that cannot be told is counted as dropped, and those after it are kept."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with keeping(path) as (sink, heard):
+        heard.wait("sizes")
+        with monkeypatch.context() as patch:
+            patch.setattr(history, "row", broken)
+            sink(whole(probe_id="1"))
+            heard.wait("dropped")
+        sink(whole(counted(), probe_id="2"))
+    assert (heard.failed, heard.dropped, heard.wrong) == (["history"], ["history"], [])
+    assert [str(error) for error in heard.bugs] == ["a bug"]
+    assert kept(path) == ["2"]
+
+
+def test_what_grows_too_old_goes_where_nothing_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at from time to time."""
+    monkeypatch.setattr(history, "_TEND", 0.001)
+    now = [0.0]
+    monkeypatch.setattr(history, "time", SimpleNamespace(time=lambda: now[0]))
+    with keeping(path, max_age=60.0) as (sink, heard):
+        sink(whole(probe_id="1"))
+        heard.wait("sizes", 3)
+        assert kept(path) == ["1"]
+        now[0] = 4e9
+        heard.wait("sizes", len(heard.sizes) + 3)
+        assert kept(path) == []
