@@ -339,6 +339,7 @@ _BY_PATH = (
     ("/chat/completions", "openai-chat"),
     ("/api/chat", "ollama-chat"),
     (":streamGenerateContent", "gemini"),
+    ("/completion/", "llamacpp-completion"),
     ("/responses", "openai-responses"),
     ("/messages", "anthropic-messages"),
     ("/chat/chat", "chatchat-0.2"),
@@ -355,7 +356,7 @@ def _adhoc(
 
     path = urlsplit(url).path
     guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
-    guess = guess or next((name for piece, name in _BY_PATH if piece in path), None)
+    guess = guess or next((name for piece, name in _BY_PATH if piece in f"{path}/"), None)
     if protocol is None and guess is None:
         raise _refused(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
     values = {

@@ -269,6 +269,7 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     [
         (("http://127.0.0.1:9/what",), "what does /what speak? pass --protocol with one of openai-chat, "),
         (("http://127.0.0.1:9",), "what does / speak? pass --protocol"),
+        (("http://127.0.0.1:9/v1/completions",), "what does /v1/completions speak? pass --protocol"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--api-key-env", "NOT_SET_AT_ALL"), "is not set"),
@@ -295,6 +296,7 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/chat/kb_chat", "chatchat-kb"),
         ("/api/chat", "ollama-chat"),
         ("/v1beta/models/m:streamGenerateContent?alt=sse", "gemini"),
+        ("/completion", "llamacpp-completion"),
         ("/v1/responses", "openai-responses"),
         ("/v1/messages", "anthropic-messages"),
         ("/chat/chat", "chatchat-0.2"),

@@ -36,6 +36,7 @@ LAST_WORDS = {
     "anthropic-messages": rb'"message_stop"\}',
     "ollama-chat": rb'"done":true[^}]*\}',
     "gemini": rb'"finishReason": "STOP"[^\n]*"responseId": "[^"]*"\}',
+    "llamacpp-completion": rb'"stop":true[^\n]*\}\}',
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',
     "chatchat-kb": rf'{NONCE}[^\n]*"role": "assistant"\}}\]\}}'.encode(),

@@ -15,7 +15,6 @@ import pytest
 from monitor.lab.peer import Peer, peer
 from monitor.lab.steps import Fin, Hold, Script, Send, Step, Wait
 from monitor.observation import Observation
-from monitor.protocols import PROTOCOLS
 from monitor.target import CountCheck, PatternCheck, Timeouts
 from tests.conftest import MakeProber, target
 from tests.test_wire import HEAD, dechunked, verdict
@@ -48,8 +47,6 @@ class Row(NamedTuple):
     verdict: str
     phase: str
     chunks: int
-    as_raw: str = ""
-    """What the wire alone comes to, for a protocol that the monitor does not speak yet."""
 
 
 CUT = "truncated/incomplete_body"
@@ -102,6 +99,8 @@ ROWS = (
     Row("real/c0313_kb_whole", "chatchat-kb", "unverified", "stream", 34),
     Row("real/c0313_openai_model_kill", "chatchat", "stream_error/upstream", "stream", 20),
     Row("real/c0313_openai_whole", "chatchat", "ok", "end", 34),
+    Row("real/llama_completion_model_kill", "llamacpp-completion", CUT, "stream", 21),
+    Row("real/llama_completion_whole", "llamacpp-completion", "ok", "end", 34),
     Row("real/llama_messages_model_kill", "anthropic-messages", CUT, "stream", 19),
     Row("real/llama_messages_whole", "anthropic-messages", "ok", "end", 34),
     Row("real/llama_model_kill", "openai-chat", CUT, "stream", 20),
@@ -119,7 +118,7 @@ ROWS = (
     Row("servers/llama-cpp-python_empty_stream_default_format", "openai-chat", "empty/no_output", "end", 0),
     Row("servers/llama-cpp-python_openai_chat", "openai-chat", "ok", "end", 7),
     Row("servers/llama-server_anthropic_messages", "anthropic-messages", "ok", "end", 16),
-    Row("servers/llama-server_completion_native", "llamacpp-completion", "ok", "end", 6, "unverified"),
+    Row("servers/llama-server_completion_native", "llamacpp-completion", "ok", "end", 6),
     Row("servers/llama-server_error_badjson", "openai-chat", "http_error/server", "headers", 0),
     Row("servers/llama-server_openai_chat", "openai-chat", "ok", "end", 16),
     Row("servers/llama-server_openai_chat_usage", "openai-chat", "ok", "end", 6),
@@ -190,11 +189,9 @@ def test_every_recording_is_in_the_table() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 async def test_a_recording_is_judged(prober: MakeProber, row: Row) -> None:
     """The same bytes in the same segments with the same ending come to what the table says, and none is lost."""
-    known = row.protocol in PROTOCOLS
-    seen, kept, server = await replayed(prober, row.name, row.protocol if known else "raw")
-    assert verdict(seen) == (row.verdict if known else row.as_raw)
-    if known:
-        assert (seen.verdict.phase, seen.timeline.chunks) == (row.phase, row.chunks)
+    seen, kept, server = await replayed(prober, row.name, row.protocol)
+    assert verdict(seen) == row.verdict
+    assert (seen.verdict.phase, seen.timeline.chunks) == (row.phase, row.chunks)
     assert seen.verdict.unclean is None
     status = seen.timeline.head.status if seen.timeline.head else 0
     assert kept == (body_of(capture(row.name).raw) if status == 200 else b"")

@@ -13,6 +13,7 @@ from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.protocols.gemini import GEMINI
+from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.protocols.openai_chat import OPENAI_CHAT
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
@@ -28,6 +29,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ANTHROPIC_MESSAGES,
         OLLAMA_CHAT,
         GEMINI,
+        LLAMACPP_COMPLETION,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

@@ -19,8 +19,15 @@ ANSWER = "1\n2\n3\n4\n5\n6\n7\n8\n9\nEND-ab12"
 PIECES = (*(f"{number}\n" for number in range(1, 10)), "END-ab12")
 BODY = json.dumps({"stream": True, "messages": [{"role": "user", "content": PROMPT}]}).encode()
 ENDED = (
-    "openai-chat", "openai-responses", "anthropic-messages", "ollama-chat", "gemini", "chatchat", "chatchat-agent",
-)  # fmt: skip
+    "openai-chat",
+    "openai-responses",
+    "anthropic-messages",
+    "ollama-chat",
+    "gemini",
+    "llamacpp-completion",
+    "chatchat",
+    "chatchat-agent",
+)
 ENDLESS = ("chatchat-kb", "chatchat-0.2", "chatchat-0.2-json", "chatchat-0.2-text", "raw")
 BUFFER = 1 << 20
 

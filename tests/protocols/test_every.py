@@ -66,6 +66,9 @@ STREAMS = {
     "openai-chat of llama-cpp-python": captured("openai-chat", "servers/llama-cpp-python_openai_chat", b'"stop"'),
     "ollama-chat of its documentation": captured("ollama-chat", "made/ollama_chat_whole", b'"done":true'),
     "gemini of its documentation": captured("gemini", "made/gemini_whole", b'"finishReason"'),
+    "llamacpp-completion of llama-server": captured(
+        "llamacpp-completion", "servers/llama-server_completion_native", b'"stop":true'
+    ),
     "openai-responses of llama-server": captured(
         "openai-responses", "servers/llama-server_responses", b'"response.completed"'
     ),

@@ -16,6 +16,7 @@ def test_the_names() -> None:
         "anthropic-messages",
         "ollama-chat",
         "gemini",
+        "llamacpp-completion",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -35,9 +36,9 @@ def test_a_protocol_is_found() -> None:
 
 REFUSED = {
     "": (
-        "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, chatchat-0.2-text, "
-        "chatchat-agent, "
-        "chatchat-kb, gemini, ollama-chat, openai-chat, openai-responses, raw, or package.module:NAME"
+        "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
+        "chatchat-0.2-text, chatchat-agent, chatchat-kb, gemini, llamacpp-completion, ollama-chat, "
+        "openai-chat, openai-responses, raw, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -62,6 +63,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("anthropic-messages", True, False),
         ("ollama-chat", True, False),
         ("gemini", True, False),
+        ("llamacpp-completion", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),

@@ -24,6 +24,8 @@ PATIENCE = 12.0
 # A whole list and a cut one that are small files both; the model never ends the long one by itself.
 SHORT, LONG, CUT_AFTER = 12, 400, 20
 
+EXAMPLES = ((3, "44e1"), (12, "0c5e"), (3, "6d08"))
+
 MODEL_SERVER = "llama-server"
 CHATCHAT = {version: f"Langchain-Chatchat {version}" for version in ("0.3.1.3", "0.3.1.1")}
 CHAT, OPENAI, KNOWLEDGE = "/chat/chat/completions", "/v1/chat/completions", "/chat/kb_chat"
@@ -112,6 +114,18 @@ def responses(prompt: str) -> dict[str, object]:
     return {"model": MODEL, "input": prompt, "stream": True, "temperature": 0, "max_output_tokens": 400}
 
 
+def completion(prompt: str) -> dict[str, object]:
+    """Write the body of llama.cpp's own route, which applies no template: with the examples that make it count."""
+    shown = "".join(f"User: {counted(to, nonce)}\nAssistant:\n{answer(to, nonce)}\n\n" for to, nonce in EXAMPLES)
+    asked = f"{shown}User: {prompt}\nAssistant:\n"
+    return {"model": MODEL, "prompt": asked, "stream": True, "temperature": 0, "n_predict": 400}
+
+
+def answer(to: int, nonce: str) -> str:
+    """Write the counted list."""
+    return "\n".join([*map(str, range(1, to + 1)), f"END-{nonce}"])
+
+
 async def record(
     server: Server,
     path: str,
@@ -184,6 +198,7 @@ def scenes() -> list[Scene]:
     listed = _fates("llama", MODEL_SERVER, OPENAI, chat, "", "model kill", "model terminate")
     listed += _fates("llama_messages", MODEL_SERVER, "/v1/messages", messages, "", "model kill")
     listed += _fates("llama_responses", MODEL_SERVER, "/v1/responses", responses, "", "model kill")
+    listed += _fates("llama_completion", MODEL_SERVER, "/completion", completion, "", "model kill")
     for version, server in CHATCHAT.items():
         short = "c" + version.replace(".", "")
         own = ("server kill", "server terminate")
