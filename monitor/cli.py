@@ -340,6 +340,7 @@ _BY_PATH = (
     ("/api/chat", "ollama-chat"),
     (":streamGenerateContent", "gemini"),
     ("/completion/", "llamacpp-completion"),
+    ("/v2/chat/", "cohere-v2"),
     ("/responses", "openai-responses"),
     ("/messages", "anthropic-messages"),
     ("/chat/chat", "chatchat-0.2"),

@@ -36,6 +36,9 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     # Gemini, after its documentation
     "made/gemini_whole": ("gemini", "ok - end -", 7, "Hello from the fake upstream."),
     "made/gemini_overloaded": ("gemini", "stream_error overloaded stream -", 3, "Hello from the"),
+    # Cohere, after its documentation
+    "made/cohere_v2_whole": ("cohere-v2", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/cohere_v2_timeout": ("cohere-v2", "truncated server_abort end -", 3, "Hello from the"),
     # an upstream that closes in the middle, in four releases and routes of Langchain-Chatchat
     "chatchat/c031_llm_mid_fin": ("chatchat", "truncated incomplete_body stream -", 3, "Hello from the"),
     "chatchat/c03_llm_mid_fin": ("chatchat", "stream_error upstream stream -", 3, "Hello from the"),
@@ -144,6 +147,7 @@ def test_what_is_cut_is_counted_as_cut() -> None:
         "chatchat/mini_v027_fail",
         "made/ollama_chat_runner_died",
         "made/gemini_overloaded",
+        "made/cohere_v2_timeout",
         "chatchat/c03_llm_mid_fin",
         "servers/01_direct_kill9",
         "servers/17_caddy_kill9",

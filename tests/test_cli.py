@@ -297,6 +297,7 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/api/chat", "ollama-chat"),
         ("/v1beta/models/m:streamGenerateContent?alt=sse", "gemini"),
         ("/completion", "llamacpp-completion"),
+        ("/v2/chat", "cohere-v2"),
         ("/v1/responses", "openai-responses"),
         ("/v1/messages", "anthropic-messages"),
         ("/chat/chat", "chatchat-0.2"),

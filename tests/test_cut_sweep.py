@@ -37,6 +37,7 @@ LAST_WORDS = {
     "ollama-chat": rb'"done":true[^}]*\}',
     "gemini": rb'"finishReason": "STOP"[^\n]*"responseId": "[^"]*"\}',
     "llamacpp-completion": rb'"stop":true[^\n]*\}\}',
+    "cohere-v2": rb'"finish_reason":"COMPLETE"[^\n]*\}\}\}\}',
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',
     "chatchat-kb": rf'{NONCE}[^\n]*"role": "assistant"\}}\]\}}'.encode(),

@@ -69,6 +69,8 @@ ROWS = (
     Row("chatchat/mini_v024kb", "chatchat-0.2-json", "unverified", "stream", 6),
     Row("chatchat/mini_v027", "chatchat-0.2-json", "unverified", "stream", 6),
     Row("chatchat/mini_v027_fail", "chatchat-0.2-json", CUT, "stream", 3),
+    Row("made/cohere_v2_timeout", "cohere-v2", "truncated/server_abort", "end", 3),
+    Row("made/cohere_v2_whole", "cohere-v2", "ok", "end", 6),
     Row("made/gemini_overloaded", "gemini", "stream_error/overloaded", "stream", 3),
     Row("made/gemini_whole", "gemini", "ok", "end", 7),
     Row("made/ollama_chat_runner_died", "ollama-chat", "stream_error/upstream", "stream", 3),

@@ -25,6 +25,7 @@ ENDED = (
     "ollama-chat",
     "gemini",
     "llamacpp-completion",
+    "cohere-v2",
     "chatchat",
     "chatchat-agent",
 )

@@ -17,6 +17,7 @@ def test_the_names() -> None:
         "ollama-chat",
         "gemini",
         "llamacpp-completion",
+        "cohere-v2",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -37,8 +38,8 @@ def test_a_protocol_is_found() -> None:
 REFUSED = {
     "": (
         "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
-        "chatchat-0.2-text, chatchat-agent, chatchat-kb, gemini, llamacpp-completion, ollama-chat, "
-        "openai-chat, openai-responses, raw, or package.module:NAME"
+        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, gemini, llamacpp-completion, ollama-chat,"
+        " openai-chat, openai-responses, raw, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -64,6 +65,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("ollama-chat", True, False),
         ("gemini", True, False),
         ("llamacpp-completion", True, False),
+        ("cohere-v2", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),
