@@ -341,6 +341,7 @@ _BY_PATH = (
     (":streamGenerateContent", "gemini"),
     ("/completion/", "llamacpp-completion"),
     ("/v2/chat/", "cohere-v2"),
+    ("/generate_stream/", "tgi"),
     ("/responses", "openai-responses"),
     ("/messages", "anthropic-messages"),
     ("/chat/chat", "chatchat-0.2"),

@@ -39,6 +39,9 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     # Cohere, after its documentation
     "made/cohere_v2_whole": ("cohere-v2", "ok - end -", 6, "Hello from the fake upstream."),
     "made/cohere_v2_timeout": ("cohere-v2", "truncated server_abort end -", 3, "Hello from the"),
+    # Text Generation Inference, after its source
+    "made/tgi_whole": ("tgi", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/tgi_incomplete": ("tgi", "stream_error other stream -", 3, "Hello from the"),
     # an upstream that closes in the middle, in four releases and routes of Langchain-Chatchat
     "chatchat/c031_llm_mid_fin": ("chatchat", "truncated incomplete_body stream -", 3, "Hello from the"),
     "chatchat/c03_llm_mid_fin": ("chatchat", "stream_error upstream stream -", 3, "Hello from the"),
@@ -147,6 +150,7 @@ def test_what_is_cut_is_counted_as_cut() -> None:
         "chatchat/mini_v027_fail",
         "made/ollama_chat_runner_died",
         "made/gemini_overloaded",
+        "made/tgi_incomplete",
         "made/cohere_v2_timeout",
         "chatchat/c03_llm_mid_fin",
         "servers/01_direct_kill9",

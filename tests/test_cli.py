@@ -298,6 +298,7 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/v1beta/models/m:streamGenerateContent?alt=sse", "gemini"),
         ("/completion", "llamacpp-completion"),
         ("/v2/chat", "cohere-v2"),
+        ("/generate_stream", "tgi"),
         ("/v1/responses", "openai-responses"),
         ("/v1/messages", "anthropic-messages"),
         ("/chat/chat", "chatchat-0.2"),

@@ -75,6 +75,8 @@ ROWS = (
     Row("made/gemini_whole", "gemini", "ok", "end", 7),
     Row("made/ollama_chat_runner_died", "ollama-chat", "stream_error/upstream", "stream", 3),
     Row("made/ollama_chat_whole", "ollama-chat", "ok", "end", 6),
+    Row("made/tgi_incomplete", "tgi", "stream_error/other", "stream", 3),
+    Row("made/tgi_whole", "tgi", "ok", "end", 6),
     Row("real/c0311_agent_model_down", "chatchat-agent", "stream_error/other", "first_chunk", 0),
     Row("real/c0311_agent_whole", "chatchat-agent", "ok", "end", 1),
     Row("real/c0311_chat_model_down", "chatchat", CUT, "first_event", 0),

@@ -19,6 +19,7 @@ from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.protocols.openai_chat import OPENAI_CHAT
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
 from monitor.protocols.raw import RAW
+from monitor.protocols.tgi import TGI
 
 __all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find"]
 
@@ -32,6 +33,7 @@ PROTOCOLS: dict[str, Protocol] = {
         GEMINI,
         LLAMACPP_COMPLETION,
         COHERE_V2,
+        TGI,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

@@ -77,7 +77,11 @@ def json_request(
 
 def merged(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
     """Return `base` without its None values, with `over` merged in table by table; an empty table replaces."""
-    result = {key: value for key, value in base.items() if value is not None}
+    result: dict[str, object] = {
+        key: merged(value, {}) if isinstance(value, Mapping) else value
+        for key, value in base.items()
+        if value is not None
+    }
     for key, value in over.items():
         known = result.get(key)
         if isinstance(known, Mapping) and isinstance(value, Mapping) and value:

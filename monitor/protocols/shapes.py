@@ -251,7 +251,8 @@ _WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
     (
         Fault.CONTEXT_LENGTH,
         (r"context[_ -]?(length|window|size)", "maximum context", "exceed_context", "exceeds? the .*context",
-         "prompt is too long", "token count .*exceeds"),
+         "prompt is too long", "token count .*exceeds", r"must have less than \d+ tokens",
+         r"tokens \+ `max_new_tokens`"),
     ),
     (Fault.OVERLOADED, ("overload", "unavailable", "capacity", "server (is )?busy", r"\b(503|529)\b")),
     (

@@ -26,6 +26,7 @@ ENDED = (
     "gemini",
     "llamacpp-completion",
     "cohere-v2",
+    "tgi",
     "chatchat",
     "chatchat-agent",
 )

@@ -153,6 +153,8 @@ def test_exactly_as_many_events_as_may_be() -> None:
 MERGED = {
     "its own keys": ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
     "the target's value wins": ({"a": 1}, {"a": 2}, {"a": 2}),
+    "what is not set is left out, however deep": ({"a": None, "b": {"c": None, "d": 1}}, {}, {"b": {"d": 1}}),
+    "what is not set, beside what is replaced": ({"a": {"b": None, "c": 1}}, {"a": {"c": 2}}, {"a": {"c": 2}}),
     "tables are merged": ({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"a": {"b": 1, "c": 3}}),
     "an empty table replaces": ({"a": {"b": 1}}, {"a": {}}, {"a": {}}),
     "a list replaces": ({"a": [1]}, {"a": [2]}, {"a": [2]}),

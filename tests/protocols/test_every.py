@@ -70,6 +70,7 @@ STREAMS = {
     "llamacpp-completion of llama-server": captured(
         "llamacpp-completion", "servers/llama-server_completion_native", b'"stop":true'
     ),
+    "tgi of its source": captured("tgi", "made/tgi_whole", b'"eos_token"'),
     "openai-responses of llama-server": captured(
         "openai-responses", "servers/llama-server_responses", b'"response.completed"'
     ),

@@ -18,6 +18,7 @@ def test_the_names() -> None:
         "gemini",
         "llamacpp-completion",
         "cohere-v2",
+        "tgi",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -39,7 +40,7 @@ REFUSED = {
     "": (
         "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
         "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, gemini, llamacpp-completion, ollama-chat,"
-        " openai-chat, openai-responses, raw, or package.module:NAME"
+        " openai-chat, openai-responses, raw, tgi, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -66,6 +67,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("gemini", True, False),
         ("llamacpp-completion", True, False),
         ("cohere-v2", True, False),
+        ("tgi", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),

@@ -19,6 +19,7 @@ from monitor.lab.speech import (
     openai_chat,
     openai_responses,
     raw,
+    tgi,
 )
 from monitor.lab.speech.base import Speaker
 
@@ -30,6 +31,7 @@ SPEAKERS: Mapping[str, Speaker] = {
     "gemini": gemini.SPEAKER,
     "llamacpp-completion": llamacpp_completion.SPEAKER,
     "cohere-v2": cohere_v2.SPEAKER,
+    "tgi": tgi.SPEAKER,
     "chatchat": chatchat.SPEAKER,
     "chatchat-agent": chatchat_agent.SPEAKER,
     "chatchat-kb": chatchat_kb.SPEAKER,
