@@ -70,6 +70,8 @@ class Output(Struct, frozen=True, gc=False):
     choice: int = 0
     repeats: bool = False
     """It says again what was streamed before, and is output only where nothing was."""
+    again: bool = False
+    """It may be the whole answer said once more, which nothing in it tells; where it is, it is no output."""
 
 
 class Meta(Struct, frozen=True, gc=False):

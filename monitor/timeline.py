@@ -189,6 +189,8 @@ _REPEATED = Meta()
 _LINE_ENDS = 4
 """Bytes that close a message and are not counted to it: at most two line ends of two."""
 _KEPT_MALFORMED = 3
+_SEVERAL, _LONGEST_CHARACTER, _SPACE = 2, 4, 64
+"""How many pieces make an answer that can be said again; bytes of a character; bytes of white space around it."""
 _BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
 
 
@@ -283,13 +285,19 @@ class Timeline:
         at = self._arrival_of(offset)
         if not isinstance(event, Output):
             kind = _CODE[self._other(event, at)]
-        elif event.repeats and self.chunks:
+        elif (event.repeats and self.chunks) or (event.again and self._said_before(event.text)):
             kind = _CODE[self._other(_REPEATED, at)]
         else:
             kind = _OUTPUT_CODE[event.part] if self._output(event, at, offset) else _OUTPUT_CODE[event.part] | _BEHIND
         self._event_arrivals.append(at)
         self._event_kinds.append(kind)
         self._event_offsets.append(offset)
+
+    def _said_before(self, text: str) -> bool:
+        """Whether a text is all that several pieces said before, but for white space around it."""
+        if self.chunks < _SEVERAL or len(text) * _LONGEST_CHARACTER + _SPACE < len(self._text):
+            return False
+        return text.strip() == self.text.strip()
 
     def _arrival_of(self, offset: int) -> int:
         """Return which arrival covers `offset`: mostly the last one, for what came is read at once."""

@@ -42,6 +42,12 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     # Text Generation Inference, after its source
     "made/tgi_whole": ("tgi", "ok - end -", 6, "Hello from the fake upstream."),
     "made/tgi_incomplete": ("tgi", "stream_error other stream -", 3, "Hello from the"),
+    # Dify, after its documentation
+    "made/dify_chat_whole": ("dify", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/dify_chat_error": ("dify", "stream_error upstream stream -", 3, "Hello from the"),
+    "made/dify_chatflow_whole": ("dify", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/dify_agent_whole": ("dify", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/dify_workflow_failed": ("dify", "stream_error overloaded stream -", 3, "Hello from the"),
     # an upstream that closes in the middle, in four releases and routes of Langchain-Chatchat
     "chatchat/c031_llm_mid_fin": ("chatchat", "truncated incomplete_body stream -", 3, "Hello from the"),
     "chatchat/c03_llm_mid_fin": ("chatchat", "stream_error upstream stream -", 3, "Hello from the"),
@@ -150,6 +156,8 @@ def test_what_is_cut_is_counted_as_cut() -> None:
         "chatchat/mini_v027_fail",
         "made/ollama_chat_runner_died",
         "made/gemini_overloaded",
+        "made/dify_chat_error",
+        "made/dify_workflow_failed",
         "made/tgi_incomplete",
         "made/cohere_v2_timeout",
         "chatchat/c03_llm_mid_fin",

@@ -299,6 +299,8 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/completion", "llamacpp-completion"),
         ("/v2/chat", "cohere-v2"),
         ("/generate_stream", "tgi"),
+        ("/v1/chat-messages", "dify"),
+        ("/v1/workflows/run", "dify"),
         ("/v1/responses", "openai-responses"),
         ("/v1/messages", "anthropic-messages"),
         ("/chat/chat", "chatchat-0.2"),

@@ -39,6 +39,7 @@ LAST_WORDS = {
     "llamacpp-completion": rb'"stop":true[^\n]*\}\}',
     "cohere-v2": rb'"finish_reason":"COMPLETE"[^\n]*\}\}\}\}',
     "tgi": rb'"finish_reason":"eos_token"[^\n]*\}\}',
+    "dify": rb'"event": "message_end"[^\n]*\}\}',
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',
     "chatchat-kb": rf'{NONCE}[^\n]*"role": "assistant"\}}\]\}}'.encode(),

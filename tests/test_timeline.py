@@ -265,6 +265,16 @@ def test_a_repetition_is_output_where_nothing_was() -> None:
     assert [kind for _, kind, _ in whole.events] == [Kind.META, Kind.OUTPUT, Kind.META]
 
 
+def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
+    """All that several pieces said, but for white space around it, is no output; anything else is."""
+    said = [Output("ab", again=True), Output("c", again=True)]
+    assert told(*said, Output("abc\n", again=True)).text == "abc"
+    assert told(*said, Output("c", again=True)).text == "abcc"
+    assert told(said[0], said[0]).text == "abab"
+    assert told(*said, Output("abc")).text == "abcabc"
+    assert told(Output("a" * 99), Output("b", again=True), Output("b", again=True)).text == "a" * 99 + "bb"
+
+
 def test_what_is_learnt_on_the_way() -> None:
     """The first model and the last reason are kept, and usage adds up to what was last said of each count."""
     line = told(

@@ -13,6 +13,7 @@ from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.protocols.cohere_v2 import COHERE_V2
+from monitor.protocols.dify import DIFY
 from monitor.protocols.gemini import GEMINI
 from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
@@ -34,6 +35,7 @@ PROTOCOLS: dict[str, Protocol] = {
         LLAMACPP_COMPLETION,
         COHERE_V2,
         TGI,
+        DIFY,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

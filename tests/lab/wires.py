@@ -27,6 +27,7 @@ ENDED = (
     "llamacpp-completion",
     "cohere-v2",
     "tgi",
+    "dify",
     "chatchat",
     "chatchat-agent",
 )

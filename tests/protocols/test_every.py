@@ -66,6 +66,9 @@ STREAMS = {
     "openai-chat of llama-cpp-python": captured("openai-chat", "servers/llama-cpp-python_openai_chat", b'"stop"'),
     "ollama-chat of its documentation": captured("ollama-chat", "made/ollama_chat_whole", b'"done":true'),
     "cohere-v2 of its documentation": captured("cohere-v2", "made/cohere_v2_whole", b'"message-end"'),
+    "dify of its documentation": captured("dify", "made/dify_chat_whole", b'"message_end"'),
+    "dify, a chatflow": captured("dify", "made/dify_chatflow_whole", b'"message_end"'),
+    "dify, an agent": captured("dify", "made/dify_agent_whole", b'"message_end"'),
     "gemini of its documentation": captured("gemini", "made/gemini_whole", b'"finishReason"'),
     "llamacpp-completion of llama-server": captured(
         "llamacpp-completion", "servers/llama-server_completion_native", b'"stop":true'

@@ -19,6 +19,7 @@ def test_the_names() -> None:
         "llamacpp-completion",
         "cohere-v2",
         "tgi",
+        "dify",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -39,8 +40,8 @@ def test_a_protocol_is_found() -> None:
 REFUSED = {
     "": (
         "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
-        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, gemini, llamacpp-completion, ollama-chat,"
-        " openai-chat, openai-responses, raw, tgi, or package.module:NAME"
+        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, dify, gemini, llamacpp-completion, "
+        "ollama-chat, openai-chat, openai-responses, raw, tgi, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -68,6 +69,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("llamacpp-completion", True, False),
         ("cohere-v2", True, False),
         ("tgi", True, False),
+        ("dify", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),

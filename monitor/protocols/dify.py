@@ -1,0 +1,82 @@
+"""Dify (`/chat-messages`, `/completion-messages`, `/workflows/run`): chats, agents, chatflows and workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monitor.events import Event, Failure, Finish, Message, Meta, Output, Part, Stop
+from monitor.framing import ServerSentEvents
+from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.shapes import as_object, as_text, failure, fault_of, load, openai_usage
+from monitor.target import Target
+
+ANSWER, WORKFLOW = 0, 1
+"""What ends apart: the answer, by `message_end`, and in a chatflow the workflow behind it."""
+
+
+def request(target: Target, prompt: str) -> Request:
+    """Ask in the words of chats and of workflows, which take their variables from `inputs`.
+
+    `{prompt}` in the target's `body` stands for the prompt, for a workflow's variable of another name.
+    """
+    body = {
+        "inputs": {"query": prompt},
+        "query": prompt,
+        "response_mode": "streaming",
+        "user": "chat-monitor",
+        "auto_generate_name": False,
+    }
+    return json_request(body, target, prompt=prompt)
+
+
+def interpret(message: Message) -> Iterator[Event]:
+    """Read one event by its name; one of an unknown name is life without output."""
+    frame = load(message.data)
+    match as_text(frame["event"]):
+        case "message":
+            yield _output(as_text(frame["answer"]))
+        case "agent_message":  # the last one of some agents is the whole answer
+            yield _output(as_text(frame["answer"]), again=True)
+        case "text_chunk":
+            yield _output(as_text(as_object(frame["data"])["text"]))
+        case "reasoning_chunk":
+            yield _output(as_text(as_object(frame["data"])["reasoning"]), Part.REASONING)
+        case "message_replace" | "text_replace":  # moderation takes the answer back
+            yield Meta(reason="message_replace", stop=Stop.CONTENT_FILTER)
+        case "message_end":
+            yield Meta(usage=openai_usage(as_object(frame.get("metadata") or {}).get("usage")))
+            yield Finish()
+        case "workflow_started":
+            yield Meta(choice=ANSWER)
+            yield Meta(choice=_workflow(frame))
+        case "workflow_finished":
+            yield _result(as_object(frame["data"]), _workflow(frame))
+        case "error":
+            yield failure(frame)
+        case kind:
+            yield Meta(ping=kind == "ping")
+
+
+def _output(text: str, part: Part = Part.CONTENT, *, again: bool = False) -> Event:
+    return Output(text, part, again=again) if text else Meta()
+
+
+def _workflow(frame: Mapping[str, object]) -> int:
+    """Return what ends with the workflow: where it is all there is, and no message comes, the answer itself."""
+    return WORKFLOW if frame.get("message_id") else ANSWER
+
+
+def _result(data: Mapping[str, object], ends: int) -> Event:
+    """Read how a workflow ended."""
+    status, error = as_text(data["status"]), as_text(data.get("error"))
+    if status == "failed":
+        return Failure(fault_of(error), error, status)
+    return Finish(status, Stop.ABORT if status == "stopped" else Stop.COMPLETE, ends)
+
+
+DIFY = Protocol(
+    name="dify",
+    framing=ServerSentEvents,
+    request=request,
+    interpret=interpret,
+)
