@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import replace
@@ -24,8 +25,11 @@ import click
 from monitor import __version__
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from monitor.config import Config
     from monitor.daemon import Signals
+    from monitor.lookback import Lookback
     from monitor.observation import Observation
     from monitor.settings import Metrics, Settings
     from monitor.shard import Shard
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONFIG_PLACES = (Path("config.toml"), Path("/etc/chat-monitor/config.toml"))
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+REDRAWN_EVERY = 2.0
+"""Seconds between two tables of `top`."""
 _UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 
@@ -217,10 +223,12 @@ def probe(
     if count > 1 and not as_json and not timeline:
         from rich.console import Console
 
+        from monitor.event import read
+        from monitor.observation import record
         from monitor.terminal import summary, suspects
 
-        console = Console(highlight=False, soft_wrap=True)
-        for part in (summary(seen), *suspects(seen[-1])):
+        console, events = Console(highlight=False, soft_wrap=True), [read(record(one)) for one in seen]
+        for part in (summary(events), *suspects(events[-1])):
             console.print(part)
     statuses = {status_of(one) for one in seen}
     return next(status for status in _WORST_FIRST if status in statuses)
@@ -294,10 +302,12 @@ def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> N
     elif not brief:
         from rich.console import Console
 
+        from monitor.event import read
+        from monitor.observation import record
         from monitor.terminal import waterfall
 
-        console = Console(highlight=False, soft_wrap=True)
-        for line in waterfall(seen):
+        console, event = Console(highlight=False, soft_wrap=True), read(record(seen, timeline=True))
+        for line in waterfall(event, seen.target.slo.threshold):
             console.print(line)
 
 
@@ -383,6 +393,123 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         raise click.BadParameter("a header is 'NAME: VALUE'", param_hint="--header")  # which may hold a key
     return name.strip(), value.strip()
+
+
+# -- history, explain, top ---------------------------------------------------------------------------------------------
+
+_url_option = click.option(
+    "--url", default="http://127.0.0.1:9877", show_default=True, metavar="URL", help="Where the running daemon listens."
+)
+_db_option = click.option(
+    "--db", type=click.Path(path_type=Path), help="Read the history's file instead, also while the daemon runs."
+)
+
+
+@commands.command()
+@click.argument("target", required=False)
+@click.option("--failed", is_flag=True, help="Only probes that found their target not available.")
+@click.option("--json", "as_json", is_flag=True, help="One event per line.")
+@click.option("-n", "limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
+@_url_option
+@_db_option
+def history(target: str | None, *, failed: bool, as_json: bool, limit: int, url: str, db: Path | None) -> int:
+    """List the newest probes, of all targets or of one, newest first."""
+    import json
+
+    from rich.console import Console
+
+    from monitor.event import read
+    from monitor.terminal import lines
+
+    place = _lookback(url, db)
+    found = _looked_up(lambda: place.newest(limit, target, failed=failed))
+    if not found:
+        click.echo("no such probe is kept", err=True)
+    if as_json:
+        for event in found:
+            click.echo(json.dumps(event).replace("\x7f", "\\u007f"))  # printable ASCII alone
+        return COMPLETE
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines(_looked_up(lambda: [read(event) for event in found])):
+        console.print(line)
+    return COMPLETE
+
+
+@commands.command()
+@click.argument("probe_id")
+@_url_option
+@_db_option
+def explain(probe_id: str, *, url: str, db: Path | None) -> int:
+    """Tell all that is kept of one probe: where its time went, the last that came, whose fault it likely is."""
+    from rich.console import Console
+
+    from monitor.event import read
+    from monitor.terminal import explanation
+
+    place = _lookback(url, db)
+    event = _looked_up(lambda: read(place.find(probe_id)))
+    console = Console(highlight=False, soft_wrap=True)
+    for line in explanation(event):
+        console.print(line)
+    return COMPLETE
+
+
+@commands.command()
+@_url_option
+@_db_option
+def top(*, url: str, db: Path | None) -> int:
+    """Show every target, those that fail first; on a terminal again and again, until Ctrl-C."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from monitor.lookback import LookbackError
+    from monitor.redact import visible
+
+    place = _lookback(url, db)
+    table = _looked_up(lambda: _overview(place))
+    if not sys.stdout.isatty():
+        Console(highlight=False, width=160).print(table)
+        return COMPLETE
+    with Live(table, console=Console(highlight=False), screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(REDRAWN_EVERY)
+            try:
+                table = _overview(place)
+                table.caption = None
+            except LookbackError as error:  # what was seen last stays
+                table.caption = visible(str(error))
+            live.update(table, refresh=True)
+
+
+def _overview(place: Lookback) -> Table:
+    from datetime import UTC, datetime
+
+    from monitor.terminal import overview
+
+    return overview(place.glances(), datetime.now(UTC))
+
+
+def _lookback(url: str, db: Path | None) -> Lookback:
+    """Return the file where there is one, else the daemon."""
+    from monitor.lookback import LARGEST, WITHIN, Daemon, File
+    from monitor.settings import Network
+    from monitor.transport import fetch
+
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise click.BadParameter("is no http:// or https:// URL", param_hint="--url")
+    return File(db) if db else Daemon(url, lambda it: _run(fetch(it, Network(), within=WITHIN, at_most=LARGEST)))
+
+
+def _looked_up(ask: Callable[[], T]) -> T:
+    """Return what is answered; where nothing is, say why, with status 1."""
+    from monitor.event import EventError
+    from monitor.lookback import LookbackError
+    from monitor.redact import visible
+
+    try:
+        return ask()
+    except (LookbackError, EventError) as error:
+        raise _refused(visible(str(error)), FAILED_TO_TELL) from None
 
 
 # -- check, schema -----------------------------------------------------------------------------------------------------
@@ -625,7 +752,7 @@ def _from(config_file: Path | None) -> Config:
     return _load(lambda: load(_place(config_file), os.environ))
 
 
-def _refused(text: str) -> click.exceptions.Exit:
+def _refused(text: str, status: int = USAGE) -> click.exceptions.Exit:
     """Say in one line what is wrong and what to do, and return what to raise."""
     click.echo(f"chat-monitor: {text}", err=True)
-    return click.exceptions.Exit(USAGE)
+    return click.exceptions.Exit(status)

@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import structlog
 
-from monitor import discovery, schedule, systemd
+from monitor import discovery, schedule, store, systemd
 from monitor.budget import Budget, restore, save
 from monitor.config import Config, ConfigError
 from monitor.diagnosis import diagnose
@@ -36,7 +37,8 @@ from monitor.tap import Stamping
 from monitor.target import Target
 from monitor.transport import Carrier, resolver, tls_context
 from monitor.web.access import Access
-from monitor.web.app import RefusedError, Source, application
+from monitor.web.app import Kept, RefusedError, Source, application
+from monitor.web.listing import Asked
 from monitor.web.rows import Tally
 from monitor.web.server import Server, serve
 
@@ -542,12 +544,25 @@ def _source(parts: Watch, load: Load | None) -> Source:
         started=datetime.now(UTC),
         reload=None if load is None else lambda: reload(parts, load),
         probe=probe,
+        kept=_kept(parts.settings.history.path),
         scrape=scrape if parts.settings.web.probe else None,
         exposition=one_probe.exposition,
         failed=lambda _, error: parts.failed(error),
         location=parts.settings.location,
         allowed_hosts=frozenset(parts.settings.web.allowed_hosts),
     )
+
+
+def _kept(path: str | None) -> Kept | None:
+    """Return what reads the history's file, where there is one."""
+    if path is None:
+        return None
+    file = Path(path)
+
+    def newest(asked: Asked) -> list[dict[str, Any]]:
+        return store.newest(file, asked.limit, target=asked.target, failed=asked.failed)
+
+    return Kept(newest, partial(store.find, file))
 
 
 # -- what goes on beside ----------------------------------------------------------------------------------------------

@@ -99,6 +99,11 @@ class Observation:
         return self.verdict.outcome in {Outcome.OK, Outcome.UNVERIFIED}
 
     @property
+    def failed(self) -> bool:
+        """Whether it found the target not available; what is our own says nothing of it."""
+        return not self.available and self.verdict.outcome not in OUR_OWN
+
+    @property
     def check_required(self) -> bool:
         """Whether a failed check makes the probe a failure: said in the config, or true where no end is declared."""
         said = self.target.check.required if self.target.check else None

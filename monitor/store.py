@@ -302,7 +302,15 @@ def newest(path: Path, limit: int, *, target: str | None = None, failed: bool = 
     question = f"SELECT event FROM probes WHERE {conditions} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - ours alone
     with _reading(path) as connection:
         rows = connection.execute(question, {"target": target, "limit": limit}).fetchall()
-        return [_loaded(event) for (event,) in rows]
+    return [_loaded(path, event) for (event,) in rows]
+
+
+def of_each(path: Path, limit: int) -> dict[str, list[Event]]:
+    """Return the newest events of every target, newest first, without their timelines; StoreError as above."""
+    question = "SELECT event FROM probes WHERE target = ? ORDER BY seq DESC LIMIT ?"
+    with _reading(path) as connection:
+        rows = {name: connection.execute(question, (name, limit)).fetchall() for name in _targets(connection)}
+    return {name: [_loaded(path, event) for (event,) in found] for name, found in rows.items()}
 
 
 def find(path: Path, probe_id: str) -> Event | None:
@@ -310,10 +318,10 @@ def find(path: Path, probe_id: str) -> Event | None:
     with _reading(path) as connection:
         question = "SELECT event, timeline FROM probes WHERE probe_id = ?"
         row = connection.execute(question, (probe_id,)).fetchone()
-        if row is None:
-            return None
-        event, timeline = row
-        return _loaded(event) | ({} if timeline is None else {"timeline": _loaded(timeline)})
+    if row is None:
+        return None
+    event, timeline = row
+    return _loaded(path, event) | ({} if timeline is None else {"timeline": _loaded(path, timeline)})
 
 
 @contextmanager
@@ -331,12 +339,12 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{path}: {_reason(error)}") from error
 
 
-def _loaded(blob: bytes) -> Event:
+def _loaded(path: Path, blob: bytes) -> Event:
     try:
         text = zlib.decompressobj().decompress(blob, _LARGEST)
         return dict(json.loads(text))
-    except (zlib.error, ValueError, TypeError) as error:
-        raise _damage("the event of a probe is damaged") from error
+    except (zlib.error, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path}: the event of a probe is damaged") from error
 
 
 # -- small questions ---------------------------------------------------------------------------------------------------

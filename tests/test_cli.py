@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +23,11 @@ import pytest
 from monitor.cli import main, status_of
 from monitor.export import MAKERS
 from monitor.lab.server import serve
-from monitor.observation import Observation
-from monitor.store import StoreError, newest
-from monitor.target import Target
+from monitor.observation import Observation, record
+from monitor.settings import MIB, History
+from monitor.sinks.history import row
+from monitor.store import Row, Store, StoreError, newest
+from monitor.target import Record, Target
 from monitor.timeline import EndKind
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 
@@ -577,6 +583,133 @@ def test_export_of_nothing_known_to_nowhere_or_with_a_broken_config(cli: Cli, co
     assert (done.status, "cannot be written" in done.err) == (2, True)
     config.write_text("[monitr]")
     assert cli("export", "rules", tmp_path, "--config", config).status == 2
+
+
+# -- history, explain, top ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """Return a history with a complete probe and, after it, a cut one of another target."""
+    path = tmp_path / "history.db"
+    with closing(Store(path, History(max_age=1e12))) as store:
+        probes = (whole(probe_id="1"), cut(replace(GATEWAY, name="b"), probe_id="2", last_words="so far so g"))
+        store.keep([row(one, Record.FULL, MIB) for one in probes], 0.0)
+    return path
+
+
+def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
+    """One line a probe, newest first, of all or one target; events with --json."""
+    done = cli("history", "--db", kept)
+    first, second = done.out.splitlines()
+    assert (done.status, done.err) == (0, "")
+    assert first.startswith(
+        "2026-11-22 22:10:00Z  b        truncated/incomplete_body   200.0 ms   700.0 ms      3  peer"
+    )
+    assert second.startswith(
+        "2026-11-22 22:10:00Z  gateway  ok                          200.0 ms   800.0 ms      3  com"
+    )
+    assert cli("history", "b", "--db", kept).out == cli("history", "--failed", "--db", kept).out != done.out
+    (event,) = map(json.loads, cli("history", "-n", "1", "--json", "--db", kept).out.splitlines())
+    assert event == record(cut(replace(GATEWAY, name="b"), probe_id="2", last_words="so far so g"))
+    assert cli("history", "gateway", "--failed", "--db", kept) == Done(0, "", "no such probe is kept\n")
+
+
+def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
+    """Its waterfall, whose fault it likely is, what to do, and the last that came."""
+    done = cli("explain", "2", "--db", kept)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("truncated/incomplete_body  b  openai-chat\n")
+    assert "  do      look for a restart" in done.out
+    assert done.out.endswith("  the last that came:\n    so far so g\n")
+    assert cli("explain", "3", "--db", kept) == Done(
+        1, "", "chat-monitor: no probe '3' is kept: it is too old, or was never made\n"
+    )
+
+
+def test_all_targets_once(cli: Cli, kept: Path) -> None:
+    """Where stdout is no terminal, the table is printed once, those that fail first."""
+    done = cli("top", "--db", kept)
+    assert (done.status, [one.split()[:2] for one in done.out.splitlines()[1:]]) == (
+        0, [["b", "truncated/incomplete_body"], ["gateway", "ok"]],
+    )  # fmt: skip
+
+
+def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path) -> None:
+    """Where it listens; it needs no history for what memory has."""
+    with started("run", "--config", config) as process:
+        url = f"http://{said(process, event='started')['address']}"
+        probe_id = said(process, event="probe", target="broken")["probe_id"]
+        assert cli("explain", probe_id, "--url", url).out.startswith("truncated/incomplete_body  broken  openai-chat\n")
+        assert probe_id in cli("history", "broken", "--url", url).out
+        assert "broken" in cli("top", "--url", url).out
+        assert cli("explain", "none", "--url", url).status == 1
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).status == 0
+    for command in (("history",), ("explain", "1"), ("top",)):
+        done = cli(*command, "--url", url)
+        assert (done.status, done.out) == (1, "")
+        assert done.err.startswith(f"chat-monitor: nobody answers at {url} (no connection")
+        assert "pass --url URL, or --db FILE" in done.err
+
+
+def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
+    """A wrong use is 2; a file that is none, or an event that is none, is 1 and said without control characters."""
+    assert cli("history", "--url", "localhost:9877").status == 2
+    assert cli("history", "-n", "0").status == 2
+    assert cli("explain").status == 2
+    odd = tmp_path / "a\x1b.db"
+    done = cli("history", "--db", odd)
+    assert (done.status, "a\\x1b.db: no such file or directory" in done.err) == (1, True)
+    with closing(Store(odd, History())) as store:
+        hostile = json.dumps({"detail": "\x1b\x7f"}).encode()
+        store.keep([Row("1", "a", 4e9, failed=True, event=zlib.compress(hostile), timeline=None)], 0.0)
+    for command in (("history",), ("explain", "1")):
+        done = cli(*command, "--db", odd)
+        assert (done.status, done.err.startswith("chat-monitor: no event of a probe: ")) == (1, True)
+    assert cli("history", "--json", "--db", odd).out == '{"detail": "\\u001b\\u007f"}\n'
+
+
+QUICK_TOP = "from monitor import cli; cli.REDRAWN_EVERY = 0.01; cli.main()"
+
+
+def test_a_table_that_is_drawn_again(kept: Path) -> None:
+    """On a terminal it goes on until Ctrl-C; where nothing answers any more, what was seen last stays, and why."""
+    ours, theirs = pty.openpty()
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "150", "LINES": "20"}
+    command = [sys.executable, "-c", QUICK_TOP, "top", "--db", str(kept)]
+    with (
+        subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environ) as process,
+        closed_in_the_end(process, ours),
+    ):
+        os.close(theirs)
+        until(ours, b"gateway")
+        until(ours, b"gateway")
+        kept.rename(kept.with_name("elsewhere"))
+        assert b"gateway" in until(ours, b"directory")  # the last word of why; what is long goes on in the next line
+        process.send_signal(signal.SIGINT)
+        until(ours, b"\x1b[?1049l")  # the screen is as it was before
+        assert process.wait(20) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().strip() == b""
+
+
+def until(descriptor: int, wanted: bytes) -> bytes:
+    """Read from a terminal until something comes, and return all that came."""
+    read = b""
+    while wanted not in read:
+        read += os.read(descriptor, 4096)
+    return read
+
+
+@contextmanager
+def closed_in_the_end(process: subprocess.Popen[bytes], descriptor: int) -> Iterator[None]:
+    """Close a descriptor at the end, and kill the process where it does not end."""
+    try:
+        yield
+    finally:
+        process.kill()
+        os.close(descriptor)
 
 
 # -- run ---------------------------------------------------------------------------------------------------------------

@@ -168,6 +168,20 @@ async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     assert len(found["timeline"]["events"]) > first["chunks"]
 
 
+async def test_what_memory_forgot_is_found(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a history, also after a restart: the API lists its probes, and tells of each."""
+    settings = Settings(web=Web(port=0), history=History(str(tmp_path / "history.db")))
+    async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
+        before = await daemon.line(event="probe")
+    monkeypatch.setattr(Recent, "__call__", lambda *_: None)
+    async with running(named("other", lab.url + QUICK_OK), settings=settings) as daemon:
+        await daemon.line(event="probe")
+        _, text = await daemon.get(f"/api/v1/probes/{before['probe_id']}")
+        assert json.loads(text).keys() == before.keys() | {"timeline"}
+        _, text = await daemon.get("/api/v1/probes?target=good")
+        assert json.loads(text) == {"probes": [before]}
+
+
 async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said and counted, put aside, and probes are kept in a new one; the probe itself is not touched by it."""
     monkeypatch.setattr("monitor.daemon.history.HistorySink", partial(HistorySink, retry=0.001))

@@ -1,25 +1,48 @@
-"""What people see: the waterfall of one probe, the table of several, and a config's cost, from literal timelines."""
+"""What people see of one probe, of several, of all targets and of a config's cost, from literal timelines."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
 from monitor.config.plan import Footprint, Plan, TargetPlan
+from monitor.event import Event, Glance, glance, read
 from monitor.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
-from monitor.observation import Observation, ServerError, Tokens
+from monitor.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
 from monitor.target import CountCheck, Slo
-from monitor.terminal import duration, plan_table, style_of, summary, verdict_words, waterfall
+from monitor.terminal import (
+    duration,
+    explanation,
+    lines,
+    overview,
+    plan_table,
+    style_of,
+    summary,
+    verdict_words,
+    waterfall,
+)
 from monitor.timeline import CheckResult, EndKind
-from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, refused, seen, stopped, whole
+from tests.sinks.stories import GATEWAY, START, chunks, cut, failed, line, refused, seen, stopped, whole
+
+
+def told(one: Observation, *, timeline: bool = True) -> Event:
+    """Return the event of a probe as it is read back."""
+    return read(record(one, timeline=timeline))
 
 
 def shown(one: Observation) -> list[str]:
     """Return the waterfall as plain lines."""
-    return [text.plain.rstrip() for text in waterfall(one)]
+    return [text.plain.rstrip() for text in waterfall(told(one), one.target.slo.threshold)]
+
+
+def explained(event: Event) -> list[str]:
+    """Return all that is told of a probe, as plain lines."""
+    return [text.plain.rstrip() for text in explanation(event)]
 
 
 def printed(table: Table) -> str:
@@ -86,7 +109,7 @@ def test_a_slow_chat_says_so() -> None:
 
 def test_everything_that_a_stream_says_has_its_sign() -> None:
     """Pings, what does not decode, errors and ends are marked where they came; output covers what shares its slice."""
-    told = line(
+    signs = line(
         (0.1, Meta(ping=True)),
         (0.3, Output("x", Part.REASONING)),
         (0.5, Malformed("no JSON")),
@@ -96,14 +119,14 @@ def test_everything_that_a_stream_says_has_its_sign() -> None:
         (0.9, Failure(Fault.OTHER)),
         (0.95, Partial()),
     )
-    stream = next(one for one in shown(seen(told)) if one.startswith("  stream"))
+    stream = next(one for one in shown(seen(signs)) if one.startswith("  stream"))
     assert stream.split(maxsplit=3)[3].split() == ["·", "█", "?", "█", "$", "$", "!", "✗"]
 
 
 def test_the_figures_that_apply_are_shown() -> None:
     """Pings, an estimate, the part of the answer, and a proxy that buffers."""
-    told = line((0.01, Meta(ping=True)), *chunks(*[0.2] * 5), (0.2, Finish("stop")))
-    checked = seen(told, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
+    pinged = line((0.01, Meta(ping=True)), *chunks(*[0.2] * 5), (0.2, Finish("stop")))
+    checked = seen(pinged, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
     figures = shown(checked)[-5]
     assert figures.startswith("  5 chunks in 5 reads; gaps ")
     assert "; 1 ping; 50% of the answer; times" in figures
@@ -128,19 +151,19 @@ def test_the_figures_that_apply_are_shown() -> None:
 )
 def test_a_verdict_has_its_colour(one: Observation, style: str) -> None:
     """Green is available, bold red truncated, magenta our own; wrong content is yellow only where it counts."""
-    assert style_of(one) == style
+    assert style_of(told(one)) == style
 
 
 def test_wrong_content_that_counts_is_yellow() -> None:
     """Where the check is required."""
     required = replace(GATEWAY, check=CountCheck(required=True))
-    assert style_of(whole(required, check=CheckResult("count", "missing", 0.5))) == "yellow"
+    assert style_of(told(whole(required, check=CheckResult("count", "missing", 0.5)))) == "yellow"
 
 
 def test_an_unclean_end_is_in_the_words() -> None:
     """What the wire did after the end stands beside the verdict."""
-    told = line(*chunks(0.2), (0.3, Finish("stop")), ending=EndKind.RESET)
-    assert verdict_words(seen(told)) == "ok (unclean end: reset)"
+    unclean = line(*chunks(0.2), (0.3, Finish("stop")), ending=EndKind.RESET)
+    assert verdict_words(told(seen(unclean))) == "ok (unclean end: reset)"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +177,10 @@ def test_durations_read_well(seconds: float, words: str) -> None:
 
 def test_several_probes_in_a_table() -> None:
     """One row each; what was not reached is a dash."""
-    rows = [one.split("  ") for one in printed(summary([whole(), cut(), refused()])).splitlines()]
+    rows = [
+        one.split("  ")
+        for one in printed(summary([told(it, timeline=False) for it in (whole(), cut(), refused())])).splitlines()
+    ]
     cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
     assert cells == [
         ["#", "verdict", "first chunk", "longest gap", "chunks", "duration"],
@@ -169,3 +195,101 @@ def test_what_a_config_costs() -> None:
     one = TargetPlan(GATEWAY, watched=True, requests_per_day=1440.0, tokens_per_request=520, footprint=Footprint(9, 99))
     rows = [row.split() for row in printed(plan_table(Plan((one, one), None))).splitlines()[1:]]
     assert rows == [["gateway", "1,440", "748,800", "9", "99"]] * 2 + [["all", "2,880", "1,497,600", "18", "198"]]
+
+
+# -- what was probed before --------------------------------------------------------------------------------------------
+
+
+def test_one_line_a_probe() -> None:
+    """When, which target, what it came to, how long the first chunk and all took, how much came, and why."""
+    first, second = lines([told(cut()), told(refused(replace(GATEWAY, name="b")))])
+    assert first.plain == (
+        "2026-11-22 22:10:00Z  gateway  truncated/incomplete_body   200.0 ms   700.0 ms      3  "
+        "peer closed the connection inside the chunked body (no terminal chunk); 3 chunks received"
+        "  01JDX0000000000000000000AB"
+    )
+    assert second.plain == (
+        "2026-11-22 22:10:00Z  b        unreachable/refused                -     4.0 ms      0  "
+        "connection refused  01JDX0000000000000000000AB"
+    )
+    assert list(lines([])) == []
+
+
+def test_all_that_is_kept_of_a_probe() -> None:
+    """Below the waterfall stand the suspects, when and whom it asked, and the last that came."""
+    suspicion = Suspicion(Suspect.RESTART, "other targets of that host were cut at that second")
+    probe = cut(last_words="so far so g", diagnosis=(suspicion,), peer="192.0.2.7:443")
+    probe.timeline.head = replace(probe.timeline.head, request_ids=(("x-request-id", "r-1"),))  # type: ignore[type-var]
+    rows = explained(told(probe))
+    assert rows[: len(shown(probe))] == shown(probe)
+    assert rows[len(shown(probe)) - 1] == "  suspect restart: other targets of that host were cut at that second"
+    assert rows[len(shown(probe)) :] == [
+        "",
+        "  2026-11-22 22:10:00Z  schedule  https://gateway.example.com:8443/v1/chat?key=***  192.0.2.7:443  HTTP 200",
+        "  x-request-id: r-1",
+        "  the last that came:",
+        "    so far so g",
+    ]
+
+
+def test_a_probe_whose_timeline_was_not_kept() -> None:
+    """It is said, and what stands in its event is shown."""
+    rows = explained(told(whole(), timeline=False))
+    assert rows[-1] == "  its timeline was not kept"
+    assert any(row.startswith("  3 chunks; gaps p50 200.0 ms") for row in rows)
+    slow = explained(told(whole(replace(GATEWAY, slo=Slo(threshold=0.1)))))
+    assert "  over its SLO: first chunk after 200.0 ms" in slow
+
+
+def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
+    """Whoever wrote the file or answers in the daemon's stead: no text of it has a control character left."""
+    hostile = "\x1b]0;owned\x07\x9b31m\r\n\u202e\x00"
+    event = json.loads(json.dumps(record(cut(), timeline=True)))
+    texts = ("probe_id", "target", "timestamp", "outcome", "cause", "detail", "protocol", "url", "peer", "trigger")
+    event |= dict.fromkeys((*texts, "last_words", "unclean_cause"), hostile)
+    event["request_ids"] = {hostile: hostile}
+    event["gap"] = {hostile: 1.0}
+    event["server_error"] = {"message": hostile}
+    event["diagnosis"] = [{"suspect": hostile, "because": hostile}]
+    event["timeline"]["events"][0][2] = hostile
+    made = read(event)
+    table = overview([Glance(hostile, [hostile], made, note=hostile), glance(hostile, [made])], START)
+    shown_now = [*(row.plain for row in explanation(made)), *(row.plain for row in lines([made]))]
+    shown_now += [*printed(table).splitlines(), *printed(summary([made])).splitlines()]
+    assert all(row.isprintable() for row in shown_now), [row for row in shown_now if not row.isprintable()]
+    assert "\\x1b]0;owned" in shown_now[0]
+
+
+def test_targets_at_a_glance() -> None:
+    """Those that fail come first; what was not reached, or is not known, is a dash."""
+    now = START + timedelta(seconds=90)
+    failing = glance("failing", [told(cut()), told(cut()), told(whole())])
+    rows = [
+        failing,
+        glance("good", [told(whole())]),
+        Glance("new"),
+        Glance("resting", last=told(whole()), note="paused"),
+    ]
+    table = printed(overview(rows, now))
+    assert [" ".join(row.split()) for row in table.splitlines()] == [
+        "target verdict ago first chunk half within truncated failed in a row recent",
+        "failing truncated/incomplete_body 90 s 200.0 ms 200.0 ms 66.7% 2 ■■■",
+        "good ok 90 s 200.0 ms 200.0 ms 0.0% 0 ■",
+        "new - - - - - 0",
+        "resting paused 90 s 200.0 ms - - 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "ago"),
+    [
+        ("2026-11-22T22:08:00Z", "2 min"), ("2026-11-22T10:10:00Z", "12 h"), ("2026-11-01T22:10:00Z", "21 d"),
+        ("2026-11-22T22:10:30Z", "0 s"), ("soon", "-"), ("2026-11-22T22:08:00", "-"),
+    ],
+)  # fmt: skip
+def test_how_long_ago(timestamp: str, ago: str) -> None:
+    """In the unit that fits; a clock that was ahead is now, and what is no time is a dash."""
+    event = read(record(whole()) | {"timestamp": timestamp})
+    now = START.replace(microsecond=0)
+    row = " ".join(printed(overview([Glance("a", last=event)], now)).splitlines()[1].split())
+    assert row == f"a ok {ago} 200.0 ms - - 0"

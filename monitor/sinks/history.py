@@ -22,7 +22,6 @@ from monitor.observation import Observation, record
 from monitor.settings import MIB, History
 from monitor.store import Row, Store, StoreError
 from monitor.target import KEPT, Record
-from monitor.verdict import OUR_OWN
 
 CAPACITY = 32 * MIB
 """Bytes of observations that wait for the disk before further ones are dropped: some two thousand probes."""
@@ -166,7 +165,7 @@ def row(seen: Observation, most: Record, size: int) -> Row:
         probe_id=seen.probe_id,
         target=seen.target.name,
         timestamp=seen.timestamp.timestamp(),
-        failed=not seen.available and seen.verdict.outcome not in OUR_OWN,
+        failed=seen.failed,
         event=told,
         timeline=timeline if len(told) + len(timeline) <= size else None,
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from monitor.transport.call import Call, Carried
 from monitor.transport.carrier import Carrier
-from monitor.transport.fetch import fetch
+from monitor.transport.fetch import StatusError, fetch
 from monitor.transport.lookup import resolver
 from monitor.transport.reach import reach
 from monitor.transport.tls import tls_context
 
-__all__ = ["Call", "Carried", "Carrier", "fetch", "reach", "resolver", "tls_context"]
+__all__ = ["Call", "Carried", "Carrier", "StatusError", "fetch", "reach", "resolver", "tls_context"]

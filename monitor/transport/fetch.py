@@ -1,4 +1,4 @@
-"""One small document, got whole or not at all: a source's list of targets."""
+"""One document, got whole or not at all: a source's list of targets, what the daemon's API tells."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ from monitor.transport.tls import tls_context
 from monitor.transport.words import BROKEN, certificate_words, errno_words, lookup_words, tls_words
 
 
+class StatusError(OSError):
+    """The answer has another status than 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the answer has status {status}")
+        self.status = status
+
+
 async def fetch(url: str, network: Network, *, within: float, at_most: int) -> bytes:
     """Get a document, one byte more than `at_most` where it is longer; OSError says why not, and holds no secret."""
     line = Line(network)
@@ -26,6 +34,8 @@ async def fetch(url: str, network: Network, *, within: float, at_most: int) -> b
         secure = await asyncio.to_thread(tls_context, Tls())
         async with asyncio.timeout(within), session(network, resolver(network), line) as client:
             return await _document(client, line, URL(url), secure, at_most)
+    except StatusError:
+        raise
     except TimeoutError:
         raise OSError(f"no whole answer within {within:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -39,7 +49,7 @@ async def _document(client: aiohttp.ClientSession, line: Line, url: URL, secure:
     headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     async with client.get(url, headers=headers, allow_redirects=False, ssl=secure) as response:
         if response.status != HTTPStatus.OK:
-            raise OSError(f"the answer has status {response.status}")
+            raise StatusError(response.status)
         document = bytearray()
         while len(document) <= at_most and (more := await response.content.readany()):
             document += more

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -22,10 +23,12 @@ from aiohttp.typedefs import Handler
 
 from monitor import __version__
 from monitor.observation import Observation
+from monitor.store import Event, StoreError
 from monitor.target import Target
 from monitor.verdict import OUR_OWN
-from monitor.web import guard, pages, resources, scrape
+from monitor.web import guard, listing, pages, resources, scrape
 from monitor.web.access import Access, BusyError
+from monitor.web.listing import Asked
 from monitor.web.rows import Row, Tally
 
 _T = TypeVar("_T")
@@ -42,6 +45,16 @@ def _report(handler: str, error: Exception) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the history's file can be asked, in a thread of its own; each raises StoreError."""
+
+    newest: Callable[[Asked], list[Event]]
+    """Events without their timelines, newest first."""
+    find: Callable[[str], Event | None]
+    """The event of a probe id, with its timeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +85,8 @@ class Source:
 
     RefusedError where it may not start, TimeoutError where the one in flight takes longer.
     """
+    kept: Kept | None = None
+    """What outlasts memory; None where no file is kept."""
     exposition: Callable[[Observation], tuple[bytes, str]] | None = None
     """One probe as gauges, and their content type."""
     failed: Callable[[str, Exception], None] = _report
@@ -85,13 +100,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The source, and a thread for what would hold the loop up: a scrape or a page of a thousand targets."""
+    """The source, and threads for what would hold the loop up: a scrape or a page of a thousand targets, and a disk."""
 
     source: Source
     hosts: frozenset[str]
     patience: float
     access: Access | None
     worker: ThreadPoolExecutor
+    reader: ThreadPoolExecutor
     scrapes: dict[tuple[str, bool], asyncio.Future[Exposition]]
 
 
@@ -160,6 +176,7 @@ def application(source: Source, *, access: Access | None = None, patience: float
         patience,
         access,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="web"),
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="history-reader"),
         {},
     )
     app.add_routes([web.get(path, handler) for path, handler in _READ])
@@ -186,7 +203,8 @@ class _Complaints(logging.LoggerAdapter[logging.Logger]):
 
 async def _work(app: web.Application) -> AsyncIterator[None]:
     yield
-    app[DESK].worker.shutdown(wait=False, cancel_futures=True)
+    for threads in (app[DESK].worker, app[DESK].reader):
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def _guard_response(request: web.Request, response: web.StreamResponse) -> None:
@@ -382,9 +400,19 @@ async def _target_page(request: web.Request) -> web.Response:
 async def _probe_page(request: web.Request) -> web.Response:
     source = request.app[DESK].source
     seen = source.find(request.match_info["id"])
-    if seen is None:
-        return _explain(request, 404, _NO_PROBE)
-    return await _page(request, partial(pages.probe, seen, _about(source)))
+    if seen is not None:
+        return await _page(request, partial(pages.probe, seen, _about(source)))
+    return await _remembered(request, lambda event: _page(request, partial(pages.kept, event, _about(source))))
+
+
+async def _remembered(request: web.Request, show: Callable[[Event], Awaitable[web.Response]]) -> web.Response:
+    """Show what the history has of a probe that memory has not; say it where there is nothing."""
+    kept = request.app[DESK].source.kept
+    try:
+        event = None if kept is None else await _read(request, partial(kept.find, request.match_info["id"]))
+    except StoreError as error:
+        return _explain(request, 503, f"Memory has no such probe, and the history cannot be read: {error}.")
+    return _explain(request, 404, _NO_PROBE) if event is None else await show(event)
 
 
 async def _targets(request: web.Request) -> web.Response:
@@ -399,11 +427,26 @@ async def _target(request: web.Request) -> web.Response:
     return await _resource(request, partial(resources.target, row, request.app[DESK].source.now()))
 
 
+async def _probes(request: web.Request) -> web.Response:
+    source = request.app[DESK].source
+    try:
+        asked = listing.asked(tuple(request.query.items()))
+    except listing.BadListingError as error:
+        return _explain(request, 400, str(error))
+    if source.kept is not None:
+        with suppress(StoreError):  # which the history's own sink tells of: memory answers then
+            found = await _read(request, partial(source.kept.newest, asked))
+            return await _resource(request, lambda: {"probes": found})
+    names = (target.name for target in source.targets()) if asked.target is None else (asked.target,)
+    recent = [seen for name in names for seen in source.recent(name)]
+    return await _resource(request, partial(resources.probes, recent, asked))
+
+
 async def _probe(request: web.Request) -> web.Response:
     seen = request.app[DESK].source.find(request.match_info["id"])
-    if seen is None:
-        return _explain(request, 404, _NO_PROBE)
-    return await _resource(request, partial(resources.probe, seen))
+    if seen is not None:
+        return await _resource(request, partial(resources.probe, seen))
+    return await _remembered(request, lambda event: _resource(request, lambda: event))
 
 
 async def _reload(request: web.Request) -> web.Response:
@@ -464,6 +507,7 @@ _READ: tuple[tuple[str, Handler], ...] = (
     ("/probes/{id}", _probe_page),
     (f"{API}/targets", _targets),
     (f"{API}/targets/{{name}}", _target),
+    (f"{API}/probes", _probes),
     (f"{API}/probes/{{id}}", _probe),
 )
 _WRITE: tuple[tuple[str, Handler], ...] = (
@@ -503,6 +547,11 @@ async def _page(request: web.Request, draw: Callable[[], str]) -> web.Response:
 async def _resource(request: web.Request, draw: Callable[[], dict[str, object]]) -> web.Response:
     body = await _aside(request, lambda: _json(draw()))
     return web.Response(body=body, content_type="application/json")
+
+
+async def _read(request: web.Request, work: Callable[[], _T]) -> _T:
+    """Do `work`, which waits for a disk, where nobody else waits."""
+    return await asyncio.get_running_loop().run_in_executor(request.app[DESK].reader, work)
 
 
 async def _aside(request: web.Request, work: Callable[[], _T]) -> _T:

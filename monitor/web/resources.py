@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from monitor.observation import Observation, public_url, record
+from monitor.web.listing import Asked
 from monitor.web.rows import Row, first_chunk
 from monitor.web.words import iso
 
@@ -26,6 +27,13 @@ def target(row: Row, now: datetime) -> dict[str, object]:
 def probe(seen: Observation) -> dict[str, object]:
     """Return the record of one probe with its timeline."""
     return record(seen, timeline=True)
+
+
+def probes(recent: Iterable[Observation], asked: Asked) -> dict[str, object]:
+    """Return the newest of these probes that are asked for, newest first, as the records of the contract."""
+    wanted = (seen for seen in recent if seen.failed or not asked.failed)
+    newest = sorted(wanted, key=lambda seen: seen.timestamp.timestamp() + seen.duration, reverse=True)
+    return {"probes": [record(seen) for seen in newest[: asked.limit]]}
 
 
 def _resource(row: Row, now: datetime) -> dict[str, object]:

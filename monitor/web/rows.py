@@ -49,7 +49,7 @@ class Row:
     @property
     def failing(self) -> bool:
         """Whether the last probe found the target not available."""
-        return self.last is not None and not self.last.available and self.last.verdict.outcome not in OUR_OWN
+        return self.last is not None and self.last.failed
 
     @cached_property
     def failures_in_a_row(self) -> int:

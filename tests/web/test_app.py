@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import NoReturn
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +21,8 @@ from pytest_aiohttp import AiohttpClient
 from yarl import URL
 
 from monitor.observation import Observation, record
-from monitor.web.app import RefusedError, Source, _Complaints, _drop, _report, application
+from monitor.store import StoreError
+from monitor.web.app import Kept, RefusedError, Source, _Complaints, _drop, _report, application
 from monitor.web.server import serve
 from tests.web import scenes
 from tests.web.document import Document
@@ -30,7 +32,7 @@ Client = TestClient[web.Request, web.Application]
 Start = Callable[[Source], Awaitable[Client]]
 READ = [
     "/", "/metrics", "/-/healthy", "/-/ready", "/targets/new", "/probes/{probe}", "/api/v1/targets",
-    "/api/v1/targets/new", "/api/v1/probes/{probe}",
+    "/api/v1/targets/new", "/api/v1/probes", "/api/v1/probes/{probe}",
 ]  # fmt: skip
 
 
@@ -125,6 +127,49 @@ async def test_what_is_not_there_in_the_api(client: Client) -> None:
         response = await client.get(f"/api/v1/{path}")
         assert response.status == 404
         assert text in await told(response)
+
+
+async def test_the_list_of_recent_probes(client: Client, behind: Daemon) -> None:
+    """All that memory has, newest first; of one target, failed ones alone, and no more than asked for."""
+    everything = (await (await client.get("/api/v1/probes")).json())["probes"]
+    assert len(everything) == min(sum(map(len, behind.recent.values())), 50)
+    cut = behind.recent["t01-cut"][0]
+    query = {"target": "t01-cut", "failed": "true", "limit": "9"}
+    found = (await (await client.get("/api/v1/probes", params=query)).json())["probes"]
+    assert found == [json.loads(json.dumps(record(cut)))]
+    for name, value in (("limit", "0"), ("moon", "full")):
+        response = await client.get("/api/v1/probes", params={name: value})
+        assert response.status == 400
+        assert "The parameters are target" in await told(response)
+
+
+async def test_what_memory_has_forgotten(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """Where a history is kept, it answers for probes that are older, in lists and alone."""
+    old = {"probe_id": "old", "target": "gone", "outcome": "stalled", "cause": "silent", "detail": "<b>", "url": "u"}
+    kept = Kept(newest=lambda asked: [old] * asked.limit, find={"old": old}.get)
+    client = await aiohttp_client(application(replace(behind.source(), kept=kept)))
+    assert await (await client.get("/api/v1/probes?limit=2")).json() == {"probes": [old, old]}
+    assert await (await client.get("/api/v1/probes/old")).json() == old
+    page = Document(await (await client.get("/probes/old")).text())
+    assert "stalled silent" in page.text
+    assert "memory has forgotten it, and the history has it" in page.text
+    assert "/api/v1/probes/old" in page.links
+    assert [(await client.get(f"{place}/probes/older")).status for place in ("", "/api/v1")] == [404, 404]
+    seen = behind.recent["t01-cut"][0]
+    assert (await (await client.get(f"/api/v1/probes/{seen.probe_id}")).json())["target"] == "t01-cut"
+
+
+async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """Memory answers for it, and of what memory has not, it is said why there is no answer."""
+
+    def fail(_: object) -> NoReturn:
+        raise StoreError("h.db: disk I/O error")
+
+    client = await aiohttp_client(application(replace(behind.source(), kept=Kept(fail, fail))))
+    assert len((await (await client.get("/api/v1/probes?limit=3")).json())["probes"]) == 3
+    response = await client.get("/api/v1/probes/old")
+    assert (await client.get("/probes/old")).status == 503
+    assert (response.status, "cannot be read: h.db: disk I/O error" in await told(response)) == (503, True)
 
 
 async def test_another_method(client: Client) -> None:

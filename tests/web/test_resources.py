@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from monitor.observation import record
 from monitor.web import resources
+from monitor.web.listing import Asked
 from monitor.web.rows import Row, Tally
 from tests.web import scenes
 
@@ -68,3 +70,14 @@ def test_a_probe_has_its_timeline() -> None:
     seen = scenes.cut()
     assert resources.probe(seen) == record(seen, timeline=True)
     assert "timeline" in resources.probe(seen)
+
+
+def test_the_newest_probes_of_all() -> None:
+    """By when they ended, newest first; the failed ones alone where they are asked for, and no more than asked for."""
+    cut, complete = scenes.cut(), scenes.complete()
+    later = replace(complete, timestamp=cut.timestamp, timeline=scenes.complete(first=20.0).timeline)
+    ours = replace(scenes.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
+    everything = [cut, later, ours]
+    assert resources.probes(everything, Asked()) == {"probes": [record(seen) for seen in (later, cut, ours)]}
+    assert resources.probes(everything, Asked(failed=True)) == {"probes": [record(cut)]}
+    assert resources.probes(everything, Asked(limit=1)) == {"probes": [record(later)]}

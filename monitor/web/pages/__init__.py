@@ -2,7 +2,7 @@
 
 from monitor.web.pages.every_target import status
 from monitor.web.pages.frame import CONTENT_SECURITY_POLICY, About, refusal
-from monitor.web.pages.one_probe import probe
+from monitor.web.pages.one_probe import kept, probe
 from monitor.web.pages.one_target import target
 
-__all__ = ["CONTENT_SECURITY_POLICY", "About", "probe", "refusal", "status", "target"]
+__all__ = ["CONTENT_SECURITY_POLICY", "About", "kept", "probe", "refusal", "status", "target"]

@@ -32,6 +32,20 @@ def probe(seen: Observation, about: About) -> str:
     return page(title, about, *body, news=news)
 
 
+def kept(event: Mapping[str, object], about: About) -> str:
+    """Return the page of a probe that the history alone knows: the event as it was written, without its drawing."""
+    verdict, target = str(event.get("outcome")), str(event.get("target"))
+    facts_of_it = {key: value for key, value in event.items() if key not in {"timeline", "detail"}}
+    body = (
+        h("h1", verdict, h("span", f" {event['cause']}", class_="cause") if "cause" in event else None, class_="title"),
+        h("p", f"probe of {target}, {event.get('timestamp')}: memory has forgotten it, and the history has it"),
+        h("p", sentence(str(event.get("detail"))), class_="note"),
+        section("The record", facts(*_flat(facts_of_it))),
+        machine(probe_link(str(event.get("probe_id")), "/api/v1")),
+    )
+    return page(f"{verdict} \N{MIDDLE DOT} {target} \N{MIDDLE DOT} chat-monitor", about, *body)
+
+
 def _lead(seen: Observation, about: About) -> Markup:
     return h(
         "p",

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.observation import ServerError
-from monitor.web.pages import About, probe
+from monitor.observation import ServerError, record
+from monitor.web.pages import About, kept, probe
 from tests.web import scenes
 from tests.web.document import Document
 
@@ -62,3 +62,18 @@ def test_a_hostile_server_stays_text() -> None:
     assert not set("\x1b\u202e\u2066") & set(page)
     assert "<script" not in page
     assert Document(page).text.count("alert('canary')") == 4
+
+
+def test_a_probe_that_the_history_alone_knows() -> None:
+    """Its record, word by word, with a way to the whole of it; whatever stands in the file is text and nothing else."""
+    event = record(scenes.cut(), timeline=True)
+    document = Document(kept(event, ABOUT))
+    for word in ("truncated incomplete_body", "probe of gateway", "timings.first_chunk", "17 18\\ndata: {"):
+        assert word in document.text
+    assert "timeline" not in document.text
+    assert f"/api/v1/probes/{event['probe_id']}" in document.links
+    hostile = {key: scenes.CANARY if isinstance(value, str) else value for key, value in event.items()}
+    page = kept(hostile | {scenes.CANARY: scenes.CANARY}, ABOUT)
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    assert "The record" in Document(kept({}, ABOUT)).text

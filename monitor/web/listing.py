@@ -1,0 +1,40 @@
+"""`GET /api/v1/probes?target=NAME&failed=true&limit=N`: which of the recent probes are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST = 1000
+"""Probes in one answer."""
+_USUAL = 50
+_FLAGS = {"true": True, "false": False}
+_PARAMETERS = {"target": "a name", "failed": "true or false", "limit": f"a number from 1 to {MOST}"}
+
+
+class BadListingError(ValueError):
+    """There is no such list; the text says what may be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The newest `limit` probes, of one target or all, and the failed ones alone or all."""
+
+    target: str | None = None
+    failed: bool = False
+    limit: int = _USUAL
+
+
+def asked(query: Sequence[tuple[str, str]]) -> Asked:
+    """Return what the query of a request asks for, each parameter once at most."""
+    given = dict(query)
+    failed, limit = _FLAGS.get(given.get("failed", "false")), _number(given.get("limit", str(_USUAL)))
+    if len(given) < len(query) or given.keys() - _PARAMETERS or failed is None or limit is None:
+        told = ", ".join(f"{name} ({what})" for name, what in _PARAMETERS.items())
+        raise BadListingError(f"The parameters are {told}, each at most once.")
+    return Asked(given.get("target"), failed, limit)
+
+
+def _number(text: str) -> int | None:
+    whole = text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST
+    return int(text) if whole else None

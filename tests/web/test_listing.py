@@ -1,0 +1,36 @@
+"""Tests of what is asked of the list of recent probes."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.web.listing import Asked, BadListingError, asked
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ([], Asked(None, failed=False, limit=50)),
+        ([("target", "a b")], Asked("a b")),
+        ([("failed", "true"), ("limit", "1")], Asked(failed=True, limit=1)),
+        ([("failed", "false"), ("limit", "1000")], Asked(limit=1000)),
+    ],
+)
+def test_what_is_asked(query: list[tuple[str, str]], wanted: Asked) -> None:
+    """Nothing, or any of the parameters."""
+    assert asked(query) == wanted
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        [("limit", "0")], [("limit", "1001")], [("limit", "-1")], [("limit", "")], [("limit", "٣")],
+        [("limit", "9" * 5000)], [("failed", "yes")], [("targets", "a")], [("target", "a"), ("target", "b")],
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked(query: list[tuple[str, str]]) -> None:
+    """Another parameter, one of them twice, or a value that is none: said with what may be asked."""
+    with pytest.raises(
+        BadListingError, match=r"^The parameters are target \(a name\), failed .*, limit .* at most once\.$"
+    ):
+        asked(query)
