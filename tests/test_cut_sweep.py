@@ -40,6 +40,7 @@ LAST_WORDS = {
     "cohere-v2": rb'"finish_reason":"COMPLETE"[^\n]*\}\}\}\}',
     "tgi": rb'"finish_reason":"eos_token"[^\n]*\}\}',
     "dify": rb'"event": "message_end"[^\n]*\}\}',
+    "fastgpt": rb"data: \[DONE\]",
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',
     "chatchat-kb": rf'{NONCE}[^\n]*"role": "assistant"\}}\]\}}'.encode(),

@@ -14,6 +14,7 @@ from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.protocols.cohere_v2 import COHERE_V2
 from monitor.protocols.dify import DIFY
+from monitor.protocols.fastgpt import FASTGPT
 from monitor.protocols.gemini import GEMINI
 from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
@@ -36,6 +37,7 @@ PROTOCOLS: dict[str, Protocol] = {
         COHERE_V2,
         TGI,
         DIFY,
+        FASTGPT,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

@@ -28,6 +28,7 @@ ENDED = (
     "cohere-v2",
     "tgi",
     "dify",
+    "fastgpt",
     "chatchat",
     "chatchat-agent",
 )

@@ -69,6 +69,8 @@ STREAMS = {
     "dify of its documentation": captured("dify", "made/dify_chat_whole", b'"message_end"'),
     "dify, a chatflow": captured("dify", "made/dify_chatflow_whole", b'"message_end"'),
     "dify, an agent": captured("dify", "made/dify_agent_whole", b'"message_end"'),
+    "fastgpt of its documentation": captured("fastgpt", "made/fastgpt_whole", b"[DONE]"),
+    "fastgpt with details": captured("fastgpt", "made/fastgpt_detail_whole", b"[DONE]"),
     "gemini of its documentation": captured("gemini", "made/gemini_whole", b'"finishReason"'),
     "llamacpp-completion of llama-server": captured(
         "llamacpp-completion", "servers/llama-server_completion_native", b'"stop":true'

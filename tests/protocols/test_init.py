@@ -20,6 +20,7 @@ def test_the_names() -> None:
         "cohere-v2",
         "tgi",
         "dify",
+        "fastgpt",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -40,8 +41,8 @@ def test_a_protocol_is_found() -> None:
 REFUSED = {
     "": (
         "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
-        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, dify, gemini, llamacpp-completion, "
-        "ollama-chat, openai-chat, openai-responses, raw, tgi, or package.module:NAME"
+        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, dify, fastgpt, gemini, "
+        "llamacpp-completion, ollama-chat, openai-chat, openai-responses, raw, tgi, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
     "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
@@ -70,6 +71,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("cohere-v2", True, False),
         ("tgi", True, False),
         ("dify", True, False),
+        ("fastgpt", True, False),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),

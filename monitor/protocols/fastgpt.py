@@ -1,0 +1,49 @@
+"""FastGPT (`/api/v1/chat/completions`): OpenAI's shape in named events, and `[DONE]` as its only end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.events import Event, Finish, Message, Meta, Output, Part
+from monitor.framing import ServerSentEvents
+from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.shapes import as_object, as_text, load, named_error, openai_frame
+from monitor.target import Target
+
+_ANSWERS = frozenset({"", "message", "answer", "fastAnswer"})
+
+
+def request(target: Target, prompt: str) -> Request:
+    """Ask with one user message, in no chat that would be kept up; with `detail`, events have names."""
+    body = {
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": True,
+        "detail": False,
+    }
+    return json_request(body, target)
+
+
+def interpret(message: Message) -> Iterator[Event]:
+    """Read one event by its name; one of another name is life without output, and not always an object.
+
+    A finish reason proves nothing: the server says `stop` whatever its model said, and `[DONE]` once all is done.
+    """
+    if message.data.strip() == "[DONE]":
+        yield Finish()
+    elif message.name == "error":
+        yield named_error(message.data)
+    elif message.name in _ANSWERS:
+        for event in openai_frame(load(message.data)):
+            yield Meta(reason=event.reason, stop=event.stop) if isinstance(event, Finish) else event
+    elif message.name in {"toolCall", "toolParams"}:
+        yield Output(as_text(as_object(load(message.data)["tool"]).get("params")), Part.TOOL_CALL)
+    else:
+        yield Meta()
+
+
+FASTGPT = Protocol(
+    name="fastgpt",
+    framing=ServerSentEvents,
+    request=request,
+    interpret=interpret,
+)
