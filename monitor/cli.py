@@ -351,6 +351,7 @@ _BY_PATH = (
     (":streamGenerateContent", "gemini"),
     ("/completion/", "llamacpp-completion"),
     ("/v2/chat/", "cohere-v2"),
+    ("/v3/chat/", "coze-v3"),
     ("/generate_stream/", "tgi"),
     ("/chat-messages", "dify"),
     ("/completion-messages", "dify"),

@@ -52,6 +52,9 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
     "made/fastgpt_whole": ("fastgpt", "ok - end -", 6, "Hello from the fake upstream."),
     "made/fastgpt_detail_whole": ("fastgpt", "ok - end -", 6, "Hello from the fake upstream."),
     "made/fastgpt_error": ("fastgpt", "stream_error upstream stream -", 3, "Hello from the"),
+    # Coze, after its client
+    "made/coze_v3_whole": ("coze-v3", "ok - end -", 6, "Hello from the fake upstream."),
+    "made/coze_v3_failed": ("coze-v3", "stream_error other stream -", 3, "Hello from the"),
     # an upstream that closes in the middle, in four releases and routes of Langchain-Chatchat
     "chatchat/c031_llm_mid_fin": ("chatchat", "truncated incomplete_body stream -", 3, "Hello from the"),
     "chatchat/c03_llm_mid_fin": ("chatchat", "stream_error upstream stream -", 3, "Hello from the"),
@@ -160,6 +163,7 @@ def test_what_is_cut_is_counted_as_cut() -> None:
         "chatchat/mini_v027_fail",
         "made/ollama_chat_runner_died",
         "made/gemini_overloaded",
+        "made/coze_v3_failed",
         "made/fastgpt_error",
         "made/dify_chat_error",
         "made/dify_workflow_failed",

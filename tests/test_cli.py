@@ -304,6 +304,7 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said
         ("/v1beta/models/m:streamGenerateContent?alt=sse", "gemini"),
         ("/completion", "llamacpp-completion"),
         ("/v2/chat", "cohere-v2"),
+        ("/v3/chat", "coze-v3"),
         ("/generate_stream", "tgi"),
         ("/v1/chat-messages", "dify"),
         ("/v1/workflows/run", "dify"),

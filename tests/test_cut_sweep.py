@@ -41,6 +41,7 @@ LAST_WORDS = {
     "tgi": rb'"finish_reason":"eos_token"[^\n]*\}\}',
     "dify": rb'"event": "message_end"[^\n]*\}\}',
     "fastgpt": rb"data: \[DONE\]",
+    "coze-v3": rb'"status":"completed"[^\n]*"input_count":20\}\}',
     "chatchat": rb'"finish_reason":"stop"[^\n]*"status":null\}',
     "chatchat-agent": rb'"status": 5[^\n]*"role": "assistant"\}\]\}',
     "chatchat-kb": rf'{NONCE}[^\n]*"role": "assistant"\}}\]\}}'.encode(),

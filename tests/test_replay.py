@@ -71,6 +71,8 @@ ROWS = (
     Row("chatchat/mini_v027_fail", "chatchat-0.2-json", CUT, "stream", 3),
     Row("made/cohere_v2_timeout", "cohere-v2", "truncated/server_abort", "end", 3),
     Row("made/cohere_v2_whole", "cohere-v2", "ok", "end", 6),
+    Row("made/coze_v3_failed", "coze-v3", "stream_error/other", "stream", 3),
+    Row("made/coze_v3_whole", "coze-v3", "ok", "end", 6),
     Row("made/dify_agent_whole", "dify", "ok", "end", 6),
     Row("made/dify_chat_error", "dify", "stream_error/upstream", "stream", 3),
     Row("made/dify_chat_whole", "dify", "ok", "end", 6),

@@ -13,6 +13,7 @@ from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.protocols.cohere_v2 import COHERE_V2
+from monitor.protocols.coze_v3 import COZE_V3
 from monitor.protocols.dify import DIFY
 from monitor.protocols.fastgpt import FASTGPT
 from monitor.protocols.gemini import GEMINI
@@ -38,6 +39,7 @@ PROTOCOLS: dict[str, Protocol] = {
         TGI,
         DIFY,
         FASTGPT,
+        COZE_V3,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

@@ -196,13 +196,14 @@ def openai_usage(usage: object) -> Usage | None:
 
 
 def failure(error: object) -> Failure:
-    """Return the failure that an error value tells of: a text, or an object with message, type and code."""
+    """Return the failure that an error value tells of: a text, or an object with message (or msg), type and code."""
     if isinstance(error, Mapping):
         inner = error.get("error")
         if isinstance(inner, (Mapping, str)) and "message" not in error:
             return failure(inner)
         message, kind, code = (_word(error.get(key)) for key in ("message", "type", "code"))
         code = code or _word(error.get("status"))
+        message = message or _word(error.get("msg"))
         return Failure(fault_of(message or "", kind, code), message or "", kind, code)
     message = error if isinstance(error, str) else _word(error) or ""
     return Failure(fault_of(message), message)

@@ -29,6 +29,7 @@ ENDED = (
     "tgi",
     "dify",
     "fastgpt",
+    "coze-v3",
     "chatchat",
     "chatchat-agent",
 )

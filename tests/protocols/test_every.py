@@ -66,6 +66,7 @@ STREAMS = {
     "openai-chat of llama-cpp-python": captured("openai-chat", "servers/llama-cpp-python_openai_chat", b'"stop"'),
     "ollama-chat of its documentation": captured("ollama-chat", "made/ollama_chat_whole", b'"done":true'),
     "cohere-v2 of its documentation": captured("cohere-v2", "made/cohere_v2_whole", b'"message-end"'),
+    "coze-v3 of its documentation": captured("coze-v3", "made/coze_v3_whole", b'"completed","usage"'),
     "dify of its documentation": captured("dify", "made/dify_chat_whole", b'"message_end"'),
     "dify, a chatflow": captured("dify", "made/dify_chatflow_whole", b'"message_end"'),
     "dify, an agent": captured("dify", "made/dify_agent_whole", b'"message_end"'),

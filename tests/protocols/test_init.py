@@ -21,6 +21,7 @@ def test_the_names() -> None:
         "tgi",
         "dify",
         "fastgpt",
+        "coze-v3",
         "chatchat",
         "chatchat-agent",
         "chatchat-kb",
@@ -41,7 +42,7 @@ def test_a_protocol_is_found() -> None:
 REFUSED = {
     "": (
         "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
-        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, dify, fastgpt, gemini, "
+        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, coze-v3, dify, fastgpt, gemini, "
         "llamacpp-completion, ollama-chat, openai-chat, openai-responses, raw, tgi, or package.module:NAME"
     ),
     "openai": "no protocol 'openai': known are .*",
@@ -72,6 +73,7 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
         ("tgi", True, False),
         ("dify", True, False),
         ("fastgpt", True, False),
+        ("coze-v3", True, True),
         ("chatchat", True, False),
         ("chatchat-agent", True, False),
         ("chatchat-kb", False, False),

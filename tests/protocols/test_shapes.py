@@ -246,6 +246,7 @@ FAILURES: dict[str, tuple[object, Failure]] = {
     "one in another": ({"error": {"message": "no", "code": 404}}, Failure(Fault.NOT_FOUND, "no", None, "404")),
     "a text in another": ({"error": "Connection error."}, Failure(Fault.UPSTREAM, "Connection error.")),
     "a message beside another": ({"message": "no", "error": "Connection error."}, Failure(Fault.OTHER, "no")),
+    "a msg for a message": ({"code": 4101, "msg": "no"}, Failure(Fault.OTHER, "no", None, "4101")),
     "objects for words": ({"message": {"a": 1}, "type": [], "code": ""}, Failure(Fault.OTHER)),
 }
 

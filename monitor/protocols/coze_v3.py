@@ -1,0 +1,89 @@
+"""Coze's chat of version 3 (`/v3/chat`): named events, deltas of answers, the chat's end, and `done` behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monitor.events import Done, Event, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.framing import ServerSentEvents
+from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, named_error
+from monitor.target import Target
+
+_ENDS: Mapping[str, Stop] = {
+    "conversation.chat.completed": Stop.COMPLETE,
+    "conversation.chat.requires_action": Stop.COMPLETE,
+    "conversation.chat.canceled": Stop.ABORT,
+}
+"""States in which a chat ends; in `requires_action` the client's tools are to go on, as after any tool call."""
+
+
+def request(target: Target, prompt: str) -> Request:
+    """Ask the bot that the target's `body` names (`bot_id`), in a conversation that is not kept."""
+    body = {
+        "user_id": "chat-monitor",
+        "stream": True,
+        "auto_save_history": False,
+        "additional_messages": [
+            {"role": "user", "type": "question", "content": prompt, "content_type": "text"},
+        ],
+    }
+    return json_request(body, target)
+
+
+def interpret(message: Message) -> Iterator[Event]:
+    """Read one event by its name; one of an unknown name is life without output."""
+    if message.name == "done" or message.data.strip() == "[DONE]":
+        yield Done()
+        return
+    match message.name:
+        case "conversation.message.delta":
+            yield from _message(load(message.data), repeats=False)
+        case "conversation.message.completed":
+            yield from _message(load(message.data), repeats=True)
+        case "conversation.chat.failed":
+            yield failure(load(message.data).get("last_error") or {})
+        case "error":
+            yield named_error(message.data)
+        case name if name in _ENDS:
+            yield from _end(load(message.data), name)
+        case "":
+            yield _nameless(load(message.data))
+        case _:
+            yield Meta()
+
+
+def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
+    """Read a piece of a message, or a whole one, which repeats its pieces; tools' answers and suggestions are life."""
+    kind, text = as_text(said["type"]), as_text(said["content"])
+    if reasoning := as_text(said.get("reasoning_content")):
+        yield Output(reasoning, Part.REASONING, repeats=repeats)
+    if kind == "function_call":
+        yield Output(text, Part.TOOL_CALL)
+    elif kind == "answer" and text:
+        yield Output(text, repeats=repeats)
+    elif not reasoning:
+        yield Meta()
+
+
+def _end(chat: Mapping[str, object], name: str) -> Iterator[Event]:
+    counted = as_object(chat.get("usage") or {})
+    yield Meta(usage=Usage(as_count(counted.get("input_count")), as_count(counted.get("output_count"))))
+    yield Finish(name.rpartition(".")[2], _ENDS[name])
+
+
+def _nameless(said: Mapping[str, object]) -> Event:
+    """Read an event without a name: an error, as refused requests have it; any other is none of Coze's."""
+    if not said["code"]:
+        raise ValueError("no error")
+    return failure(said)
+
+
+COZE_V3 = Protocol(
+    name="coze-v3",
+    framing=ServerSentEvents,
+    request=request,
+    interpret=interpret,
+    marker=True,
+    needs=("bot_id",),
+)
