@@ -78,6 +78,7 @@ bench:  ## Measure how exact, cheap and small it is beside other clients, and ho
 	.cache/bench/bin/pip install --quiet --disable-pip-version-check -r requirements/bench.txt
 	.cache/bench/bin/python -m benchmarks.fidelity --out .cache/bench/figures.json $(BENCH)
 	.cache/bench/bin/python benchmarks/exposition.py
+	.cache/bench/bin/python -m benchmarks.history
 
 compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/compare, and Debian's blackbox_exporter.
 	$(PYTHON) -m venv .cache/compare

@@ -399,7 +399,13 @@ def _header(text: str) -> tuple[str, str]:
 # -- history, explain, top ---------------------------------------------------------------------------------------------
 
 _url_option = click.option(
-    "--url", default="http://127.0.0.1:9877", show_default=True, metavar="URL", help="Where the running daemon listens."
+    "--url",
+    default="http://127.0.0.1:9877",
+    show_default=True,
+    metavar="URL",
+    envvar="CHAT_MONITOR_URL",  # for a URL with a password: a command line can be seen by everybody
+    show_envvar=True,
+    help="Where the running daemon listens.",
 )
 _db_option = click.option(
     "--db", type=click.Path(path_type=Path), help="Read the history's file instead, also while the daemon runs."

@@ -636,8 +636,8 @@ def test_all_targets_once(cli: Cli, kept: Path) -> None:
     )  # fmt: skip
 
 
-def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path) -> None:
-    """Where it listens; it needs no history for what memory has."""
+def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it listens, as the option or the environment says; it needs no history for what memory has."""
     with started("run", "--config", config) as process:
         url = f"http://{said(process, event='started')['address']}"
         probe_id = said(process, event="probe", target="broken")["probe_id"]
@@ -647,8 +647,9 @@ def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path) -> Non
         assert cli("explain", "none", "--url", url).status == 1
         process.send_signal(signal.SIGTERM)
         assert ended(process).status == 0
+    monkeypatch.setenv("CHAT_MONITOR_URL", url)
     for command in (("history",), ("explain", "1"), ("top",)):
-        done = cli(*command, "--url", url)
+        done = cli(*command)
         assert (done.status, done.out) == (1, "")
         assert done.err.startswith(f"chat-monitor: nobody answers at {url} (no connection")
         assert "pass --url URL, or --db FILE" in done.err
