@@ -1,8 +1,8 @@
 """What a probe costs the loop where a history is kept: leaving it to the thread that writes, and how late the loop is.
 
 Run as `python -m benchmarks.history [CHUNKS ...]`. For each size of a stream 500 probes end 10 ms apart, without a
-history and with one: `call` is the loop's time for one of them, `late` how much later than asked for the loop comes back
-from a millisecond's sleep, and `thread` what the writing thread takes of a core for record, compression and SQLite.
+history and with one: `call` is the loop's time for one of them, `late` how much later than asked for the loop comes
+back from a millisecond's sleep, `thread` what the writing thread takes of a core for record, compression and SQLite.
 """
 
 from __future__ import annotations

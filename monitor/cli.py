@@ -465,7 +465,7 @@ def explain(probe_id: str, *, url: str, db: Path | None) -> int:
 @_url_option
 @_db_option
 def top(*, url: str, db: Path | None) -> int:
-    """Show every target, those that fail first; on a terminal again and again, until Ctrl-C."""
+    """Show every target, those that fail first; on a terminal that can again and again, until Ctrl-C."""
     from rich.console import Console
     from rich.live import Live
 
@@ -473,11 +473,11 @@ def top(*, url: str, db: Path | None) -> int:
     from monitor.redact import visible
 
     place = _lookback(url, db)
-    table = _looked_up(lambda: _overview(place))
-    if not sys.stdout.isatty():
-        Console(highlight=False, width=160).print(table)
+    table, console = _looked_up(lambda: _overview(place)), Console(highlight=False)
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
+        Console(highlight=False, width=250, height=25).print(table)  # rich minds a width beside a height alone
         return COMPLETE
-    with Live(table, console=Console(highlight=False), screen=True, auto_refresh=False) as live:
+    with Live(table, console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(REDRAWN_EVERY)
             try:

@@ -696,6 +696,17 @@ def test_a_table_that_is_drawn_again(kept: Path) -> None:
         assert process.stderr.read().strip() == b""
 
 
+def test_a_terminal_that_only_writes_on(kept: Path) -> None:
+    """Nothing can be drawn again there: the table is written once."""
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "top", "--db", str(kept)]
+    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"TERM": "dumb"}) as process:
+        os.close(theirs)
+        with closed_in_the_end(process, ours):
+            until(ours, b"gateway")
+            assert process.wait(20) == 0
+
+
 def until(descriptor: int, wanted: bytes) -> bytes:
     """Read from a terminal until something comes, and return all that came."""
     read = b""
