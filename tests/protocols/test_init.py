@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from monitor.protocols import PROTOCOLS, find
@@ -31,6 +33,16 @@ def test_the_names() -> None:
         "raw",
     ]
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+
+
+def test_the_page_has_every_protocol_with_what_it_declares() -> None:
+    """docs/protocols.md lists them in their order, each with the terminators that it can have."""
+    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")][1:]
+    allowed = {(True, True): "end, marker, either, both, none", (True, False): "end, none", (False, False): "none"}
+    assert [(row[0].strip("`"), row[3].strip(" |")) for row in rows] == [
+        (name, allowed[protocol.end, protocol.marker]) for name, protocol in PROTOCOLS.items()
+    ]
 
 
 def test_a_protocol_is_found() -> None:
