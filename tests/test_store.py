@@ -275,6 +275,18 @@ def test_its_log_goes_with_it(path: Path) -> None:
     assert [part.read_bytes()[:7] for part in path.parent.iterdir()] == [b"half a "]
 
 
+def test_a_log_without_its_file_is_nobodys(path: Path) -> None:
+    """As a process leaves it that was killed between putting aside the one and the other, or who removed one alone."""
+    log = path.with_name("history.db-wal")
+    with store(path) as made:
+        made.keep([row("old")], NOW)
+        left = log.read_bytes()
+    path.unlink()
+    log.write_bytes(left)
+    filled(path, 1)
+    assert ids(path) == ["old 0"]
+
+
 def test_where_it_cannot_be_put_aside(path: Path) -> None:
     """That is said, too, and the file stays as it is."""
     _garbage(path)
