@@ -191,9 +191,8 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         asyncio.get_running_loop().set_exception_handler(None)
         await _leave(parts.tasks)
         await parts.carrier.let_go()
-        if keep is not None:
-            await asyncio.to_thread(keep.close)
-        await asyncio.to_thread(write.close)
+        for sink in (keep, write):  # the log last: it tells what became of the history
+            await asyncio.to_thread(sink.close)
 
 
 async def _serve(parts: Watch, load: Load | None, listening: Callable[[int], None] | None) -> None:
@@ -266,11 +265,11 @@ def _status(parts: Watch) -> str:
 # -- what an observation goes through ----------------------------------------------------------------------------------
 
 
-def _history(parts: Watch) -> history.HistorySink | None:
-    """Return what keeps every event in a file; None where the config names none."""
+def _history(parts: Watch) -> history.HistorySink | history.Nothing:
+    """Return what keeps every event in a file, where the config names one."""
     settings = parts.settings.history
     if settings.path is None:
-        return None
+        return history.Nothing()
 
     def wrong(text: str | None) -> None:
         if text is None:
@@ -283,7 +282,7 @@ def _history(parts: Watch) -> history.HistorySink | None:
     return history.HistorySink(Path(settings.path), settings, told)
 
 
-def _observed(parts: Watch, write: Sink, keep: Sink | None) -> Sink:
+def _observed(parts: Watch, write: Sink, keep: Sink) -> Sink:
     """Return what every observation goes through: the budget, the isolation gauge, then the sinks."""
     metrics = parts.metrics
 
@@ -291,9 +290,12 @@ def _observed(parts: Watch, write: Sink, keep: Sink | None) -> Sink:
         if parts.schedule.watches(seen.target.name):  # the last word of one that was removed is logged alone
             parts.recent(seen)
 
-    sinks: list[tuple[str, Sink]] = [("metrics", metrics), ("log", write), ("history", remember)]
-    if keep is not None:
-        sinks.append((history.NAME, keep))
+    sinks: tuple[tuple[str, Sink], ...] = (
+        ("metrics", metrics),
+        ("log", write),
+        (history.NAME, remember),
+        (history.NAME, keep),
+    )
 
     def observed(seen: Observation) -> None:
         if seen.tokens is not None:

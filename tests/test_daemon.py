@@ -155,12 +155,13 @@ async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     ):
         first = await daemon.line(event="probe")
         await gate.reached.wait()
-        size = await daemon.metric("chat_monitor_history_bytes")
+        while not (size := await daemon.metric("chat_monitor_history_bytes")):
+            continue
         daemon.signals.on_stop(signal.SIGTERM)
         daemon.signals.on_stop(signal.SIGTERM)
         last = await daemon.line(event="probe")
         await daemon.task
-    assert size
+    assert size > 0
     assert await asyncio.to_thread(newest, path, 9) == [last, first]
     assert last["outcome"] == "aborted"
     found = await asyncio.to_thread(find, path, first["probe_id"])

@@ -149,6 +149,17 @@ class HistorySink:
             self._told.dropped(NAME)
 
 
+class Nothing:
+    """The sink of a monitor that keeps no history."""
+
+    def __call__(self, seen: Observation) -> None:
+        """Let it go."""
+
+    def close(self) -> bool:
+        """There is nothing left to write."""
+        return True
+
+
 def _weight(seen: Observation) -> int:
     return seen.timeline.weight + len(seen.last_words or "") + _EACH
 

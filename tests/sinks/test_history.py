@@ -20,7 +20,7 @@ from monitor.events import Output
 from monitor.observation import Observation, ServerError, record
 from monitor.settings import MIB, History
 from monitor.sinks import history
-from monitor.sinks.history import HistorySink, Told, capped, row
+from monitor.sinks.history import HistorySink, Nothing, Told, capped, row
 from monitor.store import find, newest
 from monitor.target import Record
 from monitor.timeline import EndKind
@@ -296,3 +296,10 @@ def test_what_grows_too_old_goes_where_nothing_is_written(path: Path, monkeypatc
         now[0] = 4e9
         heard.wait("sizes", len(heard.sizes) + 3)
         assert kept(path) == []
+
+
+def test_no_history_at_all() -> None:
+    """It takes everything, and has nothing left to write."""
+    nothing = Nothing()
+    nothing(whole())
+    assert nothing.close()
