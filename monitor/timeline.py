@@ -188,7 +188,7 @@ _VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
 _REPEATED = Meta()
 _LINE_ENDS = 4
 """Bytes that close a message and are not counted to it: at most two line ends of two."""
-_KEPT_MALFORMED = 3
+_KEPT_MALFORMED, _KEPT_BEHIND = 3, 100
 _SEVERAL, _LONGEST_CHARACTER, _SPACE = 2, 4, 64
 """How many pieces make an answer that can be said again; bytes of a character; bytes of white space around it."""
 _BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
@@ -201,7 +201,7 @@ class Timeline:
     """
 
     __slots__ = (
-        "_arrivals_at_output", "_event_arrivals", "_event_kinds", "_event_offsets", "_finished",
+        "_arrivals_at_output", "_behind", "_event_arrivals", "_event_kinds", "_event_offsets", "_finished",
         "_mark_uncertainty", "_offsets", "_open", "_output_end", "_sequence", "_spreads", "_text", "_times",
         "_uncertainties", "chunks", "connected", "decoded", "ended_at", "ending", "failure",
         "head", "malformed", "malformed_amid", "malformed_events", "marker_seen", "marks", "model", "output_characters",
@@ -240,6 +240,7 @@ class Timeline:
         self.ended_at: float | None = None
         """When the last byte of the message that says the end arrived; None while it has not."""
         self.output_characters = 0
+        self._behind: list[Failure | Malformed] = []
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._sequence: int | None = None
@@ -362,17 +363,23 @@ class Timeline:
                 return Kind.DONE
             case Failure():  # pragma: no branch - events are a closed union
                 self._frame(time)
-                if not self.sealed and self.failure is None:
-                    self.failure = event
+                self._fail(event)
                 return Kind.FAILURE
 
     def _frame(self, time: float, *, decoded: bool = True) -> None:
         self.marks.setdefault(Mark.FIRST_EVENT, time)
         self.decoded = self.decoded or decoded
 
+    def _fail(self, event: Failure) -> None:
+        if self.sealed:
+            self._keep_behind(event)
+        elif self.failure is None:
+            self.failure = event
+
     def _misread(self, event: Malformed) -> None:
         if self.sealed:
             self.trailing = True
+            self._keep_behind(event)
             return
         self.malformed_events += 1
         if self._sequence is not None:
@@ -417,10 +424,27 @@ class Timeline:
         """Whether the end is taken back: it was said early, and only the last one counts, or another answer goes on."""
         if self.rule.early:
             self.stops.clear()
-        elif not self._begins(choice):
+            self.ended_at = None
+            self._look_again()
+            return True
+        if not self._begins(choice):
             return False
         self.ended_at = None
         return True
+
+    def _keep_behind(self, event: Failure | Malformed) -> None:
+        """Keep what counts for nothing behind the end, where that may prove to be none."""
+        if self.rule.early and len(self._behind) < _KEPT_BEHIND:
+            self._behind.append(event)
+
+    def _look_again(self) -> None:
+        """Take what came behind an end that was none as what it is."""
+        behind, self._behind, self.trailing = self._behind, [], False
+        for event in behind:
+            if isinstance(event, Failure):
+                self._fail(event)
+            else:
+                self._misread(event)
 
     def _begins(self, choice: int) -> bool:
         """Whether an answer has not finished yet, and still can; behind the marker nothing comes that counts."""

@@ -393,6 +393,19 @@ def test_an_end_taken_back_means_nothing() -> None:
     assert told(TEXT, Finish("X", Stop.ABORT), Finish("STOP"), rule=EARLY).stops == {Stop.COMPLETE}
 
 
+def test_what_came_behind_an_end_taken_back_came_before_the_end() -> None:
+    """An error or garbage behind an early end counts once more is said, and for nothing where that was the last."""
+    error = Failure(Fault.OVERLOADED)
+    line = told(TEXT, STOP, Malformed("x"), error, Failure(Fault.OTHER), TEXT, STOP, rule=EARLY)
+    assert (line.malformed_events, line.malformed_amid, line.failure, line.trailing) == (1, 1, error, False)
+    line = told(TEXT, STOP, Malformed("x"), error, rule=EARLY)
+    assert (line.malformed_events, line.failure, line.trailing) == (0, None, True)
+    line = told(TEXT, STOP, *[Malformed("x")] * 200, STOP, rule=EARLY)
+    assert line.malformed_events == 100
+    line = told(TEXT, STOP, Malformed("x"), error, Output("b", choice=1))
+    assert (line.malformed_events, line.failure, line.trailing) == (0, None, True)
+
+
 def test_a_second_end_means_nothing() -> None:
     """Elsewhere it is the first one that counts."""
     line = told(TEXT, STOP, Finish("length", Stop.LENGTH))
