@@ -24,6 +24,8 @@ FLAGS = ("unclean_end", "content_type_mismatch")
 HURRIED = 'connect = "2s", headers = "3s", first_chunk = "4s", idle = "2400ms", total = "8s", drain = "600ms"'
 PATIENT = 'connect = "10s", headers = "10s", first_chunk = "10s", idle = "10s", total = "20s", drain = "1s"'
 LIMITS = 'stream_bytes = "512KiB"\nevent_bytes = "64KiB"\nevents = 20000\nconcurrency = 60\nper_host = 60\n'
+HISTORY = "history.db"
+"""Beside the config: every probe is to be in it."""
 MIXED = ("ok", "cut:after=3:by=rst", "clean-cut", "duplicated", "cut-after-end", "no-response", "status:code=503")
 """What one target is answered by turns; which one it was only the lab's log can say."""
 
@@ -115,6 +117,7 @@ class Where:
 def config(entries: Iterable[Entry], where: Where, listen: str, change: int = 0, *, paused: bool = False) -> str:
     """Return a config for these targets; each `change` asks some of them otherwise and labels some anew."""
     head = f"[web]\nlisten = {json.dumps(listen)}\n[limits]\n{LIMITS}"
+    head += f'[history]\npath = "{HISTORY}"\nprobes_per_target = 1000000\nmax_bytes = "4GiB"\n'
     defaults = (
         f'[defaults]\nmodel = "lab"\ninterval = "{INTERVAL}s"\ncheck = {{ kind = "count", to = {COUNT} }}\n'
         f"paused = {json.dumps(paused)}\n"

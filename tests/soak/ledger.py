@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tests.soak.fleet import FLAGS, Entry
@@ -82,6 +85,8 @@ class LifeAccount:
     judged: int | None = None
     """Probes by the process's own counters, where it was asked in calm."""
     dropped: int = 0
+    unkept: int = 0
+    """Probes that its history dropped, by the same counters."""
     per_target: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Probes by target and outcome, by the same counters."""
 
@@ -125,6 +130,12 @@ def read_served(lines: Iterable[bytes]) -> dict[str, Served]:
             keys = ("request_id", "fault", "expect", "started", "ended")
             found[said["request_id"]] = Served(*(said[key] for key in keys))
     return found
+
+
+def read_kept(history: Path) -> frozenset[str]:
+    """Return the ids of the probes in a history."""
+    with closing(sqlite3.connect(history)) as connection:
+        return frozenset(str(it) for (it,) in connection.execute("SELECT probe_id FROM probes").fetchall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,15 @@ def _missing(accounts: Sequence[LifeAccount], served: Mapping[str, Served]) -> t
             missing[life].append(_told(one, accounts[life]))
     too_many = (found for life, found in missing.items() if len(found) > accounts[life].dropped)
     return [problem for found in too_many for problem in found], killed
+
+
+def unkept(accounts: Iterable[LifeAccount], kept: frozenset[str]) -> Iterator[str]:
+    """Say how many probes of a log are not in the history, where neither its own count nor a kill -9 explains it."""
+    for account in accounts:
+        missing = sum(event.probe_id not in kept for event in account.events)
+        late = len(account.events) - account.least if account.cutoff < float("inf") else 0
+        if missing > late + account.unkept:
+            yield f"{missing} probes of the log are not in the history, {account.end}"
 
 
 def _told(one: Served, life: LifeAccount) -> str:

@@ -306,7 +306,7 @@ async def calm(soak: Soak, it: Daemon, account: LifeAccount) -> int:
     soak.held.append(await it.held())
     soak.last = scrape = await it.scrape()
     account.judged = ledger.judged_by(scrape)
-    account.dropped = ledger.total(scrape, DROPPED)
+    account.dropped, account.unkept = (ledger.total(scrape, DROPPED, f'sink="{sink}"') for sink in ("log", "history"))
     account.per_target = dict(_per_target(scrape, soak.stayed))
     it.signal(signal.SIGTERM)
     return 0
@@ -439,7 +439,10 @@ async def soak(seconds: float, targets: int, seed: int) -> Findings:
                 it.accounts[-1].stop = time.monotonic()
         with (directory / "lab.log").open("rb") as lines:
             served = ledger.read_served(lines)
-    return found(it, seconds, ledger.judge(it.accounts, served, {entry.name: entry for entry in deck}, it.windows))
+        kept = ledger.read_kept(directory / fleet.HISTORY)
+    judgement = ledger.judge(it.accounts, served, {entry.name: entry for entry in deck}, it.windows)
+    lost = [*judgement.lost, *ledger.unkept(it.accounts, kept)]
+    return found(it, seconds, replace(judgement, lost=lost))
 
 
 def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
@@ -466,8 +469,8 @@ def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
         skipped={reason: number for reason, number in reasons.items() if number and reason != "paused"},
         scrapes=(it.answered, it.slowest),
         cpu=it.cpu,
-        sink_errors=ledger.total(it.last, "chat_monitor_sink_errors_total"),
-        dropped=ledger.total(it.last, DROPPED),
+        sink_errors=ledger.total(it.last, "chat_monitor_sink_errors_total", 'sink="log"'),
+        dropped=it.accounts[-1].dropped,
         machine={name: value for name, value in machine.about().items() if name != "packages"},
     )
 

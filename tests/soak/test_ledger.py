@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from monitor.settings import History
+from monitor.store import Row, Store
 from tests.soak.fleet import Entry
 from tests.soak.ledger import (
     Event,
@@ -18,8 +22,10 @@ from tests.soak.ledger import (
     mistake,
     parsed,
     read_events,
+    read_kept,
     read_served,
     total,
+    unkept,
 )
 
 ENTRY = Entry("cut", "openai-chat", "/openai-chat/cut?after=5")
@@ -186,3 +192,20 @@ def test_a_scrape_is_read() -> None:
     )
     assert (total(scrape, "a_total"), total(scrape, "a_total", 'reason="y"'), total(scrape, "b")) == (3, 2, 3)
     assert judged_by(scrape) == 9
+
+
+def test_what_is_in_no_history() -> None:
+    """A probe of the log is in the history too, unless that says so of itself, or the process was killed."""
+    other = replace(EVENT, probe_id="OTHER")
+    lives = (account(EVENT), account(other, unkept=1), account(other, cutoff=50.0))
+    assert list(unkept(lives, frozenset({"ID"}))) == []
+    said = "1 probes of the log are not in the history, end"
+    assert list(unkept([account(EVENT)], frozenset())) == [said]
+    assert list(unkept([account(EVENT, cutoff=50.0, least=1)], frozenset())) == [said]
+
+
+def test_the_history_is_read(tmp_path: Path) -> None:
+    """The ids of its probes."""
+    with closing(Store(tmp_path / "h.db", History())) as store:
+        store.keep([Row("ID", "cut", 4e9, failed=True, event=b"", timeline=None)], 0.0)
+    assert read_kept(tmp_path / "h.db") == {"ID"}
