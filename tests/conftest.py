@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.real)
 
 
+def pytest_configure() -> None:
+    """Let what the tests start be interrupted: whatever runs in the background of a shell ignores SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """Hands out together what shares what it starts, and everything else test by test."""
 
@@ -83,8 +90,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByPlace
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Count what is left out."""
-    config = items[0].config
-    config.stash[_LEFT_OUT] = sum(item.get_closest_marker("real") is not None for item in items)
+    for item in items:
+        known = item.config.stash.get(_LEFT_OUT, 0)
+        item.config.stash[_LEFT_OUT] = known + (item.get_closest_marker("real") is not None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
