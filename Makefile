@@ -48,7 +48,8 @@ unit: $(VENV)/dev
 # The newest Python that is here, by its name or by pyenv's.
 NEWEST = $(shell for v in 3.14 3.13 3.12; do \
   for p in python$$v "$$(pyenv prefix $$(pyenv latest $$v 2>/dev/null) 2>/dev/null)/bin/python"; do \
-    "$$p" -c 'import venv' 2>/dev/null && echo "$$p" && exit; done; done)
+    "$$p" -c "import sys, venv; sys.exit(sys.version_info[:2] != ($$(echo $$v | tr . ,)))" 2>/dev/null && echo "$$p" && exit; \
+  done; done)
 
 test-newest:  ## Run the tests on the newest Python that is here, in an environment of its own.
 	@test -n "$(NEWEST)" || { echo "no Python newer than 3.11 is here: skipped"; exit 0; }
