@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, pairwise
+from math import inf
 from typing import NamedTuple
 
 from monitor.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Stop, Usage
@@ -201,7 +202,7 @@ class Timeline:
     """
 
     __slots__ = (
-        "_arrivals_at_output", "_behind", "_event_arrivals", "_event_kinds", "_event_offsets", "_finished",
+        "_behind", "_event_arrivals", "_event_kinds", "_event_offsets", "_finished",
         "_mark_uncertainty", "_offsets", "_open", "_output_end", "_sequence", "_spreads", "_text", "_times",
         "_uncertainties", "chunks", "connected", "decoded", "ended_at", "ending", "failure",
         "head", "malformed", "malformed_amid", "malformed_events", "marker_seen", "marks", "model", "output_characters",
@@ -252,7 +253,6 @@ class Timeline:
         self._event_arrivals = array("I")
         self._event_kinds = array("B")
         self._event_offsets = array("q")
-        self._arrivals_at_output = 0
         self._output_end = -1
         """Payload offset at which the last message that carried output ends."""
 
@@ -331,7 +331,6 @@ class Timeline:
         if part is Part.REFUSAL:
             self.stops.add(Stop.REFUSAL)
         self.output_characters += len(event.text)
-        self._arrivals_at_output = len(self._times)
         return True
 
     def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int) -> Kind:
@@ -568,9 +567,20 @@ class Timeline:
 
     @property
     def silent_since_output(self) -> bool:
-        """No byte came after the last output, as far as anything was framed or read apart from it."""
-        last = self._event_offsets[-1] if self._event_offsets else None
-        return last == self._output_end and len(self._times) == self._arrivals_at_output
+        """No byte came after the last output, as far as anything was framed or read apart from it.
+
+        By the time of the ending: what came in the very moment after a deadline had passed is kept, and was too late.
+        """
+        at = self.ending.at if self.ending is not None else inf
+        known, events = len(self._times), len(self._event_kinds)
+        while known and self._times[known - 1] > at:
+            known -= 1
+        while events and self._event_arrivals[events - 1] >= known:
+            events -= 1
+        last = next((one for one in reversed(range(events)) if self._event_kinds[one] in _OUTPUTS), None)
+        if last is None:
+            return False
+        return self._event_arrivals[last] == known - 1 and self._event_offsets[last] == self._event_offsets[events - 1]
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
         """Return the deadline that runs now and when it passes; where two pass together, the first of the table."""

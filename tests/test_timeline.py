@@ -19,7 +19,7 @@ from monitor.events import (
     Usage,
 )
 from monitor.target import Terminator, Timeouts
-from monitor.timeline import Arrival, Deadline, EndRule, Head, Kind, Mark, Timeline
+from monitor.timeline import Arrival, Deadline, Ending, EndKind, EndRule, Head, Kind, Mark, Timeline
 
 TEXT, STOP, DONE, PING, ROLE = Output("a"), Finish("stop"), Done(), Meta(ping=True), Meta(choice=0)
 LATE = Failure(Fault.OTHER)
@@ -200,6 +200,20 @@ def test_silence(events: list[Event], more: int, silent: bool) -> None:
     for number in range(more):
         line.arrived(99.0 + number, 0.0, 1000 + number)
     assert line.silent_since_output is silent
+
+
+@pytest.mark.parametrize(("between", "silent"), [((), True), ((2.0, 3.0), False)])
+def test_what_came_too_late_breaks_no_silence(between: tuple[float, ...], silent: bool) -> None:
+    """Output in the moment after the deadline, before anybody woke: what counts is what had come by the deadline."""
+    line, number = Timeline(), 100
+    line.arrived(1.0, 0.0, number)
+    line.record(TEXT, number)
+    for time in (*between, 3.4001):
+        number += 10
+        line.arrived(time, 0.0, number)
+    line.record(TEXT, number)
+    line.ending = Ending(EndKind.DEADLINE, 3.4, "2.4 s", Deadline.IDLE)
+    assert (line.silent_since_output, line.chunks) == (silent, 2)
 
 
 def test_what_one_message_carries_is_one_chunk() -> None:

@@ -263,7 +263,8 @@ async def hurry(soak: Soak, it: Daemon, _: LifeAccount) -> int:
     with soak.because("told to hurry", "aborted/shutdown"):
         it.signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
-        it.signal(signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it had nothing more in flight
+            it.signal(signal.SIGTERM)
         await it.ended(DRAINED)
     return 0
 
