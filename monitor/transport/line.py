@@ -23,6 +23,7 @@ class Line:
         self.taps: list[Tap] = []
         self.wire: Wire | None = None
         self.transport: asyncio.BaseTransport | None = None
+        self._socket: asyncio.BaseTransport | None = None
         # noted when the connection stands: a TLS transport that was closed has forgotten them
         self.peer: tuple[str, int] | None = None
         self.certificate: Mapping[str, Any] = {}
@@ -53,7 +54,7 @@ class Line:
         found = transport.get_extra_info("socket")
         number = found.fileno() if found is not None else -1
         wire.tap = next((tap for tap in self.taps if tap.fileno() == number), None)
-        self.wire, self.transport = wire, transport
+        self.wire, self.transport, self._socket = wire, transport, _of_the_socket(transport)
         self.on_made()
 
     @property
@@ -74,11 +75,21 @@ class Line:
 
     def close(self) -> None:
         """Let go of everything at once."""
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
+        for transport in (self.transport, self._socket):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
         for tap in self.taps:
             tap.close()
-        self.wire = self.transport = None  # they lead back here
+        self.wire = self.transport = self._socket = None  # they lead back here
+
+
+def _of_the_socket(transport: asyncio.BaseTransport) -> asyncio.BaseTransport:
+    """Return the transport below TLS (private, pinned).
+
+    From Python 3.12 on, one of TLS that is closed twice, as aiohttp does, forgets what is below and cannot be aborted:
+    the socket would be closed under a live transport, and whoever gets its descriptor next could not connect.
+    """
+    return getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
 
 
 def _nobody() -> None:

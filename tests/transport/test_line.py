@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +12,12 @@ import pytest
 
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
+from monitor.settings import Network
 from monitor.target import Secret
 from monitor.timeline import Mark
+from monitor.transport.line import Line
+from monitor.transport.tls import tls_context
+from monitor.transport.wire import Wire
 from tests.conftest import Ask, MakeProber, target
 from tests.test_wire import verdict
 from tests.transport.parts import OK, House, Names, unchecked
@@ -28,6 +33,24 @@ async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
     assert verdict(seen) == "ok"
     assert (seen.ip_family, seen.peer) == (4, f"127.0.0.1:{server.port}")
     assert seen.timeline.marks[Mark.DNS] <= seen.timeline.marks[Mark.CONNECT]
+
+
+async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(house: House) -> None:
+    """As Python 3.12 and newer have it after a second close: the socket is not closed under a live transport."""
+    loop, line = asyncio.get_running_loop(), Line(Network())
+    async with await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+        where = ("127.0.0.1", lab.port)
+        sock = line.socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", where))
+        sock.setblocking(False)
+        await loop.sock_connect(sock, where)
+        made = lambda: Wire(loop, line.made)  # noqa: E731 - the factory that asyncio wants
+        transport, _ = await loop.create_connection(
+            made, sock=sock, ssl=tls_context(house.trusted), server_hostname="127.0.0.1"
+        )
+        below = transport._ssl_protocol._transport  # type: ignore[attr-defined]
+        transport._ssl_protocol = None  # type: ignore[attr-defined]
+        line.close()
+        assert below.is_closing()
 
 
 @asynccontextmanager
