@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 
 from monitor.observation import Observation, Suspect, Suspicion
 from monitor.target import Target
-from monitor.timeline import AfterCut, BodyFraming
+from monitor.timeline import BUFFERABLE, AfterCut, BodyFraming
 from monitor.verdict import CAUSES, OUR_OWN, Outcome
 
 Of = Callable[[str], Sequence[Observation]]
@@ -58,8 +58,6 @@ _FROM_BEHIND: Pairs = _CUT | _SILENT | _OVERLOADED | {
     *((Outcome.STREAM_ERROR, cause) for cause in CAUSES[Outcome.STREAM_ERROR]),
 }  # fmt: skip
 """What a server comes to whose own upstream fails."""
-_BUFFERABLE = 5
-"""Chunks from which on a stream can be seen to be buffered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,7 @@ def _silent_end(case: Case) -> str:
 
 
 def _buffering_proxy(case: Case) -> str:
-    streams = [one for one in case.window if one.timeline.chunks >= _BUFFERABLE][:_LATEST]
+    streams = [one for one in case.window if one.timeline.chunks >= BUFFERABLE][:_LATEST]
     whole = [one for one in streams if one.timeline.buffered]
     return _share(whole, streams, "streams came in one piece") if len(streams) == len(whole) >= _ENOUGH else ""
 

@@ -192,7 +192,9 @@ _LINE_ENDS = 4
 _KEPT_MALFORMED, _KEPT_BEHIND = 3, 100
 _SEVERAL, _LONGEST_CHARACTER, _SPACE = 2, 4, 64
 """How many pieces make an answer that can be said again; bytes of a character; bytes of white space around it."""
-_BUFFERED_CHUNKS, _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 5, 2, 0.05
+BUFFERABLE = 5
+"""Chunks from which on a stream can be seen to be buffered."""
+_BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 2, 0.05
 
 
 class Timeline:
@@ -559,7 +561,7 @@ class Timeline:
     def buffered(self) -> bool:
         """Five or more chunks in at most two reads, within 5 % of the time to the first."""
         first = self.marks.get(Mark.FIRST_CHUNK)
-        if first is None or self.chunks < _BUFFERED_CHUNKS:
+        if first is None or self.chunks < BUFFERABLE:
             return False
         if self.marks[Mark.LAST_CHUNK] - first > _BUFFERED_SPREAD * first:
             return False

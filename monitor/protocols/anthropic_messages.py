@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from monitor.events import Event, Finish, Message, Meta, Output, Part, Usage
 from monitor.framing import ServerSentEvents
-from monitor.protocols.base import Auth, Protocol, Request, json_request
+from monitor.protocols.base import Auth, Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
 from monitor.target import Target
 
@@ -20,14 +20,7 @@ _DELTAS: Mapping[str, tuple[str, Part]] = {
 
 def request(target: Target, prompt: str) -> Request:
     """Ask with one user message."""
-    body = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "stream": True,
-        "max_tokens": target.max_tokens,
-        "temperature": target.temperature,
-    }
-    asked = json_request(body, target)
+    asked = json_request(one_message(target, prompt), target)
     return Request(asked.method, {**asked.headers, "anthropic-version": VERSION}, asked.body)
 
 

@@ -63,6 +63,17 @@ class Protocol:
     no more will come where a server sends fewer."""
 
 
+def one_message(target: Target, prompt: str) -> dict[str, object]:
+    """Return the body of a streamed chat of one user message, in the words that most protocols share."""
+    return {
+        "model": target.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": True,
+        "max_tokens": target.max_tokens,
+        "temperature": target.temperature,
+    }
+
+
 def json_request(
     body: Mapping[str, object], target: Target, *, accept: str = "text/event-stream", prompt: str | None = None
 ) -> Request:

@@ -6,21 +6,14 @@ from collections.abc import Iterator
 
 from monitor.events import Done, Event, Message
 from monitor.framing import ServerSentEvents
-from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import failure, load, openai_frame
 from monitor.target import Target
 
 
 def request(target: Target, prompt: str) -> Request:
     """Ask with one user message."""
-    body = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "stream": True,
-        "max_tokens": target.max_tokens,
-        "temperature": target.temperature,
-    }
-    return json_request(body, target)
+    return json_request(one_message(target, prompt), target)
 
 
 def interpret(message: Message) -> Iterator[Event]:

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from monitor.events import Event, Failure, Finish, Message, Meta, Output
 from monitor.framing import ServerSentEvents
-from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_list, as_object, as_text, failure, fault_of, load
 from monitor.target import Target
 
@@ -23,15 +23,7 @@ class Status(IntEnum):
 
 def request(target: Target, prompt: str) -> Request:
     """Ask with one user message and a tool; other tools and `chat_model_config` come from the target's `body`."""
-    body = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "stream": True,
-        "max_tokens": target.max_tokens,
-        "temperature": target.temperature,
-        "tools": ["calculate"],
-    }
-    return json_request(body, target)
+    return json_request(one_message(target, prompt) | {"tools": ["calculate"]}, target)
 
 
 def interpret(message: Message) -> Iterator[Event]:

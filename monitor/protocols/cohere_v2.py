@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from monitor.events import Done, Event, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.framing import ServerSentEvents
-from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, named_error
 from monitor.target import Target
 
@@ -23,14 +23,7 @@ _STOPS: Mapping[str, Stop] = {
 
 def request(target: Target, prompt: str) -> Request:
     """Ask with one user message."""
-    body = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "stream": True,
-        "max_tokens": target.max_tokens,
-        "temperature": target.temperature,
-    }
-    return json_request(body, target)
+    return json_request(one_message(target, prompt), target)
 
 
 def interpret(message: Message) -> Iterator[Event]:

@@ -6,22 +6,14 @@ from collections.abc import Iterable
 
 from monitor.events import Done, Event, Message, Meta
 from monitor.framing import ServerSentEvents
-from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import error_in, load, named_error, openai_frame
 from monitor.target import Target
 
 
 def request(target: Target, prompt: str) -> Request:
     """Ask with one user message, for a stream that ends with its usage."""
-    body = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "max_tokens": target.max_tokens,
-        "temperature": target.temperature,
-    }
-    return json_request(body, target)
+    return json_request(one_message(target, prompt) | {"stream_options": {"include_usage": True}}, target)
 
 
 def interpret(message: Message) -> Iterable[Event]:
