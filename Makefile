@@ -43,7 +43,7 @@ contracts: $(VENV)/dev
 
 unit: $(VENV)/dev
 	$(BIN)/pytest -q -m 'not real' -n $(JOBS) --dist worksteal tests \
-	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/test_cli.py
+	  --ignore tests/test_wire.py --ignore tests/test_cut_sweep.py --ignore tests/cli/test_main.py
 
 # The newest Python that is here, by its name or by pyenv's.
 NEWEST = $(shell for v in 3.14 3.13 3.12; do \

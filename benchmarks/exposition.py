@@ -17,13 +17,13 @@ from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 
-from monitor.events import Finish, Output
-from monitor.observation import Observation, Tokens
+from monitor.stream.events import Finish, Output
+from monitor.record.observation import Observation, Tokens
 from monitor.settings import Metrics as Detail
-from monitor.sinks.metrics import Metrics
+from monitor.sinks.metrics.sink import Metrics
 from monitor.target import Target
-from monitor.timeline import BodyFraming, Ending, EndKind, Head, Mark, Timeline
-from monitor.verdict import judge
+from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
+from monitor.judge.verdict import judge
 
 ACCEPT = "application/openmetrics-text; version=1.0.0"
 SCRAPES = 5
@@ -33,7 +33,7 @@ LONGEST_HOLD = 5.0
 
 def observation(target: Target, *, cut: bool) -> Observation:
     """Return a chat of 40 chunks, 40 ms apart."""
-    line = Timeline()
+    line = Recording()
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.002), (Mark.REQUEST_SENT, 0.003), (Mark.HEADERS, 0.05)):
         line.mark(mark, time)
     line.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)

@@ -18,10 +18,10 @@ from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 from benchmarks.exposition import observation
-from monitor.events import Output
-from monitor.observation import Observation
+from monitor.stream.events import Output
+from monitor.record.observation import Observation
 from monitor.settings import History
-from monitor.sinks.history import HistorySink, Told
+from monitor.sinks.history import HistorySink, HistoryCallbacks
 from monitor.target import Target
 
 PROBES, APART, NAP = 500, 0.01, 0.001
@@ -74,7 +74,7 @@ def main(sizes: list[int]) -> None:
         seen = probe(chunks)
         told(f"{chunks} chunks", *asyncio.run(ended(seen, lambda _: None)))
         with TemporaryDirectory() as place:
-            nothing = Told(*[lambda _: None] * 5)
+            nothing = HistoryCallbacks(*[lambda _: None] * 5)
             sink = HistorySink(Path(place) / "history.db", History(max_age=AGES), nothing)
             (writer,) = (one for one in threading.enumerate() if one.name == "history-writer")
             clock = time.pthread_getcpuclockid(writer.ident or 0)

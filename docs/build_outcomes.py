@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from monitor.meanings import MEANINGS
-from monitor.verdict import (
+from monitor.judge.explanations import MEANINGS
+from monitor.judge.verdict import (
     ARRIVED,
     CAUSES,
     CONNECTION,

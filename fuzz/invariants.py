@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 
-from monitor.check import examine
-from monitor.events import Event, Message, Output
-from monitor.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
+from monitor.judge.content_check import examine
+from monitor.stream.events import Event, Message, Output
+from monitor.stream.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.target import CountCheck, Terminator
-from monitor.timeline import BodyFraming, Ending, EndKind, EndRule, Head, Timeline
-from monitor.verdict import CAUSES, Verdict, judge
+from monitor.stream.recording import BodyFraming, Ending, EndKind, EndRule, Head, Recording
+from monitor.judge.verdict import CAUSES, Verdict, judge
 
 LIMIT = 1024
 EVENTS = 500
@@ -116,7 +116,7 @@ def text(events: Sequence[tuple[Event, int]]) -> str:
 def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
     """Return what these pieces come to, each an arrival, when the wire ends clean behind them."""
     decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
-    seen = Timeline(rule(protocol))
+    seen = Recording(rule(protocol))
     seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
     offset = 0
     for number, piece in enumerate(filter(None, pieces)):

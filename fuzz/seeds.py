@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fuzz.invariants import CONTROL, FRAMERS
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.dialects import DIALECTS
 from monitor.protocols import PROTOCOLS
 
 CAPTURES = Path(__file__).parents[1] / "tests" / "captures"
@@ -36,7 +36,7 @@ def seeds(name: str) -> Iterator[bytes]:
 
 def spoken(protocol: str) -> Iterator[bytes]:
     """Yield whole answers of a protocol, and each of its other messages, as the lab has them."""
-    speaker = SPEAKERS.get(protocol)
+    speaker = DIALECTS.get(protocol)
     if speaker is None:
         return
     for finish in speaker.finishes:

@@ -23,9 +23,10 @@ from urllib.parse import urlsplit
 from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
-from monitor.observation import host_of, public_url
+from monitor.record.observation import host_of, public_url
 from monitor.target import Target
-from monitor.transport import fetch, tls_context
+from monitor.http import tls_context
+from monitor.http import fetch
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
 """Makes a target of the keys of a [[targets]], given whose words they are; a ConfigError says what is wrong."""
@@ -57,7 +58,7 @@ _OVERWRITTEN = frozenset({"job", "instance"})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DiscoveryCallbacks:
     """Whom discovery tells: of each refresh whether all was well, of what is wrong when it changes, and of a bug."""
 
     refreshed: Callable[[str, bool], None]
@@ -84,7 +85,7 @@ class Discovery:
         self,
         sources: Sequence[settings.Discovery],
         make_target: MakeTarget,
-        told: Told,
+        told: DiscoveryCallbacks,
         fetch: Fetch,
         *,
         reserved: Collection[str] = (),
@@ -201,7 +202,7 @@ class Discovery:
 
 
 def of_config(
-    config: Config, told: Told, environ: Mapping[str, str], *, before: Discovery | None = None, urls: bool = True
+    config: Config, told: DiscoveryCallbacks, environ: Mapping[str, str], *, before: Discovery | None = None, urls: bool = True
 ) -> Discovery:
     """Return the discovery of a config's sources; without `urls`, of those alone for which nothing is sent."""
 

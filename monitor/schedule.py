@@ -22,10 +22,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.budget import Budget
-from monitor.observation import Observation, host_of
+from monitor.record.observation import Observation, host_of
 from monitor.settings import Limits
 from monitor.target import Target
-from monitor.verdict import OUR_OWN
+from monitor.judge.verdict import OUR_OWN
 
 Probe = Callable[[Target, str, float], Awaitable[Observation]]
 """Asks a target for a trigger, told how many seconds late it starts."""
@@ -63,7 +63,7 @@ def lateness(name: str, interval: float, now: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ScheduleCallbacks:
     """Whom the schedule tells: of each observation, each skip with its reason, the number in flight, and a bug."""
 
     observed: Callable[[Observation], None]
@@ -85,7 +85,7 @@ class Schedule:
     def __init__(  # noqa: PLR0913 - what it is made of, most of it with a default
         self,
         probe: Probe,
-        told: Told,
+        told: ScheduleCallbacks,
         limits: Limits,
         budget: Budget | None = None,
         *,

@@ -20,13 +20,13 @@ from pytest_asyncio.plugin import PytestAsyncioFunction
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from monitor import probe
+from monitor.probe import run as probe
 from monitor.lab.server import Lab, serve
-from monitor.observation import Observation, record
-from monitor.probe import Prober
+from monitor.record.observation import Observation, record
+from monitor.probe.run import Prober
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts
-from monitor.transport import Carrier
+from monitor.http import Client
 from tests.sinks.stories import mistakes
 
 settings.register_profile("untimed", deadline=None)
@@ -39,10 +39,10 @@ PATIENT = Timeouts(connect=20.0, headers=20.0, first_chunk=20.0, idle=20.0, tota
 TIGHT = Limits(stream_bytes=512 << 10, event_bytes=64 << 10, events=20_000)
 _MAY_BLOCK = (
     (
-        "monitor/transport/tls.py",
+        "monitor/http/tls.py",
         "tls_context",
     ),  # once per setting, and kept; the daemon does it in a thread
-    ("monitor/sinks/metrics.py", "__init__"),  # at the start, before anything is watched
+    ("monitor/sinks/metrics/sink.py", "__init__"),  # at the start, before anything is watched
     ("prometheus_client/process_collector.py", "collect"),  # /proc is no disk: some 50 us
     ("coverage/collector.py", "lock_data"),  # the measurement of coverage is none of ours
 )
@@ -161,7 +161,7 @@ def prober() -> MakeProber:
         resolver: AbstractResolver | None = None,
         save: Callable[[bytes], object] | None = None,
     ) -> Prober:
-        return Prober(Carrier(limits, network or Network(), resolver), limits, save=save)
+        return Prober(Client(limits, network or Network(), resolver), limits, save=save)
 
     return make
 

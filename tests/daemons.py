@@ -14,7 +14,7 @@ from typing import Any, Literal
 import aiohttp
 
 from monitor.config import Config, load
-from monitor.daemon import Load, Signals, watch
+from monitor.daemon.app import Load, Signals, watch
 from monitor.settings import Settings, Web
 from monitor.target import Target
 from monitor.web.access import Access

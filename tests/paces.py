@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from monitor.lab.faults import Scenario
+from monitor.lab.scenarios import Scenario
 
 QUICKER = {
     "/slow": "/slow?gap=60ms&ttfc=300ms",

@@ -17,12 +17,12 @@ from aiohttp.client_proto import ResponseHandler
 
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Gate, Hold, Rst, Send
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
-from monitor.tap import TLS_BUFFER, Tap, bound_tls_buffers
-from monitor.timeline import EndKind, Timeline
-from monitor.transport import Call, Carrier
-from monitor.transport.wire import Wire
+from monitor.http.timestamps import TLS_BUFFER, TimestampedSocket, bound_tls_buffers
+from monitor.stream.recording import EndKind, Recording
+from monitor.http import HttpRequest, Client
+from monitor.http.protocol import HttpProtocol
 from tests.conftest import QUICK, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -184,7 +184,7 @@ async def test_a_complete_body_has_no_connection() -> None:
 
 
 async def test_the_private_parts_are_there() -> None:
-    """Attributes that `Wire` and `_rescue` use, none of which aiohttp promises."""
+    """Attributes that `HttpProtocol` and `_rescue` use, none of which aiohttp promises."""
     handler = ResponseHandler(asyncio.get_running_loop())
     assert handler._payload is None
     assert handler.transport is None
@@ -216,13 +216,13 @@ async def test_what_our_protocol_overrides_is_called(
 ) -> None:
     """Aiohttp makes its protocol with `connector._factory`, and asyncio calls each method that ours replaces."""
     assert callable(getattr(ResponseHandler, name))
-    calls, own = [], getattr(Wire, name)
+    calls, own = [], getattr(HttpProtocol, name)
 
-    def noted(self: Wire, *args: object) -> None:
+    def noted(self: HttpProtocol, *args: object) -> None:
         calls.append(args)
         own(self, *args)
 
-    monkeypatch.setattr(Wire, name, noted)
+    monkeypatch.setattr(HttpProtocol, name, noted)
     seen = await _short(prober)
     assert seen.timeline.ending is not None
     assert seen.timeline.ending.kind is EndKind.INCOMPLETE
@@ -231,13 +231,13 @@ async def test_what_our_protocol_overrides_is_called(
 
 async def test_the_socket_is_our_own(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
     """`socket_factory` is asked for every socket, and what it returns is what asyncio reads through."""
-    reads, own = [], Tap._note
+    reads, own = [], TimestampedSocket._note
 
-    def noted(self: Tap, count: int, *rest: Any) -> None:  # noqa: ANN401 - of Tap
+    def noted(self: TimestampedSocket, count: int, *rest: Any) -> None:  # noqa: ANN401 - of TimestampedSocket
         reads.append(count)
         own(self, count, *rest)
 
-    monkeypatch.setattr(Tap, "_note", noted)
+    monkeypatch.setattr(TimestampedSocket, "_note", noted)
     seen = await _short(prober)
     assert reads[-1] == 0, "the FIN"
     assert sum(reads) >= seen.timeline.bytes > 0
@@ -250,9 +250,9 @@ async def _short(prober: MakeProber) -> Observation:
 
 async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
-    monkeypatch.setattr("monitor.transport.carrier.session", lambda *_, **__: session())
+    monkeypatch.setattr("monitor.http.client.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
-        seen = Timeline()
-        await Carrier(Limits(), Network()).carry(Call("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
+        seen = Recording()
+        await Client(Limits(), Network()).carry(HttpRequest("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
     assert seen.ending is not None
     assert (seen.ending.kind, seen.ending.detail) == (EndKind.INTERNAL, "RuntimeError")

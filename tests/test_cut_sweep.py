@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import pytest
 
 from monitor.lab.case import Case
-from monitor.lab.faults import FAULTS, case_for
+from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.server import Lab
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.wire import segments
-from monitor.observation import Observation
-from monitor.probe import ask as question_to
+from monitor.record.observation import Observation
+from monitor.probe.run import ask as question_to
 from monitor.target import CountCheck
 from tests.conftest import PATIENT, MakeProber, target
 from tests.test_wire import dechunked, verdict
@@ -85,7 +85,7 @@ class Body:
             wire = "truncated/reset" if by == "rst" else ""
             closed = {len(payload), len(payload) + payload.endswith(b"\r")} & self.boundaries
             unclean = "reset" if by == "rst" else None if closed else "mid_event"
-            unclean = None if SPEAKERS[self.protocol].framing == "raw" and by == "fin" else unclean
+            unclean = None if DIALECTS[self.protocol].framing == "raw" and by == "fin" else unclean
         else:
             wire = "truncated/reset" if by == "rst" else "truncated/incomplete_body"
             unclean = None if whole else "reset" if by == "rst" else "incomplete_body"
@@ -95,7 +95,7 @@ class Body:
 @pytest.fixture
 def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every probe ask with the same nonce, so that every answer is known to the byte."""
-    monkeypatch.setattr("monitor.probe.secrets.token_hex", lambda _: NONCE)
+    monkeypatch.setattr("monitor.probe.run.secrets.token_hex", lambda _: NONCE)
 
 
 @pytest.mark.usefixtures("known_nonce")
@@ -106,7 +106,7 @@ async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, 
     """Before the protocol's end it is never ok, behind it always, and FIN and RST are told apart on both sides."""
     query = f"n=2&gap=0&ttfc=0&framing={framing}"
     asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, check=CHECK, timeouts=PATIENT)
-    body = Body.of(case_for(FAULTS["ok"], SPEAKERS[protocol], query, question_to(asked).call.body), protocol, framing)
+    body = Body.of(case_for(FAULTS["ok"], DIALECTS[protocol], query, question_to(asked).call.body), protocol, framing)
     probe, places = prober(), asyncio.Semaphore(AT_ONCE)
 
     async def cut(position: int) -> str:
@@ -122,8 +122,8 @@ async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, 
 
 def test_no_protocol_is_left_out() -> None:
     """Each is cut, and those that are cut at every byte have all the stream framings between them."""
-    assert LAST_WORDS.keys() == SPEAKERS.keys()
-    assert {SPEAKERS[name].framing for name in EVERY_BYTE} == {speaker.framing for speaker in SPEAKERS.values()}
+    assert LAST_WORDS.keys() == DIALECTS.keys()
+    assert {DIALECTS[name].framing for name in EVERY_BYTE} == {speaker.framing for speaker in DIALECTS.values()}
 
 
 def wrong(seen: Observation, body: Body, position: int, by: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from fuzz.invariants import CONTROL, FRAMERS, cut, framed, framer_holds, hold, kept, protocol_holds, targets
 from fuzz.seeds import seeds
-from monitor.events import Event, Message, Output
-from monitor.framing import Rest, ServerSentEvents
+from monitor.stream.events import Event, Message, Output
+from monitor.stream.framing import Rest, ServerSentEvents
 from monitor.protocols import PROTOCOLS, Protocol
 
 FINDINGS: tuple[tuple[str, bytes], ...] = (

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from monitor.config import Config
-from monitor.daemon import _text
+from monitor.daemon.app import _text
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
@@ -246,7 +246,7 @@ async def test_users_change_without_a_reload(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon looks at the file itself, says when it took it anew, what is wrong where it did not, else nothing."""
-    monkeypatch.setattr("monitor.daemon._REFRESH_EVERY", 0.01)
+    monkeypatch.setattr("monitor.daemon.app._REFRESH_EVERY", 0.01)
     web = tmp_path / "web.yml"
     web.write_text("")
     file.write(watched("good", lab.url + QUICK_OK))
@@ -298,7 +298,7 @@ async def test_a_bug_in_the_swap(lab: Lab, file: ConfigFile, monkeypatch: pytest
 
     async with running(*config.here, settings=config.settings, load=file) as daemon:
         await daemon.line(event="started")
-        monkeypatch.setattr("monitor.daemon._replace", broken)
+        monkeypatch.setattr("monitor.daemon.app._replace", broken)
         daemon.signals.reload()
         assert "a bug in the swap" in (await daemon.line(event="unhandled exception"))["exception"]
 
@@ -367,7 +367,7 @@ LOOK = "[monitor]\nreload_on_change = true"
 
 async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where that is asked for: a good change is taken, a broken one refused once, a file that is gone is none."""
-    monkeypatch.setattr("monitor.daemon._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.app._LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
     async with running(config=await file.first(), load=file) as daemon:
@@ -391,7 +391,7 @@ def test_a_file_that_is_gone_says_nothing(tmp_path: Path) -> None:
 
 async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """By default a change waits for a reload; from a reload on that says so, it does not."""
-    monkeypatch.setattr("monitor.daemon._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.app._LOOK_EVERY", 0.001)
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
     async with running(config=await file.first(), load=file) as daemon:
@@ -407,7 +407,7 @@ async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monke
 
 async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted, and the next change is taken."""
-    monkeypatch.setattr("monitor.daemon._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.app._LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
 
@@ -417,7 +417,7 @@ async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, mon
     async with running(config=await file.first(), load=file) as daemon:
         await daemon.line(event="started")
         with monkeypatch.context() as patch:
-            patch.setattr("monitor.daemon._replace", broken)
+            patch.setattr("monitor.daemon.app._replace", broken)
             file.write(one, two, rest=LOOK)
             await daemon.line(event="unhandled exception")
         file.write(two, rest=LOOK)
@@ -493,8 +493,8 @@ async def test_from_the_system_to_a_name_server_and_back(
     lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each reload has its way in force at once, and the library that it takes is read beside the loop."""
-    importing = Importing("monitor.nameserver")
-    monkeypatch.delitem(sys.modules, "monitor.nameserver", raising=False)
+    importing = Importing("monitor.http.nameserver")
+    monkeypatch.delitem(sys.modules, "monitor.http.nameserver", raising=False)
     monkeypatch.setattr(sys, "meta_path", [importing, *sys.meta_path])
     url = f"http://localhost:{lab.port}{QUICK_OK}"
     async with name_server({"one.test": has("127.0.0.1")}) as zone:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from monitor.budget import Budget
-from monitor.observation import Observation
-from monitor.schedule import BusyError, Schedule, Told, lateness, next_tick, phase
+from monitor.record.observation import Observation
+from monitor.schedule import BusyError, Schedule, ScheduleCallbacks, lateness, next_tick, phase
 from monitor.settings import Limits
 from monitor.target import Target, Timeouts
 from tests.sinks.stories import refused, stopped, whole
@@ -73,9 +73,9 @@ class Scripted:
             raise self.error
         return replace(self.answer(target), trigger=trigger)
 
-    def told(self) -> Told:
+    def told(self) -> ScheduleCallbacks:
         """Return who is told: this, which keeps what it hears."""
-        return Told(observed=self._observed, skipped=self._skipped, in_flight=self._in_flight, failed=self._failed)
+        return ScheduleCallbacks(observed=self._observed, skipped=self._skipped, in_flight=self._in_flight, failed=self._failed)
 
     def _observed(self, seen: Observation) -> None:
         self.observed.append(seen)

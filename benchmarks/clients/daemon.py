@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import SETTLE, allow_files, hold_up
-from monitor import cli, daemon, schedule
-from monitor.timeline import Arrival, Kind, Timeline
-from monitor.transport.trip import Trip
+from monitor import schedule
+from monitor.cli import main as cli
+from monitor.daemon import app as daemon
+from monitor.stream.recording import Arrival, Kind, Recording
+from monitor.http.exchange import Exchange
 
 _BILLION = 1_000_000_000
-Probe = tuple[str, float, Timeline]
+Probe = tuple[str, float, Recording]
 """The request's id, the monotonic time of its zero, and what was seen."""
 
 
@@ -39,15 +41,15 @@ class Hooks:
 
 def keep_zeros(probes: list[Probe]) -> None:
     """Note the zero and the timeline of every request; that costs the daemon one entry of a list a probe."""
-    plain = Trip.run
+    plain = Exchange.run
 
-    async def run(trip: Trip, session: Any) -> Any:  # noqa: ANN401 - as the method has it
+    async def run(trip: Exchange, session: Any) -> Any:  # noqa: ANN401 - as the method has it
         try:
             return await plain(trip, session)
         finally:
             probes.append((trip.call.headers["X-Request-ID"], trip.clock.zero, trip.seen))
 
-    Trip.run = run  # type: ignore[assignment,method-assign]
+    Exchange.run = run  # type: ignore[assignment,method-assign]
 
 
 def hold_loop_up(hooks: Hooks) -> None:
@@ -83,7 +85,7 @@ def store(out: str, probes: Iterable[Probe]) -> None:
     Path(f"{out}.ids").write_text("".join(f"{one}\n" for one in ids))
 
 
-def _outputs(seen: Timeline) -> Iterator[Arrival]:
+def _outputs(seen: Recording) -> Iterator[Arrival]:
     return (at for at, kind, _ in seen.events if kind is Kind.OUTPUT)
 
 

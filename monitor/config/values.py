@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
 
-from monitor.check import expression
+from monitor.judge.content_check import expression
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeVar, cast
 
 from monitor.lab.params import COMMON, BadParameterError, Param
-from monitor.lab.speech.base import Say, Speaker, Speech
+from monitor.lab.dialects.base import Say, Dialect, Speech
 from monitor.lab.steps import Script
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ UNCLEAN = Expect("ok", "unclean_end")
 class Case:
     """Everything that a script is made from."""
 
-    speaker: Speaker
+    speaker: Dialect
     pieces: tuple[str, ...]
     values: Mapping[str, object]
     """Parameters by name, as read."""
@@ -96,10 +96,10 @@ class Fault:
     params: tuple[Param[object], ...] = ()
     needs: tuple[str, ...] = ()
     """What the protocol must have for it."""
-    examples: tuple[str, ...] | Callable[[Speaker], tuple[str, ...]] = ("",)
+    examples: tuple[str, ...] | Callable[[Dialect], tuple[str, ...]] = ("",)
     """Queries worth trying, or those for a protocol; the index page and the tests go through them."""
 
-    def examples_for(self, speaker: Speaker) -> tuple[str, ...]:
+    def examples_for(self, speaker: Dialect) -> tuple[str, ...]:
         """Queries worth trying in this protocol."""
         return self.examples(speaker) if callable(self.examples) else self.examples
 

@@ -8,11 +8,11 @@ from html import escape
 from urllib.parse import urlsplit
 
 from monitor.lab.case import Draw, Expect, Fault
-from monitor.lab.faults import ALL, Scenario, scenarios
+from monitor.lab.scenarios import ALL, Scenario, scenarios
 from monitor.lab.params import COMMON, Param
 from monitor.lab.request import Request
-from monitor.lab.speech import SPEAKERS
-from monitor.lab.speech.base import spaced
+from monitor.lab.dialects import DIALECTS
+from monitor.lab.dialects.base import spaced
 from monitor.lab.steps import Send
 from monitor.lab.tls_faults import TlsFault, TlsLab
 from monitor.lab.wire import head_of, status_line
@@ -90,7 +90,7 @@ def tls_command(fault: TlsFault) -> str:
 def as_json(url: str, tls: TlsLab | None = None) -> Mapping[str, object]:
     """The page for programs."""
     return {
-        "protocols": list(SPEAKERS),
+        "protocols": list(DIALECTS),
         "common_parameters": [_param(param) for param in COMMON],
         "faults": [
             {"name": fault.name, "says": fault.says, "parameters": [_param(param) for param in fault.params]}
@@ -105,7 +105,7 @@ def as_json(url: str, tls: TlsLab | None = None) -> Mapping[str, object]:
                 "expect": scenario.expect.verdict,
                 "flag": scenario.expect.flag,
             }
-            for protocol in SPEAKERS
+            for protocol in DIALECTS
             for fault in ALL
             for scenario, _ in examples(protocol, fault)
         ],
@@ -139,7 +139,7 @@ def _param(param: Param[object]) -> Mapping[str, str]:
 def as_html(url: str, tls: TlsLab | None = None) -> str:
     """The page for people."""
     rows = "".join(_fault(fault) for fault in ALL)
-    lines = "".join(_protocol(url, protocol) for protocol in SPEAKERS)
+    lines = "".join(_protocol(url, protocol) for protocol in DIALECTS)
     common = "".join(_item(param) for param in COMMON)
     secure = "" if tls is None else _secure(url, tls)
     return PAGE.format(style=STYLE, common=common, rows=rows, secure=secure, lines=lines)

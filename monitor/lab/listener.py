@@ -8,13 +8,13 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import Self
 
-from monitor.lab.link import LINGER, Link
+from monitor.lab.connection import LINGER, LabConnection
 
 
 class Listener:
     """A server on one port."""
 
-    def __init__(self, handle: Callable[[Link], Coroutine[None, None, None]]) -> None:
+    def __init__(self, handle: Callable[[LabConnection], Coroutine[None, None, None]]) -> None:
         self._handle = handle
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -23,7 +23,7 @@ class Listener:
     async def open(self, host: str, port: int, ssl: SSLContext | None = None) -> Self:
         """Listen; port 0 takes a free one."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Link(self._start),
+            lambda: LabConnection(self._start),
             host,
             port,
             ssl=ssl,
@@ -32,12 +32,12 @@ class Listener:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    def _start(self, link: Link) -> None:
+    def _start(self, link: LabConnection) -> None:
         task = asyncio.get_running_loop().create_task(self._run(link))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, link: Link) -> None:
+    async def _run(self, link: LabConnection) -> None:
         try:
             await self._handle(link)
         finally:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ssl import SSLContext
 
-from monitor.lab.link import Link, Played, play
+from monitor.lab.connection import LabConnection, Played, play
 from monitor.lab.listener import Listener
 from monitor.lab.request import Request
 from monitor.lab.steps import Fin, ReadRequest, Script
@@ -21,7 +21,7 @@ class Peer:
         self._scripts = [script if _reads(script) else (ReadRequest(), *script) for script in scripts]
         self._scheme = "https" if tls else "http"
         self._listener = Listener(self._handle)
-        self.links: list[Link] = []
+        self.links: list[LabConnection] = []
         self.played: list[Played] = []
         """What became of the scripts that are over."""
 
@@ -35,7 +35,7 @@ class Peer:
         """Wait until all connections are over, so that all is recorded."""
         await self._listener.idle()
 
-    async def _handle(self, link: Link) -> None:
+    async def _handle(self, link: LabConnection) -> None:
         """Play one connection; a script without an ending of its own is followed by a FIN."""
         script = self._scripts[min(len(self.links), len(self._scripts) - 1)]
         self.links.append(link)

@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from monitor.lab import index
 from monitor.lab.answer import wants_stream
 from monitor.lab.case import Expect, Fault
-from monitor.lab.faults import DRAWS, FAULTS, case_for
-from monitor.lab.link import Link, PeerLeftError, play
+from monitor.lab.scenarios import DRAWS, FAULTS, case_for
+from monitor.lab.connection import LabConnection, PeerLeftError, play
 from monitor.lab.listener import Listener
 from monitor.lab.params import COMMON, BadParameterError, read_query
 from monitor.lab.request import BadRequestError, Request, read_request
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.steps import Fin, Script, Send, Step
 from monitor.lab.tls_faults import TlsLab
 from monitor.lab.wire import head_of
@@ -82,7 +82,7 @@ class Lab:
     ) -> None:
         await self.close()
 
-    async def _handle(self, link: Link) -> None:
+    async def _handle(self, link: LabConnection) -> None:
         last = False
         while not last:
             try:
@@ -95,7 +95,7 @@ class Lab:
                 return
             last = await self._answer(link, request)
 
-    async def _answer(self, link: Link, request: Request) -> bool:
+    async def _answer(self, link: LabConnection, request: Request) -> bool:
         """Play what the request asks for and say so; whether the connection is of no more use."""
         started, before = asyncio.get_running_loop().time(), link.sent
         plan = self._plan(request)
@@ -142,7 +142,7 @@ class Lab:
         if name not in FAULTS:
             raise BadParameterError(f"{name}: no such fault; / lists them")
         fault = FAULTS[name]
-        case = case_for(fault, SPEAKERS[protocol], query, request.body, stream=wants_stream(request.body))
+        case = case_for(fault, DIALECTS[protocol], query, request.body, stream=wants_stream(request.body))
         expect = fault.expect(case)
         facts = {"protocol": protocol, "fault": name, "query": query, "expect": expect.verdict}
         return Plan(fault.script(replace(case, truth=truth(fault, expect, request))), facts)
@@ -184,8 +184,8 @@ def named(request: Request) -> Mapping[str, str]:
 def known(path: str) -> tuple[str, str]:
     """Protocol and fault of a path."""
     protocol, _, fault = path.removeprefix("/").partition("/")
-    if protocol not in SPEAKERS:
-        raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a protocol of {', '.join(SPEAKERS)}")
+    if protocol not in DIALECTS:
+        raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a protocol of {', '.join(DIALECTS)}")
     if fault not in FAULTS and fault not in DRAWS:
         raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a fault of {', '.join((*FAULTS, *DRAWS))}")
     return protocol, fault

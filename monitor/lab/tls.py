@@ -12,7 +12,7 @@ from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext, SSLError, SSLObj
 from tempfile import TemporaryDirectory
 
 from monitor.lab.certificates import Authority, Key
-from monitor.lab.link import Link, play
+from monitor.lab.connection import LabConnection, play
 from monitor.lab.listener import Listener
 from monitor.lab.server import Lab, Log
 from monitor.lab.steps import Fin, Hold, Rst, Script, Send
@@ -38,7 +38,7 @@ BARE: Mapping[str, Script] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class TlsCredentials:
     """All certificates of one lab, in a directory that goes with it."""
 
     place: Path
@@ -65,7 +65,7 @@ class Outspoken(SSLObject):
             raise SSLWantReadError from None
 
 
-def issue(place: Path, host: str) -> Papers:
+def issue(place: Path, host: str) -> TlsCredentials:
     """Make all certificates; it takes a moment and writes files."""
     key, now = Key.new(), datetime.now(UTC)
     hosts = tuple(dict.fromkeys((host, *HOSTS)))
@@ -90,7 +90,7 @@ def issue(place: Path, host: str) -> Papers:
     demanding = contexts["client-certificate"]
     demanding.verify_mode, demanding.sslobject_class = CERT_REQUIRED, Outspoken
     demanding.load_verify_locations(place / "ca.pem")
-    return Papers(place, ca_pem, contexts)
+    return TlsCredentials(place, ca_pem, contexts)
 
 
 def _context(place: Path, certificate: bytes) -> SSLContext:
@@ -101,10 +101,10 @@ def _context(place: Path, certificate: bytes) -> SSLContext:
     return context
 
 
-def bare(fault: TlsFault, log: Log) -> Callable[[Link], Coroutine[None, None, None]]:
+def bare(fault: TlsFault, log: Log) -> Callable[[LabConnection], Coroutine[None, None, None]]:
     """What handles a connection on which no handshake succeeds."""
 
-    async def handle(link: Link) -> None:
+    async def handle(link: LabConnection) -> None:
         await link.more()
         if not link.received:
             return
@@ -114,7 +114,7 @@ def bare(fault: TlsFault, log: Log) -> Callable[[Link], Coroutine[None, None, No
     return handle
 
 
-async def listening(fault: TlsFault, papers: Papers, host: str, port: int, log: Log) -> Listener | Lab:
+async def listening(fault: TlsFault, papers: TlsCredentials, host: str, port: int, log: Log) -> Listener | Lab:
     """Open the port of one fault."""
     if fault.name in BARE:
         return await Listener(bare(fault, log)).open(host, port)

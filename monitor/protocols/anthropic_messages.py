@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from monitor.events import Event, Finish, Message, Meta, Output, Part, Usage
-from monitor.framing import ServerSentEvents
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
+from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Auth, Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
 from monitor.target import Target

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.events import Event, Malformed, Message, Meta, Partial
-from monitor.framing import Framer
+from monitor.stream.events import Event, Malformed, Message, Meta, Partial
+from monitor.stream.framing import Framer
 from monitor.target import Target
 
 EVENT_STREAM = ("text/event-stream",)

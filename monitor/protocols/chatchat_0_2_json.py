@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.events import Event, Message
-from monitor.framing import ConcatenatedJson
+from monitor.stream.events import Event, Message
+from monitor.stream.framing import ConcatenatedJson
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import chatchat_frame, chatchat_query, load
 from monitor.target import Target

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-from monitor.events import Event, Failure, Finish, Message, Meta, Output
-from monitor.framing import ServerSentEvents
+from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output
+from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_list, as_object, as_text, failure, fault_of, load
 from monitor.target import Target

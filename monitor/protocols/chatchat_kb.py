@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from monitor.events import Event, Finish, Message, Meta
-from monitor.framing import ServerSentEvents
+from monitor.stream.events import Event, Finish, Message, Meta
+from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import failure, load, openai_frame
 from monitor.target import Target

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from monitor.events import Event, Failure, Finish, Message, Meta, Output, Part, Stop
-from monitor.framing import ServerSentEvents
+from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output, Part, Stop
+from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_object, as_text, failure, fault_of, load, openai_usage
 from monitor.target import Target

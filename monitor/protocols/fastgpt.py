@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.events import Event, Finish, Message, Meta, Output, Part
-from monitor.framing import ServerSentEvents
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
+from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_object, as_text, load, named_error, openai_frame
 from monitor.target import Target

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from monitor.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.framing import ServerSentEvents
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Auth, Protocol, Request, json_request
 from monitor.protocols.shapes import as_count, as_list, as_object, as_text, failure, load_any
 from monitor.target import Target

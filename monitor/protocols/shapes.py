@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from monitor.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
+from monitor.stream.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
 
 _STOPS: Mapping[Stop, tuple[str, ...]] = {

@@ -18,9 +18,9 @@ from typing import cast
 
 import msgspec
 
-from monitor.observation import Observation, record
+from monitor.record.observation import Observation, record
 from monitor.settings import MIB, History
-from monitor.store import Row, Store, StoreError
+from monitor.sinks.history_store import Row, Store, StoreError
 from monitor.target import KEPT, Record
 
 CAPACITY = 32 * MIB
@@ -38,7 +38,7 @@ _RANK = tuple(Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HistoryCallbacks:
     """Who is told what, from the writing thread: of a drop and a failure the sink's name, of a write the file's size.
 
     `wrong` is told what is wrong with the file, once until something else is, and None once it is written again;
@@ -56,7 +56,7 @@ class HistorySink:
     """The sink that writes each probe's event with its timeline to the file that the settings name."""
 
     def __init__(
-        self, path: Path, settings: History, told: Told, *, capacity: int = CAPACITY, retry: float = RETRY
+        self, path: Path, settings: History, told: HistoryCallbacks, *, capacity: int = CAPACITY, retry: float = RETRY
     ) -> None:
         self._settings, self._told = settings, told
         self._capacity, self._retry = capacity, retry

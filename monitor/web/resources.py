@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from monitor.observation import Observation, public_url, record
+from monitor.record.observation import Observation, public_url, record
 from monitor.web.listing import Asked
 from monitor.web.rows import Row, first_chunk
 from monitor.web.words import iso

@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import takewhile
 from math import ceil
 
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.target import Target
-from monitor.timeline import Mark
-from monitor.verdict import OUR_OWN
-from monitor.web.looks import Tone, tone
+from monitor.stream.recording import Mark
+from monitor.judge.verdict import OUR_OWN
+from monitor.web.tones import Tone, tone
 
 _INTERVALS_TO_STALE = 3
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from monitor.events import Event, Message
+from monitor.stream.events import Event, Message
 from monitor.protocols.openai_chat import OPENAI_CHAT
 
 BUG = "CHAT_MONITOR_TEST_BUG"

@@ -26,11 +26,11 @@ import aiohttp
 from monitor.lab.server import Lab, serve
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import TlsLab
-from monitor.observation import Observation, record
-from monitor.probe import Prober
+from monitor.record.observation import Observation, record
+from monitor.probe.run import Prober
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts, Tls
-from monitor.transport import Carrier
+from monitor.http import Client
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "comparison.md"
@@ -137,7 +137,7 @@ def url_of(case: Case, lab: Lab, tls: TlsLab) -> str:
 
 async def ours(urls: Sequence[str], ca_file: str) -> list[str]:
     """Return what this product says of each."""
-    prober = Prober(Carrier(Limits(), Network()), Limits())
+    prober = Prober(Client(Limits(), Network()), Limits())
 
     def target(url: str) -> Target:
         return Target("it", "openai-chat", url, "lab", timeouts=TIMEOUTS, check=CountCheck(), tls=Tls(ca_file))

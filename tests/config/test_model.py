@@ -9,7 +9,7 @@ from monitor import settings, target
 from monitor.config.explain import tables
 from monitor.config.model import FileTable, Table
 from monitor.config.values import RESERVED_LABELS
-from monitor.sinks.families import RESERVED
+from monitor.sinks.metrics.families import RESERVED
 
 ALL = list(tables(FileTable))
 KEYS = [(place, name) for place, table in ALL for name in table.model_fields]

@@ -2,7 +2,7 @@
 
 import re
 
-from monitor.sinks.families import FAMILIES, Kind
+from monitor.sinks.metrics.families import FAMILIES, Kind
 
 HISTOGRAMS = {row.name for row in FAMILIES if row.kind is Kind.HISTOGRAM}
 OTHERS = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.sinks.families import FAMILIES
+from monitor.sinks.metrics.families import FAMILIES
 from tests.dashboards.live import panels, queries, substituted
 from tests.dashboards.names import METRICS, metrics_in
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from monitor.settings import CUT_AFTER_BUCKETS
-from monitor.sinks.families import CUTS
+from monitor.sinks.metrics.families import CUTS
 from tests.dashboards.names import METRICS, metrics_in
 from tests.dashboards.stories import BY_HAND
 

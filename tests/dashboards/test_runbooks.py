@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from monitor.cli import commands
+from monitor.cli.main import commands
 from tests.dashboards.live import panels
 from tests.dashboards.names import METRICS, metrics_in
 

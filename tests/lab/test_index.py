@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from monitor.lab.faults import ALL, DRAWS, all_scenarios
+from monitor.lab.scenarios import ALL, DRAWS, all_scenarios
 from monitor.lab.index import page
 from monitor.lab.request import Request
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.dialects import DIALECTS
 
 OWN = "http://127.0.0.1:9878"
 
@@ -30,10 +30,10 @@ def test_programs_get_every_fault_as_json() -> None:
     head, body = shown(host="lab.test:1", accept="application/json")
     assert "Content-Type: application/json" in head
     said = json.loads(body)
-    assert said["protocols"] == list(SPEAKERS)
+    assert said["protocols"] == list(DIALECTS)
     assert [fault["name"] for fault in said["faults"]] == [fault.name for fault in ALL]
     assert {param["name"] for param in said["common_parameters"]} == {"n", "gap", "ttfc", "framing"}
-    drawn = sum(len(draw.examples) for draw in DRAWS.values()) * len(SPEAKERS)
+    drawn = sum(len(draw.examples) for draw in DRAWS.values()) * len(DIALECTS)
     assert len(said["examples"]) == len(list(all_scenarios())) + drawn
     cut = next(one for one in said["examples"] if one["path"] == "/openai-chat/cut?after=5&by=rst")
     assert cut["expect"] == "truncated/reset"

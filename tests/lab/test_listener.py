@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from monitor.lab.link import Link, play
+from monitor.lab.connection import LabConnection, play
 from monitor.lab.listener import Listener
 from monitor.lab.steps import Hold, Send
 from tests.lab.wires import wire_to
 
 
-async def hold(link: Link) -> None:
+async def hold(link: LabConnection) -> None:
     """Greet, and keep the connection."""
     await play(link, [Send(b"hello"), Hold()])
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 import pytest
 
 from monitor.lab.case import Fault
-from monitor.lab.faults import FAULTS, case_for, scenarios
+from monitor.lab.scenarios import FAULTS, case_for, scenarios
 from monitor.lab.params import NONE
 from monitor.lab.server import MAX_TURNS, Lab, serve
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.steps import Hold, Repeat, Rst, Send
 from tests.lab.wires import ANSWER, BODY, dechunked, events, fetch, wire_to
 
@@ -32,7 +32,7 @@ def quickened(fault: Fault, query: str) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-@pytest.mark.parametrize("protocol", SPEAKERS)
+@pytest.mark.parametrize("protocol", DIALECTS)
 async def test_every_example_is_played_to_the_byte(lab: Lab, protocol: str, fault: Fault) -> None:
     """What arrives is what the script sends, and the connection ends as the script says."""
     for scenario in scenarios(protocol, fault):
@@ -41,7 +41,7 @@ async def test_every_example_is_played_to_the_byte(lab: Lab, protocol: str, faul
 
 
 async def _same_as_script(lab: Lab, protocol: str, fault: Fault, query: str) -> None:
-    case = case_for(fault, SPEAKERS[protocol], query, BODY)
+    case = case_for(fault, DIALECTS[protocol], query, BODY)
     expect = fault.expect(case)
     flag = (("X-Lab-Flag", expect.flag),) if expect.flag else ()
     truth = (("X-Lab-Fault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, ("Connection", "close"))
@@ -189,7 +189,7 @@ async def test_the_index_is_at_the_root(lab: Lab) -> None:
     page, _ = await fetch(lab.port, "/", method="GET")
     assert b"<h1>Fault lab</h1>" in page
     data, _ = await fetch(lab.port, "/", "Accept: application/json", method="GET")
-    assert json.loads(data.partition(b"\r\n\r\n")[2])["protocols"] == list(SPEAKERS)
+    assert json.loads(data.partition(b"\r\n\r\n")[2])["protocols"] == list(DIALECTS)
 
 
 async def test_no_stream_is_honoured(lab: Lab) -> None:

@@ -10,8 +10,8 @@ from ssl import SSLContext
 from typing import Any, NamedTuple
 
 from monitor.lab.case import Case, Expect
-from monitor.lab.faults import FAULTS, case_for
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.scenarios import FAULTS, case_for
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.steps import Script, Send, Step, Wait
 
 PROMPT = "[ab12] Count from 1 to 9, one number a line, then write END-ab12."
@@ -37,7 +37,7 @@ ENDLESS = ("chatchat-kb", "chatchat-0.2", "chatchat-0.2-json", "chatchat-0.2-tex
 BUFFER = 1 << 20
 
 
-class Wire:
+class HttpProtocol:
     """The client's end of one connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,12 +74,12 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire_to(port: int, ssl: SSLContext | None = None) -> AsyncIterator[Wire]:
+async def wire_to(port: int, ssl: SSLContext | None = None) -> AsyncIterator[HttpProtocol]:
     """A connection to a port of loopback."""
     name = None if ssl is None else "lab.test"
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=ssl, server_hostname=name, limit=BUFFER)
     try:
-        yield Wire(reader, writer)
+        yield HttpProtocol(reader, writer)
     finally:
         writer.transport.abort()
 
@@ -127,7 +127,7 @@ def sent(script: Script) -> bytes:
 
 def case(protocol: str, fault: str = "ok", query: str = "gap=0&ttfc=0", *, stream: bool = True) -> Case:
     """The case of this URL and the prompt of these tests."""
-    return case_for(FAULTS[fault], SPEAKERS[protocol], query, BODY, stream=stream)
+    return case_for(FAULTS[fault], DIALECTS[protocol], query, BODY, stream=stream)
 
 
 def expected(protocol: str, fault: str, query: str = "") -> Expect:

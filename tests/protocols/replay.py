@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from monitor.check import examine
+from monitor.judge.content_check import examine
 from monitor.protocols import Decoder, Protocol
 from monitor.target import Check, Terminator
-from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, EndRule, Head, Timeline
-from monitor.verdict import Verdict, judge
+from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, EndRule, Head, Recording
+from monitor.judge.verdict import Verdict, judge
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
@@ -65,10 +65,10 @@ def _ending(last: str, *, at: float, whole: bool) -> Ending:
     return Ending(EndKind.COMPLETE if whole else EndKind.INCOMPLETE, at)
 
 
-def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Timeline:
+def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Recording:
     """Return the timeline of a body that came in one piece, with whatever was left of it read, too."""
     declared = protocol.end or protocol.marker
-    timeline = Timeline(EndRule(terminator if declared else Terminator.NONE, protocol.end, protocol.marker))
+    timeline = Recording(EndRule(terminator if declared else Terminator.NONE, protocol.end, protocol.marker))
     timeline.connected = True
     timeline.head = head
     decoder = Decoder(protocol, event_bytes=1 << 20, events=1 << 20)
@@ -80,7 +80,7 @@ def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator 
 
 
 def judged(
-    protocol: Protocol, timeline: Timeline, ending: Ending, check: Check | None = None, nonce: str = ""
+    protocol: Protocol, timeline: Recording, ending: Ending, check: Check | None = None, nonce: str = ""
 ) -> Verdict:
     """Return the verdict on a timeline that ended like this."""
     timeline.ending = ending

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 import pytest
 
-from monitor.events import Done, Event, Malformed, Message, Meta, Output, Partial
-from monitor.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
+from monitor.stream.events import Done, Event, Malformed, Message, Meta, Output, Partial
+from monitor.stream.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
 from monitor.protocols.base import BEARER, Decoder, Protocol, Request, filled, json_request, merged
 from monitor.target import Target
 

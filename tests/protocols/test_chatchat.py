@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output
 from monitor.protocols.chatchat import CHATCHAT
 from monitor.target import Target
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Message, Meta, Output
+from monitor.stream.events import Event, Failure, Fault, Message, Meta, Output
 from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
 from monitor.target import Target
 

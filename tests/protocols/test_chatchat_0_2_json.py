@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Event, Malformed, Meta, Output, Partial
+from monitor.stream.events import Event, Malformed, Meta, Output, Partial
 from monitor.protocols import Decoder
 from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
 from monitor.target import Target

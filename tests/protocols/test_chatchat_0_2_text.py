@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from monitor.events import Message, Output
+from monitor.stream.events import Message, Output
 from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
 from monitor.target import Target
 

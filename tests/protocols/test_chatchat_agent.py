@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Finish, Message, Meta, Output
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.target import Target
 

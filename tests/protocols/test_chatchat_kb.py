@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Message, Meta, Output, Stop
+from monitor.stream.events import Event, Failure, Fault, Message, Meta, Output, Stop
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.target import Target
 

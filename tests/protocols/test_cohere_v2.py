@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.cohere_v2 import COHERE_V2
 from monitor.target import Target
 

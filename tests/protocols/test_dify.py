@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.dify import DIFY
 from monitor.target import Target
-from monitor.timeline import BodyFraming, Ending, EndKind, Head
+from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
 from tests.protocols.replay import judged, seen
 
 CHAT = '"task_id":"t","message_id":"m","conversation_id":"c"'

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.events import Event
-from monitor.framing import Raw
-from monitor.lab.speech import SPEAKERS
+from monitor.stream.events import Event
+from monitor.stream.framing import Raw
+from monitor.lab.dialects import DIALECTS
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.target import CountCheck
-from monitor.timeline import BodyFraming, Deadline, Ending, EndKind, Head
-from monitor.verdict import Outcome, Unclean
+from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, Head
+from monitor.judge.verdict import Outcome, Unclean
 from tests.protocols.replay import capture, judged, seen
 
 NONCE = "3fa9c1d0"
@@ -45,7 +45,7 @@ class Stream(NamedTuple):
 
 def spoken(name: str) -> Stream:
     """Return what the lab says in this protocol."""
-    speech = SPEAKERS[name].say(PIECES)
+    speech = DIALECTS[name].say(PIECES)
     return Stream(PROTOCOLS[name], b"".join(speech.messages), speech.complete)
 
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.lab.speech.gemini import SPEAKER, say
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.lab.dialects.gemini import SPEAKER, say
 from monitor.protocols.gemini import GEMINI
 from monitor.target import Target, Terminator
-from monitor.timeline import BodyFraming, Ending, EndKind, EndRule, Head, Timeline
-from monitor.verdict import Verdict, judge
+from monitor.stream.recording import BodyFraming, Ending, EndKind, EndRule, Head, Recording
+from monitor.judge.verdict import Verdict, judge
 
 PARTS = '{"candidates":[{"content":{"parts":%s,"role":"model"},"index":0}]}'
 REASON = '{"candidates":[{"finishReason":"%s","index":0}]}'
@@ -102,7 +102,7 @@ def test_what_is_no_message(data: str) -> None:
 
 def verdict_on(*messages: bytes) -> Verdict:
     """Return what a clean stream of these messages comes to, each an arrival of its own."""
-    line = Timeline(EndRule(Terminator.END, early=GEMINI.early))
+    line = Recording(EndRule(Terminator.END, early=GEMINI.early))
     line.connected, line.head = True, Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     for number, message in enumerate(messages, 1):
         line.arrived(float(number), 0.0, number)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
 from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
 from monitor.target import Target
 

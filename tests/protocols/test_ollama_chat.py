@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.target import Target
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Message, Output
+from monitor.stream.events import Message, Output
 from monitor.protocols import Request
 from monitor.protocols.raw import RAW
 from monitor.target import Target

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
+from monitor.stream.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
 from monitor.protocols.shapes import (
     as_count,
     as_list,

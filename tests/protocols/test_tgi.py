@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
 from monitor.protocols.tgi import TGI
 from monitor.target import Target
 

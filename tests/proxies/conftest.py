@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from monitor.lab.server import Lab
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.target import CountCheck, Timeouts
 from tests.conftest import MakeProber, target
 from tests.proxies.programs import Program, binary, free_port, running

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.diagnosis import diagnose
-from monitor.observation import Suspect
+from monitor.diagnosis.suspects import diagnose
+from monitor.record.observation import Suspect
 from monitor.target import Secret
 from tests.conftest import PATIENT
 from tests.proxies.conftest import During, Nginx

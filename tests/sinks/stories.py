@@ -11,20 +11,20 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from monitor.events import Event, Failure, Fault, Finish, Output
-from monitor.observation import Observation, Tokens
+from monitor.stream.events import Event, Failure, Fault, Finish, Output
+from monitor.record.observation import Observation, Tokens
 from monitor.target import CountCheck, Target
-from monitor.timeline import BodyFraming, Ending, EndKind, Head, Mark, Timeline
-from monitor.verdict import judge
+from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
+from monitor.judge.verdict import judge
 
 START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
 GATEWAY = Target("gateway", "openai-chat", "https://key@gateway.example.com:8443/v1/chat?key=abc", model="m")
 SCHEMA = Path(__file__).parents[2] / "docs" / "event.schema.json"
 
 
-def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsure: float = 1e-5) -> Timeline:
+def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsure: float = 1e-5) -> Recording:
     """Tell a stream: a head after 50 ms, each event in an arrival of its own, the end 100 ms after the last."""
-    told = Timeline()
+    told = Recording()
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):
         told.mark(mark, time)
     told.connected = True
@@ -36,7 +36,7 @@ def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsur
     return end(told, ending, events[-1][0] + 0.1 if events else 0.1)
 
 
-def end(told: Timeline, kind: EndKind, at: float) -> Timeline:
+def end(told: Recording, kind: EndKind, at: float) -> Recording:
     """Tell how it ended."""
     told.ending = Ending(kind, at)
     told.mark(Mark.END, at)
@@ -48,7 +48,7 @@ def chunks(*times: float) -> list[tuple[float, Event]]:
     return [(time, Output("x")) for time in times]
 
 
-def seen(told: Timeline, target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+def seen(told: Recording, target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return the observation of what was told; `more` are its other fields."""
     fields: dict[str, Any] = {"probe_id": "01JDX0000000000000000000AB", "trigger": "schedule", "tokens": Tokens(20, 3)}
     fields.update(more)
@@ -72,7 +72,7 @@ def failed(fault: Fault = Fault.OVERLOADED, **more: Any) -> Observation:  # noqa
 
 def refused(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return a probe that found nobody listening."""
-    return seen(end(Timeline(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
+    return seen(end(Recording(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
 
 
 def stopped(kind: EndKind = EndKind.ABORTED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)

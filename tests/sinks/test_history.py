@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from monitor.events import Output
-from monitor.observation import Observation, ServerError, record
+from monitor.stream.events import Output
+from monitor.record.observation import Observation, ServerError, record
 from monitor.settings import MIB, History
 from monitor.sinks import history
-from monitor.sinks.history import HistorySink, Nothing, Told, capped, row
-from monitor.store import find, newest
+from monitor.sinks.history import HistorySink, Nothing, HistoryCallbacks, capped, row
+from monitor.sinks.history_store import find, newest
 from monitor.target import Record
-from monitor.timeline import EndKind
+from monitor.stream.recording import EndKind
 from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 PATIENCE = 10.0
@@ -44,10 +44,10 @@ class Heard:
     bugs: list[Exception] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def told(self) -> Told:
+    def told(self) -> HistoryCallbacks:
         """Return what the sink is given."""
         lists: tuple[list[Any], ...] = (self.dropped, self.failed, self.sizes, self.wrong, self.bugs)
-        return Told(*map(self._into, lists))
+        return HistoryCallbacks(*map(self._into, lists))
 
     def _into(self, into: list[Any]) -> Any:  # noqa: ANN401 - takes whatever it is told
         def tell(what: object) -> None:
@@ -93,7 +93,7 @@ def locked(path: Path) -> Iterator[None]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other writer."""
-    monkeypatch.setattr("monitor.store._PATIENCE", 0.0)
+    monkeypatch.setattr("monitor.sinks.history_store._PATIENCE", 0.0)
 
 
 def kept(path: Path) -> list[str]:

@@ -18,8 +18,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.events import Meta
-from monitor.observation import Observation, ServerError, record
+from monitor.stream.events import Meta
+from monitor.record.observation import Observation, ServerError, record
 from monitor.settings import Log
 from monitor.sinks.log import (
     RENDERS,
@@ -34,7 +34,7 @@ from monitor.sinks.log import (
     level_of,
 )
 from monitor.target import CountCheck, Secret
-from monitor.timeline import CheckResult, EndKind
+from monitor.stream.recording import CheckResult, EndKind
 from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 PATIENCE = 10.0

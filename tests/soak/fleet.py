@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from monitor.lab.faults import all_scenarios
-from monitor.lab.speech import SPEAKERS
+from monitor.lab.scenarios import all_scenarios
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.tls_faults import FAULTS, SAME_PORT
 from tests.paces import PACE, QUICKER, own, paced, timed
 
@@ -79,7 +79,7 @@ def _of_scenarios() -> Iterator[Entry]:
 
 
 def _of_draws() -> Iterator[Entry]:
-    for protocol in SPEAKERS:
+    for protocol in DIALECTS:
         of = ",".join(":".join((fault, *PACE)) for fault in MIXED)
         yield Entry(f"{protocol}-mix", protocol, f"/{protocol}/mix?of={of}")
         yield Entry(f"{protocol}-flaky", protocol, f"/{protocol}/flaky?p=0.5&seed=7")

@@ -10,7 +10,7 @@ import sys
 import threading
 from types import FrameType
 
-from monitor.cli import main
+from monitor.cli.main import main
 
 
 def tell(descriptor: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.config import ConfigError
 from monitor.config.load import load
-from monitor.lab.faults import FAULTS
+from monitor.lab.scenarios import FAULTS
 from monitor.lab.tls import issue
 from monitor.lab.tls_faults import FAULTS as TLS_FAULTS
 from monitor.lab.tls_faults import SAME_PORT

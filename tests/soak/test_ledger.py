@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.settings import History
-from monitor.store import Row, Store
+from monitor.sinks.history_store import Row, Store
 from tests.soak.fleet import Entry
 from tests.soak.ledger import (
     Event,

@@ -9,7 +9,7 @@ from difflib import unified_diff
 
 import pytest
 
-from monitor.daemon import DRAIN
+from monitor.daemon.app import DRAIN
 from tests.systemd.box import UNITS
 
 NAMES = ("chat-monitor.service", "chat-monitor@.service")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from monitor.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
-from monitor.observation import Observation, ServerError, Suspect, Suspicion, Tokens
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
+from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens
 from monitor.target import CountCheck, Target, Terminator
-from monitor.timeline import BodyFraming, CheckResult, Deadline, Ending, EndKind, EndRule, Head, Mark, Timeline
-from monitor.verdict import judge
+from monitor.stream.recording import BodyFraming, CheckResult, Deadline, Ending, EndKind, EndRule, Head, Mark, Recording
+from monitor.judge.verdict import judge
 
 NOW = datetime(2026, 11, 22, 22, 10, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(hours=5)
@@ -30,9 +30,9 @@ def chunks(number: int, first: float = 0.21, gap: float = 0.09) -> list[Step]:
     return [(first + place * gap, Output(f"{place} ")) for place in range(number)]
 
 
-def connected() -> Timeline:
+def connected() -> Recording:
     """Return a timeline whose head has arrived."""
-    seen = Timeline(EndRule(declares_marker=True))
+    seen = Recording(EndRule(declares_marker=True))
     for mark, at in (
         (Mark.DNS, 0.001),
         (Mark.CONNECT, 0.004),
@@ -46,7 +46,7 @@ def connected() -> Timeline:
     return seen
 
 
-def played(steps: Sequence[Step], ending: Ending, seen: Timeline | None = None) -> Timeline:
+def played(steps: Sequence[Step], ending: Ending, seen: Recording | None = None) -> Recording:
     """Return the timeline of a stream in which each step came in an arrival of its own, 40 bytes each."""
     seen = seen or connected()
     for place, (at, event) in enumerate(steps, start=1):
@@ -57,7 +57,7 @@ def played(steps: Sequence[Step], ending: Ending, seen: Timeline | None = None) 
     return seen
 
 
-def observed(seen: Timeline, of: Target | None = None, check: CheckResult | None = None) -> Observation:
+def observed(seen: Recording, of: Target | None = None, check: CheckResult | None = None) -> Observation:
     """Return the observation of a timeline."""
     return Observation(
         probe_id="01J0000000000000000000000A",
@@ -115,7 +115,7 @@ def erred(of: Target | None = None, message: str = CANARY) -> Observation:
 
 def unreachable(of: Target | None = None, kind: EndKind = EndKind.REFUSED, why: str = "") -> Observation:
     """Return a probe that found no connection."""
-    seen = Timeline()
+    seen = Recording()
     seen.mark(Mark.DNS, 0.0004)
     seen.ending = Ending(kind, 0.0011, why)
     seen.mark(Mark.END, 0.0011)
@@ -133,7 +133,7 @@ def rejected(of: Target | None = None, status: int = 503) -> Observation:
 
 def headless(of: Target | None = None) -> Observation:
     """Return a probe that waited for a head until its deadline."""
-    seen = Timeline()
+    seen = Recording()
     seen.connected = True
     for mark, at in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.004), (Mark.REQUEST_SENT, 0.005)):
         seen.mark(mark, at)
@@ -188,7 +188,7 @@ def aborted(of: Target | None = None) -> Observation:
 
 def silent() -> Observation:
     """Return a probe that ended at once, with nothing marked at all."""
-    seen = Timeline()
+    seen = Recording()
     seen.ending = Ending(EndKind.INTERNAL, 0.0, "KeyError")
     return observed(seen)
 

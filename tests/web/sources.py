@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.target import Target
 from monitor.web.app import Source
 from monitor.web.rows import Tally

@@ -20,8 +20,8 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient
 from yarl import URL
 
-from monitor.observation import Observation, record
-from monitor.store import StoreError
+from monitor.record.observation import Observation, record
+from monitor.sinks.history_store import StoreError
 from monitor.web.app import Kept, RefusedError, Source, _Complaints, _drop, _report, application
 from monitor.web.server import serve
 from tests.web import scenes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from monitor.observation import record
+from monitor.record.observation import record
 from monitor.web import resources
 from monitor.web.listing import Asked
 from monitor.web.rows import Row, Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from monitor.web.looks import Tone
+from monitor.web.tones import Tone
 from monitor.web.rows import Row
 from tests.web import scenes
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.web import scrape
 from tests.web import scenes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.observation import Observation
-from monitor.web.looks import name, tone
+from monitor.record.observation import Observation
+from monitor.web.tones import name, tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.frame import probe_link
 from monitor.web.rows import first_chunk

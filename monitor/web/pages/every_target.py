@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from monitor.web.looks import LETTERS, Tone, usual_tone
+from monitor.web.tones import LETTERS, Tone, usual_tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.frame import About, page, target_link
 from monitor.web.pages.pieces import labels, last_probe, strip, what_to_do

@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib import resources
 from urllib.parse import quote
 
-from monitor.web.looks import Tone
+from monitor.web.tones import Tone
 from monitor.web.markup import Child, Markup, h
 from monitor.web.words import clock, iso, span
 

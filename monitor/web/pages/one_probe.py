@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from monitor.observation import Observation, record
-from monitor.web.looks import Tone, flags, meaning, name, tone
+from monitor.record.observation import Observation, record
+from monitor.web.tones import Tone, flags, meaning, name, tone
 from monitor.web.markup import Markup, h, join
 from monitor.web.pages.frame import About, ago, facts, page, probe_link, section, target_link
 from monitor.web.pages.pieces import badge, machine, quoting, sentence, suspects

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.observation import Observation, public_url
+from monitor.record.observation import Observation, public_url
 from monitor.target import Slo, Target, Timeouts
-from monitor.web.looks import Tone, tone
+from monitor.web.tones import Tone, tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.chart import chart
 from monitor.web.pages.frame import About, ago, facts, page, section, target_link

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.target import Target
-from monitor.web.looks import LETTERS, flags, meaning, name, tone
+from monitor.web.tones import LETTERS, flags, meaning, name, tone
 from monitor.web.markup import Child, Markup, h, join, safe
 from monitor.web.pages.frame import About, ago, probe_link, section
 from monitor.web.rows import Row

@@ -10,10 +10,10 @@ from itertools import pairwise
 from math import ceil, log10
 from typing import NamedTuple
 
-from monitor.observation import Observation
-from monitor.timeline import Kind
-from monitor.verdict import Phase
-from monitor.web.looks import Tone, tone
+from monitor.record.observation import Observation
+from monitor.stream.recording import Kind
+from monitor.judge.verdict import Phase
+from monitor.web.tones import Tone, tone
 from monitor.web.markup import Markup, h
 from monitor.web.words import count, seconds
 

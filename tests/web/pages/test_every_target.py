@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.observation import Observation
+from monitor.record.observation import Observation
 from monitor.web.pages import About, status
 from monitor.web.rows import Row, Tally
 from tests.web import scenes

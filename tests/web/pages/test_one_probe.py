@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.observation import ServerError, record
+from monitor.record.observation import ServerError, record
 from monitor.web.pages import About, kept, probe
 from tests.web import scenes
 from tests.web.document import Document

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from monitor.events import Output
-from monitor.observation import Observation
-from monitor.timeline import Ending, EndKind, Timeline
+from monitor.stream.events import Output
+from monitor.record.observation import Observation
+from monitor.stream.recording import Ending, EndKind, Recording
 from monitor.web.pages.waterfall import waterfall
 from tests.web import scenes
 
@@ -78,5 +78,5 @@ def test_a_long_stream_draws_no_more_than_its_width() -> None:
 )
 def test_the_axis_has_round_labels(end: float, axis: list[str]) -> None:
     """Whatever the length, the axis shows a handful of round values."""
-    seen = scenes.observed(scenes.played([], Ending(EndKind.RESET, end), Timeline()))
+    seen = scenes.observed(scenes.played([], Ending(EndKind.RESET, end), Recording()))
     assert re.findall(r"<text[^>]*>([^<]+)</text>", waterfall(seen)) == axis

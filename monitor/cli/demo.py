@@ -1,0 +1,71 @@
+"""The demo: the fault lab, the daemon and the status page on loopback, with no config and no other service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from monitor.config import Config
+from monitor.daemon.app import Signals, watch
+from monitor.lab.server import serve
+from monitor.settings import Limits, Log, Settings, Web
+from monitor.target import CountCheck, Slo, Target, Timeouts
+
+
+class Scene(NamedTuple):
+    """A target of the demo: what the lab does, and what the monitor is to say."""
+
+    name: str
+    protocol: str
+    fault: str
+    expect: str
+
+
+SCENES = (
+    Scene("chat", "openai-chat", "ok", "ok"),
+    Scene("chatchat", "chatchat", "ok", "ok"),
+    Scene("chatchat-agent", "chatchat-agent", "ok", "ok"),
+    Scene("chatchat-kb", "chatchat-kb", "ok", "ok"),
+    Scene("chatchat-old", "chatchat-0.2", "ok", "ok"),
+    Scene("cut-by-fin", "openai-chat", "cut?after=12&by=fin", "truncated/incomplete_body"),
+    Scene("cut-by-reset", "openai-chat", "cut?after=12&by=rst", "truncated/reset"),
+    Scene("cut-in-silence", "chatchat", "clean-cut?after=12", "truncated/no_terminator"),
+    Scene("cut-seen-by-the-check", "chatchat-kb", "clean-cut?after=12", "truncated/incomplete_answer"),
+    Scene("hung-behind-pings", "chatchat", "stall?after=5&pings=500ms", "stalled/no_output"),
+    Scene("hung", "openai-chat", "stall?after=5", "stalled/silent"),
+    Scene("error-in-the-stream", "chatchat", "error?after=5&kind=upstream", "stream_error/upstream"),
+    Scene("behind-a-buffer", "openai-chat", "buffered?delay=1s", "ok"),
+    Scene("slow", "openai-chat", "slow?ttfc=2500ms&gap=30ms", "ok"),
+    Scene("sick-after-the-end", "openai-chat", "cut-after-end?by=fin", "ok"),
+    Scene("rate-limited", "openai-chat", "status?code=429&retry_after=7", "http_error/rate_limited"),
+)
+INTERVAL = 10.0
+
+
+def targets(lab: str) -> Iterator[Target]:
+    """Return the demo's targets at a lab's URL."""
+    for scene in SCENES:
+        yield Target(
+            name=scene.name,
+            protocol=scene.protocol,
+            url=f"{lab}/{scene.protocol}/{scene.fault}",
+            model="lab",
+            labels={"expect": scene.expect},
+            interval=INTERVAL,
+            timeouts=Timeouts(connect=2.0, headers=3.0, first_chunk=5.0, idle=3.0, total=15.0, drain=1.0),
+            check=CountCheck(to=30),
+            slo=Slo(),
+        )
+
+
+async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[str, str], None], stdout: object) -> None:
+    """Run until asked to stop; `announce` is told the addresses of the status page and of the lab."""
+    async with await serve("127.0.0.1", 0) as lab:
+        base = f"http://127.0.0.1:{lab.port}"
+        settings = Settings(location="demo", web=Web(host=host, port=port), log=Log(), limits=Limits(per_host=50))
+        await watch(
+            Config(settings, tuple(targets(base))),
+            signals,
+            stdout=stdout,  # type: ignore[arg-type]
+            listening=lambda bound: announce(f"http://{host}:{bound}", base),
+        )

@@ -1,0 +1,174 @@
+"""Where the commands look up what was probed: the running daemon's API, or the history's file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from monitor.sinks import history_store as store
+from monitor.record.probe_event import Event, Glance, glance
+from monitor.record.observation import public_url
+from monitor.settings import MIB
+from monitor.http import StatusError
+
+_T = TypeVar("_T")
+API = "/api/v1"
+LARGEST = 64 * MIB
+"""Bytes of one answer: a thousand targets take some three megabytes."""
+WITHIN = 10.0
+_RECENT = 30
+Json = dict[str, Any]
+Get = Callable[[str], bytes]
+"""Gets a URL: OSError where there is no answer, StatusError where it is another than 200."""
+
+
+class ProbeSourceError(Exception):
+    """Nothing can be looked up; the text says why and what to do."""
+
+
+class ProbeSource(Protocol):
+    """Where probes are looked up; each raises ProbeSourceError."""
+
+    def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
+        """Return the events of the newest probes, newest first, without their timelines."""
+        ...
+
+    def find(self, probe_id: str) -> Json:
+        """Return the event of one probe with its timeline."""
+        ...
+
+    def glances(self) -> list[Glance]:
+        """Return every target at a glance."""
+        ...
+
+
+class _Brief(msgspec.Struct):
+    outcome: str
+
+
+class _First(msgspec.Struct):
+    p50: float | None = None
+
+
+class _Target(msgspec.Struct):
+    name: str
+    paused: bool = False
+    stale: bool = False
+    recent: list[_Brief] = []
+    last: Event | None = None
+    first_chunk: _First = msgspec.field(default_factory=_First)
+    truncation_ratio: float | None = None
+    consecutive_failures: int = 0
+
+    def glance(self) -> Glance:
+        return Glance(
+            self.name,
+            outcomes=[it.outcome for it in self.recent],
+            last=self.last,
+            first_chunk=self.first_chunk.p50,
+            truncation_ratio=self.truncation_ratio,
+            failures=self.consecutive_failures,
+            note="paused" if self.paused else "not asked lately" if self.stale else "",
+        )
+
+
+class _Targets(msgspec.Struct):
+    targets: list[_Target]
+
+
+class _Probes(msgspec.Struct):
+    probes: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The API of a running daemon."""
+
+    url: str
+    get: Get
+
+    def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
+        """Ask for the list of recent probes."""
+        asked = {"limit": str(limit)} | ({} if target is None else {"target": target})
+        query = urlencode(asked | ({"failed": "true"} if failed else {}), quote_via=quote)
+        return self._told(f"/probes?{query}", _Probes).probes
+
+    def find(self, probe_id: str) -> Json:
+        """Ask for one probe."""
+        try:
+            return self._told(f"/probes/{quote(probe_id, safe='')}", dict)
+        except StatusError:
+            raise ProbeSourceError(_unknown(probe_id)) from None
+
+    def glances(self) -> list[Glance]:
+        """Ask for the list of targets."""
+        return [target.glance() for target in self._told("/targets", _Targets).targets]
+
+    def _told(self, path: str, kind: type[_T]) -> _T:
+        where = public_url(self.url)
+        try:
+            body = self.get(self.url.rstrip("/") + API + path)
+            if len(body) > LARGEST:
+                raise ProbeSourceError(f"{where}: its answer has more than {LARGEST:,} bytes")
+            return msgspec.convert(json.loads(body), kind)
+        except StatusError as error:
+            if error.status == HTTPStatus.NOT_FOUND and kind is dict:
+                raise
+            raise ProbeSourceError(f"{where}: {_refusal(error.status)}") from None
+        except OSError as error:
+            raise ProbeSourceError(
+                f"nobody answers at {where} ({error}): does the daemon run, and listen there? "
+                "pass --url URL, or --db FILE for its history's file"
+            ) from None
+        except (ValueError, RecursionError):  # msgspec's own are among them
+            raise ProbeSourceError(f"{where}: what answers there is no chat-monitor of this version") from None
+
+
+def _refusal(status: int) -> str:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return f"status {status}: it lets in whom its web config file names: pass --url http://USER:PASSWORD@HOST:PORT"
+    return f"the answer has status {status}"
+
+
+def _unknown(probe_id: str) -> str:
+    return f"no probe {probe_id!r} is kept: it is too old, or was never made"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The file of a history."""
+
+    path: Path
+
+    def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
+        """Read the newest events."""
+        return _read(lambda: store.newest(self.path, limit, target=target, failed=failed))
+
+    def find(self, probe_id: str) -> Json:
+        """Read one event."""
+        found = _read(lambda: store.find(self.path, probe_id))
+        if found is None:
+            raise ProbeSourceError(_unknown(probe_id))
+        return found
+
+    def glances(self) -> list[Glance]:
+        """Work out of each target's newest events what the daemon would say."""
+        kept = _read(lambda: store.of_each(self.path, _RECENT))
+        try:
+            return [glance(name, msgspec.convert(events, list[Event])) for name, events in kept.items()]
+        except msgspec.ValidationError as error:
+            raise ProbeSourceError(f"{self.path}: holds no event of a probe: {error}") from None
+
+
+def _read(read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except store.StoreError as error:
+        raise ProbeSourceError(str(error)) from None

@@ -1,0 +1,1 @@
+"""The daemon: it puts the parts together, starts, reloads and drains them."""

@@ -1,0 +1,1 @@
+"""What several probes, together, point at."""

@@ -1,0 +1,47 @@
+"""Whether it is us: every target fails before its head at once, so the fault most likely is our own network."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from monitor.record.observation import Observation
+from monitor.judge.verdict import OUR_OWN, Outcome
+
+_TARGETS = 5
+_HOSTS = 2
+
+
+class Isolation:
+    """Keeps what each target last came to; told of an observation, it says whether we are cut off.
+
+    What was stopped by us, or never sent because our own rule forbids the address, says nothing either way.
+    """
+
+    def __init__(self) -> None:
+        self._cut_off: dict[str, str] = {}
+        self._answered: set[str] = set()
+
+    def __call__(self, seen: Observation) -> bool:
+        """Take an observation and return whether every target now fails before its head."""
+        if not _says_nothing(seen):
+            self.forget(seen.target.name)
+            if seen.timeline.head is None:
+                self._cut_off[seen.target.name] = urlsplit(seen.target.url).hostname or ""
+            else:
+                self._answered.add(seen.target.name)
+        return self.now
+
+    def forget(self, name: str) -> None:
+        """Leave a target out until it is heard of again: it was removed, or is not probed for now."""
+        self._cut_off.pop(name, None)
+        self._answered.discard(name)
+
+    @property
+    def now(self) -> bool:
+        """Whether all that is known points at us: five targets or more, on two hosts or more, and no answer."""
+        return not self._answered and len(self._cut_off) >= _TARGETS and len(set(self._cut_off.values())) >= _HOSTS
+
+
+def _says_nothing(seen: Observation) -> bool:
+    verdict = seen.verdict
+    return verdict.outcome in OUR_OWN or (verdict.outcome is Outcome.UNREACHABLE and verdict.cause == "policy")

@@ -1,0 +1,66 @@
+"""What went wrong, in our own words: nothing that a peer has said, and no secret, is among them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+from aiohttp import http_exceptions
+
+from monitor.http.resolver import NotResolvedError
+
+NO_HTTP = "no HTTP/1.1 response head"
+BROKEN = "the framing does not parse"
+
+
+def errno_of(error: BaseException) -> int | None:
+    """Return the operating system's number of an error, also of one inside the library's own."""
+    inner = getattr(error, "os_error", error)
+    return inner.errno if isinstance(inner, OSError) else None
+
+
+def errno_words(error: BaseException) -> str:
+    """Return the operating system's words, or the error's kind where it has none."""
+    code = errno_of(error)
+    return os.strerror(code) if code and code in errno.errorcode else type(error).__name__
+
+
+def lookup_words(error: OSError) -> str:
+    """Say why a name has no address."""
+    if isinstance(error, NotResolvedError):
+        return str(error.strerror)
+    names = {
+        getattr(socket, name): words
+        for name, words in (
+            ("EAI_NONAME", "unknown name"),
+            ("EAI_AGAIN", "the resolver failed for now"),
+            ("EAI_FAIL", "the resolver failed"),
+            ("EAI_NODATA", "no address for this name"),
+            ("EAI_FAMILY", "no address of the wanted family"),
+            ("EAI_ADDRFAMILY", "no address of the wanted family"),
+        )
+        if hasattr(socket, name)
+    }
+    return names.get(error.errno or 0, "the look-up failed")
+
+
+def certificate_words(error: Exception) -> str:
+    """Say why a certificate was not accepted, in OpenSSL's words and with its code."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message}, OpenSSL verify code {error.verify_code}"
+    return type(error).__name__
+
+
+def tls_words(error: Exception) -> str:
+    """Say why a handshake failed, in OpenSSL's words."""
+    inner = getattr(error, "os_error", error)
+    reason = getattr(inner, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else "no TLS answer"
+
+
+def head_words(error: http_exceptions.HttpProcessingError) -> str:
+    """Say why a head does not parse."""
+    too_long = isinstance(error, http_exceptions.LineTooLong)
+    return "a line or a header is too long" if too_long else "no valid status line and headers"

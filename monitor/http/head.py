@@ -1,0 +1,55 @@
+"""The head of an answer, as far as it says something to us."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from multidict import MultiMapping
+
+from monitor.stream.recording import BodyFraming, Head
+
+_REQUEST_IDS = (
+    "x-request-id", "request-id", "x-amzn-requestid", "x-ms-request-id", "apim-request-id", "cf-ray", "x-trace-id",
+    "x-correlation-id", "x-litellm-call-id", "openai-request-id",
+)  # fmt: skip
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
+_LONGEST_RETRY = 366 * 86400.0
+_NO_CODINGS = frozenset({"", "identity", "chunked"})
+
+
+def head(response: aiohttp.ClientResponse, framing: BodyFraming) -> Head:
+    """Return what a response's status and headers say, and how its body is framed."""
+    headers = response.headers
+    media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Head(
+        status=response.status,
+        content_type=media if _MEDIA_TYPE.fullmatch(media) else "invalid" if media else "",
+        encoding=_encoding(headers),
+        framing=framing,
+        empty=response.status in {204, 205} or (framing is BodyFraming.LENGTH and not int(headers["Content-Length"])),
+        retry_after=_retry_after(headers.get("Retry-After")),
+        request_ids=tuple((name, headers[name]) for name in _REQUEST_IDS if name in headers),
+    )
+
+
+def _encoding(headers: MultiMapping[str]) -> str:
+    """Return the codings that keep us from reading the body, of either header, joined by commas."""
+    lines = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
+    codings = [coding.strip().lower() for line in lines for coding in line.split(",")]
+    return ", ".join(coding for coding in codings if coding not in _NO_CODINGS)[:40]
+
+
+def _retry_after(value: str | None) -> int | None:
+    """Return whole seconds from either form of Retry-After (RFC 9110, section 10.2.3); None for any other."""
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return int(min(float(value), _LONGEST_RETRY))
+    try:
+        return max(math.ceil(parsedate_to_datetime(value).timestamp() - time.time()), 0)
+    except (ValueError, TypeError, OverflowError):
+        return None

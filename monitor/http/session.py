@@ -1,0 +1,45 @@
+"""aiohttp's session of one connection, which does nothing of its own accord."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from monitor.settings import Network
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.resolver import family
+from monitor.http.protocol import HttpProtocol
+
+_LARGE_BUFFER = 1 << 24
+"""aiohttp's flow control stays out of the way: the caps are ours."""
+_KEPT_FOR = 2 * 86400.0
+"""Seconds, more than the longest interval: how long a connection may idle is the peer's to say."""
+
+
+def session(network: Network, resolver: AbstractResolver, line: ConnectionAttempts, *, keep: bool = False) -> aiohttp.ClientSession:
+    """Return a session whose connections are those of `line`, and which does nothing of its own accord."""
+    kept: dict[str, Any] = {"keepalive_timeout": _KEPT_FOR} if keep else {"force_close": True}
+    connector = aiohttp.TCPConnector(
+        **kept,
+        resolver=resolver,
+        socket_factory=line.socket,
+        use_dns_cache=False,
+        limit=0,
+        family=family(network),
+    )
+    # private, and pinned by a test: without it `Exchange._wire` says so
+    connector._factory = functools.partial(HttpProtocol, asyncio.get_running_loop(), line.made)  # type: ignore[assignment] # noqa: SLF001
+    made = aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        read_bufsize=_LARGE_BUFFER,
+    )
+    made._retry_connection = False  # noqa: SLF001 - private, and pinned: else a GET is sent twice, without a word
+    return made

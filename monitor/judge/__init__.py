@@ -1,0 +1,1 @@
+"""The verdict on one probe, without I/O."""

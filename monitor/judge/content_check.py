@@ -1,0 +1,208 @@
+"""Was the answer whole: the counted list with its nonce, a required pattern, or a least length.
+
+The counted list asks for the numbers 1 to N and then a word made of the nonce. It defeats caches, shows how far a
+stream got before it died, and finds lost, repeated and reordered pieces in a stream that looks complete. How models
+really write lists is tolerated: a preamble, commas, "1." and "1)", bold, a thinking block, words after the end.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+from posixpath import commonprefix
+from typing import Protocol, cast
+
+import re2
+
+from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
+from monitor.stream.recording import CheckResult
+
+# Where the chat template opens the thinking, only its end is streamed.
+_THINKING = re.compile(r"(?:\A|<think(?:ing)?>).*?</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
+_LABEL = r"(?:[.):|\]-]|[^\S\n]*[|\u2013\u2014=\u2192-])[^\d\n,;]{1,20}"
+_NUMBERED_LINE = re.compile(
+    # A label, and the same number behind it; where one more follows in the line, it is a list in one line.
+    rf"^([^\w\n]*)(\d+){_LABEL}(?=\2(?!\d)(?![^\w\n]+\d+\b))",
+    re.MULTILINE,
+)
+_HALF_LABELLED = re.compile(rf"^([^\w\n]*(\d+)){_LABEL}(\d+)\Z", re.MULTILINE)
+_GROUPED = re.compile(r"(?<!\d)(\d{1,3})[,.'\u2019 \xa0\u2009\u202f](\d{3})(?!\d)")
+_GROUPS = 1000
+"""From this number on, thousands may be set apart."""
+_HALF_GROUPED = re.compile(r"(?<=\d)[,.'\u2019 \xa0\u2009\u202f](?=\d{1,3}\Z)")
+_SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.IGNORECASE)
+"""What may stand between two pieces of one list; also the start of the closing word, where that came twice, too."""
+_HALF_SAID = re.compile(r"\d|(?<![A-Za-z])EN?(?![A-Za-z])", re.IGNORECASE)
+"""What stands between the last number and the closing word only where a piece of either came twice."""
+_ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
+_MOST_DIGITS = 6
+_LONGEST = 1 << 20
+"""Characters of thinking and answer that are looked at."""
+_ROOM = 1 << 16
+_ROOM_A_NUMBER = 64
+"""Characters for what is said around a list and for each of its numbers: beyond them nobody looks for the list, so
+that a stream of megabytes holds the loop for no longer than an answer."""
+
+
+def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:
+    """Return the prompt for the counted list, the nonce at its front and at its end; `before` is put first."""
+    list_of = f"[{nonce}] Count from 1 to {to}. Write one number per line, digits only, and nothing else."
+    text = f"{list_of} After the last number, write END-{nonce} on a line of its own."
+    return f"[{nonce}] {before}\n{text}" if before else text
+
+
+class Expression(Protocol):
+    """A compiled regular expression of RE2's."""
+
+    def search(self, text: bytes) -> object | None:
+        """Return where `text` holds it, None where it does not."""
+        ...
+
+
+@lru_cache(maxsize=1024)
+def expression(pattern: str) -> Expression:
+    """Return what finds `pattern`, in RE2's syntax; ValueError says why it cannot be one.
+
+    RE2 takes time in proportion to the text: no answer of a server can hold the loop, whatever the pattern.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return cast("Expression", re2.compile(pattern, options))
+    except re2.error as error:
+        why = error.args[0]
+        raise ValueError(why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)) from None
+
+
+def examine(check: Check, text: str, nonce: str) -> CheckResult:
+    """Say whether `text` is the whole answer that `check` asks for."""
+    match check:
+        case CountCheck():
+            answer = _THINKING.sub("", text[:_LONGEST])
+            return _count(check, answer[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
+        case PatternCheck():
+            found = expression(check.pattern).search(text.encode("utf-8", "replace"))  # lone surrogates come, too
+            return CheckResult("pattern", None if found else "pattern")
+        case LengthCheck():  # pragma: no branch - checks are a closed union
+            enough = len(text) >= check.min
+            return CheckResult("length", None if enough else "too_short", min(len(text) / check.min, 1.0))
+
+
+def _count(check: CountCheck, text: str, nonce: str) -> CheckResult:
+    """Read the list as the numbers 1 to N, and its closing word as number N + 1."""
+    end = check.to + 1
+    answer = _plain(text, end, nonce)
+    found = list(_items(nonce).finditer(answer))
+    items = [end if piece["end"] else _number(piece[0], check.to) for piece in found]
+    first, length = _longest_run(items, end)
+    progress = 1.0 if length == end else length / check.to if length < check.to else check.to / end
+    run, following = found[first : first + length], items[first + length :]
+    if length and _begun_before(answer, found[: first + 1], items[:first], _between(answer, run[:2])):
+        return CheckResult("count", "duplicated", progress)
+    if length == end:
+        begun = _HALF_SAID.search(_between(answer, run[-2:])) is not None or "--" in run[-1][0]
+        again = begun or _said_again(following, end)
+        return CheckResult("count", "duplicated" if again else None, progress)
+    if length and _may_go_on(_rest(answer, run), length + 1, check.to, nonce):
+        return CheckResult("count", "missing", progress, beginning=True)
+    return CheckResult("count", _broken(items, length, following), progress)
+
+
+def _items(nonce: str) -> re.Pattern[str]:
+    """Return what finds the parts of a list: its numbers, and as `end` its closing word or the start of one said twice.
+
+    A closing word without its nonce, or a nonce without its word, has lost a piece.
+    """
+    word = re.escape(nonce)
+    end = rf"(?:(?<![A-Za-z])|(?<={word}))END[\W_]{{1,3}}(?:{word}(?!(?!END)[A-Za-z0-9])|(?=END[\W_]))"
+    return re.compile(rf"(?P<end>{end})|(?<![A-Za-z0-9])\d+(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+def _plain(text: str, end: int, nonce: str) -> str:
+    """Return the answer without the labels of a numbered list, and its numbers without marks between thousands."""
+    answer = _HALF_LABELLED.sub(_label, _NUMBERED_LINE.sub(r"\1", text))
+    numbered_end = rf"^([^\w\n]*){end}[.):][^\w\n]*(?=[^\W\d]|{re.escape(nonce)}|\Z)"
+    answer = re.sub(numbered_end, r"\1", answer, flags=re.MULTILINE | re.IGNORECASE)
+    if end > _GROUPS:
+        answer = _GROUPED.sub(lambda pair: _joined(pair, end), answer)
+    return answer
+
+
+def _joined(pair: re.Match[str], end: int) -> str:
+    """Return "1,000" as one number; two numbers of a list stay two, for together they are more than any of it."""
+    together = pair[1] + pair[2]
+    return together if int(together) < end else pair[0]
+
+
+def _longest_run(items: list[int], end: int) -> tuple[int, int]:
+    """Return start and length of the longest 1, 2, 3, ...: of two whole ones the first, else the later.
+
+    A preamble may name numbers of its own, and a whole list that comes twice is seen by what follows it.
+    """
+    best = (0, 0)
+    for first, item in enumerate(items):
+        length = 0
+        while length < end and first + length < len(items) and items[first + length] == length + 1:
+            length += 1
+        if item == 1 and (length > best[1] or (length == best[1] and length < end)):
+            best = (first, length)
+    return best
+
+
+def _label(found: re.Match[str]) -> str:
+    """Return a last line "20. 2" as its label alone: the cut fell into the number after it."""
+    return found[1] if found[2].startswith(found[3]) else found[0]
+
+
+def _number(digits: str, to: int) -> int:
+    """Return the number; 0, which no list has, for one past the end of this list."""
+    number = int(digits) if len(digits) <= _MOST_DIGITS else 0
+    return number if number <= to else 0
+
+
+def _begun_before(answer: str, found: list[re.Match[str]], before: list[int], between: str) -> bool:
+    """Whether 1 to k stand directly before the run, so that its beginning was said twice.
+
+    Directly: with nothing but white space and punctuation, or what stands `between` the run's own items.
+    """
+    size = before[-1] if before else 0
+    if not 0 < size <= len(before) or before[-size:] != list(range(1, size + 1)):
+        return False
+    steps = (answer[one.end() : other.start()] for one, other in pairwise(found[-size - 1 :]))
+    return all(step == between or _SEPARATORS.fullmatch(step) for step in steps)
+
+
+def _between(answer: str, pair: list[re.Match[str]]) -> str:
+    """Return what stands between two items; nothing where there are no two."""
+    return answer[pair[0].end() : pair[1].start()] if len(pair) > 1 else ""
+
+
+def _said_again(following: list[int], end: int) -> bool:
+    """Whether the list begins anew behind its end, or its last part comes twice."""
+    if following[:2] == [1, 2]:
+        return True
+    again = following[: following.index(end) + 1] if end in following else []
+    return bool(again) and again == list(range(again[0], end + 1))
+
+
+def _rest(answer: str, run: list[re.Match[str]]) -> str:
+    """Return what follows the run, without what it has in common with what stands between its last two items."""
+    rest = answer[run[-1].end() :]
+    return rest[len(commonprefix((rest, _between(answer, run[-2:])))) :]
+
+
+def _may_go_on(rest: str, wanted: int, to: int, nonce: str) -> bool:
+    """Whether nothing follows the run but white space and punctuation, or a beginning of what comes next."""
+    if wanted > to:
+        word, end = "".join(filter(str.isalnum, rest)).casefold(), f"end{nonce}".casefold()
+        return word != end and end.startswith(word)
+    number = _ONE_WORD.fullmatch(_HALF_GROUPED.sub("", rest) if wanted >= _GROUPS else rest)
+    return number is not None and str(wanted).startswith(number[1].strip("_-"))
+
+
+def _broken(items: list[int], length: int, following: list[int]) -> str:
+    """Say what is wrong with a list that breaks off after `length`."""
+    if following and 0 < following[0] <= length:
+        return "duplicated"
+    return "out_of_order" if following and length + 1 in items else "missing"

@@ -1,0 +1,144 @@
+"""What every speech is made of: the messages of one answer, which of them count, and what a protocol can say at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Protocol
+
+LINE_ENDS = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """All messages of one answer in order, so that a fault can cut between or inside them."""
+
+    messages: tuple[bytes, ...]
+    output: range
+    """Which messages carry output."""
+    end: int | None = None
+    """The message that says the end, where the protocol has one."""
+    marker: int | None = None
+    """The full stop after the end (`[DONE]`), where the protocol has one."""
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Payload offset at which each message starts, and the length of the whole."""
+        return tuple(accumulate(map(len, self.messages), initial=0))
+
+    @property
+    def last(self) -> int:
+        """The message that makes the answer whole: the end, or the last output; -1 where there is neither."""
+        return self.output.stop - 1 if self.end is None else self.end
+
+    @property
+    def complete(self) -> int:
+        """Payload offset just behind the byte that makes the answer whole: of the end, or of the last output.
+
+        Line ends that only close that message do not count.
+        """
+        return self.starts[self.last] + len(self.messages[self.last].rstrip(LINE_ENDS))
+
+    def upto(self, outputs: int) -> int:
+        """How many messages stand before output number `outputs` and, where there are fewer, before the end."""
+        return self.output.start + min(outputs, len(self.output))
+
+    def insert(self, at: int, *messages: bytes) -> Speech:
+        """The same speech with messages put in before message `at`; what is put in is no output."""
+        shift = len(messages)
+        first, stop = self.output.start, self.output.stop
+        return replace(
+            self,
+            messages=self.messages[:at] + messages + self.messages[at:],
+            output=range(first + shift * (at <= first), stop + shift * (at < stop)),
+            end=_shifted(self.end, at, shift),
+            marker=_shifted(self.marker, at, shift),
+        )
+
+
+def _shifted(index: int | None, at: int, shift: int) -> int | None:
+    return index if index is None or index < at else index + shift
+
+
+class Say(Protocol):
+    """How a protocol says an answer made of pieces; `finish` is one of its finish words."""
+
+    def __call__(self, pieces: Sequence[str], finish: str = ...) -> Speech:
+        """All its messages: role frame, output, finish, marker."""
+
+    def __hash__(self) -> int:
+        """As functions have it, so that what was said can be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One protocol as the lab speaks it."""
+
+    say: Say
+    whole: Callable[[str], bytes]
+    """The body where no stream was asked for."""
+    content_type: str
+    whole_type: str = "application/json"
+    framing: str = "sse"
+    """`sse`, `lines`, `json` with nothing between, or `raw`: the bytes are the answer and there are no messages."""
+    finishes: tuple[str, ...] = ("stop",)
+    """Finish reasons that it knows; the first is the good one."""
+    errors: Mapping[str, bytes] = field(default_factory=dict)
+    """Errors inside the stream, by what they are about."""
+    ping: bytes | None = None
+    asides: Mapping[str, bytes] = field(default_factory=dict)
+    """Messages that real servers put in and that change nothing."""
+    garbled: Mapping[str, bytes] = field(default_factory=dict)
+    """Messages that do not decode, by what is wrong with them."""
+
+    @property
+    def can(self) -> frozenset[str]:
+        """What faults may build on: names that `NEEDS` explains."""
+        sample = self.say(("x",))
+        has = {
+            "end": sample.end is not None,
+            "marker": sample.marker is not None,
+            "messages": self.framing != "raw",
+            "sse": self.framing == "sse",
+            "ping": self.ping is not None,
+            "errors": bool(self.errors),
+            "asides": bool(self.asides),
+        }
+        finishes = {f"finish {word}" for word in self.finishes}
+        return frozenset(
+            {name for name, yes in has.items() if yes} | finishes | {f"aside {name}" for name in self.asides}
+        )
+
+
+NEEDS: Mapping[str, str] = {
+    "end": "it declares no end",
+    "marker": "it has no marker after its end",
+    "messages": "its bytes are the answer, with no messages in them",
+    "sse": "it does not speak in server-sent events",
+    "ping": "it has no pings",
+    "errors": "it has no error inside the stream",
+    "asides": "it has no messages beside the answer",
+}
+
+
+def lacks(speaker: Dialect, needs: Sequence[str]) -> str:
+    """Why a fault with these needs does not go with this protocol; empty where it does."""
+    return "; ".join(NEEDS.get(need, f"it has no {need}") for need in needs if need not in speaker.can)
+
+
+def compact(value: object) -> str:
+    """JSON as OpenAI and llama.cpp write it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def spaced(value: object) -> str:
+    """JSON as Python servers write it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def event(data: str, eol: str = "\n", name: str = "") -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}{eol}" if name else ""
+    return f"{head}data: {data}{eol}{eol}".encode()

@@ -1,0 +1,31 @@
+"""Langchain-Chatchat 0.2.9 and up: SSE with CRLF, a text in every event, no end and no errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor.lab.dialects import chatchat
+from monitor.lab.dialects.base import Dialect, Speech, event, spaced
+
+MESSAGE_ID = "c2480d90b39443958d113749278d7ec8"
+
+
+def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+    """The answer, one event a piece."""
+    del finish
+    return Speech(tuple(_text(piece) for piece in pieces), range(len(pieces)))
+
+
+def _text(text: str) -> bytes:
+    return event(spaced({"text": text, "message_id": MESSAGE_ID}), chatchat.EOL)
+
+
+SPEAKER = Dialect(
+    say=say,
+    whole=_text,  # one event: it answers in SSE even when no stream was asked for
+    whole_type="text/event-stream; charset=utf-8",
+    content_type="text/event-stream; charset=utf-8",
+    ping=chatchat.PING,
+    asides={"docs": event(spaced({"docs": ["doc.csv"]}), chatchat.EOL)},
+    garbled={**chatchat.SPEAKER.garbled, "shape": event(spaced({"text": 7}), chatchat.EOL)},
+)

@@ -1,0 +1,59 @@
+"""Langchain-Chatchat 0.3 agent: a status in every frame; 2 is output, 3 and 5 repeat the whole text, 5 is the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor.lab.dialects import chatchat
+from monitor.lab.dialects.base import Dialect, Speech, event, spaced
+
+STARTED, TOKEN, MODEL_DONE, FINISHED, TOOL_STARTED, TOOL_DONE, FAILED = 1, 2, 3, 5, 6, 7, 8
+
+
+def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+    """The answer, one status 2 a piece; no finish reason is ever sent."""
+    del finish
+    text = "".join(pieces)
+    outputs = [_frame(TOKEN, piece) for piece in pieces]
+    end = len(outputs) + 2
+    messages = (_frame(STARTED), *outputs, _frame(MODEL_DONE, text), _frame(FINISHED, text))
+    return Speech(messages, range(1, end - 1), end)
+
+
+def whole(text: str) -> bytes:
+    """The completion where no stream was asked for."""
+    message = {"role": "assistant", "content": text, "finish_reason": "stop", "tool_calls": []}
+    return spaced(
+        {"id": "chatlab", "object": "chat.completion", "status": FINISHED, "choices": [{"message": message}]}
+    ).encode()
+
+
+def _frame(status: int, content: str = "") -> bytes:
+    frame = {
+        "id": "chatlab",
+        "object": "chat.completion.chunk",
+        "model": "lab",
+        "created": 1700000000,
+        "status": status,
+        "message_type": 1,
+        "message_id": None,
+        "is_ref": False,
+        "choices": [{"delta": {"content": content, "tool_calls": []}, "role": "assistant"}],
+    }
+    return event(spaced(frame), chatchat.EOL)
+
+
+SPEAKER = Dialect(
+    say=say,
+    whole=whole,
+    content_type="text/event-stream; charset=utf-8",
+    errors={**chatchat.failures(), "status": _frame(FAILED, "the tool raised KeyError")},
+    ping=chatchat.PING,
+    asides={
+        "empty": _frame(TOKEN),
+        "role": _frame(STARTED),
+        "tool-start": _frame(TOOL_STARTED),
+        "tool-end": _frame(TOOL_DONE),
+    },
+    garbled=chatchat.SPEAKER.garbled,
+)

@@ -1,0 +1,22 @@
+"""The bytes are the answer: no messages, no end, nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor.lab.dialects.base import Dialect, Speech
+
+
+def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+    """The answer itself, one write a piece."""
+    del finish
+    return Speech(tuple(piece.encode() for piece in pieces), range(len(pieces)))
+
+
+SPEAKER = Dialect(
+    say=say,
+    whole=str.encode,
+    whole_type="text/plain; charset=utf-8",
+    content_type="text/plain; charset=utf-8",
+    framing="raw",
+)

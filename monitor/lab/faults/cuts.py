@@ -1,0 +1,255 @@
+"""Streams that end without their end, on the wire or in what is said, and ends behind which the wire breaks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monitor.lab.case import OK, UNCLEAN, Case, Expect, Fault
+from monitor.lab.params import AFTER, BY, COUNT, DURATION, FRAMING, MARKER, YES_NO, BadParameterError, Param, or_none
+from monitor.lab.dialects.base import LINE_ENDS, Speech
+from monitor.lab.steps import Hold, Repeat, Script, Send, Step
+from monitor.lab.faults.healthy import IDLE
+from monitor.lab.wire import (
+    OPEN_LENGTH,
+    cut,
+    ending,
+    head,
+    pause,
+    payload_at,
+    position_of,
+    segment,
+    segments,
+    spoken,
+    whole,
+)
+
+PAYLOAD = Param("at", or_none(COUNT), "none", "payload byte to cut before, instead of after so many chunks")
+WIRE = Param("wire", or_none(COUNT), "none", "byte of the body on the wire, framing included, to cut before")
+PINGS = Param("pings", or_none(DURATION), "none", "time between the pings that go on")
+HALF = Param("half", YES_NO, "no", "whether half an event comes before the silence")
+WIDE = "三"
+NOTHING = Expect("empty/no_output")
+NO_END = Expect("truncated/no_terminator")
+INCOMPLETE = Expect("truncated/incomplete_answer")
+
+
+def position(case: Case) -> int:
+    """Where on the wire the case wants its cut."""
+    speech = case.speech
+    parts = segments(case, speech)
+    if (wire := case[WIRE]) is not None:
+        return wire
+    payload = case[PAYLOAD]
+    return position_of(parts, speech.starts[speech.upto(case[AFTER])] if payload is None else payload)
+
+
+def cut_anywhere(case: Case) -> Script:
+    """The connection ends inside the body."""
+    return cut(case, case.speech, position(case))
+
+
+def judged_cut(case: Case) -> Expect:
+    """What a cut comes to, by where it falls: behind the end it is no more than unclean."""
+    speech = case.speech
+    parts = segments(case, speech)
+    place = position(case)
+    sent = payload_at(parts, place)
+    wired = place >= sum(len(part.wire) for part in parts) and case[FRAMING] != "close"
+    if sent >= speech.complete:
+        clean = wired or (case[FRAMING] == "close" and case[BY] == "fin" and sent in speech.starts)
+        return OK if clean else UNCLEAN
+    if case[BY] == "rst":
+        return Expect("truncated/reset")
+    return clean_end(case, sent) if case[FRAMING] == "close" else Expect("truncated/incomplete_body")
+
+
+def clean_end(case: Case, sent: int) -> Expect:
+    """What a clean end of the wire comes to after so much of the payload."""
+    speech = case.speech
+    start = max(start for start in speech.starts if start <= sent)
+    message = next((m for s, m in zip(speech.starts, speech.messages, strict=False) if s == start), b"")
+    inside = "messages" in case.speaker.can and 0 < sent - start < len(message.rstrip(LINE_ENDS))
+    if inside:
+        return Expect("truncated/mid_event")
+    if speech.end is not None:
+        return NO_END
+    return INCOMPLETE if sent > speech.starts[speech.output.start] else NOTHING
+
+
+def clean_cut(case: Case) -> Script:
+    """A clean end of the wire before the protocol's end, with its bare marker where wanted."""
+    speech = case.speech
+    messages = speech.messages[: speech.upto(case[AFTER])]
+    if case[MARKER] == "yes":
+        if speech.marker is None:
+            raise BadParameterError("marker=yes: this protocol has none")
+        messages += (speech.messages[speech.marker],)
+    return whole(case, replace(speech, messages=messages, end=None, marker=None))
+
+
+def judged_endless(case: Case) -> Expect:
+    """A clean end in a protocol that declares none: only the check sees it."""
+    if case[AFTER] >= len(case.pieces):
+        return OK
+    return INCOMPLETE if case[AFTER] else NOTHING
+
+
+def after_end(case: Case) -> Script:
+    """Everything up to the end is said, and the body's own end is missing."""
+    speech = case.speech
+    stop = speech.output.stop if speech.end is None else speech.end + 1
+    return [one_more(case, speech), *spoken(case, speech, stop), ending(case)]
+
+
+def judged_after_end(case: Case) -> Expect:
+    """A close-delimited body that ends in a FIN has nothing that could be missing."""
+    return OK if case[FRAMING] == "close" and case[BY] == "fin" else UNCLEAN
+
+
+def left_open(case: Case) -> Script:
+    """Everything is said, and the socket stays open."""
+    return [one_more(case, case.speech), *spoken(case, case.speech), Hold()]
+
+
+def one_more(case: Case, speech: Speech) -> Send:
+    """A head that promises more than the speech, so that a length-delimited body is left without its end, too."""
+    return Send(head(case, speech.starts[-1] + 1))
+
+
+def stall(case: Case) -> Script:
+    """Silence in the middle, or pings without output."""
+    speech = case.speech
+    stop = speech.upto(case[AFTER])
+    every, ping = case[PINGS], case.speaker.ping
+    steps: list[Step] = [Send(head(case, OPEN_LENGTH)), *spoken(case, speech, stop)]
+    if case[HALF] == "yes":
+        steps += half_event(case, speech, min(stop, len(speech.messages) - 1))
+    if every is None:
+        return [*steps, Hold()]
+    if ping is None:
+        raise BadParameterError("pings: this protocol has none")
+    return [*steps, Repeat(segment(case, ping).wire, every)]
+
+
+def half_event(case: Case, speech: Speech, index: int) -> list[Step]:
+    """The first half of a message, apart from what came before it."""
+    if "messages" not in case.speaker.can:
+        raise BadParameterError("half=yes: this protocol has no events")
+    wire = segment(case, speech.messages[index]).wire
+    return [*pause(case, speech, index), Send(wire[: len(wire) // 2])]
+
+
+def _middle(speech: Speech, index: int) -> int:
+    index = min(index, len(speech.messages) - 1)
+    return speech.starts[index] + len(speech.messages[index]) // 2
+
+
+def judged_stall(case: Case) -> Expect:
+    """By what the silence consists of, and whether the answer was whole before it."""
+    if case.endless and case[AFTER] >= len(case.pieces):
+        return UNCLEAN
+    if not case[AFTER]:
+        return Expect("timeout/first_chunk")
+    pings = case[PINGS]
+    noisy = case[HALF] == "yes" or (pings is not None and pings < IDLE)
+    return Expect("stalled/no_output" if noisy else "stalled/silent")
+
+
+def broken_at(case: Case, at: int) -> Script:
+    """A clean end of the wire at this payload byte."""
+    speech = case.speech
+    index = max(i for i, start in enumerate(speech.starts) if start <= at)
+    half = speech.messages[index][: at - speech.starts[index]]
+    return whole(case, replace(speech, messages=(*speech.messages[:index], half)))
+
+
+def mid_event(case: Case) -> Script:
+    """A clean end inside an event."""
+    speech = case.speech
+    return broken_at(case, _middle(speech, min(speech.upto(case[AFTER]), len(speech.messages) - 1)))
+
+
+def mid_character(case: Case) -> Script:
+    """A clean end inside a character of three bytes."""
+    after = min(case[AFTER], len(case.pieces) - 1)
+    wide = replace(case, pieces=(*case.pieces[:after], WIDE, *case.pieces[after:]))
+    return broken_at(wide, b"".join(wide.speech.messages).index(WIDE.encode()) + 1)
+
+
+MID_EVENT = Expect("truncated/mid_event")
+
+FAULTS = (
+    Fault(
+        name="cut",
+        says="the connection ends inside the body: after some output, at a payload byte, or at a byte of the wire",
+        params=(AFTER, PAYLOAD, WIRE, BY),
+        script=cut_anywhere,
+        ended=judged_cut,
+        examples=(
+            "after=5&by=fin",
+            "after=5&by=rst",
+            "after=0&by=fin",
+            "after=0&by=rst",
+            "after=5&by=fin&framing=length",
+            "after=5&by=rst&framing=length",
+            "after=5&by=fin&framing=close",
+            "after=5&by=rst&framing=close",
+            "wire=1",
+        ),
+    ),
+    Fault(
+        name="clean-cut",
+        says="the wire ends clean and the protocol's end never came; its bare marker may",
+        params=(AFTER, MARKER),
+        script=clean_cut,
+        ended=NO_END,
+        endless=judged_endless,
+        examples=("", "after=0"),
+    ),
+    Fault(
+        name="cut-after-end",
+        says="all is said, and then the connection ends without the body's own end",
+        params=(BY,),
+        script=after_end,
+        ended=judged_after_end,
+        examples=("by=fin", "by=rst"),
+    ),
+    Fault(
+        name="left-open",
+        says="all is said, and then the socket stays open without the body's own end",
+        script=left_open,
+        ended=UNCLEAN,
+    ),
+    Fault(
+        name="stall",
+        says="output stops and the socket stays open: in silence, with pings, or after half an event",
+        params=(AFTER.but("3"), PINGS, HALF),
+        script=stall,
+        ended=judged_stall,
+        examples=("after=3", "after=0"),
+    ),
+    Fault(
+        name="stall-pings",
+        says="output stops, and only pings go on",
+        needs=("ping",),
+        params=(AFTER.but("3"), PINGS.but("1s"), HALF),
+        script=stall,
+        ended=judged_stall,
+        examples=("", "after=0"),
+    ),
+    Fault(
+        name="mid-event",
+        says="the wire ends clean inside an event",
+        needs=("messages",),
+        params=(AFTER,),
+        script=mid_event,
+        ended=MID_EVENT,
+    ),
+    Fault(
+        name="mid-character",
+        says="the wire ends clean inside a character",
+        params=(AFTER,),
+        script=mid_character,
+        ended=MID_EVENT,
+    ),
+)

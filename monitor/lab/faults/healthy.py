@@ -1,0 +1,275 @@
+"""Answers that are complete, however odd they look: a monitor that faults them is wrong."""
+
+from __future__ import annotations
+
+from itertools import cycle
+
+from monitor.lab.case import OK, UNCLEAN, Case, Expect, Fault
+from monitor.lab.params import (
+    AT,
+    DURATION,
+    FRAMING,
+    GAP,
+    TTFC,
+    YES_NO,
+    Param,
+    choice,
+    text_like,
+    whole_number,
+)
+from monitor.lab.dialects.base import LINE_ENDS, Speech
+from monitor.lab.steps import Script, Send, Step, Wait
+from monitor.lab.wire import LAST_CHUNK, closing, hang_up, head_of, opening, pause, segments, spoken, status_line, whole
+
+FIRST_CHUNK, IDLE, TOTAL = 60.0, 30.0, 300.0
+"""The monitor's own default timeouts, which a slow answer is judged by."""
+
+DELAY = Param("delay", DURATION, "1s", "how long the proxy keeps everything back")
+BYTES = Param("bytes", whole_number(1, 1 << 16), "7", "bytes in a segment")
+EVERY = Param("every", DURATION, "1ms", "time between two segments")
+ANY = "any"
+WHAT = Param("what", text_like(r"[a-z-]+", "the name of a message beside the answer"), ANY, "what is put in")
+WHERE = Param("where", choice("first", "middle", "last"), "first", "before, inside or behind the output")
+ENDS = Param("as", choice("lf", "crlf", "cr", "mixed"), "crlf", "which line ends")
+BOM = Param("bom", YES_NO, "no", "whether a byte order mark comes first")
+STYLE = Param("as", choice("extension", "zeros", "upper", "blanks", "trailer"), "extension", "which legal oddity")
+BEHIND = Param("as", choice("words", "response"), "words", "what comes behind the body")
+TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "text/plain", "the content type said")
+LF, CRLF, CR = b"\n", b"\r\n", b"\r"
+EOLS = {
+    "lf": ((LF, LF),),
+    "crlf": ((CRLF, CRLF),),
+    "cr": ((CR, CR),),
+    "mixed": ((LF, CRLF), (CRLF, CR), (CR, CRLF)),
+}
+"""Ends of the lines of an event and of the empty line that closes it, by turns; CR before LF would be one line end."""
+
+
+def ok(case: Case) -> Script:
+    """The right answer."""
+    return whole(case, case.speech)
+
+
+def paced(first: float, gap: float, total: float, stalled: str) -> Expect:
+    """What default timeouts make of a pace: to the first output, between outputs, and in all."""
+    late = (
+        (first >= FIRST_CHUNK, "timeout/first_chunk"),
+        (gap >= IDLE, stalled),
+        (total >= TOTAL, "timeout/total"),
+    )
+    return next((Expect(verdict) for is_late, verdict in late if is_late), OK)
+
+
+def timely(case: Case) -> Expect:
+    """By the pace of the output."""
+    return paced(case[TTFC], case[GAP], case[TTFC] + case[GAP] * len(case.pieces), "stalled/silent")
+
+
+def buffered(case: Case) -> Script:
+    """The head at once, and the whole body later in one segment."""
+    body = b"".join(part.wire for part in segments(case, case.speech))
+    return [opening(case, case.speech), Wait(case[DELAY]), Send(body), *hang_up(case)]
+
+
+def bundled(case: Case) -> Expect:
+    """A flag, where there are enough chunks to tell; without messages one segment is one chunk."""
+    enough = 5
+    told = "messages" in case.speaker.can and len(case.pieces) >= enough
+    return Expect("ok", "buffered" if told else "")
+
+
+def drip(case: Case) -> Script:
+    """The body in tiny segments that heed no border."""
+    body = b"".join(part.wire for part in segments(case, case.speech))
+    steps: list[Step] = [opening(case, case.speech)]
+    for start in range(0, len(body), case[BYTES]):
+        steps += [Wait(case[EVERY]), Send(body[start : start + case[BYTES]])]
+    return [*steps, *hang_up(case)]
+
+
+def judged_drip(case: Case) -> Expect:
+    """By the time that each message takes, byte after byte."""
+    speech, pace = case.speech, case[EVERY] / case[BYTES]
+    first = speech.starts[speech.output.start + 1] * pace
+    gap = max(map(len, speech.messages)) * pace
+    return paced(first, gap, speech.starts[-1] * pace, "stalled/no_output")
+
+
+def pings(case: Case) -> Script:
+    """A ping before every output."""
+    speech = case.speech
+    for index in reversed(speech.output):
+        speech = speech.insert(index, case.speaker.ping or b"")
+    return whole(case, speech)
+
+
+def aside(case: Case) -> Script:
+    """One more message that real servers put in."""
+    speech = case.speech
+    asides = case.speaker.asides
+    message = case.named("what", case[WHAT], {**asides, ANY: next(iter(asides.values()))})
+    places = {"first": speech.output.start, "middle": speech.upto(len(speech.output) // 2), "last": speech.output.stop}
+    return whole(case, speech.insert(places[case[WHERE]], message))
+
+
+def no_marker(case: Case) -> Script:
+    """The end, and nothing behind it."""
+    speech = case.speech
+    return whole(case, Speech(speech.messages[: speech.marker], speech.output, speech.end))
+
+
+def unterminated(case: Case) -> Script:
+    """The message that makes it whole comes last, and without its line end."""
+    speech = case.speech
+    messages = (*speech.messages[: speech.last], speech.messages[speech.last].rstrip(LINE_ENDS))
+    return whole(case, Speech(messages, speech.output, speech.end))
+
+
+def judged_unterminated(case: Case) -> Expect:
+    """Where messages have no line ends, none is missing."""
+    last = case.speech.messages[case.speech.last]
+    return OK if last == last.rstrip(LINE_ENDS) else UNCLEAN
+
+
+def line_ends(case: Case) -> Script:
+    """The same events with other line ends, and a byte order mark where wanted."""
+    speech = case.speech
+    messages = [
+        eol.join(message.splitlines()) + last
+        for message, (eol, last) in zip(speech.messages, cycle(EOLS[case[ENDS]]), strict=False)
+    ]
+    if case[BOM] == "yes":
+        messages[0] = b"\xef\xbb\xbf" + messages[0]
+    return whole(case, Speech(tuple(messages), speech.output, speech.end))
+
+
+def chunk_style(case: Case) -> Script:
+    """Chunk framing that is legal and rare."""
+    case = case.but(FRAMING, "chunked")
+    sizes = {"extension": "{:x};lab=1", "zeros": "{:08x}", "upper": "{:X}", "blanks": "{:x}  ", "trailer": "{:x}"}
+    steps: list[Step] = [opening(case, case.speech)]
+    for index, message in enumerate(case.speech.messages):
+        size = sizes[case[STYLE]].format(len(message)).encode()
+        steps += [*pause(case, case.speech, index), Send(size + b"\r\n" + message + b"\r\n")]
+    return [*steps, Send(b"0\r\nX-Lab-Trailer: yes\r\n\r\n" if case[STYLE] == "trailer" else LAST_CHUNK)]
+
+
+def content_type(case: Case) -> Script:
+    """The right stream under a wrong type."""
+    return whole(case, case.speech, content_type=case[TYPE])
+
+
+def trailing(case: Case) -> Script:
+    """Bytes behind the body's end, in its own segment: a client that has the end hangs up and sees no later one."""
+    if case[FRAMING] == "close":
+        case = case.but(FRAMING, "length")
+    *before, last = (*spoken(case, case.speech), *closing(case))
+    more = {"words": b"and one more thing\r\n", "response": b"HTTP/1.1 200 OK\r\n\r\n"}[case[BEHIND]]
+    return [opening(case, case.speech), *before, Send(last.data + more if isinstance(last, Send) else more)]
+
+
+def interim(case: Case) -> Script:
+    """Informational heads before the final one."""
+    hints = head_of(status_line(103), (("Link", "</style.css>; rel=preload"),))
+    return [*(Send(hints) for _ in range(case[AT])), *whole(case, case.speech)]
+
+
+FAULTS = (
+    Fault(name="ok", says="the right answer, whole", script=ok, ended=timely),
+    Fault(
+        name="slow",
+        says="the right answer, slowly; default timeouts may find it too slow",
+        params=(TTFC.but("2s"), GAP.but("300ms")),
+        script=ok,
+        ended=timely,
+        examples=("", "ttfc=70s", "gap=40s", "gap=10s"),
+    ),
+    Fault(
+        name="buffered",
+        says="a proxy keeps the answer back and lets go of it in one segment",
+        params=(DELAY,),
+        script=buffered,
+        ended=bundled,
+    ),
+    Fault(
+        name="drip",
+        says="the body in tiny segments that heed no border of events or chunks",
+        params=(BYTES, EVERY),
+        script=drip,
+        ended=judged_drip,
+        examples=("", "bytes=1&every=0", "bytes=1&every=1s"),
+    ),
+    Fault(
+        name="pings",
+        says="a ping before every output chunk",
+        needs=("ping",),
+        script=pings,
+        ended=OK,
+    ),
+    Fault(
+        name="aside",
+        says="one more message beside the answer, as real servers send",
+        needs=("asides",),
+        params=(WHAT, WHERE),
+        script=aside,
+        ended=OK,
+        examples=lambda speaker: (
+            *(f"what={name}" for name in speaker.asides),
+            *(f"where={place}" for place in ("middle", "last")),
+        ),
+    ),
+    Fault(
+        name="no-marker",
+        says="the protocol's end without the marker behind it",
+        needs=("marker",),
+        script=no_marker,
+        ended=OK,
+    ),
+    Fault(
+        name="unterminated",
+        says="the last event lacks its blank line",
+        needs=("messages",),
+        script=unterminated,
+        ended=judged_unterminated,
+    ),
+    Fault(
+        name="line-ends",
+        says="the same events with other line ends",
+        needs=("sse",),
+        params=(ENDS, BOM),
+        script=line_ends,
+        ended=OK,
+        examples=("as=cr", "as=mixed&bom=yes"),
+    ),
+    Fault(
+        name="chunk-style",
+        says="chunk framing that is legal and rare",
+        params=(STYLE,),
+        script=chunk_style,
+        ended=OK,
+        examples=tuple(f"as={style}" for style in ("extension", "zeros", "upper", "blanks", "trailer")),
+    ),
+    Fault(
+        name="content-type",
+        says="the right stream under a wrong content type",
+        needs=("messages",),
+        params=(TYPE,),
+        script=content_type,
+        ended=Expect("ok", "content_type_mismatch"),
+    ),
+    Fault(
+        name="trailing",
+        says="bytes behind the body's end",
+        params=(BEHIND,),
+        script=trailing,
+        ended=UNCLEAN,
+        examples=("", "framing=length", "as=response"),
+    ),
+    Fault(
+        name="interim",
+        says="informational heads before the final one",
+        params=(AT,),
+        script=interim,
+        ended=OK,
+    ),
+)

@@ -1,0 +1,268 @@
+"""What is said wrongly inside a stream whose wire is sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from monitor.lab.case import OK, Case, Expect, Fault
+from monitor.lab.params import AFTER, AT, MARKER, SIZE, BadParameterError, Param, choice, text_like
+from monitor.lab.dialects.base import Speech
+from monitor.lab.dialects.errors import ERRORS
+from monitor.lab.steps import Repeat, Script, Send
+from monitor.lab.faults.cuts import NO_END, NOTHING, judged_endless
+from monitor.lab.wire import OPEN_LENGTH, head, segment, whole
+
+KIND = Param("kind", text_like(r"[a-z_]+", "what the error is about"), "overloaded", "what the error is about")
+ABORT = Param("as", choice("abort", "error"), "abort", "the finish reason")
+FILTER = Param("as", choice("content_filter"), "content_filter", "the finish reason")
+WHAT = Param("what", choice("nothing", "role", "pings", "marker"), "nothing", "what comes in place of an answer")
+BROKEN = Param("as", choice("json", "shape"), "json", "half an object, or one of another shape")
+EVENT = Param("bytes", SIZE, "8MiB", "length of the text in one event")
+BATCH = 64
+"""Messages in one segment of an endless stream."""
+REFUSAL = ("I ", "would ", "rather ", "not ", "count ", "today.")
+
+
+def error(case: Case) -> Script:
+    """An error after some output, and a clean end of the wire."""
+    speech = case.speech
+    failure = case.named("kind", case[KIND], case.speaker.errors)
+    messages = (*speech.messages[: speech.upto(case[AFTER])], failure, *_marker(case))
+    return whole(case, replace(speech, messages=messages, end=None, marker=None))
+
+
+def _marker(case: Case) -> tuple[bytes, ...]:
+    speech = case.speech
+    if case[MARKER] == "no":
+        return ()
+    if speech.marker is None:
+        raise BadParameterError("marker=yes: this protocol has none")
+    return (speech.messages[speech.marker],)
+
+
+def judged_error(case: Case) -> Expect:
+    """An error that names none of the known causes is another one."""
+    return Expect(f"stream_error/{case[KIND] if case[KIND] in ERRORS else 'other'}")
+
+
+def finish(case: Case, word: str) -> Script:
+    """The answer breaks off with this finish reason."""
+    words = case.speaker.finishes
+    if word not in words:
+        raise BadParameterError(f"as={word}: allowed here is one of {', '.join(words)}")
+    speech = case.say(case.pieces[: case[AFTER]], word)
+    if case[MARKER] == "no" and speech.marker is not None:
+        speech = replace(speech, messages=speech.messages[: speech.marker], marker=None)
+    return whole(case, speech)
+
+
+def empty(case: Case) -> Script:
+    """All that belongs to an answer but the output."""
+    return whole(case, case.say(()))
+
+
+def no_output(case: Case) -> Script:
+    """A clean end of the wire without output and without an end."""
+    speech = case.speech
+    marker = () if speech.marker is None else (speech.messages[speech.marker],)
+    found = {
+        "nothing": (),
+        "role": speech.messages[: speech.output.start],
+        "pings": (case.speaker.ping,) * 3 if case.speaker.ping else (),
+        "marker": marker,
+    }
+    if not found[case[WHAT]] and case[WHAT] != "nothing":
+        raise BadParameterError(f"what={case[WHAT]}: this protocol has none")
+    return whole(case, Speech(found[case[WHAT]], range(0)))
+
+
+def edited(edit: Callable[[tuple[str, ...], int], tuple[str, ...]]) -> Callable[[Case], Script]:
+    """A script whose pieces are changed at one place before they are said."""
+
+    def script(case: Case) -> Script:
+        at = max(0, min(case[AT], len(case.pieces) - 2))
+        return whole(case, case.say(edit(case.pieces, at)))
+
+    return script
+
+
+def _twice(pieces: tuple[str, ...], at: int) -> tuple[str, ...]:
+    return (*pieces[: at + 1], *pieces[at:])
+
+
+def _without(pieces: tuple[str, ...], at: int) -> tuple[str, ...]:
+    return (*pieces[:at], *pieces[at + 1 :])
+
+
+def _swapped(pieces: tuple[str, ...], at: int) -> tuple[str, ...]:
+    return (*pieces[:at], *reversed(pieces[at : at + 2]), *pieces[at + 2 :])
+
+
+def wrong(case: Case) -> Script:
+    """Another answer than the one asked for."""
+    return whole(case, case.say(REFUSAL))
+
+
+def short(case: Case) -> Script:
+    """The answer stops early and says that it is done."""
+    return whole(case, case.say(case.pieces[: case[AFTER]]))
+
+
+def judged_short(case: Case) -> Expect:
+    """Nothing, too little, or all of it."""
+    if case[AFTER] >= len(case.pieces):
+        return OK
+    return Expect("wrong_content/missing") if case[AFTER] else NOTHING
+
+
+def malformed_event(case: Case) -> Script:
+    """One event in the place of an output does not decode."""
+    speech = case.speech
+    index = speech.output[min(case[AT], len(speech.output) - 1)]
+    broken = case.named("as", case[BROKEN], case.speaker.garbled)
+    return whole(case, replace(speech, messages=(*speech.messages[:index], broken, *speech.messages[index + 1 :])))
+
+
+def not_protocol(case: Case) -> Script:
+    """Events of the right framing that hold no such protocol."""
+    noise = case.named("as", "text", case.speaker.garbled)
+    return whole(case, Speech((noise,) * len(case.pieces), range(0)))
+
+
+def infinite(case: Case) -> Script:
+    """Output that never ends."""
+    speech = case.say(("the same again and again, and then once more\n",))
+    lead = b"".join(segment(case, message).wire for message in speech.messages[: speech.output.start])
+    again = segment(case, speech.messages[speech.output.start]).wire
+    return [Send(head(case, OPEN_LENGTH) + lead), Repeat(again * BATCH, 0.0)]
+
+
+def huge_event(case: Case) -> Script:
+    """One event with a very long text."""
+    return whole(case, case.say(("9" * case[EVENT],)))
+
+
+def tiny_chunks(case: Case) -> Script:
+    """One event in chunks of one byte, which never ends."""
+    speech = case.speech
+    lead = speech.messages[speech.output.start][:6]
+    return [Send(head(case, OPEN_LENGTH) + segment(case, lead).wire), Repeat(segment(case, b"9").wire * 1024, 0.0)]
+
+
+NOT_WHOLE = Expect("wrong_content/missing")
+TOO_LARGE = Expect("bad_response/too_large")
+MALFORMED = Expect("bad_response/malformed_event")
+
+FAULTS = (
+    Fault(
+        name="error",
+        says="the stream reports an error after some output",
+        needs=("errors",),
+        params=(AFTER, KIND, MARKER),
+        script=error,
+        ended=judged_error,
+        examples=lambda speaker: ("after=0", *(f"kind={kind}" for kind in speaker.errors)),
+    ),
+    Fault(
+        name="server-abort",
+        says="the finish reason itself says that the answer failed",
+        needs=("finish abort",),
+        params=(AFTER, ABORT, MARKER.but("yes")),
+        script=lambda case: finish(case, case[ABORT]),
+        ended=Expect("truncated/server_abort"),
+        examples=("", "marker=no"),
+    ),
+    Fault(
+        name="token-limit",
+        says="the model's own limit ends the answer, far below max_tokens",
+        needs=("finish length",),
+        params=(AFTER, MARKER.but("yes")),
+        script=lambda case: finish(case, "length"),
+        ended=Expect("truncated/token_limit"),
+    ),
+    Fault(
+        name="filtered",
+        says="a content filter ends the answer",
+        needs=("finish content_filter",),
+        params=(AFTER, FILTER, MARKER.but("yes")),
+        script=lambda case: finish(case, case[FILTER]),
+        ended=Expect("filtered/content_filter"),
+    ),
+    Fault(name="empty", says="a proper end, and no output before it", script=empty, ended=NOTHING),
+    Fault(
+        name="no-output",
+        says="the wire ends clean with no output and no end: nothing, a role frame, pings or a bare marker",
+        params=(WHAT,),
+        script=no_output,
+        ended=NO_END,
+        endless=NOTHING,
+    ),
+    Fault(
+        name="duplicated",
+        says="one piece of the answer comes twice",
+        params=(AT,),
+        script=edited(_twice),
+        ended=Expect("wrong_content/duplicated"),
+    ),
+    Fault(
+        name="missing",
+        says="one piece of the answer is left out",
+        params=(AT,),
+        script=edited(_without),
+        ended=NOT_WHOLE,
+    ),
+    Fault(
+        name="out-of-order",
+        says="two pieces of the answer change places",
+        params=(AT,),
+        script=edited(_swapped),
+        ended=Expect("wrong_content/out_of_order"),
+    ),
+    Fault(
+        name="wrong",
+        says="another answer than the one asked for",
+        script=wrong,
+        ended=NOT_WHOLE,
+    ),
+    Fault(
+        name="short",
+        says="the answer stops early and says that it is done",
+        params=(AFTER,),
+        script=short,
+        ended=judged_short,
+        endless=judged_endless,
+    ),
+    Fault(
+        name="malformed-event",
+        says="one event in the middle does not decode",
+        needs=("messages",),
+        params=(AT, BROKEN),
+        script=malformed_event,
+        ended=MALFORMED,
+        examples=("as=json", "as=shape"),
+    ),
+    Fault(
+        name="not-protocol",
+        says="the right content type, and nothing in it decodes",
+        needs=("messages",),
+        script=not_protocol,
+        ended=Expect("bad_response/not_protocol"),
+    ),
+    Fault(name="infinite", says="output that never ends", script=infinite, ended=TOO_LARGE),
+    Fault(
+        name="huge-event",
+        says="one event longer than any answer",
+        needs=("messages",),
+        params=(EVENT,),
+        script=huge_event,
+        ended=TOO_LARGE,
+    ),
+    Fault(
+        name="tiny-chunks",
+        says="one event that never ends, in chunks of one byte",
+        needs=("messages",),
+        script=tiny_chunks,
+        ended=TOO_LARGE,
+    ),
+)

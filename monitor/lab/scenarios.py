@@ -1,0 +1,65 @@
+"""The table of all faults: what each does, what it takes, and what a probe of it is to come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from monitor.lab.answer import pieces
+from monitor.lab.case import Case, Draw, Expect, Fault
+from monitor.lab.params import BadParameterError, N, read_query
+from monitor.lab.dialects import DIALECTS
+from monitor.lab.dialects.base import Dialect, lacks
+from monitor.lab.faults import drawn as chance
+from monitor.lab.faults import cuts
+from monitor.lab.faults import framing as framed
+from monitor.lab.faults import heads
+from monitor.lab.faults import messages as said
+from monitor.lab.faults import healthy as sound
+
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)
+}
+DRAWS: Mapping[str, Draw] = {draw.name: draw for draw in chance.DRAWS}
+ALL: tuple[Fault | Draw, ...] = (*FAULTS.values(), *DRAWS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One URL worth probing and what it is to come to."""
+
+    protocol: str
+    fault: str
+    query: str
+    expect: Expect
+
+    @property
+    def path(self) -> str:
+        """The URL behind the host."""
+        return f"/{self.protocol}/{self.fault}" + (f"?{self.query}" if self.query else "")
+
+
+def case_for(fault: Fault, speaker: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> Case:
+    """The case that a query and a request's body ask for."""
+    if why := lacks(speaker, fault.needs):
+        raise BadParameterError(f"{fault.name} does not go with this protocol: {why}")
+    values = read_query(fault.all_params, query)
+    return Case(speaker, pieces(body, Case(speaker, (), values)[N]), values, stream)
+
+
+@cache
+def scenarios(protocol: str, fault: Fault) -> tuple[Scenario, ...]:
+    """All examples of a fault that a protocol can show, with the verdict for the default list."""
+    speaker = DIALECTS[protocol]
+    queries = () if lacks(speaker, fault.needs) else fault.examples_for(speaker)
+    return tuple(
+        Scenario(protocol, fault.name, query, fault.expect(case_for(fault, speaker, query))) for query in queries
+    )
+
+
+def all_scenarios() -> Iterator[Scenario]:
+    """Every example of every fault in every protocol."""
+    for protocol in DIALECTS:
+        for fault in FAULTS.values():
+            yield from scenarios(protocol, fault)

@@ -1,0 +1,1 @@
+"""One probe: what to ask, asking once, what it came to."""

@@ -1,0 +1,1 @@
+"""What one probe came to, and its public record."""

@@ -1,0 +1,1 @@
+"""The metrics sink and its exposition."""

@@ -1,0 +1,358 @@
+"""How the numbers are kept and written: a flat array a subject, and the text of each family rendered when it changed.
+
+A scrape then only joins texts. It takes each subject's list of texts once, at its start, and these lists are replaced,
+never changed: what it writes of a subject is from one moment, however long the writing is spread. The text is
+byte for byte what prometheus_client writes of the same numbers (`Collector` hands them to it; the tests compare).
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector as CollectorProtocol
+from prometheus_client.samples import Exemplar, Sample
+from prometheus_client.utils import floatToGoString
+
+from monitor.settings import Buckets
+from monitor.sinks.metrics.families import Family, Kind, Scope, Values, bounds_of, chosen
+
+ABSENT: Final = math.nan
+"""Stands in a cell whose series is not exported; no measured number is NaN."""
+
+PIECE = 256 * 1024
+"""Bytes after which a scrape hands on what it has: some 0.1 ms of joining."""
+
+ROWS = 64
+"""Subjects that are looked at between two looks at that size."""
+
+Trace = tuple[str, float]
+"""A probe's id and the time it ended: what an exemplar leads to."""
+Pairs = tuple[tuple[str, str], ...]
+Split = tuple[tuple[str, ...], ...]
+number_text = lru_cache(maxsize=8192)(floatToGoString)
+generate_openmetrics, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+
+
+class Line(NamedTuple):
+    """One series as it is written: `template` wants the subject's labels, in `split` runs, and the number."""
+
+    name: str
+    labels: Pairs
+    split: int
+    template: str
+
+
+class Layout:
+    """Where one family's numbers stand in a subject's cells, and how they are written."""
+
+    def __init__(self, family: Family, index: int, first: int, bounds: tuple[float, ...] | None, sheet: Sheet) -> None:
+        self.family, self.index, self.first, self.sheet = family, index, first, sheet
+        self.histogram = family.kind is Kind.HISTOGRAM
+        self.bounds = bounds or ()
+        self.places = {values: first + place for place, values in enumerate(family.values)}
+        self._summed = bounds is None
+        self.lines: tuple[Line, ...] = ()
+        self.found: dict[Values, Line] = {}
+        """Lines of open labels, made when first seen."""
+        self.draw()
+        self.size = len(self.bounds) + 2 if self.histogram else len(family.values)
+        """Cells: for a histogram the counts between the bounds, the last of them up to +Inf, and the sum."""
+        kind = Kind.HISTOGRAM.value if self.histogram and bounds is not None else family.kind.value
+        self.kind = "summary" if self.histogram and bounds is None else kind
+        self.metric_name = family.name.removesuffix("_total")
+        self.plain_head, self.rich_head = _heads(self.metric())
+
+    def draw(self) -> None:
+        """Make the lines for the label names that the sheet shares now."""
+        self.lines = tuple(self._lines(summed=self._summed))
+        self.found = {}
+
+    def _lines(self, *, summed: bool) -> Iterator[Line]:
+        name = self.family.name
+        if not self.histogram:
+            yield from (self.line(values) for values in self.family.values)
+            return
+        if not summed:
+            for bound in (*self.bounds, math.inf):
+                yield self.sheet.line(f"{name}_bucket", (("le", number_text(bound)),))
+        yield self.sheet.line(f"{name}_count", ())
+        yield self.sheet.line(f"{name}_sum", ())
+
+    def line(self, values: Values) -> Line:
+        """Return the line of one series with these values of the family's own labels."""
+        return self.sheet.line(self.family.name, tuple(zip(self.family.labels, values, strict=True)))
+
+    def opened(self, values: Values) -> Line:
+        """Return the line of a series that was not there from the start."""
+        line = self.found.get(values)
+        if line is None:
+            line = self.found[values] = self.line(values)
+        return line
+
+    def numbers(self, cells: array[float]) -> Sequence[float]:
+        """Return the number of each line."""
+        if not self.histogram:
+            return cells[self.first : self.first + self.size]
+        running = list(accumulate(cells[self.first : self.first + self.size - 1]))
+        total, amount = running[-1], cells[self.first + self.size - 1]
+        return [total, amount] if self.kind == "summary" else [*running, total, amount]
+
+    def metric(self) -> Metric:
+        """Return prometheus_client's word for this family, without samples."""
+        return Metric(self.metric_name, self.family.help, self.kind)
+
+
+class Sheet:
+    """All families of one scope, laid out for one set of label names: made once, shared by all subjects."""
+
+    def __init__(self, scope: Scope, buckets: Buckets, detail: str, shared: Iterable[str]) -> None:
+        self.shared = tuple(sorted(shared))
+        self.splits: list[Split] = []
+        self.layouts: list[Layout] = []
+        self.named: dict[str, Layout | None] = {}
+        """Every family of the scope; None for one that this detail leaves out."""
+        self.start = array("d")
+        for family, kept in chosen(scope, detail).items():
+            self.named[family.name] = self._place(family, bounds_of(family, buckets, detail)) if kept else None
+
+    def share(self, shared: Iterable[str]) -> None:
+        """Take other label names; the texts of every subject are stale by it."""
+        self.shared = tuple(sorted(shared))
+        self.splits = []
+        for layout in self.layouts:
+            layout.draw()
+
+    def _place(self, family: Family, bounds: tuple[float, ...] | None) -> Layout:
+        layout = Layout(family, len(self.layouts), len(self.start), bounds, self)
+        self.layouts.append(layout)
+        first = family.first
+        self.start.extend([ABSENT if first is None else first] * layout.size)
+        return layout
+
+    def line(self, name: str, labels: Pairs) -> Line:
+        """Return a line whose own labels are merged, in order, with those of its subject."""
+        own, parts, runs = dict(labels), [], list[tuple[str, ...]]()
+        fresh = True
+        for label in sorted((*own, *self.shared)):
+            if label in own:
+                parts.append(f'{label}="{_escaped(own[label])}"'.replace("%", "%%"))
+                fresh = True
+            elif fresh:
+                parts.append("%s")
+                runs.append((label,))
+                fresh = False
+            else:
+                runs[-1] += (label,)
+        braces = f"{{{','.join(parts)}}}" if parts else ""
+        return Line(name, labels, self._split(tuple(runs)), f"{name}{braces} %s")
+
+    def _split(self, runs: Split) -> int:
+        if runs not in self.splits:
+            self.splits.append(runs)
+        return self.splits.index(runs)
+
+    def most_series(self) -> int:
+        """Return how many series one subject can have."""
+        return sum(len(layout.lines) + (layout.family.most or 0) for layout in self.layouts)
+
+
+class Subject:
+    """One target, or the monitor itself: its numbers, and the text of each of its families."""
+
+    __slots__ = ("_opened", "_runs", "_stale", "cells", "exemplars", "labels", "plain", "rich", "sheet")
+
+    def __init__(self, sheet: Sheet, labels: Mapping[str, str]) -> None:
+        self.sheet = sheet
+        self.cells = sheet.start[:]
+        self.exemplars: dict[int, dict[Hashable, tuple[float, Trace]]] = {}
+        self._opened: dict[int, dict[Values, float]] = {}
+        self.plain: list[bytes] = [b""] * len(sheet.layouts)
+        """The text of each family; this list is never changed, only replaced."""
+        self.rich: list[bytes] = self.plain
+        """The same with exemplars, for OpenMetrics."""
+        self.relabel(labels)
+
+    def relabel(self, labels: Mapping[str, str]) -> None:
+        """Take these values of the sheet's labels; every text is stale."""
+        self.labels = {name: labels[name] for name in self.sheet.shared}
+        self._runs: dict[int, tuple[str, ...]] = {}
+        self._stale = set(range(len(self.sheet.layouts)))
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    def add(self, name: str, amount: float = 1.0, values: Values = (), trace: Trace | None = None) -> None:
+        """Count: what is not finite or would count down is not counted."""
+        layout = self.sheet.named[name]
+        if layout is None or not math.isfinite(amount) or amount <= 0:
+            return
+        place = layout.places.get(values)
+        if place is None:
+            opened = self._opened.get(layout.index, {})
+            self._open(layout, values, opened.get(values, 0.0) + amount)
+        else:
+            self.cells[place] += amount
+        self._mark(layout, values if place is None else place - layout.first, trace, amount)
+
+    def set(self, name: str, number: float | None, values: Values = ()) -> None:
+        """Say what a gauge is; what is None or not finite is absent."""
+        layout = self.sheet.named[name]
+        if layout is None:
+            return
+        said = ABSENT if number is None or not math.isfinite(number) else number
+        place = layout.places.get(values)
+        if place is None:
+            self._open(layout, values, said)
+            self._stale.add(layout.index)
+        elif self.cells[place] != said and not (math.isnan(said) and math.isnan(self.cells[place])):
+            self.cells[place] = said
+            self._stale.add(layout.index)
+
+    def observe(self, name: str, *numbers: float, trace: Trace | None = None) -> None:
+        """Put numbers into a histogram; what is not finite is not observed."""
+        layout = self.sheet.named[name]
+        if layout is None:
+            return
+        counts, last = layout.first, dict[int, float]()
+        for number in filter(math.isfinite, numbers):
+            place = bisect_left(layout.bounds, number)
+            self.cells[counts + place] += 1
+            self.cells[counts + layout.size - 1] += number
+            last[place] = number
+        for place, number in last.items():
+            self._mark(layout, place, trace if layout.kind == "histogram" else None, number)
+
+    def _open(self, layout: Layout, values: Values, number: float) -> None:
+        """Keep the series seen last, as many as the family allows."""
+        opened = self._opened.setdefault(layout.index, {})
+        opened.pop(values, None)
+        opened[values] = number
+        if layout.family.most is not None and len(opened) > layout.family.most:
+            oldest = next(iter(opened))
+            del opened[oldest]
+            self.exemplars.get(layout.index, {}).pop(oldest, None)
+
+    def _mark(self, layout: Layout, key: Hashable, trace: Trace | None, number: float) -> None:
+        self._stale.add(layout.index)
+        if trace is not None:
+            self.exemplars.setdefault(layout.index, {})[key] = (number, trace)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Write anew what has changed since the last time."""
+        if self._stale:
+            plain, rich = self.plain[:], self.rich[:]
+            for index in self._stale:
+                plain[index], rich[index] = self._write(self.sheet.layouts[index])
+            self.plain, self.rich = plain, rich
+            self._stale = set()
+
+    def series(self, layout: Layout) -> Iterator[tuple[Hashable, Line, float]]:
+        """Yield each series that is there, with the key of its exemplar."""
+        for key, (line, number) in enumerate(zip(layout.lines, layout.numbers(self.cells), strict=True)):
+            if number == number:  # noqa: PLR0124 (false for NaN alone, and half the price of isnan)
+                yield key, line, number
+        # In the order of the words, lest the one seen last wander through the text.
+        for values, number in sorted(self._opened.get(layout.index, {}).items()):
+            if not math.isnan(number):
+                yield values, layout.opened(values), number
+
+    def _write(self, layout: Layout) -> tuple[bytes, bytes]:
+        texts = {
+            key: line.template % (*self._run(line.split), number_text(number))
+            for key, line, number in self.series(layout)
+        }
+        plain = "\n".join([*texts.values(), ""]).encode()
+        marked = self.exemplars.get(layout.index)
+        if not marked:
+            return plain, plain
+        for key, (value, trace) in marked.items():
+            texts[key] += _exemplar_text(value, trace)
+        return plain, "\n".join([*texts.values(), ""]).encode()
+
+    def _run(self, split: int) -> tuple[str, ...]:
+        found = self._runs.get(split)
+        if found is None:
+            found = self._runs[split] = tuple(
+                ",".join(f'{label}="{_escaped(self.labels[label])}"' for label in run)
+                for run in self.sheet.splits[split]
+            )
+        return found
+
+
+class Collector(CollectorProtocol):
+    """The same numbers for prometheus_client: what a registry that holds them renders is what the texts must be."""
+
+    def __init__(self, scopes: Sequence[tuple[Sheet, Mapping[str, Subject]]]) -> None:
+        self._scopes = scopes
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family with its samples."""
+        for sheet, subjects in self._scopes:
+            for layout in sheet.layouts:
+                metric = layout.metric()
+                for subject in subjects.values():
+                    metric.samples.extend(_samples(subject, layout))
+                yield metric
+
+
+def _samples(subject: Subject, layout: Layout) -> Iterator[Sample]:
+    marked = subject.exemplars.get(layout.index, {})
+    for key, line, number in subject.series(layout):
+        exemplar = None
+        if key in marked:
+            value, (probe_id, ended) = marked[key]
+            exemplar = Exemplar({"probe_id": probe_id}, value, ended)
+        yield Sample(line.name, {**subject.labels, **dict(line.labels)}, number, None, exemplar)
+
+
+def pieces(snapshot: Sequence[tuple[Sheet, Sequence[list[bytes]]]], rest: bytes, *, rich: bool) -> Iterator[bytes]:
+    """Join the texts of `snapshot`, family by family, and then `rest`, into pieces of about `PIECE` bytes."""
+    held: list[bytes] = []
+    size = 0
+    for sheet, rows in snapshot:
+        for layout in sheet.layouts:
+            held.append(layout.rich_head if rich else layout.plain_head)
+            for start in range(0, len(rows), ROWS):
+                texts = [row[layout.index] for row in rows[start : start + ROWS]]
+                held += texts
+                size += sum(map(len, texts))
+                if size >= PIECE:
+                    yield b"".join(held)
+                    held, size = [], 0
+    yield b"".join([*held, rest])
+
+
+def others(registry: CollectorRegistry, *, rich: bool) -> bytes:
+    """Return what prometheus_client writes of collectors that are not ours, with the format's end."""
+    return generate_openmetrics(registry) if rich else generate_latest(registry)
+
+
+def _heads(metric: Metric) -> tuple[bytes, bytes]:
+    """Return the HELP and TYPE lines of both formats, as prometheus_client itself writes them."""
+
+    class One(CollectorProtocol):
+        def collect(self) -> Iterable[Metric]:
+            return [metric]
+
+    registry = CollectorRegistry()
+    registry.register(One())
+    return generate_latest(registry), generate_openmetrics(registry).removesuffix(b"# EOF\n")
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _exemplar_text(value: float, trace: Trace) -> str:
+    probe_id, ended = trace
+    return f' # {{probe_id="{_escaped(probe_id)}"}} {number_text(value)} {ended}'

@@ -1,0 +1,264 @@
+"""Every metric of the contract in one table: name, type, labels with their closed values, and what it says.
+
+`docs/metrics.md` is made from it, and the storage and the text are laid out by it; it knows no library.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Literal
+
+from monitor.record.observation import Suspect
+from monitor.settings import Buckets
+from monitor.judge.verdict import CAUSES, OUR_OWN, TRUNCATED, Outcome, Unclean
+
+
+class Kind(StrEnum):
+    """The types of Prometheus that are used here."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Scope(Enum):
+    """Whose numbers they are: one set for each target, or one for the monitor itself."""
+
+    TARGET = "target"
+    MONITOR = "monitor"
+
+
+class Lean(StrEnum):
+    """What `[metrics] detail = "lean"` makes of a family."""
+
+    SAME = "same"
+    SUMMED = "count and sum only"
+    OUT = "left out"
+
+
+Values = tuple[str, ...]
+Bounds = Literal["latency", "gap", "cut_after", "fine"]
+
+COUNTER, GAUGE, HISTOGRAM = Kind
+TARGET, MONITOR = Scope
+SAME, SUMMED, OUT = Lean
+
+ONE: tuple[Values, ...] = ((),)
+"""The one series of a family without labels of its own."""
+
+
+def _each(*words: str) -> tuple[Values, ...]:
+    return tuple((word,) for word in words)
+
+
+def _pairs(outcomes: frozenset[Outcome]) -> tuple[Values, ...]:
+    return tuple(
+        (outcome.value, cause) for outcome, causes in CAUSES.items() if outcome in outcomes for cause in causes
+    )
+
+
+OUTCOMES = _each(*(outcome.value for outcome in Outcome if outcome not in OUR_OWN))
+CUTS = tuple(pair for pair in _pairs(frozenset(CAUSES)) if (Outcome(pair[0]), pair[1]) in TRUNCATED)
+OWN_FAULTS = _pairs(OUR_OWN)
+CAUSES_OF_FAILURE = _pairs(frozenset(Outcome) - OUR_OWN)
+UNCLEAN = _each(*Unclean)
+STEPS = _each("dns", "connect", "tls", "request", "headers", "first_chunk", "stream")
+SLOS = _each("availability", "first_chunk")
+SUSPECTS = _each(*Suspect)
+SKIPS = _each("overlap", "concurrency", "budget", "paused", "maintenance", "missed")
+SINKS = _each("metrics", "log", "history")
+
+FINE_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
+"""For the monitor's own timing errors, which are microseconds where all is well."""
+
+MOST_FAILURES = 38
+"""Pairs of `chat_stream_failures_total` that one target keeps: those seen last. It holds a target to 250 series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: `labels` beyond those that every series of its scope carries, `values` those that exist at once.
+
+    A label without `values` is open: its series appear when first seen, and at most `most` are kept. `start` is what
+    a gauge says before anything was measured; None is absent. `otel` is the OpenTelemetry instrument it corresponds to.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: Values = ()
+    values: tuple[Values, ...] = ONE
+    lean: Lean = OUT
+    bounds: Bounds | None = None
+    start: float | None = None
+    most: int | None = None
+    otel: str = ""
+
+    @property
+    def scope(self) -> Scope:
+        """Whose numbers these are; the prefix says it."""
+        return TARGET if self.name.startswith("chat_stream_") else MONITOR
+
+    @property
+    def first(self) -> float | None:
+        """What each series says from the start: 0 for what counts, absent for a gauge that says nothing else."""
+        return self.start if self.kind is GAUGE else 0.0
+
+
+FAMILIES: tuple[Family, ...] = (
+    # -- what was measured of a target -----------------------------------------------------------------------------
+    Family("chat_stream_probes_total", COUNTER, "Scheduled probes, by what they came to.",
+           ("outcome",), OUTCOMES, SAME),
+    Family("chat_stream_failures_total", COUNTER, "Scheduled probes that did not come to ok or unverified, by cause.",
+           ("outcome", "cause"), (), most=MOST_FAILURES),
+    Family("chat_stream_accepted_total", COUNTER,
+           "Scheduled probes answered with a 2xx head and a readable stream: what the truncation ratio is of.",
+           lean=SAME),
+    Family("chat_stream_truncated_total", COUNTER, "Accepted streams whose end never came, by outcome and cause.",
+           ("outcome", "cause"), CUTS, SAME),
+    Family("chat_stream_unclean_ends_total", COUNTER,
+           "Complete streams whose connection or body went wrong after the protocol's end.", ("cause",), UNCLEAN),
+    Family("chat_stream_buffered_total", COUNTER,
+           "Streams of five or more chunks that arrived in one or two pieces: something buffers.", lean=SAME),
+    Family("chat_stream_malformed_events_total", COUNTER, "Events that did not decode."),
+    Family("chat_stream_time_to_first_chunk_seconds", HISTOGRAM,
+           "From the request to the first output (text, reasoning or tool call), wherever it was reached.",
+           lean=SAME, bounds="latency", otel="gen_ai.client.operation.time_to_first_chunk"),
+    Family("chat_stream_time_to_first_content_seconds", HISTOGRAM,
+           "From the request to the first visible text, wherever it was reached.", bounds="latency"),
+    Family("chat_stream_chunk_gap_seconds", HISTOGRAM, "Time between two network arrivals that carried output.",
+           lean=SUMMED, bounds="gap", otel="gen_ai.client.operation.time_per_output_chunk"),
+    Family("chat_stream_max_gap_seconds", HISTOGRAM, "The longest gap of each stream.", lean=SAME, bounds="gap"),
+    Family("chat_stream_duration_seconds", HISTOGRAM, "From the request to the end, of ok and unverified probes.",
+           lean=SAME, bounds="latency", otel="gen_ai.client.operation.duration"),
+    Family("chat_stream_cut_after_seconds", HISTOGRAM, "From the request to the moment a truncated stream ended.",
+           lean=SUMMED, bounds="cut_after"),
+    Family("chat_stream_timings_discarded_total", COUNTER,
+           "Timings left out of the histograms: less certain than 1 ms and than a tenth of their value.",
+           ("kind",), _each("gap", "first_chunk")),
+    Family("chat_stream_last_step_seconds", GAUGE, "How long each step of the last probe took; absent if not reached.",
+           ("step",), STEPS),
+    Family("chat_stream_chunks_total", COUNTER, "Output events received."),
+    Family("chat_stream_received_bytes_total", COUNTER, "Payload bytes received."),
+    Family("chat_stream_tokens_total", COUNTER,
+           "Tokens of all probes, whatever started them; output includes reasoning.",
+           ("kind",), _each("input", "output"), SAME, otel="gen_ai.client.token.usage"),
+    Family("chat_stream_reasoning_tokens_total", COUNTER, "Output tokens of all probes that were reasoning."),
+    Family("chat_stream_tokens_estimated", GAUGE, "1 where the server counted no tokens and they were estimated."),
+    Family("chat_stream_output_tokens_per_second", GAUGE,
+           "Output rate of the last probe: (output - 1) / (last chunk - first chunk)."),
+    Family("chat_stream_progress_ratio", GAUGE, "How much of the asked answer the last probe got."),
+    Family("chat_stream_last_probe_success", GAUGE, "1 if the last scheduled probe was available, else 0.", lean=SAME),
+    Family("chat_stream_up", GAUGE, "0 after `confirm` scheduled probes in a row failed, 1 from the next success on.",
+           lean=SAME),
+    Family("chat_stream_consecutive_failures", GAUGE, "Scheduled probes in a row, up to the last, that failed.",
+           lean=SAME),
+    Family("chat_stream_consecutive_truncations", GAUGE,
+           "Scheduled probes in a row, up to the last, that were truncated.", lean=SAME),
+    Family("chat_stream_last_probe_timestamp_seconds", GAUGE, "Unix time at which the last scheduled probe ended.",
+           lean=SAME),
+    Family("chat_stream_last_success_timestamp_seconds", GAUGE,
+           "Unix time at which the last successful scheduled probe ended.", lean=SAME),
+    Family("chat_stream_certificate_expiry_timestamp_seconds", GAUGE,
+           "Unix time at which the leaf certificate expires, as last seen.", lean=SAME),
+    Family("chat_stream_target_info", GAUGE, "What the target is; always 1.",
+           ("protocol", "host", "model", "upstream"), (), SAME, most=1),
+    Family("chat_stream_interval_seconds", GAUGE, "The configured interval.", lean=SAME),
+    Family("chat_stream_paused", GAUGE, "1 while the target is paused.", lean=SAME),
+    Family("chat_stream_slo_probes_total", COUNTER, "Scheduled probes that an objective judged.",
+           ("slo",), SLOS, SAME),
+    Family("chat_stream_slo_good_total", COUNTER, "Scheduled probes that an objective found good.",
+           ("slo",), SLOS, SAME),
+    Family("chat_stream_slo_objective_ratio", GAUGE, "The configured objective.", ("slo",), SLOS, SAME),
+    Family("chat_stream_slo_first_chunk_threshold_seconds", GAUGE, "The first chunk is good up to here.", lean=SAME),
+    Family("chat_stream_budget_tokens_limit", GAUGE, "Tokens a day, where the target has a budget.", lean=SAME),
+    Family("chat_stream_budget_tokens_remaining", GAUGE, "What is left of them today.", lean=SAME),
+    Family("chat_stream_suspect", GAUGE, "1 while the recent probes, together, point at this suspect.",
+           ("suspect",), SUSPECTS, start=0.0),
+    Family("chat_stream_probes_skipped_total", COUNTER, "Scheduled probes that were not made, by reason.",
+           ("reason",), SKIPS),
+    # -- the monitor itself ----------------------------------------------------------------------------------------
+    Family("chat_monitor_build_info", GAUGE, "What runs; always 1.", ("version", "python", "aiohttp"), (), most=1),
+    Family("chat_monitor_config_last_reload_successful", GAUGE, "1 if the last (re)load of the config succeeded."),
+    Family("chat_monitor_config_last_reload_success_timestamp_seconds", GAUGE,
+           "Unix time of the last successful (re)load of the config."),
+    Family("chat_monitor_config_hash", GAUGE, "The first 48 bits of the digest of the config in use."),
+    Family("chat_monitor_probes_in_flight", GAUGE, "Probes that run now.", start=0.0),
+    Family("chat_monitor_targets", GAUGE, "Targets that this monitor watches.", start=0.0),
+    Family("chat_monitor_shard_index", GAUGE, "Which shard this monitor is, from 0.", start=0.0),
+    Family("chat_monitor_shards", GAUGE, "How many monitors share the targets.", start=1.0),
+    Family("chat_monitor_isolated", GAUGE,
+           "1 while every target fails before its head: our own network, most likely.", start=0.0),
+    Family("chat_monitor_schedule_delay_seconds", HISTOGRAM, "How late scheduled probes started.", bounds="gap"),
+    Family("chat_monitor_event_loop_lag_seconds", HISTOGRAM, "How late the event loop woke.", bounds="gap"),
+    Family("chat_monitor_timing_uncertainty_seconds", HISTOGRAM,
+           "The largest uncertainty among the clocks of each probe that read a body.", bounds="fine"),
+    Family("chat_monitor_probe_errors_total", COUNTER,
+           "Probes that were stopped by us or failed by our own fault; they count nowhere else.",
+           ("outcome", "cause"), OWN_FAULTS),
+    Family("chat_monitor_sink_errors_total", COUNTER, "Times that a sink failed.", ("sink",), SINKS),
+    Family("chat_monitor_events_dropped_total", COUNTER, "Events or messages that a sink dropped.", ("sink",), SINKS),
+    Family("chat_monitor_unhandled_exceptions_total", COUNTER, "Exceptions that nothing expected: bugs."),
+    Family("chat_monitor_discovery_last_refresh_successful", GAUGE,
+           "1 if the last refresh of this source of targets succeeded.", ("source",), ()),
+    Family("chat_monitor_history_bytes", GAUGE, "Size of the history on disk."),
+    Family("chat_monitor_http_requests_total", COUNTER, "Requests answered, by handler and status.",
+           ("handler", "code"), ()),
+)  # fmt: skip
+
+RESERVED = frozenset(
+    {"target", "le", "quantile"} | {label for row in FAMILIES if row.scope is TARGET for label in row.labels}
+)
+"""Label names that the config may not use: ours and the formats' own."""
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def label_mistakes(names: Sequence[str]) -> Iterator[str]:
+    """Say what is wrong with the config's label names, each in a sentence."""
+    for name in names:
+        if not _LABEL_NAME.fullmatch(name):
+            yield f"label name {name!r} is not [a-zA-Z_][a-zA-Z0-9_]*"
+        elif name.startswith("__") or name in RESERVED:
+            yield f"label name {name!r} is reserved"
+        elif names.count(name) > 1:
+            yield f"label name {name!r} is given twice"
+
+
+def chosen(scope: Scope, detail: str) -> dict[Family, bool]:
+    """Return the families of `scope` in order, each with whether it is exported at this detail."""
+    lean = detail == "lean" and scope is TARGET
+    return {row: not (lean and row.lean is OUT) for row in FAMILIES if row.scope is scope}
+
+
+def bounds_of(family: Family, buckets: Buckets, detail: str) -> tuple[float, ...] | None:
+    """Return a histogram's upper bounds without +Inf; None where it is no histogram, or keeps only count and sum."""
+    if family.bounds is None or (detail == "lean" and family.lean is SUMMED):
+        return None
+    bounds: tuple[float, ...] = FINE_BUCKETS if family.bounds == "fine" else getattr(buckets, family.bounds)
+    if not all(map(math.isfinite, bounds)) or list(bounds) != sorted(set(bounds)):
+        raise ValueError(f"buckets of {family.bounds} must rise, and +Inf stands for itself: {bounds}")
+    return bounds
+
+
+def markdown(scope: Scope) -> str:
+    """Return the table of one scope's metrics for the docs; only a target's differ by detail."""
+    columns = ("metric", "type", "labels", "says", *(("lean", "OpenTelemetry") if scope is TARGET else ()))
+    rows = [columns, ("---",) * len(columns)]
+    for row in FAMILIES:
+        if row.scope is scope:
+            labels = "; ".join(_label_column(row)) or "-"
+            otel = f"`{row.otel}`" if row.otel else ""
+            cells = (f"`{row.name}`", row.kind.value, labels, row.help, row.lean.value, otel)
+            rows.append(cells[: len(columns)])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def _label_column(row: Family) -> Iterator[str]:
+    for index, label in enumerate(row.labels):
+        words = dict.fromkeys(values[index] for values in row.values)
+        yield f"`{label}`: {', '.join(words)}" if words else f"`{label}`"

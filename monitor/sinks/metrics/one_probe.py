@@ -1,0 +1,96 @@
+"""One probe as gauges, in a registry of its own: what `GET /probe` answers, as blackbox_exporter does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from monitor.record.observation import Observation
+from monitor.stream.recording import Mark
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Said(NamedTuple):
+    """A gauge: its name, what it is, and its number for each set of labels; None is left out."""
+
+    name: str
+    about: str
+    numbers: Mapping[tuple[str, ...], float | None]
+    labels: tuple[str, ...] = ()
+
+
+def exposition(seen: Observation) -> tuple[bytes, str]:
+    """Return the text of one probe's gauges and its content type; what was not reached is absent."""
+    registry = CollectorRegistry()
+    for name, about, numbers, labels in _gauges(seen):
+        present = {values: number for values, number in numbers.items() if number is not None}
+        if not present:
+            continue
+        gauge = Gauge(name, about, labels, registry=registry)
+        for values, number in present.items():
+            (gauge.labels(*values) if values else gauge).set(number)
+    return generate_latest(registry), CONTENT_TYPE
+
+
+def _gauges(seen: Observation) -> Iterator[_Said]:
+    line, verdict = seen.timeline, seen.verdict
+    yield _one("probe_success", "Whether the target was available.", seen.available)
+    yield _one("probe_duration_seconds", "From the request to the stream's end.", seen.duration)
+    yield _one("probe_http_status_code", "The status of the response.", line.head.status if line.head else None)
+    yield _Said(
+        "chat_stream_outcome",
+        "What the probe came to; always 1.",
+        {(verdict.outcome.value, verdict.cause or "", verdict.phase.value): 1.0},
+        ("outcome", "cause", "phase"),
+    )
+    yield _one("chat_stream_accepted", "Whether the head was 2xx and the stream could be read.", verdict.accepted)
+    yield _one("chat_stream_truncated", "Whether it was accepted and its end never came.", verdict.truncated)
+    yield _one("chat_stream_unclean_end", "Whether the wire failed after the end.", verdict.unclean is not None)
+    yield _one("chat_stream_buffered", "Whether a proxy held the stream back.", line.buffered)
+    yield _one(
+        "chat_stream_time_to_first_chunk_seconds", "When the first output came.", line.marks.get(Mark.FIRST_CHUNK)
+    )
+    yield _one(
+        "chat_stream_time_to_first_content_seconds",
+        "When the first visible text came.",
+        line.marks.get(Mark.FIRST_CONTENT),
+    )
+    yield _one("chat_stream_max_gap_seconds", "The longest gap.", max((gap for gap, _ in line.gaps), default=None))
+    yield _Said(
+        "chat_stream_last_step_seconds",
+        "How long each step took.",
+        {(step,): seconds for step, seconds in seen.steps.items()},
+        ("step",),
+    )
+    yield _one("chat_stream_chunks", "How many pieces of output came.", line.chunks)
+    yield _one("chat_stream_received_bytes", "How many bytes of the body came.", line.bytes)
+    yield from _tokens(seen)
+    yield _one(
+        "chat_stream_progress_ratio", "How far the counted list came.", seen.check.progress if seen.check else None
+    )
+    yield _one(
+        "chat_stream_certificate_expiry_timestamp_seconds", "When the certificate expires.", seen.certificate_expiry
+    )
+    yield _one("chat_stream_timing_uncertainty_seconds", "How sure these times are.", line.uncertainty)
+    ended = seen.timestamp.timestamp() + seen.duration
+    yield _one("chat_stream_last_probe_timestamp_seconds", "Unix time at which this probe ended.", ended)
+
+
+def _tokens(seen: Observation) -> Iterator[_Said]:
+    if seen.tokens is None:
+        return
+    numbers: dict[tuple[str, ...], float | None] = {
+        ("input",): seen.tokens.input,
+        ("output",): seen.tokens.output,
+    }
+    yield _Said("chat_stream_tokens", "Tokens that the probe spent.", numbers, ("kind",))
+    yield _one("chat_stream_reasoning_tokens", "Those of the output that were reasoning.", seen.tokens.reasoning)
+    yield _one("chat_stream_tokens_estimated", "Whether the server counted none.", seen.tokens.estimated)
+    yield _one("chat_stream_output_tokens_per_second", "The rate of the output.", seen.output_rate)
+
+
+def _one(name: str, about: str, number: float | None) -> _Said:
+    return _Said(name, about, {(): number})

@@ -1,0 +1,439 @@
+"""What each observation, and what the monitor says of itself, does to the numbers that Prometheus scrapes.
+
+Only probes of the schedule feed `chat_stream_*`, tokens excepted; what we stopped or broke ourselves counts in
+`chat_monitor_probe_errors_total` and nowhere else (contract, section 1).
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from monitor import __version__, settings
+from monitor.record.observation import Observation, host_of
+from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
+from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
+from monitor.target import Target
+from monitor.stream.recording import Kind, Mark
+from monitor.judge.verdict import OUR_OWN, Outcome
+
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version={}; charset=utf-8"
+_OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
+_CERTAIN, _CERTAIN_SHARE = 0.001, 0.1
+_LONGEST_ID = 100
+"""Of an exemplar's 128 characters."""
+_VISIBLE = frozenset({Kind.OUTPUT, Kind.REFUSAL})
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One target's numbers, and what it takes to know its next ones."""
+
+    subject: Subject
+    failures: int = 0
+    truncations: int = 0
+
+
+class Metrics:
+    """The sink that counts: `labels` are the config's label names, one set for all targets.
+
+    Targets and observations belong to one thread, the loop's; what the monitor says of itself, and a scrape, to any.
+    """
+
+    def __init__(
+        self,
+        config: settings.Metrics | None = None,
+        labels: Sequence[str] = (),
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        mistakes = list(label_mistakes(labels))
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        config = config or settings.Metrics()
+        self.labels = tuple(labels)
+        self._sheet = Sheet(Scope.TARGET, config.buckets, config.detail, (*labels, "target"))
+        self._watched: dict[str, _Watched] = {}
+        self._subjects: dict[str, Subject] = {}
+        self._own = Subject(Sheet(Scope.MONITOR, config.buckets, config.detail, ()), {})
+        self._lock = threading.Lock()
+        """Guards the monitor's own numbers: sinks report their faults from threads of theirs."""
+        self._others = CollectorRegistry()
+        self.registry = registry or CollectorRegistry()
+        """The same numbers as prometheus_client has them."""
+        self.registry.register(Collector([(self._sheet, self._subjects), (self._own.sheet, {"": self._own})]))
+        for theirs in (ProcessCollector(registry=None), PlatformCollector(registry=None)):
+            self._others.register(theirs)
+            self.registry.register(theirs)
+        self._set("chat_monitor_build_info", 1, (__version__, platform.python_version(), version("aiohttp")))
+
+    # -- targets ---------------------------------------------------------------------------------------------------
+
+    def add(self, target: Target) -> None:
+        """Begin to export a target, or take what has changed of one that is; its counters go on."""
+        labels = {"target": target.name, **{name: target.labels.get(name, "") for name in self.labels}}
+        info = (target.protocol, host_of(target.url), target.model or "", target.upstream or "")
+        _check_values([*labels.values(), *info])
+        watched = self._watched.get(target.name)
+        if watched is None:
+            watched = self._watched[target.name] = _Watched(Subject(self._sheet, labels))
+            self._subjects[target.name] = watched.subject
+        elif watched.subject.labels != labels:
+            watched.subject.relabel(labels)
+        _say_config(watched.subject, target, info)
+        watched.subject.refresh()
+        self._set("chat_monitor_targets", len(self._watched))
+
+    def relabel(self, labels: Sequence[str]) -> None:
+        """Take another set of the config's label names; every number goes on, under labels that `add` fills in."""
+        if tuple(labels) == self.labels:
+            return
+        mistakes = list(label_mistakes(labels))
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        self.labels = tuple(labels)
+        self._sheet.share((*labels, "target"))
+        for watched in self._watched.values():
+            known = watched.subject.labels
+            watched.subject.relabel({name: known.get(name, "") for name in self._sheet.shared})
+            watched.subject.refresh()
+
+    def remove(self, name: str) -> None:
+        """Stop exporting a target."""
+        self._watched.pop(name, None)
+        self._subjects.pop(name, None)
+        self._set("chat_monitor_targets", len(self._watched))
+
+    def paused(self, name: str, *, now: bool) -> None:
+        """Say whether a target is paused."""
+        self._tell(name, "chat_stream_paused", float(now))
+
+    def budget(self, name: str, remaining: float | None) -> None:
+        """Say what is left today of a target's budget, None where nothing limits it; the limit is in its config."""
+        self._tell(name, "chat_stream_budget_tokens_remaining", None if remaining is None else max(remaining, 0.0))
+
+    def skipped(self, name: str, reason: str) -> None:
+        """Count a scheduled probe that was not made."""
+        if (reason,) not in SKIPS:
+            raise ValueError(f"{reason!r} is no reason to skip a probe")
+        watched = self._watched.get(name)
+        if watched is not None:
+            watched.subject.add("chat_stream_probes_skipped_total", values=(reason,))
+            watched.subject.refresh()
+
+    def _tell(self, name: str, family: str, number: float | None) -> None:
+        watched = self._watched.get(name)
+        if watched is not None:
+            watched.subject.set(family, number)
+            watched.subject.refresh()
+
+    # -- observations ----------------------------------------------------------------------------------------------
+
+    def __call__(self, seen: Observation) -> None:
+        """Be a sink."""
+        self.observe(seen)
+
+    def observe(self, seen: Observation) -> None:
+        """Take one probe into the numbers, and write anew the texts that it changed."""
+        if seen.verdict.outcome in OUR_OWN:
+            self._count("chat_monitor_probe_errors_total", (seen.verdict.outcome.value, seen.verdict.cause or ""))
+            return
+        self._observe_ourselves(seen)
+        watched = self._watched.get(seen.target.name)
+        if watched is None:
+            return
+        _count_tokens(watched.subject, seen)
+        if seen.trigger == "schedule":
+            trace = _trace(seen)
+            _count_verdict(watched.subject, seen, trace)
+            _count_traffic(watched.subject, seen)
+            _observe_first(watched.subject, seen, trace)
+            _observe_gaps(watched.subject, seen, trace)
+            _observe_length(watched.subject, seen, trace)
+            _judge_objectives(watched.subject, seen)
+            _say_last(watched.subject, seen)
+        if seen.trigger in {"schedule", "confirm"}:
+            _say_state(watched, seen)
+        watched.subject.refresh()
+
+    def _observe_ourselves(self, seen: Observation) -> None:
+        if seen.schedule_delay is not None:
+            self._observe("chat_monitor_schedule_delay_seconds", seen.schedule_delay)
+        if Mark.FIRST_BYTE in seen.timeline.marks:
+            self._observe("chat_monitor_timing_uncertainty_seconds", seen.timeline.uncertainty)
+
+    # -- the monitor itself ----------------------------------------------------------------------------------------
+
+    def lag(self, seconds: float) -> None:
+        """Note how late the event loop woke."""
+        self._observe("chat_monitor_event_loop_lag_seconds", seconds)
+
+    def in_flight(self, number: int) -> None:
+        """Say how many probes run now."""
+        self._set("chat_monitor_probes_in_flight", number)
+
+    def config_loaded(self, digest: str, ok: bool, timestamp: float) -> None:  # noqa: FBT001 (as its gauge reads)
+        """Note a (re)load of the config; `digest` is hexadecimal, and counts as `timestamp` does only if it was ok."""
+        self._set("chat_monitor_config_last_reload_successful", float(ok))
+        if ok:
+            self._set("chat_monitor_config_last_reload_success_timestamp_seconds", timestamp)
+            self._set("chat_monitor_config_hash", int(digest[:12], 16))
+
+    def isolated(self, now: bool) -> None:  # noqa: FBT001 (as its gauge reads)
+        """Say whether every target fails before its head."""
+        self._set("chat_monitor_isolated", float(now))
+
+    def shard(self, index: int, count: int) -> None:
+        """Say which of how many monitors this is."""
+        self._set("chat_monitor_shard_index", index)
+        self._set("chat_monitor_shards", count)
+
+    def discovered(self, source: str, *, ok: bool) -> None:
+        """Say how the last refresh of a source of targets went."""
+        _check_values([source])
+        self._set("chat_monitor_discovery_last_refresh_successful", float(ok), (source,))
+
+    def undiscovered(self, source: str) -> None:
+        """Say no more of a source that the config has no more."""
+        with self._lock:
+            self._own.set("chat_monitor_discovery_last_refresh_successful", None, (source,))
+
+    def history_bytes(self, size: int) -> None:
+        """Say how large the history is on disk."""
+        self._set("chat_monitor_history_bytes", size)
+
+    def sink_error(self, sink: str) -> None:
+        """Count a sink's failure."""
+        self._count("chat_monitor_sink_errors_total", (sink,))
+
+    def dropped(self, sink: str) -> None:
+        """Count what a sink dropped."""
+        self._count("chat_monitor_events_dropped_total", (sink,))
+
+    def unhandled(self) -> None:
+        """Count an exception that nothing expected."""
+        self._count("chat_monitor_unhandled_exceptions_total")
+
+    def http_request(self, handler: str, code: int) -> None:
+        """Count an answered request; `handler` is a route's name, never a path that was asked for."""
+        self._count("chat_monitor_http_requests_total", (handler, str(code)))
+
+    def _count(self, family: str, values: tuple[str, ...] = ()) -> None:
+        with self._lock:
+            self._own.add(family, values=values)
+
+    def _set(self, family: str, number: float, values: tuple[str, ...] = ()) -> None:
+        with self._lock:
+            self._own.set(family, number, values)
+
+    def _observe(self, family: str, number: float) -> None:
+        with self._lock:
+            self._own.observe(family, number)
+
+    # -- the scrape ------------------------------------------------------------------------------------------------
+
+    def pieces(self, accept: str = "") -> tuple[Iterator[bytes], str]:
+        """Return the exposition in pieces, to be written with a turn of the loop between them, and its content type.
+
+        What it says of a target is from one moment: that of this call.
+        """
+        form = openmetrics_version(accept)
+        rich = form is not None
+        with self._lock:
+            self._own.refresh()
+            own = self._own.rich if rich else self._own.plain
+        rows = [subject.rich if rich else subject.plain for subject in list(self._subjects.values())]
+        snapshot = [(self._sheet, rows), (self._own.sheet, [own])]
+        content_type = PLAIN if form is None else OPENMETRICS.format(form)
+        return pieces(snapshot, others(self._others, rich=rich), rich=rich), content_type
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the whole exposition at once, and its content type."""
+        parts, content_type = self.pieces(accept)
+        return b"".join(parts), content_type
+
+
+def openmetrics_version(accept: str) -> str | None:
+    """Return the version of OpenMetrics that an Accept header likes best; None where it likes plain text better."""
+    ranges = sorted((_media_range(part) for part in accept.split(",")), key=lambda row: -row[2])
+    for media, wanted, quality in ranges:
+        if not 0 < quality <= 1:
+            continue
+        if media == "application/openmetrics-text" and wanted in _OPENMETRICS_VERSIONS:
+            return wanted or "1.0.0"
+        if media in {"text/plain", "text/*", "*/*"}:
+            return None
+    return None
+
+
+def _media_range(part: str) -> tuple[str, str, float]:
+    media, *rest = (piece.strip() for piece in part.split(";"))
+    given = dict(piece.partition("=")[::2] for piece in rest)
+    try:
+        quality = float(given.get("q", "1"))
+    except ValueError:
+        quality = 0.0
+    return media.lower(), given.get("version", "").strip('"'), quality
+
+
+# -- what one observation does to one target's numbers -----------------------------------------------------------------
+
+
+def _count_tokens(subject: Subject, seen: Observation) -> None:
+    if seen.tokens is not None:
+        subject.add("chat_stream_tokens_total", seen.tokens.input, ("input",))
+        subject.add("chat_stream_tokens_total", seen.tokens.output, ("output",))
+        subject.add("chat_stream_reasoning_tokens_total", seen.tokens.reasoning)
+        subject.set("chat_stream_tokens_estimated", float(seen.tokens.estimated))
+
+
+def _count_verdict(subject: Subject, seen: Observation, trace: Trace | None) -> None:
+    verdict = seen.verdict
+    subject.add("chat_stream_probes_total", values=(verdict.outcome.value,))
+    if verdict.cause is not None:
+        pair = (verdict.outcome.value, verdict.cause)
+        subject.add("chat_stream_failures_total", values=pair, trace=trace)
+        if verdict.truncated:
+            subject.add("chat_stream_truncated_total", values=pair, trace=trace)
+    if verdict.accepted:
+        subject.add("chat_stream_accepted_total")
+    if verdict.unclean is not None:
+        subject.add("chat_stream_unclean_ends_total", values=(verdict.unclean.value,))
+
+
+def _count_traffic(subject: Subject, seen: Observation) -> None:
+    line = seen.timeline
+    subject.add("chat_stream_buffered_total", float(line.buffered))
+    subject.add("chat_stream_malformed_events_total", line.malformed_events)
+    subject.add("chat_stream_chunks_total", line.chunks)
+    subject.add("chat_stream_received_bytes_total", line.bytes)
+
+
+def _observe_first(subject: Subject, seen: Observation, trace: Trace | None) -> None:
+    line = seen.timeline
+    if line.first_chunk is not None:
+        time, uncertainty, _ = line.first_chunk
+        if _certain(time, uncertainty):
+            subject.observe("chat_stream_time_to_first_chunk_seconds", time, trace=trace)
+        else:
+            subject.add("chat_stream_timings_discarded_total", values=("first_chunk",))
+    if Mark.FIRST_CONTENT in line.marks:
+        # Looked for only where there is one, so that it ends at the first.
+        time, uncertainty, _ = next(at for at, kind, _ in line.events if kind in _VISIBLE)
+        if _certain(time, uncertainty):
+            subject.observe("chat_stream_time_to_first_content_seconds", time, trace=trace)
+
+
+def _observe_gaps(subject: Subject, seen: Observation, trace: Trace | None) -> None:
+    gaps = seen.timeline.gaps
+    kept = [gap for gap, uncertainty in gaps if _certain(gap, uncertainty)]
+    subject.observe("chat_stream_chunk_gap_seconds", *kept, trace=trace)
+    if kept:
+        subject.observe("chat_stream_max_gap_seconds", max(kept), trace=trace)
+    subject.add("chat_stream_timings_discarded_total", len(gaps) - len(kept), ("gap",))
+
+
+def _observe_length(subject: Subject, seen: Observation, trace: Trace | None) -> None:
+    if seen.verdict.outcome in {Outcome.OK, Outcome.UNVERIFIED}:
+        subject.observe("chat_stream_duration_seconds", seen.duration, trace=trace)
+    if seen.verdict.truncated:
+        subject.observe("chat_stream_cut_after_seconds", seen.duration, trace=trace)
+
+
+def _judge_objectives(subject: Subject, seen: Observation) -> None:
+    for slo, good in (("availability", seen.available), ("first_chunk", seen.first_chunk_good)):
+        subject.add("chat_stream_slo_probes_total", values=(slo,))
+        subject.add("chat_stream_slo_good_total", float(good), (slo,))
+
+
+def _say_last(subject: Subject, seen: Observation) -> None:
+    """Set the gauges of the last probe; what it did not reach is absent."""
+    ended = _ended(seen)
+    subject.set("chat_stream_last_probe_success", float(seen.available))
+    subject.set("chat_stream_last_probe_timestamp_seconds", ended)
+    if seen.available:
+        subject.set("chat_stream_last_success_timestamp_seconds", ended)
+    steps = seen.steps
+    for (step,) in STEPS:
+        subject.set("chat_stream_last_step_seconds", steps.get(step), (step,))
+    subject.set("chat_stream_output_tokens_per_second", seen.output_rate)
+    subject.set("chat_stream_progress_ratio", seen.check.progress if seen.check else None)
+    if seen.certificate_expiry is not None:
+        subject.set("chat_stream_certificate_expiry_timestamp_seconds", seen.certificate_expiry)
+    suspects = {suspicion.suspect for suspicion in seen.diagnosis}
+    for (suspect,) in SUSPECTS:
+        subject.set("chat_stream_suspect", float(suspect in suspects), (suspect,))
+
+
+def _say_state(watched: _Watched, seen: Observation) -> None:
+    """Set what is known from several probes in a row."""
+    subject = watched.subject
+    watched.failures = 0 if seen.available else watched.failures + 1
+    watched.truncations = watched.truncations + 1 if seen.verdict.truncated else 0
+    subject.set("chat_stream_up", float(watched.failures < seen.target.confirm))
+    subject.set("chat_stream_consecutive_failures", watched.failures)
+    subject.set("chat_stream_consecutive_truncations", watched.truncations)
+
+
+def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None:
+    subject.set("chat_stream_target_info", 1, info)
+    subject.set("chat_stream_interval_seconds", target.interval)
+    subject.set("chat_stream_paused", float(target.paused))
+    subject.set("chat_stream_slo_objective_ratio", target.slo.availability, ("availability",))
+    subject.set("chat_stream_slo_objective_ratio", target.slo.objective, ("first_chunk",))
+    subject.set("chat_stream_slo_first_chunk_threshold_seconds", target.slo.threshold)
+    subject.set("chat_stream_budget_tokens_limit", target.tokens_per_day)
+    if target.tokens_per_day is None:
+        subject.set("chat_stream_budget_tokens_remaining", None)
+
+
+def _certain(value: float, uncertainty: float) -> bool:
+    return uncertainty <= max(_CERTAIN, value * _CERTAIN_SHARE)
+
+
+def _ended(seen: Observation) -> float:
+    return seen.timestamp.timestamp() + seen.duration
+
+
+def _trace(seen: Observation) -> Trace | None:
+    """Return what an exemplar leads to; None where its id is no text of at most the size that OpenMetrics allows."""
+    if len(seen.probe_id) > _LONGEST_ID or not seen.probe_id.isprintable():
+        return None
+    return seen.probe_id, round(_ended(seen), 3)
+
+
+def _check_values(values: Sequence[str]) -> None:
+    """Refuse what cannot be written as UTF-8: one such label would fail every scrape."""
+    for value in values:
+        try:
+            value.encode()
+        except UnicodeEncodeError as wrong:
+            raise ValueError(f"label value {value!r} is not Unicode text") from wrong
+
+
+# -- what it will cost -------------------------------------------------------------------------------------------------
+
+
+def series_per_target(config: settings.Metrics | None = None) -> int:
+    """Return how many series one target can have: all that can fail has failed, and it has a budget."""
+    config = config or settings.Metrics()
+    return Sheet(Scope.TARGET, config.buckets, config.detail, ("target",)).most_series()
+
+
+def bytes_per_target(config: settings.Metrics | None = None, labels: Mapping[str, str] | None = None) -> int:
+    """Return about how many bytes these are in a scrape, for a target with `labels` (its name among them)."""
+    config = config or settings.Metrics()
+    labels = labels or {"target": "target-0001"}
+    subject = Subject(Sheet(Scope.TARGET, config.buckets, config.detail, labels), labels)
+    for place in range(len(subject.cells)):
+        subject.cells[place] = 1.5
+    for pair in CAUSES_OF_FAILURE:
+        subject.add("chat_stream_failures_total", values=pair)
+    subject.set("chat_stream_target_info", 1, ("openai-chat", "gateway.example.com:443", "some-model", ""))
+    subject.refresh()
+    return sum(map(len, subject.plain))

@@ -1,0 +1,1 @@
+"""What a stream says, without I/O: events, framings, the recording of one stream."""

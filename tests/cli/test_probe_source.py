@@ -1,0 +1,159 @@
+"""Where the commands look: a running daemon's API over real sockets, and the history's file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor.record.probe_event import Glance, glance, read
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Send
+from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError
+from monitor.record.observation import Observation, record
+from monitor.settings import MIB, History, Network
+from monitor.sinks.history import row
+from monitor.sinks.history_store import Row, Store
+from monitor.target import Record
+from monitor.http import StatusError
+from monitor.http import fetch
+from monitor.web.app import application
+from monitor.web.server import serve
+from tests.web import scenes
+from tests.web.sources import Daemon as Behind
+
+NAME = 'a/b%2F "c" é'
+AGES = 1e12
+
+
+def get(url: str) -> bytes:
+    """Get a URL, as the commands do."""
+    return asyncio.run(fetch(url, Network(), within=10.0, at_most=LARGEST))
+
+
+@pytest.fixture
+def behind() -> Behind:
+    """Return a daemon that watches two targets, one of them with a name that is no plain word."""
+    made = Behind()
+    made.add(scenes.target(NAME), scenes.cut(), scenes.complete())
+    made.add(scenes.target("other"), scenes.complete())
+    made.add(replace(scenes.target("resting"), paused=True))
+    return made
+
+
+@pytest.fixture
+def file(tmp_path: Path, behind: Behind) -> Iterator[File]:
+    """Return the file that holds the same."""
+    path = tmp_path / "history.db"
+    store = Store(path, History(max_age=AGES))
+    probes = sorted((seen for recent in behind.recent.values() for seen in recent), key=lambda seen: seen.timestamp)
+    store.keep([row(seen, Record.FULL, MIB) for seen in probes], 0.0)
+    yield File(path)
+    store.close()
+
+
+def newest(place: ProbeSource, target: str | None = None, *, failed: bool = False, limit: int = 9) -> list[str]:
+    """Return the ids of what is found."""
+    return [event["probe_id"] for event in place.newest(limit, target, failed=failed)]
+
+
+def looked(place: ProbeSource, behind: Behind) -> None:
+    """See that everything is found there that is to be found."""
+    cut, complete = behind.recent[NAME]
+    assert len(newest(place)) == 3
+    assert newest(place, NAME) == [cut.probe_id, complete.probe_id]
+    assert newest(place, NAME, limit=1) == [cut.probe_id]
+    assert newest(place, failed=True) == [cut.probe_id]
+    assert newest(place, "nobody") == []
+    assert place.newest(1, NAME, failed=False) == [json.loads(json.dumps(record(cut)))]
+    assert place.find(cut.probe_id) == json.loads(json.dumps(record(cut, timeline=True)))
+    with pytest.raises(ProbeSourceError, match=r"no probe '\.\./x y' is kept: it is too old, or was never made"):
+        place.find("../x y")
+
+
+def glimpsed(seen: Sequence[Observation]) -> Glance:
+    """Return what these probes of the target come to."""
+    return glance(NAME, [read(record(one)) for one in seen])
+
+
+async def test_the_daemon(behind: Behind) -> None:
+    """Its lists, one probe, and all targets at a glance."""
+    source = replace(behind.source(), recent=lambda name: behind.recent.get(name, ()))
+    server = await serve(application(source), "127.0.0.1", 0)
+    try:
+        place = Daemon(f"http://127.0.0.1:{server.port}/", get)
+        await asyncio.to_thread(looked, place, behind)
+        glances = {it.name: it for it in await asyncio.to_thread(place.glances)}
+    finally:
+        await server.close()
+    assert glances[NAME] == replace(glimpsed(behind.recent[NAME]), truncation_ratio=1 / 2)
+    assert (glances["resting"].note, glances["resting"].last) == ("paused", None)
+
+
+def test_the_file(behind: Behind, file: File) -> None:
+    """The same, but that it knows of no target which was never probed."""
+    looked(file, behind)
+    glances = {it.name: it for it in file.glances()}
+    assert glances[NAME] == glimpsed(behind.recent[NAME])
+    assert glances.keys() == {NAME, "other"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (
+            b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n",
+            "127.0.0.1:.*: status 401: .* pass --url http://USER:PASSWORD@",
+        ),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "the answer has status 404"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "the answer has status 500"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "what answers there is no chat-monitor of this version"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xff", "no chat-monitor of this version"),
+        (b"", "nobody answers at http://127.0.0.1:.* does the daemon run.* pass --url URL, or --db FILE"),
+    ],
+)
+async def test_a_daemon_that_does_not_tell(answer: bytes, why: str) -> None:
+    """What is wrong is said with what to do, and without the password that went along."""
+    async with peer((Send(answer), Fin())) as server:
+        place = Daemon(server.url.replace("//", "//user:canary@"), get)
+        with pytest.raises(ProbeSourceError, match=why) as error:
+            await asyncio.to_thread(newest, place)
+    assert "canary" not in str(error.value)
+
+
+def test_answers_that_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nested too deep, or too long."""
+    place = Daemon("http://127.0.0.1", lambda _: b"[" * 100_000)
+    with pytest.raises(ProbeSourceError, match="no chat-monitor of this version"):
+        place.glances()
+    monkeypatch.setattr("monitor.cli.probe_source.LARGEST", 99_999)
+    with pytest.raises(ProbeSourceError, match="its answer has more than 99,999 bytes"):
+        place.glances()
+
+
+def test_one_probe_of_a_daemon_that_fails() -> None:
+    """Only 404 says that there is no such probe."""
+
+    def refuse(_: str) -> bytes:
+        raise StatusError(503)
+
+    with pytest.raises(ProbeSourceError, match="the answer has status 503"):
+        Daemon("http://127.0.0.1", refuse).find("1")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """As the store says it; and an event of no probe."""
+    path = tmp_path / "h.db"
+    for ask in (File(path).glances, lambda: newest(File(path)), lambda: File(path).find("1")):
+        with pytest.raises(ProbeSourceError, match=r"h\.db: no such file or directory"):
+            ask()
+    store = Store(path, History(max_age=AGES))
+    odd = row(scenes.cut(), Record.FULL, MIB)
+    store.keep([Row("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
+    store.close()
+    with pytest.raises(ProbeSourceError, match=r"h\.db: holds no event of a probe"):
+        File(path).glances()

@@ -1,0 +1,295 @@
+"""What people see of one probe, of several, of all targets and of a config's cost, from literal timelines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from monitor.config.plan import Footprint, Plan, TargetPlan
+from monitor.record.probe_event import Event, Glance, glance, read
+from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
+from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
+from monitor.target import CountCheck, Slo
+from monitor.cli.terminal import (
+    duration,
+    explanation,
+    lines,
+    overview,
+    plan_table,
+    style_of,
+    summary,
+    verdict_words,
+    waterfall,
+)
+from monitor.stream.recording import CheckResult, EndKind
+from tests.sinks.stories import GATEWAY, START, chunks, cut, failed, line, refused, seen, stopped, whole
+
+
+def told(one: Observation, *, timeline: bool = True) -> Event:
+    """Return the event of a probe as it is read back."""
+    return read(record(one, timeline=timeline))
+
+
+def shown(one: Observation) -> list[str]:
+    """Return the waterfall as plain lines."""
+    return [text.plain.rstrip() for text in waterfall(told(one), one.target.slo.threshold)]
+
+
+def explained(event: Event) -> list[str]:
+    """Return all that is told of a probe, as plain lines."""
+    return [text.plain.rstrip() for text in explanation(event)]
+
+
+def printed(table: Table) -> str:
+    """Return a table as it is printed."""
+    console = Console(width=120, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def test_a_complete_chat() -> None:
+    """Its verdict, one lane a step, one column a slice of time, and its figures."""
+    assert shown(whole()) == [
+        "ok  gateway  openai-chat",
+        "  complete: 3 chunks",
+        "",
+        "  dns             1.0 ms  ━",
+        "  connect         2.0 ms  ━",
+        "  tls             8.0 ms  ━",
+        "  request         1.0 ms   ━",
+        "  headers        38.0 ms   ━━━",
+        "  first chunk   150.0 ms      ━━━━━━━━━━",
+        "  stream        600.0 ms" + " " * 16 + "█      █                    █      $      │",
+        "                          0" + " " * 48 + "800.0 ms",
+        "  3 chunks in 3 reads; gaps p50 200.0 ms, p99 298.0 ms, max 300.0 ms; 5.0 tokens/s; times ±10 us",
+        "  probe 01JDX0000000000000000000AB",
+    ]
+
+
+def test_a_cut_chat_says_whose_and_what_to_do() -> None:
+    """A failure comes with who likely caused it, and with the next step."""
+    lines = shown(cut())
+    assert lines[0] == "truncated/incomplete_body  gateway  openai-chat"
+    assert lines[1].startswith("  peer closed the connection inside the chunked body")
+    assert any("█✗" in one or "✗" in one for one in lines)
+    assert lines[-2].startswith("  likely  the server process, a proxy's time-out")
+    assert lines[-1].startswith("  do      look for a restart")
+
+
+def test_a_refused_connection_has_no_stream() -> None:
+    """What was not reached has no lane."""
+    lines = shown(refused())
+    assert not any("stream" in one for one in lines)
+    assert any(one.startswith("  no output; times") for one in lines)
+
+
+def test_an_aborted_probe_asks_nobody_to_do_anything() -> None:
+    """It is our own doing."""
+    assert not any(one.startswith("  likely") for one in shown(stopped()))
+
+
+def test_the_servers_own_words_are_shown() -> None:
+    """An error that it reported stands under the verdict."""
+    lines = shown(failed(server_error=ServerError(message="overloaded, come back")))
+    assert "  the server says: overloaded, come back" in lines
+    assert not any("says" in one for one in shown(failed(server_error=ServerError(type="busy"))))
+
+
+def test_a_slow_chat_says_so() -> None:
+    """A complete chat over its objective names both times."""
+    slow = whole(replace(GATEWAY, slo=Slo(threshold=0.1)))
+    assert "  over its SLO: first chunk after 200.0 ms, objective 100.0 ms" in shown(slow)
+
+
+def test_everything_that_a_stream_says_has_its_sign() -> None:
+    """Pings, what does not decode, errors and ends are marked where they came; output covers what shares its slice."""
+    signs = line(
+        (0.1, Meta(ping=True)),
+        (0.3, Output("x", Part.REASONING)),
+        (0.5, Malformed("no JSON")),
+        (0.6, Output("y")),
+        (0.7, Finish("stop")),
+        (0.8, Done()),
+        (0.9, Failure(Fault.OTHER)),
+        (0.95, Partial()),
+    )
+    stream = next(one for one in shown(seen(signs)) if one.startswith("  stream"))
+    assert stream.split(maxsplit=3)[3].split() == ["·", "█", "?", "█", "$", "$", "!", "✗"]
+
+
+def test_the_figures_that_apply_are_shown() -> None:
+    """Pings, an estimate, the part of the answer, and a proxy that buffers."""
+    pinged = line((0.01, Meta(ping=True)), *chunks(*[0.2] * 5), (0.2, Finish("stop")))
+    checked = seen(pinged, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
+    figures = shown(checked)[-5]
+    assert figures.startswith("  5 chunks in 5 reads; gaps ")
+    assert "; 1 ping; 50% of the answer; times" in figures
+    together = line((0.2, Output("x")), ending=EndKind.COMPLETE)
+    for offset in range(95, 100):
+        together.record(Output("x"), offset)
+    assert "buffered on the way" in "\n".join(shown(seen(together)))
+    rated = "\n".join(shown(whole(tokens=Tokens(9, 5, estimated=True))))
+    assert "10.0 tokens/s (estimated)" in rated
+
+
+@pytest.mark.parametrize(
+    ("one", "style"),
+    [
+        (whole(), "green"),
+        (cut(), "bold red"),
+        (refused(), "red"),
+        (stopped(), "magenta"),
+        (stopped(EndKind.INTERNAL), "magenta"),
+        (whole(check=CheckResult("count", "missing", 0.5)), "green"),
+    ],
+)
+def test_a_verdict_has_its_colour(one: Observation, style: str) -> None:
+    """Green is available, bold red truncated, magenta our own; wrong content is yellow only where it counts."""
+    assert style_of(told(one)) == style
+
+
+def test_wrong_content_that_counts_is_yellow() -> None:
+    """Where the check is required."""
+    required = replace(GATEWAY, check=CountCheck(required=True))
+    assert style_of(told(whole(required, check=CheckResult("count", "missing", 0.5)))) == "yellow"
+
+
+def test_an_unclean_end_is_in_the_words() -> None:
+    """What the wire did after the end stands beside the verdict."""
+    unclean = line(*chunks(0.2), (0.3, Finish("stop")), ending=EndKind.RESET)
+    assert verdict_words(told(seen(unclean))) == "ok (unclean end: reset)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 us"), (0.000999, "999 us"), (0.001, "1.0 ms"), (0.9, "900.0 ms"), (1.0, "1.00 s"), (300.0, "300.00 s")],
+)
+def test_durations_read_well(seconds: float, words: str) -> None:
+    """In the unit that fits."""
+    assert duration(seconds) == words
+
+
+def test_several_probes_in_a_table() -> None:
+    """One row each; what was not reached is a dash."""
+    rows = [
+        one.split("  ")
+        for one in printed(summary([told(it, timeline=False) for it in (whole(), cut(), refused())])).splitlines()
+    ]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert cells == [
+        ["#", "verdict", "first chunk", "longest gap", "chunks", "duration"],
+        ["1", "ok", "200.0 ms", "300.0 ms", "3", "800.0 ms"],
+        ["2", "truncated/incomplete_body", "200.0 ms", "300.0 ms", "3", "700.0 ms"],
+        ["3", "unreachable/refused", "-", "-", "0", "4.0 ms"],
+    ]
+
+
+def test_what_a_config_costs() -> None:
+    """Target by target, and in all."""
+    one = TargetPlan(GATEWAY, watched=True, requests_per_day=1440.0, tokens_per_request=520, footprint=Footprint(9, 99))
+    rows = [row.split() for row in printed(plan_table(Plan((one, one), None))).splitlines()[1:]]
+    assert rows == [["gateway", "1,440", "748,800", "9", "99"]] * 2 + [["all", "2,880", "1,497,600", "18", "198"]]
+
+
+# -- what was probed before --------------------------------------------------------------------------------------------
+
+
+def test_one_line_a_probe() -> None:
+    """When, which target, what it came to, how long the first chunk and all took, how much came, and why."""
+    first, second = lines([told(cut()), told(refused(replace(GATEWAY, name="b")))])
+    assert first.plain == (
+        "2026-11-22 22:10:00Z  gateway  truncated/incomplete_body   200.0 ms   700.0 ms      3  "
+        "peer closed the connection inside the chunked body (no terminal chunk); 3 chunks received"
+        "  01JDX0000000000000000000AB"
+    )
+    assert second.plain == (
+        "2026-11-22 22:10:00Z  b        unreachable/refused                -     4.0 ms      0  "
+        "connection refused  01JDX0000000000000000000AB"
+    )
+    assert list(lines([])) == []
+
+
+def test_all_that_is_kept_of_a_probe() -> None:
+    """Below the waterfall stand the suspects, when and whom it asked, and the last that came."""
+    suspicion = Suspicion(Suspect.RESTART, "other targets of that host were cut at that second")
+    probe = cut(last_words="so far so g", diagnosis=(suspicion,), peer="192.0.2.7:443")
+    probe.timeline.head = replace(probe.timeline.head, request_ids=(("x-request-id", "r-1"),))  # type: ignore[type-var]
+    rows = explained(told(probe))
+    assert rows[: len(shown(probe))] == shown(probe)
+    assert rows[len(shown(probe)) - 1] == "  suspect restart: other targets of that host were cut at that second"
+    assert rows[len(shown(probe)) :] == [
+        "",
+        "  2026-11-22 22:10:00Z  schedule  https://gateway.example.com:8443/v1/chat?key=***  192.0.2.7:443  HTTP 200",
+        "  x-request-id: r-1",
+        "  the last that came:",
+        "    so far so g",
+    ]
+
+
+def test_a_probe_whose_timeline_was_not_kept() -> None:
+    """It is said, and what stands in its event is shown."""
+    rows = explained(told(whole(), timeline=False))
+    assert rows[-1] == "  its timeline was not kept"
+    assert any(row.startswith("  3 chunks; gaps p50 200.0 ms") for row in rows)
+    slow = explained(told(whole(replace(GATEWAY, slo=Slo(threshold=0.1)))))
+    assert "  over its SLO: first chunk after 200.0 ms" in slow
+
+
+def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
+    """Whoever wrote the file or answers in the daemon's stead: no text of it has a control character left."""
+    hostile = "\x1b]0;owned\x07\x9b31m\r\n\u202e\x00"
+    event = json.loads(json.dumps(record(cut(), timeline=True)))
+    texts = ("probe_id", "target", "timestamp", "outcome", "cause", "detail", "protocol", "url", "peer", "trigger")
+    event |= dict.fromkeys((*texts, "last_words", "unclean_cause"), hostile)
+    event["request_ids"] = {hostile: hostile}
+    event["gap"] = {hostile: 1.0}
+    event["server_error"] = {"message": hostile}
+    event["diagnosis"] = [{"suspect": hostile, "because": hostile}]
+    event["timeline"]["events"][0][2] = hostile
+    made = read(event)
+    table = overview([Glance(hostile, [hostile], made, note=hostile), glance(hostile, [made])], START)
+    shown_now = [*(row.plain for row in explanation(made)), *(row.plain for row in lines([made]))]
+    shown_now += [*printed(table).splitlines(), *printed(summary([made])).splitlines()]
+    assert all(row.isprintable() for row in shown_now), [row for row in shown_now if not row.isprintable()]
+    assert "\\x1b]0;owned" in shown_now[0]
+
+
+def test_targets_at_a_glance() -> None:
+    """Those that fail come first; what was not reached, or is not known, is a dash."""
+    now = START + timedelta(seconds=90)
+    failing = glance("failing", [told(cut()), told(cut()), told(whole())])
+    rows = [
+        failing,
+        glance("good", [told(whole())]),
+        Glance("new"),
+        Glance("resting", last=told(whole()), note="paused"),
+    ]
+    table = printed(overview(rows, now))
+    assert [" ".join(row.split()) for row in table.splitlines()] == [
+        "target verdict ago first chunk half within truncated failed in a row recent",
+        "failing truncated/incomplete_body 90 s 200.0 ms 200.0 ms 66.7% 2 ■■■",
+        "good ok 90 s 200.0 ms 200.0 ms 0.0% 0 ■",
+        "new - - - - - 0",
+        "resting paused 90 s 200.0 ms - - 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "ago"),
+    [
+        ("2026-11-22T22:08:00Z", "2 min"), ("2026-11-22T10:10:00Z", "12 h"), ("2026-11-01T22:10:00Z", "21 d"),
+        ("2026-11-22T22:10:30Z", "0 s"), ("soon", "-"), ("2026-11-22T22:08:00", "-"),
+    ],
+)  # fmt: skip
+def test_how_long_ago(timestamp: str, ago: str) -> None:
+    """In the unit that fits; a clock that was ahead is now, and what is no time is a dash."""
+    event = read(record(whole()) | {"timestamp": timestamp})
+    now = START.replace(microsecond=0)
+    row = " ".join(printed(overview([Glance("a", last=event)], now)).splitlines()[1].split())
+    assert row == f"a ok {ago} 200.0 ms - - 0"

@@ -1,0 +1,103 @@
+"""Whether somebody is still there after a cut: asked in an event's `after_cut`, and answered by real ports."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Rst, Script, Send
+from monitor.record.observation import record
+from monitor.target import Secret
+from monitor.stream.recording import AfterCut
+from monitor.http.after_cut import knock
+from tests.conftest import Ask
+from tests.test_wire import verdict
+from tests.http.parts import CLOSED, HEAD, HI, OK, STOP, closed_port, no_more_descriptors, unchecked
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+CUT = CHUNKED + b"%x\r\n%s\r\n" % (len(HI), HI)
+ENDED = CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP)
+
+
+@pytest.mark.parametrize(
+    ("script", "came_to", "after"),
+    [
+        ((Send(CUT), Fin()), "truncated/incomplete_body", "accepted"),
+        ((Send(CUT), Rst()), "truncated/reset", "accepted"),
+        ((Fin(),), "no_response/closed", "accepted"),
+        ((Send(b"HTTP/1.1 2"), Fin()), "no_response/partial_head", "accepted"),
+        ((Send(ENDED), Fin()), "ok", None),
+        ((Send(CLOSED + HI), Fin()), "truncated/no_terminator", None),
+        (OK, "ok", None),
+    ],
+)
+async def test_a_server_that_cut_is_asked_whether_it_is_there(
+    ask: Ask, script: Script, came_to: str, after: str | None
+) -> None:
+    """Only where it broke a connection before the end; nothing is sent on the second one."""
+    async with peer(script) as server:
+        seen = await ask(**unchecked(server.url))
+        assert len(server.requests) == 1
+    assert verdict(seen) == came_to
+    assert record(seen).get("after_cut") == after
+
+
+async def test_a_process_that_is_gone_refuses(ask: Ask) -> None:
+    """It cut its stream by going away: the port is closed when it is asked again."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    def die() -> None:
+        with listener, listener.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(CUT)
+            listener.close()
+
+    dying = asyncio.create_task(asyncio.to_thread(die))
+    seen = await ask(**unchecked(url))
+    await dying
+    assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", AfterCut.REFUSED)
+
+
+async def test_behind_a_proxy_nobody_is_asked(ask: Ask) -> None:
+    """The proxy is there, which says nothing of the target."""
+    async with peer((Send(CUT), Fin())) as proxy:
+        seen = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
+    assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", None)
+
+
+async def test_what_a_knock_comes_to() -> None:
+    """Taken, refused, unanswered within its time, no way there; and nothing where we have no descriptor left."""
+    async with peer(OK) as server:
+        assert await knock("127.0.0.1", server.port) is AfterCut.ACCEPTED
+        await server.over()
+        assert server.requests == []
+        with no_more_descriptors():
+            assert await knock("127.0.0.1", server.port) is None
+    with closed_port() as port:
+        assert await knock("127.0.0.1", port) is AfterCut.REFUSED
+    assert await knock("127.255.255.255", 9) is AfterCut.UNREACHABLE
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        place: tuple[str, int] = full.getsockname()
+        with socket.create_connection(place), socket.socket() as second:
+            second.setblocking(False)
+            second.connect_ex(place)
+            assert await knock(*place, within=0.05) is AfterCut.UNANSWERED
+
+
+async def test_a_stop_in_that_moment_costs_nothing() -> None:
+    """What the probe saw is kept: the knock ends with nothing and raises nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        place: tuple[str, int] = full.getsockname()
+        with socket.create_connection(place), socket.socket() as second:
+            second.setblocking(False)
+            second.connect_ex(place)
+            knocking = asyncio.create_task(knock(*place, within=30.0))
+            await asyncio.sleep(0)
+            knocking.cancel("shutdown")
+            assert await knocking is None

@@ -1,0 +1,112 @@
+"""Deadlines: each at its limit, none put off, none before what has come is read, and cancellations beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, Literal
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Gate, Hold, Repeat, Send
+from monitor.settings import Limits
+from monitor.http.deadlines import Deadlines
+from tests.conftest import Ask, MakeProber, target
+from tests.test_wire import verdict
+from tests.http.parts import CLOSED, HASTY, HI, STOP, unchecked
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+async def test_a_full_backlog_is_a_timeout(ask: Ask) -> None:
+    """A listener that accepts nobody leaves us waiting: the connect deadline ends that, at its limit."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        seen = await ask(f"http://127.0.0.1:{full.getsockname()[1]}/", timeouts=HASTY)
+        for filler in fillers:
+            filler.close()
+    assert (verdict(seen), seen.verdict.phase) == ("timeout/connect", "connect")
+    assert seen.duration == HASTY.connect
+    assert "looked up" not in seen.verdict.detail
+
+
+async def test_a_stream_that_never_pauses_meets_its_deadline(prober: MakeProber) -> None:
+    """What is in the socket is read before a deadline is judged, but a peer who never stops cannot put it off."""
+    limits = Limits(stream_bytes=1 << 40, event_bytes=1 << 40, events=1 << 40)
+    async with peer((Send(CLOSED), Repeat(b": ping\n\n" * 64, 0.0))) as server:
+        seen = await prober(limits=limits)(target(f"{server.url}/", timeouts=HASTY), "cli")
+    assert verdict(seen) == "timeout/first_chunk"
+    assert seen.timeline.arrivals[-1].time <= HASTY.first_chunk + 0.5
+
+
+async def test_a_server_that_drips_before_its_head(ask: Ask) -> None:
+    """Bytes of a head that does not come whole do not move its deadline."""
+    async with peer((Send(b"HTTP/1.1 200 OK\r\n"), Repeat(b"X", 0.05))) as server:
+        seen = await ask(f"{server.url}/", timeouts=HASTY)
+    assert (verdict(seen), seen.verdict.phase, seen.duration) == ("timeout/headers", "headers", HASTY.headers)
+
+
+async def test_a_marker_is_not_waited_for_long(ask: Ask) -> None:
+    """After the protocol's end the socket is given `drain` seconds, and the stream ended when its end came."""
+    gate = asyncio.Event()
+    async with peer((Send(CLOSED + HI), Gate(gate), Send(STOP), Hold())) as server:
+        asking = asyncio.create_task(ask(**unchecked(f"{server.url}/", timeouts=HASTY)))
+        gate.set()
+        seen = await asking
+    assert verdict(seen) == "ok"
+    assert seen.verdict.unclean == "left_open"
+    assert seen.duration == seen.timeline.ended_at
+
+
+class Reached(asyncio.Event):
+    """A gate that says when a script stands before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        """Say so, and wait."""
+        self.reached.set()
+        return await super().wait()
+
+
+@pytest.mark.parametrize(("reason", "cause"), [("shutdown", "shutdown"), ("reload", "reload"), (None, "client")])
+@pytest.mark.parametrize("sent", [b"", CLOSED + HI], ids=["before the head", "in the stream"])
+async def test_a_cancelled_probe_is_aborted(prober: MakeProber, sent: bytes, reason: str | None, cause: str) -> None:
+    """A cancellation is a verdict of its own, and what had come until then is kept."""
+    gate, heard, payload = Reached(), asyncio.Event(), bytearray()
+
+    def save(data: bytes) -> None:
+        payload.extend(data)
+        heard.set()
+
+    async with peer((Send(sent), Gate(gate))) as server:
+        probe = prober(save=save)(target(f"{server.url}/"), "cli")
+        task = asyncio.create_task(probe)
+        await (heard if sent else gate.reached).wait()
+        task.cancel(*([reason] if reason else []))
+        seen = await task
+    assert verdict(seen) == f"aborted/{cause}"
+    assert seen.timeline.bytes == len(payload) == len(HI if sent else b"")
+
+
+@pytest.mark.parametrize("why", ["reload", None])
+async def test_a_deadline_and_a_reload_at_once(ask: Ask, monkeypatch: pytest.MonkeyPatch, why: str | None) -> None:
+    """Where a deadline has passed, a reload that stops the probe before it wakes changes nothing of what it saw."""
+    ring = Deadlines._ring
+
+    def both(alarm: Deadlines, *more: Any) -> None:  # noqa: ANN401 - as the alarm has them
+        ring(alarm, *more)
+        if alarm.passed is not None and alarm._task is not None:
+            alarm._task.cancel(why)
+
+    monkeypatch.setattr(Deadlines, "_ring", both)
+    async with peer((Send(CLOSED), Hold())) as server:
+        assert verdict(await ask(**unchecked(f"{server.url}/", timeouts=HASTY))) == "timeout/first_chunk"

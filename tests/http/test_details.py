@@ -1,0 +1,54 @@
+"""What went wrong, in our own words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+import aiohttp
+import pytest
+from aiohttp import http_exceptions
+
+from monitor.http.resolver import NotResolvedError
+from monitor.http.details import certificate_words, errno_words, head_words, lookup_words, tls_words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ECONNREFUSED, "canary"), os.strerror(errno.ECONNREFUSED)),
+        (OSError(98765, "canary"), "OSError"),
+        (RuntimeError("canary"), "RuntimeError"),
+    ],
+)
+def test_the_systems_number_is_said_in_its_words(error: Exception, words: str) -> None:
+    """What an error says of itself is not taken over, for it can hold a name or a secret."""
+    assert errno_words(error) == words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "canary"), "unknown name"),
+        (socket.gaierror(98765, "canary"), "the look-up failed"),
+        (NotResolvedError(socket.EAI_FAIL, "the name server answered SERVFAIL"), "the name server answered SERVFAIL"),
+    ],
+)
+def test_a_look_up_that_failed(error: OSError, words: str) -> None:
+    """The system's refusals have our words, a name server's have come in them."""
+    assert lookup_words(error) == words
+
+
+def test_tls_in_openssls_words() -> None:
+    """A certificate error of another kind is named, a failure without a reason is no TLS at all."""
+    assert certificate_words(ValueError("canary")) == "ValueError"
+    assert tls_words(ssl.SSLError(1, "canary")) == "no TLS answer"
+    assert tls_words(aiohttp.ClientError()) == "no TLS answer"
+
+
+def test_a_head_that_does_not_parse() -> None:
+    """Too long is told apart from nonsense."""
+    assert head_words(http_exceptions.LineTooLong(b"canary", 1)) == "a line or a header is too long"
+    assert head_words(http_exceptions.BadStatusLine("canary")) == "no valid status line and headers"

@@ -1,0 +1,188 @@
+"""Every way in which a request ends, by its ending: refused, unreachable, a proxy, a handshake, our own fault."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Hold, Rst, Send
+from monitor.record.observation import record
+from monitor.target import PatternCheck, Secret
+from monitor.stream.recording import Ending, EndKind, Head
+from monitor.http.errors import told
+from monitor.http.protocol import HttpProtocol
+from tests.conftest import Ask
+from tests.test_wire import verdict
+from tests.http.parts import HASTY, Mute, closed_port, no_more_descriptors, trip
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def test_what_an_error_has_unwound_is_let_go() -> None:
+    """Of it and of all that led to it, in a ring, too: no traceback, and nothing that a frame had at hand."""
+    kept = []
+
+    def fails(what: list[int]) -> None:
+        kept.append(weakref.ref(held := {*what}))
+        raise ValueError(len(held))
+
+    first, second = OSError("first"), OSError("second")
+    try:
+        fails([1])
+    except ValueError as error:
+        first.__cause__, second.__cause__, error.__cause__ = second, error, first
+    ending = Ending(EndKind.RESET, 0.1)
+    assert told(first, ending) is ending
+    assert told(None, ending) is ending
+    assert [one() for one in kept] == [None]
+
+
+async def test_a_closed_port_is_refused(ask: Ask) -> None:
+    """Nobody listens there: the kernel says so at once."""
+    with closed_port() as port:
+        seen = await ask(f"http://127.0.0.1:{port}/")
+    assert (verdict(seen), seen.verdict.phase) == ("unreachable/refused", "connect")
+    assert "http_status" not in record(seen)
+
+
+async def test_an_unreachable_network_is_named(ask: Ask) -> None:
+    """Loopback's broadcast address has no route for TCP."""
+    seen = await ask("http://127.255.255.255:9/")
+    assert verdict(seen) == "unreachable/network"
+    assert "Network is unreachable" in seen.verdict.detail
+
+
+async def test_no_descriptor_left_is_our_own_fault(ask: Ask) -> None:
+    """A monitor that may open nothing more says that of itself and not of the target."""
+    with closed_port() as port, no_more_descriptors():
+        seen = await ask(f"http://127.0.0.1:{port}/")
+    assert verdict(seen) == "inconclusive/resources"
+    assert not seen.verdict.accepted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (Send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),),
+        (Send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),),
+        (Send(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n"),),
+        (Fin(),),
+        (Rst(),),
+    ],
+    ids=["407", "502", "garbage", "closed", "reset"],
+)
+async def test_a_proxy_that_does_not_connect_us(ask: Ask, answer: tuple[Any, ...]) -> None:
+    """A proxy's refusal, garbage or silence in place of a tunnel is the proxy's, and none of the target's."""
+    async with peer(answer) as proxy:
+        seen = await ask("https://chat.test/", proxy=Secret(proxy.url))
+        assert proxy.requests[0].method == "CONNECT"
+    assert (verdict(seen), seen.verdict.phase) == ("unreachable/proxy", "connect")
+
+
+async def test_a_proxy_that_is_not_there(ask: Ask) -> None:
+    """Nobody listens where the proxy is said to be."""
+    with closed_port() as port:
+        for scheme in ("http", "https"):
+            seen = await ask(f"{scheme}://chat.test/", proxy=Secret(f"http://127.0.0.1:{port}"))
+            assert verdict(seen) == "unreachable/proxy"
+
+
+async def test_a_proxy_that_says_nothing(ask: Ask) -> None:
+    """A tunnel that does not come is a connection that does not come."""
+    async with peer((Hold(),)) as proxy:
+        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=HASTY)
+    assert verdict(seen) == "timeout/connect"
+
+
+async def test_a_plain_target_whose_proxy_wants_a_password(ask: Ask) -> None:
+    """A 407 is a proxy's by its meaning, tunnel or not."""
+    async with peer((Send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),)) as proxy:
+        seen = await ask("http://chat.test/", proxy=Secret(proxy.url))
+    assert verdict(seen) == "unreachable/proxy"
+
+
+ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
+"""A fatal alert: no common protocol version."""
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (lambda to: to.write(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "unreachable/tls_handshake"),
+        (lambda to: to.write(ALERT), "unreachable/tls_handshake"),
+        (lambda to: to.close(), "unreachable/tls_handshake"),
+        (_reset, "unreachable/tls_handshake"),
+        (lambda _: None, "timeout/connect"),
+    ],
+    ids=["plain text", "no common version", "FIN", "RST", "silence"],
+)
+async def test_a_handshake_that_fails(ask: Ask, answer: Callable[[asyncio.Transport], None], wanted: str) -> None:
+    """What is no TLS on a TLS port is told apart from a certificate that does not hold; silence is a timeout."""
+    server = await asyncio.get_running_loop().create_server(lambda: Mute(answer), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        seen = await ask(f"https://127.0.0.1:{port}/", timeouts=HASTY)
+    assert (verdict(seen), seen.verdict.phase) == (wanted, "connect")
+
+
+async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
+    """Where a protocol declares no end, a passed check stands for it, and the reset is an unclean end."""
+    plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nall is said"
+    async with peer((Send(plain), Rst())) as server:
+        seen = await ask(f"{server.url}/", "raw", check=PatternCheck("said$"))
+    assert (verdict(seen), seen.verdict.unclean) == ("ok", "reset")
+
+
+async def test_a_loop_too_late_to_judge() -> None:
+    """A deadline that the loop came to long after it passed says nothing of the target."""
+    one = await trip()
+
+    async def stopped() -> Ending:
+        one.alarm.start(time.monotonic() - 100.0)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            return one._endings.of(error)
+        raise AssertionError
+
+    ending = await asyncio.create_task(stopped())
+    assert (ending.kind, ending.deadline) == (EndKind.RESOURCES, None)
+    assert ending.detail.endswith(" s late")
+
+
+@pytest.mark.parametrize(
+    ("error", "head", "kind"),
+    [
+        (aiohttp.ClientPayloadError(), True, EndKind.MALFORMED),
+        (OSError(5, "Input/output error"), True, EndKind.RESET),
+        (OSError(5, "Input/output error"), False, EndKind.NETWORK),
+        (RuntimeError(), True, EndKind.INTERNAL),
+        (RuntimeError(), False, EndKind.INTERNAL),
+    ],
+)
+async def test_every_exception_has_its_ending(error: Exception, head: bool, kind: EndKind) -> None:
+    """Those of the library that no peer here brings about are translated as well."""
+    one = await trip()
+    one.seen.head = Head(200) if head else None
+    assert one._endings.of_body(error, HttpProtocol(asyncio.get_running_loop(), one.line.made)).kind is kind
+
+
+async def test_an_answer_without_a_cause() -> None:
+    """A response error that names no cause is one of the head."""
+    one = await trip()
+    refused = aiohttp.ClientResponseError(cast("Any", None), ())
+    assert one._endings._no_head(refused) == (EndKind.MALFORMED_HEAD, "no HTTP/1.1 response head")

@@ -1,0 +1,151 @@
+"""One request to its end: nothing is lost, refusals are read, no redirect is followed, and caps hold."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Hold, Repeat, Send, Wait
+from monitor.settings import Limits
+from monitor.http.timestamps import TimestampedSocket
+from monitor.target import Secret
+from monitor.http.protocol import HttpProtocol
+from tests.conftest import Ask, MakeProber, target
+from tests.test_wire import verdict
+from tests.http.parts import CLOSED, HI, OK, STOP, trip, unchecked
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+async def test_a_plain_target_behind_a_proxy(ask: Ask) -> None:
+    """A plain target is asked for by its whole URL, and a name that only the proxy knows is no trouble."""
+    async with peer(OK) as proxy:
+        seen = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
+        assert proxy.requests[0].target == "http://chat.test/v1"
+    assert verdict(seen) == "ok"
+
+
+async def test_a_refusals_own_words_are_kept(ask: Ask) -> None:
+    """An error body is read, as far as it comes within `drain` and up to a limit, and its error is in the event."""
+    body = b'{"error": {"message": "come back later", "type": "busy"}}'
+    head = b"HTTP/1.1 429 Too Many\r\nContent-Length: %d\r\n\r\n"
+    async with peer((Send(head % len(body) + body),)) as server:
+        seen = await ask(f"{server.url}/")
+        assert seen.server_error is not None
+        assert (seen.server_error.type, seen.server_error.message) == ("busy", "come back later")
+    for script in ((Send(head % 999 + body), Hold()), (Send(head % (1 << 40)), Repeat(b"x" * 65536, 0.0))):
+        async with peer(script) as server:
+            assert verdict(await ask(f"{server.url}/")) == "http_error/rate_limited"
+
+
+async def test_a_redirect_is_not_followed(ask: Ask) -> None:
+    """No key leaves the target's origin: the other server hears nothing."""
+    async with peer(OK) as other:
+        away = b"HTTP/1.1 307 Away\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n" % other.url.encode()
+        async with peer((Send(away),)) as server:
+            seen = await ask(f"{server.url}/", api_key=Secret("canary"))
+            assert server.requests[0].headers["authorization"] == "Bearer canary"
+        assert verdict(seen) == "http_error/redirect"
+        assert other.links == []
+
+
+def speak(listener: socket.socket, go: threading.Event, said: list[float], done: threading.Event) -> None:
+    """Answer one request from a thread: a first event, the rest when told to, and a FIN."""
+    connection, _ = listener.accept()
+    with connection:
+        asked = b""
+        while b"\r\n\r\n" not in asked or not asked.endswith(b"}"):
+            asked += connection.recv(65536)
+        connection.sendall(CLOSED + HI)
+        go.wait(10)
+        connection.sendall(HI * 3 + STOP)
+        said.append(time.monotonic())
+        connection.shutdown(socket.SHUT_WR)
+        done.set()
+        connection.recv(1)
+
+
+async def test_a_blocked_loop_loses_nothing(prober: MakeProber) -> None:
+    """A stream that ends while the loop stands still is read to its last byte, and its times are right or unsure."""
+    go, done, heard, payload, said = threading.Event(), threading.Event(), asyncio.Event(), bytearray(), list[float]()
+
+    def save(data: bytes) -> None:
+        payload.extend(data)
+        heard.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        speaker = threading.Thread(target=speak, args=(listener, go, said, done))
+        speaker.start()
+        began = time.monotonic()
+        asked = target(**unchecked(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        probing = asyncio.create_task(prober(save=save)(asked, "cli"))
+        await heard.wait()
+        go.set()
+        assert done.wait(10), "the loop stands still here, until all is sent and the connection closed"
+        seen = await probing
+        speaker.join(10)
+    assert (verdict(seen), seen.timeline.chunks, bytes(payload)) == ("ok", 4, HI * 4 + STOP)
+    last = seen.timeline.arrivals[-1]
+    assert last.time - last.uncertainty <= said[0] - began
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(stream_bytes=1000), "a stream of more than 1000 bytes"),
+        (Limits(event_bytes=1000), "an event of more than 1000 bytes"),
+        (Limits(events=10), "too many events"),
+    ],
+    ids=["stream", "event", "events"],
+)
+async def test_every_cap_has_its_words(prober: MakeProber, limits: Limits, words: str) -> None:
+    """A stream, an event and their number are bounded, and the detail says which bound was passed."""
+    again = b"x" * 500 if limits.event_bytes == 1000 else HI
+    async with peer((Send(CLOSED + b"data: " * (limits.event_bytes == 1000)), Repeat(again, 0.0))) as server:
+        seen = await prober(limits=limits)(target(f"{server.url}/"), "cli")
+    assert verdict(seen) == "bad_response/too_large"
+    assert words in seen.verdict.detail
+
+
+async def test_many_tiny_reads_are_bounded(prober: MakeProber) -> None:
+    """An event that never ends, byte by byte, is stopped by the number of its reads."""
+    bytewise = (step for _ in range(60) for step in (Send(b"x"), Wait(0.002)))
+    async with peer((Send(CLOSED + b"data: "), *bytewise, Hold())) as server:
+        seen = await prober(limits=Limits(events=10))(target(f"{server.url}/"), "cli")
+    assert verdict(seen) == "bad_response/too_large"
+    assert "more than 10 reads" in seen.verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (OSError(28, "No space left on device"), "inconclusive/internal"),
+        (ConnectionResetError(), "inconclusive/internal"),
+        (MemoryError(), "inconclusive/resources"),
+    ],
+)
+async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Exception, wanted: str) -> None:
+    """A full disk under `--save`, or a bug behind it, is our own and never a truncation."""
+
+    def save(_: bytes) -> None:
+        raise error
+
+    async with peer(OK) as server:
+        seen = await prober(save=save)(target(f"{server.url}/"), "cli")
+    assert verdict(seen) == wanted
+
+
+async def test_what_a_connection_has_not_told_is_not_noted() -> None:
+    """A connection on which nothing was sent, and whose peer is unknown, has no such mark."""
+    one = await trip()
+    one.line.taps.append(TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0))
+    one.line.wire = HttpProtocol(asyncio.get_running_loop(), one.line.made)
+    one._connection_marks()
+    one.line.close()
+    assert one.seen.marks == {}
+    assert one.carried.peer is None

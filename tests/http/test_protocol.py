@@ -1,0 +1,150 @@
+"""What the protocol hears: faults inside a tunnel, an end without close_notify, interim heads, bytes behind the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.server import serve
+from monitor.lab.steps import Fin, Hold, Repeat, Send
+from monitor.settings import Limits, Network
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.protocol import HttpProtocol
+from tests.conftest import Ask, MakeProber, target
+from tests.test_wire import verdict
+from tests.http.parts import CLOSED, HEAD, HI, STOP, WHOLE, House, sized, unchecked
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("cut?by=fin", "truncated/incomplete_body"),
+        ("cut?by=rst", "truncated/reset"),
+        ("cut?by=fin&framing=close", "truncated/no_terminator"),
+        ("cut?by=rst&framing=close", "truncated/reset"),
+        ("cut-after-end?by=fin", "ok"),
+        ("cut-after-end?by=rst", "ok"),
+        ("clean-cut", "truncated/no_terminator"),
+        ("chunk-size", "truncated/malformed_body"),
+        ("mid-event", "truncated/mid_event"),
+        ("no-response?by=fin", "no_response/closed"),
+        ("no-response?by=rst", "no_response/reset"),
+        ("partial-head", "no_response/partial_head"),
+        ("status?code=503", "http_error/overloaded"),
+        ("left-open", "ok"),
+        ("stall", "stalled/silent"),
+        ("hang", "timeout/headers"),
+    ],
+)
+async def test_a_fault_over_tls(ask: Ask, house: House, query: str, wanted: str) -> None:
+    """What goes wrong inside the tunnel is told apart as it is without one."""
+    async with await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+        pace = f"{query}&gap=1ms&ttfc=1ms" if "?" in query else f"{query}?gap=1ms&ttfc=1ms"
+        seen = await ask(f"{lab.url}/openai-chat/{pace}", tls=house.trusted)
+    assert verdict(seen) == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"), [(WHOLE, "ok"), (HI, "truncated/no_terminator"), (HI[:20], "truncated/mid_event")]
+)
+async def test_a_body_without_close_notify(ask: Ask, house: House, body: bytes, wanted: str) -> None:
+    """A TLS stream that ends in a bare FIN is judged by the protocol's end."""
+    async with peer((Send(CLOSED + body), Fin(notify=False)), ssl=house.server()) as server:
+        seen = await ask(**unchecked(f"{server.url}/", tls=house.trusted))
+    assert verdict(seen) == wanted
+
+
+ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
+"""A fatal alert: no common protocol version."""
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (CLOSED + HI, "truncated/reset"),
+        (CLOSED + WHOLE, "ok"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(HI), HI), "truncated/reset"),
+        (HEAD + b"Content-Length: 999\r\n\r\n" + HI, "truncated/reset"),
+    ],
+    ids=["to the close", "whole", "chunked", "with a length"],
+)
+async def test_a_tunnel_that_breaks_in_the_stream(prober: MakeProber, house: House, sent: bytes, wanted: str) -> None:
+    """A fatal alert in mid-stream is no end of a body, whatever frames it: the connection was torn down."""
+    heard = asyncio.Event()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        await heard.wait()
+        os.write(writer.get_extra_info("socket").fileno(), ALERT)
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=house.server())
+    async with server:
+        asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=house.trusted))
+        seen = await prober(save=lambda _: heard.set())(asked, "cli")
+    assert (verdict(seen), seen.timeline.chunks) == (wanted, 1)
+    assert seen.verdict.unclean == ("reset" if wanted == "ok" else None)
+
+
+async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
+    """Interim heads that fill more than one read: the final head that waits in the socket is no trailing byte."""
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    async with peer((Send(hint * 6000 + sized(WHOLE)),)) as server:
+        seen = await ask(**unchecked(f"{server.url}/"))
+    assert (verdict(seen), seen.verdict.unclean) == ("ok", None)
+
+
+async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
+    """Bytes after the protocol's end are at most an unclean end, however many."""
+    async with peer((Send(CLOSED + WHOLE), Repeat(b"x" * 1000, 0.0))) as server:
+        asked = target(**unchecked(f"{server.url}/"))
+        seen = await prober(limits=Limits(stream_bytes=5000))(asked, "cli")
+    assert (verdict(seen), seen.verdict.unclean) == ("ok", "trailing")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_reader_that_fell_behind_goes_on(
+    prober: MakeProber, monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
+    """Where aiohttp's flow control stops the reading, it goes on when the buffer is read, and nothing is lost."""
+    monkeypatch.setattr("monitor.http.session._LARGE_BUFFER", 1024)
+    paused, own = [], HttpProtocol.pause_reading
+
+    def pause(wire: HttpProtocol) -> None:
+        paused.append(wire)
+        own(wire)
+
+    monkeypatch.setattr(HttpProtocol, "pause_reading", pause)
+    body = HI * 1000 + STOP
+    pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (*[HI] * 1000, STOP)) + b"0\r\n\r\n"
+    answer = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces if chunked else sized(body)
+    async with peer((Send(answer),)) as server:
+        seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
+    assert (verdict(seen), seen.timeline.chunks, seen.timeline.bytes) == ("ok", 1000, len(body))
+    assert paused
+
+
+async def test_a_fault_while_the_reading_is_stopped(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the framing breaks then, the connection is gone when the reading is resumed, and the fault is named."""
+    monkeypatch.setattr("monitor.http.session._LARGE_BUFFER", 1024)
+    pieces = b"%x\r\n%s\r\n" % (len(HI), HI) * 100
+    async with peer((Send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces + b"zz\r\n"), Hold())) as server:
+        seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
+    assert verdict(seen) == "truncated/malformed_body"
+
+
+async def test_nothing_is_hung_up_twice() -> None:
+    """What aiohttp has to say to a protocol whose connection is gone already changes nothing."""
+    wire = HttpProtocol(asyncio.get_running_loop(), ConnectionAttempts(Network()).made)
+    wire.broken = True
+    wire.data_received(b"")
+    assert (wire.transport, wire.received, wire.reads) == (None, 0, [])

@@ -1,0 +1,209 @@
+"""Names looked up by the system and by a name server: what they say, what they refuse, and nobody held up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Send
+from monitor.record.observation import record
+from monitor.settings import Network
+from monitor.target import Secret, Tls
+from monitor.stream.recording import Mark
+from monitor.http.resolver import Resolver
+from monitor.http.reachability import reach
+from tests.conftest import Ask, MakeProber, target
+from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
+from tests.test_wire import verdict
+from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (socket.EAI_NONAME, "unknown name"),
+        (socket.EAI_AGAIN, "the resolver failed for now"),
+        (socket.EAI_OVERFLOW, "the look-up failed"),
+    ],
+)
+async def test_a_name_that_does_not_resolve(prober: MakeProber, number: int, words: str) -> None:
+    """The resolver's refusal is named in our own words, whatever its own are."""
+    names = Names(gone=socket.gaierror(number, "canary"))
+    seen = await prober(resolver=names)(target("http://gone.test/"), "cli")
+    assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
+    assert words in seen.verdict.detail
+    assert "canary" not in str(record(seen))
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.test"])
+async def test_a_name_that_no_resolver_takes(ask: Ask, host: str) -> None:
+    """A name with an empty or an overlong label is an unknown name, and the look-up's thread survives it."""
+    seen = await ask(f"http://{host}/")
+    assert verdict(seen) == "unreachable/dns"
+
+
+async def test_the_resolver_asks_the_system() -> None:
+    """It returns what getaddrinfo does, as numbers."""
+    (found,) = await Resolver().resolve("127.0.0.1", 80)
+    assert (found["host"], found["port"], found["family"]) == ("127.0.0.1", 80, socket.AF_INET)
+
+
+async def test_a_hung_look_up_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dozen look-ups that do not return leave the thirteenth its answer, and their places are free when they end."""
+    release, real = threading.Event(), socket.getaddrinfo
+
+    def hanging(host: str, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as the socket module has it
+        if host == "hung.test":
+            release.wait(10)
+            raise socket.gaierror(socket.EAI_AGAIN, "late")
+        return real(host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    resolver = Resolver(at_most=13)
+    hung = [asyncio.create_task(resolver.resolve("hung.test")) for _ in range(12)]
+    assert await resolver.resolve("127.0.0.1")
+    hung[0].cancel()
+    release.set()
+    ended = await asyncio.gather(*hung, return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert all(isinstance(error, socket.gaierror) for error in ended[1:])
+    assert all(await asyncio.gather(*(resolver.resolve("127.0.0.1") for _ in range(13))))
+    await resolver.close()
+
+
+def test_a_look_up_outlives_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that comes when the loop is closed is dropped without a word."""
+    release, returned = threading.Event(), threading.Event()
+
+    def hanging(*_: Any, **__: Any) -> list[Any]:  # noqa: ANN401 - as the socket module has it
+        release.wait(10)
+        returned.set()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+
+    async def leave() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await Resolver().resolve("hung.test")
+
+    asyncio.run(leave())
+    release.set()
+    assert returned.wait(10)
+    for thread in threading.enumerate():
+        if thread.name == "look-up":
+            thread.join(10)
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("family", [0, 4])
+async def test_a_probe_asks_the_name_server(prober: MakeProber, family: int) -> None:
+    """The name is asked there and nowhere else, once for each probe and wanted family, and the look-up is timed."""
+    async with peer(OK) as server, name_server({"one.test": has("127.0.0.1")}) as zone:
+        probe = prober(network=Network(ip_family=family, resolver=zone.address))
+        seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
+        kinds = ["A"] if family else ["A", "AAAA"]
+        assert sorted(zone.asked) == [f"one.test {kind} udp" for kind in kinds]
+    assert (verdict(seen), seen.ip_family) == ("ok", 4)
+    assert seen.timeline.marks[Mark.DNS] <= seen.timeline.marks[Mark.CONNECT]
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (says("NXDOMAIN"), "unknown name"),
+        (has(), "no address for this name"),
+        (says("SERVFAIL"), "the name server answered SERVFAIL"),
+        (cut(raw(b"\x1bcanary")), "the name server's answer cannot be read"),
+    ],
+)
+async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Answer, words: str) -> None:
+    """What it refuses is `unreachable/dns`, in our own words."""
+    async with name_server({"one.test": answer}) as zone:
+        network = Network(resolver=zone.address)
+        seen = await prober(network=network)(target("http://one.test/"), "cli")
+        assert await reach("http://one.test/", Tls(), network, 20.0) == f"the name does not resolve ({words})"
+        assert await got("http://one.test/", network=network) == f"the name does not resolve ({words})"
+    assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
+    assert words in seen.verdict.detail
+    assert Mark.DNS not in seen.timeline.marks
+    assert "canary" not in str(record(seen))
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("answer", [silent, raw(b"SSH-2.0-canary"), cut(silent)])
+async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: Answer) -> None:
+    """Silence, and datagrams that are no answer, end at the connect deadline, and hold up nobody else."""
+    answers = {"hung.test": answer, "one.test": has("127.0.0.1")}
+    async with peer(OK) as server, name_server(answers) as zone:
+        probe = prober(network=Network(resolver=zone.address))
+        hung = [asyncio.create_task(probe(target("http://hung.test/"), "cli")) for _ in range(12)]
+        seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
+        late = await asyncio.gather(*hung)
+    assert verdict(seen) == "ok"
+    assert {(verdict(one), one.verdict.phase) for one in late} == {("timeout/connect", "connect")}
+    assert late[0].verdict.detail.startswith("no connection within 1 s, for the name was not looked up by then")
+    assert "canary" not in str(record(late[0]))
+
+
+async def test_no_name_server_there(prober: MakeProber) -> None:
+    """One that refuses our datagrams is `unreachable/dns`, and it is said who refused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.connect(taken.getsockname())  # it hears itself alone, and nobody else can take its port meanwhile
+        port = taken.getsockname()[1]
+        seen = await prober(network=Network(resolver=f"127.0.0.1:{port}"))(target("http://one.test/"), "cli")
+    assert verdict(seen) == "unreachable/dns"
+    assert "the name server: Connection refused" in seen.verdict.detail
+
+
+async def test_no_descriptor_left_to_ask_with(prober: MakeProber) -> None:
+    """That the monitor has no descriptor for its question is the monitor's own fault."""
+    probe = prober(network=Network(resolver="127.0.0.1:53"))
+    with no_more_descriptors():
+        seen = await probe(target("http://one.test/"), "cli")
+    assert verdict(seen) == "inconclusive/resources"
+
+
+async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> None:
+    """Whoever answers, an address that is denied is not dialled."""
+    async with peer(OK) as server, name_server({"one.test": has("127.0.0.1", "::ffff:169.254.169.254")}) as zone:
+        network = Network(deny=(ip_network("127.0.0.0/8"),), resolver=zone.address)
+        url = f"http://one.test:{server.port}/"
+        seen = await prober(network=network)(target(url), "cli")
+        assert verdict(seen) == "unreachable/policy"
+        assert str(await reach(url, Tls(), network, 20.0)).endswith("is denied by [network]")
+        assert str(await got(url, network=network)).endswith("is denied by [network]")
+        await server.over()
+        assert server.requests == []
+
+
+async def test_a_proxy_is_found_by_the_name_server(prober: MakeProber) -> None:
+    """With a proxy it is the proxy's name that is asked for."""
+    async with peer(OK) as server, name_server({"proxy.test": has("127.0.0.1")}) as zone:
+        probe = prober(network=Network(ip_family=4, resolver=zone.address))
+        proxy = Secret(f"http://proxy.test:{server.port}")
+        seen = await probe(target(**unchecked("http://one.test/", proxy=proxy)), "cli")
+        assert zone.asked == ["proxy.test A udp"]
+    assert verdict(seen) == "ok"
+
+
+@pytest.mark.usefixtures("no_leaks")
+async def test_all_doors_ask_the_name_server() -> None:
+    """`check --connect` and the sources of targets, too, and one address that is dead leaves the other."""
+    async with peer((Send(LISTED), Fin())) as server, name_server({"one.test": has("127.0.0.1", "::1")}) as zone:
+        network, url = Network(resolver=zone.address), f"http://one.test:{server.port}/"
+        assert await reach(url, Tls(), network, 20.0) is None
+        assert await reach(url, Tls(), replace(network, deny=(ip_network("::1"),)), 20.0) is None
+        assert await reach(url, Tls(), replace(network, ip_family=6), 20.0) == "no connection (Connection refused)"
+        assert await got(url, network=network) == b"[]"

@@ -1,0 +1,33 @@
+"""The session of one connection: of the wanted family, and it sends nothing twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.server import serve
+from monitor.lab.steps import Fin
+from monitor.settings import Network
+from tests.conftest import Ask, MakeProber, target
+from tests.test_wire import verdict
+from tests.http.parts import Names
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+async def test_the_family_can_be_chosen(prober: MakeProber) -> None:
+    """With `ip_family = 6` an address of the other family is not even tried."""
+    async with await serve("::1", 0) as lab:
+        url = f"http://both.test:{lab.port}/raw/ok?gap=0&ttfc=0"
+        probe = prober(resolver=Names(both=["127.0.0.1", "::1"]), network=Network(ip_family=6))
+        seen = await probe(target(url, "raw"), "cli")
+    assert (verdict(seen), seen.peer, seen.ip_family) == ("ok", f"[::1]:{lab.port}", 6)
+
+
+async def test_a_get_is_sent_once(ask: Ask) -> None:
+    """Our library would send one again, without a word, where the peer closes before it answers."""
+    async with peer((Fin(),)) as server:
+        seen = await ask(server.url, "raw", body={}, check=None)
+        assert verdict(seen) == "no_response/closed"
+        await server.over()
+        assert [request.method for request in server.requests] == ["GET"]

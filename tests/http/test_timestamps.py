@@ -1,0 +1,399 @@
+"""The socket that knows: kernel stamps, how sure a time is, sends, FIN and RST, on loopback and on literal clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from monitor.http import timestamps as module
+from monitor.http.timestamps import PollTrackingSelector, Stamping, TimestampedSocket, new_loop, poll_tracking_selector
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+Pair = tuple[TimestampedSocket, socket.socket]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stamping() -> Iterator[None]:
+    """Keep the kernel's stamping switched on for all tests here."""
+    keeper = Stamping()
+    assert asyncio.run(keeper.ready(10.0))
+    yield
+    keeper.close()
+
+
+def connected() -> Pair:
+    """Return a tap and the peer that it is connected to."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        tap = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
+        tap.connect(listener.getsockname())
+        peer, _ = listener.accept()
+    return tap, peer
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Yield a tap and its peer."""
+    tap, peer = connected()
+    with tap, peer:
+        yield tap, peer
+
+
+def readable(tap: TimestampedSocket) -> float:
+    """Wait until something can be read, and return a time after it arrived."""
+    assert select.select([tap], [], [], 10)[0]
+    return time.monotonic()
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_a_read_has_the_kernels_time(pair: Pair, *, into: bool) -> None:
+    """However late the read is, its time is when the bytes arrived."""
+    tap, peer = pair
+    before = time.monotonic()
+    peer.send(b"hello")
+    arrived = readable(tap)
+    if into:
+        buffer = bytearray(9)
+        assert tap.recv_into(buffer) == 5
+        assert buffer == b"hello\0\0\0\0"
+    else:
+        assert tap.recv(100) == b"hello"
+    assert before - 1e-4 <= tap.read_at <= arrived + 1e-4
+    assert tap.uncertainty < tap.spread
+    assert tap.read_at - tap.spread <= before
+    assert tap.received == 5
+
+
+def test_a_read_without_a_stamp_says_so(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is the read's, and it is as unsure as the time since the read before."""
+    monkeypatch.setattr(module, "_arrival", lambda *_: None)
+    tap, peer = pair
+    before = time.monotonic()
+    peer.send(b"hello")
+    arrived = readable(tap)
+    tap.recv(100)
+    assert tap.read_at >= arrived
+    assert tap.read_at - tap.uncertainty <= before
+    assert tap.uncertainty == tap.spread
+
+
+def test_a_machine_without_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere than on Linux nothing is asked of the kernel, and reads are taken by the clock."""
+    monkeypatch.setattr(module, "STAMPS", False)
+    tap, peer = connected()
+    with tap, peer:
+        peer.send(b"hello")
+        arrived = readable(tap)
+        assert tap.recv(100) == b"hello"
+        assert tap.read_at >= arrived
+    keeper = Stamping()
+    assert not asyncio.run(keeper.ready())
+    keeper.close()
+
+
+def test_a_size_bounds_the_read(pair: Pair) -> None:
+    """Both ways of reading take no more than asked for, and the rest waits."""
+    tap, peer = pair
+    peer.send(b"abcdef")
+    readable(tap)
+    assert tap.recv(2) == b"ab"
+    assert tap.recv_into(bytearray(9), 3) == 3
+    assert tap.waiting()
+    assert tap.recv(9) == b"f"
+    assert not tap.waiting()
+
+
+def test_what_a_full_read_left_is_no_surer(pair: Pair) -> None:
+    """The rest of a segment that one read could not hold came before that read: its bound does not move up."""
+    tap, peer = pair
+    before = time.monotonic()
+    peer.send(b"abcd")
+    readable(tap)
+    tap.recv(2)
+    tap.recv(2)
+    assert tap.read_at - tap.spread <= before
+
+
+def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that arrives behind a read, before we look at the clock, keeps its own time in the next one."""
+    tap, peer = pair
+    arrived = []
+
+    def held_up() -> tuple[int, int, int]:
+        peer.send(b"b")
+        arrived.append(readable(tap))
+        while time.monotonic() < arrived[0] + 1e-3:
+            continue
+        return clocks()
+
+    clocks = module._clocks
+    peer.send(b"a")
+    readable(tap)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_clocks", held_up)
+        assert tap.recv(9) == b"a"
+    assert tap.recv(9) == b"b"
+    assert tap.read_at <= arrived[0] + 1e-4
+    assert tap.uncertainty < tap.spread
+
+
+def test_the_loops_last_look_bounds_a_read() -> None:
+    """What a poll reports came after the poll before it, in which nothing waited."""
+    clock = PollTrackingSelector()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        tap = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0, clock)
+        tap.connect(listener.getsockname())
+        peer, _ = listener.accept()
+    with tap, peer:
+        clock.register(tap, selectors.EVENT_READ)
+        clock.select(0)
+        clock.select(0)
+        looked = clock.quiet_at / 1e9
+        peer.send(b"a")
+        assert clock.select(10)
+        tap.recv(9)
+        assert tap.read_at - tap.spread >= looked
+    clock.close()
+
+
+# -- how it ends -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_a_fin_is_noted(pair: Pair, *, into: bool) -> None:
+    """A read of nothing is the peer's FIN."""
+    tap, peer = pair
+    peer.shutdown(socket.SHUT_WR)
+    arrived = readable(tap)
+    assert not (tap.recv_into(bytearray(9)) if into else tap.recv(9))
+    assert tap.fin_at is not None
+    assert tap.fin_at >= arrived
+    assert tap.reset_at is None
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_a_reset_is_noted(pair: Pair, *, into: bool) -> None:
+    """A read that fails is the peer's RST, and the failure is passed on."""
+    tap, peer = pair
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    peer.close()
+    readable(tap)
+    with pytest.raises(ConnectionResetError):
+        tap.recv_into(bytearray(9)) if into else tap.recv(9)
+    assert tap.reset_at is not None
+    assert tap.fin_at is None
+    assert not tap.waiting()
+
+
+def test_nothing_to_read_is_no_reset(pair: Pair) -> None:
+    """A socket that would block has not failed."""
+    tap, _ = pair
+    tap.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        tap.recv(9)
+    assert tap.reset_at is None
+
+
+# -- connecting and sending --------------------------------------------------------------------------------------------
+
+
+def test_connecting_is_noted(pair: Pair) -> None:
+    """At once where it succeeds at once, else when asyncio asks the socket whether it did."""
+    tap, _ = pair
+    assert tap.connected_at is not None
+    tap.connected_at = None
+    assert tap.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+    assert tap.connected_at is None
+    assert tap.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    assert tap.connected_at is not None
+
+
+def test_a_connection_that_failed_is_none() -> None:
+    """An error in the socket is no moment of connection."""
+    with socket.socket() as holder, TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as tap:
+        holder.bind(("127.0.0.1", 0))
+        tap.settimeout(0)
+        tap.connect_ex(holder.getsockname())
+        select.select([], [tap], [], 10)
+        assert tap.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        assert tap.connected_at is None
+
+
+def test_sends_are_noted_just_before(pair: Pair) -> None:
+    """The first and the last, whichever call asyncio makes."""
+    tap, peer = pair
+    before = time.monotonic()
+    assert tap.send(b"ab") == 2
+    first = tap.first_sent_at
+    assert first is not None
+    assert tap.sendmsg([b"c", b"d"]) == 2
+    assert tap.first_sent_at == first >= before
+    assert tap.last_sent_at is not None
+    assert tap.last_sent_at >= first
+    assert peer.recv(4, socket.MSG_WAITALL) == b"abcd"
+
+
+# -- literal clocks ----------------------------------------------------------------------------------------------------
+
+SECOND = 1_000_000_000
+STAMP = (socket.SOL_SOCKET, 35)
+
+
+def stamp(nanoseconds: int) -> tuple[int, int, bytes]:
+    """Return what the kernel says of an arrival at this wall time."""
+    return *STAMP, struct.pack("@qq", *divmod(nanoseconds, SECOND))
+
+
+@pytest.mark.parametrize(
+    ("ancillary", "arrived"),
+    [
+        ([stamp(999_500)], 4_500),
+        ([stamp(996_000)], 2_000),
+        ([stamp(1_010_000)], 5_000),
+        ([stamp(900_000)], None),
+        ([stamp(1_100_000)], None),
+        ([], None),
+        ([(socket.SOL_SOCKET, 29, bytes(16))], None),
+        ([(socket.SOL_SOCKET, 35, bytes(4))], None),
+    ],
+    ids=["between", "just before", "just after", "long before", "in the future", "none", "another", "too short"],
+)
+def test_a_stamp_lies_between_two_reads(ancillary: list[tuple[int, int, bytes]], arrived: int | None) -> None:
+    """The read before was at 2 us, this is at 5 us; what lies off by more than the clocks' skew was no stamp of it."""
+    assert module._arrival(ancillary, now=5_000, wall=1_000_000, before=2_000) == arrived
+
+
+def test_clocks_that_are_far_apart_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption between the two costs another try, which is then taken, with how unsure it is."""
+    ticks = iter([0, 1_000, 0, 9_000, 10_000, 10_500, 0, 9_000, 10_000, 19_000])
+    clock = SimpleNamespace(monotonic_ns=lambda: next(ticks), time_ns=lambda: 77)
+    monkeypatch.setattr(module, "time", clock)
+    assert module._clocks() == (1_000, 77, 1_000)
+    assert module._clocks() == (10_500, 77, 500)
+    assert module._clocks() == (19_000, 77, 9_000)
+
+
+class Polls:
+    """A selector's polls by script: what each finds, what the clock says, what the thread has queued for a core."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ticks: list[int], found: list[list[Any]], queued: str) -> None:
+        self.ticks, self.found = iter(ticks), iter(found)
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic_ns=lambda: next(self.ticks)))
+        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *_: next(self.found))
+        monkeypatch.setattr(os, "pread", lambda *_: queued.encode())
+
+
+READY: list[Any] = [("key", selectors.EVENT_READ)]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "found", "timeout", "queued", "quiet"),
+    [
+        ([9_000_000], [READY], 0, "7 0 9", 1_000),
+        ([9_000_000], [READY], None, "7 0 9", 1_000),
+        ([9_000_000], [[]], 0, "7 0 9", 1_000),
+        ([9_000_000, 9_400_000], [[], READY], None, "7 0 9", 9_000_000),
+        ([9_000_000, 29_000_000], [[], READY], None, "7 0 9", 28_000_000),
+        ([9_000_000, 29_000_000], [[], READY], None, "7 4000000 9", 24_000_000),
+        ([9_000_000, 29_000_000], [[], READY], None, "7 90000000 9", 9_000_000),
+        ([9_000_000, 29_000_000], [[], READY], 0.018, "7 0 9", 28_000_000),
+        ([9_000_000, 29_000_000], [[], READY], 0.014, "7 0 9", 9_000_000),
+    ],
+    ids=[
+        "no wait",
+        "ready",
+        "nothing",
+        "a short wait",
+        "a wait",
+        "a core came late",
+        "much later",
+        "a timer",
+        "stopped",
+    ],
+)
+def test_when_the_loop_last_looked(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ticks: list[int],
+    found: list[list[Any]],
+    timeout: float | None,
+    queued: str,
+    quiet: int,
+) -> None:
+    """What was ready came since the look before; what ended a wait came in it, as late as a core could be had."""
+    with monkeypatch.context() as patch:
+        Polls(patch, [1_000, 1_000, *ticks], [[READY], *found], queued)
+        clock = PollTrackingSelector()
+        clock.select(0)
+        clock.select(timeout)
+        assert clock.quiet_at == quiet
+    clock.close()
+
+
+def test_a_system_that_keeps_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing says how long a thread had to wait for a core, it is taken to have been woken at once."""
+    monkeypatch.setattr(module, "_QUEUED", "/nowhere")
+    with monkeypatch.context() as patch:
+        Polls(patch, [1_000, 9_000_000, 29_000_000], [[], READY], "7 90000000 9")
+        clock = PollTrackingSelector()
+        clock.select(None)
+        assert clock.quiet_at == 28_000_000
+    clock.close()
+
+
+def test_a_clock_is_closed_once() -> None:
+    """Closing it again does no harm to whoever has its descriptor by then."""
+    clock = PollTrackingSelector()
+    clock.close()
+    clock.close()
+
+
+def test_a_loop_of_our_own_knows_its_clock() -> None:
+    """The clock of the running loop can be had; another's loop has none."""
+
+    async def found() -> PollTrackingSelector | None:
+        return poll_tracking_selector()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert isinstance(runner.run(found()), PollTrackingSelector)
+    assert asyncio.run(found()) is None
+
+
+# -- stamping ----------------------------------------------------------------------------------------------------------
+
+
+async def test_stamping_gives_up_in_time() -> None:
+    """Where no datagram is stamped within the time, the monitor starts all the same."""
+    keeper = Stamping()
+    assert not await keeper.ready(0.0)
+    keeper.close()
+
+
+async def test_stamping_waits_for_a_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A datagram that has not come, or came without a stamp, is followed by another."""
+    keeper = Stamping()
+    answers: list[list[str] | None] = [["stamp"], [], None]
+
+    def recvmsg(*_: object) -> tuple[bytes, list[str]]:
+        if (ancillary := answers.pop()) is None:
+            raise BlockingIOError
+        return b"?", ancillary
+
+    own = keeper._socket
+    fake = SimpleNamespace(sendto=own.sendto, getsockname=own.getsockname, recvmsg=recvmsg, close=own.close)
+    monkeypatch.setattr(keeper, "_socket", fake)
+    assert await keeper.ready(10.0)
+    assert not answers
+    keeper.close()

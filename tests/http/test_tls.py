@@ -1,0 +1,149 @@
+"""Certificates, of the server and our own: which hold, which do not and why, and files that cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from monitor.lab.server import serve
+from monitor.target import Tls
+from monitor.stream.recording import Mark
+from tests.conftest import Ask
+from tests.test_wire import verdict
+from tests.http.parts import House, closed_port
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+async def test_a_complete_chat_over_tls(ask: Ask, house: House) -> None:
+    """The clocks come in order, the handshake has its own, and the certificate's expiry is known."""
+    expiry = datetime(2038, 1, 1, tzinfo=UTC)
+    async with await serve("127.0.0.1", 0, ssl=house.server(not_after=expiry)) as lab:
+        seen = await ask(f"{lab.url}/openai-chat/ok?gap=1ms&ttfc=1ms", tls=house.trusted)
+    assert verdict(seen) == "ok"
+    times = [seen.timeline.marks[mark] for mark in Mark if mark in seen.timeline.marks]
+    assert Mark.TLS in seen.timeline.marks
+    assert times == sorted(times)
+    assert seen.certificate_expiry == expiry.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "code"),
+    [
+        (("127.0.0.1",), {"not_after": datetime.now(UTC) - timedelta(days=1)}, 10),
+        (("127.0.0.1",), {"not_before": datetime.now(UTC) + timedelta(days=1)}, 9),
+        (("other.test",), {}, 64),
+    ],
+    ids=["expired", "not yet valid", "wrong host"],
+)
+async def test_a_certificate_that_does_not_hold(
+    ask: Ask, house: House, names: tuple[str, ...], more: dict[str, Any], code: int
+) -> None:
+    """Each reason is named by OpenSSL's own code and words."""
+    if "not_after" in more:
+        more = {**more, "not_before": more["not_after"] - timedelta(days=1)}
+    async with await serve("127.0.0.1", 0, ssl=house.server(*names, **more)) as lab:
+        seen = await ask(f"{lab.url}/openai-chat/ok", tls=house.trusted)
+    assert (verdict(seen), seen.verdict.phase) == ("unreachable/tls_certificate", "connect")
+    assert f"OpenSSL verify code {code}" in seen.verdict.detail
+
+
+async def test_an_authority_that_nobody_knows(ask: Ask, house: House) -> None:
+    """Without its `ca_file` it is unknown; who skips verification does not care."""
+    async with await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+        url = f"{lab.url}/openai-chat/ok?gap=0&ttfc=0"
+        seen = await ask(url)
+        assert verdict(seen) == "unreachable/tls_certificate"
+        assert "unable to get local issuer certificate" in seen.verdict.detail
+        assert verdict(await ask(url, tls=Tls(insecure_skip_verify=True))) == "ok"
+
+
+async def test_a_self_signed_certificate(ask: Ask, house: House) -> None:
+    """It is named as such."""
+    alone = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own = trustme.CA()
+    with own.private_key_pem.tempfile() as key, own.cert_pem.tempfile() as certificate:
+        alone.load_cert_chain(certificate, key)
+    async with await serve("127.0.0.1", 0, ssl=alone) as lab:
+        seen = await ask(f"{lab.url}/openai-chat/ok", tls=house.trusted)
+    assert verdict(seen) == "unreachable/tls_certificate"
+    assert "self-signed certificate, OpenSSL verify code 18" in seen.verdict.detail
+
+
+async def test_a_name_of_its_own_for_the_certificate(ask: Ask, house: House) -> None:
+    """`server_name` is what the certificate has to be for."""
+    async with await serve("127.0.0.1", 0, ssl=house.server("chat.test")) as lab:
+        named = Tls(ca_file=house.file, server_name="chat.test")
+        assert verdict(await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=named)) == "ok"
+
+
+class Stern(asyncio.Protocol):
+    """A TLS server that says with an alert why it refuses, and closes without losing it, as real servers do."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with the handshake; when it fails, say so and say no more."""
+        self._incoming.write(data)
+        failed = False
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            failed = True
+        self._transport.write(self._outgoing.read())
+        if failed and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+
+def demanding(house: House) -> ssl.SSLContext:
+    """Return the context of a server that wants a certificate of the client's."""
+    context = house.server()
+    context.verify_mode = ssl.CERT_REQUIRED
+    house.authority.configure_trust(context)
+    return context
+
+
+async def test_a_server_that_wants_our_certificate(ask: Ask, house: House) -> None:
+    """In TLS 1.3 its refusal comes after the handshake: the detail says what may be missing."""
+    context = demanding(house)
+    server = await asyncio.get_running_loop().create_server(lambda: Stern(context), "127.0.0.1", 0)
+    async with server:
+        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=house.trusted)
+    assert verdict(seen) == "unreachable/tls_handshake"
+    assert "cert_file" in seen.verdict.detail
+
+
+async def test_a_server_that_gets_our_certificate(ask: Ask, house: House, tmp_path: Path) -> None:
+    """With `cert_file` and `key_file` it is satisfied."""
+    mine = house.authority.issue_cert("monitor.test")
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    mine.cert_chain_pems[0].write_to_path(cert)
+    mine.private_key_pem.write_to_path(key)
+    async with await serve("127.0.0.1", 0, ssl=demanding(house)) as lab:
+        ours = Tls(ca_file=house.file, cert_file=cert, key_file=key)
+        seen = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=ours)
+    assert verdict(seen) == "ok"
+
+
+@pytest.mark.parametrize("name", ["none.pem", "garbage.pem"])
+async def test_a_file_of_tls_that_cannot_be_used(ask: Ask, tmp_path: Path, name: str) -> None:
+    """It is our own fault, and nothing is said of the target."""
+    (tmp_path / "garbage.pem").write_text("garbage")
+    with closed_port() as port:
+        seen = await ask(f"https://127.0.0.1:{port}/", tls=Tls(ca_file=str(tmp_path / name)))
+    assert verdict(seen) == "inconclusive/internal"

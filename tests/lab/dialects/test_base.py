@@ -1,0 +1,47 @@
+"""Speeches: where their messages lie, what makes them whole, and what can be put into them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monitor.lab.dialects import DIALECTS
+from monitor.lab.dialects.base import NEEDS, Speech, compact, event, lacks, spaced
+
+SPEECH = Speech((b"role\n", b"a\r\n\r\n", b"bb\n\n", b"end\r\n", b"[DONE]\n"), range(1, 3), 3, 4)
+ENDLESS = Speech((b"docs\n", b"a\r\n\r\n", b"bb\n\n"), range(1, 3))
+
+
+def test_where_the_messages_lie() -> None:
+    """Their offsets, the length of the whole, and the byte that makes the answer whole, line ends not counted."""
+    assert SPEECH.starts == (0, 5, 10, 14, 19, 26)
+    assert (SPEECH.last, SPEECH.complete) == (3, 17)
+    assert (ENDLESS.last, ENDLESS.complete) == (2, 12)
+    assert [SPEECH.upto(outputs) for outputs in (0, 1, 2, 9)] == [1, 2, 3, 3]
+
+
+def test_what_is_put_in_is_no_output() -> None:
+    """Before, inside and behind the output, the indices still point at the same messages."""
+    for at, output in ((0, range(2, 4)), (1, range(2, 4)), (2, range(1, 4)), (3, range(1, 3))):
+        speech = SPEECH.insert(at, b"new")
+        assert speech.messages[at] == b"new"
+        assert speech.output == output
+        assert (speech.end, speech.marker) == (4, 5)
+    late = SPEECH.insert(4, b"new")
+    assert (late.end, late.marker) == (3, 5)
+    assert replace(ENDLESS).insert(3, b"x", b"y").end is None
+
+
+def test_json_and_events_as_servers_write_them() -> None:
+    """Compact or spaced, with characters as they are; LF or CRLF, with or without a name."""
+    assert compact({"a": ["é", None]}) == '{"a":["é",null]}'
+    assert spaced({"a": ["é", None]}) == '{"a": ["é", null]}'
+    assert event("x") == b"data: x\n\n"
+    assert event("é", "\r\n", "ping") == "event: ping\r\ndata: é\r\n\r\n".encode()
+
+
+def test_what_a_protocol_lacks_is_said_in_words() -> None:
+    """All that is missing, and nothing where all is there."""
+    assert lacks(DIALECTS["raw"], ("sse", "ping")) == f"{NEEDS['sse']}; {NEEDS['ping']}"
+    assert lacks(DIALECTS["raw"], ("finish stop",)) == ""
+    assert lacks(DIALECTS["raw"], ("aside docs",)) == "it has no aside docs"
+    assert lacks(DIALECTS["openai-chat"], tuple(NEEDS)) == ""

@@ -1,0 +1,99 @@
+"""The sink that remembers: newest first, bounded, and counting what the truncation ratio counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.sinks.memory import Counts, RecentProbes
+from monitor.stream.recording import EndKind
+from tests.sinks.stories import GATEWAY, cut, refused, stopped, whole
+
+
+def test_the_newest_come_first() -> None:
+    """Each target has its own; one that was never probed has none."""
+    recent = RecentProbes(2)
+    first, second = whole(probe_id="1"), cut(probe_id="2")
+    other = whole(replace(GATEWAY, name="other"), probe_id="3")
+    for seen in (first, second, other):
+        recent(seen)
+    assert recent.of("gateway") == (second, first)
+    assert recent.of("other") == (other,)
+    assert recent.of("nobody") == ()
+
+
+def test_a_probe_is_found_by_its_id() -> None:
+    """As long as it is kept."""
+    recent = RecentProbes(1)
+    seen = whole(probe_id="1")
+    recent(seen)
+    assert recent.find("1") is seen
+    assert recent.find("2") is None
+
+
+def test_room_is_shared_anew() -> None:
+    """When targets come, of each the newest stay; when they go, there is room again."""
+    recent = RecentProbes(1)
+    for number in range(60):
+        recent(whole(probe_id=str(number)))
+    recent.share(2)
+    assert len(recent.of("gateway")) == 50
+    recent.share(400)
+    assert [seen.probe_id for seen in recent.of("gateway")] == [str(number) for number in range(59, 49, -1)]
+    recent.share(1)
+    recent(whole(probe_id="60"))
+    assert len(recent.of("gateway")) == 11
+
+
+@pytest.mark.parametrize(("targets", "kept"), [(0, 50), (1, 50), (100, 40), (5000, 5)])
+def test_memory_is_bounded(targets: int, kept: int) -> None:
+    """The more targets there are, the fewer probes of each are kept, and never fewer than five."""
+    recent = RecentProbes(targets)
+    for number in range(60):
+        recent(whole(probe_id=str(number)))
+    assert [seen.probe_id for seen in recent.of("gateway")] == [str(59 - number) for number in range(kept)]
+    assert recent.counts("gateway").probes == 60
+
+
+def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of streams too large for the target's share of bytes fewer are kept, and always the newest."""
+    one = whole().timeline.weight
+    monkeypatch.setattr("monitor.sinks.memory._BYTES", 8 * one)
+    recent = RecentProbes(2)
+    for number in range(9):
+        recent(whole(probe_id=str(number)))
+    assert [seen.probe_id for seen in recent.of("gateway")] == ["8", "7", "6", "5"]
+    recent.share(100)
+    recent(whole(probe_id="9"))
+    assert [seen.probe_id for seen in recent.of("gateway")] == ["9"]
+
+
+def test_what_is_counted() -> None:
+    """Scheduled probes that say something of the target: all, those accepted, and those of them truncated."""
+    recent = RecentProbes(1)
+    for seen in (whole(), cut(), refused()):
+        recent(seen)
+    assert recent.counts("gateway") == Counts(probes=3, accepted=2, truncated=1)
+    assert recent.counts("nobody") == Counts()
+
+
+@pytest.mark.parametrize(
+    "seen", [stopped(), stopped(EndKind.INTERNAL), cut(trigger="cli"), whole(trigger="confirm"), cut(trigger="api")]
+)
+def test_what_is_kept_and_not_counted(seen: object) -> None:
+    """Probes out of schedule and those that we ended ourselves bend no ratio."""
+    recent = RecentProbes(1)
+    recent(seen)  # type: ignore[arg-type] # an observation, as the parameters show
+    assert len(recent.of("gateway")) == 1
+    assert recent.counts("gateway") == Counts()
+
+
+def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
+    """With what was kept and what was counted; one that was never there is no trouble."""
+    recent = RecentProbes(1)
+    recent(whole())
+    recent.forget("gateway")
+    recent.forget("gateway")
+    assert recent.of("gateway") == ()
+    assert recent.counts("gateway") == Counts()

@@ -1,0 +1,58 @@
+"""The words of a stream: what every event is when nothing else was said of it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from monitor.stream.events import (
+    Done,
+    Event,
+    Failure,
+    Fault,
+    Finish,
+    Malformed,
+    Message,
+    Meta,
+    Output,
+    Part,
+    Partial,
+    Stop,
+    Usage,
+)
+
+DEFAULTS = {
+    "message": (Message("x", 7), Message("x", 7, "", comment=False)),
+    "usage": (Usage(), Usage(None, None, None)),
+    "output": (Output("x"), Output("x", Part.CONTENT, 0, repeats=False)),
+    "meta": (Meta(), Meta(ping=False, model=None, usage=None, choice=None, reason=None, stop=None, sequence=None)),
+    "finish": (Finish(), Finish(None, Stop.COMPLETE, 0)),
+    "failure": (Failure(Fault.OTHER), Failure(Fault.OTHER, "", None, None)),
+    "partial": (Partial(), Partial(parsed=False)),
+}
+
+
+@pytest.mark.parametrize(("short", "long"), DEFAULTS.values(), ids=DEFAULTS.keys())
+def test_what_is_not_said(short: object, long: object) -> None:
+    """What is left out stands for the plainest case: visible text of the first choice, a good end, no error."""
+    assert short == long
+
+
+def test_events_are_a_closed_union() -> None:
+    """Seven kinds of event, and no more, can be read from a stream."""
+    assert set(get_args(Event)) == {Output, Meta, Finish, Done, Failure, Malformed, Partial}
+
+
+def test_faults_are_the_causes_of_the_contract() -> None:
+    """An error inside a stream is about one of eight things."""
+    assert [fault.value for fault in Fault] == [
+        "overloaded",
+        "rate_limited",
+        "quota",
+        "context_length",
+        "auth",
+        "not_found",
+        "upstream",
+        "other",
+    ]

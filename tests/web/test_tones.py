@@ -1,0 +1,62 @@
+"""Tests of how an outcome looks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.record.observation import Observation
+from monitor.stream.recording import Ending, EndKind
+from monitor.judge.verdict import CAUSES, Outcome
+from monitor.web.tones import LETTERS, Tone, flags, meaning, name, tone
+from tests.web import scenes
+
+
+def test_every_outcome_has_a_letter_of_its_own() -> None:
+    """No two outcomes share a letter, so that colour is never all that tells them apart."""
+    assert set(LETTERS) == set(Outcome)
+    assert len(set(LETTERS.values())) == len(Outcome)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "named"),
+    [
+        (scenes.complete(), Tone.GOOD, "ok"),
+        (scenes.unverified(), Tone.UNSURE, "unverified"),
+        (scenes.cut(), Tone.CUT, "truncated/incomplete_body"),
+        (scenes.stalled(), Tone.CUT, "stalled/no_output"),
+        (scenes.erred(), Tone.CUT, "stream_error/upstream"),
+        (scenes.overdue(), Tone.CUT, "timeout/first_chunk"),
+        (scenes.headless(), Tone.DOWN, "timeout/headers"),
+        (scenes.unreachable(), Tone.DOWN, "unreachable/refused"),
+        (scenes.rejected(), Tone.DOWN, "http_error/overloaded"),
+        (scenes.wrong(), Tone.ODD, "wrong_content/missing"),
+        (scenes.aborted(), Tone.OWN, "aborted/shutdown"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_tone(seen: Observation, expected: Tone, named: str) -> None:
+    """What the truncation ratio counts is a cut; a time-out before the head is not."""
+    assert tone(seen.verdict) is expected
+    assert name(seen.verdict) == named
+
+
+def test_every_verdict_has_a_meaning() -> None:
+    """Each outcome with each of its causes says what to do."""
+    verdict = scenes.complete().verdict
+    for outcome, causes in CAUSES.items():
+        for cause in causes or (None,):
+            assert meaning(replace(verdict, outcome=outcome, cause=cause)).do
+
+
+def test_flags() -> None:
+    """An unclean end, a buffered stream, another content type, a slow first chunk and a retry are each worth a word."""
+    assert flags(scenes.complete()) == []
+    assert flags(scenes.unreachable()) == []
+    burst = scenes.played(scenes.chunks(6, 2.5, 0.0), Ending(EndKind.COMPLETE, 2.5))
+    odd = replace(scenes.observed(burst), retried=True)
+    odd = replace(odd, verdict=replace(scenes.garbled().verdict, content_type_mismatch=True))
+    assert odd.timeline.buffered is False  # six arrivals of one time are six reads
+    assert flags(odd) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
+    assert flags(scenes.buffered()) == ["buffered"]
