@@ -17,13 +17,13 @@ from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 
-from monitor.stream.events import Finish, Output
+from monitor.judge.verdict import judge
 from monitor.record.observation import Observation, Tokens
 from monitor.settings import Metrics as Detail
 from monitor.sinks.metrics.sink import Metrics
-from monitor.target import Target
+from monitor.stream.events import Finish, Output
 from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
-from monitor.judge.verdict import judge
+from monitor.target import Target
 
 ACCEPT = "application/openmetrics-text; version=1.0.0"
 SCRAPES = 5

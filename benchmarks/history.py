@@ -18,10 +18,10 @@ from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 from benchmarks.exposition import observation
-from monitor.stream.events import Output
 from monitor.record.observation import Observation
 from monitor.settings import History
-from monitor.sinks.history import HistorySink, HistoryCallbacks
+from monitor.sinks.history import HistoryCallbacks, HistorySink
+from monitor.stream.events import Output
 from monitor.target import Target
 
 PROBES, APART, NAP = 500, 0.01, 0.001

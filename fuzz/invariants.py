@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 
 from monitor.judge.content_check import examine
+from monitor.judge.verdict import CAUSES, Verdict, judge
+from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
-from monitor.protocols import PROTOCOLS, Decoder, Protocol
-from monitor.target import CountCheck, Terminator
 from monitor.stream.recording import BodyFraming, Ending, EndKind, EndRule, Head, Recording
-from monitor.judge.verdict import CAUSES, Verdict, judge
+from monitor.target import CountCheck, Terminator
 
 LIMIT = 1024
 EVENTS = 500

@@ -23,10 +23,9 @@ from urllib.parse import urlsplit
 from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
+from monitor.http import fetch, tls_context
 from monitor.record.observation import host_of, public_url
 from monitor.target import Target
-from monitor.http import tls_context
-from monitor.http import fetch
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
 """Makes a target of the keys of a [[targets]], given whose words they are; a ConfigError says what is wrong."""
@@ -202,7 +201,12 @@ class Discovery:
 
 
 def of_config(
-    config: Config, told: DiscoveryCallbacks, environ: Mapping[str, str], *, before: Discovery | None = None, urls: bool = True
+    config: Config,
+    told: DiscoveryCallbacks,
+    environ: Mapping[str, str],
+    *,
+    before: Discovery | None = None,
+    urls: bool = True,
 ) -> Discovery:
     """Return the discovery of a config's sources; without `urls`, of those alone for which nothing is sent."""
 

@@ -22,10 +22,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.budget import Budget
+from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation, host_of
 from monitor.settings import Limits
 from monitor.target import Target
-from monitor.judge.verdict import OUR_OWN
 
 Probe = Callable[[Target, str, float], Awaitable[Observation]]
 """Asks a target for a trigger, told how many seconds late it starts."""

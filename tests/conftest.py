@@ -20,13 +20,13 @@ from pytest_asyncio.plugin import PytestAsyncioFunction
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from monitor.probe import run as probe
+from monitor.http import Client
 from monitor.lab.server import Lab, serve
-from monitor.record.observation import Observation, record
+from monitor.probe import assemble, run
 from monitor.probe.run import Prober
+from monitor.record.observation import Observation, record
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts
-from monitor.http import Client
 from tests.sinks.stories import mistakes
 
 settings.register_profile("untimed", deadline=None)
@@ -186,7 +186,7 @@ async def lab() -> AsyncIterator[Lab]:
 @pytest.fixture(scope="session", autouse=True)
 def every_event_fits() -> Iterator[None]:
     """Hold the event of every probe that a test makes against docs/event.schema.json, which knows no null."""
-    observe = probe.observe
+    observe = assemble.observe
     assert mistakes({}), "the schema is read before any loop runs"
 
     def observed(*what: Any, **more: Any) -> Observation:  # noqa: ANN401 - whatever the real one takes
@@ -196,7 +196,7 @@ def every_event_fits() -> Iterator[None]:
         return seen
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probe, "observe", observed)
+        patch.setattr(run, "observe", observed)
         yield
 
 

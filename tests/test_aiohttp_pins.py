@@ -15,14 +15,14 @@ import pytest
 from aiohttp import http_exceptions
 from aiohttp.client_proto import ResponseHandler
 
+from monitor.http import Client, HttpRequest
+from monitor.http.protocol import HttpProtocol
+from monitor.http.timestamps import TLS_BUFFER, TimestampedSocket, bound_tls_buffers
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Gate, Hold, Rst, Send
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
-from monitor.http.timestamps import TLS_BUFFER, TimestampedSocket, bound_tls_buffers
 from monitor.stream.recording import EndKind, Recording
-from monitor.http import HttpRequest, Client
-from monitor.http.protocol import HttpProtocol
 from tests.conftest import QUICK, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
+from monitor.judge.verdict import Verdict
 from monitor.protocols import PROTOCOLS
 from monitor.target import Check, CountCheck, PatternCheck
-from monitor.judge.verdict import Verdict
 from tests.protocols.replay import CAPTURES, capture, dechunked, judged, seen
 
 # Name -> protocol; outcome, cause, phase, unclean end; chunks; the visible answer, or how it begins.

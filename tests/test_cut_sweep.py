@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import pytest
 
 from monitor.lab.case import Case
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.server import Lab
-from monitor.lab.dialects import DIALECTS
 from monitor.lab.wire import segments
+from monitor.probe.request import ask as question_to
 from monitor.record.observation import Observation
-from monitor.probe.run import ask as question_to
 from monitor.target import CountCheck
 from tests.conftest import PATIENT, MakeProber, target
 from tests.test_wire import dechunked, verdict
@@ -95,7 +95,7 @@ class Body:
 @pytest.fixture
 def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every probe ask with the same nonce, so that every answer is known to the byte."""
-    monkeypatch.setattr("monitor.probe.run.secrets.token_hex", lambda _: NONCE)
+    monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: NONCE)
 
 
 @pytest.mark.usefixtures("known_nonce")

@@ -14,7 +14,7 @@ import pytest
 
 from monitor import discovery, settings
 from monitor.config import Config, discovered, load
-from monitor.discovery import Discovery, Group, DiscoveryCallbacks, keys, parse
+from monitor.discovery import Discovery, DiscoveryCallbacks, Group, keys, parse
 from monitor.target import Secret, Target
 
 URL = "http://10.0.0.7:8000/v1/chat/completions"
@@ -65,7 +65,9 @@ class Heard:
 
     def told(self) -> DiscoveryCallbacks:
         """Return who is told: this."""
-        return DiscoveryCallbacks(self.gauge.__setitem__, lambda source, text: self.wrong.append(f"{source}: {text}"), self._failed)
+        return DiscoveryCallbacks(
+            self.gauge.__setitem__, lambda source, text: self.wrong.append(f"{source}: {text}"), self._failed
+        )
 
     def _failed(self, error: BaseException) -> None:
         self.failed.append(error)

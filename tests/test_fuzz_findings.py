@@ -8,9 +8,9 @@ import pytest
 
 from fuzz.invariants import CONTROL, FRAMERS, cut, framed, framer_holds, hold, kept, protocol_holds, targets
 from fuzz.seeds import seeds
+from monitor.protocols import PROTOCOLS, Protocol
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import Rest, ServerSentEvents
-from monitor.protocols import PROTOCOLS, Protocol
 
 FINDINGS: tuple[tuple[str, bytes], ...] = (
     # a comment behind an event's last line comes before that event, and ends behind it: no fault, the offsets say both

@@ -241,7 +241,7 @@ FACES = (
 @pytest.mark.parametrize("face", FACES, ids=[face.name for face in FACES])
 async def test_the_four_faces_of_one_failure(prober: MakeProber, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the server swallows it, only the content check sees it; and what had come before is kept in all four."""
-    monkeypatch.setattr("monitor.probe.run.secrets.token_hex", lambda _: RECORDED_NONCE)
+    monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: RECORDED_NONCE)
     seen, _, _ = await replayed(prober, face.name, face.protocol)
     checked, _, _ = await replayed(prober, face.name, face.protocol, check=face.check)
     assert (verdict(seen), verdict(checked)) == (face.wire, face.checked)
@@ -268,6 +268,6 @@ async def test_a_whole_answer_passes_its_check(
     prober: MakeProber, name: str, protocol: str, check: CountCheck | PatternCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same servers without the failure are ok, so that it is the failure that the check sees."""
-    monkeypatch.setattr("monitor.probe.run.secrets.token_hex", lambda _: RECORDED_NONCE)
+    monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: RECORDED_NONCE)
     seen, _, _ = await replayed(prober, name, protocol, check=check)
     assert verdict(seen) == "ok"

@@ -75,7 +75,9 @@ class Scripted:
 
     def told(self) -> ScheduleCallbacks:
         """Return who is told: this, which keeps what it hears."""
-        return ScheduleCallbacks(observed=self._observed, skipped=self._skipped, in_flight=self._in_flight, failed=self._failed)
+        return ScheduleCallbacks(
+            observed=self._observed, skipped=self._skipped, in_flight=self._in_flight, failed=self._failed
+        )
 
     def _observed(self, seen: Observation) -> None:
         self.observed.append(seen)

@@ -17,11 +17,11 @@ import pytest
 import trustme
 
 from monitor.lab.case import Expect
-from monitor.lab.scenarios import Scenario
 from monitor.lab.peer import peer
+from monitor.lab.scenarios import Scenario
 from monitor.lab.steps import Fin, Hold, Rst, Script, Send, Step
-from monitor.target import Tls
 from monitor.stream.recording import EndKind, Mark
+from monitor.target import Tls
 from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.test_wire import GRACE, Lag, Probed, deadline, verdict
 

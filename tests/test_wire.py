@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.stream.events import Output, Partial
+from monitor.judge.verdict import Outcome
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.scenarios import FAULTS, Scenario, all_scenarios, case_for
 from monitor.lab.server import Lab
-from monitor.lab.dialects import DIALECTS
 from monitor.lab.steps import Hold, Repeat, Script, Send
-from monitor.record.observation import Observation, record
-from monitor.probe.run import ask as question_to
+from monitor.probe.request import ask as question_to
 from monitor.protocols import Decoder, find
-from monitor.target import Target, Timeouts
+from monitor.record.observation import Observation, record
+from monitor.stream.events import Output, Partial
 from monitor.stream.recording import EndKind, Mark
-from monitor.judge.verdict import Outcome
+from monitor.target import Target, Timeouts
 from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
 from tests.paces import paced, timed
 
@@ -125,7 +125,7 @@ def script_for(asked: Target, scenario: Scenario, path: str) -> Script:
 @pytest.mark.parametrize("fault", BY_FAULT)
 async def test_a_fault_is_named(lab: Lab, prober: MakeProber, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example of a fault, in every protocol that can show it, comes to what the lab promises."""
-    monkeypatch.setattr("monitor.probe.run.secrets.token_hex", lambda _: NONCE)
+    monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: NONCE)
     places = asyncio.Semaphore(AT_ONCE)
     found = await asyncio.gather(*(probed(lab, prober, one, places) for one in BY_FAULT[fault]))
     problems = [f"{one.scenario.path}: {problem}" for one in found for problem in problems_of(one)]

@@ -21,8 +21,8 @@ from benchmarks.load import SETTLE, allow_files, hold_up
 from monitor import schedule
 from monitor.cli import main as cli
 from monitor.daemon import app as daemon
-from monitor.stream.recording import Arrival, Kind, Recording
 from monitor.http.exchange import Exchange
+from monitor.stream.recording import Arrival, Kind, Recording
 
 _BILLION = 1_000_000_000
 Probe = tuple[str, float, Recording]

@@ -66,7 +66,7 @@ def export(what: str, directory: Path, wish: Wish) -> list[Path]:
 
 def bundled(room: str) -> Path:
     """Return where the assets lie: in the package where it was installed, else in the checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "assets" / room
     return inside if inside.is_dir() else package.parent / room
 

@@ -27,9 +27,9 @@ from monitor import __version__
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from monitor.cli.probe_source import ProbeSource
     from monitor.config import Config
     from monitor.daemon.app import Signals
-    from monitor.cli.probe_source import ProbeSource
     from monitor.record.observation import Observation
     from monitor.settings import Metrics, Settings
     from monitor.shard import Shard
@@ -223,9 +223,9 @@ def probe(
     if count > 1 and not as_json and not timeline:
         from rich.console import Console
 
-        from monitor.record.probe_event import read
-        from monitor.record.observation import record
         from monitor.cli.terminal import summary, suspects
+        from monitor.record.observation import record
+        from monitor.record.probe_event import read
 
         console, events = Console(highlight=False, soft_wrap=True), [read(record(one)) for one in seen]
         for part in (summary(events), *suspects(events[-1])):
@@ -252,10 +252,10 @@ def _probe(
 ) -> list[Observation]:
     """Probe `count` times, showing each as it ends."""
     from monitor.diagnosis.suspects import diagnose
-    from monitor.probe.run import Prober
-    from monitor.http.timestamps import Stamping
     from monitor.http import Client
+    from monitor.http.timestamps import Stamping
     from monitor.judge.verdict import Outcome
+    from monitor.probe.run import Prober
 
     async def probing() -> list[Observation]:
         seen: list[Observation] = []
@@ -302,9 +302,9 @@ def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> N
     elif not brief:
         from rich.console import Console
 
-        from monitor.record.probe_event import read
-        from monitor.record.observation import record
         from monitor.cli.terminal import waterfall
+        from monitor.record.observation import record
+        from monitor.record.probe_event import read
 
         console, event = Console(highlight=False, soft_wrap=True), read(record(seen, timeline=True))
         for line in waterfall(event, seen.target.slo.threshold):
@@ -425,8 +425,8 @@ def history(target: str | None, *, failed: bool, as_json: bool, limit: int, url:
 
     from rich.console import Console
 
-    from monitor.record.probe_event import read
     from monitor.cli.terminal import lines
+    from monitor.record.probe_event import read
 
     place = _lookback(url, db)
     found = _looked_up(lambda: place.newest(limit, target, failed=failed))
@@ -450,8 +450,8 @@ def explain(probe_id: str, *, url: str, db: Path | None) -> int:
     """Tell all that is kept of one probe: where its time went, the last that came, whose fault it likely is."""
     from rich.console import Console
 
-    from monitor.record.probe_event import read
     from monitor.cli.terminal import explanation
+    from monitor.record.probe_event import read
 
     place = _lookback(url, db)
     event = _looked_up(lambda: read(place.find(probe_id)))
@@ -499,8 +499,8 @@ def _overview(place: ProbeSource) -> Table:
 def _lookback(url: str, db: Path | None) -> ProbeSource:
     """Return the file where there is one, else the daemon."""
     from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File
-    from monitor.settings import Network
     from monitor.http import fetch
+    from monitor.settings import Network
 
     if urlsplit(url).scheme not in {"http", "https"}:
         raise click.BadParameter("is no http:// or https:// URL", param_hint="--url")
@@ -509,8 +509,8 @@ def _lookback(url: str, db: Path | None) -> ProbeSource:
 
 def _looked_up(ask: Callable[[], T]) -> T:
     """Return what is answered; where nothing is, say why, with status 1."""
-    from monitor.record.probe_event import EventError
     from monitor.cli.probe_source import ProbeSourceError
+    from monitor.record.probe_event import EventError
     from monitor.redaction import visible
 
     try:
@@ -566,10 +566,10 @@ def _series(metrics: Metrics) -> str | None:
 
 def _discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list[str]]:
     """Return what the sources of a config list now, from URLs only where asked to, and what is wrong with them."""
-    from monitor.discovery import Told, of_config
+    from monitor.discovery import DiscoveryCallbacks, of_config
 
     wrong: list[str] = []
-    told = Told(
+    told = DiscoveryCallbacks(
         refreshed=lambda *_: None,
         wrong=lambda source, text: wrong.append(f"discovery {source}: {text}"),
         failed=lambda error: wrong.append(f"discovery: {type(error).__name__}"),
@@ -580,10 +580,10 @@ def _discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list
 def _print_plan(config: Config) -> None:
     from rich.console import Console
 
+    from monitor.cli.terminal import plan_table
     from monitor.config.plan import Footprint
     from monitor.config.plan import plan as planned
     from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
-    from monitor.cli.terminal import plan_table
 
     metrics = config.settings.metrics
 
@@ -661,8 +661,8 @@ def export(what: str, directory: Path, config_file: Path | None, grafana: str | 
 )
 def demo(listen: str) -> int:
     """Show it all at work: the fault lab, the daemon and the status page, on loopback, with no config."""
-    from monitor.daemon.app import Signals
     from monitor.cli.demo import demo as play
+    from monitor.daemon.app import Signals
     from monitor.web.server import ListenError
 
     host, port = _address(listen, "--listen")

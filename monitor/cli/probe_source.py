@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from monitor.sinks import history_store as store
-from monitor.record.probe_event import Event, Glance, glance
-from monitor.record.observation import public_url
-from monitor.settings import MIB
 from monitor.http import StatusError
+from monitor.record.observation import public_url
+from monitor.record.probe_event import Event, Glance, glance
+from monitor.settings import MIB
+from monitor.sinks import history_store as store
 
 _T = TypeVar("_T")
 API = "/api/v1"

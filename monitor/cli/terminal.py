@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.config.plan import Plan
-from monitor.record.probe_event import Event, Glance
 from monitor.judge.explanations import MEANINGS
+from monitor.judge.verdict import Outcome
+from monitor.record.probe_event import Event, Glance
 from monitor.redaction import visible
 from monitor.stream.recording import Kind, Mark
-from monitor.judge.verdict import Outcome
 
 _BAR = 56
 _LANES = (

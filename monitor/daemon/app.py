@@ -19,26 +19,27 @@ from typing import IO, Any
 import structlog
 
 from monitor import discovery, schedule
-from monitor.sinks import history_store as store
-from monitor.daemon import systemd
 from monitor.budget import Budget, restore, save
 from monitor.config import Config, ConfigError
+from monitor.daemon import systemd
+from monitor.diagnosis.isolation import Isolation
 from monitor.diagnosis.suspects import diagnose
 from monitor.discovery import Discovery
-from monitor.diagnosis.isolation import Isolation
+from monitor.http import Client, resolver, tls_context
+from monitor.http.timestamps import Stamping
 from monitor.maintenance import active
+from monitor.probe.assemble import secrets_of
+from monitor.probe.run import Prober
 from monitor.record.observation import Observation, public_url
-from monitor.probe.run import Prober, secrets_of
 from monitor.redaction import redacted
 from monitor.schedule import BusyError, Schedule
 from monitor.settings import Settings
 from monitor.sinks import history, log
+from monitor.sinks import history_store as store
+from monitor.sinks.memory import RecentProbes
 from monitor.sinks.metrics import one_probe
 from monitor.sinks.metrics.sink import Metrics
-from monitor.sinks.memory import RecentProbes
-from monitor.http.timestamps import Stamping
 from monitor.target import Target
-from monitor.http import Client, resolver, tls_context
 from monitor.web.access import Access
 from monitor.web.app import Kept, RefusedError, Source, application
 from monitor.web.listing import Asked
@@ -447,7 +448,9 @@ def _discovery(parts: Watch, config: Config, before: Discovery | None = None) ->
     def wrong(source: str, text: str) -> None:
         structlog.get_logger().warning("a source of targets is not in order", source=source, why=text)
 
-    return discovery.of_config(config, discovery.DiscoveryCallbacks(refreshed, wrong, parts.failed), os.environ, before=before)
+    return discovery.of_config(
+        config, discovery.DiscoveryCallbacks(refreshed, wrong, parts.failed), os.environ, before=before
+    )
 
 
 def _go_on_finding(parts: Watch, found: Discovery) -> None:

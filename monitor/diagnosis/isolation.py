@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from monitor.record.observation import Observation
 from monitor.judge.verdict import OUR_OWN, Outcome
+from monitor.record.observation import Observation
 
 _TARGETS = 5
 _HOSTS = 2

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice, pairwise
 
-from monitor.record.observation import Observation, Suspect, Suspicion
-from monitor.target import Target
-from monitor.stream.recording import BUFFERABLE, AfterCut, BodyFraming
 from monitor.judge.verdict import CAUSES, OUR_OWN, Outcome
+from monitor.record.observation import Observation, Suspect, Suspicion
+from monitor.stream.recording import BUFFERABLE, AfterCut, BodyFraming
+from monitor.target import Target
 
 Of = Callable[[str], Sequence[Observation]]
 """Returns the recent observations of the target of that name."""

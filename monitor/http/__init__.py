@@ -7,11 +7,11 @@ that translates the library's exceptions. Nothing is raised for what the network
 
 from __future__ import annotations
 
-from monitor.http.request import HttpRequest, ExchangeInfo
 from monitor.http.client import Client
 from monitor.http.fetch import StatusError, fetch
-from monitor.http.resolver import resolver
 from monitor.http.reachability import reach
+from monitor.http.request import ExchangeInfo, HttpRequest
+from monitor.http.resolver import resolver
 from monitor.http.tls import tls_context
 
-__all__ = ["HttpRequest", "ExchangeInfo", "Client", "StatusError", "fetch", "reach", "resolver", "tls_context"]
+__all__ = ["Client", "ExchangeInfo", "HttpRequest", "StatusError", "fetch", "reach", "resolver", "tls_context"]

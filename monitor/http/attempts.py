@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 
-from monitor.settings import Network
-from monitor.http.timestamps import TimestampedSocket, poll_tracking_selector
 from monitor.http.policy import PolicyDeniedError, denied
 from monitor.http.protocol import HttpProtocol
+from monitor.http.timestamps import TimestampedSocket, poll_tracking_selector
+from monitor.settings import Network
 
 
 class ConnectionAttempts:

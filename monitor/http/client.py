@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from monitor.settings import Limits, Network
-from monitor.stream.recording import Recording
-from monitor.http.request import HttpRequest, ExchangeInfo, Feed, ConnectionKey
 from monitor.http.after_cut import knock
 from monitor.http.attempts import ConnectionAttempts
+from monitor.http.exchange import Exchange
+from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
 from monitor.http.resolver import Noted, resolver
 from monitor.http.session import session
-from monitor.http.exchange import Exchange
+from monitor.settings import Limits, Network
+from monitor.stream.recording import Recording
 
 
 @dataclass(frozen=True, slots=True)

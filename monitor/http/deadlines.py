@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from monitor.target import Timeouts
 from monitor.stream.recording import Deadline, Recording
+from monitor.target import Timeouts
 
 ABORT_REASONS = frozenset({"shutdown", "reload"})
 """For what the daemon stops a request."""

@@ -11,14 +11,9 @@ import traceback
 import aiohttp
 from aiohttp import http_exceptions
 
-from monitor.http.timestamps import EXHAUSTED
-from monitor.target import Timeouts
-from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, Head, Recording
-from monitor.http.deadlines import ABORT_REASONS, Deadlines
-from monitor.http.request import HttpRequest
-from monitor.http.clock import Clock
 from monitor.http.attempts import ConnectionAttempts
-from monitor.http.protocol import HttpProtocol
+from monitor.http.clock import Clock
+from monitor.http.deadlines import ABORT_REASONS, Deadlines
 from monitor.http.details import (
     BROKEN,
     NO_HTTP,
@@ -29,6 +24,11 @@ from monitor.http.details import (
     lookup_words,
     tls_words,
 )
+from monitor.http.protocol import HttpProtocol
+from monitor.http.request import HttpRequest
+from monitor.http.timestamps import EXHAUSTED
+from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, Head, Recording
+from monitor.target import Timeouts
 
 _TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline and still judge it."""
@@ -41,7 +41,9 @@ class FeedError(Exception):
 class ErrorTranslator:
     """Says what a request's ending is: by what was raised, and by what the line, the timeline and the alarm know."""
 
-    def __init__(self, call: HttpRequest, seen: Recording, line: ConnectionAttempts, alarm: Deadlines, clock: Clock) -> None:
+    def __init__(
+        self, call: HttpRequest, seen: Recording, line: ConnectionAttempts, alarm: Deadlines, clock: Clock
+    ) -> None:
         self._call, self._seen, self._line, self._alarm, self._clock = call, seen, line, alarm, clock
 
     def of_body(self, failed: Exception | asyncio.CancelledError | None, wire: HttpProtocol) -> Ending:

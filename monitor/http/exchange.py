@@ -10,17 +10,17 @@ import time
 import aiohttp
 from yarl import URL
 
-from monitor.settings import Limits
-from monitor.stream.recording import Ending, EndKind, Mark, Recording
-from monitor.http.deadlines import Deadlines
-from monitor.http.request import HttpRequest, ExchangeInfo, Feed
+from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
+from monitor.http.deadlines import Deadlines
+from monitor.http.details import NO_HTTP
 from monitor.http.errors import ErrorTranslator, FeedError, told
 from monitor.http.head import head
-from monitor.http.attempts import ConnectionAttempts
-from monitor.http.tls import tls_context
 from monitor.http.protocol import HttpProtocol
-from monitor.http.details import NO_HTTP
+from monitor.http.request import ExchangeInfo, Feed, HttpRequest
+from monitor.http.tls import tls_context
+from monitor.settings import Limits
+from monitor.stream.recording import Ending, EndKind, Mark, Recording
 
 _ERROR_BODY = 65536
 _PROXY_WANTS_PASSWORD = 407
@@ -30,7 +30,9 @@ _CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PAR
 class Exchange:
     """One request on its way: asked, answered, read to its end."""
 
-    def __init__(self, call: HttpRequest, seen: Recording, feed: Feed, limits: Limits, line: ConnectionAttempts) -> None:
+    def __init__(
+        self, call: HttpRequest, seen: Recording, feed: Feed, limits: Limits, line: ConnectionAttempts
+    ) -> None:
         self.call, self.seen, self.line, self.clock = call, seen, line, Clock()
         self._kept = line.wire
         self.carried = ExchangeInfo()

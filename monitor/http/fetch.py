@@ -10,13 +10,13 @@ import aiohttp
 from yarl import URL
 
 from monitor import __version__
-from monitor.settings import Network
-from monitor.target import Tls
 from monitor.http.attempts import ConnectionAttempts
+from monitor.http.details import BROKEN, certificate_words, errno_words, lookup_words, tls_words
 from monitor.http.resolver import resolver
 from monitor.http.session import session
 from monitor.http.tls import tls_context
-from monitor.http.details import BROKEN, certificate_words, errno_words, lookup_words, tls_words
+from monitor.settings import Network
+from monitor.target import Tls
 
 
 class StatusError(OSError):
@@ -45,7 +45,9 @@ async def fetch(url: str, network: Network, *, within: float, at_most: int) -> b
         line.close()
 
 
-async def _document(client: aiohttp.ClientSession, line: ConnectionAttempts, url: URL, secure: ssl.SSLContext, at_most: int) -> bytes:
+async def _document(
+    client: aiohttp.ClientSession, line: ConnectionAttempts, url: URL, secure: ssl.SSLContext, at_most: int
+) -> bytes:
     headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     async with client.get(url, headers=headers, allow_redirects=False, ssl=secure) as response:
         if response.status != HTTPStatus.OK:

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-from monitor.http.framing import CloseBody, ChunkedBody, HeadSplitter, LengthBody
+from monitor.http.framing import ChunkedBody, CloseBody, HeadSplitter, LengthBody
 from monitor.http.timestamps import TimestampedSocket
 from monitor.stream.recording import BodyFraming
 
@@ -25,7 +25,9 @@ class HttpProtocol(ResponseHandler):
         "made_at", "reads", "received", "sent_at", "tap", "torn_at",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_made: Callable[[HttpProtocol, asyncio.BaseTransport], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_made: Callable[[HttpProtocol, asyncio.BaseTransport], None]
+    ) -> None:
         super().__init__(loop=loop)
         self.tap: TimestampedSocket | None = None
         self.encrypted = False

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from yarl import URL
 
+from monitor.http.details import certificate_words, errno_words, lookup_words, tls_words
+from monitor.http.policy import denied
+from monitor.http.resolver import family, resolver
+from monitor.http.tls import tls_context
 from monitor.settings import Network
 from monitor.target import Tls
-from monitor.http.resolver import family, resolver
-from monitor.http.policy import denied
-from monitor.http.tls import tls_context
-from monitor.http.details import certificate_words, errno_words, lookup_words, tls_words
 
 
 async def reach(url: str, tls: Tls, network: Network, within: float) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from monitor.target import Timeouts, Tls
 from monitor.stream.recording import AfterCut
+from monitor.target import Timeouts, Tls
 
 Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""

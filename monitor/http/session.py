@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from monitor.settings import Network
 from monitor.http.attempts import ConnectionAttempts
-from monitor.http.resolver import family
 from monitor.http.protocol import HttpProtocol
+from monitor.http.resolver import family
+from monitor.settings import Network
 
 _LARGE_BUFFER = 1 << 24
 """aiohttp's flow control stays out of the way: the caps are ours."""
@@ -20,7 +20,9 @@ _KEPT_FOR = 2 * 86400.0
 """Seconds, more than the longest interval: how long a connection may idle is the peer's to say."""
 
 
-def session(network: Network, resolver: AbstractResolver, line: ConnectionAttempts, *, keep: bool = False) -> aiohttp.ClientSession:
+def session(
+    network: Network, resolver: AbstractResolver, line: ConnectionAttempts, *, keep: bool = False
+) -> aiohttp.ClientSession:
     """Return a session whose connections are those of `line`, and which does nothing of its own accord."""
     kept: dict[str, Any] = {"keepalive_timeout": _KEPT_FOR} if keep else {"force_close": True}
     connector = aiohttp.TCPConnector(

@@ -15,8 +15,8 @@ from typing import Protocol, cast
 
 import re2
 
-from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
 from monitor.stream.recording import CheckResult
+from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
 
 # Where the chat template opens the thinking, only its end is streamed.
 _THINKING = re.compile(r"(?:\A|<think(?:ing)?>).*?</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)

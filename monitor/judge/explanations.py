@@ -112,7 +112,9 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("http_error", "rejected"): Explanation(
         "HTTP status {status}", "our request does not suit this server", "compare protocol, url and body with its docs",
     ),
-    ("unreachable", "dns"): Explanation("the name does not resolve ({why})", "DNS", "look the name up from this machine"),
+    ("unreachable", "dns"): Explanation(
+        "the name does not resolve ({why})", "DNS", "look the name up from this machine",
+    ),
     ("unreachable", "refused"): Explanation("connection refused", "nothing listens there", "start the server"),
     ("unreachable", "network"): Explanation("no connection ({why})", "the network", "try from this machine by hand"),
     ("unreachable", "tls_certificate"): Explanation(
@@ -163,7 +165,9 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "the stream ended without any output", "the model or its template", "send the prompt by hand",
     ),
     ("empty", "no_body"): Explanation("the response has no body", "the server", "check the url and `stream`"),
-    ("filtered", "content_filter"): Explanation("ended by a content filter", "the provider's filter", "change `prompt`"),
+    ("filtered", "content_filter"): Explanation(
+        "ended by a content filter", "the provider's filter", "change `prompt`",
+    ),
     ("filtered", "refusal"): Explanation("the model refused", "the model", "change `prompt`"),
     ("filtered", "prompt_blocked"): Explanation("the prompt was blocked", "the provider's filter", "change `prompt`"),
     ("wrong_content", "duplicated"): Explanation(
@@ -189,5 +193,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("inconclusive", "resources"): Explanation(
         "the monitor lacked resources ({why})", "the monitor's machine", "raise its limits, or move targets away",
     ),
-    ("inconclusive", "internal"): Explanation("a bug of the monitor ({why})", "the monitor", "report it with this event"),
+    ("inconclusive", "internal"): Explanation(
+        "a bug of the monitor ({why})", "the monitor", "report it with this event",
+    ),
 }  # fmt: skip

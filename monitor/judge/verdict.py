@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.stream.events import Fault, Stop
 from monitor.judge.explanations import MEANINGS
+from monitor.stream.events import Fault, Stop
 from monitor.stream.recording import CheckResult, Deadline, Ending, EndKind, Mark, Recording
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar, cast
 
+from monitor.lab.dialects.base import Dialect, Say, Speech
 from monitor.lab.params import COMMON, BadParameterError, Param
-from monitor.lab.dialects.base import Say, Dialect, Speech
 from monitor.lab.steps import Script
 
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from html import escape
 from urllib.parse import urlsplit
 
 from monitor.lab.case import Draw, Expect, Fault
-from monitor.lab.scenarios import ALL, Scenario, scenarios
-from monitor.lab.params import COMMON, Param
-from monitor.lab.request import Request
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import spaced
+from monitor.lab.params import COMMON, Param
+from monitor.lab.request import Request
+from monitor.lab.scenarios import ALL, Scenario, scenarios
 from monitor.lab.steps import Send
 from monitor.lab.tls_faults import TlsFault, TlsLab
 from monitor.lab.wire import head_of, status_line

@@ -8,15 +8,14 @@ from functools import cache
 
 from monitor.lab.answer import pieces
 from monitor.lab.case import Case, Draw, Expect, Fault
-from monitor.lab.params import BadParameterError, N, read_query
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import Dialect, lacks
+from monitor.lab.faults import cuts, heads
 from monitor.lab.faults import drawn as chance
-from monitor.lab.faults import cuts
 from monitor.lab.faults import framing as framed
-from monitor.lab.faults import heads
-from monitor.lab.faults import messages as said
 from monitor.lab.faults import healthy as sound
+from monitor.lab.faults import messages as said
+from monitor.lab.params import BadParameterError, N, read_query
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)

@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from monitor.lab import index
 from monitor.lab.answer import wants_stream
 from monitor.lab.case import Expect, Fault
-from monitor.lab.scenarios import DRAWS, FAULTS, case_for
 from monitor.lab.connection import LabConnection, PeerLeftError, play
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.listener import Listener
 from monitor.lab.params import COMMON, BadParameterError, read_query
 from monitor.lab.request import BadRequestError, Request, read_request
-from monitor.lab.dialects import DIALECTS
+from monitor.lab.scenarios import DRAWS, FAULTS, case_for
 from monitor.lab.steps import Fin, Script, Send, Step
 from monitor.lab.tls_faults import TlsLab
 from monitor.lab.wire import head_of

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from monitor.lab.case import Case
-from monitor.lab.params import BY, FRAMING, GAP, TTFC
 from monitor.lab.dialects.base import Speech, compact
+from monitor.lab.params import BY, FRAMING, GAP, TTFC
 from monitor.lab.steps import Fin, Rst, Send, Step, Wait
 
 Headers = Iterable[tuple[str, str]]

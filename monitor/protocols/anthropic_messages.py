@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
-from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Auth, Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
+from monitor.stream.framing import ServerSentEvents
 from monitor.target import Target
 
 VERSION = "2023-06-01"

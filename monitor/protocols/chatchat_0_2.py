@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.stream.events import Event, Message
-from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import chatchat_frame, chatchat_query, load
+from monitor.stream.events import Event, Message
+from monitor.stream.framing import ServerSentEvents
 from monitor.target import Target
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output
-from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_list, as_object, as_text, failure, fault_of, load
+from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output
+from monitor.stream.framing import ServerSentEvents
 from monitor.target import Target
 
 

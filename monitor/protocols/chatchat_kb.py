@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from monitor.stream.events import Event, Finish, Message, Meta
-from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import failure, load, openai_frame
+from monitor.stream.events import Event, Finish, Message, Meta
+from monitor.stream.framing import ServerSentEvents
 from monitor.target import Target
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
-from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_object, as_text, load, named_error, openai_frame
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
+from monitor.stream.framing import ServerSentEvents
 from monitor.target import Target
 
 _ANSWERS = frozenset({"", "message", "answer", "fastAnswer"})

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.framing import ServerSentEvents
 from monitor.protocols.base import Auth, Protocol, Request, json_request
 from monitor.protocols.shapes import as_count, as_list, as_object, as_text, failure, load_any
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.framing import ServerSentEvents
 from monitor.target import Target
 
 _FILTERED = (

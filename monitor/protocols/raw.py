@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from monitor.protocols.base import Protocol, Request, json_request
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import Raw
-from monitor.protocols.base import Protocol, Request, json_request
 from monitor.target import Target
 
 

@@ -10,9 +10,9 @@ from statistics import quantiles
 from urllib.parse import urlsplit, urlunsplit
 
 from monitor import __version__
-from monitor.target import Target
-from monitor.stream.recording import AfterCut, CheckResult, Mark, Recording
 from monitor.judge.verdict import OUR_OWN, Outcome, Verdict
+from monitor.stream.recording import AfterCut, CheckResult, Mark, Recording
+from monitor.target import Target
 
 SCHEMA = 1
 _MIN_SAMPLES = 2

@@ -19,9 +19,9 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from monitor.judge.verdict import Outcome
 from monitor.record.observation import Observation, record
 from monitor.settings import MIB, Log
-from monitor.judge.verdict import Outcome
 
 CAPACITY = 8 * MIB
 """Bytes that wait for the stream before lines are dropped: some five thousand probes."""

@@ -6,9 +6,9 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from itertools import islice
 
+from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation
 from monitor.settings import MIB
-from monitor.judge.verdict import OUR_OWN
 
 _ALL = 4000
 _MOST, _LEAST = 50, 5

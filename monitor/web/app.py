@@ -22,10 +22,10 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from monitor import __version__
+from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation
 from monitor.sinks.history_store import Event, StoreError
 from monitor.target import Target
-from monitor.judge.verdict import OUR_OWN
 from monitor.web import guard, listing, pages, resources, scrape
 from monitor.web.access import Access, BusyError
 from monitor.web.listing import Asked

@@ -9,10 +9,10 @@ from functools import cached_property
 from itertools import takewhile
 from math import ceil
 
-from monitor.record.observation import Observation
-from monitor.target import Target
-from monitor.stream.recording import Mark
 from monitor.judge.verdict import OUR_OWN
+from monitor.record.observation import Observation
+from monitor.stream.recording import Mark
+from monitor.target import Target
 from monitor.web.tones import Tone, tone
 
 _INTERVALS_TO_STALE = 3

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite
 
-from monitor.record.observation import Observation
 from monitor.judge.verdict import OUR_OWN
+from monitor.record.observation import Observation
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _PARAMETERS = frozenset({"target", "debug"})

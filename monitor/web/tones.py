@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from monitor.judge.explanations import MEANINGS, Explanation
-from monitor.record.observation import Observation
 from monitor.judge.verdict import Outcome, Verdict
+from monitor.record.observation import Observation
 
 
 class Tone(StrEnum):

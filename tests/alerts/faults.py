@@ -14,10 +14,10 @@ from typing import Any
 import trustme
 
 from monitor.lab.case import Draw
-from monitor.lab.scenarios import DRAWS
-from monitor.lab.params import Param, text_like
-from monitor.lab.server import Lab, serve
 from monitor.lab.faults.drawn import OF, mix
+from monitor.lab.params import Param, text_like
+from monitor.lab.scenarios import DRAWS
+from monitor.lab.server import Lab, serve
 
 HOST = "127.0.0.1"
 WELL = "ok", "gap=5ms"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from monitor.stream.events import Event, Message
 from monitor.protocols.openai_chat import OPENAI_CHAT
+from monitor.stream.events import Event, Message
 
 BUG = "CHAT_MONITOR_TEST_BUG"
 

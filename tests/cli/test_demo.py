@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.daemon.app import Signals
 from monitor.cli.demo import SCENES, demo, targets
-from monitor.lab.scenarios import FAULTS, case_for
+from monitor.daemon.app import Signals
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.scenarios import FAULTS, case_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 

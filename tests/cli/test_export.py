@@ -17,7 +17,7 @@ from monitor.cli.export import MAKERS, MOST, Wish, bundled, duration, export, fi
 from monitor.settings import Settings, Web
 from monitor.target import Target
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "dashboards" / "rules" / "chat-monitor.rules.yml").read_text()
 WINDOWS = {"30s", "1m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "6h", "1d", "3d"}
 

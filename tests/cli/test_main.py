@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from monitor.cli.main import main, status_of
 from monitor.cli.export import MAKERS
+from monitor.cli.main import main, status_of
 from monitor.lab.server import serve
 from monitor.record.observation import Observation, record
 from monitor.settings import MIB, History
 from monitor.sinks.history import row
 from monitor.sinks.history_store import Row, Store, StoreError, newest
-from monitor.target import Record, Target
 from monitor.stream.recording import EndKind
+from monitor.target import Record, Target
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 
 PACE = "gap=1ms&ttfc=1ms"
@@ -672,7 +672,7 @@ def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
     assert cli("history", "--json", "--db", odd).out == '{"detail": "\\u001b\\u007f"}\n'
 
 
-QUICK_TOP = "from monitor import cli; cli.REDRAWN_EVERY = 0.01; cli.main()"
+QUICK_TOP = "from monitor.cli import main; main.REDRAWN_EVERY = 0.01; main.main()"
 
 
 def test_a_table_that_is_drawn_again(kept: Path) -> None:

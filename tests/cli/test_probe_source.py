@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from monitor.record.probe_event import Glance, glance, read
+from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError
+from monitor.http import StatusError, fetch
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
-from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError
 from monitor.record.observation import Observation, record
+from monitor.record.probe_event import Glance, glance, read
 from monitor.settings import MIB, History, Network
 from monitor.sinks.history import row
 from monitor.sinks.history_store import Row, Store
 from monitor.target import Record
-from monitor.http import StatusError
-from monitor.http import fetch
 from monitor.web.app import application
 from monitor.web.server import serve
 from tests.web import scenes

@@ -10,11 +10,6 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from monitor.config.plan import Footprint, Plan, TargetPlan
-from monitor.record.probe_event import Event, Glance, glance, read
-from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
-from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
-from monitor.target import CountCheck, Slo
 from monitor.cli.terminal import (
     duration,
     explanation,
@@ -26,7 +21,12 @@ from monitor.cli.terminal import (
     verdict_words,
     waterfall,
 )
+from monitor.config.plan import Footprint, Plan, TargetPlan
+from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
+from monitor.record.probe_event import Event, Glance, glance, read
+from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
 from monitor.stream.recording import CheckResult, EndKind
+from monitor.target import CountCheck, Slo
 from tests.sinks.stories import GATEWAY, START, chunks, cut, failed, line, refused, seen, stopped, whole
 
 

@@ -23,14 +23,14 @@ from typing import NamedTuple
 
 import aiohttp
 
+from monitor.http import Client
 from monitor.lab.server import Lab, serve
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import TlsLab
-from monitor.record.observation import Observation, record
 from monitor.probe.run import Prober
+from monitor.record.observation import Observation, record
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts, Tls
-from monitor.http import Client
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "comparison.md"

@@ -25,13 +25,13 @@ from monitor.daemon.app import Signals, StartError
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
-from monitor.record.observation import Observation
 from monitor.probe.run import Prober
+from monitor.record.observation import Observation
 from monitor.schedule import Schedule
 from monitor.settings import History, Limits, Maintenance, Settings, Web
 from monitor.sinks.history import HistorySink
-from monitor.sinks.memory import RecentProbes
 from monitor.sinks.history_store import find, newest
+from monitor.sinks.memory import RecentProbes
 from monitor.target import Secret, Timeouts, Tls
 from monitor.web.server import ListenError
 from tests.conftest import target
@@ -363,7 +363,9 @@ async def test_tokens_that_cannot_be_kept(lab: Lab, tmp_path: Path, monkeypatch:
     """It is said and counted, what stood there is put aside, and the daemon goes on."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr("monitor.daemon.app._SAVE_EVERY", 0.001)
-    monkeypatch.setattr("monitor.daemon.app.save", lambda _, path: f"{path}: cannot be written: no space left on device")
+    monkeypatch.setattr(
+        "monitor.daemon.app.save", lambda _, path: f"{path}: cannot be written: no space left on device"
+    )
     (tmp_path / "budget.json").write_text("half a fi")
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
         said = await daemon.line(event="tokens spent before are not known")

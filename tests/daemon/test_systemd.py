@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.lab.server import Lab
 from monitor.daemon.systemd import notify, reloading, watchdog, watchdog_seconds
+from monitor.lab.server import Lab
 from tests.daemons import QUICK_OK, named, running
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")

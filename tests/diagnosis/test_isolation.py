@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from monitor.diagnosis.isolation import Isolation
 from monitor.record.observation import Observation
-from monitor.target import Target
 from monitor.stream.recording import EndKind, Recording
+from monitor.target import Target
 from tests.sinks.stories import end, refused, seen, stopped, whole
 
 

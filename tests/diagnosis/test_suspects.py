@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from monitor.diagnosis.suspects import RULES, diagnose
-from monitor.stream.events import Fault, Finish, Output
 from monitor.record.observation import Observation, Suspect
-from monitor.target import Target
+from monitor.stream.events import Fault, Finish, Output
 from monitor.stream.recording import AfterCut, BodyFraming, Deadline, Ending, EndKind, Head, Mark, Recording
+from monitor.target import Target
 from tests.sinks.stories import GATEWAY, START, chunks, end, failed, line, refused, seen, stopped, whole
 
 BEHIND = Target("behind", "openai-chat", "http://10.0.0.9:8000/v1", interval=60.0)
 IN_FRONT = replace(GATEWAY, upstream="behind")
 MINUTE = timedelta(minutes=1)
-PAGE = Path(__file__).parents[1] / "docs" / "diagnosis.md"
+PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 
 Story = Sequence[Observation]
 

@@ -16,14 +16,14 @@ from typing import Any
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from monitor.lab.steps import Send
-from monitor.settings import Limits, Network
-from monitor.target import Timeouts, Tls
-from monitor.stream.recording import Recording
-from monitor.http.request import HttpRequest
-from monitor.http.fetch import fetch
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
+from monitor.http.fetch import fetch
+from monitor.http.request import HttpRequest
+from monitor.lab.steps import Send
+from monitor.settings import Limits, Network
+from monitor.stream.recording import Recording
+from monitor.target import Timeouts, Tls
 
 HASTY = Timeouts(connect=0.3, headers=0.4, first_chunk=0.5, idle=0.3, total=1.0, drain=0.1)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"

@@ -7,15 +7,15 @@ import socket
 
 import pytest
 
+from monitor.http.after_cut import knock
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Rst, Script, Send
 from monitor.record.observation import record
-from monitor.target import Secret
 from monitor.stream.recording import AfterCut
-from monitor.http.after_cut import knock
+from monitor.target import Secret
 from tests.conftest import Ask
-from tests.test_wire import verdict
 from tests.http.parts import CLOSED, HEAD, HI, OK, STOP, closed_port, no_more_descriptors, unchecked
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.protocol import HttpProtocol
+from monitor.http.tls import tls_context
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.settings import Network
-from monitor.target import Secret
 from monitor.stream.recording import Mark
-from monitor.http.attempts import ConnectionAttempts
-from monitor.http.tls import tls_context
-from monitor.http.protocol import HttpProtocol
+from monitor.target import Secret
 from tests.conftest import Ask, MakeProber, target
-from tests.test_wire import verdict
 from tests.http.parts import OK, House, Names, unchecked
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

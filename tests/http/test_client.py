@@ -18,15 +18,15 @@ import trustme
 from monitor.lab.peer import Peer, peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Hold, ReadRequest, Rst, Send, Step
-from monitor.record.observation import Observation, record
 from monitor.probe.run import Prober
+from monitor.record.observation import Observation, record
 from monitor.settings import Limits, Network
-from monitor.target import Connection, Target, Tls
 from monitor.stream.recording import Mark
+from monitor.target import Connection, Target, Tls
 from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.daemons import HI, STOP
-from tests.test_wire import verdict
 from tests.http.parts import OK, House, closed_port
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -239,14 +239,17 @@ async def test_other_rules_let_go(prober: Prober) -> None:
 
 # -- what is left of a probe -------------------------------------------------------------------------------------------
 
-OURS = "monitor.stream.recording", "monitor.http", "monitor.http.framing", "monitor.protocols", "monitor.stream.framing"
+OURS = "monitor.stream.recording", "monitor.http", "monitor.protocols", "monitor.stream.framing"
 """Where that comes from which one probe makes and no other uses."""
 
 
 def alive() -> Counter[str]:
     """Return how many objects of a probe there are, and of aiohttp's, by their types."""
     places = (f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
-    return Counter(place for place in places if place.startswith((*OURS, "aiohttp.client", "aiohttp.connector")))
+    probes = (
+        place for place in places if not place.startswith("monitor.http.timestamps")
+    )
+    return Counter(place for place in probes if place.startswith((*OURS, "aiohttp.client", "aiohttp.connector")))
 
 
 async def left_by(probe: Callable[[], Awaitable[object]]) -> Counter[str]:

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import pytest
 
+from monitor.http.deadlines import Deadlines
 from monitor.lab.peer import peer
 from monitor.lab.steps import Gate, Hold, Repeat, Send
 from monitor.settings import Limits
-from monitor.http.deadlines import Deadlines
 from tests.conftest import Ask, MakeProber, target
-from tests.test_wire import verdict
 from tests.http.parts import CLOSED, HASTY, HI, STOP, unchecked
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import http_exceptions
 
-from monitor.http.resolver import NotResolvedError
 from monitor.http.details import certificate_words, errno_words, head_words, lookup_words, tls_words
+from monitor.http.resolver import NotResolvedError
 
 
 @pytest.mark.parametrize(

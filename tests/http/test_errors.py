@@ -12,16 +12,16 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from monitor.http.errors import told
+from monitor.http.protocol import HttpProtocol
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Rst, Send
 from monitor.record.observation import record
-from monitor.target import PatternCheck, Secret
 from monitor.stream.recording import Ending, EndKind, Head
-from monitor.http.errors import told
-from monitor.http.protocol import HttpProtocol
+from monitor.target import PatternCheck, Secret
 from tests.conftest import Ask
-from tests.test_wire import verdict
 from tests.http.parts import HASTY, Mute, closed_port, no_more_descriptors, trip
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

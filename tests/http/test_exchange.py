@@ -9,15 +9,15 @@ import time
 
 import pytest
 
+from monitor.http.protocol import HttpProtocol
+from monitor.http.timestamps import TimestampedSocket
 from monitor.lab.peer import peer
 from monitor.lab.steps import Hold, Repeat, Send, Wait
 from monitor.settings import Limits
-from monitor.http.timestamps import TimestampedSocket
 from monitor.target import Secret
-from monitor.http.protocol import HttpProtocol
 from tests.conftest import Ask, MakeProber, target
-from tests.test_wire import verdict
 from tests.http.parts import CLOSED, HI, OK, STOP, trip, unchecked
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.http.framing import CloseBody, ChunkedBody, HeadSplitter, LengthBody
+from monitor.http.framing import ChunkedBody, CloseBody, HeadSplitter, LengthBody
 
 FINAL = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
 

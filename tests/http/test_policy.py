@@ -6,13 +6,13 @@ from ipaddress import ip_network
 
 import pytest
 
+from monitor.http.policy import denied
 from monitor.lab.peer import peer
 from monitor.settings import Network
 from monitor.stream.recording import Mark
-from monitor.http.policy import denied
 from tests.conftest import Ask, MakeProber, target
-from tests.test_wire import verdict
 from tests.http.parts import OK, Names, unchecked
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

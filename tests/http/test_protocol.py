@@ -8,15 +8,15 @@ import os
 
 import pytest
 
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.protocol import HttpProtocol
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.lab.steps import Fin, Hold, Repeat, Send
 from monitor.settings import Limits, Network
-from monitor.http.attempts import ConnectionAttempts
-from monitor.http.protocol import HttpProtocol
 from tests.conftest import Ask, MakeProber, target
-from tests.test_wire import verdict
 from tests.http.parts import CLOSED, HEAD, HI, STOP, WHOLE, House, sized, unchecked
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
+from monitor.http.reachability import reach
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.settings import Network
 from monitor.target import Tls
-from monitor.http.reachability import reach
-from tests.name_servers import has, name_server
 from tests.http.parts import OK, House, Mute, closed_port
+from tests.name_servers import has, name_server
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

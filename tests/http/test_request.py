@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.target import Tls
 from monitor.http.request import HttpRequest
+from monitor.target import Tls
 from tests.http.parts import HASTY
 
 CALL = HttpRequest("POST", "http://one.test/v1", {}, b"{}", HASTY)

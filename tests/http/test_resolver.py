@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
+from monitor.http.reachability import reach
+from monitor.http.resolver import Resolver
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.record.observation import record
 from monitor.settings import Network
-from monitor.target import Secret, Tls
 from monitor.stream.recording import Mark
-from monitor.http.resolver import Resolver
-from monitor.http.reachability import reach
+from monitor.target import Secret, Tls
 from tests.conftest import Ask, MakeProber, target
+from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
 from tests.test_wire import verdict
-from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

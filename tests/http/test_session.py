@@ -9,8 +9,8 @@ from monitor.lab.server import serve
 from monitor.lab.steps import Fin
 from monitor.settings import Network
 from tests.conftest import Ask, MakeProber, target
-from tests.test_wire import verdict
 from tests.http.parts import Names
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

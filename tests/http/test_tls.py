@@ -12,11 +12,11 @@ import pytest
 import trustme
 
 from monitor.lab.server import serve
-from monitor.target import Tls
 from monitor.stream.recording import Mark
+from monitor.target import Tls
 from tests.conftest import Ask
-from tests.test_wire import verdict
 from tests.http.parts import House, closed_port
+from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

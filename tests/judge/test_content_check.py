@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from monitor.judge.content_check import counting_prompt, examine, expression
-from monitor.target import CountCheck, LengthCheck, PatternCheck
 from monitor.stream.recording import CheckResult
+from monitor.target import CountCheck, LengthCheck, PatternCheck
 
 NONCE = "3fa9c1d0"
 END = f"END-{NONCE}"

@@ -7,6 +7,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from monitor.judge.explanations import MEANINGS
+from monitor.judge.verdict import (
+    ARRIVED,
+    CAUSES,
+    EVERYWHERE,
+    MISSING,
+    TRUNCATED,
+    UNDECLARED,
+    Outcome,
+    Phase,
+    Unclean,
+    Verdict,
+    judge,
+)
 from monitor.stream.events import (
     Done,
     Event,
@@ -21,8 +35,6 @@ from monitor.stream.events import (
     Stop,
     Usage,
 )
-from monitor.judge.explanations import MEANINGS
-from monitor.target import Terminator
 from monitor.stream.recording import (
     BodyFraming,
     CheckResult,
@@ -34,19 +46,7 @@ from monitor.stream.recording import (
     Mark,
     Recording,
 )
-from monitor.judge.verdict import (
-    ARRIVED,
-    CAUSES,
-    EVERYWHERE,
-    MISSING,
-    TRUNCATED,
-    UNDECLARED,
-    Outcome,
-    Phase,
-    Unclean,
-    Verdict,
-    judge,
-)
+from monitor.target import Terminator
 
 SSE = ("text/event-stream",)
 CHUNKED = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)

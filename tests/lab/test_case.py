@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from monitor.lab.case import OK, Case, Expect, Fault
-from monitor.lab.params import AFTER, COMMON, GAP, BadParameterError
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.params import AFTER, COMMON, GAP, BadParameterError
 from tests.lab.wires import ANSWER, PIECES, case
 
 

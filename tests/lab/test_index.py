@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from monitor.lab.scenarios import ALL, DRAWS, all_scenarios
+from monitor.lab.dialects import DIALECTS
 from monitor.lab.index import page
 from monitor.lab.request import Request
-from monitor.lab.dialects import DIALECTS
+from monitor.lab.scenarios import ALL, DRAWS, all_scenarios
 
 OWN = "http://127.0.0.1:9878"
 

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 
 from monitor.lab.case import Fault
-from monitor.lab.scenarios import ALL, DRAWS, FAULTS, Scenario, all_scenarios, case_for, scenarios
-from monitor.lab.params import BadParameterError
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import lacks
+from monitor.lab.params import BadParameterError
+from monitor.lab.scenarios import ALL, DRAWS, FAULTS, Scenario, all_scenarios, case_for, scenarios
 from monitor.lab.steps import Step
 from tests.lab.wires import ENDED, ENDLESS
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 import pytest
 
 from monitor.lab.case import Fault
-from monitor.lab.scenarios import FAULTS, case_for, scenarios
-from monitor.lab.params import NONE
-from monitor.lab.server import MAX_TURNS, Lab, serve
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.params import NONE
+from monitor.lab.scenarios import FAULTS, case_for, scenarios
+from monitor.lab.server import MAX_TURNS, Lab, serve
 from monitor.lab.steps import Hold, Repeat, Rst, Send
 from tests.lab.wires import ANSWER, BODY, dechunked, events, fetch, wire_to
 

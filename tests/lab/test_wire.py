@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.lab.params import FRAMING, GAP, TTFC
 from monitor.lab.dialects.base import Speech
+from monitor.lab.params import FRAMING, GAP, TTFC
 from monitor.lab.steps import Fin, Rst, Send, Step, Wait
 from monitor.lab.wire import (
     cut,

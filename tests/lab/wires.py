@@ -10,8 +10,8 @@ from ssl import SSLContext
 from typing import Any, NamedTuple
 
 from monitor.lab.case import Case, Expect
-from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.steps import Script, Send, Step, Wait
 
 PROMPT = "[ab12] Count from 1 to 9, one number a line, then write END-ab12."

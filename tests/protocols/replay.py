@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.judge.content_check import examine
-from monitor.protocols import Decoder, Protocol
-from monitor.target import Check, Terminator
-from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, EndRule, Head, Recording
 from monitor.judge.verdict import Verdict, judge
+from monitor.protocols import Decoder, Protocol
+from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, EndRule, Head, Recording
+from monitor.target import Check, Terminator
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)\r\n")

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.lab.dialects.anthropic_messages import say
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
-from monitor.target import Target
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
+from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
 DELTA = '{"type":"content_block_delta","index":0,"delta":%s}'

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 import pytest
 
+from monitor.protocols.base import BEARER, Decoder, Protocol, Request, filled, json_request, merged
 from monitor.stream.events import Done, Event, Malformed, Message, Meta, Output, Partial
 from monitor.stream.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
-from monitor.protocols.base import BEARER, Decoder, Protocol, Request, filled, json_request, merged
 from monitor.target import Target
 
 TARGET = Target("one", "echo", "http://127.0.0.1/", body={"user": "u", "options": {"seed": 7}})

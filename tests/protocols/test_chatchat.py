@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output
 from monitor.protocols.chatchat import CHATCHAT
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output
 from monitor.target import Target
 
 FRAME = (

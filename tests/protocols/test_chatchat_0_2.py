@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Message, Meta, Output
 from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
+from monitor.stream.events import Event, Failure, Fault, Message, Meta, Output
 from monitor.target import Target
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Malformed, Meta, Output, Partial
 from monitor.protocols import Decoder
 from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
+from monitor.stream.events import Event, Malformed, Meta, Output, Partial
 from monitor.target import Target
 
 BROKEN = Malformed("no JSON, or a value out of range")

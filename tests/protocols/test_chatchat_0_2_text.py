@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from monitor.stream.events import Message, Output
 from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
+from monitor.stream.events import Message, Output
 from monitor.target import Target
 
 

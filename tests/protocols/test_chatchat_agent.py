@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output
 from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output
 from monitor.target import Target
 
 FRAME = (

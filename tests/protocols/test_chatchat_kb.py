@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Message, Meta, Output, Stop
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
+from monitor.stream.events import Event, Failure, Fault, Message, Meta, Output, Stop
 from monitor.target import Target
 
 FRAME = (

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.cohere_v2 import COHERE_V2
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
 
 SAID = '{"type":"%s","index":0,"delta":{"message":%s}}'

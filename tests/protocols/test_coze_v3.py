@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.coze_v3 import COZE_V3
-from monitor.target import Target
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
+from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
 SAID = '{"id":"1","role":"assistant","type":"%s","content":"%s","content_type":"text","chat_id":"2"}'

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.dify import DIFY
-from monitor.target import Target
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
+from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
 CHAT = '"task_id":"t","message_id":"m","conversation_id":"c"'

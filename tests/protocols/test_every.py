@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stream.events import Event
-from monitor.stream.framing import Raw
+from monitor.judge.verdict import Outcome, Unclean
 from monitor.lab.dialects import DIALECTS
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
-from monitor.target import CountCheck
+from monitor.stream.events import Event
+from monitor.stream.framing import Raw
 from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, Head
-from monitor.judge.verdict import Outcome, Unclean
+from monitor.target import CountCheck
 from tests.protocols.replay import capture, judged, seen
 
 NONCE = "3fa9c1d0"

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop
 from monitor.protocols.fastgpt import FASTGPT
-from monitor.target import Target
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop
 from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
+from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
 CHUNK = '{"id":"","model":"","choices":[{"delta":%s,"index":0,"finish_reason":%s}]}'

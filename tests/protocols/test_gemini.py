@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.judge.verdict import Verdict, judge
 from monitor.lab.dialects.gemini import SPEAKER, say
 from monitor.protocols.gemini import GEMINI
-from monitor.target import Target, Terminator
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.recording import BodyFraming, Ending, EndKind, EndRule, Head, Recording
-from monitor.judge.verdict import Verdict, judge
+from monitor.target import Target, Terminator
 
 PARTS = '{"candidates":[{"content":{"parts":%s,"role":"model"},"index":0}]}'
 REASON = '{"candidates":[{"finishReason":"%s","index":0}]}'

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
 from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
 from monitor.target import Target
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {

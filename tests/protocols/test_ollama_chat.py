@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {

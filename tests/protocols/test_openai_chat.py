@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.protocols.openai_chat import OPENAI_CHAT
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.lab.dialects.openai_responses import say
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
-from monitor.target import Target
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
+from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from monitor.stream.events import Message, Output
 from monitor.protocols import Request
 from monitor.protocols.raw import RAW
+from monitor.stream.events import Message, Output
 from monitor.target import Target
 
 

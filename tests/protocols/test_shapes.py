@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
 from monitor.protocols.shapes import (
     as_count,
     as_list,
@@ -22,6 +21,7 @@ from monitor.protocols.shapes import (
     openai_frame,
     openai_usage,
 )
+from monitor.stream.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
 
 _TEXTS = st.lists(
     st.sampled_from(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
 from monitor.protocols.tgi import TGI
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Stop, Usage
 from monitor.target import Target
 
 TOKEN = '{"index":1,"token":{"id":7,"text":"%s","logprob":-0.5,"special":%s},"generated_text":%s,"details":%s}'

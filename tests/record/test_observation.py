@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor import __version__
-from monitor.stream.events import Event, Failure, Fault, Finish, Malformed, Meta, Output, Usage
+from monitor.judge.verdict import judge
 from monitor.record.observation import (
     Observation,
     ServerError,
@@ -22,7 +22,7 @@ from monitor.record.observation import (
     public_url,
     record,
 )
-from monitor.target import CountCheck, Secret, Slo, Target
+from monitor.stream.events import Event, Failure, Fault, Finish, Malformed, Meta, Output, Usage
 from monitor.stream.recording import (
     BodyFraming,
     CheckResult,
@@ -33,7 +33,7 @@ from monitor.stream.recording import (
     Mark,
     Recording,
 )
-from monitor.judge.verdict import judge
+from monitor.target import CountCheck, Secret, Slo, Target
 
 URL = "https://user:canary-password@gateway.example.com:8443/v1/chat?key=canary-value"
 GATEWAY = Target("gateway", "openai-chat", URL, model="m", slo=Slo(threshold=2.0))

@@ -11,11 +11,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from monitor.stream.events import Event, Failure, Fault, Finish, Output
-from monitor.record.observation import Observation, Tokens
-from monitor.target import CountCheck, Target
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
 from monitor.judge.verdict import judge
+from monitor.record.observation import Observation, Tokens
+from monitor.stream.events import Event, Failure, Fault, Finish, Output
+from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
+from monitor.target import CountCheck, Target
 
 START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
 GATEWAY = Target("gateway", "openai-chat", "https://key@gateway.example.com:8443/v1/chat?key=abc", model="m")

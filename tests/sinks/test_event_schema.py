@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from monitor.stream.events import Finish, Meta, Output, Usage
+from monitor.judge.verdict import CAUSES, Outcome, Phase, Unclean
 from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
 from monitor.sinks.metrics.families import SUSPECTS
+from monitor.stream.events import Finish, Meta, Output, Usage
 from monitor.stream.recording import BodyFraming, CheckResult, EndKind, Kind, Mark
-from monitor.judge.verdict import CAUSES, Outcome, Phase, Unclean
 from tests.sinks.stories import (
     GATEWAY,
     START,

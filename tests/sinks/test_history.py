@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from monitor.stream.events import Output
 from monitor.record.observation import Observation, ServerError, record
 from monitor.settings import MIB, History
 from monitor.sinks import history
-from monitor.sinks.history import HistorySink, Nothing, HistoryCallbacks, capped, row
+from monitor.sinks.history import HistoryCallbacks, HistorySink, Nothing, capped, row
 from monitor.sinks.history_store import find, newest
-from monitor.target import Record
+from monitor.stream.events import Output
 from monitor.stream.recording import EndKind
+from monitor.target import Record
 from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 PATIENCE = 10.0

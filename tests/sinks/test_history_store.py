@@ -23,7 +23,7 @@ from monitor.settings import MIB, History
 from monitor.sinks.history_store import VERSION, Row, Store, StoreError, _damage, find, newest, of_each
 
 NOW = 1_800_000_000.0
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def row(probe_id: str, target: str = "one", *, failed: bool = False, age: float = 0.0, filling: int = 0) -> Row:
@@ -389,7 +389,7 @@ import sys
 from pathlib import Path
 from monitor.settings import History
 from monitor.sinks.history_store import Store
-from tests.test_store import NOW, row
+from tests.sinks.test_history_store import NOW, row
 path, first = Path(sys.argv[1]), int(sys.argv[2])
 store = Store(path, History(probes_per_target=100_000))
 for number in range(first, first + 100_000):

@@ -18,7 +18,6 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stream.events import Meta
 from monitor.record.observation import Observation, ServerError, record
 from monitor.settings import Log
 from monitor.sinks.log import (
@@ -33,8 +32,9 @@ from monitor.sinks.log import (
     configure,
     level_of,
 )
-from monitor.target import CountCheck, Secret
+from monitor.stream.events import Meta
 from monitor.stream.recording import CheckResult, EndKind
+from monitor.target import CountCheck, Secret
 from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 PATIENCE = 10.0

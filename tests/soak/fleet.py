@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from monitor.lab.scenarios import all_scenarios
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.scenarios import all_scenarios
 from monitor.lab.tls_faults import FAULTS, SAME_PORT
 from tests.paces import PACE, QUICKER, own, paced, timed
 

@@ -18,8 +18,8 @@ from monitor.stream.events import (
     Stop,
     Usage,
 )
-from monitor.target import Terminator, Timeouts
 from monitor.stream.recording import Arrival, Deadline, Ending, EndKind, EndRule, Head, Kind, Mark, Recording
+from monitor.target import Terminator, Timeouts
 
 TEXT, STOP, DONE, PING, ROLE = Output("a"), Finish("stop"), Done(), Meta(ping=True), Meta(choice=0)
 LATE = Failure(Fault.OTHER)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from monitor.stream.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
-from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens
-from monitor.target import CountCheck, Target, Terminator
-from monitor.stream.recording import BodyFraming, CheckResult, Deadline, Ending, EndKind, EndRule, Head, Mark, Recording
 from monitor.judge.verdict import judge
+from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens
+from monitor.stream.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
+from monitor.stream.recording import BodyFraming, CheckResult, Deadline, Ending, EndKind, EndRule, Head, Mark, Recording
+from monitor.target import CountCheck, Target, Terminator
 
 NOW = datetime(2026, 11, 22, 22, 10, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(hours=5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from monitor.web.tones import Tone
 from monitor.web.rows import Row
+from monitor.web.tones import Tone
 from tests.web import scenes
 
 TARGET = scenes.target()

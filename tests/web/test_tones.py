@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.judge.verdict import CAUSES, Outcome
 from monitor.record.observation import Observation
 from monitor.stream.recording import Ending, EndKind
-from monitor.judge.verdict import CAUSES, Outcome
 from monitor.web.tones import LETTERS, Tone, flags, meaning, name, tone
 from tests.web import scenes
 

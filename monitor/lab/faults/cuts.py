@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.lab.case import OK, UNCLEAN, Case, Expect, Fault
-from monitor.lab.params import AFTER, BY, COUNT, DURATION, FRAMING, MARKER, YES_NO, BadParameterError, Param, or_none
 from monitor.lab.dialects.base import LINE_ENDS, Speech
-from monitor.lab.steps import Hold, Repeat, Script, Send, Step
 from monitor.lab.faults.healthy import IDLE
+from monitor.lab.params import AFTER, BY, COUNT, DURATION, FRAMING, MARKER, YES_NO, BadParameterError, Param, or_none
+from monitor.lab.steps import Hold, Repeat, Script, Send, Step
 from monitor.lab.wire import (
     OPEN_LENGTH,
     cut,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
 from monitor.lab.case import OK, Case, Expect, Fault
-from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Kind, Param, choice, text_like
 from monitor.lab.dialects.base import Speech, compact
+from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Kind, Param, choice, text_like
 from monitor.lab.steps import Fin, Hold, Repeat, Script, Send, Step, Wait
 from monitor.lab.wire import (
     closing,

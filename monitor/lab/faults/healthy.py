@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 
 from monitor.lab.case import OK, UNCLEAN, Case, Expect, Fault
+from monitor.lab.dialects.base import LINE_ENDS, Speech
 from monitor.lab.params import (
     AT,
     DURATION,
@@ -17,7 +18,6 @@ from monitor.lab.params import (
     text_like,
     whole_number,
 )
-from monitor.lab.dialects.base import LINE_ENDS, Speech
 from monitor.lab.steps import Script, Send, Step, Wait
 from monitor.lab.wire import LAST_CHUNK, closing, hang_up, head_of, opening, pause, segments, spoken, status_line, whole
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from monitor.lab.case import OK, Case, Expect, Fault
-from monitor.lab.params import AFTER, AT, MARKER, SIZE, BadParameterError, Param, choice, text_like
 from monitor.lab.dialects.base import Speech
 from monitor.lab.dialects.errors import ERRORS
-from monitor.lab.steps import Repeat, Script, Send
 from monitor.lab.faults.cuts import NO_END, NOTHING, judged_endless
+from monitor.lab.params import AFTER, AT, MARKER, SIZE, BadParameterError, Param, choice, text_like
+from monitor.lab.steps import Repeat, Script, Send
 from monitor.lab.wire import OPEN_LENGTH, head, segment, whole
 
 KIND = Param("kind", text_like(r"[a-z_]+", "what the error is about"), "overloaded", "what the error is about")

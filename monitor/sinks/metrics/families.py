@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Literal
 
+from monitor.judge.verdict import CAUSES, OUR_OWN, TRUNCATED, Outcome, Unclean
 from monitor.record.observation import Suspect
 from monitor.settings import Buckets
-from monitor.judge.verdict import CAUSES, OUR_OWN, TRUNCATED, Outcome, Unclean
 
 
 class Kind(StrEnum):

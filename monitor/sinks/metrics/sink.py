@@ -15,12 +15,12 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from monitor import __version__, settings
+from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation, host_of
 from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
-from monitor.target import Target
 from monitor.stream.recording import Kind, Mark
-from monitor.judge.verdict import OUR_OWN, Outcome
+from monitor.target import Target
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version={}; charset=utf-8"

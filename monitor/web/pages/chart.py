@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.record.observation import Observation
-from monitor.web.tones import name, tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.frame import probe_link
 from monitor.web.rows import first_chunk
+from monitor.web.tones import name, tone
 from monitor.web.words import clock, seconds
 
 _HEADROOM = 1.08

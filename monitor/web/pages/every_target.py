@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from monitor.web.tones import LETTERS, Tone, usual_tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.frame import About, page, target_link
 from monitor.web.pages.pieces import labels, last_probe, strip, what_to_do
 from monitor.web.rows import Row, Tally, first_chunk
+from monitor.web.tones import LETTERS, Tone, usual_tone
 from monitor.web.words import count, ratio, seconds
 
 STRIP = 30

@@ -9,8 +9,8 @@ from hashlib import sha256
 from importlib import resources
 from urllib.parse import quote
 
-from monitor.web.tones import Tone
 from monitor.web.markup import Child, Markup, h
+from monitor.web.tones import Tone
 from monitor.web.words import clock, iso, span
 
 STYLE = resources.files("monitor.web.pages").joinpath("style.css").read_text("utf-8")

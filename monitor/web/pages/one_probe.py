@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from monitor.record.observation import Observation, record
-from monitor.web.tones import Tone, flags, meaning, name, tone
 from monitor.web.markup import Markup, h, join
 from monitor.web.pages.frame import About, ago, facts, page, probe_link, section, target_link
 from monitor.web.pages.pieces import badge, machine, quoting, sentence, suspects
 from monitor.web.pages.waterfall import waterfall
+from monitor.web.tones import Tone, flags, meaning, name, tone
 
 _ELSEWHERE = frozenset({"event", "schema", "diagnosis", "server_error", "last_words", "detail"})
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from monitor.record.observation import Observation, public_url
 from monitor.target import Slo, Target, Timeouts
-from monitor.web.tones import Tone, tone
 from monitor.web.markup import Markup, h
 from monitor.web.pages.chart import chart
 from monitor.web.pages.frame import About, ago, facts, page, section, target_link
 from monitor.web.pages.pieces import badge, labels, last_probe, machine, suspects, what_to_do
 from monitor.web.rows import Row, first_chunk
+from monitor.web.tones import Tone, tone
 from monitor.web.words import limit, ratio, seconds
 
 _REFRESH = 5

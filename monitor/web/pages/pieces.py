@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from monitor.record.observation import Observation
 from monitor.target import Target
-from monitor.web.tones import LETTERS, flags, meaning, name, tone
 from monitor.web.markup import Child, Markup, h, join, safe
 from monitor.web.pages.frame import About, ago, probe_link, section
 from monitor.web.rows import Row
+from monitor.web.tones import LETTERS, flags, meaning, name, tone
 from monitor.web.words import NOTHING, clock, limit
 
 

@@ -10,11 +10,11 @@ from itertools import pairwise
 from math import ceil, log10
 from typing import NamedTuple
 
+from monitor.judge.verdict import Phase
 from monitor.record.observation import Observation
 from monitor.stream.recording import Kind
-from monitor.judge.verdict import Phase
-from monitor.web.tones import Tone, tone
 from monitor.web.markup import Markup, h
+from monitor.web.tones import Tone, tone
 from monitor.web.words import count, seconds
 
 _STEPS = {

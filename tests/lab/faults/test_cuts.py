@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.lab.params import BadParameterError
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.params import BadParameterError
 from monitor.lab.steps import Fin, Hold, Repeat, Rst, Send
 from monitor.lab.wire import payload_at, segments
 from tests.lab.wires import ENDED, ENDLESS, case, dechunked, expected, played

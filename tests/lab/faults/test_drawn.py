@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from monitor.lab.scenarios import FAULTS, case_for
-from monitor.lab.params import read_query
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.faults.drawn import OF, SEED, P, flaky, mix
+from monitor.lab.params import read_query
+from monitor.lab.scenarios import FAULTS, case_for
 
 
 def test_a_seed_makes_the_same_luck() -> None:

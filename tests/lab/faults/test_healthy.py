@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.lab.params import BadParameterError
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.params import BadParameterError
 from monitor.lab.steps import Fin, Send, Wait
 from tests.lab.wires import ANSWER, dechunked, events, expected, played
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.lab.params import BadParameterError
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.params import BadParameterError
 from monitor.lab.steps import Repeat, Send
 from tests.lab.wires import ENDED, PIECES, case, dechunked, events, expected, played
 

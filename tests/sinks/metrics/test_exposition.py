@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.stream.events import Fault
 from monitor.settings import Buckets
 from monitor.settings import Metrics as Detail
 from monitor.sinks.metrics import exposition
 from monitor.sinks.metrics.exposition import Sheet, Subject, generate_openmetrics
 from monitor.sinks.metrics.families import Scope
 from monitor.sinks.metrics.sink import Metrics
+from monitor.stream.events import Fault
 from tests.sinks.stories import GATEWAY, cut, failed, refused, whole
 
 OPENMETRICS = "application/openmetrics-text"

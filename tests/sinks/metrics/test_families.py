@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.judge.verdict import TRUNCATED
 from monitor.settings import Buckets, Metrics
 from monitor.sinks.metrics.families import (
     FAMILIES,
@@ -20,9 +21,8 @@ from monitor.sinks.metrics.families import (
     markdown,
 )
 from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
-from monitor.judge.verdict import TRUNCATED
 
-DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
 BY_NAME = {family.name: family for family in FAMILIES}
 
 

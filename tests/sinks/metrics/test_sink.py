@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from monitor import settings
-from monitor.stream.events import Fault, Malformed, Output, Part
 from monitor.record.observation import Suspect, Suspicion, Tokens
 from monitor.sinks.metrics.families import CUTS, FAMILIES, OUTCOMES, SKIPS, Scope
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
-from monitor.target import CountCheck, Slo
+from monitor.stream.events import Fault, Malformed, Output, Part
 from monitor.stream.recording import CheckResult, EndKind
+from monitor.target import CountCheck, Slo
 from tests.sinks.stories import GATEWAY, START, chunks, counted, cut, failed, line, refused, seen, stopped, whole
 
 BEGAN = START.timestamp()

@@ -7,8 +7,8 @@ from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 
-from monitor.web.tones import Tone
 from monitor.web.pages import frame
+from monitor.web.tones import Tone
 from tests.web import scenes
 from tests.web.document import Document
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from monitor.stream.events import Output
 from monitor.record.observation import Observation
+from monitor.stream.events import Output
 from monitor.stream.recording import Ending, EndKind, Recording
 from monitor.web.pages.waterfall import waterfall
 from tests.web import scenes

@@ -1,0 +1,152 @@
+"""What one probe came to: the recording judged, redacted, and put together as an observation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from monitor.http import ExchangeInfo
+from monitor.judge.content_check import examine
+from monitor.judge.verdict import judge
+from monitor.probe.request import ProbeRequest
+from monitor.protocols.shapes import failure, load
+from monitor.record.observation import Observation, ServerError, Tokens
+from monitor.redaction import words
+from monitor.stream.events import Failure
+from monitor.stream.recording import CheckResult, EndKind, Head, Mark, Recording
+from monitor.target import Connection, Record, Target, own_limits
+
+_CHARACTERS_A_TOKEN = 4
+_ESCAPED = 10
+"""Characters that an escape takes at most: words that are kept whole are not cut again because they grew."""
+
+
+def token_limit(target: Target) -> int:
+    """Return the limit on output tokens that is really asked for: the target's `body` may have one of its own."""
+    return min(own_limits(target.body), default=target.max_tokens)
+
+
+def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
+    question: ProbeRequest,
+    seen: Recording,
+    carried: ExchangeInfo,
+    *,
+    timestamp: datetime,
+    trigger: str,
+    kept: bytes = b"",
+    location: str = "",
+    schedule_delay: float | None = None,
+) -> Observation:
+    """Judge what was seen and put it together; the server's own words are redacted here, once for all sinks."""
+    target = question.target
+    safe = _Safe(target)
+    check = _examined(question, seen)
+    verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
+    seen.mark(Mark.END, _end_of(seen))
+    seen.model, seen.reason = safe(seen.model, 100), safe(seen.reason, 100)
+    seen.head = _safe_head(seen.head, safe)
+    return Observation(
+        probe_id=question.probe_id,
+        target=target,
+        timestamp=timestamp,
+        trigger=trigger,
+        timeline=seen,
+        verdict=verdict,
+        location=location,
+        peer=carried.peer,
+        ip_family=carried.ip_family,
+        connection=(Connection.REUSE if carried.reused else Connection.FRESH).value,
+        retried=carried.retried,
+        schedule_delay=schedule_delay,
+        tokens=_tokens(seen, question.prompt),
+        check=check,
+        server_error=_server_error(target.record, seen.failure or _answered_error(carried.error_body), safe),
+        last_words=_last_words(kept, safe, truncated=verdict.truncated or target.record is Record.FULL),
+        certificate_expiry=carried.certificate_expiry,
+        after_cut=carried.after_cut,
+    )
+
+
+def _examined(question: ProbeRequest, seen: Recording) -> CheckResult | None:
+    """Return what the content check finds, where there is a check and output to look at."""
+    if question.target.check is None or not seen.chunks:
+        return None
+    return examine(question.target.check, seen.text, question.nonce)
+
+
+def _end_of(seen: Recording) -> float:
+    """Return when the stream ended: where only our drain ended it, when the protocol's end arrived."""
+    ending = seen.ending
+    at = ending.at if ending is not None else 0.0
+    if seen.ended_at is not None and ending is not None and ending.kind is EndKind.DEADLINE:
+        at = seen.ended_at
+    return max(at, seen.marks.get(Mark.LAST_CHUNK, 0.0))
+
+
+def _tokens(seen: Recording, prompt: str) -> Tokens | None:
+    usage = seen.usage
+    if usage.output is None and not seen.chunks:
+        return None
+    return Tokens(
+        input=usage.input if usage.input is not None else len(prompt) // _CHARACTERS_A_TOKEN,
+        output=usage.output if usage.output is not None else seen.chunks,
+        reasoning=usage.reasoning or 0,
+        estimated=usage.output is None,
+    )
+
+
+class _Safe:
+    """Makes the server's words safe to keep: none of the target's secrets is left in them."""
+
+    def __init__(self, target: Target) -> None:
+        self._secrets = tuple(secrets_of(target))
+
+    def __call__(self, text: str | None, limit: int) -> str | None:
+        return words(text, self._secrets, limit) if text else None
+
+
+def secrets_of(target: Target) -> Iterator[str]:
+    """Return every value that the server may have been told in confidence."""
+    if target.api_key is not None:
+        yield target.api_key.reveal()
+    for value in target.headers.values():
+        yield value.reveal()
+        yield value.reveal().rpartition(" ")[2]
+    for url in (target.url, target.proxy.reveal() if target.proxy is not None else ""):
+        parts = urlsplit(url)
+        yield from (unquote(it) for it in (parts.username, parts.password) if it)
+        yield from (value for _, value in parse_qsl(parts.query))
+
+
+def _safe_head(head: Head | None, safe: _Safe) -> Head | None:
+    if head is None:
+        return None
+    ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)
+    return Head(
+        head.status, safe(head.content_type, 128) or "", head.encoding, head.framing, head.empty, head.retry_after, ids
+    )
+
+
+def _answered_error(body: bytes) -> Failure | None:
+    """Return the error that the body of a refusal tells of; None where it tells nothing."""
+    text = body.decode("utf-8", "replace").strip()
+    if not text:
+        return None
+    try:
+        frame = load(text)
+    except (ValueError, TypeError):
+        return failure(text)
+    return failure(frame.get("error") or frame.get("detail") or frame.get("message") or frame)
+
+
+def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerError | None:
+    if found is None or record is Record.NONE:
+        return None
+    return ServerError(safe(found.type, 100), safe(found.code, 100), safe(found.message, 300))
+
+
+def _last_words(kept: bytes, safe: _Safe, *, truncated: bool) -> str | None:
+    if not kept or not truncated:
+        return None
+    return safe(kept.decode("utf-8", "replace"), _ESCAPED * len(kept))

@@ -1,0 +1,162 @@
+"""What is kept of an answer's words, what must not be, and how an observation is put together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from monitor.http import ExchangeInfo
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Script, Send
+from monitor.probe.assemble import observe, token_limit
+from monitor.probe.request import ask
+from monitor.record.observation import Observation, ServerError, Tokens, record
+from monitor.stream.events import Output
+from monitor.stream.recording import Ending, EndKind, Mark, Recording
+from monitor.target import Record, Secret, Target
+from tests.conftest import MakeProber, target
+from tests.test_wire import verdict
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+URL = "http://chat.test/v1/chat/completions"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
+BASE32 = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+
+
+async def probed(prober: MakeProber, script: Script, **more: Any) -> Observation:  # noqa: ANN401 - fields of Target
+    """Return what a probe of a peer that plays this sees."""
+    async with peer(script) as server:
+        return await prober()(target(f"{server.url}/?token=canary-query", **more), "cli")
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        ({}, 400),
+        ({"max_tokens": 50}, 50),
+        ({"max_completion_tokens": 9000, "n": 2}, 9000),
+        ({"max_tokens": None}, 400),
+        ({"options": {"num_predict": 30}}, 30),
+        ({"options": "none"}, 400),
+    ],
+)
+def test_the_limit_that_is_ours(body: dict[str, object], limit: int) -> None:
+    """A limit that the target's own body sets is ours, too: reaching it is not held against the server."""
+    assert token_limit(target(URL, body=body)) == limit
+
+
+# -- the server's words ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kept", "cut", "words"),
+    [
+        (Record.NONE, True, None),
+        (Record.ERROR, True, None),
+        (Record.TAIL, True, HI.decode()),
+        (Record.TAIL, False, None),
+        (Record.FULL, True, HI.decode()),
+        (Record.FULL, False, HI.decode()),
+    ],
+)
+async def test_what_is_kept_of_a_stream(prober: MakeProber, kept: Record, cut: bool, words: str | None) -> None:
+    """Its last bytes before a cut, or all of it, only where `record` says so."""
+    stop = b"" if cut else b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    seen = await probed(prober, (Send(HEAD + HI + stop), Fin()), record=kept, check=None)
+    assert seen.verdict.truncated is cut
+    said = None if seen.last_words is None else seen.last_words.replace("\\x0a", "\n")
+    assert said == (None if words is None else words + stop.decode())
+
+
+async def test_only_the_end_of_a_long_stream_is_kept(prober: MakeProber) -> None:
+    """`tail` is 512 bytes of it."""
+    seen = await probed(prober, (Send(HEAD + HI * 99 + b": the end"), Fin()), record=Record.TAIL)
+    assert seen.last_words is not None
+    assert seen.last_words.endswith(": the end")
+    assert len(seen.last_words.replace("\\x0a", "\n")) <= 512
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (b'{"error": {"message": "no", "type": "t", "code": 7}}', ServerError("t", "7", "no")),
+        (b'{"detail": "no such route"}', ServerError(None, None, "no such route")),
+        (b'{"message": "m"}', ServerError(None, None, "m")),
+        (b"plain words", ServerError(None, None, "plain words")),
+        (b"[1]", ServerError(None, None, "[1]")),
+        (b"  ", None),
+    ],
+)
+async def test_a_refusal_in_its_own_words(prober: MakeProber, body: bytes, wanted: ServerError | None) -> None:
+    """Whatever shape a server gives to its error, its words are found; `record = "none"` keeps none of them."""
+    answer = (Send(b"HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body),)
+    assert (await probed(prober, answer)).server_error == wanted
+    assert (await probed(prober, answer, record=Record.NONE)).server_error is None
+
+
+async def test_no_secret_comes_back(prober: MakeProber) -> None:
+    """A server that says what it was told in confidence is not quoted: key, header, query, proxy."""
+    secrets = ("canary-key", "canary-word", "canary-query", "canary-user", "canary-pass")
+    error = json.dumps({"error": {"message": " ".join(secrets), "type": "canary-key", "code": "canary-word"}}).encode()
+    head = (
+        b"HTTP/1.1 401 No\r\nX-Request-Id: canary-key\r\nContent-Type: text/canary-word\r\nContent-Length: %d\r\n\r\n"
+    )
+    async with peer((Send(head % len(error) + error),)) as server:
+        asked = target(
+            f"http://chat.test:{server.port}/?token=canary-query",
+            api_key=Secret("canary-key"),
+            headers={"X-Auth": Secret("Token canary-word")},
+            proxy=Secret(f"http://canary-user:canary-pass@127.0.0.1:{server.port}"),
+        )
+        seen = await prober()(asked, "cli")
+    assert verdict(seen) == "http_error/auth"
+    assert seen.server_error is not None
+    assert not any(secret in json.dumps(record(seen)) for secret in secrets)
+
+
+# -- observing ---------------------------------------------------------------------------------------------------------
+
+
+def ended(kind: EndKind = EndKind.COMPLETE, at: float = 1.0) -> Recording:
+    """Return a timeline of one chunk at half a second, ended so."""
+    told = Recording()
+    told.arrived(0.5, 0.0, 10)
+    told.record(Output("hi"), 10)
+    told.ending = Ending(kind, at)
+    return told
+
+
+def observed(told: Recording, asked: Target | None = None) -> Observation:
+    """Return the observation of a timeline."""
+    question = ask(asked or target(URL))
+    return observe(question, told, ExchangeInfo(), timestamp=datetime(2026, 11, 22, tzinfo=UTC), trigger="cli")
+
+
+def test_tokens_are_estimated_where_none_are_counted() -> None:
+    """A chunk for a token, and the prompt's length; nothing at all where nothing came."""
+    seen = observed(ended())
+    assert seen.tokens is not None
+    assert (seen.tokens.output, seen.tokens.estimated) == (1, True)
+    empty = Recording()
+    empty.ending = Ending(EndKind.REFUSED, 0.1)
+    assert observed(empty).tokens is None
+
+
+def test_counted_tokens_are_the_servers() -> None:
+    """Where it counts some of them, the others are estimated or none."""
+    told = ended()
+    told.usage = told.usage._replace(output=7)
+    seen = observed(told)
+    assert seen.tokens is not None
+    assert replace(seen.tokens, input=0) == Tokens(0, 7)
+
+
+def test_the_end_is_not_before_the_last_chunk() -> None:
+    """However the clocks of the socket and of the ending differ."""
+    assert observed(ended(at=0.4)).timeline.marks[Mark.END] == 0.5

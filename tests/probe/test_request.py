@@ -1,0 +1,96 @@
+"""What one probe asks, and what counts as the end of the answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from monitor import __version__
+from monitor.probe.request import ask, end_rule, new_id
+from monitor.protocols import PROTOCOLS
+from monitor.target import PatternCheck, Secret, Terminator
+from tests.conftest import target
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+URL = "http://chat.test/v1/chat/completions"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
+BASE32 = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+
+
+def test_a_question_says_who_asks() -> None:
+    """Every request names the monitor, its own id, and that nothing is to be compressed."""
+    asked = ask(target(URL))
+    assert asked.call.headers["User-Agent"] == f"chat-monitor/{__version__}"
+    assert asked.call.headers["X-Request-ID"] == asked.probe_id
+    assert asked.call.headers["Accept-Encoding"] == "identity"
+    assert "Authorization" not in asked.call.headers
+    assert (asked.call.method, asked.call.url, asked.call.proxy) == ("POST", URL, None)
+
+
+def test_a_question_is_new_each_time() -> None:
+    """Its nonce stands at both ends of its prompt, and no two are the same."""
+    first, second = ask(target(URL)), ask(target(URL))
+    assert first.nonce != second.nonce
+    assert first.prompt.startswith(f"[{first.nonce}]")
+    assert f"END-{first.nonce}" in first.prompt
+    assert first.prompt in json.loads(first.call.body)["messages"][-1]["content"]
+
+
+def test_a_targets_own_headers_win() -> None:
+    """Whatever their case, and its id can have another name or none."""
+    own = {"user-agent": Secret("me"), "AUTHORIZATION": Secret("Basic x")}
+    headers = ask(target(URL, headers=own, api_key=Secret("k"), request_id_header="X-Probe")).call.headers
+    assert {name: value for name, value in headers.items() if name.lower() in {"user-agent", "authorization"}} == {
+        "user-agent": "me",
+        "AUTHORIZATION": "Basic x",
+    }
+    assert "X-Probe" in headers
+    assert not {"X-Request-ID", "X-Probe"} & ask(target(URL, request_id_header=None)).call.headers.keys()
+
+
+def test_a_key_and_a_proxy_are_told_to_nobody_else() -> None:
+    """They are in the call, and in no repr of it."""
+    asked = ask(target(URL, api_key=Secret("canary-key"), proxy=Secret("http://u:canary-proxy@p.test")))
+    assert asked.call.headers["Authorization"] == "Bearer canary-key"
+    assert asked.call.proxy == "http://u:canary-proxy@p.test"
+    assert "canary" not in repr(asked)
+
+
+def test_a_prompt_of_ones_own() -> None:
+    """It stands in front of the list, and without the list its nonce is filled in."""
+    own = target(URL, prompt="Be brief [{nonce}].", check=PatternCheck("x"))
+    asked = ask(own)
+    assert asked.prompt == f"Be brief [{asked.nonce}]."
+    asked = ask(replace(own, prompt=None))
+    assert asked.prompt.startswith(f"[{asked.nonce}] ")
+    assert "\nBe brief" not in ask(target(URL, prompt="Be brief.")).prompt.partition("Be brief.")[0]
+
+
+def test_ids_sort_by_time() -> None:
+    """26 characters of Crockford's base 32, the time first."""
+    ids = [new_id() for _ in range(100)]
+    assert all(len(one) == 26 and set(one) <= BASE32 for one in ids)
+    assert len(set(ids)) == 100
+    assert [one[:10] for one in ids] == sorted(one[:10] for one in ids)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("terminator", Terminator)
+def test_what_counts_as_the_end(protocol: str, terminator: Terminator) -> None:
+    """The target's `terminator`, but none where the protocol declares no end."""
+    declares = PROTOCOLS[protocol]
+    rule = end_rule(target(URL, protocol, terminator=terminator), declares)
+    assert rule.terminator is (terminator if declares.end or declares.marker else Terminator.NONE)
+    assert (rule.declares_end, rule.declares_marker) == (declares.end, declares.marker)
+
+
+@pytest.mark.parametrize(("body", "choices"), [({}, 1), ({"n": 3}, 3), ({"n": None}, 1), ({"n": "3"}, 1)])
+def test_every_answer_that_was_asked_for_has_an_end(body: dict[str, object], choices: int) -> None:
+    """As many ends are waited for as the request's body asks for answers, where the protocol can ask for several."""
+    assert end_rule(target(URL, "openai-chat", body=body), PROTOCOLS["openai-chat"]).choices == choices
+    assert end_rule(target(URL, "ollama-chat", body=body), PROTOCOLS["ollama-chat"]).choices == 1
+    assert all(protocol.marker for protocol in PROTOCOLS.values() if protocol.choices)
