@@ -246,9 +246,7 @@ OURS = "monitor.stream.recording", "monitor.http", "monitor.protocols", "monitor
 def alive() -> Counter[str]:
     """Return how many objects of a probe there are, and of aiohttp's, by their types."""
     places = (f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
-    probes = (
-        place for place in places if not place.startswith("monitor.http.timestamps")
-    )
+    probes = (place for place in places if not place.startswith("monitor.http.timestamps"))
     return Counter(place for place in probes if place.startswith((*OURS, "aiohttp.client", "aiohttp.connector")))
 
 
