@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.cli.export import Wish, export, fitted
+from monitor.cli.assets import Wish, export, fitted
 from monitor.target import Target
 from tests.alerts.drills import DRILLS, EXPIRING, QUICK, Alert, Drill, critical, info, warning
 from tests.alerts.faults import HOST, Faults

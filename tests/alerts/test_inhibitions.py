@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from monitor.cli.export import Wish, export
+from monitor.cli.assets import Wish, export
 from tests.alerts.stack import alertmanager, asked, until
 
 Labels = Mapping[str, str]

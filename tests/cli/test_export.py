@@ -1,194 +1,44 @@
-"""What `export` writes: fitted to the config, from one source, and the same from the wheel."""
+"""`export`: what is written, and what is refused."""
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from monitor.cli.export import MAKERS, MOST, Wish, bundled, duration, export, fitted, scale
-from monitor.settings import Settings, Web
-from monitor.target import Target
-
-ROOT = Path(__file__).parents[2]
-RULES = (ROOT / "dashboards" / "rules" / "chat-monitor.rules.yml").read_text()
-WINDOWS = {"30s", "1m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "6h", "1d", "3d"}
+from monitor.cli.assets import MAKERS
+from tests.cli.commands import Cli, ended, started
 
 
-def target(interval: float = 60.0, **labels: str) -> Target:
-    """A target of this interval."""
-    return Target("one", "openai-chat", "http://127.0.0.1/", interval=interval, labels=labels)
+def test_export_writes_what_fits_the_config_and_says_which_files(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Windows of the slowest target's interval, the address of the Grafana; each file is a line."""
+    config.write_text(config.read_text().replace("[defaults]", "[defaults]\ninterval = '30s'"))
+    done = cli("export", "rules", tmp_path / "new", "--config", config, "--grafana", "https://g.example/")
+    file = tmp_path / "new" / "chat-monitor.rules.yml"
+    assert (done.status, done.out) == (0, f"{file}\n")
+    assert "increase30m" in file.read_text()
+    assert "https://g.example/d/chat-monitor-target" in file.read_text()
 
 
-@pytest.mark.parametrize("what", MAKERS)
-def test_everything_that_can_be_exported_is_written_and_only_under_our_name(what: str, tmp_path: Path) -> None:
-    """Into a directory that need not exist; nothing of another's is overwritten, for each file has our name."""
-    files = export(what, tmp_path / "new" / "place", Wish())
-    assert files
-    assert all(file.name.startswith("chat-monitor") and file.read_text() for file in files)
-    assert sorted(files) == sorted((tmp_path / "new" / "place").iterdir())
+def test_export_without_a_config_writes_what_is_shipped(tmp_path: Path) -> None:
+    """And says so, for windows that fit nobody in particular should surprise nobody."""
+    with started("export", "scrape-config", "there", cwd=tmp_path) as process:
+        done = ended(process)
+    assert (done.status, "no config" in done.err) == (0, True)
+    assert sorted(done.out.split()) == ["there/chat-monitor.alertmanager.yml", "there/chat-monitor.scrape.yml"]
+    assert (tmp_path / "there" / "chat-monitor.scrape.yml").exists()
 
 
-def test_the_rules_as_shipped_serve_a_minute_to_a_quarter_of_an_hour(tmp_path: Path) -> None:
-    """With these intervals, or with no config at all, they are written as they stand."""
-    for intervals in ([], [60.0], [5.0, 900.0], [61.0]):
-        [file] = export("rules", tmp_path, Wish([target(interval) for interval in intervals]))
-        assert file.read_text() == RULES
+@pytest.mark.parametrize("what", sorted(MAKERS))
+def test_all_that_can_be_exported_can_be_asked_for(cli: Cli, config: Path, tmp_path: Path, what: str) -> None:
+    """The command knows every maker."""
+    assert cli("export", what, tmp_path / what, "--config", config).status == 0
 
 
-@pytest.mark.parametrize(
-    ("intervals", "expected"),
-    [([5.0], 1 / 12), ([1.0, 6.0], 0.1), ([60.0], 1.0), ([1.0, 900.0], 1.0), ([3600.0], 4.0), ([86400.0], MOST)],
-)
-def test_windows_follow_the_slowest_target(intervals: list[float], expected: float) -> None:
-    """Shorter up to a minute, longer from a quarter of an hour on, a week at most."""
-    assert scale(intervals) == pytest.approx(expected)
-
-
-def test_every_duration_of_the_rules_is_one_of_the_windows_or_yesterday() -> None:
-    """What `fitted` takes for a duration is one: nothing else in the file looks like it."""
-    found = set(re.findall(r"(?<![\d.])(\d+[smhd])\b", RULES))
-    assert found == WINDOWS | {"24h"}
-
-
-@given(st.floats(min_value=1.0, max_value=86400.0))
-def test_windows_keep_their_order_and_none_is_lost(interval: float) -> None:
-    """However much they are scaled, what was longer stays longer, so that no two recordings get one name."""
-    order = ["30s", "1m", "5m", "10m", "15m", "30m", "1h", "2h", "6h", "1d", "3d"]
-    lengths = [seconds(fitted(window, [interval])) for window in order]
-    assert lengths[1:] == sorted(set(lengths[1:]))
-    assert lengths[0] <= lengths[1]
-    assert fitted("x offset 24h", [interval]) == "x offset 24h"
-
-
-def seconds(text: str) -> int:
-    """A duration in seconds."""
-    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
-
-
-def test_fitted_rules_are_rules_with_other_windows() -> None:
-    """Every rule is there by its fitted name, and its expression reads only names that are recorded."""
-    rules = [rule for group in yaml.safe_load(fitted(RULES, [5.0]))["groups"] for rule in group["rules"]]
-    recorded = {rule["record"] for rule in rules if "record" in rule}
-    assert "target:chat_stream_accepted:increase5m" in recorded
-    for rule in rules:
-        said = " ".join([rule["expr"], *rule.get("annotations", {}).values()])
-        assert set(re.findall(r"\b\w+:\w+:\w+\b", said)) <= recorded
-
-
-def test_the_dashboard_addresses_lead_to_the_users_grafana(tmp_path: Path) -> None:
-    """No example host is left where one's own is named."""
-    [file] = export("rules", tmp_path, Wish(grafana="https://grafana.test/sub/"))
-    assert "grafana.example.com/d/" not in file.read_text()
-    assert "https://grafana.test/sub/d/chat-monitor-target" in file.read_text()
-
-
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [("127.0.0.1", "127.0.0.1:9900"), ("0.0.0.0", "127.0.0.1:9900"), ("::1", "[::1]:9900")],  # noqa: S104 - a config's text
-)
-def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, tmp_path: Path) -> None:
-    """As often as the fastest target is probed, and with a name that ChatMonitorAbsent finds."""
-    wish = Wish([target(5.0), target(900.0)], Settings(web=Web(host=host, port=9900)))
-    file = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name)
-    [job] = yaml.safe_load(file.read_text())["scrape_configs"]
-    assert "chat-monitor" in job["job_name"]
-    assert job["scrape_interval"] == job["scrape_timeout"] == "5s"
-    assert job["static_configs"] == [{"targets": [address]}]
-
-
-def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> None:
-    """Two monitors that listen on loopback are told apart where their alerts meet, whatever a location is called."""
-    for location in ("eu-1", 'the "old" hall: 2'):
-        wish = Wish([target()], Settings(web=Web(port=9900), location=location))
-        text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
-        [job] = yaml.safe_load(text)["scrape_configs"]
-        assert job["static_configs"] == [{"targets": ["127.0.0.1:9900"], "labels": {"instance": f"{location}:9900"}}]
-
-
-def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
-    """Each label is a variable before the target's, and every query on targets heeds it."""
-    for file in export("dashboards", tmp_path, Wish([target(team="search"), target(region="eu")])):
-        if file.suffix == ".json":
-            board = json.loads(file.read_text())
-            names = [variable["name"] for variable in board["templating"]["list"]]
-            assert names[:3] == ["datasource", "label_region", "label_team"]
-            for text in re.findall(r'target=~\\"\$\w+\\"[^}]*', file.read_text()):
-                assert r"region=~\"$label_region\", team=~\"$label_team\"" in text
-
-
-def test_boards_without_a_config_are_those_of_the_repository(tmp_path: Path) -> None:
-    """One source: what is exported is what is committed."""
-    for file in export("dashboards", tmp_path, Wish()):
-        if file.suffix == ".json":
-            name = file.stem.removeprefix("chat-monitor-")
-            assert json.loads(file.read_text()) == json.loads((ROOT / "dashboards" / f"{name}.json").read_text())
-
-
-def test_boards_open_with_a_window_that_holds_probes_enough(tmp_path: Path) -> None:
-    """Sixty of the slowest target."""
-    for interval, window in ((5.0, "5m"), (60.0, "1h"), (300.0, "6h"), (3600.0, "1d")):
-        file = export("dashboards", tmp_path, Wish([target(interval)]))[0]
-        board = json.loads(file.read_text())
-        [variable] = [variable for variable in board["templating"]["list"] if variable["name"] == "window"]
-        assert variable["current"]["value"] == window
-
-
-def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
-    """Provisioning names the directory they were written to."""
-    export("dashboards", tmp_path, Wish([target(5.0)]))
-    provider = yaml.safe_load((tmp_path / "chat-monitor.provider.yml").read_text())["providers"][0]
-    assert provider["options"]["path"] == str(tmp_path)
-    source = yaml.safe_load((tmp_path / "chat-monitor.datasource.yml").read_text())["datasources"][0]
-    assert source["jsonData"]["exemplarTraceIdDestinations"][0]["name"] == "probe_id"
-    assert source["jsonData"]["timeInterval"] == "5s"
-
-
-def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> None:
-    """The command is where this one runs from, and the config the one that was named."""
-    files = export("systemd", tmp_path, Wish(config_file=Path("/somewhere/else.toml")))
-    for file in files:
-        [start] = re.findall(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)
-        assert start.startswith(f"{sys.prefix}/bin/chat-monitor run --config /somewhere/else.toml")
-
-
-def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the command is not in the environment that runs, as under `python -m monitor`, the unit names its own."""
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    for file in export("systemd", tmp_path / "units", Wish()):
-        assert file.read_text() == (bundled("systemd") / file.name).read_text()
-
-
-@pytest.mark.parametrize(("length", "text"), [(0.2, "1s"), (5, "5s"), (90, "90s"), (3600, "1h"), (172800, "2d")])
-def test_durations_are_written_as_prometheus_reads_them(length: float, text: str) -> None:
-    """Whole, in the largest unit that fits, and never none."""
-    assert duration(length) == text
-
-
-@pytest.mark.real
-@pytest.mark.timeout(180)
-def test_the_wheel_carries_the_same_files(tmp_path: Path) -> None:
-    """What `bundled` finds in an installed package is what stands in the repository, and no code that builds it."""
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True)
-    [wheel] = tmp_path.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "zipfile", "-e", wheel, tmp_path / "out"], check=True)
-    assets = tmp_path / "out" / "monitor" / "assets"
-    carried = {str(file.relative_to(assets)): file.read_bytes() for file in assets.rglob("*") if file.is_file()}
-    assert carried == {name: (ROOT / name).read_bytes() for name in carried}
-    for room in ("dashboards", "systemd"):
-        wanted = {str(file.relative_to(ROOT)) for file in bundled(room).rglob("*") if file.suffix in SHIPPED}
-        assert {name for name in carried if name.startswith(room)} == wanted - {TESTS}
-
-
-SHIPPED = {".json", ".yml", ".service", ".socket", ".timer"}
-TESTS = "dashboards/rules/chat-monitor.rules.test.yml"
+def test_export_of_nothing_known_to_nowhere_or_with_a_broken_config(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Usage errors and a directory that cannot be are 2, in words."""
+    assert cli("export", "poems", tmp_path, "--config", config).status == 2
+    done = cli("export", "rules", config / "below", "--config", config)
+    assert (done.status, "cannot be written" in done.err) == (2, True)
+    config.write_text("[monitr]")
+    assert cli("export", "rules", tmp_path, "--config", config).status == 2

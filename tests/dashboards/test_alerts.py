@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.cli.export import fitted
+from monitor.cli.assets import fitted
 from tests.dashboards.stories import BY_HAND, Firing, Story, concerned, flat, late, path, save, written
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"

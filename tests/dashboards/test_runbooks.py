@@ -43,7 +43,7 @@ def queries(text: str) -> list[str]:
 def test_every_command_that_a_page_shows_can_be_typed(page: Path) -> None:
     """Its name and each of its options is one that the program knows."""
     for words in typed(page.read_text()):
-        command = commands.commands.get(words[1])
+        command = commands.get_command(click.Context(commands), words[1])
         assert command, " ".join(words)
         known = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
         assert {word for word in words[2:] if word.startswith("-")} <= known, " ".join(words)

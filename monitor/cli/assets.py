@@ -1,0 +1,241 @@
+"""The bundled assets, written to a directory and fitted to the config: boards, rules, units and the scrape job.
+
+They have one source: `dashboards/` and `systemd/` of the checkout, which the wheel carries under `monitor/assets/`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitor.settings import Settings
+from monitor.target import Target
+
+FASTEST, SLOWEST = 60.0, 900.0
+"""Seconds between the probes of targets that the rules serve as they are shipped, in their own time."""
+MOST = 28.0
+"""How far windows grow at most: six hours become a week, which Prometheus keeps by default."""
+SCRAPE_MOST = 15.0
+"""Seconds between two scrapes at most."""
+ENOUGH = 60
+"""Probes that a board's window ought to hold."""
+
+Board = dict[str, dict[str, list[dict[str, object]]]]
+"""Of a board's JSON, the part that is changed here."""
+
+_TARGET = re.compile(r'target=~\\"\$\w+\\"')
+_DURATION = re.compile(r"(?<![\d.])(\d+)([smhd])\b")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_FIXED = frozenset({"24h"})
+"""Yesterday is yesterday, however often a target is probed."""
+_MONITOR = "127.0.0.1:9877"
+_GRAFANA = "https://grafana.example.com"
+_COMMAND = "/opt/chat-monitor/bin/chat-monitor"
+_BOARDS = "/var/lib/grafana/dashboards/chat-monitor"
+_CONFIG = "/etc/chat-monitor/config.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the assets are fitted to: a config, the file it came from, and the address of the user's Grafana."""
+
+    targets: Sequence[Target] = ()
+    settings: Settings = field(default_factory=Settings)
+    config_file: Path | None = None
+    grafana: str | None = None
+
+    @property
+    def intervals(self) -> list[float]:
+        """Seconds between the probes of each target."""
+        return [target.interval for target in self.targets]
+
+
+def export(what: str, directory: Path, wish: Wish) -> list[Path]:
+    """Write what is wished for into a directory, over what is there by these names, and return the files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, text in MAKERS[what](wish, directory):
+        files.append(directory / name)
+        files[-1].write_text(text, encoding="utf-8")
+    return files
+
+
+def bundled(room: str) -> Path:
+    """Return where the assets lie: in the package where it was installed, else in the checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "assets" / room
+    return inside if inside.is_dir() else package.parent / room
+
+
+# -- rules -------------------------------------------------------------------------------------------------------------
+
+
+def _rules(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
+    text = (bundled("dashboards") / "rules" / "chat-monitor.rules.yml").read_text(encoding="utf-8")
+    if wish.grafana is not None:
+        text = text.replace(_GRAFANA, wish.grafana.rstrip("/"))
+    yield "chat-monitor.rules.yml", fitted(text, wish.intervals)
+
+
+def scale(intervals: Iterable[float]) -> float:
+    """Return by how much windows have to shrink or grow, so that the slowest target has samples enough in them.
+
+    Up to a minute the shorter window of a share holds sixty probes, from a quarter of an hour on the longer holds 24;
+    in between the rules serve every interval as they are.
+    """
+    slowest = max(intervals, default=FASTEST)
+    if slowest < FASTEST:
+        return slowest / FASTEST
+    return min(max(slowest / SLOWEST, 1.0), MOST)
+
+
+def fitted(rules: str, intervals: Iterable[float]) -> str:
+    """Return the rules with every duration in them fitted to the intervals of the targets."""
+    factor = scale(intervals)
+
+    def changed(found: re.Match[str]) -> str:
+        if found[0] in _FIXED:
+            return found[0]
+        return duration(int(found[1]) * _SECONDS[found[2]] * factor)
+
+    return rules if factor == 1.0 else _DURATION.sub(changed, rules)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as Prometheus writes it, of whole seconds and at least one."""
+    whole = max(round(seconds), 1)
+    unit = next(unit for unit in ("d", "h", "m", "s") if whole % _SECONDS[unit] == 0)
+    return f"{whole // _SECONDS[unit]}{unit}"
+
+
+# -- boards ------------------------------------------------------------------------------------------------------------
+
+
+def _dashboards(wish: Wish, directory: Path) -> Iterator[tuple[str, str]]:
+    labels = sorted({name for target in wish.targets for name in target.labels})
+    for file in sorted(bundled("dashboards").glob("*.json")):
+        board = json.loads(_labelled(file.read_text(encoding="utf-8"), labels))
+        _widen(board, max(wish.intervals, default=FASTEST))
+        _offer(board, labels)
+        yield f"{board['uid']}.json", json.dumps(board, indent=2, sort_keys=True) + "\n"
+    for name in ("provider", "datasource"):
+        text = (bundled("dashboards") / "provisioning" / f"{name}.yml").read_text(encoding="utf-8")
+        text = text.replace(_BOARDS, str(directory.resolve())).replace(_MONITOR, _address(wish.settings))
+        text = text.replace("timeInterval: 15s", f"timeInterval: {_every(wish)}")
+        yield f"chat-monitor.{name}.yml", text
+
+
+def _labelled(board: str, labels: Sequence[str]) -> str:
+    """Have every query on targets heed a variable for each label of the config."""
+    if not labels:
+        return board
+    matchers = "".join(rf", {name}=~\"$label_{name}\"" for name in labels)
+    board = _TARGET.sub(lambda found: found[0] + matchers, board)
+    among = ", ".join(rf"{name}=~\"$label_{name}\"" for name in labels)
+    return board.replace("label_values(chat_stream_probes_total,", f"label_values(chat_stream_probes_total{{{among}}},")
+
+
+def _offer(board: Board, labels: Sequence[str]) -> None:
+    """Put the variables of the config's labels before that of the targets, which depends on them."""
+    variables = board["templating"]["list"]
+    at = 1
+    for name in labels:
+        variable = {
+            "name": f"label_{name}",
+            "label": name,
+            "description": f"Only targets whose label {name} is this; all of them at first.",
+            "type": "query",
+            "datasource": {"type": "prometheus", "uid": "${datasource}"},
+            "query": f"label_values(chat_stream_probes_total, {name})",
+            "refresh": 2,
+            "sort": 5,
+            "multi": True,
+            "includeAll": True,
+            "allValue": ".*",  # a target without the label has it empty
+            "current": {"selected": True, "text": "All", "value": "$__all"},
+        }
+        variables.insert(at, variable)
+        at += 1
+
+
+def _widen(board: Board, slowest: float) -> None:
+    """Let the board open with the shortest of its windows that holds probes enough."""
+    for variable in board["templating"]["list"]:
+        if variable["name"] == "window":
+            choices = str(variable["query"]).split(",")
+            enough = (choice for choice in choices if _seconds(choice) >= ENOUGH * slowest)
+            choice = next(enough, choices[-1])
+            variable["current"] = {"selected": True, "text": choice, "value": choice}
+
+
+def _seconds(text: str) -> float:
+    return float(text[:-1]) * _SECONDS[text[-1]]
+
+
+# -- the scrape job, and whom Alertmanager tells -----------------------------------------------------------------------
+
+
+def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
+    text = _SCRAPE.format(address=_address(wish.settings), every=_every(wish))
+    if wish.settings.location:
+        text += _INSTANCE.format(name=json.dumps(f"{wish.settings.location}:{wish.settings.web.port}"))
+    yield "chat-monitor.scrape.yml", text
+    yield (
+        "chat-monitor.alertmanager.yml",
+        (bundled("dashboards") / "alertmanager.yml").read_text(encoding="utf-8"),
+    )
+
+
+def _every(wish: Wish) -> str:
+    """Return how often to scrape: as often as the fastest target is probed, and not too seldom for the rules."""
+    return duration(min([SCRAPE_MOST, *wish.intervals]))
+
+
+def _address(settings: Settings) -> str:
+    """Return where the monitor is to be asked from its own machine."""
+    host, port = settings.web.host, settings.web.port
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+_SCRAPE = """\
+# The scrape job of chat-monitor: for `scrape_config_files` of Prometheus, or its part of prometheus.yml.
+scrape_configs:
+  - job_name: chat-monitor  # ChatMonitorAbsent looks for a job whose name contains this
+    scrape_interval: {every}  # as often as the fastest target is probed, and every 15 seconds at least
+    scrape_timeout: {every}
+    static_configs:
+      - targets: ["{address}"]
+"""
+_INSTANCE = """\
+        labels:
+          instance: {name}  # by the location of its config: every monitor on loopback has the same address
+"""
+
+
+# -- units -------------------------------------------------------------------------------------------------------------
+
+
+def _systemd(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
+    command = Path(sys.prefix) / "bin" / "chat-monitor"
+    for file in sorted(bundled("systemd").glob("*.service")):
+        text = file.read_text(encoding="utf-8")
+        if command.exists():
+            text = text.replace(_COMMAND, str(command))
+        if wish.config_file is not None:
+            text = text.replace(_CONFIG, str(wish.config_file.resolve()))
+        yield file.name, text
+
+
+MAKERS: Mapping[str, Callable[[Wish, Path], Iterable[tuple[str, str]]]] = {
+    "dashboards": _dashboards,
+    "rules": _rules,
+    "systemd": _systemd,
+    "scrape-config": _scrape_config,
+}
+"""What can be exported, and what makes its files: each by name and text."""

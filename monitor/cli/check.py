@@ -1,0 +1,98 @@
+"""`chat-monitor check`: a config's mistakes, its cost, and whether its targets can be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from monitor.cli.common import COMPLETE, FAILED_TO_TELL, is_loopback
+from monitor.cli.config_file import config_option, config_path, discovered, read_config
+from monitor.cli.event_loop import run_loop
+from monitor.cli.terminal import plan_table
+from monitor.config import Config
+from monitor.config.plan import Footprint
+from monitor.config.plan import plan as planned
+from monitor.http import reach
+from monitor.settings import Buckets, Metrics
+from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
+from monitor.target import Target
+
+
+@click.command()
+@config_option
+@click.option("--connect", is_flag=True, help="Open a connection to every target; nothing is sent on it.")
+@click.option(
+    "--plan", is_flag=True, help="Print the cost of this config: requests and tokens a day, series, bytes a scrape."
+)
+def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
+    """Check a config and print every mistake with its line.
+
+    Nothing is sent unless --connect is given.
+    """
+    path = config_path(config_file)
+    config = read_config(path)
+    found, wrong = discovered(config, urls=connect)
+    for warning in (*config.warnings, *wrong):
+        click.echo(f"warning: {warning}", err=True)
+    config = config.along_with(found)
+    count = len(config.targets)
+    if (many := _series(config.settings.metrics)) is not None:
+        click.echo(f"warning: {config.document.mistake(('metrics', 'buckets'), many)}", err=True)
+    if not is_loopback(config.settings.web.host):
+        message = (
+            "is not a loopback address: the daemon needs --web.config.file or --web.allow-unprotected to listen there"
+        )
+        click.echo(f"warning: {config.document.mistake(('web', 'listen'), message)}", err=True)
+    click.echo(
+        f"{path}: ok, {count} target{'s' if count != 1 else ''}" + (f", {len(found)} discovered" if found else "")
+    )
+    if not connect:
+        for source in (one.name for one in config.settings.discovery if one.http_sd):
+            click.echo(f"discovery {source}: its URLs are read with --connect")
+    if plan:
+        _print_plan(config)
+    status = _try_connections(config) if connect else COMPLETE
+    return FAILED_TO_TELL if wrong else status
+
+
+def _series(metrics: Metrics) -> str | None:
+    """Return a warning if the config's own buckets make more series a target than its detail promises."""
+    if metrics.buckets == Buckets():
+        return None
+
+    series, most = series_per_target(metrics), {"full": 250, "lean": 120}[metrics.detail]
+    return f"make {series} series of each target, more than the {most} of the default ones" if series > most else None
+
+
+def _print_plan(config: Config) -> None:
+
+    metrics = config.settings.metrics
+
+    def footprint(target: Target) -> Footprint:
+        return Footprint(series_per_target(metrics), bytes_per_target(metrics, target.labels))
+
+    table = plan_table(planned(config, footprint))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _try_connections(config: Config) -> int:
+
+    async def trying() -> list[str | None]:
+        network = config.settings.network
+        trials = (reach(_dialled(one), one.tls, network, one.timeouts.connect) for one in config.targets)
+        return list(await asyncio.gather(*trials))
+
+    failures = run_loop(trying())
+    for target, failure in zip(config.targets, failures, strict=True):
+        where = "its proxy: " if target.proxy is not None else ""
+        click.echo(f"{target.name}: {where}{failure or 'connected'}")
+    return FAILED_TO_TELL if any(failures) else COMPLETE
+
+
+def _dialled(target: Target) -> str:
+    """Return the URL that a probe of this target connects to: the target's, or its proxy's."""
+    return target.url if target.proxy is None else target.proxy.reveal()

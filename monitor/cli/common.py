@@ -1,0 +1,32 @@
+"""What every command shares: the exit statuses, and an error as one line."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import click
+
+COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+"""Exit statuses (contract, section 5)."""
+
+
+def host_and_port(text: str, option: str) -> tuple[str, int]:
+    """Return host and port of an option's value; a usage error that names `option` if it is invalid."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - 16 bits
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9877", param_hint=option)
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as ":9877" means everywhere, and is then refused
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refuse(text: str, status: int = USAGE) -> click.exceptions.Exit:
+    """Print one line that says what is wrong and what to do, and return what to raise."""
+    click.echo(f"chat-monitor: {text}", err=True)
+    return click.exceptions.Exit(status)

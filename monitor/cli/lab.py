@@ -1,0 +1,73 @@
+"""`chat-monitor demo` and `lab`: the fault lab, with a daemon that probes it or alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+import click
+
+from monitor.cli.common import host_and_port, refuse
+from monitor.cli.demo import demo as play
+from monitor.cli.event_loop import run_loop, status_of_stop
+from monitor.daemon.app import Signals
+from monitor.lab.server import serve
+from monitor.lab.tls import tls_lab
+from monitor.web.server import ListenError
+
+
+@click.command()
+@click.option(
+    "--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="The address of the status page; default: a free port."
+)
+def demo(listen: str) -> int:
+    """Run the fault lab, the daemon and the status page on loopback, without a config."""
+    host, port = host_and_port(listen, "--listen")
+
+    def announce(page: str, lab: str) -> None:
+        click.echo(
+            f"status page  {page}/\nmetrics      {page}/metrics\nfault lab    {lab}/\nstop with Ctrl-C\n", err=True
+        )
+
+    async def playing() -> int:
+        signals = Signals()
+        signals.listen()
+        await play(host, port, signals, announce=announce, stdout=sys.stdout)
+        return status_of_stop(signals)
+
+    try:
+        return run_loop(playing())
+    except ListenError as error:
+        raise refuse(str(error)) from None
+
+
+@click.command()
+@click.option(
+    "--listen", default="127.0.0.1:9878", show_default=True, metavar="HOST:PORT", help="The address to listen on."
+)
+def lab(listen: str) -> int:
+    """Run the fault lab alone: every protocol and every fault has a URL, to test your own alerts with."""
+    host, port = host_and_port(listen, "--listen")
+
+    def log(done: Mapping[str, object]) -> None:
+        click.echo(json.dumps(done, default=str))
+
+    async def serving() -> int:
+        signals = Signals()
+        signals.listen()
+        async with AsyncExitStack() as stack:
+            try:
+                secure = await stack.enter_async_context(tls_lab(host, port + 1 if port else 0, log=log))
+                laboratory = await stack.enter_async_context(await serve(host, port, log=log, tls=secure))
+            except OSError as error:
+                raise refuse(
+                    f"cannot listen on {listen} and the ports after it: {error.strerror}; "
+                    "is another lab running? pass --listen HOST:PORT"
+                ) from None
+            click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
+            await signals.stop.wait()
+        return status_of_stop(signals)
+
+    return run_loop(serving())

@@ -1,0 +1,104 @@
+"""`chat-monitor run`: the daemon."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from monitor.cli.common import host_and_port, is_loopback, refuse
+from monitor.cli.config_file import config_option, config_path, load_or_exit
+from monitor.cli.event_loop import run_loop, status_of_stop
+from monitor.config import Config
+from monitor.config import load as read
+from monitor.daemon.app import Signals, StartError, watch
+from monitor.settings import Settings
+from monitor.shard import WHOLE, Shard
+from monitor.web.access import Access
+from monitor.web.server import ListenError
+
+
+@click.command()
+@config_option
+@click.option("--shard", metavar="I/N", help="Probe part I of N of the targets; I starts at 1.")
+@click.option(
+    "--web.listen-address", "listen", metavar="HOST:PORT", help="The address to listen on, in place of `web.listen`."
+)
+@click.option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path),
+    help="TLS, client certificates and users, in Prometheus' own web config format.",
+)
+@click.option(
+    "--web.allow-unprotected", "unprotected", is_flag=True, help="Listen on a public address without TLS or users."
+)
+def run(
+    config_file: Path | None, shard: str | None, listen: str | None, web_config: Path | None, *, unprotected: bool
+) -> int:
+    """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the config."""
+    part = _shard(shard)
+
+    def load() -> Config:
+        config = read(config_path(config_file), os.environ)
+        settings = _listening(config.settings, listen)
+        return replace(config, settings=settings, shard=part)
+
+    if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, the watchdog's SIGABRT among them
+        faulthandler.enable(sys.__stderr__)
+    config = load_or_exit(load)
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    access = _access(web_config)
+    _refuse_unprotected(config.settings.web.host, unprotected=unprotected or (access is not None and access.protects))
+    return _watch(config, load, access)
+
+
+def _watch(config: Config, load: Callable[[], Config], access: Access | None) -> int:
+    async def watching() -> int:
+        signals = Signals()
+        signals.listen()
+        await watch(config, signals, stdout=sys.stdout, load=load, access=access)
+        return status_of_stop(signals)
+
+    try:
+        return run_loop(watching())
+    except (ListenError, StartError) as error:
+        raise refuse(str(error)) from None
+
+
+def _listening(settings: Settings, listen: str | None) -> Settings:
+    """Return the settings with the address of the command line, if there is one."""
+    if listen is None:
+        return settings
+    host, port = host_and_port(listen, "--web.listen-address")
+    return replace(settings, web=replace(settings.web, host=host, port=port))
+
+
+def _access(path: Path | None) -> Access | None:
+    """Return the access rules of the web config file; None without a file."""
+    return None if path is None else load_or_exit(lambda: Access(path))
+
+
+def _refuse_unprotected(host: str, *, unprotected: bool) -> None:
+    if not unprotected and not is_loopback(host):
+        raise refuse(
+            f"refusing to listen on {host}: anyone who can connect can see every target; listen on 127.0.0.1, "
+            "or pass --web.config.file with TLS or users, or --web.allow-unprotected"
+        )
+
+
+def _shard(text: str | None) -> Shard:
+    """Return the shard that `I/N` names; without it, the one that has all targets."""
+    if text is None:
+        return WHOLE
+    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text, re.ASCII)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.BadParameter(f"{text!r} is not I/N with I from 1 to N", param_hint="--shard")
+    return Shard(int(found[1]) - 1, int(found[2]))

@@ -1,0 +1,118 @@
+"""Targets of the command line: a URL, options, and what they take the place of."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from monitor.record.observation import Observation
+from monitor.target import Target
+from tests.cli.commands import Cli
+from tests.sinks.stories import whole
+
+
+def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers of the command line and a key from the environment go with the request, and nowhere else."""
+    monkeypatch.setenv("CANARY_KEY", "canary-key")
+    heard = bytearray()
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while b"\r\n\r\n" not in heard or not heard.endswith(b"}"):
+                heard.extend(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 401 canary-key\r\nContent-Length: 10\r\n\r\ncanary-key")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
+        options = ("--api-key-env", "CANARY_KEY", "--header", "X-Team: canary-team", "--model", "m")
+        done = cli("probe", url, *options)
+        thread.join(10)
+    assert b"\r\nAuthorization: Bearer canary-key\r\n" in heard
+    assert b"\r\nX-Team: canary-team\r\n" in heard
+    assert b'"model":"m"' in heard
+    assert done.status == 4
+    assert "canary" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("http://127.0.0.1:9/what",), "what does /what speak? pass --protocol with one of openai-chat, "),
+        (("http://127.0.0.1:9",), "what does / speak? pass --protocol"),
+        (("http://127.0.0.1:9/v1/completions",), "what does /v1/completions speak? pass --protocol"),
+        (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
+        (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
+        (("http://127.0.0.1:9/chat/completions", "--api-key-env", "NOT_SET_AT_ALL"), "is not set"),
+        (("http://127.0.0.1:9/chat/completions", "--protocol", "nope"), "there is no such protocol"),
+        (("ftp://127.0.0.1/chat/completions",), "no http or https URL"),
+        (("http://127.0.0.1:9/chat/completions", "-n", "0"), "Invalid value for '-n'"),
+        (("http://127.0.0.1:9/chat/completions", "--nope"), "No such option '--nope'"),
+    ],
+)
+def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    """A usage error is 2, says what is wrong, and sends nothing."""
+    done = cli("probe", *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol"),
+    [
+        ("/v1/chat/completions", "openai-chat"),
+        ("/chat/chat/completions", "chatchat"),
+        ("/knowledge_base/local_kb/samples/chat/completions", "chatchat-kb"),
+        ("/chat/kb_chat", "chatchat-kb"),
+        ("/api/chat", "ollama-chat"),
+        ("/v1beta/models/m:streamGenerateContent?alt=sse", "gemini"),
+        ("/completion", "llamacpp-completion"),
+        ("/v2/chat", "cohere-v2"),
+        ("/v3/chat", "coze-v3"),
+        ("/generate_stream", "tgi"),
+        ("/v1/chat-messages", "dify"),
+        ("/v1/workflows/run", "dify"),
+        ("/v1/responses", "openai-responses"),
+        ("/v1/messages", "anthropic-messages"),
+        ("/chat/chat", "chatchat-0.2"),
+        ("/chat/knowledge_base_chat", "chatchat-0.2"),
+        ("/raw/ok", "raw"),
+    ],
+)
+def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
+    """Where it is clear."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        done = cli("probe", f"http://127.0.0.1:{holder.getsockname()[1]}{path}", "--json")
+    assert json.loads(done.out)["protocol"] == protocol
+    assert done.status == 4
+
+
+def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line says takes the place of the config's own: protocol, model, key and headers."""
+    config.write_text(config.read_text().replace("[[targets]]", 'headers = {X-A = "1", X-B = "2"}\n[[targets]]', 1))
+    monkeypatch.setenv("OTHER_KEY", "k-1")
+    asked: list[Target] = []
+
+    def remembered(target: Target, *_: object, **__: object) -> list[Observation]:
+        asked.append(target)
+        return [whole(target)]
+
+    monkeypatch.setattr("monitor.cli.probe._probe", remembered)
+    cli("probe", "good", "--config", config)
+    options = ("--model", "m2", "--api-key-env", "OTHER_KEY", "--header", "x-a: 3", "--protocol", "chatchat")
+    cli("probe", "good", "--config", config, *options)
+    plain, other = asked
+    assert (plain.protocol, plain.model, plain.api_key) == ("openai-chat", "lab", None)
+    assert {name: value.reveal() for name, value in plain.headers.items()} == {"X-A": "1", "X-B": "2"}
+    assert (other.protocol, other.model, other.url) == ("chatchat", "m2", plain.url)
+    assert other.api_key is not None
+    assert other.api_key.reveal() == "k-1"
+    assert {name: value.reveal() for name, value in other.headers.items()} == {"X-B": "2", "x-a": "3"}

@@ -1,0 +1,114 @@
+"""`check`: mistakes, warnings, cost and connections."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import PACE, Cli
+
+
+@pytest.mark.parametrize(("number", "told"), [(40, True), (2, False)])
+def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, told: bool) -> None:
+    """Where there are more series of a target than with the default ones, check says how many."""
+    bounds = [place + 1 for place in range(number)]
+    config.write_text(config.read_text() + f"[metrics]\nbuckets = {{latency = {bounds}, gap = {bounds}}}\n")
+    done = cli("check", "--config", config)
+    assert (done.status, "metrics.buckets: make 3" in done.err) == (0, told)
+
+
+def test_a_public_address_is_told_by_check(cli: Cli, config: Path) -> None:
+    """The daemon would not start there without more: check says so, with its line."""
+    config.write_text(config.read_text().replace("127.0.0.1:0", ":0"))
+    done = cli("check", "--config", config)
+    assert done.status == 0
+    assert f"warning: {config}:3: web.listen: is not a loopback address" in done.err
+
+
+def test_a_right_config(cli: Cli, config: Path) -> None:
+    """`check` says so, warns of what is odd, and sends nothing."""
+    done = cli("check", "--config", config)
+    assert (done.status, done.out) == (0, f"{config}: ok, 3 targets\n")
+    assert done.err == "" or all(one.startswith("warning: ") for one in done.err.splitlines())
+
+
+def test_warnings_are_said(cli: Cli, config: Path) -> None:
+    """An interval below `total` is odd and no mistake; beside a mistake the warning is said, too."""
+    config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
+    done = cli("check", "--config", config)
+    assert done.status == 0
+    assert done.err.startswith("warning: ")
+    config.write_text(config.read_text().replace("[web]", "nope = 1\n[web]"))
+    done = cli("check", "--config", config)
+    assert done.status == 2
+    assert "warning: " in done.err
+
+
+def test_what_a_config_costs(cli: Cli, config: Path) -> None:
+    """`check --plan` prints requests, tokens, series and bytes, target by target and in all."""
+    rows = [one.split() for one in cli("check", "--config", config, "--plan").out.splitlines()]
+    assert [row[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
+
+
+def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """`check --connect` opens one to every target, and is 1 where one of them cannot be reached."""
+    done = cli("check", "--config", config, "--connect")
+    assert (done.status, done.out.splitlines()[1:]) == (0, ["good: connected", "late: connected", "broken: connected"])
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        dead = tmp_path / "dead.toml"
+        dead.write_text(
+            '[[targets]]\nname = "dead"\nprotocol = "openai-chat"\nmodel = "m"\n'
+            f'url = "http://127.0.0.1:{holder.getsockname()[1]}/v1/chat/completions"\n'
+        )
+        done = cli("check", "--config", dead, "--connect")
+    assert done.status == 1
+    assert done.out.splitlines() == [f"{dead}: ok, 1 target", "dead: no connection (Connection refused)"]
+
+
+def test_a_target_behind_a_proxy_is_not_dialled(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+    """`check --connect` tries the proxy, as a probe would dial nobody else, and says so."""
+    config = tmp_path / "proxied.toml"
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{holder.getsockname()[1]}"
+        table = '[[targets]]\nname = "{}"\nprotocol = "openai-chat"\nmodel = "m"\nurl = "{}/v1"\nproxy = "{}"\n'
+        config.write_text(table.format("behind", dead, lab_url) + table.format("lost", lab_url, dead))
+        done = cli("check", "--config", config, "--connect")
+    assert (done.status, done.out.splitlines()[1:]) == (
+        1,
+        ["behind: its proxy: connected", "lost: its proxy: no connection (Connection refused)"],
+    )
+
+
+def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> None:
+    """Files are read, counted and planned; URLs are asked with `--connect` alone, and what is wrong there is 1."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{holder.getsockname()[1]}/"
+        sources = (
+            f'[[discovery]]\nname = "fleet"\nfile_sd = ["a.json"]\n[[discovery]]\nname = "far"\nhttp_sd = ["{url}"]\n'
+        )
+        config.write_text(sources + config.read_text())
+        groups = [{"targets": [f"{lab_url}/openai-chat/ok?{PACE}"], "labels": {"__name__": "found"}}]
+        (config.parent / "a.json").write_text(json.dumps(groups))
+        done = cli("check", "--config", config, "--plan")
+        said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
+        assert (done.status, done.out.splitlines()[:2]) == (0, said)
+        assert [row.split()[0] for row in done.out.splitlines()[-3:]] == ["broken", "found", "all"]
+        done = cli("check", "--config", config, "--connect")
+        refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"
+        assert (done.status, done.err, done.out.splitlines()[-1]) == (1, refusal, "found: connected")
+        assert json.loads(cli("probe", "found", "--config", config, "--json").out)["outcome"] == "ok"
+
+
+def test_a_list_with_a_mistake(cli: Cli, config: Path) -> None:
+    """`check` says what is wrong in a file of targets, and is 1."""
+    config.write_text(f'[[discovery]]\nname = "fleet"\nfile_sd = ["a.json"]\n{config.read_text()}')
+    (config.parent / "a.json").write_text('[{"targets": ["ftp://a/"]}]')
+    done = cli("check", "--config", config)
+    assert (done.status, done.out) == (1, f"{config}: ok, 3 targets\n")
+    assert done.err.startswith(f"warning: discovery fleet: {config.parent / 'a.json'}: target a: url: ")

@@ -1,0 +1,44 @@
+"""What every command shares: addresses, loopback or not, and refusals."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from monitor.cli.common import USAGE, host_and_port, is_loopback, refuse
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:9877", ("127.0.0.1", 9877)),
+        ("[::1]:9877", ("::1", 9877)),
+        (":9877", ("0.0.0.0", 9877)),  # noqa: S104 - compared, not bound
+        ("localhost:0", ("localhost", 0)),
+    ],
+)
+def test_an_address_is_host_and_port(text: str, expected: tuple[str, int]) -> None:
+    """Brackets are an IPv6 address's, and no host is every address."""
+    assert host_and_port(text, "--listen") == expected
+
+
+@pytest.mark.parametrize("text", ["9877", "127.0.0.1", "a:65536", "a:", "a:b", "a:\u0661"])
+def test_no_address_is_a_usage_error_that_names_its_option(text: str) -> None:
+    """The error says what was given and shows one that is valid."""
+    with pytest.raises(click.BadParameter, match="is not HOST:PORT, such as") as raised:
+        host_and_port(text, "--listen")
+    assert raised.value.param_hint == "--listen"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.9", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("a", False)]
+)
+def test_which_hosts_are_loopback(host: str, expected: bool) -> None:
+    """Addresses by their range, names only if it is localhost."""
+    assert is_loopback(host) is expected
+
+
+def test_a_refusal_is_one_line_and_a_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the program; the status is 2 unless another is given."""
+    assert (refuse("no").exit_code, refuse("never", 1).exit_code) == (USAGE, 1)
+    assert capsys.readouterr().err == "chat-monitor: no\nchat-monitor: never\n"

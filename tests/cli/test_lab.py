@@ -1,0 +1,40 @@
+"""`demo` and `lab`: until a signal."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.cli.commands import ended, fetched, started
+
+
+def test_the_demo_runs_until_ctrl_c() -> None:
+    """With no config at all: it says where its page is, which answers, and Ctrl-C is 130."""
+    with started("demo") as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        page = process.stderr.readline().split()[-1]
+        assert page.startswith("http://127.0.0.1:")
+        assert fetched(page).startswith("HTTP/1.1 200 OK")
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert ended(process).status == 130
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_lab_runs_alone(number: signal.Signals, status: int) -> None:
+    """It says where, serves its index, and tells of every request."""
+    with started("lab", "--listen", "127.0.0.1:0") as process:
+        assert process.stderr is not None
+        where = process.stderr.readline()
+        assert where.startswith("fault lab on http://127.0.0.1:")
+        url = where.split()[3]
+        assert "Fault lab" in fetched(url)
+        assert fetched(f"{url}openai-chat/empty").startswith("HTTP/1.1 200 OK")
+        process.send_signal(number)
+        done = ended(process)
+    assert done.status == status
+    assert json.loads(done.out.splitlines()[-1])["fault"] == "empty"

@@ -1,0 +1,130 @@
+"""`history`, `explain` and `top`: from the daemon and from the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import zlib
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor.record.observation import record
+from monitor.settings import History
+from monitor.sinks.history_store import Row, Store
+from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, said, started, until
+from tests.sinks.stories import GATEWAY, cut
+
+
+def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
+    """One line a probe, newest first, of all or one target; events with --json."""
+    done = cli("history", "--db", kept)
+    first, second = done.out.splitlines()
+    assert (done.status, done.err) == (0, "")
+    assert first.startswith(
+        "2026-11-22 22:10:00Z  b        truncated/incomplete_body   200.0 ms   700.0 ms      3  peer"
+    )
+    assert second.startswith(
+        "2026-11-22 22:10:00Z  gateway  ok                          200.0 ms   800.0 ms      3  com"
+    )
+    assert cli("history", "b", "--db", kept).out == cli("history", "--failed", "--db", kept).out != done.out
+    (event,) = map(json.loads, cli("history", "-n", "1", "--json", "--db", kept).out.splitlines())
+    assert event == record(cut(replace(GATEWAY, name="b"), probe_id="2", last_words="so far so g"))
+    assert cli("history", "gateway", "--failed", "--db", kept) == Done(0, "", "no such probe is kept\n")
+
+
+def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
+    """Its waterfall, whose fault it likely is, what to do, and the last that came."""
+    done = cli("explain", "2", "--db", kept)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("truncated/incomplete_body  b  openai-chat\n")
+    assert "  do      look for a restart" in done.out
+    assert done.out.endswith("  the last that came:\n    so far so g\n")
+    assert cli("explain", "3", "--db", kept) == Done(
+        1, "", "chat-monitor: no probe '3' is kept: it is too old, or was never made\n"
+    )
+
+
+def test_all_targets_once(cli: Cli, kept: Path) -> None:
+    """Where stdout is no terminal, the table is printed once, those that fail first."""
+    done = cli("top", "--db", kept)
+    assert (done.status, [one.split()[:2] for one in done.out.splitlines()[1:]]) == (
+        0, [["b", "truncated/incomplete_body"], ["gateway", "ok"]],
+    )  # fmt: skip
+
+
+def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it listens, as the option or the environment says; it needs no history for what memory has."""
+    with started("run", "--config", config) as process:
+        url = f"http://{said(process, event='started')['address']}"
+        probe_id = said(process, event="probe", target="broken")["probe_id"]
+        assert cli("explain", probe_id, "--url", url).out.startswith("truncated/incomplete_body  broken  openai-chat\n")
+        assert probe_id in cli("history", "broken", "--url", url).out
+        assert "broken" in cli("top", "--url", url).out
+        assert cli("explain", "none", "--url", url).status == 1
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).status == 0
+    monkeypatch.setenv("CHAT_MONITOR_URL", url)
+    for command in (("history",), ("explain", "1"), ("top",)):
+        done = cli(*command)
+        assert (done.status, done.out) == (1, "")
+        assert done.err.startswith(f"chat-monitor: nobody answers at {url} (no connection")
+        assert "pass --url URL, or --db FILE" in done.err
+
+
+def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
+    """A wrong use is 2; a file that is none, or an event that is none, is 1 and said without control characters."""
+    assert cli("history", "--url", "localhost:9877").status == 2
+    assert cli("history", "-n", "0").status == 2
+    assert cli("explain").status == 2
+    odd = tmp_path / "a\x1b.db"
+    done = cli("history", "--db", odd)
+    assert (done.status, "a\\x1b.db: no such file or directory" in done.err) == (1, True)
+    with closing(Store(odd, History())) as store:
+        hostile = json.dumps({"detail": "\x1b\x7f"}).encode()
+        store.keep([Row("1", "a", 4e9, failed=True, event=zlib.compress(hostile), timeline=None)], 0.0)
+    for command in (("history",), ("explain", "1")):
+        done = cli(*command, "--db", odd)
+        assert (done.status, done.err.startswith("chat-monitor: no event of a probe: ")) == (1, True)
+    assert cli("history", "--json", "--db", odd).out == '{"detail": "\\u001b\\u007f"}\n'
+
+
+QUICK_TOP = "from monitor.cli import look, main; look.REDRAWN_EVERY = 0.01; main.main()"
+
+
+def test_a_table_that_is_drawn_again(kept: Path) -> None:
+    """On a terminal it goes on until Ctrl-C; where nothing answers any more, what was seen last stays, and why."""
+    ours, theirs = pty.openpty()
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "150", "LINES": "20"}
+    command = [sys.executable, "-c", QUICK_TOP, "top", "--db", str(kept)]
+    with (
+        subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environ) as process,
+        closed_in_the_end(process, ours),
+    ):
+        os.close(theirs)
+        until(ours, b"gateway")
+        until(ours, b"gateway")
+        kept.rename(kept.with_name("elsewhere"))
+        assert b"gateway" in until(ours, b"directory")  # the last word of why; what is long goes on in the next line
+        process.send_signal(signal.SIGINT)
+        until(ours, b"\x1b[?1049l")  # the screen is as it was before
+        assert process.wait(20) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().strip() == b""
+
+
+def test_a_terminal_that_only_writes_on(kept: Path) -> None:
+    """Nothing can be drawn again there: the table is written once."""
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "top", "--db", str(kept)]
+    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"TERM": "dumb"}) as process:
+        os.close(theirs)
+        with closed_in_the_end(process, ours):
+            until(ours, b"gateway")
+            assert process.wait(20) == 0

@@ -1,0 +1,159 @@
+"""`probe`: what it prints and saves, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from monitor.cli.probe import status_of
+from monitor.record.observation import Observation
+from monitor.stream.recording import EndKind
+from tests.cli.commands import PACE, Cli, Done, ended, started
+from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
+
+ALWAYS = {
+    "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "phase",
+    "unclean_end", "detail", "protocol", "url", "connection", "timings", "uncertainty", "duration", "chunks", "pings",
+    "malformed_events", "bytes", "arrivals", "buffered", "slo",
+}  # fmt: skip
+"""Keys of the contract's event that every probe has, but for those of our own ends, which no objective judges."""
+
+
+def test_a_probe_of_a_url(cli: Cli, lab_url: str) -> None:
+    """The protocol follows from the path, and the waterfall is printed."""
+    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("ok  url  openai-chat\n")
+    assert "first chunk" in done.out
+
+
+def test_a_probe_as_json_is_the_event(cli: Cli, lab_url: str) -> None:
+    """One line, with the keys of the contract and with no key that the schema does not have."""
+    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "--json")
+    event = json.loads(done.out)
+    assert done.status == 0
+    assert event.keys() >= ALWAYS
+    assert "timeline" not in event
+    assert mistakes(event) == []
+    assert (event["trigger"], event["outcome"], event["chunks"]) == ("cli", "ok", 41)
+
+
+def test_a_timeline_is_in_the_json(cli: Cli, lab_url: str) -> None:
+    """Every read and every event, and `--json` goes without saying."""
+    event = json.loads(cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "--timeline").out)
+    assert mistakes(event) == []
+    assert len(event["timeline"]["arrivals"]) == event["arrivals"]
+    assert [kind for _, _, kind, _ in event["timeline"]["events"]].count("output") == 41
+
+
+def test_several_probes(cli: Cli, lab_url: str) -> None:
+    """A row each in a table, or a line each in JSON."""
+    table = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "3")
+    assert [row.split()[:2] for row in table.out.splitlines()[1:]] == [["1", "ok"], ["2", "ok"], ["3", "ok"]]
+    lines = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "3", "--json").out.splitlines()
+    assert len({json.loads(one)["probe_id"] for one in lines}) == 3
+
+
+def test_several_probes_point_at_somebody(cli: Cli, lab_url: str) -> None:
+    """Whom they suspect together stands under the table, and in the events from the second on."""
+    url = f"{lab_url}/openai-chat/cut?{PACE}"
+    suspect = "app_exception: 3 of the last 3 streams lacked the last chunk, from a server that goes on answering"
+    assert cli("probe", url, "-n", "3").out.splitlines()[-1] == f"  suspect {suspect}"
+    events = [json.loads(one) for one in cli("probe", url, "-n", "2", "--json").out.splitlines()]
+    assert ["diagnosis" in one for one in events] == [False, True]
+    assert "  suspect silent_end: " in cli("probe", f"{lab_url}/openai-chat/clean-cut?{PACE}").out
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("openai-chat/ok", 0),
+        ("openai-chat/cut", 3),
+        ("openai-chat/error", 3),
+        ("openai-chat/status?code=503", 4),
+        ("openai-chat/no-response", 4),
+    ],
+)
+def test_the_status_says_what_came_of_it(cli: Cli, lab_url: str, path: str, status: int) -> None:
+    """0 complete, 3 truncated, 4 failed otherwise."""
+    pace = "" if "code" in path or "no-" in path else f"?{PACE}"
+    assert cli("probe", f"{lab_url}/{path}{pace}").status == status
+
+
+def test_over_an_objective(cli: Cli, config: Path) -> None:
+    """5 where the chat is complete and its first chunk came late; the waterfall says so."""
+    done = cli("probe", "late", "--config", config)
+    assert done.status == 5
+    assert "over its SLO" in done.out
+
+
+@pytest.mark.parametrize(
+    ("one", "status"),
+    [
+        (whole(), 0),
+        (seen(line(*chunks(3.0))), 3),
+        (cut(), 3),
+        (failed(), 3),
+        (refused(), 4),
+        (stopped(), 1),
+        (stopped(EndKind.INTERNAL), 1),
+    ],
+)
+def test_the_status_of_each_end(one: Observation, status: int) -> None:
+    """What cannot be told is 1: our own stop, and our own fault."""
+    assert status_of(one) == status
+    assert one.target is GATEWAY
+
+
+def test_the_worst_of_several_counts(cli: Cli, lab_url: str) -> None:
+    """Truncated is worse than complete, failed otherwise worse still."""
+    for mix, status in (("ok,cut", 3), ("cut,status:code=503", 4), ("ok,ok", 0)):
+        done = cli("probe", f"{lab_url}/openai-chat/mix?of={mix}", "-n", "2", "--json")
+        assert done.status == status
+
+
+def test_the_body_is_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+    """To the byte; of the second probe in a file of its own."""
+    path = tmp_path / "body"
+    cli("probe", f"{lab_url}/raw/ok?{PACE}", "--protocol", "raw", "--save", path, "-n", "2")
+    assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(1, 41))
+    assert (tmp_path / "body.2").read_bytes() == path.read_bytes()
+
+
+def test_a_body_that_cannot_be_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+    """It is said in one line, before anything is sent."""
+    done = cli("probe", f"{lab_url}/openai-chat/ok", "--save", tmp_path / "none" / "body")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith("none/body: cannot be written: No such file or directory\n")
+
+
+def test_a_target_by_its_name(cli: Cli, config: Path) -> None:
+    """From the config that is named, with the config's check."""
+    done = cli("probe", "good", "--config", config, "--json")
+    assert (done.status, json.loads(done.out)["target"]) == (0, "good")
+
+
+def test_a_target_that_is_not_there(cli: Cli, config: Path) -> None:
+    """The nearest name is suggested, where one is near."""
+    done = cli("probe", "goood", "--config", config)
+    assert done == Done(2, "", "chat-monitor: no target 'goood' in the config; did you mean 'good'?\n")
+    done = cli("probe", "xyz", "--config", config)
+    assert done == Done(2, "", "chat-monitor: no target 'xyz' in the config\n")
+
+
+def test_ctrl_c_ends_a_probe() -> None:
+    """It is 130, and of several probes no other is begun."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/chat/completions"
+        with started("probe", url, "-n", "3") as process:
+            connection, _ = listener.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                assert ended(process).status == 130
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()

@@ -1,0 +1,183 @@
+"""`run`: the daemon as a process, its signals and its refusals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from monitor.sinks.history_store import StoreError, newest
+from tests.cli.commands import Cli, ended, said, started
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_daemon_stops_when_asked(config: Path, number: signal.Signals, status: int) -> None:
+    """On SIGTERM with 0 and on Ctrl-C with 130, having drained what was in flight."""
+    with started("run", "--config", config) as process:
+        assert process.stdout is not None
+        events = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert {event["event"] for event in events} == {"started", "probe"}
+        process.send_signal(number)
+        done = ended(process)
+    assert done.status == status
+    assert any(json.loads(one)["event"] == "stopping" for one in done.out.splitlines())
+
+
+def test_the_daemon_takes_its_signals(config: Path) -> None:
+    """SIGHUP reloads, a good config and a bad one; SIGUSR1 probes; SIGTERM ends it with 0."""
+    good = config.read_text()
+    with started("run", "--config", config) as process:
+        assert said(process, event="started")["targets"] == 3
+        config.write_text(good + good[good.rindex("[[targets]]") :].replace('"broken"', '"new"'))
+        process.send_signal(signal.SIGHUP)
+        assert said(process, event="reloaded")["targets"] == 4
+        assert said(process, event="probe", target="new")["trigger"] == "schedule"
+        config.write_text(good.replace("[web]", "nope = 1\n[web]"))
+        process.send_signal(signal.SIGHUP)
+        refusal = said(process, event="reload refused, the old config stays")["why"]
+        assert f"{config}:" in refusal
+        assert "nope: " in refusal
+        process.send_signal(signal.SIGUSR1)
+        assert said(process, event="probe", target="good", trigger="signal")["outcome"] == "ok"
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).status == 0
+
+
+def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Path) -> None:
+    """It is killed while it probes; the next one starts, and adds its probes to those that were there."""
+    path = tmp_path / "history.db"
+    config.write_text(config.read_text() + '[history]\npath = "history.db"\n')
+    before: set[str] = set()
+    for _ in range(3):
+        with started("run", "--config", config) as process:
+            said(process, event="started")
+            kept: set[str] = set()
+            while len(kept - before) < 5:
+                said(process, event="probe")
+                process.send_signal(signal.SIGUSR1)
+                with suppress(StoreError):  # it holds nothing yet
+                    kept = {event["probe_id"] for event in newest(path, 100)}
+            process.kill()
+            process.communicate(timeout=20)
+        assert kept >= before
+        before = kept
+    assert {event["probe_id"] for event in newest(path, 100)} >= before
+    assert not (tmp_path / "history.db.corrupt").exists()
+
+
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+)
+
+
+def test_the_daemon_drains(tmp_path: Path) -> None:
+    """A probe in flight when SIGTERM comes ends by itself, and is told."""
+    path = tmp_path / "c.toml"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path.write_text(
+            '[web]\nlisten = "127.0.0.1:0"\n[[targets]]\nname = "slow"\nprotocol = "openai-chat"\nmodel = "m"\n'
+            f'check = "none"\nurl = "http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"\n'
+        )
+        with started("run", "--config", path) as process:
+            assert process.stdout is not None
+            connection, _ = listener.accept()
+            with connection:
+                process.send_signal(signal.SIGTERM)
+                events = [json.loads(process.stdout.readline())["event"] for _ in range(2)]
+                assert events == ["started", "stopping"]
+                assert b"/v1/chat/completions" in connection.recv(65536)
+                connection.sendall(STREAM)
+                connection.shutdown(socket.SHUT_WR)
+                done = ended(process)
+    assert done.status == 0
+    assert json.loads(done.out)["outcome"] == "ok"
+
+
+def test_a_daemon_that_hangs_tells_where(config: Path) -> None:
+    """The signal of systemd's watchdog has the stack of every thread written, and ends the process."""
+    with started("run", "--config", config) as process:
+        said(process, event="started")
+        process.send_signal(signal.SIGABRT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in err
+    assert "in run_forever" in err
+
+
+def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
+    """`run`, `demo` and `lab` say so in one line."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        address = f"127.0.0.1:{holder.getsockname()[1]}"
+        for command in (
+            ("run", "--config", config, "--web.listen-address", address),
+            ("demo", "--listen", address),
+            ("lab", "--listen", address),
+        ):
+            done = cli(*command)
+            assert (done.status, done.out) == (2, "")
+            assert done.err.startswith(f"chat-monitor: cannot listen on {address}")
+            assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--web.listen-address", "0.0.0.0:0"), "chat-monitor: refusing to listen on 0.0.0.0"),
+        (("--web.listen-address", ":0"), "chat-monitor: refusing to listen on 0.0.0.0"),
+        (("--web.listen-address", "127.0.0.1.example:0"), "chat-monitor: refusing to listen on 127.0.0.1.example"),
+        (("--web.config.file", "/nowhere/web.yml"), "/nowhere/web.yml: cannot be read: no such file or directory\n"),
+        (("--web.listen-address", "127.0.0.1"), "is not HOST:PORT"),
+        (("--web.listen-address", "127.0.0.1:65536"), "is not HOST:PORT"),
+        (("--web.listen-address", "127.0.0.1:http"), "is not HOST:PORT"),
+        (("--shard", "3/2"), "is not I/N with I from 1 to N"),
+        (("--shard", "0/2"), "is not I/N with I from 1 to N"),
+        (("--shard", "one"), "is not I/N with I from 1 to N"),
+    ],
+)
+def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], said: str) -> None:
+    """An address that everybody reaches, what is no address, and what is no shard: 2, in words."""
+    done = cli("run", "--config", config, *options)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warnings of the config, before it starts; without a standard error there is nowhere to leave a stack."""
+    monkeypatch.setattr(sys, "__stderr__", None)
+    config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
+    done = cli("run", "--config", config, "--web.listen-address", "0.0.0.0:0")
+    assert done.status == 2
+    assert done.err.startswith("warning: ")
+    assert "refusing to listen" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("basic_auth_users: {prom: $2b$04$" + "." * 53 + "}", 0), ("http_server_config: {}", 2)]
+)
+def test_a_public_address_wants_protection(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, status: int
+) -> None:
+    """A web config file with users lets it be listened on; one that keeps nobody out does not."""
+    monkeypatch.setattr("monitor.cli.run._watch", lambda *_: 0)
+    file = config.with_name("web.yml")
+    file.write_text(text)
+    done = cli("run", "--config", config, "--web.config.file", file, "--web.listen-address", "0.0.0.0:0")
+    assert (done.status, "refusing to listen" in done.err) == (status, status == 2)
+
+
+def test_shards_share_the_targets(config: Path) -> None:
+    """Each of two daemons watches its part, and together they watch all."""
+    numbers = []
+    for shard in ("1/2", "2/2"):
+        with started("run", "--config", config, "--shard", shard, "--web.listen-address", "[::1]:0") as process:
+            assert process.stdout is not None
+            numbers.append(json.loads(process.stdout.readline())["targets"])
+            process.send_signal(signal.SIGTERM)
+            ended(process)
+    assert sum(numbers) == 3
