@@ -6,11 +6,11 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 
-from monitor.http.policy import PolicyDeniedError, denied
+from monitor.http.policy import PolicyDeniedError, denied, denied_host
 from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket, poll_tracking_selector
 from monitor.settings import Network
@@ -40,11 +40,19 @@ class ConnectionAttempts:
         """Return a tap for one address, checked here, where it is dialled."""
         family, kind, proto, _, sockaddr = address
         if denied(str(sockaddr[0]), self._network):
-            self.denied = str(sockaddr[0])
-            raise PolicyDeniedError(errno.EACCES, "denied by [network]")
+            self._refuse(str(sockaddr[0]))
         tap = TimestampedSocket(family, kind, proto, poll_tracking_selector())
         self.taps.append(tap)
         return tap
+
+    def check_host(self, host: str) -> None:
+        """Raise a PolicyDeniedError if `host` is a denied address; needed if a proxy dials it in our place."""
+        if denied_host(host, self._network):
+            self._refuse(host)
+
+    def _refuse(self, address: str) -> NoReturn:
+        self.denied = address
+        raise PolicyDeniedError(errno.EACCES, "denied by [network]")
 
     def made(self, wire: HttpProtocol, transport: asyncio.BaseTransport) -> None:
         """Note which of the sockets stands, and with whom."""

@@ -76,10 +76,10 @@ class ErrorTranslator:
             return Ending(EndKind.INTERNAL, self._clock.now(), type(error.__cause__).__name__)
         if isinstance(error, MemoryError) or errno_of(error) in EXHAUSTED:
             return Ending(EndKind.RESOURCES, self._clock.now(), errno_words(error))
-        if self._seen.head is None and (found := self._not_connected(error)) is not None:
-            return Ending(found[0], self._clock.now(), found[1])
-        if self._seen.head is None and (found := self._no_head(error)) is not None:
-            return Ending(found[0], self._clock.now(), found[1])
+        if self._seen.head is None:
+            for translate in (self._denied, self._not_connected, self._no_head):
+                if (found := translate(error)) is not None:
+                    return Ending(found[0], self._clock.now(), found[1])
         if isinstance(error, OSError):
             return Ending(EndKind.RESET, self._clock.now(), errno_words(error))
         return Ending(EndKind.INTERNAL, self._clock.now(), type(error).__name__)
@@ -95,6 +95,12 @@ class ErrorTranslator:
                 limit += ", for the name was not looked up by then"
             return Ending(EndKind.DEADLINE, at, limit, deadline)
         return Ending(EndKind.ABORTED, self._clock.now(), reason if reason in ABORT_REASONS else "client")
+
+    def _denied(self, error: Exception) -> tuple[EndKind, str] | None:
+        if self._line.denied is None or self._line.taps:
+            return None
+        of_proxy = isinstance(error, aiohttp.ClientProxyConnectionError)
+        return EndKind.POLICY, f"the proxy's, {self._line.denied}" if of_proxy else self._line.denied
 
     def _not_connected(self, error: Exception) -> tuple[EndKind, str] | None:
         match error:
@@ -120,8 +126,6 @@ class ErrorTranslator:
                 return None
 
     def _not_dialled(self, error: aiohttp.ClientConnectorError) -> tuple[EndKind, str]:
-        if self._line.denied is not None and not self._line.taps:
-            return EndKind.POLICY, self._line.denied
         if self._line.tap is not None and self._line.tap.first_sent_at is not None:
             return EndKind.TLS_HANDSHAKE, "the peer closed the connection in it"
         if error.os_error.errno == errno.ECONNREFUSED:

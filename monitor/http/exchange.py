@@ -72,10 +72,12 @@ class Exchange:
             self.response = None
 
     async def _ask(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-        call = self.call
+        call, url = self.call, URL(self.call.url)
+        if call.proxy is not None:
+            self.line.check_host(url.host or "")
         return await session.request(
             call.method,
-            URL(call.url),
+            url,
             headers=call.headers,
             data=call.body or None,
             allow_redirects=False,

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
-from aiohttp.http import HttpProcessingError
+from aiohttp.http import HttpProcessingError, HttpVersion10, HttpVersion11
 from aiohttp.typedefs import Handler
 
 from monitor import __version__
@@ -141,6 +141,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Server": "chat-monitor",
 }
+_SPOKEN = frozenset({HttpVersion10, HttpVersion11})
 _OPEN = frozenset({"/-/healthy", "/-/ready"})
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="chat-monitor", charset="UTF-8"'}
 _WORDS = {
@@ -148,6 +149,7 @@ _WORDS = {
     405: "This address does not answer to that method.",
     413: "No request here needs a body of that size.",
     417: "That expectation cannot be met.",
+    505: "HTTP/1.1 and HTTP/1.0 are served.",
     500: "The monitor failed to answer: a fault of its own, which its log tells of. Probing goes on.",
 }
 _TITLES = {
@@ -188,14 +190,14 @@ def application(source: Source, *, access: Access | None = None, patience: float
 
 
 class _Complaints(logging.LoggerAdapter[logging.Logger]):
-    """The library's log without what is no fault of ours: a request that is no HTTP is counted and not logged."""
+    """The library's log without what is no fault of ours: an invalid request or body is counted and not logged."""
 
     def __init__(self, counted: Callable[[str, int], None]) -> None:
         super().__init__(logging.getLogger("aiohttp.server"))
         self._counted = counted
 
     def log(self, level: int, msg: object, *args: object, **more: Any) -> None:  # noqa: ANN401 -- as its base has it
-        if isinstance(more.get("exc_info"), HttpProcessingError):
+        if isinstance(more.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
             self._counted("other", 400)
         else:
             super().log(level, msg, *args, **more)
@@ -227,6 +229,8 @@ async def _attend(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     source = request.app[DESK].source
+    if request.version not in _SPOKEN:
+        return _explain(request, 505)
     foreign = _foreign(request)
     if foreign is not None:
         return _explain(request, 403, foreign)
@@ -261,10 +265,8 @@ async def _kept_out(request: web.Request) -> web.Response | None:
 
 
 def _foreign(request: web.Request) -> str | None:
-    local = request.transport.get_extra_info("sockname") if request.transport else None
-    address = str(local[0]) if isinstance(local, tuple) else ""
     method = hdrs.METH_POST if request.path == _SPENDS else request.method
-    return guard.refusal(method, request.headers, address, request.app[DESK].hosts)
+    return guard.refusal(method, request.raw_path, request.headers, request.app[DESK].hosts)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, patience: float) -> None:

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 _AUTHORITY = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 FOREIGN_HOST = (
-    "This Host name is not one of this monitor's. It answers to loopback names, to the address it listens on, "
-    "and to the names that its config allows."
+    "This Host name is not one of this monitor's. It answers to localhost, to addresses, and to the names that "
+    "`[web] allowed_hosts` lists."
 )
 FOREIGN_PAGE = "Requests that another site's page makes are refused."
 
@@ -24,35 +24,37 @@ def hostname(authority: str) -> str | None:
     return (found["six"] or found["name"]).lower().removesuffix(".")
 
 
-def refusal(method: str, headers: Mapping[str, str], local: str, allowed: frozenset[str]) -> str | None:
-    """Say why a request is refused; None where it may pass.
+def refusal(method: str, target: str, headers: Mapping[str, str], allowed: frozenset[str]) -> str | None:
+    """Say why a request is refused; None if it may pass.
 
-    `local` is the address that the connection arrived at, which also covers a listener on all addresses.
+    `target` is the request-target as it was sent. `allowed` are names that are served besides "localhost" and IP
+    literals: a page can be rebound to a name of its own, never to an address.
     """
     host = headers.get("Host")
+    named = [authority for authority in (host, _authority(target)) if authority is not None]
     # Only a browser can be rebound, and every browser sends Host: health checks in HTTP/1.0 do without.
-    if host is not None and not _ours(hostname(host), local, allowed):
+    if not all(_ours(hostname(authority), allowed) for authority in named):
         return FOREIGN_HOST
     return FOREIGN_PAGE if _from_elsewhere(method, headers, host or "", allowed) else None
 
 
-def _ours(name: str | None, local: str, allowed: frozenset[str]) -> bool:
-    if name is None:
-        return False
-    return name == "localhost" or name in allowed or _is_local(name, local)
+def _authority(target: str) -> str | None:
+    """Return the authority of a request-target in absolute form, which takes the place of Host (RFC 9112, 3.2.2)."""
+    if target.startswith("/") or "://" not in target:
+        return None
+    return re.split("[/?#]", target.partition("://")[2], maxsplit=1)[0]
 
 
-def _is_local(name: str, local: str) -> bool:
+def _ours(name: str | None, allowed: frozenset[str]) -> bool:
+    return name is not None and (name == "localhost" or name in allowed or _is_address(name))
+
+
+def _is_address(name: str) -> bool:
     try:
-        address = ip_address(name)
+        ip_address(name)
     except ValueError:
         return False
-    return address.is_loopback or str(address) == _plain(local)
-
-
-def _plain(local: str) -> str:
-    """Return a socket's address as a browser writes it: without zone, and IPv4 as such."""
-    return local.partition("%")[0].removeprefix("::ffff:")
+    return True
 
 
 def _from_elsewhere(method: str, headers: Mapping[str, str], host: str, allowed: frozenset[str]) -> bool:

@@ -466,6 +466,29 @@ async def test_a_query_of_a_megabyte(client: Client) -> None:
     assert (await client.get("/-/healthy")).status == 200
 
 
+async def test_a_foreign_host_in_the_request_line(client: Client) -> None:
+    """A request-target in absolute form whose host is foreign is refused, whatever Host says."""
+    head = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = await raw(client, b"GET http://evil.example/api/v1/targets" + head)
+    assert b" 403 " in answer[:20]
+    assert b"t01-cut" not in answer
+    assert b" 200 " in (await raw(client, b"GET http://localhost/api/v1/targets" + head))[:20]
+
+
+@pytest.mark.parametrize("version", [b"2.0", b"0.9"])
+async def test_a_version_that_is_not_spoken(client: Client, version: bytes) -> None:
+    """A request line of another version than HTTP/1.0 and 1.1 gets 505."""
+    answer = await raw(client, b"GET / HTTP/" + version + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b" 505 " in answer[:20]
+
+
+async def test_a_body_that_does_not_inflate(client: Client, behind: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    """Invalid gzip in a request's body is not logged, and is no fault of the monitor."""
+    head = b"POST /api/v1/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n"
+    assert b" 404 " in (await raw(client, head + b"Content-Length: 5\r\n\r\nabcde"))[:20]
+    assert (behind.failed, caplog.records) == ([], [])
+
+
 @pytest.mark.parametrize("request_", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\x1b[31m: x\r\n\r\n"])
 async def test_what_is_no_http_is_counted_and_not_logged(
     client: Client, behind: Daemon, caplog: pytest.LogCaptureFixture, request_: bytes
