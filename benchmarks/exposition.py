@@ -21,8 +21,9 @@ from monitor.judge.verdict import judge
 from monitor.record.observation import Observation, Tokens
 from monitor.settings import Metrics as Detail
 from monitor.sinks.metrics.sink import Metrics
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Finish, Output
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
+from monitor.stream.recorder import Recorder
 from monitor.target import Target
 
 ACCEPT = "application/openmetrics-text; version=1.0.0"
@@ -31,22 +32,22 @@ LIMITS = {1000: 60.0, 5000: 400.0}
 LONGEST_HOLD = 5.0
 
 
-def observation(target: Target, *, cut: bool) -> Observation:
-    """Return a chat of 40 chunks, 40 ms apart."""
-    line = Recording()
+def observation(target: Target, *, cut: bool, chunks: int = 40) -> Observation:
+    """Return a chat of `chunks` chunks, 40 ms apart."""
+    line = Recorder()
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.002), (Mark.REQUEST_SENT, 0.003), (Mark.HEADERS, 0.05)):
         line.mark(mark, time)
     line.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
-    for number in range(1, 41):
+    for number in range(1, chunks + 1):
         line.arrived(0.2 + number * 0.04, 1e-5, number * 200)
         line.record(Output("word"), number * 200)
     if not cut:
-        line.record(Finish("stop"), 8000)
+        line.record(Finish("stop"), chunks * 200)
     line.ending = Ending(EndKind.INCOMPLETE if cut else EndKind.COMPLETE, 1.9)
-    line.mark(Mark.END, 1.9)
+    seen = line.finish()
     started = datetime(2026, 11, 22, tzinfo=UTC)
     return Observation(
-        "01JDX0000000000000000000AB", target, started, "schedule", line, judge(line), tokens=Tokens(20, 40)
+        "01JDX0000000000000000000AB", target, started, "schedule", seen, judge(seen), tokens=Tokens(20, 40)
     )
 
 

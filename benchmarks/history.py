@@ -21,7 +21,6 @@ from benchmarks.exposition import observation
 from monitor.record.observation import Observation
 from monitor.settings import History
 from monitor.sinks.history import HistoryCallbacks, HistorySink
-from monitor.stream.events import Output
 from monitor.target import Target
 
 PROBES, APART, NAP = 500, 0.01, 0.001
@@ -30,11 +29,7 @@ AGES = 1e12
 
 def probe(chunks: int) -> Observation:
     """Return a chat of so many chunks."""
-    seen = observation(Target("gateway", "openai-chat", "http://127.0.0.1/", model="m"), cut=True)
-    for number in range(41, chunks + 1):
-        seen.timeline.arrived(0.2 + number * 0.04, 1e-5, number * 200)
-        seen.timeline.record(Output("word"), number * 200)
-    return seen
+    return observation(Target("gateway", "openai-chat", "http://127.0.0.1/", model="m"), cut=True, chunks=chunks)
 
 
 async def ended(seen: Observation, sink: Callable[[Observation], None]) -> tuple[list[float], list[float]]:

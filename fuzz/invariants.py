@@ -8,9 +8,11 @@ from itertools import cycle
 from monitor.judge.content_check import examine
 from monitor.judge.verdict import CAUSES, Verdict, judge
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
-from monitor.stream.recording import BodyFraming, Ending, EndKind, EndRule, Head, Recording
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import EndRule
 from monitor.target import CountCheck, Terminator
 
 LIMIT = 1024
@@ -116,7 +118,7 @@ def text(events: Sequence[tuple[Event, int]]) -> str:
 def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
     """Return what these pieces come to, each an arrival, when the wire ends clean behind them."""
     decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
-    seen = Recording(rule(protocol))
+    seen = Recorder(rule(protocol))
     seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
     offset = 0
     for number, piece in enumerate(filter(None, pieces)):
@@ -128,8 +130,9 @@ def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
         seen.record(event, at)
     too_large = decoder.too_large is not None
     seen.ending = Ending(EndKind.TOO_LARGE if too_large else EndKind.COMPLETE, 1.0)
-    check = examine(CountCheck(9), seen.text, "ab12") if seen.chunks else None
-    return judge(seen, check)
+    recording = seen.finish()
+    check = examine(CountCheck(9), recording.text, "ab12") if recording.chunks else None
+    return judge(recording, check)
 
 
 def rule(protocol: Protocol) -> EndRule:

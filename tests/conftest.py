@@ -191,7 +191,7 @@ def every_event_fits() -> Iterator[None]:
 
     def observed(*what: Any, **more: Any) -> Observation:  # noqa: ANN401 - whatever the real one takes
         seen = observe(*what, **more)
-        wrong = mistakes(record(seen, timeline=seen.timeline.reads < _LONG))
+        wrong = mistakes(record(seen, timeline=seen.recording.reads < _LONG))
         assert wrong == [], wrong
         return seen
 

@@ -22,7 +22,8 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Gate, Hold, Rst, Send
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
-from monitor.stream.recording import EndKind, Recording
+from monitor.stream.endings import EndKind
+from monitor.stream.recorder import Recorder
 from tests.conftest import QUICK, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -224,8 +225,8 @@ async def test_what_our_protocol_overrides_is_called(
 
     monkeypatch.setattr(HttpProtocol, name, noted)
     seen = await _short(prober)
-    assert seen.timeline.ending is not None
-    assert seen.timeline.ending.kind is EndKind.INCOMPLETE
+    assert seen.recording.ending is not None
+    assert seen.recording.ending.kind is EndKind.INCOMPLETE
     assert calls
 
 
@@ -240,7 +241,7 @@ async def test_the_socket_is_our_own(prober: MakeProber, monkeypatch: pytest.Mon
     monkeypatch.setattr(TimestampedSocket, "_note", noted)
     seen = await _short(prober)
     assert reads[-1] == 0, "the FIN"
-    assert sum(reads) >= seen.timeline.bytes > 0
+    assert sum(reads) >= seen.recording.bytes > 0
 
 
 async def _short(prober: MakeProber) -> Observation:
@@ -252,7 +253,7 @@ async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.Monke
     """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
     monkeypatch.setattr("monitor.http.client.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
-        seen = Recording()
+        seen = Recorder()
         await Client(Limits(), Network()).carry(HttpRequest("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
     assert seen.ending is not None
     assert (seen.ending.kind, seen.ending.detail) == (EndKind.INTERNAL, "RuntimeError")

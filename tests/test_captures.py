@@ -82,8 +82,9 @@ EXPECTED: dict[str, tuple[str, str, int, str]] = {
 def replayed(name: str, protocol: str, check: Check | None = None, nonce: str = "") -> tuple[Verdict, int, str]:
     """Return the verdict on a capture, its chunks and its visible answer."""
     came = capture(name)
-    timeline = seen(PROTOCOLS[protocol], came.body if came.head.status == 200 else b"", came.head)
-    return judged(PROTOCOLS[protocol], timeline, came.ending, check, nonce), timeline.chunks, timeline.text
+    recorder = seen(PROTOCOLS[protocol], came.body if came.head.status == 200 else b"", came.head)
+    verdict = judged(PROTOCOLS[protocol], recorder, came.ending, check, nonce)
+    return verdict, recorder.chunks, recorder.finish().text
 
 
 @pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=EXPECTED.keys())

@@ -134,6 +134,6 @@ def wrong(seen: Observation, body: Body, position: int, by: str) -> str:
         return f"byte {position}: {got}, unclean {seen.verdict.unclean}, not {wanted}, {unclean}"
     if not wanted and (seen.available or got not in CLEAN_ENDS):
         return f"byte {position}: {got} of a clean wire without the protocol's end"
-    if seen.timeline.bytes != len(body.payload(position)):
-        return f"byte {position}: {seen.timeline.bytes} bytes kept of {len(body.payload(position))}"
+    if seen.recording.bytes != len(body.payload(position)):
+        return f"byte {position}: {seen.recording.bytes} bytes kept of {len(body.payload(position))}"
     return ""

@@ -205,9 +205,9 @@ async def test_a_recording_is_judged(prober: MakeProber, row: Row) -> None:
     """The same bytes in the same segments with the same ending come to what the table says, and none is lost."""
     seen, kept, server = await replayed(prober, row.name, row.protocol)
     assert verdict(seen) == row.verdict
-    assert (seen.verdict.phase, seen.timeline.chunks) == (row.phase, row.chunks)
+    assert (seen.verdict.phase, seen.recording.chunks) == (row.phase, row.chunks)
     assert seen.verdict.unclean is None
-    status = seen.timeline.head.status if seen.timeline.head else 0
+    status = seen.recording.head.status if seen.recording.head else 0
     assert kept == (body_of(capture(row.name).raw) if status == 200 else b"")
     assert server.links[0].sent == len(capture(row.name).raw)
 
@@ -245,9 +245,9 @@ async def test_the_four_faces_of_one_failure(prober: MakeProber, face: Face, mon
     seen, _, _ = await replayed(prober, face.name, face.protocol)
     checked, _, _ = await replayed(prober, face.name, face.protocol, check=face.check)
     assert (verdict(seen), verdict(checked)) == (face.wire, face.checked)
-    assert seen.timeline.head is not None
-    assert seen.timeline.head.status == 200
-    assert seen.timeline.chunks == checked.timeline.chunks >= 3
+    assert seen.recording.head is not None
+    assert seen.recording.head.status == 200
+    assert seen.recording.chunks == checked.recording.chunks >= 3
     if isinstance(face.check, CountCheck) and face.wire == "unverified":
         assert checked.check is not None
         assert checked.check.progress == 10 / 400

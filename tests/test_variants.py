@@ -20,7 +20,7 @@ from monitor.lab.case import Expect
 from monitor.lab.peer import peer
 from monitor.lab.scenarios import Scenario
 from monitor.lab.steps import Fin, Hold, Rst, Script, Send, Step
-from monitor.stream.recording import EndKind, Mark
+from monitor.stream.endings import EndKind, Mark
 from monitor.target import Tls
 from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.test_wire import GRACE, Lag, Probed, deadline, verdict
@@ -439,8 +439,8 @@ def problems_of(one: Probed, row: Row, kept: bytes, *, pieces: bool) -> list[str
             ("verdict", verdict(seen), row.verdict),
             ("phase", seen.verdict.phase.value, row.phase),
             ("kept", kept, row.kept),
-            ("chunks", seen.timeline.chunks, row.chunks),
-            ("first chunk", Mark.FIRST_CHUNK in seen.timeline.marks, bool(row.chunks)),
+            ("chunks", seen.recording.chunks, row.chunks),
+            ("first chunk", Mark.FIRST_CHUNK in seen.recording.marks, bool(row.chunks)),
             ("unclean end", seen.verdict.unclean in uncleans or seen.verdict.unclean, True),
             ("in time", late_of(one), ""),
         )
@@ -450,7 +450,7 @@ def problems_of(one: Probed, row: Row, kept: bytes, *, pieces: bool) -> list[str
 
 def late_of(one: Probed) -> str:
     """Say that a probe ended too late: all is sent at once, so that it has to know by the last byte or its deadline."""
-    seen, ending = one.seen.timeline, one.seen.timeline.ending
+    seen, ending = one.seen.recording, one.seen.recording.ending
     assert ending is not None
     came = seen.arrivals[-1].time if seen.arrivals else seen.marks.get(Mark.HEADERS, seen.marks[Mark.REQUEST_SENT])
     limit = GRACE + (deadline(one.seen) if ending.deadline else came)

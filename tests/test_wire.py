@@ -20,8 +20,8 @@ from monitor.lab.steps import Hold, Repeat, Script, Send
 from monitor.probe.request import ask as question_to
 from monitor.protocols import Decoder, find
 from monitor.record.observation import Observation, record
+from monitor.stream.endings import Deadline, EndKind, Mark
 from monitor.stream.events import Output, Partial
-from monitor.stream.recording import EndKind, Mark
 from monitor.target import Target, Timeouts
 from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
 from tests.paces import paced, timed
@@ -192,10 +192,10 @@ def decoded(protocol: str, payload: bytes) -> tuple[int, int]:
 def kept(one: Probed) -> str:
     """Say how what the probe kept differs from what the lab sent; nothing where it does not."""
     sent = payload_of(one.script)
-    status = one.seen.timeline.head.status if one.seen.timeline.head else 0
+    status = one.seen.recording.head.status if one.seen.recording.head else 0
     if status // 100 != 2 or verdict(one.seen) in {"bad_response/encoding", "empty/no_body"}:
         sent = b""
-    bounded = one.seen.timeline.ending is not None and one.seen.timeline.ending.kind in {
+    bounded = one.seen.recording.ending.kind in {
         EndKind.DEADLINE,
         EndKind.TOO_LARGE,
     }
@@ -245,10 +245,9 @@ def dechunked(body: bytes) -> bytes:
 
 def late(one: Probed) -> str:
     """Say that the probe took longer than its deadline and the grace allow; nothing where it did not."""
-    ending = one.seen.timeline.ending
-    assert ending is not None
+    ending = one.seen.recording.ending
     limit = deadline(one.seen) if ending.deadline is not None else last_word(one)
-    end = one.seen.timeline.marks[Mark.END]
+    end = one.seen.recording.marks[Mark.END]
     if end > limit + GRACE:
         return f"its END mark at {end:.3f} s, the deadline at {limit:.3f} s"
     if one.took > limit + GRACE + one.lag:
@@ -258,15 +257,25 @@ def late(one: Probed) -> str:
 
 def deadline(seen: Observation) -> float:
     """Return the deadline that ended the stream, in seconds from zero."""
-    ending = seen.timeline.ending
-    assert ending is not None
-    assert ending.deadline is not None
-    return seen.timeline.deadline(seen.target.timeouts)[1]
+    recording, limits = seen.recording, seen.target.timeouts
+    match recording.ending.deadline:
+        case Deadline.IDLE:
+            return recording.marks[Mark.LAST_CHUNK] + limits.idle
+        case Deadline.DRAIN:
+            drained = (recording.end.at or 0.0) + limits.drain
+            return (
+                max(drained, min(drained - limits.drain + limits.idle, limits.total))
+                if recording.rule.early
+                else drained
+            )
+        case passed:
+            assert passed is not None
+            return float(getattr(limits, passed))
 
 
 def last_word(one: Probed) -> float:
     """Return when a probe that no deadline ended has to have seen why: with the last thing that came, or `total`."""
     if isinstance(one.script[-1], Hold):
-        arrivals = one.seen.timeline.arrivals
-        return arrivals[-1].time if arrivals else one.seen.timeline.marks[Mark.HEADERS]
+        arrivals = one.seen.recording.arrivals
+        return arrivals[-1].time if arrivals else one.seen.recording.marks[Mark.HEADERS]
     return one.seen.target.timeouts.total

@@ -22,10 +22,12 @@ from monitor import schedule
 from monitor.cli import main as cli
 from monitor.daemon import app as daemon
 from monitor.http.exchange import Exchange
+from monitor.stream.recorder import Recorder
 from monitor.stream.recording import Arrival, Kind, Recording
+from monitor.stream.statistics import first_chunk, gaps
 
 _BILLION = 1_000_000_000
-Probe = tuple[str, float, Recording]
+Probe = tuple[str, float, Recorder]
 """The request's id, the monotonic time of its zero, and what was seen."""
 
 
@@ -68,20 +70,21 @@ def hold_loop_up(hooks: Hooks) -> None:
 
 def store(out: str, probes: Iterable[Probe]) -> None:
     """Write every output event with its time and uncertainty, and every gap as the product derives it."""
-    records, gaps, ids = array("q"), array("q"), []
-    for stream, (request_id, zero, seen) in enumerate(probes):
+    records, found, ids = array("q"), array("q"), []
+    for stream, (request_id, zero, recorder) in enumerate(probes):
+        seen = recorder.finish()
         ids.append(request_id)
         records.extend((stream, 0, _ns(zero), stream, 0))
         outputs = list(enumerate(_outputs(seen), 1))
         for number, at in outputs:
             records.extend((stream, 2, number, _ns(zero + at.time), _ns(at.uncertainty)))
-        if seen.first_chunk is not None:
-            records.extend((stream, 3, 1, _ns(zero + seen.first_chunk.time), _ns(seen.first_chunk.uncertainty)))
+        if (first := first_chunk(seen)) is not None:
+            records.extend((stream, 3, 1, _ns(zero + first.time), _ns(first.uncertainty)))
         reads = [[number for number, _ in read] for _, read in groupby(outputs, key=lambda one: one[1].offset)]
-        for before, after, (gap, uncertainty) in zip(reads, reads[1:], seen.gaps, strict=False):
-            gaps.extend((stream, before[-1], after[0], _ns(gap), _ns(uncertainty)))
+        for before, after, (gap, uncertainty) in zip(reads, reads[1:], gaps(seen), strict=False):
+            found.extend((stream, before[-1], after[0], _ns(gap), _ns(uncertainty)))
     Path(out).write_bytes(records.tobytes())
-    Path(f"{out}.gaps").write_bytes(gaps.tobytes())
+    Path(f"{out}.gaps").write_bytes(found.tobytes())
     Path(f"{out}.ids").write_text("".join(f"{one}\n" for one in ids))
 
 

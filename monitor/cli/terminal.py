@@ -17,7 +17,8 @@ from monitor.judge.explanations import MEANINGS
 from monitor.judge.verdict import Outcome
 from monitor.record.probe_event import Event, Glance
 from monitor.redaction import visible
-from monitor.stream.recording import Kind, Mark
+from monitor.stream.endings import Mark
+from monitor.stream.recording import Kind
 
 _BAR = 56
 _LANES = (

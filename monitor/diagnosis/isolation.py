@@ -25,7 +25,7 @@ class Isolation:
         """Take an observation and return whether every target now fails before its head."""
         if not _says_nothing(seen):
             self.forget(seen.target.name)
-            if seen.timeline.head is None:
+            if seen.recording.head is None:
                 self._cut_off[seen.target.name] = urlsplit(seen.target.url).hostname or ""
             else:
                 self._answered.add(seen.target.name)

@@ -13,7 +13,8 @@ from itertools import islice, pairwise
 
 from monitor.judge.verdict import CAUSES, OUR_OWN, Outcome
 from monitor.record.observation import Observation, Suspect, Suspicion
-from monitor.stream.recording import BUFFERABLE, AfterCut, BodyFraming
+from monitor.stream.endings import AfterCut, BodyFraming
+from monitor.stream.statistics import BUFFERABLE, buffered
 from monitor.target import Target
 
 Of = Callable[[str], Sequence[Observation]]
@@ -103,7 +104,7 @@ def _pair(one: Observation) -> tuple[Outcome, str | None]:
 
 
 def _status(one: Observation) -> int:
-    head = one.timeline.head
+    head = one.recording.head
     return head.status if head is not None else 0
 
 
@@ -137,7 +138,7 @@ def _proxy_timeout(case: Case) -> str:
     refused = [one for one in case.latest if _status(one) == _GATEWAY_TIMEOUT]
     cuts = [one for one in case.window if _pair(one) in _CUT][:_LATEST]
     ages = [one.duration for one in cuts]
-    silences = [one.duration - last for one in cuts if (last := one.timeline.last_byte) is not None]
+    silences = [one.duration - last for one in cuts if (last := one.recording.last_byte) is not None]
     return (
         _timer(ages, "the request")
         or _timer(silences, "the last byte")
@@ -190,7 +191,7 @@ def _app_exception(case: Case) -> str:
 
 
 def _chunked(one: Observation) -> bool:
-    return one.timeline.head is not None and one.timeline.head.framing is BodyFraming.CHUNKED
+    return one.recording.head is not None and one.recording.head.framing is BodyFraming.CHUNKED
 
 
 def _silent_end(case: Case) -> str:
@@ -200,8 +201,8 @@ def _silent_end(case: Case) -> str:
 
 
 def _buffering_proxy(case: Case) -> str:
-    streams = [one for one in case.window if one.timeline.chunks >= BUFFERABLE][:_LATEST]
-    whole = [one for one in streams if one.timeline.buffered]
+    streams = [one for one in case.window if one.recording.chunks >= BUFFERABLE][:_LATEST]
+    whole = [one for one in streams if buffered(one.recording)]
     return _share(whole, streams, "streams came in one piece") if len(streams) == len(whole) >= _ENOUGH else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from monitor.http.timestamps import EXHAUSTED
-from monitor.stream.recording import AfterCut
+from monitor.stream.endings import AfterCut
 
 WITHIN = 0.3
 """Seconds for an answer: within the half second that a probe has to end after its stream."""

@@ -15,7 +15,7 @@ from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
 from monitor.http.resolver import Noted, resolver
 from monitor.http.session import session
 from monitor.settings import Limits, Network
-from monitor.stream.recording import Recording
+from monitor.stream.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Client:
         self._age = 0
         """Rises when nothing may be kept that was begun before."""
 
-    async def carry(self, call: HttpRequest, seen: Recording, feed: Feed) -> ExchangeInfo:
+    async def carry(self, call: HttpRequest, seen: Recorder, feed: Feed) -> ExchangeInfo:
         """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending.
 
         Where a connection that was kept is gone before a byte of the answer came, the call is sent once more, over a
@@ -53,7 +53,7 @@ class Client:
             trip.carried.after_cut = await knock(*trip.line.peer)
         return trip.carried
 
-    async def _trip(self, call: HttpRequest, seen: Recording, feed: Feed) -> Exchange:
+    async def _trip(self, call: HttpRequest, seen: Recorder, feed: Feed) -> Exchange:
         first = None
         if (road := await self._take(call)) is not None:
             first = Exchange(call, seen, feed, self._limits, road.line)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from monitor.stream.recording import Deadline, Recording
+from monitor.stream.endings import Deadline
+from monitor.stream.recorder import Recorder
 from monitor.target import Timeouts
 
 ABORT_REASONS = frozenset({"shutdown", "reload"})
@@ -23,7 +24,7 @@ class Deadlines:
 
     _PATIENCE = 0.25
 
-    def __init__(self, seen: Recording, timeouts: Timeouts) -> None:
+    def __init__(self, seen: Recorder, timeouts: Timeouts) -> None:
         self.passed: tuple[Deadline, float] | None = None
         self.late = 0.0
         """How many seconds after the deadline the loop came to look."""

@@ -27,7 +27,8 @@ from monitor.http.details import (
 from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest
 from monitor.http.timestamps import EXHAUSTED
-from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, Head, Recording
+from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
+from monitor.stream.recorder import Recorder
 from monitor.target import Timeouts
 
 _TOO_LATE = 1.0
@@ -42,7 +43,7 @@ class ErrorTranslator:
     """Says what a request's ending is: by what was raised, and by what the line, the timeline and the alarm know."""
 
     def __init__(
-        self, call: HttpRequest, seen: Recording, line: ConnectionAttempts, alarm: Deadlines, clock: Clock
+        self, call: HttpRequest, seen: Recorder, line: ConnectionAttempts, alarm: Deadlines, clock: Clock
     ) -> None:
         self._call, self._seen, self._line, self._alarm, self._clock = call, seen, line, alarm, clock
 

@@ -20,7 +20,8 @@ from monitor.http.protocol import HttpProtocol
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.tls import tls_context
 from monitor.settings import Limits
-from monitor.stream.recording import Ending, EndKind, Mark, Recording
+from monitor.stream.endings import Ending, EndKind, Mark
+from monitor.stream.recorder import Recorder
 
 _ERROR_BODY = 65536
 _PROXY_WANTS_PASSWORD = 407
@@ -30,9 +31,7 @@ _CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PAR
 class Exchange:
     """One request on its way: asked, answered, read to its end."""
 
-    def __init__(
-        self, call: HttpRequest, seen: Recording, feed: Feed, limits: Limits, line: ConnectionAttempts
-    ) -> None:
+    def __init__(self, call: HttpRequest, seen: Recorder, feed: Feed, limits: Limits, line: ConnectionAttempts) -> None:
         self.call, self.seen, self.line, self.clock = call, seen, line, Clock()
         self._kept = line.wire
         self.carried = ExchangeInfo()

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from multidict import MultiMapping
 
-from monitor.stream.recording import BodyFraming, Head
+from monitor.stream.endings import BodyFraming, Head
 
 _REQUEST_IDS = (
     "x-request-id", "request-id", "x-amzn-requestid", "x-ms-request-id", "apim-request-id", "cf-ray", "x-trace-id",

@@ -13,7 +13,7 @@ from aiohttp.http import RawResponseMessage
 
 from monitor.http.framing import ChunkedBody, CloseBody, HeadSplitter, LengthBody
 from monitor.http.timestamps import TimestampedSocket
-from monitor.stream.recording import BodyFraming
+from monitor.stream.endings import BodyFraming
 
 
 class HttpProtocol(ResponseHandler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from monitor.stream.recording import AfterCut
+from monitor.stream.endings import AfterCut
 from monitor.target import Timeouts, Tls
 
 Feed = Callable[[bytes], "str | None"]

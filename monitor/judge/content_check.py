@@ -11,11 +11,10 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 from posixpath import commonprefix
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import re2
 
-from monitor.stream.recording import CheckResult
 from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
 
 # Where the chat template opens the thinking, only its end is streamed.
@@ -43,6 +42,16 @@ _ROOM = 1 << 16
 _ROOM_A_NUMBER = 64
 """Characters for what is said around a list and for each of its numbers: beyond them nobody looks for the list, so
 that a stream of megabytes holds the loop for no longer than an answer."""
+
+
+class CheckResult(NamedTuple):
+    """What the content check found: `fault` is None if the answer is whole."""
+
+    kind: str
+    fault: str | None
+    progress: float | None = None
+    beginning: bool = False
+    """The answer is a right beginning of the counted list."""
 
 
 def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:

@@ -1,6 +1,6 @@
 """What one stream came to: an ordered table, first match wins (contract, section 1).
 
-`judge` is pure: it looks at a recorded timeline and at what the content check found, and at nothing else.
+`judge` is pure: it looks at a finished recording and at what the content check found, and at nothing else.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from monitor.judge.content_check import CheckResult
 from monitor.judge.explanations import MEANINGS
+from monitor.stream.endings import Deadline, Ending, EndKind, Mark
 from monitor.stream.events import Fault, Stop
-from monitor.stream.recording import CheckResult, Deadline, Ending, EndKind, Mark, Recording
+from monitor.stream.recording import Recording
+from monitor.stream.statistics import silent_since_output
 
 
 class Outcome(StrEnum):
@@ -121,13 +124,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The questions that the table asks of a timeline."""
+    """The questions that the table asks of a recording."""
 
     seen: Recording
-    ending: Ending
     check: CheckResult | None
     content_types: tuple[str, ...]
     max_tokens: int
+
+    @property
+    def ending(self) -> Ending:
+        """How the bytes stopped."""
+        return self.seen.ending
 
     @property
     def status(self) -> int:
@@ -154,7 +161,7 @@ class Facts:
     @property
     def undecoded(self) -> bool:
         """Something came, and nothing of it was of the protocol."""
-        return not self.seen.decoded and self.seen.malformed_events > 0
+        return not self.seen.decoded and self.seen.end.malformed_events > 0
 
     @property
     def wrong(self) -> str | None:
@@ -169,7 +176,7 @@ class Facts:
     @property
     def malformed(self) -> bool:
         """Some event before the end does not decode; where the answer's last piece is the end, before that."""
-        return (self.seen.malformed_amid if self.passed else self.seen.malformed_events) > 0
+        return (self.seen.end.malformed_amid if self.passed else self.seen.end.malformed_events) > 0
 
     @property
     def beginning(self) -> bool:
@@ -218,11 +225,11 @@ def _status(*codes: int) -> When:
 
 
 def _stopped(stop: Stop) -> When:
-    return lambda f: stop in f.seen.stops
+    return lambda f: stop in f.seen.end.stops
 
 
 def _failed(fault: Fault) -> When:
-    return lambda f: f.seen.failure is not None and f.seen.failure.fault is fault
+    return lambda f: f.seen.end.failure is not None and f.seen.end.failure.fault is fault
 
 
 def _wrong(cause: str) -> When:
@@ -230,7 +237,7 @@ def _wrong(cause: str) -> When:
 
 
 def _limited(*, ours: bool) -> When:
-    return lambda f: Stop.LENGTH in f.seen.stops and f.wrong is not None and f.our_limit is ours
+    return lambda f: Stop.LENGTH in f.seen.end.stops and f.wrong is not None and f.our_limit is ours
 
 
 def _rest(_: Facts) -> bool:
@@ -275,7 +282,7 @@ HEAD = (
 STREAM = (
     Row(
         Outcome.BAD_RESPONSE, "too_large",
-        lambda f: f.ending.kind is EndKind.TOO_LARGE and f.seen.ended_at is None,
+        lambda f: f.ending.kind is EndKind.TOO_LARGE and f.seen.end.at is None,
     ),
     *(Row(Outcome.STREAM_ERROR, fault.value, _failed(fault)) for fault in Fault),
     Row(Outcome.TRUNCATED, "server_abort", _stopped(Stop.ABORT)),
@@ -296,7 +303,7 @@ _WIRE = (
     Row(Outcome.TRUNCATED, "malformed_body", _ended(EndKind.MALFORMED)),
     Row(Outcome.TRUNCATED, "reset", _ended(EndKind.RESET)),
     Row(Outcome.TRUNCATED, "incomplete_body", _ended(EndKind.INCOMPLETE)),
-    Row(Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and f.seen.silent_since_output),
+    Row(Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and silent_since_output(f.seen)),
     Row(Outcome.STALLED, "no_output", _expired(Deadline.IDLE)),
     Row(Outcome.TIMEOUT, "first_chunk", _expired(Deadline.FIRST_CHUNK)),
     Row(Outcome.TIMEOUT, "total", _expired(Deadline.TOTAL)),
@@ -304,7 +311,7 @@ _WIRE = (
     Row(Outcome.TRUNCATED, "mid_event", lambda f: f.seen.partial),
 )
 ARRIVED = (
-    Row(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.sequence_gap),
+    Row(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.end.sequence_gap),
     Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
     Row(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
     Row(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
@@ -325,7 +332,7 @@ UNDECLARED = (
 
 def table(facts: Facts) -> tuple[Row, ...]:
     """Return the rows that apply: where the end has arrived, where it has not, or where none is declared."""
-    if facts.passed or facts.seen.ended_at is not None:
+    if facts.passed or facts.seen.end.at is not None:
         return EVERYWHERE + ARRIVED
     return EVERYWHERE + (MISSING if facts.seen.rule.declared else UNDECLARED)
 
@@ -338,8 +345,7 @@ def judge(
     max_tokens: int = 400,
 ) -> Verdict:
     """Say what a stream that has ended came to."""
-    assert seen.ending is not None, "a stream is judged once it has ended"
-    facts = Facts(seen, seen.ending, check, content_types, max_tokens)
+    facts = Facts(seen, check, content_types, max_tokens)
     row = next(row for row in table(facts) if row.when(facts))
     complete = _complete(facts, row)
     return Verdict(
@@ -360,7 +366,7 @@ _BY_THE_BODY = frozenset({Outcome.UNVERIFIED, Outcome.WRONG_CONTENT})
 def _complete(facts: Facts, row: Row) -> bool:
     if row.outcome in OUR_OWN or row in CONNECTION or row in HEAD:
         return False
-    return facts.seen.ended_at is not None or (facts.passed and row in ARRIVED)
+    return facts.seen.end.at is not None or (facts.passed and row in ARRIVED)
 
 
 def _accepted(facts: Facts, row: Row) -> bool:
@@ -373,7 +379,7 @@ def _phase(facts: Facts, *, complete: bool) -> Phase:
         if Mark.REQUEST_SENT in marks:
             return Phase.HEADERS
         return Phase.REQUEST if seen.connected and facts.ending.deadline is not Deadline.CONNECT else Phase.CONNECT
-    if complete or seen.ended_at is not None:
+    if complete or seen.end.at is not None:
         return Phase.END
     if not 200 <= facts.status <= 299 or facts.encoded or facts.bodiless:
         return Phase.HEADERS
@@ -394,7 +400,7 @@ def _unclean(facts: Facts) -> Unclean | None:
         return by_wire
     if facts.seen.partial or facts.seen.unterminated:
         return Unclean.MID_EVENT
-    return Unclean.TRAILING if facts.seen.trailing or facts.ending.extra else None
+    return Unclean.TRAILING if facts.seen.end.trailing or facts.ending.extra else None
 
 
 _SHORT_OF = {
@@ -413,7 +419,7 @@ def _detail(facts: Facts, row: Row) -> str:
         framing=_FRAMING_WORDS.get(framing, framing),
         expected=_SHORT_OF.get(framing, "no head"),
         status=facts.status,
-        reason=_known_reason(seen.stops),
+        reason=_known_reason(seen.end.stops),
         why=_why(facts, row),
         progress="nothing" if progress is None else f"{progress:.0%}",
         limit=facts.ending.detail or "the deadline",
@@ -423,7 +429,7 @@ def _detail(facts: Facts, row: Row) -> str:
 _FRAMING_WORDS = {"length": "length-delimited", "close": "close-delimited"}
 
 
-def _known_reason(stops: set[Stop]) -> str:
+def _known_reason(stops: frozenset[Stop]) -> str:
     return ", ".join(sorted(stop.value for stop in stops)) or "none"
 
 
@@ -433,5 +439,5 @@ def _why(facts: Facts, row: Row) -> str:
     if row.cause == "content_type":
         return "another one" if facts.seen.head and facts.seen.head.content_type else "missing"
     if row.cause in {"not_protocol", "malformed_event"}:
-        return facts.seen.malformed[0] if facts.seen.malformed else "no reason kept"
+        return facts.seen.end.malformed[0] if facts.seen.end.malformed else "no reason kept"
     return facts.ending.detail

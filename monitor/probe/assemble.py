@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from monitor.http import ExchangeInfo
-from monitor.judge.content_check import examine
+from monitor.judge.content_check import CheckResult, examine
 from monitor.judge.verdict import judge
 from monitor.probe.request import ProbeRequest
 from monitor.protocols.shapes import failure, load
 from monitor.record.observation import Observation, ServerError, Tokens
 from monitor.redaction import words
 from monitor.stream.events import Failure
-from monitor.stream.recording import CheckResult, EndKind, Head, Mark, Recording
+from monitor.stream.recording import Recording
 from monitor.target import Connection, Record, Target, own_limits
 
 _CHARACTERS_A_TOKEN = 4
@@ -43,15 +44,12 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     safe = _Safe(target)
     check = _examined(question, seen)
     verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
-    seen.mark(Mark.END, _end_of(seen))
-    seen.model, seen.reason = safe(seen.model, 100), safe(seen.reason, 100)
-    seen.head = _safe_head(seen.head, safe)
     return Observation(
         probe_id=question.probe_id,
         target=target,
         timestamp=timestamp,
         trigger=trigger,
-        timeline=seen,
+        recording=_safe_recording(seen, safe),
         verdict=verdict,
         location=location,
         peer=carried.peer,
@@ -61,7 +59,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         schedule_delay=schedule_delay,
         tokens=_tokens(seen, question.prompt),
         check=check,
-        server_error=_server_error(target.record, seen.failure or _answered_error(carried.error_body), safe),
+        server_error=_server_error(target.record, seen.end.failure or _answered_error(carried.error_body), safe),
         last_words=_last_words(kept, safe, truncated=verdict.truncated or target.record is Record.FULL),
         certificate_expiry=carried.certificate_expiry,
         after_cut=carried.after_cut,
@@ -73,15 +71,6 @@ def _examined(question: ProbeRequest, seen: Recording) -> CheckResult | None:
     if question.target.check is None or not seen.chunks:
         return None
     return examine(question.target.check, seen.text, question.nonce)
-
-
-def _end_of(seen: Recording) -> float:
-    """Return when the stream ended: where only our drain ended it, when the protocol's end arrived."""
-    ending = seen.ending
-    at = ending.at if ending is not None else 0.0
-    if seen.ended_at is not None and ending is not None and ending.kind is EndKind.DEADLINE:
-        at = seen.ended_at
-    return max(at, seen.marks.get(Mark.LAST_CHUNK, 0.0))
 
 
 def _tokens(seen: Recording, prompt: str) -> Tokens | None:
@@ -119,13 +108,13 @@ def secrets_of(target: Target) -> Iterator[str]:
         yield from (value for _, value in parse_qsl(parts.query))
 
 
-def _safe_head(head: Head | None, safe: _Safe) -> Head | None:
-    if head is None:
-        return None
-    ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)
-    return Head(
-        head.status, safe(head.content_type, 128) or "", head.encoding, head.framing, head.empty, head.retry_after, ids
-    )
+def _safe_recording(seen: Recording, safe: _Safe) -> Recording:
+    """Return the recording with the server's own words made safe."""
+    head, end = seen.head, replace(seen.end, reason=safe(seen.end.reason, 100))
+    if head is not None:
+        ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)
+        head = replace(head, content_type=safe(head.content_type, 128) or "", request_ids=ids)
+    return replace(seen, head=head, end=end, model=safe(seen.model, 100))
 
 
 def _answered_error(body: bytes) -> Failure | None:

@@ -12,7 +12,8 @@ from monitor.probe.request import ProbeRequest, ask, end_rule
 from monitor.protocols import Decoder
 from monitor.record.observation import Observation
 from monitor.settings import Limits
-from monitor.stream.recording import Ending, EndKind, Recording
+from monitor.stream.endings import Ending, EndKind
+from monitor.stream.recorder import Recorder
 from monitor.target import KEPT, Target
 
 
@@ -31,13 +32,13 @@ class Prober:
     async def __call__(self, target: Target, trigger: str, schedule_delay: float | None = None) -> Observation:
         """Probe `target`; a cancellation ends the probe as `aborted` and is not raised."""
         question = ask(target)
-        seen = Recording(end_rule(target, question.protocol))
+        seen = Recorder(end_rule(target, question.protocol))
         kept = bytearray()
         started = datetime.now(UTC)
         carried = await self._carry(question, seen, kept)
         return observe(
             question,
-            seen,
+            seen.finish(),
             carried,
             kept=bytes(kept),
             timestamp=started,
@@ -46,7 +47,7 @@ class Prober:
             schedule_delay=schedule_delay,
         )
 
-    async def _carry(self, question: ProbeRequest, seen: Recording, kept: bytearray) -> ExchangeInfo:
+    async def _carry(self, question: ProbeRequest, seen: Recorder, kept: bytearray) -> ExchangeInfo:
         decoder = Decoder(question.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
         most = KEPT[question.target.record]
 

@@ -10,8 +10,11 @@ from statistics import quantiles
 from urllib.parse import urlsplit, urlunsplit
 
 from monitor import __version__
+from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import OUR_OWN, Outcome, Verdict
-from monitor.stream.recording import AfterCut, CheckResult, Mark, Recording
+from monitor.stream.endings import AfterCut, Mark
+from monitor.stream.recording import Recording
+from monitor.stream.statistics import buffered, gaps, uncertainty
 from monitor.target import Target
 
 SCHEMA = 1
@@ -67,7 +70,7 @@ class Observation:
     target: Target
     timestamp: datetime
     trigger: str
-    timeline: Recording
+    recording: Recording
     verdict: Verdict
     location: str = ""
     peer: str | None = None
@@ -89,7 +92,7 @@ class Observation:
     @property
     def duration(self) -> float:
         """Seconds from zero to the end."""
-        return self.timeline.marks.get(Mark.END, 0.0)
+        return self.recording.marks.get(Mark.END, 0.0)
 
     @property
     def available(self) -> bool:
@@ -107,18 +110,18 @@ class Observation:
     def check_required(self) -> bool:
         """Whether a failed check makes the probe a failure: said in the config, or true where no end is declared."""
         said = self.target.check.required if self.target.check else None
-        return said if said is not None else not self.timeline.rule.declared
+        return said if said is not None else not self.recording.rule.declared
 
     @property
     def first_chunk_good(self) -> bool:
         """Whether the first chunk came within its threshold; not reached is bad."""
-        first = self.timeline.marks.get(Mark.FIRST_CHUNK)
+        first = self.recording.marks.get(Mark.FIRST_CHUNK)
         return first is not None and first <= self.target.slo.threshold
 
     @property
     def tail(self) -> float | None:
         """Seconds from the last chunk to the end."""
-        marks = self.timeline.marks
+        marks = self.recording.marks
         if Mark.LAST_CHUNK not in marks or Mark.END not in marks:
             return None
         return max(marks[Mark.END] - marks[Mark.LAST_CHUNK], 0.0)
@@ -126,7 +129,7 @@ class Observation:
     @property
     def output_rate(self) -> float | None:
         """Output tokens a second: (output - 1) / (last_chunk - first_chunk); None where that says nothing."""
-        marks = self.timeline.marks
+        marks = self.recording.marks
         if self.tokens is None or self.tokens.output < _MIN_SAMPLES or Mark.FIRST_CHUNK not in marks:
             return None
         span = marks[Mark.LAST_CHUNK] - marks[Mark.FIRST_CHUNK]
@@ -135,7 +138,7 @@ class Observation:
     @property
     def steps(self) -> dict[str, float]:
         """Durations of the steps that were passed, in the words of `chat_stream_last_step_seconds`."""
-        marks, before, found = self.timeline.marks, 0.0, {}
+        marks, before, found = self.recording.marks, 0.0, {}
         for step, mark in _STEPS:
             if mark in marks:
                 found[step] = max(marks[mark] - before, 0.0)
@@ -168,14 +171,14 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def gap_summary(gaps: list[float]) -> dict[str, float] | None:
-    """Return p50, p99 and max of `gaps` in seconds; None without any."""
-    if not gaps:
+def gap_summary(apart: list[float]) -> dict[str, float] | None:
+    """Return p50, p99 and max of the gaps `apart` in seconds; None without any."""
+    if not apart:
         return None
-    if len(gaps) < _MIN_SAMPLES:
-        return {"p50": _seconds(gaps[0]), "p99": _seconds(gaps[0]), "max": _seconds(gaps[0])}
-    cuts = quantiles(gaps, n=100, method="inclusive")
-    return {"p50": _seconds(cuts[49]), "p99": _seconds(cuts[98]), "max": _seconds(max(gaps))}
+    if len(apart) < _MIN_SAMPLES:
+        return {"p50": _seconds(apart[0]), "p99": _seconds(apart[0]), "max": _seconds(apart[0])}
+    cuts = quantiles(apart, n=100, method="inclusive")
+    return {"p50": _seconds(cuts[49]), "p99": _seconds(cuts[98]), "max": _seconds(max(apart))}
 
 
 def record(seen: Observation, *, timeline: bool = False) -> dict[str, object]:
@@ -196,7 +199,7 @@ def record(seen: Observation, *, timeline: bool = False) -> dict[str, object]:
         **_measured(seen),
         **_judged(seen),
         "diagnosis": [{"suspect": it.suspect.value, "because": it.because} for it in seen.diagnosis] or None,
-        "timeline": _timeline(seen.timeline) if timeline else None,
+        "timeline": _timeline(seen.recording) if timeline else None,
     }
     return {key: value for key, value in event.items() if value is not None}
 
@@ -217,7 +220,7 @@ def _request(seen: Observation) -> dict[str, object]:
     return {
         "protocol": seen.target.protocol,
         "model": seen.target.model,
-        "response_model": seen.timeline.model,
+        "response_model": seen.recording.model,
         "url": public_url(seen.target.url),
         "peer": seen.peer,
         "ip_family": seen.ip_family,
@@ -227,7 +230,7 @@ def _request(seen: Observation) -> dict[str, object]:
 
 
 def _response(seen: Observation) -> dict[str, object]:
-    head = seen.timeline.head
+    head = seen.recording.head
     if head is None:
         return {}
     return {
@@ -236,26 +239,26 @@ def _response(seen: Observation) -> dict[str, object]:
         "content_type_mismatch": seen.verdict.content_type_mismatch or None,
         "body_framing": head.framing.value,
         "request_ids": dict(head.request_ids) or None,
-        "finish_reason": seen.timeline.reason,
+        "finish_reason": seen.recording.end.reason,
         "retry_after": head.retry_after,
     }
 
 
 def _measured(seen: Observation) -> dict[str, object]:
-    line = seen.timeline
+    line = seen.recording
     return {
         "timings": {mark.value: _seconds(line.marks[mark]) for mark in Mark if mark in line.marks},
-        "uncertainty": _seconds(line.uncertainty),
+        "uncertainty": _seconds(uncertainty(line)),
         "schedule_delay": None if seen.schedule_delay is None else _seconds(seen.schedule_delay),
         "duration": _seconds(seen.duration),
         "tail": None if seen.tail is None else _seconds(seen.tail),
         "chunks": line.chunks,
         "pings": line.pings,
-        "malformed_events": line.malformed_events,
+        "malformed_events": line.end.malformed_events,
         "bytes": line.bytes,
         "arrivals": line.reads,
-        "gap": gap_summary([gap for gap, _ in line.gaps]),
-        "buffered": line.buffered,
+        "gap": gap_summary([gap for gap, _ in gaps(line)]),
+        "buffered": buffered(line),
     }
 
 

@@ -161,7 +161,7 @@ class Nothing:
 
 
 def _weight(seen: Observation) -> int:
-    return seen.timeline.weight + len(seen.last_words or "") + _EACH
+    return seen.recording.weight + len(seen.last_words or "") + _EACH
 
 
 # -- what is kept of a probe -------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class RecentProbes:
         """Remember one probe; those of our own making and those out of schedule are kept and not counted."""
         kept = self._kept[seen.target.name]
         kept.appendleft(seen)
-        while len(kept) > 1 and sum(one.timeline.weight for one in kept) > self._bytes:
+        while len(kept) > 1 and sum(one.recording.weight for one in kept) > self._bytes:
             kept.pop()
         if seen.trigger != "schedule" or seen.verdict.outcome in OUR_OWN:
             return

@@ -11,7 +11,7 @@ from math import ceil
 
 from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
 from monitor.target import Target
 from monitor.web.tones import Tone, tone
 
@@ -77,4 +77,4 @@ class Row:
 
 def first_chunk(seen: Observation) -> float | None:
     """Return the time to the first chunk; None where it was not reached."""
-    return seen.timeline.marks.get(Mark.FIRST_CHUNK)
+    return seen.recording.marks.get(Mark.FIRST_CHUNK)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from monitor.judge.explanations import MEANINGS, Explanation
 from monitor.judge.verdict import Outcome, Verdict
 from monitor.record.observation import Observation
+from monitor.stream.statistics import buffered
 
 
 class Tone(StrEnum):
@@ -74,14 +75,14 @@ def name(verdict: Verdict) -> str:
 
 def flags(seen: Observation) -> list[str]:
     """Return what is worth a word although it does not change the verdict."""
-    verdict, timeline = seen.verdict, seen.timeline
+    verdict, recording = seen.verdict, seen.recording
     return [
         word
         for word, holds in (
             (f"unclean end: {verdict.unclean}", verdict.unclean is not None),
-            ("buffered", timeline.buffered),
+            ("buffered", buffered(recording)),
             ("content type mismatch", verdict.content_type_mismatch),
-            ("over its SLO", timeline.chunks > 0 and not seen.first_chunk_good),
+            ("over its SLO", recording.chunks > 0 and not seen.first_chunk_good),
             ("retried", seen.retried),
         )
         if holds

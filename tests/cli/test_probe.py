@@ -11,7 +11,7 @@ import pytest
 
 from monitor.cli.probe import status_of
 from monitor.record.observation import Observation
-from monitor.stream.recording import EndKind
+from monitor.stream.endings import EndKind
 from tests.cli.commands import PACE, Cli, Done, ended, started
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 

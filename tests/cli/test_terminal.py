@@ -22,12 +22,13 @@ from monitor.cli.terminal import (
     waterfall,
 )
 from monitor.config.plan import Footprint, Plan, TargetPlan
+from monitor.judge.content_check import CheckResult
 from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
 from monitor.record.probe_event import Event, Glance, glance, read
+from monitor.stream.endings import EndKind
 from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
-from monitor.stream.recording import CheckResult, EndKind
 from monitor.target import CountCheck, Slo
-from tests.sinks.stories import GATEWAY, START, chunks, cut, failed, line, refused, seen, stopped, whole
+from tests.sinks.stories import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
 
 
 def told(one: Observation, *, timeline: bool = True) -> Event:
@@ -130,10 +131,10 @@ def test_the_figures_that_apply_are_shown() -> None:
     figures = shown(checked)[-5]
     assert figures.startswith("  5 chunks in 5 reads; gaps ")
     assert "; 1 ping; 50% of the answer; times" in figures
-    together = line((0.2, Output("x")), ending=EndKind.COMPLETE)
+    together = begun((0.2, Output("x")))
     for offset in range(95, 100):
         together.record(Output("x"), offset)
-    assert "buffered on the way" in "\n".join(shown(seen(together)))
+    assert "buffered on the way" in "\n".join(shown(seen(end(together, EndKind.COMPLETE, 0.3))))
     rated = "\n".join(shown(whole(tokens=Tokens(9, 5, estimated=True))))
     assert "10.0 tokens/s (estimated)" in rated
 
@@ -219,7 +220,8 @@ def test_all_that_is_kept_of_a_probe() -> None:
     """Below the waterfall stand the suspects, when and whom it asked, and the last that came."""
     suspicion = Suspicion(Suspect.RESTART, "other targets of that host were cut at that second")
     probe = cut(last_words="so far so g", diagnosis=(suspicion,), peer="192.0.2.7:443")
-    probe.timeline.head = replace(probe.timeline.head, request_ids=(("x-request-id", "r-1"),))  # type: ignore[type-var]
+    head = replace(probe.recording.head, request_ids=(("x-request-id", "r-1"),))  # type: ignore[type-var]
+    probe = replace(probe, recording=replace(probe.recording, head=head))
     rows = explained(told(probe))
     assert rows[: len(shown(probe))] == shown(probe)
     assert rows[len(shown(probe)) - 1] == "  suspect restart: other targets of that host were cut at that second"

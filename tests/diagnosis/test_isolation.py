@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from monitor.diagnosis.isolation import Isolation
 from monitor.record.observation import Observation
-from monitor.stream.recording import EndKind, Recording
+from monitor.stream.endings import EndKind
+from monitor.stream.recorder import Recorder
 from monitor.target import Target
 from tests.sinks.stories import end, refused, seen, stopped, whole
 
@@ -25,7 +26,7 @@ def after(*observed: Observation) -> bool:
 
 def forbidden(target: Target) -> Observation:
     """Return a probe that our own rule did not let out."""
-    return seen(end(Recording(), EndKind.POLICY, 0.001), target, tokens=None)
+    return seen(end(Recorder(), EndKind.POLICY, 0.001), target, tokens=None)
 
 
 def test_five_targets_on_two_hosts_that_fail_before_their_head() -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from monitor.diagnosis.suspects import RULES, diagnose
 from monitor.record.observation import Observation, Suspect
+from monitor.stream.endings import AfterCut, BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Fault, Finish, Output
-from monitor.stream.recording import AfterCut, BodyFraming, Deadline, Ending, EndKind, Head, Mark, Recording
+from monitor.stream.recorder import Recorder
 from monitor.target import Target
-from tests.sinks.stories import GATEWAY, START, chunks, end, failed, line, refused, seen, stopped, whole
+from tests.sinks.stories import GATEWAY, START, begun, chunks, end, failed, line, refused, seen, stopped, whole
 
 BEHIND = Target("behind", "openai-chat", "http://10.0.0.9:8000/v1", interval=60.0)
 IN_FRONT = replace(GATEWAY, upstream="behind")
@@ -34,8 +35,7 @@ def suspects(*story: Observation, upstream: Story = ()) -> dict[Suspect, str]:
 
 def cut(at: float, kind: EndKind = EndKind.INCOMPLETE, last: float | None = None, number: int = 3) -> Observation:
     """Return a stream that was cut after so many seconds, its last byte at `last`, or just before."""
-    told = line(*chunks(*(0.2 + 0.1 * one for one in range(number)), at - 0.02 if last is None else last), ending=kind)
-    told.marks.pop(Mark.END)
+    told = begun(*chunks(*(0.2 + 0.1 * one for one in range(number)), at - 0.02 if last is None else last))
     return seen(end(told, kind, at))
 
 
@@ -51,7 +51,7 @@ def nothing() -> Observation:
 
 def answered(status: int) -> Observation:
     """Return a refusal with that status."""
-    told = Recording()
+    told = Recorder()
     told.head = Head(status, "application/json", framing=BodyFraming.LENGTH)
     told.connected = True
     return seen(end(told, EndKind.DECLINED, 0.3), tokens=None)
@@ -59,33 +59,32 @@ def answered(status: int) -> Observation:
 
 def unheard(kind: EndKind = EndKind.CLOSED, at: float = 0.1) -> Observation:
     """Return a connection that was closed before any head."""
-    told = Recording()
+    told = Recorder()
     told.connected = True
     return seen(end(told, kind, at), tokens=None)
 
 
 def unreached(kind: EndKind = EndKind.DNS) -> Observation:
     """Return a probe that found no way."""
-    return seen(end(Recording(), kind, 0.01), tokens=None)
+    return seen(end(Recorder(), kind, 0.01), tokens=None)
 
 
 def too_slow(deadline: Deadline) -> Observation:
     """Return a probe that a deadline of ours ended before any head."""
-    told = Recording()
+    told = Recorder()
     told.connected = deadline is not Deadline.CONNECT
     told.ending = Ending(EndKind.DEADLINE, 5.0, "5 s", deadline)
-    told.mark(Mark.END, 5.0)
-    return seen(told, tokens=None)
+    return seen(told.finish(), tokens=None)
 
 
 def in_one_piece() -> Observation:
     """Return a stream whose chunks all came in one read."""
-    told = line()
+    told = begun()
     told.arrived(2.0, 1e-5, 700)
     for number in range(6):
         told.record(Output("x"), 100 + number * 100)
     told.record(Finish("stop"), 700)
-    return seen(told)
+    return seen(end(told, EndKind.COMPLETE, 2.1))
 
 
 def piece_by_piece() -> Observation:
@@ -95,10 +94,9 @@ def piece_by_piece() -> Observation:
 
 def sized(at: float) -> Observation:
     """Return a cut body whose length was declared: a file that broke off, not a generator."""
-    told = cut(at).timeline
+    told = cut(at).recording
     assert told.head is not None
-    told.head = replace(told.head, framing=BodyFraming.LENGTH)
-    return seen(told)
+    return seen(replace(told, head=replace(told.head, framing=BodyFraming.LENGTH)))
 
 
 def test_each_is_explained() -> None:

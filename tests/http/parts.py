@@ -22,7 +22,7 @@ from monitor.http.fetch import fetch
 from monitor.http.request import HttpRequest
 from monitor.lab.steps import Send
 from monitor.settings import Limits, Network
-from monitor.stream.recording import Recording
+from monitor.stream.recorder import Recorder
 from monitor.target import Timeouts, Tls
 
 HASTY = Timeouts(connect=0.3, headers=0.4, first_chunk=0.5, idle=0.3, total=1.0, drain=0.1)
@@ -142,4 +142,4 @@ class Mute(asyncio.Protocol):
 async def trip() -> Exchange:
     """Return a request on its way that no network sees."""
     call = HttpRequest("GET", "http://127.0.0.1/", {}, b"", HASTY)
-    return Exchange(call, Recording(), lambda _: None, Limits(), ConnectionAttempts(Network()))
+    return Exchange(call, Recorder(), lambda _: None, Limits(), ConnectionAttempts(Network()))

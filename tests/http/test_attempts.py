@@ -16,7 +16,7 @@ from monitor.http.tls import tls_context
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.settings import Network
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
 from monitor.target import Secret
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import OK, House, Names, unchecked
@@ -32,7 +32,7 @@ async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
         seen = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
     assert verdict(seen) == "ok"
     assert (seen.ip_family, seen.peer) == (4, f"127.0.0.1:{server.port}")
-    assert seen.timeline.marks[Mark.DNS] <= seen.timeline.marks[Mark.CONNECT]
+    assert seen.recording.marks[Mark.DNS] <= seen.recording.marks[Mark.CONNECT]
 
 
 async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(house: House) -> None:

@@ -21,7 +21,7 @@ from monitor.lab.steps import Fin, Gate, Hold, ReadRequest, Rst, Send, Step
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation, record
 from monitor.settings import Limits, Network
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
 from monitor.target import Connection, Target, Tls
 from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.daemons import HI, STOP
@@ -71,10 +71,10 @@ async def test_a_connection_is_kept(prober: Prober, answer: bytes) -> None:
         assert [how(first), how(second)] == [("ok", "fresh", False), ("ok", "reuse", False)]
         assert len(server.links) == 1
         assert "connection" not in server.requests[0].headers
-    assert STEPS & first.timeline.marks.keys() == {Mark.CONNECT}
-    assert not STEPS & second.timeline.marks.keys()
+    assert STEPS & first.recording.marks.keys() == {Mark.CONNECT}
+    assert not STEPS & second.recording.marks.keys()
     assert list(second.steps) == ["request", "headers", "first_chunk", "stream"]
-    assert 0 <= second.timeline.marks[Mark.REQUEST_SENT] <= second.timeline.marks[Mark.HEADERS]
+    assert 0 <= second.recording.marks[Mark.REQUEST_SENT] <= second.recording.marks[Mark.HEADERS]
     events = [record(one, timeline=True) for one in (first, second)]
     for key in ("bytes", "chunks", "body_framing", "peer"):
         assert events[0][key] == events[1][key]
@@ -91,8 +91,8 @@ async def test_a_kept_connection_over_tls(prober: Prober, tmp_path: Path) -> Non
         one = kept(server, tls=Tls(ca_file=str(tmp_path / "ca.pem")))
         first, second = await prober(one, "cli"), await prober(one, "cli")
         assert [how(first), how(second)] == [("ok", "fresh", False), ("ok", "reuse", False)]
-        assert STEPS & first.timeline.marks.keys() == {Mark.CONNECT, Mark.TLS}
-        assert not STEPS & second.timeline.marks.keys()
+        assert STEPS & first.recording.marks.keys() == {Mark.CONNECT, Mark.TLS}
+        assert not STEPS & second.recording.marks.keys()
         assert first.certificate_expiry == second.certificate_expiry is not None
 
 
@@ -119,7 +119,7 @@ async def test_one_that_is_gone_is_tried_again(prober: Prober, ending: Step) -> 
         assert how(seen) == ("ok", "fresh", True)
         assert record(seen)["retried"] is True
         assert len(server.requests) == 3
-        assert Mark.CONNECT in seen.timeline.marks
+        assert Mark.CONNECT in seen.recording.marks
 
 
 async def test_it_is_tried_again_once(prober: Prober) -> None:
@@ -239,7 +239,7 @@ async def test_other_rules_let_go(prober: Prober) -> None:
 
 # -- what is left of a probe -------------------------------------------------------------------------------------------
 
-OURS = "monitor.stream.recording", "monitor.http", "monitor.protocols", "monitor.stream.framing"
+OURS = "monitor.http", "monitor.protocols", "monitor.stream"
 """Where that comes from which one probe makes and no other uses."""
 
 

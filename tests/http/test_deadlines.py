@@ -42,7 +42,7 @@ async def test_a_stream_that_never_pauses_meets_its_deadline(prober: MakeProber)
     async with peer((Send(CLOSED), Repeat(b": ping\n\n" * 64, 0.0))) as server:
         seen = await prober(limits=limits)(target(f"{server.url}/", timeouts=HASTY), "cli")
     assert verdict(seen) == "timeout/first_chunk"
-    assert seen.timeline.arrivals[-1].time <= HASTY.first_chunk + 0.5
+    assert seen.recording.arrivals[-1].time <= HASTY.first_chunk + 0.5
 
 
 async def test_a_server_that_drips_before_its_head(ask: Ask) -> None:
@@ -61,7 +61,7 @@ async def test_a_marker_is_not_waited_for_long(ask: Ask) -> None:
         seen = await asking
     assert verdict(seen) == "ok"
     assert seen.verdict.unclean == "left_open"
-    assert seen.duration == seen.timeline.ended_at
+    assert seen.duration == seen.recording.end.at
 
 
 class Reached(asyncio.Event):
@@ -94,7 +94,7 @@ async def test_a_cancelled_probe_is_aborted(prober: MakeProber, sent: bytes, rea
         task.cancel(*([reason] if reason else []))
         seen = await task
     assert verdict(seen) == f"aborted/{cause}"
-    assert seen.timeline.bytes == len(payload) == len(HI if sent else b"")
+    assert seen.recording.bytes == len(payload) == len(HI if sent else b"")
 
 
 @pytest.mark.parametrize("why", ["reload", None])

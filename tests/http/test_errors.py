@@ -17,7 +17,7 @@ from monitor.http.protocol import HttpProtocol
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Rst, Send
 from monitor.record.observation import record
-from monitor.stream.recording import Ending, EndKind, Head
+from monitor.stream.endings import Ending, EndKind, Head
 from monitor.target import PatternCheck, Secret
 from tests.conftest import Ask
 from tests.http.parts import HASTY, Mute, closed_port, no_more_descriptors, trip

@@ -89,8 +89,8 @@ async def test_a_blocked_loop_loses_nothing(prober: MakeProber) -> None:
         assert done.wait(10), "the loop stands still here, until all is sent and the connection closed"
         seen = await probing
         speaker.join(10)
-    assert (verdict(seen), seen.timeline.chunks, bytes(payload)) == ("ok", 4, HI * 4 + STOP)
-    last = seen.timeline.arrivals[-1]
+    assert (verdict(seen), seen.recording.chunks, bytes(payload)) == ("ok", 4, HI * 4 + STOP)
+    last = seen.recording.arrivals[-1]
     assert last.time - last.uncertainty <= said[0] - began
 
 

@@ -40,7 +40,7 @@ async def test_a_retry_date_is_seconds_from_now(ask: Ask) -> None:
     date = (datetime.now(UTC) + timedelta(seconds=60)).strftime("%a, %d %b %Y %H:%M:%S GMT").encode()
     async with peer((Send(b"HTTP/1.1 429 No\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n" % date),)) as server:
         seen = await ask(f"{server.url}/")
-    head = seen.timeline.head
+    head = seen.recording.head
     assert head is not None
     assert isinstance(head.retry_after, int)
     assert head.retry_after == pytest.approx(60, abs=5)

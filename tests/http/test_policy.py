@@ -9,7 +9,7 @@ import pytest
 from monitor.http.policy import denied, denied_host
 from monitor.lab.peer import peer
 from monitor.settings import Network
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
 from monitor.target import Secret
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import OK, Names, unchecked
@@ -87,7 +87,7 @@ async def test_a_metadata_address_is_not_dialled(prober: MakeProber, host: str) 
     """Link-local and metadata addresses are refused where they would be dialled, whoever named them."""
     seen = await prober(resolver=Names(meta=["169.254.169.254"]))(target(f"http://{host}/latest/"), "cli")
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/policy", "connect")
-    assert Mark.CONNECT not in seen.timeline.marks
+    assert Mark.CONNECT not in seen.recording.marks
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_a_number_as_a_name_is_no_way_round(ask: Ask, host: str) -> None:
     """Other forms of a metadata address are no hosts, or resolve to it and are refused like it."""
     seen = await ask(f"http://{host}/")
     assert verdict(seen) in {"unreachable/policy", "unreachable/dns"}
-    assert Mark.CONNECT not in seen.timeline.marks
+    assert Mark.CONNECT not in seen.recording.marks
 
 
 @pytest.mark.parametrize(

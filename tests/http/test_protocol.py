@@ -91,7 +91,7 @@ async def test_a_tunnel_that_breaks_in_the_stream(prober: MakeProber, house: Hou
     async with server:
         asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=house.trusted))
         seen = await prober(save=lambda _: heard.set())(asked, "cli")
-    assert (verdict(seen), seen.timeline.chunks) == (wanted, 1)
+    assert (verdict(seen), seen.recording.chunks) == (wanted, 1)
     assert seen.verdict.unclean == ("reset" if wanted == "ok" else None)
 
 
@@ -129,7 +129,7 @@ async def test_a_reader_that_fell_behind_goes_on(
     answer = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces if chunked else sized(body)
     async with peer((Send(answer),)) as server:
         seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
-    assert (verdict(seen), seen.timeline.chunks, seen.timeline.bytes) == ("ok", 1000, len(body))
+    assert (verdict(seen), seen.recording.chunks, seen.recording.bytes) == ("ok", 1000, len(body))
     assert paused
 
 

@@ -17,7 +17,7 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.record.observation import record
 from monitor.settings import Network
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
 from monitor.target import Secret, Tls
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
@@ -114,7 +114,7 @@ async def test_a_probe_asks_the_name_server(prober: MakeProber, family: int) -> 
         kinds = ["A"] if family else ["A", "AAAA"]
         assert sorted(zone.asked) == [f"one.test {kind} udp" for kind in kinds]
     assert (verdict(seen), seen.ip_family) == ("ok", 4)
-    assert seen.timeline.marks[Mark.DNS] <= seen.timeline.marks[Mark.CONNECT]
+    assert seen.recording.marks[Mark.DNS] <= seen.recording.marks[Mark.CONNECT]
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -136,7 +136,7 @@ async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Ans
         assert await got("http://one.test/", network=network) == f"the name does not resolve ({words})"
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
     assert words in seen.verdict.detail
-    assert Mark.DNS not in seen.timeline.marks
+    assert Mark.DNS not in seen.recording.marks
     assert "canary" not in str(record(seen))
 
 

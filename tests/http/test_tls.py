@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from monitor.lab.server import serve
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
 from monitor.target import Tls
 from tests.conftest import Ask
 from tests.http.parts import House, closed_port
@@ -27,8 +27,8 @@ async def test_a_complete_chat_over_tls(ask: Ask, house: House) -> None:
     async with await serve("127.0.0.1", 0, ssl=house.server(not_after=expiry)) as lab:
         seen = await ask(f"{lab.url}/openai-chat/ok?gap=1ms&ttfc=1ms", tls=house.trusted)
     assert verdict(seen) == "ok"
-    times = [seen.timeline.marks[mark] for mark in Mark if mark in seen.timeline.marks]
-    assert Mark.TLS in seen.timeline.marks
+    times = [seen.recording.marks[mark] for mark in Mark if mark in seen.recording.marks]
+    assert Mark.TLS in seen.recording.marks
     assert times == sorted(times)
     assert seen.certificate_expiry == expiry.timestamp()
 

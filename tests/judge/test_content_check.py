@@ -9,8 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from monitor.judge.content_check import counting_prompt, examine, expression
-from monitor.stream.recording import CheckResult
+from monitor.judge.content_check import CheckResult, counting_prompt, examine, expression
 from monitor.target import CountCheck, LengthCheck, PatternCheck
 
 NONCE = "3fa9c1d0"

@@ -15,8 +15,9 @@ from monitor.lab.steps import Fin, Script, Send
 from monitor.probe.assemble import observe, token_limit
 from monitor.probe.request import ask
 from monitor.record.observation import Observation, ServerError, Tokens, record
-from monitor.stream.events import Output
-from monitor.stream.recording import Ending, EndKind, Mark, Recording
+from monitor.stream.endings import Ending, EndKind, Mark
+from monitor.stream.events import Meta, Output, Usage
+from monitor.stream.recorder import Recorder
 from monitor.target import Record, Secret, Target
 from tests.conftest import MakeProber, target
 from tests.test_wire import verdict
@@ -123,19 +124,19 @@ async def test_no_secret_comes_back(prober: MakeProber) -> None:
 # -- observing ---------------------------------------------------------------------------------------------------------
 
 
-def ended(kind: EndKind = EndKind.COMPLETE, at: float = 1.0) -> Recording:
+def ended(kind: EndKind = EndKind.COMPLETE, at: float = 1.0) -> Recorder:
     """Return a timeline of one chunk at half a second, ended so."""
-    told = Recording()
+    told = Recorder()
     told.arrived(0.5, 0.0, 10)
     told.record(Output("hi"), 10)
     told.ending = Ending(kind, at)
     return told
 
 
-def observed(told: Recording, asked: Target | None = None) -> Observation:
+def observed(told: Recorder, asked: Target | None = None) -> Observation:
     """Return the observation of a timeline."""
     question = ask(asked or target(URL))
-    return observe(question, told, ExchangeInfo(), timestamp=datetime(2026, 11, 22, tzinfo=UTC), trigger="cli")
+    return observe(question, told.finish(), ExchangeInfo(), timestamp=datetime(2026, 11, 22, tzinfo=UTC), trigger="cli")
 
 
 def test_tokens_are_estimated_where_none_are_counted() -> None:
@@ -143,7 +144,7 @@ def test_tokens_are_estimated_where_none_are_counted() -> None:
     seen = observed(ended())
     assert seen.tokens is not None
     assert (seen.tokens.output, seen.tokens.estimated) == (1, True)
-    empty = Recording()
+    empty = Recorder()
     empty.ending = Ending(EndKind.REFUSED, 0.1)
     assert observed(empty).tokens is None
 
@@ -151,7 +152,7 @@ def test_tokens_are_estimated_where_none_are_counted() -> None:
 def test_counted_tokens_are_the_servers() -> None:
     """Where it counts some of them, the others are estimated or none."""
     told = ended()
-    told.usage = told.usage._replace(output=7)
+    told.record(Meta(usage=Usage(output=7)), 10)
     seen = observed(told)
     assert seen.tokens is not None
     assert replace(seen.tokens, input=0) == Tokens(0, 7)
@@ -159,4 +160,4 @@ def test_counted_tokens_are_the_servers() -> None:
 
 def test_the_end_is_not_before_the_last_chunk() -> None:
     """However the clocks of the socket and of the ending differ."""
-    assert observed(ended(at=0.4)).timeline.marks[Mark.END] == 0.5
+    assert observed(ended(at=0.4)).recording.marks[Mark.END] == 0.5

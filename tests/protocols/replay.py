@@ -9,7 +9,9 @@ from typing import NamedTuple
 from monitor.judge.content_check import examine
 from monitor.judge.verdict import Verdict, judge
 from monitor.protocols import Decoder, Protocol
-from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, EndRule, Head, Recording
+from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import EndRule
 from monitor.target import Check, Terminator
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -65,24 +67,25 @@ def _ending(last: str, *, at: float, whole: bool) -> Ending:
     return Ending(EndKind.COMPLETE if whole else EndKind.INCOMPLETE, at)
 
 
-def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Recording:
-    """Return the timeline of a body that came in one piece, with whatever was left of it read, too."""
+def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Recorder:
+    """Return the recorder of a body that came in one piece, with whatever was left of it read, too."""
     declared = protocol.end or protocol.marker
-    timeline = Recording(EndRule(terminator if declared else Terminator.NONE, protocol.end, protocol.marker))
-    timeline.connected = True
-    timeline.head = head
+    recorder = Recorder(EndRule(terminator if declared else Terminator.NONE, protocol.end, protocol.marker))
+    recorder.connected = True
+    recorder.head = head
     decoder = Decoder(protocol, event_bytes=1 << 20, events=1 << 20)
     if body:
-        timeline.arrived(0.5, 0.0, len(body))
+        recorder.arrived(0.5, 0.0, len(body))
     for event, offset in (*decoder.feed(body), *decoder.close()):
-        timeline.record(event, offset)
-    return timeline
+        recorder.record(event, offset)
+    return recorder
 
 
 def judged(
-    protocol: Protocol, timeline: Recording, ending: Ending, check: Check | None = None, nonce: str = ""
+    protocol: Protocol, recorder: Recorder, ending: Ending, check: Check | None = None, nonce: str = ""
 ) -> Verdict:
-    """Return the verdict on a timeline that ended like this."""
-    timeline.ending = ending
-    found = examine(check, timeline.text, nonce) if check is not None and timeline.chunks else None
-    return judge(timeline, found, content_types=protocol.content_types)
+    """Return the verdict on a recording that ended like this."""
+    recorder.ending = ending
+    recording = recorder.finish()
+    found = examine(check, recording.text, nonce) if check is not None and recording.chunks else None
+    return judge(recording, found, content_types=protocol.content_types)

@@ -8,8 +8,8 @@ import pytest
 
 from monitor.lab.dialects.anthropic_messages import say
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
 from monitor.target import Target
 from tests.protocols.replay import judged, seen
 

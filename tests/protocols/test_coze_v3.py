@@ -7,8 +7,8 @@ import json
 import pytest
 
 from monitor.protocols.coze_v3 import COZE_V3
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
 from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
@@ -111,9 +111,9 @@ STREAMS: dict[str, tuple[list[tuple[str, str]], str, str]] = {
 def test_what_a_stream_comes_to(events: list[tuple[str, str]], comes_to: str, text: str) -> None:
     """The chat's end makes it whole, with the marker or without it."""
     body = "".join(f"event:{name}\ndata:{data}\n\n" for name, data in events)
-    timeline = seen(COZE_V3, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
-    verdict = judged(COZE_V3, timeline, Ending(EndKind.COMPLETE, 1.0))
-    assert ("/".join(filter(None, (verdict.outcome, verdict.cause))), timeline.text) == (comes_to, text)
+    recorder = seen(COZE_V3, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
+    verdict = judged(COZE_V3, recorder, Ending(EndKind.COMPLETE, 1.0))
+    assert ("/".join(filter(None, (verdict.outcome, verdict.cause))), recorder.finish().text) == (comes_to, text)
 
 
 def test_the_request() -> None:

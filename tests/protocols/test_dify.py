@@ -7,8 +7,8 @@ import json
 import pytest
 
 from monitor.protocols.dify import DIFY
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
 from monitor.target import Target
 from tests.protocols.replay import judged, seen
 
@@ -137,9 +137,9 @@ STREAMS: dict[str, tuple[list[str], str, str]] = {
 def test_what_a_stream_comes_to(events: list[str], comes_to: str, text: str) -> None:
     """Whatever was begun has to end, and an answer that is said again is there once."""
     body = "event: ping\n\n" + "".join(f"data: {event}\n\n" for event in events)
-    timeline = seen(DIFY, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
-    verdict = judged(DIFY, timeline, Ending(EndKind.COMPLETE, 1.0))
-    assert ("/".join(filter(None, (verdict.outcome, verdict.cause))), timeline.text) == (comes_to, text)
+    recorder = seen(DIFY, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
+    verdict = judged(DIFY, recorder, Ending(EndKind.COMPLETE, 1.0))
+    assert ("/".join(filter(None, (verdict.outcome, verdict.cause))), recorder.finish().text) == (comes_to, text)
 
 
 def test_the_request() -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from monitor.judge.verdict import Outcome, Unclean
 from monitor.lab.dialects import DIALECTS
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
+from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Event
 from monitor.stream.framing import Raw
-from monitor.stream.recording import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.target import CountCheck
 from tests.protocols.replay import capture, judged, seen
 
@@ -108,8 +108,8 @@ def test_every_protocol_is_here() -> None:
 def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
     """Cut before the last byte of the message that says the end, a stream is never ok, however the wire ended."""
     for cut in range(stream.complete):
-        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
-        verdicts = [judged(stream.protocol, timeline, ending) for ending in ENDINGS]
+        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        verdicts = [judged(stream.protocol, recorder, ending) for ending in ENDINGS]
         assert Outcome.OK not in {verdict.outcome for verdict in verdicts}, cut
         assert all(verdict.truncated for verdict in verdicts), cut
 
@@ -118,9 +118,9 @@ def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
 def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
     """From that byte on a stream is ok, and what the wire did then is at most unclean."""
     for cut in range(stream.complete, len(stream.body) + 1):
-        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
         for ending in ENDINGS:
-            verdict = judged(stream.protocol, timeline, ending)
+            verdict = judged(stream.protocol, recorder, ending)
             assert verdict.outcome is Outcome.OK, (cut, verdict)
             assert (verdict.unclean is None) <= (ending.kind is EndKind.COMPLETE), cut
     assert (
@@ -132,8 +132,8 @@ def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
 def test_without_an_end_nothing_is_ok_unproved(stream: Stream) -> None:
     """A protocol without an end is never ok without a passed check: clean and whole it is unverified, else a fault."""
     for cut in range(len(stream.body) + 1):
-        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
-        clean, *faults = (judged(stream.protocol, timeline, ending) for ending in ENDINGS)
+        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        clean, *faults = (judged(stream.protocol, recorder, ending) for ending in ENDINGS)
         assert clean.outcome in {Outcome.UNVERIFIED, Outcome.EMPTY, Outcome.TRUNCATED}, cut
         assert all(fault.truncated for fault in faults), cut
     whole = judged(stream.protocol, seen(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0])
@@ -145,10 +145,10 @@ def test_without_an_end_the_check_is_it(name: str) -> None:
     """Where a content check is configured, the answer's last byte is the end: nothing before is ok, all after it is."""
     stream, check = spoken(name), CountCheck(4)
     for cut in range(len(stream.body) + 1):
-        timeline = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
-        verdicts = [judged(stream.protocol, timeline, ending, check, NONCE) for ending in ENDINGS]
+        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        verdicts = [judged(stream.protocol, recorder, ending, check, NONCE) for ending in ENDINGS]
         assert {verdict.outcome is Outcome.OK for verdict in verdicts} == {cut >= stream.complete}, cut
-        if timeline.chunks and cut < stream.complete:
+        if recorder.chunks and cut < stream.complete:
             assert all(verdict.truncated for verdict in verdicts), (cut, verdicts)
 
 
@@ -195,8 +195,8 @@ def test_any_split_of_anything(name: str, data: st.DataObject) -> None:
 def test_no_bytes_raise(data: bytes) -> None:
     """Whatever comes, in any protocol, there is a verdict, and it is not ok."""
     for protocol in PROTOCOLS.values():
-        timeline = seen(protocol, data, head(protocol))
-        assert all(judged(protocol, timeline, ending).outcome is not Outcome.OK for ending in ENDINGS)
+        recorder = seen(protocol, data, head(protocol))
+        assert all(judged(protocol, recorder, ending).outcome is not Outcome.OK for ending in ENDINGS)
 
 
 @pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.end])

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from monitor.protocols.fastgpt import FASTGPT
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
 from monitor.target import Target
 from tests.protocols.replay import judged, seen
 

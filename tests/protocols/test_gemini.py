@@ -9,8 +9,10 @@ import pytest
 from monitor.judge.verdict import Verdict, judge
 from monitor.lab.dialects.gemini import SPEAKER, say
 from monitor.protocols.gemini import GEMINI
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.recording import BodyFraming, Ending, EndKind, EndRule, Head, Recording
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import EndRule
 from monitor.target import Target, Terminator
 
 PARTS = '{"candidates":[{"content":{"parts":%s,"role":"model"},"index":0}]}'
@@ -102,14 +104,14 @@ def test_what_is_no_message(data: str) -> None:
 
 def verdict_on(*messages: bytes) -> Verdict:
     """Return what a clean stream of these messages comes to, each an arrival of its own."""
-    line = Recording(EndRule(Terminator.END, early=GEMINI.early))
+    line = Recorder(EndRule(Terminator.END, early=GEMINI.early))
     line.connected, line.head = True, Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     for number, message in enumerate(messages, 1):
         line.arrived(float(number), 0.0, number)
         for event in GEMINI.interpret(Message(message.decode().removeprefix("data: "), number)):
             line.record(event, number)
     line.ending = Ending(EndKind.COMPLETE, 9.0)
-    return judge(line, content_types=GEMINI.content_types)
+    return judge(line.finish(), content_types=GEMINI.content_types)
 
 
 STOPPED = SPEAKER.asides["stop"]

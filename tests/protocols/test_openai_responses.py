@@ -8,8 +8,8 @@ import pytest
 
 from monitor.lab.dialects.openai_responses import say
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head
 from monitor.target import Target
 from tests.protocols.replay import judged, seen
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.stream.statistics import buffered, output_arrivals
 from tests.proxies.conftest import Caddy, During
 from tests.proxies.programs import upstream
 from tests.test_wire import verdict
@@ -15,8 +16,8 @@ async def test_a_whole_stream_passes(caddy: Caddy, during: During, lab_port: int
     """Every event as it comes."""
     async with caddy(lab_port) as proxy:
         seen = await during(f"{proxy.url}/openai-chat/ok")
-    assert (verdict(seen), seen.timeline.chunks, seen.timeline.buffered) == ("ok", 41, False)
-    assert seen.timeline.output_arrivals > 30
+    assert (verdict(seen), seen.recording.chunks, buffered(seen.recording)) == ("ok", 41, False)
+    assert len(list(output_arrivals(seen.recording))) > 30
 
 
 async def test_an_upstream_that_dies_is_hidden(caddy: Caddy, during: During) -> None:
@@ -32,4 +33,4 @@ async def test_its_read_timeout_is_hidden_too(caddy: Caddy, during: During, lab_
     """A model that thinks for longer than Caddy waits is cut, clean as an answer that is whole."""
     async with caddy(lab_port, "transport http {\n read_timeout 600ms\n }") as proxy:
         seen = await during(f"{proxy.url}/openai-chat/stall?after=3")
-    assert (verdict(seen), seen.timeline.chunks) == ("truncated/no_terminator", 3)
+    assert (verdict(seen), seen.recording.chunks) == ("truncated/no_terminator", 3)

@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 
+from monitor.stream.statistics import gaps, output_arrivals
 from tests.proxies.conftest import During, Haproxy
 from tests.proxies.programs import upstream
 from tests.test_wire import verdict
@@ -20,7 +21,7 @@ async def test_an_upstream_that_dies_is_passed_on(haproxy: Haproxy, during: Duri
     async with upstream() as server, haproxy(server.port) as proxy:
         seen = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
     assert verdict(seen) == "truncated/incomplete_body"
-    assert seen.timeline.chunks >= 1
+    assert seen.recording.chunks >= 1
 
 
 async def test_its_server_timeout_cuts(haproxy: Haproxy, during: During, lab_port: int) -> None:
@@ -28,7 +29,7 @@ async def test_its_server_timeout_cuts(haproxy: Haproxy, during: During, lab_por
     async with haproxy(lab_port, server="600ms") as proxy:
         seen = await during(f"{proxy.url}/openai-chat/stall?after=3")
     assert verdict(seen) == "truncated/incomplete_body"
-    assert seen.timeline.chunks == 3
+    assert seen.recording.chunks == 3
 
 
 async def test_a_server_timeout_before_the_head_is_its_own_answer(
@@ -38,8 +39,8 @@ async def test_a_server_timeout_before_the_head_is_its_own_answer(
     async with haproxy(lab_port, server="600ms") as proxy:
         seen = await during(f"{proxy.url}/openai-chat/hang")
     assert verdict(seen) == "http_error/server"
-    assert seen.timeline.head is not None
-    assert seen.timeline.head.status == 504
+    assert seen.recording.head is not None
+    assert seen.recording.head.status == 504
 
 
 async def test_it_batches_by_default(haproxy: Haproxy, during: During, lab_port: int) -> None:
@@ -49,7 +50,7 @@ async def test_it_batches_by_default(haproxy: Haproxy, during: During, lab_port:
     async with haproxy(lab_port, option="option http-no-delay") as proxy:
         prompt = await during(f"{proxy.url}{EVEN}")
     assert (verdict(batched), verdict(prompt)) == ("ok", "ok")
-    assert (batched.timeline.chunks, prompt.timeline.chunks) == (41, 41)
-    assert batched.timeline.output_arrivals <= 10
-    assert prompt.timeline.output_arrivals >= 30
-    assert 0.15 <= statistics.median(gap for gap, _ in batched.timeline.gaps) <= 0.3
+    assert (batched.recording.chunks, prompt.recording.chunks) == (41, 41)
+    assert len(list(output_arrivals(batched.recording))) <= 10
+    assert len(list(output_arrivals(prompt.recording))) >= 30
+    assert 0.15 <= statistics.median(gap for gap, _ in gaps(batched.recording)) <= 0.3

@@ -10,6 +10,7 @@ import pytest
 
 from monitor.diagnosis.suspects import diagnose
 from monitor.record.observation import Suspect
+from monitor.stream.statistics import buffered, output_arrivals
 from monitor.target import Secret
 from tests.conftest import PATIENT
 from tests.proxies.conftest import During, Nginx
@@ -27,9 +28,9 @@ async def test_an_upstream_that_dies_is_hidden_by_the_defaults(nginx: Nginx, dur
     async with upstream() as server, nginx(server.port, STREAMING) as proxy:
         seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=50ms", server.process.kill)
     assert verdict(seen) == "truncated/no_terminator"
-    assert seen.timeline.head is not None
-    assert seen.timeline.head.framing == "chunked"
-    assert 1 <= seen.timeline.chunks < 41
+    assert seen.recording.head is not None
+    assert seen.recording.head.framing == "chunked"
+    assert 1 <= seen.recording.chunks < 41
     assert seen.check is not None
     assert seen.check.beginning
 
@@ -58,7 +59,7 @@ async def test_how_an_upstream_ends(  # noqa: PLR0917 - three fixtures and three
     async with nginx(lab_port, location) as proxy:
         seen = await during(f"{proxy.url}/openai-chat/cut?after=5&by={by}&framing=close")
     assert verdict(seen) == wanted
-    assert seen.timeline.chunks == 5 or (location, by, seen.timeline.chunks) == ("", "rst", 0)
+    assert seen.recording.chunks == 5 or (location, by, seen.recording.chunks) == ("", "rst", 0)
 
 
 async def test_its_read_timeout_cuts_a_model_that_thinks(nginx: Nginx, during: During, lab_port: int) -> None:
@@ -66,7 +67,7 @@ async def test_its_read_timeout_cuts_a_model_that_thinks(nginx: Nginx, during: D
     async with nginx(lab_port, f"{STREAMING} proxy_read_timeout 1s;") as proxy:
         seen = await during(f"{proxy.url}/openai-chat/stall?after=3&framing=close")
     assert verdict(seen) == "truncated/incomplete_body"
-    assert seen.timeline.chunks == 3
+    assert seen.recording.chunks == 3
     assert seen.tail is None or seen.tail >= 0.9
 
 
@@ -88,8 +89,8 @@ async def test_its_buffering_is_flagged(nginx: Nginx, during: During, lab_port: 
     async with nginx(lab_port) as proxy:
         seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&n=9&gap=30ms")
         direct = await during(f"http://127.0.0.1:{lab_port}/openai-chat/ok?framing=close&n=9&gap=30ms")
-    assert (verdict(seen), seen.timeline.buffered, seen.timeline.output_arrivals) == ("ok", True, 1)
-    assert (verdict(direct), direct.timeline.buffered) == ("ok", False)
+    assert (verdict(seen), buffered(seen.recording), len(list(output_arrivals(seen.recording)))) == ("ok", True, 1)
+    assert (verdict(direct), buffered(direct.recording)) == ("ok", False)
 
 
 async def test_gzip_is_not_asked_for(nginx: Nginx, during: During, lab_port: int) -> None:
@@ -98,8 +99,8 @@ async def test_gzip_is_not_asked_for(nginx: Nginx, during: During, lab_port: int
         url = f"{proxy.url}/openai-chat/ok?framing=close&gap=30ms"
         seen = await during(url)
         asked = await during(url, headers={"Accept-Encoding": Secret("gzip")})
-    assert (verdict(seen), seen.timeline.buffered) == ("ok", False)
-    assert seen.timeline.output_arrivals > 30
+    assert (verdict(seen), buffered(seen.recording)) == ("ok", False)
+    assert len(list(output_arrivals(seen.recording))) > 30
     assert verdict(asked) == "bad_response/encoding"
 
 
@@ -115,4 +116,4 @@ async def test_a_reload_with_a_shutdown_timeout_cuts(nginx: Nginx, during: Durin
     async with nginx(lab_port, STREAMING, "worker_shutdown_timeout 500ms;") as proxy:
         seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=60ms", lambda: proxy.signal(signal.SIGHUP))
     assert verdict(seen) == "truncated/incomplete_body"
-    assert 3 <= seen.timeline.chunks < 41
+    assert 3 <= seen.recording.chunks < 41

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from monitor import __version__
+from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import judge
 from monitor.record.observation import (
     Observation,
@@ -22,17 +23,10 @@ from monitor.record.observation import (
     public_url,
     record,
 )
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Event, Failure, Fault, Finish, Malformed, Meta, Output, Usage
-from monitor.stream.recording import (
-    BodyFraming,
-    CheckResult,
-    Ending,
-    EndKind,
-    EndRule,
-    Head,
-    Mark,
-    Recording,
-)
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import EndRule, Recording
 from monitor.target import CountCheck, Secret, Slo, Target
 
 URL = "https://user:canary-password@gateway.example.com:8443/v1/chat?key=canary-value"
@@ -43,7 +37,7 @@ NO_END = EndRule(declares_end=False)
 
 def told(*events: tuple[float, Event], kind: EndKind = EndKind.COMPLETE, rule: EndRule | None = None) -> Recording:
     """Tell a stream: a head, each event in a read of its own of 100 bytes, and how it ended half a second later."""
-    line = Recording(rule)
+    line = Recorder(rule)
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):
         line.mark(mark, time)
     line.connected = True
@@ -55,11 +49,11 @@ def told(*events: tuple[float, Event], kind: EndKind = EndKind.COMPLETE, rule: E
     return ended(line, kind, events[-1][0] + 0.5 if events else 0.5)
 
 
-def ended(line: Recording, kind: EndKind, at: float) -> Recording:
+def ended(line: Recorder, kind: EndKind, at: float) -> Recording:
     """Tell how it ended."""
     line.ending = Ending(kind, at)
     line.mark(Mark.END, at)
-    return line
+    return line.finish()
 
 
 def observed(line: Recording, **more: Any) -> Observation:  # noqa: ANN401 - fields of Observation
@@ -70,7 +64,7 @@ def observed(line: Recording, **more: Any) -> Observation:  # noqa: ANN401 - fie
         probe_id="01J0000000000000000000000A",
         timestamp=START,
         trigger="schedule",
-        timeline=line,
+        recording=line,
         verdict=verdict,
         **fields,
     )
@@ -141,13 +135,14 @@ def test_a_whole_stream() -> None:
 def test_everything_that_can_be_said() -> None:
     """The keys that only some probes have."""
     line = told((0.2, Output("1\n")), (0.4, Failure(Fault.QUOTA, "no", "t", "429")), kind=EndKind.INCOMPLETE)
-    line.head = Head(
+    head = Head(
         200,
         "text/plain",
         framing=BodyFraming.LENGTH,
         retry_after=7,
         request_ids=(("x-request-id", "abc"),),
     )
+    line = replace(line, head=head)
     event = record(
         observed(
             line,
@@ -190,7 +185,7 @@ def test_everything_that_can_be_said() -> None:
 
 def test_nothing_was_reached() -> None:
     """What does not apply is absent, and never null; what was measured as zero is zero."""
-    line = Recording()
+    line = Recorder()
     event = record(observed(ended(line, EndKind.REFUSED, 0.002)))
     assert event.keys() == {
         "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "cause", "phase",
@@ -271,18 +266,18 @@ def test_the_first_chunk_is_in_time(at: float | None, good: bool) -> None:
 
 def test_duration_and_tail() -> None:
     """Where something was not reached there is no such time."""
-    whole, bare = observed(told(*WHOLE)), Recording()
+    whole, bare = observed(told(*WHOLE)), Recorder()
     bare.ending = Ending(EndKind.INTERNAL, 0.0)
     assert (whole.duration, whole.tail) == (2.5, 0.75)
-    assert (observed(bare).duration, observed(bare).tail) == (0.0, None)
+    seen = observed(bare.finish())
+    assert (seen.duration, seen.tail) == (0.0, None)
     assert observed(told()).tail is None
 
 
 def test_a_chunk_behind_the_end_leaves_no_negative_tail() -> None:
     """Where the transport's end is older than the last chunk, the tail is zero."""
     line = told((0.2, Output("x")))
-    line.marks[Mark.END] = 0.1
-    assert observed(line).tail == 0.0
+    assert observed(replace(line, marks={**line.marks, Mark.END: 0.1})).tail == 0.0
 
 
 RATES: dict[str, tuple[list[tuple[float, Event]], Tokens | None, float | None]] = {
@@ -311,7 +306,7 @@ def test_steps() -> None:
         "first_chunk": 0.2,
         "stream": 1.5,
     }
-    line = Recording()
+    line = Recorder()
     line.mark(Mark.CONNECT, 0.5)
     line.mark(Mark.REQUEST_SENT, 0.4)
     line.mark(Mark.HEADERS, 0.7)

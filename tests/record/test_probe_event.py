@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.judge.content_check import CheckResult
 from monitor.record.observation import Observation, Tokens, record
 from monitor.record.probe_event import EventError, glance, read
+from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault
-from monitor.stream.recording import CheckResult, EndKind
 from tests.sinks.stories import chunks, cut, failed, line, refused, seen, stopped, whole
 
 STORIES = [

@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from monitor.judge.verdict import judge
 from monitor.record.observation import Observation, Tokens
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Event, Failure, Fault, Finish, Output
-from monitor.stream.recording import BodyFraming, Ending, EndKind, Head, Mark, Recording
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import Recording
 from monitor.target import CountCheck, Target
 
 START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
@@ -23,8 +25,13 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "event.schema.json"
 
 
 def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsure: float = 1e-5) -> Recording:
-    """Tell a stream: a head after 50 ms, each event in an arrival of its own, the end 100 ms after the last."""
-    told = Recording()
+    """Record a stream whose end comes 100 ms after its last event."""
+    return end(begun(*events, unsure=unsure), ending, events[-1][0] + 0.1 if events else 0.1)
+
+
+def begun(*events: tuple[float, Event], unsure: float = 1e-5) -> Recorder:
+    """Record the beginning of a stream: a head after 50 ms, then each event in an arrival of its own."""
+    told = Recorder()
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):
         told.mark(mark, time)
     told.connected = True
@@ -33,14 +40,14 @@ def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsur
     for number, (time, event) in enumerate(events, start=1):
         told.arrived(time, unsure, number * 100)
         told.record(event, number * 100)
-    return end(told, ending, events[-1][0] + 0.1 if events else 0.1)
+    return told
 
 
-def end(told: Recording, kind: EndKind, at: float) -> Recording:
+def end(told: Recorder, kind: EndKind, at: float) -> Recording:
     """Tell how it ended."""
     told.ending = Ending(kind, at)
     told.mark(Mark.END, at)
-    return told
+    return told.finish()
 
 
 def chunks(*times: float) -> list[tuple[float, Event]]:
@@ -52,7 +59,7 @@ def seen(told: Recording, target: Target = GATEWAY, **more: Any) -> Observation:
     """Return the observation of what was told; `more` are its other fields."""
     fields: dict[str, Any] = {"probe_id": "01JDX0000000000000000000AB", "trigger": "schedule", "tokens": Tokens(20, 3)}
     fields.update(more)
-    return Observation(target=target, timestamp=START, timeline=told, verdict=judge(told, more.get("check")), **fields)
+    return Observation(target=target, timestamp=START, recording=told, verdict=judge(told, more.get("check")), **fields)
 
 
 def whole(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
@@ -72,7 +79,7 @@ def failed(fault: Fault = Fault.OVERLOADED, **more: Any) -> Observation:  # noqa
 
 def refused(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return a probe that found nobody listening."""
-    return seen(end(Recording(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
+    return seen(end(Recorder(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
 
 
 def stopped(kind: EndKind = EndKind.ABORTED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import CAUSES, Outcome, Phase, Unclean
 from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
 from monitor.sinks.metrics.families import SUSPECTS
+from monitor.stream.endings import BodyFraming, EndKind, Mark
 from monitor.stream.events import Finish, Meta, Output, Usage
-from monitor.stream.recording import BodyFraming, CheckResult, EndKind, Kind, Mark
+from monitor.stream.recording import Kind
 from tests.sinks.stories import (
     GATEWAY,
     START,
@@ -38,13 +40,13 @@ LATER = {"after_cut"}
 def full() -> Observation:
     """Return an observation that says all there is to say."""
     told = line((0.1, Meta(model="m-1", usage=Usage(20, 2, 1))), *chunks(0.2, 0.3), (0.4, Finish("stop")))
-    told.ending = replace(told.ending or pytest.fail("it has ended"), kind=EndKind.RESET)
-    told.head = replace(
+    head = replace(
         told.head or pytest.fail("it has a head"),
         content_type="text/plain",
         retry_after=7,
         request_ids=(("x-request-id", "r-1"),),
     )
+    told = replace(told, ending=replace(told.ending, kind=EndKind.RESET), head=head)
     probe = seen(
         told,
         counted(labels={"team": "search"}),

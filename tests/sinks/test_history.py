@@ -21,8 +21,8 @@ from monitor.settings import MIB, History
 from monitor.sinks import history
 from monitor.sinks.history import HistoryCallbacks, HistorySink, Nothing, capped, row
 from monitor.sinks.history_store import find, newest
+from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
-from monitor.stream.recording import EndKind
 from monitor.target import Record
 from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
 

@@ -18,6 +18,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.judge.content_check import CheckResult
 from monitor.record.observation import Observation, ServerError, record
 from monitor.settings import Log
 from monitor.sinks.log import (
@@ -32,8 +33,8 @@ from monitor.sinks.log import (
     configure,
     level_of,
 )
+from monitor.stream.endings import EndKind
 from monitor.stream.events import Meta
-from monitor.stream.recording import CheckResult, EndKind
 from monitor.target import CountCheck, Secret
 from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 

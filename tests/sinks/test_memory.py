@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.sinks.memory import Counts, RecentProbes
-from monitor.stream.recording import EndKind
+from monitor.stream.endings import EndKind
 from tests.sinks.stories import GATEWAY, cut, refused, stopped, whole
 
 
@@ -58,7 +58,7 @@ def test_memory_is_bounded(targets: int, kept: int) -> None:
 
 def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of streams too large for the target's share of bytes fewer are kept, and always the newest."""
-    one = whole().timeline.weight
+    one = whole().recording.weight
     monkeypatch.setattr("monitor.sinks.memory._BYTES", 8 * one)
     recent = RecentProbes(2)
     for number in range(9):

@@ -1,4 +1,4 @@
-"""Literal observations for the tests of the web: each a timeline written down by hand and judged."""
+"""Literal observations for the tests of the web: each a recording written down by hand and judged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import judge
 from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens
+from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
-from monitor.stream.recording import BodyFraming, CheckResult, Deadline, Ending, EndKind, EndRule, Head, Mark, Recording
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import EndRule, Recording
 from monitor.target import CountCheck, Target, Terminator
 
 NOW = datetime(2026, 11, 22, 22, 10, 0, tzinfo=UTC)
@@ -30,9 +33,9 @@ def chunks(number: int, first: float = 0.21, gap: float = 0.09) -> list[Step]:
     return [(first + place * gap, Output(f"{place} ")) for place in range(number)]
 
 
-def connected() -> Recording:
-    """Return a timeline whose head has arrived."""
-    seen = Recording(EndRule(declares_marker=True))
+def connected(rule: EndRule | None = None) -> Recorder:
+    """Return a recorder whose head has arrived."""
+    seen = Recorder(rule or EndRule(declares_marker=True))
     for mark, at in (
         (Mark.DNS, 0.001),
         (Mark.CONNECT, 0.004),
@@ -46,25 +49,25 @@ def connected() -> Recording:
     return seen
 
 
-def played(steps: Sequence[Step], ending: Ending, seen: Recording | None = None) -> Recording:
-    """Return the timeline of a stream in which each step came in an arrival of its own, 40 bytes each."""
+def played(steps: Sequence[Step], ending: Ending, seen: Recorder | None = None) -> Recording:
+    """Return the recording of a stream in which each step came in an arrival of its own, 40 bytes each."""
     seen = seen or connected()
     for place, (at, event) in enumerate(steps, start=1):
         seen.arrived(at, 0.00002, place * 40)
         seen.record(event, place * 40)
     seen.ending = ending
     seen.mark(Mark.END, ending.at)
-    return seen
+    return seen.finish()
 
 
 def observed(seen: Recording, of: Target | None = None, check: CheckResult | None = None) -> Observation:
-    """Return the observation of a timeline."""
+    """Return the observation of a recording."""
     return Observation(
         probe_id="01J0000000000000000000000A",
         target=of or target(),
         timestamp=NOW - timedelta(seconds=12),
         trigger="schedule",
-        timeline=seen,
+        recording=seen,
         verdict=judge(seen, check, content_types=("text/event-stream",)),
         peer="192.0.2.7:443",
         check=check,
@@ -115,11 +118,11 @@ def erred(of: Target | None = None, message: str = CANARY) -> Observation:
 
 def unreachable(of: Target | None = None, kind: EndKind = EndKind.REFUSED, why: str = "") -> Observation:
     """Return a probe that found no connection."""
-    seen = Recording()
+    seen = Recorder()
     seen.mark(Mark.DNS, 0.0004)
     seen.ending = Ending(kind, 0.0011, why)
     seen.mark(Mark.END, 0.0011)
-    return replace(observed(seen, of), peer=None)
+    return replace(observed(seen.finish(), of), peer=None)
 
 
 def rejected(of: Target | None = None, status: int = 503) -> Observation:
@@ -128,18 +131,18 @@ def rejected(of: Target | None = None, status: int = 503) -> Observation:
     seen.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=7)
     seen.ending = Ending(EndKind.DECLINED, 0.06)
     seen.mark(Mark.END, 0.06)
-    return observed(seen, of)
+    return observed(seen.finish(), of)
 
 
 def headless(of: Target | None = None) -> Observation:
     """Return a probe that waited for a head until its deadline."""
-    seen = Recording()
+    seen = Recorder()
     seen.connected = True
     for mark, at in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.004), (Mark.REQUEST_SENT, 0.005)):
         seen.mark(mark, at)
     seen.ending = Ending(EndKind.DEADLINE, 30.0, "30 s", deadline=Deadline.HEADERS)
     seen.mark(Mark.END, 30.0)
-    return observed(seen, of)
+    return observed(seen.finish(), of)
 
 
 def overdue(of: Target | None = None) -> Observation:
@@ -158,13 +161,12 @@ def buffered(of: Target | None = None) -> Observation:
     seen.record(Done(), 400)
     seen.ending = Ending(EndKind.COMPLETE, 1.41)
     seen.mark(Mark.END, 1.41)
-    return observed(seen, of)
+    return observed(seen.finish(), of)
 
 
 def unverified(of: Target | None = None) -> Observation:
     """Return a probe of a protocol without an end, and without a check."""
-    seen = connected()
-    seen.rule = EndRule(Terminator.NONE, declares_end=False)
+    seen = connected(EndRule(Terminator.NONE, declares_end=False))
     return observed(played(chunks(20, 0.35), Ending(EndKind.COMPLETE, 2.2), seen), of)
 
 
@@ -188,9 +190,9 @@ def aborted(of: Target | None = None) -> Observation:
 
 def silent() -> Observation:
     """Return a probe that ended at once, with nothing marked at all."""
-    seen = Recording()
+    seen = Recorder()
     seen.ending = Ending(EndKind.INTERNAL, 0.0, "KeyError")
-    return observed(seen)
+    return observed(seen.finish())
 
 
 Make = Callable[[Target | None], Observation]

@@ -75,7 +75,7 @@ def test_a_probe_has_its_timeline() -> None:
 def test_the_newest_probes_of_all() -> None:
     """By when they ended, newest first; the failed ones alone where they are asked for, and no more than asked for."""
     cut, complete = scenes.cut(), scenes.complete()
-    later = replace(complete, timestamp=cut.timestamp, timeline=scenes.complete(first=20.0).timeline)
+    later = replace(complete, timestamp=cut.timestamp, recording=scenes.complete(first=20.0).recording)
     ours = replace(scenes.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
     everything = [cut, later, ours]
     assert resources.probes(everything, Asked()) == {"probes": [record(seen) for seen in (later, cut, ours)]}

@@ -8,7 +8,8 @@ import pytest
 
 from monitor.judge.verdict import CAUSES, Outcome
 from monitor.record.observation import Observation
-from monitor.stream.recording import Ending, EndKind
+from monitor.stream.endings import Ending, EndKind
+from monitor.stream.statistics import buffered
 from monitor.web.tones import LETTERS, Tone, flags, meaning, name, tone
 from tests.web import scenes
 
@@ -57,6 +58,6 @@ def test_flags() -> None:
     burst = scenes.played(scenes.chunks(6, 2.5, 0.0), Ending(EndKind.COMPLETE, 2.5))
     odd = replace(scenes.observed(burst), retried=True)
     odd = replace(odd, verdict=replace(scenes.garbled().verdict, content_type_mismatch=True))
-    assert odd.timeline.buffered is False  # six arrivals of one time are six reads
+    assert buffered(odd.recording) is False  # six arrivals of one time are six reads
     assert flags(odd) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
     assert flags(scenes.buffered()) == ["buffered"]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from monitor.record.observation import Observation
-from monitor.stream.recording import Mark
+from monitor.stream.endings import Mark
+from monitor.stream.statistics import buffered, gaps, uncertainty
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,7 +37,7 @@ def exposition(seen: Observation) -> tuple[bytes, str]:
 
 
 def _gauges(seen: Observation) -> Iterator[_Said]:
-    line, verdict = seen.timeline, seen.verdict
+    line, verdict = seen.recording, seen.verdict
     yield _one("probe_success", "Whether the target was available.", seen.available)
     yield _one("probe_duration_seconds", "From the request to the stream's end.", seen.duration)
     yield _one("probe_http_status_code", "The status of the response.", line.head.status if line.head else None)
@@ -49,7 +50,7 @@ def _gauges(seen: Observation) -> Iterator[_Said]:
     yield _one("chat_stream_accepted", "Whether the head was 2xx and the stream could be read.", verdict.accepted)
     yield _one("chat_stream_truncated", "Whether it was accepted and its end never came.", verdict.truncated)
     yield _one("chat_stream_unclean_end", "Whether the wire failed after the end.", verdict.unclean is not None)
-    yield _one("chat_stream_buffered", "Whether a proxy held the stream back.", line.buffered)
+    yield _one("chat_stream_buffered", "Whether a proxy held the stream back.", buffered(line))
     yield _one(
         "chat_stream_time_to_first_chunk_seconds", "When the first output came.", line.marks.get(Mark.FIRST_CHUNK)
     )
@@ -58,7 +59,7 @@ def _gauges(seen: Observation) -> Iterator[_Said]:
         "When the first visible text came.",
         line.marks.get(Mark.FIRST_CONTENT),
     )
-    yield _one("chat_stream_max_gap_seconds", "The longest gap.", max((gap for gap, _ in line.gaps), default=None))
+    yield _one("chat_stream_max_gap_seconds", "The longest gap.", max((gap for gap, _ in gaps(line)), default=None))
     yield _Said(
         "chat_stream_last_step_seconds",
         "How long each step took.",
@@ -74,7 +75,7 @@ def _gauges(seen: Observation) -> Iterator[_Said]:
     yield _one(
         "chat_stream_certificate_expiry_timestamp_seconds", "When the certificate expires.", seen.certificate_expiry
     )
-    yield _one("chat_stream_timing_uncertainty_seconds", "How sure these times are.", line.uncertainty)
+    yield _one("chat_stream_timing_uncertainty_seconds", "How sure these times are.", uncertainty(line))
     ended = seen.timestamp.timestamp() + seen.duration
     yield _one("chat_stream_last_probe_timestamp_seconds", "Unix time at which this probe ended.", ended)
 

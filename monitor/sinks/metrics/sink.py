@@ -19,7 +19,9 @@ from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation, host_of
 from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
-from monitor.stream.recording import Kind, Mark
+from monitor.stream.endings import Mark
+from monitor.stream.recording import Kind
+from monitor.stream.statistics import buffered, first_chunk, gaps, uncertainty
 from monitor.target import Target
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
@@ -164,8 +166,8 @@ class Metrics:
     def _observe_ourselves(self, seen: Observation) -> None:
         if seen.schedule_delay is not None:
             self._observe("chat_monitor_schedule_delay_seconds", seen.schedule_delay)
-        if Mark.FIRST_BYTE in seen.timeline.marks:
-            self._observe("chat_monitor_timing_uncertainty_seconds", seen.timeline.uncertainty)
+        if Mark.FIRST_BYTE in seen.recording.marks:
+            self._observe("chat_monitor_timing_uncertainty_seconds", uncertainty(seen.recording))
 
     # -- the monitor itself ----------------------------------------------------------------------------------------
 
@@ -307,35 +309,34 @@ def _count_verdict(subject: Subject, seen: Observation, trace: Trace | None) -> 
 
 
 def _count_traffic(subject: Subject, seen: Observation) -> None:
-    line = seen.timeline
-    subject.add("chat_stream_buffered_total", float(line.buffered))
-    subject.add("chat_stream_malformed_events_total", line.malformed_events)
+    line = seen.recording
+    subject.add("chat_stream_buffered_total", float(buffered(line)))
+    subject.add("chat_stream_malformed_events_total", line.end.malformed_events)
     subject.add("chat_stream_chunks_total", line.chunks)
     subject.add("chat_stream_received_bytes_total", line.bytes)
 
 
 def _observe_first(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    line = seen.timeline
-    if line.first_chunk is not None:
-        time, uncertainty, _ = line.first_chunk
-        if _certain(time, uncertainty):
-            subject.observe("chat_stream_time_to_first_chunk_seconds", time, trace=trace)
+    line = seen.recording
+    if (first := first_chunk(line)) is not None:
+        if _certain(first.time, first.uncertainty):
+            subject.observe("chat_stream_time_to_first_chunk_seconds", first.time, trace=trace)
         else:
             subject.add("chat_stream_timings_discarded_total", values=("first_chunk",))
     if Mark.FIRST_CONTENT in line.marks:
         # Looked for only where there is one, so that it ends at the first.
-        time, uncertainty, _ = next(at for at, kind, _ in line.events if kind in _VISIBLE)
-        if _certain(time, uncertainty):
+        time, unsure, _ = next(at for at, kind, _ in line.events if kind in _VISIBLE)
+        if _certain(time, unsure):
             subject.observe("chat_stream_time_to_first_content_seconds", time, trace=trace)
 
 
 def _observe_gaps(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    gaps = seen.timeline.gaps
-    kept = [gap for gap, uncertainty in gaps if _certain(gap, uncertainty)]
+    every = gaps(seen.recording)
+    kept = [gap for gap, unsure in every if _certain(gap, unsure)]
     subject.observe("chat_stream_chunk_gap_seconds", *kept, trace=trace)
     if kept:
         subject.observe("chat_stream_max_gap_seconds", max(kept), trace=trace)
-    subject.add("chat_stream_timings_discarded_total", len(gaps) - len(kept), ("gap",))
+    subject.add("chat_stream_timings_discarded_total", len(every) - len(kept), ("gap",))
 
 
 def _observe_length(subject: Subject, seen: Observation, trace: Trace | None) -> None:

@@ -102,7 +102,7 @@ def _lanes(seen: Observation) -> Iterator[tuple[str, str, list[float], str]]:
     times: dict[str, list[float]] = {}
     number: dict[str, int] = {}
     lane_of = {kind: label for label, _, kinds in _LANES for kind in kinds}
-    for arrival, kind, _ in seen.timeline.events:
+    for arrival, kind, _ in seen.recording.events:
         label = lane_of[kind]
         times.setdefault(label, []).append(arrival.time)
         number[label] = number.get(label, 0) + 1

@@ -10,13 +10,28 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from monitor import settings
+from monitor.judge.content_check import CheckResult
 from monitor.record.observation import Suspect, Suspicion, Tokens
 from monitor.sinks.metrics.families import CUTS, FAMILIES, OUTCOMES, SKIPS, Scope
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
-from monitor.stream.events import Fault, Malformed, Output, Part
-from monitor.stream.recording import CheckResult, EndKind
+from monitor.stream.endings import EndKind
+from monitor.stream.events import Fault, Finish, Malformed, Output, Part
 from monitor.target import CountCheck, Slo
-from tests.sinks.stories import GATEWAY, START, chunks, counted, cut, failed, line, refused, seen, stopped, whole
+from tests.sinks.stories import (
+    GATEWAY,
+    START,
+    begun,
+    chunks,
+    counted,
+    cut,
+    end,
+    failed,
+    line,
+    refused,
+    seen,
+    stopped,
+    whole,
+)
 
 BEGAN = START.timestamp()
 
@@ -146,8 +161,7 @@ def test_nobody_listening(metrics: Metrics) -> None:
 
 def test_an_unclean_end_is_counted_and_no_failure(metrics: Metrics) -> None:
     """What the wire does after the end leaves the probe ok."""
-    told = line(*chunks(0.2, 0.3), ending=EndKind.RESET)
-    told.ended_at = 0.3
+    told = line(*chunks(0.2, 0.3), (0.3, Finish("stop")), ending=EndKind.RESET)
     metrics.observe(seen(told))
     assert said(metrics, "chat_stream_unclean_ends_total", cause="reset") == 1
     assert said(metrics, "chat_stream_probes_total", outcome="ok") == 1
@@ -155,11 +169,11 @@ def test_an_unclean_end_is_counted_and_no_failure(metrics: Metrics) -> None:
 
 def test_buffered_and_malformed_are_counted(metrics: Metrics) -> None:
     """Chunks in one piece are a buffered stream; events that do not decode are counted one by one."""
-    told = line((0.2, Output("x")))
-    for end in range(96, 100):
-        told.record(Output("x"), end)
+    told = begun((0.2, Output("x")))
+    for offset in range(96, 100):
+        told.record(Output("x"), offset)
     told.record(Malformed("no JSON"), 100)
-    metrics.observe(seen(told))
+    metrics.observe(seen(end(told, EndKind.COMPLETE, 0.3)))
     assert said(metrics, "chat_stream_buffered_total") == 1
     assert said(metrics, "chat_stream_malformed_events_total") == 1
     assert said(metrics, "chat_stream_max_gap_seconds_count") == 0

@@ -56,8 +56,8 @@ def test_the_record_is_that_of_the_event() -> None:
 def test_a_hostile_server_stays_text() -> None:
     """Scripts, escapes and bidi marks in any of its words reach the page as what they look like."""
     seen = scenes.erred()
-    seen.timeline.model = scenes.CANARY
-    seen.timeline.reason = scenes.CANARY
+    recording = replace(seen.recording, model=scenes.CANARY, end=replace(seen.recording.end, reason=scenes.CANARY))
+    seen = replace(seen, recording=recording)
     page = probe(replace(seen, last_words=scenes.CANARY, response_content_type=scenes.CANARY), ABOUT)
     assert not set("\x1b\u202e\u2066") & set(page)
     assert "<script" not in page

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from monitor.record.observation import Observation
+from monitor.stream.endings import Ending, EndKind
 from monitor.stream.events import Output
-from monitor.stream.recording import Ending, EndKind, Recording
+from monitor.stream.recorder import Recorder
 from monitor.web.pages.waterfall import waterfall
 from tests.web import scenes
 
@@ -78,5 +79,5 @@ def test_a_long_stream_draws_no_more_than_its_width() -> None:
 )
 def test_the_axis_has_round_labels(end: float, axis: list[str]) -> None:
     """Whatever the length, the axis shows a handful of round values."""
-    seen = scenes.observed(scenes.played([], Ending(EndKind.RESET, end), Recording()))
+    seen = scenes.observed(scenes.played([], Ending(EndKind.RESET, end), Recorder()))
     assert re.findall(r"<text[^>]*>([^<]+)</text>", waterfall(seen)) == axis

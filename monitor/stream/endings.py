@@ -1,0 +1,113 @@
+"""How the bytes of a response can end, what its head said, and the clocks and deadlines that it passes on the way.
+
+Every time is in seconds from zero, the moment the request was issued (contract, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mark(StrEnum):
+    """The clocks of the contract, in the order in which they are passed."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    REQUEST_SENT = "request_sent"
+    HEADERS = "headers"
+    FIRST_BYTE = "first_byte"
+    FIRST_EVENT = "first_event"
+    FIRST_CHUNK = "first_chunk"
+    FIRST_CONTENT = "first_content"
+    LAST_CHUNK = "last_chunk"
+    END = "end"
+
+
+class Deadline(StrEnum):
+    """Which of our limits on time passed; each is a field of `Timeouts`."""
+
+    CONNECT = "connect"
+    HEADERS = "headers"
+    FIRST_CHUNK = "first_chunk"
+    IDLE = "idle"
+    TOTAL = "total"
+    DRAIN = "drain"
+
+
+class BodyFraming(StrEnum):
+    """How the response says where its body ends (RFC 9112, section 6)."""
+
+    CHUNKED = "chunked"
+    LENGTH = "length"
+    CLOSE = "close"
+
+
+class EndKind(StrEnum):
+    """How the bytes stopped: the transport's word, which knows nothing of protocols."""
+
+    # no connection
+    DNS = "dns"
+    REFUSED = "refused"
+    NETWORK = "network"
+    TLS_CERTIFICATE = "tls_certificate"
+    TLS_HANDSHAKE = "tls_handshake"
+    PROXY = "proxy"
+    POLICY = "policy"
+    # connected, no whole head
+    CLOSED = "closed"
+    PARTIAL_HEAD = "partial_head"
+    MALFORMED_HEAD = "malformed_head"
+    # a head that says that no stream follows: the body was not read as one
+    DECLINED = "declined"
+    # a body
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    # either
+    RESET = "reset"
+    DEADLINE = "deadline"
+    # ours
+    ABORTED = "aborted"
+    RESOURCES = "resources"
+    INTERNAL = "internal"
+
+
+class AfterCut(StrEnum):
+    """What a connection came to that was tried right after the peer had cut one."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the bytes stopped, and when; `detail` in our words (or the operating system's), never the peer's.
+
+    `deadline` is set if `kind` is DEADLINE. `extra` says that bytes came after the end of the body.
+    """
+
+    kind: EndKind
+    at: float
+    detail: str = ""
+    deadline: Deadline | None = None
+    extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the final response head said."""
+
+    status: int
+    content_type: str = ""
+    encoding: str = ""
+    framing: BodyFraming = BodyFraming.CLOSE
+    empty: bool = False
+    """The head declares that there is no body."""
+    retry_after: int | None = None
+    """Seconds that the server asked to wait."""
+    request_ids: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,277 @@
+"""Records one stream while it runs: its marks, network reads and events; append-only, and frozen by `finish`.
+
+Every time is in seconds from zero, the moment the request was issued (contract, section 2).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from types import MappingProxyType
+
+from monitor.stream.end_state import EndState
+from monitor.stream.endings import Deadline, Ending, EndKind, Head, Mark
+from monitor.stream.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Stop, Usage
+from monitor.stream.recording import AFTER_THE_END, CODES, OUTPUT_CODES, Columns, EndRule, Kind, Recording
+from monitor.target import Timeouts
+
+_VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
+_REPEATED = Meta()
+_SEVERAL, _LONGEST_CHARACTER, _SPACE = 2, 4, 64
+"""How many pieces make an answer that can be said again; bytes of a character; bytes of white space around it."""
+
+
+class Recorder:
+    """What one probe records; it survives whatever ends the stream.
+
+    Arrivals and events are kept in flat arrays, so that a long stream costs some 50 bytes a chunk. Set `head`,
+    `connected` and `ending` when they are known, then call `finish`.
+    """
+
+    __slots__ = (
+        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets", "_mark_uncertainty",
+        "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_pings", "_spreads", "_text", "_times",
+        "_uncertainties", "_unterminated", "_usage", "chunks", "connected", "ending", "head", "marks", "rule",
+    )  # fmt: skip
+
+    def __init__(self, rule: EndRule | None = None) -> None:
+        self.rule = rule or EndRule()
+        self.marks: dict[Mark, float] = {}
+        self.connected = False
+        """The connection, TLS included, stands."""
+        self.head: Head | None = None
+        self.ending: Ending | None = None
+        self.chunks = 0
+        self._end = EndState(self.rule)
+        self._mark_uncertainty = 0.0
+        self._pings = 0
+        self._model: str | None = None
+        self._usage = Usage()
+        self._decoded = False
+        self._partial = False
+        self._unterminated = False
+        self._output_characters = 0
+        self._output_end = -1
+        """Payload offset at which the last message that carried output ends."""
+        self._text = bytearray()
+        self._times = array("d")
+        self._uncertainties = array("d")
+        self._spreads = array("d")
+        self._offsets = array("q")
+        self._event_arrivals = array("I")
+        self._event_kinds = array("B")
+        self._event_offsets = array("q")
+
+    # -- recording -------------------------------------------------------------------------------------------------
+
+    def begin_again(self) -> None:
+        """Forget an attempt that got no byte of an answer."""
+        self.connected = False
+        self.marks.clear()
+
+    def mark(self, mark: Mark, time: float, uncertainty: float = 0.0) -> None:
+        """Note that a clock was passed, once: the first time counts."""
+        if mark not in self.marks:
+            self.marks[mark] = time
+            self._mark_uncertainty = max(self._mark_uncertainty, uncertainty)
+
+    def arrived(self, time: float, uncertainty: float, offset: int, spread: float | None = None) -> None:
+        """Note a network read of payload that ended at `offset`.
+
+        Its last byte arrived at most `uncertainty` before `time`, every other byte at most `spread`.
+        """
+        if not self._times:
+            self.mark(Mark.FIRST_BYTE, time, uncertainty)
+        self._times.append(time)
+        self._uncertainties.append(uncertainty)
+        self._spreads.append(uncertainty if spread is None else spread)
+        self._offsets.append(offset)
+
+    def record(self, event: Event, offset: int) -> None:
+        """Note what was read from the payload before `offset`; an arrival must cover it."""
+        at = self._arrival_of(offset)
+        if not isinstance(event, Output):
+            kind = CODES[self._other(event, at)]
+        elif (event.repeats and self.chunks) or (event.again and self._said_before(event.text)):
+            kind = CODES[self._other(_REPEATED, at)]
+        else:
+            kind = (
+                OUTPUT_CODES[event.part]
+                if self._output(event, at, offset)
+                else OUTPUT_CODES[event.part] | AFTER_THE_END
+            )
+        self._event_arrivals.append(at)
+        self._event_kinds.append(kind)
+        self._event_offsets.append(offset)
+
+    def finish(self) -> Recording:
+        """Return what was recorded, once `ending` is known; what is recorded afterwards is not in it."""
+        assert self.ending is not None, "a recording is finished once the stream has ended"
+        marks = self.marks.copy()
+        marks.setdefault(Mark.END, self._ended_at(self.ending))
+        return Recording(
+            rule=self.rule,
+            ending=self.ending,
+            marks=MappingProxyType(marks),
+            mark_uncertainty=self._mark_uncertainty,
+            connected=self.connected,
+            head=self.head,
+            end=self._end.result(),
+            chunks=self.chunks,
+            pings=self._pings,
+            text=self._said,
+            output_characters=self._output_characters,
+            model=self._model,
+            usage=self._usage,
+            decoded=self._decoded,
+            partial=self._partial,
+            unterminated=self._unterminated,
+            columns=Columns(
+                self._times.tobytes(),
+                self._uncertainties.tobytes(),
+                self._spreads.tobytes(),
+                self._offsets.tobytes(),
+                self._event_arrivals.tobytes(),
+                self._event_kinds.tobytes(),
+                self._event_offsets.tobytes(),
+            ),
+        )
+
+    def _ended_at(self, ending: Ending) -> float:
+        """Return when the stream ended: if only our drain ended it, when the protocol's end arrived."""
+        said = self._end.at
+        at = said if said is not None and ending.kind is EndKind.DEADLINE else ending.at
+        return max(at, self.marks.get(Mark.LAST_CHUNK, 0.0))
+
+    def _said_before(self, text: str) -> bool:
+        """Whether a text is all that several pieces said before, but for white space around it."""
+        if self.chunks < _SEVERAL or len(text) * _LONGEST_CHARACTER + _SPACE < len(self._text):
+            return False
+        return text.strip() == self._said.strip()
+
+    @property
+    def _said(self) -> str:
+        return self._text.decode("utf-8", "surrogatepass")
+
+    def _arrival_of(self, offset: int) -> int:
+        """Return which arrival covers `offset`: mostly the last one, for what came is read at once."""
+        offsets = self._offsets
+        if len(offsets) > 1 and offset <= offsets[-2]:
+            return bisect_left(offsets, offset)
+        return max(len(offsets) - 1, 0)
+
+    def _output(self, event: Output, at: int, offset: int) -> bool:
+        """Take a piece of the answer; whether it is one: after the end there is none.
+
+        All pieces that one message carries (of several answers, of reasoning and text) are one chunk.
+        """
+        time, marks, part = self._times[at], self.marks, event.part
+        marks.setdefault(Mark.FIRST_EVENT, time)
+        self._decoded = True
+        if not self._end.output(event.choice):
+            return False
+        self.chunks += offset != self._output_end
+        self._output_end = offset
+        marks.setdefault(Mark.FIRST_CHUNK, time)
+        marks[Mark.LAST_CHUNK] = time
+        if part in _VISIBLE:
+            marks.setdefault(Mark.FIRST_CONTENT, time)
+        if part is Part.CONTENT and event.choice == 0:
+            self._text += event.text.encode("utf-8", "surrogatepass")
+        if part is Part.REFUSAL:
+            self._end.stops.add(Stop.REFUSAL)
+        self._output_characters += len(event.text)
+        return True
+
+    def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int) -> Kind:
+        time = self._times[at] if self._times else 0.0
+        match event:
+            case Meta(ping=True):
+                self._pings += 1
+                return Kind.PING
+            case Partial():
+                self._stop_inside(parsed=event.parsed)
+                return Kind.PARTIAL
+            case Malformed():
+                if event.framed:
+                    self._frame(time, decoded=False)
+                self._end.misread(event)
+                return Kind.MALFORMED
+            case Meta():
+                self._frame(time)
+                self._learn(event)
+                return Kind.META
+            case Finish():
+                self._frame(time)
+                self._end.finish(event, time)
+                return Kind.FINISH
+            case Done():
+                self._frame(time)
+                self._end.done(time)
+                return Kind.DONE
+            case Failure():  # pragma: no branch - events are a closed union
+                self._frame(time)
+                self._end.fail(event)
+                return Kind.FAILURE
+
+    def _frame(self, time: float, *, decoded: bool = True) -> None:
+        self.marks.setdefault(Mark.FIRST_EVENT, time)
+        self._decoded = self._decoded or decoded
+
+    def _stop_inside(self, *, parsed: bool) -> None:
+        self._partial = self._partial or not parsed
+        self._unterminated = self._unterminated or parsed
+
+    def _learn(self, event: Meta) -> None:
+        if event.model is not None and self._model is None:
+            self._model = event.model
+        if event.usage is not None:
+            self._usage = Usage(
+                *(new if new is not None else old for new, old in zip(event.usage, self._usage, strict=True))
+            )
+        if event.choice is not None:
+            self._end.opened(event.choice)
+        if event.reason is not None:
+            self._end.reason = event.reason
+        if event.stop is not None:
+            self._end.stops.add(event.stop)
+        if event.sequence is not None:
+            self._end.number(event.sequence)
+
+    # -- what is known so far --------------------------------------------------------------------------------------
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the protocol's end arrived; None as long as it has not."""
+        return self._end.at
+
+    @property
+    def bytes(self) -> int:
+        """Payload bytes received."""
+        return self._offsets[-1] if self._offsets else 0
+
+    @property
+    def reads(self) -> int:
+        """How many network reads brought payload."""
+        return len(self._times)
+
+    def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
+        """Return the deadline that runs now and when it passes; if two pass together, the first of the table."""
+        ended_at = self._end.at
+        if ended_at is not None:
+            return Deadline.DRAIN, max(ended_at + timeouts.drain, self._more_may_come(ended_at, timeouts))
+        total = (Deadline.TOTAL, timeouts.total)
+        first_chunk = (Deadline.FIRST_CHUNK, timeouts.first_chunk)
+        if self.chunks:
+            running = [(Deadline.IDLE, self.marks[Mark.LAST_CHUNK] + timeouts.idle), total]
+        elif self.head is not None:
+            running = [first_chunk, total]
+        elif self.connected:
+            running = [(Deadline.HEADERS, timeouts.headers), first_chunk, total]
+        else:
+            running = [(Deadline.CONNECT, timeouts.connect), (Deadline.HEADERS, timeouts.headers), first_chunk, total]
+        return min(running, key=lambda row: row[1])
+
+    def _more_may_come(self, ended_at: float, timeouts: Timeouts) -> float:
+        """Return until when output after an end is waited for, as any other is, if that end may be an early one."""
+        return min(ended_at + timeouts.idle, timeouts.total) if self.rule.early else 0.0

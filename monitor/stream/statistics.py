@@ -1,0 +1,68 @@
+"""What a recording comes to in numbers: gaps, uncertainty, buffering, silence; pure functions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, pairwise
+
+from monitor.stream.endings import Mark
+from monitor.stream.recording import IS_OUTPUT, Arrival, Recording
+
+BUFFERABLE = 5
+"""Chunks from which on a stream can be seen to be buffered."""
+_BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 2, 0.05
+
+
+def output_arrivals(seen: Recording) -> Iterator[Arrival]:
+    """Yield each network read that carried output, as sure as the first output in it."""
+    views, last = seen.views, -1
+    for at, kind, end in zip(views.event_arrivals, views.event_kinds, views.event_offsets, strict=True):
+        if kind in IS_OUTPUT and at != last:
+            last = at
+            yield views.arrival(at, end)
+
+
+def first_chunk(seen: Recording) -> Arrival | None:
+    """Return the read that carried the first output, with the uncertainty of that output; None without output."""
+    return next(output_arrivals(seen), None)
+
+
+def gaps(seen: Recording) -> list[tuple[float, float]]:
+    """Return the seconds between network reads that carried output, each with its uncertainty."""
+    return [
+        (after.time - before.time, before.uncertainty + after.uncertainty)
+        for before, after in pairwise(output_arrivals(seen))
+    ]
+
+
+def uncertainty(seen: Recording) -> float:
+    """Return how far the times of this stream may be off, in seconds: the worst of its marks."""
+    first = first_chunk(seen)
+    return max(seen.mark_uncertainty, first.uncertainty if first else 0.0)
+
+
+def buffered(seen: Recording) -> bool:
+    """Whether five or more chunks came in at most two reads, within 5 % of the time to the first."""
+    first = seen.marks.get(Mark.FIRST_CHUNK)
+    if first is None or seen.chunks < BUFFERABLE:
+        return False
+    if seen.marks[Mark.LAST_CHUNK] - first > _BUFFERED_SPREAD * first:
+        return False
+    return sum(1 for _ in islice(output_arrivals(seen), _BUFFERED_ARRIVALS + 1)) <= _BUFFERED_ARRIVALS
+
+
+def silent_since_output(seen: Recording) -> bool:
+    """Whether no byte came after the last output, as far as anything was framed or read apart from it.
+
+    By the time of the ending: what came in the very moment after a deadline had passed is kept, and was too late.
+    """
+    views, at = seen.views, seen.ending.at
+    known, events = len(views.times), len(views.event_kinds)
+    while known and views.times[known - 1] > at:
+        known -= 1
+    while events and views.event_arrivals[events - 1] >= known:
+        events -= 1
+    last = next((one for one in reversed(range(events)) if views.event_kinds[one] in IS_OUTPUT), None)
+    if last is None:
+        return False
+    return views.event_arrivals[last] == known - 1 and views.event_offsets[last] == views.event_offsets[events - 1]

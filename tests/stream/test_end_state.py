@@ -1,0 +1,188 @@
+"""Whether a stream has said its end, and what counts before it and after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.stream.events import (
+    Event,
+    Failure,
+    Fault,
+    Finish,
+    Malformed,
+    Meta,
+    Output,
+    Stop,
+    Usage,
+)
+from monitor.stream.recording import EndRule, Kind
+from monitor.stream.statistics import (
+    gaps,
+    output_arrivals,
+)
+from monitor.target import Terminator
+from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, STOP, TEXT, told
+
+ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
+    "the end": ([TEXT, STOP], EndRule(), 2),
+    "no end": ([TEXT], EndRule(), None),
+    "the end and the marker": ([TEXT, STOP, DONE], MARKED, 2),
+    "a marker alone is no end": ([TEXT, DONE], MARKED, None),
+    "the end said twice": ([TEXT, STOP, STOP], EndRule(), 2),
+    "the end without output": ([STOP], EndRule(), 1),
+    "marker: the end is not enough": ([TEXT, STOP], EndRule(Terminator.MARKER, declares_marker=True), None),
+    "marker: without the end": ([TEXT, DONE], EndRule(Terminator.MARKER, declares_marker=True), 2),
+    "either: the end": ([TEXT, STOP, DONE], EndRule(Terminator.EITHER, declares_marker=True), 2),
+    "either: the marker": ([TEXT, DONE, STOP], EndRule(Terminator.EITHER, declares_marker=True), 2),
+    "both: the end is not enough": ([TEXT, STOP], EndRule(Terminator.BOTH, declares_marker=True), None),
+    "both: nor is the marker": ([TEXT, DONE], EndRule(Terminator.BOTH, declares_marker=True), None),
+    "both": ([TEXT, STOP, DONE], EndRule(Terminator.BOTH, declares_marker=True), 3),
+    "both, with usage that names the choice between": (
+        [TEXT, STOP, Meta(choice=0, usage=Usage(1)), DONE],
+        EndRule(Terminator.BOTH, declares_marker=True),
+        4,
+    ),
+    "none: nothing is an end": ([TEXT, STOP, DONE], EndRule(Terminator.NONE, declares_marker=True), None),
+    "every choice must end": ([TEXT, Output("b", choice=1), STOP], EndRule(), None),
+    "and then it is the end": ([TEXT, Output("b", choice=1), STOP, Finish("stop", choice=1)], EndRule(), 4),
+    "a choice that was only opened": ([TEXT, Meta(choice=1), STOP], EndRule(), None),
+    "a choice that is spoken of when it has ended": (
+        [TEXT, Meta(choice=1), STOP, Meta(choice=0), Finish("stop", choice=1)],
+        EndRule(),
+        5,
+    ),
+    "a choice opened after the end takes it back": ([TEXT, STOP, Meta(choice=1)], EndRule(), None),
+    "so does its output": ([TEXT, STOP, Output("b", choice=1)], EndRule(), None),
+    "until it ends": ([TEXT, STOP, Output("b", choice=1), Finish("stop", choice=1)], EndRule(), 4),
+    "a choice that ends after the end": ([TEXT, STOP, Finish("abort", Stop.ABORT, choice=1)], EndRule(), 3),
+    "after the marker no choice begins": (
+        [TEXT, STOP, DONE, Meta(choice=1), Output("b", choice=1), Finish("stop", choice=1)],
+        MARKED,
+        2,
+    ),
+    "two asked for, one ended": ([TEXT, STOP], EndRule(choices=2), None),
+    "two asked for, two ended": ([TEXT, STOP, Finish("stop", choice=1)], EndRule(choices=2), 3),
+    "two asked for, one sent": ([TEXT, STOP, DONE], EndRule(declares_marker=True, choices=2), 3),
+    "two asked for, one of them open": (
+        [TEXT, Output("b", choice=1), STOP, DONE],
+        EndRule(declares_marker=True, choices=2),
+        None,
+    ),
+    "output after the end does not take it back": ([TEXT, STOP, TEXT], EndRule(), 2),
+    "said early: the end": ([TEXT, STOP], EARLY, 2),
+    "said early: output takes it back": ([TEXT, STOP, TEXT], EARLY, None),
+    "said early: until the next": ([TEXT, STOP, TEXT, STOP], EARLY, 4),
+    "said early: the last one counts": ([TEXT, STOP, STOP], EARLY, 3),
+    "said early: life does not take it back": ([TEXT, STOP, Meta(usage=Usage(1)), PING], EARLY, 2),
+}
+
+
+@pytest.mark.parametrize(("events", "rule", "at"), ENDS.values(), ids=ENDS.keys())
+def test_when_the_end_arrived(events: list[Event], rule: EndRule, at: float | None) -> None:
+    """The end is there with what the target's terminator asks for, not before it and not again."""
+    assert told(*events, rule=rule).end.at == at
+
+
+def test_an_end_taken_back_means_nothing() -> None:
+    """Where ends can be said early, only what the last one meant counts."""
+    line = told(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, Finish("STOP"), rule=EARLY)
+    assert (line.end.stops, line.end.reason, line.chunks) == (frozenset({Stop.COMPLETE}), "STOP", 2)
+    assert told(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, rule=EARLY).end.stops == set()
+    assert told(TEXT, Finish("X", Stop.ABORT), Finish("STOP"), rule=EARLY).end.stops == {Stop.COMPLETE}
+
+
+def test_what_came_after_an_end_taken_back_came_before_the_end() -> None:
+    """An error or garbage after an early end counts once more is said, and for nothing where that was the last."""
+    error = Failure(Fault.OVERLOADED)
+    line = told(TEXT, STOP, Malformed("x"), error, Failure(Fault.OTHER), TEXT, STOP, rule=EARLY)
+    assert (line.end.malformed_events, line.end.malformed_amid, line.end.failure, line.end.trailing) == (
+        1,
+        1,
+        error,
+        False,
+    )
+    line = told(TEXT, STOP, Malformed("x"), error, rule=EARLY)
+    assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (0, None, True)
+    line = told(TEXT, STOP, *[Malformed("x")] * 200, STOP, rule=EARLY)
+    assert line.end.malformed_events == 100
+    line = told(TEXT, STOP, Malformed("x"), error, Output("b", choice=1))
+    assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (0, None, True)
+
+
+def test_a_second_end_means_nothing() -> None:
+    """Elsewhere it is the first one that counts."""
+    line = told(TEXT, STOP, Finish("length", Stop.LENGTH))
+    assert (line.end.stops, line.end.reason) == (frozenset({Stop.COMPLETE}), "stop")
+
+
+class TestBehindTheEnd:
+    """What is said when all is said."""
+
+    @pytest.mark.parametrize(
+        ("events", "rule", "failed"),
+        [
+            ([TEXT, LATE], EndRule(), True),
+            ([TEXT, STOP, LATE], EndRule(), False),
+            ([TEXT, STOP, LATE], MARKED, True),
+            ([TEXT, STOP, DONE, LATE], MARKED, False),
+            ([TEXT, DONE, LATE], EndRule(), True),
+            ([TEXT, LATE, STOP], EndRule(), True),
+        ],
+    )
+    def test_an_error(self, events: list[Event], rule: EndRule, failed: bool) -> None:
+        """An error counts before the marker or, where none is declared, before the end."""
+        assert (told(*events, rule=rule).end.failure is not None) is failed
+
+    def test_the_first_error_is_kept(self) -> None:
+        """Where an error follows an error, the first one says why."""
+        first = Failure(Fault.QUOTA)
+        assert told(first, LATE).end.failure is first
+
+    def test_what_does_not_decode(self) -> None:
+        """It is no malformed event, only trailing."""
+        line = told(TEXT, STOP, Malformed("x"))
+        assert (line.end.malformed_events, line.end.trailing) == (0, True)
+        before = told(TEXT, STOP, Malformed("x"), DONE, rule=MARKED)
+        assert (before.end.malformed_events, before.end.trailing) == (1, False)
+
+    def test_output(self) -> None:
+        """It is no chunk, only trailing."""
+        line = told(TEXT, STOP, TEXT)
+        assert (line.chunks, line.text, line.end.trailing) == (1, "a", True)
+
+
+def test_several_answers_end_apart() -> None:
+    """What one answer says after its own end is no output, and another's before its own is."""
+    line = told(Output("a"), STOP, Output("b", choice=1), Finish("stop", choice=1), Output("c"))
+    assert [kind for _, kind, _ in line.events].count(Kind.OUTPUT) == 3
+    assert (line.end.trailing, len(list(output_arrivals(line))), gaps(line)) == (True, 2, [(2.0, 0.0)])
+
+
+# -- numbers
+
+SEQUENCES: dict[str, tuple[list[int | None], bool]] = {
+    "one after the other": ([0, 1, 2], False),
+    "starts anywhere": ([7, 8], False),
+    "a gap": ([0, 2], True),
+    "a gap, and then none": ([0, 2, 3], True),
+    "again": ([0, 0, 1], False),
+    "unnumbered between": ([0, None, 1], False),
+}
+
+
+@pytest.mark.parametrize(("numbers", "gap"), SEQUENCES.values(), ids=SEQUENCES.keys())
+def test_numbered_events(numbers: list[int | None], gap: bool) -> None:
+    """A number left out is a lost event."""
+    assert told(*(Meta(sequence=number) for number in numbers)).end.sequence_gap is gap
+
+
+def test_an_event_that_does_not_decode_is_not_lost() -> None:
+    """It came in the place of its number; one more that is left out is missed."""
+    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=3)).end.sequence_gap is False
+    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=2)).end.sequence_gap is False
+    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
+
+
+def test_a_number_after_the_end_is_no_gap() -> None:
+    """What comes when all is said is not missed."""
+    assert told(Meta(sequence=1), STOP, Meta(sequence=9)).end.sequence_gap is False

@@ -1,0 +1,312 @@
+"""One stream as it is recorded: its clocks, arrivals, output, and the deadline that runs."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from monitor.stream.endings import Deadline, Ending, EndKind, Head, Mark
+from monitor.stream.events import (
+    Event,
+    Finish,
+    Malformed,
+    Meta,
+    Output,
+    Part,
+    Partial,
+    Stop,
+    Usage,
+)
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import Arrival, Kind
+from monitor.stream.statistics import (
+    gaps,
+    output_arrivals,
+    silent_since_output,
+    uncertainty,
+)
+from monitor.target import Timeouts
+from tests.stream.parts import DONE, EARLY, LATE, PING, ROLE, STOP, TEXT, finished, running, told
+
+CLOCKS: dict[str, tuple[list[Event], dict[Mark, float]]] = {
+    "nothing": ([], {}),
+    "a ping is no event": ([PING], {Mark.FIRST_BYTE: 1}),
+    "a role is an event and no output": ([PING, ROLE], {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 2}),
+    "usage": ([Meta(usage=Usage(1))], {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1}),
+    "what does not decode": ([Malformed("x")], {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1}),
+    "an error": ([LATE], {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1}),
+    "the end": ([STOP], {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1}),
+    "the marker": ([DONE], {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1}),
+    "half an event is none": ([Partial()], {Mark.FIRST_BYTE: 1}),
+    "text": (
+        [ROLE, TEXT, TEXT],
+        {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 2, Mark.FIRST_CONTENT: 2, Mark.LAST_CHUNK: 3},
+    ),
+    "reasoning and no text": (
+        [Output("a", Part.REASONING)],
+        {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 1, Mark.LAST_CHUNK: 1},
+    ),
+    "a tool call and then text": (
+        [Output("{", Part.TOOL_CALL), TEXT],
+        {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 1, Mark.FIRST_CONTENT: 2, Mark.LAST_CHUNK: 2},
+    ),
+    "a refusal is visible": (
+        [Output("no", Part.REFUSAL)],
+        {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 1, Mark.FIRST_CONTENT: 1, Mark.LAST_CHUNK: 1},
+    ),
+    "output after the end is none": (
+        [TEXT, STOP, TEXT],
+        {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 1, Mark.FIRST_CONTENT: 1, Mark.LAST_CHUNK: 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "marks"), CLOCKS.values(), ids=CLOCKS.keys())
+def test_clocks(events: list[Event], marks: dict[Mark, float]) -> None:
+    """Each clock is passed by what the contract says, and by nothing else."""
+    assert running(*events).marks == marks
+
+
+def test_a_mark_is_made_once() -> None:
+    """The first time counts, and so does its uncertainty; the worst one is told."""
+    line = Recorder()
+    line.mark(Mark.DNS, 0.1, 0.001)
+    line.mark(Mark.DNS, 0.2, 0.5)
+    line.mark(Mark.CONNECT, 0.3, 0.0005)
+    seen = finished(line, 0.4)
+    assert (seen.marks, uncertainty(seen)) == ({Mark.DNS: 0.1, Mark.CONNECT: 0.3, Mark.END: 0.4}, 0.001)
+
+
+# -- arrivals
+
+
+def test_events_of_one_arrival_share_its_time() -> None:
+    """Events are stamped by the read that brought their last byte: no gap is invented between them."""
+    recorder = Recorder()
+    recorder.arrived(1.0, 0.001, 100)
+    for offset in (30, 60, 100):
+        recorder.record(TEXT, offset)
+    recorder.arrived(3.0, 0.002, 150)
+    recorder.arrived(4.0, 0.003, 200)
+    recorder.record(TEXT, 200)
+    line = finished(recorder)
+    assert line.arrivals == [Arrival(1.0, 0.001, 100), Arrival(3.0, 0.002, 150), Arrival(4.0, 0.003, 200)]
+    assert [(at.time, kind, offset) for at, kind, offset in line.events] == [
+        (1.0, Kind.OUTPUT, 30),
+        (1.0, Kind.OUTPUT, 60),
+        (1.0, Kind.OUTPUT, 100),
+        (4.0, Kind.OUTPUT, 200),
+    ]
+    assert [gap for gap, _ in gaps(line)] == [3.0]
+    assert (line.chunks, len(list(output_arrivals(line))), line.reads, line.bytes) == (4, 2, 3, 200)
+
+
+def test_an_event_belongs_to_the_read_that_completed_it() -> None:
+    """An event whose line end came later is as old as its own last byte."""
+    recorder = Recorder()
+    for number in range(1, 5):
+        recorder.arrived(float(number), 0.0, number * 10)
+    for offset in (10, 11, 30, 40):
+        recorder.record(TEXT, offset)
+    line = finished(recorder)
+    assert [at.time for at, _, _ in line.events] == [1.0, 2.0, 3.0, 4.0]
+    assert [gap for gap, _ in gaps(line)] == [1.0, 1.0, 1.0]
+
+
+def test_nothing_arrived() -> None:
+    """What the end of an empty stream says is recorded without an arrival."""
+    recorder = Recorder()
+    recorder.record(Partial(), 0)
+    line = finished(recorder)
+    assert [(at, kind) for at, kind, _ in line.events] == [(Arrival(0.0, 0.0, 0), Kind.PARTIAL)]
+    assert (line.bytes, line.arrivals, line.text) == (0, [], "")
+
+
+def test_what_one_message_carries_is_one_chunk() -> None:
+    """Pieces of several answers, or reasoning beside text, in one message are one chunk; its usage is no life."""
+    recorder = Recorder()
+    for read in (1, 2):
+        recorder.arrived(float(read), 0.0, read * 100)
+        for event in (Output("a", Part.REASONING), TEXT, Output("b", choice=1), Meta(usage=Usage(7, 3))):
+            recorder.record(event, read * 100)
+    line = finished(recorder)
+    assert (line.chunks, gaps(line), silent_since_output(line)) == (2, [(1.0, 0.0)], True)
+
+
+# -- what was said
+
+
+def test_text_is_the_first_choice_of_what_can_be_seen() -> None:
+    """Reasoning, tool calls and other choices are output, and no part of the answer."""
+    line = told(
+        Output("a"),
+        Output("b", Part.REASONING),
+        Output("c", Part.TOOL_CALL),
+        Output("d", choice=1),
+        Output("e", Part.REFUSAL),
+        Output("f"),
+    )
+    assert (line.text, line.chunks, line.output_characters) == ("af", 6, 6)
+    assert line.end.stops == {Stop.REFUSAL}
+
+
+def test_every_kind_of_event_is_kept() -> None:
+    """The timeline names every event by its kind."""
+    events: list[Event] = [
+        *(Output("a", part) for part in Part),
+        ROLE,
+        PING,
+        Malformed("x"),
+        LATE,
+        STOP,
+        DONE,
+        Partial(),
+    ]
+    assert [kind for _, kind, _ in told(*events).events] == [
+        Kind.OUTPUT,
+        Kind.REASONING,
+        Kind.TOOL_CALL,
+        Kind.REFUSAL,
+        Kind.META,
+        Kind.PING,
+        Kind.MALFORMED,
+        Kind.FAILURE,
+        Kind.FINISH,
+        Kind.DONE,
+        Kind.PARTIAL,
+    ]
+
+
+def test_a_repetition_is_output_where_nothing_was() -> None:
+    """A closing message that repeats the answer counts once, and only where nothing was streamed before."""
+    again = Output("ab", repeats=True)
+    streamed, whole = told(Output("ab"), again, again), told(ROLE, again, again)
+    assert (streamed.text, streamed.chunks) == ("ab", 1)
+    assert (whole.text, whole.chunks) == ("ab", 1)
+    assert [kind for _, kind, _ in whole.events] == [Kind.META, Kind.OUTPUT, Kind.META]
+
+
+def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
+    """All that several pieces said, but for white space around it, is no output; anything else is."""
+    said = [Output("ab", again=True), Output("c", again=True)]
+    assert told(*said, Output("abc\n", again=True)).text == "abc"
+    assert told(*said, Output("c", again=True)).text == "abcc"
+    assert told(said[0], said[0]).text == "abab"
+    assert told(*said, Output("abc")).text == "abcabc"
+    assert told(Output("a" * 99), Output("b", again=True), Output("b", again=True)).text == "a" * 99 + "bb"
+
+
+def test_what_is_learnt_on_the_way() -> None:
+    """The first model and the last reason are kept, and usage adds up to what was last said of each count."""
+    line = told(
+        Meta(model="m", usage=Usage(3, 1)),
+        Meta(model="n", usage=Usage(None, 2, 1), reason="length", stop=Stop.LENGTH),
+        PING,
+        Finish(),
+    )
+    assert (line.model, line.usage, line.end.reason, line.pings) == ("m", Usage(3, 2, 1), "length", 1)
+    assert line.end.stops == {Stop.LENGTH, Stop.COMPLETE}
+
+
+def test_malformed_events_are_counted_and_three_are_kept() -> None:
+    """What does not decode is no sign that the protocol is spoken."""
+    line = told(*(Malformed(str(number)) for number in range(5)))
+    assert (line.end.malformed_events, line.end.malformed, line.decoded) == (5, ("0", "1", "2"), False)
+    assert told(PING).decoded is False
+    assert told(ROLE).decoded is True
+
+
+@pytest.mark.parametrize(("parsed", "flags"), [(False, (True, False)), (True, (False, True))])
+def test_what_was_left(parsed: bool, flags: tuple[bool, bool]) -> None:
+    """Half an event is not the same as a whole one without its line end."""
+    line = told(TEXT, Partial(parsed=parsed))
+    assert (line.partial, line.unterminated) == flags
+
+
+# -- deadlines
+
+LIMITS = Timeouts(connect=1.0, headers=2.0, first_chunk=3.0, idle=4.0, total=9.0, drain=0.5)
+DEADLINES: dict[str, tuple[bool, bool, list[Event], Timeouts, tuple[Deadline, float]]] = {
+    "no connection": (False, False, [], LIMITS, (Deadline.CONNECT, 1.0)),
+    "connected": (True, False, [], LIMITS, (Deadline.HEADERS, 2.0)),
+    "a head": (True, True, [], LIMITS, (Deadline.FIRST_CHUNK, 3.0)),
+    "a ping moves nothing": (True, True, [PING], LIMITS, (Deadline.FIRST_CHUNK, 3.0)),
+    "a role moves nothing": (True, True, [ROLE], LIMITS, (Deadline.FIRST_CHUNK, 3.0)),
+    "output": (True, True, [TEXT], LIMITS, (Deadline.IDLE, 5.0)),
+    "more output": (True, True, [TEXT, TEXT], LIMITS, (Deadline.IDLE, 6.0)),
+    "a ping after output": (True, True, [TEXT, PING], LIMITS, (Deadline.IDLE, 5.0)),
+    "reasoning is output": (True, True, [Output("a", Part.REASONING)], LIMITS, (Deadline.IDLE, 5.0)),
+    "the total comes first": (True, True, [TEXT] * 6, LIMITS, (Deadline.TOTAL, 9.0)),
+    "idle and total together": (True, True, [TEXT] * 5, LIMITS, (Deadline.IDLE, 9.0)),
+    "the end": (True, True, [TEXT, STOP], LIMITS, (Deadline.DRAIN, 2.5)),
+    "a small total": (True, True, [], Timeouts(total=2.0), (Deadline.TOTAL, 2.0)),
+    "a total smaller than the connect": (False, False, [], Timeouts(total=2.0), (Deadline.TOTAL, 2.0)),
+    "headers and first chunk together": (True, False, [], Timeouts(first_chunk=30.0), (Deadline.HEADERS, 30.0)),
+    "connect and headers together": (False, False, [], Timeouts(headers=5.0), (Deadline.CONNECT, 5.0)),
+    "a first chunk sooner than the head": (True, False, [], Timeouts(first_chunk=9.0), (Deadline.FIRST_CHUNK, 9.0)),
+}
+
+
+@pytest.mark.parametrize(("connected", "head", "events", "limits", "due"), DEADLINES.values(), ids=DEADLINES.keys())
+def test_the_deadline_that_runs(
+    connected: bool, head: bool, events: list[Event], limits: Timeouts, due: tuple[Deadline, float]
+) -> None:
+    """One deadline runs at a time: the next to pass of those that apply, and of two together the first of the table."""
+    line = running(*events)
+    line.connected = connected
+    line.head = Head(200) if head else None
+    assert line.deadline(limits) == due
+
+
+@pytest.mark.parametrize(("outputs", "due"), [(1, 6.0), (6, 9.0), (8, 9.5)])
+def test_after_an_end_that_may_be_an_early_one_more_is_waited_for(outputs: int, due: float) -> None:
+    """As long as for any output, within the total; the drain is the least."""
+    assert running(*[TEXT] * outputs, STOP, rule=EARLY).deadline(LIMITS) == (Deadline.DRAIN, due)
+    assert running(*[TEXT] * outputs, STOP).deadline(LIMITS) == (Deadline.DRAIN, outputs + 1.5)
+
+
+def test_an_attempt_that_got_no_answer_is_forgotten() -> None:
+    """The marks of a connection that was gone are not those of the next."""
+    recorder = Recorder()
+    recorder.connected = True
+    recorder.mark(Mark.REQUEST_SENT, 0.1)
+    recorder.begin_again()
+    assert (recorder.connected, recorder.marks) == (False, {})
+
+
+@pytest.mark.parametrize(
+    ("events", "ending", "end"),
+    [
+        ([TEXT], Ending(EndKind.COMPLETE, 1.5), 1.5),
+        ([TEXT, STOP], Ending(EndKind.COMPLETE, 2.5), 2.5),
+        ([TEXT, STOP], Ending(EndKind.DEADLINE, 4.0, deadline=Deadline.DRAIN), 2.0),
+        ([TEXT], Ending(EndKind.DEADLINE, 5.0, deadline=Deadline.IDLE), 5.0),
+        ([TEXT], Ending(EndKind.RESET, 0.5), 1.0),
+    ],
+)
+def test_when_a_stream_ended(events: list[Event], ending: Ending, end: float) -> None:
+    """With its last byte; if only our drain ended it, when the protocol's end came; never before its last chunk."""
+    recorder = running(*events)
+    recorder.ending = ending
+    assert recorder.finish().marks[Mark.END] == end
+
+
+def test_what_is_recorded_later_changes_nothing() -> None:
+    """A finished recording is a copy, and cannot be changed either."""
+    recorder = running(TEXT)
+    line = finished(recorder)
+    recorder.arrived(2.0, 0.0, 20)
+    recorder.record(TEXT, 20)
+    recorder.mark(Mark.DNS, 0.1)
+    assert (line.chunks, line.text, line.reads, Mark.DNS in line.marks) == (1, "a", 1, False)
+    with pytest.raises(TypeError):
+        line.marks[Mark.DNS] = 0.1  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        line.chunks = 2  # type: ignore[misc]
+
+
+def test_a_stream_that_runs_is_not_finished() -> None:
+    """Without an ending there is nothing to judge."""
+    with pytest.raises(AssertionError, match="once the stream has ended"):
+        Recorder().finish()
