@@ -13,10 +13,11 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from monitor.keys.values import WEEKDAYS
 from monitor.settings import Maintenance
 from monitor.target import Target
 
-_DAY = 86400.0
+_DAY = timedelta(days=1)
 
 
 def active(windows: Iterable[Maintenance], target: Target, now: datetime) -> bool:
@@ -31,19 +32,19 @@ def _concerns(window: Maintenance, target: Target) -> bool:
 def _open(window: Maintenance, now: datetime) -> bool:
     if window.start is not None and window.end is not None:
         return window.start <= now < window.end
-    if window.at is None:
+    if window.at is None or window.duration is None:
         return False
     lasts = timedelta(seconds=window.duration)
-    return any(begin <= now < begin + lasts for begin in _beginnings(window, window.at, now))
+    return any(begin <= now < begin + lasts for begin in _beginnings(window, window.at, lasts, now))
 
 
-def _beginnings(window: Maintenance, at: time, now: datetime) -> Iterator[datetime]:
+def _beginnings(window: Maintenance, at: time, lasts: timedelta, now: datetime) -> Iterator[datetime]:
     """Return when, in UTC, those windows began that may not be over: one a day, as far back as one lasts."""
     zone = _zone(window.timezone)
     today = now.astimezone(zone).date()
-    for ago in range(math.ceil(window.duration / _DAY) + 1):
+    for ago in range(math.ceil(lasts / _DAY) + 1):
         day = today - timedelta(days=ago)
-        if day.weekday() in window.weekdays:
+        if WEEKDAYS[day.weekday()] in window.weekdays:
             # in UTC: between two times of one zone, Python reckons by the clock on the wall
             yield datetime.combine(day, at, zone).astimezone(UTC)
 

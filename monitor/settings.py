@@ -1,10 +1,15 @@
-"""What the config says of everything but targets: plain frozen values, with the defaults of the contract."""
+"""What the config says of everything but targets: frozen values. Each field that says what it does is a key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, time
-from ipaddress import IPv4Network, IPv6Network
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from monitor.keys import types, units, values
+from monitor.keys.types import Unit, says
 
 MIB = 1024 * 1024
 
@@ -26,122 +31,217 @@ CUT_AFTER_BUCKETS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
-    """Upper bounds of the histograms, in seconds."""
+class Monitor:
+    """The monitor itself."""
 
-    latency: tuple[float, ...] = LATENCY_BUCKETS
-    gap: tuple[float, ...] = GAP_BUCKETS
-    cut_after: tuple[float, ...] = CUT_AFTER_BUCKETS
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """`[metrics]`: how much of a target is exported."""
-
-    detail: str = "full"
-    buckets: Buckets = field(default_factory=Buckets)
+    location: Annotated[
+        types.Line,
+        Field(max_length=63),
+        says("Where this monitor stands: a field of every event, and what `locations` of a target refers to.", "eu-1"),
+    ] = ""
+    reload_on_change: Annotated[
+        bool, says("Whether a change of this file is a reload; else a reload has to be asked for.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """`[web]`: where the daemon listens, under which further names, and whether a scrape may start a probe."""
+    """The pages, the metrics and the API."""
 
-    host: str = "127.0.0.1"
-    port: int = 9877
-    probe: bool = False
-    allowed_hosts: tuple[str, ...] = ()
+    listen: Annotated[
+        types.Listen, says("Address and port to listen on; anything but loopback needs `--web.config.file`.")
+    ] = "127.0.0.1:9877"
+    probe: Annotated[bool, says("Whether `GET /probe?target=NAME` may start a probe, which spends tokens.")] = False
+    allowed_hosts: Annotated[
+        tuple[types.HostName, ...],
+        Field(strict=False),
+        says(
+            "Further host names under which the monitor is reached, for example behind a reverse proxy.",
+            ["monitor.example.net"],
+        ),
+    ] = ()
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return values.split_listen(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 for a free one."""
+        return values.split_listen(self.listen)[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """`[log]`: how events are written, and from which level on.
+    """The log, which holds one event for each probe."""
 
-    `format` is "auto" (text on a terminal, else JSON), "json" or "text"; `level` is debug, info, warning or error.
-    """
-
-    format: str = "auto"
-    level: str = "info"
-    timeline: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`[limits]`: what all targets together, or one stream, may take."""
-
-    concurrency: int = 50
-    per_host: int = 4
-    stream_bytes: int = 32 * MIB
-    event_bytes: int = 4 * MIB
-    events: int = 200_000
-    tokens_per_day: int | None = None
+    format: Annotated[
+        Literal["auto", "json", "text"],
+        says("How lines are written: `auto` is text on a terminal and JSON elsewhere."),
+    ] = "auto"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        says("The least level of the monitor's own messages; the events of probes are always written."),
+    ] = "info"
+    timeline: Annotated[bool, says("Whether each event carries every arrival and every message with its time.")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`[history]`: how much is kept of each target's probes, and where; without a path, in memory alone.
+    """The recent probes of each target, kept for pages, `history` and `explain`."""
 
-    `record` caps what a target's own `record` lets through; `max_age` is in seconds.
-    """
+    path: Annotated[
+        types.File | None,
+        types.Path.STATE,
+        says(
+            "The file they are kept in, relative to the state directory or to the config; without it, memory.",
+            "history.db",
+        ),
+    ] = None
+    probes_per_target: Annotated[
+        int, Field(ge=1, le=1_000_000), Unit("probes"), says("How many probes of each target are kept.")
+    ] = 200
+    failures_per_target: Annotated[
+        int,
+        Field(ge=0, le=1_000_000),
+        Unit("probes"),
+        says("How many failed probes of each target are kept beyond those."),
+    ] = 100
+    max_bytes: Annotated[
+        int, units.memory("1MiB", "1000GiB"), says("How large the history may grow before its oldest probes go.")
+    ] = 256 * MIB
+    max_age: Annotated[float, units.duration("1m", "3650d"), says("How old a probe may grow before it goes.")] = (
+        30 * 86400.0
+    )
+    record: Annotated[
+        Literal["none", "error", "tail", "full"],
+        says("The most of the server's own words that is kept here, whatever a target's `record` is."),
+    ] = "full"
 
-    path: str | None = None
-    probes_per_target: int = 200
-    failures_per_target: int = 100
-    max_bytes: int = 256 * MIB
-    max_age: float = 30 * 86400.0
-    record: str = "full"
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Upper bounds of the histograms' buckets, in seconds."""
+
+    latency: Annotated[types.Bounds, says("Of times to first chunk and content, and of durations.")] = LATENCY_BUCKETS
+    gap: Annotated[types.Bounds, says("Of gaps between chunks, and of the longest gap of a stream.")] = GAP_BUCKETS
+    cut_after: Annotated[types.Bounds, says("Of the time after which truncated streams ended.")] = CUT_AFTER_BUCKETS
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """How much of each target is exported."""
+
+    detail: Annotated[
+        Literal["full", "lean"], says("`full` is at most 250 series for each target, `lean` at most 120.")
+    ] = "full"
+    buckets: Buckets = field(default_factory=Buckets)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all targets together, or a single stream, may take."""
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000), Unit("probes"), says("How many probes run at a time.")] = 50
+    per_host: Annotated[
+        int, Field(ge=1, le=10_000), Unit("probes"), says("How many probes of one host run at a time.")
+    ] = 4
+    stream_bytes: Annotated[
+        int,
+        units.memory("1KiB", "4GiB"),
+        says("How long a stream may grow before it is `bad_response/too_large`."),
+    ] = 32 * MIB
+    event_bytes: Annotated[
+        int, units.memory("1KiB", "1GiB"), says("How long a single event of a stream may grow before that.")
+    ] = 4 * MIB
+    events: Annotated[
+        int, Field(ge=100, le=100_000_000), Unit("events"), says("How many events a stream may have before that.")
+    ] = 200_000
+    tokens_per_day: Annotated[
+        types.Tokens | None,
+        says("How many tokens all targets together may spend a day; beyond that, probes are skipped.", 5_000_000),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`[network]`: addresses that may not be dialled, and how names are looked up.
+    """Which addresses may be dialled, and how names are looked up."""
 
-    `ip_family` is 0 (either), 4 or 6; `resolver` is "system" or the IP:PORT of a name server.
-    """
-
-    deny: tuple[IPv4Network | IPv6Network, ...] = ()
-    allow: tuple[IPv4Network | IPv6Network, ...] = ()
-    ip_family: int = 0
-    resolver: str = "system"
+    deny: Annotated[
+        types.Networks,
+        says("Networks that are never dialled, besides link-local and metadata addresses.", ["10.0.0.0/8"]),
+    ] = ()
+    allow: Annotated[
+        types.Networks,
+        says(
+            "Networks that are dialled in spite of `deny`, and of being link-local or metadata addresses.",
+            ["10.1.0.0/16"],
+        ),
+    ] = ()
+    ip_family: Annotated[Literal[0, 4, 6], says("The only IP version that is dialled; 0 for both.")] = 0
+    resolver: Annotated[
+        types.Resolver,
+        says(
+            "Who looks up names: `system`, or the name server at this address alone, for which neither `/etc/hosts` "
+            "nor search domains are read, and `localhost` is the loopback.",
+            "10.0.0.2:53",
+        ),
+    ] = "system"
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """One `[[discovery]]`: files (patterns) or URLs that list targets in Prometheus' own formats."""
+    """Further targets, from files or URLs in the formats of Prometheus' service discovery."""
 
-    name: str
-    file_sd: tuple[str, ...] = ()
-    http_sd: tuple[str, ...] = ()
-    refresh: float = 60.0
+    name: Annotated[types.Name, says("What the source is called in metrics and messages.", "fleet")]
+    file_sd: Annotated[
+        tuple[types.File, ...],
+        Field(strict=False),
+        types.Path.CONFIG,
+        says("Files, or patterns of file names, that list targets.", ["targets/*.json"]),
+    ] = ()
+    http_sd: Annotated[
+        tuple[types.HttpUrl, ...],
+        Field(strict=False),
+        types.HIDDEN,
+        says("URLs that list targets.", ["https://inventory.example.net/chat-targets"]),
+    ] = ()
+    refresh: Annotated[float, units.duration("1s", "1d"), says("How often they are read again.")] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """One `[[maintenance]]`: a window in which targets (all, where none is named) are not probed.
+    """A window in which targets are not probed and count in no ratio: `start` and `end`, or `at` and `duration`."""
 
-    Either once, from `start` to `end`; or for `duration` seconds from `at` on `weekdays` (Monday is 0) in `timezone`.
-    """
-
-    name: str
-    targets: tuple[str, ...] = ()
-    start: datetime | None = None
-    end: datetime | None = None
-    at: time | None = None
-    duration: float = 0.0
-    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
-    timezone: str = "UTC"
+    name: Annotated[types.Name, says("What the window is called in messages.", "weekly")]
+    targets: Annotated[types.Names, says("The names of the targets concerned; empty for all.", ["local"])] = ()
+    start: Annotated[
+        datetime | None,
+        says("When a single window begins, as an unquoted time with its offset.", "2030-01-05T22:00:00Z"),
+    ] = None
+    end: Annotated[
+        datetime | None,
+        says("When a single window ends, as an unquoted time with its offset.", "2030-01-06T02:00:00Z"),
+    ] = None
+    at: Annotated[types.TimeOfDay, says("The time of day at which a recurring window begins.", "02:30")] = None
+    duration: Annotated[float | None, units.duration("1m", "7d"), says("How long a recurring window lasts.", "90m")] = (
+        None
+    )
+    weekdays: Annotated[types.Weekdays, says("The days on which a recurring window begins.")] = values.WEEKDAYS
+    timezone: Annotated[types.TimeZone, says("The time zone of `at` and `weekdays`, by its IANA name.")] = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that is not a target."""
 
-    location: str = ""
-    reload_on_change: bool = False
+    monitor: Monitor = field(default_factory=Monitor)
     web: Web = field(default_factory=Web)
     log: Log = field(default_factory=Log)
+    history: History = field(default_factory=History)
     metrics: Metrics = field(default_factory=Metrics)
     limits: Limits = field(default_factory=Limits)
     network: Network = field(default_factory=Network)
-    history: History = field(default_factory=History)
     discovery: tuple[Discovery, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()

@@ -1,22 +1,20 @@
-"""One thing to watch: where it is, how to ask it, what a whole answer is, and what is too slow."""
+"""One thing to watch: where it is, how to ask it, what a whole answer is, and what is too slow.
+
+Each field that says what it does is a key of the config.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A value that no repr, log or dump may show."""
-
-    value: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """Return the value, for the wire and for nothing else."""
-        return self.value
+from monitor.keys import types, units
+from monitor.keys.secret import Secret
+from monitor.keys.types import HIDDEN, Unit, says
 
 
 class Terminator(StrEnum):
@@ -49,16 +47,23 @@ KEPT = {Record.NONE: 0, Record.ERROR: 0, Record.TAIL: 512, Record.FULL: 65536}
 """Bytes of the end of a body that each keeps."""
 
 
+Deadline = Annotated[float, units.duration("10ms", "1d")]
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Deadlines in seconds from the request's start; `idle` from the last output, `drain` from the protocol's end."""
+    """Deadlines, from the request's start but for `idle` and `drain`."""
 
-    connect: float = 5.0
-    headers: float = 30.0
-    first_chunk: float = 60.0
-    idle: float = 30.0
-    total: float = 300.0
-    drain: float = 2.0
+    connect: Annotated[Deadline, says("Until the connection stands, look-up and TLS included.")] = 5.0
+    headers: Annotated[Deadline, says("Until the response head is there.")] = 30.0
+    first_chunk: Annotated[Deadline, says("Until the first output is there.")] = 60.0
+    idle: Annotated[Deadline, says("From one output to the next, before the stream is `stalled`.")] = 30.0
+    total: Annotated[Deadline, says("Until the end; no other of these may be longer.")] = 300.0
+    drain: Annotated[
+        float,
+        units.duration("0s", "60s"),
+        says("From the protocol's end on, to learn how the connection ends."),
+    ] = 2.0
 
     def within(self, seconds: float) -> Timeouts:
         """Return these, where all of it, drain included, has to be over after so many seconds."""
@@ -66,88 +71,209 @@ class Timeouts:
         return replace(self, total=min(self.total, seconds - drain), drain=drain)
 
 
+Required = Annotated[
+    bool | None,
+    says("Whether a failed check makes the target unavailable; by default where the protocol has no end."),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class CountCheck:
-    """The counted list: 1 to `to`, then the nonce."""
+    """The counted list: numbers in order, then a word that is new for each probe."""
 
-    to: int = 40
-    required: bool | None = None
-    kind: Literal["count"] = "count"
+    to: Annotated[int, Field(ge=2, le=10_000), Unit("numbers"), says("How far to count.")] = 40
+    required: Required = None
+    kind: Annotated[Literal["count"], says("The counted list.")] = "count"
 
 
 @dataclass(frozen=True, slots=True)
 class PatternCheck:
     """A regular expression that the answer has to contain."""
 
-    pattern: str
-    required: bool | None = None
-    kind: Literal["pattern"] = "pattern"
+    pattern: Annotated[
+        types.Pattern, says("What the answer has to contain, in RE2's syntax, as in Prometheus.", "(?i)paris")
+    ]
+    required: Required = None
+    kind: Annotated[Literal["pattern"], says("A regular expression.")] = "pattern"
 
 
 @dataclass(frozen=True, slots=True)
 class LengthCheck:
-    """The least number of characters of an answer."""
+    """The least length of the answer."""
 
-    min: int
-    required: bool | None = None
-    kind: Literal["length"] = "length"
+    min: Annotated[
+        int,
+        Field(ge=1, le=10_000_000),
+        Unit("characters"),
+        says("How many characters the answer has to have.", 200),
+    ]
+    required: Required = None
+    kind: Annotated[Literal["length"], says("A least length.")] = "length"
 
 
 Check = CountCheck | PatternCheck | LengthCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Slo:
-    """Objectives: the ratio of available probes, and of those whose first chunk came within `threshold` seconds."""
+class FirstChunkSlo:
+    """The objective for the time to the first chunk."""
 
-    availability: float = 0.99
-    threshold: float = 2.0
-    objective: float = 0.95
+    threshold: Annotated[float, units.duration("1ms", "1d"), says("The time within which the first chunk is good.")] = (
+        2.0
+    )
+    objective: Annotated[types.Ratio, says("The ratio of probes whose first chunk has to be good.")] = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """Service level objectives, as ratios below 1."""
+
+    availability: Annotated[types.Ratio, says("The ratio of probes that have to be available.")] = 0.99
+    first_chunk: FirstChunkSlo = field(default_factory=FirstChunkSlo)
+
+
+PemFile = Annotated[types.File | None, types.Path.PEM]
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How the target's certificate is judged, and ours for it; paths of PEM files."""
+    """How the target's certificate is judged, and ours for it; PEM files."""
 
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
+    ca_file: Annotated[PemFile, says("The authorities to trust instead of the system's.", "ca.pem")] = None
+    cert_file: Annotated[PemFile, says("The client certificate, with its chain.", "client.pem")] = None
+    key_file: Annotated[
+        PemFile, says("The client certificate's key, where `cert_file` does not hold it.", "client.key")
+    ] = None
+    server_name: Annotated[
+        types.HostName | None,
+        says("The name to ask for and to expect in the certificate, instead of the URL's host.", "gateway.internal"),
+    ] = None
+    insecure_skip_verify: Annotated[bool, says("Whether any certificate is accepted: for tests only.")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One configured target; durations in seconds."""
+    """One chat to watch."""
 
-    name: str
-    protocol: str
-    url: str = field(repr=False)
-    model: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    interval: float = 60.0
-    confirm: int = 2
+    name: Annotated[
+        types.Name,
+        says("What it is called in metrics, events and URLs: unique, letters, digits, `.`, `_` and `-`.", "local"),
+    ]
+    protocol: Annotated[
+        types.Line,
+        says("The wire format, by name, or `package.module:NAME` for one from outside.", "openai-chat"),
+    ]
+    url: Annotated[
+        types.HttpUrl, HIDDEN, says("Where the chat is asked for.", "http://127.0.0.1:8000/v1/chat/completions")
+    ] = field(repr=False)
+    model: Annotated[types.OptionalLine, says("The model to ask for.", "my-model")] = None
+    interval: Annotated[float, units.duration("1s", "1d"), says("The time from one probe's start to the next.")] = 60.0
+    interval_when_failing: Annotated[
+        float | None,
+        units.duration("1s", "1d"),
+        says("A shorter interval while the target fails, to confirm it sooner; such probes bend no ratio.", "10s"),
+    ] = None
+    confirm: Annotated[
+        int,
+        Field(ge=1, le=100),
+        Unit("probes"),
+        says("How many failures in a row it takes for `chat_stream_up` to fall."),
+    ] = 2
+    prompt: Annotated[
+        Annotated[types.Text, Field(max_length=1_000_000)] | None,
+        says(
+            "A text of your own to send; it switches the counted list off, or, with a `count` check in the same "
+            "table or above it, is put before the request for the list.",
+            "What is the capital of France?",
+        ),
+    ] = None
+    check: Annotated[
+        Check | None,
+        says(
+            'What makes an answer whole: "none", or a table with a `kind`; by default the counted list to 40, where '
+            "the protocol takes a prompt and you gave none.",
+            {"kind": "count", "to": 40},
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int, Field(ge=1, le=10_000_000), Unit("tokens"), says("The most that the model may answer.")
+    ] = 400
+    temperature: Annotated[types.Temperature, says('The temperature to ask for; "none" sends none.')] = 0.0
+    terminator: Annotated[
+        Terminator,
+        Field(strict=False),
+        says("What makes a stream complete: the protocol's end, its marker, either, both or none."),
+    ] = Terminator.END
+    connection: Annotated[
+        Connection,
+        Field(strict=False),
+        says("Whether each probe dials anew or reuses the connection of the one before."),
+    ] = Connection.FRESH
+    upstream: Annotated[
+        types.OptionalName,
+        says("The name of the target behind this one, to tell whose fault a cut is; empty for none.", "local"),
+    ] = None
+    proxy: Annotated[
+        types.ProxyUrl, HIDDEN, says("The HTTP proxy to go through; empty for none.", "http://proxy.internal:3128")
+    ] = None
+    api_key_env: Annotated[
+        types.VariableName,
+        HIDDEN,
+        says("The environment variable that holds the key; empty for none.", "GATEWAY_KEY"),
+    ] = None
+    api_key_file: Annotated[
+        types.OptionalLine,
+        HIDDEN,
+        says(
+            "The file that holds the key, among the unit's credentials or beside the config; empty for none.",
+            "gateway.key",
+        ),
+    ] = None
+    request_id_header: Annotated[
+        types.OptionalHeaderName,
+        says("The header that carries the probe's id, to find it in the server's log; empty for none."),
+    ] = "X-Request-ID"
+    record: Annotated[
+        Record,
+        Field(strict=False),
+        says("How much of the server's own words is kept: `tail` also the last bytes before a cut."),
+    ] = Record.ERROR
+    tokens_per_day: Annotated[
+        types.Tokens | None,
+        says("How many tokens may be spent a day; beyond that, probes are skipped.", 500_000),
+    ] = None
+    paused: Annotated[bool, says("Whether it is left alone for now.")] = False
+    locations: Annotated[
+        tuple[types.Line, ...],
+        Field(strict=False),
+        says("The `[monitor] location`s that watch it; empty for all.", ["eu-1", "us-1"]),
+    ] = ()
     timeouts: Timeouts = field(default_factory=Timeouts)
-    prompt: str | None = None
-    check: Check | None = None
-    max_tokens: int = 400
-    temperature: float | None = 0.0
     slo: Slo = field(default_factory=Slo)
-    terminator: Terminator = Terminator.END
-    upstream: str | None = None
     tls: Tls = field(default_factory=Tls)
-    proxy: Secret | None = None
-    headers: Mapping[str, Secret] = field(default_factory=dict)
+    labels: Annotated[
+        types.Labels,
+        says(
+            "Labels of all its series; every target has the same names, and one that it lacks is empty.",
+            {"team": "search"},
+        ),
+    ] = field(default_factory=dict)
+    headers: Annotated[types.Headers, says("Further request headers; no secrets.", {"X-Tenant": "probe"})] = field(
+        default_factory=dict
+    )
+    header_files: Annotated[
+        types.HeaderFiles,
+        says(
+            "Further request headers whose values are read from files, as `api_key_file` is.",
+            {"X-Gateway-Token": "gateway.token"},
+        ),
+    ] = field(default_factory=dict)
+    body: Annotated[
+        types.Json,
+        says("What is merged into the request's JSON body; an empty table replaces one.", {"seed": 7}),
+    ] = field(default_factory=dict)
     api_key: Secret | None = None
-    request_id_header: str | None = "X-Request-ID"
-    body: Mapping[str, object] = field(default_factory=dict)
-    record: Record = Record.ERROR
-    tokens_per_day: int | None = None
-    paused: bool = False
-    locations: tuple[str, ...] = ()
-    connection: Connection = Connection.FRESH
-    interval_when_failing: float | None = None
-    """Seconds between probes while the target fails; None for no other than `interval`."""
+    """What `api_key_env` or `api_key_file` holds. `headers` has what `header_files` hold, too."""
 
 
 _LIMITS = (

@@ -15,7 +15,8 @@ import pytest
 from monitor import discovery, settings
 from monitor.config import Config, discovered, load
 from monitor.discovery import Discovery, DiscoveryCallbacks, Group, keys, parse
-from monitor.target import Secret, Target
+from monitor.keys.secret import Secret
+from monitor.target import Target
 
 URL = "http://10.0.0.7:8000/v1/chat/completions"
 LISTS = "https://user:canary@lists.test/targets?token=canary"

@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from monitor.target import CountCheck, LengthCheck, PatternCheck, Secret, Slo, Target, Timeouts, own_limits
+from monitor.keys.secret import Secret
+from monitor.target import CountCheck, FirstChunkSlo, LengthCheck, PatternCheck, Slo, Target, Timeouts, own_limits
 
 CANARY = "sk-canary-5f1e"
 
@@ -16,7 +17,7 @@ def test_the_defaults_are_the_contracts() -> None:
     target = Target("one", "openai-chat", "http://127.0.0.1/")
     assert (target.interval, target.confirm, target.max_tokens, target.temperature) == (60.0, 2, 400, 0.0)
     assert target.timeouts == Timeouts(connect=5.0, headers=30.0, first_chunk=60.0, idle=30.0, total=300.0, drain=2.0)
-    assert target.slo == Slo(availability=0.99, threshold=2.0, objective=0.95)
+    assert target.slo == Slo(availability=0.99, first_chunk=FirstChunkSlo(threshold=2.0, objective=0.95))
     assert (target.terminator, target.connection, target.record) == ("end", "fresh", "error")
 
 

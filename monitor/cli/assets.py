@@ -181,8 +181,8 @@ def _seconds(text: str) -> float:
 
 def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
     text = _SCRAPE.format(address=_address(wish.settings), every=_every(wish))
-    if wish.settings.location:
-        text += _INSTANCE.format(name=json.dumps(f"{wish.settings.location}:{wish.settings.web.port}"))
+    if wish.settings.monitor.location:
+        text += _INSTANCE.format(name=json.dumps(f"{wish.settings.monitor.location}:{wish.settings.web.port}"))
     yield "chat-monitor.scrape.yml", text
     yield (
         "chat-monitor.alertmanager.yml",

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from monitor.config import Config
 from monitor.daemon.app import Signals, watch
+from monitor.keys.values import host_port
 from monitor.lab.server import serve
-from monitor.settings import Limits, Log, Settings, Web
+from monitor.settings import Limits, Monitor, Settings, Web
 from monitor.target import CountCheck, Slo, Target, Timeouts
 
 
@@ -62,7 +63,7 @@ async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[st
     """Run until asked to stop; `announce` is told the addresses of the status page and of the lab."""
     async with await serve("127.0.0.1", 0) as lab:
         base = f"http://127.0.0.1:{lab.port}"
-        settings = Settings(location="demo", web=Web(host=host, port=port), log=Log(), limits=Limits(per_host=50))
+        settings = Settings(Monitor("demo"), Web(host_port(host, port)), limits=Limits(per_host=50))
         await watch(
             Config(settings, tuple(targets(base))),
             signals,

@@ -93,7 +93,7 @@ def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
         seen: list[Observation] = []
         with closing(Stamping()) as stamping:
             await stamping.ready()
-            prober = Prober(Client(settings.limits, settings.network), settings.limits, settings.location)
+            prober = Prober(Client(settings.limits, settings.network), settings.limits, settings.monitor.location)
             try:
                 for number in range(1, count + 1):
                     with _saved(save, number) as keep:
@@ -129,7 +129,7 @@ def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> N
         click.echo(msgspec.json.encode(record(seen, timeline=timeline)).decode())
     elif not brief:
         console, event = Console(highlight=False, soft_wrap=True), read(record(seen, timeline=True))
-        for line in waterfall(event, seen.target.slo.threshold):
+        for line in waterfall(event, seen.target.slo.first_chunk.threshold):
             console.print(line)
 
 

@@ -18,6 +18,7 @@ from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.config import Config
 from monitor.config import load as read
 from monitor.daemon.app import Signals, StartError, watch
+from monitor.keys.values import host_port
 from monitor.settings import Settings
 from monitor.shard import WHOLE, Shard
 from monitor.web.access import Access
@@ -77,8 +78,8 @@ def _listening(settings: Settings, listen: str | None) -> Settings:
     """Return the settings with the address of the command line, if there is one."""
     if listen is None:
         return settings
-    host, port = host_and_port(listen, "--web.listen-address")
-    return replace(settings, web=replace(settings.web, host=host, port=port))
+    address = host_port(*host_and_port(listen, "--web.listen-address"))
+    return replace(settings, web=replace(settings.web, listen=address))
 
 
 def _access(path: Path | None) -> Access | None:

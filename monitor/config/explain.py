@@ -12,10 +12,12 @@ from pydantic_core import ErrorDetails
 
 from monitor.config.document import Document
 from monitor.config.mistake import KeyPath, Mistake, key_text, printable, written
-from monitor.config.model import CHECKS, FileTable, Table
+from monitor.config.model import CHECKS, FileTable, Table, hidden
+from monitor.settings import Settings
+from monitor.target import Target
 
 # What stands there may be a secret, or hold one: it is not repeated.
-_UNQUOTED = frozenset({"url", "proxy", "headers", "header_files", "body", "api_key_env", "api_key_file", "http_sd"})
+_UNQUOTED = frozenset({*hidden(Target), *hidden(Settings)})
 _TAG = re.compile(r"<\w+>")
 _THE_VALUE = "the value"
 
@@ -93,6 +95,13 @@ def _own(case: Case) -> Said:
     return message + (f": {printable(why)}" if why else ""), printable(better) or hint
 
 
+def _too_long(case: Case) -> Said:
+    most = case.context["max_length"]
+    if isinstance(case.given, str):
+        return f"{case.shown} is longer than {most} characters", ""
+    return f"{case.shown} has more than {most} elements", ""
+
+
 def _bounded(word: str, key: str) -> Callable[[Case], Said]:
     return lambda case: (f"{case.shown} is {word} {_plain(case.context[key])}", "")
 
@@ -117,8 +126,8 @@ SAYINGS: dict[str, Callable[[Case], Said]] = {
     "greater_than_equal": _bounded("below the least allowed,", "ge"),
     "less_than": _above,
     "less_than_equal": _bounded("above the most allowed,", "le"),
-    "too_long": lambda case: (f"{case.shown} has more than {case.context['max_length']} elements", ""),
-    "string_too_long": lambda case: (f"{case.shown} is longer than {case.context['max_length']} characters", ""),
+    "too_long": _too_long,
+    "string_too_long": _too_long,
     "literal_error": _choice,
     "enum": _choice,
     "union_tag_not_found": _check_kind,

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
-from monitor.config import build, explain, relations
+from monitor.config import build, explain, model, relations
 from monitor.config.document import NO_DOCUMENT, Document, read
 from monitor.config.findings import Findings
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
-from monitor.config.model import DefaultsTable, FileTable, Table, TargetTable
+from monitor.config.model import DefaultsTable, FileTable, TargetTable
 from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, Rule
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
@@ -23,17 +23,9 @@ from monitor.settings import Settings
 from monitor.shard import WHOLE, Shard
 from monitor.target import Target
 
-_LISTS: dict[str, type[Table]] = {
-    name: cast("type[Table]", inner)
-    for name, field in FileTable.model_fields.items()
-    for inner in explain.models(field.annotation)
-    if field.default == () and name != "targets"
-}
-_SECTIONS: dict[str, type[Table]] = {
-    name: cast("type[Table]", field.annotation)
-    for name, field in FileTable.model_fields.items()
-    if isinstance(field.default, Table) and name != "defaults"
-}
+_TABLES = {name: kind for name, hint in model.keys(Settings).items() if (kind := model.inner(hint))}
+_LISTS = {name: model.table(kind) for name, kind in _TABLES.items() if get_origin(model.keys(Settings)[name]) is tuple}
+_SECTIONS = {name: model.table(kind) for name, kind in _TABLES.items() if name not in _LISTS}
 
 _AROUND = frozenset({"monitor", "defaults", "discovery"})
 """What of a config bears on a target that stands elsewhere; that there is discovery says that not all are known."""
@@ -56,7 +48,7 @@ class Config:
         return tuple(filter(self._is_here, self.targets))
 
     def _is_here(self, target: Target) -> bool:
-        placed = not target.locations or self.settings.location in target.locations
+        placed = not target.locations or self.settings.monitor.location in target.locations
         return placed and self.shard.has(target.name)
 
     def along_with(self, found: Iterable[Target]) -> Config:
@@ -115,8 +107,9 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[Rule, .
     _note(findings, _relations(sections, lists, drafts, findings))
     places = Places(document.directory, environ)
     targets = [build.target(draft, places, findings) for draft in drafts]
+    arrays = {name: tuple(one for _, one in found) for name, found in lists.items()}
+    settings = build.settings(sections, arrays, places, findings)
     findings.raise_if_wrong()
-    settings = build.settings(sections, {name: [table for _, table in found] for name, found in lists.items()}, places)
     return Config(settings, build.same_labels(targets), findings.in_order(), document)
 
 
@@ -148,7 +141,7 @@ def _sections(values: Values, findings: Findings) -> dict[str, Any]:
     for key in values.keys() - FileTable.model_fields:
         findings.wrong((key,), "unknown key", explain.suggestion((key,), (), FileTable))
     return {
-        name: validated(section, _table(values.get(name, {}), (name,), findings), (name,), findings)[0]
+        name: model.value(validated(section, _table(values.get(name, {}), (name,), findings), (name,), findings)[0])
         for name, section in _SECTIONS.items()
     }
 
@@ -156,7 +149,10 @@ def _sections(values: Values, findings: Findings) -> dict[str, Any]:
 def _lists(values: Values, findings: Findings) -> dict[str, list[tuple[KeyPath, Any]]]:
     """Validate every array of tables but the targets."""
     return {
-        name: [(base, validated(kind, one, base, findings)[0]) for base, one in _elements(values, name, findings)]
+        name: [
+            (base, model.value(validated(kind, one, base, findings)[0]))
+            for base, one in _elements(values, name, findings)
+        ]
         for name, kind in _LISTS.items()
     }
 
@@ -189,14 +185,14 @@ def _drafts(values: Values, location: str, findings: Findings) -> Iterator[Draft
     given = _table(values.get("defaults", {}), ("defaults",), findings)
     defaults = validated(DefaultsTable, given, ("defaults",), findings)[1]
     for base, own in _elements(values, "targets", findings):
-        table = validated(TargetTable, merged(defaults, own), base, findings)[0]
-        yield Draft(findings.document, base, own, table, _protocol(table, base, findings), location)
+        one: Target = model.value(validated(TargetTable, merged(defaults, own), base, findings)[0])
+        yield Draft(findings.document, base, own, one, _protocol(one, base, findings), location)
 
 
-def _protocol(table: TargetTable, base: KeyPath, findings: Findings) -> Protocol:
+def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
     """Find the protocol; one from outside is imported, and may do anything while it is."""
     try:
-        return find(table.protocol)
+        return find(target.protocol)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
         path = (*base, "protocol")
         place = path if findings.document.at(path) is not None else ("defaults", "protocol")
@@ -239,8 +235,8 @@ def _relations(
     """Apply what holds between targets, and within the other sections."""
     sound = [draft for draft in drafts if not findings.is_broken((*draft.base, "name"))]
     known = relations.Known(
-        upstream_of={draft.table.name: draft.table.upstream or "" for draft in sound},
-        plain=[draft.table.name for draft in sound if "${" not in draft.text(("name",))],
+        upstream_of={draft.target.name: draft.target.upstream or "" for draft in sound},
+        plain=[draft.target.name for draft in sound if "${" not in draft.text(("name",))],
         complete=not lists["discovery"] and len(sound) == len(drafts),
     )
     if not findings.is_broken(("limits",)):
@@ -251,7 +247,7 @@ def _relations(
         yield from relations.maintenance(table, base, known)
     for name in ("discovery", "maintenance"):
         yield from relations.unique([(base, table.name) for base, table in _unbroken(lists[name], findings, "name")])
-    yield from relations.unique([(draft.base, draft.table.name) for draft in sound])
+    yield from relations.unique([(draft.base, draft.target.name) for draft in sound])
     yield from relations.upstreams(sound, known)
     if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
         yield Complaint(("targets",), "there is none, so there is nothing to watch", "write a [[targets]]")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from monitor.config.mistake import KeyPath, key_text
-from monitor.config.model import DiscoveryTable, LimitsTable, MaintenanceTable
 from monitor.config.rules import Complaint, Draft
+from monitor.settings import Discovery, Limits, Maintenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +59,30 @@ def unique(named: Sequence[tuple[KeyPath, str]]) -> Iterator[Complaint]:
 def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
     """Complain of an `upstream` that is no other target, or that leads back."""
     for draft in drafts:
-        upstream, key = draft.table.upstream, draft.place(("upstream",))
+        upstream, key = draft.target.upstream, draft.place(("upstream",))
         if not upstream:
             continue
-        if upstream == draft.table.name:
+        if upstream == draft.target.name:
             yield Complaint(key, "a target is not behind itself")
         elif known.lacks(upstream):
             yield Complaint(key, _NO_TARGET, known.near(draft.text(("upstream",))))
-        elif known.leads_back(draft.table.name):
+        elif known.leads_back(draft.target.name):
             yield Complaint(key, "the targets behind this one lead back to it")
 
 
-def limits(table: LimitsTable) -> Iterator[Complaint]:
+def limits(table: Limits) -> Iterator[Complaint]:
     """Complain of an event that may be longer than its stream."""
     if table.event_bytes > table.stream_bytes:
         yield Complaint(("limits", "event_bytes"), "is above stream_bytes")
 
 
-def discovery(table: DiscoveryTable, base: KeyPath) -> Iterator[Complaint]:
+def discovery(table: Discovery, base: KeyPath) -> Iterator[Complaint]:
     """Complain of a source that is neither of files nor of URLs, or both."""
     if bool(table.file_sd) == bool(table.http_sd):
         yield Complaint(base, "has to have either file_sd or http_sd", "write one [[discovery]] for each source")
 
 
-def maintenance(table: MaintenanceTable, base: KeyPath, known: Known) -> Iterator[Complaint]:
+def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Complaint]:
     """Complain of a window that is neither a single nor a recurring one, or of targets that are none."""
     once, recurring = (table.start, table.end), (table.at, table.duration)
     if any(once) == any(recurring) or not (all(once) or all(recurring)):
@@ -93,7 +93,7 @@ def maintenance(table: MaintenanceTable, base: KeyPath, known: Known) -> Iterato
             yield Complaint((*base, "targets", index), _NO_TARGET, known.near(name))
 
 
-def _single(table: MaintenanceTable, base: KeyPath) -> Iterator[Complaint]:
+def _single(table: Maintenance, base: KeyPath) -> Iterator[Complaint]:
     times = {"start": table.start, "end": table.end}
     floating = [key for key, time in times.items() if time and time.tzinfo is None]
     for key in floating:

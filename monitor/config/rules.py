@@ -10,11 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from monitor.config.document import Document
 from monitor.config.mistake import KeyPath
-from monitor.config.model import CountTable, TargetTable
 from monitor.config.tables import Values
-from monitor.config.units import duration_text
+from monitor.keys.units import duration_text
 from monitor.protocols import Protocol
-from monitor.target import Terminator, own_limits
+from monitor.target import CountCheck, Target, Terminator, own_limits
 
 _SECRET_HEADER = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
@@ -38,7 +37,7 @@ class Draft:
     document: Document
     base: KeyPath
     own: Values
-    table: TargetTable
+    target: Target
     protocol: Protocol
     location: str
 
@@ -75,7 +74,7 @@ class Rule(NamedTuple):
 
 
 def _terminator(draft: Draft) -> Iterator[Complaint]:
-    protocol, terminator = draft.protocol, draft.table.terminator
+    protocol, terminator = draft.protocol, draft.target.terminator
     lacks = {
         Terminator.END: not protocol.end and protocol.marker,
         Terminator.MARKER: not protocol.marker,
@@ -91,12 +90,12 @@ def _terminator(draft: Draft) -> Iterator[Complaint]:
 
 def _asked(draft: Draft) -> Iterator[Complaint]:
     """Where no prompt is sent, there is nothing to answer; what stands in the defaults is meant for the others."""
-    if takes_prompt(draft.protocol, draft.table.body):
+    if takes_prompt(draft.protocol, draft.target.body):
         return
     hint = 'put {prompt} into its body, or check the answer by { kind = "pattern", ... }'
     if draft.own.get("prompt") is not None:
         yield Complaint(("prompt",), "no prompt is sent by this protocol", hint)
-    if "check" in draft.own and isinstance(draft.table.check, CountTable):
+    if "check" in draft.own and isinstance(draft.target.check, CountCheck):
         yield Complaint(("check",), "no prompt is sent by this protocol, so nobody counts", hint)
 
 
@@ -119,10 +118,10 @@ def _mentions_prompt(value: object) -> bool:
 
 def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
     """Look at the limit that is sent: the body's own, else ours where the protocol asks for an answer at all."""
-    check, own = draft.table.check, own_limits(draft.table.body)
-    if isinstance(check, CountTable) and (own or draft.protocol.asks):
+    check, own = draft.target.check, own_limits(draft.target.body)
+    if isinstance(check, CountCheck) and (own or draft.protocol.asks):
         needed = check.to * _TOKENS_PER_NUMBER + _TOKENS_BEHIND
-        limit = min(own, default=draft.table.max_tokens)
+        limit = min(own, default=draft.target.max_tokens)
         if limit < needed:
             key = "body" if own else "max_tokens" if draft.says("max_tokens") else "check"
             message = f"{limit} tokens are hardly enough to count to {check.to}"
@@ -139,18 +138,18 @@ def _total(draft: Draft) -> Iterator[Complaint]:
 
 
 def _interval(draft: Draft) -> Iterator[Complaint]:
-    if draft.table.interval < draft.table.timeouts.total and draft.says("interval", "timeouts.total"):
+    if draft.target.interval < draft.target.timeouts.total and draft.says("interval", "timeouts.total"):
         key = "interval" if draft.says("interval") else "timeouts.total"
         message = f"{_named(draft, 'interval')} is below {_named(draft, 'timeouts.total')}"
         hint = "a probe that still runs when the next is due makes that one be skipped"
         yield Complaint((*key.split("."),), message, hint, odd=True)
-    if (draft.table.interval_when_failing or 0.0) > draft.table.interval:
+    if (draft.target.interval_when_failing or 0.0) > draft.target.interval:
         message = f"{_named(draft, 'interval_when_failing')} is above {_named(draft, 'interval')}"
         yield Complaint(("interval_when_failing",), message)
 
 
 def _seconds(draft: Draft, key: str) -> float:
-    value: object = draft.table
+    value: object = draft.target
     for part in key.split("."):
         value = getattr(value, part)
     assert isinstance(value, float)
@@ -164,13 +163,13 @@ def _named(draft: Draft, key: str) -> str:
 
 
 def _one_key(draft: Draft) -> Iterator[Complaint]:
-    if draft.table.api_key_env and draft.table.api_key_file:
+    if draft.target.api_key_env and draft.target.api_key_file:
         yield Complaint(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
 
 
 def _header_twice(draft: Draft) -> Iterator[Complaint]:
     seen: set[str] = set()
-    for key, table in (("headers", draft.table.headers), ("header_files", draft.table.header_files)):
+    for key, table in (("headers", draft.target.headers), ("header_files", draft.target.header_files)):
         for name in table:
             if name.lower() in seen:
                 yield Complaint((key, name), "the header is given twice")
@@ -181,13 +180,13 @@ _NEVER_HERE = "secrets never stand in the file: use api_key_file, api_key_env, h
 
 
 def _literal_secret(draft: Draft) -> Iterator[Complaint]:
-    for name in draft.table.headers:
+    for name in draft.target.headers:
         if _is_secret(_SECRET_HEADER, name, draft.text(("headers", name))):
             yield Complaint(("headers", name), "looks like a secret", _NEVER_HERE)
 
 
 def _literal_secret_in_body(draft: Draft) -> Iterator[Complaint]:
-    for path in _texts(draft.table.body, ("body",)):
+    for path in _texts(draft.target.body, ("body",)):
         name = next(part for part in reversed(path) if isinstance(part, str))
         if _is_secret(_SECRET_IN_BODY, name, draft.text(path)):
             yield Complaint(path, "looks like a secret", _NEVER_HERE)
@@ -213,7 +212,7 @@ def _is_secret(names: re.Pattern[str], name: str, written: str) -> bool:
 
 def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
     hint = "put that part into a variable: ${NAME}"
-    for key, url in (("url", draft.table.url), ("proxy", draft.table.proxy)):
+    for key, url in (("url", draft.target.url), ("proxy", draft.target.proxy)):
         written = draft.text((key,))
         if url and _holds_secret(written):
             yield Complaint((key,), "holds a password or a key, and secrets never stand in the file", hint)
@@ -230,35 +229,35 @@ def _holds_secret(url: str) -> bool:
 
 
 def _tls_in_vain(draft: Draft) -> Iterator[Complaint]:
-    if "tls" in draft.own and not draft.table.url.lower().startswith("https:"):
+    if "tls" in draft.own and not draft.target.url.lower().startswith("https:"):
         yield Complaint(("tls",), "has no effect: the URL is no https", odd=True)
 
 
 def _client_certificate(draft: Draft) -> Iterator[Complaint]:
-    if draft.table.tls.key_file and not draft.table.tls.cert_file:
+    if draft.target.tls.key_file and not draft.target.tls.cert_file:
         yield Complaint(("tls", "key_file"), "there is no cert_file for this key")
 
 
 def _answerable(draft: Draft) -> Iterator[Complaint]:
     """Look for what the servers of this protocol refuse a request without."""
-    said = dict(parse_qsl(urlsplit(draft.table.url).query))
+    said = dict(parse_qsl(urlsplit(draft.target.url).query))
     for name, value in draft.protocol.query.items():
         if said.get(name) != value:
             message = f"does not ask for a stream that {draft.protocol.name} reads"
             yield Complaint(("url",), message, f"write {name}={value} into its query", odd=True)
     for key in draft.protocol.needs:
-        if key not in draft.table.body:
+        if key not in draft.target.body:
             message = f"servers of {draft.protocol.name} refuse a request without {key}"
             yield Complaint(("body",), message, f'write body = {{ {key} = "..." }}', odd=True)
 
 
 def _streams(draft: Draft) -> Iterator[Complaint]:
-    if draft.protocol.asks and draft.table.body.get("stream") is False:
+    if draft.protocol.asks and draft.target.body.get("stream") is False:
         yield Complaint(("body", "stream"), "a monitor of streams has to ask for one", "leave it out")
 
 
 def _location(draft: Draft) -> Iterator[Complaint]:
-    if draft.table.locations and not draft.location:
+    if draft.target.locations and not draft.location:
         message = "this monitor has no [monitor] location, so it does not watch this target"
         yield Complaint(("locations",), message, odd=True)
 

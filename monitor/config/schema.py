@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from monitor.config.model import FileTable
-from monitor.config.units import VARIABLE_PATTERN, duration_text, size_text
+from monitor.keys.units import VARIABLE_PATTERN, duration_text, size_text
 
 Schema = dict[str, Any]
 

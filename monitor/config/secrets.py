@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.config.values import header_value, wrong
-from monitor.target import Secret
+from monitor.keys.secret import Secret
+from monitor.keys.values import header_value, wrong
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 STATE = "STATE_DIRECTORY"

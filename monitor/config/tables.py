@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from monitor.config import explain
 from monitor.config.findings import Findings
 from monitor.config.mistake import KeyPath
-from monitor.config.model import Table
+from monitor.config.model import Table, tables_of
+from monitor.target import Target
 
 Values = dict[str, Any]
-_T = TypeVar("_T", bound=Table)
 
 # Of these tables the target's keys win one by one; all else is replaced.
-MERGED = frozenset({"timeouts", "slo", "tls", "labels", "headers", "header_files", "body"})
+MERGED = frozenset(tables_of(Target))
 # Of these, what a target says takes the place of both.
 EITHER = frozenset({"api_key_env", "api_key_file"})
 # For a key that must be there and is not: the reading ends with a mistake, but first looks at the rest.
@@ -53,7 +53,7 @@ def _names(table: object) -> list[str]:
     return list(table) if isinstance(table, dict) else []
 
 
-def validated(model: type[_T], values: Values, base: KeyPath, findings: Findings) -> tuple[_T, Values]:
+def validated(model: type[Table], values: Values, base: KeyPath, findings: Findings) -> tuple[Table, Values]:
     """Return the table and its values; what is wrong is noted and left out, until the rest is right."""
     while True:
         try:

@@ -245,7 +245,7 @@ async def _leave(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 def _probe(parts: Watch, settings: Settings) -> schedule.Probe:
     """Return what asks a target, and says what the answer and those before it point at."""
-    prober = Prober(parts.carrier, settings.limits, settings.location)
+    prober = Prober(parts.carrier, settings.limits, settings.monitor.location)
 
     async def probe(target: Target, trigger: str, schedule_delay: float) -> Observation:
         return _diagnosed(parts, await prober(target, trigger, schedule_delay))
@@ -361,7 +361,7 @@ async def _look_at_file(parts: Watch, load: Load) -> None:
     before = refused = None
     while True:
         await asyncio.sleep(_LOOK_EVERY)
-        text = await asyncio.to_thread(_text, path) if parts.settings.reload_on_change else None
+        text = await asyncio.to_thread(_text, path) if parts.settings.monitor.reload_on_change else None
         settled, before = text == before, text
         if settled and text not in {None, refused, parts.config.document.text}:
             try:
@@ -556,7 +556,7 @@ def _source(parts: Watch, load: Load | None) -> Source:
         scrape=scrape if parts.settings.web.probe else None,
         exposition=one_probe.exposition,
         failed=lambda _, error: parts.failed(error),
-        location=parts.settings.location,
+        location=parts.settings.monitor.location,
         allowed_hosts=frozenset(parts.settings.web.allowed_hosts),
     )
 

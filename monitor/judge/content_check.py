@@ -8,13 +8,11 @@ really write lists is tolerated: a preamble, commas, "1." and "1)", bold, a thin
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from itertools import pairwise
 from posixpath import commonprefix
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple
 
-import re2
-
+from monitor.keys.expression import expression
 from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
 
 # Where the chat template opens the thinking, only its end is streamed.
@@ -59,29 +57,6 @@ def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:
     list_of = f"[{nonce}] Count from 1 to {to}. Write one number per line, digits only, and nothing else."
     text = f"{list_of} After the last number, write END-{nonce} on a line of its own."
     return f"[{nonce}] {before}\n{text}" if before else text
-
-
-class Expression(Protocol):
-    """A compiled regular expression of RE2's."""
-
-    def search(self, text: bytes) -> object | None:
-        """Return where `text` holds it, None where it does not."""
-        ...
-
-
-@lru_cache(maxsize=1024)
-def expression(pattern: str) -> Expression:
-    """Return what finds `pattern`, in RE2's syntax; ValueError says why it cannot be one.
-
-    RE2 takes time in proportion to the text: no answer of a server can hold the loop, whatever the pattern.
-    """
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return cast("Expression", re2.compile(pattern, options))
-    except re2.error as error:
-        why = error.args[0]
-        raise ValueError(why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)) from None
 
 
 def examine(check: Check, text: str, nonce: str) -> CheckResult:

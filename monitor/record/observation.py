@@ -116,7 +116,7 @@ class Observation:
     def first_chunk_good(self) -> bool:
         """Whether the first chunk came within its threshold; not reached is bad."""
         first = self.recording.marks.get(Mark.FIRST_CHUNK)
-        return first is not None and first <= self.target.slo.threshold
+        return first is not None and first <= self.target.slo.first_chunk.threshold
 
     @property
     def tail(self) -> float | None:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.cli.assets import MAKERS, MOST, Wish, bundled, duration, export, fitted, scale
-from monitor.settings import Settings, Web
+from monitor.keys.values import host_port
+from monitor.settings import Monitor, Settings, Web
 from monitor.target import Target
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +97,7 @@ def test_the_dashboard_addresses_lead_to_the_users_grafana(tmp_path: Path) -> No
 )
 def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, tmp_path: Path) -> None:
     """As often as the fastest target is probed, and with a name that ChatMonitorAbsent finds."""
-    wish = Wish([target(5.0), target(900.0)], Settings(web=Web(host=host, port=9900)))
+    wish = Wish([target(5.0), target(900.0)], Settings(web=Web(host_port(host, 9900))))
     file = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name)
     [job] = yaml.safe_load(file.read_text())["scrape_configs"]
     assert "chat-monitor" in job["job_name"]
@@ -107,7 +108,7 @@ def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, 
 def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> None:
     """Two monitors that listen on loopback are told apart where their alerts meet, whatever a location is called."""
     for location in ("eu-1", 'the "old" hall: 2'):
-        wish = Wish([target()], Settings(web=Web(port=9900), location=location))
+        wish = Wish([target()], Settings(Monitor(location), Web("127.0.0.1:9900")))
         text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
         [job] = yaml.safe_load(text)["scrape_configs"]
         assert job["static_configs"] == [{"targets": ["127.0.0.1:9900"], "labels": {"instance": f"{location}:9900"}}]

@@ -27,7 +27,7 @@ from monitor.record.observation import Observation, ServerError, Suspect, Suspic
 from monitor.record.probe_event import Event, Glance, glance, read
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
-from monitor.target import CountCheck, Slo
+from monitor.target import CountCheck, FirstChunkSlo, Slo
 from tests.sinks.stories import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
 
 
@@ -38,7 +38,7 @@ def told(one: Observation, *, timeline: bool = True) -> Event:
 
 def shown(one: Observation) -> list[str]:
     """Return the waterfall as plain lines."""
-    return [text.plain.rstrip() for text in waterfall(told(one), one.target.slo.threshold)]
+    return [text.plain.rstrip() for text in waterfall(told(one), one.target.slo.first_chunk.threshold)]
 
 
 def explained(event: Event) -> list[str]:
@@ -104,7 +104,7 @@ def test_the_servers_own_words_are_shown() -> None:
 
 def test_a_slow_chat_says_so() -> None:
     """A complete chat over its objective names both times."""
-    slow = whole(replace(GATEWAY, slo=Slo(threshold=0.1)))
+    slow = whole(replace(GATEWAY, slo=Slo(first_chunk=FirstChunkSlo(0.1))))
     assert "  over its SLO: first chunk after 200.0 ms, objective 100.0 ms" in shown(slow)
 
 
@@ -239,7 +239,7 @@ def test_a_probe_whose_timeline_was_not_kept() -> None:
     rows = explained(told(whole(), timeline=False))
     assert rows[-1] == "  its timeline was not kept"
     assert any(row.startswith("  3 chunks; gaps p50 200.0 ms") for row in rows)
-    slow = explained(told(whole(replace(GATEWAY, slo=Slo(threshold=0.1)))))
+    slow = explained(told(whole(replace(GATEWAY, slo=Slo(first_chunk=FirstChunkSlo(0.1))))))
     assert "  over its SLO: first chunk after 200.0 ms" in slow
 
 

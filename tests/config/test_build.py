@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from monitor.keys.secret import Secret
 from monitor.settings import Discovery, History, Maintenance, Metrics, Network, Settings, Web
 from monitor.target import (
     Check,
     Connection,
     CountCheck,
+    FirstChunkSlo,
     LengthCheck,
     PatternCheck,
     Record,
-    Secret,
     Slo,
     Target,
     Terminator,
@@ -63,8 +64,8 @@ def test_every_key_of_a_target_arrives(read: Read) -> None:
         "a", "openai-chat", "http://127.0.0.1:8000/v1", model="m", labels={"team": "search"}, interval=300.0, confirm=3,
         timeouts=Timeouts(1.0, 2.0, 3.0, 4.0, 5.0, 0.0), prompt="hi", check=CountCheck(9, required=True),
         max_tokens=900,
-        temperature=None, slo=Slo(0.999, 1.0, 0.9), terminator=Terminator.BOTH, proxy=Secret("http://me:pw@proxy:3128"),
-        headers={"X-Tenant": Secret("pw")}, api_key=Secret("k"), request_id_header=None,
+        temperature=None, slo=Slo(0.999, FirstChunkSlo(1.0, 0.9)), terminator=Terminator.BOTH, proxy=Secret("http://me:pw@proxy:3128"),
+        headers={"X-Tenant": Secret("pw")}, api_key=Secret("k"), api_key_env="KEY", request_id_header=None,
         body={"seed": 7, "nested": {"a": [1, "pw"]}}, record=Record.TAIL, tokens_per_day=1000, paused=True,
         locations=("eu-1", "us-1"), connection=Connection.REUSE, interval_when_failing=10.0,
     )  # fmt: skip
@@ -177,8 +178,8 @@ targets = ["a"]
 def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
     """Sections end in the settings, with addresses, times and paths read."""
     settings = read(TARGET + SECTIONS).settings
-    assert settings.location == "eu-1"
-    assert settings.web == Web("::1", 80, probe=True, allowed_hosts=("m.example",))
+    assert settings.monitor.location == "eu-1"
+    assert settings.web == Web("[::1]:80", probe=True, allowed_hosts=("m.example",))
     assert settings.history == History(str(tmp_path / "h.db"), max_age=3600.0, record="none")
     assert settings.metrics.detail == "lean"
     assert settings.metrics.buckets.gap == (1.0, 2.5)
@@ -188,7 +189,7 @@ def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
     assert settings.maintenance == (
         Maintenance("once", start=datetime(2030, 1, 1, tzinfo=UTC), end=datetime(2030, 1, 2, tzinfo=UTC)),
         Maintenance(
-            "weekly", ("a",), at=time(2, 30), duration=5400.0, weekdays=(6, 2), timezone="Europe/Berlin"
+            "weekly", ("a",), at=time(2, 30), duration=5400.0, weekdays=("sun", "wed"), timezone="Europe/Berlin"
         ),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.config import ConfigError, Mistake, load, target
 from monitor.config.model import FileTable
-from monitor.target import Secret
+from monitor.keys.secret import Secret
 from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
 
 

@@ -1,14 +1,20 @@
-"""The model: complete, described, with the contract's defaults."""
+"""The tables that are made of the dataclasses: complete, described, with the contract's keys."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
+from typing import Annotated, get_args, get_type_hints
+
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError
 
 from monitor import settings, target
 from monitor.config.explain import tables
-from monitor.config.model import FileTable, Table
-from monitor.config.values import RESERVED_LABELS
+from monitor.config.model import FileTable, Table, hidden, table, tables_of, value
+from monitor.keys.types import HIDDEN, Unit, Written, says
+from monitor.keys.values import RESERVED_LABELS
 from monitor.sinks.metrics.families import RESERVED
 
 ALL = list(tables(FileTable))
@@ -75,14 +81,52 @@ def test_defaults_keep_what_a_target_has_but_its_name() -> None:
     assert "defaults" in fields
 
 
-def test_plain_values_have_a_key_each() -> None:
-    """Every field of the plain dataclasses can be set by the config; what is put together is known."""
+def test_every_key_is_declared_by_the_dataclass_alone() -> None:
+    """What the file may hold are the fields of the dataclasses, but for what is put together from several keys."""
     table = dict(tables(FileTable))["targets",]
     put_together = {"api_key"}
-    assert set(target.Target.__slots__) - table.model_fields.keys() == put_together
-    for kind in (settings.Log, settings.Limits, settings.Network, settings.History, settings.Metrics):
-        section = dict(tables(FileTable))[kind.__name__.lower(),]
-        assert set(kind.__slots__) == section.model_fields.keys()
+    assert {field.name for field in fields(target.Target)} - table.model_fields.keys() == put_together
+    for name, hint in get_type_hints(settings.Settings).items():
+        kind = (*get_args(hint), hint)[0]
+        section = dict(tables(FileTable))[name,]
+        assert {field.name for field in fields(kind)} == section.model_fields.keys()
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A table below."""
+
+    deep: Annotated[bool, says("Whether it is deep.")] = False
+    secret: Annotated[str, HIDDEN, says("A secret.")] = ""
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A table."""
+
+    many: Annotated[int, Field(ge=1), Unit("things"), says("How many.")] = 1
+    inner: Inner = dataclass_field(default_factory=Inner)
+    several: tuple[Inner, ...] = ()
+    free: Annotated[Mapping[str, str], Written(dict[str, str], dict), says("Free.", {"a": "b"})] = dataclass_field(
+        default_factory=dict
+    )
+    derived: int = 0
+
+
+def test_a_key_is_one_field() -> None:
+    """Type, bounds, unit, default and sentence of a key are read from its field; what says nothing is no key."""
+    made = table(Outer)
+    assert list(made.model_fields) == ["many", "inner", "several", "free"]
+    assert value(made.model_validate({"inner": {"deep": True}, "several": [{}]})) == Outer(
+        inner=Inner(deep=True), several=(Inner(),)
+    )
+    assert made.model_json_schema()["properties"]["many"] == {
+        "default": 1, "description": "How many.", "minimum": 1, "title": "Many", "type": "integer", "x-unit": "things",
+    }  # fmt: skip
+    with pytest.raises(ValidationError, match="derived"):
+        made.model_validate({"derived": 1})
+    assert set(hidden(Outer)) == {"secret"}
+    assert list(tables_of(Outer)) == ["inner", "free"]
 
 
 def test_the_metrics_labels_are_reserved() -> None:

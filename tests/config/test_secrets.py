@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config.secrets import Places
-from monitor.config.values import Wrong
+from monitor.keys.values import Wrong
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 from monitor.config.document import Document
 from monitor.config.findings import Findings
 from monitor.config.mistake import KeyPath
-from monitor.config.model import TargetTable
+from monitor.config.model import TargetTable, value
 from monitor.config.tables import Values, merged, validated, without
+from monitor.target import Target
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,11 @@ def test_a_key_is_left_out(path: KeyPath, left: Values) -> None:
     assert without({"a": 1, "b": {"c": 1, "d": [1, {"e": 2}]}}, path) == left
 
 
-def judged(values: Values) -> tuple[TargetTable, list[str]]:
+def judged(values: Values) -> tuple[Target, list[str]]:
     """Validate a target, and return what was said."""
     findings = Findings(Document("c", Path(), {"targets": [values]}))
     table, _ = validated(TargetTable, values, ("targets", 0), findings)
-    return table, [f"{one.key}: {one.message}" for one in findings.mistakes]
+    return value(table), [f"{one.key}: {one.message}" for one in findings.mistakes]
 
 
 def test_every_mistake_is_said_and_the_rest_is_read() -> None:

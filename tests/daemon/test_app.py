@@ -22,6 +22,7 @@ import trustme
 
 from monitor.budget import save
 from monitor.daemon.app import Signals, StartError
+from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
@@ -32,7 +33,7 @@ from monitor.settings import History, Limits, Maintenance, Settings, Web
 from monitor.sinks.history import HistorySink
 from monitor.sinks.history_store import find, newest
 from monitor.sinks.memory import RecentProbes
-from monitor.target import Secret, Timeouts, Tls
+from monitor.target import Timeouts, Tls
 from monitor.web.server import ListenError
 from tests.conftest import target
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, named, running
@@ -147,7 +148,7 @@ async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.Mon
 async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
     path = tmp_path / "history.db"
-    settings = Settings(web=Web(port=0), history=History(str(path)))
+    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(path)))
     gate = Reached()
     async with (
         peer((Send(HEAD + HI), Gate(gate))) as server,
@@ -171,7 +172,7 @@ async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
 
 async def test_what_memory_forgot_is_found(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a history, also after a restart: the API lists its probes, and tells of each."""
-    settings = Settings(web=Web(port=0), history=History(str(tmp_path / "history.db")))
+    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(tmp_path / "history.db")))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         before = await daemon.line(event="probe")
     monkeypatch.setattr(RecentProbes, "__call__", lambda *_: None)
@@ -188,7 +189,7 @@ async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("monitor.daemon.app.history.HistorySink", partial(HistorySink, retry=0.001))
     path = tmp_path / "history.db"
     path.write_text("half a fi")
-    settings = Settings(web=Web(port=0), history=History(str(path)))
+    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(path)))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         said = await daemon.line(event="the history cannot be written")
         assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)
@@ -287,7 +288,7 @@ async def test_a_trace_holds_no_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch
 
 async def test_tokens_are_spent_and_said(lab: Lab) -> None:
     """With a budget of tokens a day, what a probe took is taken from what is left."""
-    settings = Settings(web=Web(port=0), limits=Limits(tokens_per_day=1000))
+    settings = Settings(web=Web("127.0.0.1:0"), limits=Limits(tokens_per_day=1000))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         tokens = (await daemon.line(event="probe"))["tokens"]
         left = await daemon.metric('chat_stream_budget_tokens_remaining{target="good"}')
@@ -296,7 +297,7 @@ async def test_tokens_are_spent_and_said(lab: Lab) -> None:
 
 async def test_a_probe_by_scrape(lab: Lab) -> None:
     """`/probe` answers with the numbers of a young probe, else of the one in flight, else of one that it makes."""
-    settings = Settings(web=Web(port=0, probe=True))
+    settings = Settings(web=Web("127.0.0.1:0", probe=True))
     targets = [named(name, lab.url + QUICK_CUT) for name in ("one", "two")]
     async with running(*targets, settings=settings) as daemon:
         first = await daemon.line(event="probe")
@@ -311,7 +312,7 @@ async def test_a_probe_by_scrape(lab: Lab) -> None:
 async def test_a_scrape_beyond_the_budget(lab: Lab) -> None:
     """A probe that may not be made is 429 with the reason; without `[web] probe = true` there is no such address."""
     poor = named("poor", f"{lab.url}/openai-chat/no-response", tokens_per_day=1, paused=True)
-    async with running(poor, settings=Settings(web=Web(port=0, probe=True))) as daemon:
+    async with running(poor, settings=Settings(web=Web("127.0.0.1:0", probe=True))) as daemon:
         status, text = await daemon.get("/probe?target=poor")
         assert (status, text) == (429, "the target is paused\n")
     async with running(poor) as daemon:
@@ -320,7 +321,7 @@ async def test_a_scrape_beyond_the_budget(lab: Lab) -> None:
 
 async def test_a_probe_without_output_spends_nothing(lab: Lab) -> None:
     """A target that answers nothing uses up no tokens."""
-    settings = Settings(web=Web(port=0), limits=Limits(tokens_per_day=1000))
+    settings = Settings(web=Web("127.0.0.1:0"), limits=Limits(tokens_per_day=1000))
     async with running(named("none", f"{lab.url}/openai-chat/no-response"), settings=settings) as daemon:
         await daemon.line(event="probe")
         assert await daemon.metric('chat_stream_budget_tokens_remaining{target="none"}') == 1000
@@ -439,7 +440,7 @@ async def test_a_maintenance_window(lab: Lab) -> None:
     """The targets that it names are skipped and counted, the others are not."""
     now, hour = datetime.now(UTC), timedelta(hours=1)
     window = Maintenance("now", targets=("rests",), start=now - hour, end=now + hour)
-    settings = Settings(web=Web(port=0), maintenance=(window,))
+    settings = Settings(web=Web("127.0.0.1:0"), maintenance=(window,))
     targets = (named("rests", lab.url + QUICK_OK), named("works", lab.url + QUICK_OK))
     async with running(*targets, settings=settings) as daemon:
         assert (await daemon.line(event="probe"))["target"] == "works"
@@ -488,7 +489,7 @@ async def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}: the port is taken"):
-            async with running(settings=Settings(web=Web(port=port))):
+            async with running(settings=Settings(web=Web(f"127.0.0.1:{port}"))):
                 pass
 
 

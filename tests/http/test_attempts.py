@@ -13,11 +13,11 @@ import pytest
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.protocol import HttpProtocol
 from monitor.http.tls import tls_context
+from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.settings import Network
 from monitor.stream.endings import Mark
-from monitor.target import Secret
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import OK, House, Names, unchecked
 from tests.test_wire import verdict

@@ -11,10 +11,10 @@ import pytest
 
 from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket
+from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Hold, Repeat, Send, Wait
 from monitor.settings import Limits
-from monitor.target import Secret
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import CLOSED, HI, OK, STOP, trip, unchecked
 from tests.test_wire import verdict

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 import pytest
 
 from monitor.http.policy import denied, denied_host
+from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.settings import Network
 from monitor.stream.endings import Mark
-from monitor.target import Secret
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import OK, Names, unchecked
 from tests.name_servers import at_last, has, name_server

@@ -7,18 +7,19 @@ import socket
 import threading
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from monitor.http.reachability import reach
 from monitor.http.resolver import Resolver
+from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.record.observation import record
 from monitor.settings import Network
 from monitor.stream.endings import Mark
-from monitor.target import Secret, Tls
+from monitor.target import Tls
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
@@ -106,7 +107,7 @@ def test_a_look_up_outlives_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize("family", [0, 4])
-async def test_a_probe_asks_the_name_server(prober: MakeProber, family: int) -> None:
+async def test_a_probe_asks_the_name_server(prober: MakeProber, family: Literal[0, 4]) -> None:
     """The name is asked there and nowhere else, once for each probe and wanted family, and the look-up is timed."""
     async with peer(OK) as server, name_server({"one.test": has("127.0.0.1")}) as zone:
         probe = prober(network=Network(ip_family=family, resolver=zone.address))

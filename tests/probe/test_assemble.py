@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.http import ExchangeInfo
+from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Script, Send
 from monitor.probe.assemble import observe, token_limit
@@ -18,7 +19,7 @@ from monitor.record.observation import Observation, ServerError, Tokens, record
 from monitor.stream.endings import Ending, EndKind, Mark
 from monitor.stream.events import Meta, Output, Usage
 from monitor.stream.recorder import Recorder
-from monitor.target import Record, Secret, Target
+from monitor.target import Record, Target
 from tests.conftest import MakeProber, target
 from tests.test_wire import verdict
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from monitor import __version__
+from monitor.keys.secret import Secret
 from monitor.probe.request import ask, end_rule, new_id
 from monitor.protocols import PROTOCOLS
-from monitor.target import PatternCheck, Secret, Terminator
+from monitor.target import PatternCheck, Terminator
 from tests.conftest import target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

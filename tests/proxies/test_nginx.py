@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from monitor.diagnosis.suspects import diagnose
+from monitor.keys.secret import Secret
 from monitor.record.observation import Suspect
 from monitor.stream.statistics import buffered, output_arrivals
-from monitor.target import Secret
 from tests.conftest import PATIENT
 from tests.proxies.conftest import During, Nginx
 from tests.proxies.programs import upstream

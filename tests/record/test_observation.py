@@ -12,6 +12,7 @@ import pytest
 from monitor import __version__
 from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import judge
+from monitor.keys.secret import Secret
 from monitor.record.observation import (
     Observation,
     ServerError,
@@ -27,10 +28,10 @@ from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Event, Failure, Fault, Finish, Malformed, Meta, Output, Usage
 from monitor.stream.recorder import Recorder
 from monitor.stream.recording import EndRule, Recording
-from monitor.target import CountCheck, Secret, Slo, Target
+from monitor.target import CountCheck, FirstChunkSlo, Slo, Target
 
 URL = "https://user:canary-password@gateway.example.com:8443/v1/chat?key=canary-value"
-GATEWAY = Target("gateway", "openai-chat", URL, model="m", slo=Slo(threshold=2.0))
+GATEWAY = Target("gateway", "openai-chat", URL, model="m", slo=Slo(first_chunk=FirstChunkSlo(2.0)))
 START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
 NO_END = EndRule(declares_end=False)
 

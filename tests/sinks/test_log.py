@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.judge.content_check import CheckResult
+from monitor.keys.secret import Secret
 from monitor.record.observation import Observation, ServerError, record
 from monitor.settings import Log
 from monitor.sinks.log import (
@@ -35,7 +36,7 @@ from monitor.sinks.log import (
 )
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Meta
-from monitor.target import CountCheck, Secret
+from monitor.target import CountCheck
 from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 PATIENCE = 10.0

@@ -386,8 +386,8 @@ def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None
     subject.set("chat_stream_interval_seconds", target.interval)
     subject.set("chat_stream_paused", float(target.paused))
     subject.set("chat_stream_slo_objective_ratio", target.slo.availability, ("availability",))
-    subject.set("chat_stream_slo_objective_ratio", target.slo.objective, ("first_chunk",))
-    subject.set("chat_stream_slo_first_chunk_threshold_seconds", target.slo.threshold)
+    subject.set("chat_stream_slo_objective_ratio", target.slo.first_chunk.objective, ("first_chunk",))
+    subject.set("chat_stream_slo_first_chunk_threshold_seconds", target.slo.first_chunk.threshold)
     subject.set("chat_stream_budget_tokens_limit", target.tokens_per_day)
     if target.tokens_per_day is None:
         subject.set("chat_stream_budget_tokens_remaining", None)

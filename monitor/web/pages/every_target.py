@@ -106,7 +106,7 @@ def _who(row: Row) -> Markup:
 
 def _first_chunk(row: Row) -> tuple[Markup, ...]:
     last = first_chunk(row.last) if row.last else None
-    late = last is not None and last > row.target.slo.threshold
+    late = last is not None and last > row.target.slo.first_chunk.threshold
     return h("span", seconds(last), class_="big late" if late else "big"), h("span", _quantiles(row), class_="sub")
 
 

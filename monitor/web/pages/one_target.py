@@ -27,7 +27,7 @@ def target(row: Row, about: About) -> str:
         h("div", what_to_do(row.last), class_=f"note {row.tone}") if row.last and row.tone is not Tone.GOOD else None,
         suspects(row.last) if row.last else None,
         _figures(row),
-        section("Time to first chunk", chart(row.recent, it.slo.threshold)) if row.recent else None,
+        section("Time to first chunk", chart(row.recent, it.slo.first_chunk.threshold)) if row.recent else None,
         section("Recent probes", _probes(row.recent, about) if row.recent else _no_probes(it)),
         section("Configured", _configured(it)),
         machine(
@@ -105,4 +105,5 @@ def _timeouts(it: Timeouts) -> str:
 
 
 def _slo(it: Slo) -> str:
-    return f"{100 * it.availability:g} % available, {100 * it.objective:g} % within {limit(it.threshold)}"
+    first = it.first_chunk
+    return f"{100 * it.availability:g} % available, {100 * first.objective:g} % within {limit(first.threshold)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ OPENMETRICS = "application/openmetrics-text"
 AWKWARD = 'back\\slash "quoted"\nline 100% {é} \u202e'
 
 
-def busy(detail: str = "full", labels: tuple[str, ...] = ("env", "team", "zone")) -> Metrics:
+def busy(detail: Literal["full", "lean"] = "full", labels: tuple[str, ...] = ("env", "team", "zone")) -> Metrics:
     """Return metrics with some of everything: awkward labels, failures, exemplars, a target never probed."""
     metrics = Metrics(Detail(detail=detail), labels)
     odd = replace(GATEWAY, name=AWKWARD, model=AWKWARD, labels={"team": AWKWARD, "zone": "z"}, tokens_per_day=10_000)
@@ -49,7 +50,7 @@ def ours(text: bytes) -> bytes:
 
 @pytest.mark.parametrize("detail", ["full", "lean"])
 @pytest.mark.parametrize("labels", [(), ("env", "team", "zone"), ("a",), ("z_last",)])
-def test_text_is_what_prometheus_client_writes(detail: str, labels: tuple[str, ...]) -> None:
+def test_text_is_what_prometheus_client_writes(detail: Literal["full", "lean"], labels: tuple[str, ...]) -> None:
     """Both formats are byte for byte generate_latest's, wherever the config's labels sort."""
     metrics = busy(detail, labels)
     assert ours(metrics.render()[0]) == ours(generate_latest(metrics.registry))
@@ -136,7 +137,7 @@ def test_parsers_read_both_formats() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)")
 @pytest.mark.parametrize("detail", ["full", "lean"])
-def test_promtool_finds_nothing_to_lint(detail: str) -> None:
+def test_promtool_finds_nothing_to_lint(detail: Literal["full", "lean"]) -> None:
     """`promtool check metrics` accepts names, types, units and help."""
     text = ours(busy(detail).render()[0])
     told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)

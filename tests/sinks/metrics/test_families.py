@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_truncated_has_the_pairs_of_the_ratio() -> None:
 
 
 @pytest.mark.parametrize(("detail", "most"), [("full", 250), ("lean", 120)])
-def test_a_target_has_at_most_so_many_series(detail: str, most: int) -> None:
+def test_a_target_has_at_most_so_many_series(detail: Literal["full", "lean"], most: int) -> None:
     """With every cause seen and a budget configured, a target stays within the contract's number."""
     assert series_per_target(Metrics(detail=detail)) == most
 

@@ -16,7 +16,7 @@ from monitor.sinks.metrics.families import CUTS, FAMILIES, OUTCOMES, SKIPS, Scop
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault, Finish, Malformed, Output, Part
-from monitor.target import CountCheck, Slo
+from monitor.target import CountCheck, FirstChunkSlo, Slo
 from tests.sinks.stories import (
     GATEWAY,
     START,
@@ -211,7 +211,7 @@ def test_a_millisecond_is_always_certain_enough(metrics: Metrics) -> None:
 
 def test_objectives_are_decided_probe_by_probe(metrics: Metrics) -> None:
     """A slow but whole chat is available and late; a refused one is neither."""
-    slow = replace(GATEWAY, slo=Slo(threshold=0.1))
+    slow = replace(GATEWAY, slo=Slo(first_chunk=FirstChunkSlo(0.1)))
     metrics.observe(whole(slow))
     metrics.observe(refused(slow))
     metrics.observe(whole())

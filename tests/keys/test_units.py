@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from monitor.config.units import duration, duration_text, memory, seconds, size, size_text
+from monitor.keys.units import duration, duration_text, memory, seconds, size, size_text
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
 
-from monitor.judge.content_check import expression
+from monitor.keys.expression import expression
 
 _T = TypeVar("_T")
 
@@ -39,6 +39,7 @@ OWN_HEADERS = frozenset({
     "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 _PORTS = range(1, 65536)
+_DNS_PORT = 53
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
@@ -173,6 +174,11 @@ def split_listen(text: str) -> tuple[str, int]:
     return bare or "0.0.0.0", int(port)  # noqa: S104 - ":9877" means that by old custom; the daemon asks for protection
 
 
+def host_port(host: str, port: int) -> str:
+    """Return HOST:PORT, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def host_name(text: str) -> str:
     """Accept a host's name or address, without a port."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text) and not _is_address(text):
@@ -206,10 +212,11 @@ def _network_around(text: str) -> str:
 
 
 def resolver(text: str) -> str:
-    """Accept "system" or a name server's address, with or without a port."""
-    if text != "system":
-        name_server(text)
-    return text
+    """Accept "system", or a name server's address and return it with its port."""
+    if text == "system":
+        return text
+    host, port = name_server(text)
+    return host_port(host, port or _DNS_PORT)
 
 
 def name_server(text: str) -> tuple[str, int]:

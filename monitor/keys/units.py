@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from monitor.config.values import wrong
+from monitor.keys.values import wrong
 
 # Nine digits are more than any bound allows, and keep floats finite.
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
