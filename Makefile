@@ -61,9 +61,9 @@ format: $(VENV)/dev  ## Format, and mend what can be mended.
 	$(BIN)/ruff check --fix
 
 docs: $(VENV)/dev  ## Write anew what is generated: the example config, the references, the boards.
-	$(BIN)/python -m monitor.config.reference --write
-	$(BIN)/python docs/build_outcomes.py --write
-	$(BIN)/python dashboards/build.py
+	$(BIN)/python -m tools.config_reference --write
+	$(BIN)/python -m tools.outcomes_page --write
+	$(BIN)/python -m tools.boards.build
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py

@@ -21,8 +21,9 @@ every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys(
 
 
 def test_the_boards_agree_with_the_code_that_builds_them() -> None:
-    """What is committed is what build.py would write."""
-    done = subprocess.run([sys.executable, HERE / "build.py", "--check"], capture_output=True, text=True, check=False)
+    """What is committed is what tools/boards would write."""
+    command = [sys.executable, "-m", "tools.boards.build", "--check"]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

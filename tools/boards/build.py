@@ -5,15 +5,16 @@ import json
 import sys
 from pathlib import Path
 
-from compare import compare
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from health import health
-from overview import overview
-from parts import MARKS
-from target import target
 
-HERE = Path(__file__).parent
+from tools.boards.compare import compare
+from tools.boards.health import health
+from tools.boards.overview import overview
+from tools.boards.parts import MARKS
+from tools.boards.target import target
+
+HERE = Path(__file__).parents[2] / "dashboards"
 BOARDS = {"overview.json": overview, "target.json": target, "compare.json": compare, "health.json": health}
 
 
@@ -34,16 +35,16 @@ def differing(boards: dict[str, str]) -> list[str]:
 
 
 def main() -> int:
-    """Write or check every board; the exit status is 1 where a check finds a difference."""
+    """Write or check every board; the exit status is 1 if a check finds a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file differs from the code")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file differs from the code")
     check = parser.parse_args().check
     boards = {name: rendered(make()) for name, make in BOARDS.items()}
     stale = differing(boards)
     for name in stale:
         if not check:
             (HERE / name).write_text(boards[name])
-        print(f"{name}: {'differs from the code; run python dashboards/build.py' if check else 'written'}")
+        print(f"{name}: {'differs from the code; run make docs' if check else 'written'}")
     if not stale:
         print("all boards agree with the code")
     return 1 if check and stale else 0

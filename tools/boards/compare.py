@@ -1,7 +1,8 @@
 """The board of two targets side by side: a gateway and what is behind it, or two ways to one model."""
 
 from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat, timeseries
-from parts import (
+
+from tools.boards.parts import (
     BAD,
     COUNT,
     FAIR,

@@ -11,9 +11,9 @@ import pytest
 from monitor.config import load
 from monitor.config.explain import tables
 from monitor.config.model import FileTable
-from monitor.config.reference import FILES, ROOT, example, facts, main, reference, toml
 from monitor.settings import Settings
 from monitor.target import CountCheck, Target
+from tools.config_reference import FILES, ROOT, example, facts, main, reference, toml
 
 KEYS = sorted({key for _, table in tables(FileTable) for key in table.model_fields})
 EXAMPLE, PAGE = example(), reference()
@@ -21,7 +21,7 @@ EXAMPLE, PAGE = example(), reference()
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_the_files_are_what_the_model_says(name: str) -> None:
-    """What is in the repository is what the generator writes: run `python -m monitor.config.reference --write`."""
+    """What is in the repository is what the generator writes: run `make docs`."""
     assert (ROOT / name).read_text(encoding="utf-8") == FILES[name]()
 
 
@@ -60,7 +60,7 @@ def test_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     """Run as a program, it prints both and says that all went well."""
     monkeypatch.setattr("sys.argv", ["reference"])
     with pytest.raises(SystemExit) as caught:
-        run_path(str(ROOT / "monitor/config/reference.py"), run_name="__main__")
+        run_path(str(ROOT / "tools/config_reference.py"), run_name="__main__")
     assert caught.value.code == 0
     assert capsys.readouterr().out == EXAMPLE + PAGE
 

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""`docs/outcomes.md`, made from the verdict's own table and its meanings: run me with --write, or to print it."""
+"""`docs/outcomes.md`, made from the verdict's own table and its meanings; `make docs` writes it."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from monitor.judge.verdict import (
     Row,
 )
 
-FILE = Path(__file__).with_name("outcomes.md")
+FILE = Path(__file__).parents[1] / "docs" / "outcomes.md"
 
 TOP = """\
 # Outcomes and causes
@@ -33,7 +32,7 @@ What one probe came to, in two words of closed sets: the same in events, metric 
 `phase`, says what was going on when it stopped: `connect`, `request`, `headers`, `first_event`, `first_chunk`; after
 the first output `stream`; after the protocol's end `end`.
 
-This page is made from the code that judges (`python docs/build_outcomes.py --write`).
+This page is made from the code that judges (`make docs`).
 
 *Counts as* says where a pair stands in the two ratios: *accepted* is a 2xx head and a stream that could be read,
 *truncated* an accepted one whose end never came. The truncation ratio is truncated over accepted. The monitor's own

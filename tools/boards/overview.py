@@ -2,7 +2,8 @@
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import dashboard as model
-from parts import (
+
+from tools.boards.parts import (
     BAD,
     COUNT,
     FAIR,

@@ -1,7 +1,8 @@
 """The board of the monitor itself: whether it is there, on time, sure of its clocks, and rid of what it measured."""
 
 from grafana_foundation_sdk.builders import dashboard, stat, statetimeline, timeseries
-from parts import (
+
+from tools.boards.parts import (
     BAD,
     BYTES,
     COUNT,

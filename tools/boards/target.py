@@ -1,7 +1,8 @@
 """The board of one target: every step, every gap, every cause, and the way from a point to the probe behind it."""
 
 from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat, statetimeline, timeseries
-from parts import (
+
+from tools.boards.parts import (
     BAD,
     BYTES,
     COUNT,

@@ -1,4 +1,4 @@
-"""`config.example.toml` and `docs/configuration.md`, made from the schema: run me with `--write`.
+"""`config.example.toml` and `docs/configuration.md`, made from the schema; `make docs` writes both.
 
 In the example, `# ` begins prose, and `#key = value` is a key that is left at its default or waits for your value.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from monitor.config.schema import Schema, schema
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 _WIDTH = 116
 # Of two keys that exclude each other, the second is shown in prose.
 _INSTEAD = frozenset({"api_key_file", "http_sd", "start", "end"})
@@ -143,7 +143,7 @@ def toml(value: object, *, bare: bool = False) -> str:
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made from monitor/config/model.py by `python -m monitor.config.reference --write`; a test compares. -->
+<!-- Made from the fields of monitor/settings.py and monitor/target.py by `make docs`; a test compares. -->
 
 One TOML file. `chat-monitor check --config FILE` names every mistake in it at once, each with its line and a hint;
 `chat-monitor check --plan` says what it will cost a day; `chat-monitor schema` prints a JSON Schema for editors.

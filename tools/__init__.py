@@ -1,0 +1,1 @@
+"""Generators of what is written from the code: pages, example config and boards; no part of the product."""
