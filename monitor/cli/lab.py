@@ -13,8 +13,8 @@ from monitor.cli.common import host_and_port, refuse
 from monitor.cli.demo import demo as play
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.daemon.app import Signals
-from monitor.lab.server import serve
-from monitor.lab.tls import tls_lab
+from monitor.lab.server import Log, serve
+from monitor.lab.tls_faults import TlsLab
 from monitor.web.server import ListenError
 
 
@@ -48,7 +48,10 @@ def demo(listen: str) -> int:
     "--listen", default="127.0.0.1:9878", show_default=True, metavar="HOST:PORT", help="The address to listen on."
 )
 def lab(listen: str) -> int:
-    """Run the fault lab alone: every protocol and every fault has a URL, to test your own alerts with."""
+    """Run the fault lab alone: every protocol and every fault has a URL, to test your own alerts with.
+
+    TLS faults need the extra `lab`: pip install 'chat-monitor[lab]'.
+    """
     host, port = host_and_port(listen, "--listen")
 
     def log(done: Mapping[str, object]) -> None:
@@ -59,7 +62,7 @@ def lab(listen: str) -> int:
         signals.listen()
         async with AsyncExitStack() as stack:
             try:
-                secure = await stack.enter_async_context(tls_lab(host, port + 1 if port else 0, log=log))
+                secure = await _tls_faults(stack, host, port + 1 if port else 0, log)
                 laboratory = await stack.enter_async_context(await serve(host, port, log=log, tls=secure))
             except OSError as error:
                 raise refuse(
@@ -71,3 +74,13 @@ def lab(listen: str) -> int:
         return status_of_stop(signals)
 
     return run_loop(serving())
+
+
+async def _tls_faults(stack: AsyncExitStack, host: str, first_port: int, log: Log) -> TlsLab | None:
+    """Open the ports of the TLS faults; without the library that makes certificates, say so and open none."""
+    try:
+        from monitor.lab.tls import tls_lab  # noqa: PLC0415 - it imports cryptography, which is an extra
+    except ModuleNotFoundError as error:
+        click.echo(f"no TLS faults: {error}; they need the extra `lab`: pip install 'chat-monitor[lab]'", err=True)
+        return None
+    return await stack.enter_async_context(tls_lab(host, first_port, log=log))

@@ -11,7 +11,7 @@ from pathlib import Path
 from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext, SSLError, SSLObject, SSLWantReadError
 from tempfile import TemporaryDirectory
 
-from monitor.lab.certificates import Authority, Key
+from monitor.lab.certificates import Authority, key_pem, new_key
 from monitor.lab.connection import LabConnection, play
 from monitor.lab.listener import Listener
 from monitor.lab.server import Lab, Log
@@ -47,31 +47,31 @@ class TlsCredentials:
     """By the fault that shows them."""
 
 
-class Outspoken(SSLObject):
-    """A server's handshake that says why it fails: asyncio throws away the alert, as OpenSSL's servers do not."""
+class AlertingSSLObject(SSLObject):
+    """A server's handshake that sends its alert when it fails: asyncio alone discards it, unlike OpenSSL's servers."""
 
-    _said = False
+    _failed = False
 
     def do_handshake(self) -> None:
-        """Fail the second time; by then the alert is sent, for asyncio takes the first for a wish to read on."""
+        """Fail the second time: asyncio takes the first failure for a wish to read on, and sends the alert."""
         try:
             super().do_handshake()
         except SSLWantReadError:
             raise
         except SSLError:
-            if self._said:
+            if self._failed:
                 raise
-            self._said = True
+            self._failed = True
             raise SSLWantReadError from None
 
 
 def issue(place: Path, host: str) -> TlsCredentials:
     """Make all certificates; it takes a moment and writes files."""
-    key, now = Key.new(), datetime.now(UTC)
+    key, now = new_key(), datetime.now(UTC)
     hosts = tuple(dict.fromkeys((host, *HOSTS)))
     known, unknown, alone = (
         Authority(f"chat-monitor lab {name}", signer)
-        for name, signer in (("authority", Key.new()), ("stranger", Key.new()), ("self-signed", key))
+        for name, signer in (("authority", new_key()), ("stranger", new_key()), ("self-signed", key))
     )
     shown = {
         "good": known.certify(key, "lab", hosts, now - DAY, now + YEAR),
@@ -84,11 +84,11 @@ def issue(place: Path, host: str) -> TlsCredentials:
     ca_pem = known.certify(known.key, known.name, (), now - DAY, now + YEAR)
     (place / "ca.pem").write_bytes(ca_pem)
     (place / "client.pem").write_bytes(known.certify(key, "client", ("client.invalid",), now - DAY, now + YEAR))
-    (place / "key.pem").write_bytes(key.pem)
+    (place / "key.pem").write_bytes(key_pem(key))
     contexts = {name: _context(place, certificate) for name, certificate in shown.items()}
     contexts |= {name: _context(place, shown["good"]) for name in ("client-certificate", "no-close-notify")}
     demanding = contexts["client-certificate"]
-    demanding.verify_mode, demanding.sslobject_class = CERT_REQUIRED, Outspoken
+    demanding.verify_mode, demanding.sslobject_class = CERT_REQUIRED, AlertingSSLObject
     demanding.load_verify_locations(place / "ca.pem")
     return TlsCredentials(place, ca_pem, contexts)
 
@@ -114,12 +114,12 @@ def bare(fault: TlsFault, log: Log) -> Callable[[LabConnection], Coroutine[None,
     return handle
 
 
-async def listening(fault: TlsFault, papers: TlsCredentials, host: str, port: int, log: Log) -> Listener | Lab:
+async def listening(fault: TlsFault, credentials: TlsCredentials, host: str, port: int, log: Log) -> Listener | Lab:
     """Open the port of one fault."""
     if fault.name in BARE:
         return await Listener(bare(fault, log)).open(host, port)
     polite = fault.name != "no-close-notify"
-    return await Lab(host, log, close_notify=polite).open(port, papers.contexts[fault.name])
+    return await Lab(host, log, close_notify=polite).open(port, credentials.contexts[fault.name])
 
 
 @asynccontextmanager
@@ -128,16 +128,16 @@ async def tls_lab(host: str, first_port: int, *, log: Log | None = None) -> Asyn
     place = await asyncio.to_thread(TemporaryDirectory, prefix="chat-monitor-lab-")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, place.cleanup)
-        papers = await asyncio.to_thread(issue, Path(place.name), host)
+        credentials = await asyncio.to_thread(issue, Path(place.name), host)
         faults = []
         for number, fault in enumerate(FAULTS):
             opened = await listening(
-                fault, papers, host, first_port + number if first_port else 0, log or (lambda _: None)
+                fault, credentials, host, first_port + number if first_port else 0, log or (lambda _: None)
             )
             await stack.enter_async_context(opened)
             faults.append(replace(fault, port=opened.port))
-        files = (str(papers.place / name) for name in ("ca.pem", "client.pem", "key.pem"))
-        yield TlsLab(tuple(_with_others(faults)), papers.ca_pem, *files)
+        files = (str(credentials.place / name) for name in ("ca.pem", "client.pem", "key.pem"))
+        yield TlsLab(tuple(_with_others(faults)), credentials.ca_pem, *files)
 
 
 def _with_others(faults: list[TlsFault]) -> Iterator[TlsFault]:

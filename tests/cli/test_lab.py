@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,17 @@ def test_the_lab_runs_alone(number: signal.Signals, status: int) -> None:
         done = ended(process)
     assert done.status == status
     assert json.loads(done.out.splitlines()[-1])["fault"] == "empty"
+
+
+def test_the_lab_without_its_extra_has_no_tls_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library that makes certificates it names the extra, and serves all other faults."""
+    (tmp_path / "cryptography.py").write_text("raise ModuleNotFoundError(\"No module named 'cryptography'\")\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with started("lab", "--listen", "127.0.0.1:0") as process:
+        assert process.stderr is not None
+        assert "pip install 'chat-monitor[lab]'" in process.stderr.readline()
+        index = fetched(process.stderr.readline().split()[3])
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).status == 0
+    assert "Fault lab" in index
+    assert "tls.toml" not in index
