@@ -10,9 +10,13 @@ from monitor.judge.verdict import CAUSES, Verdict, judge
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Message, Output
-from monitor.stream.framing import ConcatenatedJson, Framer, Lines, Raw, ServerSentEvents
+from monitor.stream.framing import Framer
+from monitor.stream.json_objects import ConcatenatedJson
+from monitor.stream.lines import Lines
+from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
 from monitor.stream.recording import EndRule
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import CountCheck, Terminator
 
 LIMIT = 1024

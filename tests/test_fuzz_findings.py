@@ -10,7 +10,8 @@ from fuzz.invariants import CONTROL, FRAMERS, cut, framed, framer_holds, hold, k
 from fuzz.seeds import seeds
 from monitor.protocols import PROTOCOLS, Protocol
 from monitor.stream.events import Event, Message, Output
-from monitor.stream.framing import Rest, ServerSentEvents
+from monitor.stream.framing import Rest
+from monitor.stream.sse import ServerSentEvents
 
 FINDINGS: tuple[tuple[str, bytes], ...] = (
     # a comment behind an event's last line comes before that event, and ends behind it: no fault, the offsets say both

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
-from monitor.protocols.base import Decoder, Protocol, Request
+from monitor.protocols.base import Protocol, Request
 from monitor.protocols.chatchat import CHATCHAT
 from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
 from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
@@ -14,6 +14,7 @@ from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
 from monitor.protocols.chatchat_kb import CHATCHAT_KB
 from monitor.protocols.cohere_v2 import COHERE_V2
 from monitor.protocols.coze_v3 import COZE_V3
+from monitor.protocols.decoder import Decoder
 from monitor.protocols.dify import DIFY
 from monitor.protocols.fastgpt import FASTGPT
 from monitor.protocols.gemini import GEMINI

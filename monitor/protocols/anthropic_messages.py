@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from monitor.protocols.base import Auth, Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 VERSION = "2023-06-01"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import failure, load, openai_frame
 from monitor.stream.events import Done, Event, Message
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 

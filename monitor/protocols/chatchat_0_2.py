@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import chatchat_frame, chatchat_query, load
 from monitor.stream.events import Event, Message
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 

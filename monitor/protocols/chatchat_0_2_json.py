@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import chatchat_frame, chatchat_query, load
 from monitor.stream.events import Event, Message
-from monitor.stream.framing import ConcatenatedJson
+from monitor.stream.json_objects import ConcatenatedJson
 from monitor.target import Target
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import as_list, as_object, as_text, failure, fault_of, load
 from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import failure, load, openai_frame
 from monitor.stream.events import Event, Finish, Message, Meta
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, named_error
 from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 _ENDS: Mapping[str, Stop] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_object, as_text, failure, fault_of, load, openai_usage
 from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output, Part, Stop
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 ANSWER, WORKFLOW = 0, 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_object, as_text, load, named_error, openai_frame
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 _ANSWERS = frozenset({"", "message", "answer", "fastAnswer"})

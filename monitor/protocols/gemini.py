@@ -9,7 +9,7 @@ import msgspec
 from monitor.protocols.base import Auth, Protocol, Request, json_request
 from monitor.protocols.shapes import as_count, as_list, as_object, as_text, failure, load_any
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 _FILTERED = (

@@ -9,7 +9,7 @@ import msgspec
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_count, as_list, as_object, as_text, failure, load, stop_of
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
-from monitor.stream.framing import Lines
+from monitor.stream.lines import Lines
 from monitor.target import Target
 
 

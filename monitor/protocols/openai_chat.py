@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from monitor.protocols.base import Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import error_in, load, named_error, openai_frame
 from monitor.stream.events import Done, Event, Message, Meta
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.stream.events import Event, Message, Output
-from monitor.stream.framing import Raw
+from monitor.stream.raw import Raw
 from monitor.target import Target
 
 

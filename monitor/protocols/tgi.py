@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Usage
-from monitor.stream.framing import ServerSentEvents
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 

@@ -15,7 +15,7 @@ from monitor.protocols import Protocol, Request
 from monitor.record.observation import Observation, record
 from monitor.settings import Limits, Network
 from monitor.stream.events import Event, Message
-from monitor.stream.framing import Raw
+from monitor.stream.raw import Raw
 from tests.conftest import TIGHT, MakeProber, target
 from tests.test_wire import verdict
 

@@ -15,7 +15,7 @@ from monitor.lab.dialects import DIALECTS
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Event
-from monitor.stream.framing import Raw
+from monitor.stream.raw import Raw
 from monitor.target import CountCheck
 from tests.protocols.replay import capture, judged, seen
 

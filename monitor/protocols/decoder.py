@@ -1,0 +1,93 @@
+"""Runs one protocol over one stream: bytes in, events out, the end of the stream an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from monitor.protocols.base import Protocol
+from monitor.stream.events import Event, Malformed, Message, Meta, Partial
+
+
+class InterpretError(RuntimeError):
+    """A protocol's `interpret` returned what is no event: its own bug, and never the target's."""
+
+
+class Decoder:
+    """Runs one protocol over one stream; the only stateful part of decoding.
+
+    `too_large` says in our words which cap was passed; from then on nothing more is read.
+    """
+
+    def __init__(self, protocol: Protocol, *, event_bytes: int, events: int) -> None:
+        self.too_large: str | None = None
+        self._protocol = protocol
+        self._framer = protocol.framing(event_bytes)
+        self._event_bytes = event_bytes
+        self._left = events
+        self._framed = False
+        self._end = 0
+
+    def feed(self, data: bytes) -> list[tuple[Event, int]]:
+        """Return the events that `data` completes, each with the payload offset of its last byte."""
+        found: list[tuple[Event, int]] = []
+        if self.too_large is not None:
+            return found
+        self._end += len(data)
+        for message in self._framer.feed(data):
+            if not self._left:
+                self.too_large = "too many events"
+                return found
+            self._read(message, found)
+        if self._framer.too_large:
+            self.too_large = f"an event of more than {self._event_bytes} bytes"
+        return found
+
+    def close(self) -> list[tuple[Event, int]]:
+        """Take the end of the stream: return what its unterminated rest still says, and that it was left."""
+        found: list[tuple[Event, int]] = []
+        if self.too_large is not None:
+            return found
+        rest = self._framer.close()
+        if rest.message is not None and rest.message.data:
+            self._read(rest.message, found)
+        if rest.inside:
+            whole = bool(found) and not any(isinstance(event, Malformed) for event, _ in found)
+            found = [*(found if whole else ()), (Partial(parsed=whole), self._end)]
+        if self._framer.foreign and not self._framed:
+            why = "none of it is framed as the protocol frames its messages"
+            found.append((Malformed(why, framed=False), self._end))
+        return found
+
+    def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
+        self._left -= 1
+        if message.comment or not message.data:  # some keep a connection alive with empty events
+            found.append((Meta(ping=True), message.end))
+            return
+        self._framed = True
+        try:
+            events = self._protocol.interpret(message)
+            if not isinstance(events, Iterable):
+                raise InterpretError(f"{self._protocol.name}: interpret returned {type(events).__name__}, not events")
+            for event in events:
+                if not isinstance(event, Event):
+                    raise InterpretError(f"{self._protocol.name}: {type(event).__name__} is not an event")
+                found.append((event, message.end))
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
+            found.append((Malformed(_why(error)), message.end))
+
+
+def _why(error: Exception) -> str:
+    """Say in our words what was wrong: the server's own text stays out."""
+    match error:
+        case KeyError():
+            return f"no key {error.args[0]!r}" if error.args and isinstance(error.args[0], str) else "a missing key"
+        case RecursionError():
+            return "nested too deeply"
+        case msgspec.DecodeError() | UnicodeError():
+            return "no JSON"
+        case ValueError():
+            return "no JSON, or a value out of range"
+        case _:
+            return "a value of another type"

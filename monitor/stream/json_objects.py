@@ -1,0 +1,102 @@
+"""JSON objects one after another with nothing, white space or a comma between them."""
+
+from __future__ import annotations
+
+import re
+
+from monitor.stream.events import Message
+from monitor.stream.framing import Rest, text_message
+
+_OUTSIDE = re.compile(rb'[{}\[\]"]')
+_INSIDE = re.compile(rb'["\\]')
+_OPENING = re.compile(rb"[{\[]")
+_BETWEEN = b" \t\r\n,"
+_SPACE = re.compile(rb"[ \t\r\n,]*")
+
+
+class ConcatenatedJson:
+    """A framer of concatenated JSON; values are found by their brackets alone.
+
+    What stands between them and is neither white space nor a comma is a message of its own, which will not decode.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._rest = bytearray()
+        self._start = 0
+        self._at = 0
+        """Where in `_rest` the message in hand begins; `_scanned` is how far it was looked at: no byte twice."""
+        self._scanned = 0
+        self._depth = 0
+        self._quoted = False
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the values that they complete."""
+        if self.too_large:
+            return []
+        self._rest += data
+        messages: list[Message] = []
+        while (end := self._scan()) is not None:
+            if self._overflows(end - self._at):
+                return messages
+            if message := self._message(end):
+                messages.append(message)
+            self._at = end
+        del self._rest[: self._at]
+        self._start += self._at
+        self._scanned -= self._at
+        self._at = 0
+        self._overflows(len(self._rest))
+        return messages
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a value that was begun cannot be whole, and what is no value is."""
+        end = len(self._rest)
+        rest = Rest(inside=True) if self._depth else Rest(self._message(end))
+        self._rest.clear()
+        return rest
+
+    def _message(self, end: int) -> Message | None:
+        """Return what stands before `end` as a message; None if that is nothing but white space."""
+        return text_message(bytes(self._rest[self._at : end]).rstrip(_BETWEEN), self._start + self._at)
+
+    def _overflows(self, size: int) -> bool:
+        if size > self._limit:
+            self.too_large = True
+            self._rest.clear()
+            self._depth = 0
+        return self.too_large
+
+    def _scan(self) -> int | None:
+        """Return where the message in hand ends, or None if it does not yet."""
+        if not self._depth and (opening := self._opening()) != self._at:
+            return opening
+        while found := (_INSIDE if self._quoted else _OUTSIDE).search(self._rest, self._scanned):
+            self._scanned = found.end()
+            if self._step(found[0]) and not self._depth:
+                return self._scanned
+        self._scanned = max(self._scanned, len(self._rest))
+        return None
+
+    def _opening(self) -> int | None:
+        """Pass over white space, and return where the next value begins; None if none does yet."""
+        space = _SPACE.match(self._rest, self._at)
+        self._at = space.end() if space else self._at
+        opening = _OPENING.search(self._rest, max(self._at, self._scanned))
+        self._scanned = opening.start() if opening else len(self._rest)
+        return opening.start() if opening else None
+
+    def _step(self, mark: bytes) -> bool:
+        """Follow one bracket, quote or escape; True after a closing bracket."""
+        if mark == b"\\":
+            self._scanned += 1
+        elif mark == b'"':
+            self._quoted = not self._quoted
+        elif mark in b"{[":
+            self._depth += 1
+        else:
+            self._depth -= 1
+            return True
+        return False

@@ -1,0 +1,56 @@
+"""One message a line, as NDJSON has it."""
+
+from __future__ import annotations
+
+from monitor.stream.events import Message
+from monitor.stream.framing import Rest, text_message
+
+
+class Lines:
+    """A framer of lines; lines of white space alone and a byte order mark are passed over."""
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        """The unfinished line, read by read: joined once, when its end comes."""
+        self._held = 0
+        self._start = 0
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the lines that they complete."""
+        if self.too_large or not data:
+            return []
+        *ended, rest = data.split(b"\n")
+        messages: list[Message] = []
+        for piece in ended:
+            if self._overflows(self._held + len(piece)):
+                return messages
+            line = self._joined(piece)
+            if message := text_message(line.removesuffix(b"\r"), self._start):
+                messages.append(message)
+            self._start += len(line) + 1
+        if rest and not self._overflows(self._held + len(rest)):
+            self._pieces.append(rest)
+            self._held += len(rest)
+        return messages
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a last line without its line end is offered as a message."""
+        message = text_message(self._joined(b"").removesuffix(b"\r"), self._start)
+        return Rest(message, inside=message is not None)
+
+    def _joined(self, last: bytes) -> bytes:
+        """Return the line whose last piece this is."""
+        if not self._pieces:
+            return last
+        line = b"".join((*self._pieces, last))
+        self._pieces, self._held = [], 0
+        return line
+
+    def _overflows(self, line: int) -> bool:
+        """Whether a line of so many bytes passes the limit; it is dropped then."""
+        if line > self._limit:
+            self.too_large, self._pieces, self._held = True, [], 0
+        return self.too_large

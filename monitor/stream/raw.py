@@ -1,0 +1,29 @@
+"""No messages at all: every read is the text of its bytes."""
+
+from __future__ import annotations
+
+import codecs
+
+from monitor.stream.events import Message
+from monitor.stream.framing import Rest
+
+
+class Raw:
+    """Every read is a message: the text of its bytes, with characters kept whole."""
+
+    def __init__(self, limit: int) -> None:
+        self.too_large = False
+        self.foreign = False
+        self._limit = limit
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace")
+        self._end = 0
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return their text."""
+        self._end += len(data)
+        text = self._decode.decode(data)
+        return [Message(text, self._end)] if text else []
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a character that was begun is left."""
+        return Rest(inside=bool(self._decode.getstate()[0]))
