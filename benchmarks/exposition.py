@@ -19,8 +19,8 @@ from prometheus_client.exposition import choose_encoder
 
 from monitor.judge.verdict import judge
 from monitor.record.observation import Observation, Tokens
-from monitor.settings import Metrics as Detail
-from monitor.sinks.metrics.sink import Metrics
+from monitor.settings import MetricsSettings as Detail
+from monitor.sinks.metrics.sink import MetricsSettings
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Finish, Output
 from monitor.stream.recorder import Recorder
@@ -59,7 +59,7 @@ def took(work: Callable[[Any], object], things: Iterable[Any]) -> float:
     return (thread_time() - began) * 1000
 
 
-def scrape(metrics: Metrics) -> tuple[float, float, int]:
+def scrape(metrics: MetricsSettings) -> tuple[float, float, int]:
     """Return one scrape's time in all, its longest hold, and its bytes."""
     began = thread_time()
     parts, _ = metrics.pieces(ACCEPT)
@@ -73,7 +73,7 @@ def scrape(metrics: Metrics) -> tuple[float, float, int]:
 
 def measure(number: int, detail: str) -> tuple[str, bool]:
     """Return one line of the table, and whether it is within the limits."""
-    metrics = Metrics(Detail(detail=detail), ["team"])
+    metrics = MetricsSettings(Detail(detail=detail), ["team"])
     targets = [
         Target(f"target-{at:04}", "openai-chat", f"https://gateway-{at}.example.com/v1", labels={"team": "search"})
         for at in range(number)

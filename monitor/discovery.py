@@ -82,7 +82,7 @@ class Discovery:
 
     def __init__(  # noqa: PLR0913 - who is asked and who is told are both the daemon's to say
         self,
-        sources: Sequence[settings.Discovery],
+        sources: Sequence[settings.DiscoverySource],
         make_target: MakeTarget,
         told: DiscoveryCallbacks,
         fetch: Fetch,
@@ -122,7 +122,7 @@ class Discovery:
         """Tell nobody anything any more: another has taken this one's place, and what is being read comes too late."""
         self._retired = True
 
-    async def _keep(self, source: settings.Discovery, changed: Changed) -> None:
+    async def _keep(self, source: settings.DiscoverySource, changed: Changed) -> None:
         while True:
             await asyncio.sleep(source.refresh)
             await self._refresh(source)
@@ -144,7 +144,7 @@ class Discovery:
         else:
             self._handed = targets
 
-    async def _refresh(self, source: settings.Discovery) -> None:
+    async def _refresh(self, source: settings.DiscoverySource) -> None:
         known = self._found[source.name]
         try:
             self._found[source.name] = await self._look(source, known)
@@ -152,7 +152,7 @@ class Discovery:
             self._told.failed(error)
             self._found[source.name] = replace(known, wrong=("could not be read, by a fault of our own",))
 
-    async def _look(self, source: settings.Discovery, known: Found) -> Found:
+    async def _look(self, source: settings.DiscoverySource, known: Found) -> Found:
         """Read every place; one that cannot be read keeps what it had, and a target that is as it was stays."""
         if source.http_sd:
             answers = await asyncio.gather(*map(self._fetched, source.http_sd))

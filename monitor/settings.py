@@ -130,7 +130,7 @@ class Buckets:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class MetricsSettings:
     """How much of each target is exported."""
 
     detail: Annotated[
@@ -191,7 +191,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Discovery:
+class DiscoverySource:
     """Further targets, from files or URLs in the formats of Prometheus' service discovery."""
 
     name: Annotated[types.Name, says("What the source is called in metrics and messages.", "fleet")]
@@ -240,8 +240,8 @@ class Settings:
     web: Web = field(default_factory=Web)
     log: Log = field(default_factory=Log)
     history: History = field(default_factory=History)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     limits: Limits = field(default_factory=Limits)
     network: Network = field(default_factory=Network)
-    discovery: tuple[Discovery, ...] = ()
+    discovery: tuple[DiscoverySource, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from monitor.lab.case import Case
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.fault import ScriptContext
 from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.server import Lab
 from monitor.lab.wire import segments
@@ -67,7 +67,7 @@ class Body:
     """Payload offsets at which a message ends."""
 
     @staticmethod
-    def of(case: Case, protocol: str, framing: str) -> Body:
+    def of(case: ScriptContext, protocol: str, framing: str) -> Body:
         """Return the body of the right answer."""
         wire = b"".join(part.wire for part in segments(case, case.speech))
         return Body(protocol, framing, wire, frozenset(case.speech.starts))

@@ -107,15 +107,15 @@ def make(config: Config, heard: Heard) -> Make:
         heard.made.append(values["name"])
         return discovered(values, ENVIRON, where, config)
 
-    def make(*sources: settings.Discovery, **more: Any) -> Discovery:  # noqa: ANN401 - what Discovery takes
+    def make(*sources: settings.DiscoverySource, **more: Any) -> Discovery:  # noqa: ANN401 - what Discovery takes
         return Discovery(sources, make_target, heard.told(), heard.fetch, **more)
 
     return make
 
 
-def files(path: Path, pattern: str = "*.json", **more: Any) -> settings.Discovery:  # noqa: ANN401 - its fields
+def files(path: Path, pattern: str = "*.json", **more: Any) -> settings.DiscoverySource:  # noqa: ANN401 - its fields
     """Return a source of files."""
-    return settings.Discovery(more.pop("name", "fleet"), file_sd=(str(path / pattern),), **more)
+    return settings.DiscoverySource(more.pop("name", "fleet"), file_sd=(str(path / pattern),), **more)
 
 
 def names(targets: Iterable[Target]) -> list[str]:
@@ -364,7 +364,7 @@ async def test_what_is_as_it_was_is_not_made_anew(make: Make, heard: Heard, tmp_
 
 async def test_lists_at_urls(make: Make, heard: Heard) -> None:
     """Each URL is asked for its own list; one that fails keeps what it gave, and no secret of its URL is shown."""
-    source = settings.Discovery("lists", http_sd=(LISTS, "http://b.test/"))
+    source = settings.DiscoverySource("lists", http_sd=(LISTS, "http://b.test/"))
     heard.answers = {LISTS: written(group(URL, __name__="a")), "http://b.test/": written(group(URL, __name__="b"))}
     found = make(source)
     assert names(await found.refresh()) == ["a", "b"]
@@ -383,7 +383,7 @@ async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, heard: He
     """Whatever is raised is told as a bug, the source keeps what it had, and the others are read."""
     (tmp_path / "a.json").write_bytes(written(group(URL, __name__="a")))
     heard.answers = {LISTS: written(group(URL, __name__="b"))}
-    found = make(settings.Discovery("lists", http_sd=(LISTS,)), files(tmp_path))
+    found = make(settings.DiscoverySource("lists", http_sd=(LISTS,)), files(tmp_path))
     await found.refresh()
     heard.answers = {}
     assert names(await found.refresh()) == ["a", "b"]
@@ -396,12 +396,12 @@ async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, heard: He
 
 async def test_a_reload_loses_nothing(make: Make, heard: Heard) -> None:
     """The discovery of a new config knows what the one before it read, while the source cannot be read."""
-    source = settings.Discovery("lists", http_sd=(LISTS,), refresh=60.0)
+    source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=60.0)
     heard.answers = {LISTS: written(group(URL, __name__="a"))}
     before = make(source)
     await before.refresh()
     heard.answers = {LISTS: ConnectionRefusedError(111, "Connection refused")}
-    again = settings.Discovery("renamed", http_sd=(LISTS,), refresh=30.0)
+    again = settings.DiscoverySource("renamed", http_sd=(LISTS,), refresh=30.0)
     assert names(await make(again, before=before).refresh()) == ["a"]
     assert names(await make(again).refresh()) == []
 
@@ -434,7 +434,7 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 
 async def test_changes_are_handed_on(make: Make, heard: Heard, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
     """Only what differs from what was given is given, and given again where the taker failed."""
-    source = settings.Discovery("lists", http_sd=(LISTS,), refresh=0.0)
+    source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
     heard.answers = {LISTS: written(group(URL, __name__="a"))}
     found, changes = make(source), Changes(failing=2)
     await found.refresh()
@@ -454,7 +454,7 @@ async def test_changes_are_handed_on(make: Make, heard: Heard, no_leaks: None) -
 
 async def test_one_that_is_replaced_says_no_more(make: Make, heard: Heard, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
     """What was being read when another took its place changes no gauge and hands nothing on."""
-    source = settings.Discovery("lists", http_sd=(LISTS,), refresh=0.0)
+    source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
     heard.answers = {LISTS: written(group(URL, __name__="a"))}
     found, changes = make(source), Changes()
     await found.refresh()

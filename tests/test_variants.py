@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from monitor.lab.case import Expect
+from monitor.lab.fault import Expect
 from monitor.lab.peer import peer
 from monitor.lab.scenarios import Scenario
 from monitor.lab.steps import Fin, Hold, Rst, Script, Send, Step
@@ -370,7 +370,7 @@ def of_group(group: str) -> Iterator[tuple[str, Row]]:
     return ((name, row) for name, row in ROWS.items() if name.partition(":")[0] == group)
 
 
-class House:
+class CertificateAuthority:
     """A certificate authority and a server's context of it."""
 
     def __init__(self, file: str) -> None:
@@ -382,45 +382,45 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
     """Return an authority of these tests."""
-    return House(str(tmp_path_factory.mktemp("tls") / "authority.pem"))
+    return CertificateAuthority(str(tmp_path_factory.mktemp("tls") / "authority.pem"))
 
 
 @pytest.mark.parametrize("group", dict.fromkeys(name.partition(":")[0] for name in ROWS))
-async def test_a_variant_is_named_over_tls(prober: MakeProber, house: House, group: str) -> None:
+async def test_a_variant_is_named_over_tls(prober: MakeProber, ca: CertificateAuthority, group: str) -> None:
     """A tunnel around the bytes changes nothing of what they come to."""
-    await judged(prober, of_group(group), at_once, house)
+    await judged(prober, of_group(group), at_once, ca)
 
 
 async def judged(
     prober: MakeProber,
     rows: Iterator[tuple[str, Row]],
     way: Callable[[bytes], list[bytes]],
-    house: House | None = None,
+    ca: CertificateAuthority | None = None,
 ) -> None:
     """Probe a peer for each row, several at once, and fail for all rows that are not as they have to be."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str, row: Row) -> list[str]:
         async with places:
-            found, kept = await probed(prober, row, script_of(row, way), house)
+            found, kept = await probed(prober, row, script_of(row, way), ca)
         return [f"{name}: {problem}" for problem in problems_of(found, row, kept, pieces=len(found.script) > 2)]
 
     found = await asyncio.gather(*(one(name, row) for name, row in rows))
     assert not any(found), "\n".join(problem for problems in found for problem in problems)
 
 
-async def probed(prober: MakeProber, row: Row, script: Script, house: House | None) -> tuple[Probed, bytes]:
+async def probed(prober: MakeProber, row: Row, script: Script, ca: CertificateAuthority | None) -> tuple[Probed, bytes]:
     """Probe one peer; return what was seen, and the payload that was kept."""
     payload, lag = bytearray(), Lag()
     timed = row.verdict.startswith("timeout") or isinstance(row.by, Hold)
-    async with peer(script, ssl=house.server if house else None) as server, lag.watched():
+    async with peer(script, ssl=ca.server if ca else None) as server, lag.watched():
         asked = target(
             f"{server.url}/",
             check=None,
             timeouts=QUICK if timed else PATIENT,
-            tls=house.trusted if house else Tls(),
+            tls=ca.trusted if ca else Tls(),
         )
         before = time.monotonic()
         seen = await prober(save=payload.extend)(asked, "cli")

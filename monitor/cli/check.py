@@ -17,7 +17,7 @@ from monitor.config import Config
 from monitor.config.plan import Footprint
 from monitor.config.plan import plan as planned
 from monitor.http import reach
-from monitor.settings import Buckets, Metrics
+from monitor.settings import Buckets, MetricsSettings
 from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
 from monitor.target import Target
 
@@ -59,7 +59,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
     return FAILED_TO_TELL if wrong else status
 
 
-def _series(metrics: Metrics) -> str | None:
+def _series(metrics: MetricsSettings) -> str | None:
     """Return a warning if the config's own buckets make more series a target than its detail promises."""
     if metrics.buckets == Buckets():
         return None

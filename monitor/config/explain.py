@@ -1,4 +1,4 @@
-"""What pydantic found, said as a person would: one mistake for each error, with a hint."""
+"""What pydantic found, in plain words: one mistake for each error, with a hint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TAG = re.compile(r"<\w+>")
 _THE_VALUE = "the value"
 
 
-class Case(NamedTuple):
+class ErrorContext(NamedTuple):
     """One error: its context as pydantic has it, and what the file says."""
 
     context: Mapping[str, object]
@@ -33,40 +33,40 @@ class Case(NamedTuple):
     """Nothing of the value is secret: it stands in the file as it is."""
 
 
-Said = tuple[str, str]
+Message = tuple[str, str]
 
 
-def _integer(case: Case) -> Said:
+def _integer(case: ErrorContext) -> Message:
     plain = isinstance(case.given, str) and re.fullmatch(r"-?[0-9]+", case.given)
     return f"{case.shown} is no integer", "write it without quotes" if plain else ""
 
 
-def _number(case: Case) -> Said:
+def _number(case: ErrorContext) -> Message:
     plain = isinstance(case.given, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", case.given)
     return f"{case.shown} is no number", "write it without quotes" if plain else ""
 
 
-def _boolean(case: Case) -> Said:
+def _boolean(case: ErrorContext) -> Message:
     plain = isinstance(case.given, str) and case.given.lower() in {"true", "false", "yes", "no", "on", "off"}
     return f"{case.shown} is neither true nor false", "write true or false, without quotes" if plain else ""
 
 
-def _string(case: Case) -> Said:
+def _string(case: ErrorContext) -> Message:
     plain = isinstance(case.given, int | float) and not isinstance(case.given, bool)
     return f"{case.shown} is no text", f'write "{case.shown}"' if plain and case.open else "text stands in quotes"
 
 
-def _array(case: Case) -> Said:
+def _array(case: ErrorContext) -> Message:
     return f"{case.shown} is no array", f"write [{case.shown}]" if case.open else "write [...]"
 
 
-def _above(case: Case) -> Said:
+def _above(case: ErrorContext) -> Message:
     bound, ratio = case.context["lt"], isinstance(case.given, int | float) and 1 < case.given < 100  # noqa: PLR2004
     hint = f"as a ratio: {case.given / 100:.6g}" if ratio and isinstance(case.given, int | float) else ""
     return f"{case.shown} is not below {_plain(bound)}", hint
 
 
-def _choice(case: Case) -> Said:
+def _choice(case: ErrorContext) -> Message:
     options = re.findall(r"'([^']*)'|(\d+)", cast("str", case.context["expected"]))
     words = [quoted or number for quoted, number in options]
     near = get_close_matches(case.given, words, 1) if isinstance(case.given, str) else []
@@ -75,7 +75,7 @@ def _choice(case: Case) -> Said:
     return f"{case.shown} is none of {listed}", "write it without quotes" if ("", case.given) in options else hint
 
 
-def _check_kind(case: Case) -> Said:
+def _check_kind(case: ErrorContext) -> Message:
     kinds = ", ".join(f'"{kind}"' for kind in CHECKS)
     if not isinstance(case.given, dict):
         return f'{case.shown} is no check: "none", or a table', 'for example { kind = "count", to = 40 }'
@@ -86,7 +86,7 @@ def _check_kind(case: Case) -> Said:
     return f"{written(kind)} is no kind of check: {kinds}", f'did you mean "{near[0]}"?' if near else ""
 
 
-def _own(case: Case) -> Said:
+def _own(case: ErrorContext) -> Message:
     """Say what our validators say, with what they draw from the value only where it is no secret."""
     message, hint = f"{case.shown} {case.context['message']}", str(case.context["hint"])
     why, better = str(case.context["why"]), str(case.context["better"])
@@ -95,14 +95,14 @@ def _own(case: Case) -> Said:
     return message + (f": {printable(why)}" if why else ""), printable(better) or hint
 
 
-def _too_long(case: Case) -> Said:
+def _too_long(case: ErrorContext) -> Message:
     most = case.context["max_length"]
     if isinstance(case.given, str):
         return f"{case.shown} is longer than {most} characters", ""
     return f"{case.shown} has more than {most} elements", ""
 
 
-def _bounded(word: str, key: str) -> Callable[[Case], Said]:
+def _bounded(word: str, key: str) -> Callable[[ErrorContext], Message]:
     return lambda case: (f"{case.shown} is {word} {_plain(case.context[key])}", "")
 
 
@@ -110,7 +110,7 @@ def _plain(bound: object) -> str:
     return str(int(bound)) if isinstance(bound, float) and bound.is_integer() else str(bound)
 
 
-SAYINGS: dict[str, Callable[[Case], Said]] = {
+MESSAGES: dict[str, Callable[[ErrorContext], Message]] = {
     "int_type": _integer,
     "int_from_float": _integer,
     "int_parsing_size": _integer,
@@ -149,8 +149,8 @@ def mistake(error: ErrorDetails, document: Document, base: KeyPath, model: type[
     secret = bool(_UNQUOTED.intersection(path)) and error["loc"][-1] != "[key]"
     shown = _THE_VALUE if secret else written(path[-1] if error["loc"][-1] == "[key]" else given)
     is_open = not secret and not (isinstance(given, str) and "${" in given)
-    case = Case(error.get("ctx", {}), given, shown, _example(error, model), is_open)
-    message, hint = SAYINGS[error["type"]](case)
+    case = ErrorContext(error.get("ctx", {}), given, shown, _example(error, model), is_open)
+    message, hint = MESSAGES[error["type"]](case)
     return path, document.mistake(path_of_fault, message, hint)
 
 

@@ -13,7 +13,7 @@ from monitor.config.document import NO_DOCUMENT, Document, read
 from monitor.config.findings import Findings
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, TargetTable
-from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, Rule
+from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, TargetRule
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
@@ -87,7 +87,7 @@ def _as_it_is(value: object) -> object:
             return value
 
 
-def _only(document: Document, environ: Mapping[str, str], rules: tuple[Rule, ...]) -> Target:
+def _only(document: Document, environ: Mapping[str, str], rules: tuple[TargetRule, ...]) -> Target:
     """Return a document's one target; its mistakes name the key alone."""
     try:
         return _config(document, environ, rules).targets[0]
@@ -97,7 +97,7 @@ def _only(document: Document, environ: Mapping[str, str], rules: tuple[Rule, ...
         raise ConfigError(tuple(mistakes)) from None
 
 
-def _config(document: Document, environ: Mapping[str, str], rules: tuple[Rule, ...]) -> Config:
+def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetRule, ...]) -> Config:
     findings = Findings(document)
     values = _filled(environ, findings)
     sections, lists = _sections(values, findings), _lists(values, findings)
@@ -210,7 +210,7 @@ def _known(written: object, error: str) -> str:
     return f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME"
 
 
-def _apply(rules: Iterable[Rule], draft: Draft, findings: Findings) -> None:
+def _apply(rules: Iterable[TargetRule], draft: Draft, findings: Findings) -> None:
     """Ask the rules whose keys are in order."""
     for rule in rules:
         reads = [(*base, *key.split(".")) for key in rule.reads for base in (draft.base, ("defaults",))]

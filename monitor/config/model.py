@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from monitor.keys.types import HIDDEN
 from monitor.protocols import PROTOCOLS
-from monitor.settings import Discovery, Maintenance, Settings
+from monitor.settings import DiscoverySource, Maintenance, Settings
 from monitor.target import Check, Target
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -105,7 +105,7 @@ def _one_of(*alternatives: tuple[str, ...]) -> JsonDict:
 
 
 _EXTRA: Mapping[type[Any], JsonDict] = {
-    Discovery: _one_of(("file_sd",), ("http_sd",)),
+    DiscoverySource: _one_of(("file_sd",), ("http_sd",)),
     Maintenance: _one_of(("start", "end"), ("at", "duration")),
 }
 

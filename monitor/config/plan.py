@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from monitor.config.load import Config
 from monitor.config.rules import takes_prompt
 from monitor.protocols import find
-from monitor.settings import Metrics
+from monitor.settings import MetricsSettings
 from monitor.target import CountCheck, Target, own_limits
 
 _DAY = 86400.0
@@ -98,7 +98,7 @@ def _tokens(target: Target) -> int:
     return prompt + max(own_limits(target.body), default=target.max_tokens)
 
 
-def _bound(metrics: Metrics) -> Callable[[Target], Footprint]:
+def _bound(metrics: MetricsSettings) -> Callable[[Target], Footprint]:
     series = _SERIES[metrics.detail]
 
     def bound(target: Target) -> Footprint:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from monitor.config.mistake import KeyPath, key_text
 from monitor.config.rules import Complaint, Draft
-from monitor.settings import Discovery, Limits, Maintenance
+from monitor.settings import DiscoverySource, Limits, Maintenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def limits(table: Limits) -> Iterator[Complaint]:
         yield Complaint(("limits", "event_bytes"), "is above stream_bytes")
 
 
-def discovery(table: Discovery, base: KeyPath) -> Iterator[Complaint]:
+def discovery(table: DiscoverySource, base: KeyPath) -> Iterator[Complaint]:
     """Complain of a source that is neither of files nor of URLs, or both."""
     if bool(table.file_sd) == bool(table.http_sd):
         yield Complaint(base, "has to have either file_sd or http_sd", "write one [[discovery]] for each source")

@@ -66,7 +66,7 @@ class Complaint(NamedTuple):
     odd: bool = False
 
 
-class Rule(NamedTuple):
+class TargetRule(NamedTuple):
     """A rule, and the keys that it reads: it is not asked where one of them is broken."""
 
     reads: tuple[str, ...]
@@ -263,23 +263,23 @@ def _location(draft: Draft) -> Iterator[Complaint]:
 
 
 LITERAL_SECRETS = (
-    Rule(("headers",), _literal_secret),
-    Rule(("body",), _literal_secret_in_body),
-    Rule(("url", "proxy"), _literal_url_secret),
+    TargetRule(("headers",), _literal_secret),
+    TargetRule(("body",), _literal_secret_in_body),
+    TargetRule(("url", "proxy"), _literal_url_secret),
 )
 """What holds for a file alone: a command line may name its secrets."""
 RULES = (
-    Rule(("protocol", "terminator"), _terminator),
-    Rule(("protocol", "prompt", "check", "body"), _asked),
-    Rule(("protocol", "check", "max_tokens", "body"), _enough_tokens),
-    Rule(("timeouts.total", *_WITHIN_TOTAL), _total),
-    Rule(("interval", "interval_when_failing", "timeouts.total"), _interval),
-    Rule(("api_key_env", "api_key_file"), _one_key),
-    Rule(("headers", "header_files"), _header_twice),
+    TargetRule(("protocol", "terminator"), _terminator),
+    TargetRule(("protocol", "prompt", "check", "body"), _asked),
+    TargetRule(("protocol", "check", "max_tokens", "body"), _enough_tokens),
+    TargetRule(("timeouts.total", *_WITHIN_TOTAL), _total),
+    TargetRule(("interval", "interval_when_failing", "timeouts.total"), _interval),
+    TargetRule(("api_key_env", "api_key_file"), _one_key),
+    TargetRule(("headers", "header_files"), _header_twice),
     *LITERAL_SECRETS,
-    Rule(("tls",), _client_certificate),
-    Rule(("tls", "url"), _tls_in_vain),
-    Rule(("protocol", "url", "body"), _answerable),
-    Rule(("protocol", "body"), _streams),
-    Rule(("locations",), _location),
+    TargetRule(("tls",), _client_certificate),
+    TargetRule(("tls", "url"), _tls_in_vain),
+    TargetRule(("protocol", "url", "body"), _answerable),
+    TargetRule(("protocol", "body"), _streams),
+    TargetRule(("locations",), _location),
 )

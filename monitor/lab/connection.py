@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
-from monitor.lab.request import Request, read_request
+from monitor.lab.request import LabRequest, read_request
 from monitor.lab.steps import LAST, Fin, Gate, Hold, Repeat, Rst, Script, Send, Step, Wait
 
 LINGER = 2.0
@@ -42,7 +42,7 @@ class LabConnection(asyncio.Protocol):
         self.lost = self._loop.create_future()
         """Done when the socket is closed."""
         self.received = bytearray()
-        self.requests: list[Request] = []
+        self.requests: list[LabRequest] = []
         self.sent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from urllib.parse import urlsplit
 
-from monitor.lab.case import Draw, Expect, Fault
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import spaced
+from monitor.lab.fault import Expect, Fault, RandomFault
 from monitor.lab.params import COMMON, Param
-from monitor.lab.request import Request
+from monitor.lab.request import LabRequest
 from monitor.lab.scenarios import ALL, Scenario, scenarios
 from monitor.lab.steps import Send
 from monitor.lab.tls_faults import TlsFault, TlsLab
@@ -39,7 +39,7 @@ SECURE = """<h2>TLS</h2><p>Each fault has a port of its own. The authority's cer
 STYLE = "body{font-family:sans-serif;margin:2em}td,th{text-align:left;vertical-align:top;padding:.2em 1em .2em 0}"
 
 
-def page(path: str, request: Request, own: str, tls: TlsLab | None = None) -> Send | None:
+def page(path: str, request: LabRequest, own: str, tls: TlsLab | None = None) -> Send | None:
     """The page at this path; `own` is the lab's URL where the Host header has none."""
     host = request.headers.get("host", "")
     url = f"{own.partition('://')[0]}://{host}" if HOST.fullmatch(host) else own
@@ -71,7 +71,7 @@ def command(url: str, scenario: Scenario) -> str:
     return f"chat-monitor probe '{url}{scenario.path}' --protocol {scenario.protocol}"
 
 
-def examples(protocol: str, fault: Fault | Draw) -> Iterator[tuple[Scenario, str]]:
+def examples(protocol: str, fault: Fault | RandomFault) -> Iterator[tuple[Scenario, str]]:
     """What to try, and the verdict to expect in words."""
     if isinstance(fault, Fault):
         for scenario in scenarios(protocol, fault):
@@ -154,7 +154,7 @@ def _secure(url: str, tls: TlsLab) -> str:
     return SECURE.format(ca_file=escape(tls.ca_file), url=escape(url), rows=rows, config=escape(tls.config(_host(url))))
 
 
-def _fault(fault: Fault | Draw) -> str:
+def _fault(fault: Fault | RandomFault) -> str:
     params = "".join(_item(param) for param in fault.params)
     return f"<tr><td><b>{escape(fault.name)}</b><td>{escape(fault.says)}<td><ul>{params}</ul></tr>\n"
 

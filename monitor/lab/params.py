@@ -23,7 +23,7 @@ class BadParameterError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T_co]):
+class ParamType(Generic[T_co]):
     """A kind of value: how it is read, and in words what is allowed."""
 
     read: Callable[[str], T_co]
@@ -35,7 +35,7 @@ class Param(Generic[T_co]):
     """One parameter; its default is written as a user would write it."""
 
     name: str
-    kind: Kind[T_co]
+    kind: ParamType[T_co]
     default: str
     says: str
 
@@ -64,7 +64,7 @@ def read_query(params: Iterable[Param[object]], query: str) -> Mapping[str, obje
     return {name: param.read(given.get(name, param.default)) for name, param in known.items()}
 
 
-def choice(*words: str) -> Kind[str]:
+def choice(*words: str) -> ParamType[str]:
     """One of these words."""
 
     def read(text: str) -> str:
@@ -72,10 +72,10 @@ def choice(*words: str) -> Kind[str]:
             raise ValueError(text)
         return text
 
-    return Kind(read, "one of " + ", ".join(words))
+    return ParamType(read, "one of " + ", ".join(words))
 
 
-def text_like(pattern: str, allowed: str) -> Kind[str]:
+def text_like(pattern: str, allowed: str) -> ParamType[str]:
     """Text of this pattern."""
 
     def read(text: str) -> str:
@@ -83,15 +83,15 @@ def text_like(pattern: str, allowed: str) -> Kind[str]:
             raise ValueError(text)
         return text
 
-    return Kind(read, allowed)
+    return ParamType(read, allowed)
 
 
-def or_none(kind: Kind[T_co]) -> Kind[T_co | None]:
+def or_none(kind: ParamType[T_co]) -> ParamType[T_co | None]:
     """The same, or the word none."""
-    return Kind(lambda text: None if text == NONE else kind.read(text), f"{kind.allowed}, or {NONE}")
+    return ParamType(lambda text: None if text == NONE else kind.read(text), f"{kind.allowed}, or {NONE}")
 
 
-def whole_number(least: int, most: int) -> Kind[int]:
+def whole_number(least: int, most: int) -> ParamType[int]:
     """A whole number within bounds."""
 
     def read(text: str) -> int:
@@ -99,7 +99,7 @@ def whole_number(least: int, most: int) -> Kind[int]:
             raise ValueError(text)
         return int(text)
 
-    return Kind(read, f"a whole number from {least} to {most}")
+    return ParamType(read, f"a whole number from {least} to {most}")
 
 
 def _scaled(text: str, units: Mapping[str, float], most: float) -> float:
@@ -117,9 +117,9 @@ def _ratio(text: str) -> float:
 
 
 COUNT = whole_number(0, MAX_COUNT)
-DURATION = Kind(lambda text: _scaled(text, SECONDS, MAX_SECONDS), "a duration up to a day: 20ms, 1.5s, 2m or 0")
-SIZE = Kind(lambda text: int(_scaled(text, BYTES, MAX_SIZE)), "a size up to 1024MiB: 100, 64KiB or 8MiB")
-RATIO = Kind(_ratio, "a number from 0 to 1")
+DURATION = ParamType(lambda text: _scaled(text, SECONDS, MAX_SECONDS), "a duration up to a day: 20ms, 1.5s, 2m or 0")
+SIZE = ParamType(lambda text: int(_scaled(text, BYTES, MAX_SIZE)), "a size up to 1024MiB: 100, 64KiB or 8MiB")
+RATIO = ParamType(_ratio, "a number from 0 to 1")
 YES_NO = choice("no", "yes")
 
 N = Param(

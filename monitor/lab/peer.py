@@ -8,7 +8,7 @@ from ssl import SSLContext
 
 from monitor.lab.connection import LabConnection, Played, play
 from monitor.lab.listener import Listener
-from monitor.lab.request import Request
+from monitor.lab.request import LabRequest
 from monitor.lab.steps import Fin, ReadRequest, Script
 
 HOST = "127.0.0.1"
@@ -55,7 +55,7 @@ class Peer:
         return f"{self._scheme}://{HOST}:{self.port}"
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[LabRequest]:
         """All requests read so far, by connection."""
         return [request for link in self.links for request in link.requests]
 

@@ -14,7 +14,7 @@ REQUEST_LINE = re.compile(r"([A-Z]{1,20}) ([!-~]{1,8192}) HTTP/(1\.[01])")
 FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 
 
-class BadRequestError(ValueError):
+class MalformedRequestError(ValueError):
     """A request that the lab does not take, with the status to say so."""
 
     def __init__(self, status: str, why: str) -> None:
@@ -23,7 +23,7 @@ class BadRequestError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LabRequest:
     """One request; header names in lower case."""
 
     method: str
@@ -41,7 +41,7 @@ class Request:
         return "close" in wish or (self.version == "1.0" and "keep-alive" not in wish)
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where bytes come from."""
 
     received: bytearray
@@ -54,11 +54,11 @@ class Source(Protocol):
         ...
 
 
-async def read_request(source: Source) -> Request:
+async def read_request(source: ByteSource) -> LabRequest:
     """The next request; the bytes behind it are left where they are."""
     while (end := source.received.find(HEAD_END)) < 0:
         if len(source.received) > MAX_HEAD:
-            raise BadRequestError("431 Request Header Fields Too Large", f"a head is at most {MAX_HEAD} bytes")
+            raise MalformedRequestError("431 Request Header Fields Too Large", f"a head is at most {MAX_HEAD} bytes")
         await source.more()
     end += len(HEAD_END)
     request = parse_head(bytes(source.received[:end]))
@@ -66,29 +66,29 @@ async def read_request(source: Source) -> Request:
     while len(source.received) < end + size:
         await source.more()
     raw = source.take(end + size)
-    return Request(request.method, request.target, request.version, request.headers, raw[end:], raw)
+    return LabRequest(request.method, request.target, request.version, request.headers, raw[end:], raw)
 
 
-def parse_head(head: bytes) -> Request:
+def parse_head(head: bytes) -> LabRequest:
     """A request without its body."""
     first, *lines = head.removesuffix(HEAD_END).decode("latin-1").split("\r\n")
     line = REQUEST_LINE.fullmatch(first)
     if line is None:
-        raise BadRequestError("400 Bad Request", "the request line is not METHOD TARGET HTTP/1.1")
+        raise MalformedRequestError("400 Bad Request", "the request line is not METHOD TARGET HTTP/1.1")
     fields = [FIELD.fullmatch(line) for line in lines]
     headers = {field[1].lower(): field[2] for field in fields if field is not None}
     if len(headers) != len(lines):
-        raise BadRequestError("400 Bad Request", "a header is malformed or given twice")
-    return Request(line[1], line[2], line[3], headers)
+        raise MalformedRequestError("400 Bad Request", "a header is malformed or given twice")
+    return LabRequest(line[1], line[2], line[3], headers)
 
 
 def body_size(headers: Mapping[str, str]) -> int:
     """How long the body is said to be."""
     if "transfer-encoding" in headers:
-        raise BadRequestError("411 Length Required", "send the body with a Content-Length")
+        raise MalformedRequestError("411 Length Required", "send the body with a Content-Length")
     text = headers.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise BadRequestError("400 Bad Request", "Content-Length is not a number")
+        raise MalformedRequestError("400 Bad Request", "Content-Length is not a number")
     if int(text) > MAX_BODY:
-        raise BadRequestError("413 Content Too Large", f"a body is at most {MAX_BODY} bytes")
+        raise MalformedRequestError("413 Content Too Large", f"a body is at most {MAX_BODY} bytes")
     return int(text)

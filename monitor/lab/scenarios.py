@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from monitor.lab.answer import pieces
-from monitor.lab.case import Case, Draw, Expect, Fault
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import Dialect, lacks
+from monitor.lab.fault import Expect, Fault, RandomFault, ScriptContext
 from monitor.lab.faults import cuts, heads
 from monitor.lab.faults import drawn as chance
 from monitor.lab.faults import framing as framed
@@ -20,8 +20,8 @@ from monitor.lab.params import BadParameterError, N, read_query
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)
 }
-DRAWS: Mapping[str, Draw] = {draw.name: draw for draw in chance.DRAWS}
-ALL: tuple[Fault | Draw, ...] = (*FAULTS.values(), *DRAWS.values())
+DRAWS: Mapping[str, RandomFault] = {draw.name: draw for draw in chance.DRAWS}
+ALL: tuple[Fault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Scenario:
         return f"/{self.protocol}/{self.fault}" + (f"?{self.query}" if self.query else "")
 
 
-def case_for(fault: Fault, speaker: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> Case:
+def case_for(fault: Fault, speaker: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> ScriptContext:
     """The case that a query and a request's body ask for."""
     if why := lacks(speaker, fault.needs):
         raise BadParameterError(f"{fault.name} does not go with this protocol: {why}")
     values = read_query(fault.all_params, query)
-    return Case(speaker, pieces(body, Case(speaker, (), values)[N]), values, stream)
+    return ScriptContext(speaker, pieces(body, ScriptContext(speaker, (), values)[N]), values, stream)
 
 
 @cache

@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from monitor.lab import index
 from monitor.lab.answer import wants_stream
-from monitor.lab.case import Expect, Fault
 from monitor.lab.connection import LabConnection, PeerLeftError, play
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.fault import Expect, Fault
 from monitor.lab.listener import Listener
 from monitor.lab.params import COMMON, BadParameterError, read_query
-from monitor.lab.request import BadRequestError, Request, read_request
+from monitor.lab.request import LabRequest, MalformedRequestError, read_request
 from monitor.lab.scenarios import DRAWS, FAULTS, case_for
 from monitor.lab.steps import Fin, Script, Send, Step
 from monitor.lab.tls_faults import TlsLab
@@ -34,7 +34,7 @@ class NotFoundError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlannedResponse:
     """What is to be done for one request, and what the log is to say of it."""
 
     script: Script
@@ -89,13 +89,13 @@ class Lab:
                 request = await read_request(link)
             except PeerLeftError:
                 return
-            except BadRequestError as bad:
+            except MalformedRequestError as bad:
                 self._log({"event": "lab_request", "status": bad.status, "why": str(bad)})
                 await play(link, (plain(bad.status, str(bad), last=True), Fin()))
                 return
             last = await self._answer(link, request)
 
-    async def _answer(self, link: LabConnection, request: Request) -> bool:
+    async def _answer(self, link: LabConnection, request: LabRequest) -> bool:
         """Play what the request asks for and say so; whether the connection is of no more use."""
         started, before = asyncio.get_running_loop().time(), link.sent
         plan = self._plan(request)
@@ -123,20 +123,20 @@ class Lab:
         """The script with the FIN that this lab has."""
         return script if self._close_notify else [_rude(step) for step in script]
 
-    def _plan(self, request: Request) -> Plan:
+    def _plan(self, request: LabRequest) -> PlannedResponse:
         url = urlsplit(request.target)
         try:
             if request.method not in {"GET", "POST"}:
                 return refusal("405 Method Not Allowed", "GET or POST")
             if (found := index.page(url.path, request, self.url, self._tls)) is not None:
-                return Plan((found,))
+                return PlannedResponse((found,))
             return self._fault(request, url.path, url.query)
         except NotFoundError as error:
             return refusal("404 Not Found", str(error))
         except BadParameterError as error:
             return refusal("400 Bad Request", str(error))
 
-    def _fault(self, request: Request, path: str, query: str) -> Plan:
+    def _fault(self, request: LabRequest, path: str, query: str) -> PlannedResponse:
         protocol, asked = known(path)
         name, query = self._drawn(request.target, asked, query)
         if name not in FAULTS:
@@ -145,7 +145,7 @@ class Lab:
         case = case_for(fault, DIALECTS[protocol], query, request.body, stream=wants_stream(request.body))
         expect = fault.expect(case)
         facts = {"protocol": protocol, "fault": name, "query": query, "expect": expect.verdict}
-        return Plan(fault.script(replace(case, truth=truth(fault, expect, request))), facts)
+        return PlannedResponse(fault.script(replace(case, truth=truth(fault, expect, request))), facts)
 
     def _drawn(self, target: str, name: str, query: str) -> tuple[str, str]:
         """The fault that is really played; some are another one each time, each with the common parameters of all."""
@@ -175,7 +175,7 @@ def _rude(step: Step) -> Step:
     return Fin(notify=False) if isinstance(step, Fin) else step
 
 
-def named(request: Request) -> Mapping[str, str]:
+def named(request: LabRequest) -> Mapping[str, str]:
     """The request's own id, by which the probe's record is found."""
     name = request.headers.get("x-request-id")
     return {"request_id": name} if name else {}
@@ -191,7 +191,7 @@ def known(path: str) -> tuple[str, str]:
     return protocol, fault
 
 
-def truth(fault: Fault, expect: Expect, request: Request) -> tuple[tuple[str, str], ...]:
+def truth(fault: Fault, expect: Expect, request: LabRequest) -> tuple[tuple[str, str], ...]:
     """Headers that say what is really done, and what a probe is to come to."""
     flag = (("X-Lab-Flag", expect.flag),) if expect.flag else ()
     last = (("Connection", "close"),) if request.last else ()
@@ -209,9 +209,9 @@ def plain(status: str, text: str, *, last: bool = False) -> Send:
     return Send(head_of(f"HTTP/1.1 {status}", fields) + body)
 
 
-def refusal(status: str, text: str) -> Plan:
+def refusal(status: str, text: str) -> PlannedResponse:
     """A request that asks for what the lab does not have."""
-    return Plan((plain(status, text),), {"status": status, "why": text})
+    return PlannedResponse((plain(status, text),), {"status": status, "why": text})
 
 
 async def serve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from monitor.lab.case import OK, Expect
+from monitor.lab.fault import OK, Expect
 
 PATH = "/openai-chat/ok"
 CERTIFICATE = Expect("unreachable/tls_certificate")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
-from monitor.lab.case import Case
 from monitor.lab.dialects.base import Speech, compact
+from monitor.lab.fault import ScriptContext
 from monitor.lab.params import BY, FRAMING, GAP, TTFC
 from monitor.lab.steps import Fin, Rst, Send, Step, Wait
 
@@ -30,14 +30,14 @@ class Segment(NamedTuple):
         return self.before + self.data + self.after
 
 
-def segment(case: Case, data: bytes) -> Segment:
+def segment(case: ScriptContext, data: bytes) -> Segment:
     """A message in the framing of the case."""
     if case[FRAMING] == "chunked":
         return Segment(f"{len(data):x}\r\n".encode(), data, b"\r\n")
     return Segment(b"", data, b"")
 
 
-def segments(case: Case, speech: Speech) -> list[Segment]:
+def segments(case: ScriptContext, speech: Speech) -> list[Segment]:
     """The whole body, with its end."""
     body = [segment(case, message) for message in speech.messages]
     return [*body, Segment(LAST_CHUNK, b"", b"")] if case[FRAMING] == "chunked" else body
@@ -49,7 +49,7 @@ def status_line(code: int) -> str:
     return f"HTTP/1.1 {code} {known.get(code, 'Lab')}"
 
 
-def head(case: Case, length: int, *, status: int = 200, content_type: str = "", extra: Headers = ()) -> bytes:
+def head(case: ScriptContext, length: int, *, status: int = 200, content_type: str = "", extra: Headers = ()) -> bytes:
     """A whole head; `length` is what a length-delimited body says of itself."""
     framing = {
         "chunked": {"Transfer-Encoding": "chunked"},
@@ -66,12 +66,12 @@ def head_of(first: str, fields: Headers) -> bytes:
     return "".join(f"{line}\r\n" for line in (first, *(f"{name}: {value}" for name, value in fields), "")).encode()
 
 
-def opening(case: Case, speech: Speech, content_type: str = "", extra: Headers = ()) -> Send:
+def opening(case: ScriptContext, speech: Speech, content_type: str = "", extra: Headers = ()) -> Send:
     """The head for this speech."""
     return Send(head(case, speech.starts[-1], content_type=content_type, extra=extra))
 
 
-def pause(case: Case, speech: Speech, index: int) -> list[Step]:
+def pause(case: ScriptContext, speech: Speech, index: int) -> list[Step]:
     """The silence before a message: before the first output, between outputs, and before the end."""
     first = speech.output.start
     gap = case[GAP] if first < index <= speech.last else 0
@@ -79,7 +79,7 @@ def pause(case: Case, speech: Speech, index: int) -> list[Step]:
     return [Wait(seconds)] if seconds else []
 
 
-def spoken(case: Case, speech: Speech, stop: int | None = None) -> list[Step]:
+def spoken(case: ScriptContext, speech: Speech, stop: int | None = None) -> list[Step]:
     """The messages before number `stop`, each in a segment of its own, at their pace."""
     steps: list[Step] = []
     for index, message in enumerate(speech.messages[:stop]):
@@ -87,27 +87,27 @@ def spoken(case: Case, speech: Speech, stop: int | None = None) -> list[Step]:
     return steps
 
 
-def hang_up(case: Case) -> list[Step]:
+def hang_up(case: ScriptContext) -> list[Step]:
     """The FIN that a close-delimited body ends with."""
     return [Fin()] if case[FRAMING] == "close" else []
 
 
-def closing(case: Case) -> list[Step]:
+def closing(case: ScriptContext) -> list[Step]:
     """The body's own end."""
     return [Send(LAST_CHUNK)] if case[FRAMING] == "chunked" else hang_up(case)
 
 
-def whole(case: Case, speech: Speech, content_type: str = "", extra: Headers = ()) -> list[Step]:
+def whole(case: ScriptContext, speech: Speech, content_type: str = "", extra: Headers = ()) -> list[Step]:
     """This speech in a response without fault."""
     return [opening(case, speech, content_type, extra), *spoken(case, speech), *closing(case)]
 
 
-def ending(case: Case) -> Step:
+def ending(case: ScriptContext) -> Step:
     """The end of the connection that the case asks for."""
     return Rst() if case[BY] == "rst" else Fin()
 
 
-def cut(case: Case, speech: Speech, position: int) -> list[Step]:
+def cut(case: ScriptContext, speech: Speech, position: int) -> list[Step]:
     """The response up to byte `position` of its body on the wire, and then the connection's end."""
     steps: list[Step] = [opening(case, speech)]
     for index, part in enumerate(segments(case, speech)):
@@ -139,7 +139,9 @@ def payload_at(parts: Sequence[Segment], position: int) -> int:
     return payload
 
 
-def reply(case: Case, status: int, body: bytes, content_type: str = "application/json", extra: Headers = ()) -> Send:
+def reply(
+    case: ScriptContext, status: int, body: bytes, content_type: str = "application/json", extra: Headers = ()
+) -> Send:
     """A plain answer in one segment."""
     fields = (("Content-Type", content_type), *extra, *case.truth, ("Content-Length", str(len(body))))
     return Send(head_of(status_line(status), fields) + body)

@@ -13,7 +13,7 @@ from typing import Any
 
 import trustme
 
-from monitor.lab.case import Draw
+from monitor.lab.fault import RandomFault
 from monitor.lab.faults.drawn import OF, mix
 from monitor.lab.params import Param, text_like
 from monitor.lab.scenarios import DRAWS
@@ -71,7 +71,7 @@ class Faults:
     @contextmanager
     def running(self) -> Iterator[Faults]:
         """Run the lab, which knows one more way to answer: `until-mended`."""
-        draw = Draw(name="until-mended", says="a fault until it is mended", params=(NAME, OF), pick=self.pick)
+        draw = RandomFault(name="until-mended", says="a fault until it is mended", params=(NAME, OF), pick=self.pick)
         assert isinstance(DRAWS, dict)
         DRAWS[draw.name] = draw
         thread = threading.Thread(target=self._loop.run_forever, name="lab")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.keys.secret import Secret
-from monitor.settings import Discovery, History, Maintenance, Metrics, Network, Settings, Web
+from monitor.settings import DiscoverySource, History, Maintenance, MetricsSettings, Network, Settings, Web
 from monitor.target import (
     Check,
     Connection,
@@ -183,9 +183,9 @@ def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
     assert settings.history == History(str(tmp_path / "h.db"), max_age=3600.0, record="none")
     assert settings.metrics.detail == "lean"
     assert settings.metrics.buckets.gap == (1.0, 2.5)
-    assert settings.metrics.buckets.latency == Metrics().buckets.latency
+    assert settings.metrics.buckets.latency == MetricsSettings().buckets.latency
     assert settings.network == Network((ip_network("10.0.0.0/8"),), (ip_network("10.1.1.1/32"),), 6, "[::1]:53")
-    assert settings.discovery == (Discovery("d", (str(tmp_path / "t/*.json"),)),)
+    assert settings.discovery == (DiscoverySource("d", (str(tmp_path / "t/*.json"),)),)
     assert settings.maintenance == (
         Maintenance("once", start=datetime(2030, 1, 1, tzinfo=UTC), end=datetime(2030, 1, 2, tzinfo=UTC)),
         Maintenance(

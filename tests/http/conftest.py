@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.parts import House
+from tests.http.parts import CertificateAuthority
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
     """Return an authority of these tests."""
-    return House(tmp_path_factory.mktemp("tls"))
+    return CertificateAuthority(tmp_path_factory.mktemp("tls"))

@@ -106,7 +106,7 @@ async def got(url: str, **more: Any) -> bytes | str:  # noqa: ANN401 - what fetc
         return str(error)
 
 
-class House:
+class CertificateAuthority:
     """A certificate authority, and servers with its certificates."""
 
     def __init__(self, place: Path) -> None:

@@ -19,7 +19,7 @@ from monitor.lab.server import serve
 from monitor.settings import Network
 from monitor.stream.endings import Mark
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import OK, House, Names, unchecked
+from tests.http.parts import OK, CertificateAuthority, Names, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -35,17 +35,17 @@ async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
     assert seen.recording.marks[Mark.DNS] <= seen.recording.marks[Mark.CONNECT]
 
 
-async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(house: House) -> None:
+async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(ca: CertificateAuthority) -> None:
     """As Python 3.12 and newer have it after a second close: the socket is not closed under a live transport."""
     loop, line = asyncio.get_running_loop(), ConnectionAttempts(Network())
-    async with await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+    async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         where = ("127.0.0.1", lab.port)
         sock = line.socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", where))
         sock.setblocking(False)
         await loop.sock_connect(sock, where)
         made = lambda: HttpProtocol(loop, line.made)  # noqa: E731 - the factory that asyncio wants
         transport, _ = await loop.create_connection(
-            made, sock=sock, ssl=tls_context(house.trusted), server_hostname="127.0.0.1"
+            made, sock=sock, ssl=tls_context(ca.trusted), server_hostname="127.0.0.1"
         )
         below = transport._ssl_protocol._transport  # type: ignore[attr-defined]
         transport._ssl_protocol = None  # type: ignore[attr-defined]
@@ -78,10 +78,10 @@ async def tunnel(port: int) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-async def test_tls_through_a_tunnel(ask: Ask, house: House) -> None:
+async def test_tls_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
     """A proxy that connects us is no part of what is then seen, the target's certificate and endings are."""
-    async with await serve("127.0.0.1", 0, ssl=house.server("chat.test")) as lab, tunnel(lab.port) as proxy:
-        through: dict[str, Any] = {"tls": house.trusted, "proxy": Secret(proxy)}
+    async with await serve("127.0.0.1", 0, ssl=ca.server("chat.test")) as lab, tunnel(lab.port) as proxy:
+        through: dict[str, Any] = {"tls": ca.trusted, "proxy": Secret(proxy)}
         seen = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
         cut = await ask("https://chat.test/openai-chat/cut?gap=0&ttfc=0", **through)
         wrong = await ask("https://other.test/openai-chat/ok", **through)

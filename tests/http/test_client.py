@@ -25,7 +25,7 @@ from monitor.stream.endings import Mark
 from monitor.target import Connection, Target, Tls
 from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.daemons import HI, STOP
-from tests.http.parts import OK, House, closed_port
+from tests.http.parts import OK, CertificateAuthority, closed_port
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -280,13 +280,13 @@ async def test_a_probe_leaves_nothing_to_the_garbage_collector(lab: Lab, prober:
     assert not await left_by(lambda: prober(one, "cli"))
 
 
-async def test_nothing_is_left_of_a_probe_without_a_connection(prober: Prober, house: House) -> None:
+async def test_nothing_is_left_of_a_probe_without_a_connection(prober: Prober, ca: CertificateAuthority) -> None:
     """Errors of connecting, too, hold frames that hold the errors."""
     with closed_port() as port:
         assert not await left_by(lambda: prober(target(f"http://127.0.0.1:{port}/"), "cli"))
     assert not await left_by(lambda: prober(target("http://no-such-name.invalid./"), "cli"))
-    async with peer(OK, ssl=house.server("elsewhere.test")) as server:
-        assert not await left_by(lambda: prober(target(server.url, tls=house.trusted), "cli"))
+    async with peer(OK, ssl=ca.server("elsewhere.test")) as server:
+        assert not await left_by(lambda: prober(target(server.url, tls=ca.trusted), "cli"))
 
 
 async def test_nothing_is_left_of_a_probe_that_was_stopped(prober: Prober) -> None:

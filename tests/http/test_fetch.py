@@ -11,7 +11,7 @@ import pytest
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Send, Wait
 from monitor.settings import Network
-from tests.http.parts import LISTED, House, Mute, closed_port, got
+from tests.http.parts import LISTED, CertificateAuthority, Mute, closed_port, got
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -54,7 +54,7 @@ async def test_a_document_is_waited_for_in_bounded_time() -> None:
 
 
 @pytest.mark.usefixtures("no_leaks")
-async def test_a_document_that_cannot_be_asked_for(house: House) -> None:
+async def test_a_document_that_cannot_be_asked_for(ca: CertificateAuthority) -> None:
     """No name, no listener, an address that is denied, a certificate that nobody vouches for, no TLS at all."""
     hello = await asyncio.get_running_loop().create_server(
         lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0
@@ -62,7 +62,7 @@ async def test_a_document_that_cannot_be_asked_for(house: House) -> None:
     async with hello:
         said = await got(f"https://127.0.0.1:{hello.sockets[0].getsockname()[1]}")
         assert str(said).startswith("the TLS handshake failed (")
-    async with peer((Send(LISTED), Fin()), ssl=house.server()) as secure, peer((Send(LISTED), Fin())) as plain:
+    async with peer((Send(LISTED), Fin()), ssl=ca.server()) as secure, peer((Send(LISTED), Fin())) as plain:
         assert str(await got(secure.url)).startswith("the certificate was not accepted (unable to get local issuer")
         only = Network(deny=(ip_network("127.0.0.0/8"),))
         assert await got(plain.url, network=only) == "127.0.0.1 is denied by [network]"

@@ -15,7 +15,7 @@ from monitor.lab.server import serve
 from monitor.lab.steps import Fin, Hold, Repeat, Send
 from monitor.settings import Limits, Network
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import CLOSED, HEAD, HI, STOP, WHOLE, House, sized, unchecked
+from tests.http.parts import CLOSED, HEAD, HI, STOP, WHOLE, CertificateAuthority, sized, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -42,21 +42,21 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
         ("hang", "timeout/headers"),
     ],
 )
-async def test_a_fault_over_tls(ask: Ask, house: House, query: str, wanted: str) -> None:
+async def test_a_fault_over_tls(ask: Ask, ca: CertificateAuthority, query: str, wanted: str) -> None:
     """What goes wrong inside the tunnel is told apart as it is without one."""
-    async with await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+    async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         pace = f"{query}&gap=1ms&ttfc=1ms" if "?" in query else f"{query}?gap=1ms&ttfc=1ms"
-        seen = await ask(f"{lab.url}/openai-chat/{pace}", tls=house.trusted)
+        seen = await ask(f"{lab.url}/openai-chat/{pace}", tls=ca.trusted)
     assert verdict(seen) == wanted
 
 
 @pytest.mark.parametrize(
     ("body", "wanted"), [(WHOLE, "ok"), (HI, "truncated/no_terminator"), (HI[:20], "truncated/mid_event")]
 )
-async def test_a_body_without_close_notify(ask: Ask, house: House, body: bytes, wanted: str) -> None:
+async def test_a_body_without_close_notify(ask: Ask, ca: CertificateAuthority, body: bytes, wanted: str) -> None:
     """A TLS stream that ends in a bare FIN is judged by the protocol's end."""
-    async with peer((Send(CLOSED + body), Fin(notify=False)), ssl=house.server()) as server:
-        seen = await ask(**unchecked(f"{server.url}/", tls=house.trusted))
+    async with peer((Send(CLOSED + body), Fin(notify=False)), ssl=ca.server()) as server:
+        seen = await ask(**unchecked(f"{server.url}/", tls=ca.trusted))
     assert verdict(seen) == wanted
 
 
@@ -74,7 +74,9 @@ ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
     ],
     ids=["to the close", "whole", "chunked", "with a length"],
 )
-async def test_a_tunnel_that_breaks_in_the_stream(prober: MakeProber, house: House, sent: bytes, wanted: str) -> None:
+async def test_a_tunnel_that_breaks_in_the_stream(
+    prober: MakeProber, ca: CertificateAuthority, sent: bytes, wanted: str
+) -> None:
     """A fatal alert in mid-stream is no end of a body, whatever frames it: the connection was torn down."""
     heard = asyncio.Event()
 
@@ -87,9 +89,9 @@ async def test_a_tunnel_that_breaks_in_the_stream(prober: MakeProber, house: Hou
             await reader.read()
         writer.transport.abort()
 
-    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=house.server())
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=ca.server())
     async with server:
-        asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=house.trusted))
+        asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=ca.trusted))
         seen = await prober(save=lambda _: heard.set())(asked, "cli")
     assert (verdict(seen), seen.recording.chunks) == (wanted, 1)
     assert seen.verdict.unclean == ("reset" if wanted == "ok" else None)

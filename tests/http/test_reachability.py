@@ -11,21 +11,21 @@ from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.settings import Network
 from monitor.target import Tls
-from tests.http.parts import OK, House, Mute, closed_port
+from tests.http.parts import OK, CertificateAuthority, Mute, closed_port
 from tests.name_servers import has, name_server
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-async def test_reach_says_why_not(house: House) -> None:
+async def test_reach_says_why_not(ca: CertificateAuthority) -> None:
     """`check --connect` opens a connection, TLS included, sends nothing, and has a sentence for each refusal."""
 
     async def why(url: str, tls: Tls | None = None, network: Network | None = None, within: float = 20.0) -> str | None:
         return await reach(url, tls or Tls(), network or Network(), within)
 
-    async with peer(OK) as plain, await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+    async with peer(OK) as plain, await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         assert await why(plain.url) is None
-        assert await why(lab.url, house.trusted) is None
+        assert await why(lab.url, ca.trusted) is None
         assert await why(lab.url) == (
             "the certificate was not accepted (unable to get local issuer certificate, OpenSSL verify code 20)"
         )
@@ -49,11 +49,11 @@ async def test_reach_of_a_port_without_tls() -> None:
     assert str(said).startswith("the TLS handshake failed (")
 
 
-async def test_a_first_address_with_a_wrong_certificate_is_the_answer(house: House) -> None:
+async def test_a_first_address_with_a_wrong_certificate_is_the_answer(ca: CertificateAuthority) -> None:
     """No other address makes good for it, as none would in a probe."""
     async with (
-        await serve("::1", 0, ssl=house.server("other.test")) as lab,
+        await serve("::1", 0, ssl=ca.server("other.test")) as lab,
         name_server({"chat.test": has("127.0.0.1", "::1")}) as zone,
     ):
-        said = await reach(f"https://chat.test:{lab.port}", house.trusted, Network(resolver=zone.address), 20.0)
+        said = await reach(f"https://chat.test:{lab.port}", ca.trusted, Network(resolver=zone.address), 20.0)
     assert str(said).startswith("the certificate was not accepted (")

@@ -15,17 +15,17 @@ from monitor.lab.server import serve
 from monitor.stream.endings import Mark
 from monitor.target import Tls
 from tests.conftest import Ask
-from tests.http.parts import House, closed_port
+from tests.http.parts import CertificateAuthority, closed_port
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-async def test_a_complete_chat_over_tls(ask: Ask, house: House) -> None:
+async def test_a_complete_chat_over_tls(ask: Ask, ca: CertificateAuthority) -> None:
     """The clocks come in order, the handshake has its own, and the certificate's expiry is known."""
     expiry = datetime(2038, 1, 1, tzinfo=UTC)
-    async with await serve("127.0.0.1", 0, ssl=house.server(not_after=expiry)) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok?gap=1ms&ttfc=1ms", tls=house.trusted)
+    async with await serve("127.0.0.1", 0, ssl=ca.server(not_after=expiry)) as lab:
+        seen = await ask(f"{lab.url}/openai-chat/ok?gap=1ms&ttfc=1ms", tls=ca.trusted)
     assert verdict(seen) == "ok"
     times = [seen.recording.marks[mark] for mark in Mark if mark in seen.recording.marks]
     assert Mark.TLS in seen.recording.marks
@@ -43,20 +43,20 @@ async def test_a_complete_chat_over_tls(ask: Ask, house: House) -> None:
     ids=["expired", "not yet valid", "wrong host"],
 )
 async def test_a_certificate_that_does_not_hold(
-    ask: Ask, house: House, names: tuple[str, ...], more: dict[str, Any], code: int
+    ask: Ask, ca: CertificateAuthority, names: tuple[str, ...], more: dict[str, Any], code: int
 ) -> None:
     """Each reason is named by OpenSSL's own code and words."""
     if "not_after" in more:
         more = {**more, "not_before": more["not_after"] - timedelta(days=1)}
-    async with await serve("127.0.0.1", 0, ssl=house.server(*names, **more)) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok", tls=house.trusted)
+    async with await serve("127.0.0.1", 0, ssl=ca.server(*names, **more)) as lab:
+        seen = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/tls_certificate", "connect")
     assert f"OpenSSL verify code {code}" in seen.verdict.detail
 
 
-async def test_an_authority_that_nobody_knows(ask: Ask, house: House) -> None:
+async def test_an_authority_that_nobody_knows(ask: Ask, ca: CertificateAuthority) -> None:
     """Without its `ca_file` it is unknown; who skips verification does not care."""
-    async with await serve("127.0.0.1", 0, ssl=house.server()) as lab:
+    async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         url = f"{lab.url}/openai-chat/ok?gap=0&ttfc=0"
         seen = await ask(url)
         assert verdict(seen) == "unreachable/tls_certificate"
@@ -64,22 +64,22 @@ async def test_an_authority_that_nobody_knows(ask: Ask, house: House) -> None:
         assert verdict(await ask(url, tls=Tls(insecure_skip_verify=True))) == "ok"
 
 
-async def test_a_self_signed_certificate(ask: Ask, house: House) -> None:
+async def test_a_self_signed_certificate(ask: Ask, ca: CertificateAuthority) -> None:
     """It is named as such."""
     alone = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own = trustme.CA()
     with own.private_key_pem.tempfile() as key, own.cert_pem.tempfile() as certificate:
         alone.load_cert_chain(certificate, key)
     async with await serve("127.0.0.1", 0, ssl=alone) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok", tls=house.trusted)
+        seen = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
     assert verdict(seen) == "unreachable/tls_certificate"
     assert "self-signed certificate, OpenSSL verify code 18" in seen.verdict.detail
 
 
-async def test_a_name_of_its_own_for_the_certificate(ask: Ask, house: House) -> None:
+async def test_a_name_of_its_own_for_the_certificate(ask: Ask, ca: CertificateAuthority) -> None:
     """`server_name` is what the certificate has to be for."""
-    async with await serve("127.0.0.1", 0, ssl=house.server("chat.test")) as lab:
-        named = Tls(ca_file=house.file, server_name="chat.test")
+    async with await serve("127.0.0.1", 0, ssl=ca.server("chat.test")) as lab:
+        named = Tls(ca_file=ca.file, server_name="chat.test")
         assert verdict(await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=named)) == "ok"
 
 
@@ -110,32 +110,32 @@ class Stern(asyncio.Protocol):
             self._transport.write_eof()
 
 
-def demanding(house: House) -> ssl.SSLContext:
+def demanding(ca: CertificateAuthority) -> ssl.SSLContext:
     """Return the context of a server that wants a certificate of the client's."""
-    context = house.server()
+    context = ca.server()
     context.verify_mode = ssl.CERT_REQUIRED
-    house.authority.configure_trust(context)
+    ca.authority.configure_trust(context)
     return context
 
 
-async def test_a_server_that_wants_our_certificate(ask: Ask, house: House) -> None:
+async def test_a_server_that_wants_our_certificate(ask: Ask, ca: CertificateAuthority) -> None:
     """In TLS 1.3 its refusal comes after the handshake: the detail says what may be missing."""
-    context = demanding(house)
+    context = demanding(ca)
     server = await asyncio.get_running_loop().create_server(lambda: Stern(context), "127.0.0.1", 0)
     async with server:
-        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=house.trusted)
+        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=ca.trusted)
     assert verdict(seen) == "unreachable/tls_handshake"
     assert "cert_file" in seen.verdict.detail
 
 
-async def test_a_server_that_gets_our_certificate(ask: Ask, house: House, tmp_path: Path) -> None:
+async def test_a_server_that_gets_our_certificate(ask: Ask, ca: CertificateAuthority, tmp_path: Path) -> None:
     """With `cert_file` and `key_file` it is satisfied."""
-    mine = house.authority.issue_cert("monitor.test")
+    mine = ca.authority.issue_cert("monitor.test")
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     mine.cert_chain_pems[0].write_to_path(cert)
     mine.private_key_pem.write_to_path(key)
-    async with await serve("127.0.0.1", 0, ssl=demanding(house)) as lab:
-        ours = Tls(ca_file=house.file, cert_file=cert, key_file=key)
+    async with await serve("127.0.0.1", 0, ssl=demanding(ca)) as lab:
+        ours = Tls(ca_file=ca.file, cert_file=cert, key_file=key)
         seen = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=ours)
     assert verdict(seen) == "ok"
 

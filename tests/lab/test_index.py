@@ -10,7 +10,7 @@ import pytest
 
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.index import page
-from monitor.lab.request import Request
+from monitor.lab.request import LabRequest
 from monitor.lab.scenarios import ALL, DRAWS, all_scenarios
 
 OWN = "http://127.0.0.1:9878"
@@ -18,7 +18,7 @@ OWN = "http://127.0.0.1:9878"
 
 def shown(**headers: str) -> tuple[str, str]:
     """Head and body of the page."""
-    found = page("/", Request("GET", "/", "1.1", headers), OWN)
+    found = page("/", LabRequest("GET", "/", "1.1", headers), OWN)
     assert found is not None
     head, _, body = found.data.partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head

@@ -13,8 +13,8 @@ from monitor.lab.params import (
     RATIO,
     SIZE,
     BadParameterError,
-    Kind,
     Param,
+    ParamType,
     choice,
     or_none,
     read_query,
@@ -43,7 +43,7 @@ from monitor.lab.params import (
         (whole_number(2, 3), "2", 2),
     ],
 )
-def test_a_value_is_read_by_its_kind(kind: Kind[object], text: str, value: object) -> None:
+def test_a_value_is_read_by_its_kind(kind: ParamType[object], text: str, value: object) -> None:
     """Every kind reads what its words allow."""
     assert kind.read(text) == value
 
@@ -69,7 +69,7 @@ def test_a_value_is_read_by_its_kind(kind: Kind[object], text: str, value: objec
         (whole_number(2, 3), "4"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_is_allowed(kind: Kind[object], text: str) -> None:
+def test_a_wrong_value_is_refused_with_what_is_allowed(kind: ParamType[object], text: str) -> None:
     """The refusal names the parameter, the value and the kind."""
     with pytest.raises(BadParameterError) as caught:
         Param("x", kind, "", "").read(text)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.lab.request import MAX_BODY, MAX_HEAD, BadRequestError, Request, body_size, parse_head, read_request
+from monitor.lab.request import (
+    MAX_BODY,
+    MAX_HEAD,
+    LabRequest,
+    MalformedRequestError,
+    body_size,
+    parse_head,
+    read_request,
+)
 
 
 class Fed:
@@ -28,7 +36,7 @@ class Fed:
 async def test_a_request_is_the_same_however_it_is_cut() -> None:
     """Whole or byte by byte, and what follows it is left for the next."""
     raw = b"POST /a?b=c HTTP/1.1\r\nHost: lab\r\nContent-Length: 3\r\nX-Empty:\r\n\r\nabc"
-    wanted = Request("POST", "/a?b=c", "1.1", {"host": "lab", "content-length": "3", "x-empty": ""}, b"abc", raw)
+    wanted = LabRequest("POST", "/a?b=c", "1.1", {"host": "lab", "content-length": "3", "x-empty": ""}, b"abc", raw)
     assert await read_request(Fed(*(raw[i : i + 1] for i in range(len(raw))))) == wanted
     whole = Fed(raw + b"GET")
     assert await read_request(whole) == wanted
@@ -50,7 +58,7 @@ async def test_a_request_is_the_same_however_it_is_cut() -> None:
 )
 def test_a_malformed_head_is_refused(head: bytes) -> None:
     """Lines that are none, and headers that are malformed or given twice."""
-    with pytest.raises(BadRequestError) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         parse_head(head)
     assert caught.value.status == "400 Bad Request"
 
@@ -65,14 +73,14 @@ def test_a_malformed_head_is_refused(head: bytes) -> None:
 )
 def test_a_body_that_cannot_be_taken_is_refused(headers: dict[str, str], status: str) -> None:
     """Chunked, no number, or too large."""
-    with pytest.raises(BadRequestError) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         body_size(headers)
     assert caught.value.status == status
 
 
 async def test_a_head_without_an_end_is_bounded() -> None:
     """A client that sends headers for ever is refused."""
-    with pytest.raises(BadRequestError) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         await read_request(Fed(b"GET / HTTP/1.1\r\n", b"x" * MAX_HEAD))
     assert caught.value.status == "431 Request Header Fields Too Large"
 
@@ -90,4 +98,4 @@ async def test_a_head_without_an_end_is_bounded() -> None:
 def test_the_client_says_whether_it_comes_again(version: str, connection: str | None, last: bool) -> None:
     """By its Connection header, or by its version where it has none."""
     headers = {} if connection is None else {"connection": connection}
-    assert Request("GET", "/", version, headers).last is last
+    assert LabRequest("GET", "/", version, headers).last is last

@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from monitor.lab.case import Fault
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import lacks
+from monitor.lab.fault import Fault
 from monitor.lab.params import BadParameterError
 from monitor.lab.scenarios import ALL, DRAWS, FAULTS, Scenario, all_scenarios, case_for, scenarios
 from monitor.lab.steps import Step

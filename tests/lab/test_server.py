@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.lab.case import Fault
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.fault import Fault
 from monitor.lab.params import NONE
 from monitor.lab.scenarios import FAULTS, case_for, scenarios
 from monitor.lab.server import MAX_TURNS, Lab, serve

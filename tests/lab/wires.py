@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from ssl import SSLContext
 from typing import Any, NamedTuple
 
-from monitor.lab.case import Case, Expect
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.fault import Expect, ScriptContext
 from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.steps import Script, Send, Step, Wait
 
@@ -125,7 +125,7 @@ def sent(script: Script) -> bytes:
     return b"".join(step.data for step in script if isinstance(step, Send))
 
 
-def case(protocol: str, fault: str = "ok", query: str = "gap=0&ttfc=0", *, stream: bool = True) -> Case:
+def case(protocol: str, fault: str = "ok", query: str = "gap=0&ttfc=0", *, stream: bool = True) -> ScriptContext:
     """The case of this URL and the prompt of these tests."""
     return case_for(FAULTS[fault], DIALECTS[protocol], query, BODY, stream=stream)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.lab.case import OK, UNCLEAN, Case, Expect, Fault
 from monitor.lab.dialects.base import LINE_ENDS, Speech
+from monitor.lab.fault import OK, UNCLEAN, Expect, Fault, ScriptContext
 from monitor.lab.faults.healthy import IDLE
 from monitor.lab.params import AFTER, BY, COUNT, DURATION, FRAMING, MARKER, YES_NO, BadParameterError, Param, or_none
 from monitor.lab.steps import Hold, Repeat, Script, Send, Step
@@ -33,7 +33,7 @@ NO_END = Expect("truncated/no_terminator")
 INCOMPLETE = Expect("truncated/incomplete_answer")
 
 
-def position(case: Case) -> int:
+def position(case: ScriptContext) -> int:
     """Where on the wire the case wants its cut."""
     speech = case.speech
     parts = segments(case, speech)
@@ -43,12 +43,12 @@ def position(case: Case) -> int:
     return position_of(parts, speech.starts[speech.upto(case[AFTER])] if payload is None else payload)
 
 
-def cut_anywhere(case: Case) -> Script:
+def cut_anywhere(case: ScriptContext) -> Script:
     """The connection ends inside the body."""
     return cut(case, case.speech, position(case))
 
 
-def judged_cut(case: Case) -> Expect:
+def judged_cut(case: ScriptContext) -> Expect:
     """What a cut comes to, by where it falls: behind the end it is no more than unclean."""
     speech = case.speech
     parts = segments(case, speech)
@@ -63,7 +63,7 @@ def judged_cut(case: Case) -> Expect:
     return clean_end(case, sent) if case[FRAMING] == "close" else Expect("truncated/incomplete_body")
 
 
-def clean_end(case: Case, sent: int) -> Expect:
+def clean_end(case: ScriptContext, sent: int) -> Expect:
     """What a clean end of the wire comes to after so much of the payload."""
     speech = case.speech
     start = max(start for start in speech.starts if start <= sent)
@@ -76,7 +76,7 @@ def clean_end(case: Case, sent: int) -> Expect:
     return INCOMPLETE if sent > speech.starts[speech.output.start] else NOTHING
 
 
-def clean_cut(case: Case) -> Script:
+def clean_cut(case: ScriptContext) -> Script:
     """A clean end of the wire before the protocol's end, with its bare marker where wanted."""
     speech = case.speech
     messages = speech.messages[: speech.upto(case[AFTER])]
@@ -87,36 +87,36 @@ def clean_cut(case: Case) -> Script:
     return whole(case, replace(speech, messages=messages, end=None, marker=None))
 
 
-def judged_endless(case: Case) -> Expect:
+def judged_endless(case: ScriptContext) -> Expect:
     """A clean end in a protocol that declares none: only the check sees it."""
     if case[AFTER] >= len(case.pieces):
         return OK
     return INCOMPLETE if case[AFTER] else NOTHING
 
 
-def after_end(case: Case) -> Script:
+def after_end(case: ScriptContext) -> Script:
     """Everything up to the end is said, and the body's own end is missing."""
     speech = case.speech
     stop = speech.output.stop if speech.end is None else speech.end + 1
     return [one_more(case, speech), *spoken(case, speech, stop), ending(case)]
 
 
-def judged_after_end(case: Case) -> Expect:
+def judged_after_end(case: ScriptContext) -> Expect:
     """A close-delimited body that ends in a FIN has nothing that could be missing."""
     return OK if case[FRAMING] == "close" and case[BY] == "fin" else UNCLEAN
 
 
-def left_open(case: Case) -> Script:
+def left_open(case: ScriptContext) -> Script:
     """Everything is said, and the socket stays open."""
     return [one_more(case, case.speech), *spoken(case, case.speech), Hold()]
 
 
-def one_more(case: Case, speech: Speech) -> Send:
+def one_more(case: ScriptContext, speech: Speech) -> Send:
     """A head that promises more than the speech, so that a length-delimited body is left without its end, too."""
     return Send(head(case, speech.starts[-1] + 1))
 
 
-def stall(case: Case) -> Script:
+def stall(case: ScriptContext) -> Script:
     """Silence in the middle, or pings without output."""
     speech = case.speech
     stop = speech.upto(case[AFTER])
@@ -131,7 +131,7 @@ def stall(case: Case) -> Script:
     return [*steps, Repeat(segment(case, ping).wire, every)]
 
 
-def half_event(case: Case, speech: Speech, index: int) -> list[Step]:
+def half_event(case: ScriptContext, speech: Speech, index: int) -> list[Step]:
     """The first half of a message, apart from what came before it."""
     if "messages" not in case.speaker.can:
         raise BadParameterError("half=yes: this protocol has no events")
@@ -144,7 +144,7 @@ def _middle(speech: Speech, index: int) -> int:
     return speech.starts[index] + len(speech.messages[index]) // 2
 
 
-def judged_stall(case: Case) -> Expect:
+def judged_stall(case: ScriptContext) -> Expect:
     """By what the silence consists of, and whether the answer was whole before it."""
     if case.endless and case[AFTER] >= len(case.pieces):
         return UNCLEAN
@@ -155,7 +155,7 @@ def judged_stall(case: Case) -> Expect:
     return Expect("stalled/no_output" if noisy else "stalled/silent")
 
 
-def broken_at(case: Case, at: int) -> Script:
+def broken_at(case: ScriptContext, at: int) -> Script:
     """A clean end of the wire at this payload byte."""
     speech = case.speech
     index = max(i for i, start in enumerate(speech.starts) if start <= at)
@@ -163,13 +163,13 @@ def broken_at(case: Case, at: int) -> Script:
     return whole(case, replace(speech, messages=(*speech.messages[:index], half)))
 
 
-def mid_event(case: Case) -> Script:
+def mid_event(case: ScriptContext) -> Script:
     """A clean end inside an event."""
     speech = case.speech
     return broken_at(case, _middle(speech, min(speech.upto(case[AFTER]), len(speech.messages) - 1)))
 
 
-def mid_character(case: Case) -> Script:
+def mid_character(case: ScriptContext) -> Script:
     """A clean end inside a character of three bytes."""
     after = min(case[AFTER], len(case.pieces) - 1)
     wide = replace(case, pieces=(*case.pieces[:after], WIDE, *case.pieces[after:]))

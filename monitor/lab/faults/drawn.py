@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import TypeVar, cast
 
-from monitor.lab.case import Draw
+from monitor.lab.fault import RandomFault
 from monitor.lab.params import COUNT, RATIO, Param, text_like
 
 T = TypeVar("T")
@@ -44,14 +44,14 @@ def mix(values: Mapping[str, object], turn: int) -> tuple[str, str]:
 
 
 DRAWS = (
-    Draw(
+    RandomFault(
         name="flaky",
         says="the right answer, and now and then a cut",
         params=(P, SEED),
         pick=flaky,
         examples=("p=0.3&seed=7",),
     ),
-    Draw(
+    RandomFault(
         name="mix",
         says="the faults of a list by turns",
         params=(OF,),

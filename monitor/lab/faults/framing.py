@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from monitor.lab.case import Case, Expect, Fault
+from monitor.lab.fault import Expect, Fault, ScriptContext
 from monitor.lab.params import AFTER, FRAMING, Param, choice, text_like
 from monitor.lab.steps import Hold, Script, Send
 from monitor.lab.wire import opening, pause, segment, spoken
@@ -27,17 +27,17 @@ DATA_FAULTS: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-def chunk_size(case: Case) -> Script:
+def chunk_size(case: ScriptContext) -> Script:
     """A size line that is none."""
     return _broken(case, lambda data: f"{case[SIZE]}\r\n".encode() + data + b"\r\n")
 
 
-def chunk_data(case: Case) -> Script:
+def chunk_data(case: ScriptContext) -> Script:
     """Data that does not fit its size, or is not closed as it must be."""
     return _broken(case, DATA_FAULTS[case[DATA]])
 
 
-def _broken(case: Case, broken: Callable[[bytes], bytes]) -> Script:
+def _broken(case: ScriptContext, broken: Callable[[bytes], bytes]) -> Script:
     """The body up to the bad chunk and a good one behind it; then an open socket, for a monitor is to see it itself."""
     case = case.but(FRAMING, "chunked")
     speech = case.speech

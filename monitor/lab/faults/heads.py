@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
-from monitor.lab.case import OK, Case, Expect, Fault
 from monitor.lab.dialects.base import Speech, compact
-from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Kind, Param, choice, text_like
+from monitor.lab.fault import OK, Expect, Fault, ScriptContext
+from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Param, ParamType, choice, text_like
 from monitor.lab.steps import Fin, Hold, Repeat, Script, Send, Step, Wait
 from monitor.lab.wire import (
     closing,
@@ -37,7 +37,7 @@ def _status(text: str) -> int:
     return code
 
 
-CODE = Param("code", Kind(_status, "101 or a status from 300 to 599"), "429", "the status")
+CODE = Param("code", ParamType(_status, "101 or a status from 300 to 599"), "429", "the status")
 RETRY = Param(
     "retry_after", text_like("none|date|[0-9]{1,6}", "seconds, date or none"), "none", "the Retry-After header"
 )
@@ -71,7 +71,7 @@ BODIES: Mapping[str, object] = {
 }
 
 
-def status(case: Case) -> Script:
+def status(case: ScriptContext) -> Script:
     """A final status that is no success."""
     code = case[CODE]
     waits = {"none": (), "date": (("Retry-After", formatdate(time.time() + RETRY_SOON, usegmt=True)),)}
@@ -81,49 +81,49 @@ def status(case: Case) -> Script:
     return [reply(case, code, error_body(code), extra=extra)]
 
 
-def judged_status(case: Case) -> Expect:
+def judged_status(case: ScriptContext) -> Expect:
     """The cause by the code."""
     code = case[CODE]
     return Expect(f"http_error/{CAUSES.get(code, FAMILIES.get(code // 100, 'rejected'))}")
 
 
-def redirect(case: Case) -> Script:
+def redirect(case: ScriptContext) -> Script:
     """Somewhere else."""
     return [reply(case, int(case[REDIRECT]), b"", extra=(("Location", case[TO]),))]
 
 
-def html(case: Case) -> Script:
+def html(case: ScriptContext) -> Script:
     """A page with status 200."""
     page = b"<!doctype html>\n<html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>\n"
     return [reply(case, 200, page, "text/html; charset=utf-8")]
 
 
-def json_body(case: Case) -> Script:
+def json_body(case: ScriptContext) -> Script:
     """JSON with status 200, and no stream."""
     return [reply(case, 200, compact(BODIES[case[JSON]]).encode())]
 
 
-def judged_json(case: Case) -> Expect:
+def judged_json(case: ScriptContext) -> Expect:
     """Where a message is an object with nothing around it, an error object is one: judged, and flagged."""
     if case[JSON] == "error" and case.speaker.framing in {"lines", "json"}:
         return Expect("stream_error/other", "content_type_mismatch")
     return CONTENT_TYPE
 
 
-def file_body(case: Case) -> Script:
+def file_body(case: ScriptContext) -> Script:
     """A download."""
     extra = (("Content-Disposition", 'attachment; filename="lab.bin"'),)
     return [reply(case, 200, bytes(range(256)) * 4, "application/octet-stream", extra)]
 
 
-def no_body(case: Case) -> Script:
+def no_body(case: ScriptContext) -> Script:
     """A success that declares its body empty."""
     if case[NO_BODY] == "204":
         return [Send(head_of(status_line(204), case.truth))]
     return [reply(case, 200, b"", case.content_type)]
 
 
-def encoding(case: Case) -> Script:
+def encoding(case: ScriptContext) -> Script:
     """A body that is compressed although identity was asked for; br and zstd only by name, for nobody may look."""
     plain = b"".join(case.speech.messages)
     body = CODERS[case[CODING]](plain)
@@ -141,28 +141,28 @@ CODERS: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-def no_response(case: Case) -> Script:
+def no_response(case: ScriptContext) -> Script:
     """The connection ends instead of a response."""
     return [ending(case)]
 
 
-def partial_head(case: Case) -> Script:
+def partial_head(case: ScriptContext) -> Script:
     """The connection ends inside the head."""
     data = opening(case, case.speech).data[:-1][: case[BYTE]]
     return [Send(data), ending(case)] if data else [ending(case)]
 
 
-def judged_none(case: Case) -> Expect:
+def judged_none(case: ScriptContext) -> Expect:
     """By how it ended."""
     return Expect("no_response/reset" if case[BY] == "rst" else "no_response/closed")
 
 
-def judged_partial(case: Case) -> Expect:
+def judged_partial(case: ScriptContext) -> Expect:
     """By how it ended, and whether there was anything at all."""
     return Expect("no_response/partial_head") if case[BYTE] and case[BY] == "fin" else judged_none(case)
 
 
-def slow_head(case: Case) -> Script:
+def slow_head(case: ScriptContext) -> Script:
     """The head one byte at a time."""
     steps: list[Step] = []
     for byte in opening(case, case.speech).data:
@@ -170,28 +170,28 @@ def slow_head(case: Case) -> Script:
     return [*steps, *spoken(case, case.speech), *closing(case)]
 
 
-def judged_slow(case: Case) -> Expect:
+def judged_slow(case: ScriptContext) -> Expect:
     """A head has more than a hundred bytes."""
     shortest = 100
     return Expect("timeout/headers") if case[EVERY] * shortest >= HEADERS else OK
 
 
-def hang(_: Case) -> Script:
+def hang(_: ScriptContext) -> Script:
     """Silence instead of a response."""
     return [Hold()]
 
 
-def endless_interim(case: Case) -> Script:
+def endless_interim(case: ScriptContext) -> Script:
     """Informational heads for ever."""
     return [Repeat(head_of(status_line(102), ()), case[PAUSE])]
 
 
-def _doubled(case: Case, *extra: tuple[str, str]) -> bytes:
+def _doubled(case: ScriptContext, *extra: tuple[str, str]) -> bytes:
     fields = (("Content-Type", case.content_type), *extra, *case.truth)
     return head_of(status_line(200), fields) + b"".join(segment(case, m).wire for m in case.speech.messages)
 
 
-GARBAGE: Mapping[str, Callable[[Case], bytes]] = {
+GARBAGE: Mapping[str, Callable[[ScriptContext], bytes]] = {
     "garbage": lambda _: b"\x00\x01\x02\xff\xfe and then some words\r\n\r\n",
     "ssh": lambda _: b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
     "http09": lambda case: b"".join(case.speech.messages),
@@ -210,7 +210,7 @@ GARBAGE: Mapping[str, Callable[[Case], bytes]] = {
 GARBLED = Param("as", choice(*GARBAGE), "garbage", "which bad head")
 
 
-def garbage_head(case: Case) -> Script:
+def garbage_head(case: ScriptContext) -> Script:
     """Bytes that are no HTTP head, or one that contradicts itself."""
     return [Send(GARBAGE[case[GARBLED]](case.but(FRAMING, "chunked"))), Fin()]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import cycle
 
-from monitor.lab.case import OK, UNCLEAN, Case, Expect, Fault
 from monitor.lab.dialects.base import LINE_ENDS, Speech
+from monitor.lab.fault import OK, UNCLEAN, Expect, Fault, ScriptContext
 from monitor.lab.params import (
     AT,
     DURATION,
@@ -45,7 +45,7 @@ EOLS = {
 """Ends of the lines of an event and of the empty line that closes it, by turns; CR before LF would be one line end."""
 
 
-def ok(case: Case) -> Script:
+def ok(case: ScriptContext) -> Script:
     """The right answer."""
     return whole(case, case.speech)
 
@@ -60,25 +60,25 @@ def paced(first: float, gap: float, total: float, stalled: str) -> Expect:
     return next((Expect(verdict) for is_late, verdict in late if is_late), OK)
 
 
-def timely(case: Case) -> Expect:
+def timely(case: ScriptContext) -> Expect:
     """By the pace of the output."""
     return paced(case[TTFC], case[GAP], case[TTFC] + case[GAP] * len(case.pieces), "stalled/silent")
 
 
-def buffered(case: Case) -> Script:
+def buffered(case: ScriptContext) -> Script:
     """The head at once, and the whole body later in one segment."""
     body = b"".join(part.wire for part in segments(case, case.speech))
     return [opening(case, case.speech), Wait(case[DELAY]), Send(body), *hang_up(case)]
 
 
-def bundled(case: Case) -> Expect:
+def bundled(case: ScriptContext) -> Expect:
     """A flag, where there are enough chunks to tell; without messages one segment is one chunk."""
     enough = 5
     told = "messages" in case.speaker.can and len(case.pieces) >= enough
     return Expect("ok", "buffered" if told else "")
 
 
-def drip(case: Case) -> Script:
+def drip(case: ScriptContext) -> Script:
     """The body in tiny segments that heed no border."""
     body = b"".join(part.wire for part in segments(case, case.speech))
     steps: list[Step] = [opening(case, case.speech)]
@@ -87,7 +87,7 @@ def drip(case: Case) -> Script:
     return [*steps, *hang_up(case)]
 
 
-def judged_drip(case: Case) -> Expect:
+def judged_drip(case: ScriptContext) -> Expect:
     """By the time that each message takes, byte after byte."""
     speech, pace = case.speech, case[EVERY] / case[BYTES]
     first = speech.starts[speech.output.start + 1] * pace
@@ -95,7 +95,7 @@ def judged_drip(case: Case) -> Expect:
     return paced(first, gap, speech.starts[-1] * pace, "stalled/no_output")
 
 
-def pings(case: Case) -> Script:
+def pings(case: ScriptContext) -> Script:
     """A ping before every output."""
     speech = case.speech
     for index in reversed(speech.output):
@@ -103,7 +103,7 @@ def pings(case: Case) -> Script:
     return whole(case, speech)
 
 
-def aside(case: Case) -> Script:
+def aside(case: ScriptContext) -> Script:
     """One more message that real servers put in."""
     speech = case.speech
     asides = case.speaker.asides
@@ -112,26 +112,26 @@ def aside(case: Case) -> Script:
     return whole(case, speech.insert(places[case[WHERE]], message))
 
 
-def no_marker(case: Case) -> Script:
+def no_marker(case: ScriptContext) -> Script:
     """The end, and nothing behind it."""
     speech = case.speech
     return whole(case, Speech(speech.messages[: speech.marker], speech.output, speech.end))
 
 
-def unterminated(case: Case) -> Script:
+def unterminated(case: ScriptContext) -> Script:
     """The message that makes it whole comes last, and without its line end."""
     speech = case.speech
     messages = (*speech.messages[: speech.last], speech.messages[speech.last].rstrip(LINE_ENDS))
     return whole(case, Speech(messages, speech.output, speech.end))
 
 
-def judged_unterminated(case: Case) -> Expect:
+def judged_unterminated(case: ScriptContext) -> Expect:
     """Where messages have no line ends, none is missing."""
     last = case.speech.messages[case.speech.last]
     return OK if last == last.rstrip(LINE_ENDS) else UNCLEAN
 
 
-def line_ends(case: Case) -> Script:
+def line_ends(case: ScriptContext) -> Script:
     """The same events with other line ends, and a byte order mark where wanted."""
     speech = case.speech
     messages = [
@@ -143,7 +143,7 @@ def line_ends(case: Case) -> Script:
     return whole(case, Speech(tuple(messages), speech.output, speech.end))
 
 
-def chunk_style(case: Case) -> Script:
+def chunk_style(case: ScriptContext) -> Script:
     """Chunk framing that is legal and rare."""
     case = case.but(FRAMING, "chunked")
     sizes = {"extension": "{:x};lab=1", "zeros": "{:08x}", "upper": "{:X}", "blanks": "{:x}  ", "trailer": "{:x}"}
@@ -154,12 +154,12 @@ def chunk_style(case: Case) -> Script:
     return [*steps, Send(b"0\r\nX-Lab-Trailer: yes\r\n\r\n" if case[STYLE] == "trailer" else LAST_CHUNK)]
 
 
-def content_type(case: Case) -> Script:
+def content_type(case: ScriptContext) -> Script:
     """The right stream under a wrong type."""
     return whole(case, case.speech, content_type=case[TYPE])
 
 
-def trailing(case: Case) -> Script:
+def trailing(case: ScriptContext) -> Script:
     """Bytes behind the body's end, in its own segment: a client that has the end hangs up and sees no later one."""
     if case[FRAMING] == "close":
         case = case.but(FRAMING, "length")
@@ -168,7 +168,7 @@ def trailing(case: Case) -> Script:
     return [opening(case, case.speech), *before, Send(last.data + more if isinstance(last, Send) else more)]
 
 
-def interim(case: Case) -> Script:
+def interim(case: ScriptContext) -> Script:
     """Informational heads before the final one."""
     hints = head_of(status_line(103), (("Link", "</style.css>; rel=preload"),))
     return [*(Send(hints) for _ in range(case[AT])), *whole(case, case.speech)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from monitor.lab.case import OK, Case, Expect, Fault
 from monitor.lab.dialects.base import Speech
 from monitor.lab.dialects.errors import ERRORS
+from monitor.lab.fault import OK, Expect, Fault, ScriptContext
 from monitor.lab.faults.cuts import NO_END, NOTHING, judged_endless
 from monitor.lab.params import AFTER, AT, MARKER, SIZE, BadParameterError, Param, choice, text_like
 from monitor.lab.steps import Repeat, Script, Send
@@ -24,7 +24,7 @@ BATCH = 64
 REFUSAL = ("I ", "would ", "rather ", "not ", "count ", "today.")
 
 
-def error(case: Case) -> Script:
+def error(case: ScriptContext) -> Script:
     """An error after some output, and a clean end of the wire."""
     speech = case.speech
     failure = case.named("kind", case[KIND], case.speaker.errors)
@@ -32,7 +32,7 @@ def error(case: Case) -> Script:
     return whole(case, replace(speech, messages=messages, end=None, marker=None))
 
 
-def _marker(case: Case) -> tuple[bytes, ...]:
+def _marker(case: ScriptContext) -> tuple[bytes, ...]:
     speech = case.speech
     if case[MARKER] == "no":
         return ()
@@ -41,12 +41,12 @@ def _marker(case: Case) -> tuple[bytes, ...]:
     return (speech.messages[speech.marker],)
 
 
-def judged_error(case: Case) -> Expect:
+def judged_error(case: ScriptContext) -> Expect:
     """An error that names none of the known causes is another one."""
     return Expect(f"stream_error/{case[KIND] if case[KIND] in ERRORS else 'other'}")
 
 
-def finish(case: Case, word: str) -> Script:
+def finish(case: ScriptContext, word: str) -> Script:
     """The answer breaks off with this finish reason."""
     words = case.speaker.finishes
     if word not in words:
@@ -57,12 +57,12 @@ def finish(case: Case, word: str) -> Script:
     return whole(case, speech)
 
 
-def empty(case: Case) -> Script:
+def empty(case: ScriptContext) -> Script:
     """All that belongs to an answer but the output."""
     return whole(case, case.say(()))
 
 
-def no_output(case: Case) -> Script:
+def no_output(case: ScriptContext) -> Script:
     """A clean end of the wire without output and without an end."""
     speech = case.speech
     marker = () if speech.marker is None else (speech.messages[speech.marker],)
@@ -77,10 +77,10 @@ def no_output(case: Case) -> Script:
     return whole(case, Speech(found[case[WHAT]], range(0)))
 
 
-def edited(edit: Callable[[tuple[str, ...], int], tuple[str, ...]]) -> Callable[[Case], Script]:
+def edited(edit: Callable[[tuple[str, ...], int], tuple[str, ...]]) -> Callable[[ScriptContext], Script]:
     """A script whose pieces are changed at one place before they are said."""
 
-    def script(case: Case) -> Script:
+    def script(case: ScriptContext) -> Script:
         at = max(0, min(case[AT], len(case.pieces) - 2))
         return whole(case, case.say(edit(case.pieces, at)))
 
@@ -99,24 +99,24 @@ def _swapped(pieces: tuple[str, ...], at: int) -> tuple[str, ...]:
     return (*pieces[:at], *reversed(pieces[at : at + 2]), *pieces[at + 2 :])
 
 
-def wrong(case: Case) -> Script:
+def wrong(case: ScriptContext) -> Script:
     """Another answer than the one asked for."""
     return whole(case, case.say(REFUSAL))
 
 
-def short(case: Case) -> Script:
+def short(case: ScriptContext) -> Script:
     """The answer stops early and says that it is done."""
     return whole(case, case.say(case.pieces[: case[AFTER]]))
 
 
-def judged_short(case: Case) -> Expect:
+def judged_short(case: ScriptContext) -> Expect:
     """Nothing, too little, or all of it."""
     if case[AFTER] >= len(case.pieces):
         return OK
     return Expect("wrong_content/missing") if case[AFTER] else NOTHING
 
 
-def malformed_event(case: Case) -> Script:
+def malformed_event(case: ScriptContext) -> Script:
     """One event in the place of an output does not decode."""
     speech = case.speech
     index = speech.output[min(case[AT], len(speech.output) - 1)]
@@ -124,13 +124,13 @@ def malformed_event(case: Case) -> Script:
     return whole(case, replace(speech, messages=(*speech.messages[:index], broken, *speech.messages[index + 1 :])))
 
 
-def not_protocol(case: Case) -> Script:
+def not_protocol(case: ScriptContext) -> Script:
     """Events of the right framing that hold no such protocol."""
     noise = case.named("as", "text", case.speaker.garbled)
     return whole(case, Speech((noise,) * len(case.pieces), range(0)))
 
 
-def infinite(case: Case) -> Script:
+def infinite(case: ScriptContext) -> Script:
     """Output that never ends."""
     speech = case.say(("the same again and again, and then once more\n",))
     lead = b"".join(segment(case, message).wire for message in speech.messages[: speech.output.start])
@@ -138,12 +138,12 @@ def infinite(case: Case) -> Script:
     return [Send(head(case, OPEN_LENGTH) + lead), Repeat(again * BATCH, 0.0)]
 
 
-def huge_event(case: Case) -> Script:
+def huge_event(case: ScriptContext) -> Script:
     """One event with a very long text."""
     return whole(case, case.say(("9" * case[EVENT],)))
 
 
-def tiny_chunks(case: Case) -> Script:
+def tiny_chunks(case: ScriptContext) -> Script:
     """One event in chunks of one byte, which never ends."""
     speech = case.speech
     lead = speech.messages[speech.output.start][:6]

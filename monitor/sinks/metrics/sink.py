@@ -50,14 +50,14 @@ class Metrics:
 
     def __init__(
         self,
-        config: settings.Metrics | None = None,
+        config: settings.MetricsSettings | None = None,
         labels: Sequence[str] = (),
         registry: CollectorRegistry | None = None,
     ) -> None:
         mistakes = list(label_mistakes(labels))
         if mistakes:
             raise ValueError("; ".join(mistakes))
-        config = config or settings.Metrics()
+        config = config or settings.MetricsSettings()
         self.labels = tuple(labels)
         self._sheet = Sheet(Scope.TARGET, config.buckets, config.detail, (*labels, "target"))
         self._watched: dict[str, _Watched] = {}
@@ -420,15 +420,15 @@ def _check_values(values: Sequence[str]) -> None:
 # -- what it will cost -------------------------------------------------------------------------------------------------
 
 
-def series_per_target(config: settings.Metrics | None = None) -> int:
+def series_per_target(config: settings.MetricsSettings | None = None) -> int:
     """Return how many series one target can have: all that can fail has failed, and it has a budget."""
-    config = config or settings.Metrics()
+    config = config or settings.MetricsSettings()
     return Sheet(Scope.TARGET, config.buckets, config.detail, ("target",)).most_series()
 
 
-def bytes_per_target(config: settings.Metrics | None = None, labels: Mapping[str, str] | None = None) -> int:
+def bytes_per_target(config: settings.MetricsSettings | None = None, labels: Mapping[str, str] | None = None) -> int:
     """Return about how many bytes these are in a scrape, for a target with `labels` (its name among them)."""
-    config = config or settings.Metrics()
+    config = config or settings.MetricsSettings()
     labels = labels or {"target": "target-0001"}
     subject = Subject(Sheet(Scope.TARGET, config.buckets, config.detail, labels), labels)
     for place in range(len(subject.cells)):

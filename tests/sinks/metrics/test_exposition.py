@@ -15,7 +15,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.settings import Buckets
-from monitor.settings import Metrics as Detail
+from monitor.settings import MetricsSettings as Detail
 from monitor.sinks.metrics import exposition
 from monitor.sinks.metrics.exposition import Sheet, Subject, generate_openmetrics
 from monitor.sinks.metrics.families import Scope

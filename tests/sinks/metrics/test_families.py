@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from monitor.judge.verdict import TRUNCATED
-from monitor.settings import Buckets, Metrics
+from monitor.settings import Buckets, MetricsSettings
 from monitor.sinks.metrics.families import (
     FAMILIES,
     FINE_BUCKETS,
@@ -53,13 +53,13 @@ def test_truncated_has_the_pairs_of_the_ratio() -> None:
 @pytest.mark.parametrize(("detail", "most"), [("full", 250), ("lean", 120)])
 def test_a_target_has_at_most_so_many_series(detail: Literal["full", "lean"], most: int) -> None:
     """With every cause seen and a budget configured, a target stays within the contract's number."""
-    assert series_per_target(Metrics(detail=detail)) == most
+    assert series_per_target(MetricsSettings(detail=detail)) == most
 
 
 def test_fewer_buckets_are_fewer_series() -> None:
     """The number follows the configured buckets: three histograms lose fifteen of seventeen."""
     buckets = Buckets(latency=(1.0, 10.0))
-    assert series_per_target(Metrics(buckets=buckets)) == 250 - 3 * 15
+    assert series_per_target(MetricsSettings(buckets=buckets)) == 250 - 3 * 15
 
 
 def test_bytes_follow_labels_and_detail() -> None:
@@ -67,7 +67,7 @@ def test_bytes_follow_labels_and_detail() -> None:
     plain = bytes_per_target()
     labelled = bytes_per_target(labels={"target": "target-0001", "team": "search"})
     assert labelled - plain == 250 * len(',team="search"')
-    assert bytes_per_target(Metrics(detail="lean")) < plain / 2
+    assert bytes_per_target(MetricsSettings(detail="lean")) < plain / 2
 
 
 def test_lean_keeps_only_the_contracts_buckets() -> None:

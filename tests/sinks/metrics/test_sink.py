@@ -439,7 +439,7 @@ def test_pauses_and_skips(metrics: Metrics) -> None:
 
 def test_lean_leaves_out_what_it_says() -> None:
     """At lean detail what is left out is not kept either, and bucketless histograms count and sum."""
-    metrics = Metrics(settings.Metrics(detail="lean"))
+    metrics = Metrics(settings.MetricsSettings(detail="lean"))
     metrics.add(GATEWAY)
     metrics.observe(cut())
     assert series_names(metrics) & {"chat_stream_failures_total", "chat_stream_suspect"} == set()

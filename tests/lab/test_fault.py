@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.lab.case import OK, Case, Expect, Fault
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.fault import OK, Expect, Fault, ScriptContext
 from monitor.lab.params import AFTER, COMMON, GAP, BadParameterError
 from tests.lab.wires import ANSWER, PIECES, case
 
@@ -19,7 +19,7 @@ def test_parameters_are_read_by_their_own_objects() -> None:
 
 def test_no_stream_is_one_message() -> None:
     """Where no stream was asked for, the whole answer is one message, so that every fault still applies."""
-    one = Case(DIALECTS["raw"], PIECES, {}, stream=False)
+    one = ScriptContext(DIALECTS["raw"], PIECES, {}, stream=False)
     assert one.speech.messages == (ANSWER.encode(),)
     assert one.content_type == "text/plain; charset=utf-8"
     assert case("openai-chat", stream=False).content_type == "application/json"

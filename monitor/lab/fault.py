@@ -27,7 +27,7 @@ UNCLEAN = Expect("ok", "unclean_end")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ScriptContext:
     """Everything that a script is made from."""
 
     speaker: Dialect
@@ -41,7 +41,7 @@ class Case:
     def __getitem__(self, param: Param[T]) -> T:
         return cast("T", self.values[param.name])
 
-    def but(self, param: Param[T], value: T) -> Case:
+    def but(self, param: Param[T], value: T) -> ScriptContext:
         """The same with one value set, for faults that leave no choice."""
         return replace(self, values={**self.values, param.name: value})
 
@@ -79,7 +79,7 @@ def _said(say: Say, pieces: tuple[str, ...], finish: str) -> Speech:
     return say(pieces, finish)
 
 
-Expectation = Expect | Callable[[Case], Expect]
+Expectation = Expect | Callable[[ScriptContext], Expect]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Fault:
 
     name: str
     says: str
-    script: Callable[[Case], Script]
+    script: Callable[[ScriptContext], Script]
     ended: Expectation
     """The verdict for a protocol that declares an end."""
     endless: Expectation | None = None
@@ -108,14 +108,14 @@ class Fault:
         """Its own parameters and those that every fault takes."""
         return tuple({param.name: param for param in COMMON + self.params}.values())
 
-    def expect(self, case: Case) -> Expect:
+    def expect(self, case: ScriptContext) -> Expect:
         """The verdict for this case."""
         expectation = self.endless if case.endless and self.endless is not None else self.ended
         return expectation if isinstance(expectation, Expect) else expectation(case)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class RandomFault:
     """A fault that is another one each time, by the number of the request."""
 
     name: str
