@@ -15,9 +15,8 @@ from monitor.stream.json_objects import ConcatenatedJson
 from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import EndRule
 from monitor.stream.sse import ServerSentEvents
-from monitor.target import CountCheck, Terminator
+from monitor.target import CountCheck
 
 LIMIT = 1024
 EVENTS = 500
@@ -122,7 +121,7 @@ def text(events: Sequence[tuple[Event, int]]) -> str:
 def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
     """Return what these pieces come to, each an arrival, when the wire ends clean behind them."""
     decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
-    seen = Recorder(rule(protocol))
+    seen = Recorder(protocol.end_rule())
     seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
     offset = 0
     for number, piece in enumerate(filter(None, pieces)):
@@ -137,14 +136,3 @@ def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
     recording = seen.finish()
     check = examine(CountCheck(9), recording.text, "ab12") if recording.chunks else None
     return judge(recording, check)
-
-
-def rule(protocol: Protocol) -> EndRule:
-    """Return what counts as the end by default."""
-    declared = protocol.end or protocol.marker
-    return EndRule(
-        terminator=Terminator.END if declared else Terminator.NONE,
-        declares_end=protocol.end,
-        declares_marker=protocol.marker,
-        early=protocol.early,
-    )

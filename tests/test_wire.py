@@ -262,7 +262,7 @@ def deadline(seen: Observation) -> float:
         case Deadline.IDLE:
             return recording.marks[Mark.LAST_CHUNK] + limits.idle
         case Deadline.DRAIN:
-            drained = (recording.end.at or 0.0) + limits.drain
+            drained = (recording.end.stands_at or recording.end.marker_at or 0.0) + limits.drain
             return (
                 max(drained, min(drained - limits.drain + limits.idle, limits.total))
                 if recording.rule.early

@@ -167,8 +167,8 @@ RULES = """\
 
 - `timeouts.total` below another timeout of the same target is a mistake; `interval` below `timeouts.total` is a
   warning, because a probe that is still running when the next is due makes that one be skipped.
-- `terminator` has to fit the protocol: `marker` needs a marker, `either` and `both` need an end and a marker, and where
-  the protocol declares neither only `none`, or the default, is left.
+- `terminator` has to fit the protocol: `marker` needs a marker, `either` and `both` need an end and a marker. In
+  server-sent events and in lines every protocol can have a marker: if it declares none, it is `[DONE]`.
 - Without a `check`, a protocol that takes a prompt is asked for the counted list to 40. A `prompt` of your own
   switches that off. With a `count` check beside it, your text is put before the request for the list, so that a long
   or special prompt is proven whole too. `raw` sends no prompt, unless its `body` holds `{prompt}`.

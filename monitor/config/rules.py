@@ -77,9 +77,9 @@ def _terminator(draft: Draft) -> Iterator[Complaint]:
     protocol, terminator = draft.protocol, draft.target.terminator
     lacks = {
         Terminator.END: not protocol.end and protocol.marker,
-        Terminator.MARKER: not protocol.marker,
-        Terminator.EITHER: not protocol.end or not protocol.marker,
-        Terminator.BOTH: not protocol.end or not protocol.marker,
+        Terminator.MARKER: not protocol.takes_marker,
+        Terminator.EITHER: not protocol.end or not protocol.takes_marker,
+        Terminator.BOTH: not protocol.end or not protocol.takes_marker,
         Terminator.NONE: False,
     }
     if lacks[terminator] and (terminator is not Terminator.END or draft.says("terminator")):

@@ -134,7 +134,7 @@ class Exchange:
             raise
         except Exception as error:
             raise FeedError from error
-        stage = (not seen.chunks, seen.ended_at is None)
+        stage = (not seen.chunks, seen.settled_at is None)
         if stage != self._stage:
             self._stage = stage
             self.alarm.arm()

@@ -1,6 +1,6 @@
 """For every outcome and cause: what was seen, whose fault it likely is, and what to do; the words of details and docs.
 
-`seen` is a template over: chunks, framing, expected, status, reason, why, progress, limit.
+`seen` is a template over: chunks, framing, expected, status, reason, why, progress, limit. NOTES are put after it.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "peer closed the connection inside the response head", "a crashed worker", "look for kills and restarts",
     ),
     ("bad_response", "malformed_head"): Explanation(
-        "the answer is no HTTP response ({why})", "another service on that port, or a broken proxy", "check the port",
+        "the response head cannot be read ({why})", "another service on that port, or a broken proxy", "check the port",
     ),
     ("bad_response", "encoding"): Explanation(
         "the body is compressed, although identity was asked for", "a proxy that compresses streams",

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
+from monitor.judge.arrival import arrived
 from monitor.judge.content_check import CheckResult
 from monitor.judge.explanations import MEANINGS
 from monitor.stream.endings import Deadline, Ending, EndKind, Mark
-from monitor.stream.events import Fault, Stop
+from monitor.stream.events import Failure, Fault, Stop
 from monitor.stream.recording import Recording
 from monitor.stream.statistics import silent_since_output
 
@@ -122,7 +124,7 @@ class Verdict:
         return self.accepted and (self.outcome, self.cause) in TRUNCATED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """The questions that the table asks of a recording."""
 
@@ -130,6 +132,22 @@ class Facts:
     check: CheckResult | None
     content_types: tuple[str, ...]
     max_tokens: int
+
+    @cached_property
+    def arrived(self) -> bool:
+        """The protocol's end has arrived."""
+        return arrived(self.seen, beginning=self.beginning)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The error that the stream carries; one after the end counts if that end proves nothing."""
+        end = self.seen.end
+        return end.failure or (None if self.arrived else end.late_failure)
+
+    @property
+    def right(self) -> bool:
+        """A content check passed."""
+        return self.check is not None and self.check.fault is None and self.seen.chunks > 0
 
     @property
     def ending(self) -> Ending:
@@ -171,7 +189,7 @@ class Facts:
     @property
     def passed(self) -> bool:
         """The answer is proved whole by the check alone: for a protocol without an end, that is the end."""
-        return not self.seen.rule.declared and self.check is not None and self.wrong is None and self.seen.chunks > 0
+        return not self.seen.rule.declared and self.right
 
     @property
     def malformed(self) -> bool:
@@ -229,7 +247,7 @@ def _stopped(stop: Stop) -> When:
 
 
 def _failed(fault: Fault) -> When:
-    return lambda f: f.seen.end.failure is not None and f.seen.end.failure.fault is fault
+    return lambda f: f.failure is not None and f.failure.fault is fault
 
 
 def _wrong(cause: str) -> When:
@@ -282,7 +300,7 @@ HEAD = (
 STREAM = (
     Row(
         Outcome.BAD_RESPONSE, "too_large",
-        lambda f: f.ending.kind is EndKind.TOO_LARGE and f.seen.end.at is None,
+        lambda f: f.ending.kind is EndKind.TOO_LARGE and not f.arrived,
     ),
     *(Row(Outcome.STREAM_ERROR, fault.value, _failed(fault)) for fault in Fault),
     Row(Outcome.TRUNCATED, "server_abort", _stopped(Stop.ABORT)),
@@ -300,7 +318,11 @@ _CONTENT = (
     ),
 )
 _WIRE = (
-    Row(Outcome.TRUNCATED, "malformed_body", _ended(EndKind.MALFORMED)),
+    Row(
+        Outcome.TRUNCATED,
+        "malformed_body",
+        lambda f: f.ending.kind is EndKind.MALFORMED or f.seen.end.broken is not None,
+    ),
     Row(Outcome.TRUNCATED, "reset", _ended(EndKind.RESET)),
     Row(Outcome.TRUNCATED, "incomplete_body", _ended(EndKind.INCOMPLETE)),
     Row(Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and silent_since_output(f.seen)),
@@ -311,7 +333,7 @@ _WIRE = (
     Row(Outcome.TRUNCATED, "mid_event", lambda f: f.seen.partial),
 )
 ARRIVED = (
-    Row(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.end.sequence_gap),
+    Row(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.end.sequence_gap and not f.right),
     Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
     Row(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
     Row(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
@@ -332,7 +354,7 @@ UNDECLARED = (
 
 def table(facts: Facts) -> tuple[Row, ...]:
     """Return the rows that apply: where the end has arrived, where it has not, or where none is declared."""
-    if facts.passed or facts.seen.end.at is not None:
+    if facts.passed or facts.arrived:
         return EVERYWHERE + ARRIVED
     return EVERYWHERE + (MISSING if facts.seen.rule.declared else UNDECLARED)
 
@@ -366,7 +388,7 @@ _BY_THE_BODY = frozenset({Outcome.UNVERIFIED, Outcome.WRONG_CONTENT})
 def _complete(facts: Facts, row: Row) -> bool:
     if row.outcome in OUR_OWN or row in CONNECTION or row in HEAD:
         return False
-    return facts.seen.end.at is not None or (facts.passed and row in ARRIVED)
+    return facts.arrived or (facts.passed and row in ARRIVED)
 
 
 def _accepted(facts: Facts, row: Row) -> bool:
@@ -379,7 +401,7 @@ def _phase(facts: Facts, *, complete: bool) -> Phase:
         if Mark.REQUEST_SENT in marks:
             return Phase.HEADERS
         return Phase.REQUEST if seen.connected and facts.ending.deadline is not Deadline.CONNECT else Phase.CONNECT
-    if complete or seen.end.at is not None:
+    if complete or facts.arrived:
         return Phase.END
     if not 200 <= facts.status <= 299 or facts.encoded or facts.bodiless:
         return Phase.HEADERS

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from monitor.http import ExchangeInfo
 from monitor.judge.content_check import CheckResult, examine
-from monitor.judge.verdict import judge
+from monitor.judge.verdict import Outcome, Verdict, judge
 from monitor.probe.request import ProbeRequest
 from monitor.protocols.shapes import failure, load
 from monitor.record.observation import Observation, ServerError, Tokens
@@ -59,7 +59,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         schedule_delay=schedule_delay,
         tokens=_tokens(seen, question.prompt),
         check=check,
-        server_error=_server_error(target.record, seen.end.failure or _answered_error(carried.error_body), safe),
+        server_error=_server_error(target.record, _failure(seen, verdict) or _answered_error(carried.error_body), safe),
         last_words=_last_words(kept, safe, truncated=verdict.truncated or target.record is Record.FULL),
         certificate_expiry=carried.certificate_expiry,
         after_cut=carried.after_cut,
@@ -71,6 +71,11 @@ def _examined(question: ProbeRequest, seen: Recording) -> CheckResult | None:
     if question.target.check is None or not seen.chunks:
         return None
     return examine(question.target.check, seen.text, question.nonce)
+
+
+def _failure(seen: Recording, verdict: Verdict) -> Failure | None:
+    """Return the error of the stream: one after the end counts if the verdict says so."""
+    return seen.end.failure or (seen.end.late_failure if verdict.outcome is Outcome.STREAM_ERROR else None)
 
 
 def _tokens(seen: Recording, prompt: str) -> Tokens | None:

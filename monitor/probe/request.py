@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monitor import __version__
@@ -12,7 +13,7 @@ from monitor.http import HttpRequest
 from monitor.judge.content_check import counting_prompt
 from monitor.protocols import Protocol, find
 from monitor.stream.recording import EndRule
-from monitor.target import Connection, CountCheck, Target, Terminator
+from monitor.target import Connection, CountCheck, Target
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _DEFAULT_PROMPT = "[{nonce}] Write two sentences about the sea, then write END-{nonce}."
@@ -67,13 +68,13 @@ def new_id() -> str:
 
 
 def end_rule(target: Target, protocol: Protocol) -> EndRule:
-    """Return what counts as the end: the protocol's declaration and the target's `terminator`."""
-    declared = protocol.end or protocol.marker
-    choices = target.body.get(protocol.choices)
-    return EndRule(
-        terminator=target.terminator if declared else Terminator.NONE,
-        declares_end=protocol.end,
-        declares_marker=protocol.marker,
-        early=protocol.early,
-        choices=choices if isinstance(choices, int) else 1,
-    )
+    """Return what counts as the end: the protocol's declaration, the target's `terminator` and what it asks for."""
+    return protocol.end_rule(target.terminator, _asked_for(target.body, protocol.choices))
+
+
+def _asked_for(body: Mapping[str, object], key: str) -> int:
+    """Return how many answers the target's body asks for at `key`, a dotted path; one if it does not say."""
+    found: object = body
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int) and found > 0 else 1

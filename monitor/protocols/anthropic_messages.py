@@ -83,6 +83,7 @@ def _end_of(frame: Mapping[str, object]) -> Meta:
 
 ANTHROPIC_MESSAGES = Protocol(
     name="anthropic-messages",
+    parts=True,
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,

@@ -10,9 +10,14 @@ import msgspec
 
 from monitor.stream.events import Event, Message
 from monitor.stream.framing import Framer
-from monitor.target import Target
+from monitor.stream.lines import Lines
+from monitor.stream.recording import EndRule
+from monitor.stream.sse import ServerSentEvents
+from monitor.target import Target, Terminator
 
 EVENT_STREAM = ("text/event-stream",)
+MARKER = "[DONE]"
+ASKS_FOR_A_MARKER = frozenset({Terminator.MARKER, Terminator.EITHER, Terminator.BOTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Protocol:
     """One way to ask and to read: data, and two pure functions.
 
     `interpret` reads one message; a shape that the protocol does not have raises KeyError, ValueError or TypeError.
-    `end`, `marker` and `early` declare what says that a stream is complete (see timeline.EndRule).
+    `end`, `marker` and `early` declare what says that a stream is complete (see EndRule).
     `content_types` are the media types that the protocol's stream has; empty for any.
     `asks` is False where no prompt can be sent.
     """
@@ -59,8 +64,26 @@ class Protocol:
     needs: tuple[str, ...] = ()
     """Keys of the target's `body` without which the server refuses the request."""
     choices: str = ""
-    """Key of the request's body that asks for several answers at once; for protocols with a marker, which says that
-    no more will come where a server sends fewer."""
+    """Dotted key of the request's body that asks for several answers at once: each has its own index in the stream."""
+    parts: bool = False
+    """The indices of its events are parts of one answer: each that was begun has to end."""
+
+    @property
+    def takes_marker(self) -> bool:
+        """Whether a target may ask for a marker: the protocol's own, or `[DONE]` in a framing that can carry it."""
+        return self.marker or self.framing in {ServerSentEvents, Lines}
+
+    def end_rule(self, terminator: Terminator = Terminator.END, choices: int = 1) -> EndRule:
+        """Return what counts as the end of a stream, by what is declared here and what the target asks for."""
+        marker = self.marker or (self.takes_marker and terminator in ASKS_FOR_A_MARKER)
+        return EndRule(
+            terminator=terminator if self.end or marker else Terminator.NONE,
+            declares_end=self.end,
+            declares_marker=marker,
+            early=self.early,
+            choices=choices,
+            parts=self.parts,
+        )
 
 
 def one_message(target: Target, prompt: str) -> dict[str, object]:

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from monitor.protocols.base import Protocol
-from monitor.stream.events import Event, Malformed, Message, Meta, Partial
+from monitor.protocols.base import MARKER, Protocol
+from monitor.stream.events import Done, Event, Malformed, Message, Meta, Partial
+
+_SHORT = 16
+"""Characters of a marker with white space around it."""
 
 
 class InterpretError(RuntimeError):
@@ -27,6 +30,7 @@ class Decoder:
         self._event_bytes = event_bytes
         self._left = events
         self._framed = False
+        self._broken = False
         self._end = 0
 
     def feed(self, data: bytes) -> list[tuple[Event, int]]:
@@ -40,6 +44,7 @@ class Decoder:
                 self.too_large = "too many events"
                 return found
             self._read(message, found)
+        self._tell_broken(found)
         if self._framer.too_large:
             self.too_large = f"an event of more than {self._event_bytes} bytes"
         return found
@@ -50,6 +55,7 @@ class Decoder:
         if self.too_large is not None:
             return found
         rest = self._framer.close()
+        self._tell_broken(found)
         if rest.message is not None and rest.message.data:
             self._read(rest.message, found)
         if rest.inside:
@@ -60,12 +66,19 @@ class Decoder:
             found.append((Malformed(why, framed=False), self._end))
         return found
 
+    def _tell_broken(self, found: list[tuple[Event, int]]) -> None:
+        """Tell once that the framing is broken; the framer passes over all that follows."""
+        if self._framer.broken and not self._broken:
+            self._broken = True
+            found.append((Malformed(self._framer.broken, body=True), self._end))
+
     def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
         self._left -= 1
         if message.comment or not message.data:  # some keep a connection alive with empty events
             found.append((Meta(ping=True), message.end))
             return
         self._framed = True
+        marks = len(message.data) < _SHORT and message.data.strip() == MARKER  # gateways add it to every protocol
         try:
             events = self._protocol.interpret(message)
             if not isinstance(events, Iterable):
@@ -75,7 +88,10 @@ class Decoder:
                     raise InterpretError(f"{self._protocol.name}: {type(event).__name__} is not an event")
                 found.append((event, message.end))
         except (KeyError, ValueError, TypeError, RecursionError) as error:
-            found.append((Malformed(_why(error)), message.end))
+            if not marks:
+                found.append((Malformed(_why(error)), message.end))
+        if marks and not (found and isinstance(found[-1][0], Done)):
+            found.append((Done(), message.end))
 
 
 def _why(error: Exception) -> str:

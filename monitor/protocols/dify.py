@@ -76,6 +76,7 @@ def _result(data: Mapping[str, object], ends: int) -> Event:
 
 DIFY = Protocol(
     name="dify",
+    parts=True,
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,

@@ -86,6 +86,7 @@ GEMINI = Protocol(
     request=request,
     interpret=interpret,
     early=True,
+    choices="generationConfig.candidateCount",
     auth=Auth("x-goog-api-key", "{}"),
     query={"alt": "sse"},
 )

@@ -1,147 +1,282 @@
-"""Whether a stream has said its end: choices, marker, ends that stand, errors before and after it, and numbers."""
+"""What a stream says about its end: which end stands, whether one was taken back, and what counts before and after it.
+
+An end stands if no output follows it. Output after an end takes it back: the stream is early-ending from then on.
+"""
 
 from __future__ import annotations
 
-from monitor.stream.events import Failure, Finish, Malformed, Stop
+from typing import NamedTuple
+
+from monitor.stream.events import Failure, Finish, Malformed, Meta, Stop
 from monitor.stream.recording import End, EndRule
 from monitor.target import Terminator
 
-_KEPT_MALFORMED, _KEPT_AFTER = 3, 100
+_KEPT_REASONS, _KEPT_LATE, _KEPT_MISSING = 3, 100, 10_000
+
+
+class _Said(NamedTuple):
+    """The end of one answer, as it was said."""
+
+    time: float
+    offset: int
+    stop: Stop
+
+
+class _Late(NamedTuple):
+    """What came after an end that stands, and counts if that end is taken back."""
+
+    event: Failure | Malformed | Meta
+    time: float
+    offset: int
+
+
+class Numbers:
+    """Which numbers of a numbered stream never came, between the first one and the highest."""
+
+    __slots__ = ("_highest", "_lost", "_missing", "_unread", "_unread_since")
+
+    def __init__(self) -> None:
+        self._highest: int | None = None
+        self._missing: set[int] = set()
+        self._lost = False
+        """More are missing than can still be on their way."""
+        self._unread_since = 0
+        """Events since the highest number that did not decode."""
+        self._unread = 0
+        """How many of the missing numbers may be theirs."""
+
+    def came(self, number: int) -> None:
+        """Take a number, in whatever order they come."""
+        if self._highest is None:
+            self._highest = number
+            return
+        skipped = number - self._highest - 1
+        if skipped < 0:
+            self._missing.discard(number)
+            return
+        if skipped + len(self._missing) > _KEPT_MISSING:
+            self._lost = True
+        else:
+            self._missing.update(range(self._highest + 1, number))
+        self._unread += min(self._unread_since, skipped)
+        self._highest, self._unread_since = number, 0
+
+    def unread(self) -> None:
+        """Take an event whose number cannot be read: it came in the place of one."""
+        self._unread_since += self._highest is not None
+
+    @property
+    def gap(self) -> bool:
+        """Whether more numbers are missing than events did not decode in their place."""
+        return self._lost or len(self._missing) > self._unread
 
 
 class EndState:
-    """Follows what the stream says about its end; `times` are in seconds from zero."""
+    """Follows what the stream says about its end.
+
+    Times are in seconds from zero; offsets say where in the payload the message ends: what one message carries is said
+    at once, in whatever order.
+    """
 
     __slots__ = (
-        "_after", "_amid", "_finished", "_malformed", "_malformed_events", "_open", "_sequence", "at", "failure", "gap",
-        "marker", "reason", "rule", "stops", "trailing",
+        "_amid", "_hints", "_indexed", "_last_output", "_late", "_malformed", "_malformed_events", "_marker_end",
+        "_numbers", "_open", "_refused", "_spilled", "broken", "early_ending", "ends", "failed_at", "failure",
+        "marker_at", "reason", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule) -> None:
         self.rule = rule
-        self.at: float | None = None
-        """When the last byte of the message that says the end arrived; None as long as it has not."""
-        self.marker = False
-        self.stops: set[Stop] = set()
+        self.marker_at: float | None = None
+        """When the marker arrived; None as long as it has not."""
+        self.early_ending = False
+        """An end was taken back."""
         self.reason: str | None = None
         self.failure: Failure | None = None
-        self.trailing = False
-        self.gap = False
+        self.broken: str | None = None
+        """Why nothing more can be taken out of the body's framing, in our words."""
+        self.failed_at: float | None = None
+        """When the first error came, or the framing broke."""
+        self._indexed = rule.parts or rule.choices > 1
+        self.ends: dict[int, _Said] = {}
+        """The end of each answer, as it stands."""
+        self._open: set[int] = set()
+        self._hints: set[Stop] = set()
+        """What was said of an end that is still to come."""
+        self._refused = False
+        self._marker_end = -1
+        self._last_output = -1
+        self._late: list[_Late] = []
+        self._spilled = False
+        """Output came after the marker."""
         self._malformed: list[str] = []
         self._malformed_events = 0
         self._amid = 0
-        self._after: list[Failure | Malformed] = []
-        self._open: set[int] = set()
-        self._finished: set[int] = set()
-        self._sequence: int | None = None
+        self._numbers = Numbers()
+
+    # -- what is said ----------------------------------------------------------------------------------------------
+
+    def output(self, choice: int, offset: int) -> bool:
+        """Take a piece of the answer; whether it is one: after the marker there is none."""
+        if self.marker_at is not None and offset > self._marker_end:
+            self._spilled = True
+            return False
+        key = choice if self._indexed else 0
+        said = self.ends.get(key)
+        if said is None:
+            self._open.add(key)
+        elif offset > said.offset:
+            self._take_back(key)
+        self._amid = self._malformed_events
+        self._last_output = offset
+        return True
+
+    def refuse(self) -> None:
+        """Take a piece of a refusal."""
+        self._refused = True
+
+    def meta(self, event: Meta, time: float, offset: int) -> None:
+        """Take what a message without output says of choices, of an end to come, and its number."""
+        if event.reason is not None:
+            self.reason = event.reason
+        if event.stop is not None:
+            self._hints.add(event.stop)
+        if event.choice is not None and self._indexed and event.choice not in self.ends and self.marker_at is None:
+            self._open.add(event.choice)
+        if event.sequence is not None:
+            if self._ended_before(offset):
+                self._keep(event, time, offset)
+            else:
+                self._numbers.came(event.sequence)
+
+    def finish(self, event: Finish, time: float, offset: int) -> None:
+        """Take the end of an answer. The first one counts; if ends are said early, the last."""
+        key = event.choice if self._indexed else 0
+        if key in self.ends and not (self.rule.early or self.early_ending):
+            return
+        if self.marker_at is not None and self.stands_at is not None:
+            return
+        self.ends[key] = _Said(time, offset, event.stop)
+        self._open.discard(key)
+        if event.reason is not None:
+            self.reason = event.reason
+
+    def done(self, time: float, offset: int) -> None:
+        """Take the marker; one that is neither declared nor asked for closes only what has ended."""
+        if self.marker_at is None and (self.rule.declares_marker or self.stands_at is not None):
+            self.marker_at, self._marker_end = time, offset
+
+    def fail(self, event: Failure, time: float, offset: int) -> None:
+        """Take an error: it counts before the marker or, if none is declared, before the end."""
+        if self._closed_before(offset) if self.rule.declares_marker else self._ended_before(offset):
+            self._keep(event, time, offset)
+        elif self.failure is None:
+            self.failure = event
+            self.failed_at = time if self.failed_at is None else self.failed_at
+
+    def misread(self, event: Malformed, time: float, offset: int) -> None:
+        """Take what does not decode: it counts before the end, or before the marker if that is required."""
+        if self._ended_before(offset):
+            self._keep(event, time, offset)
+        elif event.body:
+            self.broken = event.why if self.broken is None else self.broken
+            self.failed_at = time if self.failed_at is None else self.failed_at
+        else:
+            self._malformed_events += 1
+            self._numbers.unread()
+            if len(self._malformed) < _KEPT_REASONS:
+                self._malformed.append(event.why)
+
+    def _take_back(self, key: int) -> None:
+        """Take back the end of an answer that goes on; what came after it came before the end."""
+        del self.ends[key]
+        self._open.add(key)
+        self._hints.clear()
+        self.early_ending = True
+        late, self._late = self._late, []
+        for event, time, offset in late:
+            match event:
+                case Failure():
+                    self.fail(event, time, offset)
+                case Malformed():
+                    self.misread(event, time, offset)
+                case Meta():  # pragma: no branch - a closed union
+                    self.meta(event, time, offset)
+
+    def _keep(self, event: Failure | Malformed | Meta, time: float, offset: int) -> None:
+        if len(self._late) < _KEPT_LATE:
+            self._late.append(_Late(event, time, offset))
+
+    def _closed_before(self, offset: int) -> bool:
+        return self.marker_at is not None and offset > self._marker_end
+
+    def _ended_before(self, offset: int) -> bool:
+        """Whether all that is required was said before the message that ends at `offset`."""
+        if self._closed_before(offset):
+            return True
+        by_the_end = self.rule.terminator in {Terminator.END, Terminator.EITHER}
+        return by_the_end and self.stands_at is not None and offset > max(said.offset for said in self.ends.values())
+
+    # -- what it comes to ------------------------------------------------------------------------------------------
+
+    @property
+    def stands_at(self) -> float | None:
+        """When the end arrived that stands: every answer that was asked for has one, and none goes on.
+
+        After the marker a server may have sent fewer than were asked for.
+        """
+        if not self.ends or self._open:
+            return None
+        said = max(said.time for said in self.ends.values())
+        if len(self.ends) >= self.rule.choices:
+            return said
+        return self.marker_at if self.marker_at is None else max(said, self.marker_at)
+
+    @property
+    def at(self) -> float | None:
+        """When the end arrived that can be relied on while the stream runs; None as long as there is none.
+
+        If an end was taken back, the next one proves nothing before the marker, or before the body has ended.
+        """
+        if not self.ends and self.marker_at is None:
+            return None
+        stands, marker = self.stands_at, self.marker_at
+        if self.early_ending and stands is not None:
+            stands = None if marker is None else max(stands, marker)
+        match self.rule.terminator:
+            case Terminator.END:
+                return stands
+            case Terminator.MARKER:
+                return marker
+            case Terminator.EITHER:
+                return min((at for at in (stands, marker) if at is not None), default=None)
+            case Terminator.BOTH:
+                return max(stands, marker) if stands is not None and marker is not None else None
+            case Terminator.NONE:  # pragma: no branch - a closed set
+                return None
+
+    @property
+    def settled_at(self) -> float | None:
+        """When nothing more had to be waited for: the end, an error, or a framing that is broken."""
+        return self.at if self.at is not None else self.failed_at
 
     def result(self) -> End:
         """Return what the stream said, once it has ended."""
+        late_failures = (late.event for late in self._late if isinstance(late.event, Failure))
+        late_garbage = any(isinstance(late.event, Malformed) for late in self._late)
+        stops = {said.stop for said in self.ends.values()} | self._hints | ({Stop.REFUSAL} if self._refused else set())
         return End(
-            self.at, self.marker, frozenset(self.stops), self.reason, self.failure, tuple(self._malformed),
-            self._malformed_events, self._amid, self.trailing, self.gap,
-        )  # fmt: skip
-
-    @property
-    def sealed(self) -> bool:
-        """Whether the last thing that the protocol has to say was said: its marker or, if it has none, its end."""
-        return self.marker if self.rule.declares_marker else self.at is not None
-
-    def output(self, choice: int) -> bool:
-        """Take a piece of the answer; whether it is one: after the end there is none."""
-        if self.at is not None and not self._goes_on(choice):
-            self.trailing = True
-            return False
-        self._open.add(choice)
-        self._amid = self._malformed_events
-        return True
-
-    def opened(self, choice: int) -> None:
-        """Take that a message speaks of a choice, which takes the end back if it has not finished."""
-        if self._begins(choice):
-            self.at = None
-            self._open.add(choice)
-
-    def finish(self, event: Finish, time: float) -> None:
-        """Take the end of one choice."""
-        if self.at is not None and not self._goes_on(event.choice):
-            return
-        self._finished.add(event.choice)
-        self._open.discard(event.choice)
-        self.stops.add(event.stop)
-        self.reason = event.reason if event.reason is not None else self.reason
-        self._settle(time)
-
-    def done(self, time: float) -> None:
-        """Take the marker."""
-        self.marker = True
-        self._settle(time)
-
-    def fail(self, event: Failure) -> None:
-        """Take an error; the first one before the end counts."""
-        if self.sealed:
-            self._keep_after(event)
-        elif self.failure is None:
-            self.failure = event
-
-    def misread(self, event: Malformed) -> None:
-        """Take an event that does not decode."""
-        if self.sealed:
-            self.trailing = True
-            self._keep_after(event)
-            return
-        self._malformed_events += 1
-        if self._sequence is not None:
-            self._sequence += 1  # it came, whatever its number was
-        if len(self._malformed) < _KEPT_MALFORMED:
-            self._malformed.append(event.why)
-
-    def number(self, number: int) -> None:
-        """Take the number of a numbered event."""
-        before, self._sequence = self._sequence, number
-        if before is not None and number > before + 1 and not self.sealed:
-            self.gap = True
-
-    def _goes_on(self, choice: int) -> bool:
-        """Whether the end is taken back: it was said early, and only the last one counts, or another answer goes on."""
-        if self.rule.early:
-            self.stops.clear()
-            self.at = None
-            self._look_again()
-            return True
-        if not self._begins(choice):
-            return False
-        self.at = None
-        return True
-
-    def _keep_after(self, event: Failure | Malformed) -> None:
-        """Keep what counts for nothing after the end, if that may prove to be none."""
-        if self.rule.early and len(self._after) < _KEPT_AFTER:
-            self._after.append(event)
-
-    def _look_again(self) -> None:
-        """Take what came after an end that was none as what it is."""
-        after, self._after, self.trailing = self._after, [], False
-        for event in after:
-            if isinstance(event, Failure):
-                self.fail(event)
-            else:
-                self.misread(event)
-
-    def _begins(self, choice: int) -> bool:
-        """Whether an answer has not finished yet, and still can; after the marker nothing comes that counts."""
-        return choice not in self._finished and not self.marker
-
-    def _settle(self, time: float) -> None:
-        """Note the end when what the target's terminator asks for has been seen."""
-        most = 1 if self.marker else self.rule.choices  # a server may send fewer than were asked for
-        finished = len(self._finished) >= most and not self._open
-        seen = {
-            Terminator.END: finished,
-            Terminator.MARKER: self.marker,
-            Terminator.EITHER: finished or self.marker,
-            Terminator.BOTH: finished and self.marker,
-            Terminator.NONE: False,
-        }[self.rule.terminator]
-        if seen and self.at is None:
-            self.at = time
+            stands_at=self.stands_at,
+            with_output=any(said.offset == self._last_output for said in self.ends.values()),
+            early_ending=self.early_ending,
+            marker_at=self.marker_at,
+            stops=frozenset(stops),
+            reason=self.reason,
+            failure=self.failure,
+            late_failure=next(late_failures, None),
+            broken=self.broken,
+            malformed=tuple(self._malformed),
+            malformed_events=self._malformed_events,
+            malformed_amid=self._amid,
+            trailing=self._spilled or late_garbage,
+            sequence_gap=self._numbers.gap,
+        )

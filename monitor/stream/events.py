@@ -117,6 +117,8 @@ class Malformed(Struct, frozen=True, gc=False):
     why: str
     framed: bool = True
     """It came as a message; False for bytes of which the framing made none."""
+    body: bool = False
+    """The framing itself is broken (a checksum or a length that is wrong): nothing after it can be read."""
 
 
 class Partial(Struct, frozen=True, gc=False):

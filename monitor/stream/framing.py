@@ -32,6 +32,8 @@ class Framer(Protocol):
     too_large: bool
     foreign: bool
     """Bytes came that this framing never has, and were passed over."""
+    broken: str
+    """Why nothing more can be taken out of this framing (a checksum or a length that is wrong), in our words."""
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the messages that they complete."""

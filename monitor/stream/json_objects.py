@@ -23,6 +23,7 @@ class ConcatenatedJson:
     def __init__(self, limit: int) -> None:
         self.too_large = False
         self.foreign = False
+        self.broken = ""
         self._limit = limit
         self._rest = bytearray()
         self._start = 0

@@ -12,6 +12,7 @@ class Lines:
     def __init__(self, limit: int) -> None:
         self.too_large = False
         self.foreign = False
+        self.broken = ""
         self._limit = limit
         self._pieces: list[bytes] = []
         """The unfinished line, read by read: joined once, when its end comes."""

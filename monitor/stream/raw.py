@@ -14,6 +14,7 @@ class Raw:
     def __init__(self, limit: int) -> None:
         self.too_large = False
         self.foreign = False
+        self.broken = ""
         self._limit = limit
         self._decode = codecs.getincrementaldecoder("utf-8")("replace")
         self._end = 0

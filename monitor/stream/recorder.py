@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from monitor.stream.end_state import EndState
 from monitor.stream.endings import Deadline, Ending, EndKind, Head, Mark
-from monitor.stream.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Stop, Usage
+from monitor.stream.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Usage
 from monitor.stream.recording import AFTER_THE_END, CODES, OUTPUT_CODES, Columns, EndRule, Kind, Recording
 from monitor.target import Timeouts
 
@@ -91,9 +91,9 @@ class Recorder:
         """Note what was read from the payload before `offset`; an arrival must cover it."""
         at = self._arrival_of(offset)
         if not isinstance(event, Output):
-            kind = CODES[self._other(event, at)]
-        elif (event.repeats and self.chunks) or (event.again and self._said_before(event.text)):
-            kind = CODES[self._other(_REPEATED, at)]
+            kind = CODES[self._other(event, at, offset)]
+        elif (event.repeats and self.chunks) or ((event.again or self._end.ends) and self._said_before(event.text)):
+            kind = CODES[self._other(_REPEATED, at, offset)]
         else:
             kind = (
                 OUTPUT_CODES[event.part]
@@ -138,9 +138,9 @@ class Recorder:
         )
 
     def _ended_at(self, ending: Ending) -> float:
-        """Return when the stream ended: if only our drain ended it, when the protocol's end arrived."""
-        said = self._end.at
-        at = said if said is not None and ending.kind is EndKind.DEADLINE else ending.at
+        """Return when the stream ended: if only our drain ended it, when the protocol's end or an error arrived."""
+        settled = self._end.settled_at
+        at = settled if settled is not None and ending.kind is EndKind.DEADLINE else ending.at
         return max(at, self.marks.get(Mark.LAST_CHUNK, 0.0))
 
     def _said_before(self, text: str) -> bool:
@@ -168,7 +168,7 @@ class Recorder:
         time, marks, part = self._times[at], self.marks, event.part
         marks.setdefault(Mark.FIRST_EVENT, time)
         self._decoded = True
-        if not self._end.output(event.choice):
+        if not self._end.output(event.choice, offset):
             return False
         self.chunks += offset != self._output_end
         self._output_end = offset
@@ -176,14 +176,14 @@ class Recorder:
         marks[Mark.LAST_CHUNK] = time
         if part in _VISIBLE:
             marks.setdefault(Mark.FIRST_CONTENT, time)
-        if part is Part.CONTENT and event.choice == 0:
+        if part is Part.CONTENT and (event.choice == 0 or self.rule.choices == 1):
             self._text += event.text.encode("utf-8", "surrogatepass")
         if part is Part.REFUSAL:
-            self._end.stops.add(Stop.REFUSAL)
+            self._end.refuse()
         self._output_characters += len(event.text)
         return True
 
-    def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int) -> Kind:
+    def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int, offset: int) -> Kind:
         time = self._times[at] if self._times else 0.0
         match event:
             case Meta(ping=True):
@@ -195,23 +195,24 @@ class Recorder:
             case Malformed():
                 if event.framed:
                     self._frame(time, decoded=False)
-                self._end.misread(event)
+                self._end.misread(event, time, offset)
                 return Kind.MALFORMED
             case Meta():
                 self._frame(time)
                 self._learn(event)
+                self._end.meta(event, time, offset)
                 return Kind.META
             case Finish():
                 self._frame(time)
-                self._end.finish(event, time)
+                self._end.finish(event, time, offset)
                 return Kind.FINISH
             case Done():
                 self._frame(time)
-                self._end.done(time)
+                self._end.done(time, offset)
                 return Kind.DONE
             case Failure():  # pragma: no branch - events are a closed union
                 self._frame(time)
-                self._end.fail(event)
+                self._end.fail(event, time, offset)
                 return Kind.FAILURE
 
     def _frame(self, time: float, *, decoded: bool = True) -> None:
@@ -229,21 +230,18 @@ class Recorder:
             self._usage = Usage(
                 *(new if new is not None else old for new, old in zip(event.usage, self._usage, strict=True))
             )
-        if event.choice is not None:
-            self._end.opened(event.choice)
-        if event.reason is not None:
-            self._end.reason = event.reason
-        if event.stop is not None:
-            self._end.stops.add(event.stop)
-        if event.sequence is not None:
-            self._end.number(event.sequence)
 
     # -- what is known so far --------------------------------------------------------------------------------------
 
     @property
     def ended_at(self) -> float | None:
-        """When the protocol's end arrived; None as long as it has not."""
+        """When the protocol's end arrived, as far as it can be relied on; None as long as it has not."""
         return self._end.at
+
+    @property
+    def settled_at(self) -> float | None:
+        """When there was nothing more to wait for but the wire's end: the end or an error had arrived."""
+        return self._end.settled_at
 
     @property
     def bytes(self) -> int:
@@ -257,9 +255,9 @@ class Recorder:
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
         """Return the deadline that runs now and when it passes; if two pass together, the first of the table."""
-        ended_at = self._end.at
-        if ended_at is not None:
-            return Deadline.DRAIN, max(ended_at + timeouts.drain, self._more_may_come(ended_at, timeouts))
+        settled_at = self._end.settled_at
+        if settled_at is not None:
+            return Deadline.DRAIN, max(settled_at + timeouts.drain, self._more_may_come(timeouts))
         total = (Deadline.TOTAL, timeouts.total)
         first_chunk = (Deadline.FIRST_CHUNK, timeouts.first_chunk)
         if self.chunks:
@@ -272,6 +270,9 @@ class Recorder:
             running = [(Deadline.CONNECT, timeouts.connect), (Deadline.HEADERS, timeouts.headers), first_chunk, total]
         return min(running, key=lambda row: row[1])
 
-    def _more_may_come(self, ended_at: float, timeouts: Timeouts) -> float:
-        """Return until when output after an end is waited for, as any other is, if that end may be an early one."""
-        return min(ended_at + timeouts.idle, timeouts.total) if self.rule.early else 0.0
+    def _more_may_come(self, timeouts: Timeouts) -> float:
+        """Return until when output is waited for after an end that the protocol may have said early."""
+        end = self._end
+        if not self.rule.early or end.at is None or end.marker_at is not None:
+            return 0.0
+        return min(end.at + timeouts.idle, timeouts.total)

@@ -64,10 +64,13 @@ class EndRule:
     terminator: Terminator = Terminator.END
     declares_end: bool = True
     declares_marker: bool = False
+    """The protocol has a marker, or the target asks for one."""
     early: bool = False
-    """The end can be said before the last output (Gemini): output after it takes it back."""
+    """The protocol is known to say its end before the last output (Gemini)."""
     choices: int = 1
-    """How many answers were asked for at once: the end is that of each."""
+    """How many answers were asked for at once: the end is that of each. If it is one, every index is that answer."""
+    parts: bool = False
+    """Indices are no answers but parts of one (Anthropic's blocks): each that was begun has to end."""
 
     @property
     def declared(self) -> bool:
@@ -77,27 +80,35 @@ class EndRule:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the stream itself said about its end."""
+    """What the stream itself said about its end; what that proves is judged with the wire's ending beside it."""
 
-    at: float | None = None
-    """When the last byte of the message that says the end arrived; None if the end never came."""
-    marker: bool = False
-    """The marker came."""
+    stands_at: float | None = None
+    """When the last byte of the message arrived that says the end which stands; None if none does."""
+    with_output: bool = False
+    """That message carried output, too."""
+    early_ending: bool = False
+    """An end was taken back by output that followed it."""
+    marker_at: float | None = None
+    """When the marker arrived."""
     stops: frozenset[Stop] = frozenset()
     """What the finish reasons mean."""
     reason: str | None = None
     """The last finish reason, in the server's word."""
     failure: Failure | None = None
-    """The first error that counts."""
+    """The first error before the end."""
+    late_failure: Failure | None = None
+    """The first error after the end that stands: it counts if that end proves nothing."""
+    broken: str | None = None
+    """Why nothing more could be taken out of the body's own framing before the end, in our words."""
     malformed: tuple[str, ...] = ()
     """Why the first events that do not decode do not, in our words."""
     malformed_events: int = 0
     malformed_amid: int = 0
     """How many of them came before the last output."""
     trailing: bool = False
-    """Something came after the end and its marker."""
+    """Output came after the marker, or something that does not decode after the end."""
     sequence_gap: bool = False
-    """A numbered event is missing."""
+    """A number between the first and the highest never came."""
 
 
 class Columns(NamedTuple):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.protocols import find
+from monitor.stream.json_objects import ConcatenatedJson
 from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
 
 
@@ -20,6 +21,7 @@ def test_keys_that_do_not_fit_together_are_said(heard: Heard, case: Case) -> Non
     ("end", "marker", "terminator", "has"),
     [
         (True, False, "marker", 'an end alone (write "end" or "none")'),
+        (True, False, "both", 'an end alone (write "end" or "none")'),
         (False, True, "end", 'a marker alone (write "marker" or "none")'),
         (False, True, "both", 'a marker alone (write "marker" or "none")'),
     ],
@@ -28,7 +30,7 @@ def test_a_protocol_from_outside_is_held_to_what_it_declares(
     mistakes: Said, outside: Outside, *, end: bool, marker: bool, terminator: str, has: str
 ) -> None:
     """A terminator has to fit whatever a protocol says of itself."""
-    outside(OURS=replace(find("openai-chat"), name="ours", end=end, marker=marker))
+    outside(OURS=replace(find("openai-chat"), name="ours", framing=ConcatenatedJson, end=end, marker=marker))
     text = TARGET.replace("openai-chat", "outside:OURS") + f'terminator = "{terminator}"\n'
     assert mistakes(text) == [f"5: targets[0].terminator: does not fit the protocol, which has {has}"]
 

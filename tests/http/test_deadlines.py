@@ -61,7 +61,7 @@ async def test_a_marker_is_not_waited_for_long(ask: Ask) -> None:
         seen = await asking
     assert verdict(seen) == "ok"
     assert seen.verdict.unclean == "left_open"
-    assert seen.duration == seen.recording.end.at
+    assert seen.duration == seen.recording.end.stands_at
 
 
 class Reached(asyncio.Event):

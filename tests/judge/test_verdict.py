@@ -48,6 +48,7 @@ END, MARKED, NONE = EndRule(), EndRule(declares_marker=True), EndRule(Terminator
 TEXT, ROLE, PING, STOP, DONE = Output("1\n"), Meta(choice=0), Meta(ping=True), Finish("stop"), Done()
 LIMIT, ABORT = Finish("length", Stop.LENGTH), Finish("abort", Stop.ABORT)
 BAD, HALF, UNTERMINATED = Malformed("no JSON"), Partial(), Partial(parsed=True)
+CHECKSUM = Malformed("a checksum", body=True)
 GAP = (Meta(sequence=1), Meta(sequence=3))
 PASSED, BEGUN = CheckResult("count", None, 1.0), CheckResult("count", "missing", 0.4, beginning=True)
 
@@ -260,7 +261,18 @@ ENDED = (
     Row("whole, without its line end", stream(TEXT, STOP, UNTERMINATED), "ok - end mid_event A"),
     Row("whole, then an open socket", stream(TEXT, STOP, ended=OPEN), "ok - end left_open A"),
     Row("whole, then the total", stream(TEXT, STOP, ended=SLOW), "ok - end left_open A"),
-    Row("whole, then output", stream(TEXT, STOP, TEXT), "ok - end trailing A"),
+    Row("whole, then output after the marker", stream(TEXT, STOP, DONE, TEXT, rule=MARKED), "ok - end trailing A"),
+    Row("whole, then a bare marker that nobody declared", stream(TEXT, STOP, DONE), "ok - end - A"),
+    Row("whole, then a broken checksum", stream(TEXT, STOP, CHECKSUM), "ok - end trailing A"),
+    Row("an end on every chunk", stream(TEXT, STOP, TEXT, STOP), "ok - end - A"),
+    Row(
+        "an end on every chunk, and the marker",
+        stream(TEXT, STOP, TEXT, STOP, DONE, ended=OPEN, rule=MARKED),
+        "ok - end left_open A",
+    ),
+    Row(
+        "an error after the last of several ends", stream(TEXT, STOP, TEXT, STOP, Failure(Fault.QUOTA)), "ok - end - A"
+    ),
     Row("whole, then garbage", stream(TEXT, STOP, BAD), "ok - end trailing A"),
     Row(
         "whole, then bytes behind the body",
@@ -275,9 +287,15 @@ ENDED = (
         stream(TEXT, BAD, STOP, ended=FIN),
         "bad_response malformed_event end incomplete_body A",
     ),
+    Row("garbage before the marker", stream(TEXT, STOP, BAD, DONE, rule=MARKED), "ok - end trailing A"),
     Row(
-        "garbage before the marker", stream(TEXT, STOP, BAD, DONE, rule=MARKED), "bad_response malformed_event end - A"
+        "garbage before a marker that is required",
+        stream(TEXT, STOP, BAD, DONE, rule=EndRule(Terminator.BOTH, declares_marker=True)),
+        "bad_response malformed_event end - A",
     ),
+    Row("an event lost, and a passed check", stream(*GAP, TEXT, STOP), "ok - end - A", PASSED),
+    Row("an event lost, and a failed check", stream(*GAP, TEXT, STOP), "bad_response sequence_gap end - A", BEGUN),
+    Row("an event lost of nothing", stream(*GAP, STOP), "bad_response sequence_gap end - A", PASSED),
     Row("an end without output", stream(ROLE, STOP), "empty no_output end - A"),
     Row("an end alone", stream(STOP, DONE, rule=MARKED), "empty no_output end - A"),
     Row("a limit and no check", stream(TEXT, LIMIT), "ok - end - A"),
@@ -331,7 +349,9 @@ CUT = (
     Row("with a bare marker", stream(DONE, rule=MARKED), "truncated no_terminator first_chunk - AT"),
     Row("with output and a marker", stream(TEXT, DONE, rule=MARKED), "truncated no_terminator stream - AT"),
     Row(
-        "with one choice ended of two", stream(TEXT, Output("x", choice=1), STOP), "truncated no_terminator stream - AT"
+        "with one choice ended of two",
+        stream(TEXT, Output("x", choice=1), STOP, rule=EndRule(choices=2)),
+        "truncated no_terminator stream - AT",
     ),
     Row("with a passed check", stream(TEXT), "truncated no_terminator stream - AT", PASSED),
     Row("with a failed check", stream(TEXT), "truncated no_terminator stream - AT", wrong("missing")),
@@ -345,11 +365,38 @@ CUT = (
     ),
     Row(
         "a limit, and no end of all choices",
-        stream(TEXT, Meta(choice=1), LIMIT),
+        stream(TEXT, Meta(choice=1), LIMIT, rule=EndRule(choices=2)),
         "truncated no_terminator stream - AT",
         BEGUN,
     ),
-    Row("an end taken back", stream(TEXT, STOP, TEXT, rule=EndRule(early=True)), "truncated no_terminator stream - AT"),
+    Row("an end taken back", stream(TEXT, STOP, TEXT), "truncated no_terminator stream - AT"),
+    Row(
+        "an end taken back, and the marker",
+        stream(TEXT, STOP, TEXT, DONE, rule=MARKED),
+        "truncated no_terminator stream - AT",
+    ),
+    Row(
+        "an end on every chunk, cut", stream(TEXT, STOP, TEXT, STOP, ended=FIN), "truncated incomplete_body stream - AT"
+    ),
+    Row(
+        "an end on every chunk, inside an event",
+        stream(TEXT, STOP, TEXT, STOP, HALF),
+        "truncated mid_event stream - AT",
+    ),
+    Row("an end on every chunk, silence", stream(TEXT, STOP, TEXT, STOP, ended=IDLE), "stalled no_output stream - AT"),
+    Row("an end on every chunk, too slow", stream(TEXT, STOP, TEXT, STOP, ended=SLOW), "timeout total stream - AT"),
+    Row(
+        "an end on every chunk, too large",
+        stream(TEXT, STOP, TEXT, STOP, ended=end("too_large")),
+        "bad_response too_large stream - A",
+    ),
+    Row(
+        "an end on every chunk, an error, cut",
+        stream(TEXT, STOP, TEXT, STOP, Failure(Fault.QUOTA), ended=FIN),
+        "stream_error quota stream - AT",
+    ),
+    Row("a broken checksum", stream(TEXT, CHECKSUM), "truncated malformed_body stream - AT"),
+    Row("a broken checksum, and then reset", stream(TEXT, CHECKSUM, ended=RST), "truncated malformed_body stream - AT"),
     Row("inside an event", stream(TEXT, HALF), "truncated mid_event stream - AT"),
     Row("inside the first event", stream(HALF), "truncated mid_event first_event - AT"),
     Row("silence", stream(TEXT, ended=IDLE), "stalled silent stream - AT"),
@@ -390,9 +437,7 @@ WITHOUT = (
         "bad_response malformed_event end reset A",
         PASSED,
     ),
-    Row(
-        "an event lost, and a passed check", stream(*GAP, TEXT, rule=NONE), "bad_response sequence_gap end - A", PASSED
-    ),
+    Row("an event lost, and a passed check", stream(*GAP, TEXT, rule=NONE), "ok - end - A", PASSED),
     Row("a passed check of nothing", stream(rule=NONE), "empty no_output first_event - A", PASSED),
     Row("FIN", stream(TEXT, ended=FIN, rule=NONE), "truncated incomplete_body stream - AT"),
     Row("RST, and a failed check", stream(TEXT, ended=RST, rule=NONE), "truncated reset stream - AT", wrong("missing")),

@@ -11,6 +11,8 @@ from monitor import __version__
 from monitor.keys.secret import Secret
 from monitor.probe.request import ask, end_rule, new_id
 from monitor.protocols import PROTOCOLS
+from monitor.stream.lines import Lines
+from monitor.stream.sse import ServerSentEvents
 from monitor.target import PatternCheck, Terminator
 from tests.conftest import target
 
@@ -79,19 +81,37 @@ def test_ids_sort_by_time() -> None:
     assert [one[:10] for one in ids] == sorted(one[:10] for one in ids)
 
 
+ASK_FOR_A_MARKER = {Terminator.MARKER, Terminator.EITHER, Terminator.BOTH}
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("terminator", Terminator)
 def test_what_counts_as_the_end(protocol: str, terminator: Terminator) -> None:
-    """The target's `terminator`, but none where the protocol declares no end."""
+    """The target's `terminator`, if the protocol declares an end or a marker, or its framing can carry `[DONE]`."""
     declares = PROTOCOLS[protocol]
     rule = end_rule(target(URL, protocol, terminator=terminator), declares)
-    assert rule.terminator is (terminator if declares.end or declares.marker else Terminator.NONE)
-    assert (rule.declares_end, rule.declares_marker) == (declares.end, declares.marker)
+    carried = declares.framing in {ServerSentEvents, Lines} and terminator in ASK_FOR_A_MARKER
+    assert (rule.declares_end, rule.declares_marker) == (declares.end, declares.marker or carried)
+    assert rule.terminator is (terminator if declares.end or declares.marker or carried else Terminator.NONE)
+    assert (rule.early, rule.parts) == (declares.early, declares.parts)
 
 
-@pytest.mark.parametrize(("body", "choices"), [({}, 1), ({"n": 3}, 3), ({"n": None}, 1), ({"n": "3"}, 1)])
-def test_every_answer_that_was_asked_for_has_an_end(body: dict[str, object], choices: int) -> None:
+TWO = {"generationConfig": {"candidateCount": 2}}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body", "choices"),
+    [
+        ("openai-chat", {}, 1),
+        ("openai-chat", {"n": 3}, 3),
+        ("openai-chat", {"n": None}, 1),
+        ("openai-chat", {"n": "3"}, 1),
+        ("openai-chat", {"n": 0}, 1),
+        ("ollama-chat", {"n": 3}, 1),
+        ("gemini", TWO, 2),
+        ("gemini", {"generationConfig": 7}, 1),
+    ],
+)
+def test_every_answer_that_was_asked_for_has_an_end(protocol: str, body: dict[str, object], choices: int) -> None:
     """As many ends are waited for as the request's body asks for answers, where the protocol can ask for several."""
-    assert end_rule(target(URL, "openai-chat", body=body), PROTOCOLS["openai-chat"]).choices == choices
-    assert end_rule(target(URL, "ollama-chat", body=body), PROTOCOLS["ollama-chat"]).choices == 1
-    assert all(protocol.marker for protocol in PROTOCOLS.values() if protocol.choices)
+    assert end_rule(target(URL, protocol, body=body), PROTOCOLS[protocol]).choices == choices

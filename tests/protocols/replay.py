@@ -11,7 +11,6 @@ from monitor.judge.verdict import Verdict, judge
 from monitor.protocols import Decoder, Protocol
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import EndRule
 from monitor.target import Check, Terminator
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -69,8 +68,7 @@ def _ending(last: str, *, at: float, whole: bool) -> Ending:
 
 def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Recorder:
     """Return the recorder of a body that came in one piece, with whatever was left of it read, too."""
-    declared = protocol.end or protocol.marker
-    recorder = Recorder(EndRule(terminator if declared else Terminator.NONE, protocol.end, protocol.marker))
+    recorder = Recorder(protocol.end_rule(terminator))
     recorder.connected = True
     recorder.head = head
     decoder = Decoder(protocol, event_bytes=1 << 20, events=1 << 20)

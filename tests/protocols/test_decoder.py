@@ -170,3 +170,46 @@ def test_exactly_as_many_events_as_may_be() -> None:
     reader = decoder(events=2)
     assert said(reader, b":\n\ndata: a\n\n") == [(Meta(ping=True), 1), (Output("a"), 10)]
     assert reader.too_large is None
+
+
+@pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson])
+@pytest.mark.parametrize(
+    ("interpret", "events"),
+    [
+        (lambda _: (_ for _ in ()).throw(ValueError("no JSON")), [Done()]),
+        (lambda _: [Meta()], [Meta(), Done()]),
+        (lambda _: [Done()], [Done()]),
+        (lambda _: [], [Done()]),
+    ],
+    ids=["refused", "life", "known", "nothing"],
+)
+def test_a_bare_marker_is_one_in_every_protocol(
+    framing: Callable[[int], Framer], interpret: Callable[[Message], Iterable[Event]], events: list[Event]
+) -> None:
+    """Gateways put `[DONE]` after whatever they pass on: it is never what does not decode, and said once."""
+    reader = Decoder(Protocol("any", framing, request, interpret), event_bytes=99, events=9)
+    data = b" [DONE] \n\n" if framing is not ServerSentEvents else b"data:  [DONE] \n\n"
+    assert [event for event, _ in said(reader, data)] == events
+
+
+def test_an_answer_that_mentions_the_marker_is_no_marker() -> None:
+    """Only a message that is nothing else marks the end."""
+    assert Done() not in [event for event, _ in said(decoder(), b"data: [DONE] and more\n\n")]
+    assert Done() not in [event for event, _ in said(decoder(), b"data: [DONE]" + b" " * 12 + b"x\n\n")]
+
+
+class Checked(Lines):
+    """Lines of which one that begins with "!" breaks the framing."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes, up to what is broken."""
+        good, mark, _ = data.partition(b"!")
+        self.broken = self.broken or ("a checksum" if mark else "")
+        return super().feed(good)
+
+
+def test_a_framing_that_is_broken_is_told_once() -> None:
+    """What came before it is kept, and the body ends there."""
+    reader = decoder(Checked)
+    broken = Malformed("a checksum", body=True)
+    assert said(reader, b"a\n!", b"!") == [(Output("a"), 1), (broken, 3)]

@@ -12,8 +12,7 @@ from monitor.protocols.gemini import GEMINI
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import EndRule
-from monitor.target import Target, Terminator
+from monitor.target import Target
 
 PARTS = '{"candidates":[{"content":{"parts":%s,"role":"model"},"index":0}]}'
 REASON = '{"candidates":[{"finishReason":"%s","index":0}]}'
@@ -104,7 +103,7 @@ def test_what_is_no_message(data: str) -> None:
 
 def verdict_on(*messages: bytes) -> Verdict:
     """Return what a clean stream of these messages comes to, each an arrival of its own."""
-    line = Recorder(EndRule(Terminator.END, early=GEMINI.early))
+    line = Recorder(GEMINI.end_rule())
     line.connected, line.head = True, Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     for number, message in enumerate(messages, 1):
         line.arrived(float(number), 0.0, number)

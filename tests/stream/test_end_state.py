@@ -15,14 +15,16 @@ from monitor.stream.events import (
     Stop,
     Usage,
 )
+from monitor.stream.recorder import Recorder
 from monitor.stream.recording import EndRule, Kind
 from monitor.stream.statistics import (
     gaps,
     output_arrivals,
 )
 from monitor.target import Terminator
-from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, STOP, TEXT, told
+from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, STOP, TEXT, finished, running, told
 
+TWO, PARTS = EndRule(choices=2), EndRule(parts=True)
 ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
     "the end": ([TEXT, STOP], EndRule(), 2),
     "no end": ([TEXT], EndRule(), None),
@@ -43,18 +45,31 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
         4,
     ),
     "none: nothing is an end": ([TEXT, STOP, DONE], EndRule(Terminator.NONE, declares_marker=True), None),
-    "every choice must end": ([TEXT, Output("b", choice=1), STOP], EndRule(), None),
-    "and then it is the end": ([TEXT, Output("b", choice=1), STOP, Finish("stop", choice=1)], EndRule(), 4),
-    "a choice that was only opened": ([TEXT, Meta(choice=1), STOP], EndRule(), None),
+    "one asked for: every index is that answer": (
+        [TEXT, Meta(choice=1), Output("b", choice=1), Finish("stop", choice=2)],
+        EndRule(),
+        4,
+    ),
+    "one asked for: another index is no second end": ([TEXT, STOP, Finish("abort", choice=1)], EndRule(), 2),
+    "one asked for: another index takes the end back": ([TEXT, STOP, Output("b", choice=1)], EndRule(), None),
+    "every choice must end": ([TEXT, Output("b", choice=1), STOP], TWO, None),
+    "and then it is the end": ([TEXT, Output("b", choice=1), STOP, Finish("stop", choice=1)], TWO, 4),
+    "a choice that was only opened": ([TEXT, Meta(choice=1), STOP], TWO, None),
     "a choice that is spoken of when it has ended": (
         [TEXT, Meta(choice=1), STOP, Meta(choice=0), Finish("stop", choice=1)],
-        EndRule(),
+        TWO,
         5,
     ),
-    "a choice opened after the end takes it back": ([TEXT, STOP, Meta(choice=1)], EndRule(), None),
-    "so does its output": ([TEXT, STOP, Output("b", choice=1)], EndRule(), None),
-    "until it ends": ([TEXT, STOP, Output("b", choice=1), Finish("stop", choice=1)], EndRule(), 4),
-    "a choice that ends after the end": ([TEXT, STOP, Finish("abort", Stop.ABORT, choice=1)], EndRule(), 3),
+    "one more choice opened after the end of all": (
+        [TEXT, STOP, Finish("stop", choice=1), Meta(choice=2)],
+        TWO,
+        None,
+    ),
+    "until it ends": ([TEXT, STOP, Finish("stop", choice=1), Output("b", choice=2), Finish("stop", choice=2)], TWO, 5),
+    "a part must end": ([TEXT, Meta(choice=1), STOP], PARTS, None),
+    "and then the whole has": ([TEXT, Meta(choice=1), STOP, Finish(choice=1)], PARTS, 4),
+    "the end of a part is not that of the whole": ([TEXT, Meta(choice=1), Finish(choice=1)], PARTS, None),
+    "a part that begins after the end": ([TEXT, STOP, Meta(choice=1)], PARTS, None),
     "after the marker no choice begins": (
         [TEXT, STOP, DONE, Meta(choice=1), Output("b", choice=1), Finish("stop", choice=1)],
         MARKED,
@@ -63,15 +78,36 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
     "two asked for, one ended": ([TEXT, STOP], EndRule(choices=2), None),
     "two asked for, two ended": ([TEXT, STOP, Finish("stop", choice=1)], EndRule(choices=2), 3),
     "two asked for, one sent": ([TEXT, STOP, DONE], EndRule(declares_marker=True, choices=2), 3),
+    "two asked for, one sent and the other begun": (
+        [TEXT, Meta(choice=1), STOP, DONE],
+        EndRule(declares_marker=True, choices=2),
+        None,
+    ),
     "two asked for, one of them open": (
         [TEXT, Output("b", choice=1), STOP, DONE],
         EndRule(declares_marker=True, choices=2),
         None,
     ),
-    "output after the end does not take it back": ([TEXT, STOP, TEXT], EndRule(), 2),
+    "output after the end takes it back": ([TEXT, STOP, TEXT], EndRule(), None),
+    "and the next one proves nothing": ([TEXT, STOP, TEXT, STOP], EndRule(), None),
+    "before the marker": ([TEXT, STOP, TEXT, STOP, DONE], MARKED, 5),
+    "output after the marker does not": ([TEXT, STOP, DONE, TEXT], MARKED, 2),
+    "a marker that nobody declared is life": ([TEXT, DONE, TEXT, STOP], EndRule(), 4),
+    "but closes what has ended": ([TEXT, STOP, DONE, TEXT], EndRule(), 2),
+    "either: the marker of an answer that went on": (
+        [TEXT, STOP, TEXT, DONE],
+        EndRule(Terminator.EITHER, declares_marker=True),
+        4,
+    ),
+    "both: an end before the marker, early or not": (
+        [TEXT, STOP, TEXT, STOP, DONE],
+        EndRule(Terminator.BOTH, declares_marker=True),
+        5,
+    ),
+    "both: an answer that went on": ([TEXT, STOP, TEXT, DONE], EndRule(Terminator.BOTH, declares_marker=True), None),
     "said early: the end": ([TEXT, STOP], EARLY, 2),
     "said early: output takes it back": ([TEXT, STOP, TEXT], EARLY, None),
-    "said early: until the next": ([TEXT, STOP, TEXT, STOP], EARLY, 4),
+    "said early: after that the next proves nothing": ([TEXT, STOP, TEXT, STOP], EARLY, None),
     "said early: the last one counts": ([TEXT, STOP, STOP], EARLY, 3),
     "said early: life does not take it back": ([TEXT, STOP, Meta(usage=Usage(1)), PING], EARLY, 2),
 }
@@ -80,7 +116,7 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
 @pytest.mark.parametrize(("events", "rule", "at"), ENDS.values(), ids=ENDS.keys())
 def test_when_the_end_arrived(events: list[Event], rule: EndRule, at: float | None) -> None:
     """The end is there with what the target's terminator asks for, not before it and not again."""
-    assert told(*events, rule=rule).end.at == at
+    assert running(*events, rule=rule).ended_at == at
 
 
 def test_an_end_taken_back_means_nothing() -> None:
@@ -103,10 +139,13 @@ def test_what_came_after_an_end_taken_back_came_before_the_end() -> None:
     )
     line = told(TEXT, STOP, Malformed("x"), error, rule=EARLY)
     assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (0, None, True)
-    line = told(TEXT, STOP, *[Malformed("x")] * 200, STOP, rule=EARLY)
+    assert line.end.late_failure is error
+    line = told(TEXT, STOP, *[Malformed("x")] * 200, TEXT)
     assert line.end.malformed_events == 100
     line = told(TEXT, STOP, Malformed("x"), error, Output("b", choice=1))
-    assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (0, None, True)
+    assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (1, error, False)
+    line = told(Meta(sequence=1), STOP, Meta(sequence=3), TEXT)
+    assert line.end.sequence_gap is True
 
 
 def test_a_second_end_means_nothing() -> None:
@@ -142,18 +181,48 @@ class TestBehindTheEnd:
         """It is no malformed event, only trailing."""
         line = told(TEXT, STOP, Malformed("x"))
         assert (line.end.malformed_events, line.end.trailing) == (0, True)
-        before = told(TEXT, STOP, Malformed("x"), DONE, rule=MARKED)
-        assert (before.end.malformed_events, before.end.trailing) == (1, False)
+        line = told(TEXT, STOP, Malformed("x"), DONE, rule=MARKED)
+        assert (line.end.malformed_events, line.end.trailing) == (0, True)
+        for required in (Terminator.MARKER, Terminator.BOTH):
+            before = told(TEXT, STOP, Malformed("x"), DONE, rule=EndRule(required, declares_marker=True))
+            assert (before.end.malformed_events, before.end.trailing) == (1, False)
+            after = told(TEXT, STOP, DONE, Malformed("x"), rule=EndRule(required, declares_marker=True))
+            assert (after.end.malformed_events, after.end.trailing) == (0, True)
+
+    def test_a_framing_that_is_broken(self) -> None:
+        """It ends the body, and after the end it is only trailing; why is kept once."""
+        line = told(TEXT, Malformed("a checksum", body=True), Malformed("x", body=True))
+        assert (line.end.broken, line.end.malformed_events, line.end.trailing) == ("a checksum", 0, False)
+        line = told(TEXT, STOP, Malformed("a checksum", body=True))
+        assert (line.end.broken, line.end.trailing) == (None, True)
 
     def test_output(self) -> None:
-        """It is no chunk, only trailing."""
+        """It takes the end back; after the marker it is no chunk, only trailing."""
         line = told(TEXT, STOP, TEXT)
-        assert (line.chunks, line.text, line.end.trailing) == (1, "a", True)
+        assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (2, "aa", False, True)
+        line = told(TEXT, STOP, DONE, TEXT, rule=MARKED)
+        assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (1, "a", True, False)
+
+    def test_what_was_said_once_more(self) -> None:
+        """The whole answer again is no output, and takes no end back."""
+        line = told(Output("a"), Output("b"), STOP, Output("ab"))
+        assert (line.chunks, line.text, line.end.early_ending) == (2, "ab", False)
+
+    def test_what_one_message_carries(self) -> None:
+        """Output and an end of one message belong together, in whatever order; so do the marker and an error."""
+        recorder = Recorder(MARKED)
+        recorder.arrived(1.0, 0.0, 100)
+        for event in (STOP, TEXT, Malformed("x"), Meta(sequence=1), DONE, TEXT, LATE):
+            recorder.record(event, 50)
+        line = finished(recorder)
+        assert (line.chunks, line.end.stands_at, line.end.with_output, line.end.early_ending) == (1, 1.0, True, False)
+        assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (1, LATE, False)
 
 
 def test_several_answers_end_apart() -> None:
     """What one answer says after its own end is no output, and another's before its own is."""
-    line = told(Output("a"), STOP, Output("b", choice=1), Finish("stop", choice=1), Output("c"))
+    rule = EndRule(declares_marker=True, choices=2)
+    line = told(Output("a"), STOP, Output("b", choice=1), Finish("stop", choice=1), DONE, Output("c"), rule=rule)
     assert [kind for _, kind, _ in line.events].count(Kind.OUTPUT) == 3
     assert (line.end.trailing, len(list(output_arrivals(line))), gaps(line)) == (True, 2, [(2.0, 0.0)])
 
@@ -166,6 +235,13 @@ SEQUENCES: dict[str, tuple[list[int | None], bool]] = {
     "a gap": ([0, 2], True),
     "a gap, and then none": ([0, 2, 3], True),
     "again": ([0, 0, 1], False),
+    "zero in between": ([0, 1, 2, 0, 3, 4], False),
+    "out of order": ([1, 3, 2], False),
+    "out of order, and a gap": ([1, 4, 2], True),
+    "below the first": ([7, 3, 8], False),
+    "a leap": ([1, 20_000], True),
+    "a leap that is not too far": ([1, 10_002, *range(2, 10_002)], False),
+    "from the start again": ([0, 1, 0, 1, 2], False),
     "unnumbered between": ([0, None, 1], False),
 }
 
@@ -181,6 +257,8 @@ def test_an_event_that_does_not_decode_is_not_lost() -> None:
     assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=3)).end.sequence_gap is False
     assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=2)).end.sequence_gap is False
     assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
+    assert told(Meta(sequence=1), Meta(sequence=3), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
+    assert told(Malformed("x"), Meta(sequence=1), Meta(sequence=3)).end.sequence_gap is True
 
 
 def test_a_number_after_the_end_is_no_gap() -> None:

@@ -19,15 +19,15 @@ from monitor.stream.events import (
     Usage,
 )
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import Arrival, Kind
+from monitor.stream.recording import Arrival, EndRule, Kind
 from monitor.stream.statistics import (
     gaps,
     output_arrivals,
     silent_since_output,
     uncertainty,
 )
-from monitor.target import Timeouts
-from tests.stream.parts import DONE, EARLY, LATE, PING, ROLE, STOP, TEXT, finished, running, told
+from monitor.target import Terminator, Timeouts
+from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, ROLE, STOP, TEXT, finished, running, told
 
 CLOCKS: dict[str, tuple[list[Event], dict[Mark, float]]] = {
     "nothing": ([], {}),
@@ -55,8 +55,8 @@ CLOCKS: dict[str, tuple[list[Event], dict[Mark, float]]] = {
         [Output("no", Part.REFUSAL)],
         {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 1, Mark.FIRST_CONTENT: 1, Mark.LAST_CHUNK: 1},
     ),
-    "output after the end is none": (
-        [TEXT, STOP, TEXT],
+    "output after the marker is none": (
+        [TEXT, DONE, TEXT],
         {Mark.FIRST_BYTE: 1, Mark.FIRST_EVENT: 1, Mark.FIRST_CHUNK: 1, Mark.FIRST_CONTENT: 1, Mark.LAST_CHUNK: 1},
     ),
 }
@@ -65,7 +65,7 @@ CLOCKS: dict[str, tuple[list[Event], dict[Mark, float]]] = {
 @pytest.mark.parametrize(("events", "marks"), CLOCKS.values(), ids=CLOCKS.keys())
 def test_clocks(events: list[Event], marks: dict[Mark, float]) -> None:
     """Each clock is passed by what the contract says, and by nothing else."""
-    assert running(*events).marks == marks
+    assert running(*events, rule=MARKED).marks == marks
 
 
 def test_a_mark_is_made_once() -> None:
@@ -146,9 +146,11 @@ def test_text_is_the_first_choice_of_what_can_be_seen() -> None:
         Output("d", choice=1),
         Output("e", Part.REFUSAL),
         Output("f"),
+        rule=EndRule(choices=2),
     )
     assert (line.text, line.chunks, line.output_characters) == ("af", 6, 6)
     assert line.end.stops == {Stop.REFUSAL}
+    assert told(Output("a"), Output("b", choice=1)).text == "ab"  # one was asked for: every index is that answer
 
 
 def test_every_kind_of_event_is_kept() -> None:
@@ -259,6 +261,33 @@ def test_the_deadline_that_runs(
     assert line.deadline(limits) == due
 
 
+WAITS: dict[str, tuple[list[Event], EndRule, tuple[Deadline, float]]] = {
+    "an error: only the drain": ([LATE], EndRule(), (Deadline.DRAIN, 1.5)),
+    "an error after output": ([TEXT, LATE, PING], EndRule(), (Deadline.DRAIN, 2.5)),
+    "a second error moves nothing": ([LATE, LATE], EndRule(), (Deadline.DRAIN, 1.5)),
+    "a framing that is broken": ([TEXT, Malformed("x", body=True)], EndRule(), (Deadline.DRAIN, 2.5)),
+    "broken, and then an error": ([Malformed("x", body=True), LATE], EndRule(), (Deadline.DRAIN, 1.5)),
+    "an error, and then broken": ([LATE, Malformed("x", body=True)], EndRule(), (Deadline.DRAIN, 1.5)),
+    "what does not decode is waited past": ([TEXT, Malformed("x")], EndRule(), (Deadline.IDLE, 5.0)),
+    "an end": ([TEXT, STOP], EndRule(), (Deadline.DRAIN, 2.5)),
+    "an end taken back": ([TEXT, STOP, TEXT], EndRule(), (Deadline.IDLE, 7.0)),
+    "an end of a stream that took one back": ([TEXT, STOP, TEXT, STOP], EndRule(), (Deadline.IDLE, 7.0)),
+    "and its marker": ([TEXT, STOP, TEXT, STOP, DONE], MARKED, (Deadline.DRAIN, 5.5)),
+    "a marker that is required": ([TEXT, STOP], EndRule(Terminator.MARKER, declares_marker=True), (Deadline.IDLE, 5.0)),
+    "an end that may be early, and a marker": ([TEXT, STOP, DONE], EARLY, (Deadline.DRAIN, 2.5)),
+}
+
+
+@pytest.mark.parametrize(("events", "rule", "due"), WAITS.values(), ids=WAITS.keys())
+def test_what_is_waited_for_after_an_end_or_an_error(
+    events: list[Event], rule: EndRule, due: tuple[Deadline, float]
+) -> None:
+    """The drain, where all was said; the next output, where an end has proved to prove nothing."""
+    recorder = running(*events, rule=rule)
+    recorder.head = Head(200)
+    assert recorder.deadline(LIMITS) == due
+
+
 @pytest.mark.parametrize(("outputs", "due"), [(1, 6.0), (6, 9.0), (8, 9.5)])
 def test_after_an_end_that_may_be_an_early_one_more_is_waited_for(outputs: int, due: float) -> None:
     """As long as for any output, within the total; the drain is the least."""
@@ -283,6 +312,7 @@ def test_an_attempt_that_got_no_answer_is_forgotten() -> None:
         ([TEXT, STOP], Ending(EndKind.DEADLINE, 4.0, deadline=Deadline.DRAIN), 2.0),
         ([TEXT], Ending(EndKind.DEADLINE, 5.0, deadline=Deadline.IDLE), 5.0),
         ([TEXT], Ending(EndKind.RESET, 0.5), 1.0),
+        ([TEXT, LATE], Ending(EndKind.DEADLINE, 4.0, deadline=Deadline.DRAIN), 2.0),
     ],
 )
 def test_when_a_stream_ended(events: list[Event], ending: Ending, end: float) -> None:

@@ -21,12 +21,12 @@ from monitor.stream.statistics import (
     silent_since_output,
     uncertainty,
 )
-from tests.stream.parts import PING, ROLE, STOP, TEXT, finished, running, told
+from tests.stream.parts import DONE, PING, ROLE, STOP, TEXT, finished, running, told
 
 
-def test_output_after_the_end_is_no_arrival() -> None:
-    """What comes after the end makes no gap, however much it is."""
-    line = told(TEXT, TEXT, STOP, TEXT, TEXT)
+def test_output_after_the_marker_is_no_arrival() -> None:
+    """What comes after the marker makes no gap, however much it is."""
+    line = told(TEXT, TEXT, STOP, DONE, TEXT, TEXT)
     assert (line.end.trailing, line.chunks, len(list(output_arrivals(line))), gaps(line)) == (True, 2, 2, [(1.0, 0.0)])
 
 

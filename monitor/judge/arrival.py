@@ -1,0 +1,71 @@
+"""Whether the protocol's end has arrived: a table over end, output, marker, wire and `terminator` (contract, "Ends").
+
+First match wins. An end that *stands* is one that no output followed; an *early-ending* stream has taken an end back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from monitor.stream.endings import EndKind
+from monitor.stream.recording import Recording
+from monitor.target import Terminator
+
+CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.MALFORMED})
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the table asks."""
+
+    stands: bool
+    early_ending: bool
+    with_output: bool
+    """The end that stands came in one message with output."""
+    marker: bool
+    beginning: bool
+    """A configured check shows that the answer is only a beginning."""
+    clean: bool
+    """The body ended clean, and not inside a message."""
+    cut: bool
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    when: Callable[[Said], bool]
+    arrived: bool
+
+
+_BY_THE_END = (
+    # an end on a first chunk, as servers say it on every chunk: a marker, or a right answer, proves it
+    Row(lambda it: it.stands and it.with_output and it.beginning and it.cut and not it.marker, arrived=False),
+    Row(lambda it: it.stands and not it.early_ending, arrived=True),
+    Row(lambda it: it.stands and (it.marker or it.clean), arrived=True),
+    Row(lambda it: it.stands, arrived=False),  # a cut, silence or a deadline: what the wire or the clock says
+)
+_NOT = Row(lambda _: True, arrived=False)
+TABLE: dict[Terminator, tuple[Row, ...]] = {
+    Terminator.END: (*_BY_THE_END, _NOT),
+    Terminator.EITHER: (*_BY_THE_END, Row(lambda it: it.marker, arrived=True), _NOT),
+    Terminator.MARKER: (Row(lambda it: it.marker, arrived=True), _NOT),
+    Terminator.BOTH: (Row(lambda it: it.marker and it.stands, arrived=True), _NOT),
+    Terminator.NONE: (_NOT,),
+}
+
+
+def arrived(seen: Recording, *, beginning: bool) -> bool:
+    """Whether the end has arrived; `beginning` says that the check found only a right beginning."""
+    end, kind = seen.end, seen.ending.kind
+    said = Said(
+        stands=end.stands_at is not None,
+        early_ending=end.early_ending,
+        with_output=end.with_output,
+        marker=end.marker_at is not None,
+        beginning=beginning,
+        clean=kind is EndKind.COMPLETE and not seen.partial,
+        cut=kind in CUT,
+    )
+    return next(row.arrived for row in TABLE[seen.rule.terminator] if row.when(said))
