@@ -262,10 +262,10 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
     assert {one.locations for one in targets} == {(), ("${KEY}",)}
     assert heard.gauge == {"fleet": False}
     assert heard.wrong[0].split("; ") == [
-        f'fleet: {path}: target no name: name: "no name" is no name ({NAME_HINT})',
-        f'{path}: target slow: interval: "soon" is no duration (write for example "500ms", "90s", "5m" or "1h")',
+        f'fleet: {path}: target no name: name: "no name" is not a valid name ({NAME_HINT})',
+        f'{path}: target slow: interval: "soon" is not a duration (write for example "500ms", "90s", "5m" or "1h")',
         f"{path}: target slow: confirm: 0 is below the least allowed, 1",
-        f'{path}: target ftp: url: the value is no http or https URL (for example "https://host:8443/v1/chat/completions")',
+        f'{path}: target ftp: url: the value is not an http or https URL (for example "https://host:8443/v1/chat/completions")',
         f"{path}: target typo: nobody knows the label __protcol__",
         f"{path}: target code: protocol: only the config may name one from outside",
         f"{path}: target good: it is there twice",
@@ -375,7 +375,7 @@ async def test_lists_at_urls(make: Make, heard: Heard) -> None:
     shown = "lists: https://lists.test/targets?token=***: cannot be read"
     assert heard.wrong == [
         f"{shown}: HTTP status 503; http://b.test/: is no JSON (line 1); YAML is not read",
-        f'{shown}: TimeoutError; http://b.test/: target c: confirm: "x" is no integer',
+        f'{shown}: TimeoutError; http://b.test/: target c: confirm: "x" is not an integer',
     ]
 
 

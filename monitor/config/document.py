@@ -22,10 +22,10 @@ _TOML = Language(tree_sitter_toml.language())
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY = re.compile(r"^\s*[^=#\[]+=")
 _HINTS = {
-    "Expected newline or end of document after a statement": 'text and durations stand in quotes: "60s"',
-    "Invalid value": 'text and durations stand in quotes: "60s"',
-    "Cannot overwrite a value": "the key stands there twice",
-    "Cannot declare": "the table stands there twice; of several, each is written [[NAME]]",
+    "Expected newline or end of document after a statement": 'put strings and durations in quotes: "60s"',
+    "Invalid value": 'put strings and durations in quotes: "60s"',
+    "Cannot overwrite a value": "the key is defined twice",
+    "Cannot declare": "the table is defined twice; write [[NAME]] for each of several tables",
     "Unclosed array": "a ] is missing",
     "Unescaped '\\' in a string": "double it, or write the text in single quotes",
 }
@@ -87,7 +87,7 @@ def read(path: Path) -> Document:
     except (OSError, ValueError) as error:
         raise _refused(file, None, "cannot be read: " + _reason(error)) from None
     if len(data) > LARGEST:
-        raise _refused(file, None, "is larger than 16 MiB: hardly a config")
+        raise _refused(file, None, "is larger than 16 MiB, the limit for a config")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -141,7 +141,7 @@ def _syntax(error: str, text: str, file: str) -> tuple[int, Mistake]:
     line, column = (int(match[1]), int(match[2])) if match and match[1] else (text.count("\n") + 1, 0)
     hint = next((hint for start, hint in _HINTS.items() if message.startswith(start)), "")
     at = f" at column {column}" if column else ""
-    return line, Mistake(file, line, "", f"is no valid TOML{at}: {message[:1].lower()}{message[1:]}", hint)
+    return line, Mistake(file, line, "", f"is not valid TOML{at}: {message[:1].lower()}{message[1:]}", hint)
 
 
 def _mend(text: str, number: int, *, duplicate: bool) -> str | None:

@@ -38,12 +38,12 @@ Message = tuple[str, str]
 
 def _integer(case: ErrorContext) -> Message:
     plain = isinstance(case.given, str) and re.fullmatch(r"-?[0-9]+", case.given)
-    return f"{case.shown} is no integer", "write it without quotes" if plain else ""
+    return f"{case.shown} is not an integer", "write it without quotes" if plain else ""
 
 
 def _number(case: ErrorContext) -> Message:
     plain = isinstance(case.given, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", case.given)
-    return f"{case.shown} is no number", "write it without quotes" if plain else ""
+    return f"{case.shown} is not a number", "write it without quotes" if plain else ""
 
 
 def _boolean(case: ErrorContext) -> Message:
@@ -53,11 +53,11 @@ def _boolean(case: ErrorContext) -> Message:
 
 def _string(case: ErrorContext) -> Message:
     plain = isinstance(case.given, int | float) and not isinstance(case.given, bool)
-    return f"{case.shown} is no text", f'write "{case.shown}"' if plain and case.open else "text stands in quotes"
+    return f"{case.shown} is not a string", f'write "{case.shown}"' if plain and case.open else "put strings in quotes"
 
 
 def _array(case: ErrorContext) -> Message:
-    return f"{case.shown} is no array", f"write [{case.shown}]" if case.open else "write [...]"
+    return f"{case.shown} is not an array", f"write [{case.shown}]" if case.open else "write [...]"
 
 
 def _above(case: ErrorContext) -> Message:
@@ -72,18 +72,18 @@ def _choice(case: ErrorContext) -> Message:
     near = get_close_matches(case.given, words, 1) if isinstance(case.given, str) else []
     listed = ", ".join(f'"{quoted}"' if quoted else number for quoted, number in options)
     hint = f'did you mean "{near[0]}"?' if near else ""
-    return f"{case.shown} is none of {listed}", "write it without quotes" if ("", case.given) in options else hint
+    return f"{case.shown} is not one of {listed}", "write it without quotes" if ("", case.given) in options else hint
 
 
 def _check_kind(case: ErrorContext) -> Message:
     kinds = ", ".join(f'"{kind}"' for kind in CHECKS)
     if not isinstance(case.given, dict):
-        return f'{case.shown} is no check: "none", or a table', 'for example { kind = "count", to = 40 }'
+        return f'{case.shown} is not a check: "none", or a table', 'for example { kind = "count", to = 40 }'
     kind = case.given.get("kind")
     if kind is None:
         return "the check has no kind", f"kind is one of {kinds}"
     near = get_close_matches(kind, CHECKS, 1) if isinstance(kind, str) else []
-    return f"{written(kind)} is no kind of check: {kinds}", f'did you mean "{near[0]}"?' if near else ""
+    return f"{written(kind)} is not a kind of check: {kinds}", f'did you mean "{near[0]}"?' if near else ""
 
 
 def _own(case: ErrorContext) -> Message:
@@ -115,13 +115,16 @@ MESSAGES: dict[str, Callable[[ErrorContext], Message]] = {
     "int_from_float": _integer,
     "int_parsing_size": _integer,
     "float_type": _number,
-    "finite_number": lambda case: (f"{case.shown} is no finite number", ""),
+    "finite_number": lambda case: (f"{case.shown} is not a finite number", ""),
     "bool_type": _boolean,
     "string_type": _string,
     "tuple_type": _array,
-    "model_type": lambda case: (f"{case.shown} is no table", "write [NAME], or { key = value }"),
-    "dict_type": lambda case: (f"{case.shown} is no table", "write [NAME], or { key = value }"),
-    "datetime_type": lambda case: (f"{case.shown} is no date and time", "write 2030-01-31T22:00:00Z, without quotes"),
+    "model_type": lambda case: (f"{case.shown} is not a table", "write [NAME], or { key = value }"),
+    "dict_type": lambda case: (f"{case.shown} is not a table", "write [NAME], or { key = value }"),
+    "datetime_type": lambda case: (
+        f"{case.shown} is not a date and time",
+        "write 2030-01-31T22:00:00Z, without quotes",
+    ),
     "greater_than": _bounded("not above", "gt"),
     "greater_than_equal": _bounded("below the least allowed,", "ge"),
     "less_than": _above,
@@ -155,7 +158,7 @@ def mistake(error: ErrorDetails, document: Document, base: KeyPath, model: type[
 
 
 def _is_ours(part: str) -> bool:
-    """Whether a part of a path is none of the file's: a tag of a union, or pydantic's mark for a key."""
+    """Whether a part of a path is not one of the file's: a tag of a union, or pydantic's mark for a key."""
     return part == "[key]" or _TAG.fullmatch(part) is not None
 
 

@@ -160,7 +160,7 @@ def _lists(values: Values, findings: Findings) -> dict[str, list[tuple[KeyPath, 
 def _table(value: object, path: KeyPath, findings: Findings) -> Values:
     if isinstance(value, dict):
         return value
-    findings.wrong(path, "has to be a table", f"write [{path[0]}]" if len(path) == 1 else f"write [[{path[0]}]]")
+    findings.wrong(path, "must be a table", f"write [{path[0]}]" if len(path) == 1 else f"write [[{path[0]}]]")
     return {}
 
 
@@ -168,7 +168,7 @@ def _elements(values: Values, name: str, findings: Findings) -> Iterator[tuple[K
     """Return the tables of an array of tables, with their paths."""
     value = values.get(name, [])
     if not isinstance(value, list):
-        findings.wrong((name,), "has to be an array of tables", f"write [[{name}]]")
+        findings.wrong((name,), "must be an array of tables", f"write [[{name}]]")
         return
     for index, element in enumerate(value):
         if isinstance(element, dict):
@@ -196,7 +196,7 @@ def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
         path = (*base, "protocol")
         place = path if findings.document.at(path) is not None else ("defaults", "protocol")
-        findings.wrong(place, "there is no such protocol", _known(findings.document.at(place), str(error)))
+        findings.wrong(place, "unknown protocol", _known(findings.document.at(place), str(error)))
         findings.spoil(path)
     return RAW
 
@@ -207,7 +207,11 @@ def _known(written: object, error: str) -> str:
     if ":" in text:
         return printable(error, 200)
     near = get_close_matches(text, PROTOCOLS, 1)
-    return f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME"
+    return (
+        f'did you mean "{near[0]}"?'
+        if near
+        else f"known protocols: {', '.join(sorted(PROTOCOLS))}, or package.module:NAME"
+    )
 
 
 def _apply(rules: Iterable[TargetRule], draft: Draft, findings: Findings) -> None:
@@ -250,7 +254,7 @@ def _relations(
     yield from relations.unique([(draft.base, draft.target.name) for draft in sound])
     yield from relations.upstreams(sound, known)
     if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
-        yield Complaint(("targets",), "there is none, so there is nothing to watch", "write a [[targets]]")
+        yield Complaint(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")
 
 
 _WINDOW = ("start", "end", "at", "duration", "targets")

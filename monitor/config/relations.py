@@ -44,7 +44,7 @@ class Known:
         return False
 
 
-_NO_TARGET = "there is no target of this name"
+_NO_TARGET = "no target has this name"
 
 
 def unique(named: Sequence[tuple[KeyPath, str]]) -> Iterator[Complaint]:
@@ -63,11 +63,11 @@ def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
         if not upstream:
             continue
         if upstream == draft.target.name:
-            yield Complaint(key, "a target is not behind itself")
+            yield Complaint(key, "a target cannot be its own upstream")
         elif known.lacks(upstream):
             yield Complaint(key, _NO_TARGET, known.near(draft.text(("upstream",))))
         elif known.leads_back(draft.target.name):
-            yield Complaint(key, "the targets behind this one lead back to it")
+            yield Complaint(key, "the upstreams of this target lead back to it")
 
 
 def limits(table: Limits) -> Iterator[Complaint]:
@@ -79,14 +79,14 @@ def limits(table: Limits) -> Iterator[Complaint]:
 def discovery(table: DiscoverySource, base: KeyPath) -> Iterator[Complaint]:
     """Complain of a source that is neither of files nor of URLs, or both."""
     if bool(table.file_sd) == bool(table.http_sd):
-        yield Complaint(base, "has to have either file_sd or http_sd", "write one [[discovery]] for each source")
+        yield Complaint(base, "must have either file_sd or http_sd", "write one [[discovery]] for each source")
 
 
 def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Complaint]:
     """Complain of a window that is neither a single nor a recurring one, or of targets that are none."""
     once, recurring = (table.start, table.end), (table.at, table.duration)
     if any(once) == any(recurring) or not (all(once) or all(recurring)):
-        yield Complaint(base, "has to have either start and end, or at and duration")
+        yield Complaint(base, "must have either start and end, or at and duration")
     yield from _single(table, base)
     for index, name in enumerate(table.targets):
         if known.lacks(name):

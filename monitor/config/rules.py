@@ -94,9 +94,9 @@ def _asked(draft: Draft) -> Iterator[Complaint]:
         return
     hint = 'put {prompt} into its body, or check the answer by { kind = "pattern", ... }'
     if draft.own.get("prompt") is not None:
-        yield Complaint(("prompt",), "no prompt is sent by this protocol", hint)
+        yield Complaint(("prompt",), "this protocol sends no prompt", hint)
     if "check" in draft.own and isinstance(draft.target.check, CountCheck):
-        yield Complaint(("check",), "no prompt is sent by this protocol, so nobody counts", hint)
+        yield Complaint(("check",), "this protocol sends no prompt, so a counted list cannot be checked", hint)
 
 
 def takes_prompt(protocol: Protocol, body: Mapping[str, object]) -> bool:
@@ -124,7 +124,7 @@ def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
         limit = min(own, default=draft.target.max_tokens)
         if limit < needed:
             key = "body" if own else "max_tokens" if draft.says("max_tokens") else "check"
-            message = f"{limit} tokens are hardly enough to count to {check.to}"
+            message = f"{limit} tokens may not be enough to count to {check.to}"
             yield Complaint((key,), message, f"allow {needed}, or count less far", odd=True)
 
 
@@ -176,7 +176,7 @@ def _header_twice(draft: Draft) -> Iterator[Complaint]:
             seen.add(name.lower())
 
 
-_NEVER_HERE = "secrets never stand in the file: use api_key_file, api_key_env, header_files, or ${NAME}"
+_NEVER_HERE = "do not put secrets in the file: use api_key_file, api_key_env, header_files, or ${NAME}"
 
 
 def _literal_secret(draft: Draft) -> Iterator[Complaint]:
@@ -215,9 +215,9 @@ def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
     for key, url in (("url", draft.target.url), ("proxy", draft.target.proxy)):
         written = draft.text((key,))
         if url and _holds_secret(written):
-            yield Complaint((key,), "holds a password or a key, and secrets never stand in the file", hint)
+            yield Complaint((key,), "contains a password or a key, which must not be in the file", hint)
         elif url and _SUBSTITUTED not in written and "@" in urlsplit(written).netloc:
-            yield Complaint((key,), "holds a user name, which anyone who may read this file can use", hint, odd=True)
+            yield Complaint((key,), "contains a user name that anyone who can read this file can use", hint, odd=True)
 
 
 def _holds_secret(url: str) -> bool:
@@ -230,12 +230,12 @@ def _holds_secret(url: str) -> bool:
 
 def _tls_in_vain(draft: Draft) -> Iterator[Complaint]:
     if "tls" in draft.own and not draft.target.url.lower().startswith("https:"):
-        yield Complaint(("tls",), "has no effect: the URL is no https", odd=True)
+        yield Complaint(("tls",), "has no effect: the URL is not https", odd=True)
 
 
 def _client_certificate(draft: Draft) -> Iterator[Complaint]:
     if draft.target.tls.key_file and not draft.target.tls.cert_file:
-        yield Complaint(("tls", "key_file"), "there is no cert_file for this key")
+        yield Complaint(("tls", "key_file"), "needs a cert_file")
 
 
 def _answerable(draft: Draft) -> Iterator[Complaint]:
@@ -253,12 +253,12 @@ def _answerable(draft: Draft) -> Iterator[Complaint]:
 
 def _streams(draft: Draft) -> Iterator[Complaint]:
     if draft.protocol.asks and draft.target.body.get("stream") is False:
-        yield Complaint(("body", "stream"), "a monitor of streams has to ask for one", "leave it out")
+        yield Complaint(("body", "stream"), "the monitor needs a stream", "leave it out")
 
 
 def _location(draft: Draft) -> Iterator[Complaint]:
     if draft.target.locations and not draft.location:
-        message = "this monitor has no [monitor] location, so it does not watch this target"
+        message = "no [monitor] location is set, so this monitor does not probe this target"
         yield Complaint(("locations",), message, odd=True)
 
 

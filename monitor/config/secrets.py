@@ -40,27 +40,27 @@ class Places:
     def secret_variable(self, name: str) -> Secret:
         """Take a secret from the environment."""
         if name not in self.environ:
-            raise wrong("names a variable that is not set", "the variable's name stands here, never the key itself")
+            raise wrong("the variable is not set", "write the name of the variable, not the key itself")
         return _secret(self.environ[name], "names a variable that")
 
     def pem(self, name: str) -> str:
         """Return the path of a PEM file that can be read."""
         if "-----BEGIN " not in self._read(name):
-            raise wrong("names a file that holds no PEM")
+            raise wrong("is not a PEM file")
         return str(self.find(name))
 
     def _read(self, name: str) -> str:
         try:
             path = self.find(name)
             if path.exists() and not path.is_file():
-                raise wrong("names no regular file")
+                raise wrong("is not a regular file")
             with path.open("rb") as stream:
                 return stream.read(_LARGEST).decode()
         except UnicodeDecodeError:
-            raise wrong("names a file that is not UTF-8") from None
+            raise wrong("is not a UTF-8 file") from None
         except OSError as error:
             reason = (error.strerror or "unknown error").lower()
-            raise wrong(f"names a file that cannot be read: {reason}", self._looked(name)) from None
+            raise wrong(f"cannot be read: {reason}", self._looked(name)) from None
 
     def _looked(self, name: str) -> str:
         if Path(name).is_absolute():

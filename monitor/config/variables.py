@@ -43,7 +43,7 @@ class Filling:
             return "${"
         name = match[1]
         if not match[2] or not _NAME.fullmatch(name):
-            return self._fail(path, "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${")
+            return self._fail(path, "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${")
         if name not in self.environ:
             near = get_close_matches(name, self.environ, 1, 0.8)
             hint = f"did you mean ${{{near[0]}}}?" if near else "set it, or write $${ for the text ${"

@@ -91,7 +91,7 @@ class Quantity:
         """Read what was given, or say why it cannot be."""
         value = self.read(given) if isinstance(given, str) else None
         if value is None:
-            raise wrong(f"is no {self.noun}", f"write for example {self.example}", better=self._with_unit(given))
+            raise wrong(f"is not a {self.noun}", f"write for example {self.example}", better=self._with_unit(given))
         if value < self._bound(self.least):
             raise wrong(f"is below the least allowed, {self.least}")
         if value > self._bound(self.most):

@@ -57,7 +57,7 @@ def wrong(message: str, hint: str = "", *, why: str = "", better: str = "") -> P
 def name(text: str) -> str:
     """Accept what can be a label value, a piece of a URL's path and a word in a sentence."""
     if not re.fullmatch(NAME_PATTERN, text):
-        raise wrong("is no name", "letters, digits, '.', '_' and '-', at most 63, a letter or digit first")
+        raise wrong("is not a valid name", "letters, digits, '.', '_' and '-', at most 63, a letter or digit first")
     return text
 
 
@@ -69,14 +69,14 @@ def optional_name(text: str) -> str:
 def one_line(text: str) -> str:
     """Accept text without control characters."""
     if not text.isprintable():
-        raise wrong("holds control characters, or others that cannot be printed")
+        raise wrong("contains characters that cannot be printed")
     return text
 
 
 def label_name(text: str) -> str:
     """Accept a Prometheus label name that is nobody else's."""
     if not re.fullmatch(LABEL_PATTERN, text):
-        raise wrong("is no label name", "letters, digits and '_', no digit first")
+        raise wrong("is not a valid label name", "letters, digits and '_', no digit first")
     if text.startswith("__"):
         raise wrong("is reserved: names that begin with '__' are Prometheus' own")
     if text in RESERVED_LABELS:
@@ -94,9 +94,9 @@ def label_value(text: str) -> str:
 def header_name(text: str) -> str:
     """Accept an HTTP field name that is not the monitor's own to set."""
     if not _TOKEN.fullmatch(text):
-        raise wrong("is no header name")
+        raise wrong("is not a valid header name")
     if text.lower() in OWN_HEADERS:
-        raise wrong("is a header that the monitor sets itself")
+        raise wrong("is a header that the monitor sets")
     return text
 
 
@@ -108,14 +108,16 @@ def optional_header_name(text: str) -> str:
 def header_value(text: str) -> str:
     """Accept printable ASCII: other characters are read differently by each server."""
     if not text.isascii() or not text.replace("\t", " ").isprintable():
-        raise wrong("is no header value", "printable ASCII characters only")
+        raise wrong("is not a valid header value", "printable ASCII characters only")
     return text
 
 
 def variable_name(text: str) -> str:
     """Accept the name of an environment variable, or nothing for none."""
     if text and not re.fullmatch(VARIABLE_NAME_PATTERN, text):
-        raise wrong("is no name of an environment variable", "the variable's name stands here, never the key itself")
+        raise wrong(
+            "is not a valid name of an environment variable", "write the name of the variable, not the key itself"
+        )
     return text
 
 
@@ -125,9 +127,9 @@ def url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise wrong("is no URL, or its port is none", _URL_HINT) from None
+        raise wrong("is not a valid URL", _URL_HINT) from None
     if parts.scheme not in {"http", "https"}:
-        raise wrong("is no http or https URL", _URL_HINT)
+        raise wrong("is not an http or https URL", _URL_HINT)
     if not parts.hostname:
         raise wrong("is a URL without a host", _URL_HINT)
     if port is not None and port not in _PORTS:
@@ -135,7 +137,7 @@ def url(text: str) -> str:
     if any(c.isspace() or not c.isprintable() for c in text):
         raise wrong("is a URL with a space or a control character in it", "write %20 for a space")
     if not _is_host(parts.hostname):
-        raise wrong("is a URL whose host is no name", "labels of 1 to 63 characters, with dots between")
+        raise wrong("is a URL with an invalid host name", "labels of 1 to 63 characters, with dots between")
     if parts.fragment:
         raise wrong("is a URL with a #fragment, which is never sent")
     return text
@@ -170,7 +172,7 @@ def split_listen(text: str) -> tuple[str, int]:
     bare = host.removeprefix("[").removesuffix("]")
     fine = colon and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < _PORTS.stop
     if not fine or (":" in bare) != (host != bare) or not bare.isprintable() or " " in bare:
-        raise wrong("is no HOST:PORT", 'for example "127.0.0.1:9877" or "[::1]:9877"')
+        raise wrong("is not HOST:PORT", 'for example "127.0.0.1:9877" or "[::1]:9877"')
     return bare or "0.0.0.0", int(port)  # noqa: S104 - ":9877" means that by old custom; the daemon asks for protection
 
 
@@ -182,7 +184,7 @@ def host_port(host: str, port: int) -> str:
 def host_name(text: str) -> str:
     """Accept a host's name or address, without a port."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text) and not _is_address(text):
-        raise wrong("is no host name", "without scheme, port and path")
+        raise wrong("is not a valid host name", "without scheme, port and path")
     return text
 
 
@@ -200,7 +202,7 @@ def cidr(text: str) -> str:
         ip_network(text)
     except ValueError:
         hint = 'for example "10.0.0.0/8" or "fd00::/8"'
-        raise wrong("is no address or network", hint, better=_network_around(text)) from None
+        raise wrong("is not an address or network", hint, better=_network_around(text)) from None
     return text
 
 
@@ -236,8 +238,8 @@ def pattern(text: str) -> str:
     try:
         expression(text)
     except ValueError as error:
-        hint = "RE2's syntax, as in Prometheus; in single quotes, so that \\ stays as it is"
-        raise wrong("is no regular expression", hint, why=str(error)) from None
+        hint = "RE2's syntax, as in Prometheus; in single quotes, so that \\ is not an escape"
+        raise wrong("is not a valid regular expression", hint, why=str(error)) from None
     return text
 
 
@@ -246,14 +248,14 @@ def time_zone(text: str) -> str:
     try:
         _ = UTC if text == "UTC" else ZoneInfo(text)
     except (OSError, ValueError, KeyError, ImportError):
-        raise wrong("is no time zone", 'for example "UTC" or "Europe/Berlin"') from None
+        raise wrong("is not a known time zone", 'for example "UTC" or "Europe/Berlin"') from None
     return text
 
 
 def time_of_day(text: str) -> str:
     """Accept HH:MM."""
     if not re.fullmatch(r"[0-9]{2}:[0-9]{2}", text) or text[:2] > "23" or text[3:] > "59":
-        raise wrong("is no time of day", 'write for example "02:30"')
+        raise wrong("is not a time of day", 'write for example "02:30"')
     return text
 
 
@@ -265,7 +267,7 @@ def read_time(text: str) -> time:
 def bounds(values: tuple[float, ...]) -> tuple[float, ...]:
     """Accept a histogram's upper bounds: positive and ascending."""
     if not_empty(values)[0] <= 0 or any(low >= high for low, high in pairwise(values)):
-        raise wrong("is no list of buckets", "seconds above 0, each more than the one before")
+        raise wrong("is not a valid list of buckets", "seconds above 0, each more than the one before")
     return values
 
 

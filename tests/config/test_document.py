@@ -75,33 +75,33 @@ def test_finds_what_is_written(path: KeyPath, value: object) -> None:
     assert parsed(TEXT).at(path) == value
 
 
-BARE = 'expected newline or end of document after a statement (text and durations stand in quotes: "60s")'
+BARE = 'expected newline or end of document after a statement (put strings and durations in quotes: "60s")'
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a = 60s", [f"c.toml:1: is no valid TOML at column 7: {BARE}"]),
+        ("a = 60s", [f"c.toml:1: is not valid TOML at column 7: {BARE}"]),
         ("\na = x\nb = 60s", [
-            'c.toml:2: is no valid TOML at column 5: invalid value (text and durations stand in quotes: "60s")',
-            f"c.toml:3: is no valid TOML at column 7: {BARE}",
+            'c.toml:2: is not valid TOML at column 5: invalid value (put strings and durations in quotes: "60s")',
+            f"c.toml:3: is not valid TOML at column 7: {BARE}",
         ]),
         ("a = 1\na = 2\n", [
-            "c.toml:2: is no valid TOML at column 6: cannot overwrite a value (the key stands there twice)"
+            "c.toml:2: is not valid TOML at column 6: cannot overwrite a value (the key is defined twice)"
         ]),
-        ("a = 1\na = 2", ["c.toml:2: is no valid TOML: cannot overwrite a value (the key stands there twice)"]),
+        ("a = 1\na = 2", ["c.toml:2: is not valid TOML: cannot overwrite a value (the key is defined twice)"]),
         ("[a]\n[a]\nx = 1\nx = 2\n", [
-            ("c.toml:2: is no valid TOML at column 3: cannot declare ('a',) twice "
-            "(the table stands there twice; of several, each is written [[NAME]])"),
-            "c.toml:4: is no valid TOML at column 6: cannot overwrite a value (the key stands there twice)",
+            ("c.toml:2: is not valid TOML at column 3: cannot declare ('a',) twice "
+            "(the table is defined twice; write [[NAME]] for each of several tables)"),
+            "c.toml:4: is not valid TOML at column 6: cannot overwrite a value (the key is defined twice)",
         ]),
         ("a = [1,\nb = 2\n", [
-            'c.toml:2: is no valid TOML at column 1: invalid value (text and durations stand in quotes: "60s")'
+            'c.toml:2: is not valid TOML at column 1: invalid value (put strings and durations in quotes: "60s")'
         ]),
-        ("[a\nb = 1", ["c.toml:1: is no valid TOML at column 3: expected ']' at the end of a table declaration"]),
-        ('a = """\nb', ["c.toml:2: is no valid TOML: unterminated string"]),
-        ("hello", ["c.toml:1: is no valid TOML: expected '=' after a key in a key/value pair"]),
-        ('a = "\\d"', [("c.toml:1: is no valid TOML at column 8: unescaped '\\' in a string "
+        ("[a\nb = 1", ["c.toml:1: is not valid TOML at column 3: expected ']' at the end of a table declaration"]),
+        ('a = """\nb', ["c.toml:2: is not valid TOML: unterminated string"]),
+        ("hello", ["c.toml:1: is not valid TOML: expected '=' after a key in a key/value pair"]),
+        ('a = "\\d"', [("c.toml:1: is not valid TOML at column 8: unescaped '\\' in a string "
                        "(double it, or write the text in single quotes)")]),
         ("a = " + "9" * 5000, ["c.toml: holds a number of thousands of digits"]),
         ("a = " + "[" * 5000, ["c.toml: is nested more than 32 levels deep"]),
@@ -139,7 +139,7 @@ def test_a_mark_of_bytes_and_line_ends_of_windows_are_fine(tmp_path: Path) -> No
     [
         (None, ": cannot be read: no such file or directory"),
         (b"a = 1\nb = '\xff'\n", ":2: is not UTF-8 (save it as UTF-8)"),
-        (b" " * (LARGEST + 1), ": is larger than 16 MiB: hardly a config"),
+        (b" " * (LARGEST + 1), ": is larger than 16 MiB, the limit for a config"),
     ],
 )
 def test_a_file_that_is_none_is_a_mistake(tmp_path: Path, content: bytes | None, said: str) -> None:
@@ -176,7 +176,7 @@ def test_a_name_that_no_file_can_have_is_a_mistake() -> None:
 def test_a_long_name_is_cut() -> None:
     """A message stays readable whatever stands in the file."""
     document = Document("f", Path(), {"targets": [{"name": "n" * 5000}]})
-    assert len(str(document.mistake(("targets", 0, "name"), "is no name"))) < 150
+    assert len(str(document.mistake(("targets", 0, "name"), "is not a valid name"))) < 150
 
 
 def test_names_the_target_as_it_is_written() -> None:

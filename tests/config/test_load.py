@@ -51,10 +51,10 @@ def test_a_protocol_from_outside_may_raise_anything(
     (tmp_path / "bad_protocol.py").write_text("raise SystemExit('no licence')")
     monkeypatch.syspath_prepend(tmp_path)
     text = TARGET.replace("openai-chat", "bad_protocol:X")
-    assert mistakes(text) == ["3: targets[0].protocol: there is no such protocol (no licence)"]
+    assert mistakes(text) == ["3: targets[0].protocol: unknown protocol (no licence)"]
     outside(NOT_ONE=3)
     (heard,) = mistakes(TARGET.replace("openai-chat", "outside:NOT_ONE"))
-    assert heard.startswith("3: targets[0].protocol: there is no such protocol ('outside:NOT_ONE' is a int, ")
+    assert heard.startswith("3: targets[0].protocol: unknown protocol ('outside:NOT_ONE' is a int, ")
 
 
 def test_a_protocol_from_a_variable_is_not_repeated(mistakes: Said) -> None:
@@ -83,8 +83,8 @@ def test_its_mistakes_name_the_keys_alone() -> None:
     with pytest.raises(ConfigError) as caught:
         target({"name": "x", "protocol": "openai-chatt", "url": "x", "model": "m"}, {}, "probe")
     assert str(caught.value).split("\n") == [
-        'probe: url: the value is no http or https URL (for example "https://host:8443/v1/chat/completions")',
-        'probe: protocol: there is no such protocol (did you mean "openai-chat"?)',
+        'probe: url: the value is not an http or https URL (for example "https://host:8443/v1/chat/completions")',
+        'probe: protocol: unknown protocol (did you mean "openai-chat"?)',
     ]
 
 

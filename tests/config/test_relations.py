@@ -8,7 +8,7 @@ from tests.config.cases import ENVIRON, TARGET, Case, Heard, Read, Said, said
 
 B = TARGET.replace('"a"', '"b"')
 WINDOW = '[[maintenance]]\nname = "w"\n'
-NO_TARGET = "there is no target of this name"
+NO_TARGET = "no target has this name"
 
 
 @pytest.mark.parametrize("case", said("relations"))
@@ -20,7 +20,7 @@ def test_what_contradicts_is_said(heard: Heard, case: Case) -> None:
 @pytest.mark.parametrize("text", ["", "[monitor]", "# nothing"])
 def test_nothing_to_watch_is_a_mistake(mistakes: Said, text: str) -> None:
     """A config without targets is refused, unless they are discovered."""
-    assert mistakes(text) == ["targets: there is none, so there is nothing to watch (write a [[targets]])"]
+    assert mistakes(text) == ["targets: no target and no discovery: nothing to probe (write a [[targets]])"]
 
 
 def test_a_chain_of_upstreams_is_fine(read: Read) -> None:
@@ -49,7 +49,7 @@ def test_a_broken_name_may_be_the_one_meant(mistakes: Said) -> None:
     """Where a name cannot be read, an upstream that is not found may be that target."""
     assert mistakes(TARGET + 'upstream = "x"\n' + B.replace('"b"', '"b b"')) == [
         (
-            '7: targets[1].name: "b b" is no name '
+            '7: targets[1].name: "b b" is not a valid name '
             "(letters, digits, '.', '_' and '-', at most 63, a letter or digit first)"
         )
     ]

@@ -49,7 +49,7 @@ def test_a_variable_holds_a_secret(places: Places) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("NOPE", "names a variable that is not set"), ("BLANK", "names a variable that is empty")],
+    [("NOPE", "the variable is not set"), ("BLANK", "names a variable that is empty")],
 )
 def test_a_variable_without_a_secret_is_refused(places: Places, name: str, message: str) -> None:
     """A variable that is not set or empty is a mistake, and its name is not repeated: it may be the key itself."""
@@ -64,8 +64,8 @@ def test_a_variable_without_a_secret_is_refused(places: Places, name: str, messa
         (b"", "names a file that is empty"), (b"\n", "names a file that is empty"),
         (b"two\nlines\n", "names a file that does not hold one line of printable ASCII"),
         ("ключ".encode(), "names a file that does not hold one line of printable ASCII"),
-        (b"\xff\xfe", "names a file that is not UTF-8"),
-        (None, "names a file that cannot be read: no such file or directory"),
+        (b"\xff\xfe", "is not a UTF-8 file"),
+        (None, "cannot be read: no such file or directory"),
     ],
 )  # fmt: skip
 def test_a_file_without_a_secret_is_refused(
@@ -84,7 +84,7 @@ def test_only_regular_files_are_read(places: Places, tmp_path: Path, kind: str) 
     """A directory, or a pipe that would block, is refused."""
     path = tmp_path / "etc" / "key"
     path.mkdir() if kind == "directory" else os.mkfifo(path)
-    with pytest.raises(Wrong, match="names no regular file"):
+    with pytest.raises(Wrong, match="is not a regular file"):
         places.secret_file("key")
 
 
@@ -118,5 +118,5 @@ def test_pem_files_are_found_and_looked_at(places: Places, tmp_path: Path) -> No
     (tmp_path / "creds" / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     (tmp_path / "etc" / "no.pem").write_text("hello")
     assert places.pem("ca.pem") == str(tmp_path / "creds" / "ca.pem")
-    with pytest.raises(Wrong, match="names a file that holds no PEM"):
+    with pytest.raises(Wrong, match="is not a PEM file"):
         places.pem("no.pem")

@@ -70,7 +70,7 @@ def test_every_mistake_is_said_and_the_rest_is_read() -> None:
     )
     assert said == [
         "targets[0].protocol: is missing",
-        "targets[0].model: 3 is no text",
+        "targets[0].model: 3 is not a string",
         "targets[0].check.min: is missing",
         "targets[0].intervall: unknown key",
     ]  # fmt: skip

@@ -40,10 +40,10 @@ def test_everything_is_filled_but_keys_and_numbers() -> None:
     [
         ("${NOPE}", "the variable NOPE is not set", "set it, or write $${ for the text ${"),
         ("${KEYS}", "the variable KEYS is not set", "did you mean ${KEY}?"),
-        ("${}", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
-        ("${a b}", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
-        ("${KEY:-x}", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
-        ("${KEY", "holds a ${ that names no variable", "write ${NAME}, or $${ for the text ${"),
+        ("${}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
+        ("${a b}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
+        ("${KEY:-x}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
+        ("${KEY", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
         ("${BAD}", "the variable BAD is not UTF-8", ""),
     ],
 )

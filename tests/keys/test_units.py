@@ -73,18 +73,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("given_value", "message", "better"),
     [
-        (60, "is no duration", 'write "60s"'),
-        (1.5, "is no duration", 'write "1.5s"'),
-        ("90", "is no duration", 'write "90s"'),
-        ("5 min", "is no duration", ""),
-        (True, "is no duration", ""),
-        (["5s"], "is no duration", ""),
+        (60, "is not a duration", 'write "60s"'),
+        (1.5, "is not a duration", 'write "1.5s"'),
+        ("90", "is not a duration", 'write "90s"'),
+        ("5 min", "is not a duration", ""),
+        (True, "is not a duration", ""),
+        (["5s"], "is not a duration", ""),
         ("1ms", "is below the least allowed, 10ms", ""),
         ("2h", "is above the most allowed, 1h", ""),
     ],
 )
 def test_says_what_is_no_duration(given_value: object, message: str, better: str) -> None:
-    """What is no duration, or lies outside the bounds, is refused; a bare number gets the hint with its unit."""
+    """What is not a duration, or lies outside the bounds, is refused; a bare number gets the hint with its unit."""
     with pytest.raises(PydanticCustomError) as caught:
         duration("10ms", "1h").value(given_value)
     context = caught.value.context or {}

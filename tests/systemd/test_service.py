@@ -243,7 +243,7 @@ def test_a_credential_that_is_missing(service: Service) -> None:
     service.configure(target("one", api_key_file='"gateway-key"'))
     assert service.box.status("systemctl", "start", service.unit) != 0
     assert service.said("ExecMainStatus", "NRestarts") == ("2", "0")
-    service.until("api_key_file: names a file that cannot be read")
+    service.until("api_key_file: cannot be read")
 
 
 def test_the_sandbox_is_in_force(service: Service) -> None:
