@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from html import escape
 from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import spaced
@@ -20,23 +21,13 @@ from monitor.lab.wire import head_of, status_line
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)?")
 DRAWN = Expect("drawn")
 """Of what is another fault each time; the response's own header says which."""
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Fault lab</title><style>{style}</style></head><body>
-<h1>Fault lab</h1>
-<p>The path is /PROTOCOL/FAULT. The verdict is that of a probe with the counted list as its check
-and default timeouts.</p>
-<h2>Parameters of every fault</h2><ul>{common}</ul>
-<h2>Faults</h2><table><tr><th>fault<th>what it does<th>parameters</tr>
-{rows}</table>
-{secure}{lines}</body></html>
-"""
-SECURE = """<h2>TLS</h2><p>Each fault has a port of its own. The authority's certificate is
-<a href="/ca.pem">/ca.pem</a>, on this machine {ca_file}. Save <a href="/tls.toml">/tls.toml</a>, and probe by name:</p>
-<pre>curl -so tls.toml '{url}/tls.toml'</pre>
-<table><tr><th>try<th>what is wrong<th>port<th>expect</tr>
-{rows}</table><pre>{config}</pre>
-"""
-STYLE = "body{font-family:sans-serif;margin:2em}td,th{text-align:left;vertical-align:top;padding:.2em 1em .2em 0}"
+_PAGE = Environment(
+    loader=PackageLoader("monitor.lab", package_path=""),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+).get_template("index.html")
 
 
 def page(path: str, request: LabRequest, own: str, tls: TlsLab | None = None) -> Send | None:
@@ -138,36 +129,14 @@ def _param(param: Param[object]) -> Mapping[str, str]:
 
 def as_html(url: str, tls: TlsLab | None = None) -> str:
     """The page for people."""
-    rows = "".join(_fault(fault) for fault in ALL)
-    lines = "".join(_protocol(url, protocol) for protocol in DIALECTS)
-    common = "".join(_item(param) for param in COMMON)
-    secure = "" if tls is None else _secure(url, tls)
-    return PAGE.format(style=STYLE, common=common, rows=rows, secure=secure, lines=lines)
-
-
-def _secure(url: str, tls: TlsLab) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(tls_command(fault))}</code>"
-        f"<td>{escape(fault.says)}<td>{fault.port}<td>{escape(fault.expect.verdict)}</tr>\n"
-        for fault in tls.faults
+    return _PAGE.render(
+        url=url,
+        common=COMMON,
+        faults=ALL,
+        protocols=list(DIALECTS),
+        examples=examples,
+        command=command,
+        tls=tls,
+        tls_command=tls_command,
+        tls_config=tls.config(_host(url)) if tls else "",
     )
-    return SECURE.format(ca_file=escape(tls.ca_file), url=escape(url), rows=rows, config=escape(tls.config(_host(url))))
-
-
-def _fault(fault: Fault | RandomFault) -> str:
-    params = "".join(_item(param) for param in fault.params)
-    return f"<tr><td><b>{escape(fault.name)}</b><td>{escape(fault.says)}<td><ul>{params}</ul></tr>\n"
-
-
-def _item(param: Param[object]) -> str:
-    text = f"{param.says}; {param.kind.allowed}; by default {param.default or 'nothing'}"
-    return f"<li><code>{escape(param.name)}</code>: {escape(text)}</li>"
-
-
-def _protocol(url: str, protocol: str) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(command(url, scenario))}</code><td>{escape(words)}</tr>\n"
-        for fault in ALL
-        for scenario, words in examples(protocol, fault)
-    )
-    return f"<h2>{escape(protocol)}</h2><table><tr><th>try<th>expect</tr>\n{rows}</table>\n"

@@ -91,4 +91,4 @@ def test_people_get_lines_to_copy() -> None:
 )
 def test_only_a_host_that_is_one_is_shown(host: str, url: str) -> None:
     """Anything else in a Host header is replaced by the lab's own address."""
-    assert f"probe &#x27;{url}/raw/ok&#x27; --protocol raw" in shown(host=host)[1]
+    assert f"probe &#39;{url}/raw/ok&#39; --protocol raw" in shown(host=host)[1]
