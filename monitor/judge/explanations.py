@@ -1,6 +1,6 @@
 """For every outcome and cause: what was seen, whose fault it likely is, and what to do; the words of details and docs.
 
-`seen` is a template over: chunks, framing, expected, status, reason, why, progress, limit. NOTES are put after it.
+`seen` is a template over: chunks, framing, expected, status, reason, why, progress, limit.
 """
 
 from __future__ import annotations
@@ -179,8 +179,9 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "see whether it is always the same place",
     ),
     ("wrong_content", "missing"): Explanation(
-        "complete, but part of the answer is missing ({progress} was right)", "the model, or lost pieces",
-        "a model that will not count makes this always: use another `check`",
+        "complete, but part of the answer is missing ({progress} was right)",
+        "the model, lost pieces, or a gateway that says the end of an answer that its upstream did not finish",
+        "a model that will not count makes this always: use another `check`; behind a gateway look at its upstream",
     ),
     ("wrong_content", "too_short"): Explanation("complete, but too short", "the model", "compare with the usual"),
     ("wrong_content", "pattern"): Explanation("complete, but without the pattern", "the model", "read the answer"),

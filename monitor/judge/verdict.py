@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
-from monitor.judge.arrival import arrived
 from monitor.judge.content_check import CheckResult
-from monitor.judge.explanations import MEANINGS
-from monitor.stream.endings import Deadline, Ending, EndKind, Mark
-from monitor.stream.events import Failure, Fault, Stop
+from monitor.judge.detail import detail
+from monitor.judge.facts import Facts
+from monitor.stream.endings import Deadline, EndKind, Mark
+from monitor.stream.events import Fault, Stop
 from monitor.stream.recording import Recording
 from monitor.stream.statistics import silent_since_output
 
@@ -122,96 +121,6 @@ class Verdict:
     def truncated(self) -> bool:
         """Whether the truncation ratio counts it."""
         return self.accepted and (self.outcome, self.cause) in TRUNCATED
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The questions that the table asks of a recording."""
-
-    seen: Recording
-    check: CheckResult | None
-    content_types: tuple[str, ...]
-    max_tokens: int
-
-    @cached_property
-    def arrived(self) -> bool:
-        """The protocol's end has arrived."""
-        return arrived(self.seen, beginning=self.beginning)
-
-    @property
-    def failure(self) -> Failure | None:
-        """The error that the stream carries; one after the end counts if that end proves nothing."""
-        end = self.seen.end
-        return end.failure or (None if self.arrived else end.late_failure)
-
-    @property
-    def right(self) -> bool:
-        """A content check passed."""
-        return self.check is not None and self.check.fault is None and self.seen.chunks > 0
-
-    @property
-    def ending(self) -> Ending:
-        """How the bytes stopped."""
-        return self.seen.ending
-
-    @property
-    def status(self) -> int:
-        """The final status; 0 without a head."""
-        return self.seen.head.status if self.seen.head else 0
-
-    @property
-    def mismatch(self) -> bool:
-        """The body's media type is none that the protocol sends."""
-        head = self.seen.head
-        return head is not None and bool(self.content_types) and head.content_type not in self.content_types
-
-    @property
-    def encoded(self) -> bool:
-        """The body is compressed, although identity was asked for."""
-        head = self.seen.head
-        return head is not None and head.encoding not in {"", "identity"}
-
-    @property
-    def bodiless(self) -> bool:
-        """The head declares that no body follows."""
-        return self.seen.head is not None and self.seen.head.empty
-
-    @property
-    def undecoded(self) -> bool:
-        """Something came, and nothing of it was of the protocol."""
-        return not self.seen.decoded and self.seen.end.malformed_events > 0
-
-    @property
-    def wrong(self) -> str | None:
-        """The check's complaint; None where it passed or there is none."""
-        return self.check.fault if self.check else None
-
-    @property
-    def passed(self) -> bool:
-        """The answer is proved whole by the check alone: for a protocol without an end, that is the end."""
-        return not self.seen.rule.declared and self.right
-
-    @property
-    def malformed(self) -> bool:
-        """Some event before the end does not decode; where the answer's last piece is the end, before that."""
-        return (self.seen.end.malformed_amid if self.passed else self.seen.end.malformed_events) > 0
-
-    @property
-    def beginning(self) -> bool:
-        """The answer is a right beginning of the counted list, and no more."""
-        return self.check is not None and self.check.fault is not None and self.check.beginning
-
-    @property
-    def our_limit(self) -> bool:
-        """The answer used up our own `max_tokens`.
-
-        Where the server counts no tokens, chunks and characters stand for them, and nine tenths are enough: a limit
-        that may be ours is not held against the server.
-        """
-        if self.seen.usage.output is not None:
-            return self.seen.usage.output >= self.max_tokens
-        estimate = max(self.seen.chunks, self.seen.output_characters // 3)
-        return estimate >= self.max_tokens * 0.9
 
 
 When = Callable[[Facts], bool]
@@ -374,7 +283,7 @@ def judge(
         outcome=row.outcome,
         cause=row.cause,
         phase=_phase(facts, complete=complete),
-        detail=_detail(facts, row),
+        detail=detail(facts, row.outcome, row.cause),
         unclean=_unclean(facts) if complete or row.outcome in _BY_THE_BODY else None,
         accepted=_accepted(facts, row),
         content_type_mismatch=facts.mismatch and seen.decoded,
@@ -423,43 +332,3 @@ def _unclean(facts: Facts) -> Unclean | None:
     if facts.seen.partial or facts.seen.unterminated:
         return Unclean.MID_EVENT
     return Unclean.TRAILING if facts.seen.end.trailing or facts.ending.extra else None
-
-
-_SHORT_OF = {
-    "chunked": "no terminal chunk",
-    "length": "fewer bytes than Content-Length",
-    "close": "no length was declared",
-}
-
-
-def _detail(facts: Facts, row: Row) -> str:
-    seen = facts.seen
-    framing = seen.head.framing.value if seen.head else ""
-    progress = facts.check.progress if facts.check else None
-    return MEANINGS[row.outcome.value, row.cause].seen.format(
-        chunks=f"{seen.chunks} chunk{'' if seen.chunks == 1 else 's'}",
-        framing=_FRAMING_WORDS.get(framing, framing),
-        expected=_SHORT_OF.get(framing, "no head"),
-        status=facts.status,
-        reason=_known_reason(seen.end.stops),
-        why=_why(facts, row),
-        progress="nothing" if progress is None else f"{progress:.0%}",
-        limit=facts.ending.detail or "the deadline",
-    )
-
-
-_FRAMING_WORDS = {"length": "length-delimited", "close": "close-delimited"}
-
-
-def _known_reason(stops: frozenset[Stop]) -> str:
-    return ", ".join(sorted(stop.value for stop in stops)) or "none"
-
-
-def _why(facts: Facts, row: Row) -> str:
-    if row.outcome is Outcome.STREAM_ERROR:
-        return row.cause or ""
-    if row.cause == "content_type":
-        return "another one" if facts.seen.head and facts.seen.head.content_type else "missing"
-    if row.cause in {"not_protocol", "malformed_event"}:
-        return facts.seen.end.malformed[0] if facts.seen.end.malformed else "no reason kept"
-    return facts.ending.detail

@@ -42,6 +42,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     """Judge what was seen and put it together; the server's own words are redacted here, once for all sinks."""
     target = question.target
     safe = _Safe(target)
+    seen = _safe_recording(seen, safe)
     check = _examined(question, seen)
     verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
     return Observation(
@@ -49,7 +50,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         target=target,
         timestamp=timestamp,
         trigger=trigger,
-        recording=_safe_recording(seen, safe),
+        recording=seen,
         verdict=verdict,
         location=location,
         peer=carried.peer,

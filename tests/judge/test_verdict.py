@@ -22,87 +22,55 @@ from monitor.judge.verdict import (
     Verdict,
     judge,
 )
-from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
+from monitor.stream.endings import Head
 from monitor.stream.events import (
-    Done,
     Event,
     Failure,
     Fault,
     Finish,
-    Malformed,
     Meta,
     Output,
     Part,
-    Partial,
     Stop,
     Usage,
 )
-from monitor.stream.recorder import Recorder
 from monitor.stream.recording import EndRule, Recording
 from monitor.target import Terminator
-
-SSE = ("text/event-stream",)
-CHUNKED = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
-END, MARKED, NONE = EndRule(), EndRule(declares_marker=True), EndRule(Terminator.NONE, declares_end=False)
-
-TEXT, ROLE, PING, STOP, DONE = Output("1\n"), Meta(choice=0), Meta(ping=True), Finish("stop"), Done()
-LIMIT, ABORT = Finish("length", Stop.LENGTH), Finish("abort", Stop.ABORT)
-BAD, HALF, UNTERMINATED = Malformed("no JSON"), Partial(), Partial(parsed=True)
-CHECKSUM = Malformed("a checksum", body=True)
-GAP = (Meta(sequence=1), Meta(sequence=3))
-PASSED, BEGUN = CheckResult("count", None, 1.0), CheckResult("count", "missing", 0.4, beginning=True)
-
-
-def wrong(fault: str) -> CheckResult:
-    """Return a check that failed like this."""
-    return CheckResult("count", fault, 0.4)
-
-
-def end(kind: str, detail: str = "", deadline: str = "", *, extra: bool = False) -> Ending:
-    """Tell how the bytes stopped."""
-    return Ending(EndKind(kind), 9.0, detail, Deadline(deadline) if deadline else None, extra)
-
-
-CLEAN, FIN, RST, BROKEN = end("complete"), end("incomplete"), end("reset"), end("malformed")
-IDLE, LATE, SLOW = end("deadline", "30s", "idle"), end("deadline", "60s", "first_chunk"), end("deadline", "5m", "total")
-OPEN, MORE = end("deadline", "2s", "drain"), end("complete", extra=True)
-
-
-def stream(
-    *events: Event, ended: Ending = CLEAN, head: Head | None = CHUNKED, rule: EndRule = END, more: int = 0
-) -> Recording:
-    """Tell a stream: its head, each event in an arrival of its own, and `more` reads that brought no event."""
-    line = Recorder(rule)
-    line.connected = True
-    line.mark(Mark.REQUEST_SENT, 0.1)
-    line.head = head
-    for number, event in enumerate(events, start=1):
-        line.arrived(float(number), 0.0, number * 10)
-        line.record(event, number * 10)
-    for number in range(more):
-        line.arrived(8.0, 0.0, 1000 + number)
-    line.ending = ended
-    return line.finish()
-
-
-def headless(ended: Ending, *, connected: bool = False, sent: bool = False) -> Recording:
-    """Tell a connection that brought no whole head."""
-    line = Recorder()
-    line.connected = connected
-    if sent:
-        line.mark(Mark.REQUEST_SENT, 0.1)
-    line.ending = ended
-    return line.finish()
-
-
-def status(code: int, *events: Event, ended: Ending | None = None, **more: Any) -> Recording:  # noqa: ANN401 - fields of Head
-    """Tell a response with this status."""
-    return stream(*events, ended=ended or end("declined"), head=Head(code, "application/json", **more))
-
-
-def typed(content_type: str, *events: Event, ended: Ending = CLEAN, rule: EndRule = END) -> Recording:
-    """Tell a response of this content type."""
-    return stream(*events, ended=ended, head=Head(200, content_type, framing=BodyFraming.CHUNKED), rule=rule)
+from tests.judge.streams import (
+    ABORT,
+    BAD,
+    BEGUN,
+    BROKEN,
+    CHECKSUM,
+    CLEAN,
+    DONE,
+    END,
+    FIN,
+    GAP,
+    HALF,
+    IDLE,
+    LATE,
+    LIMIT,
+    MARKED,
+    MORE,
+    NONE,
+    OPEN,
+    PASSED,
+    PING,
+    ROLE,
+    RST,
+    SLOW,
+    SSE,
+    STOP,
+    TEXT,
+    UNTERMINATED,
+    end,
+    headless,
+    status,
+    stream,
+    typed,
+    wrong,
+)
 
 
 class Row(NamedTuple):
@@ -691,88 +659,6 @@ def test_each_row_alone(region: str) -> None:
     for name, facts in rows:
         verdict = judge(told(facts, rule, ended=ended), CHECKS.get(facts.get("check", "")), content_types=SSE)
         assert f"{verdict.outcome} {verdict.cause or '-'}" == name, facts
-
-
-# -- the words ---------------------------------------------------------------------------------------------------------
-
-LENGTH = Head(200, SSE[0], framing=BodyFraming.LENGTH)
-CLOSE = Head(200, SSE[0], framing=BodyFraming.CLOSE)
-DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
-    "ok": (stream(TEXT, TEXT, STOP), None, "complete: 2 chunks"),
-    "a chunked body": (
-        stream(TEXT, ended=FIN),
-        None,
-        "peer closed the connection inside the chunked body (no terminal chunk); 1 chunk received",
-    ),
-    "a body of known length": (
-        stream(ended=FIN, head=LENGTH),
-        None,
-        (
-            "peer closed the connection inside the length-delimited body (fewer bytes than Content-Length); "
-            "0 chunks received"
-        ),
-    ),
-    "a body that the close ends": (
-        stream(TEXT, ended=RST, head=CLOSE),
-        None,
-        "peer reset the connection inside the close-delimited body; 1 chunk received",
-    ),
-    "a limit of time": (stream(TEXT, ended=IDLE), None, "no byte for 30s after output had begun; 1 chunk received"),
-    "a limit without words": (
-        headless(end("deadline", "", "connect")),
-        None,
-        "no connection within the deadline",
-    ),
-    "a status": (status(404), None, "HTTP status 404"),
-    "a reason in our words": (
-        stream(TEXT, Finish("secret", Stop.ABORT)),
-        None,
-        "the finish reason itself says failure (abort); 1 chunk received",
-    ),
-    "several reasons": (
-        stream(Output("no", Part.REFUSAL), ABORT),
-        None,
-        "the finish reason itself says failure (abort, refusal); 1 chunk received",
-    ),
-    "progress": (
-        stream(TEXT, rule=NONE),
-        BEGUN,
-        "the response ended clean, but the answer is only a right beginning (40% of it); 1 chunk received",
-    ),
-    "no progress": (
-        stream(TEXT, STOP),
-        CheckResult("count", "missing"),
-        "complete, but part of the answer is missing (nothing was right)",
-    ),
-    "another type": (
-        typed("text/html", BAD),
-        None,
-        "the content type is another one, and nothing in the body is of the protocol",
-    ),
-    "no type": (typed(""), None, "the content type is missing, and nothing in the body is of the protocol"),
-    "what does not decode": (
-        stream(Malformed("no key 'choices'"), BAD),
-        None,
-        "nothing in the body decodes as the protocol (no key 'choices')",
-    ),
-    "why of the transport": (
-        headless(end("network", "EHOSTUNREACH: No route to host")),
-        None,
-        "no connection (EHOSTUNREACH: No route to host)",
-    ),
-    "an error's own words are left out": (
-        stream(Failure(Fault.QUOTA, "secret", "secret", "secret")),
-        None,
-        "the stream itself reports an error: quota used up; 0 chunks received",
-    ),
-    "braces are only text": (headless(end("dns", "{why}")), None, "the name does not resolve ({why})"),
-}
-
-
-@pytest.mark.parametrize(("seen", "check", "detail"), DETAILS.values(), ids=DETAILS.keys())
-def test_details_are_in_our_words(seen: Recording, check: CheckResult | None, detail: str) -> None:
-    """The detail says what was seen, with its numbers, and quotes nothing that the server said."""
-    assert judge(seen, check, content_types=SSE).detail == detail
 
 
 def test_every_verdict_has_its_words() -> None:

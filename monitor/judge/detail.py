@@ -1,0 +1,107 @@
+"""The sentence that says what was seen: the words of the explanation, with its numbers, and notes on what else helps.
+
+Nothing of it is the server's but its finish reason, and that only if it is one plain word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from monitor.judge.explanations import MEANINGS
+from monitor.judge.facts import Facts
+from monitor.stream.endings import EndKind
+from monitor.stream.events import Stop
+
+_SHORT_OF = {
+    "chunked": "no terminal chunk",
+    "length": "fewer bytes than Content-Length",
+    "close": "no length was declared",
+}
+_FRAMING_WORDS = {"length": "length-delimited", "close": "close-delimited"}
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+Pair = tuple[str, str | None]
+
+
+class Note(NamedTuple):
+    """What is put after the words of these pairs, when that holds."""
+
+    pairs: frozenset[Pair]
+    when: Callable[[Facts], bool]
+    text: str
+
+
+def _taken_back(facts: Facts) -> bool:
+    end = facts.seen.end
+    return end.early_ending and end.stands_at is None
+
+
+def _marker_alone(facts: Facts) -> bool:
+    end = facts.seen.end
+    return end.marker_at is not None and end.stands_at is None
+
+
+def _may_be_invented(facts: Facts) -> bool:
+    """Whether the stream said a complete end, and all that is wrong is that the answer is no more than a beginning."""
+    clean = facts.ending.kind is EndKind.COMPLETE and facts.seen.end.stops == {Stop.COMPLETE}
+    return clean and facts.arrived and facts.beginning
+
+
+_NO_TERMINATOR = frozenset({("truncated", "no_terminator")})
+_STOPPED = frozenset({
+    ("filtered", "content_filter"), ("filtered", "refusal"), ("filtered", "prompt_blocked"),
+    ("truncated", "token_limit"), ("wrong_content", "token_limit"),
+})  # fmt: skip
+NOTES = (
+    Note(_NO_TERMINATOR, _taken_back, "an end was said, and output followed it"),
+    Note(_NO_TERMINATOR, _marker_alone, "the marker came without the end"),
+    Note(
+        frozenset({("wrong_content", "missing")}),
+        _may_be_invented,
+        "the answer breaks off, and the stream says that it is complete: a gateway may have invented the end",
+    ),
+    Note(_STOPPED, lambda it: own_word(it.seen.end.reason) != "", "finish reason {reason}"),
+)
+
+
+def detail(facts: Facts, outcome: str, cause: str | None) -> str:
+    """Say what was seen of a stream that came to this."""
+    seen, pair = facts.seen, (str(outcome), cause)
+    framing = seen.head.framing.value if seen.head else ""
+    progress = facts.check.progress if facts.check else None
+    notes = [note.text for note in NOTES if pair in note.pairs and note.when(facts)]
+    return "; ".join((MEANINGS[pair].seen, *notes)).format(
+        chunks=f"{seen.chunks} chunk{'' if seen.chunks == 1 else 's'}",
+        framing=_FRAMING_WORDS.get(framing, framing),
+        expected=_SHORT_OF.get(framing, "no head"),
+        status=facts.status,
+        reason=_reason(facts),
+        why=_why(facts, pair),
+        progress="nothing" if progress is None else f"{progress:.0%}",
+        limit=facts.ending.detail or "the deadline",
+    )
+
+
+def own_word(reason: str | None) -> str:
+    """Return a finish reason that is one plain word; "" for anything else that a server may say there."""
+    return reason if reason and _PLAIN.fullmatch(reason) else ""
+
+
+def _reason(facts: Facts) -> str:
+    """Return the finish reason in the server's word, or what it means if that is no plain word."""
+    return own_word(facts.seen.end.reason) or ", ".join(sorted(facts.seen.end.stops)) or "none"
+
+
+def _why(facts: Facts, pair: Pair) -> str:
+    match pair:
+        case "stream_error", cause:
+            return cause or ""
+        case _, "content_type":
+            return "another one" if facts.seen.head and facts.seen.head.content_type else "missing"
+        case _, "not_protocol" | "malformed_event":
+            return facts.seen.end.malformed[0] if facts.seen.end.malformed else "no reason kept"
+        case _, "malformed_body":
+            return facts.seen.end.broken or facts.ending.detail
+        case _:
+            return facts.ending.detail

@@ -1,0 +1,108 @@
+"""The questions that the verdict asks of a recording and of what the content check found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from monitor.judge.arrival import arrived
+from monitor.judge.content_check import CheckResult
+from monitor.stream.endings import Ending
+from monitor.stream.events import Failure
+from monitor.stream.recording import Recording
+
+_BELIEVED = 10_000_000
+"""Tokens that a server may have counted."""
+_CHARACTERS_A_TOKEN = 3
+_NEARLY = 0.9
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The questions that the table asks of a recording."""
+
+    seen: Recording
+    check: CheckResult | None
+    content_types: tuple[str, ...]
+    max_tokens: int
+
+    @cached_property
+    def arrived(self) -> bool:
+        """The protocol's end has arrived."""
+        return arrived(self.seen, beginning=self.beginning)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The error that the stream carries; one after the end counts if that end proves nothing."""
+        end = self.seen.end
+        return end.failure or (None if self.arrived else end.late_failure)
+
+    @property
+    def right(self) -> bool:
+        """A content check passed."""
+        return self.check is not None and self.check.fault is None and self.seen.chunks > 0
+
+    @property
+    def ending(self) -> Ending:
+        """How the bytes stopped."""
+        return self.seen.ending
+
+    @property
+    def status(self) -> int:
+        """The final status; 0 without a head."""
+        return self.seen.head.status if self.seen.head else 0
+
+    @property
+    def mismatch(self) -> bool:
+        """The body's media type is none that the protocol sends."""
+        head = self.seen.head
+        return head is not None and bool(self.content_types) and head.content_type not in self.content_types
+
+    @property
+    def encoded(self) -> bool:
+        """The body is compressed, although identity was asked for."""
+        head = self.seen.head
+        return head is not None and head.encoding not in {"", "identity"}
+
+    @property
+    def bodiless(self) -> bool:
+        """The head declares that no body follows."""
+        return self.seen.head is not None and self.seen.head.empty
+
+    @property
+    def undecoded(self) -> bool:
+        """Something came, and nothing of it was of the protocol."""
+        return not self.seen.decoded and self.seen.end.malformed_events > 0
+
+    @property
+    def wrong(self) -> str | None:
+        """The check's complaint; None where it passed or there is none."""
+        return self.check.fault if self.check else None
+
+    @property
+    def passed(self) -> bool:
+        """The answer is proved whole by the check alone: for a protocol without an end, that is the end."""
+        return not self.seen.rule.declared and self.right
+
+    @property
+    def malformed(self) -> bool:
+        """Some event before the end does not decode; where the answer's last piece is the end, before that."""
+        return (self.seen.end.malformed_amid if self.passed else self.seen.end.malformed_events) > 0
+
+    @property
+    def beginning(self) -> bool:
+        """The answer is a right beginning of the counted list, and no more."""
+        return self.check is not None and self.check.fault is not None and self.check.beginning
+
+    @property
+    def our_limit(self) -> bool:
+        """The answer used up our own `max_tokens`.
+
+        If the server counts no tokens, or counts what cannot be, chunks and characters stand for them, and nine tenths
+        are enough: a limit that may be ours is not held against the server.
+        """
+        counted = self.seen.usage.output
+        if counted is not None and 0 < counted <= _BELIEVED:
+            return counted >= self.max_tokens
+        estimate = max(self.seen.chunks, self.seen.output_characters // _CHARACTERS_A_TOKEN)
+        return estimate >= self.max_tokens * _NEARLY

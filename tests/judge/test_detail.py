@@ -1,0 +1,178 @@
+"""The sentence that says what was seen of a stream."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.judge.content_check import CheckResult
+from monitor.judge.verdict import (
+    judge,
+)
+from monitor.stream.endings import BodyFraming, Head
+from monitor.stream.events import (
+    Failure,
+    Fault,
+    Finish,
+    Malformed,
+    Output,
+    Part,
+    Stop,
+)
+from monitor.stream.recording import Recording
+from tests.judge.streams import (
+    BAD,
+    BEGUN,
+    DONE,
+    FIN,
+    IDLE,
+    MARKED,
+    NONE,
+    RST,
+    SSE,
+    STOP,
+    TEXT,
+    end,
+    headless,
+    status,
+    stream,
+    typed,
+    wrong,
+)
+
+LENGTH = Head(200, SSE[0], framing=BodyFraming.LENGTH)
+CLOSE = Head(200, SSE[0], framing=BodyFraming.CLOSE)
+NO_END = "the response ended clean, but the protocol's end never came"
+MISSING_40 = "complete, but part of the answer is missing (40% was right)"
+INVENTED = "the answer breaks off, and the stream says that it is complete: a gateway may have invented the end"
+DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
+    "ok": (stream(TEXT, TEXT, STOP), None, "complete: 2 chunks"),
+    "a chunked body": (
+        stream(TEXT, ended=FIN),
+        None,
+        "peer closed the connection inside the chunked body (no terminal chunk); 1 chunk received",
+    ),
+    "a body of known length": (
+        stream(ended=FIN, head=LENGTH),
+        None,
+        (
+            "peer closed the connection inside the length-delimited body (fewer bytes than Content-Length); "
+            "0 chunks received"
+        ),
+    ),
+    "a body that the close ends": (
+        stream(TEXT, ended=RST, head=CLOSE),
+        None,
+        "peer reset the connection inside the close-delimited body; 1 chunk received",
+    ),
+    "a limit of time": (stream(TEXT, ended=IDLE), None, "no byte for 30s after output had begun; 1 chunk received"),
+    "a limit without words": (
+        headless(end("deadline", "", "connect")),
+        None,
+        "no connection within the deadline",
+    ),
+    "a status": (status(404), None, "HTTP status 404"),
+    "a reason in our words": (
+        stream(TEXT, Finish("secret", Stop.ABORT)),
+        None,
+        "the finish reason itself says failure (secret); 1 chunk received",
+    ),
+    "the server's own word": (
+        stream(TEXT, Finish("MALFORMED_FUNCTION_CALL", Stop.ABORT)),
+        None,
+        "the finish reason itself says failure (MALFORMED_FUNCTION_CALL); 1 chunk received",
+    ),
+    "a reason that is no plain word": (
+        stream(TEXT, Finish("<b> a sentence", Stop.ABORT)),
+        None,
+        "the finish reason itself says failure (abort); 1 chunk received",
+    ),
+    "several reasons without a word": (
+        stream(Output("no", Part.REFUSAL), Finish(None, Stop.ABORT)),
+        None,
+        "the finish reason itself says failure (abort, refusal); 1 chunk received",
+    ),
+    "a filter's own word": (
+        stream(TEXT, Finish("RECITATION", Stop.CONTENT_FILTER)),
+        None,
+        "ended by a content filter; finish reason RECITATION",
+    ),
+    "a filter without a word": (
+        stream(TEXT, Finish("a b", Stop.CONTENT_FILTER)),
+        None,
+        "ended by a content filter",
+    ),
+    "a limit's own word": (
+        stream(TEXT, Finish("max_output_tokens", Stop.LENGTH)),
+        BEGUN,
+        (
+            "the model stopped at a limit below our max_tokens, and the answer is not whole; 1 chunk received; "
+            "finish reason max_output_tokens"
+        ),
+    ),
+    "a clean end of half an answer": (stream(TEXT, STOP), BEGUN, f"{MISSING_40}; {INVENTED}"),
+    "half an answer, and then cut": (stream(TEXT, STOP, ended=FIN), BEGUN, MISSING_40),
+    "an answer with a hole": (stream(TEXT, STOP), wrong("missing"), MISSING_40),
+    "output after the end": (
+        stream(TEXT, STOP, TEXT),
+        None,
+        f"{NO_END}; 2 chunks received; an end was said, and output followed it",
+    ),
+    "a marker without the end": (
+        stream(TEXT, DONE, rule=MARKED),
+        None,
+        f"{NO_END}; 1 chunk received; the marker came without the end",
+    ),
+    "no end at all": (
+        stream(TEXT),
+        None,
+        f"{NO_END}; 1 chunk received",
+    ),
+    "a checksum": (
+        stream(TEXT, Malformed("a checksum does not match", body=True)),
+        None,
+        "the chunked body broke its own framing (a checksum does not match); 1 chunk received",
+    ),
+    "a head that broke a limit": (
+        headless(end("malformed_head", "a line of more than 64 KiB"), connected=True),
+        None,
+        "the response head cannot be read (a line of more than 64 KiB)",
+    ),
+    "progress": (
+        stream(TEXT, rule=NONE),
+        BEGUN,
+        "the response ended clean, but the answer is only a right beginning (40% of it); 1 chunk received",
+    ),
+    "no progress": (
+        stream(TEXT, STOP),
+        CheckResult("count", "missing"),
+        "complete, but part of the answer is missing (nothing was right)",
+    ),
+    "another type": (
+        typed("text/html", BAD),
+        None,
+        "the content type is another one, and nothing in the body is of the protocol",
+    ),
+    "no type": (typed(""), None, "the content type is missing, and nothing in the body is of the protocol"),
+    "what does not decode": (
+        stream(Malformed("no key 'choices'"), BAD),
+        None,
+        "nothing in the body decodes as the protocol (no key 'choices')",
+    ),
+    "why of the transport": (
+        headless(end("network", "EHOSTUNREACH: No route to host")),
+        None,
+        "no connection (EHOSTUNREACH: No route to host)",
+    ),
+    "an error's own words are left out": (
+        stream(Failure(Fault.QUOTA, "secret", "secret", "secret")),
+        None,
+        "the stream itself reports an error: quota used up; 0 chunks received",
+    ),
+    "braces are only text": (headless(end("dns", "{why}")), None, "the name does not resolve ({why})"),
+}
+
+
+@pytest.mark.parametrize(("seen", "check", "detail"), DETAILS.values(), ids=DETAILS.keys())
+def test_details_are_in_our_words(seen: Recording, check: CheckResult | None, detail: str) -> None:
+    """The detail says what was seen, with its numbers, and quotes of the server at most its finish reason."""
+    assert judge(seen, check, content_types=SSE).detail == detail

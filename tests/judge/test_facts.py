@@ -1,0 +1,28 @@
+"""The questions that the verdict asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.judge.facts import Facts
+from monitor.stream.events import Event, Meta, Output, Usage
+from tests.judge.streams import LIMIT, stream
+
+LIMITS: dict[str, tuple[list[Event], int, bool]] = {
+    "counted, one below": ([Output("x"), Meta(usage=Usage(9, 99))], 100, False),
+    "counted, all of it": ([Output("x"), Meta(usage=Usage(9, 100))], 100, True),
+    "counted as nothing": ([*[Output("x")] * 90, Meta(usage=Usage(9, 0))], 100, True),
+    "counted beyond belief": ([Output("x"), Meta(usage=Usage(9, 10_000_001))], 100, False),
+    "the most that is believed": ([Output("x"), Meta(usage=Usage(9, 10_000_000))], 100, True),
+    "chunks: nine tenths": ([Output("x")] * 90, 100, True),
+    "chunks: less": ([Output("x")] * 89, 100, False),
+    "characters: three a token": ([Output("x" * 270)], 100, True),
+    "characters: less": ([Output("x" * 269)], 100, False),
+}
+
+
+@pytest.mark.parametrize(("events", "limit", "ours"), LIMITS.values(), ids=LIMITS.keys())
+def test_whose_limit_it_was(events: list[Event], limit: int, ours: bool) -> None:
+    """It is ours if the answer used it up, as the server counted or, if it counted nothing that can be, as it looks."""
+    facts = Facts(stream(*events, LIMIT), None, (), limit)
+    assert facts.our_limit is ours
