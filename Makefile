@@ -63,6 +63,7 @@ format: $(VENV)/dev  ## Format, and mend what can be mended.
 docs: $(VENV)/dev  ## Write anew what is generated: the example config, the references, the boards.
 	$(BIN)/python -m tools.config_reference --write
 	$(BIN)/python -m tools.outcomes_page --write
+	$(BIN)/python -m tools.protocols_page --write
 	$(BIN)/python -m tools.boards.build
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.

@@ -12,28 +12,8 @@ import click
 
 from monitor.cli.common import refuse
 from monitor.config import ConfigError, target
-from monitor.protocols import PROTOCOLS
+from monitor.protocols import PROTOCOLS, for_path
 from monitor.target import Target
-
-_BY_PATH = (
-    ("/knowledge_base/", "chatchat-kb"),
-    ("/chat/kb_chat", "chatchat-kb"),
-    ("/chat/chat/completions", "chatchat"),
-    ("/chat/completions", "openai-chat"),
-    ("/api/chat", "ollama-chat"),
-    (":streamGenerateContent", "gemini"),
-    ("/completion/", "llamacpp-completion"),
-    ("/v2/chat/", "cohere-v2"),
-    ("/v3/chat/", "coze-v3"),
-    ("/generate_stream/", "tgi"),
-    ("/chat-messages", "dify"),
-    ("/completion-messages", "dify"),
-    ("/workflows/run", "dify"),
-    ("/responses", "openai-responses"),
-    ("/messages", "anthropic-messages"),
-    ("/chat/chat", "chatchat-0.2"),
-    ("/chat/knowledge_base_chat", "chatchat-0.2"),
-)
 
 
 def adhoc_target(
@@ -42,7 +22,8 @@ def adhoc_target(
     """Return a target for a URL of the command line, held to the rules of the config."""
     path = urlsplit(url).path
     guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
-    guess = guess or next((name for piece, name in _BY_PATH if piece in f"{path}/"), None)
+    if guess is None and (fitting := for_path(path)) is not None:
+        guess = fitting.name
     if protocol is None and guess is None:
         raise refuse(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
     values = {

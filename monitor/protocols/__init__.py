@@ -1,8 +1,11 @@
-"""The protocols by name; one from outside is found as `package.module:NAME`."""
+"""The protocols by name, the only list of them; one from outside is found as `package.module:NAME`."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from importlib import import_module
+from typing import TypeVar
 
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.protocols.base import Protocol, Request
@@ -25,7 +28,9 @@ from monitor.protocols.openai_responses import OPENAI_RESPONSES
 from monitor.protocols.raw import RAW
 from monitor.protocols.tgi import TGI
 
-__all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find"]
+__all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find", "for_path", "load"]
+
+T = TypeVar("T")
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -52,17 +57,39 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
+def load(name: str, kind: type[T]) -> T:
+    """Return what stands at `package.module:NAME`; ValueError says why it cannot be loaded, or is no `kind`."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except Exception as error:  # an import runs code from outside, which may raise anything
+        raise ValueError(f"{name!r} cannot be loaded: {error}") from error
+    if not isinstance(found, kind):
+        raise ValueError(f"{name!r} is a {type(found).__name__}, not a {kind.__module__}.{kind.__qualname__}")  # noqa: TRY004
+    return found
+
+
+def for_path(path: str) -> Protocol | None:
+    """Return the protocol whose `paths` fit the path of a URL: the longest wins, then the first of the registry."""
+    path = path.rstrip("/")
+    fits = [
+        (len(pattern), protocol)
+        for protocol in PROTOCOLS.values()
+        for pattern in protocol.paths
+        if _pattern(pattern).search(path)
+    ]
+    return max(fits, key=lambda fit: fit[0])[1] if fits else None
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, path.split("*"))) + "$")
+
+
 def find(name: str) -> Protocol:
     """Return the protocol of that name, or the one at `package.module:NAME`; ValueError says what is wrong."""
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ValueError(f"no protocol {name!r}: known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"protocol {name!r} cannot be loaded: {error}") from error
-    if not isinstance(found, Protocol):
-        raise ValueError(f"{name!r} is a {type(found).__name__}, not a monitor.protocols.Protocol")  # noqa: TRY004
-    return found
+    return load(name, Protocol)

@@ -88,4 +88,10 @@ ANTHROPIC_MESSAGES = Protocol(
     request=request,
     interpret=interpret,
     auth=Auth("x-api-key", "{}"),
+    paths=("/messages",),
+    asked_at="`/v1/messages`",
+    complete_when="`message_stop`, and every block stopped",
+    note="the key is `x-api-key`",
+    example="servers/llama-server_anthropic_messages",
+    dialect="monitor.lab.dialects.anthropic_messages:SPEAKER",
 )

@@ -63,6 +63,18 @@ class Protocol:
     """What the URL's query has to say for a stream of this kind to come."""
     needs: tuple[str, ...] = ()
     """Keys of the target's `body` without which the server refuses the request."""
+    paths: tuple[str, ...] = ()
+    """Ends of the URL paths that are asked for it, by which the protocol of a URL is found; `*` is any one segment."""
+    asked_at: str = ""
+    """Where it is asked for and who speaks it, for the docs."""
+    complete_when: str = "nothing says so"
+    """What makes a stream complete, for the docs."""
+    note: str = ""
+    """What users should know of it, for the docs."""
+    example: str = ""
+    """A whole stream of it: a capture in tests/captures, without its suffix."""
+    dialect: str = ""
+    """How the lab speaks it: `package.module:NAME` of a `monitor.lab.dialects.base.Dialect`, which the lab imports."""
     choices: str = ""
     """Dotted key of the request's body that asks for several answers at once: each has its own index in the stream."""
     parts: bool = False

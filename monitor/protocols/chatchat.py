@@ -33,4 +33,10 @@ CHATCHAT = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    paths=("/chat/chat/completions",),
+    asked_at="`/chat/chat/completions`, `/v1/chat/completions` of Langchain-Chatchat 0.3",
+    complete_when="a `finish_reason`",
+    note="it never sends `[DONE]`",
+    example="chatchat/c03_success",
+    dialect="monitor.lab.dialects.chatchat:SPEAKER",
 )

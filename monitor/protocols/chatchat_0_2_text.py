@@ -27,4 +27,8 @@ CHATCHAT_0_2_TEXT = Protocol(
     request=request,
     interpret=interpret,
     end=False,
+    asked_at="`/chat/chat` of 0.2.0 to 0.2.6",
+    note="only a content check proves it whole",
+    example="chatchat/mini_v020",
+    dialect="monitor.lab.dialects.chatchat_0_2_text:SPEAKER",
 )

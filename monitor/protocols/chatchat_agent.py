@@ -56,4 +56,8 @@ CHATCHAT_AGENT = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    asked_at="the same routes with `tools`",
+    complete_when='`"status": 5`',
+    example="chatchat/c03_agent_qwen",
+    dialect="monitor.lab.dialects.chatchat_agent:SPEAKER",
 )

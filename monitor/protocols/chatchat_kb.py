@@ -54,4 +54,9 @@ CHATCHAT_KB = Protocol(
     request=request,
     interpret=interpret,
     end=False,
+    paths=("/chat/kb_chat", "/knowledge_base/*/*/chat/completions"),
+    asked_at="`/chat/kb_chat`, `/knowledge_base/.../chat/completions`",
+    note="only a content check proves it whole",
+    example="chatchat/c03_kb_ok",
+    dialect="monitor.lab.dialects.chatchat_kb:SPEAKER",
 )

@@ -85,4 +85,9 @@ COHERE_V2 = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    paths=("/v2/chat",),
+    asked_at="`/v2/chat`",
+    complete_when="`message-end` with `COMPLETE`, `STOP_SEQUENCE` or `TOOL_CALL`",
+    example="made/cohere_v2_whole",
+    dialect="monitor.lab.dialects.cohere_v2:SPEAKER",
 )

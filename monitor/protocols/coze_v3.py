@@ -86,4 +86,10 @@ COZE_V3 = Protocol(
     interpret=interpret,
     marker=True,
     needs=("bot_id",),
+    paths=("/v3/chat",),
+    asked_at="`/v3/chat`",
+    complete_when="`conversation.chat.completed`; marker `done`",
+    note='`body = { bot_id = "..." }`',
+    example="made/coze_v3_whole",
+    dialect="monitor.lab.dialects.coze_v3:SPEAKER",
 )

@@ -80,4 +80,10 @@ DIFY = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    paths=("/chat-messages", "/completion-messages", "/workflows/run"),
+    asked_at="`/v1/chat-messages`, `/v1/completion-messages`, `/v1/workflows/run`",
+    complete_when="`message_end`; in a chatflow `workflow_finished`, too; in a workflow that alone",
+    note='a workflow\'s variable of another name than `query`: `body = { inputs = { NAME = "{prompt}" } }`',
+    example="made/dify_chat_whole",
+    dialect="monitor.lab.dialects.dify:SPEAKER",
 )

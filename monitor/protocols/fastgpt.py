@@ -46,4 +46,9 @@ FASTGPT = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    asked_at="`/api/v1/chat/completions` of FastGPT",
+    complete_when="`[DONE]`",
+    note="`body = { detail = true }` for its named events",
+    example="made/fastgpt_whole",
+    dialect="monitor.lab.dialects.fastgpt:SPEAKER",
 )

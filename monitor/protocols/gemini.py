@@ -89,4 +89,10 @@ GEMINI = Protocol(
     choices="generationConfig.candidateCount",
     auth=Auth("x-goog-api-key", "{}"),
     query={"alt": "sse"},
+    paths=(":streamGenerateContent",),
+    asked_at="`/v1beta/models/MODEL:streamGenerateContent?alt=sse` of the Gemini API and of Vertex AI",
+    complete_when="the body's end, and the last `finishReason` is `STOP`",
+    note="the key is `x-goog-api-key` (Vertex AI: `headers`); the model stands in the URL",
+    example="made/gemini_whole",
+    dialect="monitor.lab.dialects.gemini:SPEAKER",
 )

@@ -60,4 +60,10 @@ LLAMACPP_COMPLETION = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    paths=("/completion",),
+    asked_at="`/completion` of llama.cpp",
+    complete_when='`"stop": true`',
+    note="no chat template is applied to the prompt",
+    example="servers/llama-server_completion_native",
+    dialect="monitor.lab.dialects.llamacpp_completion:SPEAKER",
 )

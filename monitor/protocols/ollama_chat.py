@@ -57,4 +57,9 @@ OLLAMA_CHAT = Protocol(
     request=request,
     interpret=interpret,
     content_types=("application/x-ndjson", "application/ndjson", "application/jsonl"),
+    paths=("/api/chat",),
+    asked_at="`/api/chat`",
+    complete_when='`"done": true`',
+    example="made/ollama_chat_whole",
+    dialect="monitor.lab.dialects.ollama_chat:SPEAKER",
 )

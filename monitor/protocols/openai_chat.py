@@ -35,4 +35,9 @@ OPENAI_CHAT = Protocol(
     interpret=interpret,
     choices="n",
     marker=True,
+    paths=("/chat/completions",),
+    asked_at="`/v1/chat/completions` of OpenAI, vLLM, llama.cpp, Ollama, LiteLLM, Azure, OpenRouter, ...",
+    complete_when="a `finish_reason` on every choice; marker `[DONE]`",
+    example="servers/llama-server_openai_chat_usage",
+    dialect="monitor.lab.dialects.openai_chat:SPEAKER",
 )

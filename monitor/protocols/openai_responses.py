@@ -74,4 +74,10 @@ OPENAI_RESPONSES = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    paths=("/responses",),
+    asked_at="`/v1/responses`",
+    complete_when="`response.completed`",
+    note="a number missing among its events is `sequence_gap`",
+    example="servers/llama-server_responses",
+    dialect="monitor.lab.dialects.openai_responses:SPEAKER",
 )

@@ -30,4 +30,8 @@ RAW = Protocol(
     end=False,
     content_types=(),
     asks=False,
+    asked_at="any URL",
+    note="`body` is sent, with `{prompt}` filled in",
+    example="chatchat/mini_v020",
+    dialect="monitor.lab.dialects.raw:SPEAKER",
 )

@@ -46,4 +46,10 @@ TGI = Protocol(
     framing=ServerSentEvents,
     request=request,
     interpret=interpret,
+    paths=("/generate_stream",),
+    asked_at="`/generate_stream` of Text Generation Inference",
+    complete_when="a `generated_text`",
+    note="no chat template is applied; a `temperature` of 0 is not sent, for it is refused",
+    example="made/tgi_whole",
+    dialect="monitor.lab.dialects.tgi:SPEAKER",
 )

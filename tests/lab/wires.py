@@ -13,27 +13,14 @@ from monitor.lab.dialects import DIALECTS
 from monitor.lab.fault import Expect, ScriptContext
 from monitor.lab.scenarios import FAULTS, case_for
 from monitor.lab.steps import Script, Send, Step, Wait
+from monitor.protocols import PROTOCOLS
 
 PROMPT = "[ab12] Count from 1 to 9, one number a line, then write END-ab12."
 ANSWER = "1\n2\n3\n4\n5\n6\n7\n8\n9\nEND-ab12"
 PIECES = (*(f"{number}\n" for number in range(1, 10)), "END-ab12")
 BODY = json.dumps({"stream": True, "messages": [{"role": "user", "content": PROMPT}]}).encode()
-ENDED = (
-    "openai-chat",
-    "openai-responses",
-    "anthropic-messages",
-    "ollama-chat",
-    "gemini",
-    "llamacpp-completion",
-    "cohere-v2",
-    "tgi",
-    "dify",
-    "fastgpt",
-    "coze-v3",
-    "chatchat",
-    "chatchat-agent",
-)
-ENDLESS = ("chatchat-kb", "chatchat-0.2", "chatchat-0.2-json", "chatchat-0.2-text", "raw")
+ENDED = tuple(name for name, protocol in PROTOCOLS.items() if protocol.end)
+ENDLESS = tuple(name for name, protocol in PROTOCOLS.items() if not protocol.end)
 BUFFER = 1 << 20
 
 

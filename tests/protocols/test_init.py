@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from monitor.protocols import PROTOCOLS, find
+from monitor.lab.dialects import dialect_of
+from monitor.lab.dialects.base import Dialect
+from monitor.protocols import PROTOCOLS, Protocol, find, for_path
 from monitor.protocols.raw import RAW
+from tests.protocols.replay import CAPTURES
 
 
 def test_the_names() -> None:
-    """Protocols are known by the names of the contract, each under its own."""
-    assert list(PROTOCOLS) == [
-        "openai-chat",
-        "openai-responses",
-        "anthropic-messages",
-        "ollama-chat",
-        "gemini",
-        "llamacpp-completion",
-        "cohere-v2",
-        "tgi",
-        "dify",
-        "fastgpt",
-        "coze-v3",
-        "chatchat",
-        "chatchat-agent",
-        "chatchat-kb",
-        "chatchat-0.2",
-        "chatchat-0.2-json",
-        "chatchat-0.2-text",
-        "raw",
-    ]
+    """Each protocol stands under its own name, and the names of the contract are among them."""
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+    assert {"openai-chat", "openai-responses", "anthropic-messages", "ollama-chat", "gemini", "raw"} <= set(PROTOCOLS)
 
 
-def test_the_page_has_every_protocol_with_what_it_declares() -> None:
-    """docs/protocols.md lists them in their order, each with the terminators that it can have."""
-    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
-    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")][1:]
-    allowed = {(True, True): "end, marker, either, both, none", (True, False): "end, none", (False, False): "none"}
-    assert [(row[0].strip("`"), row[3].strip(" |")) for row in rows] == [
-        (name, allowed[protocol.end, protocol.marker]) for name, protocol in PROTOCOLS.items()
-    ]
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_a_record_is_whole(protocol: Protocol) -> None:
+    """Every record has its transcript and its dialect; a marker needs an end; only an end can come early."""
+    assert (CAPTURES / f"{protocol.example}.raw").is_file()
+    assert isinstance(dialect_of(protocol), Dialect)
+    assert protocol.end or not protocol.marker
+    assert protocol.end or not protocol.early
+
+
+PATHS = {
+    "/v1/chat/completions": "openai-chat",
+    "/openai/deployments/m/chat/completions": "openai-chat",
+    "/v1/chat/completions/": "openai-chat",
+    "/chat/chat/completions": "chatchat",
+    "/knowledge_base/local_kb/samples/chat/completions": "chatchat-kb",
+    "/v1beta/models/m:streamGenerateContent": "gemini",
+    "/v3/chat": "coze-v3",
+    "/v1": None,
+    "/": None,
+    "": None,
+    "/v1/completions/x": None,
+}
+
+
+@pytest.mark.parametrize(("path", "name"), PATHS.items(), ids=PATHS.keys())
+def test_a_path_finds_its_protocol(path: str, name: str | None) -> None:
+    """The longest of all paths that fit the end of a URL's path wins; `*` is one segment."""
+    found = for_path(path)
+    assert (found.name if found else None) == name
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_every_path_of_a_record_finds_it(protocol: Protocol) -> None:
+    """No protocol takes the path of another."""
+    assert [for_path(f"/gateway{path.replace('*', 'x')}") for path in protocol.paths] == [protocol] * len(
+        protocol.paths
+    )
+
+
+NO_DIALECTS = {
+    "": "protocol raw has no dialect: set dialect='package.module:NAME' of a Dialect",
+    "no_such_package:NAME": "'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
+    "monitor.protocols.raw:RAW": "'monitor.protocols.raw:RAW' is a Protocol, not a monitor.lab.dialects.base.Dialect",
+}
+
+
+@pytest.mark.parametrize(("dialect", "why"), NO_DIALECTS.items(), ids=NO_DIALECTS.keys())
+def test_a_dialect_that_cannot_be_loaded(dialect: str, why: str) -> None:
+    """What is wrong with a record's dialect is said by its name."""
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        dialect_of(replace(RAW, dialect=dialect))
 
 
 def test_a_protocol_is_found() -> None:
@@ -51,17 +78,16 @@ def test_a_protocol_is_found() -> None:
     assert find("monitor.protocols.raw:RAW") is RAW
 
 
+KNOWN = f"known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME"
 REFUSED = {
-    "": (
-        "no protocol '': known are anthropic-messages, chatchat, chatchat-0.2, chatchat-0.2-json, "
-        "chatchat-0.2-text, chatchat-agent, chatchat-kb, cohere-v2, coze-v3, dify, fastgpt, gemini, "
-        "llamacpp-completion, ollama-chat, openai-chat, openai-responses, raw, tgi, or package.module:NAME"
-    ),
+    "": f"no protocol '': {KNOWN}",
     "openai": "no protocol 'openai': known are .*",
-    "no_such_package:NAME": "protocol 'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
-    "monitor.protocols.raw:NAME": "protocol 'monitor.protocols.raw:NAME' cannot be loaded: .* has no attribute 'NAME'",
-    ":NAME": "protocol ':NAME' cannot be loaded: Empty module name",
-    "monitor.protocols.raw:request": "'monitor.protocols.raw:request' is a function, not a monitor.protocols.Protocol",
+    "no_such_package:NAME": "'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
+    "monitor.protocols.raw:NAME": "'monitor.protocols.raw:NAME' cannot be loaded: .* has no attribute 'NAME'",
+    ":NAME": "':NAME' cannot be loaded: Empty module name",
+    "monitor.protocols.raw:request": (
+        "'monitor.protocols.raw:request' is a function, not a monitor.protocols.base.Protocol"
+    ),
 }
 
 
@@ -70,32 +96,3 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     """A name that finds no protocol is refused with what is wrong."""
     with pytest.raises(ValueError, match=f"^{why}$"):
         find(name)
-
-
-@pytest.mark.parametrize(
-    ("name", "end", "marker"),
-    [
-        ("openai-chat", True, True),
-        ("openai-responses", True, False),
-        ("anthropic-messages", True, False),
-        ("ollama-chat", True, False),
-        ("gemini", True, False),
-        ("llamacpp-completion", True, False),
-        ("cohere-v2", True, False),
-        ("tgi", True, False),
-        ("dify", True, False),
-        ("fastgpt", True, False),
-        ("coze-v3", True, True),
-        ("chatchat", True, False),
-        ("chatchat-agent", True, False),
-        ("chatchat-kb", False, False),
-        ("chatchat-0.2", False, False),
-        ("chatchat-0.2-json", False, False),
-        ("chatchat-0.2-text", False, False),
-        ("raw", False, False),
-    ],
-)
-def test_what_each_declares(name: str, end: bool, marker: bool) -> None:
-    """A protocol with a marker declares an end, too, and only Gemini's may be said early."""
-    assert (PROTOCOLS[name].end, PROTOCOLS[name].marker) == (end, marker)
-    assert PROTOCOLS[name].early is (name == "gemini")
