@@ -18,7 +18,8 @@ from typing import Any
 from prometheus_client.exposition import choose_encoder
 
 from monitor.judge.verdict import judge
-from monitor.record.observation import Observation, Tokens
+from monitor.record.observation import Observation
+from monitor.record.parts import Tokens
 from monitor.settings import MetricsSettings as Detail
 from monitor.sinks.metrics.sink import MetricsSettings
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 REDACTED = "[redacted]"
 _MIN_SECRET = 4
+_BEYOND_ASCII = re.compile(r"[^ -~]")
 _LOOKS_SECRET = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{6,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}")
 
 
@@ -25,6 +26,14 @@ def visible(text: str) -> str:
     return "".join(character if _harmless(character) else _escape(character) for character in text)
 
 
+def ascii_only(json: bytes) -> bytes:
+    r"""Return JSON with every character beyond printable ASCII as its `\u` escape, so that it is safe to print."""
+    if json.isascii() and b"\x7f" not in json:
+        return json
+    # Beyond ASCII stands only inside strings, where JSON has the escape.
+    return _BEYOND_ASCII.sub(_json_escape, json.decode()).encode()
+
+
 def words(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     """Return the first `limit` characters of `text`, redacted before it is cut, and visible."""
     known = tuple(secrets)
@@ -37,6 +46,11 @@ def _without_half(text: str, secrets: Iterable[str]) -> str:
     """Return `text`, which was cut, without the beginning of a secret at its end."""
     half = max((size for it in secrets for size in range(len(it)) if text.endswith(it[:size])), default=0)
     return text[: len(text) - half]
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _harmless(character: str) -> bool:

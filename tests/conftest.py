@@ -24,9 +24,10 @@ from monitor.http import Client
 from monitor.lab.server import Lab, serve
 from monitor.probe import assemble, run
 from monitor.probe.run import Prober
-from monitor.record.observation import Observation, record
+from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts
+from tests.records import record
 from tests.sinks.stories import mistakes
 
 settings.register_profile("untimed", deadline=None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.redaction import REDACTED, redacted, visible, words
+from monitor.redaction import REDACTED, ascii_only, redacted, visible, words
 
 SECRET = "canary-9f3b-4c1d"
 
@@ -100,3 +101,12 @@ def test_any_text_is_made_safe(text: str, limit: int) -> None:
     assert len(safe) <= limit
     assert SECRET not in safe
     assert all(character == " " or unicodedata.category(character)[0] not in "CZ" for character in safe)
+
+
+@given(st.dictionaries(st.text(), st.text()))
+@settings(max_examples=200, deadline=None)
+def test_json_is_printable_ascii(value: dict[str, str]) -> None:
+    """For any text at all the document is ASCII from space to tilde, and says the same."""
+    text = ascii_only(json.dumps(value, ensure_ascii=False).encode())
+    assert all(0x20 <= byte <= 0x7E for byte in text)
+    assert json.loads(text) == value

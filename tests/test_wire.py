@@ -19,12 +19,13 @@ from monitor.lab.server import Lab
 from monitor.lab.steps import Hold, Repeat, Script, Send
 from monitor.probe.request import ask as question_to
 from monitor.protocols import Decoder, find
-from monitor.record.observation import Observation, record
+from monitor.record.observation import Observation
 from monitor.stream.endings import Deadline, EndKind, Mark
 from monitor.stream.events import Output, Partial
 from monitor.target import Target, Timeouts
 from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
 from tests.paces import paced, timed
+from tests.records import record
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -114,7 +114,7 @@ def top(*, url: str, db: Path | None) -> int:
 
 def _overview(place: ProbeSource) -> Table:
 
-    return overview(place.glances(), datetime.now(UTC))
+    return overview(place.summaries(), datetime.now(UTC))
 
 
 def _lookback(url: str, db: Path | None) -> ProbeSource:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 
 from monitor.cli.adhoc import adhoc_target, overridden
@@ -27,8 +26,9 @@ from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.probe.run import Prober
-from monitor.record.observation import Observation, record
-from monitor.record.probe_event import read
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.probe_event import as_json as event_as_json
 from monitor.settings import Settings
 from monitor.target import Target
 
@@ -66,7 +66,7 @@ def probe(  # noqa: PLR0913 - a parameter for each option
         target, settings = overridden(_named(config, subject), **asked), config.settings
     seen = _probe(target, settings, count, save, as_json=as_json or timeline, timeline=timeline)
     if count > 1 and not as_json and not timeline:
-        console, events = Console(highlight=False, soft_wrap=True), [read(record(one)) for one in seen]
+        console, events = Console(highlight=False, soft_wrap=True), [event_of(one) for one in seen]
         for part in (summary(events), *suspects(events[-1])):
             console.print(part)
     statuses = {status_of(one) for one in seen}
@@ -126,9 +126,9 @@ def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object]
 
 def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(record(seen, timeline=timeline)).decode())
+        click.echo(event_as_json(event_of(seen, timeline=timeline)))
     elif not brief:
-        console, event = Console(highlight=False, soft_wrap=True), read(record(seen, timeline=True))
+        console, event = Console(highlight=False, soft_wrap=True), event_of(seen, timeline=True)
         for line in waterfall(event, seen.target.slo.first_chunk.threshold):
             console.print(line)
 

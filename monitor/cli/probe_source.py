@@ -14,7 +14,8 @@ import msgspec
 
 from monitor.http import StatusError
 from monitor.record.observation import public_url
-from monitor.record.probe_event import Event, Glance, glance
+from monitor.record.probe_event import ProbeEvent
+from monitor.record.target_summary import TargetSummary, summarize
 from monitor.settings import MIB
 from monitor.sinks import history_store as store
 
@@ -44,43 +45,13 @@ class ProbeSource(Protocol):
         """Return the event of one probe with its timeline."""
         ...
 
-    def glances(self) -> list[Glance]:
-        """Return every target at a glance."""
+    def summaries(self) -> list[TargetSummary]:
+        """Return a summary of every target."""
         ...
 
 
-class _Brief(msgspec.Struct):
-    outcome: str
-
-
-class _First(msgspec.Struct):
-    p50: float | None = None
-
-
-class _Target(msgspec.Struct):
-    name: str
-    paused: bool = False
-    stale: bool = False
-    recent: list[_Brief] = []
-    last: Event | None = None
-    first_chunk: _First = msgspec.field(default_factory=_First)
-    truncation_ratio: float | None = None
-    consecutive_failures: int = 0
-
-    def glance(self) -> Glance:
-        return Glance(
-            self.name,
-            outcomes=[it.outcome for it in self.recent],
-            last=self.last,
-            first_chunk=self.first_chunk.p50,
-            truncation_ratio=self.truncation_ratio,
-            failures=self.consecutive_failures,
-            note="paused" if self.paused else "not asked lately" if self.stale else "",
-        )
-
-
 class _Targets(msgspec.Struct):
-    targets: list[_Target]
+    targets: list[TargetSummary]
 
 
 class _Probes(msgspec.Struct):
@@ -107,9 +78,9 @@ class Daemon:
         except StatusError:
             raise ProbeSourceError(_unknown(probe_id)) from None
 
-    def glances(self) -> list[Glance]:
+    def summaries(self) -> list[TargetSummary]:
         """Ask for the list of targets."""
-        return [target.glance() for target in self._told("/targets", _Targets).targets]
+        return self._told("/targets", _Targets).targets
 
     def _told(self, path: str, kind: type[_T]) -> _T:
         where = public_url(self.url)
@@ -158,11 +129,11 @@ class File:
             raise ProbeSourceError(_unknown(probe_id))
         return found
 
-    def glances(self) -> list[Glance]:
+    def summaries(self) -> list[TargetSummary]:
         """Work out of each target's newest events what the daemon would say."""
         kept = _read(lambda: store.of_each(self.path, _RECENT))
         try:
-            return [glance(name, msgspec.convert(events, list[Event])) for name, events in kept.items()]
+            return [summarize(name, msgspec.convert(events, list[ProbeEvent])) for name, events in kept.items()]
         except msgspec.ValidationError as error:
             raise ProbeSourceError(f"{self.path}: holds no event of a probe: {error}") from None
 

@@ -9,13 +9,15 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from msgspec import UNSET, UnsetType
 from rich.table import Table
 from rich.text import Text
 
 from monitor.config.plan import Plan
 from monitor.judge.explanations import MEANINGS
 from monitor.judge.verdict import Outcome
-from monitor.record.probe_event import Event, Glance
+from monitor.record.probe_event import ProbeEvent, reached
+from monitor.record.target_summary import TargetSummary
 from monitor.redaction import visible
 from monitor.stream.endings import Mark
 from monitor.stream.recording import Kind
@@ -33,7 +35,7 @@ _OUTPUT = frozenset({Kind.OUTPUT, Kind.REASONING, Kind.TOOL_CALL, Kind.REFUSAL})
 _GLYPHS = {"ping": "·", "meta": "·", "malformed": "?", "failure": "!", "finish": "$", "done": "$"}
 
 
-def style_of(event: Event) -> str:
+def style_of(event: ProbeEvent) -> str:
     """Return the colour of a verdict."""
     if event.ours:
         return "magenta"
@@ -42,7 +44,7 @@ def style_of(event: Event) -> str:
     return "green" if event.available else "yellow" if event.wrong_content else "red"
 
 
-def verdict_words(event: Event) -> str:
+def verdict_words(event: ProbeEvent) -> str:
     """Return outcome and cause as one word, with what the wire did after the end."""
     unclean = f" (unclean end: {visible(event.unclean_cause)})" if event.unclean_cause else ""
     return visible(event.verdict) + unclean
@@ -51,7 +53,7 @@ def verdict_words(event: Event) -> str:
 # -- one probe ---------------------------------------------------------------------------------------------------------
 
 
-def waterfall(event: Event, objective: float | None = None) -> Iterator[Text]:
+def waterfall(event: ProbeEvent, objective: float | None = None) -> Iterator[Text]:
     """Return the lines that show one probe: its verdict, where its time went, and every read with what it carried.
 
     `objective` is the first chunk's threshold, in seconds, where it is known.
@@ -60,8 +62,8 @@ def waterfall(event: Event, objective: float | None = None) -> Iterator[Text]:
         (verdict_words(event), style_of(event)), f"  {visible(event.target)}  {visible(event.protocol)}"
     )
     yield Text(f"  {visible(event.detail)}")
-    if event.available and event.slo is not None and not event.slo.first_chunk:
-        late = f"first chunk after {duration(event.timings.get(Mark.FIRST_CHUNK, 0.0))}"
+    if event.available and event.slo and not event.slo.first_chunk:
+        late = f"first chunk after {duration(event.timings.first_chunk or 0.0)}"
         known = "" if objective is None else f", objective {duration(objective)}"
         yield Text(f"  over its SLO: {late}{known}", style="yellow")
     if event.server_error and event.server_error.message:
@@ -70,7 +72,7 @@ def waterfall(event: Event, objective: float | None = None) -> Iterator[Text]:
     yield from _steps(event)
     yield from _stream(event)
     yield from _figures(event)
-    meaning = MEANINGS.get((event.outcome, event.cause))
+    meaning = MEANINGS.get((event.outcome, event.cause or None))
     if meaning is not None and event.outcome not in {Outcome.OK, Outcome.ABORTED}:
         yield Text("")
         yield Text(f"  likely  {meaning.whose}")
@@ -78,32 +80,32 @@ def waterfall(event: Event, objective: float | None = None) -> Iterator[Text]:
     yield from suspects(event)
 
 
-def suspects(event: Event) -> Iterator[Text]:
+def suspects(event: ProbeEvent) -> Iterator[Text]:
     """Return whom this probe and those before it, together, point at, a line each."""
-    for it in event.diagnosis:
+    for it in event.diagnosis or ():
         yield Text(f"  suspect {visible(it.suspect)}: {visible(it.because)}")
 
 
-def explanation(event: Event) -> Iterator[Text]:
+def explanation(event: ProbeEvent) -> Iterator[Text]:
     """Return the lines that tell all that is kept of a probe: the waterfall, when and whom it asked, the last words."""
     yield from waterfall(event)
     yield Text("")
     asked = (event.trigger, event.url, event.peer, event.http_status and f"HTTP {event.http_status}")
     yield Text("  " + "  ".join([moment(event), *(visible(str(it)) for it in asked if it)]), style="dim")
-    for name, value in event.request_ids.items():
+    for name, value in (event.request_ids or {}).items():
         yield Text(f"  {visible(name)}: {visible(value)}", style="dim")
     if event.last_words:
         yield Text("  the last that came:")
         yield Text(f"    {visible(event.last_words)}", style="yellow")
-    if event.timeline is None:
+    if not event.timeline:
         yield Text("  its timeline was not kept", style="dim")
 
 
-def _steps(event: Event) -> Iterator[Text]:
-    marks, scale, before = event.timings, _Scale(event), 0.0
+def _steps(event: ProbeEvent) -> Iterator[Text]:
+    scale, before = _Scale(event), 0.0
     for name, mark in _LANES:
-        if mark in marks:
-            at = max(marks[mark], before)
+        if (reached := getattr(event.timings, mark)) is not UNSET:
+            at = max(reached, before)
             yield _lane(name, at - before, " " * scale(before) + "━" * max(scale(at) - scale(before), 1))
             before = at
 
@@ -112,23 +114,23 @@ def _lane(name: str, seconds: float, drawing: str) -> Text:
     return Text.assemble(f"  {name:<12}", (f"{duration(seconds):>10}", "bold"), "  ", (drawing, "cyan"))
 
 
-def _stream(event: Event) -> Iterator[Text]:
+def _stream(event: ProbeEvent) -> Iterator[Text]:
     """Return the lane of the body: one column for each slice of time, how much output it brought, and the end."""
     marks = event.timings
-    if Mark.HEADERS not in marks:
+    if marks.headers is UNSET:
         return
-    scale, end = _Scale(event), marks.get(Mark.END, 0.0)
+    scale, end = _Scale(event), marks.end or 0.0
     columns = [0] * (_BAR + 1)
     others: dict[int, str] = {}
-    for time, _, kind, _ in event.timeline.events if event.timeline else ():
-        if kind in _OUTPUT:
-            columns[scale(time)] += 1
-        elif kind in _GLYPHS:
-            others[scale(time)] = _GLYPHS[kind]
+    for one in event.timeline.events if event.timeline else ():
+        if one.kind in _OUTPUT:
+            columns[scale(one.time)] += 1
+        elif one.kind in _GLYPHS:
+            others[scale(one.time)] = _GLYPHS[one.kind]
     most = max(columns) or 1
     drawing = "".join(_block(count, most) if count else others.get(at, " ") for at, count in enumerate(columns))
     drawing = drawing[: scale(end)] + ("│" if event.available else "✗")
-    first = marks.get(Mark.FIRST_CHUNK, marks[Mark.HEADERS])
+    first = marks.headers if marks.first_chunk is UNSET else marks.first_chunk
     yield Text.assemble(
         f"  {'stream':<12}", (f"{duration(max(end - first, 0.0)):>10}", "bold"), "  ", (drawing, style_of(event))
     )
@@ -139,15 +141,17 @@ def _block(count: int, most: int) -> str:
     return "▁▂▃▄▅▆▇█"[max(round(count / most * 8), 1) - 1]
 
 
-def _figures(event: Event) -> Iterator[Text]:
+def _figures(event: ProbeEvent) -> Iterator[Text]:
     said = [_some(event.chunks, "chunk") + _reads(event) if event.chunks else "no output"]
     if event.gap:
-        said.append("gaps " + ", ".join(f"{visible(name)} {duration(value)}" for name, value in event.gap.items()))
+        said.append(
+            "gaps " + ", ".join(f"{name} {duration(getattr(event.gap, name))}" for name in event.gap.__struct_fields__)
+        )
     if event.pings:
         said.append(_some(event.pings, "ping"))
     if event.tokens and event.output_rate:
         said.append(f"{event.output_rate:.1f} tokens/s{' (estimated)' if event.tokens.estimated else ''}")
-    if event.check and event.check.progress is not None:
+    if event.check and event.check.progress is not UNSET:
         said.append(f"{event.check.progress:.0%} of the answer")
     if event.buffered:
         said.append("buffered on the way")
@@ -156,12 +160,12 @@ def _figures(event: Event) -> Iterator[Text]:
     yield Text(f"  probe {visible(event.probe_id)}", style="dim")
 
 
-def _reads(event: Event) -> str:
+def _reads(event: ProbeEvent) -> str:
     """Say in how many reads the output came."""
-    if event.timeline is None:
+    if not event.timeline:
         return ""
-    ends = [offset + size for _, _, offset, size in event.timeline.arrivals]
-    reads = {bisect_left(ends, offset) for _, _, kind, offset in event.timeline.events if kind in _OUTPUT}
+    ends = [read.offset + read.size for read in event.timeline.arrivals]
+    reads = {bisect_left(ends, one.offset) for one in event.timeline.events if one.kind in _OUTPUT}
     return " in " + _some(len(reads), "read")
 
 
@@ -172,8 +176,8 @@ def _some(count: int, what: str) -> str:
 class _Scale:
     """Turns seconds into a column."""
 
-    def __init__(self, event: Event) -> None:
-        self._all = max(event.timings.values(), default=0.0) or 1.0
+    def __init__(self, event: ProbeEvent) -> None:
+        self._all = max(reached(event.timings).values(), default=0.0) or 1.0
 
     def __call__(self, seconds: float) -> int:
         return min(round(seconds / self._all * _BAR), _BAR)
@@ -186,7 +190,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms" if seconds >= 0.001 else f"{seconds * 1e6:.0f} us"  # noqa: PLR2004 - a ms
 
 
-def moment(event: Event) -> str:
+def moment(event: ProbeEvent) -> str:
     """Return when a probe began, in UTC to the second."""
     return visible(event.timestamp[:19].replace("T", " ")) + "Z"
 
@@ -194,7 +198,7 @@ def moment(event: Event) -> str:
 # -- several -----------------------------------------------------------------------------------------------------------
 
 
-def summary(events: Sequence[Event]) -> Table:
+def summary(events: Sequence[ProbeEvent]) -> Table:
     """Return the table of several probes."""
     table = Table(box=None, header_style="dim")
     for column in ("#", "verdict", "first chunk", "longest gap", "chunks", "duration"):
@@ -203,24 +207,24 @@ def summary(events: Sequence[Event]) -> Table:
         table.add_row(
             str(number),
             Text(verdict_words(event), style=style_of(event)),
-            _or_dash(event.timings.get(Mark.FIRST_CHUNK)),
-            _or_dash(event.gap.get("max")),
+            _or_dash(event.timings.first_chunk),
+            _or_dash(event.gap.max if event.gap else UNSET),
             str(event.chunks),
             duration(event.duration),
         )
     return table
 
 
-def _or_dash(seconds: float | None) -> str:
-    return "-" if seconds is None else duration(seconds)
+def _or_dash(seconds: float | UnsetType) -> str:
+    return "-" if seconds is UNSET else duration(seconds)
 
 
-def lines(events: Sequence[Event]) -> Iterator[Text]:
+def lines(events: Sequence[ProbeEvent]) -> Iterator[Text]:
     """Return one line a probe: when, target, verdict, time to the first chunk, duration, chunks, detail."""
     names = max((len(visible(event.target)) for event in events), default=0)
     verdicts = max((len(event.verdict) for event in events), default=0)
     for event in events:
-        first = _or_dash(event.timings.get(Mark.FIRST_CHUNK))
+        first = _or_dash(event.timings.first_chunk)
         yield Text.assemble(
             f"{moment(event)}  {visible(event.target):<{names}}  ",
             (f"{visible(event.verdict):<{verdicts}}", style_of(event)),
@@ -229,24 +233,22 @@ def lines(events: Sequence[Event]) -> Iterator[Text]:
         )
 
 
-def overview(glances: Sequence[Glance], now: datetime) -> Table:
+def overview(summaries: Sequence[TargetSummary], now: datetime) -> Table:
     """Return the table of targets, those that fail first."""
     table = Table(box=None, header_style="dim")
     for column in ("target", "verdict", "ago", "first chunk", "half within", "truncated", "failed in a row", "recent"):
         table.add_column(column, justify="left" if column in {"target", "verdict", "recent"} else "right", no_wrap=True)
-    for it in sorted(glances, key=lambda it: (-it.failures, it.name)):
-        last = it.last
+    for it in sorted(summaries, key=lambda it: (-it.consecutive_failures, it.name)):
+        last, note = it.last or None, "paused" if it.paused else "not probed lately" if it.stale else ""
         table.add_row(
             visible(it.name),
-            Text(visible(it.note) or "-", style="dim")
-            if last is None or it.note
-            else Text(verdict_words(last), style=style_of(last)),
+            Text(note or "-", style="dim") if not last or note else Text(verdict_words(last), style=style_of(last)),
             "-" if last is None else _ago(last, now),
-            _or_dash(last.timings.get(Mark.FIRST_CHUNK) if last else None),
-            _or_dash(it.first_chunk),
-            "-" if it.truncation_ratio is None else f"{it.truncation_ratio:.1%}",
-            str(it.failures),
-            Text.assemble(*(("■", _COLOURS.get(outcome, "red")) for outcome in it.outcomes[:_STRIP])),
+            _or_dash(last.timings.first_chunk if last else UNSET),
+            _or_dash(it.first_chunk.p50 if it.first_chunk else UNSET),
+            "-" if it.truncation_ratio is UNSET else f"{it.truncation_ratio:.1%}",
+            str(it.consecutive_failures),
+            Text.assemble(*(("■", _COLOURS.get(one.outcome, "red")) for one in it.recent[:_STRIP])),
         )
     return table
 
@@ -255,7 +257,7 @@ _STRIP = 20
 _COLOURS = {"ok": "green", "unverified": "green", "wrong_content": "yellow", "aborted": "dim", "inconclusive": "dim"}
 
 
-def _ago(event: Event, now: datetime) -> str:
+def _ago(event: ProbeEvent, now: datetime) -> str:
     try:
         seconds = max((now - datetime.fromisoformat(event.timestamp)).total_seconds(), 0.0)
     except (ValueError, TypeError):

@@ -12,7 +12,8 @@ from datetime import timedelta
 from itertools import islice, pairwise
 
 from monitor.judge.verdict import CAUSES, OUR_OWN, Outcome
-from monitor.record.observation import Observation, Suspect, Suspicion
+from monitor.record.observation import Observation
+from monitor.record.parts import Suspect, Suspicion
 from monitor.stream.endings import AfterCut, BodyFraming
 from monitor.stream.statistics import BUFFERABLE, buffered
 from monitor.target import Target

@@ -12,7 +12,8 @@ from monitor.judge.content_check import CheckResult, examine
 from monitor.judge.verdict import Outcome, Verdict, judge
 from monitor.probe.request import ProbeRequest
 from monitor.protocols.shapes import failure, load
-from monitor.record.observation import Observation, ServerError, Tokens
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError, Tokens
 from monitor.redaction import words
 from monitor.stream.events import Failure
 from monitor.stream.recording import Recording
@@ -138,7 +139,9 @@ def _answered_error(body: bytes) -> Failure | None:
 def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerError | None:
     if found is None or record is Record.NONE:
         return None
-    return ServerError(safe(found.type, 100), safe(found.code, 100), safe(found.message, 300))
+    words = {"type": safe(found.type, 100), "code": safe(found.code, 100), "message": safe(found.message, 300)}
+    given = {name: text for name, text in words.items() if text is not None}
+    return ServerError(**given) if given else None
 
 
 def _last_words(kept: bytes, safe: _Safe, *, truncated: bool) -> str | None:

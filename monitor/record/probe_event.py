@@ -1,101 +1,261 @@
-"""The event of one probe as it is read back from the API or the history: checked, and only what the commands show.
+"""The event of one probe, declared once: the log line, the history's row, the API's body, and what CLI and pages read.
 
-It may be of another version, or a file that somebody sent: what it lacks has a default, and what it has too much is
-passed over. No text of it is safe to print before it went through `redact.visible`.
+A field whose default is UNSET may be absent. Every other key is always written; its default, if it has one, is what a
+reader assumes if another version left the key out. Writers are strict: an event is made by `from_observation.event_of`
+and fits the JSON Schema that `event_schema` derives from these declarations. Readers are lenient: they ignore unknown
+keys and accept unknown words. A text of an event is not safe to print before it went through `redaction.visible`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import takewhile
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from monitor.judge.verdict import OUR_OWN, TRUNCATED, UNREADABLE, Outcome
+from monitor.judge.verdict import OUR_OWN, TRUNCATED, UNREADABLE, Outcome, Phase, Unclean
+from monitor.record.parts import Count, ServerError, Suspicion, Tokens
+from monitor.stream.endings import AfterCut, BodyFraming
+from monitor.stream.recording import Kind
 
+SCHEMA = 1
+TRIGGERS = ("schedule", "confirm", "signal", "api", "scrape", "cli")
 _LONGEST = 1e9
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
 _MIN_TOKENS = 2
-_GOOD = 2
+_SUCCESS = 2
+_ROWS = 5000
+"""Rows of a timeline that are encoded at once: other threads wait for the interpreter meanwhile."""
+
+Seconds = Annotated[float, Meta(ge=0, le=_LONGEST)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class EventError(ValueError):
-    """What was read is no event of a probe; the text says what is wrong with it."""
+    """What was read is not the event of a probe; the text says what is wrong with it."""
 
 
-class Tokens(msgspec.Struct, frozen=True):
-    """Tokens of one probe; `estimated` where the server counted none."""
-
-    output: Count = 0
-    estimated: bool = False
+def _word(words: Iterable[str], description: str, **more: str) -> Meta:
+    """Describe a string of a closed set; readers accept other words, which a newer version may have written."""
+    return Meta(description=description, extra_json_schema={"enum": [str(word) for word in words], **more})
 
 
-class Check(msgspec.Struct, frozen=True):
-    """How far the answer was right."""
-
-    progress: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+def _about(description: str, **more: object) -> Meta:
+    return Meta(description=description, extra_json_schema=more or None)
 
 
-class Slo(msgspec.Struct, frozen=True):
-    """Whether the probe was good, by each objective; absent where it says nothing of the target."""
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from zero to each clock that was reached."""
 
-    availability: bool
-    first_chunk: bool
-
-
-class ServerError(msgspec.Struct, frozen=True):
-    """The server's own words of what failed."""
-
-    message: str | None = None
-
-
-class Suspicion(msgspec.Struct, frozen=True):
-    """Whom the recent probes, together, point at, and by what."""
-
-    suspect: str
-    because: str
-
-
-class Timeline(msgspec.Struct, frozen=True):
-    """Arrivals as time, uncertainty, offset and bytes; events as time, uncertainty, kind and payload offset."""
-
-    arrivals: tuple[tuple[Seconds, float, Count, Count], ...] = ()
-    events: tuple[tuple[Seconds, float, str, int], ...] = ()
+    dns: Annotated[Seconds, _about("The name was resolved.")] | UnsetType = UNSET
+    connect: Annotated[Seconds, _about("The connection was established.")] | UnsetType = UNSET
+    tls: Annotated[Seconds, _about("The TLS handshake was done.")] | UnsetType = UNSET
+    request_sent: Annotated[Seconds, _about("The request was sent.")] | UnsetType = UNSET
+    headers: Annotated[Seconds, _about("The head of the final response arrived.")] | UnsetType = UNSET
+    first_byte: Annotated[Seconds, _about("The first byte of the body arrived.")] | UnsetType = UNSET
+    first_event: (
+        Annotated[Seconds, _about("The first thing that the protocol frames arrived, pings excluded.")] | UnsetType
+    ) = UNSET
+    first_chunk: (
+        Annotated[Seconds, _about("The first output arrived: text, reasoning or tool call. This is TTFC.")] | UnsetType
+    ) = UNSET
+    first_content: Annotated[Seconds, _about("The first visible text arrived.")] | UnsetType = UNSET
+    last_chunk: Annotated[Seconds, _about("The last output arrived.")] | UnsetType = UNSET
+    end: Annotated[Seconds, _about("The stream ended.")] | UnsetType = UNSET
 
 
-class Event(msgspec.Struct, frozen=True):
-    """One probe; times in seconds from zero."""
+class Uncertainties(Timings, frozen=True, kw_only=True):
+    """The uncertainty of each timing in seconds, and of what is computed from them."""
 
-    probe_id: str
-    target: str
-    timestamp: str
-    outcome: str
-    detail: str
-    protocol: str
-    duration: Seconds
-    cause: str | None = None
-    unclean_cause: str | None = None
-    trigger: str = ""
-    url: str = ""
-    peer: str | None = None
-    http_status: int | None = None
-    request_ids: dict[str, str] = {}
-    timings: dict[str, Seconds] = {}
-    uncertainty: Seconds = 0.0
-    chunks: Count = 0
-    pings: Count = 0
-    gap: dict[str, Seconds] = {}
-    buffered: bool = False
-    tokens: Tokens | None = None
-    check: Check | None = None
-    slo: Slo | None = None
-    server_error: ServerError | None = None
-    last_words: str | None = None
-    diagnosis: tuple[Suspicion, ...] = ()
-    timeline: Timeline | None = None
+    duration: Annotated[Seconds, _about("Of `duration`.")] | UnsetType = UNSET
+    tail: Annotated[Seconds, _about("Of `tail`.")] | UnsetType = UNSET
+    gap: Annotated[Seconds, _about("Of each gap, at most.")] | UnsetType = UNSET
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds between network arrivals that carried output."""
+
+    p50: Annotated[Seconds, _about("The median.")]
+    p99: Annotated[Seconds, _about("The 99th percentile.")]
+    max: Annotated[Seconds, _about("The longest.")]
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What one probe cost, by the config's `[prices]`."""
+
+    amount: Annotated[float, Meta(ge=0, description="Money for input and output together.")]
+    currency: Annotated[str, _about("The currency that the config names.")]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """What the content check found."""
+
+    kind: Annotated[str, _word(("count", "words", "pattern", "length"), "The kind of check.")] = ""
+    progress: (
+        Annotated[Ratio, _about("How much of the requested answer came, if that can be computed; 1 is all.")]
+        | UnsetType
+    ) = UNSET
+
+
+class SloResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the probe was good, by each objective."""
+
+    availability: Annotated[bool, _about("The target was available.")]
+    first_chunk: Annotated[bool, _about("The first chunk came within its threshold; not reached is false.")]
+
+
+class ArrivalRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One network read of payload."""
+
+    time: Annotated[Seconds, _about("When.")]
+    uncertainty: Annotated[Seconds, _about("How uncertain that is.")]
+    offset: Annotated[Count, _about("The payload offset of its first byte.")]
+    size: Annotated[Count, _about("The number of its bytes.")]
+
+
+class EventRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One thing that was decoded."""
+
+    time: Annotated[Seconds, _about("When.")]
+    uncertainty: Annotated[Seconds, _about("How uncertain that is.")]
+    kind: Annotated[str, _word(Kind, "What it is.")]
+    offset: Annotated[Count, _about("The payload offset of its end.")]
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Every arrival and every event, in order."""
+
+    arrivals: Annotated[list[ArrivalRow], _about("Network reads of payload.")]
+    events: Annotated[list[EventRow], _about("What was decoded from them.")]
+
+
+class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="probe"):
+    """One probe, judged: the daemon's JSON log line, `probe --json`, a row of the history, the body of the API.
+
+    Times are in seconds from zero, the moment at which the request was issued. A key that does not apply or was not
+    reached is absent, never null; 0 is a measured zero. Consumers ignore keys that they do not know.
+    """
+
+    schema: Annotated[int, _about("The version of this shape; keys can be added within one version.", const=SCHEMA)] = (
+        SCHEMA
+    )
+    probe_id: Annotated[
+        Text, _about("Unique, and rising with time. It is also sent to the server, so that its log can be searched.")
+    ]
+    target: Annotated[Text, _about("The target's name in the config.")]
+    labels: Annotated[dict[str, str], _about("The target's labels.")] | UnsetType = UNSET
+    location: Annotated[str, _about("The location of this monitor, as configured.")] | UnsetType = UNSET
+    timestamp: Annotated[
+        str,
+        _about(
+            "Wall clock at zero, in UTC with microseconds.", pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
+        ),
+    ]
+    trigger: Annotated[str, _word(TRIGGERS, "What started the probe.")] = ""
+    monitor_version: Annotated[str, _about("The version of chat-monitor.")] = ""
+
+    outcome: Annotated[str, _word(Outcome, "What the probe came to.")]
+    cause: (
+        Annotated[str, _about("Why. Absent for ok and unverified; each other outcome has its own set.")] | UnsetType
+    ) = UNSET
+    phase: Annotated[str, _word(Phase, "What was going on when it stopped.")] = ""
+    unclean_end: Annotated[bool, _about("The stream was complete, and the connection failed after its end.")] = False
+    unclean_cause: Annotated[str, _word(Unclean, "How the connection failed after the end.")] | UnsetType = UNSET
+    detail: Annotated[str, _about("The verdict as a sentence, in this monitor's words, never the server's.")]
+
+    protocol: Annotated[str, _about("The protocol that was spoken.")]
+    model: Annotated[str, _about("The model that was requested.")] | UnsetType = UNSET
+    response_model: Annotated[str, _about("The model that answered, according to the server.")] | UnsetType = UNSET
+    url: Annotated[str, _about("The URL of the request, without user-info and query values.")] = ""
+    peer: Annotated[str, _about("Address and port that were connected to.")] | UnsetType = UNSET
+    ip_family: Annotated[int, _about("4 or 6.", enum=[4, 6])] | UnsetType = UNSET
+    connection: Annotated[
+        str, _word(("fresh", "reuse"), "Whether the connection was opened for this probe or kept from the one before.")
+    ] = "fresh"
+    retried: (
+        Annotated[
+            bool,
+            _about("A kept connection failed before any response byte, and a fresh one was opened.", const=True),
+        ]
+        | UnsetType
+    ) = UNSET
+    http_version: Annotated[str, _word(("1.0", "1.1", "2"), "The version of HTTP that was spoken.")] | UnsetType = UNSET
+    http_status: Annotated[int, _about("The status of the final response.", minimum=100, maximum=999)] | UnsetType = (
+        UNSET
+    )
+    content_type: Annotated[str, _about("The media type of the response, without parameters.")] | UnsetType = UNSET
+    content_type_mismatch: (
+        Annotated[bool, _about("The media type is not one of the protocol, but the body decodes as it.", const=True)]
+        | UnsetType
+    ) = UNSET
+    body_framing: Annotated[str, _word(BodyFraming, "How the response marks the end of its body.")] | UnsetType = UNSET
+    request_ids: (
+        Annotated[dict[str, str], _about("Response headers by which the server or a proxy names the request.")]
+        | UnsetType
+    ) = UNSET
+    finish_reason: Annotated[str, _about("The protocol's reason for the end, in the server's word.")] | UnsetType = (
+        UNSET
+    )
+    retry_after: Annotated[Count, _about("Whole seconds that the server asked to wait.")] | UnsetType = UNSET
+
+    timings: Annotated[Timings, _about("Seconds from zero to each clock that was reached.")] = Timings()
+    uncertainty: Annotated[Seconds, _about("The largest uncertainty of the chunks' times, in seconds.")] = 0.0
+    uncertainties: (
+        Annotated[
+            Uncertainties,
+            _about("The uncertainty in seconds of each timing, and of `duration`, `tail` and the gaps."),
+        ]
+        | UnsetType
+    ) = UNSET
+    own_delay: (
+        Annotated[
+            Seconds,
+            _about(
+                "Seconds by which the monitor itself was late until the request was sent; taken out of the timings."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    schedule_delay: (
+        Annotated[Seconds, _about("Seconds by which the probe started late; not part of any timing.")] | UnsetType
+    ) = UNSET
+    duration: Annotated[Seconds, _about("Seconds from zero to the end.")]
+    tail: Annotated[Seconds, _about("Seconds from the last chunk to the end.")] | UnsetType = UNSET
+    chunks: Annotated[Count, _about("Output events.")] = 0
+    pings: Annotated[Count, _about("Comments and pings: signs of life without output.")] = 0
+    malformed_events: Annotated[Count, _about("Events that did not decode.")] = 0
+    bytes: Annotated[Count, _about("Payload bytes.")] = 0
+    arrivals: Annotated[Count, _about("Network reads of payload.")] = 0
+    gap: Annotated[Gap, _about("Seconds between network arrivals that carried output.")] | UnsetType = UNSET
+    buffered: Annotated[
+        bool, _about("Five or more chunks came in one or two arrivals, close together: a proxy buffers, most likely.")
+    ] = False
+    tokens: Annotated[Tokens, _about("Tokens of this probe.")] | UnsetType = UNSET
+    price: Annotated[Price, _about("What this probe cost, if the config has prices for its model.")] | UnsetType = UNSET
+    check: Annotated[Check, _about("What the content check found.")] | UnsetType = UNSET
+    slo: (
+        Annotated[
+            SloResult, _about("Whether the probe was good, by each objective; absent for aborted and inconclusive.")
+        ]
+        | UnsetType
+    ) = UNSET
+    server_error: (
+        Annotated[
+            ServerError,
+            _about("The server's own words: cut to length, control characters escaped, secrets redacted."),
+        ]
+        | UnsetType
+    ) = UNSET
+    last_words: Annotated[str, _about("The last text before a cut, if `record` keeps it.")] | UnsetType = UNSET
+    after_cut: (
+        Annotated[str, _word(AfterCut, "The result of a connection attempt right after a cut; nothing is sent on it.")]
+        | UnsetType
+    ) = UNSET
+    diagnosis: (
+        Annotated[tuple[Suspicion, ...], _about("What this probe and those before it, together, point at.")] | UnsetType
+    ) = UNSET
+    timeline: Annotated[Timeline, _about("Every arrival and event, if it was requested.")] | UnsetType = UNSET
 
     @property
     def verdict(self) -> str:
@@ -105,7 +265,7 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def available(self) -> bool:
         """Whether the availability SLO counts it as good."""
-        return self.slo is not None and self.slo.availability
+        return bool(self.slo and self.slo.availability)
 
     @property
     def ours(self) -> bool:
@@ -115,13 +275,13 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def accepted(self) -> bool:
         """Whether a 2xx head came, and a stream that could be read."""
-        good = self.http_status is not None and self.http_status // 100 == _GOOD
-        return good and not self.ours and (self.outcome, self.cause) not in UNREADABLE
+        good = (self.http_status or 0) // 100 == _SUCCESS
+        return good and not self.ours and (self.outcome, self.cause or None) not in UNREADABLE
 
     @property
     def truncated(self) -> bool:
         """Whether the truncation ratio counts it."""
-        return self.accepted and (self.outcome, self.cause) in TRUNCATED
+        return self.accepted and (self.outcome, self.cause or None) in TRUNCATED
 
     @property
     def wrong_content(self) -> bool:
@@ -130,48 +290,76 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def output_rate(self) -> float | None:
-        """Output tokens a second between the first chunk and the last; None where that says nothing."""
-        span = self.timings.get("last_chunk", 0.0) - self.timings.get("first_chunk", 0.0)
-        if self.tokens is None or self.tokens.output < _MIN_TOKENS or span <= 0:
+        """Output tokens a second between the first chunk and the last; None if that cannot be computed."""
+        span = (self.timings.last_chunk or 0.0) - (self.timings.first_chunk or 0.0)
+        if not self.tokens or self.tokens.output < _MIN_TOKENS or span <= 0:
             return None
         return (self.tokens.output - 1) / span
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """One target at a glance: its last probe, and what was worked out of those before it; times in seconds."""
-
-    name: str
-    outcomes: Sequence[str] = ()
-    """Of the recent probes, newest first."""
-    last: Event | None = None
-    first_chunk: float | None = None
-    """The time that half of the recent probes did not pass."""
-    truncation_ratio: float | None = None
-    failures: int = 0
-    """How many failed one after the other, up to the last."""
-    note: str = ""
-    """Why it is not being asked, where it is not."""
+def reached(timings: Timings) -> dict[str, float]:
+    """Return the clocks that were reached, in their order, with their times in seconds."""
+    return {name: time for name, time in msgspec.structs.asdict(timings).items() if time is not UNSET}
 
 
-def glance(name: str, events: Sequence[Event]) -> Glance:
-    """Return what the events of one target, newest first, come to."""
-    judged = [event for event in events if not event.ours]
-    counted = [event for event in judged if event.accepted and event.trigger == "schedule"]
-    firsts = sorted(event.timings["first_chunk"] for event in events if "first_chunk" in event.timings)
-    return Glance(
-        name,
-        outcomes=[event.outcome for event in events],
-        last=(judged or list(events))[0] if events else None,
-        first_chunk=firsts[(len(firsts) - 1) // 2] if firsts else None,
-        truncation_ratio=sum(event.truncated for event in counted) / len(counted) if counted else None,
-        failures=len(list(takewhile(lambda event: not event.available, judged))),
-    )
-
-
-def read(value: object) -> Event:
-    """Return what JSON says of a probe; EventError where it is no event."""
+def read(value: object) -> ProbeEvent:
+    """Return the event of a probe from parsed JSON; EventError if it is not one."""
     try:
-        return msgspec.convert(value, Event)
+        return msgspec.convert(value, ProbeEvent)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise EventError(f"no event of a probe: {error}") from None
+        raise EventError(f"not the event of a probe: {error}") from None
+
+
+def plain(event: ProbeEvent) -> dict[str, Any]:
+    """Return an event as values that any JSON encoder takes."""
+    return dict(msgspec.to_builtins(event))
+
+
+def as_json(event: ProbeEvent) -> bytes:
+    """Return an event as one line of JSON in UTF-8, without the line end; a lone surrogate becomes U+FFFD."""
+    return b"".join(json_pieces(event))
+
+
+def json_pieces(event: ProbeEvent) -> Iterator[bytes]:
+    """Yield the same in pieces, so that a long timeline does not keep other threads waiting."""
+    timeline = event.timeline
+    if not timeline:
+        yield _encoded(event)
+        return
+    yield _encoded(msgspec.structs.replace(event, timeline=UNSET))[:-1] + b',"timeline":'
+    yield from timeline_pieces(timeline)
+    yield b"}"
+
+
+def timeline_pieces(timeline: Timeline) -> Iterator[bytes]:
+    """Yield a timeline as JSON, in pieces."""
+    yield b'{"arrivals":['
+    yield from _rows(timeline.arrivals)
+    yield b'],"events":['
+    yield from _rows(timeline.events)
+    yield b"]}"
+
+
+def _rows(rows: list[Any]) -> Iterator[bytes]:
+    for at in range(0, len(rows), _ROWS):
+        yield (b"," if at else b"") + msgspec.json.encode(rows[at : at + _ROWS])[1:-1]
+
+
+def _encoded(event: ProbeEvent) -> bytes:
+    try:
+        return msgspec.json.encode(event)
+    except UnicodeEncodeError:  # a lone surrogate in what a server sent
+        return msgspec.json.encode(without_surrogates(plain(event)))
+
+
+def without_surrogates(value: Any) -> Any:  # noqa: ANN401 - any part of a JSON document
+    """Return JSON-ready values with U+FFFD in place of each lone surrogate, which UTF-8 cannot encode."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            return {without_surrogates(key): without_surrogates(held) for key, held in value.items()}
+        case list() | tuple():
+            return [without_surrogates(held) for held in value]
+        case _:
+            return value

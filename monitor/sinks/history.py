@@ -6,19 +6,17 @@ fit into it, which is counted, and never a probe; writing goes on as soon as it 
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-import msgspec
-
-from monitor.record.observation import Observation, record
+from monitor.record.from_observation import event_of, timeline_of
+from monitor.record.observation import Observation
+from monitor.record.probe_event import as_json, timeline_pieces
 from monitor.settings import MIB, History
 from monitor.sinks.history_store import Row, Store, StoreError
 from monitor.target import KEPT, Record
@@ -32,8 +30,6 @@ _TEND = 60.0
 """Seconds after which it is looked at what has grown too old, where nothing is written meanwhile."""
 _EACH = 4096
 """About the bytes of an observation beside its timeline."""
-_SLICE = 5000
-"""Rows of a timeline that are encoded at once: the loop waits for the interpreter meanwhile."""
 _RANK = tuple(Record)
 
 
@@ -169,16 +165,15 @@ def _weight(seen: Observation) -> int:
 
 def row(seen: Observation, most: Record, size: int) -> Row:
     """Return a probe as it is kept: with no more of the server's words than `most`, beyond `size` without timeline."""
-    event = record(capped(seen, most), timeline=True)
-    timeline = zipped(_slices(cast("Mapping[str, list[object]]", event.pop("timeline"))))
-    told = zipped([_encoded(event)])
+    event = zipped([as_json(event_of(capped(seen, most)))])
+    timeline = zipped(timeline_pieces(timeline_of(seen.recording)))
     return Row(
         probe_id=seen.probe_id,
         target=seen.target.name,
         timestamp=seen.timestamp.timestamp(),
         failed=seen.failed,
-        event=told,
-        timeline=timeline if len(told) + len(timeline) <= size else None,
+        event=event,
+        timeline=timeline if len(event) + len(timeline) <= size else None,
     )
 
 
@@ -192,24 +187,6 @@ def capped(seen: Observation, most: Record) -> Observation:
         server_error=None if most is Record.NONE else seen.server_error,
         last_words=words and words[-KEPT[Record.TAIL] :],
     )
-
-
-def _slices(timeline: Mapping[str, list[object]]) -> Iterator[bytes]:
-    """Encode a timeline, part by part."""
-    between = b"{"
-    for name, rows in timeline.items():
-        yield between + _encoded(name) + b":["
-        for at in range(0, len(rows), _SLICE):
-            yield (b"," if at else b"") + _encoded(rows[at : at + _SLICE])[1:-1]
-        between = b"],"
-    yield b"]}"
-
-
-def _encoded(value: object) -> bytes:
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:  # a lone surrogate, which the standard library can spell out
-        return json.dumps(value).encode()
 
 
 def zipped(pieces: Iterable[bytes]) -> bytes:

@@ -1,7 +1,7 @@
-"""One line per probe, and the daemon's own messages, in one form and on one stream, written by a thread of its own.
+"""The log: a line for each probe and for each message of the daemon, in one form and on one stream.
 
-Whoever logs only leaves a line in a bounded queue: a stream that is slow, full or closed costs lines, which are
-counted, and never a probe. Whatever a server or a config sent, a line holds no control character and no lone surrogate.
+A thread writes the lines, from a bounded queue: a stream that is slow, full or closed costs lines, which are counted,
+and never a probe. Whatever a server or a config sent, a line holds no control character and no lone surrogate.
 """
 
 from __future__ import annotations
@@ -9,18 +9,23 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import IO, Protocol, cast
+from datetime import UTC, datetime
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 import msgspec
 import structlog
+from msgspec import UNSET
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.judge.verdict import Outcome
-from monitor.record.observation import Observation, record
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.probe_event import ProbeEvent, without_surrogates
+from monitor.record.probe_event import as_json as event_as_json
+from monitor.redaction import ascii_only, visible
 from monitor.settings import MIB, Log
 
 CAPACITY = 8 * MIB
@@ -29,7 +34,8 @@ RETRY = 1.0
 """Seconds before a stream that failed is tried again."""
 NAME = "log"
 
-Event = Mapping[str, object]
+Message = Mapping[str, Any]
+"""One of the daemon's own: `event`, `level`, `timestamp`, then what belongs to it."""
 Report = Callable[[str], None]
 """Told the sink's name when a line was dropped, or when writing failed; from any thread."""
 
@@ -110,16 +116,14 @@ class Writer:
 class LogSink:
     """The sink that writes each probe's record."""
 
-    def __init__(self, writer: Writer, render: Render, settings: Log) -> None:
-        self._writer, self._render = writer, render
-        self._least = _RANK[settings.level]
+    def __init__(self, writer: Writer, form: Form, settings: Log) -> None:
+        self._writer, self._form = writer, form
         self._timeline = settings.timeline
 
     def __call__(self, seen: Observation) -> None:
-        """Leave one line to be written."""
-        level = level_of(seen)
-        if _RANK[level] >= self._least:
-            self._writer.put(self._render(level, record(seen, timeline=self._timeline)))
+        """Leave one line to be written, whatever the level of the daemon's own messages is."""
+        event = event_of(seen, timeline=self._timeline)
+        self._writer.put(self._form.probe(level_of(seen), event, datetime.now(UTC)))
 
     def close(self, timeout: float = 2.0) -> bool:
         """Write what is left, the daemon's own messages too; say whether all of it was."""
@@ -135,69 +139,54 @@ def level_of(seen: Observation) -> str:
 
 # -- the forms of a line -----------------------------------------------------------------------------------------------
 
-Render = Callable[[str, Event], bytes]
 _RANK = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
-_BEYOND_ASCII = re.compile(r"[^ -~]")
+"""As journald reads it from the beginning of a line (sd-daemon(3))."""
 
 
-def as_json(_level: str, event: Event) -> bytes:
-    """Return one line of JSON, in ASCII alone: no reader has to fear what a server sent."""
-    try:
-        text = msgspec.json.encode(event)
-    except UnicodeEncodeError:
-        text = msgspec.json.encode(_plain(event))
-    if not text.isascii() or b"\x7f" in text:
-        # Beyond ASCII stands only inside strings, where JSON can spell it out.
-        text = _BEYOND_ASCII.sub(_spelled, text.decode()).encode()
-    return text + b"\n"
+class Form(NamedTuple):
+    """How a line looks: a probe's, and one of the daemon's own; each of its level."""
+
+    probe: Callable[[str, ProbeEvent, datetime], bytes]
+    """`datetime` is when the probe was logged, in UTC."""
+    message: Callable[[str, Message], bytes]
 
 
-def as_journal(level: str, event: Event) -> bytes:
-    """Return the same with the level as journald reads it from a line's beginning (sd-daemon(3))."""
-    return _PRIORITY[level] + as_json(level, event)
+def _probe_as_json(_level: str, event: ProbeEvent, _at: datetime) -> bytes:
+    return ascii_only(event_as_json(event)) + b"\n"
 
 
-def as_text(level: str, event: Event) -> bytes:
-    """Return one readable line; a traceback follows it, indented."""
-    words = _probe_words(event) if event["event"] == "probe" else _message_words(event)
-    lines = [f"{str(event['timestamp'])[11:23]} {level:<7} {words}"]
-    lines += [f"    | {_visible(line)}" for line in str(event.get("exception", "")).splitlines()]
+def _message_as_json(_level: str, message: Message) -> bytes:
+    return ascii_only(msgspec.json.encode(message)) + b"\n"
+
+
+def _probe_as_text(level: str, event: ProbeEvent, at: datetime) -> bytes:
+    first = event.timings.first_chunk
+    took = f"{event.duration:.3f}s" + ("" if first is UNSET else f" first_chunk={first:.3f}s")
+    words = f"{event.target} {event.verdict} {took}: {event.detail} [{event.probe_id}]"
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {level:<7} {visible(words)}\n".encode()
+
+
+def _message_as_text(level: str, message: Message) -> bytes:
+    said = {key: value for key, value in message.items() if key not in {"event", "level", "timestamp", "exception"}}
+    words = " ".join([str(message["event"]), *(f"{key}={value}" for key, value in said.items())])
+    lines = [f"{str(message['timestamp'])[11:23]} {level:<7} {visible(words)}"]
+    lines += [f"    | {visible(line)}" for line in str(message.get("exception", "")).splitlines()]
     return ("\n".join(lines) + "\n").encode()
 
 
-RENDERS: dict[str, Render] = {"json": as_json, "journal": as_journal, "text": as_text}
-
-
-def _spelled(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
-
-
-def _probe_words(event: Event) -> str:
-    verdict = "/".join(str(event[key]) for key in ("outcome", "cause") if key in event)
-    timings = cast("Mapping[str, float]", event["timings"])
-    first = f" first_chunk={timings['first_chunk']:.3f}s" if "first_chunk" in timings else ""
-    took = f"{event['duration']:.3f}s{first}"
-    return f"{_visible(event['target'])} {verdict} {took}: {_visible(event['detail'])} [{_visible(event['probe_id'])}]"
-
-
-def _message_words(event: Event) -> str:
-    said = {key: value for key, value in event.items() if key not in {"event", "level", "timestamp", "exception"}}
-    pairs = (f"{_visible(key)}={_visible(value)}" for key, value in said.items())
-    return " ".join([_visible(event["event"]), *pairs])
-
-
-def _visible(value: object) -> str:
-    """Spell out what a terminal would obey or hide: controls, line ends, marks of direction, lone surrogates."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else letter.encode("unicode-escape").decode() for letter in text)
+FORMS: dict[str, Form] = {
+    "json": Form(_probe_as_json, _message_as_json),
+    "journal": Form(
+        lambda level, event, at: _PRIORITY[level] + _probe_as_json(level, event, at),
+        lambda level, message: _PRIORITY[level] + _message_as_json(level, message),
+    ),
+    "text": Form(_probe_as_text, _message_as_text),
+}
 
 
 def _plain(value: object) -> object:
-    """Reduce to what JSON has: what is no plain value by its `str`, which hides a secret; lone surrogates to U+FFFD."""
+    """Return what JSON has: a value that is not plain by its `str`, which hides a secret; no lone surrogates."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -206,7 +195,7 @@ def _plain(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [_plain(held) for held in value]
         case _:
-            return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return without_surrogates(str(value))
 
 
 # -- the daemon's own messages -----------------------------------------------------------------------------------------
@@ -246,13 +235,13 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
     `hide` takes the secrets out of texts that are not ours: tracebacks, and what libraries say.
     """
     writer = Writer(_raw(stream), dropped=dropped, failed=failed)
-    render = RENDERS[choose(settings.format, stream, environ)]
+    form = FORMS[choose(settings.format, stream, environ)]
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _last(render, hide),
+        _last(form.message, hide),
     ]
     structlog.configure(
         processors=processors,
@@ -262,7 +251,7 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
     # What libraries say of their daily work is not ours to repeat, unless someone looks for a bug.
     least = logging.DEBUG if settings.level == "debug" else logging.WARNING
     logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
-    return LogSink(writer, render, settings)
+    return LogSink(writer, form, settings)
 
 
 def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, str]) -> str:
@@ -279,13 +268,13 @@ def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, 
     return "journal" if environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}" else "json"
 
 
-def _last(render: Render, hide: Callable[[str], str]) -> Processor:
+def _last(render: Callable[[str, Message], bytes], hide: Callable[[str], str]) -> Processor:
     def rendered(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
         level = str(event["level"])
         foreign = {"exception", "event"} if "logger" in event else {"exception"}
         event.update({key: hide(str(event[key])) for key in foreign & event.keys()})
         first = {key: event[key] for key in ("event", "level", "timestamp")}
-        return render(level, cast("Event", _plain({**first, **event})))
+        return render(level, cast("Message", _plain({**first, **event})))
 
     return rendered
 

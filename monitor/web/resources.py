@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from monitor.record.observation import Observation, public_url, record
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation, public_url
+from monitor.record.parts import given
+from monitor.record.probe_event import plain
+from monitor.record.target_summary import BriefProbe, FirstChunkSummary, TargetSummary
 from monitor.web.listing import Asked
 from monitor.web.rows import Row, first_chunk
 from monitor.web.words import iso
@@ -16,77 +23,65 @@ BRIEF = 30
 
 def targets(rows: Sequence[Row], now: datetime) -> dict[str, object]:
     """Return every target with its last probe and, in brief, those before."""
-    return {"targets": [_resource(row, now) | {"recent": [_brief(it) for it in row.recent[:BRIEF]]} for row in rows]}
+    return {"targets": [_resource(row, now) for row in rows]}
 
 
 def target(row: Row, now: datetime) -> dict[str, object]:
     """Return one target with all recent probes, newest first, as the records of the contract."""
-    return _resource(row, now) | {"recent": [record(seen) for seen in row.recent]}
+    return _resource(row, now) | {"recent": [plain(event_of(seen)) for seen in row.recent]}
 
 
 def probe(seen: Observation) -> dict[str, object]:
     """Return the record of one probe with its timeline."""
-    return record(seen, timeline=True)
+    return plain(event_of(seen, timeline=True))
 
 
 def probes(recent: Iterable[Observation], asked: Asked) -> dict[str, object]:
     """Return the newest of these probes that are asked for, newest first, as the records of the contract."""
     wanted = (seen for seen in recent if seen.failed or not asked.failed)
     newest = sorted(wanted, key=lambda seen: seen.timestamp.timestamp() + seen.duration, reverse=True)
-    return {"probes": [record(seen) for seen in newest[: asked.limit]]}
+    return {"probes": [plain(event_of(seen)) for seen in newest[: asked.limit]]}
 
 
 def _resource(row: Row, now: datetime) -> dict[str, object]:
-    return _present(
-        {
-            **_configured(row),
-            "probes": row.tally.probes,
-            "accepted": row.tally.accepted,
-            "truncated": row.tally.truncated,
-            "truncation_ratio": row.tally.truncated / row.tally.accepted if row.tally.accepted else None,
-            "consecutive_failures": row.failures_in_a_row,
-            "stale": row.stale(now),
-            "first_chunk": _first_chunk(row) or None,
-            "last": record(row.last) if row.last else None,
-        }
+    return dict(msgspec.to_builtins(_summary(row, now)))
+
+
+def _summary(row: Row, now: datetime) -> TargetSummary:
+    it, tally = row.target, row.tally
+    return TargetSummary(
+        name=it.name,
+        protocol=it.protocol,
+        url=public_url(it.url),
+        model=given(it.model),
+        labels=dict(it.labels) or UNSET,
+        upstream=given(it.upstream),
+        interval=it.interval,
+        paused=it.paused,
+        probes=tally.probes,
+        accepted=tally.accepted,
+        truncated=tally.truncated,
+        truncation_ratio=tally.truncated / tally.accepted if tally.accepted else UNSET,
+        consecutive_failures=row.failures_in_a_row,
+        stale=row.stale(now),
+        first_chunk=_first_chunk(row),
+        last=event_of(row.last) if row.last else UNSET,
+        recent=tuple(_brief(seen) for seen in row.recent[:BRIEF]),
     )
 
 
-def _configured(row: Row) -> dict[str, object]:
-    it = row.target
-    return {
-        "name": it.name,
-        "protocol": it.protocol,
-        "url": public_url(it.url),
-        "model": it.model,
-        "labels": dict(it.labels) or None,
-        "upstream": it.upstream,
-        "interval": it.interval,
-        "paused": it.paused,
-    }
+def _first_chunk(row: Row) -> FirstChunkSummary | UnsetType:
+    if (p50 := row.first_chunk_quantile(0.5)) is None:
+        return UNSET
+    last = first_chunk(row.last) if row.last else None
+    return FirstChunkSummary(last=given(last), p50=p50, p95=given(row.first_chunk_quantile(0.95)))
 
 
-def _first_chunk(row: Row) -> dict[str, object]:
-    return _present(
-        {
-            "last": first_chunk(row.last) if row.last else None,
-            "p50": row.first_chunk_quantile(0.5),
-            "p95": row.first_chunk_quantile(0.95),
-        }
+def _brief(seen: Observation) -> BriefProbe:
+    return BriefProbe(
+        outcome=seen.verdict.outcome.value,
+        cause=given(seen.verdict.cause),
+        probe_id=seen.probe_id,
+        timestamp=iso(seen.timestamp),
+        trigger=seen.trigger,
     )
-
-
-def _brief(seen: Observation) -> dict[str, object]:
-    return _present(
-        {
-            "probe_id": seen.probe_id,
-            "timestamp": iso(seen.timestamp),
-            "trigger": seen.trigger,
-            "outcome": seen.verdict.outcome.value,
-            "cause": seen.verdict.cause,
-        }
-    )
-
-
-def _present(values: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in values.items() if value is not None}

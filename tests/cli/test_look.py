@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.record.observation import record
 from monitor.settings import History
 from monitor.sinks.history_store import Row, Store
 from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, said, started, until
+from tests.records import record
 from tests.sinks.stories import GATEWAY, cut
 
 
@@ -91,7 +91,7 @@ def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
         store.keep([Row("1", "a", 4e9, failed=True, event=zlib.compress(hostile), timeline=None)], 0.0)
     for command in (("history",), ("explain", "1")):
         done = cli(*command, "--db", odd)
-        assert (done.status, done.err.startswith("chat-monitor: no event of a probe: ")) == (1, True)
+        assert (done.status, done.err.startswith("chat-monitor: not the event of a probe: ")) == (1, True)
     assert cli("history", "--json", "--db", odd).out == '{"detail": "\\u001b\\u007f"}\n'
 
 

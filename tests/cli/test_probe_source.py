@@ -9,19 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError
 from monitor.http import StatusError, fetch
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
-from monitor.record.observation import Observation, record
-from monitor.record.probe_event import Glance, glance, read
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.target_summary import TargetSummary, summarize
 from monitor.settings import MIB, History, Network
 from monitor.sinks.history import row
 from monitor.sinks.history_store import Row, Store
 from monitor.target import Record
 from monitor.web.app import application
 from monitor.web.server import serve
+from tests.records import record
 from tests.web import scenes
 from tests.web.sources import Daemon as Behind
 
@@ -74,9 +77,9 @@ def looked(place: ProbeSource, behind: Behind) -> None:
         place.find("../x y")
 
 
-def glimpsed(seen: Sequence[Observation]) -> Glance:
+def glimpsed(seen: Sequence[Observation]) -> TargetSummary:
     """Return what these probes of the target come to."""
-    return glance(NAME, [read(record(one)) for one in seen])
+    return summarize(NAME, [event_of(one) for one in seen])
 
 
 async def test_the_daemon(behind: Behind) -> None:
@@ -86,17 +89,22 @@ async def test_the_daemon(behind: Behind) -> None:
     try:
         place = Daemon(f"http://127.0.0.1:{server.port}/", get)
         await asyncio.to_thread(looked, place, behind)
-        glances = {it.name: it for it in await asyncio.to_thread(place.glances)}
+        glances = {it.name: it for it in await asyncio.to_thread(place.summaries)}
     finally:
         await server.close()
-    assert glances[NAME] == replace(glimpsed(behind.recent[NAME]), truncation_ratio=1 / 2)
-    assert (glances["resting"].note, glances["resting"].last) == ("paused", None)
+    asked, worked_out = glances[NAME], glimpsed(behind.recent[NAME])
+    assert (asked.last, asked.consecutive_failures) == (worked_out.last, worked_out.consecutive_failures)
+    assert [one.outcome for one in asked.recent] == [one.outcome for one in worked_out.recent]
+    assert asked.first_chunk
+    assert worked_out.first_chunk
+    assert (asked.first_chunk.p50, asked.truncation_ratio) == (worked_out.first_chunk.p50, 1 / 2)
+    assert (glances["resting"].paused, glances["resting"].last) == (True, UNSET)
 
 
 def test_the_file(behind: Behind, file: File) -> None:
     """The same, but that it knows of no target which was never probed."""
     looked(file, behind)
-    glances = {it.name: it for it in file.glances()}
+    glances = {it.name: it for it in file.summaries()}
     assert glances[NAME] == glimpsed(behind.recent[NAME])
     assert glances.keys() == {NAME, "other"}
 
@@ -128,10 +136,10 @@ def test_answers_that_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nested too deep, or too long."""
     place = Daemon("http://127.0.0.1", lambda _: b"[" * 100_000)
     with pytest.raises(ProbeSourceError, match="no chat-monitor of this version"):
-        place.glances()
+        place.summaries()
     monkeypatch.setattr("monitor.cli.probe_source.LARGEST", 99_999)
     with pytest.raises(ProbeSourceError, match="its answer has more than 99,999 bytes"):
-        place.glances()
+        place.summaries()
 
 
 def test_one_probe_of_a_daemon_that_fails() -> None:
@@ -147,7 +155,7 @@ def test_one_probe_of_a_daemon_that_fails() -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """As the store says it; and an event of no probe."""
     path = tmp_path / "h.db"
-    for ask in (File(path).glances, lambda: newest(File(path)), lambda: File(path).find("1")):
+    for ask in (File(path).summaries, lambda: newest(File(path)), lambda: File(path).find("1")):
         with pytest.raises(ProbeSourceError, match=r"h\.db: no such file or directory"):
             ask()
     store = Store(path, History(max_age=AGES))
@@ -155,4 +163,4 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     store.keep([Row("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
     store.close()
     with pytest.raises(ProbeSourceError, match=r"h\.db: holds no event of a probe"):
-        File(path).glances()
+        File(path).summaries()

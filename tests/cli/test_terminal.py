@@ -23,15 +23,18 @@ from monitor.cli.terminal import (
 )
 from monitor.config.plan import Footprint, Plan, TargetPlan
 from monitor.judge.content_check import CheckResult
-from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens, record
-from monitor.record.probe_event import Event, Glance, glance, read
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError, Suspect, Suspicion, Tokens
+from monitor.record.probe_event import ProbeEvent, read
+from monitor.record.target_summary import BriefProbe, TargetSummary, summarize
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
 from monitor.target import CountCheck, FirstChunkSlo, Slo
+from tests.records import record
 from tests.sinks.stories import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
 
 
-def told(one: Observation, *, timeline: bool = True) -> Event:
+def told(one: Observation, *, timeline: bool = True) -> ProbeEvent:
     """Return the event of a probe as it is read back."""
     return read(record(one, timeline=timeline))
 
@@ -41,7 +44,7 @@ def shown(one: Observation) -> list[str]:
     return [text.plain.rstrip() for text in waterfall(told(one), one.target.slo.first_chunk.threshold)]
 
 
-def explained(event: Event) -> list[str]:
+def explained(event: ProbeEvent) -> list[str]:
     """Return all that is told of a probe, as plain lines."""
     return [text.plain.rstrip() for text in explanation(event)]
 
@@ -250,27 +253,30 @@ def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
     texts = ("probe_id", "target", "timestamp", "outcome", "cause", "detail", "protocol", "url", "peer", "trigger")
     event |= dict.fromkeys((*texts, "last_words", "unclean_cause"), hostile)
     event["request_ids"] = {hostile: hostile}
-    event["gap"] = {hostile: 1.0}
     event["server_error"] = {"message": hostile}
     event["diagnosis"] = [{"suspect": hostile, "because": hostile}]
     event["timeline"]["events"][0][2] = hostile
     made = read(event)
-    table = overview([Glance(hostile, [hostile], made, note=hostile), glance(hostile, [made])], START)
+    brief = (BriefProbe(outcome=hostile),)
+    table = overview(
+        [TargetSummary(name=hostile, recent=brief, last=made), summarize(hostile, [made])],
+        START,
+    )
     shown_now = [*(row.plain for row in explanation(made)), *(row.plain for row in lines([made]))]
     shown_now += [*printed(table).splitlines(), *printed(summary([made])).splitlines()]
     assert all(row.isprintable() for row in shown_now), [row for row in shown_now if not row.isprintable()]
     assert "\\x1b]0;owned" in shown_now[0]
 
 
-def test_targets_at_a_glance() -> None:
+def test_targets_at_a_summarize() -> None:
     """Those that fail come first; what was not reached, or is not known, is a dash."""
     now = START + timedelta(seconds=90)
-    failing = glance("failing", [told(cut()), told(cut()), told(whole())])
+    failing = summarize("failing", [told(cut()), told(cut()), told(whole())])
     rows = [
         failing,
-        glance("good", [told(whole())]),
-        Glance("new"),
-        Glance("resting", last=told(whole()), note="paused"),
+        summarize("good", [told(whole())]),
+        TargetSummary(name="new"),
+        TargetSummary(name="resting", last=told(whole()), paused=True),
     ]
     table = printed(overview(rows, now))
     assert [" ".join(row.split()) for row in table.splitlines()] == [
@@ -293,5 +299,5 @@ def test_how_long_ago(timestamp: str, ago: str) -> None:
     """In the unit that fits; a clock that was ahead is now, and what is no time is a dash."""
     event = read(record(whole()) | {"timestamp": timestamp})
     now = START.replace(microsecond=0)
-    row = " ".join(printed(overview([Glance("a", last=event)], now)).splitlines()[1].split())
+    row = " ".join(printed(overview([TargetSummary(name="a", last=event)], now)).splitlines()[1].split())
     assert row == f"a ok {ago} 200.0 ms - - 0"

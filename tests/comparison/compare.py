@@ -28,9 +28,10 @@ from monitor.lab.server import Lab, serve
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import TlsLab
 from monitor.probe.run import Prober
-from monitor.record.observation import Observation, record
+from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.target import CountCheck, Target, Timeouts, Tls
+from tests.records import record
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "comparison.md"

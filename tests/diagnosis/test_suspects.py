@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from monitor.diagnosis.suspects import RULES, diagnose
-from monitor.record.observation import Observation, Suspect
+from monitor.record.observation import Observation
+from monitor.record.parts import Suspect
 from monitor.stream.endings import AfterCut, BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Fault, Finish, Output
 from monitor.stream.recorder import Recorder
@@ -26,7 +27,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 Story = Sequence[Observation]
 
 
-def suspects(*story: Observation, upstream: Story = ()) -> dict[Suspect, str]:
+def suspects(*story: Observation, upstream: Story = ()) -> dict[str, str]:
     """Return who is suspected after these probes of a target, a minute apart, the oldest first, and why."""
     told = [replace(one, timestamp=START + MINUTE * number) for number, one in enumerate(story)]
     known = {"gateway": told[-2::-1], "behind": list(upstream)}

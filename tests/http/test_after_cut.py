@@ -11,10 +11,10 @@ from monitor.http.after_cut import knock
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Rst, Script, Send
-from monitor.record.observation import record
 from monitor.stream.endings import AfterCut
 from tests.conftest import Ask
 from tests.http.parts import CLOSED, HEAD, HI, OK, STOP, closed_port, no_more_descriptors, unchecked
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

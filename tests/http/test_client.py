@@ -19,13 +19,14 @@ from monitor.lab.peer import Peer, peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Hold, ReadRequest, Rst, Send, Step
 from monitor.probe.run import Prober
-from monitor.record.observation import Observation, record
+from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import Mark
 from monitor.target import Connection, Target, Tls
 from tests.conftest import PATIENT, QUICK, MakeProber, target
 from tests.daemons import HI, STOP
 from tests.http.parts import OK, CertificateAuthority, closed_port
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

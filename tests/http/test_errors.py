@@ -17,11 +17,11 @@ from monitor.http.protocol import HttpProtocol
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Rst, Send
-from monitor.record.observation import record
 from monitor.stream.endings import Ending, EndKind, Head
 from monitor.target import PatternCheck
 from tests.conftest import Ask
 from tests.http.parts import HASTY, Mute, closed_port, no_more_descriptors, trip
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

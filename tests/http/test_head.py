@@ -8,8 +8,8 @@ import pytest
 
 from monitor.lab.peer import peer
 from monitor.lab.steps import Send
-from monitor.record.observation import record
 from tests.conftest import Ask
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

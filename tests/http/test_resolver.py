@@ -16,13 +16,13 @@ from monitor.http.resolver import Resolver
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
-from monitor.record.observation import record
 from monitor.settings import Network
 from monitor.stream.endings import Mark
 from monitor.target import Tls
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

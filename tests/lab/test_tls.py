@@ -14,10 +14,10 @@ import pytest
 from monitor.lab.server import serve
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import FAULTS, SAME_PORT, TlsFault, TlsLab
-from monitor.record.observation import record
 from monitor.target import Timeouts, Tls
 from tests.conftest import QUICK, Ask
 from tests.lab.wires import fetch
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitor.http import ExchangeInfo
@@ -15,12 +15,14 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Script, Send
 from monitor.probe.assemble import observe, token_limit
 from monitor.probe.request import ask
-from monitor.record.observation import Observation, ServerError, Tokens, record
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError, Tokens
 from monitor.stream.endings import Ending, EndKind, Mark
 from monitor.stream.events import Meta, Output, Usage
 from monitor.stream.recorder import Recorder
 from monitor.target import Record, Target
 from tests.conftest import MakeProber, target
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -88,10 +90,10 @@ async def test_only_the_end_of_a_long_stream_is_kept(prober: MakeProber) -> None
     ("body", "wanted"),
     [
         (b'{"error": {"message": "no", "type": "t", "code": 7}}', ServerError("t", "7", "no")),
-        (b'{"detail": "no such route"}', ServerError(None, None, "no such route")),
-        (b'{"message": "m"}', ServerError(None, None, "m")),
-        (b"plain words", ServerError(None, None, "plain words")),
-        (b"[1]", ServerError(None, None, "[1]")),
+        (b'{"detail": "no such route"}', ServerError(message="no such route")),
+        (b'{"message": "m"}', ServerError(message="m")),
+        (b"plain words", ServerError(message="plain words")),
+        (b"[1]", ServerError(message="[1]")),
         (b"  ", None),
     ],
 )
@@ -156,7 +158,7 @@ def test_counted_tokens_are_the_servers() -> None:
     told.record(Meta(usage=Usage(output=7)), 10)
     seen = observed(told)
     assert seen.tokens is not None
-    assert replace(seen.tokens, input=0) == Tokens(0, 7)
+    assert msgspec.structs.replace(seen.tokens, input=0) == Tokens(0, 7)
 
 
 def test_the_end_is_not_before_the_last_chunk() -> None:

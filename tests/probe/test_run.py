@@ -12,11 +12,12 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Script, Send
 from monitor.probe.run import Prober
 from monitor.protocols import Protocol, Request
-from monitor.record.observation import Observation, record
+from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.events import Event, Message
 from monitor.stream.raw import Raw
 from tests.conftest import TIGHT, MakeProber, target
+from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.diagnosis.suspects import diagnose
 from monitor.keys.secret import Secret
-from monitor.record.observation import Suspect
+from monitor.record.parts import Suspect
 from monitor.stream.statistics import buffered, output_arrivals
 from tests.conftest import PATIENT
 from tests.proxies.conftest import During, Nginx

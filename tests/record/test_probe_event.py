@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from monitor.judge.content_check import CheckResult
-from monitor.record.observation import Observation, Tokens, record
-from monitor.record.probe_event import EventError, glance, read
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.parts import Suspicion, Tokens
+from monitor.record.probe_event import EventError, as_json, json_pieces, plain, reached, read
 from monitor.stream.endings import EndKind
-from monitor.stream.events import Fault
+from monitor.stream.events import Fault, Output
+from tests.records import record
 from tests.sinks.stories import chunks, cut, failed, line, refused, seen, stopped, whole
 
 STORIES = [
@@ -28,12 +32,12 @@ def test_it_says_what_the_observation_said(probe: Observation) -> None:
     """Read back through JSON, with its timeline or without: the same words, judgements and figures."""
     for timeline in (True, False):
         event = read(json.loads(json.dumps(record(probe, timeline=timeline))))
-        assert (event.outcome, event.cause) == (probe.verdict.outcome, probe.verdict.cause)
+        assert (event.outcome, event.cause or None) == (probe.verdict.outcome, probe.verdict.cause)
         assert (event.accepted, event.truncated) == (probe.verdict.accepted, probe.verdict.truncated)
-        assert event.available is (probe.available and event.slo is not None)
-        assert event.ours is (event.slo is None)
+        assert event.available is (probe.available and bool(event.slo))
+        assert event.ours is (not event.slo)
         assert event.output_rate == pytest.approx(probe.output_rate)
-        assert (event.timeline is not None) is timeline
+        assert bool(event.timeline) is timeline
 
 
 def test_what_another_version_has_more_or_less() -> None:
@@ -42,10 +46,11 @@ def test_what_another_version_has_more_or_less() -> None:
     needed = ("probe_id", "target", "timestamp", "outcome", "detail", "protocol", "duration")
     assert read(told).chunks == 3
     few = read({key: told[key] for key in needed})
-    assert (few.chunks, few.available, few.accepted, few.timeline, few.output_rate) == (0, False, False, None, None)
+    assert (few.chunks, few.available, few.accepted, few.output_rate) == (0, False, False, None)
+    assert (few.timeline, few.tail, few.cause) == (UNSET, UNSET, UNSET)
     assert not few.wrong_content
     for key in needed:
-        with pytest.raises(EventError, match=f"no event of a probe: .*`{key}`"):
+        with pytest.raises(EventError, match=f"not the event of a probe: .*`{key}`"):
             read({name: value for name, value in told.items() if name != key})
 
 
@@ -76,20 +81,35 @@ def test_any_json_is_an_event_or_refused(value: object) -> None:
         read(value)
 
 
-def events(*probes: Observation) -> list[Any]:
-    """Return the events of probes."""
-    return [read(record(probe)) for probe in probes]
+def test_a_newer_event_is_read() -> None:
+    """Its schema, words, keys and columns may be ones that this version does not know."""
+    newer = record(cut(), timeline=True) | {"schema": 2, "outcome": "bored", "cause": "rain", "timings": {"moon": 1.0}}
+    newer["timeline"]["arrivals"] = [[0.1, 0.0, 0, 100, "a fifth column"]]
+    event = read(newer)
+    assert (event.schema, event.verdict, reached(event.timings)) == (2, "bored/rain", {})
+    assert event.timeline
+    assert event.timeline.arrivals[0].size == 100
 
 
-def test_a_target_at_a_glance() -> None:
-    """The last that says something of it, and what the scheduled ones come to; of none there is nothing to say."""
-    told = glance("a", events(stopped(), cut(), refused(), whole(), cut(trigger="api"), whole()))
-    assert told.outcomes == ["aborted", "truncated", "unreachable", "ok", "truncated", "ok"]
-    assert told.last is not None
-    assert told.last.verdict == "truncated/incomplete_body"
-    assert (told.first_chunk, told.truncation_ratio, told.failures) == (0.2, 1 / 3, 2)
-    ours = glance("a", events(stopped()))
-    assert ours.last is not None
-    assert (ours.last.outcome, ours.truncation_ratio, ours.failures) == ("aborted", None, 0)
-    nothing = glance("a", [])
-    assert (nothing.last, nothing.first_chunk, nothing.truncation_ratio) == (None, None, None)
+def test_a_measured_zero_is_kept_and_what_is_absent_stays_absent() -> None:
+    """Read and written again, an event has the keys that it had."""
+    told = record(whole()) | {"tail": 0.0, "own_delay": 0.0, "timings": {"connect": 0.0}}
+    del told["gap"]
+    assert json.loads(as_json(read(told))) == told
+    assert reached(read(told).timings) == {"connect": 0.0}
+
+
+def test_a_long_timeline_is_written_in_pieces() -> None:
+    """The pieces are one JSON document, the same as that of a whole."""
+    long = event_of(seen(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000)))), timeline=True)
+    pieces = list(json_pieces(long))
+    assert len(pieces) > 6
+    assert msgspec.json.decode(b"".join(pieces)) == msgspec.json.decode(msgspec.json.encode(long))
+
+
+def test_a_lone_surrogate_does_not_cost_the_event() -> None:
+    """UTF-8 cannot encode it: U+FFFD stands in its place, wherever it was."""
+    odd = event_of(cut(last_words="a\ud800b", diagnosis=(Suspicion("restart", "\udfff"),)))
+    told = json.loads(as_json(odd))
+    assert (told["last_words"], told["diagnosis"][0]["because"]) == ("a\ufffdb", "\ufffd")
+    assert plain(odd)["last_words"] == "a\ud800b"

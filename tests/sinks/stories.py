@@ -12,7 +12,8 @@ from typing import Any
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from monitor.judge.verdict import judge
-from monitor.record.observation import Observation, Tokens
+from monitor.record.observation import Observation
+from monitor.record.parts import Tokens
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Event, Failure, Fault, Finish, Output
 from monitor.stream.recorder import Recorder

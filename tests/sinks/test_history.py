@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from monitor.record.observation import Observation, ServerError, record
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError
 from monitor.settings import MIB, History
 from monitor.sinks import history
 from monitor.sinks.history import HistoryCallbacks, HistorySink, Nothing, capped, row
@@ -24,6 +25,7 @@ from monitor.sinks.history_store import find, newest
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
 from monitor.target import Record
+from tests.records import record
 from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 PATIENCE = 10.0
@@ -140,9 +142,9 @@ def test_a_timeline_that_is_too_large_is_left_out() -> None:
 
 
 def test_words_that_are_no_text() -> None:
-    """A lone surrogate does not cost the probe."""
+    """A lone surrogate does not cost the probe: U+FFFD stands in its place."""
     told = zlib.decompress(row(cut(last_words="a\ud800b"), Record.FULL, MIB).event)
-    assert json.loads(told)["last_words"] == "a\ud800b"
+    assert json.loads(told)["last_words"] == "a\ufffdb"
 
 
 @pytest.mark.parametrize(

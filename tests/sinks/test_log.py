@@ -10,35 +10,27 @@ import pty
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from monitor.judge.content_check import CheckResult
 from monitor.keys.secret import Secret
-from monitor.record.observation import Observation, ServerError, record
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError
 from monitor.settings import Log
-from monitor.sinks.log import (
-    RENDERS,
-    LogSink,
-    Writer,
-    _visible,
-    as_journal,
-    as_json,
-    as_text,
-    choose,
-    configure,
-    level_of,
-)
+from monitor.sinks.log import FORMS, LogSink, Message, Writer, choose, configure, level_of
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Meta
 from monitor.target import CountCheck
+from tests.records import record
 from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 
+NOW = datetime(2026, 11, 22, 22, 10, 9, 7654, tzinfo=UTC)
 PATIENCE = 10.0
 """Seconds after which a thread that should have done something has not."""
 NASTY = "\x1b]0;owned\x07 \x9b31m\r\nline\t\x00 \x7f \u202eright\u2066 \u2028 \ud800 é 漢 😀"
@@ -148,8 +140,8 @@ def test_how_loud_a_probe_is(probe: Observation, level: str) -> None:
     assert level_of(probe) == level
 
 
-def test_the_level_is_a_threshold() -> None:
-    """At level warning only failures are logged, of probes as of messages."""
+def test_the_level_is_a_threshold_of_messages() -> None:
+    """At level warning no information of the daemon's own is logged, but every probe is."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream, level="warning")
     sink(whole())
@@ -157,7 +149,7 @@ def test_the_level_is_a_threshold() -> None:
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
     sink.close(PATIENCE)
-    assert [event["event"] for event in lines(stream)] == ["probe", "loud"]
+    assert [event["event"] for event in lines(stream)] == ["probe", "probe", "loud"]
 
 
 # -- what a line may contain -------------------------------------------------------------------------------------------
@@ -170,46 +162,29 @@ def nasty() -> Observation:
     return seen(told, named, server_error=ServerError(NASTY, NASTY, NASTY), last_words=NASTY)
 
 
-@pytest.mark.parametrize("form", sorted(RENDERS))
+@pytest.mark.parametrize("form", sorted(FORMS))
 def test_no_control_character_gets_out(form: str) -> None:
     """Whatever was sent, a line is one line of printable characters, in every form."""
-    text = RENDERS[form]("info", record(nasty())).decode()
+    text = FORMS[form].probe("info", event_of(nasty()), NOW).decode()
     assert text.count("\n") == 1
     assert text.removesuffix("\n").isprintable()
 
 
 def test_json_keeps_the_words() -> None:
     """Escaped is not lost: a reader gets back what was sent, but for lone surrogates."""
-    event = json.loads(as_json("info", record(nasty())))
+    event = json.loads(FORMS["json"].probe("info", event_of(nasty()), NOW))
     assert event["last_words"] == NASTY.replace("\ud800", "\ufffd")
     assert event["labels"] == {NASTY.replace("\ud800", "\ufffd"): NASTY.replace("\ud800", "\ufffd")}
-    assert as_json("info", {"event": "é😀"}) == b'{"event":"\\u00e9\\ud83d\\ude00"}\n'
-
-
-@given(st.dictionaries(st.text(st.characters()), st.text(st.characters())))
-@settings(max_examples=200, deadline=None)
-def test_json_is_printable_ascii(event: dict[str, str]) -> None:
-    """For any text at all, surrogates among it, the line is ASCII from space to tilde and parses."""
-    text = as_json("info", event)
-    assert all(0x20 <= byte <= 0x7E for byte in text[:-1])
-    assert len(json.loads(text)) <= len(event)
-
-
-@given(st.text(st.characters()))
-@settings(max_examples=200, deadline=None)
-def test_visible_is_printable(text: str) -> None:
-    """For any text at all a terminal is shown printable characters, and printable text as it is."""
-    assert _visible(text).isprintable()
-    assert _visible(text) == text or not text.isprintable()
+    assert FORMS["json"].message("info", {"event": "é😀"}) == b'{"event":"\\u00e9\\ud83d\\ude00"}\n'
 
 
 def test_the_readable_form() -> None:
     """A person reads time, level, target, what it came to, how long it took and why."""
-    assert as_text("warning", record(cut())).decode() == (
-        "22:10:00.123 warning gateway truncated/incomplete_body 0.700s first_chunk=0.200s: peer closed the connection"
+    assert FORMS["text"].probe("warning", event_of(cut()), NOW).decode() == (
+        "22:10:09.007 warning gateway truncated/incomplete_body 0.700s first_chunk=0.200s: peer closed the connection"
         " inside the chunked body (no terminal chunk); 3 chunks received [01JDX0000000000000000000AB]\n"
     )
-    assert b" unreachable/refused 0.004s: " in as_text("warning", record(refused()))
+    assert b" unreachable/refused 0.004s: " in FORMS["text"].probe("warning", event_of(refused()), NOW)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +193,10 @@ def test_the_readable_form() -> None:
 )
 def test_the_journals_form(level: str, prefix: bytes) -> None:
     """The same JSON, with the syslog priority before it that journald takes off."""
-    assert as_journal(level, record(cut())) == prefix + as_json(level, record(cut()))
+    json_form, journal = FORMS["json"], FORMS["journal"]
+    assert journal.probe(level, event_of(cut()), NOW) == prefix + json_form.probe(level, event_of(cut()), NOW)
+    message: Message = {"event": "listening"}
+    assert journal.message(level, message) == prefix + json_form.message(level, message)
 
 
 # -- the daemon's own messages -----------------------------------------------------------------------------------------
@@ -267,7 +245,7 @@ def test_a_traceback_is_part_of_its_line() -> None:
 def test_a_traceback_can_be_read() -> None:
     """In the readable form it follows indented, each of its lines made visible."""
     event = {"event": "oops", "timestamp": "2026-11-22T22:10:00.123456Z", "a b": "c\n", "exception": "one\n\x1btwo"}
-    assert as_text("error", event) == b"22:10:00.123 error   oops a b=c\\n\n    | one\n    | \\x1btwo\n"
+    assert FORMS["text"].message("error", event) == b"22:10:00.123 error   oops a b=c\\x0a\n    | one\n    | \\x1btwo\n"
 
 
 def test_what_libraries_log_goes_the_same_way() -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import judge
-from monitor.record.observation import Observation, ServerError, Suspect, Suspicion, Tokens
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError, Suspect, Suspicion, Tokens
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
 from monitor.stream.recorder import Recorder

@@ -20,10 +20,11 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient
 from yarl import URL
 
-from monitor.record.observation import Observation, record
+from monitor.record.observation import Observation
 from monitor.sinks.history_store import StoreError
 from monitor.web.app import Kept, RefusedError, Source, _Complaints, _drop, _report, application
 from monitor.web.server import serve
+from tests.records import record
 from tests.web import scenes
 from tests.web.document import Document
 from tests.web.sources import EXPOSITION, Daemon, daemon

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
-from monitor.record.observation import record
 from monitor.web import resources
 from monitor.web.listing import Asked
 from monitor.web.rows import Row, Tally
+from tests.records import record
 from tests.web import scenes
 
 TARGET = replace(scenes.target(), model="m", labels={"team": "search"})
 
 
+def parsed(told: dict[str, object]) -> dict[str, object]:
+    """Return a body as its readers get it."""
+    found: dict[str, object] = json.loads(json.dumps(told))
+    return found
+
+
 def first_of(told: dict[str, object]) -> dict[str, object]:
     """Return the first target of a list of them."""
-    targets = told["targets"]
+    targets = parsed(told)["targets"]
     assert isinstance(targets, list)
     assert isinstance(targets[0], dict)
     return targets[0]
@@ -25,7 +32,7 @@ def first_of(told: dict[str, object]) -> dict[str, object]:
 def test_a_target_with_its_recent_probes() -> None:
     """A target's resource holds what the page shows, and its recent probes as the records of the contract."""
     recent = scenes.series([scenes.cut(), scenes.complete()], TARGET)
-    told = resources.target(Row(TARGET, recent, Tally(9, 8, 2)), scenes.NOW)
+    told = parsed(resources.target(Row(TARGET, recent, Tally(9, 8, 2)), scenes.NOW))
     assert told["recent"] == [record(seen) for seen in recent]
     assert told["last"] == record(recent[0])
     assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (9, 8, 2, 0.25)
@@ -68,7 +75,7 @@ def test_the_list_is_brief() -> None:
 def test_a_probe_has_its_timeline() -> None:
     """A probe's resource is its record with every arrival and event."""
     seen = scenes.cut()
-    assert resources.probe(seen) == record(seen, timeline=True)
+    assert parsed(resources.probe(seen)) == record(seen, timeline=True)
     assert "timeline" in resources.probe(seen)
 
 
@@ -78,6 +85,6 @@ def test_the_newest_probes_of_all() -> None:
     later = replace(complete, timestamp=cut.timestamp, recording=scenes.complete(first=20.0).recording)
     ours = replace(scenes.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
     everything = [cut, later, ours]
-    assert resources.probes(everything, Asked()) == {"probes": [record(seen) for seen in (later, cut, ours)]}
-    assert resources.probes(everything, Asked(failed=True)) == {"probes": [record(cut)]}
-    assert resources.probes(everything, Asked(limit=1)) == {"probes": [record(later)]}
+    assert parsed(resources.probes(everything, Asked())) == {"probes": [record(seen) for seen in (later, cut, ours)]}
+    assert parsed(resources.probes(everything, Asked(failed=True))) == {"probes": [record(cut)]}
+    assert parsed(resources.probes(everything, Asked(limit=1))) == {"probes": [record(later)]}

@@ -13,7 +13,7 @@ from enum import Enum, StrEnum
 from typing import Literal
 
 from monitor.judge.verdict import CAUSES, OUR_OWN, TRUNCATED, Outcome, Unclean
-from monitor.record.observation import Suspect
+from monitor.record.parts import Suspect
 from monitor.settings import Buckets
 
 

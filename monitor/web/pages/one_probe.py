@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from monitor.record.observation import Observation, record
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.probe_event import plain
 from monitor.web.markup import Markup, h, join
 from monitor.web.pages.frame import About, ago, facts, page, probe_link, section, target_link
 from monitor.web.pages.pieces import badge, machine, quoting, sentence, suspects
@@ -66,13 +68,19 @@ def _means(seen: Observation) -> tuple[Markup, ...]:
 
 def _words(seen: Observation) -> Markup | None:
     error, last = seen.server_error, seen.last_words
-    told = facts(("type", error.type), ("code", error.code), ("message", error.message)) if error else None
+    told = (
+        facts(("type", error.type or None), ("code", error.code or None), ("message", error.message or None))
+        if error
+        else None
+    )
     tail = join(h("p", "The last text before the end:"), h("pre", last)) if last else None
     return section("In the server's own words", told, tail) if told or tail else None
 
 
 def _record(seen: Observation) -> Markup:
-    return facts(*((key, value) for key, value in _flat(record(seen)) if key.partition(".")[0] not in _ELSEWHERE))
+    return facts(
+        *((key, value) for key, value in _flat(plain(event_of(seen))) if key.partition(".")[0] not in _ELSEWHERE)
+    )
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -30,7 +30,7 @@ def suspects(seen: Observation) -> Markup | None:
     """Return whom this probe and those before it, together, point at, and why; None for nobody."""
     if not seen.diagnosis:
         return None
-    rows = (h("li", h("b", it.suspect.value), f": {it.because}") for it in seen.diagnosis)
+    rows = (h("li", h("b", it.suspect), f": {it.because}") for it in seen.diagnosis)
     return section("What the recent probes point at", h("ul", *rows, class_="suspects"))
 
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from monitor import settings
 from monitor.judge.content_check import CheckResult
-from monitor.record.observation import Suspect, Suspicion, Tokens
+from monitor.record.parts import Suspect, Suspicion, Tokens
 from monitor.sinks.metrics.families import CUTS, FAMILIES, OUTCOMES, SKIPS, Scope
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
 from monitor.stream.endings import EndKind

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.record.observation import ServerError, record
+from monitor.record.parts import ServerError
 from monitor.web.pages import About, kept, probe
+from tests.records import record
 from tests.web import scenes
 from tests.web.document import Document
 

@@ -1,0 +1,65 @@
+"""The JSON Schema of the probe event, derived from its declaration: docs/event.schema.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from monitor.judge.verdict import CAUSES, Outcome
+from monitor.record.probe_event import ProbeEvent
+
+Json = dict[str, Any]
+
+
+def event_schema() -> Json:
+    """Return the schema: every key with its meaning, the keys that are always written, and each outcome's causes."""
+    _, parts = msgspec.json.schema_components([ProbeEvent], ref_template="{name}")
+    event = _inlined(parts[ProbeEvent.__name__], parts)
+    event["properties"]["event"] |= {"description": "The kind of this log line; the daemon's own messages have others."}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "chat-monitor probe event",
+        "description": " ".join((ProbeEvent.__doc__ or "").split()),
+        **event,
+        "allOf": [*map(_causes, CAUSES), _UNCLEAN],
+    }
+
+
+def _inlined(part: Any, parts: Json) -> Any:  # noqa: ANN401 - any part of a JSON document
+    """Return a part with what it refers to in place, and with the rule of what is required (see probe_event)."""
+    if isinstance(part, list):
+        return [_inlined(held, parts) for held in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _inlined({**parts[part["$ref"]], **{key: held for key, held in part.items() if key != "$ref"}}, parts)
+    if "properties" not in part:
+        return {key: _inlined(held, parts) for key, held in part.items()}
+    properties = part["properties"]
+    always = [name for name, held in properties.items() if name in part["required"] or "default" in held]
+    return {
+        "type": "object",
+        "description": part["description"],
+        "required": always,
+        "properties": {name: _without_default(_inlined(held, parts)) for name, held in properties.items()},
+    }
+
+
+def _without_default(part: Json) -> Json:
+    return {key: held for key, held in part.items() if key != "default"}
+
+
+_UNCLEAN = {
+    "if": {"properties": {"unclean_end": {"const": True}}},
+    "then": {"required": ["unclean_cause"]},
+    "else": {"not": {"required": ["unclean_cause"]}},
+}
+
+
+def _causes(outcome: Outcome) -> Json:
+    causes = CAUSES[outcome]
+    then: Json = {"not": {"required": ["cause"]}}
+    if causes:
+        then = {"required": ["cause"], "properties": {"cause": {"enum": [str(cause) for cause in causes]}}}
+    return {"if": {"properties": {"outcome": {"const": outcome.value}}}, "then": then}

@@ -1,0 +1,113 @@
+"""The event of a probe, made from its observation: the only place that fills a `ProbeEvent`."""
+
+from __future__ import annotations
+
+from statistics import quantiles
+
+from msgspec import UNSET, UnsetType
+
+from monitor import __version__
+from monitor.judge.verdict import OUR_OWN
+from monitor.record.observation import Observation, public_url
+from monitor.record.parts import given
+from monitor.record.probe_event import ArrivalRow, Check, EventRow, Gap, ProbeEvent, SloResult, Timeline, Timings
+from monitor.stream.recording import Recording
+from monitor.stream.statistics import buffered, gaps, uncertainty
+
+_MIN_SAMPLES = 2
+
+
+def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
+    """Return the event of contract section 3; a key that does not apply or was not reached is absent."""
+    recording, verdict, head = seen.recording, seen.verdict, seen.recording.head
+    return ProbeEvent(
+        probe_id=seen.probe_id,
+        target=seen.target.name,
+        labels=dict(seen.target.labels) or UNSET,
+        location=seen.location or UNSET,
+        timestamp=seen.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        trigger=seen.trigger,
+        monitor_version=__version__,
+        outcome=verdict.outcome.value,
+        cause=given(verdict.cause),
+        phase=verdict.phase.value,
+        unclean_end=verdict.unclean is not None,
+        unclean_cause=verdict.unclean.value if verdict.unclean else UNSET,
+        detail=verdict.detail,
+        protocol=seen.target.protocol,
+        model=given(seen.target.model),
+        response_model=given(recording.model),
+        url=public_url(seen.target.url),
+        peer=given(seen.peer),
+        ip_family=given(seen.ip_family),
+        connection=seen.connection,
+        retried=seen.retried or UNSET,
+        http_status=head.status if head else UNSET,
+        content_type=(head and head.content_type) or UNSET,
+        content_type_mismatch=verdict.content_type_mismatch or UNSET,
+        body_framing=head.framing.value if head else UNSET,
+        request_ids=(head and dict(head.request_ids)) or UNSET,
+        finish_reason=given(recording.end.reason) if head else UNSET,
+        retry_after=given(head.retry_after) if head else UNSET,
+        timings=Timings(**{mark.value: _seconds(time) for mark, time in recording.marks.items()}),
+        uncertainty=_seconds(uncertainty(recording)),
+        schedule_delay=UNSET if seen.schedule_delay is None else _seconds(seen.schedule_delay),
+        duration=_seconds(seen.duration),
+        tail=UNSET if seen.tail is None else _seconds(seen.tail),
+        chunks=recording.chunks,
+        pings=recording.pings,
+        malformed_events=recording.end.malformed_events,
+        bytes=recording.bytes,
+        arrivals=recording.reads,
+        gap=gap_summary([gap for gap, _ in gaps(recording)]),
+        buffered=buffered(recording),
+        tokens=given(seen.tokens),
+        check=_check(seen),
+        slo=_slo(seen),
+        server_error=given(seen.server_error),
+        last_words=given(seen.last_words),
+        after_cut=seen.after_cut.value if seen.after_cut else UNSET,
+        diagnosis=seen.diagnosis or UNSET,
+        timeline=timeline_of(recording) if timeline else UNSET,
+    )
+
+
+def timeline_of(recording: Recording) -> Timeline:
+    """Return every arrival and event of a recording; it takes a while for a long stream."""
+    arrivals, before = [], 0
+    for arrival in recording.arrivals:
+        size = arrival.offset - before
+        arrivals.append(ArrivalRow(_seconds(arrival.time), _seconds(arrival.uncertainty), before, size))
+        before = arrival.offset
+    events = [
+        EventRow(_seconds(at.time), _seconds(at.uncertainty), kind.value, offset)
+        for at, kind, offset in recording.events
+    ]
+    return Timeline(arrivals=arrivals, events=events)
+
+
+def gap_summary(apart: list[float]) -> Gap | UnsetType:
+    """Return median, 99th percentile and maximum of the gaps `apart` in seconds; UNSET without any."""
+    if not apart:
+        return UNSET
+    if len(apart) < _MIN_SAMPLES:
+        return Gap(p50=_seconds(apart[0]), p99=_seconds(apart[0]), max=_seconds(apart[0]))
+    cuts = quantiles(apart, n=100, method="inclusive")
+    return Gap(p50=_seconds(cuts[49]), p99=_seconds(cuts[98]), max=_seconds(max(apart)))
+
+
+def _check(seen: Observation) -> Check | UnsetType:
+    if (it := seen.check) is None:
+        return UNSET
+    return Check(kind=it.kind, progress=UNSET if it.progress is None else round(it.progress, 4))
+
+
+def _slo(seen: Observation) -> SloResult | UnsetType:
+    if seen.verdict.outcome in OUR_OWN:
+        return UNSET
+    return SloResult(availability=seen.available, first_chunk=seen.first_chunk_good)
+
+
+def _seconds(value: float) -> float:
+    """Round to microseconds, the finest that is meant."""
+    return round(value, 6)

@@ -1,0 +1,58 @@
+"""Parts that an observation and the event made of it share: tokens, the server's words, and suspects."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+T = TypeVar("T")
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Suspect(StrEnum):
+    """Who or what may be at fault: a closed set, as it stands in events, labels and docs."""
+
+    PROXY_TIMEOUT = "proxy_timeout"
+    RESTART = "restart"
+    APP_EXCEPTION = "app_exception"
+    UPSTREAM = "upstream"
+    OVERLOAD = "overload"
+    CONTEXT = "context"
+    NETWORK = "network"
+    BUFFERING_PROXY = "buffering_proxy"
+    SILENT_END = "silent_end"
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """Tokens of one probe."""
+
+    input: Annotated[Count, Meta(description="Tokens of the prompt.")] = 0
+    output: Annotated[Count, Meta(description="Tokens of the answer, reasoning included.")] = 0
+    reasoning: Annotated[Count, Meta(description="Those of the output that are reasoning.")] = 0
+    estimated: Annotated[bool, Meta(description="The server reported no usage; these are estimates.")] = False
+
+
+class ServerError(msgspec.Struct, frozen=True):
+    """The server's own words about a failure: cut to length, control characters escaped, secrets redacted."""
+
+    type: Annotated[str, Meta(description="Its type of error.")] | UnsetType = UNSET
+    code: Annotated[str, Meta(description="Its error code.")] | UnsetType = UNSET
+    message: Annotated[str, Meta(description="Its message.")] | UnsetType = UNSET
+
+
+class Suspicion(msgspec.Struct, frozen=True):
+    """What the recent probes, together, point at, and by what evidence, in our words."""
+
+    suspect: Annotated[
+        str,
+        Meta(description="Who or what is suspected.", extra_json_schema={"enum": [one.value for one in Suspect]}),
+    ]
+    because: Annotated[str, Meta(description="The evidence, in a sentence.")]
+
+
+def given(value: T | None) -> T | UnsetType:
+    """Return a value, or UNSET for None: a key that does not apply is absent."""
+    return UNSET if value is None else value

@@ -1,0 +1,72 @@
+"""One target and its recent probes in brief: the API's resource, which `chat-monitor top` reads and shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from monitor.record.parts import Count
+from monitor.record.probe_event import ProbeEvent, Ratio, Seconds
+
+
+class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
+    """One recent probe in a few words."""
+
+    outcome: str
+    cause: str | UnsetType = UNSET
+    probe_id: str | UnsetType = UNSET
+    timestamp: str | UnsetType = UNSET
+    trigger: str | UnsetType = UNSET
+
+
+class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Times to the first chunk in seconds: the last probe's, and those that 50 % and 95 % of the recent ones kept."""
+
+    last: Seconds | UnsetType = UNSET
+    p50: Seconds | UnsetType = UNSET
+    p95: Seconds | UnsetType = UNSET
+
+
+class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One target: what is configured, what was counted since the start, and its recent probes, newest first.
+
+    As in a probe's event, UNSET keys may be absent; a reader assumes the other defaults.
+    """
+
+    name: str
+    protocol: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
+    upstream: str | UnsetType = UNSET
+    interval: float | UnsetType = UNSET
+    paused: bool = False
+    probes: Count | UnsetType = UNSET
+    accepted: Count | UnsetType = UNSET
+    truncated: Count | UnsetType = UNSET
+    truncation_ratio: Ratio | UnsetType = UNSET
+    consecutive_failures: Count = 0
+    stale: bool = False
+    """Whether the newest probe is older than the interval explains."""
+    first_chunk: FirstChunkSummary | UnsetType = UNSET
+    last: ProbeEvent | UnsetType = UNSET
+    """The last probe that says something of the target; another only if there is none."""
+    recent: tuple[BriefProbe, ...] = ()
+
+
+def summarize(name: str, events: Sequence[ProbeEvent]) -> TargetSummary:
+    """Return what the events of one target, newest first, come to; nothing of its config is known."""
+    judged = [event for event in events if not event.ours]
+    counted = [event for event in judged if event.accepted and event.trigger == "schedule"]
+    firsts = sorted(event.timings.first_chunk for event in events if event.timings.first_chunk is not UNSET)
+    return TargetSummary(
+        name=name,
+        truncation_ratio=sum(event.truncated for event in counted) / len(counted) if counted else UNSET,
+        consecutive_failures=len(list(takewhile(lambda event: not event.available, judged))),
+        first_chunk=FirstChunkSummary(p50=firsts[(len(firsts) - 1) // 2]) if firsts else UNSET,
+        last=(judged or list(events))[0] if events else UNSET,
+        recent=tuple(BriefProbe(outcome=event.outcome, cause=event.cause) for event in events),
+    )

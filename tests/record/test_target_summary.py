@@ -1,0 +1,34 @@
+"""One target and its recent probes in brief."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from monitor.record.from_observation import event_of
+from monitor.record.observation import Observation
+from monitor.record.target_summary import TargetSummary, summarize
+from tests.sinks.stories import cut, refused, stopped, whole
+
+
+def summary(*probes: Observation) -> TargetSummary:
+    """Return the summary of probes, newest first."""
+    return summarize("a", [event_of(probe) for probe in probes])
+
+
+def test_what_the_recent_probes_come_to() -> None:
+    """The last that says something of the target, and what the scheduled ones come to."""
+    told = summary(stopped(), cut(), refused(), whole(), cut(trigger="api"), whole())
+    assert [one.outcome for one in told.recent] == ["aborted", "truncated", "unreachable", "ok", "truncated", "ok"]
+    assert told.last
+    assert told.last.verdict == "truncated/incomplete_body"
+    assert told.first_chunk
+    assert (told.first_chunk.p50, told.truncation_ratio, told.consecutive_failures) == (0.2, 1 / 3, 2)
+
+
+def test_probes_that_say_nothing_of_the_target() -> None:
+    """One that was stopped is the last only if there is no other; without any, nothing is known."""
+    ours = summary(stopped())
+    assert ours.last
+    assert (ours.last.outcome, ours.truncation_ratio, ours.consecutive_failures) == ("aborted", UNSET, 0)
+    nothing = summary()
+    assert (nothing.last, nothing.first_chunk, nothing.truncation_ratio) == (UNSET, UNSET, UNSET)
