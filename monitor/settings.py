@@ -245,3 +245,12 @@ class Settings:
     network: Network = field(default_factory=Network)
     discovery: tuple[DiscoverySource, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    include: Annotated[
+        tuple[types.File, ...],
+        Field(strict=False),
+        says(
+            "Further config files, or patterns of file names, relative to this one: arrays of tables are appended, and "
+            "other tables are merged.",
+            ["conf.d/*.toml"],
+        ),
+    ] = ()

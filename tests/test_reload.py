@@ -16,7 +16,6 @@ import pytest
 import trustme
 
 from monitor.config import Config
-from monitor.daemon.app import _text
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Gate, Send
@@ -382,11 +381,6 @@ async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypat
         assert (await daemon.line(event="reloaded"))["targets"] == 1
         assert file.reads <= reads + 2
         assert await daemon.metric(GAUGE) == 1
-
-
-def test_a_file_that_is_gone_says_nothing(tmp_path: Path) -> None:
-    """While it is being replaced there may be none, which is no change."""
-    assert _text(tmp_path / "none") is None
 
 
 async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,11 +53,13 @@ model = "my-model"
 
 def example() -> str:
     """Return the text of `config.example.toml`."""
-    parts = [HEAD]
-    for name, section in schema()["properties"].items():
-        if name != "targets":
+    properties = schema()["properties"]
+    keys = [line for name, node in properties.items() if _is_key(node) for line in _key(name, node)]
+    parts = [HEAD, "\n".join(keys) + "\n"]
+    for name, section in properties.items():
+        if name != "targets" and not _is_key(section):
             parts.append("\n".join(_section(name, section)) + "\n")
-    upstream = "\n".join(_key("upstream", schema()["properties"]["defaults"]["properties"]["upstream"]))
+    upstream = "\n".join(_key("upstream", properties["defaults"]["properties"]["upstream"]))
     return "\n".join([*parts, TARGETS + upstream + "\n"])
 
 
@@ -102,6 +104,11 @@ def _key(name: str, node: Schema) -> Iterator[str]:
 
 def _prose(text: str) -> list[str]:
     return wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+
+
+def _is_key(node: Schema) -> bool:
+    """Whether a node of the whole file is a key outside of tables."""
+    return not _is_table(node) and not _is_table(node.get("items", {}))
 
 
 def _is_table(node: Schema) -> bool:
@@ -160,6 +167,11 @@ One TOML file. `chat-monitor check --config FILE` names every mistake in it at o
   `headers`, `header_files` and `body` are merged key by key, and an empty table takes the place of the whole; `check`
   and arrays are replaced. A target that names its key takes the place of both `api_key_env` and `api_key_file` of the
   defaults; `""` means none.
+- **Several files**: `include = ["conf.d/*.toml"]` reads further files, in the order of the patterns and of their names.
+  `[[targets]]`, `[[discovery]]` and `[[maintenance]]` are appended; the keys of other tables are merged, and a key that
+  is set in two files is a mistake. `[defaults]` hold for the targets of all files. File names in an included file are
+  relative to the main config's directory. A name without a wildcard has to exist; an included file cannot include
+  others.
 - **Unknown keys** are mistakes.
 """
 RULES = """\
@@ -183,7 +195,11 @@ def reference() -> str:
     """Return the text of `docs/configuration.md`."""
     sections = schema()["properties"]
     parts = [INTRODUCTION, RULES]
+    keys = {"properties": {name: node for name, node in sections.items() if _is_key(node)}}
+    parts.extend(_tables("KEY = VALUE", "", keys, "Keys outside of tables, before the first of them.", 2))
     for name, section in sections.items():
+        if _is_key(section):
+            continue
         several = section.get("type") == "array"
         heading = f"[[{name}]]" if several else f"[{name}]"
         if name == "defaults":

@@ -41,6 +41,13 @@ class Document:
     text: str = field(default="", repr=False)
     broken: tuple[KeyPath, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """The files that were merged into `values`; `text` is that of the main file alone."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The text of all files, which differs if one of them does."""
+        return "\0".join([self.text, *(f"{part.document.file}\0{part.document.text}" for part in self.parts)])
 
     @cached_property
     def lines(self) -> Mapping[KeyPath, int]:
@@ -68,10 +75,42 @@ class Document:
         return value
 
     def mistake(self, path: KeyPath, message: str, hint: str = "") -> Mistake:
-        """Say what is wrong with a key of this document."""
+        """Say what is wrong with a key of this document, at its place in its file."""
+        for part in self.parts:
+            inner = None if path in self.lines else part.inner(path)
+            if inner is not None:
+                return part.document.mistake(inner, message, hint)
         name = self.at((*path[:2], "name")) if path[:1] == ("targets",) else None
         target = key_text((printable(name),)) if isinstance(name, str) and name else ""
         return Mistake(self.file, self.line(path), key_text(path), message, hint, target)
+
+    def place(self, path: KeyPath) -> str:
+        """Return where a key is: its path if there is one file, else FILE:LINE."""
+        mistake = self.mistake(path, "")
+        return mistake.key if not self.parts and mistake.file == self.file else f"{mistake.file}:{mistake.line}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An included file, and how many elements of each array came before its own."""
+
+    document: Document
+    offsets: Mapping[str, int]
+
+    def outer(self, path: KeyPath) -> KeyPath:
+        """Return the path in the whole config of a path in this file."""
+        match path:
+            case (str() as name, int() as index, *rest) if name in self.offsets:
+                return (name, index + self.offsets[name], *rest)
+        return path
+
+    def inner(self, path: KeyPath) -> KeyPath | None:
+        """Return the path in this file of a path in the whole config; None if the key is in another file."""
+        match path:
+            case (str() as name, int() as index, *rest) if name in self.offsets:
+                local = (name, index - self.offsets[name])
+                return (*local, *rest) if index >= self.offsets[name] and self.document.at(local) is not None else None
+        return path if self.document.at(path) is not None else None
 
 
 NO_DOCUMENT = Document("", Path(), {})

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast, get_origin
 
 from monitor.config import build, explain, model, relations
-from monitor.config.document import NO_DOCUMENT, Document, read
+from monitor.config.document import NO_DOCUMENT, Document
 from monitor.config.findings import Findings
+from monitor.config.include import read_all
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, TargetTable
 from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, TargetRule
@@ -25,6 +26,7 @@ from monitor.target import Target
 
 _TABLES = {name: kind for name, hint in model.keys(Settings).items() if (kind := model.inner(hint))}
 _LISTS = {name: model.table(kind) for name, kind in _TABLES.items() if get_origin(model.keys(Settings)[name]) is tuple}
+_KEYS = frozenset(model.keys(Settings)) - _TABLES.keys()
 _SECTIONS = {name: model.table(kind) for name, kind in _TABLES.items() if name not in _LISTS}
 
 _AROUND = frozenset({"monitor", "defaults", "discovery"})
@@ -58,7 +60,7 @@ class Config:
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """Read a config file; a ConfigError carries every mistake in it."""
-    return _config(read(path), environ, RULES)
+    return _config(read_all(path, environ), environ, RULES)
 
 
 def target(values: Mapping[str, Any], environ: Mapping[str, str], source: str = "command line") -> Target:
@@ -137,10 +139,11 @@ def _pruned(values: Values, path: KeyPath) -> Values:
 
 
 def _sections(values: Values, findings: Findings) -> dict[str, Any]:
-    """Validate every single table but the defaults."""
+    """Validate the keys outside of tables, and every single table but the defaults."""
     for key in values.keys() - FileTable.model_fields:
         findings.wrong((key,), "unknown key", explain.suggestion((key,), (), FileTable))
-    return {
+    keys = validated(FileTable, {name: values[name] for name in _KEYS & values.keys()}, (), findings)[0]
+    return {name: getattr(keys, name) for name in _KEYS} | {
         name: model.value(validated(section, _table(values.get(name, {}), (name,), findings), (name,), findings)[0])
         for name, section in _SECTIONS.items()
     }
@@ -237,6 +240,7 @@ def _relations(
     findings: Findings,
 ) -> Iterator[Complaint]:
     """Apply what holds between targets, and within the other sections."""
+    place = findings.document.place
     sound = [draft for draft in drafts if not findings.is_broken((*draft.base, "name"))]
     known = relations.Known(
         upstream_of={draft.target.name: draft.target.upstream or "" for draft in sound},
@@ -250,8 +254,10 @@ def _relations(
     for base, table in _unbroken(lists["maintenance"], findings, *_WINDOW):
         yield from relations.maintenance(table, base, known)
     for name in ("discovery", "maintenance"):
-        yield from relations.unique([(base, table.name) for base, table in _unbroken(lists[name], findings, "name")])
-    yield from relations.unique([(draft.base, draft.target.name) for draft in sound])
+        yield from relations.unique(
+            [(base, table.name) for base, table in _unbroken(lists[name], findings, "name")], place
+        )
+    yield from relations.unique([(draft.base, draft.target.name) for draft in sound], place)
     yield from relations.upstreams(sound, known)
     if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
         yield Complaint(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")

@@ -151,9 +151,7 @@ def _form(hint: object) -> Any:  # noqa: ANN401 - a type
         element: Any = table(below)
         form: Any = tuple[element, ...] if get_origin(hint) is tuple else element
         return Annotated[form, Says(description=sentence(below), strict=None if form is element else False)]
-    if get_origin(hint) is Annotated:
-        return Annotated[_choice(plain(hint)), *notes(hint)]
-    return hint
+    return Annotated[_choice(plain(hint)), *notes(hint)]
 
 
 def _choice(union: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -47,12 +47,12 @@ class Known:
 _NO_TARGET = "no target has this name"
 
 
-def unique(named: Sequence[tuple[KeyPath, str]]) -> Iterator[Complaint]:
-    """Complain of every name that stood before."""
+def unique(named: Sequence[tuple[KeyPath, str]], place: Callable[[KeyPath], str] = key_text) -> Iterator[Complaint]:
+    """Complain of every name that was there before; `place` says where."""
     first: dict[str, KeyPath] = {}
     for base, name in named:
         if name in first:
-            yield Complaint((*base, "name"), f"{key_text(first[name])} has this name already")
+            yield Complaint((*base, "name"), f"{place(first[name])} has this name already")
         first.setdefault(name, base)
 
 

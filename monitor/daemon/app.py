@@ -21,6 +21,7 @@ import structlog
 from monitor import discovery, schedule
 from monitor.budget import Budget, restore, save
 from monitor.config import Config, ConfigError
+from monitor.config.include import fingerprint
 from monitor.daemon import systemd
 from monitor.diagnosis.isolation import Isolation
 from monitor.diagnosis.suspects import diagnose
@@ -357,13 +358,12 @@ async def reload(parts: Watch, load: Load) -> str | None:
 
 async def _look_at_file(parts: Watch, load: Load) -> None:
     """Reload, where the config asks for it, once its file says something else and has said so for two looks."""
-    path = Path(parts.config.document.file)
     before = refused = None
     while True:
         await asyncio.sleep(_LOOK_EVERY)
-        text = await asyncio.to_thread(_text, path) if parts.settings.monitor.reload_on_change else None
+        text = await asyncio.to_thread(_text, parts) if parts.settings.monitor.reload_on_change else None
         settled, before = text == before, text
-        if settled and text not in {None, refused, parts.config.document.text}:
+        if settled and text not in {None, refused, parts.config.document.fingerprint}:
             try:
                 refused = text if await reload(parts, load) is not None else None
             except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
@@ -371,12 +371,9 @@ async def _look_at_file(parts: Watch, load: Load) -> None:
                 refused = text
 
 
-def _text(path: Path) -> str | None:
-    """Return what stands in a config file; None where it cannot be read, as while it is being replaced."""
-    try:
-        return path.read_bytes().decode("utf-8-sig", "replace")
-    except OSError:
-        return None
+def _text(parts: Watch) -> str | None:
+    """Return the text of the config's files; None if one cannot be read, as while it is being replaced."""
+    return fingerprint(parts.config.document, os.environ)
 
 
 def _refuse(parts: Watch, why: str) -> str:

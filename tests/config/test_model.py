@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from dataclasses import field as dataclass_field
 from typing import Annotated, get_args, get_type_hints
 
@@ -88,6 +88,8 @@ def test_every_key_is_declared_by_the_dataclass_alone() -> None:
     assert {field.name for field in fields(target.Target)} - table.model_fields.keys() == put_together
     for name, hint in get_type_hints(settings.Settings).items():
         kind = (*get_args(hint), hint)[0]
+        if not is_dataclass(kind):
+            continue
         section = dict(tables(FileTable))[name,]
         assert {field.name for field in fields(kind)} == section.model_fields.keys()
 
