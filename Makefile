@@ -64,6 +64,7 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 	$(BIN)/python -m tools.config_reference --write
 	$(BIN)/python -m tools.outcomes_page --write
 	$(BIN)/python -m tools.protocols_page --write
+	$(BIN)/python -m tools.event_schema --write
 	$(BIN)/python -m tools.boards.build
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.

@@ -9,9 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any, NamedTuple, Protocol, cast
 
@@ -27,9 +25,10 @@ from monitor.record.probe_event import ProbeEvent, without_surrogates
 from monitor.record.probe_event import as_json as event_as_json
 from monitor.redaction import ascii_only, visible
 from monitor.settings import MIB, Log
+from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 
-CAPACITY = 8 * MIB
-"""Bytes that wait for the stream before lines are dropped: some five thousand probes."""
+CAPACITY = 32 * MIB
+"""Bytes that wait for the stream before lines are dropped: a thousand probes of 400 chunks."""
 RETRY = 1.0
 """Seconds before a stream that failed is tried again."""
 NAME = "log"
@@ -47,86 +46,75 @@ class Raw(Protocol):
         """Write what can be written."""
 
 
-class Writer:
-    """Lines for one stream, in order, by one thread, from a bounded queue."""
+class Probe(NamedTuple):
+    """A probe that waits to be logged; its line is made by the thread."""
 
-    def __init__(
-        self, raw: Raw, *, dropped: Report, failed: Report, capacity: int = CAPACITY, retry: float = RETRY
-    ) -> None:
-        self._raw, self._dropped, self._failed = raw, dropped, failed
-        self._capacity, self._retry = capacity, retry
-        self._lines: deque[bytes] = deque()
-        self._waiting = 0
-        self._closing = False
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
+    at: datetime
+    seen: Observation
 
-    def put(self, line: bytes) -> None:
-        """Leave a line to be written; where the queue is full or closed it is dropped and counted. Never blocks."""
-        with self._changed:
-            # One line larger than the queue still passes an empty one.
-            fits = not self._closing and (not self._waiting or self._waiting + len(line) <= self._capacity)
-            if fits:
-                self._lines.append(line)
-                self._waiting += len(line)
-                self._changed.notify()
-        if not fits:
-            self._dropped(NAME)
 
-    def close(self, timeout: float) -> bool:
-        """Write what is left, for at most `timeout` seconds; say whether the end was reached."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+Line = bytes | Probe
 
-    def _run(self) -> None:
-        while (line := self._next()) is not None:
-            self._write(memoryview(line))
-            with self._changed:
-                self._waiting -= len(line)
 
-    def _next(self) -> bytes | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._closing)
-            return self._lines.popleft() if self._lines else None
+class StreamError(Exception):
+    """The stream took nothing, or only a part of a line: nobody reads it, it is full, or it was closed."""
 
-    def _write(self, rest: memoryview) -> None:
-        """Write one line to its end, over as many failures as it takes: half a line would spoil the next.
 
-        At the close it is tried once more: there may be room again by then.
-        """
-        last = False
-        while rest:
+class LineStream:
+    """Writes lines to a stream, each to its end: half a line would spoil the next."""
+
+    def __init__(self, raw: Raw, form: Form, *, timeline: bool = False) -> None:
+        self._raw, self._form, self._timeline = raw, form, timeline
+        self._line: Line | None = None
+        self._rest = memoryview(b"")
+
+    def __call__(self, batch: Sequence[Line]) -> None:
+        """Write one line, or the rest of the one that failed before; StreamError if it has to be called again."""
+        (line,) = batch
+        if line is not self._line:
+            self._line, self._rest = line, memoryview(self._made(line))
+        while self._rest:
             try:
-                written = self._raw.write(rest)
-            except (OSError, ValueError):  # nobody reads, no room, or closed by ourselves
-                self._failed(NAME)
-                if last:
-                    self._dropped(NAME)
-                    return
-                with self._changed:
-                    last = self._changed.wait_for(lambda: self._closing, self._retry)
-            else:
-                rest = rest[written:]
+                written = self._raw.write(self._rest)
+            except (OSError, ValueError) as error:
+                raise StreamError from error
+            self._rest = self._rest[written:]
+        self._line = None
+
+    def _made(self, line: Line) -> bytes:
+        if isinstance(line, bytes):
+            return line
+        return self._form.probe(level_of(line.seen), event_of(line.seen, timeline=self._timeline), line.at)
+
+
+def line_writer(
+    lines: LineStream, *, dropped: Report, failed: Report, capacity: int = CAPACITY, retry: float = RETRY
+) -> Writer[Line]:
+    """Return the writer of a stream's lines, one at a time."""
+    limits = WriterLimits(weight=_weight, capacity=capacity, retry=retry)
+    return Writer(NAME, lines, (StreamError,), limits, WriterCallbacks(dropped, failed, _report_bug))
+
+
+def _weight(line: Line) -> int:
+    return len(line) if isinstance(line, bytes) else weight_of(line.seen)
+
+
+def _report_bug(error: Exception) -> None:
+    structlog.get_logger().error("the log line of a probe could not be made", exc_info=error)
 
 
 class LogSink:
-    """The sink that writes each probe's record."""
+    """The sink that writes each probe's event, whatever the level of the daemon's own messages is."""
 
-    def __init__(self, writer: Writer, form: Form, settings: Log) -> None:
-        self._writer, self._form = writer, form
-        self._timeline = settings.timeline
+    def __init__(self, writer: Writer[Line]) -> None:
+        self._writer = writer
 
     def __call__(self, seen: Observation) -> None:
-        """Leave one line to be written, whatever the level of the daemon's own messages is."""
-        event = event_of(seen, timeline=self._timeline)
-        self._writer.put(self._form.probe(level_of(seen), event, datetime.now(UTC)))
+        """Leave one line to be written."""
+        self._writer.put(Probe(datetime.now(UTC), seen))
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write what is left, the daemon's own messages too; say whether all of it was."""
+        """Write what is left, the daemon's own messages too; return whether all of it was tried."""
         return self._writer.close(timeout)
 
 
@@ -204,7 +192,7 @@ def _plain(value: object) -> object:
 class _Door:
     """What structlog hands finished lines to."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer[Line]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = writer.put
 
 
@@ -234,8 +222,9 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
 
     `hide` takes the secrets out of texts that are not ours: tracebacks, and what libraries say.
     """
-    writer = Writer(_raw(stream), dropped=dropped, failed=failed)
     form = FORMS[choose(settings.format, stream, environ)]
+    lines = LineStream(_raw(stream), form, timeline=settings.timeline)
+    writer = line_writer(lines, dropped=dropped, failed=failed)
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -251,7 +240,7 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
     # What libraries say of their daily work is not ours to repeat, unless someone looks for a bug.
     least = logging.DEBUG if settings.level == "debug" else logging.WARNING
     logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
-    return LogSink(writer, form, settings)
+    return LogSink(writer)
 
 
 def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, str]) -> str:

@@ -23,7 +23,8 @@ from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError
 from monitor.settings import Log
-from monitor.sinks.log import FORMS, LogSink, Message, Writer, choose, configure, level_of
+from monitor.sinks.log import FORMS, Line, LineStream, LogSink, Message, choose, configure, level_of, line_writer
+from monitor.sinks.writer import Writer
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Meta
 from monitor.target import CountCheck
@@ -355,13 +356,31 @@ def test_no_stream_to_write_to_is_counted(make: Callable[[], Any]) -> None:
     assert set(failed.names) == {"log"}
 
 
+def test_a_bug_costs_its_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe whose line cannot be made is counted as dropped, the bug is logged, and the next probe is, too."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    stream = io.BytesIO()
+    sink, dropped, _ = set_up(stream)
+    with monkeypatch.context() as patch:
+        patch.setattr("monitor.sinks.log.event_of", broken)
+        sink(cut())
+        assert dropped.came.wait(PATIENCE)
+    sink(cut())
+    sink.close(PATIENCE)
+    assert sorted(event["event"] for event in lines(stream)) == ["probe", "the log line of a probe could not be made"]
+
+
 # -- the writer --------------------------------------------------------------------------------------------------------
 
 
-def writer(stream: Gate, **more: Any) -> tuple[Writer, Report, Report]:  # noqa: ANN401 (numbers of the writer)
+def writer(stream: Gate, **more: Any) -> tuple[Writer[Line], Report, Report]:  # noqa: ANN401 (numbers of the writer)
     """Return a writer that retries at once, and its reports."""
     dropped, failed = Report(), Report()
-    return Writer(stream, dropped=dropped, failed=failed, **{"retry": 0.0} | more), dropped, failed
+    lines = LineStream(stream, FORMS["json"])
+    return line_writer(lines, dropped=dropped, failed=failed, **{"retry": 0.0} | more), dropped, failed
 
 
 def test_a_full_queue_drops_and_counts() -> None:
