@@ -215,7 +215,7 @@ class Maintenance:
     """A window in which targets are not probed and count in no ratio: `start` and `end`, or `at` and `duration`."""
 
     name: Annotated[types.Name, says("What the window is called in messages.", "weekly")]
-    targets: Annotated[types.Names, says("The names of the targets concerned; empty for all.", ["local"])] = ()
+    targets: Annotated[types.TargetNames, says("The names of the targets concerned; empty for all.", ["local"])] = ()
     start: Annotated[
         datetime | None,
         says("When a single window begins, as an unquoted time with its offset.", "2030-01-05T22:00:00Z"),

@@ -167,6 +167,10 @@ class Target:
         types.HttpUrl, HIDDEN, says("Where the chat is asked for.", "http://127.0.0.1:8000/v1/chat/completions")
     ] = field(repr=False)
     model: Annotated[types.OptionalLine, says("The model to ask for.", "my-model")] = None
+    models: Annotated[
+        types.ModelNames,
+        says("Several models to ask for: each is a target of its own, named NAME/MODEL.", ["large", "small"]),
+    ] = ()
     interval: Annotated[float, units.duration("1s", "1d"), says("The time from one probe's start to the next.")] = 60.0
     interval_when_failing: Annotated[
         float | None,
@@ -210,7 +214,7 @@ class Target:
         says("Whether each probe dials anew or reuses the connection of the one before."),
     ] = Connection.FRESH
     upstream: Annotated[
-        types.OptionalName,
+        types.OptionalTargetName,
         says("The name of the target behind this one, to tell whose fault a cut is; empty for none.", "local"),
     ] = None
     proxy: Annotated[

@@ -17,7 +17,7 @@ from monitor.config.schema import Schema, schema
 ROOT = Path(__file__).parents[1]
 _WIDTH = 116
 # Of two keys that exclude each other, the second is shown in prose.
-_INSTEAD = frozenset({"api_key_file", "http_sd", "start", "end"})
+_INSTEAD = frozenset({"api_key_file", "http_sd", "start", "end", "models"})
 # Shown with a target: of all targets it would make no sense.
 _OF_ONE_TARGET = frozenset({"upstream"})
 _CHECKS = "check"
@@ -59,8 +59,9 @@ def example() -> str:
     for name, section in properties.items():
         if name != "targets" and not _is_key(section):
             parts.append("\n".join(_section(name, section)) + "\n")
-    upstream = "\n".join(_key("upstream", properties["defaults"]["properties"]["upstream"]))
-    return "\n".join([*parts, TARGETS + upstream + "\n"])
+    target = properties["targets"]["items"]["properties"]
+    own = [line for key in ("upstream", "models") for line in _key(key, target[key])]
+    return "\n".join([*parts, TARGETS + "\n".join(own) + "\n"])
 
 
 def _section(name: str, section: Schema) -> Iterator[str]:
@@ -166,7 +167,9 @@ One TOML file. `chat-monitor check --config FILE` names every mistake in it at o
 - **Defaults**: a target's own keys win over those of `[defaults]`. The tables `timeouts`, `slo`, `tls`, `labels`,
   `headers`, `header_files` and `body` are merged key by key, and an empty table takes the place of the whole; `check`
   and arrays are replaced. A target that names its key takes the place of both `api_key_env` and `api_key_file` of the
-  defaults; `""` means none.
+  defaults, and one that says `models` or `model` that of both; `""` means none.
+- **Several models**: a target with `models = ["large", "small"]` is two targets, `NAME/large` and `NAME/small`, equal
+  in all but their model. The `upstream` of such a target may be another target with the same models.
 - **Several files**: `include = ["conf.d/*.toml"]` reads further files, in the order of the patterns and of their names.
   `[[targets]]`, `[[discovery]]` and `[[maintenance]]` are appended; the keys of other tables are merged, and a key that
   is set in two files is a mistake. `[defaults]` hold for the targets of all files. File names in an included file are

@@ -103,7 +103,7 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetR
     findings = Findings(document)
     values = _filled(environ, findings)
     sections, lists = _sections(values, findings), _lists(values, findings)
-    drafts = list(_drafts(values, sections["monitor"].location, findings))
+    drafts = _with_upstreams(list(_drafts(values, sections["monitor"].location, findings)))
     for draft in drafts:
         _apply(rules, draft, findings)
     _note(findings, _relations(sections, lists, drafts, findings))
@@ -188,8 +188,32 @@ def _drafts(values: Values, location: str, findings: Findings) -> Iterator[Draft
     given = _table(values.get("defaults", {}), ("defaults",), findings)
     defaults = validated(DefaultsTable, given, ("defaults",), findings)[1]
     for base, own in _elements(values, "targets", findings):
-        one: Target = model.value(validated(TargetTable, merged(defaults, own), base, findings)[0])
-        yield Draft(findings.document, base, own, one, _protocol(one, base, findings), location)
+        written: Target = model.value(validated(TargetTable, merged(defaults, own), base, findings)[0])
+        protocol = _protocol(written, base, findings)
+        for one in _of_models(written):
+            yield Draft(findings.document, base, own, one, protocol, location)
+
+
+def _of_models(target: Target) -> Iterator[Target]:
+    """Return a target for each of its models, or the target itself if there is no list of them."""
+    for name in target.models:
+        yield replace(target, name=f"{target.name}/{name}", model=name)
+    if not target.models:
+        yield target
+
+
+def _with_upstreams(drafts: list[Draft]) -> list[Draft]:
+    """Let an upstream of several models be the one of a target's own model."""
+    names = {draft.target.name for draft in drafts}
+
+    def with_upstream(draft: Draft) -> Draft:
+        target = draft.target
+        same_model = f"{target.upstream}/{target.model}"
+        if target.upstream in names or same_model not in names:
+            return draft
+        return replace(draft, target=replace(target, upstream=same_model))
+
+    return list(map(with_upstream, drafts))
 
 
 def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:

@@ -208,10 +208,11 @@ def _of_target(name: str, *, required: bool) -> tuple[object, object]:
     return _form(hint), default
 
 
+_OWN = frozenset({"name", "models"})
 DefaultsTable = _made(
-    Target, "Defaults", {name: _of_target(name, required=False) for name in keys(Target) if name != "name"}
+    Target, "Defaults", {name: _of_target(name, required=False) for name in keys(Target) if name not in _OWN}
 )
-"""What `[defaults]` may hold: any key of a target but its name."""
+"""What `[defaults]` may hold: any key of a target but those that make it one or several of its own."""
 TargetTable = _made(
     Target,
     "Target",
@@ -220,7 +221,7 @@ TargetTable = _made(
 )
 """What each `[[targets]]` may hold."""
 
-_IN_DEFAULTS = "What holds for every target that says nothing else: any of its keys but `name`."
+_IN_DEFAULTS = "What holds for every target that says nothing else: any of its keys but `name` and `models`."
 _FILE = {name: (_form(hint), _default(_field(Settings, name))) for name, hint in keys(Settings).items()}
 FileTable = _made(
     Settings,

@@ -167,6 +167,11 @@ def _one_key(draft: Draft) -> Iterator[Complaint]:
         yield Complaint(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
 
 
+def _one_model(draft: Draft) -> Iterator[Complaint]:
+    if "model" in draft.own and draft.target.models:
+        yield Complaint(("models",), "model is given too", "leave one of them out")
+
+
 def _header_twice(draft: Draft) -> Iterator[Complaint]:
     seen: set[str] = set()
     for key, table in (("headers", draft.target.headers), ("header_files", draft.target.header_files)):
@@ -275,6 +280,7 @@ RULES = (
     TargetRule(("timeouts.total", *_WITHIN_TOTAL), _total),
     TargetRule(("interval", "interval_when_failing", "timeouts.total"), _interval),
     TargetRule(("api_key_env", "api_key_file"), _one_key),
+    TargetRule(("model", "models"), _one_model),
     TargetRule(("headers", "header_files"), _header_twice),
     *LITERAL_SECRETS,
     TargetRule(("tls",), _client_certificate),

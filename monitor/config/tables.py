@@ -18,7 +18,7 @@ Values = dict[str, Any]
 # Of these tables the target's keys win one by one; all else is replaced.
 MERGED = frozenset(tables_of(Target))
 # Of these, what a target says takes the place of both.
-EITHER = frozenset({"api_key_env", "api_key_file"})
+EITHER = (frozenset({"api_key_env", "api_key_file"}), frozenset({"model", "models"}))
 # For a key that must be there and is not: the reading ends with a mistake, but first looks at the rest.
 _STAND_INS = {"name": "missing", "protocol": "raw", "url": "http://missing.invalid"}
 
@@ -40,7 +40,7 @@ def _deep(base: object, over: object) -> object:
 
 def _without_rivals(base: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
     """Return the defaults but for what the target says in another way: its key, and headers of other spelling."""
-    replaced = EITHER if EITHER.intersection(over) else frozenset()
+    replaced = {key for rivals in EITHER if rivals.intersection(over) for key in rivals}
     result = {key: value for key, value in base.items() if key not in replaced}
     given = {name.lower() for key in ("headers", "header_files") for name in _names(over.get(key))}
     for key in ("headers", "header_files"):

@@ -86,10 +86,18 @@ _URL = r"[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#][^\s#]*"
 _HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 
 Name = Annotated[str, AfterValidator(values.name), _text(values.NAME_PATTERN)]
-Names = Annotated[tuple[Name, ...], Field(strict=False)]
-OptionalName = Annotated[
+_TARGET_NAME = rf"{values.NAME_PATTERN}(?:/{_PRINTABLE})?"
+TargetNames = Annotated[
+    tuple[Annotated[str, AfterValidator(values.target_name), _text(_TARGET_NAME)], ...], Field(strict=False)
+]
+OptionalTargetName = Annotated[
     str | None,
-    _or_none(Annotated[str, AfterValidator(values.optional_name), _text(f"(?:{values.NAME_PATTERN})?")]),
+    _or_none(Annotated[str, AfterValidator(values.optional_target_name), _text(f"(?:{_TARGET_NAME})?")]),
+]
+ModelNames = Annotated[
+    tuple[Annotated[str, AfterValidator(values.model_name)], ...],
+    Field(strict=False),
+    AfterValidator(values.all_different),
 ]
 Line = Annotated[str, AfterValidator(values.one_line), _text(_PRINTABLE)]
 OptionalLine = Annotated[str | None, _or_none(Line)]

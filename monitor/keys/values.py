@@ -31,6 +31,7 @@ RESERVED_LABELS = frozenset({
     "target", "outcome", "cause", "kind", "step", "slo", "suspect", "reason", "protocol", "host", "model", "upstream",
 })  # fmt: skip
 LONGEST_LABEL = 256
+LONGEST_MODEL = 190
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # They decide how the message is framed and read, which is what is measured.
@@ -61,9 +62,32 @@ def name(text: str) -> str:
     return text
 
 
-def optional_name(text: str) -> str:
-    """Accept a name, or nothing for none."""
-    return name(text) if text else text
+def target_name(text: str) -> str:
+    """Accept the name of a target: a name, or NAME/MODEL of a target with several models."""
+    first, slash, model = text.partition("/")
+    name(first)
+    if slash:
+        model_name(model)
+    return text
+
+
+def optional_target_name(text: str) -> str:
+    """Accept the name of a target, or nothing for none."""
+    return target_name(text) if text else text
+
+
+def model_name(text: str) -> str:
+    """Accept what can end a target's name."""
+    if not text.isprintable() or not text.strip() or len(text) > LONGEST_MODEL:
+        raise wrong("is not a valid model name", f"1 to {LONGEST_MODEL} printable characters")
+    return text
+
+
+def all_different(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept texts of which none is there twice."""
+    if len(set(texts)) < len(texts):
+        raise wrong("contains the same text twice")
+    return texts
 
 
 def one_line(text: str) -> str:

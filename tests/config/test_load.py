@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,34 @@ def _loads_or_refuses(file: Path) -> None:
         mistakes = error.mistakes
     assert (config is None) == bool(mistakes)
     assert all(str(one) for one in mistakes)
+
+
+def test_each_of_several_models_is_a_target(read: Read) -> None:
+    """Targets of one table are equal in all but name and model, and an upstream is followed model by model."""
+    text = '[defaults]\nmodel = "m"\n' + TARGET + 'models = ["org/big:70b", "small"]\n'
+    front = TARGET.replace('"a"', '"front"') + 'models = ["org/big:70b", "small"]\nupstream = "a"\n'
+    alone = TARGET.replace('"a"', '"alone"') + 'upstream = "a/small"\n'
+    targets = {target.name: target for target in read(text + front + alone).targets}
+    assert {name: (target.model, target.upstream) for name, target in targets.items()} == {
+        "a/org/big:70b": ("org/big:70b", None),
+        "a/small": ("small", None),
+        "front/org/big:70b": ("org/big:70b", "a/org/big:70b"),
+        "front/small": ("small", "a/small"),
+        "alone": ("m", "a/small"),
+    }
+    assert replace(targets["a/small"], name="x", model="y") == replace(targets["a/org/big:70b"], name="x", model="y")
+
+
+@pytest.mark.parametrize(
+    ("more", "mistake"),
+    [
+        ('models = ["x"]\nmodel = "m"', "5: targets[0].models: model is given too (leave one of them out)"),
+        ('models = ["x", "x"]', "5: targets[0].models: an array contains the same text twice"),
+        ('models = ["x"]\ninterval = 1', '6: targets[0].interval: 1 is not a duration (write "1s")'),
+        ('models = ["x"]\nupstream = "b"', "6: targets[0].upstream: no target has this name"),
+        ('models = ["x"]\nupstream = "a"', "6: targets[0].upstream: a target cannot be its own upstream"),
+    ],
+)
+def test_a_mistake_of_several_models_is_said_once(mistakes: Said, more: str, mistake: str) -> None:
+    """However many targets a table makes, each of its mistakes is one line."""
+    assert mistakes(TARGET + more) == [mistake]

@@ -74,10 +74,10 @@ def test_every_key_of_the_contract_is_there(place: str) -> None:
 
 
 def test_defaults_keep_what_a_target_has_but_its_name() -> None:
-    """`[defaults]` holds any target key but the name."""
+    """`[defaults]` holds any target key but the name and the models."""
     fields = FileTable.model_fields
     defaults, targets = (dict(tables(FileTable))[place,] for place in ("defaults", "targets"))
-    assert targets.model_fields.keys() - defaults.model_fields.keys() == {"name"}
+    assert targets.model_fields.keys() - defaults.model_fields.keys() == {"name", "models"}
     assert "defaults" in fields
 
 

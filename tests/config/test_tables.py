@@ -29,6 +29,7 @@ from monitor.target import Target
         ({"body": {"a": {"b": 1}}}, {"body": {"a": {"c": 2}, "d": [1]}}, {"body": {"a": {"b": 1, "c": 2}, "d": [1]}}),
         ({"api_key_env": "A"}, {"api_key_file": "f"}, {"api_key_file": "f"}),
         ({"api_key_env": "A"}, {"model": "m"}, {"api_key_env": "A", "model": "m"}),
+        ({"model": "m"}, {"models": ["a"]}, {"models": ["a"]}),
         ({"headers": {"X-A": "1", "X-B": "2"}}, {"header_files": {"x-a": "f"}},
          {"headers": {"X-B": "2"}, "header_files": {"x-a": "f"}}),
         ({"header_files": {"X-A": "f"}}, {"headers": {"X-A": "1"}}, {"headers": {"X-A": "1"}, "header_files": {}}),

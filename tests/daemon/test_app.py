@@ -513,3 +513,15 @@ async def test_a_target_behind_tls(tmp_path: Path) -> None:
     ):
         assert (await daemon.line(event="probe"))["outcome"] == "ok"
         assert await daemon.metric('chat_stream_certificate_expiry_timestamp_seconds{target="secure"}')
+
+
+async def test_a_target_of_several_models_has_its_pages(lab: Lab) -> None:
+    """A name with a slash and a colon is one piece of every path: on the status page, its own page and the API."""
+    name, path = "chat/org/large:70b", "/targets/chat%2Forg%2Flarge%3A70b"
+    async with running(named(name, lab.url + QUICK_OK)) as daemon:
+        assert (await daemon.line(event="probe"))["target"] == name
+        assert path.removeprefix("/") in (await daemon.get("/"))[1]
+        assert (await daemon.get(path))[0] == 200
+        assert json.loads((await daemon.get(f"/api/v1{path}"))[1])["name"] == name
+        assert (await daemon.post(f"/api/v1{path}/probe"))[0] == 200
+        assert await daemon.metric(f'chat_stream_probes_total{{outcome="ok",target="{name}"}}') == 1

@@ -20,8 +20,8 @@ URL = "https://host:8443/v1?x=1"
 @pytest.mark.parametrize(
     ("check", "good"),
     [
-        (values.name, "gateway-1.eu_west"), (values.name, "a" * 63), (values.optional_name, ""),
-        (values.optional_name, "a"),
+        (values.name, "gateway-1.eu_west"), (values.name, "a" * 63), (values.optional_target_name, ""),
+        (values.optional_target_name, "a"),
         (values.one_line, "größe"), (values.label_name, "team_2"), (values.label_value, "Suche & Co"),
         (values.label_value, ""),
         (values.header_name, "X-Tenant"), (values.optional_header_name, ""), (values.optional_header_name, "X"),
@@ -49,7 +49,7 @@ def test_good_values_pass_unchanged(check: Callable[[Any], Any], good: object) -
         (values.name, "a" * 64, "is not a valid name"),
         (values.name, "", "is not a valid name"),
         (values.name, "a\n", "is not a valid name"),
-        (values.optional_name, "/", "is not a valid name"),
+        (values.optional_target_name, "/", "is not a valid name"),
         (values.one_line, "a\nb", "contains characters that cannot be printed"),
         (values.label_name, "a-b", "is not a valid label name"), (values.label_name, "1a", "is not a valid label name"),
         (values.label_name, "__a", "is reserved: names that begin with '__' are Prometheus' own"),
