@@ -7,7 +7,7 @@ from functools import cached_property
 
 from monitor.judge.arrival import arrived
 from monitor.judge.content_check import CheckResult
-from monitor.stream.endings import Ending
+from monitor.stream.endings import Ending, Mark
 from monitor.stream.events import Failure
 from monitor.stream.recording import Recording
 
@@ -72,7 +72,8 @@ class Facts:
     @property
     def undecoded(self) -> bool:
         """Something came, and nothing of it was of the protocol."""
-        return not self.seen.decoded and self.seen.end.malformed_events > 0
+        came = self.seen.end.malformed_events > 0 or Mark.FIRST_EVENT in self.seen.marks
+        return not self.seen.decoded and came
 
     @property
     def wrong(self) -> str | None:

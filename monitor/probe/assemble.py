@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from monitor.http import ExchangeInfo
 from monitor.judge.content_check import CheckResult, examine
-from monitor.judge.verdict import Outcome, Verdict, judge
+from monitor.judge.verdict import Outcome, Phase, Verdict, judge
 from monitor.probe.request import ProbeRequest
-from monitor.protocols.shapes import failure, load
+from monitor.protocols.outside import Outside
+from monitor.protocols.stream_errors import answered_error
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError, Tokens
 from monitor.redaction import words
@@ -39,13 +40,21 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     kept: bytes = b"",
     location: str = "",
     schedule_delay: float | None = None,
+    outside: Outside | None = None,
 ) -> Observation:
-    """Judge what was seen and put it together; the server's own words are redacted here, once for all sinks."""
+    """Judge what was seen and put it together; the server's own words are redacted here, once for all sinks.
+
+    `outside` is what came outside the protocol's framing.
+    """
     target = question.target
     safe = _Safe(target)
     seen = _safe_recording(seen, safe)
     check = _examined(question, seen)
     verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
+    error = _failure(seen, verdict) or answered_error(carried.error_body.decode("utf-8", "replace"))
+    if outside is not None and verdict.phase is not Phase.END:
+        error = error or answered_error(outside.text)
+        verdict = _with_detail(verdict, outside)
     return Observation(
         probe_id=question.probe_id,
         target=target,
@@ -61,7 +70,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         schedule_delay=schedule_delay,
         tokens=_tokens(seen, question.prompt),
         check=check,
-        server_error=_server_error(target.record, _failure(seen, verdict) or _answered_error(carried.error_body), safe),
+        server_error=_server_error(target.record, error, safe),
         last_words=_last_words(kept, safe, truncated=verdict.truncated or target.record is Record.FULL),
         certificate_expiry=carried.certificate_expiry,
         after_cut=carried.after_cut,
@@ -80,15 +89,23 @@ def _failure(seen: Recording, verdict: Verdict) -> Failure | None:
     return seen.end.failure or (seen.end.late_failure if verdict.outcome is Outcome.STREAM_ERROR else None)
 
 
+def _with_detail(verdict: Verdict, outside: Outside) -> Verdict:
+    """Say in the detail that lines came which the framing does not have, if any did."""
+    if not outside.lines:
+        return verdict
+    lines = f"{outside.lines} line{'' if outside.lines == 1 else 's'}"
+    return replace(verdict, detail=f"{verdict.detail}; {lines} outside the protocol's framing")
+
+
 def _tokens(seen: Recording, prompt: str) -> Tokens | None:
-    usage = seen.usage
+    usage = seen.usage.believed(chunks=seen.chunks)
     if usage.output is None and not seen.chunks:
         return None
     return Tokens(
         input=usage.input if usage.input is not None else len(prompt) // _CHARACTERS_A_TOKEN,
         output=usage.output if usage.output is not None else seen.chunks,
         reasoning=usage.reasoning or 0,
-        estimated=usage.output is None,
+        estimated=usage.output is None or (usage.input is None and seen.usage.input is not None),
     )
 
 
@@ -122,18 +139,6 @@ def _safe_recording(seen: Recording, safe: _Safe) -> Recording:
         ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)
         head = replace(head, content_type=safe(head.content_type, 128) or "", request_ids=ids)
     return replace(seen, head=head, end=end, model=safe(seen.model, 100))
-
-
-def _answered_error(body: bytes) -> Failure | None:
-    """Return the error that the body of a refusal tells of; None where it tells nothing."""
-    text = body.decode("utf-8", "replace").strip()
-    if not text:
-        return None
-    try:
-        frame = load(text)
-    except (ValueError, TypeError):
-        return failure(text)
-    return failure(frame.get("error") or frame.get("detail") or frame.get("message") or frame)
 
 
 def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerError | None:

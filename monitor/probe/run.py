@@ -35,7 +35,8 @@ class Prober:
         seen = Recorder(end_rule(target, question.protocol))
         kept = bytearray()
         started = datetime.now(UTC)
-        carried = await self._carry(question, seen, kept)
+        decoder = Decoder(question.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
+        carried = await self._carry(question, seen, decoder, kept)
         return observe(
             question,
             seen.finish(),
@@ -45,10 +46,10 @@ class Prober:
             trigger=trigger,
             location=self.location,
             schedule_delay=schedule_delay,
+            outside=decoder.outside,
         )
 
-    async def _carry(self, question: ProbeRequest, seen: Recorder, kept: bytearray) -> ExchangeInfo:
-        decoder = Decoder(question.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
+    async def _carry(self, question: ProbeRequest, seen: Recorder, decoder: Decoder, kept: bytearray) -> ExchangeInfo:
         most = KEPT[question.target.record]
 
         def feed(data: bytes) -> str | None:

@@ -43,7 +43,8 @@ BEARER = Auth()
 class Protocol:
     """One way to ask and to read: data, and two pure functions.
 
-    `interpret` reads one message; a shape that the protocol does not have raises KeyError, ValueError or TypeError.
+    `interpret` reads one message; text that is not JSON raises ValueError, a container of another type TypeError. An
+    event named `error`, a ping by its name, and a `[DONE]` that it does not read itself, are the decoder's to read.
     `end`, `marker` and `early` declare what says that a stream is complete (see EndRule).
     `content_types` are the media types that the protocol's stream has; empty for any.
     `asks` is False where no prompt can be sent.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.protocols.base import Protocol, Request, json_request, one_message
-from monitor.protocols.shapes import failure, load, openai_frame
-from monitor.stream.events import Done, Event, Message
+from monitor.protocols.shapes import openai_frame
+from monitor.protocols.stream_errors import failure
+from monitor.protocols.values import load
+from monitor.stream.events import Event, Message
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -18,11 +20,8 @@ def request(target: Target, prompt: str) -> Request:
 
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event; an error is known by its key, for its text may be empty."""
-    if message.data.strip() == "[DONE]":
-        yield Done()
-        return
     frame = load(message.data)
-    if "error" in frame and "choices" not in frame:
+    if frame.get("error") is not None and "choices" not in frame:
         yield failure(frame["error"])
     else:
         yield from openai_frame(frame)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import chatchat_frame, chatchat_query, load
+from monitor.protocols.shapes import chatchat_frame, chatchat_query
+from monitor.protocols.values import load
 from monitor.stream.events import Event, Message
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from monitor.protocols.base import Protocol, Request, json_request, one_message
-from monitor.protocols.shapes import as_list, as_object, as_text, failure, fault_of, load
-from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output
+from monitor.protocols.shapes import FOREIGN
+from monitor.protocols.stream_errors import failure, failure_in
+from monitor.protocols.values import as_list, as_object, as_text, as_word, load
+from monitor.stream.events import Event, Finish, Message, Meta, Output
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -29,13 +31,16 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event: tokens are output, the end of a model call and of the agent repeat their text."""
     frame = load(message.data)
-    if "error" in frame and "choices" not in frame:
+    if frame.get("error") is not None and "choices" not in frame:
         yield failure(frame["error"])
         return
-    status, text = frame["status"], _text(frame)
-    model = as_text(frame.get("model")) or None
+    status, text = frame.get("status"), _text(frame)
+    if "status" not in frame:
+        yield failure_in(frame, output=bool(text)) or FOREIGN
+        return
+    model = as_word(frame.get("model"))
     if status == Status.ERROR:
-        yield Failure(fault_of(text), text)
+        yield failure(text)
     elif status == Status.TOKEN and text:
         yield Output(text)
     elif status in {Status.MODEL_END, Status.FINISH} and text:
@@ -47,8 +52,8 @@ def interpret(message: Message) -> Iterator[Event]:
 
 
 def _text(frame: dict[str, object]) -> str:
-    choices = as_list(frame.get("choices") or [])
-    return as_text(as_object(as_object(choices[0]).get("delta") or {}).get("content")) if choices else ""
+    choices = as_list(frame.get("choices"))
+    return as_text(as_object(as_object(choices[0]).get("delta")).get("content")) if choices else ""
 
 
 CHATCHAT_AGENT = Protocol(

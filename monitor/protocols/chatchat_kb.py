@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import failure, load, openai_frame
+from monitor.protocols.shapes import openai_frame
+from monitor.protocols.stream_errors import failure
+from monitor.protocols.values import load
 from monitor.stream.events import Event, Finish, Message, Meta
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
@@ -41,7 +43,7 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event; a finish reason would prove nothing here, for upstream failures are swallowed in silence."""
     frame = load(message.data)
-    if "error" in frame and "choices" not in frame:
+    if frame.get("error") is not None and "choices" not in frame:
         yield failure(frame["error"])
         return
     for event in openai_frame(frame):

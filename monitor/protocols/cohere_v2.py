@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request, one_message
-from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, named_error
-from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.shapes import FOREIGN, usage_of
+from monitor.protocols.stream_errors import failure, failure_in
+from monitor.protocols.values import an_object, as_arguments, as_object, as_text, as_word, load
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
-
-_STOPS: Mapping[str, Stop] = {
-    "": Stop.COMPLETE,
-    "COMPLETE": Stop.COMPLETE,
-    "STOP_SEQUENCE": Stop.COMPLETE,
-    "TOOL_CALL": Stop.COMPLETE,
-    "MAX_TOKENS": Stop.LENGTH,
-    "ERROR_TOXIC": Stop.CONTENT_FILTER,
-}
-"""What the reasons mean; any other says that the answer failed (`ERROR`, `TIMEOUT`)."""
 
 
 def request(target: Target, prompt: str) -> Request:
@@ -27,45 +20,31 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its type; one of an unknown type is life without output. Gateways add `[DONE]`."""
-    if message.data.strip() == "[DONE]":
-        yield Done()
-        return
-    if message.name == "error":
-        yield named_error(message.data)
-        return
+    """Read one event by its type; one of an unknown type is life without output."""
     frame = load(message.data)
-    match _kind(frame, message.name):
+    kind = as_word(frame.get("type")) or message.name
+    if (error := failure_in(frame, output=bool(kind))) is not None:
+        yield error
+        return
+    delta = as_object(frame.get("delta"))
+    match kind:
         case "content-start" | "content-delta":
-            yield from _pieces(_said(frame, "content"), text=Part.CONTENT, thinking=Part.REASONING) or (Meta(),)
+            yield from _pieces(_said(delta, "content"), text=Part.CONTENT, thinking=Part.REASONING) or (Meta(),)
         case "tool-plan-delta":
-            yield from _pieces(as_object(_delta(frame)["message"]), tool_plan=Part.REASONING) or (Meta(),)
+            yield from _pieces(as_object(delta.get("message")), tool_plan=Part.REASONING) or (Meta(),)
         case "tool-call-start" | "tool-call-delta":
-            called = as_object(_said(frame, "tool_calls").get("function") or {})
-            yield Output(as_text(called.get("arguments")), Part.TOOL_CALL)
+            called = as_object(_said(delta, "tool_calls").get("function"))
+            yield Output(as_arguments(called.get("arguments")), Part.TOOL_CALL)
         case "message-end":
-            yield from _end(as_object(frame.get("delta") or {}))
-        case "error":
-            yield failure(frame.get("error") or frame)
+            yield from _end(delta)
+        case "":  # errors have a message alone, here as for any request
+            yield failure(frame) if isinstance(frame.get("message"), str) else FOREIGN
         case _:
             yield Meta()
 
 
-def _kind(frame: Mapping[str, object], name: str) -> str:
-    """Return the type of an event: what it says, or its name; errors, here as for any request, have a message alone."""
-    if kind := as_text(frame.get("type")) or name:
-        return kind
-    if "error" in frame or "message" in frame:
-        return "error"
-    raise KeyError("type")
-
-
-def _delta(frame: Mapping[str, object]) -> Mapping[str, object]:
-    return as_object(frame["delta"])
-
-
-def _said(frame: Mapping[str, object], what: str) -> Mapping[str, object]:
-    return as_object(as_object(_delta(frame)["message"])[what])
+def _said(delta: Mapping[str, object], what: str) -> Mapping[str, object]:
+    return as_object(as_object(delta.get("message")).get(what))
 
 
 def _pieces(said: Mapping[str, object], **parts: Part) -> list[Output]:
@@ -74,10 +53,10 @@ def _pieces(said: Mapping[str, object], **parts: Part) -> list[Output]:
 
 def _end(delta: Mapping[str, object]) -> Iterator[Event]:
     """Read why the message ended, and what it took."""
-    tokens = as_object(as_object(delta.get("usage") or {}).get("tokens") or {})
-    reason = as_text(delta.get("finish_reason"))
-    yield Meta(usage=Usage(as_count(tokens.get("input_tokens")), as_count(tokens.get("output_tokens"))))
-    yield Finish(reason or None, _STOPS.get(reason, Stop.ABORT))
+    counted = an_object(delta.get("usage"))
+    reason = reason_of(delta.get("finish_reason"))
+    yield Meta(usage=usage_of(counted.get("tokens")) or usage_of(counted.get("billed_units")))
+    yield Finish(reason, stop_of(reason))
 
 
 COHERE_V2 = Protocol(

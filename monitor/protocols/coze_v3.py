@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, named_error
+from monitor.protocols.shapes import FOREIGN, thought_in
+from monitor.protocols.stream_errors import failure, failure_in
+from monitor.protocols.values import an_object, as_count, as_text, load
 from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
@@ -33,7 +35,7 @@ def request(target: Target, prompt: str) -> Request:
 
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event by its name; one of an unknown name is life without output."""
-    if message.name == "done" or message.data.strip() == "[DONE]":
+    if message.name == "done":
         yield Done()
         return
     match message.name:
@@ -43,8 +45,6 @@ def interpret(message: Message) -> Iterator[Event]:
             yield from _message(load(message.data), repeats=True)
         case "conversation.chat.failed":
             yield failure(load(message.data).get("last_error") or {})
-        case "error":
-            yield named_error(message.data)
         case name if name in _ENDS:
             yield from _end(load(message.data), name)
         case "":
@@ -55,8 +55,8 @@ def interpret(message: Message) -> Iterator[Event]:
 
 def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
     """Read a piece of a message, or a whole one, which repeats its pieces; tools' answers and suggestions are life."""
-    kind, text = as_text(said["type"]), as_text(said["content"])
-    if reasoning := as_text(said.get("reasoning_content")):
+    kind, text = as_text(said.get("type")), as_text(said.get("content"))
+    if reasoning := thought_in(said):
         yield Output(reasoning, Part.REASONING, repeats=repeats)
     if kind == "function_call":
         yield Output(text, Part.TOOL_CALL)
@@ -67,16 +67,14 @@ def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
 
 
 def _end(chat: Mapping[str, object], name: str) -> Iterator[Event]:
-    counted = as_object(chat.get("usage") or {})
+    counted = an_object(chat.get("usage"))
     yield Meta(usage=Usage(as_count(counted.get("input_count")), as_count(counted.get("output_count"))))
     yield Finish(name.rpartition(".")[2], _ENDS[name])
 
 
 def _nameless(said: Mapping[str, object]) -> Event:
     """Read an event without a name: an error, as refused requests have it; any other is none of Coze's."""
-    if not said["code"]:
-        raise ValueError("no error")
-    return failure(said)
+    return failure_in(said) or FOREIGN
 
 
 COZE_V3 = Protocol(

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 import msgspec
 
 from monitor.protocols.base import MARKER, Protocol
+from monitor.protocols.outside import Outside
+from monitor.protocols.stream_errors import named_error
 from monitor.stream.events import Done, Event, Malformed, Message, Meta, Partial
 
-_SHORT = 16
-"""Characters of a marker with white space around it."""
+_PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
+"""Names of events that are pings, whatever their data is."""
+_JSON = ("{", "[", '"')
 
 
 class InterpretError(RuntimeError):
@@ -20,11 +23,13 @@ class InterpretError(RuntimeError):
 class Decoder:
     """Runs one protocol over one stream; the only stateful part of decoding.
 
-    `too_large` says in our words which cap was passed; from then on nothing more is read.
+    `too_large` says in our words which cap was passed; from then on nothing more is read. `outside` has what came
+    outside the protocol's framing, and what came as a message and is no JSON.
     """
 
     def __init__(self, protocol: Protocol, *, event_bytes: int, events: int) -> None:
         self.too_large: str | None = None
+        self.outside = Outside()
         self._protocol = protocol
         self._framer = protocol.framing(event_bytes)
         self._event_bytes = event_bytes
@@ -61,6 +66,8 @@ class Decoder:
         if rest.inside:
             whole = bool(found) and not any(isinstance(event, Malformed) for event, _ in found)
             found = [*(found if whole else ()), (Partial(parsed=whole), self._end)]
+        if rest.outside is not None:
+            self._read(rest.outside, found)
         if self._framer.foreign and not self._framed:
             why = "none of it is framed as the protocol frames its messages"
             found.append((Malformed(why, framed=False), self._end))
@@ -74,11 +81,21 @@ class Decoder:
 
     def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
         self._left -= 1
-        if message.comment or not message.data:  # some keep a connection alive with empty events
+        if message.outside:
+            if (failure := self.outside.take(message.data, self._readable)) is not None:
+                found.append((failure, message.end))
+            return
+        if message.comment or not message.data or message.name in _PINGS:  # empty events keep connections alive, too
             found.append((Meta(ping=True), message.end))
             return
         self._framed = True
-        marks = len(message.data) < _SHORT and message.data.strip() == MARKER  # gateways add it to every protocol
+        if message.name == "error":
+            found.append((named_error(message.data), message.end))
+        else:
+            self._interpret(message, found)
+
+    def _interpret(self, message: Message, found: list[tuple[Event, int]]) -> None:
+        marks = message.data.lstrip().startswith(MARKER)  # gateways add it to every protocol
         try:
             events = self._protocol.interpret(message)
             if not isinstance(events, Iterable):
@@ -89,9 +106,22 @@ class Decoder:
                 found.append((event, message.end))
         except (KeyError, ValueError, TypeError, RecursionError) as error:
             if not marks:
-                found.append((Malformed(_why(error)), message.end))
+                found.append((self._malformed(message, error), message.end))
         if marks and not (found and isinstance(found[-1][0], Done)):
             found.append((Done(), message.end))
+
+    def _malformed(self, message: Message, error: Exception) -> Malformed:
+        if isinstance(error, ValueError) and not message.data.lstrip().startswith(_JSON):
+            self.outside.keep(message.data)
+        return Malformed(_why(error))
+
+    def _readable(self, text: str) -> bool:
+        """Whether the protocol could read a text, had it been framed."""
+        try:
+            said = list(self._protocol.interpret(Message(text, 0)))
+        except (KeyError, ValueError, TypeError, RecursionError):
+            return text.lstrip().startswith(MARKER)
+        return not all(isinstance(event, Meta) and event.foreign for event in said)
 
 
 def _why(error: Exception) -> str:

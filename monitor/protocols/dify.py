@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_object, as_text, failure, fault_of, load, openai_usage
-from monitor.stream.events import Event, Failure, Finish, Message, Meta, Output, Part, Stop
+from monitor.protocols.finish_reasons import stop_of
+from monitor.protocols.shapes import FOREIGN, usage_of
+from monitor.protocols.stream_errors import failure, failure_in
+from monitor.protocols.values import an_object, as_object, as_text, as_word, load
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -32,28 +35,30 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event by its name; one of an unknown name is life without output."""
     frame = load(message.data)
-    match as_text(frame["event"]):
-        case "message":
-            yield _output(as_text(frame["answer"]))
-        case "agent_message":  # the last one of some agents is the whole answer
-            yield _output(as_text(frame["answer"]), again=True)
+    kind = as_word(frame.get("event")) or message.name
+    if (error := failure_in(frame, output=bool(kind) and kind != "error")) is not None:
+        yield error
+        return
+    match kind:
+        case "":
+            yield FOREIGN
+        case "message" | "agent_message":  # the last one of some agents is the whole answer
+            yield _output(as_text(frame.get("answer")), again=kind == "agent_message")
         case "text_chunk":
-            yield _output(as_text(as_object(frame["data"])["text"]))
+            yield _output(as_text(as_object(frame.get("data")).get("text")))
         case "reasoning_chunk":
-            yield _output(as_text(as_object(frame["data"])["reasoning"]), Part.REASONING)
+            yield _output(as_text(as_object(frame.get("data")).get("reasoning")), Part.REASONING)
         case "message_replace" | "text_replace":  # moderation takes the answer back
             yield Meta(reason="message_replace", stop=Stop.CONTENT_FILTER)
         case "message_end":
-            yield Meta(usage=openai_usage(as_object(frame.get("metadata") or {}).get("usage")))
+            yield Meta(usage=usage_of(an_object(frame.get("metadata")).get("usage")))
             yield Finish()
         case "workflow_started":
             yield Meta(choice=ANSWER)
             yield Meta(choice=_workflow(frame))
         case "workflow_finished":
-            yield _result(as_object(frame["data"]), _workflow(frame))
-        case "error":
-            yield failure(frame)
-        case kind:
+            yield _result(as_object(frame.get("data")), _workflow(frame))
+        case _:
             yield Meta(ping=kind == "ping")
 
 
@@ -68,10 +73,10 @@ def _workflow(frame: Mapping[str, object]) -> int:
 
 def _result(data: Mapping[str, object], ends: int) -> Event:
     """Read how a workflow ended."""
-    status, error = as_text(data["status"]), as_text(data.get("error"))
+    status, error = as_word(data.get("status")), data.get("error")
     if status == "failed":
-        return Failure(fault_of(error), error, status)
-    return Finish(status, Stop.ABORT if status == "stopped" else Stop.COMPLETE, ends)
+        return failure({"error": error or "", "type": status})
+    return Finish(status, Stop.ABORT if status == "stopped" else stop_of(status), ends)
 
 
 DIFY = Protocol(

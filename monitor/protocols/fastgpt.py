@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_object, as_text, load, named_error, openai_frame
+from monitor.protocols.base import MARKER, Protocol, Request, json_request
+from monitor.protocols.shapes import openai_frame
+from monitor.protocols.values import as_arguments, as_object, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
@@ -28,15 +29,13 @@ def interpret(message: Message) -> Iterator[Event]:
 
     A finish reason proves nothing: the server says `stop` whatever its model said, and `[DONE]` once all is done.
     """
-    if message.data.strip() == "[DONE]":
+    if message.data.lstrip().startswith(MARKER):
         yield Finish()
-    elif message.name == "error":
-        yield named_error(message.data)
     elif message.name in _ANSWERS:
         for event in openai_frame(load(message.data)):
             yield Meta(reason=event.reason, stop=event.stop) if isinstance(event, Finish) else event
     elif message.name in {"toolCall", "toolParams"}:
-        yield Output(as_text(as_object(load(message.data)["tool"]).get("params")), Part.TOOL_CALL)
+        yield Output(as_arguments(as_object(load(message.data).get("tool")).get("params")), Part.TOOL_CALL)
     else:
         yield Meta()
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import msgspec
-
 from monitor.protocols.base import Auth, Protocol, Request, json_request
-from monitor.protocols.shapes import as_count, as_list, as_object, as_text, failure, load_any
+from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.shapes import FOREIGN
+from monitor.protocols.stream_errors import failure_in
+from monitor.protocols.values import (
+    an_object,
+    as_arguments,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+    as_word,
+    load_any,
+)
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
-_FILTERED = (
-    "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
+_NUMBERS = (
+    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "BLOCKLIST",
+    "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL",
 )  # fmt: skip
-_STOPS = {"STOP": Stop.COMPLETE, "MAX_TOKENS": Stop.LENGTH, **dict.fromkeys(_FILTERED, Stop.CONTENT_FILTER)}
+"""Finish reasons as the API's enumeration numbers them, for gateways that send the numbers."""
 _KEYS = frozenset({"candidates", "promptFeedback", "usageMetadata"})
 
 
@@ -32,28 +42,33 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event: a response or, as Google's errors come, a list of such objects."""
     said = load_any(message.data)
-    for frame in map(as_object, said if isinstance(said, list) else [said]):
-        yield from _frame(frame)
+    for frame in said if isinstance(said, list) else [said]:
+        yield from _frame(an_object(frame))
 
 
 def _frame(frame: Mapping[str, object]) -> Iterator[Event]:
     """Read one response; any reason but `STOP` and those of limits and filters says that the answer failed."""
-    if frame.get("error") is not None:
-        yield failure(frame["error"])
+    if (error := failure_in(frame)) is not None:
+        yield error
         return
     if not _KEYS & frame.keys():
-        raise KeyError("candidates")
+        yield FOREIGN
+        return
     finishes: list[Finish] = []
-    for candidate in map(as_object, as_list(frame.get("candidates") or [])):
+    for candidate in map(as_object, as_list(frame.get("candidates"))):
         index = as_count(candidate.get("index")) or 0
-        for part in map(as_object, as_list(as_object(candidate.get("content") or {}).get("parts") or [])):
+        for part in map(as_object, as_list(as_object(candidate.get("content")).get("parts"))):
             yield from _part(part, index)
-        if reason := _word(candidate.get("finishReason")):
-            finishes.append(Finish(reason, _STOPS.get(reason, Stop.ABORT), index))
-    yield Meta(model=as_text(frame.get("modelVersion")) or None, usage=_usage(frame.get("usageMetadata")))
-    if blocked := _word(as_object(frame.get("promptFeedback") or {}).get("blockReason")):
+        if (reason := reason_of(candidate.get("finishReason"), _NUMBERS)) is not None:
+            finishes.append(Finish(reason, _stop(reason), index))
+    yield Meta(model=as_word(frame.get("modelVersion")), usage=_usage(frame.get("usageMetadata")))
+    if (blocked := reason_of(as_object(frame.get("promptFeedback")).get("blockReason"))) is not None:
         yield Finish(blocked, Stop.PROMPT_BLOCKED)
     yield from finishes
+
+
+def _stop(reason: str) -> Stop:
+    return Stop.COMPLETE if reason.casefold() == "stop" else stop_of(reason, Stop.ABORT)
 
 
 def _part(part: Mapping[str, object], index: int) -> Iterator[Output]:
@@ -61,21 +76,15 @@ def _part(part: Mapping[str, object], index: int) -> Iterator[Output]:
         yield Output(text, Part.REASONING if part.get("thought") is True else Part.CONTENT, index)
     for key in ("functionCall", "executableCode"):
         if part.get(key) is not None:
-            yield Output(msgspec.json.encode(part[key]).decode(), Part.TOOL_CALL, index)
-
-
-def _word(reason: object) -> str:
-    """Return a reason; "" where there is none, which may be said as an unspecified one."""
-    word = as_text(reason)
-    return "" if word.endswith("_UNSPECIFIED") else word
+            yield Output(as_arguments(part[key]), Part.TOOL_CALL, index)
 
 
 def _usage(counted: object) -> Usage | None:
     """Return the tokens counted; thoughts are counted apart, and are output, too."""
-    if counted is None:
+    if not isinstance(counted, dict):
         return None
     keys = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
-    read, written, thought = (as_count(as_object(counted).get(key)) for key in keys)
+    read, written, thought = (as_count(counted.get(key)) for key in keys)
     output = None if written is None and thought is None else (written or 0) + (thought or 0)
     return Usage(read, output, thought)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_count, as_text, failure, load, named_error
-from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Stop, Usage
+from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.shapes import FOREIGN
+from monitor.protocols.stream_errors import failure_in
+from monitor.protocols.values import as_count, as_text, as_word, load
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Usage
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -27,32 +30,25 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event; `truncated` speaks of the prompt, and old servers send `[DONE]` behind an error alone."""
-    if message.data.strip() == "[DONE]":
-        yield Done()
-        return
-    if message.name == "error":
-        yield named_error(message.data)
-        return
+    """Read one event; `truncated` speaks of the prompt, and old servers send `[DONE]` after an error alone."""
     frame = load(message.data)
-    if frame.get("error") is not None:
-        yield failure(frame["error"])
-        return
-    index, stopped, text = as_count(frame.get("index")) or 0, frame.get("stop") is True, as_text(frame["content"])
+    index, stopped, text = as_count(frame.get("index")) or 0, frame.get("stop") is True, as_text(frame.get("content"))
     if text:
         yield Output(text, choice=index)
-    elif not stopped:
-        yield Meta()
-    if stopped:
+    if (error := failure_in(frame, output=bool(text))) is not None:
+        yield error
+    elif stopped:
         usage = Usage(as_count(frame.get("tokens_evaluated")), as_count(frame.get("tokens_predicted")))
-        yield Meta(model=as_text(frame.get("model")) or None, usage=usage)
+        yield Meta(model=as_word(frame.get("model")), usage=usage)
         reason = _reason(frame)
-        yield Finish(reason, Stop.LENGTH if reason == "limit" else Stop.COMPLETE, index)
+        yield Finish(reason, stop_of(reason), index)
+    elif not text:
+        yield Meta() if "content" in frame else FOREIGN
 
 
 def _reason(frame: Mapping[str, object]) -> str | None:
     said = next((word for key, word in _OLDER.items() if frame.get(key) is True), None)
-    return as_text(frame.get("stop_type")) or said
+    return reason_of(frame.get("stop_type")) or said
 
 
 LLAMACPP_COMPLETION = Protocol(

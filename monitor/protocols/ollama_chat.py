@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import msgspec
-
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_count, as_list, as_object, as_text, failure, load, stop_of
+from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.shapes import FOREIGN, thought_in
+from monitor.protocols.stream_errors import failure_in
+from monitor.protocols.values import as_arguments, as_count, as_list, as_object, as_text, as_word, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
 from monitor.stream.lines import Lines
 from monitor.target import Target
@@ -27,28 +28,32 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one line; the last one may carry output, too. `load` and `unload` end it without any."""
     frame = load(message.data)
-    if frame.get("error") is not None:
-        yield failure(frame["error"])
-        return
     done = frame.get("done") is True
-    pieces = list(_output(as_object((frame.get("message") or {}) if done else frame["message"])))
+    said = frame.get("message")
+    pieces = list(_output(as_object(said))) if not isinstance(said, str) else []
     yield from pieces
+    if (error := failure_in(frame, output=bool(pieces))) is not None:
+        yield error
+        return
+    if not done and "message" not in frame:
+        yield FOREIGN
+        return
     if done or not pieces:
         usage = Usage(as_count(frame.get("prompt_eval_count")), as_count(frame.get("eval_count"))) if done else None
-        yield Meta(model=as_text(frame.get("model")) or None, usage=usage)
+        yield Meta(model=as_word(frame.get("model")), usage=usage)
     if done:
-        reason = as_text(frame.get("done_reason")) or None
+        reason = reason_of(frame.get("done_reason"))
         yield Finish(reason, stop_of(reason))
 
 
 def _output(said: Mapping[str, object]) -> Iterator[Output]:
-    if thinking := as_text(said.get("thinking")):
+    if thinking := thought_in(said):
         yield Output(thinking, Part.REASONING)
     if text := as_text(said.get("content")):
         yield Output(text)
-    for call in as_list(said.get("tool_calls") or []):
-        function = as_object(as_object(call).get("function") or {})
-        yield Output(msgspec.json.encode(function.get("arguments")).decode(), Part.TOOL_CALL)
+    for call in as_list(said.get("tool_calls")):
+        function = as_object(as_object(call).get("function"))
+        yield Output(as_arguments(function.get("arguments")), Part.TOOL_CALL)
 
 
 OLLAMA_CHAT = Protocol(

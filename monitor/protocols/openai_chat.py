@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from monitor.protocols.base import Protocol, Request, json_request, one_message
-from monitor.protocols.shapes import error_in, load, named_error, openai_frame
+from monitor.protocols.base import MARKER, Protocol, Request, json_request, one_message
+from monitor.protocols.shapes import openai_frame
+from monitor.protocols.stream_errors import failure_in
+from monitor.protocols.values import load
 from monitor.stream.events import Done, Event, Message, Meta
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
@@ -18,12 +20,10 @@ def request(target: Target, prompt: str) -> Request:
 
 def interpret(message: Message) -> Iterable[Event]:
     """Read one event: a chunk, an error, or the marker; events of other names are life without output."""
-    if message.data.strip() == "[DONE]":
+    if message.data.lstrip().startswith(MARKER):
         return (Done(),)
-    if message.name == "error":
-        return (named_error(message.data),)
     frame = load(message.data)
-    if message.name not in {"", "message"} and "choices" not in frame and error_in(frame) is None:
+    if message.name not in {"", "message"} and "choices" not in frame and failure_in(frame) is None:
         return (Meta(),)
     return openai_frame(frame)
 

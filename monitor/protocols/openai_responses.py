@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
-from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Part, Usage
+from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.shapes import FOREIGN, usage_of
+from monitor.protocols.stream_errors import failure, failure_in
+from monitor.protocols.values import an_object, as_arguments, as_count, as_object, as_text, as_word, load
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -16,7 +19,19 @@ _DELTAS: Mapping[str, Part] = {
     "response.reasoning_text.delta": Part.REASONING,
     "response.reasoning_summary_text.delta": Part.REASONING,
     "response.function_call_arguments.delta": Part.TOOL_CALL,
+    "response.custom_tool_call_input.delta": Part.TOOL_CALL,
+    "response.mcp_call_arguments.delta": Part.TOOL_CALL,
 }
+_WHOLE: Mapping[str, tuple[str, Part]] = {
+    "response.output_text.done": ("text", Part.CONTENT),
+    "response.refusal.done": ("refusal", Part.REFUSAL),
+    "response.reasoning_text.done": ("text", Part.REASONING),
+    "response.function_call_arguments.done": ("arguments", Part.TOOL_CALL),
+}
+"""What repeats the deltas before it; where none came, it is the output."""
+_STATES = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+"""Events that end the response, named after its state; the state itself wins over the name."""
+_STATUS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled"})
 
 
 def request(target: Target, prompt: str) -> Request:
@@ -32,41 +47,51 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its type; one of an unknown type is life without output. `[DONE]`, which gateways add, too."""
-    if message.data.strip() == "[DONE]":
-        yield Done()
-        return
+    """Read one event by its type; one of an unknown type is life without output."""
     frame = load(message.data)
-    kind = as_text(frame.get("type")) or message.name
-    number = as_count(frame.get("sequence_number"))
-    if kind == "error" or (not kind and "error" in frame):
-        yield failure(frame.get("error") or frame)
+    kind = as_word(frame.get("type")) or message.name
+    if kind == "error" or not kind:
+        yield failure_in(frame) or (failure(frame) if kind else FOREIGN)
         return
-    if not kind:
-        raise KeyError("type")
-    if number is not None:
+    if (number := as_count(frame.get("sequence_number"))) is not None:
         yield Meta(sequence=number)
     if kind in _DELTAS:
-        text = as_text(frame["delta"])
+        text = as_arguments(frame.get("delta"))
         yield Output(text, _DELTAS[kind]) if text else Meta()
+    elif kind in _WHOLE:
+        key, part = _WHOLE[kind]
+        text = as_arguments(frame.get(key))
+        yield Output(text, part, repeats=True) if text else Meta()
     else:
-        yield from _state(kind, as_object(frame.get("response") or {}))
+        yield from _state(kind, as_object(frame.get("response")))
 
 
 def _state(kind: str, response: Mapping[str, object]) -> Iterator[Event]:
     """Read what a state of the whole response says."""
-    if kind == "response.failed":
+    yield Meta(model=as_word(response.get("model")), usage=usage_of(response.get("usage")))
+    if kind not in _STATES:
+        return
+    status = reason_of(response.get("status")) or ""
+    status = status if status in _STATUS else kind.rpartition(".")[2]
+    if status == "failed":
         yield failure(response.get("error") or {})
         return
-    usage = as_object(response.get("usage") or {})
-    details = as_object(usage.get("output_tokens_details") or {})
-    counted = (usage.get("input_tokens"), usage.get("output_tokens"), details.get("reasoning_tokens"))
-    yield Meta(model=as_text(response.get("model")) or None, usage=Usage(*map(as_count, counted)) if usage else None)
-    if kind == "response.completed":
-        yield Finish("completed")
-    elif kind == "response.incomplete":
-        reason = as_text(as_object(response.get("incomplete_details") or {}).get("reason")) or "incomplete"
-        yield Finish(reason, stop_of(reason))
+    yield from _answer(response)
+    incomplete = reason_of(an_object(response.get("incomplete_details")).get("reason"))
+    if status == "incomplete" or (incomplete is not None and status == "completed"):
+        yield Finish(incomplete or status, stop_of(incomplete or status, Stop.LENGTH))
+    else:
+        yield Finish(status, stop_of(status))
+
+
+def _answer(response: Mapping[str, object]) -> Iterator[Output]:
+    """Return the whole answer, which repeats what was streamed."""
+    output = response.get("output")
+    for item in map(an_object, output if isinstance(output, list) else []):
+        content = item.get("content")
+        for part in map(an_object, content if isinstance(content, list) else []):
+            if text := as_text(part.get("text")):
+                yield Output(text, repeats=True)
 
 
 OPENAI_RESPONSES = Protocol(

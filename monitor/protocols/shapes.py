@@ -1,81 +1,17 @@
-"""Shapes that several protocols share: JSON frames, the OpenAI chunk, errors and what they are about."""
+"""Shapes that protocols share: OpenAI's chunk, the tokens that servers count, Langchain-Chatchat 0.2's object."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
-
-from monitor.stream.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
+from monitor.protocols.finish_reasons import finish_of
+from monitor.protocols.stream_errors import ERRORS, failure, failure_in
+from monitor.protocols.values import an_object, as_arguments, as_count, as_list, as_object, as_text, as_word
+from monitor.stream.events import Event, Finish, Meta, Output, Part, Usage
 from monitor.target import Target
 
-_STOPS: Mapping[Stop, tuple[str, ...]] = {
-    Stop.LENGTH: (
-        "length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "pause_turn",
-        "incomplete",
-    ),
-    Stop.CONTENT_FILTER: ("content_filter", "content_filtered", "safety", "sensitive"),
-    Stop.REFUSAL: ("refusal",),
-    Stop.ABORT: (
-        "abort", "aborted", "error", "timeout", "cancelled", "canceled", "failed",
-        "insufficient_system_resource", "network_error",
-    ),
-}  # fmt: skip
-_STOP_OF = {word: stop for stop, words in _STOPS.items() for word in words}
-
-
-def load(text: str) -> dict[str, object]:
-    """Return the JSON object that `text` holds; ValueError or TypeError where it holds none."""
-    return as_object(load_any(text))
-
-
-def load_any(text: str) -> object:
-    """Return the JSON value that `text` holds; ValueError where it holds none."""
-    try:
-        return _quick(text)
-    except (msgspec.DecodeError, RecursionError):
-        return _patient(text)
-
-
-_quick = msgspec.json.Decoder().decode
-"""Takes a third of the time, and refuses some of what `_patient` reads: lone surrogates, NaN, numbers out of range."""
-
-
-def _patient(text: str) -> object:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def as_object(value: object) -> dict[str, object]:
-    """Return `value` if it is an object, else raise TypeError."""
-    if not isinstance(value, dict):
-        raise TypeError("not an object")
-    return value
-
-
-def as_list(value: object) -> list[object]:
-    """Return `value` if it is a list, else raise TypeError."""
-    if not isinstance(value, list):
-        raise TypeError("not a list")
-    return value
-
-
-def as_text(value: object) -> str:
-    """Return `value` if it is a string, "" for null, else raise TypeError."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError("not a string")
-    return value
-
-
-def as_count(value: object) -> int | None:
-    """Return `value` if it counts something, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+FOREIGN = Meta(foreign=True)
+"""JSON with nothing of the protocol in it: life without output, and nothing that decodes."""
 
 
 def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
@@ -93,52 +29,88 @@ def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
 
 def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     """Read one object of Langchain-Chatchat 0.2: `text` or `answer` is output, an agent's `final_answer` repeats it."""
-    if "error" in frame:
-        yield failure(frame["error"])
-        return
-    if text := as_text(frame.get("text")) or as_text(frame.get("answer")):
+    text = as_text(frame.get("text")) or as_text(frame.get("answer"))
+    if (error := failure_in(frame, output=bool(text))) is not None:
+        yield error
+    elif text:
         yield Output(text)
     elif text := as_text(frame.get("final_answer")):
         yield Output(text, repeats=True)
     elif not any(key in frame for key in ("text", "answer", "final_answer", "docs", "tools")):
-        raise KeyError("text")
+        yield FOREIGN
     else:
         yield Meta()
 
 
+# -- OpenAI's chunk ------------------------------------------------------------------------------------------------
+
+_KEYS = frozenset({"choices", "usage"})
+_USAGES = ("usage", "x_groq", "x_openai")
+"""Keys of a chunk, or of a choice (Moonshot), under which tokens are counted; Groq's holds a `usage`."""
+
+
 def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
-    """Read one `chat.completion.chunk`; KeyError where it is none."""
-    if (error := error_in(frame)) is not None:
-        yield failure(error)
-        return
-    usage = openai_usage(frame["usage"]) if "usage" in frame else None
-    choices = as_list((frame["choices"] if usage is None else frame.get("choices")) or [])
+    """Read one `chat.completion.chunk`: output, then errors, then what else it says, then the ends of its choices."""
+    choices = [as_object(choice) for choice in as_list(frame.get("choices")) if choice is not None]
     silent: list[int | None] = []  # choices that neither spoke nor finished
     finishes: list[Finish] = []
-    for choice in map(as_object, choices):
+    errors: list[Mapping[str, object]] = []
+    output = False
+    for choice in choices:
         index = as_count(choice.get("index")) or 0
-        pieces = openai_delta(as_object(choice.get("delta") or {}), index)
+        pieces = _pieces(choice, index)
         yield from pieces
-        if choice.get("error") is not None:  # as OpenRouter has it
-            yield failure(choice["error"])
-        if reason := as_text(choice.get("finish_reason")):
-            finishes.append(Finish(reason, stop_of(reason), index))
+        output = output or bool(pieces)
+        if _reports(choice):  # as OpenRouter has it
+            errors.append({"error": choice["error"]})
+        if (reason := finish_of(choice)) is not None:
+            finishes.append(Finish(*reason, index))
         elif not pieces:
             silent.append(index)
+    if (error := failure_in(frame, output=output)) is not None:
+        yield error
+        return
+    usage = next(filter(None, map(_counted, [frame, *choices])), None)
+    if not _KEYS & frame.keys() and usage is None:
+        yield FOREIGN
+        return
+    yield from map(failure, errors)
     if usage is not None or not choices or finishes:
         silent = silent or [None]
     for quiet in silent:
-        yield Meta(model=as_text(frame.get("model")) or None, usage=usage, choice=quiet)
+        yield Meta(model=as_word(frame.get("model")), usage=usage, choice=quiet)
     yield from finishes
 
 
-def stop_of(reason: str | None) -> Stop:
-    """Return what a finish reason means, in the words of OpenAI and of those who speak its shape.
+def _reports(choice: Mapping[str, object]) -> bool:
+    return "error" in choice and any(holds({"error": choice["error"]}) for holds in ERRORS.values())
 
-    vLLM, SGLang and OpenRouter abort; DeepSeek lacks resources; Mistral, Zhipu and translating gateways have words of
-    their own. Any other word is a complete answer.
-    """
-    return _STOP_OF.get(reason.casefold(), Stop.COMPLETE) if reason else Stop.COMPLETE
+
+def _counted(said: Mapping[str, object]) -> Usage | None:
+    for key in _USAGES:
+        value = said.get(key)
+        counted = value if key == "usage" else an_object(value).get("usage")
+        if (usage := usage_of(counted)) is not None:
+            return usage
+    return None
+
+
+def _pieces(choice: Mapping[str, object], index: int) -> Sequence[Output]:
+    """Return the output of a choice; a whole `message`, which some send at the end, repeats what its deltas said."""
+    if choice.get("delta") is None and isinstance(choice.get("message"), dict):
+        whole = openai_delta(as_object(choice["message"]), index)
+        return [Output(piece.text, piece.part, index, repeats=True) for piece in whole]
+    return openai_delta(as_object(choice.get("delta")), index)
+
+
+REASONING = (
+    "reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "reasoning_summary", "thinking",
+    "thinking_content", "thinking_blocks", "thought", "thoughts",
+)  # fmt: skip
+"""Keys of a delta under which vendors send reasoning; several of one delta say the same. Encrypted reasoning has no
+text (`data`, `signature`, `reasoning_opaque`)."""
+_THOUGHTS = ("text", "thinking", "reasoning", "summary", "content")
+"""Where an object of reasoning has its text."""
 
 
 def openai_delta(delta: Mapping[str, object], choice: int) -> Sequence[Output]:
@@ -150,7 +122,7 @@ def openai_delta(delta: Mapping[str, object], choice: int) -> Sequence[Output]:
 
 
 def _delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
-    if reasoning := as_text(delta.get("reasoning_content")) or as_text(delta.get("reasoning")):
+    if reasoning := thought_in(delta):
         yield Output(reasoning, Part.REASONING, choice)
     content = delta.get("content")
     if isinstance(content, list):
@@ -159,128 +131,66 @@ def _delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
         yield Output(text, Part.CONTENT, choice)
     if refusal := as_text(delta.get("refusal")):
         yield Output(refusal, Part.REFUSAL, choice)
-    for call in map(as_object, as_list(delta.get("tool_calls") or [])):
-        yield from _call(call.get("function"), call.get("id"), choice)
-    yield from _call(delta.get("function_call"), None, choice)
+    calls = delta.get("tool_calls")
+    for call in [calls] if isinstance(calls, dict) else as_list(calls):
+        yield from _call(as_object(call), choice)
+    yield from _call({"function": delta.get("function_call")}, choice)
+
+
+def thought_in(said: Mapping[str, object]) -> str:
+    """Return the reasoning that a delta or a message carries, under the first name of it that has a text."""
+    return next(filter(None, (thought_of(said[key]) for key in REASONING if key in said)), "")
+
+
+def thought_of(value: object) -> str:
+    """Return the text of reasoning: a text, an object that has one, or a list of them."""
+    return as_text(value, *_THOUGHTS)
 
 
 def _parts(content: list[object], choice: int) -> Iterator[Output]:
-    """Return the output of content given as a list of typed parts (Mistral)."""
-    for part in map(as_object, content):
-        thinking = part.get("type") == "thinking"
-        inner = part.get("thinking") if thinking else part.get("text")
-        pieces = [as_object(it).get("text") for it in inner] if isinstance(inner, list) else [inner]
-        if text := "".join(map(as_text, pieces)):
-            yield Output(text, Part.REASONING if thinking else Part.CONTENT, choice)
+    """Return the output of content given as a list of typed parts (Mistral, Databricks)."""
+    for part in content:
+        kind = as_text(an_object(part).get("type"))
+        if kind in {"thinking", "reasoning"}:
+            text, said = thought_of(part), Part.REASONING
+        elif kind == "refusal":
+            text, said = as_text(part, "refusal"), Part.REFUSAL
+        else:
+            text, said = as_text(part), Part.CONTENT
+        if text:
+            yield Output(text, said, choice)
 
 
-def _call(function: object, call: object, choice: int) -> Iterator[Output]:
+def _call(call: Mapping[str, object], choice: int) -> Iterator[Output]:
     """Return a piece of a tool call: its id, its name or some of its arguments; nothing for an empty one."""
-    called = as_object(function or {})
-    arguments = as_text(called.get("arguments"))
-    if arguments or called.get("name") or call:
+    called = as_object(call.get("function")) or an_object(call.get("custom"))
+    arguments = as_arguments(called.get("arguments")) or as_arguments(called.get("input"))
+    if arguments or called.get("name") or call.get("id"):
         yield Output(arguments, Part.TOOL_CALL, choice)
 
 
-def openai_usage(usage: object) -> Usage | None:
-    """Return the tokens that an OpenAI `usage` object counts; None where there is none."""
-    if usage is None:
-        return None
-    counted = as_object(usage)
-    details = counted.get("completion_tokens_details")
-    return Usage(
-        as_count(counted.get("prompt_tokens")),
-        as_count(counted.get("completion_tokens")),
-        as_count(details.get("reasoning_tokens")) if isinstance(details, dict) else None,
-    )
+# -- tokens --------------------------------------------------------------------------------------------------------
+
+_READ = ("prompt_tokens", "input_tokens", "inputTokens", "promptTokens", "PromptTokens", "promptTokenCount")
+_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
+"""What Anthropic counts beside its `input_tokens`."""
+_WRITTEN = ("completion_tokens", "output_tokens", "outputTokens", "completionTokens", "CompletionTokens")
+_DETAILS = ("completion_tokens_details", "output_tokens_details")
 
 
-def failure(error: object) -> Failure:
-    """Return the failure that an error value tells of: a text, or an object with message (or msg), type and code."""
-    if isinstance(error, Mapping):
-        inner = error.get("error")
-        if isinstance(inner, (Mapping, str)) and "message" not in error:
-            return failure(inner)
-        message, kind, code = (_word(error.get(key)) for key in ("message", "type", "code"))
-        code = code or _word(error.get("status"))
-        message = message or _word(error.get("msg"))
-        return Failure(fault_of(message or "", kind, code), message or "", kind, code)
-    message = error if isinstance(error, str) else _word(error) or ""
-    return Failure(fault_of(message), message)
+def usage_of(counted: object) -> Usage | None:
+    """Return the tokens that an object counts, in the words of whichever vendor; None if it counts none."""
+    said = an_object(counted)
+    read, written = _first(said, _READ), _first(said, _WRITTEN)
+    details = next((an_object(said[key]) for key in _DETAILS if key in said), {})
+    thought = _first(details, ("reasoning_tokens",))
+    thought = thought if thought is not None else _first(said, ("reasoning_tokens",))
+    if read is not None:
+        read += sum(_first(said, (key,)) or 0 for key in _CACHED)
+    if written is not None and thought is not None and thought > written:  # xAI counts them apart
+        written += thought
+    return None if read is written is None else Usage(read, written, thought)
 
 
-def error_in(frame: Mapping[str, object]) -> object | None:
-    """Return the error that a frame tells of in any of the ways that servers of this shape have; None without one.
-
-    An `error`, as OpenAI has it; `"object": "error"`, as vLLM had; an `error_code`, as FastChat has.
-    """
-    if frame.get("error") is not None:
-        return frame["error"]
-    if frame.get("object") == "error" or frame.get("error_code"):
-        return {
-            "message": frame.get("message") or frame.get("text"),
-            "code": frame.get("code") or frame.get("error_code"),
-        }
-    return None
-
-
-def named_error(data: str) -> Failure:
-    """Return the failure that an event named `error` tells of: JSON of any shape, or plain text."""
-    try:
-        frame = load(data)
-    except (ValueError, TypeError):
-        return failure(data)
-    return failure(error_in(frame) or frame)
-
-
-def _word(value: object) -> str | None:
-    if value is None or isinstance(value, (dict, list)):
-        return None
-    return str(value) or None
-
-
-_BY_CODE: Mapping[str, Fault] = {
-    "401": Fault.AUTH, "402": Fault.QUOTA, "403": Fault.AUTH, "404": Fault.NOT_FOUND, "410": Fault.NOT_FOUND,
-    "429": Fault.RATE_LIMITED, "502": Fault.UPSTREAM, "503": Fault.OVERLOADED, "504": Fault.UPSTREAM,
-    "529": Fault.OVERLOADED,
-}  # fmt: skip
-_OPENAI_CLIENT_5XX = r"\bError code: 5\d\d"
-"""What openai's client says of an answer from the server that it asked, so of an upstream."""
-_WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
-    (Fault.QUOTA, (r"insufficient[_ ](quota|balance|credits|funds)", "quota", "billing", r"payment[_ ]required")),
-    (Fault.RATE_LIMITED, (r"rate[_ -]?limit", "too many requests", "throttl", "resource_exhausted", r"\b429\b")),
-    (
-        Fault.CONTEXT_LENGTH,
-        (r"context[_ -]?(length|window|size)", "maximum context", "exceed_context", "exceeds? the .*context",
-         "prompt is too long", "token count .*exceeds", r"must have less than \d+ tokens",
-         r"tokens \+ `max_new_tokens`"),
-    ),
-    (Fault.OVERLOADED, ("overload", "unavailable", "capacity", "server (is )?busy", r"\b(503|529)\b")),
-    (
-        Fault.AUTH,
-        ("authentication", "unauthori[sz]ed", r"invalid[_ ](api[_ ])?key", "incorrect api key", "api key not valid",
-         "permission", "forbidden", r"\b40[13]\b"),
-    ),
-    (Fault.NOT_FOUND, (r"not[_ ]found", "no such", "does not exist", "unknown model", r"\b404\b")),
-    (
-        Fault.UPSTREAM,
-        ("upstream", "connect", "peer closed", "incomplete (chunked )?read", "payload is not completed", "gateway",
-         "unexpected eof", "broken pipe", "runner process", "socket hang up", "premature close", "econnreset",
-         "timed? ?out", _OPENAI_CLIENT_5XX, r"\b50[24]\b"),
-    ),
-)  # fmt: skip
-_BY_WORDS = tuple((fault, re.compile("|".join(words), re.IGNORECASE)) for fault, words in _WORDS)
-
-
-def fault_of(message: str, kind: str | None = None, code: str | None = None) -> Fault:
-    """Say what an error is about: by the words of its type and code, then by its status code, then by its message."""
-    words = f"{kind or ''} {code or ''}"
-    for fault, pattern in _BY_WORDS:
-        if pattern.search(words):
-            return fault
-    if code is not None and code in _BY_CODE:
-        return _BY_CODE[code]
-    for fault, pattern in _BY_WORDS:
-        if pattern.search(message):
-            return fault
-    return Fault.OTHER
+def _first(said: Mapping[str, object], keys: tuple[str, ...]) -> int | None:
+    return next((count for key in keys if (count := as_count(said.get(key))) is not None), None)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import as_count, as_object, as_text, failure, load, stop_of
+from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.shapes import FOREIGN
+from monitor.protocols.stream_errors import failure_in
+from monitor.protocols.values import an_object, as_count, as_object, as_text, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Usage
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
@@ -25,18 +28,17 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event: special tokens are no output, and a `generated_text`, even an empty one, is the end."""
     frame = load(message.data)
-    if (error := frame.get("error")) is not None:
-        yield failure({"message": error, "type": frame.get("error_type")} if isinstance(error, str) else error)
-        return
-    token, ended = as_object(frame["token"]), frame.get("generated_text") is not None
-    text = "" if token.get("special") is True else as_text(token["text"])
-    if text:
+    token, ended = as_object(frame.get("token")), frame.get("generated_text") is not None
+    text = "" if token.get("special") is True else as_text(token.get("text"))
+    if (error := failure_in(frame, output=bool(text))) is not None:
+        yield error
+    elif text:
         yield Output(text)
     elif not ended:
-        yield Meta()
+        yield Meta() if "token" in frame else FOREIGN
     if ended:
-        details = as_object(frame.get("details") or {})
-        reason = as_text(details.get("finish_reason")) or None
+        details = an_object(frame.get("details"))
+        reason = reason_of(details.get("finish_reason"))
         yield Meta(usage=Usage(as_count(details.get("input_length")), as_count(details.get("generated_tokens"))))
         yield Finish(reason, stop_of(reason))
 

@@ -19,6 +19,8 @@ class Message(Struct, frozen=True, gc=False):
     name: str = ""
     comment: bool = False
     """An SSE comment: life on the wire and nothing else."""
+    outside: bool = False
+    """A line that the framing does not have, and passes over."""
 
 
 class Part(StrEnum):
@@ -54,12 +56,26 @@ class Fault(StrEnum):
     OTHER = "other"
 
 
+MOST_TOKENS = 10_000_000
+"""Tokens of one stream: a server that counts more is not believed."""
+
+
 class Usage(NamedTuple):
-    """Tokens as the server counted them; None where it did not say."""
+    """Tokens as the server counted them; None if it did not say."""
 
     input: int | None = None
     output: int | None = None
     reasoning: int | None = None
+
+    def updated(self, newer: Usage) -> Usage:
+        """Return this with what was counted later; a later zero says nothing, for many send zeros until they know."""
+        pairs = zip(newer, self, strict=True)
+        return Usage(*(new if new or old is None else old for new, old in pairs))
+
+    def believed(self, *, chunks: int) -> Usage:
+        """Return what of it can be right: no zeros beside output, and nothing beyond `MOST_TOKENS`."""
+        read, written, thought = (None if count is None or count > MOST_TOKENS else count for count in self)
+        return Usage(read or (None if chunks else read), written or (None if chunks else written), thought)
 
 
 class Output(Struct, frozen=True, gc=False):
@@ -78,6 +94,8 @@ class Meta(Struct, frozen=True, gc=False):
     """Life without output: role, usage, status, documents, or a ping."""
 
     ping: bool = False
+    foreign: bool = False
+    """JSON with nothing of the protocol in it: it does not count as decoded."""
     model: str | None = None
     usage: Usage | None = None
     choice: int | None = None
@@ -109,6 +127,8 @@ class Failure(Struct, frozen=True, gc=False):
     message: str = ""
     type: str | None = None
     code: str | None = None
+    framed: bool = True
+    """It came as a message; False for an object that stood outside the framing."""
 
 
 class Malformed(Struct, frozen=True, gc=False):

@@ -24,6 +24,8 @@ class Rest(NamedTuple):
 
     message: Message | None = None
     inside: bool = False
+    outside: Message | None = None
+    """A last line that the framing does not have."""
 
 
 class Framer(Protocol):

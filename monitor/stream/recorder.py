@@ -198,7 +198,7 @@ class Recorder:
                 self._end.misread(event, time, offset)
                 return Kind.MALFORMED
             case Meta():
-                self._frame(time)
+                self._frame(time, decoded=not event.foreign)
                 self._learn(event)
                 self._end.meta(event, time, offset)
                 return Kind.META
@@ -211,7 +211,8 @@ class Recorder:
                 self._end.done(time, offset)
                 return Kind.DONE
             case Failure():  # pragma: no branch - events are a closed union
-                self._frame(time)
+                if event.framed:
+                    self._frame(time)
                 self._end.fail(event, time, offset)
                 return Kind.FAILURE
 
@@ -227,9 +228,7 @@ class Recorder:
         if event.model is not None and self._model is None:
             self._model = event.model
         if event.usage is not None:
-            self._usage = Usage(
-                *(new if new is not None else old for new, old in zip(event.usage, self._usage, strict=True))
-            )
+            self._usage = self._usage.updated(event.usage)
 
     # -- what is known so far --------------------------------------------------------------------------------------
 

@@ -114,8 +114,11 @@ class ServerSentEvents:
         found: list[Message] = []
         if self._data:
             self._dispatch(found)
-        self.foreign = self.foreign or (cut_field and not _may_become_a_field(line))
-        return Rest(found[0] if found else None, left)
+        if not cut_field or _may_become_a_field(line):
+            return Rest(found[0] if found else None, left)
+        self.foreign = True
+        outside = Message(line.decode("utf-8", "replace"), self._start + len(line), outside=True)
+        return Rest(found[0] if found else None, left, outside)
 
     def _without_bom(self, data: bytes) -> bytes:
         """Return the stream so far without its byte order mark; nothing while it may still be one."""
@@ -147,6 +150,7 @@ class ServerSentEvents:
             self._data.append(value)
         elif field not in _IGNORED:
             self.foreign = True
+            messages.append(Message(line.decode("utf-8", "replace"), end, outside=True))
             return
         self._size += len(line) + 1
         self._end = end

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.protocols import Decoder
 from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
-from monitor.stream.events import Event, Malformed, Meta, Output, Partial
+from monitor.stream.events import Event, Failure, Fault, Malformed, Meta, Output, Partial
 from monitor.target import Target
 
 BROKEN = Malformed("no JSON, or a value out of range")
@@ -20,7 +20,7 @@ STREAMS: dict[str, tuple[str, list[Event]]] = {
     "half an object": ('{"text": "a"}{"text": "b', [Output("a"), Partial()]),
     "words between": ('{"text": "a"}oops{"text": "b"}', [Output("a"), BROKEN, Output("b")]),
     "words at the end": ('{"text": "a"}Internal Server Error', [Output("a"), BROKEN]),
-    "another object": ('{"code": 404, "msg": "no"}', [Malformed("no key 'text'")]),
+    "another object": ('{"code": 404, "msg": "no"}', [Failure(Fault.NOT_FOUND, "no", None, "404")]),
 }  # fmt: skip
 
 

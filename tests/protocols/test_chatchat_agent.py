@@ -44,9 +44,7 @@ def test_messages(data: str, events: list[Event]) -> None:
     assert list(CHATCHAT_AGENT.interpret(Message(data, 0))) == events
 
 
-@pytest.mark.parametrize(
-    "data", ["[DONE]", "{}", '{"choices": []}', '{"status": 2, "choices": 7}', '{"status": 2, "choices": ["a"]}']
-)
+@pytest.mark.parametrize("data", ["[DONE]", '{"status": 2, "choices": 7}', '{"status": 2, "choices": ["a"]}'])
 def test_what_is_no_message(data: str) -> None:
     """Other data raises what the decoder takes for malformed."""
     with pytest.raises((KeyError, ValueError, TypeError)):

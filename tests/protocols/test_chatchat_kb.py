@@ -33,7 +33,7 @@ def test_messages(data: str, events: list[Event]) -> None:
     assert list(CHATCHAT_KB.interpret(Message(data, 0))) == events
 
 
-@pytest.mark.parametrize("data", ["[DONE]", "{}", '{"code": 404, "msg": "no", "data": null}', '{"choices": 7}'])
+@pytest.mark.parametrize("data", ["[DONE]", '{"choices": 7}'])
 def test_what_is_no_message(data: str) -> None:
     """Other data raises what the decoder takes for malformed."""
     with pytest.raises((KeyError, ValueError, TypeError)):

@@ -16,6 +16,11 @@ from monitor.stream.sse import ServerSentEvents
 from tests.stream.reading import CUTS, ROOMY, byte_by_byte, read, split
 
 
+def outside(text: str, end: int) -> Message:
+    """Return a line that the framing does not have."""
+    return Message(text, end, outside=True)
+
+
 def comment(end: int, name: str = "") -> Message:
     """Life on the wire."""
     return Message("", end, name, comment=True)
@@ -43,9 +48,15 @@ EVENTS = {
     "a tab is no space": (b"data:\ta\n\n", [Message("\ta", 7)]),
     "a colon in the value": (b"data: a: b\n\n", [Message("a: b", 10)]),
     "spaces at the end stay": (b"data: a \n\n", [Message("a ", 8)]),
-    "unknown fields are passed over": (b"foo: 1\ndata: a\nbar\n\n", [Message("a", 14)]),
-    "names of fields are case-sensitive": (b"Data: a\nDATA: b\n\n", []),
-    "a space before a field makes another": (b" data: a\n\n", []),
+    "unknown fields stand outside": (
+        b"foo: 1\ndata: a\nbar\n\n",
+        [outside("foo: 1", 6), outside("bar", 18), Message("a", 14)],
+    ),
+    "names of fields are case-sensitive": (
+        b"Data: a\nDATA: b\n\n",
+        [outside("Data: a", 7), outside("DATA: b", 15)],
+    ),
+    "a space before a field makes another": (b" data: a\n\n", [outside(" data: a", 8)]),
     "data without a colon": (b"data\n\n", [Message("", 4)]),
     "two data lines without a colon": (b"data\ndata\n\n", [Message("\n", 9)]),
     "empty data": (b"data:\n\n", [Message("", 5)]),
@@ -117,11 +128,11 @@ LEFT = {
     "an id without data, ended": Left(b"id: 5\n\n", Rest()),
     "a retry time whose blank line never came": Left(b"retry: 5\r", Rest(inside=True)),
     "the name of a field and no more": Left(b"event", Rest(inside=True)),
-    "half an unknown field": Left(b"foo: b", Rest(), foreign=True),
-    "half a byte order mark": Left(b"\xef\xbb", Rest(), foreign=True),
+    "half an unknown field": Left(b"foo: b", Rest(outside=outside("foo: b", 6)), foreign=True),
+    "half a byte order mark": Left(b"\xef\xbb", Rest(outside=outside("\ufffd", 2)), foreign=True),
     "a byte order mark alone": Left(b"\xef\xbb\xbf", Rest()),
-    "a page": Left(b"<html>\n<body>", Rest(), foreign=True),
-    "a page in one line": Left(b"<html>", Rest(), foreign=True),
+    "a page": Left(b"<html>\n<body>", Rest(outside=outside("<body>", 13)), foreign=True),
+    "a page in one line": Left(b"<html>", Rest(outside=outside("<html>", 6)), foreign=True),
     "an unknown field and an event": Left(b"foo: b\ndata: a\n\n", Rest(), foreign=True),
 }
 

@@ -1,0 +1,67 @@
+"""What comes outside the framing of a stream: an error's JSON, and lines that may say why no end came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from monitor.protocols.stream_errors import failure_in
+from monitor.protocols.values import load
+from monitor.stream.events import Failure
+from monitor.stream.json_objects import ConcatenatedJson
+
+_LONGEST = 1 << 16
+"""Bytes of an object that is looked for, and lines that are looked at."""
+_KEPT = 2000
+"""Characters of the lines that are kept."""
+
+
+class Outside:
+    """Takes lines outside the framing; an object may be spread over several of them."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._kept = ""
+        self._json: ConcatenatedJson | None = None
+        self._begun = ""
+
+    @property
+    def text(self) -> str:
+        """The first texts that hold nothing of the protocol, joined, with an object that was begun."""
+        return self._kept + (self._begun if self._json is not None else "")
+
+    def take(self, line: str, readable: Callable[[str], bool]) -> Failure | None:
+        """Take one line; return the error that it, or an object that it completes, reports.
+
+        `readable` says whether the protocol could read a text: such a line only lacks its framing.
+        """
+        self.lines += 1
+        if self._json is None:
+            if not line.lstrip().startswith(("{", "[")):
+                self.keep(line)
+                return None
+            self._json, self._begun = ConcatenatedJson(_LONGEST), ""
+        self._begun = f"{self._begun}{line}\n"[:_KEPT]
+        values = [value.data for value in self._json.feed(f"{line}\n".encode("utf-8", "replace"))]
+        if not values and not self._json.too_large:
+            return None
+        self._json = None
+        error = next(filter(None, map(_error, values)), None)
+        if error is None and not (values and all(map(readable, values))):
+            self.keep(self._begun)
+        return error
+
+    def keep(self, text: str) -> None:
+        """Keep a text."""
+        if text.strip():
+            self._kept = f"{self._kept}{text.strip()}\n"[:_KEPT]
+
+
+def _error(text: str) -> Failure | None:
+    """Return the error that an object reports, as one that stood outside the framing."""
+    try:
+        found = failure_in(load(text))
+    except ValueError:
+        return None
+    return None if found is None else msgspec.structs.replace(found, framed=False)

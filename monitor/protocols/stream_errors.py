@@ -1,0 +1,525 @@
+"""Errors that a stream, or the body of a refusal, reports: which JSON is one, what it says, and what it is about."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from monitor.protocols.values import an_object, as_word, load, load_any
+from monitor.stream.events import Failure, Fault
+
+_DEEPEST = 6
+"""Levels of objects in which an error is looked for."""
+
+# -- which JSON is an error ----------------------------------------------------------------------------------------
+
+_NOTHING: tuple[object, ...] = (None, False, 0, "", {}, [])
+_SUCCESS = frozenset({"", "0", "200", "success", "ok"})
+Frame = Mapping[str, object]
+
+
+def _something(value: object) -> bool:
+    return value not in _NOTHING
+
+
+def _code(value: object) -> bool:
+    """Whether a code is one that does not say success."""
+    return isinstance(value, str | int | float) and value is not False and str(value).strip().casefold() not in _SUCCESS
+
+
+def _words(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+ERRORS: Mapping[str, Callable[[Frame], bool]] = {
+    "`error` other than null, false, 0, an empty text, object or list": lambda it: _something(it.get("error")),
+    "`error_type` or `error_message`": (
+        lambda it: _something(it.get("error_message")) or _something(it.get("error_type"))
+    ),
+    "`error_code` that is not 0; without one, `error_msg`": (
+        lambda it: _code(it["error_code"]) if "error_code" in it else _words(it.get("error_msg"))
+    ),
+    "`object`, `type` or `event` that is `error` (vLLM, Anthropic, Dify)": (
+        lambda it: "error" in (it.get("object"), it.get("type"), it.get("event"))
+    ),
+    "`errors` that is a list with something in it (Workers AI)": (
+        lambda it: isinstance(it.get("errors"), list) and _something(it["errors"])
+    ),
+    "`base_resp.status_code` (MiniMax), `header.code` (Spark)": (
+        lambda it: (
+            _code(an_object(it.get("base_resp")).get("status_code")) or _code(an_object(it.get("header")).get("code"))
+        )
+    ),
+    "`ErrorMsg`, `Response.Error` (Hunyuan)": (
+        lambda it: _something(it.get("ErrorMsg")) or _something(an_object(it.get("Response")).get("Error"))
+    ),
+}
+"""An event that has one of these reports an error."""
+
+
+def _coded_message(frame: Frame) -> bool:
+    """Whether a frame has a message, and a code that does not say success: an error, unless it carries output."""
+    return (_words(frame.get("message")) or _words(frame.get("msg"))) and _code(frame.get("code"))
+
+
+def failure_in(frame: Frame, *, output: bool = False) -> Failure | None:
+    """Return the error that a frame reports in any of the shapes that vendors send; None without one.
+
+    `output` says that the frame carries output: a message with a code beside it is no error then.
+    """
+    if any(holds(frame) for holds in ERRORS.values()) or (not output and _coded_message(frame)):
+        return failure(frame)
+    return None
+
+
+# -- what it says --------------------------------------------------------------------------------------------------
+
+_MESSAGES = (
+    "message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "errorText", "status_msg", "Message",
+    "Msg", "detail", "description", "error_description", "title", "text",
+)  # fmt: skip
+_TYPES = ("type", "error_type", "errorType", "__type")
+_CODES = (
+    "code", "error_code", "errorCode", "Code", "http_code", "http_status", "status_code", "statusCode", "status",
+)  # fmt: skip
+_INNER = ("error", "Error", "errors", "detail", "Response", "ErrorMsg", "base_resp", "header", "exception", "message")
+"""What holds the error itself, where it is an object or a list."""
+
+
+class _Said(NamedTuple):
+    message: str = ""
+    type: str | None = None
+    code: str | None = None
+
+    def within(self, outer: _Said) -> _Said:
+        """Return this, and what only the outer object said."""
+        return _Said(self.message or outer.message, self.type or outer.type, self.code or outer.code)
+
+
+def failure(error: object) -> Failure:
+    """Return the failure that an error value reports: a text, an object of any vendor's shape, or a list of them."""
+    said = _said(error, _DEEPEST)
+    return Failure(fault_of(said.message, said.type, said.code), said.message, said.type, said.code)
+
+
+def named_error(data: str) -> Failure:
+    """Return the failure that an event named `error` reports: JSON of any shape, or plain text."""
+    try:
+        value = load_any(data)
+    except ValueError:
+        return failure(data)
+    found = failure(value)
+    return found if isinstance(value, dict) or found.type or found.code else Failure(found.fault, data)
+
+
+def answered_error(text: str) -> Failure | None:
+    """Return the error that the body of a refusal reports, JSON, events, HTML or plain text; None if it is blank."""
+    text = text.strip()
+    if not text:
+        return None
+    if found := re.search(r"<title[^>]*>(.*?)</title>", text[:4096], re.IGNORECASE | re.DOTALL):
+        return failure(html.unescape(" ".join(found[1].split())))
+    events = re.findall(r"^data: ?(.*)$", text, re.MULTILINE)
+    return named_error(events[0].strip() if events else text)
+
+
+def _said(error: object, levels: int) -> _Said:
+    if not levels:
+        return _Said()
+    match error:
+        case dict():
+            return _object(error, levels)
+        case list():
+            return next(
+                (said for said in (_said(item, levels - 1) for item in error[:_DEEPEST]) if said.message), _Said()
+            )
+        case str() if error.lstrip().startswith("{"):
+            return _text(error, levels)
+        case _:
+            return _Said(as_word(error) or "")
+
+
+def _text(error: str, levels: int) -> _Said:
+    """Return what a text says that may be an error's JSON once more."""
+    try:
+        inner = load(error)
+    except ValueError:
+        inner = {}
+    said = _said(inner, levels - 1)
+    return said if said.message else _Said(error)
+
+
+def _object(error: Mapping[str, object], levels: int) -> _Said:
+    inner = next((error[key] for key in _INNER if isinstance(error.get(key), dict | list) and error[key]), None)
+    own = _Said(
+        _first(error, _MESSAGES, bool) or "",
+        _first(error, _TYPES, lambda word: word != "error"),
+        _first(error, _CODES, bool),
+    )
+    if isinstance(error.get("error"), str) and (not own.message or "error_type" in error):  # Spring has both
+        own = _said(error["error"], levels - 1).within(own)
+    return own if inner is None else _said(inner, levels - 1).within(own)
+
+
+def _first(error: Mapping[str, object], keys: tuple[str, ...], fits: Callable[[str], bool]) -> str | None:
+    return next((word for key in keys if (word := as_word(error.get(key))) and fits(word)), None)
+
+
+# -- what it is about ----------------------------------------------------------------------------------------------
+
+STATUS: Mapping[str, Fault] = {
+    "401": Fault.AUTH, "402": Fault.QUOTA, "403": Fault.AUTH, "404": Fault.NOT_FOUND, "408": Fault.UPSTREAM,
+    "410": Fault.NOT_FOUND, "429": Fault.RATE_LIMITED, "498": Fault.OVERLOADED, "502": Fault.UPSTREAM,
+    "503": Fault.OVERLOADED, "504": Fault.UPSTREAM, **dict.fromkeys(map(str, range(520, 528)), Fault.UPSTREAM),
+    "529": Fault.OVERLOADED,
+}  # fmt: skip
+"""What a code that is an HTTP status is about; Groq's 498 is a lack of capacity, Cloudflare's 52x are the origin's."""
+
+NAMES: tuple[tuple[Fault, str], ...] = (
+    (
+        Fault.CONTEXT_LENGTH,
+        r"""
+        context_(length|window|size)
+        exceed_context
+        max_context
+        (prompt|input|string)_(is_)?too_(long|large)
+        (request|payload)_too_large
+        tokens_limit_reached
+        string_above_max
+        max_(input_)?tokens_exceeded
+        """,
+    ),
+    (
+        Fault.RATE_LIMITED,
+        r"""
+        throttl
+        """,
+    ),
+    (
+        Fault.QUOTA,
+        r"""
+        quota
+        billing
+        insufficient_(balance|credits?|funds)
+        balance_(insufficient|not_enough)
+        budget
+        arrear
+        overdue
+        payment
+        credits?_(exhausted|limit)
+        spend(ing)?_limit
+        usage_limit
+        """,
+    ),
+    (
+        Fault.RATE_LIMITED,
+        r"""
+        rate_?limit
+        too_many_requests
+        resource_exhausted
+        concurren
+        burst
+        (rpm|tpm|qps)_?
+        requests?_limit
+        """,
+    ),
+    (
+        Fault.OVERLOADED,
+        r"""
+        overload
+        unavailable
+        capacity
+        busy
+        no_available
+        not_ready
+        loading
+        queue_full
+        """,
+    ),
+    (
+        Fault.AUTH,
+        r"""
+        authenticat
+        unauthori[sz]ed
+        permission
+        forbidden
+        access_denied
+        (invalid|incorrect|missing)_(api_?key|token|key)
+        api_?key
+        credential
+        """,
+    ),
+    (
+        Fault.NOT_FOUND,
+        r"""
+        not_found
+        no_such
+        not_exist
+        unknown_model
+        invalid_model
+        model_not_supported
+        """,
+    ),
+    (
+        Fault.UPSTREAM,
+        r"""
+        upstream
+        time_?d?_?out
+        deadline_exceeded
+        gateway
+        connect
+        bad_response
+        do_request_failed
+        provider_error
+        stream_(error|interrupted|read)
+        socket
+        ^e?conn(reset|refused)
+        ^epipe
+        """,
+    ),
+)
+"""Types and codes, as words joined by underscores: a pattern a line. AWS and Alibaba throttle by what they call
+quotas."""
+
+_STATUS_WORD = r"\b(?:status|code|error|http)(?:[ _]?(?:status|code))*(?:/\d(?:\.\d)?)?[\W_]{0,3}"
+"""What stands before a status in words (`STATUS` in the table), so that no other number is taken for one."""
+
+WORDS: tuple[tuple[Fault, str], ...] = (
+    (
+        Fault.CONTEXT_LENGTH,
+        r"""
+        context[_ -]?(length|window|size|limit)
+        exceed_context
+        available context
+        max(imum)?[_ -](context|model[_ -]len|seq|sequence|prompt|input)
+        \bmax_(model|seq)_len
+        \bn_ctx\b
+        exceeds? the .*context
+        \b(prompt|inputs?|messages?|conversation|text|request body|history)( \S+){0,4} (is |are |was )?too (long|large)
+        request (body )?too large for .*tokens
+        token count .*exceed
+        must have less than \d+ tokens
+        tokens \+ `max_new_tokens`
+        longer than the (maximum|max|model|context|allowed)
+        larger than (the )?(kv cache|context)
+        exceeds? .{0,20}kv cache
+        tokens? in the (prompt|input|messages|request) (cannot|can't|must not|may not|exceed)
+        exceeds? (the |its |model'?s? |our )*max(imum)? .{0,30}(tokens|length)
+        (prompt|input)( \S+){0,5} exceeds?( \S+){0,4} (tokens|length|limit|max)
+        too many (input|prompt) tokens
+        too many tokens (in|for)
+        reduce (the |your )?(length|size) of
+        range of input length
+        上下文
+        (输入|提示词?|文本|内容|prompt|消息|messages).{0,12}(过长|太长|超长|超过|超出)
+        (最大|长度).{0,8}(限制|上限)
+        tokens?.{0,12}(超过|超出)
+        """,
+    ),
+    (
+        Fault.QUOTA,
+        r"""
+        insufficient[_ ](user[_ ])?(quota|balance|credits?|funds?)
+        \bquotas?\b
+        _quota
+        credit balance
+        out of credits?
+        (more|enough|no|purchase|buy|add) ([a-z]+ )?credits?\b
+        payment[_ ]required
+        budget.{0,20}exceed
+        exceed.{0,30}budget
+        plans? (and|&) billing
+        billing (hard |soft )?(limit|issue|not active)
+        account .{0,20}(not active|overdue|in arrears|suspended)
+        arrear
+        overdue
+        good standing
+        can only afford
+        spend(ing)?[_ ](limit|cap)
+        usage limit
+        balance.{0,20}(insufficient|not enough|too low|exhausted|negative)
+        trial .{0,10}(expired|ended)
+        额度
+        余额
+        欠费
+        充值
+        配额
+        限额
+        资源包
+        套餐
+        """,
+    ),
+    (
+        Fault.RATE_LIMITED,
+        r"""
+        rate[_ -]?limit
+        too many (concurrent |parallel )?(requests|tokens)
+        throttl
+        resource[_ ](has been )?exhausted
+        (requests?|tokens?|queries|calls) per (second|minute|min|hour|day)\b
+        \b([rt]p[ms]|qps|[rt]pd)\b
+        request limit reached
+        concurren\w* .{0,30}(limit|exceed|too)
+        (limit|exceed|too)\w* .{0,30}concurren
+        slow down
+        STATUS429\b
+        频率
+        频繁
+        限流
+        限速
+        并发
+        速率
+        请求过多
+        调用次数
+        请求(数|次数)?(量)?(超|过)
+        每分钟
+        """,
+    ),
+    (
+        Fault.OVERLOADED,
+        r"""
+        overload
+        unavailable
+        \bcapacity\b
+        \b(too )?busy\b
+        (high|heavy) (demand|load|traffic|volume)
+        queue (is )?full
+        maximum pending
+        no (deployment|channel|worker|instance|replica|backend|slot|endpoint|provider)s?( \S+)? (available|found|ready)
+        no (available|healthy) (deployment|channel|worker|instance|replica|backend|slot|endpoint)
+        loading model
+        (is|still) (currently )?(loading|starting|warming)
+        not ready\b
+        STATUS(503|529)\b
+        繁忙
+        过载
+        负载
+        访问量(过|太)大
+        拥挤
+        资源不足
+        无可用
+        排队
+        请稍后再?试
+        """,
+    ),
+    (
+        Fault.AUTH,
+        r"""
+        authenticat
+        unauthori[sz]ed
+        not authori[sz]ed
+        permission
+        forbidden
+        access denied
+        credential
+        did ?n[o']t provide an api key
+        (invalid|incorrect|expired|missing|wrong)[_ ]((\w+ )?api[_ -]?|access[_ -]|auth\w*[_ -])?(key|token)\b
+        api[_ -]?key.{0,20}(not valid|invalid|expired|missing|required|disabled|incorrect)
+        token.{0,10}(expired|is invalid)
+        STATUS40[13]\b
+        无效的(令牌|密钥|api|key|token)
+        (令牌|密钥|key|token).{0,8}(无效|过期|错误|不正确|失效|禁用)
+        未授权
+        无权
+        没有权限
+        权限
+        鉴权
+        认证
+        身份验证
+        """,
+    ),
+    (
+        Fault.NOT_FOUND,
+        r"""
+        not[_ ]found
+        no such
+        does(n't| not) exist
+        unknown model
+        not a valid model
+        invalid model
+        (model|deployment|engine)\b.{0,60}(not (supported|deployed|served)|unsupported|retired|decommissioned)
+        try pulling it
+        STATUS404\b
+        不存在
+        未找到
+        找不到
+        不支持.{0,6}模型
+        模型.{0,12}(下线|不支持)
+        """,
+    ),
+    (
+        Fault.UPSTREAM,
+        r"""
+        upstream
+        connect
+        peer closed
+        incomplete (chunked )?read
+        payload is not completed
+        gateway
+        \beof\b
+        broken pipe
+        runner process
+        socket
+        premature(ly)? clos
+        \be(conn\w+|timedout|pipe|hostunreach|notfound|ai_again)\b
+        context (deadline exceeded|cancell?ed)
+        deadline (exceeded|expired)
+        stream error
+        http2:
+        goaway
+        rst_stream
+        dial tcp
+        time[ds]?[ -]?out
+        reset by peer
+        no route to host
+        unreachable
+        fetch failed
+        ^terminated$
+        provider returned
+        provider error
+        remoteprotocolerror
+        remote end closed
+        closed the stream
+        do request failed
+        bad[_ ]response
+        \bError code: 5\d\d
+        STATUS50[24]\b
+        STATUS52[0-7]\b
+        上游
+        超时
+        网关
+        连接.{0,6}(失败|断开|重置|错误|异常|中断)
+        网络.{0,4}(错误|异常|失败|中断)
+        """,
+    ),
+)
+"""Messages: context before quota before rate, for who is out of credits is limited too. `Error code: 5xx` is what
+openai's client says of an answer from the server that it asked, so of an upstream."""
+
+
+def _compiled(table: tuple[tuple[Fault, str], ...]) -> tuple[tuple[Fault, re.Pattern[str]], ...]:
+    lines = ((fault, (line.strip() for line in patterns.strip().splitlines())) for fault, patterns in table)
+    joined = ((fault, "|".join(patterns).replace("STATUS", _STATUS_WORD)) for fault, patterns in lines)
+    return tuple((fault, re.compile(pattern, re.IGNORECASE)) for fault, pattern in joined)
+
+
+_BY_NAMES, _BY_WORDS = _compiled(NAMES), _compiled(WORDS)
+_URL = re.compile(r"https?://\S+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LONGEST = 4000
+"""Characters of a message that are looked at."""
+
+
+def fault_of(message: str, kind: str | None = None, code: str | None = None) -> Fault:
+    """Say what an error is about: by the words of its type and code, then by its status code, then by its message."""
+    name = " ".join(_HUMP.sub("_", word[:100]) for word in (kind, code) if word)
+    name = re.sub(r"[.\-: ]+", "_", name).casefold()
+    if name and (found := next((fault for fault, pattern in _BY_NAMES if pattern.search(name)), None)):
+        return found
+    for status in (code, message.strip()):
+        if status is not None and status in STATUS:
+            return STATUS[status]
+    words = _URL.sub("", message[:_LONGEST])
+    return next((fault for fault, pattern in _BY_WORDS if pattern.search(words)), Fault.OTHER)
