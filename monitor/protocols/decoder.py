@@ -13,6 +13,8 @@ from monitor.stream.events import Done, Event, Malformed, Message, Meta, Partial
 
 _PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
 """Names of events that are pings, whatever their data is."""
+_SHORT = 16
+"""Characters of a marker with white space around it."""
 _JSON = ("{", "[", '"')
 
 
@@ -95,7 +97,7 @@ class Decoder:
             self._interpret(message, found)
 
     def _interpret(self, message: Message, found: list[tuple[Event, int]]) -> None:
-        marks = message.data.lstrip().startswith(MARKER)  # gateways add it to every protocol
+        marks = len(message.data) < _SHORT and message.data.strip() == MARKER  # gateways add it to every protocol
         try:
             events = self._protocol.interpret(message)
             if not isinstance(events, Iterable):
@@ -105,6 +107,7 @@ class Decoder:
                     raise InterpretError(f"{self._protocol.name}: {type(event).__name__} is not an event")
                 found.append((event, message.end))
         except (KeyError, ValueError, TypeError, RecursionError) as error:
+            marks = marks or message.data.lstrip().startswith(MARKER)
             if not marks:
                 found.append((self._malformed(message, error), message.end))
         if marks and not (found and isinstance(found[-1][0], Done)):
