@@ -19,7 +19,7 @@ from monitor.cli.adhoc import adhoc_target, overridden
 from monitor.cli.common import COMPLETE, FAILED, FAILED_TO_TELL, OVER_SLO, TRUNCATED, refuse
 from monitor.cli.config_file import config_option, discovered, read_config
 from monitor.cli.event_loop import run_loop
-from monitor.cli.terminal import summary, suspects, waterfall
+from monitor.cli.terminal import probe_lines, summary, suspects
 from monitor.config import Config
 from monitor.diagnosis.suspects import diagnose
 from monitor.http import Client
@@ -129,7 +129,7 @@ def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> N
         click.echo(event_as_json(event_of(seen, timeline=timeline)))
     elif not brief:
         console, event = Console(highlight=False, soft_wrap=True), event_of(seen, timeline=True)
-        for line in waterfall(event, seen.target.slo.first_chunk.threshold):
+        for line in probe_lines(event, seen.target.slo.first_chunk.threshold):
             console.print(line)
 
 

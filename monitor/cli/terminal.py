@@ -5,7 +5,6 @@ All texts come from others and are made visible here: no control character of th
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -16,22 +15,12 @@ from rich.text import Text
 from monitor.config.plan import Plan
 from monitor.judge.explanations import MEANINGS
 from monitor.judge.verdict import Outcome
-from monitor.record.probe_event import ProbeEvent, reached
+from monitor.record.probe_event import ProbeEvent
 from monitor.record.target_summary import TargetSummary
+from monitor.record.waterfall import OUTPUT, REST, STREAM, Waterfall, place, waterfall
 from monitor.redaction import visible
-from monitor.stream.endings import Mark
-from monitor.stream.recording import Kind
 
 _BAR = 56
-_LANES = (
-    ("dns", Mark.DNS),
-    ("connect", Mark.CONNECT),
-    ("tls", Mark.TLS),
-    ("request", Mark.REQUEST_SENT),
-    ("headers", Mark.HEADERS),
-    ("first chunk", Mark.FIRST_CHUNK),
-)
-_OUTPUT = frozenset({Kind.OUTPUT, Kind.REASONING, Kind.TOOL_CALL, Kind.REFUSAL})
 _GLYPHS = {"ping": "·", "meta": "·", "malformed": "?", "failure": "!", "finish": "$", "done": "$"}
 
 
@@ -53,7 +42,7 @@ def verdict_words(event: ProbeEvent) -> str:
 # -- one probe ---------------------------------------------------------------------------------------------------------
 
 
-def waterfall(event: ProbeEvent, objective: float | None = None) -> Iterator[Text]:
+def probe_lines(event: ProbeEvent, objective: float | None = None) -> Iterator[Text]:
     """Return the lines that show one probe: its verdict, where its time went, and every read with what it carried.
 
     `objective` is the first chunk's threshold, in seconds, where it is known.
@@ -69,9 +58,10 @@ def waterfall(event: ProbeEvent, objective: float | None = None) -> Iterator[Tex
     if event.server_error and event.server_error.message:
         yield Text(f"  the server says: {visible(event.server_error.message)}", style="yellow")
     yield Text("")
-    yield from _steps(event)
-    yield from _stream(event)
-    yield from _figures(event)
+    geometry = waterfall(event)
+    yield from _steps(geometry)
+    yield from _stream(event, geometry)
+    yield from _figures(event, geometry)
     meaning = MEANINGS.get((event.outcome, event.cause or None))
     if meaning is not None and event.outcome not in {Outcome.OK, Outcome.ABORTED}:
         yield Text("")
@@ -88,7 +78,7 @@ def suspects(event: ProbeEvent) -> Iterator[Text]:
 
 def explanation(event: ProbeEvent) -> Iterator[Text]:
     """Return the lines that tell all that is kept of a probe: the waterfall, when and whom it asked, the last words."""
-    yield from waterfall(event)
+    yield from probe_lines(event)
     yield Text("")
     asked = (event.trigger, event.url, event.peer, event.http_status and f"HTTP {event.http_status}")
     yield Text("  " + "  ".join([moment(event), *(visible(str(it)) for it in asked if it)]), style="dim")
@@ -101,48 +91,42 @@ def explanation(event: ProbeEvent) -> Iterator[Text]:
         yield Text("  its timeline was not kept", style="dim")
 
 
-def _steps(event: ProbeEvent) -> Iterator[Text]:
-    scale, before = _Scale(event), 0.0
-    for name, mark in _LANES:
-        if (reached := getattr(event.timings, mark)) is not UNSET:
-            at = max(reached, before)
-            yield _lane(name, at - before, " " * scale(before) + "━" * max(scale(at) - scale(before), 1))
-            before = at
+def _steps(geometry: Waterfall) -> Iterator[Text]:
+    for bar in geometry.bars:
+        if bar.step in {STREAM, REST}:  # the lane of the body shows both
+            continue
+        start, end = (place(time, geometry.total, _BAR) for time in (bar.start, bar.end))
+        yield _lane(bar.step.replace("_", " "), bar.end - bar.start, " " * start + "━" * max(end - start, 1))
 
 
 def _lane(name: str, seconds: float, drawing: str) -> Text:
     return Text.assemble(f"  {name:<12}", (f"{duration(seconds):>10}", "bold"), "  ", (drawing, "cyan"))
 
 
-def _stream(event: ProbeEvent) -> Iterator[Text]:
+def _stream(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
     """Return the lane of the body: one column for each slice of time, how much output it brought, and the end."""
-    marks = event.timings
-    if marks.headers is UNSET:
+    if event.timings.headers is UNSET:
         return
-    scale, end = _Scale(event), marks.end or 0.0
-    columns = [0] * (_BAR + 1)
-    others: dict[int, str] = {}
-    for one in event.timeline.events if event.timeline else ():
-        if one.kind in _OUTPUT:
-            columns[scale(one.time)] += 1
-        elif one.kind in _GLYPHS:
-            others[scale(one.time)] = _GLYPHS[one.kind]
-    most = max(columns) or 1
-    drawing = "".join(_block(count, most) if count else others.get(at, " ") for at, count in enumerate(columns))
-    drawing = drawing[: scale(end)] + ("│" if event.available else "✗")
-    first = marks.headers if marks.first_chunk is UNSET else marks.first_chunk
+    end = event.timings.end or 0.0
+    counts, glyphs = geometry.lane(OUTPUT).cells(geometry.total, _BAR), dict[int, str]()
+    for lane in geometry.lanes:
+        glyphs |= {place(it.time, geometry.total, _BAR): _GLYPHS[it.kind] for it in lane.events if it.kind in _GLYPHS}
+    most, column = max(counts.values(), default=1), place(end, geometry.total, _BAR)
+    drawing = "".join(_block(counts[at], most) if counts[at] else glyphs.get(at, " ") for at in range(column))
+    drawing += "│" if event.available else "✗"
+    first = event.timings.headers if event.timings.first_chunk is UNSET else event.timings.first_chunk
     yield Text.assemble(
         f"  {'stream':<12}", (f"{duration(max(end - first, 0.0)):>10}", "bold"), "  ", (drawing, style_of(event))
     )
-    yield Text(f"  {'':<24}0{duration(end):>{max(scale(end), 2)}}", style="dim")
+    yield Text(f"  {'':<24}0{duration(end):>{max(column, 2)}}", style="dim")
 
 
 def _block(count: int, most: int) -> str:
     return "▁▂▃▄▅▆▇█"[max(round(count / most * 8), 1) - 1]
 
 
-def _figures(event: ProbeEvent) -> Iterator[Text]:
-    said = [_some(event.chunks, "chunk") + _reads(event) if event.chunks else "no output"]
+def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
+    said = [_some(event.chunks, "chunk") + _reads(geometry) if event.chunks else "no output"]
     if event.gap:
         said.append(
             "gaps " + ", ".join(f"{name} {duration(getattr(event.gap, name))}" for name in event.gap.__struct_fields__)
@@ -160,27 +144,14 @@ def _figures(event: ProbeEvent) -> Iterator[Text]:
     yield Text(f"  probe {visible(event.probe_id)}", style="dim")
 
 
-def _reads(event: ProbeEvent) -> str:
-    """Say in how many reads the output came."""
-    if not event.timeline:
-        return ""
-    ends = [read.offset + read.size for read in event.timeline.arrivals]
-    reads = {bisect_left(ends, one.offset) for one in event.timeline.events if one.kind in _OUTPUT}
-    return " in " + _some(len(reads), "read")
+def _reads(geometry: Waterfall) -> str:
+    """Say in how many reads the output came, if its timeline is known."""
+    reads = geometry.lane(OUTPUT).reads
+    return " in " + _some(reads, "read") if reads else ""
 
 
 def _some(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-class _Scale:
-    """Turns seconds into a column."""
-
-    def __init__(self, event: ProbeEvent) -> None:
-        self._all = max(reached(event.timings).values(), default=0.0) or 1.0
-
-    def __call__(self, seconds: float) -> int:
-        return min(round(seconds / self._all * _BAR), _BAR)
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from monitor.judge.explanations import MEANINGS, Explanation
 from monitor.judge.verdict import Outcome, Verdict
 from monitor.record.observation import Observation
+from monitor.record.probe_event import ProbeEvent
 from monitor.stream.statistics import buffered
 
 
@@ -40,7 +41,7 @@ LETTERS: dict[Outcome, str] = {
     Outcome.INCONCLUSIVE: "I",
 }
 
-_TONES: dict[Outcome, Tone] = {
+_TONES: dict[str, Tone] = {
     Outcome.OK: Tone.GOOD,
     Outcome.UNVERIFIED: Tone.UNSURE,
     Outcome.TRUNCATED: Tone.CUT,
@@ -53,12 +54,12 @@ _TONES: dict[Outcome, Tone] = {
 }
 
 
-def usual_tone(outcome: Outcome) -> Tone:
+def usual_tone(outcome: str) -> Tone:
     """Return the tone that an outcome has as a rule."""
     return _TONES.get(outcome, Tone.DOWN)
 
 
-def tone(verdict: Verdict) -> Tone:
+def tone(verdict: Verdict | ProbeEvent) -> Tone:
     """Return the tone of a verdict: what the truncation ratio counts is a cut, a time-out in the stream too."""
     return Tone.CUT if verdict.truncated else usual_tone(verdict.outcome)
 

@@ -16,10 +16,10 @@ from monitor.cli.terminal import (
     lines,
     overview,
     plan_table,
+    probe_lines,
     style_of,
     summary,
     verdict_words,
-    waterfall,
 )
 from monitor.config.plan import Footprint, Plan, TargetPlan
 from monitor.judge.content_check import CheckResult
@@ -41,7 +41,7 @@ def told(one: Observation, *, timeline: bool = True) -> ProbeEvent:
 
 def shown(one: Observation) -> list[str]:
     """Return the waterfall as plain lines."""
-    return [text.plain.rstrip() for text in waterfall(told(one), one.target.slo.first_chunk.threshold)]
+    return [text.plain.rstrip() for text in probe_lines(told(one), one.target.slo.first_chunk.threshold)]
 
 
 def explained(event: ProbeEvent) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
-from monitor.record.probe_event import plain
+from monitor.record.probe_event import EventError, plain, read
 from monitor.web.markup import Markup, h, join
 from monitor.web.pages.frame import About, ago, facts, page, probe_link, section, target_link
 from monitor.web.pages.pieces import badge, machine, quoting, sentence, suspects
@@ -23,7 +23,7 @@ def probe(seen: Observation, about: About) -> str:
         h("h1", badge(seen), h("span", f" {verdict.cause}", class_="cause") if verdict.cause else None, class_="title"),
         _lead(seen, about),
         h("p", sentence(verdict.detail), class_=f"note {news}"),
-        section("The stream", waterfall(seen)),
+        section("The stream", waterfall(event_of(seen, timeline=True))),
         section("What it means", *_means(seen)) if news is not Tone.GOOD else None,
         suspects(seen),
         _words(seen),
@@ -35,17 +35,25 @@ def probe(seen: Observation, about: About) -> str:
 
 
 def kept(event: Mapping[str, object], about: About) -> str:
-    """Return the page of a probe that the history alone knows: the event as it was written, without its drawing."""
+    """Return the page of a probe that the history alone knows: the event as it was written, drawn if it can be read."""
     verdict, target = str(event.get("outcome")), str(event.get("target"))
     facts_of_it = {key: value for key, value in event.items() if key not in {"timeline", "detail"}}
     body = (
         h("h1", verdict, h("span", f" {event['cause']}", class_="cause") if "cause" in event else None, class_="title"),
         h("p", f"probe of {target}, {event.get('timestamp')}: memory has forgotten it, and the history has it"),
         h("p", sentence(str(event.get("detail"))), class_="note"),
+        _drawn(event),
         section("The record", facts(*_flat(facts_of_it))),
         machine(probe_link(str(event.get("probe_id")), "/api/v1")),
     )
     return page(f"{verdict} \N{MIDDLE DOT} {target} \N{MIDDLE DOT} chat-monitor", about, *body)
+
+
+def _drawn(event: Mapping[str, object]) -> Markup | None:
+    try:
+        return section("The stream", waterfall(read(event)))
+    except EventError:
+        return None
 
 
 def _lead(seen: Observation, about: About) -> Markup:

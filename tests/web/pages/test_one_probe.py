@@ -72,6 +72,7 @@ def test_a_probe_that_the_history_alone_knows() -> None:
     for word in ("truncated incomplete_body", "probe of gateway", "timings.first_chunk", "17 18\\ndata: {"):
         assert word in document.text
     assert "timeline" not in document.text
+    assert "longest gap" in document.text
     assert f"/api/v1/probes/{event['probe_id']}" in document.links
     hostile = {key: scenes.CANARY if isinstance(value, str) else value for key, value in event.items()}
     page = kept(hostile | {scenes.CANARY: scenes.CANARY}, ABOUT)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
+from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.stream.endings import Ending, EndKind
 from monitor.stream.events import Output
 from monitor.stream.recorder import Recorder
 from monitor.web.pages.waterfall import waterfall
 from tests.web import scenes
+
+
+def picture(seen: Observation) -> str:
+    """Return the picture of an observation's event."""
+    return waterfall(event_of(seen, timeline=True))
 
 
 def labels(drawn: str) -> list[str]:
@@ -37,33 +44,33 @@ STEPS = ["name look-up", "connect", "TLS handshake", "request sent", "response h
 )
 def test_rows(seen: Observation, rows: list[str]) -> None:
     """Every step that was passed has a row, then what the rest was spent on, then a lane for each kind of event."""
-    assert labels(waterfall(seen)) == rows
+    assert labels(picture(seen)) == rows
 
 
 def test_what_was_spent_on_a_failure_has_its_colour() -> None:
     """The time in which nothing more came is drawn as a cut; the tail of a whole stream is not."""
-    assert 'class="bar cut"' in waterfall(scenes.stalled())
-    assert 'class="bar down"' in waterfall(scenes.headless())
-    assert 'class="bar tail"' in waterfall(scenes.complete())
+    assert 'class="bar cut"' in picture(scenes.stalled())
+    assert 'class="bar down"' in picture(scenes.headless())
+    assert 'class="bar tail"' in picture(scenes.complete())
 
 
 def test_an_end_without_a_tail_has_no_row_for_it() -> None:
     """A tail of less than half a millisecond is not drawn."""
     seen = scenes.observed(scenes.played(scenes.chunks(3), Ending(EndKind.RESET, 0.3901)))
-    assert labels(waterfall(seen)) == [*STEPS, "output"]
+    assert labels(picture(seen)) == [*STEPS, "output"]
 
 
 def test_the_longest_gap_is_marked() -> None:
     """The gap is named with its length and start; a single read has none."""
-    assert "longest gap: 2.45 s, from 1.65 s on" in waterfall(scenes.cut())
-    assert "longest gap" not in waterfall(scenes.buffered())
-    assert "8 chunks, 1 read" in waterfall(scenes.buffered())
+    assert "longest gap: 2.45 s, from 1.65 s on" in picture(scenes.cut())
+    assert "longest gap" not in picture(scenes.buffered())
+    assert "8 chunks, 1 read" in picture(scenes.buffered())
 
 
 def test_a_long_stream_draws_no_more_than_its_width() -> None:
     """Twenty thousand reads are at most a thousand ticks."""
     steps: list[scenes.Step] = [(0.1 + place / 1000, Output("x")) for place in range(20_000)]
-    drawn = waterfall(scenes.observed(scenes.played(steps, Ending(EndKind.RESET, 20.2))))
+    drawn = picture(scenes.observed(scenes.played(steps, Ending(EndKind.RESET, 20.2))))
     assert 900 < drawn.count("<line") <= 1001
     assert "20,000 chunks, 20,000 reads" in drawn
 
@@ -80,4 +87,11 @@ def test_a_long_stream_draws_no_more_than_its_width() -> None:
 def test_the_axis_has_round_labels(end: float, axis: list[str]) -> None:
     """Whatever the length, the axis shows a handful of round values."""
     seen = scenes.observed(scenes.played([], Ending(EndKind.RESET, end), Recorder()))
-    assert re.findall(r"<text[^>]*>([^<]+)</text>", waterfall(seen)) == axis
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", picture(seen)) == axis
+
+
+def test_without_a_timeline_there_are_the_steps() -> None:
+    """As of a probe whose timeline the history did not keep; a phase of another version is the rest."""
+    event = event_of(scenes.cut())
+    assert labels(waterfall(event)) == [*STEPS, "no more output"]
+    assert labels(waterfall(msgspec.structs.replace(event, phase="dreaming")))[-1] == "rest"
