@@ -9,6 +9,8 @@ import ssl
 
 from aiohttp import http_exceptions
 
+from monitor.http.framing import HEAD_BYTES, HEAD_LINE, HEADERS, KIB
+from monitor.http.protocol import HeadTooLargeError
 from monitor.http.resolver import NotResolvedError
 
 NO_HTTP = "no HTTP/1.1 response head"
@@ -62,5 +64,11 @@ def tls_words(error: Exception) -> str:
 
 def head_words(error: http_exceptions.HttpProcessingError) -> str:
     """Say why a head does not parse."""
-    too_long = isinstance(error, http_exceptions.LineTooLong)
-    return "a line or a header is too long" if too_long else "no valid status line and headers"
+    cause = error.__cause__ or error  # aiohttp wraps what its parser raised
+    if isinstance(error, HeadTooLargeError):
+        return f"it has more than {HEAD_BYTES // KIB} KiB"
+    if isinstance(cause, http_exceptions.LineTooLong):
+        return f"a line of it has more than {HEAD_LINE // KIB} KiB"
+    if "Too many headers" in str(cause):  # pinned by a test; aiohttp has no class of its own for it
+        return f"it has more than {HEADERS:,} headers"
+    return "no valid status line and headers"

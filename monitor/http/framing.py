@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+KIB = 1024
+HEAD_LINE, HEADERS, HEAD_BYTES = 64 * KIB, 1000, 256 * KIB
+"""What a response head may have: bytes in a line, headers, and bytes in all."""
+
 
 class HeadSplitter:
     """Cuts what comes before the body into heads, interim ones too, so that the parser gets each alone."""
@@ -24,6 +28,11 @@ class HeadSplitter:
         self.foreign = False
         """That head is not one of HTTP/1.0 or 1.1; the parser would take one of RTSP."""
         self._head = bytearray()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the head that is not whole yet."""
+        return len(self._head)
 
     def cut(self, data: bytes) -> tuple[list[bytes], bytes]:
         """Return the heads, or parts of them, that `data` holds, and the body's bytes behind them."""

@@ -18,7 +18,8 @@ _REQUEST_IDS = (
 )  # fmt: skip
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _LONGEST_RETRY = 366 * 86400.0
-_NO_CODINGS = frozenset({"", "identity", "chunked"})
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
+"""What compresses a body; any other word (`none`, `utf-8`, `identity`) changes nothing."""
 
 
 def head(response: aiohttp.ClientResponse, framing: BodyFraming) -> Head:
@@ -40,7 +41,7 @@ def _encoding(headers: MultiMapping[str]) -> str:
     """Return the codings that keep us from reading the body, of either header, joined by commas."""
     lines = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
     codings = [coding.strip().lower() for line in lines for coding in line.split(",")]
-    return ", ".join(coding for coding in codings if coding not in _NO_CODINGS)[:40]
+    return ", ".join(coding for coding in codings if coding in _CODINGS)[:40]
 
 
 def _retry_after(value: str | None) -> int | None:

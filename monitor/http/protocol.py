@@ -10,10 +10,15 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
 
-from monitor.http.framing import ChunkedBody, CloseBody, HeadSplitter, LengthBody
+from monitor.http.framing import HEAD_BYTES, ChunkedBody, CloseBody, HeadSplitter, LengthBody
 from monitor.http.timestamps import TimestampedSocket
 from monitor.stream.endings import BodyFraming
+
+
+class HeadTooLargeError(HttpProcessingError):
+    """A head has more than `HEAD_BYTES`, which aiohttp itself does not limit."""
 
 
 class HttpProtocol(ResponseHandler):
@@ -108,6 +113,10 @@ class HttpProtocol(ResponseHandler):
         heads, body = self.heads.cut(data)
         if self.heads.final and self.tap is not None:
             self.head_at, self.head_uncertainty = self.tap.read_at, self.tap.uncertainty
+        if self.heads.size > HEAD_BYTES or any(len(head) > HEAD_BYTES for head in heads):
+            self.set_exception(HeadTooLargeError())
+            self._hang_up()
+            return
         for head in heads:
             super().data_received(head)
         if body:

@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from monitor.http.attempts import ConnectionAttempts
+from monitor.http.framing import HEAD_LINE, HEADERS
 from monitor.http.protocol import HttpProtocol
 from monitor.http.resolver import family
 from monitor.settings import Network
@@ -42,6 +43,9 @@ def session(
         auto_decompress=False,
         trust_env=False,
         read_bufsize=_LARGE_BUFFER,
+        max_line_size=HEAD_LINE,
+        max_field_size=HEAD_LINE,
+        max_headers=HEADERS,
     )
     made._retry_connection = False  # noqa: SLF001 - private, and pinned: else a GET is sent twice, without a word
     return made

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import http_exceptions
 
 from monitor.http.details import certificate_words, errno_words, head_words, lookup_words, tls_words
+from monitor.http.protocol import HeadTooLargeError
 from monitor.http.resolver import NotResolvedError
 
 
@@ -49,6 +50,8 @@ def test_tls_in_openssls_words() -> None:
 
 
 def test_a_head_that_does_not_parse() -> None:
-    """Too long is told apart from nonsense."""
-    assert head_words(http_exceptions.LineTooLong(b"canary", 1)) == "a line or a header is too long"
+    """Each limit is told apart from nonsense."""
+    assert head_words(http_exceptions.LineTooLong(b"canary", 1)) == "a line of it has more than 64 KiB"
+    assert head_words(http_exceptions.BadHttpMessage("Too many headers received")) == "it has more than 1,000 headers"
+    assert head_words(HeadTooLargeError()) == "it has more than 256 KiB"
     assert head_words(http_exceptions.BadStatusLine("canary")) == "no valid status line and headers"

@@ -44,3 +44,39 @@ async def test_a_retry_date_is_seconds_from_now(ask: Ask) -> None:
     assert head is not None
     assert isinstance(head.retry_after, int)
     assert head.retry_after == pytest.approx(60, abs=5)
+
+
+HEADS: dict[str, tuple[bytes, str]] = {
+    "160 headers": (b"".join(b"X-%d: %s\r\n" % (number, b"v" * 50) for number in range(160)), ""),
+    "a long line": (b"X-A: " + b"v" * 60_000 + b"\r\n", ""),
+    "a line that is too long": (b"X-A: " + b"v" * 66_000 + b"\r\n", "a line of it has more than 64 KiB"),
+    "too many headers": (b"X-A: v\r\n" * 1100, "it has more than 1,000 headers"),
+    "too much in all": ((b"X-A: " + b"v" * 60_000 + b"\r\n") * 5, "it has more than 256 KiB"),
+}
+STREAM = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize(("more", "why"), HEADS.values(), ids=HEADS.keys())
+async def test_the_limits_of_a_head(ask: Ask, more: bytes, why: str) -> None:
+    """64 KiB a line, 1,000 headers and 256 KiB in all; the detail says which limit a head broke."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + more
+    async with peer((Send(head + b"Content-Length: %d\r\n\r\n" % len(STREAM) + STREAM),)) as server:
+        seen = await ask(f"{server.url}/", check=None)
+    assert verdict(seen) == ("bad_response/malformed_head" if why else "ok")
+    assert why in seen.verdict.detail
+    assert "no HTTP" not in seen.verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("coding", "comes_to"),
+    [
+        (b"none", "ok"), (b"UTF-8", "ok"), (b"identity", "ok"), (b"GZIP", "bad_response/encoding"),
+        (b"identity, br", "bad_response/encoding"), (b"zstd", "bad_response/encoding"),
+    ],
+)  # fmt: skip
+async def test_only_codings_that_compress_count(ask: Ask, coding: bytes, comes_to: str) -> None:
+    """Any other word in Content-Encoding changes nothing of the body."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: " + coding + b"\r\n"
+    async with peer((Send(head + b"Content-Length: %d\r\n\r\n" % len(STREAM) + STREAM),)) as server:
+        seen = await ask(f"{server.url}/", check=None)
+    assert verdict(seen) == comes_to
