@@ -171,6 +171,13 @@ class Target:
         types.ModelNames,
         says("Several models to ask for: each is a target of its own, named NAME/MODEL.", ["large", "small"]),
     ] = ()
+    preset: Annotated[
+        Literal["none", "light"],
+        says(
+            "Other defaults for what a probe costs: `light` is a count to 10 every 5 minutes; a target's preset wins "
+            "over the keys of the defaults."
+        ),
+    ] = "none"
     interval: Annotated[float, units.duration("1s", "1d"), says("The time from one probe's start to the next.")] = 60.0
     interval_when_failing: Annotated[
         float | None,

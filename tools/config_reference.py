@@ -23,6 +23,7 @@ _OF_ONE_TARGET = frozenset({"upstream"})
 _CHECKS = "check"
 
 HEAD = """\
+#:schema ./docs/config.schema.json
 # The config of chat-monitor: every key with its default and its unit.
 #
 # "#key = value" is a key at its default, or, where there is none, with an example: take the # away to set it.
@@ -153,8 +154,10 @@ INTRODUCTION = """\
 
 <!-- Made from the fields of monitor/settings.py and monitor/target.py by `make docs`; a test compares. -->
 
-One TOML file. `chat-monitor check --config FILE` names every mistake in it at once, each with its line and a hint;
-`chat-monitor check --plan` says what it will cost a day; `chat-monitor schema` prints a JSON Schema for editors.
+One TOML file; `chat-monitor init` writes a first one. Without `--config` it is `$CHAT_MONITOR_CONFIG`, `./config.toml`,
+`$CONFIGURATION_DIRECTORY/config.toml` or `/etc/chat-monitor/config.toml`. `chat-monitor check --config FILE` names
+every mistake in it at once, each with its line and a hint; `chat-monitor check --plan` says what it will cost a day;
+`chat-monitor schema` prints a JSON Schema for editors, which find [it](config.schema.json) by a line `#:schema PATH`.
 [`config.example.toml`](../config.example.toml) shows every key.
 
 - **Durations** are text with units: `"500ms"`, `"90s"`, `"5m"`, `"1h"`, `"1m30s"`, `"30d"`. A bare number is a mistake.
@@ -168,6 +171,9 @@ One TOML file. `chat-monitor check --config FILE` names every mistake in it at o
   `headers`, `header_files` and `body` are merged key by key, and an empty table takes the place of the whole; `check`
   and arrays are replaced. A target that names its key takes the place of both `api_key_env` and `api_key_file` of the
   defaults, and one that says `models` or `model` that of both; `""` means none.
+- **Presets**: `preset = "light"` sets `interval = "5m"`, `max_tokens = 100` and `check = { kind = "count", to = 10 }`.
+  In `[defaults]` it is below all other keys. In a target it is above the defaults and below the target's own keys, and
+  `"none"` takes back that of the defaults. With a `prompt` of your own its check is left out.
 - **Several models**: a target with `models = ["large", "small"]` is two targets, `NAME/large` and `NAME/small`, equal
   in all but their model. The `upstream` of such a target may be another target with the same models.
 - **Several files**: `include = ["conf.d/*.toml"]` reads further files, in the order of the patterns and of their names.
@@ -284,7 +290,16 @@ def _bounds(node: Schema) -> str:
     return f", {node['minimum']} to {node['maximum']}" if "minimum" in node else ""
 
 
-FILES = {"config.example.toml": example, "docs/configuration.md": reference}
+def editor_schema() -> str:
+    """Return the text of `docs/config.schema.json`."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+FILES = {
+    "config.example.toml": example,
+    "docs/configuration.md": reference,
+    "docs/config.schema.json": editor_schema,
+}
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, is_loopback
-from monitor.cli.config_file import config_option, config_path, discovered, read_config
+from monitor.cli.config_file import config_option, discovered, existing_config, read_config
 from monitor.cli.event_loop import run_loop
 from monitor.cli.terminal import plan_table
 from monitor.config import Config
@@ -33,7 +33,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
 
     Nothing is sent unless --connect is given.
     """
-    path = config_path(config_file)
+    path = existing_config(config_file)
     config = read_config(path)
     found, wrong = discovered(config, urls=connect)
     for warning in (*config.warnings, *wrong):

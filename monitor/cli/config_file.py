@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-from monitor.cli.common import USAGE
+from monitor.cli.common import USAGE, refuse
 from monitor.cli.event_loop import run_loop
 from monitor.config import Config, ConfigError, load
 from monitor.discovery import DiscoveryCallbacks, of_config
@@ -18,22 +18,32 @@ from monitor.target import Target
 T = TypeVar("T")
 
 
-CONFIG_PLACES = (Path("config.toml"), Path("/etc/chat-monitor/config.toml"))
-
+CONFIG_VARIABLE = "CHAT_MONITOR_CONFIG"
+"""The environment variable that names the config."""
+SYSTEM_CONFIG = Path("/etc/chat-monitor/config.toml")
 
 config_option = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    help="The config file; default ./config.toml, then /etc/chat-monitor/config.toml.",
+    help=f"The config file; default ${CONFIG_VARIABLE}, ./config.toml, $CONFIGURATION_DIRECTORY/config.toml, "
+    f"{SYSTEM_CONFIG}.",
 )
 
 
 def config_path(config_file: Path | None) -> Path:
-    """Return the config to read: the one asked for, else the first that exists."""
-    if config_file is not None:
-        return config_file
-    return next((place for place in CONFIG_PLACES if place.exists()), CONFIG_PLACES[0])
+    """Return the config to read: the one asked for, that of the environment, else the first that exists."""
+    named = config_file or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    places = config_places()
+    return next((place for place in places if place.exists()), places[0])
+
+
+def config_places() -> list[Path]:
+    """Return where a config is looked for if none is named; systemd sets the directory by `ConfigurationDirectory=`."""
+    directory = os.environ.get("CONFIGURATION_DIRECTORY", "").partition(":")[0]
+    return [Path("config.toml"), *([Path(directory) / "config.toml"] if directory else []), SYSTEM_CONFIG]
 
 
 def load_or_exit(load: Callable[[], T]) -> T:
@@ -48,9 +58,26 @@ def load_or_exit(load: Callable[[], T]) -> T:
         raise click.exceptions.Exit(USAGE) from None
 
 
+def is_named(config_file: Path | None) -> bool:
+    """Whether the command line or the environment names a config."""
+    return config_file is not None or bool(os.environ.get(CONFIG_VARIABLE))
+
+
+def existing_config(config_file: Path | None) -> Path:
+    """Return the config to read; exit with 2 if none is named and none is where one is looked for."""
+    path = config_path(config_file)
+    if not is_named(config_file) and not path.exists():
+        looked = ", ".join(map(str, config_places()))
+        raise refuse(
+            f"no config found ({looked}): name one by --config or ${CONFIG_VARIABLE}, or run chat-monitor init"
+        )
+    return path
+
+
 def read_config(config_file: Path | None) -> Config:
     """Return the config of that file, else of the first place that has one."""
-    return load_or_exit(lambda: load(config_path(config_file), os.environ))
+    path = existing_config(config_file)
+    return load_or_exit(lambda: load(path, os.environ))
 
 
 def discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list[str]]:

@@ -9,7 +9,7 @@ import click
 from monitor.cli.assets import Wish
 from monitor.cli.assets import export as write
 from monitor.cli.common import COMPLETE, refuse
-from monitor.cli.config_file import config_option, config_path, read_config
+from monitor.cli.config_file import config_option, config_path, is_named, read_config
 
 
 @click.command()
@@ -20,7 +20,7 @@ from monitor.cli.config_file import config_option, config_path, read_config
 def export(what: str, directory: Path, config_file: Path | None, grafana: str | None) -> int:
     """Write the bundled files into DIR, fitted to the config if there is one; print the name of each."""
     wish = Wish(grafana=grafana)
-    if config_file is not None or config_path(None).exists():
+    if is_named(config_file) or config_path(None).exists():
         config = read_config(config_file)
         wish = Wish(config.targets, config.settings, config_path(config_file), grafana)
     else:

@@ -16,6 +16,7 @@ from monitor import __version__
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, INTERRUPTED
 
 COMMANDS = {
+    "init": ("init", "Write a first config."),
     "run": ("run", "Run the daemon."),
     "probe": ("probe", "Probe a target of the config, or a URL, now."),
     "check": ("check", "Check a config: every mistake, with its line."),

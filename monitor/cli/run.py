@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from monitor.cli.common import host_and_port, is_loopback, refuse
-from monitor.cli.config_file import config_option, config_path, load_or_exit
+from monitor.cli.config_file import config_option, existing_config, load_or_exit
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.config import Config
 from monitor.config import load as read
@@ -47,12 +47,13 @@ def run(
     part = _shard(shard)
 
     def load() -> Config:
-        config = read(config_path(config_file), os.environ)
+        config = read(path, os.environ)
         settings = _listening(config.settings, listen)
         return replace(config, settings=settings, shard=part)
 
     if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, the watchdog's SIGABRT among them
         faulthandler.enable(sys.__stderr__)
+    path = existing_config(config_file)
     config = load_or_exit(load)
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -14,6 +14,7 @@ from monitor.config.findings import Findings
 from monitor.config.include import read_all
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, TargetTable
+from monitor.config.presets import with_preset
 from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, TargetRule
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
@@ -188,7 +189,8 @@ def _drafts(values: Values, location: str, findings: Findings) -> Iterator[Draft
     given = _table(values.get("defaults", {}), ("defaults",), findings)
     defaults = validated(DefaultsTable, given, ("defaults",), findings)[1]
     for base, own in _elements(values, "targets", findings):
-        written: Target = model.value(validated(TargetTable, merged(defaults, own), base, findings)[0])
+        whole = merged(*with_preset(defaults, own))
+        written: Target = model.value(validated(TargetTable, whole, base, findings)[0])
         protocol = _protocol(written, base, findings)
         for one in _of_models(written):
             yield Draft(findings.document, base, own, one, protocol, location)

@@ -45,7 +45,29 @@ def test_a_config_that_is_not_there(
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "none.toml" in done.err
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("monitor.cli.config_file.CONFIG_PLACES", (Path("config.toml"), tmp_path / "etc.toml"))
-    assert "config.toml" in cli(*command).err
+    monkeypatch.setattr("monitor.cli.config_file.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    done = cli(*command)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert all(word in done.err for word in ("config.toml", "etc.toml", "--config", "chat-monitor init"))
     (tmp_path / "etc.toml").write_text("[web\n")
     assert "etc.toml" in cli(*command).err
+
+
+def test_where_a_config_is_looked_for(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option, $CHAT_MONITOR_CONFIG, ./config.toml, $CONFIGURATION_DIRECTORY and the system's, the first of them."""
+    monkeypatch.chdir(tmp_path)
+    places = {
+        name: tmp_path / name for name in ("system.toml", "unit/config.toml", "config.toml", "named.toml", "given.toml")
+    }
+    monkeypatch.setattr("monitor.cli.config_file.SYSTEM_CONFIG", places["system.toml"])
+    monkeypatch.setenv("CONFIGURATION_DIRECTORY", f"{tmp_path / 'unit'}:/elsewhere")
+    (tmp_path / "unit").mkdir()
+    for name, path in places.items():
+        path.write_text(f'["{name}"]\n')
+        if name == "named.toml":
+            monkeypatch.setenv("CHAT_MONITOR_CONFIG", str(path))
+        arguments = ("--config", path) if name == "given.toml" else ()
+        assert f'{name}"' in cli("check", *arguments).err
+    monkeypatch.setenv("CHAT_MONITOR_CONFIG", str(tmp_path / "none.toml"))
+    assert "none.toml: cannot be read" in cli("check").err
+    assert cli("export", "rules", tmp_path / "out").status == 2

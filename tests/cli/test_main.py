@@ -27,7 +27,7 @@ def test_a_full_disk_behind_stdout(config: Path, arguments: tuple[str, ...]) -> 
 
 def test_another_fault_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not the output's stays a traceback, for it is ours to mend."""
-    monkeypatch.setattr("monitor.cli.check.config_path", lambda _: Path("/nowhere").stat())
+    monkeypatch.setattr("monitor.cli.check.existing_config", lambda _: Path("/nowhere").stat())
     monkeypatch.setattr(sys, "argv", ["chat-monitor", "check"])
     with pytest.raises(FileNotFoundError):
         main()

@@ -13,7 +13,7 @@ from monitor.config.explain import tables
 from monitor.config.model import FileTable
 from monitor.settings import Settings
 from monitor.target import CountCheck, Target
-from tools.config_reference import FILES, ROOT, example, facts, main, reference, toml
+from tools.config_reference import FILES, ROOT, editor_schema, example, facts, main, reference, toml
 
 KEYS = sorted({key for _, table in tables(FileTable) for key in table.model_fields})
 EXAMPLE, PAGE = example(), reference()
@@ -41,7 +41,7 @@ def test_the_example_loads_with_every_key_set(tmp_path: Path) -> None:
     for name in ("ca.pem", "client.pem", "client.key"):
         (tmp_path / name).write_text("-----BEGIN X-----")
     file = tmp_path / "c.toml"
-    file.write_text(re.sub(r"^#(?! |$)", "", example(), flags=re.MULTILINE))
+    file.write_text(re.sub(r"^#(?! |$|:)", "", example(), flags=re.MULTILINE))
     config = load(file, {"GATEWAY_KEY": "k"})
     assert [one.name for one in config.targets] == ["local", "gateway"]
     assert config.settings.limits.stream_bytes == Settings().limits.stream_bytes
@@ -62,7 +62,7 @@ def test_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as caught:
         run_path(str(ROOT / "tools/config_reference.py"), run_name="__main__")
     assert caught.value.code == 0
-    assert capsys.readouterr().out == EXAMPLE + PAGE
+    assert capsys.readouterr().out == EXAMPLE + PAGE + editor_schema()
 
 
 def test_writes_or_prints_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_writes_or_prints_both(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["--write"], tmp_path) == 0
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} == set(FILES)
     assert main([]) == 0
-    assert capsys.readouterr().out == EXAMPLE + PAGE
+    assert capsys.readouterr().out == EXAMPLE + PAGE + editor_schema()
 
 
 @pytest.mark.parametrize(

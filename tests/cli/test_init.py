@@ -1,0 +1,49 @@
+"""`init`: a first config that checks, for every server that it knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from monitor.config import load
+from monitor.config.presets import STARTS
+from tests.cli.commands import Cli
+
+
+@pytest.mark.parametrize("preset", STARTS)
+def test_a_first_config_is_right(cli: Cli, tmp_path: Path, preset: str) -> None:
+    """It loads with its key set, without a warning, and is probed as cheaply as an end can be proven."""
+    file = tmp_path / "first.toml"
+    done = cli("init", "--preset", preset, file)
+    assert done.status == 0
+    assert f"chat-monitor probe {preset} --config {file}" in done.out
+    key = STARTS[preset].key
+    assert (f"export {key}=..." in done.out) == bool(key)
+    config = load(file, {key: "k"})
+    (target,) = config.targets
+    assert (target.name, target.preset, target.interval, config.warnings) == (preset, "light", 300.0, ())
+    assert (target.api_key is not None) == bool(key)
+
+
+def test_an_editor_finds_the_schema(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is config.toml here if none is named; its first line leads to the schema beside it."""
+    monkeypatch.chdir(tmp_path)
+    assert cli("init").status == 0
+    first = (tmp_path / "config.toml").read_text().splitlines()[0]
+    schema = json.loads((tmp_path / first.removeprefix("#:schema ")).read_text())
+    assert "targets" in schema["properties"]
+
+
+def test_nothing_is_overwritten(cli: Cli, tmp_path: Path) -> None:
+    """A file that exists stays as it is, and one that cannot be written is one line."""
+    file = tmp_path / "config.toml"
+    file.write_text("mine")
+    done = cli("init", file)
+    assert (done.status, file.read_text()) == (2, "mine")
+    assert "exists already" in done.err
+    assert not (tmp_path / "chat-monitor.schema.json").exists()
+    done = cli("init", tmp_path / "none" / "config.toml")
+    assert done.status == 2
+    assert "cannot be written" in done.err

@@ -1,0 +1,43 @@
+"""Presets: where they stand between the defaults and a target's own keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.target import CountCheck
+from tests.config.cases import TARGET, Read, Said
+
+LIGHT = (300.0, 100, CountCheck(10))
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        (TARGET, (60.0, 400, CountCheck())),
+        (TARGET + 'preset = "light"', LIGHT),
+        (TARGET + 'preset = "light"\ninterval = "1h"', (3600.0, 100, CountCheck(10))),
+        ('[defaults]\npreset = "light"\n' + TARGET, LIGHT),
+        ('[defaults]\npreset = "light"\nmax_tokens = 50\n' + TARGET, (300.0, 50, CountCheck(10))),
+        ("[defaults]\nmax_tokens = 50\n" + TARGET + 'preset = "light"', LIGHT),
+        ('[defaults]\npreset = "light"\n' + TARGET + 'preset = "none"', (60.0, 400, CountCheck())),
+        (TARGET + 'preset = "light"\nprompt = "hi"', (300.0, 100, None)),
+        ('[defaults]\npreset = "light"\n' + TARGET + 'prompt = "hi"', (300.0, 100, None)),
+        (TARGET + 'preset = "light"\ncheck = "none"', (300.0, 100, None)),
+        (TARGET.replace("openai-chat", "raw") + 'preset = "light"', (300.0, 100, None)),
+    ],
+)
+def test_a_preset_is_below_what_is_written_beside_it(
+    read: Read, text: str, cost: tuple[float, int, CountCheck | None]
+) -> None:
+    """A target's preset wins over the defaults and loses to the target's own keys; a prompt goes unchecked."""
+    config = read(text)
+    (target,) = config.targets
+    assert (target.interval, target.max_tokens, target.check) == cost
+    assert config.warnings == ()
+
+
+@pytest.mark.parametrize("value", ['"ligth"', "1", "[]"])
+def test_an_unknown_preset_is_a_mistake(mistakes: Said, value: str) -> None:
+    """It is said where it stands, and nothing else is."""
+    (said,) = mistakes(TARGET + f"preset = {value}")
+    assert said.startswith("5: targets[0].preset: ")
