@@ -190,6 +190,12 @@ class Target:
         Unit("probes"),
         says("How many failures in a row it takes for `chat_stream_up` to fall."),
     ] = 2
+    recover: Annotated[
+        int,
+        Field(ge=1, le=100),
+        Unit("probes"),
+        says("How many successes in a row it takes for `chat_stream_up` to rise again."),
+    ] = 1
     prompt: Annotated[
         Annotated[types.Text, Field(max_length=1_000_000)] | None,
         says(

@@ -153,7 +153,7 @@ FAMILIES: tuple[Family, ...] = (
            "Output rate of the last probe: (output - 1) / (last chunk - first chunk)."),
     Family("chat_stream_progress_ratio", GAUGE, "How much of the asked answer the last probe got."),
     Family("chat_stream_last_probe_success", GAUGE, "1 if the last scheduled probe was available, else 0.", lean=SAME),
-    Family("chat_stream_up", GAUGE, "0 after `confirm` scheduled probes in a row failed, 1 from the next success on.",
+    Family("chat_stream_up", GAUGE, "0 after `confirm` failures in a row, 1 again after `recover` successes in a row.",
            lean=SAME),
     Family("chat_stream_consecutive_failures", GAUGE, "Scheduled probes in a row, up to the last, that failed.",
            lean=SAME),

@@ -39,7 +39,9 @@ class _Watched:
 
     subject: Subject
     failures: int = 0
+    successes: int = 0
     truncations: int = 0
+    up: bool = True
 
 
 class Metrics:
@@ -376,7 +378,12 @@ def _say_state(watched: _Watched, seen: Observation) -> None:
     subject = watched.subject
     watched.failures = 0 if seen.available else watched.failures + 1
     watched.truncations = watched.truncations + 1 if seen.verdict.truncated else 0
-    subject.set("chat_stream_up", float(watched.failures < seen.target.confirm))
+    watched.successes = watched.successes + 1 if seen.available else 0
+    if watched.failures >= seen.target.confirm:
+        watched.up = False
+    elif watched.successes >= seen.target.recover:
+        watched.up = True
+    subject.set("chat_stream_up", float(watched.up))
     subject.set("chat_stream_consecutive_failures", watched.failures)
     subject.set("chat_stream_consecutive_truncations", watched.truncations)
 

@@ -276,6 +276,16 @@ def test_only_the_schedule_feeds_the_target(metrics: Metrics) -> None:
     assert series_names(metrics) - before == {"chat_stream_tokens_estimated"}
 
 
+def test_up_again_wants_successes_in_a_row(metrics: Metrics) -> None:
+    """With `recover` 3, three successes in a row end an outage; a failure between them begins the count anew."""
+    target = replace(GATEWAY, recover=3)
+    states = []
+    for story in (cut, cut, whole, whole, cut, whole, whole, whole, cut):
+        metrics.observe(replace(story(), target=target))
+        states.append(said(metrics, "chat_stream_up"))
+    assert states == [1, 0, 0, 0, 0, 0, 0, 1, 1]
+
+
 def test_a_confirming_probe_counts_for_the_state_alone(metrics: Metrics) -> None:
     """A probe that confirms a failure takes `up` down and bends no ratio."""
     metrics.observe(cut())
