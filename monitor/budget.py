@@ -1,20 +1,18 @@
 """How many tokens may still be spent today (UTC), for each target and for all together; and a file that remembers it.
 
-`save` and `restore` read and write files: they belong into a thread. They raise nothing for what a disk does, but
-return what went wrong.
+`files.save` writes the file, `restore` reads it. Both belong into a thread, and return what went wrong.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from monitor import files
 from monitor.target import Target
 
 _LARGEST = 16 * 1024 * 1024
@@ -92,23 +90,6 @@ def _is_amount(value: object) -> bool:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def save(kept: bytes, path: Path) -> str | None:
-    """Write what `dump` gave, so that at any moment either the old or the new is there; return what went wrong."""
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        with open(beside, "wb", opener=_private) as file:
-            file.write(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_directory(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()  # what a full disk left of it
-        return f"{path}: cannot be written: {_reason(error)}"
-    return None
-
-
 def restore(budget: Budget, path: Path) -> str | None:
     """Load what was saved, if anything was; what is no budget is put aside. Return what went wrong."""
     try:
@@ -117,37 +98,9 @@ def restore(budget: Budget, path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        return f"{path}: cannot be read: {_reason(error)}"
+        return f"{path}: cannot be read: {files.reason(error)}"
     try:
         budget.load(kept)
     except ValueError:
-        return f"{path}: holds no budget; {_put_aside(path)}, and today's tokens are counted from 0"
+        return f"{path}: holds no budget; {files.put_aside(path)}, and today's tokens are counted from 0"
     return None
-
-
-def _put_aside(path: Path) -> str:
-    """Keep the file for whoever wants to know, in the place of the one before it."""
-    aside = path.with_name(f"{path.name}.corrupt")
-    try:
-        path.replace(aside)
-    except OSError as error:
-        return f"it cannot be put aside: {_reason(error)}"
-    return f"it was put aside as {aside.name}"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _sync_directory(path: Path) -> None:
-    """Have the rename itself reach the disk, too."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # not every file system can; without it, a power cut may bring back the old file
-            os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or "unknown error").lower()

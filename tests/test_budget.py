@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.budget import Budget, restore, save
+from monitor.budget import Budget, restore
+from monitor.files import save
 from monitor.target import Target
 
 TODAY, TOMORROW = date(2030, 1, 5), date(2030, 1, 6)
@@ -181,7 +182,8 @@ def test_a_directory_that_is_gone_is_said(tmp_path: Path) -> None:
 KEEPER = """
 import sys
 from pathlib import Path
-from monitor.budget import Budget, save
+from monitor.budget import Budget
+from monitor.files import save
 budget = Budget(None)
 while True:
     budget.spend("one", 1)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.keys.units import seconds as read_duration
+from monitor.keys.values import host_port
 from monitor.settings import Settings
 from monitor.target import Target
 
@@ -29,7 +31,7 @@ Board = dict[str, dict[str, list[dict[str, object]]]]
 
 _TARGET = re.compile(r'target=~\\"\$\w+\\"')
 _DURATION = re.compile(r"(?<![\d.])(\d+)([smhd])\b")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _FIXED = frozenset({"24h"})
 """Yesterday is yesterday, however often a target is probed."""
 _MONITOR = "127.0.0.1:9877"
@@ -100,7 +102,7 @@ def fitted(rules: str, intervals: Iterable[float]) -> str:
     def changed(found: re.Match[str]) -> str:
         if found[0] in _FIXED:
             return found[0]
-        return duration(int(found[1]) * _SECONDS[found[2]] * factor)
+        return duration((read_duration(found[0]) or 0.0) * factor)
 
     return rules if factor == 1.0 else _DURATION.sub(changed, rules)
 
@@ -108,8 +110,8 @@ def fitted(rules: str, intervals: Iterable[float]) -> str:
 def duration(seconds: float) -> str:
     """Return a duration as Prometheus writes it, of whole seconds and at least one."""
     whole = max(round(seconds), 1)
-    unit = next(unit for unit in ("d", "h", "m", "s") if whole % _SECONDS[unit] == 0)
-    return f"{whole // _SECONDS[unit]}{unit}"
+    unit, length = next((unit, length) for unit, length in _UNITS.items() if whole % length == 0)
+    return f"{whole // length}{unit}"
 
 
 # -- boards ------------------------------------------------------------------------------------------------------------
@@ -167,13 +169,9 @@ def _widen(board: Board, slowest: float) -> None:
     for variable in board["templating"]["list"]:
         if variable["name"] == "window":
             choices = str(variable["query"]).split(",")
-            enough = (choice for choice in choices if _seconds(choice) >= ENOUGH * slowest)
+            enough = (choice for choice in choices if (read_duration(choice) or 0.0) >= ENOUGH * slowest)
             choice = next(enough, choices[-1])
             variable["current"] = {"selected": True, "text": choice, "value": choice}
-
-
-def _seconds(text: str) -> float:
-    return float(text[:-1]) * _SECONDS[text[-1]]
 
 
 # -- the scrape job, and whom Alertmanager tells -----------------------------------------------------------------------
@@ -200,7 +198,7 @@ def _address(settings: Settings) -> str:
     host, port = settings.web.host, settings.web.port
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return host_port(host, port)
 
 
 _SCRAPE = """\

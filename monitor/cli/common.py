@@ -6,16 +6,18 @@ from ipaddress import ip_address
 
 import click
 
+from monitor.keys.values import split_listen
+
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 """Exit statuses (contract, section 5)."""
 
 
 def host_and_port(text: str, option: str) -> tuple[str, int]:
     """Return host and port of an option's value; a usage error that names `option` if it is invalid."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - 16 bits
-        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9877", param_hint=option)
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as ":9877" means everywhere, and is then refused
+    try:
+        return split_listen(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9877", param_hint=option) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -19,13 +19,14 @@ from typing import IO, Any
 import structlog
 
 from monitor import discovery, schedule
-from monitor.budget import Budget, restore, save
+from monitor.budget import Budget, restore
 from monitor.config import Config, ConfigError
 from monitor.config.include import fingerprint
 from monitor.daemon import systemd
 from monitor.diagnosis.isolation import Isolation
 from monitor.diagnosis.suspects import diagnose
 from monitor.discovery import Discovery
+from monitor.files import save
 from monitor.http import Client, resolver, tls_context
 from monitor.http.timestamps import Stamping
 from monitor.maintenance import active

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor import files
 from monitor.settings import History
 
 VERSION = 1
@@ -142,7 +143,7 @@ class Store:
         mine = self._file == _identity(self._path)  # or somebody else has put it aside already
         self.close()
         if mine and _is_damage(error):
-            return StoreError(f"{self._path}: {_reason(error)}; {_put_aside(self._path)}")
+            return StoreError(f"{self._path}: {_reason(error)}; {files.put_aside(self._path, _WITH_LOG)}")
         return StoreError(f"{self._path}: {_reason(error)}")
 
     # -- what is in it ---------------------------------------------------------------------------------------------
@@ -250,25 +251,8 @@ def _is_damage(error: sqlite3.Error | OSError) -> bool:
 
 def _reason(error: sqlite3.Error | OSError) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or "unknown error").lower()
+        return files.reason(error)
     return f"holds no history of ours, or a damaged one ({error})" if _is_damage(error) else str(error)
-
-
-def _put_aside(path: Path) -> str:
-    """Keep the file with its log for whoever wants to know, in the place of the one before it.
-
-    The file goes first: SQLite throws a log without its file away, but would take it for another file's own.
-    """
-    aside = path.with_name(f"{path.name}.corrupt")
-    try:
-        for part, place in zip(_parts(path), _parts(aside), strict=True):
-            try:
-                part.replace(place)
-            except FileNotFoundError:
-                place.unlink(missing_ok=True)
-    except OSError as error:
-        return f"it cannot be put aside: {_reason(error)}"
-    return f"it was put aside as {aside.name}"
 
 
 def _parts(path: Path) -> list[Path]:

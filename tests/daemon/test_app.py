@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import trustme
 
-from monitor.budget import save
 from monitor.daemon.app import Signals, StartError
+from monitor.files import save
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve

@@ -1,0 +1,63 @@
+"""Files that the monitor keeps its state in: written whole or not at all, and put aside if they are damaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+
+def save(content: bytes, path: Path) -> str | None:
+    """Write a file so that at any moment either the old or the new one is there; return what went wrong, or None."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with open(beside, "wb", opener=_private) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()  # what a full disk left of it
+        return f"{path}: cannot be written: {reason(error)}"
+    return None
+
+
+def put_aside(path: Path, endings: Sequence[str] = ("",)) -> str:
+    """Rename a damaged file to `NAME.corrupt`, over the one before it, and return what was done as a sentence.
+
+    `endings` names the files that belong to it. Their order is kept: SQLite throws a log without its file away, but
+    would take it for another file's own.
+    """
+    aside = path.with_name(f"{path.name}.corrupt")
+    try:
+        for ending in endings:
+            place = aside.with_name(aside.name + ending)
+            try:
+                path.with_name(path.name + ending).replace(place)
+            except FileNotFoundError:
+                place.unlink(missing_ok=True)
+    except OSError as error:
+        return f"it cannot be put aside: {reason(error)}"
+    return f"it was put aside as {aside.name}"
+
+
+def reason(error: OSError) -> str:
+    """Return the system's words for an error, such as `no such file or directory`."""
+    return (error.strerror or "unknown error").lower()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync_directory(path: Path) -> None:
+    """Have the rename itself reach the disk, too."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # not every file system can; without it, a power cut may bring back the old file
+            os.fsync(directory)
+    finally:
+        os.close(directory)

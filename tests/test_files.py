@@ -1,0 +1,42 @@
+"""Files that the state is kept in: written whole or not at all, and put aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitor.files import put_aside, reason, save
+
+
+def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
+    """The new content is there, nothing is left beside it, and nobody else can read it."""
+    path = tmp_path / "state"
+    assert (save(b"old", path), save(b"new", path)) == (None, None)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """With the file's name and the system's reason."""
+    path = tmp_path / "gone" / "state"
+    assert save(b"", path) == f"{path}: cannot be written: no such file or directory"
+
+
+def test_a_damaged_file_goes_with_those_that_belong_to_it(tmp_path: Path) -> None:
+    """What an older one left beside is no part of the new one."""
+    for name, content in (("db", "1"), ("db-wal", "2"), ("db.corrupt", "0"), ("db.corrupt-shm", "0")):
+        (tmp_path / name).write_text(content)
+    assert put_aside(tmp_path / "db", ("", "-wal", "-shm")) == "it was put aside as db.corrupt"
+    left = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert left == {"db.corrupt": "1", "db.corrupt-wal": "2"}
+
+
+def test_what_cannot_be_put_aside_is_said(tmp_path: Path) -> None:
+    """If there is a directory of that name, for one."""
+    (tmp_path / "db").write_text("1")
+    (tmp_path / "db.corrupt" / "full").mkdir(parents=True)
+    assert put_aside(tmp_path / "db") == "it cannot be put aside: is a directory"
+
+
+def test_an_error_without_words_has_some() -> None:
+    """The system does not always say why."""
+    assert (reason(OSError()), reason(OSError(28, "No space"))) == ("unknown error", "no space")
