@@ -1,4 +1,4 @@
-"""Targets from file_sd files and http_sd URLs, in the JSON that Prometheus reads; docs/operations.md has the rules.
+"""Targets from file_sd files and http_sd URLs, in the JSON and YAML of Prometheus; docs/operations.md has the rules.
 
 Each file and each URL is read on its own, and what it last said in order is kept while it cannot be read or understood.
 What one target says wrong leaves the others alone. What is read may have been written by many hands: it says what to
@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
+
+import yaml
 
 from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
@@ -239,24 +241,24 @@ def _files(patterns: Sequence[str]) -> dict[str, Read]:
 def _file(path: Path) -> Read:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return "is no regular file"  # a pipe would keep us waiting
+            return "is not a regular file"  # a pipe would keep us waiting
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         return _unread(error)
-    return _in_order(data)
+    return _in_order(data, path.suffix)
 
 
 def _unread(error: OSError) -> str:
     return f"cannot be read: {error.strerror or str(error) or type(error).__name__}"
 
 
-def _in_order(data: bytes) -> Read:
-    """Return the document, or what is wrong with it as a whole."""
+def _in_order(data: bytes, suffix: str = "") -> Read:
+    """Return the document, or what is wrong with it as a whole; `suffix` is that of the file's name."""
     if len(data) > LARGEST:
         return "is larger than 16 MiB"
     try:
-        parse(data)
+        parse(data, suffix)
     except ValueError as error:
         return str(error)
     return data
@@ -278,16 +280,40 @@ class Group:
     labels: Mapping[str, str]
 
 
-def parse(data: bytes) -> tuple[Group, ...]:
-    """Read a document of target groups; a ValueError says what is wrong with it as a whole."""
+def parse(data: bytes, suffix: str = "") -> tuple[Group, ...]:
+    """Read a document of target groups: YAML if its file's name ends so, else JSON.
+
+    A ValueError says what is wrong with it as a whole.
+    """
+    value = _yaml(data) if suffix in _YAML else _json(data)
+    if not isinstance(value, list):
+        raise ValueError("is not a list of target groups")  # noqa: TRY004 - it is the value of what was read
+    return tuple(_group(number, one) for number, one in enumerate(value))
+
+
+def _json(data: bytes) -> object:
     try:
-        value = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
         at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"is no JSON{at}; YAML is not read") from None
-    if not isinstance(value, list):
-        raise ValueError("is no list of target groups")  # noqa: TRY004 - it is the value of what was read
-    return tuple(_group(number, one) for number, one in enumerate(value))
+        raise ValueError(f"is not valid JSON{at}; for YAML name the file *.yml or *.yaml") from None
+
+
+def _yaml(data: bytes) -> object:
+    """Read YAML with every scalar as text, so that `port: 80` and `port: "80"` are one, as for Prometheus."""
+    try:
+        return yaml.load(data, _LOADER)  # noqa: S506 - the base loader makes nothing but texts, lists and tables
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"is not valid YAML (line {mark.line + 1})" if mark else "is not valid YAML") from None
+
+
+def _suffix(place: str) -> str:
+    return "" if "://" in place else Path(place).suffix
+
+
+_YAML = frozenset({".yml", ".yaml"})
+_LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
 
 def _group(number: int, value: object) -> Group:
@@ -296,8 +322,8 @@ def _group(number: int, value: object) -> Group:
             labels = cast("dict[str, object]", value).get("labels") or {}
             if isinstance(labels, dict) and all(isinstance(one, str) for one in labels.values()):
                 return Group(tuple(addresses), labels)
-            raise ValueError(f"[{number}].labels is no table of texts")
-    raise ValueError(f"[{number}].targets is no list of texts")
+            raise ValueError(f"[{number}].labels is not a table of strings")
+    raise ValueError(f"[{number}].targets is not a list of strings")
 
 
 def _targets(
@@ -308,7 +334,7 @@ def _targets(
     names: set[str] = set()
     mistakes: list[str] = []
     for place, data in documents.items():
-        for values in (one for group in parse(data) for one in keys(group)):
+        for values in (one for group in parse(data, _suffix(place)) for one in keys(group)):
             name = values["name"]
             where = f"{_shown(place)}: target {printable(name)}"
             refused = "it is there twice" if name in names else _refusal(values)

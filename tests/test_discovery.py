@@ -205,19 +205,19 @@ def test_a_name_depends_on_nothing_but_the_target(addresses: list[str], labels: 
 @pytest.mark.parametrize(
     ("document", "wrong"),
     [
-        (b"", "is no JSON (line 1); YAML is not read"),
-        (b"- targets:\n  - a", "is no JSON (line 1); YAML is not read"),
-        (b'[\n{"targets": [}', "is no JSON (line 2); YAML is not read"),
-        (b"[" * 100_000, "is no JSON; YAML is not read"),
-        (b"\xff", "is no JSON; YAML is not read"),
-        (b"{}", "is no list of target groups"),
-        (b"[1]", "[0].targets is no list of texts"),
-        (b'[{"targets": [], "labels": {}}, {}]', "[1].targets is no list of texts"),
-        (b'[{"targets": "a"}]', "[0].targets is no list of texts"),
-        (b'[{"targets": [1]}]', "[0].targets is no list of texts"),
+        (b"", "is not valid JSON (line 1); for YAML name the file *.yml or *.yaml"),
+        (b"- targets:\n  - a", "is not valid JSON (line 1); for YAML name the file *.yml or *.yaml"),
+        (b'[\n{"targets": [}', "is not valid JSON (line 2); for YAML name the file *.yml or *.yaml"),
+        (b"[" * 100_000, "is not valid JSON; for YAML name the file *.yml or *.yaml"),
+        (b"\xff", "is not valid JSON; for YAML name the file *.yml or *.yaml"),
+        (b"{}", "is not a list of target groups"),
+        (b"[1]", "[0].targets is not a list of strings"),
+        (b'[{"targets": [], "labels": {}}, {}]', "[1].targets is not a list of strings"),
+        (b'[{"targets": "a"}]', "[0].targets is not a list of strings"),
+        (b'[{"targets": [1]}]', "[0].targets is not a list of strings"),
         (b'[{"targets": [], "labels": []}]', ""),
-        (b'[{"targets": [], "labels": [1]}]', "[0].labels is no table of texts"),
-        (b'[{"targets": [], "labels": {"a": 1}}]', "[0].labels is no table of texts"),
+        (b'[{"targets": [], "labels": [1]}]', "[0].labels is not a table of strings"),
+        (b'[{"targets": [], "labels": {"a": 1}}]', "[0].labels is not a table of strings"),
         (b'[{"targets": [], "labels": null, "more": 1}]', ""),
     ],
 )
@@ -324,9 +324,9 @@ def _large(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "wrong"),
     [
-        (_half, "is no JSON (line 1); YAML is not read"),
+        (_half, "is not valid JSON (line 1); for YAML name the file *.yml or *.yaml"),
         (Path.unlink, "cannot be read: No such file or directory"),
-        (_pipe, "is no regular file"),
+        (_pipe, "is not a regular file"),
         (_large, "is larger than 16 MiB"),
     ],
 )
@@ -374,7 +374,7 @@ async def test_lists_at_urls(make: Make, heard: Heard) -> None:
     assert names(await found.refresh()) == ["a"]
     shown = "lists: https://lists.test/targets?token=***: cannot be read"
     assert heard.wrong == [
-        f"{shown}: HTTP status 503; http://b.test/: is no JSON (line 1); YAML is not read",
+        f"{shown}: HTTP status 503; http://b.test/: is not valid JSON (line 1); for YAML name the file *.yml or *.yaml",
         f'{shown}: TimeoutError; http://b.test/: target c: confirm: "x" is not an integer',
     ]
 
@@ -470,3 +470,49 @@ async def test_without_sources_there_is_nothing_to_do(make: Make) -> None:
     found = make()
     await found.run(Changes())
     assert await found.refresh() == found.targets == ()
+
+
+YAML = """\
+# as Prometheus writes it
+- targets: ["http://a.test/v1", &b http://b.test/v1]
+  labels: {team: search, port: 80, on: yes}
+- targets:
+    - *b
+  labels:
+"""
+
+
+def test_files_of_yaml_are_read() -> None:
+    """By the end of their name; each scalar is text, as for Prometheus."""
+    groups = (
+        Group(("http://a.test/v1", "http://b.test/v1"), {"team": "search", "port": "80", "on": "yes"}),
+        Group(("http://b.test/v1",), {}),
+    )
+    assert parse(YAML.encode(), ".yml") == parse(YAML.encode(), ".yaml") == groups
+    with pytest.raises(ValueError, match="is not valid JSON"):
+        parse(YAML.encode(), ".json")
+
+
+@pytest.mark.parametrize(
+    ("document", "wrong"),
+    [
+        (b"- targets: [\n", "is not valid YAML (line 2)"),
+        (b"a: &a [*a, *b]", "is not valid YAML (line 1)"),
+        (b"\xff\xfe\xff", "is not valid YAML"),
+        (b"targets: [a]", "is not a list of target groups"),
+        (b"- targets: {a: b}", "[0].targets is not a list of strings"),
+        (b"- targets: [a]\n  labels: {a: [b]}", "[0].labels is not a table of strings"),
+        (b"- !!python/object/apply:os.system [id]", "[0].targets is not a list of strings"),
+    ],
+)
+def test_what_is_wrong_with_yaml(document: bytes, wrong: str) -> None:
+    """A line and a word, and nothing in it is ever run."""
+    with pytest.raises(ValueError, match=f"^{re.escape(wrong)}$"):
+        parse(document, ".yml")
+
+
+async def test_targets_come_from_a_file_of_yaml(make: Make, tmp_path: Path) -> None:
+    """The name of a file says what it holds: targets of both kinds come from one source."""
+    (tmp_path / "a.yml").write_text('- targets: ["http://a.test/v1"]\n  labels: {__name__: a}\n')
+    (tmp_path / "b.json").write_text('[{"targets": ["http://b.test/v1"], "labels": {"__name__": "b"}}]')
+    assert names(await make(files(tmp_path, "*")).refresh()) == ["a", "b"]

@@ -140,7 +140,7 @@ async def test_half_a_file_changes_nothing(lab: Lab, file: QuickFile, tmp_path: 
         await daemon.line(event="probe")
         (tmp_path / "a.json").write_text('[{"targets": ["http')
         said = await daemon.line(event=NOT_IN_ORDER)
-        assert (said["source"], "is no JSON" in said["why"]) == ("fleet", True)
+        assert (said["source"], "is not valid JSON" in said["why"]) == ("fleet", True)
         await daemon.until(GAUGE, 0)
         await reloaded(daemon)
         assert await names(daemon) == ["found"]
