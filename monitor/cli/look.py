@@ -62,6 +62,8 @@ def history(  # noqa: PLR0913 - a parameter for each option
     """List the newest probes of one target, or of all, newest first."""
     place = _lookback(url, db)
     found = _looked_up(lambda: place.newest(limit, target, failed=failed))
+    if not found and target is not None and not _looked_up(lambda: place.newest(1, target, failed=False)):
+        raise refuse(visible(f"no probe of a target {target!r} is kept"), FAILED_TO_TELL)
     if not found:
         click.echo("no such probe is kept", err=True)
     if as_json:

@@ -128,3 +128,12 @@ def test_a_terminal_that_only_writes_on(kept: Path) -> None:
         with closed_in_the_end(process, ours):
             until(ours, b"gateway")
             assert process.wait(20) == 0
+
+
+def test_a_target_without_any_probe_is_an_error(cli: Cli, kept: Path) -> None:
+    """A name that is not known is 1; a known target without a failed probe is an empty list and 0."""
+    done = cli("history", "nobody", "--db", kept)
+    assert done == Done(1, "", "chat-monitor: no probe of a target 'nobody' is kept\n")
+    assert cli("history", "nobody", "--failed", "--db", kept).status == 1
+    done = cli("history", "gateway", "--failed", "--db", kept)
+    assert (done.status, done.out, done.err) == (0, "", "no such probe is kept\n")
