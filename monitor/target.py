@@ -87,6 +87,15 @@ class CountCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class WordsCheck:
+    """Given words in an order that is new for each probe, then a word that is new, too."""
+
+    to: Annotated[int, Field(ge=2, le=60), Unit("words"), says("How many words to ask for.")] = 30
+    required: Required = None
+    kind: Annotated[Literal["words"], says("Given words, to be written in a new order each time.")] = "words"
+
+
+@dataclass(frozen=True, slots=True)
 class PatternCheck:
     """A regular expression that the answer has to contain."""
 
@@ -111,7 +120,9 @@ class LengthCheck:
     kind: Annotated[Literal["length"], says("A least length.")] = "length"
 
 
-Check = CountCheck | PatternCheck | LengthCheck
+ListCheck = CountCheck | WordsCheck
+"""Checks that ask for an answer of their own: the monitor writes their prompt."""
+Check = CountCheck | WordsCheck | PatternCheck | LengthCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from monitor.config.secrets import Places
 from monitor.keys import values
 from monitor.keys.types import Path
 from monitor.settings import Settings
-from monitor.target import Check, CountCheck, Target
+from monitor.target import Check, CountCheck, ListCheck, Target
 
 _T = TypeVar("_T")
 
@@ -52,7 +52,7 @@ def _check(draft: Draft) -> Check | None:
     check = draft.target.check
     if check is None and not draft.says("check"):
         return CountCheck() if draft.protocol.asks and draft.target.prompt is None else None
-    if isinstance(check, CountCheck) and not takes_prompt(draft.protocol, draft.target.body):
+    if isinstance(check, ListCheck) and not takes_prompt(draft.protocol, draft.target.body):
         return None
     return check
 

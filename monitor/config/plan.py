@@ -9,7 +9,7 @@ from monitor.config.load import Config
 from monitor.config.rules import takes_prompt
 from monitor.protocols import find
 from monitor.settings import MetricsSettings
-from monitor.target import CountCheck, Target, own_limits
+from monitor.target import ListCheck, Target, own_limits
 
 _DAY = 86400.0
 # The request for the list, its two nonces and the chat template around it, by the widest tokenizers.
@@ -93,7 +93,7 @@ def _tokens(target: Target) -> int:
     if not takes_prompt(find(target.protocol), target.body):
         return 0
     prompt = _TEMPLATE_TOKENS + len(target.prompt or "") // _CHARACTERS_PER_TOKEN
-    if isinstance(target.check, CountCheck):
+    if isinstance(target.check, ListCheck):
         prompt += _LIST_PROMPT_TOKENS
     return prompt + max(own_limits(target.body), default=target.max_tokens)
 

@@ -13,7 +13,7 @@ from monitor.config.mistake import KeyPath
 from monitor.config.tables import Values
 from monitor.keys.units import duration_text
 from monitor.protocols import Protocol
-from monitor.target import CountCheck, Target, Terminator, own_limits
+from monitor.target import CountCheck, ListCheck, Target, Terminator, own_limits
 
 _SECRET_HEADER = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
@@ -27,7 +27,7 @@ _SECRET_QUERY = re.compile(r"(?i)(?:^|[-_])(?:api[-_]?key|key|token|secret|passw
 _SUBSTITUTED = "${"
 _WITHIN_TOTAL = ("timeouts.connect", "timeouts.headers", "timeouts.first_chunk", "timeouts.idle")
 # A list of N numbers takes a token for each and one for the line's end, and some for the word behind it.
-_TOKENS_PER_NUMBER, _TOKENS_BEHIND = 2, 20
+_TOKENS_PER_NUMBER, _TOKENS_PER_WORD, _TOKENS_BEHIND = 2, 4, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _asked(draft: Draft) -> Iterator[Complaint]:
     hint = 'put {prompt} into its body, or check the answer by { kind = "pattern", ... }'
     if draft.own.get("prompt") is not None:
         yield Complaint(("prompt",), "this protocol sends no prompt", hint)
-    if "check" in draft.own and isinstance(draft.target.check, CountCheck):
+    if "check" in draft.own and isinstance(draft.target.check, ListCheck):
         yield Complaint(("check",), "this protocol sends no prompt, so a counted list cannot be checked", hint)
 
 
@@ -119,13 +119,17 @@ def _mentions_prompt(value: object) -> bool:
 def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
     """Look at the limit that is sent: the body's own, else ours where the protocol asks for an answer at all."""
     check, own = draft.target.check, own_limits(draft.target.body)
-    if isinstance(check, CountCheck) and (own or draft.protocol.asks):
-        needed = check.to * _TOKENS_PER_NUMBER + _TOKENS_BEHIND
+    if isinstance(check, ListCheck) and (own or draft.protocol.asks):
+        count = isinstance(check, CountCheck)
+        needed = check.to * (_TOKENS_PER_NUMBER if count else _TOKENS_PER_WORD) + _TOKENS_BEHIND
         limit = min(own, default=draft.target.max_tokens)
         if limit < needed:
             key = "body" if own else "max_tokens" if draft.says("max_tokens") else "check"
-            message = f"{limit} tokens may not be enough to count to {check.to}"
-            yield Complaint((key,), message, f"allow {needed}, or count less far", odd=True)
+            message = f"{limit} tokens may not be enough " + (
+                f"to count to {check.to}" if count else f"for {check.to} words"
+            )
+            less = "count less far" if count else "ask for fewer words"
+            yield Complaint((key,), message, f"allow {needed}, or {less}", odd=True)
 
 
 def _total(draft: Draft) -> Iterator[Complaint]:

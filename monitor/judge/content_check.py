@@ -1,4 +1,4 @@
-"""Was the answer whole: the counted list with its nonce, a required pattern, or a least length.
+"""Was the answer whole: the counted list or given words with a nonce, a required pattern, or a least length.
 
 The counted list asks for the numbers 1 to N and then a word made of the nonce. It defeats caches, shows how far a
 stream got before it died, and finds lost, repeated and reordered pieces in a stream that looks complete. How models
@@ -8,12 +8,13 @@ really write lists is tolerated: a preamble, commas, "1." and "1)", bold, a thin
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from itertools import pairwise
 from posixpath import commonprefix
 from typing import NamedTuple
 
 from monitor.keys.expression import expression
-from monitor.target import Check, CountCheck, LengthCheck, PatternCheck
+from monitor.target import Check, CountCheck, LengthCheck, PatternCheck, WordsCheck
 
 # Where the chat template opens the thinking, only its end is streamed.
 _THINKING = re.compile(r"(?:\A|<think(?:ing)?>).*?</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
@@ -52,6 +53,34 @@ class CheckResult(NamedTuple):
     """The answer is a right beginning of the counted list."""
 
 
+_WORDS = (
+    "anchor", "basket", "candle", "dragon", "engine", "forest", "garden", "hammer", "island", "jungle", "kettle",
+    "lantern", "market", "needle", "orange", "pillow", "quarry", "ribbon", "saddle", "tunnel", "umbrella", "valley",
+    "window", "yellow", "zipper", "bottle", "copper", "dolphin", "eagle", "feather", "guitar", "harbor", "igloo",
+    "jacket", "kitten", "ladder", "mirror", "nickel", "ocean", "pencil", "rabbit", "silver", "tiger", "uncle",
+    "velvet", "walnut", "yogurt", "zebra", "autumn", "bridge", "castle", "desert", "empire", "finger", "glacier",
+    "hazel", "insect", "jewel", "kingdom", "lemon",
+)  # fmt: skip
+"""What the words check asks for: none is the beginning of another, and none can be a part of a nonce."""
+_WORD = re.compile(r"[A-Za-z]+")
+_BEGUN = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,12}\Z")
+
+
+def words_for(check: WordsCheck, nonce: str) -> list[str]:
+    """Return the words that this probe asks for, in the order that its nonce decides."""
+    return sorted(_WORDS, key=lambda word: sha256(f"{nonce}{word}".encode()).digest())[: check.to]
+
+
+def words_prompt(check: WordsCheck, nonce: str, before: str | None = None) -> str:
+    """Return the prompt for the given words, the nonce at its front and at its end; `before` is put first."""
+    words = " ".join(words_for(check, nonce))
+    text = (
+        f"[{nonce}] Copy these words in this order: {words}. Write one word per line and nothing else. "
+        f"After the last word, write END-{nonce} on a line of its own."
+    )
+    return f"[{nonce}] {before}\n{text}" if before else text
+
+
 def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:
     """Return the prompt for the counted list, the nonce at its front and at its end; `before` is put first."""
     list_of = f"[{nonce}] Count from 1 to {to}. Write one number per line, digits only, and nothing else."
@@ -65,12 +94,27 @@ def examine(check: Check, text: str, nonce: str) -> CheckResult:
         case CountCheck():
             answer = _THINKING.sub("", text[:_LONGEST])
             return _count(check, answer[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
+        case WordsCheck():
+            answer = _THINKING.sub("", text[:_LONGEST])
+            return _words(check, answer[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
         case PatternCheck():
             found = expression(check.pattern).search(text.encode("utf-8", "replace"))  # lone surrogates come, too
             return CheckResult("pattern", None if found else "pattern")
         case LengthCheck():  # pragma: no branch - checks are a closed union
             enough = len(text) >= check.min
             return CheckResult("length", None if enough else "too_short", min(len(text) / check.min, 1.0))
+
+
+def _words(check: WordsCheck, text: str, nonce: str) -> CheckResult:
+    """Read the words as the numbers of their places, and the list of them as the counted list."""
+    places = {word: str(place) for place, word in enumerate(words_for(check, nonce), 1)}
+    begun = _BEGUN.search(text)
+    if begun is not None and any(
+        word.startswith(begun[0].casefold()) for word in places.keys() - {begun[0].casefold()}
+    ):
+        text = text[: begun.start()]  # a cut fell into a word
+    numbered = _WORD.sub(lambda word: places.get(word[0].casefold(), word[0]), text)
+    return _count(CountCheck(check.to), numbered, nonce)._replace(kind="words")
 
 
 def _count(check: CountCheck, text: str, nonce: str) -> CheckResult:

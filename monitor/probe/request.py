@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from monitor import __version__
 from monitor.http import HttpRequest
-from monitor.judge.content_check import counting_prompt
+from monitor.judge.content_check import counting_prompt, words_prompt
 from monitor.protocols import Protocol, find
 from monitor.stream.recording import EndRule
-from monitor.target import Connection, CountCheck, Target
+from monitor.target import Connection, CountCheck, Target, WordsCheck
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _DEFAULT_PROMPT = "[{nonce}] Write two sentences about the sea, then write END-{nonce}."
@@ -58,6 +58,8 @@ def ask(target: Target) -> ProbeRequest:
 def _prompt(target: Target, nonce: str) -> str:
     if isinstance(target.check, CountCheck):
         return counting_prompt(target.check.to, nonce, target.prompt)
+    if isinstance(target.check, WordsCheck):
+        return words_prompt(target.check, nonce, target.prompt)
     return (target.prompt or _DEFAULT_PROMPT).replace("{nonce}", nonce)
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from monitor.judge.content_check import CheckResult, counting_prompt, examine
-from monitor.target import CountCheck, LengthCheck, PatternCheck
+from monitor.judge.content_check import CheckResult, counting_prompt, examine, words_for, words_prompt
+from monitor.target import CountCheck, LengthCheck, PatternCheck, WordsCheck
 
 NONCE = "3fa9c1d0"
 END = f"END-{NONCE}"
@@ -354,3 +354,43 @@ LENGTHS = {"enough": ("abcd", None, 1.0), "more": ("abcdefgh", None, 1.0), "half
 def test_a_length(text: str, fault: str | None, progress: float) -> None:
     """The answer has to have so many characters."""
     assert examine(LengthCheck(4), text, NONCE) == CheckResult("length", fault, progress)
+
+
+def written(words: list[str], *, end: str = END) -> str:
+    """Return an answer of these words."""
+    return "\n".join([*words, end])
+
+
+ASKED = words_for(WordsCheck(6), NONCE)
+ONE, TWO, THREE, FOUR, FIVE, SIX = ASKED
+WORDS: dict[str, tuple[str, str | None, bool]] = {
+    "whole": (written(ASKED), None, False),
+    "capital letters and commas": (", ".join(map(str.title, ASKED)) + f". {END}", None, False),
+    "a numbered list": ("\n".join(f"{at}. {it}" for at, it in enumerate(ASKED, 1)) + f"\n{END}", None, False),
+    "a preamble": ("Sure, here are the words:\n" + written(ASKED), None, False),
+    "a right beginning": ("\n".join(ASKED[:3]), "missing", True),
+    "cut inside a word": ("\n".join(ASKED[:3]) + "\n" + FOUR[:2], "missing", True),
+    "cut before the end": (written(ASKED, end="EN"), "missing", True),
+    "a word is lost": (written([ONE, TWO, FOUR, FIVE, SIX]), "missing", False),
+    "a word comes twice": (written([ONE, TWO, TWO, THREE, FOUR, FIVE, SIX]), "duplicated", False),
+    "another order": (written([ONE, THREE, TWO, FOUR, FIVE, SIX]), "out_of_order", False),
+    "another nonce": (written(ASKED, end="END-00000000"), "missing", False),
+    "another answer": ("I cannot do that", "missing", False),
+}
+
+
+@pytest.mark.parametrize(("answer", "fault", "beginning"), WORDS.values(), ids=WORDS.keys())
+def test_given_words(answer: str, fault: str | None, beginning: bool) -> None:
+    """The words are read as the counted list is: their places in the order that was asked for are its numbers."""
+    found = examine(WordsCheck(6), answer, NONCE)
+    assert (found.kind, found.fault, found.beginning) == ("words", fault, beginning)
+
+
+def test_the_nonce_decides_the_order() -> None:
+    """Each probe asks for other words in another order, with its nonce at the front and at the end."""
+    assert words_for(WordsCheck(60), NONCE) != words_for(WordsCheck(60), "00000000")
+    assert len({*words_for(WordsCheck(60), NONCE)}) == 60
+    prompt = words_prompt(WordsCheck(6), NONCE, "Hello.")
+    assert prompt.startswith(f"[{NONCE}] Hello.")
+    assert " ".join(ASKED) in prompt
+    assert END in words_prompt(WordsCheck(6), NONCE)
