@@ -276,7 +276,7 @@ def _relations(
     if not findings.is_broken(("limits",)):
         yield from relations.limits(sections["limits"])
     for base, table in _unbroken(lists["discovery"], findings, "file_sd", "http_sd"):
-        yield from relations.discovery(table, base)
+        yield from relations.discovery(table, base, findings.document.at((*base, "http_sd")))
     for base, table in _unbroken(lists["maintenance"], findings, *_WINDOW):
         yield from relations.maintenance(table, base, known)
     for name in ("discovery", "maintenance"):

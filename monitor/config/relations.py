@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from monitor.config.mistake import KeyPath, key_text
-from monitor.config.rules import Complaint, Draft
+from monitor.config.rules import Complaint, Draft, plain_secret
 from monitor.settings import DiscoverySource, Limits, Maintenance
 
 
@@ -76,8 +76,10 @@ def limits(table: Limits) -> Iterator[Complaint]:
         yield Complaint(("limits", "event_bytes"), "is above stream_bytes")
 
 
-def discovery(table: DiscoverySource, base: KeyPath) -> Iterator[Complaint]:
-    """Complain of a source that is neither of files nor of URLs, or both."""
+def discovery(table: DiscoverySource, base: KeyPath, urls: object) -> Iterator[Complaint]:
+    """Complain of a source that is neither of files nor of URLs, or both, and of secrets in its URLs as written."""
+    for index, url in enumerate(urls if isinstance(urls, list) else ()):
+        yield from plain_secret((*base, "http_sd", index), url)
     if bool(table.file_sd) == bool(table.http_sd):
         yield Complaint(base, "must have either file_sd or http_sd", "write one [[discovery]] for each source")
 

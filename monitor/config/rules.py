@@ -220,13 +220,18 @@ def _is_secret(names: re.Pattern[str], name: str, written: str) -> bool:
 
 
 def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
-    hint = "put that part into a variable: ${NAME}"
     for key, url in (("url", draft.target.url), ("proxy", draft.target.proxy)):
-        written = draft.text((key,))
-        if url and _holds_secret(written):
-            yield Complaint((key,), "contains a password or a key, which must not be in the file", hint)
-        elif url and _SUBSTITUTED not in written and "@" in urlsplit(written).netloc:
-            yield Complaint((key,), "contains a user name that anyone who can read this file can use", hint, odd=True)
+        if url:
+            yield from plain_secret((key,), draft.text((key,)))
+
+
+def plain_secret(key: KeyPath, written: str) -> Iterator[Complaint]:
+    """Complain of a URL that is written with a password, a key or a user name in it."""
+    hint = "put that part into a variable: ${NAME}"
+    if _holds_secret(written):
+        yield Complaint(key, "contains a password or a key, which must not be in the file", hint)
+    elif _SUBSTITUTED not in written and "@" in urlsplit(written).netloc:
+        yield Complaint(key, "contains a user name that anyone who can read this file can use", hint, odd=True)
 
 
 def _holds_secret(url: str) -> bool:

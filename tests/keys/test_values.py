@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, time
@@ -136,3 +139,11 @@ def test_any_text_passes_or_is_refused(text: str) -> None:
     for check in checks:
         with suppress(Wrong):
             assert check(text) == text
+
+
+def test_time_zones_are_known_on_a_system_that_has_none() -> None:
+    """Slim images have no time zone files: the package tzdata has them."""
+    script = "from monitor.keys.values import time_zone; print(time_zone('Europe/Berlin'))"
+    environ = os.environ | {"PYTHONTZPATH": ""}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "Europe/Berlin\n"
