@@ -1,22 +1,119 @@
-"""The server's own words, made safe to keep: secrets out, control characters visible, cut to length."""
+"""The server's own words, made safe to keep: secrets out in every form, control characters visible, cut to length."""
 
 from __future__ import annotations
 
+import base64
+import html
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 REDACTED = "[redacted]"
 _MIN_SECRET = 4
+_LONGEST_FORM = 12
+"""Characters that one character of a secret takes at most: `\\\\u00e4` that was escaped again, `%2525`, an entity."""
+_MOST_MARGIN = 1 << 16
+_LAYERS = 3
+"""How often a text may be encoded: a URL in JSON in HTML."""
+_SURE = 8
+"""Characters from which on a needle is found in any case: a shorter one may be an ordinary word."""
+
+_LOOKS_SECRET = re.compile(
+    r"(?i)(?:\bbearer\s+([A-Za-z0-9._~+/=-]{6,})|\bbasic\s+([A-Za-z0-9+/]{8,}={0,2}(?![A-Za-z0-9+/]))"
+    r"|\b((?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}))"
+)
+_ESCAPE = re.compile(
+    r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)|(?P<utf16>(?:\\u[0-9A-Fa-f]{4})+)|(?P<byte>(?:\\x[0-9A-Fa-f]{2})+)"
+    r"|\\(?P<plain>[^ux])|(?P<entity>&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
+)
 _BEYOND_ASCII = re.compile(r"[^ -~]")
-_LOOKS_SECRET = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{6,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}")
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_ASCII_FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_FOLDED_64 = {ord("-"): "+", ord("_"): "/"}
+_IN_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
+
+
+class _Needle(NamedTuple):
+    """One form of a secret: what is looked for, whether in any case, and whether it is base64."""
+
+    text: str
+    any_case: bool
+    base64: bool
+
+
+class _Layer(NamedTuple):
+    """A text that was decoded, and where each of its characters, and its end, stood in the one that came in."""
+
+    text: str
+    at: range | list[int]
+
+
+class Redactor:
+    """Finds a set of secrets in texts, in every form in which they travel.
+
+    Those are: as they are, in any case; percent-encoded or escaped as JSON, Python or HTML have it, wholly or in part,
+    and up to three times over; in base64, alone or with what stands around them; in hexadecimal; in a wrong encoding.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = {secret for secret in secrets if len(secret) >= _MIN_SECRET}
+        self._needles = tuple({needle for secret in known for needle in _forms(secret)})
+        self.margin = min(max(map(len, known), default=0) * _LONGEST_FORM, _MOST_MARGIN)
+        """Characters that a secret takes at most in a text: what is cut closer to its end may cut one in two."""
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without any of the secrets, nor anything that looks like a key."""
+        return self.between(text, 0, len(text))
+
+    def between(self, text: str, start: int, end: int) -> str:
+        """Return that part of `text`, redacted before it is cut: no half of a secret is left at an end."""
+        kept, at = [], start
+        for first, last in self._spans(text):
+            if last > at and first < end:
+                kept += [text[at : max(first, at)], REDACTED]
+                at = last
+        return "".join((*kept, text[at:end]))
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where secrets stand, in order, and none inside another."""
+        found = sorted(
+            {(layer.at[first], layer.at[last]) for layer in _layers(text) for first, last in self._in(layer.text)}
+        )
+        joined: list[tuple[int, int]] = []
+        for first, last in found:
+            if joined and first < joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+            else:
+                joined.append((first, last))
+        return joined
+
+    def _in(self, text: str) -> Iterator[tuple[int, int]]:
+        in_base64 = text.translate(_FOLDED_64)
+        forms = {
+            (False, False): text, (True, False): _folded(text),
+            (False, True): in_base64, (True, True): _folded(in_base64),
+        }  # fmt: skip
+        for needle in self._needles:
+            where, at = forms[needle.any_case, needle.base64], -1
+            while (at := where.find(needle.text, at + 1)) >= 0:
+                end = at + len(needle.text)
+                yield _whole_base64(text, at, end) if needle.base64 else (at, end)
+                at = end - 1
+        for match in _LOOKS_SECRET.finditer(text):
+            yield match.span(match.lastindex or 0)
+
+
+@lru_cache(maxsize=2048)
+def redactor(secrets: frozenset[str]) -> Redactor:
+    """Return what finds these secrets; made once for each set."""
+    return Redactor(secrets)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without any of `secrets`, the longest first, nor anything that looks like a key."""
-    for secret in sorted({it for it in secrets if len(it) >= _MIN_SECRET}, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return _LOOKS_SECRET.sub(lambda found: (found[1] or "") + REDACTED, text)
+    """Return `text` without any of `secrets`, in any form, nor anything that looks like a key."""
+    return redactor(frozenset(secrets))(text)
 
 
 def visible(text: str) -> str:
@@ -34,18 +131,133 @@ def ascii_only(json: bytes) -> bytes:
     return _BEYOND_ASCII.sub(_json_escape, json.decode()).encode()
 
 
-def words(text: str, secrets: Iterable[str], limit: int = 300) -> str:
+def words(text: str, safe: Redactor, limit: int = 300) -> str:
     """Return the first `limit` characters of `text`, redacted before it is cut, and visible."""
-    known = tuple(secrets)
-    safe = redacted(text[: limit * 20], known)
-    safe = visible(safe if len(text) <= limit * 20 else _without_half(safe, known))
-    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+    most = limit * 20
+    found = visible(safe.between(text[: most + safe.margin], 0, min(most, len(text))))
+    return found if len(found) <= limit else found[: limit - 1] + "…"
 
 
-def _without_half(text: str, secrets: Iterable[str]) -> str:
-    """Return `text`, which was cut, without the beginning of a secret at its end."""
-    half = max((size for it in secrets for size in range(len(it)) if text.endswith(it[:size])), default=0)
-    return text[: len(text) - half]
+def last_words(text: str, safe: Redactor, most: int) -> str:
+    """Return the last `most` characters of `text`, redacted before it is cut, and visible.
+
+    `text` has to begin `safe.margin` characters earlier, if it is not whole.
+    """
+    return visible(safe.between(text, max(len(text) - most, 0), len(text)))
+
+
+# -- the forms of a secret ---------------------------------------------------------------------------------------------
+
+
+def _forms(secret: str) -> Iterator[_Needle]:
+    """Return what is looked for in the layers of a text."""
+    data = secret.encode("utf-8", "surrogatepass")
+    written = {secret, secret.replace(" ", "+"), data.decode("latin-1")}
+    if not secret.isascii():
+        written |= {data.decode(wrong, "replace") for wrong in ("ascii", "cp1252")}
+        written |= {secret.encode("latin-1", "replace").decode("utf-8", "replace")}
+    for form in (*written, data.hex(), secret.encode("latin-1", "replace").hex()):
+        yield _Needle(_folded(form), any_case=True, base64=False)
+    for core in _cores(data):
+        yield _Needle(_folded(core) if len(core) >= _SURE else core, len(core) >= _SURE, base64=True)
+
+
+def _cores(data: bytes) -> Iterator[str]:
+    """Return what of the base64 of any text that holds `data` depends on it alone, at each of the three alignments."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        end = (before + len(data)) * 8 // 6
+        yield encoded[-(-before * 8 // 6) : end]
+
+
+def _folded(text: str) -> str:
+    """Return `text` in lower case, in as many characters: a few letters beyond ASCII have more in lower case."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text.translate(_ASCII_FOLDED)
+
+
+def _whole_base64(text: str, first: int, last: int) -> tuple[int, int]:
+    """Return where the base64 around a part of it begins and ends."""
+    while first and _IN_BASE64.fullmatch(text[first - 1]):
+        first -= 1
+    around = _IN_BASE64.match(text, last)
+    return first, around.end() if around else last
+
+
+# -- the layers of a text ----------------------------------------------------------------------------------------------
+
+
+def _layers(text: str) -> Iterator[_Layer]:
+    """Return the text as it is, decoded, decoded again, for as long as there is something to decode."""
+    layer = _Layer(text, range(len(text) + 1))
+    for _ in range(_LAYERS):
+        yield layer
+        if not _ESCAPE.search(layer.text):
+            return
+        layer = _decoded(layer)
+    yield layer
+
+
+def _decoded(layer: _Layer) -> _Layer:
+    """Return a text with its escapes replaced."""
+    pieces: list[str] = []
+    at: list[int] = []
+    done = 0
+    for match in _ESCAPE.finditer(layer.text):
+        first, last = match.span()
+        decoded = _DECODERS[match.lastgroup or ""](match[match.lastgroup or 0])
+        pieces += [layer.text[done:first], "".join(piece for piece, _ in decoded)]
+        at += layer.at[done:first]
+        begins = first
+        for _, size in decoded:
+            at.append(layer.at[begins])
+            begins = min(begins + size, last)
+        done = last
+    return _Layer("".join((*pieces, layer.text[done:])), [*at, *layer.at[done:]])
+
+
+Decoded = list[tuple[str, int]]
+"""Characters, each with how many it was written in."""
+
+
+def _from_bytes(data: bytes, width: int) -> Decoded:
+    """Read bytes, each of which was written in `width` characters."""
+    try:
+        return [(one, width * len(one.encode())) for one in data.decode()]
+    except UnicodeDecodeError:
+        return [(one, width) for one in data.decode("latin-1")]
+
+
+def _from_percent(text: str) -> Decoded:
+    return _from_bytes(bytes.fromhex(text.replace("%", "")), 3)
+
+
+def _from_byte_escapes(text: str) -> Decoded:
+    return _from_bytes(bytes.fromhex(text.replace("\\x", "")), 4)
+
+
+def _from_utf16(text: str) -> Decoded:
+    units = bytes.fromhex(text.replace("\\u", ""))
+    decoded = units.decode("utf-16-be", "surrogatepass")
+    return [(one, 12 if ord(one) > 0xFFFF else 6) for one in decoded]  # noqa: PLR2004 - beyond it, a pair of units
+
+
+def _from_plain(text: str) -> Decoded:
+    return [(_CONTROLS.get(text, text), 2)]
+
+
+def _from_entity(text: str) -> Decoded:
+    found = html.unescape(text)
+    return [(one, len(text)) for one in found] if found != text else [(one, 1) for one in text]
+
+
+_DECODERS: dict[str, Callable[[str], Decoded]] = {
+    "percent": _from_percent,
+    "utf16": _from_utf16,
+    "byte": _from_byte_escapes,
+    "plain": _from_plain,
+    "entity": _from_entity,
+}
 
 
 def _json_escape(found: re.Match[str]) -> str:

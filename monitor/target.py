@@ -302,6 +302,8 @@ class Target:
     ] = field(default_factory=dict)
     api_key: Secret | None = None
     """What `api_key_env` or `api_key_file` holds. `headers` has what `header_files` hold, too."""
+    from_variables: tuple[Secret, ...] = ()
+    """The values of the variables that the server is sent, in whatever key."""
 
 
 _LIMITS = (

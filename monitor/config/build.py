@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from monitor.config.findings import Findings
 from monitor.config.mistake import KeyPath
 from monitor.config.model import inner, keys, notes
 from monitor.config.rules import Draft, takes_prompt
 from monitor.config.secrets import Places
+from monitor.config.variables import references
 from monitor.keys import values
+from monitor.keys.secret import Secret
 from monitor.keys.types import Path
 from monitor.settings import Settings
 from monitor.target import Check, CountCheck, ListCheck, Target
@@ -43,8 +46,21 @@ def target(draft: Draft, places: Places, findings: Findings) -> Target:
         api_key = taken(places.secret_file, given.api_key_file, "api_key_file")
     files = {name: taken(places.secret_file, file, "header_files", name) for name, file in given.header_files.items()}
     headers = {**given.headers, **{name: secret for name, secret in files.items() if secret}}
-    whole = replace(given, api_key=api_key, headers=headers, check=_check(draft))
+    told = _told(draft, places.environ)
+    whole = replace(given, api_key=api_key, headers=headers, check=_check(draft), from_variables=told)
     return _located(whole, places, problem, ())
+
+
+_SENT = ("body", "headers", "url", "proxy", "prompt")
+"""The keys whose variables a server learns, besides those that say which server it is and what for."""
+
+
+def _told(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    """Return the values of variables that the server is sent; the name of its own host is no secret before it."""
+    written = [draft.document.at((*base, key)) for base in (("defaults",), draft.base) for key in _SENT]
+    hosts = {urlsplit(str(url)).netloc.rpartition("@")[2] for url in (draft.target.url, draft.target.proxy) if url}
+    names = sorted(references(written) & environ.keys())
+    return tuple(Secret(environ[name]) for name in names if not any(environ[name] in host for host in hosts))
 
 
 def _check(draft: Draft) -> Check | None:

@@ -15,6 +15,20 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Report = Callable[[KeyPath, str, str], None]
 
 
+def references(value: object) -> set[str]:
+    """Return the names of the variables that the strings of a value, as it is written, refer to."""
+    match value:
+        case str():
+            found = (match[1] for match in _REFERENCE.finditer(value) if match[1])
+            return {name[0] for text in found if (name := _NAME.match(text))}
+        case dict():
+            return set().union(*map(references, value.values()))
+        case list():
+            return set().union(*map(references, value))
+        case _:
+            return set()
+
+
 @dataclass(slots=True)
 class Filling:
     """Replaces the references in values; `failed` are the paths whose strings could not be filled."""

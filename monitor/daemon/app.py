@@ -30,7 +30,7 @@ from monitor.files import save
 from monitor.http import Client, resolver, tls_context
 from monitor.http.timestamps import Stamping
 from monitor.maintenance import active
-from monitor.probe.assemble import secrets_of
+from monitor.probe.confidential import secrets_of
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation, public_url
 from monitor.redaction import redacted

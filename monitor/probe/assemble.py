@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from monitor.http import ExchangeInfo
 from monitor.judge.content_check import CheckResult, examine
 from monitor.judge.verdict import Outcome, Phase, Verdict, judge
+from monitor.probe.confidential import secrets_of
 from monitor.probe.request import ProbeRequest
 from monitor.protocols.outside import Outside
 from monitor.protocols.stream_errors import answered_error
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError, Tokens
-from monitor.redaction import words
+from monitor.redaction import last_words, redactor, words
 from monitor.stream.events import Failure
 from monitor.stream.recording import Recording
-from monitor.target import Connection, Record, Target, own_limits
+from monitor.target import KEPT, Connection, Record, Target, own_limits
 
 _CHARACTERS_A_TOKEN = 4
-_ESCAPED = 10
-"""Characters that an escape takes at most: words that are kept whole are not cut again because they grew."""
 
 
 def token_limit(target: Target) -> int:
@@ -48,9 +45,14 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     """
     target = question.target
     safe = _Safe(target)
-    seen = _safe_recording(seen, safe)
+    of_itself, seen = seen.head, _safe_recording(seen, safe)
     check = _examined(question, seen)
-    verdict = judge(seen, check, content_types=question.protocol.content_types, max_tokens=token_limit(target))
+    verdict = judge(
+        replace(seen, head=of_itself),
+        check,
+        content_types=question.protocol.content_types,
+        max_tokens=token_limit(target),
+    )
     error = _failure(seen, verdict) or answered_error(carried.error_body.decode("utf-8", "replace"))
     if outside is not None and verdict.phase is not Phase.END:
         error = error or answered_error(outside.text)
@@ -71,7 +73,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         tokens=_tokens(seen, question.prompt),
         check=check,
         server_error=_server_error(target.record, error, safe),
-        last_words=_last_words(kept, safe, truncated=verdict.truncated or target.record is Record.FULL),
+        last_words=_last_words(kept, target, safe, truncated=verdict.truncated or target.record is Record.FULL),
         certificate_expiry=carried.certificate_expiry,
         after_cut=carried.after_cut,
     )
@@ -113,23 +115,16 @@ class _Safe:
     """Makes the server's words safe to keep: none of the target's secrets is left in them."""
 
     def __init__(self, target: Target) -> None:
-        self._secrets = tuple(secrets_of(target))
+        self.redactor = redactor(frozenset(secrets_of(target)))
 
     def __call__(self, text: str | None, limit: int) -> str | None:
-        return words(text, self._secrets, limit) if text else None
+        return words(text, self.redactor, limit) if text else None
 
 
-def secrets_of(target: Target) -> Iterator[str]:
-    """Return every value that the server may have been told in confidence."""
-    if target.api_key is not None:
-        yield target.api_key.reveal()
-    for value in target.headers.values():
-        yield value.reveal()
-        yield value.reveal().rpartition(" ")[2]
-    for url in (target.url, target.proxy.reveal() if target.proxy is not None else ""):
-        parts = urlsplit(url)
-        yield from (unquote(it) for it in (parts.username, parts.password) if it)
-        yield from (value for _, value in parse_qsl(parts.query))
+def kept_bytes(target: Target) -> int:
+    """Return how much of the end of a body has to be kept, so that `record` finds no half of a secret at its front."""
+    most = KEPT[target.record]
+    return most and most + redactor(frozenset(secrets_of(target))).margin
 
 
 def _safe_recording(seen: Recording, safe: _Safe) -> Recording:
@@ -149,7 +144,7 @@ def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerE
     return ServerError(**given) if given else None
 
 
-def _last_words(kept: bytes, safe: _Safe, *, truncated: bool) -> str | None:
+def _last_words(kept: bytes, target: Target, safe: _Safe, *, truncated: bool) -> str | None:
     if not kept or not truncated:
         return None
-    return safe(kept.decode("utf-8", "replace"), _ESCAPED * len(kept))
+    return last_words(kept.decode("utf-8", "replace"), safe.redactor, KEPT[target.record])

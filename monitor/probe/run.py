@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from monitor.http import Client, ExchangeInfo
-from monitor.probe.assemble import observe
+from monitor.probe.assemble import kept_bytes, observe
 from monitor.probe.request import ProbeRequest, ask, end_rule
 from monitor.protocols import Decoder
 from monitor.record.observation import Observation
 from monitor.settings import Limits
 from monitor.stream.endings import Ending, EndKind
 from monitor.stream.recorder import Recorder
-from monitor.target import KEPT, Target
+from monitor.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Prober:
         )
 
     async def _carry(self, question: ProbeRequest, seen: Recorder, decoder: Decoder, kept: bytearray) -> ExchangeInfo:
-        most = KEPT[question.target.record]
+        most = kept_bytes(question.target)
 
         def feed(data: bytes) -> str | None:
             for event, offset in decoder.feed(data):

@@ -68,6 +68,7 @@ def test_every_key_of_a_target_arrives(read: Read) -> None:
         headers={"X-Tenant": Secret("pw")}, api_key=Secret("k"), api_key_env="KEY", request_id_header=None,
         body={"seed": 7, "nested": {"a": [1, "pw"]}}, record=Record.TAIL, tokens_per_day=1000, paused=True,
         locations=("eu-1", "us-1"), connection=Connection.REUSE, interval_when_failing=10.0,
+        from_variables=(Secret("pw"),),
     )  # fmt: skip
     assert "pw" not in repr(target).replace("nested': {'a': [1, 'pw']", "")
 
@@ -200,3 +201,19 @@ def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
 def test_a_name_server_has_a_port(read: Read, text: str, resolver: str) -> None:
     """A name server's address gets the port of DNS where it has none."""
     assert read(TARGET + f'[network]\nresolver = "{text}"').settings.network.resolver == resolver
+
+
+def test_the_values_of_variables_are_known(read: Read) -> None:
+    """What a variable puts into the body, a header or the path of a URL is kept, and the server's own name is not."""
+    text = """
+    [defaults]
+    body = { session = ["${SESSION}"] }
+    [[targets]]
+    name = "one"
+    protocol = "openai-chat"
+    url = "http://${HOST}/${HOOK}/v1/chat/completions"
+    headers = { X-Tenant = "of ${TENANT} and $${HOST}" }
+    """
+    environ = {"SESSION": "s-1", "HOST": "chat.test", "HOOK": "h-2", "TENANT": "t-3", "OTHER": "o"}
+    found = read(text, environ).targets[0].from_variables
+    assert {secret.reveal() for secret in found} == {"s-1", "h-2", "t-3"}

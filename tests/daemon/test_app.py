@@ -281,7 +281,7 @@ async def test_a_trace_holds_no_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch
         lines = [await daemon.line(logger="library"), await daemon.line(event="unhandled exception")]
         assert not [one for one in canaries if one in json.dumps(lines)]
         assert "RuntimeError: Bearer [redacted]" in lines[1]["exception"]
-        assert "[redacted] in [redacted]:[redacted]@host/?k=[redacted]" in lines[0]["exception"]
+        assert "[redacted] in [redacted]@host/?k=[redacted]" in lines[0]["exception"]
         assert lines[0]["event"] == "said [redacted]"
         assert "in broken" in lines[1]["exception"]
 
