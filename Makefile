@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies fuzz clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies fuzz mutation clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,6 +59,9 @@ test-newest:  ## Run the tests on the newest Python that is here, in an environm
 format: $(VENV)/dev  ## Format, and mend what can be mended.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+mutation: $(VENV)/dev  ## Change one thing at a time in what judges a stream, and write which changes no test notices: docs/mutation.md.
+	$(BIN)/python -m tools.mutation
 
 docs: $(VENV)/dev  ## Write anew what is generated: the example config, the references, the boards.
 	$(BIN)/python -m tools.config_reference --write

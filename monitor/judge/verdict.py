@@ -295,9 +295,9 @@ _BY_THE_BODY = frozenset({Outcome.UNVERIFIED, Outcome.WRONG_CONTENT})
 
 
 def _complete(facts: Facts, row: Row) -> bool:
-    if row.outcome in OUR_OWN or row in CONNECTION or row in HEAD:
-        return False
-    return facts.arrived or (facts.passed and row in ARRIVED)
+    """Whether the stream was judged as one that is whole, however the wire ended afterwards."""
+    of_the_stream = row.outcome not in OUR_OWN and row not in CONNECTION + HEAD
+    return of_the_stream and (facts.arrived or (facts.passed and row in ARRIVED))
 
 
 def _accepted(facts: Facts, row: Row) -> bool:

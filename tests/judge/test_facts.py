@@ -6,7 +6,7 @@ import pytest
 
 from monitor.judge.facts import Facts
 from monitor.stream.events import Event, Meta, Output, Usage
-from tests.judge.streams import LIMIT, stream
+from tests.judge.streams import LIMIT, end, headless, stream
 
 LIMITS: dict[str, tuple[list[Event], int, bool]] = {
     "counted, one below": ([Output("x"), Meta(usage=Usage(9, 99))], 100, False),
@@ -14,6 +14,7 @@ LIMITS: dict[str, tuple[list[Event], int, bool]] = {
     "counted as nothing": ([*[Output("x")] * 90, Meta(usage=Usage(9, 0))], 100, True),
     "counted beyond belief": ([Output("x"), Meta(usage=Usage(9, 10_000_001))], 100, False),
     "the most that is believed": ([Output("x"), Meta(usage=Usage(9, 10_000_000))], 100, True),
+    "counted as one": ([*[Output("x")] * 90, Meta(usage=Usage(9, 1))], 100, False),
     "chunks: nine tenths": ([Output("x")] * 90, 100, True),
     "chunks: less": ([Output("x")] * 89, 100, False),
     "characters: three a token": ([Output("x" * 270)], 100, True),
@@ -26,3 +27,8 @@ def test_whose_limit_it_was(events: list[Event], limit: int, ours: bool) -> None
     """It is ours if the answer used it up, as the server counted or, if it counted nothing that can be, as it looks."""
     facts = Facts(stream(*events, LIMIT), None, (), limit)
     assert facts.our_limit is ours
+
+
+def test_the_status_of_no_head() -> None:
+    """It is no status at all."""
+    assert Facts(headless(end("closed")), None, (), 100).status == 0

@@ -94,6 +94,11 @@ OWN = (
     Row("shut down", stream(TEXT, ended=end("aborted", "shutdown")), "aborted shutdown stream - -"),
     Row("shut down while connecting", headless(end("aborted", "shutdown")), "aborted shutdown connect - -"),
     Row("shut down after the end", stream(TEXT, STOP, ended=end("aborted", "shutdown")), "aborted shutdown end - -"),
+    Row(
+        "shut down after the end, inside an event",
+        stream(TEXT, STOP, HALF, ended=end("aborted", "shutdown")),
+        "aborted shutdown end - -",
+    ),
     Row("reloaded", stream(ended=end("aborted", "reload")), "aborted reload first_event - -"),
     Row("who asked has left", stream(ROLE, ended=end("aborted", "client")), "aborted client first_chunk - -"),
     Row("stopped for no reason of ours", stream(ended=end("aborted")), "aborted client first_event - -"),
@@ -156,6 +161,13 @@ HEAD = (
     Row("599", status(599), "http_error server headers - -"),
     Row("101", status(101), "http_error rejected headers - -"),
     Row("301", status(301), "http_error redirect headers - -"),
+    Row("300", status(300), "http_error redirect headers - -"),
+    Row("399", status(399), "http_error redirect headers - -"),
+    Row("199", status(199), "http_error rejected headers - -"),
+    Row("200 with a type of its own", stream(TEXT, STOP, head=Head(200, SSE[0])), "ok - end - A"),
+    Row("299", stream(TEXT, STOP, head=Head(299, SSE[0])), "ok - end - A"),
+    Row("299 without its end", stream(head=Head(299, SSE[0])), "truncated no_terminator first_event - AT"),
+    Row("200 without its end", stream(head=Head(200, SSE[0])), "truncated no_terminator first_event - AT"),
     Row("304 without a body", status(304, empty=True), "http_error redirect headers - -"),
     Row("600", status(600), "http_error rejected headers - -"),
     Row("an error whose body is reset", status(500, ended=RST), "http_error server headers - -"),
@@ -664,3 +676,9 @@ def test_each_row_alone(region: str) -> None:
 def test_every_verdict_has_its_words() -> None:
     """No template is left unfilled."""
     assert all(verdict.detail and "{" not in verdict.detail for verdict in map(verdict_of, ROWS))
+
+
+def test_a_bare_verdict() -> None:
+    """What is not said of one is not so."""
+    bare = Verdict(Outcome.OK, None, Phase.END)
+    assert (bare.detail, bare.unclean, bare.accepted, bare.content_type_mismatch) == ("", None, False, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.stream.end_state import EndState
 from monitor.stream.events import (
     Event,
     Failure,
@@ -93,6 +94,12 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
     "before the marker": ([TEXT, STOP, TEXT, STOP, DONE], MARKED, 5),
     "output after the marker does not": ([TEXT, STOP, DONE, TEXT], MARKED, 2),
     "a marker that nobody declared is life": ([TEXT, DONE, TEXT, STOP], EndRule(), 4),
+    "an end that is said after the marker": ([TEXT, DONE, STOP], MARKED, 3),
+    "two asked for, one goes on after its end": (
+        [TEXT, STOP, TEXT, Output("b", choice=1), Finish("stop", choice=1), DONE],
+        EndRule(declares_marker=True, choices=2),
+        None,
+    ),
     "but closes what has ended": ([TEXT, STOP, DONE, TEXT], EndRule(), 2),
     "either: the marker of an answer that went on": (
         [TEXT, STOP, TEXT, DONE],
@@ -154,6 +161,35 @@ def test_a_second_end_means_nothing() -> None:
     assert (line.end.stops, line.end.reason) == (frozenset({Stop.COMPLETE}), "stop")
 
 
+def test_an_end_after_the_marker_means_nothing_if_one_stands() -> None:
+    """A server that sent fewer answers than were asked for has said all with its marker."""
+    rule = EndRule(declares_marker=True, choices=2)
+    line = told(TEXT, STOP, DONE, Finish("abort", Stop.ABORT, choice=1), rule=rule)
+    assert (line.end.stops, line.end.reason) == (frozenset({Stop.COMPLETE}), "stop")
+
+
+def test_why_it_would_end_is_taken_back_with_the_end() -> None:
+    """A reason that was said ahead of an end belongs to it."""
+    early = Meta(reason="max_tokens", stop=Stop.LENGTH)
+    assert told(TEXT, early, Finish()).end.stops == {Stop.LENGTH, Stop.COMPLETE}
+    assert told(TEXT, early, Finish(), TEXT).end.stops == frozenset()
+
+
+def test_what_does_not_decode_before_any_output() -> None:
+    """It came amid no answer."""
+    assert told(Malformed("x")).end.malformed_amid == 0
+    assert told(Malformed("x"), TEXT, Malformed("x")).end.malformed_amid == 1
+
+
+def test_whether_a_piece_is_output() -> None:
+    """It is one until the marker, and none after it."""
+    state = EndState(MARKED)
+    assert state.output(0, 10) is True
+    state.done(1.0, 20)
+    assert state.output(0, 20) is True
+    assert state.output(0, 30) is False
+
+
 class TestBehindTheEnd:
     """What is said when all is said."""
 
@@ -181,8 +217,9 @@ class TestBehindTheEnd:
         """It is no malformed event, only trailing."""
         line = told(TEXT, STOP, Malformed("x"))
         assert (line.end.malformed_events, line.end.trailing) == (0, True)
-        line = told(TEXT, STOP, Malformed("x"), DONE, rule=MARKED)
-        assert (line.end.malformed_events, line.end.trailing) == (0, True)
+        for rule in (MARKED, EndRule(Terminator.EITHER, declares_marker=True)):
+            line = told(TEXT, STOP, Malformed("x"), DONE, rule=rule)
+            assert (line.end.malformed_events, line.end.trailing) == (0, True)
         for required in (Terminator.MARKER, Terminator.BOTH):
             before = told(TEXT, STOP, Malformed("x"), DONE, rule=EndRule(required, declares_marker=True))
             assert (before.end.malformed_events, before.end.trailing) == (1, False)
@@ -240,6 +277,9 @@ SEQUENCES: dict[str, tuple[list[int | None], bool]] = {
     "out of order, and a gap": ([1, 4, 2], True),
     "below the first": ([7, 3, 8], False),
     "a leap": ([1, 20_000], True),
+    "none, and then a gap": ([0, 1, 3], True),
+    "a leap that is too far, though all of it comes": ([1, 10_003, *range(2, 10_003)], True),
+    "two leaps that are too far together": ([1, 6002, 12_003, *range(2, 12_003)], True),
     "a leap that is not too far": ([1, 10_002, *range(2, 10_002)], False),
     "from the start again": ([0, 1, 0, 1, 2], False),
     "unnumbered between": ([0, None, 1], False),
