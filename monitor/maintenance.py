@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from fnmatch import fnmatchcase
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -22,11 +23,18 @@ _DAY = timedelta(days=1)
 
 def active(windows: Iterable[Maintenance], target: Target, now: datetime) -> bool:
     """Whether one of the windows holds for the target at `now`, which has a time zone."""
-    return any(_concerns(window, target) and _open(window, now) for window in windows)
+    return any(concerns(window, target) and _open(window, now) for window in windows)
 
 
-def _concerns(window: Maintenance, target: Target) -> bool:
-    return not window.targets or target.name in window.targets
+def concerns(window: Maintenance, target: Target) -> bool:
+    """Whether a window is for the target: one of its names or patterns matches, and all of its labels do."""
+    named = not window.targets or any(names(pattern, target.name) for pattern in window.targets)
+    return named and all(fnmatchcase(target.labels.get(name, ""), value) for name, value in window.labels.items())
+
+
+def names(pattern: str, name: str) -> bool:
+    """Whether a name, or a pattern of names, means this target; NAME means NAME/MODEL, too."""
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}/")
 
 
 def _open(window: Maintenance, now: datetime) -> bool:

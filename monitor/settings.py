@@ -215,7 +215,18 @@ class Maintenance:
     """A window in which targets are not probed and count in no ratio: `start` and `end`, or `at` and `duration`."""
 
     name: Annotated[types.Name, says("What the window is called in messages.", "weekly")]
-    targets: Annotated[types.TargetNames, says("The names of the targets concerned; empty for all.", ["local"])] = ()
+    targets: Annotated[
+        types.TargetPatterns,
+        says(
+            "The targets concerned, by name or by a pattern with `*`, `?` or `[...]`; NAME means all its models; "
+            "empty for all targets.",
+            ["local", "vllm-*"],
+        ),
+    ] = ()
+    labels: Annotated[
+        types.Labels,
+        says("Labels that the targets concerned have, each equal to this or matching its pattern.", {"team": "search"}),
+    ] = field(default_factory=dict)
     start: Annotated[
         datetime | None,
         says("When a single window begins, as an unquoted time with its offset.", "2030-01-05T22:00:00Z"),

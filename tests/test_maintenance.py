@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -115,3 +116,33 @@ def test_a_weekday_is_one_of_its_zone() -> None:
     assert active([window], ONE, moment)
     assert active([window], ONE, moment.astimezone(timezone(timedelta(hours=-11))))
     assert not active([window], ONE, moment + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names"),
+    [
+        ({}, ["gateway", "vllm-1", "vllm-2", "chat/large", "chat/small"]),
+        ({"targets": ("gateway",)}, ["gateway"]),
+        ({"targets": ("vllm-*",)}, ["vllm-1", "vllm-2"]),
+        ({"targets": ("vllm-?", "gate[w]ay")}, ["gateway", "vllm-1", "vllm-2"]),
+        ({"targets": ("chat",)}, ["chat/large", "chat/small"]),
+        ({"targets": ("*/small",)}, ["chat/small"]),
+        ({"targets": ("VLLM-*",)}, []),
+        ({"labels": {"team": "search"}}, ["vllm-1", "chat/large"]),
+        ({"labels": {"team": "s*", "zone": "b"}}, ["chat/large"]),
+        ({"labels": {"zone": ""}}, ["gateway", "vllm-1"]),
+        ({"targets": ("vllm-*",), "labels": {"team": "search"}}, ["vllm-1"]),
+    ],
+)
+def test_a_window_chooses_by_name_pattern_and_label(chosen: dict[str, Any], names: list[str]) -> None:
+    """Any of the names or patterns has to match, and all of the labels."""
+    labels = {
+        "gateway": {"team": "", "zone": ""},
+        "vllm-1": {"team": "search", "zone": ""},
+        "vllm-2": {"team": "sales", "zone": "a"},
+        "chat/large": {"team": "search", "zone": "b"},
+        "chat/small": {"team": "ops", "zone": "b"},
+    }
+    window = replace(ONCE, **chosen)
+    targets = [replace(ONE, name=name, labels=of) for name, of in labels.items()]
+    assert [target.name for target in targets if active([window], target, at("2030-01-06T00:00:00"))] == names

@@ -71,12 +71,13 @@ def _section(name: str, section: Schema) -> Iterator[str]:
     table = section["items"] if several else section
     yield from _prose(section["description"])
     yield f"#[[{name}]]" if several else f"[{name}]"
-    plain = {key: node for key, node in table["properties"].items() if not _is_table(node)}
+    # an array's tables are commented out as a whole: what is below them is written inline
+    plain = {key: node for key, node in table["properties"].items() if several or not _is_table(node)}
     for key, node in plain.items():
         if key not in _OF_ONE_TARGET:
             yield from _key(key, node)
     for key, node in table["properties"].items():
-        if _is_table(node):
+        if key not in plain:
             yield ""
             yield from _section(f"{name}.{key}", node) if "properties" in node else _free(f"{name}.{key}", node)
 

@@ -272,6 +272,7 @@ def _relations(
         upstream_of={draft.target.name: draft.target.upstream or "" for draft in sound},
         plain=[draft.target.name for draft in sound if "${" not in draft.text(("name",))],
         complete=not lists["discovery"] and len(sound) == len(drafts),
+        labels={name for draft in sound for name in draft.target.labels},
     )
     if not findings.is_broken(("limits",)):
         yield from relations.limits(sections["limits"])
@@ -289,7 +290,7 @@ def _relations(
         yield Complaint(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")
 
 
-_WINDOW = ("start", "end", "at", "duration", "targets")
+_WINDOW = ("start", "end", "at", "duration", "targets", "labels")
 
 
 def _unbroken(found: list[tuple[KeyPath, Any]], findings: Findings, *keys: str) -> list[tuple[KeyPath, Any]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from monitor.config.mistake import KeyPath, key_text
 from monitor.config.rules import Complaint, Draft, plain_secret
+from monitor.maintenance import names
 from monitor.settings import DiscoverySource, Limits, Maintenance
 
 
@@ -22,6 +23,8 @@ class Known:
     upstream_of: Mapping[str, str]
     plain: Sequence[str]
     complete: bool
+    labels: Collection[str] = ()
+    """The names of their labels."""
 
     def lacks(self, name: str) -> bool:
         """Whether there is no such target, for sure."""
@@ -90,9 +93,11 @@ def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Com
     if any(once) == any(recurring) or not (all(once) or all(recurring)):
         yield Complaint(base, "must have either start and end, or at and duration")
     yield from _single(table, base)
-    for index, name in enumerate(table.targets):
-        if known.lacks(name):
-            yield Complaint((*base, "targets", index), _NO_TARGET, known.near(name))
+    for index, pattern in enumerate(table.targets):
+        if known.complete and not any(names(pattern, name) for name in known.upstream_of):
+            yield Complaint((*base, "targets", index), _NO_TARGET, known.near(pattern))
+    for name in table.labels.keys() - known.labels if known.complete else ():
+        yield Complaint((*base, "labels", name), "no target has this label", odd=True)
 
 
 def _single(table: Maintenance, base: KeyPath) -> Iterator[Complaint]:

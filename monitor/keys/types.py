@@ -87,8 +87,8 @@ _HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 
 Name = Annotated[str, AfterValidator(values.name), _text(values.NAME_PATTERN)]
 _TARGET_NAME = rf"{values.NAME_PATTERN}(?:/{_PRINTABLE})?"
-TargetNames = Annotated[
-    tuple[Annotated[str, AfterValidator(values.target_name), _text(_TARGET_NAME)], ...], Field(strict=False)
+TargetPatterns = Annotated[
+    tuple[Annotated[str, AfterValidator(values.target_pattern), _text(_PRINTABLE)], ...], Field(strict=False)
 ]
 OptionalTargetName = Annotated[
     str | None,

@@ -71,6 +71,13 @@ def target_name(text: str) -> str:
     return text
 
 
+def target_pattern(text: str) -> str:
+    """Accept the name of a target, or a pattern of names with `*`, `?` or `[...]`."""
+    if not any(mark in text for mark in "*?["):
+        return target_name(text)
+    return one_line(text)
+
+
 def optional_target_name(text: str) -> str:
     """Accept the name of a target, or nothing for none."""
     return target_name(text) if text else text

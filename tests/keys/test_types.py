@@ -25,7 +25,7 @@ def adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - a type
     ("kind", "written", "value"),
     [
         (types.Name, "a-1", "a-1"),
-        (types.TargetNames, ["a", "b/c:1"], ("a", "b/c:1")),
+        (types.TargetPatterns, ["a", "b/c:1", "v-*"], ("a", "b/c:1", "v-*")),
         (types.ModelNames, ["m", "org/m:8b"], ("m", "org/m:8b")),
         (types.OptionalTargetName, "", None),
         (types.OptionalTargetName, "a", "a"),
@@ -59,8 +59,9 @@ def test_what_the_file_writes_becomes_the_value(kind: object, written: object, v
     ("kind", "written"),
     [
         (types.Name, "a b"),
-        (types.TargetNames, ["a/"]),
-        (types.TargetNames, ["/m"]),
+        (types.TargetPatterns, ["a/"]),
+        (types.TargetPatterns, ["/m"]),
+        (types.TargetPatterns, ["a*\n"]),
         (types.ModelNames, ["m", "m"]),
         (types.ModelNames, [""]),
         (types.Ratio, 1.0),
