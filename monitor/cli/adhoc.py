@@ -12,7 +12,7 @@ import click
 
 from monitor.cli.common import refuse
 from monitor.config import ConfigError, target
-from monitor.protocols import PROTOCOLS, for_path
+from monitor.protocols import PROTOCOLS, for_path, whole_path
 from monitor.target import Target
 
 
@@ -24,7 +24,11 @@ def adhoc_target(
     guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
     if guess is None and (fitting := for_path(path)) is not None:
         guess = fitting.name
+        if protocol is None:
+            click.echo(f"protocol {guess}, assumed from the path (--protocol chooses another)", err=True)
     if protocol is None and guess is None:
+        if (whole := whole_path(url, PROTOCOLS["openai-chat"])) is not None:
+            raise refuse(f"{path or '/'} is the path of a base URL: add to it, for example {whole} (openai-chat)")
         raise refuse(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
     values = {
         "name": "url",

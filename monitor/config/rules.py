@@ -12,7 +12,7 @@ from monitor.config.document import Document
 from monitor.config.mistake import KeyPath
 from monitor.config.tables import Values
 from monitor.keys.units import duration_text
-from monitor.protocols import Protocol
+from monitor.protocols import Protocol, whole_path
 from monitor.target import CountCheck, ListCheck, Target, Terminator, own_limits
 
 _SECRET_HEADER = re.compile(
@@ -130,6 +130,13 @@ def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
             )
             less = "count less far" if count else "ask for fewer words"
             yield Complaint((key,), message, f"allow {needed}, or {less}", odd=True)
+
+
+def _base_url(draft: Draft) -> Iterator[Complaint]:
+    """Clients add a path to a base URL; the monitor sends its requests to exactly the URL that is written."""
+    path = whole_path(draft.target.url, draft.protocol)
+    if path is not None:
+        yield Complaint(("url",), "is a base URL, and nothing is added to it", f"did you mean {path}?", odd=True)
 
 
 def _total(draft: Draft) -> Iterator[Complaint]:
@@ -294,6 +301,7 @@ RULES = (
     *LITERAL_SECRETS,
     TargetRule(("tls",), _client_certificate),
     TargetRule(("tls", "url"), _tls_in_vain),
+    TargetRule(("protocol", "url"), _base_url),
     TargetRule(("protocol", "url", "body"), _answerable),
     TargetRule(("protocol", "body"), _streams),
     TargetRule(("locations",), _location),

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from importlib import import_module
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.protocols.base import Protocol, Request
@@ -79,6 +80,24 @@ def for_path(path: str) -> Protocol | None:
         if _pattern(pattern).search(path)
     ]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
+
+
+_BASES = frozenset({"", "/v1", "/v1beta", "/api", "/api/v1"})
+"""Paths that are what clients call a base URL, to which they add the rest."""
+_UNDER_V1 = frozenset({"/chat/completions", "/completions", "/responses", "/messages"})
+
+
+def whole_path(url: str, protocol: Protocol) -> str | None:
+    """Return the path at which a protocol is asked for below a base URL; None if the URL is not a base URL."""
+    base = urlsplit(url).path.rstrip("/")
+    if base not in _BASES or not protocol.paths:
+        return None
+    path = protocol.paths[0]
+    if path in _UNDER_V1:
+        base = base if base.endswith("/v1") else f"{base}/v1"
+    elif path.startswith(("/v", "/api")):
+        base = ""
+    return base + path
 
 
 @cache

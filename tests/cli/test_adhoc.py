@@ -45,7 +45,8 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     ("arguments", "said"),
     [
         (("http://127.0.0.1:9/what",), "what does /what speak? pass --protocol with one of openai-chat, "),
-        (("http://127.0.0.1:9",), "what does / speak? pass --protocol"),
+        (("http://127.0.0.1:9",), "/ is the path of a base URL: add to it, for example /v1/chat/completions"),
+        (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
         (("http://127.0.0.1:9/v1/completions",), "what does /v1/completions speak? pass --protocol"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),

@@ -20,7 +20,7 @@ TARGET = """\
 [[targets]]
 name = "a"
 protocol = "openai-chat"
-url = "http://127.0.0.1:8000/v1"
+url = "http://127.0.0.1:8000/v1/chat/completions"
 """
 """A whole target in four lines: what is put behind it stands in line 5."""
 

@@ -54,16 +54,16 @@ body = { seed = 7, nested = { a = [1, "${PW}"] } }
 def test_a_target_without_a_word_has_the_defaults(read: Read) -> None:
     """What is not said is what the dataclasses say, and the counted list is asked for."""
     (target,) = read(TARGET).targets
-    assert target == Target("a", "openai-chat", "http://127.0.0.1:8000/v1", check=CountCheck())
+    assert target == Target("a", "openai-chat", "http://127.0.0.1:8000/v1/chat/completions", check=CountCheck())
 
 
 def test_every_key_of_a_target_arrives(read: Read) -> None:
     """Each key ends where the rest of the monitor reads it, in seconds, bytes and secrets."""
     (target,) = read(TARGET + FULL, {"PW": "pw", "KEY": "k"}).targets
     assert target == Target(
-        "a", "openai-chat", "http://127.0.0.1:8000/v1", model="m", labels={"team": "search"}, interval=300.0, confirm=3,
-        timeouts=Timeouts(1.0, 2.0, 3.0, 4.0, 5.0, 0.0), prompt="hi", check=CountCheck(9, required=True),
-        max_tokens=900,
+        "a", "openai-chat", "http://127.0.0.1:8000/v1/chat/completions", model="m", labels={"team": "search"},
+        interval=300.0, confirm=3, timeouts=Timeouts(1.0, 2.0, 3.0, 4.0, 5.0, 0.0), prompt="hi",
+        check=CountCheck(9, required=True), max_tokens=900,
         temperature=None, slo=Slo(0.999, FirstChunkSlo(1.0, 0.9)), terminator=Terminator.BOTH, proxy=Secret("http://me:pw@proxy:3128"),
         headers={"X-Tenant": Secret("pw")}, api_key=Secret("k"), api_key_env="KEY", request_id_header=None,
         body={"seed": 7, "nested": {"a": [1, "pw"]}}, record=Record.TAIL, tokens_per_day=1000, paused=True,

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from monitor import __version__
+from monitor.judge.content_check import words_prompt
 from monitor.keys.secret import Secret
 from monitor.probe.request import ask, end_rule, new_id
 from monitor.protocols import PROTOCOLS
 from monitor.stream.lines import Lines
 from monitor.stream.sse import ServerSentEvents
-from monitor.target import PatternCheck, Terminator
+from monitor.target import PatternCheck, Terminator, WordsCheck
 from tests.conftest import target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -71,6 +72,12 @@ def test_a_prompt_of_ones_own() -> None:
     asked = ask(replace(own, prompt=None))
     assert asked.prompt.startswith(f"[{asked.nonce}] ")
     assert "\nBe brief" not in ask(target(URL, prompt="Be brief.")).prompt.partition("Be brief.")[0]
+
+
+def test_given_words_are_asked_for() -> None:
+    """Their prompt is the monitor's own, with its nonce at the front."""
+    asked = ask(target(URL, check=WordsCheck(5)))
+    assert asked.prompt == words_prompt(WordsCheck(5), asked.nonce)
 
 
 def test_ids_sort_by_time() -> None:
