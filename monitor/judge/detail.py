@@ -90,17 +90,15 @@ def own_word(reason: str | None) -> str:
 
 def _reason(facts: Facts) -> str:
     """Return the finish reason in the server's word, or what it means if that is no plain word."""
-    return own_word(facts.seen.end.reason) or ", ".join(sorted(facts.seen.end.stops)) or "none"
+    return own_word(facts.seen.end.reason) or ", ".join(sorted(facts.seen.end.stops))
 
 
 def _why(facts: Facts, pair: Pair) -> str:
     match pair:
-        case "stream_error", cause:
-            return cause or ""
         case _, "content_type":
             return "another one" if facts.seen.head and facts.seen.head.content_type else "missing"
         case _, "not_protocol" | "malformed_event":
-            return facts.seen.end.malformed[0] if facts.seen.end.malformed else "no reason kept"
+            return facts.seen.end.malformed[0]
         case _, "malformed_body":
             return facts.seen.end.broken or facts.ending.detail
         case _:

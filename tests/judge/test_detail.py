@@ -14,9 +14,11 @@ from monitor.stream.events import (
     Fault,
     Finish,
     Malformed,
+    Meta,
     Output,
     Part,
     Stop,
+    Usage,
 )
 from monitor.stream.recording import Recording
 from tests.judge.streams import (
@@ -95,6 +97,31 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
         stream(TEXT, Finish("RECITATION", Stop.CONTENT_FILTER)),
         None,
         "ended by a content filter; finish reason RECITATION",
+    ),
+    "a refusal's own word": (
+        stream(TEXT, Finish("refused", Stop.REFUSAL)),
+        None,
+        "the model refused; finish reason refused",
+    ),
+    "a blocked prompt's own word": (
+        stream(Finish("BLOCKLIST", Stop.PROMPT_BLOCKED)),
+        None,
+        "the prompt was blocked; finish reason BLOCKLIST",
+    ),
+    "our own limit": (
+        stream(TEXT, Meta(usage=Usage(9, 400)), Finish("MAX_TOKENS", Stop.LENGTH)),
+        BEGUN,
+        "stopped at our own max_tokens before the answer was whole; finish reason MAX_TOKENS",
+    ),
+    "a body that the close ends, cut": (
+        stream(TEXT, ended=FIN, head=CLOSE),
+        None,
+        "peer closed the connection inside the close-delimited body (no length was declared); 1 chunk received",
+    ),
+    "an event that does not decode": (
+        stream(TEXT, Malformed("no key 'choices'"), STOP),
+        None,
+        "complete, but an event does not decode (no key 'choices')",
     ),
     "a filter without a word": (
         stream(TEXT, Finish("a b", Stop.CONTENT_FILTER)),

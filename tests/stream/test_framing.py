@@ -107,3 +107,13 @@ def test_any_split_reads_the_same(
     assert read(framing, byte_by_byte(data), limit) == whole
     assert all(0 < message.end <= len(data) for message in whole.messages)
     assert [message.end for message in whole.messages] == sorted(message.end for message in whole.messages)
+
+
+@pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson, Raw])
+def test_these_framings_cannot_be_broken(framing: Callable[[int], Framer]) -> None:
+    """They carry no checksum and no length: whatever comes, nothing says that the rest cannot be read."""
+    framer = framing(16)
+    assert framer.broken == ""
+    framer.feed(b"\x00\xff{]data: \n\n")
+    framer.close()
+    assert framer.broken == ""

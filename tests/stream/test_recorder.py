@@ -340,3 +340,80 @@ def test_a_stream_that_runs_is_not_finished() -> None:
     """Without an ending there is nothing to judge."""
     with pytest.raises(AssertionError, match="once the stream has ended"):
         Recorder().finish()
+
+
+@pytest.mark.parametrize(("spaces", "again"), [(63, True), (64, False)])
+def test_how_much_white_space_an_answer_said_again_may_lack(spaces: int, again: bool) -> None:
+    """A text that is shorter than the answer by more than its white space is not looked at."""
+    said = Output("a" + " " * (spaces + 3)), Output(" ")
+    assert told(*said, Output("a", again=True)).chunks == (2 if again else 3)
+
+
+def test_a_long_character_is_no_reason_to_look_away() -> None:
+    """Characters take up to four bytes: an answer of them said again is known, however long it is."""
+    said = [Output("\U0001f600" * 50), Output("\U0001f600" * 50)]
+    assert told(*said, Output("\U0001f600" * 100, again=True)).chunks == 2
+
+
+def test_lone_surrogates_are_kept() -> None:
+    """What no encoding can say, but JSON can, is part of the answer as it is."""
+    assert told(Output("a\ud800")).text == "a\ud800"
+
+
+def test_output_alone_shows_that_the_protocol_is_spoken() -> None:
+    """Text that no other event announced decodes."""
+    assert told(TEXT).decoded is True
+
+
+def test_what_is_known_before_anything_arrived() -> None:
+    """Nothing: no connection, no bytes, no reads, no uncertainty, and nothing that ended."""
+    recorder = Recorder()
+    assert (recorder.connected, recorder.bytes, recorder.reads, recorder.settled_at) == (False, 0, 0, None)
+    recorder.mark(Mark.DNS, 0.1)
+    recorder.record(STOP, 0)
+    assert (finished(recorder).mark_uncertainty, recorder.ended_at) == (0.0, 0.0)
+
+
+def test_what_is_known_while_a_stream_runs() -> None:
+    """Its bytes, its reads, and when all was said."""
+    recorder = running(TEXT, TEXT, STOP)
+    assert (recorder.bytes, recorder.reads, recorder.settled_at) == (30, 3, 3.0)
+
+
+def test_the_second_of_two_reads_is_found() -> None:
+    """An event that ended in the read before the last belongs to it, also if there are only two."""
+    recorder = Recorder()
+    recorder.arrived(1.0, 0.0, 10)
+    recorder.arrived(2.0, 0.0, 20)
+    recorder.record(TEXT, 10)
+    assert next(iter(finished(recorder).events))[0].time == 1.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "connected", "due"),
+    [
+        (Timeouts(headers=9.0, first_chunk=8.0, total=7.0), True, (Deadline.TOTAL, 7.0)),
+        (Timeouts(connect=9.0, headers=6.0, first_chunk=8.0, total=7.0), False, (Deadline.HEADERS, 6.0)),
+        (Timeouts(connect=9.0, headers=9.0, first_chunk=6.0, total=7.0), False, (Deadline.FIRST_CHUNK, 6.0)),
+    ],
+)
+def test_before_the_head_every_later_deadline_runs_as_well(
+    limits: Timeouts, connected: bool, due: tuple[Deadline, float]
+) -> None:
+    """A deadline that is set shorter than the one before it passes first."""
+    recorder = Recorder()
+    recorder.connected = connected
+    assert recorder.deadline(limits) == due
+
+
+def test_an_end_in_no_time_is_drained() -> None:
+    """Where no output is waited for after the end, only the drain counts, however short it is."""
+    recorder = Recorder()
+    recorder.record(STOP, 0)
+    assert recorder.deadline(Timeouts(drain=0.25)) == (Deadline.DRAIN, 0.25)
+
+
+def test_whether_a_piece_was_said_before_is_asked_of_several() -> None:
+    """One piece may be said twice; what two said is the same if only white space differs."""
+    assert told(Output("ab"), Output("ab", again=True)).chunks == 2
+    assert told(Output("a"), Output("b"), Output(" ab ", again=True)).chunks == 2

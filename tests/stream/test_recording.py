@@ -9,12 +9,13 @@ import pytest
 from monitor.stream.events import (
     Output,
 )
-from monitor.stream.recording import EndRule
+from monitor.stream.recorder import Recorder
+from monitor.stream.recording import End, EndRule, Kind
 from monitor.stream.statistics import (
     gaps,
 )
 from monitor.target import Terminator
-from tests.stream.parts import TEXT, told
+from tests.stream.parts import TEXT, finished, told
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,27 @@ def test_what_can_be_read_of_it() -> None:
     line, empty = told(TEXT, TEXT), told()
     assert (line.bytes, line.reads, line.last_byte) == (20, 2, 2.0)
     assert (empty.bytes, empty.reads, empty.last_byte, list(empty.events)) == (0, 0, None, [])
+
+
+def test_the_words_of_events() -> None:
+    """They stand in timelines as the contract has them."""
+    assert [kind.value for kind in Kind] == [
+        "output", "reasoning", "tool_call", "refusal", "meta", "ping", "finish", "done", "failure", "malformed",
+        "partial",
+    ]  # fmt: skip
+
+
+def test_what_no_stream_has_said() -> None:
+    """Nothing of an end, and a rule that asks for one answer as a whole."""
+    bare, rule = End(), EndRule()
+    assert not any((bare.with_output, bare.early_ending, bare.trailing, bare.sequence_gap, rule.parts, rule.early))
+    assert (bare.malformed_events, bare.malformed_amid, rule.choices) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("end", "uncertainty"), [(100, 0.001), (96, 0.001), (95, 0.02)])
+def test_line_ends_are_no_rest_of_a_read(end: int, uncertainty: float) -> None:
+    """Two line ends of two bytes may follow what ends a read; anything more may be another segment."""
+    recorder = Recorder()
+    recorder.arrived(1.0, 0.001, 100, spread=0.02)
+    recorder.record(TEXT, end)
+    assert next(iter(finished(recorder).events))[0].uncertainty == uncertainty

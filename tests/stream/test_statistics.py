@@ -57,6 +57,7 @@ def test_uncertainty_without_output() -> None:
 BUFFERED = {
     "five chunks in one read": ([1.0] * 5, True),
     "five in two reads within 5 %": ([1.0, 1.0, 1.04, 1.04, 1.04], True),
+    "five in two reads at 5 %": ([20.0, 20.0, 21.0, 21.0, 21.0], True),
     "five in two reads beyond 5 %": ([1.0, 1.0, 1.06, 1.06, 1.06], False),
     "four chunks are too few": ([1.0] * 4, False),
     "three reads": ([1.0, 1.01, 1.02, 1.02, 1.02], False),
@@ -94,7 +95,7 @@ def test_silence(events: list[Event], more: int, silent: bool) -> None:
     assert silent_since_output(finished(recorder)) is silent
 
 
-@pytest.mark.parametrize(("between", "silent"), [((), True), ((2.0, 3.0), False)])
+@pytest.mark.parametrize(("between", "silent"), [((), True), ((2.0, 3.0), False), ((3.4,), False)])
 def test_what_came_too_late_breaks_no_silence(between: tuple[float, ...], silent: bool) -> None:
     """Output in the moment after the deadline, before anybody woke: what counts is what had come by the deadline."""
     recorder, number = Recorder(), 100
