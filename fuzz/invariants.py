@@ -8,10 +8,12 @@ from itertools import cycle
 from monitor.judge.content_check import examine
 from monitor.judge.verdict import CAUSES, Verdict, judge
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
+from monitor.protocols.gemini import EventsOrArray
+from monitor.stream.binary_frames import BinaryFrames
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import Framer
-from monitor.stream.json_objects import ConcatenatedJson
+from monitor.stream.json_objects import ConcatenatedJson, JsonArray
 from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
@@ -24,6 +26,9 @@ FRAMERS: Mapping[str, Callable[[int], Framer]] = {
     "sse": ServerSentEvents,
     "lines": Lines,
     "json": ConcatenatedJson,
+    "json-array": JsonArray,
+    "binary": BinaryFrames,
+    "events-or-array": EventsOrArray,
     "raw-bytes": Raw,
 }
 CONTROL = 2

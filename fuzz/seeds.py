@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fuzz.invariants import CONTROL, FRAMERS
 from monitor.lab.dialects import DIALECTS
+from monitor.lab.dialects.bedrock_converse import frame
 from monitor.protocols import PROTOCOLS
 
 CAPTURES = Path(__file__).parents[1] / "tests" / "captures"
@@ -21,6 +22,9 @@ BY_FRAMER = {
     ),
     "lines": (b'{"a": 1}\r\n\n  \n{"done": true}', "{\u2028}\n".encode()),
     "json": (b'{"text": "a}\\"{"}{"answer": [1, {"b": "\\\\"}]} , [1]x', b'{"a": "\xe4\xb8\x89"}'),
+    "json-array": (b'[{"a": 1}\n,\r\n{"b": [1]}]', b" \n[[1],2]{}", b'{"error": {}}'),
+    "binary": (frame({":event-type": "a"}, b"{}") * 2, frame({":error-code": "1", ":message-type": "error"}, b"")),
+    "events-or-array": (b'[{"a": 1},{"b": 2}]', b"\n\xef\xbb\xbfdata: a\n\n", b'\n{"a": 1}'),
     "raw-bytes": ("三Ünï".encode(), b"\xe4\xb8"),
 }
 

@@ -308,9 +308,9 @@ class Target:
 
 _LIMITS = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "max_new_tokens", "n_predict",
-    "num_predict",
+    "num_predict", "maxTokens",
 )  # fmt: skip
-_PLACES = ("options", "parameters", "generationConfig")
+_PLACES = ("options", "parameters", "generationConfig", "inferenceConfig")
 
 
 def own_limits(body: Mapping[str, object]) -> list[int]:

@@ -261,11 +261,6 @@ def _client_certificate(draft: Draft) -> Iterator[Complaint]:
 
 def _answerable(draft: Draft) -> Iterator[Complaint]:
     """Look for what the servers of this protocol refuse a request without."""
-    said = dict(parse_qsl(urlsplit(draft.target.url).query))
-    for name, value in draft.protocol.query.items():
-        if said.get(name) != value:
-            message = f"does not ask for a stream that {draft.protocol.name} reads"
-            yield Complaint(("url",), message, f"write {name}={value} into its query", odd=True)
     for key in draft.protocol.needs:
         if key not in draft.target.body:
             message = f"servers of {draft.protocol.name} refuse a request without {key}"
@@ -302,7 +297,7 @@ RULES = (
     TargetRule(("tls",), _client_certificate),
     TargetRule(("tls", "url"), _tls_in_vain),
     TargetRule(("protocol", "url"), _base_url),
-    TargetRule(("protocol", "url", "body"), _answerable),
+    TargetRule(("protocol", "body"), _answerable),
     TargetRule(("protocol", "body"), _streams),
     TargetRule(("locations",), _location),
 )

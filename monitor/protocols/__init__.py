@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.protocols.base import Protocol, Request
+from monitor.protocols.bedrock_converse import BEDROCK_CONVERSE
 from monitor.protocols.chatchat import CHATCHAT
 from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
 from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
@@ -24,10 +25,14 @@ from monitor.protocols.fastgpt import FASTGPT
 from monitor.protocols.gemini import GEMINI
 from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
+from monitor.protocols.ollama_generate import OLLAMA_GENERATE
 from monitor.protocols.openai_chat import OPENAI_CHAT
+from monitor.protocols.openai_completions import OPENAI_COMPLETIONS
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
 from monitor.protocols.raw import RAW
 from monitor.protocols.tgi import TGI
+from monitor.protocols.vercel_data_stream import VERCEL_DATA_STREAM
+from monitor.protocols.workers_ai import WORKERS_AI
 
 __all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find", "for_path", "load"]
 
@@ -37,16 +42,21 @@ PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         OPENAI_CHAT,
+        OPENAI_COMPLETIONS,
         OPENAI_RESPONSES,
         ANTHROPIC_MESSAGES,
         OLLAMA_CHAT,
+        OLLAMA_GENERATE,
         GEMINI,
+        BEDROCK_CONVERSE,
+        WORKERS_AI,
         LLAMACPP_COMPLETION,
         COHERE_V2,
         TGI,
         DIFY,
         FASTGPT,
         COZE_V3,
+        VERCEL_DATA_STREAM,
         CHATCHAT,
         CHATCHAT_AGENT,
         CHATCHAT_KB,

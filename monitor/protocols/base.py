@@ -60,8 +60,6 @@ class Protocol:
     content_types: tuple[str, ...] = EVENT_STREAM
     auth: Auth = BEARER
     asks: bool = True
-    query: Mapping[str, str] = field(default_factory=dict)
-    """What the URL's query has to say for a stream of this kind to come."""
     needs: tuple[str, ...] = ()
     """Keys of the target's `body` without which the server refuses the request."""
     paths: tuple[str, ...] = ()
@@ -84,7 +82,7 @@ class Protocol:
     @property
     def takes_marker(self) -> bool:
         """Whether a target may ask for a marker: the protocol's own, or `[DONE]` in a framing that can carry it."""
-        return self.marker or self.framing in {ServerSentEvents, Lines}
+        return self.marker or (isinstance(self.framing, type) and issubclass(self.framing, ServerSentEvents | Lines))
 
     def end_rule(self, terminator: Terminator = Terminator.END, choices: int = 1) -> EndRule:
         """Return what counts as the end of a stream, by what is declared here and what the target asks for."""

@@ -79,7 +79,7 @@ class Decoder:
         """Tell once that the framing is broken; the framer passes over all that follows."""
         if self._framer.broken and not self._broken:
             self._broken = True
-            found.append((Malformed(self._framer.broken, body=True), self._end))
+            found.append((Malformed(self._framer.broken, body=True), self._framer.broken_at))
 
     def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
         self._left -= 1

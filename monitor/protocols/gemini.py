@@ -1,4 +1,7 @@
-"""Gemini (`...:streamGenerateContent?alt=sse`), of the Gemini API and of Vertex AI: no marker, and ends said early."""
+"""Gemini (`...:streamGenerateContent`), of the Gemini API and of Vertex AI: no marker, and ends said early.
+
+With `alt=sse` it comes as events, without as one JSON array.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from monitor.protocols.values import (
     load_any,
 )
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.framing import BOM, Rest
+from monitor.stream.json_objects import JsonArray
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -28,6 +33,38 @@ _NUMBERS = (
 )  # fmt: skip
 """Finish reasons as the API's enumeration numbers them, for gateways that send the numbers."""
 _KEYS = frozenset({"candidates", "promptFeedback", "usageMetadata"})
+
+
+_BLANK = BOM + b" \t\r\n"
+
+
+class EventsOrArray(ServerSentEvents):
+    """A framer of events or, without `alt=sse` in the URL, of one JSON array: the first byte says which."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._passed = 0
+        """Bytes before those of the read that had the first other byte than white space."""
+        self._chosen = False
+        self._array: JsonArray | None = None
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the events or elements that they complete."""
+        if not self._chosen:
+            first = data.lstrip(_BLANK)[:1]
+            if first == b"[":
+                self._array = JsonArray(self._limit, self._passed)
+            self._chosen = bool(first)
+            self._passed += len(data)
+        if self._array is None:
+            return super().feed(data)
+        messages = self._array.feed(data)
+        self.too_large = self._array.too_large
+        return messages
+
+    def close(self) -> Rest:
+        """Take the end of the stream and return what was left."""
+        return super().close() if self._array is None else self._array.close()
 
 
 def request(target: Target, prompt: str) -> Request:
@@ -91,17 +128,17 @@ def _usage(counted: object) -> Usage | None:
 
 GEMINI = Protocol(
     name="gemini",
-    framing=ServerSentEvents,
+    framing=EventsOrArray,
     request=request,
     interpret=interpret,
     early=True,
     choices="generationConfig.candidateCount",
     auth=Auth("x-goog-api-key", "{}"),
-    query={"alt": "sse"},
     paths=(":streamGenerateContent",),
-    asked_at="`/v1beta/models/MODEL:streamGenerateContent?alt=sse` of the Gemini API and of Vertex AI",
+    asked_at="`/v1beta/models/MODEL:streamGenerateContent` of the Gemini API and of Vertex AI",
     complete_when="the body's end, and the last `finishReason` is `STOP`",
-    note="the key is `x-goog-api-key` (Vertex AI: `headers`); the model stands in the URL",
+    note="the key is `x-goog-api-key` (Vertex AI: `headers`); the model stands in the URL; "
+    "`alt=sse` there gives events, without it one JSON array comes",
     example="made/gemini_whole",
     dialect="monitor.lab.dialects.gemini:SPEAKER",
 )

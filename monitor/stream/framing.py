@@ -36,6 +36,8 @@ class Framer(Protocol):
     """Bytes came that this framing never has, and were passed over."""
     broken: str
     """Why nothing more can be taken out of this framing (a checksum or a length that is wrong), in our words."""
+    broken_at: int
+    """The payload offset at which that is known."""
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the messages that they complete."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from monitor.stream.events import Message
-from monitor.stream.framing import Rest, text_message
+from monitor.stream.framing import BOM, Rest, text_message
 
 _OUTSIDE = re.compile(rb'[{}\[\]"]')
 _INSIDE = re.compile(rb'["\\]')
 _OPENING = re.compile(rb"[{\[]")
 _BETWEEN = b" \t\r\n,"
 _SPACE = re.compile(rb"[ \t\r\n,]*")
+_BLANK = BOM + b" \t\r\n"
 
 
 class ConcatenatedJson:
@@ -24,6 +25,7 @@ class ConcatenatedJson:
         self.too_large = False
         self.foreign = False
         self.broken = ""
+        self.broken_at = 0
         self._limit = limit
         self._rest = bytearray()
         self._start = 0
@@ -101,3 +103,39 @@ class ConcatenatedJson:
             self._depth -= 1
             return True
         return False
+
+
+class JsonArray(ConcatenatedJson):
+    """A framer of the elements of one array: each is a message when it ends, and the array has to be closed.
+
+    A body that is no array is read as concatenated JSON.
+    """
+
+    def __init__(self, limit: int, start: int = 0) -> None:
+        super().__init__(limit)
+        self._start = start
+        self._begun = False
+        self._open = False
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes and return the elements that they complete."""
+        if not self._begun and data:
+            rest = data.lstrip(_BLANK)
+            self._begun, self._open = bool(rest), rest[:1] == b"["
+            self._start += len(data) - len(rest) + self._open
+            data = rest[self._open :]
+        return super().feed(data)
+
+    def close(self) -> Rest:
+        """Take the end of the stream; an array that is not closed is left inside."""
+        rest = super().close()
+        return Rest(rest.message, inside=True) if self._open else rest
+
+    def _opening(self) -> int | None:
+        """Pass over white space and commas, and the bracket that closes the array."""
+        found = super()._opening()
+        if self._open and self._rest[self._at : self._at + 1] == b"]":
+            self._open = False
+            self._rest[self._at] = _BETWEEN[0]
+            return super()._opening()
+        return found

@@ -13,6 +13,7 @@ class Lines:
         self.too_large = False
         self.foreign = False
         self.broken = ""
+        self.broken_at = 0
         self._limit = limit
         self._pieces: list[bytes] = []
         """The unfinished line, read by read: joined once, when its end comes."""

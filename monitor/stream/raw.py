@@ -15,6 +15,7 @@ class Raw:
         self.too_large = False
         self.foreign = False
         self.broken = ""
+        self.broken_at = 0
         self._limit = limit
         self._decode = codecs.getincrementaldecoder("utf-8")("replace")
         self._end = 0

@@ -10,6 +10,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from monitor.config import Config
+from monitor.protocols import PROTOCOLS
 
 Read = Callable[..., Config]
 Said = Callable[..., list[str]]
@@ -41,6 +42,7 @@ class Case(NamedTuple):
 def said(name: str) -> list[ParameterSet]:
     """Return the cases of `said/NAME.txt`, which says how it is read."""
     text = (Path(__file__).parent / "said" / f"{name}.txt").read_text(encoding="utf-8")
+    text = text.replace("@protocols", ", ".join(sorted(PROTOCOLS)))
     _, *blocks = text.split("\n---\n")
     return [_case(block) for block in blocks]
 

@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_early_is_logged_so() -> None:
 @pytest.mark.parametrize(
     ("target", "status", "why"),
     [
-        ("/nope/cut", "404 Not Found", "with a protocol of openai-chat, openai-responses,"),
+        ("/nope/cut", "404 Not Found", "with a protocol of openai-chat, "),
         ("/raw/nope", "404 Not Found", "with a fault of ok, slow,"),
         ("/raw", "404 Not Found", "the path is /PROTOCOL/FAULT"),
         ("/raw/cut?after=x", "400 Bad Request", "after=x: allowed is a whole number from 0 to 1000000"),

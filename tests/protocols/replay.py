@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,28 @@ class Capture(NamedTuple):
     head: Head
     body: bytes
     ending: Ending
+
+
+class Expected(NamedTuple):
+    """What a capture comes to without a check, as the `.toml` beside it says."""
+
+    protocol: str
+    verdict: str
+    phase: str
+    chunks: int
+    text: str
+    """How the visible answer begins."""
+    unclean: str = ""
+
+
+def names() -> list[str]:
+    """Return the names of all captures."""
+    return sorted(str(file.relative_to(CAPTURES).with_suffix("")) for file in CAPTURES.rglob("*.raw"))
+
+
+def expected(name: str) -> Expected:
+    """Return what the capture `name` comes to."""
+    return Expected(**tomllib.loads((CAPTURES / f"{name}.toml").read_text(encoding="utf-8")))
 
 
 def capture(name: str) -> Capture:

@@ -204,7 +204,8 @@ class Checked(Lines):
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes, up to what is broken."""
         good, mark, _ = data.partition(b"!")
-        self.broken = self.broken or ("a checksum" if mark else "")
+        if mark and not self.broken:
+            self.broken, self.broken_at = "a checksum", 3
         return super().feed(good)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from monitor.judge.verdict import Verdict, judge
 from monitor.lab.dialects.gemini import SPEAKER, say
-from monitor.protocols.gemini import GEMINI
+from monitor.protocols.gemini import GEMINI, EventsOrArray
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
+from monitor.stream.framing import Rest
 from monitor.stream.recorder import Recorder
 from monitor.target import Target
 
@@ -146,3 +147,29 @@ def test_the_request() -> None:
         "generationConfig": {"maxOutputTokens": 400, "temperature": 0.0, "thinkingConfig": {"thinkingBudget": 0}},
     }
     assert GEMINI.auth == ("x-goog-api-key", "{}")
+
+
+ARRAYS = {
+    "an array": (b'[{"a":1}]', [Message('{"a":1}', 8)], Rest()),
+    "an array that is not closed": (b' [{"a":1},', [Message('{"a":1}', 9)], Rest(inside=True)),
+    "events": (b"\ndata: [1]\n\n", [Message("[1]", 10)], Rest()),
+    "events after a byte order mark": (b"\xef\xbb\xbfdata: a\n\n", [Message("a", 10)], Rest()),
+    "half an event": (b"data: a", [], Rest(Message("a", 7), inside=True)),
+    "white space": (b"\n\n", [], Rest()),
+}
+
+
+@pytest.mark.parametrize(("data", "messages", "rest"), ARRAYS.values(), ids=ARRAYS.keys())
+def test_the_first_byte_says_the_framing(data: bytes, messages: list[Message], rest: Rest) -> None:
+    """A body that begins with a bracket is an array, any other is events, however it is split."""
+    for pieces in ([data], [data[at : at + 1] for at in range(len(data))]):
+        framer = EventsOrArray(1 << 20)
+        assert [message for piece in pieces for message in framer.feed(piece)] == messages
+        assert framer.close() == rest
+
+
+def test_an_element_past_the_limit() -> None:
+    """The limit on one event holds for an element, too."""
+    framer = EventsOrArray(8)
+    assert framer.feed(b'[{"a":"bbbbbbbbb"}]') == []
+    assert framer.too_large

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor.stream.binary_frames import BinaryFrames
 from monitor.stream.framing import Framer, Rest
-from monitor.stream.json_objects import ConcatenatedJson
+from monitor.stream.json_objects import ConcatenatedJson, JsonArray
 from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
 from monitor.stream.sse import ServerSentEvents
@@ -94,7 +95,7 @@ def test_memory_is_bounded(framing: Callable[[int], Framer], start: bytes, more:
 LIMITS = st.sampled_from((4, 9, 16, ROOMY))
 
 
-@pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson])
+@pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson, JsonArray, BinaryFrames])
 @given(data=STREAMS, cuts=CUTS, limit=LIMITS)
 @example(data=b"\xef\xbb\xbfdata: x\r\n\r\n", cuts=[1, 2, 11, 12, 13], limit=ROOMY)
 @settings(max_examples=150, deadline=None)

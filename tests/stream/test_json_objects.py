@@ -10,7 +10,7 @@ import pytest
 from monitor.stream import json_objects
 from monitor.stream.events import Message
 from monitor.stream.framing import Rest
-from monitor.stream.json_objects import ConcatenatedJson
+from monitor.stream.json_objects import ConcatenatedJson, JsonArray
 from tests.stream.reading import ROOMY, Read, byte_by_byte, read
 
 JSON = {
@@ -99,3 +99,27 @@ def test_a_long_value_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert [message.end for message in found] == [sum(map(len, pieces))]
     assert sum(looked_at) <= sum(map(len, pieces)) + 1
     assert not framer.close().inside
+
+
+ARRAYS = {
+    "elements": (b'[{"a":1},\r\n{"b":2}]', [Message('{"a":1}', 8), Message('{"b":2}', 18)], Rest()),
+    "white space around": (b" \n[ [1] , [2] ]\n", [Message("[1]", 7), Message("[2]", 13)], Rest()),
+    "a byte order mark": (b"\xef\xbb\xbf[{}]", [Message("{}", 6)], Rest()),
+    "nothing in it": (b"[]", [], Rest()),
+    "not closed": (b"[{}", [Message("{}", 3)], Rest(inside=True)),
+    "not closed after a comma": (b"[{},", [Message("{}", 3)], Rest(inside=True)),
+    "inside an element": (b'[{"a', [], Rest(inside=True)),
+    "only opened": (b"[", [], Rest(inside=True)),
+    "objects without an array": (b"{} {}", [Message("{}", 2), Message("{}", 5)], Rest()),
+    "a value after it": (b"[{}]{}", [Message("{}", 3), Message("{}", 6)], Rest()),
+    "words after it": (b"[{}] no", [Message("{}", 3)], Rest(Message("no", 7))),
+    "brackets in strings": (b'[{"a":"]}"}]', [Message('{"a":"]}"}', 11)], Rest()),
+    "nothing": (b"", [], Rest()),
+}
+
+
+@pytest.mark.parametrize(("data", "messages", "rest"), ARRAYS.values(), ids=ARRAYS.keys())
+def test_the_elements_of_an_array(data: bytes, messages: list[Message], rest: Rest) -> None:
+    """Each element is a message when it ends, however the array is split, and the array has to be closed."""
+    for pieces in ([data], byte_by_byte(data)):
+        assert read(JsonArray, pieces) == Read(messages, rest, foreign=False, too_large=False)

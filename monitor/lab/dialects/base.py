@@ -22,6 +22,8 @@ class Speech:
     """The message that says the end, where the protocol has one."""
     marker: int | None = None
     """The full stop after the end (`[DONE]`), where the protocol has one."""
+    closed_by: bytes = LINE_ENDS
+    """Bytes that only close a message and are not counted to it."""
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -39,7 +41,7 @@ class Speech:
 
         Line ends that only close that message do not count.
         """
-        return self.starts[self.last] + len(self.messages[self.last].rstrip(LINE_ENDS))
+        return self.starts[self.last] + len(self.messages[self.last].rstrip(self.closed_by))
 
     def upto(self, outputs: int) -> int:
         """How many messages stand before output number `outputs` and, where there are fewer, before the end."""
@@ -82,7 +84,7 @@ class Dialect:
     content_type: str
     whole_type: str = "application/json"
     framing: str = "sse"
-    """`sse`, `lines`, `json` with nothing between, or `raw`: the bytes are the answer and there are no messages."""
+    """`sse`, `lines`, `json` with nothing between, `binary`, or `raw`: the bytes are the answer, without messages."""
     finishes: tuple[str, ...] = ("stop",)
     """Finish reasons that it knows; the first is the good one."""
     errors: Mapping[str, bytes] = field(default_factory=dict)

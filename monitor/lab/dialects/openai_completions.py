@@ -1,0 +1,58 @@
+"""OpenAI's legacy completions: SSE; a piece of text in every event, a finish reason, the usage frame, `[DONE]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.errors import ERRORS
+
+FRAME: Mapping[str, object] = {"id": "cmpl-lab", "object": "text_completion", "created": 1700000000, "model": "lab"}
+
+
+def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+    """The answer, one event a piece."""
+    outputs = [_piece(piece) for piece in pieces]
+    end = len(outputs)
+    messages = (*outputs, _piece("", finish), _frame(choices=[], usage=_usage(end)), event("[DONE]"))
+    return Speech(messages, range(end), end, end + 2)
+
+
+def whole(text: str) -> bytes:
+    """The completion if no stream was asked for."""
+    return compact({**FRAME, "choices": [_choice(text, "stop")], "usage": _usage(1)}).encode()
+
+
+def _choice(text: str, finish: str | None) -> Mapping[str, object]:
+    return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+
+
+def _piece(text: str, finish: str | None = None) -> bytes:
+    return _frame(choices=[_choice(text, finish)])
+
+
+def _frame(**more: object) -> bytes:
+    return event(compact({**FRAME, **more}))
+
+
+def _usage(output: int) -> Mapping[str, int]:
+    return {"prompt_tokens": 20, "completion_tokens": output, "total_tokens": 20 + output}
+
+
+SPEAKER = Dialect(
+    say=say,
+    whole=whole,
+    content_type="text/event-stream; charset=utf-8",
+    finishes=("stop", "length", "content_filter", "abort", "error"),
+    errors={kind: event(compact({"error": error})) for kind, (_, error) in ERRORS.items()},
+    ping=b": ping\n\n",
+    asides={
+        "empty": _piece(""),
+        "usage": _frame(choices=[], usage=_usage(0)),
+    },
+    garbled={
+        "json": b'data: {"id":"cmpl-lab","choices":[{"index":0,"text":\n\n',
+        "shape": _frame(choices=7),
+        "text": event("the cat sat on the wire"),
+    },
+)
