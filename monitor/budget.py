@@ -22,6 +22,24 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
+_MARGIN = 4
+"""How many times of what a probe asks for it may be charged."""
+_BYTES_PER_TOKEN = 3
+"""By the widest tokenizers."""
+_TEMPLATE = 20
+"""Tokens of a chat template."""
+
+
+def charge(target: Target, body: bytes, limit: int, tokens: int) -> int:
+    """Return what a probe is charged: what the server says, up to four times its request and `limit`.
+
+    `body` is the request's, after the target's own was merged into it. Otherwise a server that counts wrong could spend
+    the budget of all targets. One that honestly takes more is declared by `tokens_per_probe`.
+    """
+    asked = len(body) // _BYTES_PER_TOKEN + _TEMPLATE + limit
+    return min(tokens, max(_MARGIN * asked, target.tokens_per_probe or 0))
+
+
 class Budget:
     """Counts what was spent since midnight; `total` is for all targets, None for no limit, and may be set anew."""
 

@@ -270,6 +270,14 @@ class Target:
         types.Tokens | None,
         says("How many tokens may be spent a day; beyond that, probes are skipped.", 500_000),
     ] = None
+    tokens_per_probe: Annotated[
+        types.Tokens | None,
+        says(
+            "What one probe may honestly be charged, if that is more than four times its prompt and `max_tokens`: for "
+            "system prompts and documents that the server adds.",
+            20_000,
+        ),
+    ] = None
     paused: Annotated[bool, says("Whether it is left alone for now.")] = False
     locations: Annotated[
         tuple[types.Line, ...],

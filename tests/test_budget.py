@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from monitor.budget import Budget, restore
+from monitor.budget import Budget, charge, restore
 from monitor.files import save
 from monitor.target import Target
 
@@ -215,3 +216,21 @@ def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "budget.json.new").write_bytes(b"half")
     assert save(spent(one=1).dump(), path) is None
     assert [one.name for one in tmp_path.iterdir()] == ["budget.json"]
+
+
+@pytest.mark.parametrize(
+    ("said", "declared", "charged"),
+    [
+        (500, None, 500),
+        (4 * (100 + 20 + 400), None, 2080),
+        (10**7, None, 2080),
+        (10**400, None, 2080),
+        (10**7, 9000, 9000),
+        (8000, 9000, 8000),
+        (2000, 10, 2000),
+    ],
+)
+def test_no_server_spends_more_than_was_asked_for(said: int, declared: int | None, charged: int) -> None:
+    """One probe is charged at most four times its prompt and limit, or what the target declares."""
+    asked = replace(limited(), tokens_per_probe=declared)
+    assert charge(asked, b"x" * 300, 400, said) == charged

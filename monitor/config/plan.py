@@ -92,6 +92,8 @@ def _tokens(target: Target) -> int:
     """Return what one probe may spend; nothing where nobody is asked."""
     if not takes_prompt(find(target.protocol), target.body):
         return 0
+    if target.tokens_per_probe is not None:
+        return target.tokens_per_probe
     prompt = _TEMPLATE_TOKENS + len(target.prompt or "") // _CHARACTERS_PER_TOKEN
     if isinstance(target.check, ListCheck):
         prompt += _LIST_PROMPT_TOKENS

@@ -304,8 +304,8 @@ def _observed(parts: Watch, write: Sink, keep: Sink) -> Sink:
     )
 
     def observed(seen: Observation) -> None:
-        if seen.tokens is not None:
-            parts.budget.spend(seen.target.name, seen.tokens.input + seen.tokens.output)
+        if seen.charged:
+            parts.budget.spend(seen.target.name, seen.charged)
         _tell_budget(parts, seen.target)
         metrics.isolated(parts.isolation(seen))
         for name, sink in sinks:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 
+from monitor.budget import charge
 from monitor.http import ExchangeInfo
 from monitor.judge.content_check import CheckResult, examine
 from monitor.judge.verdict import Outcome, Phase, Verdict, judge
@@ -25,6 +27,24 @@ _CHARACTERS_A_TOKEN = 4
 def token_limit(target: Target) -> int:
     """Return the limit on output tokens that is really asked for: the target's `body` may have one of its own."""
     return min(own_limits(target.body), default=target.max_tokens)
+
+
+def _merged_limit(question: ProbeRequest) -> int:
+    """Return the limit on output tokens of the body that is sent, for all answers together."""
+    try:
+        body = json.loads(question.call.body or b"{}")
+    except ValueError:
+        body = {}
+    merged = body if isinstance(body, dict) else {}
+    choices = merged.get(question.protocol.choices)
+    each = max(own_limits(merged), default=question.target.max_tokens)
+    return each * (choices if type(choices) is int and choices > 1 else 1)
+
+
+def _charged(question: ProbeRequest, tokens: Tokens | None) -> int:
+    if tokens is None:
+        return 0
+    return charge(question.target, question.call.body, _merged_limit(question), tokens.input + tokens.output)
 
 
 def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
@@ -57,6 +77,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     if outside is not None and verdict.phase is not Phase.END:
         error = error or answered_error(outside.text)
         verdict = _with_detail(verdict, outside)
+    tokens = _tokens(seen, question.prompt)
     return Observation(
         probe_id=question.probe_id,
         target=target,
@@ -70,7 +91,8 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         connection=(Connection.REUSE if carried.reused else Connection.FRESH).value,
         retried=carried.retried,
         schedule_delay=schedule_delay,
-        tokens=_tokens(seen, question.prompt),
+        tokens=tokens,
+        charged=_charged(question, tokens),
         check=check,
         server_error=_server_error(target.record, error, safe),
         last_words=_last_words(kept, target, safe, truncated=verdict.truncated or target.record is Record.FULL),

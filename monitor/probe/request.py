@@ -55,6 +55,12 @@ def ask(target: Target) -> ProbeRequest:
     return ProbeRequest(target, protocol, probe_id, nonce, prompt, call)
 
 
+def unasked(target: Target) -> ProbeRequest:
+    """Return what stands for a question that could not be asked."""
+    call = HttpRequest("GET", target.url, {}, b"", target.timeouts, target.tls)
+    return ProbeRequest(target, find(target.protocol), new_id(), "", "", call)
+
+
 def _prompt(target: Target, nonce: str) -> str:
     if isinstance(target.check, CountCheck):
         return counting_prompt(target.check.to, nonce, target.prompt)

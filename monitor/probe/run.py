@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 from monitor.http import Client, ExchangeInfo
 from monitor.probe.assemble import kept_bytes, observe
-from monitor.probe.request import ProbeRequest, ask, end_rule
+from monitor.probe.request import ProbeRequest, ask, end_rule, unasked
 from monitor.protocols import Decoder
 from monitor.record.observation import Observation
 from monitor.settings import Limits
 from monitor.stream.endings import Ending, EndKind
 from monitor.stream.recorder import Recorder
+from monitor.stream.recording import EndRule
 from monitor.target import Target
 
 
@@ -30,7 +31,24 @@ class Prober:
     save: Callable[[bytes], object] | None = None
 
     async def __call__(self, target: Target, trigger: str, schedule_delay: float | None = None) -> Observation:
-        """Probe `target`; a cancellation ends the probe as `aborted` and is not raised."""
+        """Probe `target`; a cancellation ends the probe as `aborted`, and whatever fails here as `inconclusive`."""
+        try:
+            return await self._probe(target, trigger, schedule_delay)
+        except Exception as error:  # noqa: BLE001 - memory, or a protocol from outside: every probe ends in one event
+            kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
+            seen = Recorder(EndRule())
+            seen.ending = Ending(kind, 0.0, type(error).__name__)
+            return observe(
+                unasked(target),
+                seen.finish(),
+                ExchangeInfo(),
+                timestamp=datetime.now(UTC),
+                trigger=trigger,
+                location=self.location,
+                schedule_delay=schedule_delay,
+            )
+
+    async def _probe(self, target: Target, trigger: str, schedule_delay: float | None) -> Observation:
         question = ask(target)
         seen = Recorder(end_rule(target, question.protocol))
         kept = bytearray()
@@ -68,5 +86,6 @@ class Prober:
             for event, offset in decoder.close():
                 seen.record(event, offset)
         except Exception as error:  # noqa: BLE001 - a bug, ours or an outside protocol's, is a verdict and no lost probe
-            seen.ending = Ending(EndKind.INTERNAL, seen.ending.at if seen.ending else 0.0, type(error).__name__)
+            kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
+            seen.ending = Ending(kind, seen.ending.at if seen.ending else 0.0, type(error).__name__)
         return carried

@@ -33,6 +33,8 @@ class Observation:
     retried: bool = False
     schedule_delay: float | None = None
     tokens: Tokens | None = None
+    charged: int = 0
+    """Tokens that the budget is charged: no server can spend it by counting wrong."""
     check: CheckResult | None = None
     server_error: ServerError | None = None
     last_words: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from monitor.probe.run import Prober
 from monitor.protocols import Protocol, Request
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
-from monitor.stream.events import Event, Message
+from monitor.stream.events import Event, Message, Output
 from monitor.stream.raw import Raw
 from tests.conftest import TIGHT, MakeProber, target
 from tests.records import record
@@ -48,6 +49,76 @@ async def test_a_protocol_that_raises_is_inconclusive(prober: MakeProber) -> Non
     assert verdict(seen) == "inconclusive/internal"
     assert "RuntimeError" in seen.verdict.detail
     assert "canary" not in str(record(seen))
+
+
+def _raising(*_: object) -> Request:
+    raise KeyError("canary")
+
+
+def _out_of_memory(*_: object) -> Request:
+    raise MemoryError
+
+
+def _interpret_nothing(_: Message) -> Iterator[Event]:
+    return iter(())
+
+
+ASKS = {
+    "raises": (_raising, "inconclusive/internal"),
+    "runs out of memory": (_out_of_memory, "inconclusive/resources"),
+    "returns nothing": (lambda *_: None, "inconclusive/internal"),
+    "returns a text": (lambda *_: "GET /", "inconclusive/internal"),
+    "returns headers that are none": (lambda *_: Request(headers={"X": object()}), "inconclusive/internal"),  # type: ignore[dict-item]
+    "returns a body that is none": (lambda *_: Request(body=object()), "inconclusive/internal"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize(("request_", "said"), ASKS.values(), ids=ASKS.keys())
+async def test_a_request_that_cannot_be_made(
+    prober: MakeProber,
+    monkeypatch: pytest.MonkeyPatch,
+    request_: Any,  # noqa: ANN401 - garbage
+    said: str,
+) -> None:
+    """Whatever an outside protocol's `request` raises or returns, the probe ends in one inconclusive event."""
+    protocol = Protocol("asking", Raw, request_, _interpret_nothing, content_types=())
+    monkeypatch.setattr(sys.modules[__name__], "ASKING", protocol, raising=False)
+    async with peer((Fin(),)) as server:
+        seen = await prober()(target(f"{server.url}/", protocol=f"{__name__}:ASKING"), "schedule", 0.25)
+    event = record(seen)
+    assert (verdict(seen), event["trigger"], event["schedule_delay"]) == (said, "schedule", 0.25)
+    assert "canary" not in str(event)
+
+
+async def test_a_protocol_that_runs_out_of_memory(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory runs out while the end is judged, that is said, and nothing of the target."""
+
+    def judged(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr("monitor.probe.assemble.judge", judged)
+    seen = await probed(prober, (Send(HEAD + HI), Fin()))
+    assert verdict(seen) == "inconclusive/resources"
+
+
+async def test_a_server_that_counts_too_many_tokens(prober: MakeProber) -> None:
+    """What a probe is charged does not go beyond four times what it asked for, in all choices of the merged body."""
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":%d}}\n\n'
+    for count in (9_000_000, 10**18, 10**400):
+        seen = await probed(prober, (Send(HEAD + HI + usage % count), Fin()), body={"max_tokens": 10, "n": 3})
+        assert seen.charged <= 4 * (300 + 30)
+        assert verdict(seen) == "truncated/no_terminator"
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b""])
+async def test_a_body_that_is_no_object(prober: MakeProber, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """A probe whose request is no JSON object is charged as others are."""
+    plain = Protocol("plain", Raw, lambda *_: Request(body=body), lambda _: iter((Output("x"),)), content_types=())
+    monkeypatch.setattr(sys.modules[__name__], "ASKING", plain, raising=False)
+    seen = await probed(prober, (Send(HEAD + b"x" * 9), Fin()), protocol=f"{__name__}:ASKING")
+    assert seen.tokens is not None
+    assert seen.charged == seen.tokens.input + seen.tokens.output > 0
 
 
 async def test_a_carrier_that_raises_is_inconclusive() -> None:

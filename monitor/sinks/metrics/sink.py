@@ -151,10 +151,11 @@ class Metrics:
         watched = self._watched.get(seen.target.name)
         if watched is None:
             return
+        trace = _trace(seen)
+        if seen.trigger == "schedule":  # first of all: whatever fails below, the outcome is counted
+            _count_verdict(watched.subject, seen, trace)
         _count_tokens(watched.subject, seen)
         if seen.trigger == "schedule":
-            trace = _trace(seen)
-            _count_verdict(watched.subject, seen, trace)
             _count_traffic(watched.subject, seen)
             _observe_first(watched.subject, seen, trace)
             _observe_gaps(watched.subject, seen, trace)
