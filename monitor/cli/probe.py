@@ -21,7 +21,7 @@ from monitor.cli.config_file import config_option, discovered, read_config
 from monitor.cli.event_loop import run_loop
 from monitor.cli.terminal import probe_lines, summary, suspects
 from monitor.config import Config
-from monitor.diagnosis.suspects import diagnose
+from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.judge.verdict import OUR_OWN, Outcome
@@ -91,6 +91,7 @@ def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
 
     async def probing() -> list[Observation]:
         seen: list[Observation] = []
+        diagnosis = Diagnosis()
         with closing(Stamping()) as stamping:
             await stamping.ready()
             prober = Prober(Client(settings.limits, settings.network), settings.limits, settings.monitor.location)
@@ -98,7 +99,7 @@ def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
                 for number in range(1, count + 1):
                     with _saved(save, number) as keep:
                         one = await replace(prober, save=keep)(target, "cli")
-                    seen.append(replace(one, diagnosis=diagnose(one, lambda _: seen[::-1])))
+                    seen.append(replace(one, diagnosis=diagnosis.take(one).suspicions))
                     _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
                     if seen[-1].verdict.outcome is Outcome.ABORTED:
                         raise KeyboardInterrupt

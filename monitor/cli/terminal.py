@@ -15,6 +15,7 @@ from rich.text import Text
 from monitor.config.plan import Plan
 from monitor.judge.explanations import MEANINGS
 from monitor.judge.verdict import Outcome
+from monitor.record.parts import NOT_KNOWN
 from monitor.record.probe_event import ProbeEvent
 from monitor.record.target_summary import TargetSummary
 from monitor.record.waterfall import OUTPUT, REST, STREAM, Waterfall, place, waterfall
@@ -71,7 +72,9 @@ def probe_lines(event: ProbeEvent, objective: float | None = None) -> Iterator[T
 
 
 def suspects(event: ProbeEvent) -> Iterator[Text]:
-    """Return whom this probe and those before it, together, point at, a line each."""
+    """Return whom the incident points at, a line each, or that it is not known; nothing for a good probe."""
+    if not event.diagnosis and not event.available and not event.ours:
+        yield Text(f"  suspect {NOT_KNOWN}")
     for it in event.diagnosis or ():
         yield Text(f"  suspect {visible(it.suspect)}: {visible(it.because)}")
 

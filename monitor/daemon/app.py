@@ -23,8 +23,8 @@ from monitor.budget import Budget, restore
 from monitor.config import Config, ConfigError
 from monitor.config.include import fingerprint
 from monitor.daemon import systemd
+from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.diagnosis.isolation import Isolation
-from monitor.diagnosis.suspects import diagnose
 from monitor.discovery import Discovery
 from monitor.files import save
 from monitor.http import Client, resolver, tls_context
@@ -110,6 +110,7 @@ class Watch:
     budget: Budget
     signals: Signals
     isolation: Isolation = field(default_factory=Isolation)
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
     targets: tuple[Target, ...] = ()
     """What is watched here: the config's and what was discovered."""
     secrets: frozenset[str] = frozenset()
@@ -256,12 +257,15 @@ def _probe(parts: Watch, settings: Settings) -> schedule.Probe:
 
 
 def _diagnosed(parts: Watch, seen: Observation) -> Observation:
-    """Return it with what is known by now of whose fault it was; a bug in that costs no observation."""
+    """Return it with whom it points at, and tell the gauges of other targets; a bug in that costs no observation."""
     try:
-        return replace(seen, diagnosis=diagnose(seen, parts.recent.of))
+        found = parts.diagnosis.take(seen)
     except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
         parts.failed(error)
         return seen
+    for name, suspicions in found.now.items():
+        parts.metrics.suspects(name, suspicions)
+    return replace(seen, diagnosis=found.suspicions)
 
 
 def _status(parts: Watch) -> str:
@@ -406,6 +410,7 @@ async def _replace(parts: Watch, config: Config, targets: tuple[Target, ...]) ->
         parts.metrics.remove(name)
         parts.recent.forget(name)
         parts.isolation.forget(name)
+        parts.diagnosis.forget(name)
     parts.metrics.relabel(_label_names(targets))
     for name, target in wanted.items():
         if known.get(name) != target:
@@ -523,7 +528,10 @@ def _source(parts: Watch, load: Load | None) -> Source:
 
     def find(probe_id: str) -> Observation | None:
         seen = parts.recent.find(probe_id)
-        return None if seen is None else _diagnosed(parts, seen)  # its upstream's failure may have shown since
+        return None if seen is None else parts.diagnosis.known(seen)  # its upstream's failure may have shown since
+
+    def recent(name: str) -> Sequence[Observation]:
+        return tuple(map(parts.diagnosis.known, parts.recent.of(name)))
 
     async def probe(name: str) -> Observation:
         try:
@@ -541,7 +549,7 @@ def _source(parts: Watch, load: Load | None) -> Source:
 
     return Source(
         targets=lambda: parts.targets,
-        recent=parts.recent.of,
+        recent=recent,
         find=find,
         tallies=tally,
         ready=lambda: parts.schedule.running and not parts.signals.stop.is_set(),

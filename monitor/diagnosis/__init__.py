@@ -1,1 +1,1 @@
-"""What several probes, together, point at."""
+"""Who is suspected of a target's incident, and whether it is our own network."""

@@ -1,236 +1,485 @@
-"""Who cut it: what the recent probes of a target, together, point at.
-
-A suspect is named where more than one probe says the same, or where the server says it itself; where two explain the
-same probes, the one that explains more stands alone. No suspect is better than a wrong one.
-"""
+"""Who is suspected: what each failure of an incident is blamed on, and which explanation of them stands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from itertools import islice, pairwise
+from functools import cached_property
+from itertools import pairwise
 
-from monitor.judge.verdict import CAUSES, OUR_OWN, Outcome
-from monitor.record.observation import Observation
+from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
+from monitor.diagnosis.incident import History, Incident
+from monitor.diagnosis.timers import Cut, Timer, may_be_one, timer_of
+from monitor.diagnosis.upstream import can_come_from_behind, look_behind
+from monitor.diagnosis.words import Says
+from monitor.judge.verdict import Outcome
 from monitor.record.parts import Suspect, Suspicion
-from monitor.stream.endings import AfterCut, BodyFraming
-from monitor.stream.statistics import BUFFERABLE, buffered
-from monitor.target import Target
+from monitor.stream.endings import AfterCut
 
-Of = Callable[[str], Sequence[Observation]]
-"""Returns the recent observations of the target of that name."""
-
+PATTERN, SAID, SHOWN = 1, 2, 3
+"""How strong a blame is: several probes share something; the server says it; another probe shows it."""
 _WINDOW = 10
-"""Probes that are looked at together; what lies further back is another story."""
-_LATEST = 5
-_ENOUGH, _MOST = 3, 4
-"""Cuts that say anything by their age: at an age that people set, and at any other. Of five, one may be of another."""
-_SHORTEST, _SHORTEST_ODD = 4.5, 10.0
-"""Seconds below which no time-out of a proxy is expected: at a round age, and at an odd one."""
-_APART, _APART_SHARE = 0.4, 0.01
-"""Seconds, and where that is more the share of the age, within which cuts are at one age: timers are exact."""
-_ROUND, _NEAR = 5.0, 0.35
-"""Time-outs are set in multiples of 5 s; a cut is seen that near to one: nginx moves a timer only by 300 ms or more."""
-_TWICE = 2
-_GATEWAY_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _INTERNAL = 504, 502, 503, 500
+"""Probes back to which failures of past incidents are looked at for what they have in common with those of now."""
+_TOGETHER = 1.0
+"""Seconds within which cuts of several streams are one event."""
+_TWICE, _THRICE = 2, 3
+_BUFFERED, _BUFFERED_LATEST = 3, 5
+_RECENT = 2
+"""Failures among which a suspect has to explain one: what it explained before is over."""
+_USUAL = 0.25
+"""Share of a gateway's patience within which answers usually began, if it is the server behind that hangs."""
+_INTERNAL, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT, _SITE_OVERLOADED = 500, 502, 503, 504, 529
 
-Pairs = frozenset[tuple[Outcome, str | None]]
-_WIRE: Pairs = frozenset({
+Pairs = frozenset[Pair]
+REFUSED: Pair = (Outcome.UNREACHABLE, "refused")
+_BROKEN: Pairs = frozenset({
     (Outcome.TRUNCATED, "incomplete_body"), (Outcome.TRUNCATED, "reset"),
-    (Outcome.NO_RESPONSE, "closed"), (Outcome.NO_RESPONSE, "reset"),
+    (Outcome.NO_RESPONSE, "closed"), (Outcome.NO_RESPONSE, "reset"), (Outcome.NO_RESPONSE, "partial_head"),
 })  # fmt: skip
-"""The peer broke off, as a process that dies does."""
-_CUT: Pairs = _WIRE | {
+"""The peer broke the connection, as a process that ends does."""
+_SHORT: Pairs = frozenset({
     (Outcome.TRUNCATED, "no_terminator"), (Outcome.TRUNCATED, "mid_event"), (Outcome.TRUNCATED, "incomplete_answer"),
-}  # fmt: skip
-"""The peer ended it, before its end: what a time-out in between does, too."""
-_OVERLOADED: Pairs = frozenset({(Outcome.HTTP_ERROR, "overloaded"), (Outcome.STREAM_ERROR, "overloaded")})
-_CONTEXT: Pairs = frozenset({(Outcome.STREAM_ERROR, "context_length"), (Outcome.TRUNCATED, "token_limit")})
-_UNREACHED: Pairs = frozenset({
-    (Outcome.UNREACHABLE, "dns"), (Outcome.UNREACHABLE, "network"), (Outcome.TIMEOUT, "connect"),
 })  # fmt: skip
+_CUT = _BROKEN | _SHORT
+"""The peer ended the stream before its end."""
+_STOPPED = _CUT | {(Outcome.TRUNCATED, "server_abort"), (Outcome.STREAM_ERROR, "other")}
+"""What a stream comes to whose server is stopped: some say so with their last words."""
 _SILENT: Pairs = frozenset({
     (Outcome.TRUNCATED, "no_terminator"), (Outcome.TRUNCATED, "incomplete_answer"), (Outcome.EMPTY, "no_output"),
 })  # fmt: skip
-"""A clean end of the wire under which an error may lie that nobody passed on."""
-_FROM_BEHIND: Pairs = _CUT | _SILENT | _OVERLOADED | {
+"""A clean end of the body under which an error may lie that was not passed on."""
+_INVENTED: Pair = (Outcome.WRONG_CONTENT, "missing")
+_LEFT: Pair = (Outcome.TRUNCATED, "incomplete_body")
+_NO_WAY: Pairs = frozenset({(Outcome.UNREACHABLE, "dns"), (Outcome.UNREACHABLE, "network")})
+_NO_CONNECTION: Pair = (Outcome.TIMEOUT, "connect")
+_HANGING: Pairs = frozenset({
     (Outcome.STALLED, "silent"), (Outcome.STALLED, "no_output"), (Outcome.TIMEOUT, "headers"),
-    (Outcome.TIMEOUT, "first_chunk"), (Outcome.TIMEOUT, "total"), (Outcome.HTTP_ERROR, "server"),
-    *((Outcome.STREAM_ERROR, cause) for cause in CAUSES[Outcome.STREAM_ERROR]),
+    (Outcome.TIMEOUT, "first_chunk"), (Outcome.TIMEOUT, "total"),
+})  # fmt: skip
+_OVERLOADED: Pairs = frozenset({(Outcome.HTTP_ERROR, "overloaded"), (Outcome.STREAM_ERROR, "overloaded")})
+_CONTEXT: Pairs = frozenset({(Outcome.STREAM_ERROR, "context_length"), (Outcome.TRUNCATED, "token_limit")})
+_ERRORS: Pairs = _OVERLOADED | {
+    (Outcome.HTTP_ERROR, "server"), (Outcome.HTTP_ERROR, "rate_limited"), (Outcome.HTTP_ERROR, "rejected"),
+    (Outcome.STREAM_ERROR, "upstream"), (Outcome.STREAM_ERROR, "other"), (Outcome.STREAM_ERROR, "rate_limited"),
 }  # fmt: skip
-"""What a server comes to whose own upstream fails."""
+"""Errors whose words are about the server, or about who is behind it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is known of a target: its latest probes, newest first, and those of the target behind it."""
+_WELL = frozenset({Behind.WELL, Behind.RUNNING})
 
-    window: Sequence[Observation]
-    upstream: Sequence[Observation]
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known when an incident is worked out."""
+
+    history: History
+    incident: Incident
+    upstream: History | None = None
+    """The target behind it, if it is probed."""
+    beside: Sequence[tuple[History, ProbeFacts]] = ()
+    """Other targets on the same host and port, with what they met lately that a process's end can have caused."""
+    sharing: Sequence[tuple[History, ProbeFacts]] = ()
+    """Other targets with the same upstream, with their latest cuts."""
+
+    @cached_property
+    def pool(self) -> Sequence[ProbeFacts]:
+        """The failures of the incident, and the unexplained ones shortly before it, the newest first."""
+        mine = list(reversed(self.incident.failures))
+        known = set(map(id, mine))
+        before = [one for one in self.history.latest(_WINDOW) if not one.good and id(one) not in known]
+        return [*mine, *(one for one in before if one.rank < SAID or one.blame is Suspect.PROXY_TIMEOUT)]
 
     @property
-    def latest(self) -> Sequence[Observation]:
-        """The newest five."""
-        return self.window[:_LATEST]
+    def has_upstream(self) -> bool:
+        """Whether the config names a target behind it."""
+        return self.history.upstream is not None
+
+    def may_be_its_own(self, failed: ProbeFacts) -> bool:
+        """Whether nothing behind it can be at fault: nothing is named, or it was well then, and fails at no time."""
+        if not self.has_upstream:
+            return True
+        return failed.behind in _WELL and self.upstream is not None and not _fails_at_times(self.upstream)
 
 
-def diagnose(seen: Observation, of: Of) -> tuple[Suspicion, ...]:
-    """Return what `seen` and the probes before it point at; nothing for a probe that we ended ourselves.
-
-    What its upstream did meanwhile may come to light later: asked again, the answer may be another.
-    """
-    if seen.verdict.outcome in OUR_OWN:
-        return ()
-    before = (one for one in of(seen.target.name) if one.timestamp < seen.timestamp and _told_of(one, seen.target))
-    window = (seen, *islice(before, _WINDOW - 1))
-    upstream = of(seen.target.upstream) if seen.target.upstream is not None else ()
-    case, found = Case(window, upstream), dict[Suspect, str]()
-    for rule in RULES:
-        if not found.keys() & rule.unless and (because := rule.because(case)):
-            found[rule.suspect] = because
-    return tuple(Suspicion(suspect, because) for suspect, because in found.items())
+def _fails_at_times(history: History) -> bool:
+    return any(one.pair in _STOPPED | _SILENT | _ERRORS for one in history.probes)
 
 
-def _told_of(one: Observation, target: Target) -> bool:
-    """Whether a probe says something, and of the server that is asked now."""
-    return one.verdict.outcome not in OUR_OWN and one.target.url == target.url
+Because = Callable[[Scene, ProbeFacts], str]
 
 
-# -- the rules ---------------------------------------------------------------------------------------------------------
+# -- what is shown -----------------------------------------------------------------------------------------------------
 
 
-def _pair(one: Observation) -> tuple[Outcome, str | None]:
-    return one.verdict.outcome, one.verdict.cause
-
-
-def _status(one: Observation) -> int:
-    head = one.recording.head
-    return head.status if head is not None else 0
-
-
-def _share(those: Sequence[Observation], of: Sequence[Observation], what: str) -> str:
-    """Say how many of the recent ones did something; nothing where none did."""
-    return f"{len(those)} of the last {len(of)} {what}" if those else ""
-
-
-def _at_one_age(ages: Iterable[float]) -> list[float]:
-    """Return the largest group of ages that one timer can have ended."""
-    ordered = sorted(ages)
-    groups = [
-        [age for age in ordered if first <= age <= first + max(_APART, _APART_SHARE * first)] for first in ordered
-    ]
-    return max(groups, key=len, default=[])
-
-
-def _timer(ages: Sequence[float], since: str) -> str:
-    """Say that a time-out ended most of these, where it is one; `ages` are the seconds since `since`."""
-    group = _at_one_age(ages)
-    if len(group) < max(_ENOUGH, min(len(ages), _MOST)) or group[0] < _SHORTEST:
+def _failed_behind(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame the upstream that failed as well at that time."""
+    if scene.upstream is None:
         return ""
-    middle, spread = (group[0] + group[-1]) / 2, (group[-1] - group[0]) / 2
-    is_round = abs(middle - round(middle / _ROUND) * _ROUND) <= _NEAR + spread
-    if not is_round and (len(group) < _MOST or group[0] < _SHORTEST_ODD):
+    behind, by = look_behind(failed, scene.upstream)
+    if behind is not Behind.UNKNOWN:
+        failed.behind = behind
+    if by is None or behind is not Behind.FAILED:
         return ""
-    return f"{len(group)} of the last {len(ages)} cuts came {middle:.1f} s +- {spread:.1f} after {since}"
+    return f"the target behind it, {scene.upstream.name}, failed as well: {by.word}"
 
 
-def _proxy_timeout(case: Case) -> str:
-    refused = [one for one in case.latest if _status(one) == _GATEWAY_TIMEOUT]
-    cuts = [one for one in case.window if _pair(one) in _CUT][:_LATEST]
-    ages = [one.duration for one in cuts]
-    silences = [one.duration - last for one in cuts if (last := one.recording.last_byte) is not None]
-    return (
-        _timer(ages, "the request")
-        or _timer(silences, "the last byte")
-        or _share(refused, case.latest, "probes got a 504: a gateway waited no longer")
-    )
+def _cut_together(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame the upstream that several gateways have in common, and that they lost within a second."""
+    if failed.pair not in _CUT or failed.behind is Behind.RUNNING:
+        return ""
+    others = [h for h, one in scene.sharing if h.endpoint != scene.history.endpoint and _one_event(failed, one)]
+    names = sorted({h.name for h in others})
+    return f"{names[0]} has the same upstream and was cut within a second" if names else ""
 
 
-def _restart(case: Case) -> str:
-    if any(one.after_cut is AfterCut.REFUSED for one in case.latest):
+def _gone(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame a restart: nobody listens where somebody did."""
+    if failed.pair == REFUSED and (scene.history.answered or any(h.answered for h, _ in scene.beside)):
+        return "nobody listens where a server answered before"
+    if failed.after_cut is AfterCut.REFUSED:
         return "a probe was cut, and right after it nobody was listening"
-    for after, cut in pairwise(case.latest):
-        if _pair(cut) not in _WIRE:
-            continue
-        if _pair(after) == (Outcome.UNREACHABLE, "refused"):
-            return "a probe was cut, and the next one found nobody listening"
-        if _status(after) in {_BAD_GATEWAY, _UNAVAILABLE}:
-            return f"a probe was cut, and the next one was answered with {_status(after)}"
+    if failed.pair not in _STOPPED:
+        return ""
+    if any(cut is failed and after.pair == REFUSED for cut, after in pairwise(scene.incident.failures)):
+        return "a probe was cut, and the next one found nobody listening"
+    for other, one in scene.beside:
+        if one.pair == REFUSED and -_TOGETHER <= one.end - failed.end <= scene.history.interval + _TOGETHER:
+            return f"a probe was cut, and {other.name} found nobody listening at the same address"
     return ""
 
 
-def _upstream(case: Case) -> str:
-    said = [one for one in case.latest if _pair(one) == (Outcome.STREAM_ERROR, "upstream")]
-    gone = [one for one in case.latest if _status(one) == _BAD_GATEWAY]
-    return (
-        _failed_with(case.window[0], case.upstream)
-        or _share(said, case.latest, "probes said that the server behind had failed")
-        or _share(gone, case.latest, "probes got a 502: the server behind a gateway did not answer it")
-    )
+# -- what the server says ----------------------------------------------------------------------------------------------
 
 
-def _failed_with(seen: Observation, upstream: Sequence[Observation]) -> str:
-    """Say that the target behind failed as well, when it was asked at about the same time."""
-    known = [one for one in upstream if one.verdict.outcome not in OUR_OWN]
-    nearest = min(known, key=lambda one: abs(one.timestamp - seen.timestamp), default=None)
-    if nearest is None or nearest.available or _pair(seen) not in _FROM_BEHIND:
+def _said_gone(_: Scene, failed: ProbeFacts) -> str:
+    if failed.says is Says.GONE and failed.pair in _ERRORS:
+        return "the answer says that the server behind it failed"
+    if failed.status == _BAD_GATEWAY:
+        return "a 502: the server behind a gateway did not answer it"
+    if failed.pair == (Outcome.STREAM_ERROR, "upstream") and failed.says not in {Says.LATE, Says.CONTEXT}:
+        return "the stream says that the server behind it failed"
+    return ""
+
+
+def _said_starting(scene: Scene, failed: ProbeFacts) -> str:
+    told = failed.says is Says.STARTING and failed.pair in _ERRORS
+    return "the server says that it is starting" if told and scene.history.ever_good else ""
+
+
+def _said_overload(_: Scene, failed: ProbeFacts) -> str:
+    if failed.says in {Says.GONE, Says.LATE, Says.STARTING}:
         return ""
-    if abs(nearest.timestamp - seen.timestamp) > timedelta(seconds=2 * nearest.target.interval):
+    told = failed.pair in _ERRORS and failed.says is Says.OVERLOADED and failed.pair[1] != "rate_limited"
+    plain = failed.pair in _OVERLOADED and (failed.status != _UNAVAILABLE or failed.retry_after)
+    return "the server says that it is overloaded" if told or plain else ""
+
+
+def _said_context(_: Scene, failed: ProbeFacts) -> str:
+    told = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Says.CONTEXT)
+    return "the answer met the limit of the model's context or output" if told else ""
+
+
+def _no_way(_: Scene, failed: ProbeFacts) -> str:
+    return "it did not get as far as the server" if failed.pair in _NO_WAY else ""
+
+
+def _invented_end(scene: Scene, failed: ProbeFacts) -> str:
+    told = failed.pair == _INVENTED and failed.beginning and scene.may_be_its_own(failed)
+    return "the answer broke off, and an end was said all the same" if told else ""
+
+
+# -- what several probes have in common --------------------------------------------------------------------------------
+
+
+def _late(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame a gateway that waited too short: the server behind answers others, or usually needs nearly as long."""
+    if not _is_late(failed):
         return ""
-    return f"the target behind it, {nearest.target.name}, failed as well: {'/'.join(filter(None, _pair(nearest)))}"
+    late = [one for one in scene.pool if _is_late(one) and one.behind is not Behind.FAILED]
+    slow = _slow_behind(scene, failed)
+    if scene.has_upstream and failed.behind is not Behind.UNKNOWN:
+        enough = failed.behind in _WELL and (slow or sum(one.behind in _WELL for one in late) >= _TWICE)
+        return "a gateway waited no longer, and the server behind it was well" if enough else ""
+    usual = max(scene.history.first_bytes, default=None)
+    enough = usual is not None and usual >= failed.age / 2 and len(late) >= _TWICE
+    return f"a gateway waited no longer, for answers that began after up to {usual:.1f} s" if enough else ""
 
 
-def _app_exception(case: Case) -> str:
-    """Judge by a chunked body without its last chunk, ended in good order: so servers end what an exception left."""
-    streams = [one for one in case.window if one.verdict.accepted]
-    left = [one for one in streams if _pair(one) == (Outcome.TRUNCATED, "incomplete_body") and _chunked(one)]
-    failed = [one for one in case.latest if _status(one) == _INTERNAL]
-    if len(left) < _TWICE:
-        return _share(failed, case.latest, "probes got a 500")
-    return _share(left, streams, "streams lacked the last chunk, from a server that goes on answering")
+def _slow_behind(scene: Scene, failed: ProbeFacts) -> bool:
+    """Whether the server behind began a good answer later than the gateway waited for."""
+    probes = scene.upstream.probes if scene.upstream is not None else ()
+    near = (one for one in probes if one.good and abs(one.end - failed.end) <= scene.history.reach)
+    return any(one.first_byte is not None and one.first_byte >= failed.age for one in near)
 
 
-def _chunked(one: Observation) -> bool:
-    return one.recording.head is not None and one.recording.head.framing is BodyFraming.CHUNKED
+def _hangs_behind(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame the server behind that hangs: a gateway waited far longer than answers ever needed, again and again."""
+    if not _is_late(failed) or scene.has_upstream:
+        return ""
+    usual = max(scene.history.first_bytes, default=None)
+    late = [one for one in scene.incident.failures if _is_late(one)]
+    if usual is None or len(late) < _THRICE or any(usual > _USUAL * one.age for one in late):
+        return ""
+    return f"a gateway waited {failed.age:.0f} s for a server that had begun within {usual:.1f} s"
 
 
-def _silent_end(case: Case) -> str:
-    streams = [one for one in case.window if one.verdict.accepted]
-    silent = [one for one in streams if _pair(one) in _SILENT]
-    return _share(silent, streams, "streams ended as if all were well, and were not whole")
+def _is_late(failed: ProbeFacts) -> bool:
+    return failed.status == _GATEWAY_TIMEOUT or (failed.says is Says.LATE and failed.pair in _ERRORS)
 
 
-def _buffering_proxy(case: Case) -> str:
-    streams = [one for one in case.window if one.recording.chunks >= BUFFERABLE][:_LATEST]
-    whole = [one for one in streams if buffered(one.recording)]
-    return _share(whole, streams, "streams came in one piece") if len(streams) == len(whole) >= _ENOUGH else ""
+def _timer(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame the time-out of a hop: cuts at one age, or after one silence."""
+    found = _timer_of(scene)
+    if found is None or not _can_be_timed(failed) or not found.ended(_cut(failed)):
+        return ""
+    cuts = [one for one in scene.pool if _can_be_timed(one)]
+    return f"{sum(found.ended(_cut(one)) for one in cuts)} of the last {len(cuts)} cuts came {found}"
 
 
-def _said(pairs: Pairs, what: str) -> Callable[[Case], str]:
-    """Return the rule for which a verdict alone is enough."""
-    return lambda case: _share([one for one in case.latest if _pair(one) in pairs], case.latest, what)
+def _timer_of(scene: Scene) -> Timer | None:
+    return timer_of([_cut(one) for one in scene.pool if _can_be_timed(one)])
+
+
+def _can_be_timed(failed: ProbeFacts) -> bool:
+    stronger = failed.rank >= SAID and failed.blame is not Suspect.PROXY_TIMEOUT
+    return failed.pair in _CUT and not failed.whole and not stronger and failed.after_cut is not AfterCut.REFUSED
+
+
+def _cut(failed: ProbeFacts) -> Cut:
+    return Cut(failed.age, failed.silence, failed.chunks)
+
+
+def _several_at_once(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame a restart: several targets at one address were cut within a second."""
+    if failed.pair not in _CUT or _has_common_upstream(scene, failed):
+        return ""
+    others = sorted({h.name for h, one in scene.beside if one.pair in _CUT and _one_event(failed, one)})
+    return f"{others[0]}, at the same address, was cut within a second" if others else ""
+
+
+def _has_common_upstream(scene: Scene, failed: ProbeFacts) -> bool:
+    """Whether what was cut together has one upstream, so that it may be that one's end."""
+    if not scene.has_upstream:
+        return False
+    return all(h.upstream == scene.history.upstream for h, one in scene.beside if _one_event(failed, one))
+
+
+def _one_event(one: ProbeFacts, other: ProbeFacts) -> bool:
+    """Whether two cuts are one event: at one time, of streams that did not begin, or fall silent, together."""
+    if abs(one.end - other.end) > _TOGETHER or abs(one.start - other.start) <= _TOGETHER:
+        return False
+    silent = (one.silence or 0.0) > _TOGETHER and (other.silence or 0.0) > _TOGETHER
+    return not silent
+
+
+def _left_by_an_exception(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame the application: bodies without their last chunk at no common age, or several 500s, and nothing behind."""
+    own = [one for one in scene.pool if scene.may_be_its_own(one) and one.rank < SAID]
+    if scene.has_upstream and len(own) < _THRICE:
+        return ""
+    left = [one for one in own if _is_left(scene, one)]
+    if _is_left(scene, failed) and failed in left and len(left) >= _TWICE:
+        if not _may_be_timed(scene, left):
+            return f"{len(left)} streams lacked the last chunk, from a server that goes on answering"
+        return ""
+    raised = [one for one in own if _is_raised(one)]
+    if failed in raised and len(raised) >= _TWICE:
+        return f"{len(raised)} answers say that the server itself failed"
+    return ""
+
+
+def _is_left(scene: Scene, one: ProbeFacts) -> bool:
+    """Whether a body was left without its last chunk by a process that lives on."""
+    if one.pair != _LEFT or not one.chunked or one.after_cut not in {AfterCut.ACCEPTED, None}:
+        return False
+    return not any(_one_event(one, other) for _, other in scene.beside)
+
+
+def _may_be_timed(scene: Scene, left: Sequence[ProbeFacts]) -> bool:
+    """Whether cuts, too few to tell, may be those of a timer."""
+    cuts = [_cut(one) for one in left]
+    if _timer_of(scene) is not None:
+        return True
+    few = len(cuts) == _TWICE or len({cut.chunks for cut in cuts}) > 1
+    return few and may_be_one(cuts)
+
+
+def _is_raised(one: ProbeFacts) -> bool:
+    if one.says in {Says.GONE, Says.LATE, Says.STARTING, Says.OVERLOADED, Says.CONTEXT}:
+        return False
+    in_stream = one.pair == (Outcome.STREAM_ERROR, "other") and one.says is Says.INTERNAL
+    return one.status == _INTERNAL or in_stream
+
+
+def _plain_503(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame overload for a 503 without words, if nothing else of the incident speaks of a server that went away."""
+    if failed.pair not in _OVERLOADED or failed.says not in {Says.NOTHING, Says.INTERNAL}:
+        return ""
+    others = {one.pair for one in scene.incident.failures}
+    went = others & (_STOPPED | {REFUSED}) or not scene.may_be_its_own(failed)
+    return "" if went else "a 503, from a server that stays"
+
+
+def _connects_not(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame the network for connections that are not taken, unless the server took some and then hung."""
+    if failed.pair != _NO_CONNECTION:
+        return ""
+    pairs = [one.pair for one in scene.incident.failures]
+    hung = any(pair in _HANGING or pair[0] is Outcome.HTTP_ERROR for pair in pairs)
+    return "" if hung or pairs.count(_NO_CONNECTION) < _TWICE else "it did not get as far as the server"
+
+
+def _swallowed(scene: Scene, failed: ProbeFacts) -> str:
+    """Blame an error that was not passed on: clean ends without the protocol's end, from a server that goes on."""
+    silent = [one for one in scene.pool if _is_silent(one) and scene.may_be_its_own(one) and one.rank < SAID]
+    if failed not in silent or len(silent) < _TWICE or _timer_of(scene) is not None:
+        return ""
+    return f"{len(silent)} streams ended as if all were well, and were not whole"
+
+
+def _is_silent(one: ProbeFacts) -> bool:
+    return one.pair in _SILENT and (one.clean or one.after_cut is AfterCut.ACCEPTED or one.whole)
+
+
+def is_mark(probe: ProbeFacts) -> bool:
+    """Whether a probe may be evidence for other targets at its address, or with its upstream."""
+    return probe.pair in _CUT or probe.pair == REFUSED
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a suspect is named: `because` says why, or nothing; `unless` are those that explain the same better."""
+    """What a failure is blamed on: `because` says why, or nothing."""
 
     suspect: Suspect
-    because: Callable[[Case], str]
-    unless: frozenset[Suspect] = frozenset()
+    strength: int
+    because: Because
 
 
-_ELSEWHERE = frozenset({Suspect.PROXY_TIMEOUT, Suspect.RESTART, Suspect.UPSTREAM})
 RULES = (
-    Rule(Suspect.PROXY_TIMEOUT, _proxy_timeout),
-    Rule(Suspect.RESTART, _restart),
-    Rule(Suspect.UPSTREAM, _upstream, frozenset({Suspect.RESTART})),
-    Rule(Suspect.APP_EXCEPTION, _app_exception, _ELSEWHERE),
-    Rule(Suspect.OVERLOAD, _said(_OVERLOADED, "probes were told of overload"), frozenset({Suspect.RESTART})),
-    Rule(Suspect.CONTEXT, _said(_CONTEXT, "probes met the limit of the model's context or output")),
-    Rule(Suspect.NETWORK, _said(_UNREACHED, "probes did not get as far as the server")),
-    Rule(Suspect.BUFFERING_PROXY, _buffering_proxy),
-    Rule(Suspect.SILENT_END, _silent_end, _ELSEWHERE),
+    Rule(Suspect.UPSTREAM, SHOWN, _failed_behind),
+    Rule(Suspect.RESTART, SHOWN, _gone),
+    Rule(Suspect.UPSTREAM, SAID, _said_gone),
+    Rule(Suspect.RESTART, SAID, _said_starting),
+    Rule(Suspect.CONTEXT, SAID, _said_context),
+    Rule(Suspect.OVERLOAD, SAID, _said_overload),
+    Rule(Suspect.NETWORK, SAID, _no_way),
+    Rule(Suspect.PROXY_TIMEOUT, SAID, _timer),
+    Rule(Suspect.UPSTREAM, PATTERN, _cut_together),
+    Rule(Suspect.PROXY_TIMEOUT, PATTERN, _late),
+    Rule(Suspect.UPSTREAM, PATTERN, _hangs_behind),
+    Rule(Suspect.RESTART, PATTERN, _several_at_once),
+    Rule(Suspect.SILENT_END, PATTERN, _invented_end),
+    Rule(Suspect.SILENT_END, PATTERN, _swallowed),
+    Rule(Suspect.APP_EXCEPTION, PATTERN, _left_by_an_exception),
+    Rule(Suspect.OVERLOAD, PATTERN, _plain_503),
+    Rule(Suspect.NETWORK, PATTERN, _connects_not),
 )
-"""In this order: whoever is in the `unless` of another stands before it."""
+"""In this order, the strongest first. A blame is replaced by a stronger one alone, but a pattern is looked at anew."""
+
+
+def work_out(scene: Scene) -> tuple[Suspicion, ...]:
+    """Blame each failure of an incident, and return whom the explanation that stands points at, and why."""
+    for failed in scene.incident.failures:
+        _blame(scene, failed, SHOWN)
+    for failed in scene.incident.failures:
+        _blame(scene, failed, SAID)
+    for failed in scene.incident.failures:
+        if failed.rank == PATTERN:
+            failed.rank, failed.blame, failed.because = 0, None, ""
+        _blame(scene, failed, PATTERN)
+    return _standing(scene)
+
+
+def _blame(scene: Scene, failed: ProbeFacts, strength: int) -> None:
+    if failed.rank >= strength:
+        return
+    for rule in RULES:
+        if rule.strength == strength and (because := rule.because(scene, failed)):
+            failed.rank, failed.blame, failed.because = strength, rule.suspect, because
+            return
+
+
+def _standing(scene: Scene) -> tuple[Suspicion, ...]:
+    """Return the explanation that covers most of the incident, and beside it what it cannot have done just now."""
+    failures = list(scene.incident.failures)
+    explanations = [_explanation(suspect, failures) for suspect in dict.fromkeys(_blamed(failures))]
+    recent = set(map(id, failures[-_RECENT:]))
+    living = [one for one in explanations if recent & set(map(id, one.covered))]
+    if not living:
+        return ()
+    best = max(living, key=lambda one: (len(one.covered), one.strength, one.latest))
+    found, newest = [best], failures[-1]
+    if newest.rank >= SAID and newest.blame is not best.suspect and newest not in best.covered:
+        found.extend(one for one in living if one.suspect is newest.blame)
+    return tuple(Suspicion(one.suspect, one.because(scene.incident)) for one in found)
+
+
+def _blamed(failures: Iterable[ProbeFacts]) -> Iterable[Suspect]:
+    return (failed.blame for failed in failures if failed.blame is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Explanation:
+    """A suspect with the failures that it covers, those that are blamed on it and those that it explains as well."""
+
+    suspect: Suspect
+    covered: Sequence[ProbeFacts]
+    evidence: ProbeFacts
+    """The newest of the failures that point at it most strongly."""
+
+    @property
+    def strength(self) -> int:
+        return self.evidence.rank
+
+    @property
+    def latest(self) -> float:
+        return self.covered[-1].end
+
+    def because(self, incident: Incident) -> str:
+        """Return the evidence, and how many of the failures it explains, if it does not count them itself."""
+        text = self.evidence.because
+        if incident.count == 1 or text[0].isdigit() or text.startswith("the target behind it"):
+            return text
+        return f"{text} ({len(self.covered)} of {incident.count} failures of this incident)"
+
+
+def _explanation(suspect: Suspect, failures: Sequence[ProbeFacts]) -> _Explanation:
+    blamed = [one for one in failures if one.blame is suspect]
+    strength = max(one.rank for one in blamed)
+    evidence = next(one for one in reversed(blamed) if one.rank == strength)
+    covered = [one for one in failures if one.blame is suspect or (one.rank < strength and _EXPLAINS[suspect](one))]
+    return _Explanation(suspect, covered, evidence)
+
+
+def _pairs(pairs: Pairs) -> Callable[[ProbeFacts], bool]:
+    return lambda one: one.pair in pairs
+
+
+_EXPLAINS: dict[Suspect, Callable[[ProbeFacts], bool]] = {
+    Suspect.UPSTREAM: lambda one: can_come_from_behind(one) and one.behind not in _WELL,
+    Suspect.RESTART: lambda one: one.pair in _STOPPED | {REFUSED} or (
+        one.pair in _OVERLOADED and one.behind is not Behind.FAILED
+    ),
+    Suspect.OVERLOAD: _pairs(_OVERLOADED | _HANGING),
+    Suspect.NETWORK: _pairs(_NO_WAY | {_NO_CONNECTION}),
+    Suspect.APP_EXCEPTION: _pairs(frozenset({_LEFT, (Outcome.HTTP_ERROR, "server"), (Outcome.STREAM_ERROR, "other")})),
+    Suspect.SILENT_END: _pairs(_SILENT | {_INVENTED}),
+    Suspect.PROXY_TIMEOUT: lambda one: _is_late(one) and one.behind is not Behind.FAILED,
+    Suspect.CONTEXT: lambda _: False,
+    Suspect.BUFFERING_PROXY: lambda _: False,
+}  # fmt: skip
+"""What else a suspect does that is established by something stronger."""
+
+
+def buffering(history: History, upstream: History | None) -> tuple[Suspicion, ...]:
+    """Suspect a proxy that buffers: the latest streams came in one piece, and not so from the target behind."""
+    streams = [one for one in reversed(history.probes) if one.buffered is not None][:_BUFFERED_LATEST]
+    if len(streams) < _BUFFERED or not all(one.buffered for one in streams):
+        return ()
+    if upstream is not None and _is_buffered(upstream):
+        return ()
+    return (Suspicion(Suspect.BUFFERING_PROXY, f"the last {len(streams)} streams came in one piece"),)
+
+
+def _is_buffered(history: History) -> bool:
+    return next((bool(one.buffered) for one in reversed(history.probes) if one.buffered is not None), False)

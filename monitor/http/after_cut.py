@@ -7,15 +7,29 @@ import asyncio
 from monitor.http.timestamps import EXHAUSTED
 from monitor.stream.endings import AfterCut
 
-WITHIN = 0.3
-"""Seconds for an answer: within the half second that a probe has to end after its stream."""
+AGAIN = 0.25
+"""Seconds to the second look: the kernel may close a process's listening socket after its connections."""
+WITHIN = 0.2
+"""Seconds that a look waits for an answer: both are over within the half second that a probe has to end."""
 
 
-async def knock(host: str, port: int, within: float = WITHIN) -> AfterCut | None:
-    """Connect to where the cut connection led, and let go at once; None where we ourselves could or should not.
+async def look_after_cut(host: str, port: int, again: float = AGAIN, within: float = WITHIN) -> AfterCut | None:
+    """Connect to where the cut connection led, at once and, if that is accepted, again; nothing is sent.
 
-    A cancellation is not raised: the probe has ended, and what it saw is not to be lost for this.
+    Return what the last look came to; None if we ourselves could not look. A cancellation is not raised: the probe has
+    ended, and its result must not be lost for this.
     """
+    try:
+        found = await _look(host, port, within)
+        if found is AfterCut.ACCEPTED:
+            await asyncio.sleep(again)
+            found = await _look(host, port, within)
+    except asyncio.CancelledError:
+        return None
+    return found
+
+
+async def _look(host: str, port: int, within: float) -> AfterCut | None:
     try:
         async with asyncio.timeout(within):
             _, writer = await asyncio.open_connection(host, port)
@@ -25,7 +39,5 @@ async def knock(host: str, port: int, within: float = WITHIN) -> AfterCut | None
         return AfterCut.REFUSED
     except OSError as error:
         return None if error.errno in EXHAUSTED else AfterCut.UNREACHABLE
-    except asyncio.CancelledError:
-        return None
     writer.transport.abort()
     return AfterCut.ACCEPTED

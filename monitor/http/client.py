@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from monitor.http.after_cut import knock
+from monitor.http.after_cut import look_after_cut
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
@@ -50,7 +50,7 @@ class Client:
         """
         trip = await self._trip(call, seen, feed)
         if trip.was_cut and trip.line.peer is not None:
-            trip.carried.after_cut = await knock(*trip.line.peer)
+            trip.carried.after_cut = await look_after_cut(*trip.line.peer)
         return trip.carried
 
     async def _trip(self, call: HttpRequest, seen: Recorder, feed: Feed) -> Exchange:

@@ -20,7 +20,7 @@ from monitor.http.protocol import HttpProtocol
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.tls import tls_context
 from monitor.settings import Limits
-from monitor.stream.endings import Ending, EndKind, Mark
+from monitor.stream.endings import BodyFraming, Ending, EndKind, Mark
 from monitor.stream.recorder import Recorder
 
 _ERROR_BODY = 65536
@@ -195,9 +195,15 @@ class Exchange:
 
     @property
     def was_cut(self) -> bool:
-        """Whether the target itself broke the connection before the end: what stands behind a proxy is not seen."""
-        ending = self.seen.ending
-        return ending is not None and ending.kind in _CUT and self.seen.ended_at is None and self.call.proxy is None
+        """Whether the target itself closed the connection before the end: what is behind a proxy is not seen.
+
+        A body that only the connection's end delimits looks whole whoever ended it, a process that dies as well.
+        """
+        ending, head = self.seen.ending, self.seen.head
+        if ending is None or self.seen.ended_at is not None or self.call.proxy is not None:
+            return False
+        closed = ending.kind is EndKind.COMPLETE and head is not None and head.framing is BodyFraming.CLOSE
+        return closed or ending.kind in _CUT
 
     @property
     def leaves_a_connection(self) -> bool:

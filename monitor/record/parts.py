@@ -44,13 +44,17 @@ class ServerError(msgspec.Struct, frozen=True):
 
 
 class Suspicion(msgspec.Struct, frozen=True):
-    """What the recent probes, together, point at, and by what evidence, in our words."""
+    """Whom the failures of an incident, together, point at, and by what evidence, in our words."""
 
     suspect: Annotated[
         str,
         Meta(description="Who or what is suspected.", extra_json_schema={"enum": [one.value for one in Suspect]}),
     ]
     because: Annotated[str, Meta(description="The evidence, in a sentence.")]
+
+
+NOT_KNOWN = "not known: no evidence points at anybody yet"
+"""What is shown of a failed probe that nobody is suspected of."""
 
 
 def given(value: T | None) -> T | UnsetType:

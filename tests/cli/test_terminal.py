@@ -82,8 +82,8 @@ def test_a_cut_chat_says_whose_and_what_to_do() -> None:
     assert lines[0] == "truncated/incomplete_body  gateway  openai-chat"
     assert lines[1].startswith("  peer closed the connection inside the chunked body")
     assert any("█✗" in one or "✗" in one for one in lines)
-    assert lines[-2].startswith("  likely  the server process, a proxy's time-out")
-    assert lines[-1].startswith("  do      look for a restart")
+    assert lines[-3].startswith("  likely  the server process, a proxy's time-out")
+    assert lines[-2].startswith("  do      look for a restart")
 
 
 def test_a_refused_connection_has_no_stream() -> None:

@@ -230,7 +230,7 @@ async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("monitor.daemon.app.diagnose", broken)
+    monkeypatch.setattr("monitor.diagnosis.diagnosis.Diagnosis.take", broken)
     async with running(named("bad", lab.url + QUICK_CUT)) as daemon:
         await daemon.line(event="unhandled exception")
         assert (await daemon.line(event="probe"))["outcome"] == "truncated"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from monitor.http.after_cut import knock
+from monitor.http.after_cut import look_after_cut
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Rst, Script, Send
@@ -32,7 +32,7 @@ ENDED = CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP)
         ((Fin(),), "no_response/closed", "accepted"),
         ((Send(b"HTTP/1.1 2"), Fin()), "no_response/partial_head", "accepted"),
         ((Send(ENDED), Fin()), "ok", None),
-        ((Send(CLOSED + HI), Fin()), "truncated/no_terminator", None),
+        ((Send(CLOSED + HI), Fin()), "truncated/no_terminator", "accepted"),
         (OK, "ok", None),
     ],
 )
@@ -71,33 +71,33 @@ async def test_behind_a_proxy_nobody_is_asked(ask: Ask) -> None:
     assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", None)
 
 
-async def test_what_a_knock_comes_to() -> None:
+async def test_what_a_look_comes_to() -> None:
     """Taken, refused, unanswered within its time, no way there; and nothing where we have no descriptor left."""
     async with peer(OK) as server:
-        assert await knock("127.0.0.1", server.port) is AfterCut.ACCEPTED
+        assert await look_after_cut("127.0.0.1", server.port, again=0.0) is AfterCut.ACCEPTED
         await server.over()
         assert server.requests == []
         with no_more_descriptors():
-            assert await knock("127.0.0.1", server.port) is None
+            assert await look_after_cut("127.0.0.1", server.port) is None
     with closed_port() as port:
-        assert await knock("127.0.0.1", port) is AfterCut.REFUSED
-    assert await knock("127.255.255.255", 9) is AfterCut.UNREACHABLE
+        assert await look_after_cut("127.0.0.1", port) is AfterCut.REFUSED
+    assert await look_after_cut("127.255.255.255", 9) is AfterCut.UNREACHABLE
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         place: tuple[str, int] = full.getsockname()
         with socket.create_connection(place), socket.socket() as second:
             second.setblocking(False)
             second.connect_ex(place)
-            assert await knock(*place, within=0.05) is AfterCut.UNANSWERED
+            assert await look_after_cut(*place, within=0.05) is AfterCut.UNANSWERED
 
 
 async def test_a_stop_in_that_moment_costs_nothing() -> None:
-    """What the probe saw is kept: the knock ends with nothing and raises nothing."""
+    """What the probe saw is kept: the look ends with nothing and raises nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         place: tuple[str, int] = full.getsockname()
         with socket.create_connection(place), socket.socket() as second:
             second.setblocking(False)
             second.connect_ex(place)
-            knocking = asyncio.create_task(knock(*place, within=30.0))
+            looking = asyncio.create_task(look_after_cut(*place, within=30.0))
             await asyncio.sleep(0)
-            knocking.cancel("shutdown")
-            assert await knocking is None
+            looking.cancel("shutdown")
+            assert await looking is None

@@ -177,7 +177,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_stream_slo_first_chunk_threshold_seconds", GAUGE, "The first chunk is good up to here.", lean=SAME),
     Family("chat_stream_budget_tokens_limit", GAUGE, "Tokens a day, where the target has a budget.", lean=SAME),
     Family("chat_stream_budget_tokens_remaining", GAUGE, "What is left of them today.", lean=SAME),
-    Family("chat_stream_suspect", GAUGE, "1 while the recent probes, together, point at this suspect.",
+    Family("chat_stream_suspect", GAUGE, "1 while the target's incident points at this suspect; 0 after its end.",
            ("suspect",), SUSPECTS, start=0.0),
     Family("chat_stream_probes_skipped_total", COUNTER, "Scheduled probes that were not made, by reason.",
            ("reason",), SKIPS),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from monitor import __version__, settings
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation, host_of
+from monitor.record.parts import Suspicion
 from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
 from monitor.stream.endings import Mark
@@ -120,6 +121,13 @@ class Metrics:
     def budget(self, name: str, remaining: float | None) -> None:
         """Say what is left today of a target's budget, None where nothing limits it; the limit is in its config."""
         self._tell(name, "chat_stream_budget_tokens_remaining", None if remaining is None else max(remaining, 0.0))
+
+    def suspects(self, name: str, suspicions: Iterable[Suspicion]) -> None:
+        """Set who is suspected of a target's incident: evidence arrives with any probe, of other targets as well."""
+        watched = self._watched.get(name)
+        if watched is not None:
+            _say_suspects(watched.subject, suspicions)
+            watched.subject.refresh()
 
     def skipped(self, name: str, reason: str) -> None:
         """Count a scheduled probe that was not made."""
@@ -369,7 +377,11 @@ def _say_last(subject: Subject, seen: Observation) -> None:
     subject.set("chat_stream_progress_ratio", seen.check.progress if seen.check else None)
     if seen.certificate_expiry is not None:
         subject.set("chat_stream_certificate_expiry_timestamp_seconds", seen.certificate_expiry)
-    suspects = {suspicion.suspect for suspicion in seen.diagnosis}
+    _say_suspects(subject, seen.diagnosis)
+
+
+def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
+    suspects = {suspicion.suspect for suspicion in suspicions}
     for (suspect,) in SUSPECTS:
         subject.set("chat_stream_suspect", float(suspect in suspects), (suspect,))
 

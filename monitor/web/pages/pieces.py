@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from monitor.record.observation import Observation
+from monitor.record.parts import NOT_KNOWN
 from monitor.target import Target
 from monitor.web.markup import Child, Markup, h, join, safe
 from monitor.web.pages.frame import About, ago, probe_link, section
@@ -27,11 +28,13 @@ def badge(seen: Observation) -> Markup:
 
 
 def suspects(seen: Observation) -> Markup | None:
-    """Return whom this probe and those before it, together, point at, and why; None for nobody."""
-    if not seen.diagnosis:
+    """Return whom the incident of this probe points at, and why, or that it is not known; None for a good probe."""
+    if not seen.diagnosis and not seen.failed:
         return None
+    if not seen.diagnosis:
+        return section("What the incident points at", h("p", NOT_KNOWN))
     rows = (h("li", h("b", it.suspect), f": {it.because}") for it in seen.diagnosis)
-    return section("What the recent probes point at", h("ul", *rows, class_="suspects"))
+    return section("What the incident points at", h("ul", *rows, class_="suspects"))
 
 
 def strip(recent: Sequence[Observation]) -> Markup:

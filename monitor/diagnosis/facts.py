@@ -1,0 +1,122 @@
+"""What the diagnosis keeps of one probe: a small record, made in one place from an observation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import urlsplit
+
+from monitor.diagnosis.words import Says, says
+from monitor.judge.verdict import OUR_OWN, Outcome
+from monitor.record.observation import Observation
+from monitor.record.parts import Suspect
+from monitor.stream.endings import AfterCut, BodyFraming, EndKind, Mark
+from monitor.stream.statistics import BUFFERABLE, buffered
+
+Pair = tuple[Outcome, str | None]
+_PORTS = {"http": 80, "https": 443}
+_WHOLE = 1.0
+
+
+class Behind(Enum):
+    """What is known of the target behind at the time of a failure."""
+
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    WELL = "well"
+    """Its probes before and after were good."""
+    RUNNING = "running"
+    """A good stream of it went on through that moment."""
+
+
+@dataclass(slots=True, eq=False)
+class ProbeFacts:
+    """One probe of a target. Times are Unix seconds, durations seconds; `rank` and below are what it is blamed on."""
+
+    probe_id: str
+    start: float
+    end: float
+    pair: Pair
+    status: int = 0
+    """The final status; 0 without a head."""
+    chunked: bool = False
+    clean: bool = False
+    """The body ended as its framing declares, so whoever sent it was alive: a chunked or length-delimited one."""
+    age: float = 0.0
+    """From the request to the end."""
+    silence: float | None = None
+    """From the last byte of the body to the end; None if none arrived."""
+    first_byte: float | None = None
+    chunks: int = 0
+    whole: bool = False
+    """The content check shows the whole answer, whatever the stream's end was."""
+    beginning: bool = False
+    """The content check shows a right beginning and no more."""
+    connected: bool = False
+    after_cut: AfterCut | None = None
+    says: Says = Says.NOTHING
+    retry_after: bool = False
+    buffered: bool | None = None
+    """Whether it came in one piece; None if there was too little of it to tell."""
+    behind: Behind = Behind.UNKNOWN
+    rank: int = 0
+    blame: Suspect | None = None
+    because: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether it came to a whole answer."""
+        return self.pair[0] in GOOD
+
+    @property
+    def word(self) -> str:
+        """Outcome and cause as the docs write them."""
+        return "/".join(filter(None, self.pair))
+
+    @property
+    def waited_since(self) -> float:
+        """When what ended it may have begun: after the last byte, or with the request if none arrived."""
+        return self.end - (self.age if self.silence is None else self.silence)
+
+
+GOOD = frozenset({Outcome.OK, Outcome.UNVERIFIED})
+
+
+def says_something(seen: Observation) -> bool:
+    """Whether a probe is evidence: what we stopped or broke ourselves is none."""
+    return seen.verdict.outcome not in OUR_OWN
+
+
+def endpoint_of(url: str) -> str:
+    """Return host and port of a URL: what listens there is one process or one group of them."""
+    parts = urlsplit(url)
+    port = parts.port or _PORTS.get(parts.scheme.lower(), 0)
+    return f"{parts.hostname or ''}:{port}"
+
+
+def facts_of(seen: Observation) -> ProbeFacts:
+    """Return what the diagnosis keeps of an observation."""
+    line, verdict, error = seen.recording, seen.verdict, seen.server_error
+    head, start, last = line.head, seen.timestamp.timestamp(), line.last_byte
+    framing = head.framing if head is not None else None
+    ended = line.ending.kind is EndKind.COMPLETE
+    return ProbeFacts(
+        probe_id=seen.probe_id,
+        start=start,
+        end=start + seen.duration,
+        pair=(verdict.outcome, verdict.cause),
+        status=head.status if head is not None else 0,
+        chunked=framing is BodyFraming.CHUNKED,
+        clean=ended and framing is not BodyFraming.CLOSE,
+        age=seen.duration,
+        silence=None if last is None else max(seen.duration - last, 0.0),
+        first_byte=line.marks.get(Mark.FIRST_BYTE),
+        chunks=line.chunks,
+        whole=seen.check is not None and (seen.check.fault is None or seen.check.progress == _WHOLE),
+        beginning=seen.check is not None and seen.check.beginning,
+        connected=line.connected,
+        after_cut=seen.after_cut,
+        says=says(error.message or None, error.type or None, error.code or None) if error is not None else Says.NOTHING,
+        retry_after=head is not None and head.retry_after is not None,
+        buffered=buffered(line) if line.chunks >= BUFFERABLE else None,
+    )

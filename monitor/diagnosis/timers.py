@@ -1,0 +1,106 @@
+"""Whether one timer can have ended several streams: ages that lie together, and nothing else that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+_APART, _APART_SHARE = 0.4, 0.01
+"""Seconds, or if that is more the share of the age, within which one timer's cuts lie: nginx is up to 300 ms early."""
+_ENOUGH, _MANY = 3, 4
+_SHARE = 0.6
+"""Of the cuts, how many have to be at that age: of five, two may be of something else."""
+_LATEST = 6
+_SHORTEST = 1.0
+"""Seconds below which the pace of an answer, and not a timer, makes ages equal."""
+_ROUND, _NEAR = 5.0, 0.35
+"""Time-outs are mostly set to multiples of 5 s."""
+_EXACT = 0.15
+"""Seconds within which a timer that is set in whole seconds and starts with the request is exact."""
+_ODD = 10.0
+"""Seconds from which on an age that is not round needs one cut more."""
+_PAUSES = 4.0
+"""How much longer than the usual pause between chunks a silence is that a timer ended."""
+
+
+class Cut(NamedTuple):
+    """When a stream was cut: its age and the silence before it in seconds, and how much of the answer had arrived."""
+
+    age: float
+    silence: float | None
+    chunks: int
+
+
+class Timer(NamedTuple):
+    """The timer that ended these cuts: the shortest and the longest time, and since when it ran."""
+
+    shortest: float
+    longest: float
+    since: str
+
+    def __str__(self) -> str:
+        middle, spread = (self.shortest + self.longest) / 2, (self.longest - self.shortest) / 2
+        return f"{middle:.1f} s +- {spread:.1f} after {self.since}"
+
+    def ended(self, cut: Cut) -> bool:
+        """Whether it can have ended this one."""
+        time = cut.age if self.since == REQUEST else cut.silence
+        slack = max(_APART, _APART_SHARE * self.shortest)
+        return time is not None and self.longest - slack <= time <= self.shortest + slack
+
+
+REQUEST, LAST_BYTE = "the request", "the last byte"
+
+
+def timer_of(cuts: Sequence[Cut]) -> Timer | None:
+    """Return the timer that ended most of these cuts, newest first; None if none can be told."""
+    latest = cuts[:_LATEST]
+    return _since_request(latest) or _since_last_byte(latest)
+
+
+def may_be_one(cuts: Sequence[Cut]) -> bool:
+    """Whether most of two cuts or more lie so close together that a timer may have ended them."""
+    ages = together(cut.age for cut in cuts if cut.age >= _SHORTEST)
+    silences = together(cut.silence for cut in cuts if _is_long(cut))
+    return max(len(ages), len(silences)) > max(len(cuts) / 2, 1)
+
+
+def together(times: Iterable[float | None]) -> list[float]:
+    """Return the largest group of times that one timer can have ended, in rising order."""
+    ordered = sorted(time for time in times if time is not None)
+    groups = [
+        [time for time in ordered if first <= time <= first + max(_APART, _APART_SHARE * first)] for first in ordered
+    ]
+    return max(groups, key=len, default=[])
+
+
+def _enough(group: Sequence[float], of: int) -> bool:
+    return len(group) >= max(_ENOUGH, _SHARE * of) and group[0] >= _SHORTEST
+
+
+def _since_request(cuts: Sequence[Cut]) -> Timer | None:
+    group = together(cut.age for cut in cuts)
+    if not _enough(group, len(cuts)):
+        return None
+    first, last = group[0], group[-1]
+    middle, spread = (first + last) / 2, last - first
+    amounts = {cut.chunks for cut in cuts if first <= cut.age <= last}
+    by_content = len(amounts) == 1 and amounts != {0}
+    """The same piece of the answer was the last of each: what stops there stops at one age, too."""
+    is_round = abs(middle - round(middle / _ROUND) * _ROUND) <= _NEAR + spread / 2 and middle > _ROUND - _NEAR - spread
+    is_exact = spread <= _EXACT and abs(middle - round(middle)) <= _EXACT
+    is_long = len(group) >= _MANY and first >= _ODD
+    found = (is_round and is_exact) if by_content else (is_round or is_exact or is_long)
+    return Timer(first, last, REQUEST) if found else None
+
+
+def _since_last_byte(cuts: Sequence[Cut]) -> Timer | None:
+    group = together(cut.silence for cut in cuts if _is_long(cut))
+    return Timer(group[0], group[-1], LAST_BYTE) if _enough(group, len(cuts)) else None
+
+
+def _is_long(cut: Cut) -> bool:
+    """Whether the silence before a cut is more than a pause of that stream."""
+    if cut.silence is None or cut.silence < _SHORTEST:
+        return False
+    return cut.silence > _PAUSES * (cut.age - cut.silence) / max(cut.chunks, 1) or cut.chunks <= 1

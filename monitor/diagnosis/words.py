@@ -1,0 +1,77 @@
+"""What a server's own words say about who failed: one table, for every shape of error and every gateway."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+
+class Says(StrEnum):
+    """What an error message says about its cause, as far as that tells who failed."""
+
+    NOTHING = "nothing"
+    GONE = "gone"
+    """The server that it forwards to did not take the connection, or broke it."""
+    LATE = "late"
+    """It waited for something and gave up."""
+    STARTING = "starting"
+    OVERLOADED = "overloaded"
+    CONTEXT = "context"
+    INTERNAL = "internal"
+    """Its own code raised an exception."""
+
+
+_TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
+    (
+        Says.CONTEXT,
+        (r"context[_ -]?(length|window|size)", "maximum context", "exceed_context", "prompt is too long"),
+    ),
+    (Says.STARTING, (r"(is )?loading (the )?model", "model is loading", "still loading", "starting up", "warming up")),
+    (
+        Says.GONE,
+        (
+            # the operating system's words, and those of Go, Node.js, Python and Rust clients
+            "econn(refused|reset|aborted)", "epipe", "ehostunreach", "enotfound", "eai_again", r"errno 1(04|11|13)",
+            r"connection (was )?(refused|reset|aborted|closed|terminated|lost|dropped|failure|failed|error)",
+            r"connect(ion)? time(d )?-?out", "cannot connect", "can't connect", "could ?n[o']t connect",
+            "failed to connect", "unable to connect", "connect call failed", "connection attempts failed",
+            "connect error", "connecterror", "connectionerror", "apiconnectionerror", "dial tcp", "socket hang up",
+            "premature(ly)? close", "other side closed", "fetch failed", "broken pipe", "server disconnected",
+            "peer closed", r"incomplete (chunked )?read", "payload is not completed", "unexpected eof",
+            "error sending request", "closed before message completed", "remoteprotocolerror",
+            "remote end closed", r"stream error: stream id", "error reading a body", "error decoding response body",
+            # gateways
+            "bad gateway", "remote connection failure", "remote reset", "disconnect/reset before headers",
+            r"no (healthy|live|available|ready) (upstream|backend|server|endpoint|worker|deployment|instance)s?",
+            r"no (server|backend|worker|deployment|endpoint)s? (is |are )?(currently )?available",
+            r"all (upstream|backend|worker|deployment|server)s? .{0,30}(down|failed|unavailable|unhealthy)",
+            "upstream_request_error", r"upstream (server )?(error|failed|failure|unavailable|unreachable|is down)",
+            "network error due to high traffic", "runner process", "engine is dead", "enginedeaderror",
+            r"(backend|worker|upstream) .{0,40}(unreachable|not reachable|has died|is dead|crashed)",
+        ),
+    ),
+    (Says.LATE, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
+    (
+        Says.OVERLOADED,
+        (
+            "overload", "capacity", r"\bbusy\b", r"queue .{0,20}full", r"full .{0,20}queue", "high (demand|load)",
+            "too many (concurrent |pending |waiting )?requests", r"no (free |available )?slots?", "throttl",
+            "resource[_ ]exhausted", "rate[_ -]?limit",
+        ),
+    ),
+    (
+        Says.INTERNAL,
+        (
+            r"internal[_ ]?(server)?[_ ]?error", "traceback", r"unhandled", r"exception", r"out of memory",
+            r"\b[A-Z]\w+(Error|Exception)\b", "assertion",
+        ),
+    ),
+)  # fmt: skip
+"""From the most telling to the least: a gateway that says "overloaded: connection refused" says the latter."""
+_PATTERNS = tuple((says, re.compile("|".join(words), re.IGNORECASE)) for says, words in _TABLE)
+
+
+def says(*words: str | None) -> Says:
+    """Return what the words of an error (its message, type and code) say; NOTHING for words that tell nothing."""
+    text = " ".join(word for word in words if word)
+    return next((found for found, pattern in _PATTERNS if pattern.search(text)), Says.NOTHING) if text else Says.NOTHING
