@@ -41,7 +41,7 @@ class Document:
     text: str = field(default="", repr=False)
     broken: tuple[KeyPath, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[IncludedFile, ...] = ()
     """The files that were merged into `values`; `text` is that of the main file alone."""
 
     @property
@@ -91,7 +91,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Part:
+class IncludedFile:
     """An included file, and how many elements of each array came before its own."""
 
     document: Document

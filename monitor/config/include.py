@@ -9,7 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import cast
 
-from monitor.config.document import Document, Part, read
+from monitor.config.document import Document, IncludedFile, read
 from monitor.config.mistake import ConfigError, KeyPath, Mistake
 from monitor.config.variables import Filling
 
@@ -64,14 +64,14 @@ def _included(main: Document, environ: Mapping[str, str]) -> Iterator[tuple[KeyP
 
 def _merged(main: Document, documents: list[Document], mistakes: list[Mistake]) -> Document:
     values, broken = dict(main.values), list(main.broken)
-    parts: list[Part] = []
+    parts: list[IncludedFile] = []
     for document in documents:
         offsets = {
             name: len(array)
             for name, value in document.values.items()
             if isinstance(value, list) and isinstance(array := values.get(name, []), list)
         }
-        part = Part(document, offsets)
+        part = IncludedFile(document, offsets)
         mistakes.extend(document.mistakes)
         broken.extend(map(part.outer, document.broken))
         here = {key: value for key, value in document.values.items() if key != INCLUDE}

@@ -51,7 +51,7 @@ STARTS: Mapping[str, Start] = {
         "gemini",
         "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:streamGenerateContent?alt=sse",
         key="GEMINI_API_KEY",
-        more='check = { kind = "words" } # counting can provoke its filter against recitation',
+        more='check = { kind = "words", to = 10 } # counting can provoke its filter against recitation',
     ),
     "cohere": Start("cohere-v2", "https://api.cohere.com/v2/chat", "command-r7b-12-2024", "CO_API_KEY"),
     "ollama": Start("ollama-chat", "http://127.0.0.1:11434/api/chat", "llama3.2"),
