@@ -9,10 +9,11 @@ import hashlib
 import hmac
 import secrets
 import ssl
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -24,12 +25,12 @@ from monitor.config.mistake import Mistake, printable
 from monitor.web.access_file import AccessFile, Pem, ServerTls, read_access
 
 _WAITING = 8
-"""Passwords that wait to be checked at a time: beyond that, somebody tries them out, and our processor is needed."""
+"""Passwords for one user from one address that wait to be checked: beyond that, somebody tries them out."""
 _REMEMBERED = 100
 _LONGEST_PASSWORD = 72
 """Bytes that bcrypt takes."""
-_UNKNOWN_USER = "$2b$10$" + "." * 53
-"""What the password of a user that there is not is checked against, so that it takes as long."""
+_NOBODY = "$2b${:02d}$" + "." * 53
+"""A hash of a given cost that no password fits: what an unknown user's is checked against, to take as long."""
 
 
 class BusyError(Exception):
@@ -55,7 +56,7 @@ class Access:
         self._loaded = _Loaded(self._loaded.file, self._stamp(self._loaded.file))
         self._pepper = secrets.token_bytes(32)
         self._known: dict[bytes, None] = {}
-        self._waiting = 0
+        self._lines: defaultdict[tuple[str, str], _Line] = defaultdict(_Line)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 
     @property
@@ -106,8 +107,12 @@ class Access:
 
     # -- who comes -----------------------------------------------------------------------------------------------------
 
-    async def admits(self, authorization: str) -> bool:
-        """Whether the Authorization header names a user with the right password; BusyError where too many wait."""
+    async def admits(self, authorization: str, peer: str = "") -> bool:
+        """Whether the Authorization header names a user with the right password; BusyError if too many wait.
+
+        Passwords wait in a line for each user and address (`peer`), and one of each line is checked at a time: a flood
+        of wrong ones locks out nobody who comes from elsewhere or is another user.
+        """
         users = self._loaded.file.users
         if not users:
             return True
@@ -115,25 +120,30 @@ class Access:
         if given is None:
             return False
         name, password = given
-        hashed = users.get(name, _UNKNOWN_USER)
+        costliest = max(map(_cost, users.values()))
+        hashed = users.get(name, _NOBODY.format(costliest))
         mark = hmac.digest(self._pepper, b"\0".join((name.encode(), hashed.encode(), password)), hashlib.sha256)
         if mark in self._known:
             return True
-        if self._waiting >= _WAITING:
-            raise BusyError
-        if await self._checked(password, hashed) and name in users:
+        if await self._checked((peer, name if name in users else ""), password, hashed, costliest) and name in users:
             self._remember(mark)
             return True
         return False
 
-    async def _checked(self, password: bytes, hashed: str) -> bool:
+    async def _checked(self, key: tuple[str, str], password: bytes, hashed: str, cost: int) -> bool:
         """Check a password out of the loop's way; bcrypt lets other threads run meanwhile."""
-        self._waiting += 1
+        line = self._lines[key]
+        if line.waiting >= _WAITING:
+            raise BusyError
+        line.waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._worker, _matches, password, hashed.encode())
+            async with line.first:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._worker, _matches, password, hashed.encode(), cost)
         finally:
-            self._waiting -= 1
+            line.waiting -= 1
+            if not line.waiting:
+                self._lines.pop(key, None)
 
     def _remember(self, mark: bytes) -> None:
         """Keep in mind what fitted, by a digest: a scrape every few seconds costs no bcrypt each."""
@@ -152,8 +162,26 @@ class Access:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
 
-def _matches(password: bytes, hashed: bytes) -> bool:
-    return len(password) <= _LONGEST_PASSWORD and bcrypt.checkpw(password, hashed)
+@dataclass(slots=True)
+class _Line:
+    """Passwords for one user from one address."""
+
+    waiting: int = 0
+    first: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def _cost(hashed: str) -> int:
+    """Return the cost of a bcrypt hash: it takes 2 to that power of rounds."""
+    return int(hashed.split("$")[2])
+
+
+def _matches(password: bytes, hashed: bytes, cost: int) -> bool:
+    """Whether a password fits, in the time that a hash of `cost` takes: a cheaper one has the other rounds added."""
+    tried = password[:_LONGEST_PASSWORD]
+    fits = bcrypt.checkpw(tried, hashed)
+    for less in range(_cost(hashed.decode()), cost):
+        bcrypt.checkpw(tried, _NOBODY.format(less).encode())
+    return fits and len(password) <= _LONGEST_PASSWORD
 
 
 def _basic(authorization: str) -> tuple[str, bytes] | None:

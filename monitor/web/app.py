@@ -258,7 +258,7 @@ async def _kept_out(request: web.Request) -> web.Response | None:
     if not access.knows(request.transport.get_extra_info("peercert") if request.transport else None):
         return _explain(request, 403, "The client's certificate bears none of the names that are let in.")
     try:
-        admitted = await access.admits(request.headers.get("Authorization", ""))
+        admitted = await access.admits(request.headers.get("Authorization", ""), request.remote or "")
     except BusyError:
         return _explain(request, 429, "Too many passwords wait to be checked.")
     return None if admitted else _explain(request, 401, "A user and a password are asked for.", _CHALLENGE)

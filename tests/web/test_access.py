@@ -107,6 +107,42 @@ async def test_many_guesses_at_a_time(access: Access) -> None:
     assert await asyncio.gather(*guesses) == [False] * 8
 
 
+async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
+    """Guesses for one user, or for none, from one address hold up neither other users nor other addresses."""
+    flood = [("prom", number) for number in range(8)] + [(f"nobody {number}", number) for number in range(8)]
+    guesses = [
+        asyncio.ensure_future(access.admits(basic(user, f"guess {number}"), "10.0.0.1")) for user, number in flood
+    ]
+    await asyncio.sleep(0)
+    assert len(access._lines) == 2
+    assert await access.admits(basic("prom", "right"), "10.0.0.2")
+    assert not all(guess.done() for guess in guesses), "who is right did not wait for all of them"
+    assert await access.admits(basic("jürgen", "grün"), "10.0.0.1")
+    assert await asyncio.gather(*guesses) == [False] * 16
+    assert access._lines == {}
+
+
+async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is named, and whatever the cost of their hash, as many rounds are made."""
+    hashes = {f"user{cost}": bcrypt.hashpw(b"right", bcrypt.gensalt(cost)).decode() for cost in (4, 5, 7)}
+    users = "".join(f"  {name}: {one}\n" for name, one in hashes.items())
+    access = await asyncio.to_thread(Access, made.write(f"basic_auth_users:\n{users}"))
+    rounds: list[int] = []
+    check = bcrypt.checkpw
+
+    def counted(password: bytes, against: bytes) -> bool:
+        rounds.append(2 ** int(against.split(b"$")[2]))
+        return check(password, against)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    for name in (*hashes, "nobody"):
+        for password in ("wrong", "right", "x" * 100):
+            rounds.clear()
+            assert await access.admits(basic(name, password)) == (password == "right" and name in hashes)
+            assert sum(rounds) == 2**7
+    access.close()
+
+
 async def test_what_is_remembered_is_bounded(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes, and is checked anew."""
     monkeypatch.setattr("monitor.web.access._REMEMBERED", 1)
@@ -228,7 +264,7 @@ async def test_over_tls(made: Made) -> None:
         assert await asked(server.port, trusted, "/-/healthy") == 200
         assert await asked(server.port, trusted, "/-/ready") == 200
         assert await asked(server.port, trusted, Authorization=basic("prom", "right")) == 200
-        access._waiting = 8
+        access._lines["127.0.0.1", "prom"].waiting = 8
         assert await asked(server.port, trusted, Authorization=basic("prom", "guess")) == 429
         assert await served(server.port, trusted) == first
         second = made.certificate()
