@@ -60,6 +60,12 @@ class Web:
             ["monitor.example.net"],
         ),
     ] = ()
+    max_connections: Annotated[
+        int,
+        Field(ge=8, le=100_000),
+        Unit("connections"),
+        says("How many clients may be connected at once; beyond that, one that idles is closed."),
+    ] = 256
 
     @property
     def host(self) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hashlib
 import os
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -46,7 +47,7 @@ from monitor.web.access import Access
 from monitor.web.app import Kept, RefusedError, Source, application
 from monitor.web.listing import Asked
 from monitor.web.rows import Tally
-from monitor.web.server import Server, serve
+from monitor.web.server import Server, bounded, serve
 
 DRAIN = 25.0
 """Seconds that probes in flight are given at a stop; systemd/chat-monitor.service gives the process some more."""
@@ -501,9 +502,12 @@ def read_certificates(targets: Iterable[Target]) -> None:
 async def _served(parts: Watch, load: Load | None) -> AsyncIterator[Server]:
     web = parts.settings.web
     access = parts.access
-    server = await serve(
-        application(_source(parts, load), access=access), web.host, web.port, tls=access.context if access else None
-    )
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most, scarce = bounded(web.max_connections, parts.settings.limits.concurrency, descriptors)
+    if scarce is not None:
+        structlog.get_logger().warning("too few descriptors", why=scarce)
+    app = application(_source(parts, load), access=access)
+    server = await serve(app, web.host, web.port, tls=access.context if access else None, most=most)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.close)
         if access is not None:

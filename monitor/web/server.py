@@ -1,12 +1,15 @@
-"""The listening socket: bind it or say clearly why not, close connections that never ask, and stop quickly."""
+"""The listening socket: bind it or say clearly why not, hold a bounded number of connections, and stop quickly."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import socket
 import ssl
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -14,6 +17,21 @@ from aiohttp.typedefs import Handler, Middleware
 SHUTDOWN_SECONDS = 2.0
 PATIENCE = 10.0
 """How long a connection may stand without a request: between this and twice this."""
+
+HANDSHAKE_SECONDS = 10.0
+MOST = 256
+"""Connections at once."""
+_BACKLOG = 128
+_RETRY = 0.1
+"""Seconds until it is tried again to accept, if no descriptor was free."""
+_PER_PROBE = 2
+"""Descriptors of one probe: two addresses of a name may be dialled at once."""
+_OTHERS = 64
+"""Descriptors of all else: the log, the history, discovery, look-ups."""
+_LEAST = 8
+"""Connections that are served however few descriptors there are."""
+
+Close = Callable[[], None]
 
 _HINTS = {
     errno.EADDRINUSE: "the port is taken; stop what holds it (`ss -ltnp` names it) or listen on another",
@@ -29,43 +47,168 @@ class ListenError(Exception):
 class Server:
     """An application that is being served; `port` is the one that was bound."""
 
-    def __init__(self, runner: web.AppRunner, port: int, sweeping: asyncio.Task[None]) -> None:
+    def __init__(self, runner: web.AppRunner, port: int, tasks: Sequence[asyncio.Task[None]], closed: Close) -> None:
         self.port = port
         self._runner = runner
-        self._sweeping = sweeping
+        self._tasks = tasks
+        self._close = closed
 
     async def close(self) -> None:
         """Stop listening, let answers that are being written finish for a moment, and drop the rest."""
-        self._sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._sweeping
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close()
         await self._runner.cleanup()
 
 
-async def serve(
-    app: web.Application, host: str, port: int, *, tls: ssl.SSLContext | None = None, patience: float = PATIENCE
+async def serve(  # noqa: PLR0913 - what is served, where, and its bounds
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    patience: float = PATIENCE,
+    most: int = MOST,
 ) -> Server:
-    """Serve `app` on `host` and `port`, over TLS where it is given; port 0 takes a free one."""
+    """Serve `app` on `host` and `port`, over TLS where it is given; port 0 takes a free one.
+
+    At most `most` connections are held at once. A further one takes the place of one that idles, if there is one.
+    """
     asked: set[web.RequestHandler] = set()
-    app.middlewares.insert(0, _noting(asked))
+    busy: set[web.RequestHandler] = set()
+    app.middlewares.insert(0, _noting(asked, busy))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, ssl_context=tls)
     try:
-        await site.start()
+        sockets = await _bound(host, port)
     except OSError as error:
         await runner.cleanup()
         raise ListenError(_why(host, port, error)) from error
-    return Server(runner, site.port, asyncio.create_task(_sweep(runner, asked, patience)))
+    assert runner.server is not None, "the runner is set up"
+    entrance = _Entrance(runner.server, tls, most, asked, busy)
+    accepting = [asyncio.create_task(entrance.accept(one)) for one in sockets]
+    tasks = [*accepting, asyncio.create_task(_sweep(runner, asked, patience))]
+
+    def closed() -> None:
+        entrance.close()
+        for one in sockets:
+            one.close()
+
+    return Server(runner, sockets[0].getsockname()[1], tasks, closed)
 
 
-def _noting(asked: set[web.RequestHandler]) -> Middleware:
-    """Return a middleware that notes every connection on which something was asked."""
+async def _bound(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on every address of `host`."""
+    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port, start_serving=False)
+    sockets = [one.dup() for one in server.sockets]
+    server.close()
+    for one in sockets:
+        one.setblocking(False)  # noqa: FBT003 - as the standard library has it
+        one.listen(_BACKLOG)
+    return sockets
+
+
+class _Entrance:
+    """Accepts connections, at most so many: those that wait for a handshake or a request make room for others."""
+
+    def __init__(
+        self,
+        server: web.Server,
+        tls: ssl.SSLContext | None,
+        most: int,
+        asked: set[web.RequestHandler],
+        busy: set[web.RequestHandler],
+    ) -> None:
+        self._server, self._tls, self._most = server, tls, most
+        self._asked, self._busy = asked, busy
+        self._opening: dict[asyncio.Task[None], None] = {}
+        self._untouched: set[socket.socket] = set()
+        """Connections of tasks that have not run yet: nobody else would close them."""
+
+    async def accept(self, listening: socket.socket) -> None:
+        """Accept for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError:  # no descriptor is free, or the peer has left
+                self._make_room()
+                await asyncio.sleep(_RETRY)
+                continue
+            if self._open >= self._most and not self._make_room():
+                connection.close()
+                continue
+            task = asyncio.create_task(self._begin(connection))
+            self._opening[task] = None
+            self._untouched.add(connection)
+            task.add_done_callback(partial(self._begun, connection))
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        for task in self._opening:
+            task.cancel()
+
+    async def _begin(self, connection: socket.socket) -> None:
+        self._untouched.discard(connection)
+        within = HANDSHAKE_SECONDS if self._tls is not None else None
+        with suppress(OSError):  # a handshake that failed or took too long: the peer's fault, and no news
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._server, connection, ssl=self._tls, ssl_handshake_timeout=within
+            )
+
+    def _begun(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        self._opening.pop(task, None)
+        if connection in self._untouched:
+            self._untouched.discard(connection)
+            connection.close()
+
+    @property
+    def _open(self) -> int:
+        return len(self._opening) + len(self._standing())
+
+    def _standing(self) -> list[web.RequestHandler]:
+        """Return the connections that stand, oldest first; one that is being closed stands no more."""
+        return [one for one in self._server.connections if one.transport is not None]
+
+    def _make_room(self) -> bool:
+        """Close the oldest half-open connection, else one that never asked, else one that idles; whether one was."""
+        if self._tls is not None and self._opening:
+            oldest = next(iter(self._opening))
+            del self._opening[oldest]
+            oldest.cancel()
+            return True
+        idle = [one for one in self._standing() if one not in self._busy]
+        if not idle:
+            return False
+        min(idle, key=lambda one: one in self._asked).force_close()
+        return True
+
+
+def bounded(most: int, concurrency: int, descriptors: int) -> tuple[int, str | None]:
+    """Return how many connections may be held so that probes keep their descriptors; and why, if they are fewer."""
+    reserved = concurrency * _PER_PROBE + _OTHERS
+    if descriptors == resource.RLIM_INFINITY or most + reserved <= descriptors:
+        return most, None
+    held = max(descriptors - reserved, _LEAST)
+    why = (
+        f"`ulimit -n` is {descriptors}, but [limits] concurrency = {concurrency} and [web] max_connections = {most} "
+        f"need {most + reserved}: {held} connections are served at once"
+    )
+    return held, why
+
+
+def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler]) -> Middleware:
+    """Return a middleware that notes the connections on which something was asked, and those being answered."""
 
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
         asked.add(request.protocol)
-        return await handler(request)
+        busy.add(request.protocol)
+        try:
+            return await handler(request)
+        finally:
+            busy.discard(request.protocol)
 
     return note
 

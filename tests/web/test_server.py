@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 
 import aiohttp
 import pytest
+import trustme
+from aiohttp import web
 
 from monitor.web.app import application
-from monitor.web.server import ListenError, _why, serve
-from tests.web.sources import Daemon
+from monitor.web.server import ListenError, _why, bounded, serve
+from tests.http.parts import no_more_descriptors
+from tests.web.sources import daemon
 
 
 async def test_a_free_port_is_named() -> None:
     """Port 0 takes a free one, which answers until the server is closed."""
-    server = await serve(application(Daemon().source()), "127.0.0.1", 0)
+    server = await serve(application(daemon().source()), "127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{server.port}/-/healthy") as response:
             assert response.status == 200
@@ -30,13 +34,13 @@ async def test_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is taken; stop what holds it"):
-            await serve(application(Daemon().source()), "127.0.0.1", port)
+            await serve(application(daemon().source()), "127.0.0.1", port)
 
 
 async def test_an_address_of_another_machine() -> None:
     """An address that this machine does not have is named."""
     with pytest.raises(ListenError, match=r"192\.0\.2\.1:9877: this machine has no such address"):
-        await serve(application(Daemon().source()), "192.0.2.1", 9877)
+        await serve(application(daemon().source()), "192.0.2.1", 9877)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,7 @@ def test_why(host: str, error: OSError, text: str) -> None:
 
 async def test_a_connection_that_never_asks_is_closed() -> None:
     """Who connects and sends nothing, or half a head, is dropped; who asked and idles is kept."""
-    server = await serve(application(Daemon().source()), "127.0.0.1", 0, patience=0.05)
+    server = await serve(application(daemon().source()), "127.0.0.1", 0, patience=0.05)
     silent, silent_writer = await asyncio.open_connection("127.0.0.1", server.port)
     half, half_writer = await asyncio.open_connection("127.0.0.1", server.port)
     asking, asking_writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -77,7 +81,7 @@ async def test_a_connection_that_never_asks_is_closed() -> None:
 
 async def test_closing_does_not_wait_for_idle_connections() -> None:
     """A connection that is kept alive holds up no shutdown."""
-    server = await serve(application(Daemon().source()), "127.0.0.1", 0)
+    server = await serve(application(daemon().source()), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"HEAD /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
@@ -85,3 +89,98 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
         await server.close()
     assert await reader.read() == b""
     writer.close()
+
+
+ASK = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def answered(port: int) -> bytes:
+    """Ask over a new connection, and return the status line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(ASK)
+    try:
+        return await reader.readline()
+    finally:
+        writer.close()
+
+
+async def test_idle_connections_make_room() -> None:
+    """Beyond the limit those that never asked go first, then those that idle; who comes is answered."""
+    server = await serve(application(daemon().source()), "127.0.0.1", 0, most=4)
+    asking, asking_writer = await asyncio.open_connection("127.0.0.1", server.port)
+    asking_writer.write(ASK)
+    await asking.readuntil(b"healthy.\n")
+    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(40)]
+    assert b" 200 " in await answered(server.port)
+    assert [await reader.read() for reader, _ in silent[:36]] == [b""] * 36
+    asking_writer.write(ASK)
+    assert b" 200 " in await asking.readline()
+    for writer in (asking_writer, *(one for _, one in silent)):
+        writer.close()
+    await server.close()
+
+
+async def test_connections_that_are_answered_are_kept() -> None:
+    """If all are being answered a further one is closed, and no answer is broken off."""
+    release, entered = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        entered.set()
+        await release.wait()
+        return web.Response(text="whole")
+
+    app = web.Application()
+    app.router.add_get("/", slow)
+    server = await serve(app, "127.0.0.1", 0, most=1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await entered.wait()
+    refused, refused_writer = await asyncio.open_connection("127.0.0.1", server.port)
+    assert await refused.read() == b""
+    release.set()
+    assert (await reader.readuntil(b"whole")).startswith(b"HTTP/1.1 200")
+    for one in (writer, refused_writer):
+        one.close()
+    await server.close()
+
+
+async def test_handshakes_that_never_end_make_room() -> None:
+    """Connections that begin no TLS are closed first, so that one that does is served."""
+    authority, served, trusted = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(served)
+    authority.configure_trust(trusted)
+    server = await serve(application(daemon().source()), "127.0.0.1", 0, tls=served, most=4)
+    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusted, server_hostname="localhost")
+    writer.write(ASK)
+    assert b" 200 " in await reader.readline()
+    for one in (writer, *(each for _, each in silent)):
+        one.close()
+    await server.close()
+
+
+async def test_no_descriptor_is_free() -> None:
+    """While none is free an idle connection is closed for who comes, and the server goes on."""
+    server = await serve(application(daemon().source()), "127.0.0.1", 0)
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", server.port)
+    idle_writer.write(ASK)
+    await idle.readuntil(b"healthy.\n")
+    coming = socket.socket()
+    coming.setblocking(False)
+    with no_more_descriptors():
+        await asyncio.get_running_loop().sock_connect(coming, ("127.0.0.1", server.port))
+        assert await idle.read() == b""
+    coming.close()
+    assert b" 200 " in await answered(server.port)
+    idle_writer.close()
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "held", "warns"),
+    [(1024, 256, False), (420, 256, False), (419, 255, True), (100, 8, True), (-1, 256, False)],
+)
+def test_descriptors_are_reserved_for_probes(descriptors: int, held: int, *, warns: bool) -> None:
+    """Connections leave two descriptors for each probe and some for the rest; if that takes any, it is said."""
+    most, why = bounded(256, 50, descriptors)
+    assert (most, why is not None) == (held, warns)
