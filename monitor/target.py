@@ -163,6 +163,41 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class GenericUsage:
+    """Where the protocol `generic` finds the tokens that the server counted."""
+
+    input: Annotated[types.OptionalPath, says("The tokens of the prompt.", "usage.prompt_tokens")] = None
+    output: Annotated[types.OptionalPath, says("The tokens of the answer.", "usage.completion_tokens")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generic:
+    """How the protocol `generic` reads a stream: dotted paths, with `[*]` for all and `[0]` or `.0` for one."""
+
+    framing: Annotated[
+        Literal["sse", "lines", "json", "raw"] | None,
+        says("What a message is; by default `sse`, without any path or marker `raw`.", "lines"),
+    ] = None
+    output: Annotated[
+        types.OptionalPath, says("The visible text; without any path, the whole message.", "choices[*].text")
+    ] = None
+    reasoning: Annotated[types.OptionalPath, says("The reasoning.", "choices[*].reasoning")] = None
+    end: Annotated[
+        types.OptionalPath,
+        says("The end: a reason or true; with `=VALUE`, that value alone.", "choices[*].finish_reason"),
+    ] = None
+    marker: Annotated[types.OptionalLine, says("The message that is sent after the end.", "[DONE]")] = None
+    error: Annotated[types.OptionalPath, says("An error: a text or an object.", "error")] = None
+    usage: GenericUsage = field(default_factory=GenericUsage)
+
+    @property
+    def reads_json(self) -> bool:
+        """Whether any path is given, so that messages are JSON."""
+        paths = (self.output, self.reasoning, self.end, self.error, self.usage.input, self.usage.output)
+        return any(path is not None for path in paths)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One chat to watch."""
 
@@ -287,6 +322,7 @@ class Target:
     timeouts: Timeouts = field(default_factory=Timeouts)
     slo: Slo = field(default_factory=Slo)
     tls: Tls = field(default_factory=Tls)
+    generic: Generic = field(default_factory=Generic)
     labels: Annotated[
         types.Labels,
         says(

@@ -221,7 +221,7 @@ def _with_upstreams(drafts: list[Draft]) -> list[Draft]:
 def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
     """Find the protocol; one from outside is imported, and may do anything while it is."""
     try:
-        return find(target.protocol)
+        return find(target.protocol).of(target)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
         path = (*base, "protocol")
         place = path if findings.document.at(path) is not None else ("defaults", "protocol")

@@ -272,6 +272,16 @@ def _streams(draft: Draft) -> Iterator[Complaint]:
         yield Complaint(("body", "stream"), "the monitor needs a stream", "leave it out")
 
 
+def _generic(draft: Draft) -> Iterator[Complaint]:
+    """The keys of `generic` are for the protocol of that name, and bytes have no paths."""
+    given = draft.target.generic
+    if "generic" in draft.own and draft.protocol.name != "generic":
+        yield Complaint(("generic",), "has no effect: the protocol is not generic", odd=True)
+    elif given.framing == "raw" and (given.reads_json or given.marker):
+        message = "has messages without any structure, in which no path or marker can be found"
+        yield Complaint(("generic", "framing"), message, 'write "sse", "lines" or "json", or leave the paths out')
+
+
 def _location(draft: Draft) -> Iterator[Complaint]:
     if draft.target.locations and not draft.location:
         message = "no [monitor] location is set, so this monitor does not probe this target"
@@ -299,5 +309,6 @@ RULES = (
     TargetRule(("protocol", "url"), _base_url),
     TargetRule(("protocol", "body"), _answerable),
     TargetRule(("protocol", "body"), _streams),
+    TargetRule(("protocol", "generic"), _generic),
     TargetRule(("locations",), _location),
 )

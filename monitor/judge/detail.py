@@ -98,7 +98,9 @@ def _why(facts: Facts, pair: Pair) -> str:
         case _, "content_type":
             return "another one" if facts.seen.head and facts.seen.head.content_type else "missing"
         case _, "not_protocol" | "malformed_event":
-            return facts.seen.end.malformed[0]
+            return (
+                facts.seen.end.malformed[0] if facts.seen.end.malformed else "JSON with nothing of the protocol in it"
+            )
         case _, "malformed_body":
             return facts.seen.end.broken or facts.ending.detail
         case _:

@@ -19,7 +19,8 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from monitor.keys import units, values
+from monitor.keys import json_path, units, values
+from monitor.keys.json_path import JsonPath
 from monitor.keys.secret import Secret
 
 
@@ -101,6 +102,10 @@ ModelNames = Annotated[
 ]
 Line = Annotated[str, AfterValidator(values.one_line), _text(_PRINTABLE)]
 OptionalLine = Annotated[str | None, _or_none(Line)]
+OptionalPath = Annotated[
+    JsonPath | None,
+    Written(Annotated[str, AfterValidator(values.optional_path)], lambda text: json_path.parse(text) if text else None),
+]
 Text = Annotated[str, AfterValidator(values.not_blank), _text(_SAYS_SOMETHING)]
 Pattern = Annotated[str, AfterValidator(values.not_blank), AfterValidator(values.pattern)]
 File = Annotated[

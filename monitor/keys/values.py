@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
 
+from monitor.keys import json_path
 from monitor.keys.expression import expression
 
 _T = TypeVar("_T")
@@ -334,3 +335,11 @@ def _is_json(value: object) -> bool:
             return isfinite(value)
         case _:
             return isinstance(value, str | bool | int)
+
+
+def optional_path(text: str) -> str:
+    """Return a dotted path into JSON, or an empty text; ValueError if it is neither."""
+    try:
+        return text and json_path.parse(text).text
+    except ValueError:
+        raise wrong("is not a valid path", f"write keys and indexes such as {json_path.EXAMPLES}") from None

@@ -77,6 +77,8 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     if outside is not None and verdict.phase is not Phase.END:
         error = error or answered_error(outside.text)
         verdict = _with_detail(verdict, outside)
+    if question.protocol.remark is not None and seen.decoded and (remark := question.protocol.remark()):
+        verdict = replace(verdict, detail=f"{verdict.detail}; {remark}" if verdict.detail else remark)
     tokens = _tokens(seen, question.prompt)
     return Observation(
         probe_id=question.probe_id,

@@ -33,7 +33,7 @@ class ProbeRequest:
 
 def ask(target: Target) -> ProbeRequest:
     """Return a new question to `target`."""
-    protocol = find(target.protocol)
+    protocol = find(target.protocol).of(target)
     probe_id, nonce = new_id(), secrets.token_hex(4)
     prompt = _prompt(target, nonce)
     request = protocol.request(target, prompt)

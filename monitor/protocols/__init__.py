@@ -23,6 +23,7 @@ from monitor.protocols.decoder import Decoder
 from monitor.protocols.dify import DIFY
 from monitor.protocols.fastgpt import FASTGPT
 from monitor.protocols.gemini import GEMINI
+from monitor.protocols.generic import GENERIC
 from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
 from monitor.protocols.ollama_chat import OLLAMA_CHAT
 from monitor.protocols.ollama_generate import OLLAMA_GENERATE
@@ -63,6 +64,7 @@ PROTOCOLS: dict[str, Protocol] = {
         CHATCHAT_0_2,
         CHATCHAT_0_2_JSON,
         CHATCHAT_0_2_TEXT,
+        GENERIC,
         RAW,
     )
 }

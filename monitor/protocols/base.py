@@ -79,6 +79,15 @@ class Protocol:
     parts: bool = False
     """The indices of its events are parts of one answer: each that was begun has to end."""
 
+    configure: Callable[[Target], Protocol] | None = None
+    """Makes the protocol of one target and one stream out of the target's own keys."""
+    remark: Callable[[], str] | None = None
+    """What is to be said in the detail of a stream that was read, in our words; "" for nothing."""
+
+    def of(self, target: Target) -> Protocol:
+        """Return the protocol as it is for a target."""
+        return self if self.configure is None else self.configure(target)
+
     @property
     def takes_marker(self) -> bool:
         """Whether a target may ask for a marker: the protocol's own, or `[DONE]` in a framing that can carry it."""
