@@ -12,7 +12,7 @@ def save(content: bytes, path: Path) -> str | None:
     """Write a file so that at any moment either the old or the new one is there; return what went wrong, or None."""
     beside = path.with_name(f"{path.name}.new")
     try:
-        with open(beside, "wb", opener=_private) as file:
+        with open(beside, "wb", opener=private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -49,7 +49,8 @@ def reason(error: OSError) -> str:
     return (error.strerror or "unknown error").lower()
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read, if it is new: an `opener` of `open`."""
     return os.open(path, flags, 0o600)
 
 

@@ -22,6 +22,7 @@ from monitor.cli.event_loop import run_loop
 from monitor.cli.terminal import probe_lines, summary, suspects
 from monitor.config import Config
 from monitor.diagnosis.diagnosis import Diagnosis
+from monitor.files import private
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.judge.verdict import OUR_OWN, Outcome
@@ -118,7 +119,7 @@ def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object]
         return
     path = save if number == 1 else save.with_name(f"{save.name}.{number}")
     try:
-        file = path.open("wb")
+        file = open(path, "wb", opener=private)  # noqa: SIM115 - closed below
     except OSError as error:
         raise refuse(f"{path}: cannot be written: {error.strerror}") from None
     with file:

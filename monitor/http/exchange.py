@@ -8,6 +8,7 @@ import ssl
 import time
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from monitor.http.attempts import ConnectionAttempts
@@ -17,13 +18,15 @@ from monitor.http.details import NO_HTTP
 from monitor.http.errors import ErrorTranslator, FeedError, told
 from monitor.http.head import head
 from monitor.http.protocol import HttpProtocol
-from monitor.http.request import ExchangeInfo, Feed, HttpRequest
+from monitor.http.request import ExchangeInfo, Feed, HttpRequest, credentials
 from monitor.http.tls import tls_context
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Mark
 from monitor.stream.recorder import Recorder
 
 _ERROR_BODY = 65536
+_NO_LENGTH = str(2**64 - 1)
+"""The one length that aiohttp's parser takes for none; longer ones it refuses itself."""
 _PROXY_WANTS_PASSWORD = 407
 _CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
 
@@ -71,16 +74,24 @@ class Exchange:
             self.response = None
 
     async def _ask(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-        call, url = self.call, URL(self.call.url)
+        call, headers = self.call, CIMultiDict(self.call.headers)
+        url, user = credentials(URL(call.url))
+        if user is not None:
+            headers.setdefault("Authorization", user)  # a key of the target's own comes first
+        proxy, proxy_headers = None, None
         if call.proxy is not None:
             self.line.check_host(url.host or "")
+            proxy, user = credentials(URL(call.proxy))
+            proxy_headers = {} if user is None else {"Proxy-Authorization": user}
+            headers.update({} if call.secure else proxy_headers)
         return await session.request(
             call.method,
             url,
-            headers=call.headers,
+            headers=headers,
             data=call.body or None,
             allow_redirects=False,
-            proxy=call.proxy,
+            proxy=proxy,
+            proxy_headers=proxy_headers,
             ssl=tls_context(call.tls) if call.secure else True,
             server_hostname=call.tls.server_name if call.secure else None,
         )
@@ -93,6 +104,8 @@ class Exchange:
             return Ending(EndKind.PROXY, at, "it wants a user and a password")
         if wire.heads.foreign:
             return Ending(EndKind.MALFORMED_HEAD, self.clock.now(), NO_HTTP)
+        if response.headers.get("Content-Length") == _NO_LENGTH:
+            return Ending(EndKind.MALFORMED_HEAD, self.clock.now(), "Content-Length is beyond any body")
         self.seen.head = found = head(response, wire.framing)
         self.seen.mark(Mark.HEADERS, self.clock.since(wire.head_at or time.monotonic()), wire.head_uncertainty)
         if found.status // 100 != 2 or found.encoding not in {"", "identity"} or found.empty:  # noqa: PLR2004 - success

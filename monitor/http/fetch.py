@@ -12,6 +12,7 @@ from yarl import URL
 from monitor import __version__
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.details import BROKEN, certificate_words, errno_words, lookup_words, tls_words
+from monitor.http.request import credentials
 from monitor.http.resolver import resolver
 from monitor.http.session import session
 from monitor.http.tls import tls_context
@@ -49,6 +50,8 @@ async def _document(
     client: aiohttp.ClientSession, line: ConnectionAttempts, url: URL, secure: ssl.SSLContext, at_most: int
 ) -> bytes:
     headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    url, user = credentials(url)
+    headers |= {} if user is None else {"Authorization": user}
     async with client.get(url, headers=headers, allow_redirects=False, ssl=secure) as response:
         if response.status != HTTPStatus.OK:
             raise StatusError(response.status)

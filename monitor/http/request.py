@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from yarl import URL
 
 from monitor.stream.endings import AfterCut
 from monitor.target import Timeouts, Tls
@@ -12,6 +15,14 @@ Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
 
 ConnectionKey = tuple[str | None, str, Tls, str | None]
+
+
+def credentials(url: URL) -> tuple[URL, str | None]:
+    """Return a URL without its user-info, and that as HTTP's Basic scheme has it, in UTF-8 (RFC 7617); None without."""
+    if not url.user and not url.password:
+        return url, None
+    pair = f"{url.user or ''}:{url.password or ''}".encode()
+    return url.with_user(None), f"Basic {base64.b64encode(pair).decode()}"
 
 
 @dataclass(frozen=True, slots=True)

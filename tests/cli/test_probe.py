@@ -122,6 +122,7 @@ def test_the_body_is_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
     cli("probe", f"{lab_url}/raw/ok?{PACE}", "--protocol", "raw", "--save", path, "-n", "2")
     assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(1, 41))
     assert (tmp_path / "body.2").read_bytes() == path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600, "it may hold what a server echoes"
 
 
 def test_a_body_that_cannot_be_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:

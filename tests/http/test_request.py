@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import replace
 
 import pytest
+from yarl import URL
 
-from monitor.http.request import HttpRequest
+from monitor.http.request import HttpRequest, credentials
+from monitor.keys.secret import Secret
+from monitor.lab.peer import peer
+from monitor.lab.steps import Send
 from monitor.target import Tls
-from tests.http.parts import HASTY
+from tests.conftest import MakeProber, target
+from tests.http.parts import HASTY, OK, unchecked
+from tests.test_wire import verdict
 
 CALL = HttpRequest("POST", "http://one.test/v1", {}, b"{}", HASTY)
 
@@ -39,3 +46,51 @@ def test_a_call_shows_no_secret() -> None:
     """Its representation has neither URL nor headers nor body nor proxy, any of which can hold one."""
     call = HttpRequest("POST", "http://canary", {"A": "canary"}, b"canary", HASTY, proxy="http://canary")
     assert "canary" not in repr(call)
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "pair"),
+    [
+        ("http://h/p?q=1", "http://h/p?q=1", None),
+        ("http://user:pw@h:81/p", "http://h:81/p", "user:pw"),
+        ("http://w%C3%B6rd:%D0%BF@h/", "http://h/", "wörd:п"),
+        ("http://пароль:ключ@h/", "http://h/", "пароль:ключ"),
+        ("http://p%40ss%3Aw%25@h/", "http://h/", "p@ss:w%:"),
+        ("http://:pw@h/", "http://h/", ":pw"),
+    ],
+)
+def test_user_info_goes_out_as_utf_8(url: str, bare: str, pair: str | None) -> None:
+    """User and password are sent in UTF-8, decoded, and stand in the URL no more."""
+    left, header = credentials(URL(url))
+    assert str(left) == bare
+    assert header == (None if pair is None else f"Basic {b64encode(pair.encode()).decode()}")
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_password_beyond_latin_1_reaches_target_and_proxy(prober: MakeProber, *, secure: bool) -> None:
+    """Each gets its own, the proxy of a tunnel with CONNECT alone."""
+    scheme = "https" if secure else "http"
+    async with peer(OK) as proxy:
+        asked = target(f"{scheme}://ключ:п@chat.test/", proxy=Secret(proxy.url.replace("//", "//кто:там@")))
+        await prober()(asked, "cli")
+        headers = dict(proxy.requests[0].headers)
+    assert b64decode(headers["proxy-authorization"].removeprefix("Basic ")).decode() == "кто:там"
+    assert ("authorization" in headers) is not secure
+    if not secure:
+        assert b64decode(headers["authorization"].removeprefix("Basic ")).decode() == "ключ:п"
+
+
+async def test_a_key_comes_before_user_info(prober: MakeProber) -> None:
+    """A target's key is sent in place of the user-info of its URL: both have the same header."""
+    async with peer(OK) as server:
+        seen = await prober()(target(**unchecked(server.url.replace("//", "//u:p@")), api_key=Secret("k")), "cli")
+        headers = dict(server.requests[0].headers)
+    assert (verdict(seen), headers["authorization"]) == ("ok", "Bearer k")
+
+
+@pytest.mark.parametrize("length", [2**64 - 1, 2**64, 10**40])
+async def test_a_length_beyond_any_body(prober: MakeProber, length: int) -> None:
+    """A Content-Length that no body can have is a malformed head, and no bug of the monitor."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\ndata: x\n\n"
+    async with peer((Send(head % length),)) as server:
+        assert verdict(await prober()(target(server.url), "cli")) == "bad_response/malformed_head"
