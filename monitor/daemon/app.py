@@ -44,10 +44,11 @@ from monitor.sinks.metrics import one_probe
 from monitor.sinks.metrics.sink import Metrics
 from monitor.target import Target
 from monitor.web.access import Access
-from monitor.web.app import Kept, RefusedError, Source, application
-from monitor.web.listing import Asked
-from monitor.web.rows import Tally
+from monitor.web.app import application
+from monitor.web.listing import ProbeQuery
+from monitor.web.rows import TargetCounts
 from monitor.web.server import Server, bounded, serve
+from monitor.web.source import HistoryReader, RefusedError, Source
 
 DRAIN = 25.0
 """Seconds that probes in flight are given at a stop; systemd/chat-monitor.service gives the process some more."""
@@ -526,9 +527,9 @@ async def _refreshed(access: Access) -> None:
 
 
 def _source(parts: Watch, load: Load | None) -> Source:
-    def tally(name: str) -> Tally:
+    def target_counts(name: str) -> TargetCounts:
         counts = parts.recent.counts(name)
-        return Tally(counts.probes, counts.accepted, counts.truncated)
+        return TargetCounts(counts.probes, counts.accepted, counts.truncated)
 
     def find(probe_id: str) -> Observation | None:
         seen = parts.recent.find(probe_id)
@@ -555,14 +556,14 @@ def _source(parts: Watch, load: Load | None) -> Source:
         targets=lambda: parts.targets,
         recent=recent,
         find=find,
-        tallies=tally,
+        counts=target_counts,
         ready=lambda: parts.schedule.running and not parts.signals.stop.is_set(),
         metrics=parts.metrics.pieces,
         counted=parts.metrics.http_request,
         started=datetime.now(UTC),
         reload=None if load is None else lambda: reload(parts, load),
         probe=probe,
-        kept=_kept(parts.settings.history.path),
+        history=_history_reader(parts.settings.history.path),
         scrape=scrape if parts.settings.web.probe else None,
         exposition=one_probe.exposition,
         failed=lambda _, error: parts.failed(error),
@@ -571,16 +572,16 @@ def _source(parts: Watch, load: Load | None) -> Source:
     )
 
 
-def _kept(path: str | None) -> Kept | None:
-    """Return what reads the history's file, where there is one."""
+def _history_reader(path: str | None) -> HistoryReader | None:
+    """Return the queries of the history's file, if there is one."""
     if path is None:
         return None
     file = Path(path)
 
-    def newest(asked: Asked) -> list[dict[str, Any]]:
-        return store.newest(file, asked.limit, target=asked.target, failed=asked.failed)
+    def newest(query: ProbeQuery) -> list[dict[str, Any]]:
+        return store.newest(file, query.limit, target=query.target, failed=query.failed)
 
-    return Kept(newest, partial(store.find, file))
+    return HistoryReader(newest, partial(store.find, file))
 
 
 # -- what goes on beside ----------------------------------------------------------------------------------------------

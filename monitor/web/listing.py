@@ -12,12 +12,12 @@ _FLAGS = {"true": True, "false": False}
 _PARAMETERS = {"target": "a name", "failed": "true or false", "limit": f"a number from 1 to {MOST}"}
 
 
-class BadListingError(ValueError):
+class BadQueryError(ValueError):
     """There is no such list; the text says what may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ProbeQuery:
     """The newest `limit` probes, of one target or all, and the failed ones alone or all."""
 
     target: str | None = None
@@ -25,14 +25,14 @@ class Asked:
     limit: int = _USUAL
 
 
-def asked(query: Sequence[tuple[str, str]]) -> Asked:
+def parse(query: Sequence[tuple[str, str]]) -> ProbeQuery:
     """Return what the query of a request asks for, each parameter once at most."""
     given = dict(query)
     failed, limit = _FLAGS.get(given.get("failed", "false")), _number(given.get("limit", str(_USUAL)))
     if len(given) < len(query) or given.keys() - _PARAMETERS or failed is None or limit is None:
         told = ", ".join(f"{name} ({what})" for name, what in _PARAMETERS.items())
-        raise BadListingError(f"The parameters are {told}, each at most once.")
-    return Asked(given.get("target"), failed, limit)
+        raise BadQueryError(f"The parameters are {told}, each at most once.")
+    return ProbeQuery(given.get("target"), failed, limit)
 
 
 def _number(text: str) -> int | None:

@@ -13,7 +13,7 @@ from monitor.record.observation import Observation, public_url
 from monitor.record.parts import given
 from monitor.record.probe_event import plain
 from monitor.record.target_summary import BriefProbe, FirstChunkSummary, TargetSummary
-from monitor.web.listing import Asked
+from monitor.web.listing import ProbeQuery
 from monitor.web.rows import Row, first_chunk
 from monitor.web.words import iso
 
@@ -36,11 +36,11 @@ def probe(seen: Observation) -> dict[str, object]:
     return plain(event_of(seen, timeline=True))
 
 
-def probes(recent: Iterable[Observation], asked: Asked) -> dict[str, object]:
-    """Return the newest of these probes that are asked for, newest first, as the records of the contract."""
-    wanted = (seen for seen in recent if seen.failed or not asked.failed)
+def probes(recent: Iterable[Observation], query: ProbeQuery) -> dict[str, object]:
+    """Return the newest of these probes that a query selects, newest first, as the records of the contract."""
+    wanted = (seen for seen in recent if seen.failed or not query.failed)
     newest = sorted(wanted, key=lambda seen: seen.timestamp.timestamp() + seen.duration, reverse=True)
-    return {"probes": [plain(event_of(seen)) for seen in newest[: asked.limit]]}
+    return {"probes": [plain(event_of(seen)) for seen in newest[: query.limit]]}
 
 
 def _resource(row: Row, now: datetime) -> dict[str, object]:
@@ -48,7 +48,7 @@ def _resource(row: Row, now: datetime) -> dict[str, object]:
 
 
 def _summary(row: Row, now: datetime) -> TargetSummary:
-    it, tally = row.target, row.tally
+    it, counts = row.target, row.counts
     return TargetSummary(
         name=it.name,
         protocol=it.protocol,
@@ -58,10 +58,10 @@ def _summary(row: Row, now: datetime) -> TargetSummary:
         upstream=given(it.upstream),
         interval=it.interval,
         paused=it.paused,
-        probes=tally.probes,
-        accepted=tally.accepted,
-        truncated=tally.truncated,
-        truncation_ratio=tally.truncated / tally.accepted if tally.accepted else UNSET,
+        probes=counts.probes,
+        accepted=counts.accepted,
+        truncated=counts.truncated,
+        truncation_ratio=counts.truncated / counts.accepted if counts.accepted else UNSET,
         consecutive_failures=row.failures_in_a_row,
         stale=row.stale(now),
         first_chunk=_first_chunk(row),

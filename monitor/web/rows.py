@@ -19,7 +19,7 @@ _INTERVALS_TO_STALE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class TargetCounts:
     """What was counted of one target since the start: the truncation ratio is `truncated` of `accepted`."""
 
     probes: int = 0
@@ -29,11 +29,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Row:
-    """One target with its observations, newest first, and its tally."""
+    """One target with its observations, newest first, and its counts."""
 
     target: Target
     recent: Sequence[Observation] = ()
-    tally: Tally = Tally()
+    counts: TargetCounts = TargetCounts()
 
     @cached_property
     def last(self) -> Observation | None:

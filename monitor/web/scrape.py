@@ -23,7 +23,7 @@ class BadRequestError(ValueError):
     """Nothing is sent for such a request; the text says what is wrong with it."""
 
 
-def asked(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
+def requested(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
     """Return the target's name, and whether the record is wanted beside the numbers."""
     unknown = sorted({name for name, _ in query} - _PARAMETERS)
     targets = [value for name, value in query if name == "target"]
@@ -34,7 +34,7 @@ def asked(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
     return targets[0], ("debug", "true") in query
 
 
-def bound(header: str | None) -> float | None:
+def time_limit(header: str | None) -> float | None:
     """Return how many seconds an answer may take, by what Prometheus says of its patience; None for as it likes."""
     if header is None:
         return None
@@ -47,7 +47,7 @@ def bound(header: str | None) -> float | None:
     return min(max(seconds - _SPARE, seconds / 2), _LONGEST)
 
 
-def young(recent: Sequence[Observation], interval: float, now: datetime) -> Observation | None:
+def fresh(recent: Sequence[Observation], interval: float, now: datetime) -> Observation | None:
     """Return the newest probe that says something of the target, where it is younger than the interval."""
     newest = next((seen for seen in recent if seen.verdict.outcome not in OUR_OWN), None)
     if newest is None or not 0 <= (now - newest.timestamp).total_seconds() < interval:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from monitor.record.observation import Observation
 from monitor.target import Target
-from monitor.web.app import Source
-from monitor.web.rows import Tally
+from monitor.web.rows import TargetCounts
+from monitor.web.source import Source
 from tests.web import scenes
 
 EXPOSITION = b"# TYPE chat_stream_probes_total counter\n" + b"x 1\n" * 500
@@ -48,7 +48,7 @@ class Daemon:
             targets=lambda: self.targets,
             recent=lambda name: self.recent[name],
             find=self.find,
-            tallies=lambda name: Tally(len(self.recent[name]), len(self.recent[name]), 1),
+            counts=lambda name: TargetCounts(len(self.recent[name]), len(self.recent[name]), 1),
             ready=lambda: self.ready,
             metrics=self.metrics,
             counted=lambda handler, status: self.counted.append((handler, status)),

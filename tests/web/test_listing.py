@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.web.listing import Asked, BadListingError, asked
+from monitor.web.listing import BadQueryError, ProbeQuery, parse
 
 
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ([], Asked(None, failed=False, limit=50)),
-        ([("target", "a b")], Asked("a b")),
-        ([("failed", "true"), ("limit", "1")], Asked(failed=True, limit=1)),
-        ([("failed", "false"), ("limit", "1000")], Asked(limit=1000)),
+        ([], ProbeQuery(None, failed=False, limit=50)),
+        ([("target", "a b")], ProbeQuery("a b")),
+        ([("failed", "true"), ("limit", "1")], ProbeQuery(failed=True, limit=1)),
+        ([("failed", "false"), ("limit", "1000")], ProbeQuery(limit=1000)),
     ],
 )
-def test_what_is_asked(query: list[tuple[str, str]], wanted: Asked) -> None:
+def test_what_is_asked(query: list[tuple[str, str]], wanted: ProbeQuery) -> None:
     """Nothing, or any of the parameters."""
-    assert asked(query) == wanted
+    assert parse(query) == wanted
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,6 @@ def test_what_is_asked(query: list[tuple[str, str]], wanted: Asked) -> None:
 def test_what_cannot_be_asked(query: list[tuple[str, str]]) -> None:
     """Another parameter, one of them twice, or a value that is none: said with what may be asked."""
     with pytest.raises(
-        BadListingError, match=r"^The parameters are target \(a name\), failed .*, limit .* at most once\.$"
+        BadQueryError, match=r"^The parameters are target \(a name\), failed .*, limit .* at most once\.$"
     ):
-        asked(query)
+        parse(query)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from monitor.web import resources
-from monitor.web.listing import Asked
-from monitor.web.rows import Row, Tally
+from monitor.web.listing import ProbeQuery
+from monitor.web.rows import Row, TargetCounts
 from tests.records import record
 from tests.web import scenes
 
@@ -32,7 +32,7 @@ def first_of(told: dict[str, object]) -> dict[str, object]:
 def test_a_target_with_its_recent_probes() -> None:
     """A target's resource holds what the page shows, and its recent probes as the records of the contract."""
     recent = scenes.series([scenes.cut(), scenes.complete()], TARGET)
-    told = parsed(resources.target(Row(TARGET, recent, Tally(9, 8, 2)), scenes.NOW))
+    told = parsed(resources.target(Row(TARGET, recent, TargetCounts(9, 8, 2)), scenes.NOW))
     assert told["recent"] == [record(seen) for seen in recent]
     assert told["last"] == record(recent[0])
     assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (9, 8, 2, 0.25)
@@ -85,6 +85,8 @@ def test_the_newest_probes_of_all() -> None:
     later = replace(complete, timestamp=cut.timestamp, recording=scenes.complete(first=20.0).recording)
     ours = replace(scenes.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
     everything = [cut, later, ours]
-    assert parsed(resources.probes(everything, Asked())) == {"probes": [record(seen) for seen in (later, cut, ours)]}
-    assert parsed(resources.probes(everything, Asked(failed=True))) == {"probes": [record(cut)]}
-    assert parsed(resources.probes(everything, Asked(limit=1))) == {"probes": [record(later)]}
+    assert parsed(resources.probes(everything, ProbeQuery())) == {
+        "probes": [record(seen) for seen in (later, cut, ours)]
+    }
+    assert parsed(resources.probes(everything, ProbeQuery(failed=True))) == {"probes": [record(cut)]}
+    assert parsed(resources.probes(everything, ProbeQuery(limit=1))) == {"probes": [record(later)]}

@@ -18,21 +18,21 @@ from tests.web import scenes
 )
 def test_how_long_a_scrape_waits(header: str | None, seconds: float | None) -> None:
     """Half a second is left for the answer, or half of a short timeout; more than a day is none of ours."""
-    assert scrape.bound(header) == seconds
+    assert scrape.time_limit(header) == seconds
 
 
 @pytest.mark.parametrize("header", ["", "soon", "0", "-1", "inf", "-inf", "nan", "1e400"])
 def test_what_is_no_timeout(header: str) -> None:
     """What is no number of seconds above 0 is refused."""
     with pytest.raises(scrape.BadRequestError):
-        scrape.bound(header)
+        scrape.time_limit(header)
 
 
 def test_what_is_asked_for() -> None:
     """One target, and the record beside the numbers where `debug` is true."""
-    assert scrape.asked([("target", "a")]) == ("a", False)
-    assert scrape.asked([("debug", "true"), ("target", "a")]) == ("a", True)
-    assert scrape.asked([("target", "a"), ("debug", "no")]) == ("a", False)
+    assert scrape.requested([("target", "a")]) == ("a", False)
+    assert scrape.requested([("debug", "true"), ("target", "a")]) == ("a", True)
+    assert scrape.requested([("target", "a"), ("debug", "no")]) == ("a", False)
 
 
 def aged(seconds: float, seen: Observation) -> Observation:
@@ -54,4 +54,4 @@ def aged(seconds: float, seen: Observation) -> Observation:
 def test_who_answers_in_a_new_probes_stead(recent: list[Observation], answers: int | None) -> None:
     """The newest that says something of the target, while it is younger than the interval; not one from the future."""
     expected = None if answers is None else recent[answers]
-    assert scrape.young(recent, 60.0, scenes.NOW) is expected
+    assert scrape.fresh(recent, 60.0, scenes.NOW) is expected

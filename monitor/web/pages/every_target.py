@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from monitor.web.markup import Markup, h
 from monitor.web.pages.frame import About, page, target_link
 from monitor.web.pages.pieces import labels, last_probe, strip, what_to_do
-from monitor.web.rows import Row, Tally, first_chunk
+from monitor.web.rows import Row, TargetCounts, first_chunk
 from monitor.web.tones import LETTERS, Tone, usual_tone
 from monitor.web.words import count, ratio, seconds
 
@@ -86,7 +86,7 @@ def _row(row: Row, about: About) -> Markup:
         h("td", *last_probe(row, about), class_="last"),
         h("td", strip(row.recent[:STRIP]), class_="history"),
         h("td", *_first_chunk(row), class_="n", data_label=_COLUMNS[3]),
-        h("td", *_truncated(row.tally), class_="n", data_label=_COLUMNS[4]),
+        h("td", *_truncated(row.counts), class_="n", data_label=_COLUMNS[4]),
     )
     paused = " paused" if row.target.paused else ""
     return h("tbody", h("tr", *cells), _advice(row), class_=f"{row.tone}{paused}")
@@ -117,9 +117,9 @@ def _quantiles(row: Row) -> str:
     return "never reached" if middle is None else f"p50 {seconds(middle)} \N{MIDDLE DOT} p95 {seconds(high)}"
 
 
-def _truncated(tally: Tally) -> tuple[Markup, ...]:
-    told = f"{tally.truncated:,} of {tally.accepted:,}" if tally.accepted else "none accepted yet"
-    big = h("span", ratio(tally.truncated, tally.accepted), class_="big late" if tally.truncated else "big")
+def _truncated(counts: TargetCounts) -> tuple[Markup, ...]:
+    told = f"{counts.truncated:,} of {counts.accepted:,}" if counts.accepted else "none accepted yet"
+    big = h("span", ratio(counts.truncated, counts.accepted), class_="big late" if counts.truncated else "big")
     return big, h("span", told, class_="sub")
 
 

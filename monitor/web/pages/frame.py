@@ -44,7 +44,7 @@ class About:
     location: str = ""
     ready: bool = True
     probe_now: bool = False
-    """Whether a probe may be asked for."""
+    """Whether a probe may be requested."""
 
 
 def target_link(name: str, base: str = "") -> str:

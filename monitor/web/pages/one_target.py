@@ -1,4 +1,4 @@
-"""The page of one target: how it stands, its recent probes, and what is asked of it."""
+"""The page of one target: how it stands, its recent probes, and its config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROBE_COLUMNS = ("probe", "when", "first chunk", "duration", "chunks", "longest
 
 
 def target(row: Row, about: About) -> str:
-    """Return the page of one target: how it stands, its recent probes, and what is asked of it."""
+    """Return the page of one target: how it stands, its recent probes, and its config."""
     it = row.target
     body = (
         h("h1", it.name, " ", *last_probe(row, about), class_="title"),
@@ -41,7 +41,7 @@ def _figures(row: Row) -> Markup:
     judged = [seen for seen in row.recent if tone(seen.verdict) is not Tone.OWN]
     good = sum(seen.available for seen in judged)
     last = first_chunk(row.last) if row.last else None
-    truncated, accepted = row.tally.truncated, row.tally.accepted
+    truncated, accepted = row.counts.truncated, row.counts.accepted
     return h(
         "ul",
         _figure("first chunk, last", seconds(last)),
@@ -49,7 +49,7 @@ def _figures(row: Row) -> Markup:
         _figure("p95 of recent", seconds(row.first_chunk_quantile(0.95))),
         _figure("truncated", ratio(truncated, accepted), f"{truncated:,} of {accepted:,} accepted"),
         _figure("available, recent", ratio(good, len(judged)), f"{good} of {len(judged)}"),
-        _figure("probes since start", f"{row.tally.probes:,}"),
+        _figure("probes since start", f"{row.counts.probes:,}"),
         class_="figures",
     )  # fmt: skip
 

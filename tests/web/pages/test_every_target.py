@@ -9,7 +9,7 @@ import pytest
 
 from monitor.record.observation import Observation
 from monitor.web.pages import About, status
-from monitor.web.rows import Row, Tally
+from monitor.web.rows import Row, TargetCounts
 from tests.web import scenes
 from tests.web.document import Document
 
@@ -19,7 +19,7 @@ ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0")
 def row(made: Sequence[Observation], name: str = "gateway", *, paused: bool = False) -> Row:
     """Return a target's row."""
     of = replace(scenes.target(name), paused=paused)
-    return Row(of, scenes.series(made, of), Tally(len(made), len(made), 0))
+    return Row(of, scenes.series(made, of), TargetCounts(len(made), len(made), 0))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_row_has_the_numbers_of_its_target() -> None:
     """Protocol, model, times to first chunk and the truncation ratio with its two counts are told."""
     of = replace(scenes.target("gw"), model="m-7")
     recent = scenes.series([scenes.complete(first=first) for first in (2.5, 0.2, 0.3)], of)
-    document = Document(status([Row(of, recent, Tally(412, 410, 11))], ABOUT))
+    document = Document(status([Row(of, recent, TargetCounts(412, 410, 11))], ABOUT))
     for word in ("openai-chat · m-7", "2.50 s", "p50 300 ms · p95 2.50 s", "2.68 %", "11 of 410", "over its SLO"):
         assert word in document.text
     assert document.classes.count("late") == 2

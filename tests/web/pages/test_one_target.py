@@ -8,7 +8,7 @@ import pytest
 
 from monitor.target import CountCheck
 from monitor.web.pages import About, target
-from monitor.web.rows import Row, Tally
+from monitor.web.rows import Row, TargetCounts
 from tests.web import scenes
 from tests.web.document import Document
 
@@ -20,7 +20,7 @@ def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
     """Whatever the probes came to, the page holds together and lists them."""
     of = scenes.target()
     recent = scenes.series([make(None), scenes.complete()], of)
-    document = Document(target(Row(of, recent, Tally(2, 2, 1)), ABOUT))
+    document = Document(target(Row(of, recent, TargetCounts(2, 2, 1)), ABOUT))
     assert {f"/probes/{seen.probe_id}" for seen in recent} <= set(document.links)
     assert recent[0].verdict.detail in document.text
 
@@ -62,7 +62,7 @@ def test_numbers() -> None:
     """Availability leaves out what we stopped ourselves; the truncation ratio has its two counts."""
     of = scenes.target()
     recent = scenes.series([scenes.complete(), scenes.aborted(), scenes.cut(), scenes.complete()], of)
-    text = Document(target(Row(of, recent, Tally(1412, 1410, 141)), ABOUT)).text
+    text = Document(target(Row(of, recent, TargetCounts(1412, 1410, 141)), ABOUT)).text
     for word in ("66.7 %", "2 of 3", "10 %", "141 of 1,410 accepted", "1,412"):
         assert word in text
 

@@ -1,0 +1,127 @@
+"""What all handlers share: the application's state, bodies made in a thread, and errors in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aiohttp import web
+
+from monitor.target import Target
+from monitor.web import pages
+from monitor.web.access import Access
+from monitor.web.rows import Row
+from monitor.web.source import Source
+
+_T = TypeVar("_T")
+API = "/api/v1"
+Exposition = tuple[list[bytes], str]
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """The source, and threads for work that would block the event loop: drawing, compression, and the disk."""
+
+    source: Source
+    hosts: frozenset[str]
+    """Host names that are answered besides localhost and addresses."""
+    write_timeout: float
+    access: Access | None
+    worker: ThreadPoolExecutor
+    reader: ThreadPoolExecutor
+    scrapes: dict[tuple[str, bool], asyncio.Future[Exposition]]
+    """Expositions that are being made, by Accept header and compression."""
+
+
+STATE = web.AppKey("state", AppState)
+
+_MESSAGES = {
+    404: "This page does not exist.",
+    405: "This address does not accept that method.",
+    413: "The request body is too large: no request here needs one.",
+    417: "That expectation cannot be met.",
+    505: "HTTP/1.1 and HTTP/1.0 are served.",
+    500: "The monitor failed to answer because of a fault of its own; its log has the details. Probing goes on.",
+}
+_TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Unavailable",
+}
+
+
+def source_of(request: web.Request) -> Source:
+    """Return what the daemon handed in."""
+    return request.app[STATE].source
+
+
+def about(source: Source) -> pages.About:
+    """Return what every page says of the monitor itself."""
+    return pages.About(
+        now=source.now(),
+        started=source.started,
+        version=source.version,
+        location=source.location,
+        ready=source.ready(),
+        probe_now=source.probe is not None,
+    )
+
+
+def row_of(source: Source, target: Target) -> Row:
+    """Return a target with its recent probes and its counts."""
+    return Row(target, tuple(source.recent(target.name)), source.counts(target.name))
+
+
+def requested_row(request: web.Request) -> Row | None:
+    """Return the target that the path names; None if there is none."""
+    source, name = source_of(request), request.match_info["name"]
+    return next((row_of(source, target) for target in source.targets() if target.name == name), None)
+
+
+async def page(request: web.Request, draw: Callable[[], str]) -> web.Response:
+    """Answer with a page, drawn in the worker thread."""
+    return web.Response(text=await in_worker(request, draw), content_type="text/html")
+
+
+async def resource(request: web.Request, make: Callable[[], dict[str, object]]) -> web.Response:
+    """Answer with JSON, made in the worker thread."""
+    body = await in_worker(request, lambda: as_json(make()))
+    return web.Response(body=body, content_type="application/json")
+
+
+async def in_reader(request: web.Request, work: Callable[[], _T]) -> _T:
+    """Do `work`, which waits for a disk, in the reader thread."""
+    return await asyncio.get_running_loop().run_in_executor(request.app[STATE].reader, work)
+
+
+async def in_worker(request: web.Request, work: Callable[[], _T]) -> _T:
+    """Do `work`, which is long if there are many targets or events, in the worker thread."""
+    return await asyncio.get_running_loop().run_in_executor(request.app[STATE].worker, work)
+
+
+def as_json(value: dict[str, object]) -> bytes:
+    """Return JSON in ASCII alone: control and bidi characters become escapes, and lone surrogates do no harm."""
+    return json.dumps(value, ensure_ascii=True).encode() + b"\n"
+
+
+def problem(
+    request: web.Request, status: int, text: str | None = None, headers: dict[str, str] | None = None
+) -> web.Response:
+    """Return an error in plain words: as JSON under the API, as a page to browsers, else as text."""
+    message = text or _MESSAGES.get(status, "This request cannot be answered.")
+    if request.path.startswith("/api/"):
+        body = as_json({"error": message})
+        return web.Response(status=status, headers=headers, body=body, content_type="application/json")
+    if "text/html" in request.headers.get("Accept", ""):
+        html = pages.refusal(_TITLES.get(status, "No answer"), message, about(source_of(request)))
+        return web.Response(status=status, headers=headers, text=html, content_type="text/html")
+    return web.Response(status=status, headers=headers, text=f"{message}\n")

@@ -1,0 +1,65 @@
+"""The JSON API: targets, recent probes, and one probe with its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from aiohttp import web
+
+from monitor.sinks.history_store import Event, StoreError
+from monitor.web import listing, resources
+from monitor.web.actions import NO_TARGET
+from monitor.web.answers import in_reader, problem, requested_row, resource, row_of, source_of
+
+_NO_PROBE = "No probe of this id is kept: it is too old, or was never made."
+
+
+async def targets(request: web.Request) -> web.Response:
+    """`GET /api/v1/targets`."""
+    source = source_of(request)
+    rows = [row_of(source, target) for target in source.targets()]
+    return await resource(request, partial(resources.targets, rows, source.now()))
+
+
+async def target(request: web.Request) -> web.Response:
+    """`GET /api/v1/targets/NAME`."""
+    row = requested_row(request)
+    if row is None:
+        return problem(request, 404, NO_TARGET)
+    return await resource(request, partial(resources.target, row, source_of(request).now()))
+
+
+async def probes(request: web.Request) -> web.Response:
+    """`GET /api/v1/probes`: from the history if there is one, else from memory."""
+    source = source_of(request)
+    try:
+        query = listing.parse(tuple(request.query.items()))
+    except listing.BadQueryError as error:
+        return problem(request, 400, str(error))
+    if source.history is not None:
+        with suppress(StoreError):  # the history's own sink reports that; memory answers instead
+            found = await in_reader(request, partial(source.history.newest, query))
+            return await resource(request, lambda: {"probes": found})
+    names = (target.name for target in source.targets()) if query.target is None else (query.target,)
+    recent = [seen for name in names for seen in source.recent(name)]
+    return await resource(request, partial(resources.probes, recent, query))
+
+
+async def probe(request: web.Request) -> web.Response:
+    """`GET /api/v1/probes/ID`."""
+    seen = source_of(request).find(request.match_info["id"])
+    if seen is not None:
+        return await resource(request, partial(resources.probe, seen))
+    return await from_history(request, lambda event: resource(request, lambda: event))
+
+
+async def from_history(request: web.Request, show: Callable[[Event], Awaitable[web.Response]]) -> web.Response:
+    """Show a probe that memory has not but the history has; say so if neither has it."""
+    history = source_of(request).history
+    try:
+        event = None if history is None else await in_reader(request, partial(history.find, request.match_info["id"]))
+    except StoreError as error:
+        return problem(request, 503, f"Memory has no such probe, and the history cannot be read: {error}.")
+    return problem(request, 404, _NO_PROBE) if event is None else await show(event)

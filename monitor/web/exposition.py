@@ -1,0 +1,83 @@
+"""`GET /metrics`: the exposition in pieces, with turns of the event loop in between, compressed if that is accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+
+from aiohttp import hdrs, web
+
+from monitor.web.answers import STATE, AppState, Exposition
+
+BLOCK_BYTES = 256 * 1024
+"""What is written of a scrape at a time."""
+_ZERO_WEIGHT = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
+
+
+class BlockResponse(web.StreamResponse):
+    """A long answer, written block by block: one write of all of it would copy it whole."""
+
+    def __init__(self, blocks: Iterable[bytes], length: int, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=headers)
+        self.content_length = length
+        self._blocks = blocks
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write all blocks, then the end; aiohttp calls this twice."""
+        blocks, self._blocks = self._blocks, ()
+        for block in blocks:
+            await self.write(block)
+        await super().write_eof(data)
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Answer a scrape."""
+    compressed = accepts_gzip(request)
+    blocks, content_type = await _shared(request.app[STATE], request.headers.get("Accept", ""), compressed=compressed)
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+    if compressed:
+        headers["Content-Encoding"] = "gzip"
+    return BlockResponse(blocks if request.method != hdrs.METH_HEAD else [], sum(map(len, blocks)), headers)
+
+
+async def _shared(state: AppState, accept: str, *, compressed: bool) -> Exposition:
+    """Return the exposition; requests for the same one while it is being made share it."""
+    key = accept, compressed
+    making = state.scrapes.get(key)
+    if making is None:
+        making = state.scrapes[key] = asyncio.create_task(_made(state, accept, compressed=compressed))
+        making.add_done_callback(lambda _: state.scrapes.pop(key))
+    return await asyncio.shield(making)
+
+
+async def _made(state: AppState, accept: str, *, compressed: bool) -> Exposition:
+    """Put the exposition together, with a turn of the loop after every piece: probes are read in between."""
+    pieces, content_type = state.source.metrics(accept)
+    blocks, gathered, size = [], [], 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= BLOCK_BYTES:
+            blocks.append(b"".join(gathered))
+            gathered, size = [], 0
+        await asyncio.sleep(0)
+    blocks.append(b"".join(gathered))
+    if compressed:
+        blocks = await asyncio.get_running_loop().run_in_executor(state.worker, gzipped, blocks)
+    return blocks, content_type
+
+
+def gzipped(blocks: list[bytes]) -> list[bytes]:
+    """Return the blocks as one gzip stream; zlib lets other threads run meanwhile."""
+    compressing = zlib.compressobj(level=5, wbits=zlib.MAX_WBITS | 16)
+    return [*map(compressing.compress, blocks), compressing.flush()]
+
+
+def accepts_gzip(request: web.Request) -> bool:
+    """Whether `gzip`, or any coding, is accepted with a weight above 0 (RFC 9110, section 12.5.3)."""
+    accepted = request.headers.get("Accept-Encoding", "").lower()
+    codings = {name.strip(): weight for name, _, weight in (it.partition(";") for it in accepted.split(","))}
+    weight = codings.get("gzip", codings.get("*"))
+    return weight is not None and _ZERO_WEIGHT.fullmatch(weight) is None

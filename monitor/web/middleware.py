@@ -1,0 +1,132 @@
+"""What every request goes through: who may ask, limits, headers, errors, and a limit on how long writing may take."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError, HttpVersion10, HttpVersion11
+from aiohttp.typedefs import Handler
+
+from monitor.web import guard, pages
+from monitor.web.access import BusyError
+from monitor.web.answers import STATE, problem
+
+PROBE_PATH = "/probe"
+"""Read with GET, as Prometheus does, but it starts a probe: no other site's link may lead here."""
+BODY_BYTES = 16 * 1024
+"""The most of a request's body; none here needs one."""
+_HEADERS = {
+    "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Server": "chat-monitor",
+}
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
+_WITHOUT_LOGIN = frozenset({"/-/healthy", "/-/ready"})
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="chat-monitor", charset="UTF-8"'}
+
+
+class RequestLog(logging.LoggerAdapter[logging.Logger]):
+    """The library's log without clients' mistakes: an invalid request or body is counted and not logged."""
+
+    def __init__(self, counted: Callable[[str, int], None]) -> None:
+        super().__init__(logging.getLogger("aiohttp.server"))
+        self._counted = counted
+
+    def log(self, level: int, msg: object, *args: object, **more: Any) -> None:  # noqa: ANN401 -- as its base has it
+        """Count a client's mistake, and log everything else."""
+        if isinstance(more.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
+            self._counted("other", 400)
+        else:
+            super().log(level, msg, *args, **more)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers that every response has."""
+    access = request.app[STATE].access
+    response.headers.update(_HEADERS)
+    response.headers.update(access.headers if access else {})
+
+
+@web.middleware
+async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request, count it, and write the response within the time limit."""
+    state = request.app[STATE]
+    response = await _answer(request, handler)
+    state.source.counted(_route(request), response.status)
+    await _write(request, response, state.write_timeout)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.version not in _VERSIONS:
+        return problem(request, 505)
+    refusal = _refusal(request)
+    if refusal is not None:
+        return problem(request, 403, refusal)
+    denied = await _denied(request)
+    if denied is not None:
+        return denied
+    if (request.content_length or 0) > BODY_BYTES:
+        return problem(request, 413)
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        kept = {key: error.headers[key] for key in ("Allow",) if key in error.headers}
+        return problem(request, error.status, headers=kept)
+    except Exception as error:  # noqa: BLE001 -- the fault of one request is reported, and the monitor goes on
+        request.app[STATE].source.failed(_route(request), error)
+        return problem(request, 500)
+
+
+async def _denied(request: web.Request) -> web.Response | None:
+    """Return the answer to a client that the web config file does not let in; health needs no login."""
+    access = request.app[STATE].access
+    if access is None or request.path in _WITHOUT_LOGIN:
+        return None
+    if not access.knows(request.transport.get_extra_info("peercert") if request.transport else None):
+        return problem(request, 403, "The client's certificate has none of the allowed names.")
+    try:
+        admitted = await access.admits(request.headers.get("Authorization", ""), request.remote or "")
+    except BusyError:
+        return problem(request, 429, "Too many passwords are waiting to be checked.")
+    return None if admitted else problem(request, 401, "A user name and a password are required.", _CHALLENGE)
+
+
+def _refusal(request: web.Request) -> str | None:
+    method = hdrs.METH_POST if request.path == PROBE_PATH else request.method
+    return guard.refusal(method, request.raw_path, request.headers, request.app[STATE].hosts)
+
+
+async def _write(request: web.Request, response: web.StreamResponse, timeout: float) -> None:  # noqa: ASYNC109 - ours
+    """Write the response here, so that a slow client is dropped in time."""
+    try:
+        async with asyncio.timeout(timeout):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        drop(request.transport)
+    except ConnectionError:
+        return  # the client has left
+
+
+def drop(transport: asyncio.Transport | None) -> None:
+    """Reset a connection: if it were closed, the kernel would keep what was not read."""
+    if transport is not None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "other"

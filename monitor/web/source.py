@@ -1,0 +1,78 @@
+"""What the daemon hands to the web application: callables and values, so that nothing here depends on the daemon."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from monitor import __version__
+from monitor.record.observation import Observation
+from monitor.sinks.history_store import Event
+from monitor.target import Target
+from monitor.web.listing import ProbeQuery
+from monitor.web.rows import TargetCounts
+
+_log = logging.getLogger(__name__)
+
+
+class RefusedError(Exception):
+    """Raised by `Source.probe` if a probe may not start now (budget, limits, one in flight); its text is shown."""
+
+
+def report(handler: str, error: Exception) -> None:
+    """Log an exception of a handler with its traceback."""
+    _log.error("a request to %s failed", handler, exc_info=error)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryReader:
+    """Queries of the history's file. They are called in a thread; each raises StoreError."""
+
+    newest: Callable[[ProbeQuery], list[Event]]
+    """Events without their timelines, newest first."""
+    find: Callable[[str], Event | None]
+    """The event of a probe id, with its timeline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What the application shows and does. Everything is called in the event loop's thread."""
+
+    targets: Callable[[], Sequence[Target]]
+    recent: Callable[[str], Sequence[Observation]]
+    """The recent observations of a target, newest first."""
+    find: Callable[[str], Observation | None]
+    """The observation of a probe id."""
+    counts: Callable[[str], TargetCounts]
+    ready: Callable[[], bool]
+    """Whether the config is loaded, the schedule is armed, and the monitor does not drain; never about targets."""
+    metrics: Callable[[str], tuple[Iterable[bytes], str]]
+    """Takes the Accept header; returns the body, in pieces, and its content type."""
+    counted: Callable[[str, int], None]
+    """Called for every request with its route (a closed set) and status."""
+    started: datetime
+    reload: Callable[[], Awaitable[str | None]] | None = None
+    """Returns None once the new config is in force, else what is wrong with it."""
+    probe: Callable[[str], Awaitable[Observation]] | None = None
+    scrape: Callable[[str, float | None], Awaitable[Observation]] | None = None
+    """Returns the target's probe in flight, else a new one, within so many seconds; None if that is switched off.
+
+    RefusedError if it may not start, TimeoutError if the one in flight takes longer.
+    """
+    history: HistoryReader | None = None
+    """What outlasts memory; None if no file is kept."""
+    exposition: Callable[[Observation], tuple[bytes, str]] | None = None
+    """One probe as gauges, and their content type."""
+    failed: Callable[[str, Exception], None] = report
+    """Called with the route and each exception that a handler let through."""
+    version: str = __version__
+    location: str = ""
+    allowed_hosts: frozenset[str] = field(default_factory=frozenset)
+    """Host names that are ours besides loopback names and the address that is listened on."""
+    now: Callable[[], datetime] = _now

@@ -1,0 +1,22 @@
+"""What the tests of the web share: a daemon of literal values, and a client of its application."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_aiohttp import AiohttpClient
+
+from monitor.web.app import application
+from tests.web.requests import Client
+from tests.web.sources import Daemon, daemon
+
+
+@pytest.fixture
+def behind() -> Daemon:
+    """The daemon behind the application."""
+    return daemon()
+
+
+@pytest.fixture
+async def client(aiohttp_client: AiohttpClient, behind: Daemon) -> Client:
+    """A client of an application that only shows."""
+    return await aiohttp_client(application(behind.source()))

@@ -1,0 +1,78 @@
+"""Tests of the JSON API, over real sockets on loopback."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import NoReturn
+
+from pytest_aiohttp import AiohttpClient
+
+from monitor.sinks.history_store import StoreError
+from monitor.web.app import application
+from monitor.web.source import HistoryReader
+from tests.records import record
+from tests.web.document import Document
+from tests.web.requests import Client, told
+from tests.web.sources import Daemon
+
+
+async def test_a_probe_as_json_is_its_record(client: Client, behind: Daemon) -> None:
+    """The API's probe is the record of the contract with its timeline, in ASCII alone."""
+    seen = behind.recent["t04-erred"][0]
+    response = await client.get(f"/api/v1/probes/{seen.probe_id}")
+    body = await response.read()
+    assert json.loads(body) == json.loads(json.dumps(record(seen, timeline=True)))
+    assert body.isascii()
+    assert b"\x1b" not in body
+
+
+async def test_what_is_not_there_in_the_api(client: Client) -> None:
+    """The API tells of errors as JSON."""
+    for path, text in (("targets/nobody", "configured"), ("probes/01J", "kept"), ("x", "does not exist")):
+        response = await client.get(f"/api/v1/{path}")
+        assert response.status == 404
+        assert text in await told(response)
+
+
+async def test_the_list_of_recent_probes(client: Client, behind: Daemon) -> None:
+    """All that memory has, newest first; of one target, failed ones alone, and no more than asked for."""
+    everything = (await (await client.get("/api/v1/probes")).json())["probes"]
+    assert len(everything) == min(sum(map(len, behind.recent.values())), 50)
+    cut = behind.recent["t01-cut"][0]
+    query = {"target": "t01-cut", "failed": "true", "limit": "9"}
+    found = (await (await client.get("/api/v1/probes", params=query)).json())["probes"]
+    assert found == [json.loads(json.dumps(record(cut)))]
+    for name, value in (("limit", "0"), ("moon", "full")):
+        response = await client.get("/api/v1/probes", params={name: value})
+        assert response.status == 400
+        assert "The parameters are target" in await told(response)
+
+
+async def test_what_memory_has_forgotten(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """Where a history is kept, it answers for probes that are older, in lists and alone."""
+    old = {"probe_id": "old", "target": "gone", "outcome": "stalled", "cause": "silent", "detail": "<b>", "url": "u"}
+    kept = HistoryReader(newest=lambda asked: [old] * asked.limit, find={"old": old}.get)
+    client = await aiohttp_client(application(replace(behind.source(), history=kept)))
+    assert await (await client.get("/api/v1/probes?limit=2")).json() == {"probes": [old, old]}
+    assert await (await client.get("/api/v1/probes/old")).json() == old
+    page = Document(await (await client.get("/probes/old")).text())
+    assert "stalled silent" in page.text
+    assert "memory has forgotten it, and the history has it" in page.text
+    assert "/api/v1/probes/old" in page.links
+    assert [(await client.get(f"{place}/probes/older")).status for place in ("", "/api/v1")] == [404, 404]
+    seen = behind.recent["t01-cut"][0]
+    assert (await (await client.get(f"/api/v1/probes/{seen.probe_id}")).json())["target"] == "t01-cut"
+
+
+async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """Memory answers for it, and of what memory has not, it is said why there is no answer."""
+
+    def fail(_: object) -> NoReturn:
+        raise StoreError("h.db: disk I/O error")
+
+    client = await aiohttp_client(application(replace(behind.source(), history=HistoryReader(fail, fail))))
+    assert len((await (await client.get("/api/v1/probes?limit=3")).json())["probes"]) == 3
+    response = await client.get("/api/v1/probes/old")
+    assert (await client.get("/probes/old")).status == 503
+    assert (response.status, "cannot be read: h.db: disk I/O error" in await told(response)) == (503, True)

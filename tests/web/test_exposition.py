@@ -1,0 +1,79 @@
+"""Tests of the scrape, over real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pytest
+from pytest_aiohttp import AiohttpClient
+
+from monitor.web.app import application
+from tests.web.requests import Client
+from tests.web.sources import EXPOSITION, Daemon
+
+
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [
+        ("gzip", True), ("deflate, gzip;q=0.5", True), ("*", True), ("GZIP; q=1.0", True), ("", False),
+        ("deflate", False), ("gzip;q=0", False), ("gzip; q=0.000, br", False), ("identity", False),
+        ("*;q=0, gzip", True),
+    ],
+)  # fmt: skip
+async def test_gzip_where_it_is_accepted(
+    behind: Daemon, aiohttp_client: AiohttpClient, accepted: str, *, zipped: bool
+) -> None:
+    """A scrape is compressed for who takes gzip, and for nobody else."""
+    client = await aiohttp_client(application(behind.source()), auto_decompress=False)
+    response = await client.get("/metrics", headers={"Accept-Encoding": accepted})
+    body = await response.read()
+    assert response.headers.get("Content-Encoding") == ("gzip" if zipped else None)
+    assert (gzip.decompress(body) if zipped else body) == EXPOSITION
+    assert "Accept-Encoding" in response.headers["Vary"]
+
+
+async def test_the_exposition_is_what_was_asked_for(client: Client, behind: Daemon) -> None:
+    """The Accept header reaches the source, and its content type the scraper."""
+    response = await client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+    assert response.headers["Content-Type"] == "application/openmetrics-text"
+    assert behind.accepts == ["application/openmetrics-text"]
+
+
+async def test_forty_scrapes_at_once_are_made_once(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+    """While an exposition is being put together, the loop answers others, and who asks for the same shares it."""
+    release = asyncio.Event()
+
+    def pieces(body: Iterable[bytes]) -> Iterator[bytes]:
+        while not release.is_set():
+            yield b""
+        yield from body
+
+    def metrics(accept: str) -> tuple[Iterable[bytes], str]:
+        body, content_type = behind.metrics(accept)
+        return pieces(body), content_type
+
+    client = await aiohttp_client(application(replace(behind.source(), metrics=metrics)))
+    scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(40)]
+    while len([status for handler, status in behind.counted if handler == "/-/healthy"]) < 40:
+        assert (await client.get("/-/healthy")).status == 200
+    release.set()
+    bodies = {await (await scrape).read() for scrape in scrapes}
+    assert bodies == {EXPOSITION}
+    assert len(behind.accepts) < 40
+    assert (await client.get("/metrics")).status == 200
+
+
+async def test_a_large_exposition_goes_out_in_blocks(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+    """An exposition of many pieces arrives whole, plain and compressed, and HEAD gives its length alone."""
+    body = [b"x" * 1000] * 1000
+    client = await aiohttp_client(
+        application(replace(behind.source(), metrics=lambda _: (body, "text/plain"))), auto_decompress=False
+    )
+    plain = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+    zipped = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
+    head = await client.head("/metrics", headers={"Accept-Encoding": "identity"})
+    assert await plain.read() == gzip.decompress(await zipped.read()) == b"".join(body)
+    assert (head.headers["Content-Length"], await head.read()) == ("1000000", b"")

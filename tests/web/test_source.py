@@ -1,0 +1,28 @@
+"""Tests of the defaults of what the daemon hands in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from monitor.web.source import Source, report
+from tests.web import scenes
+from tests.web.sources import Daemon
+
+
+def test_a_fault_is_logged_by_default(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the daemon does not say otherwise, a fault goes to the log with its traceback."""
+    report("/metrics", RuntimeError("broken"))
+    (logged,) = caplog.records
+    assert logged.getMessage() == "a request to /metrics failed"
+    assert logged.exc_info is not None
+
+
+def test_now_is_now(behind: Daemon) -> None:
+    """The clock of a source is the wall clock in UTC unless another is handed in."""
+    bare = Source(
+        targets=list, recent=lambda _: (), find=behind.find, counts=behind.source().counts, ready=bool,
+        metrics=behind.metrics, counted=lambda *_: None, started=scenes.STARTED,
+    )  # fmt: skip
+    assert (datetime.now(UTC) - bare.now()).total_seconds() < 60
