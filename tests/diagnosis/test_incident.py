@@ -57,5 +57,7 @@ def test_what_is_known_of_a_target() -> None:
     assert (told.answered, told.ever_good) == (False, False)
     told.add(facts_of(whole()))
     assert (told.answered, told.ever_good, list(told.first_bytes)) == (True, True, [0.2])
+    told.add(replace(facts_of(whole()), first_byte=None))
+    assert list(told.first_bytes) == [0.2]
     told.follow(replace(GATEWAY, interval=10.0))
     assert told.reach == 21.0

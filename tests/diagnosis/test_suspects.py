@@ -87,6 +87,12 @@ def test_cuts_at_one_age_are_a_time_out() -> None:
     assert suspects(*story) == {Suspect.PROXY_TIMEOUT: because}
 
 
+def test_what_is_beside_a_time_out_is_no_exception() -> None:
+    """Two cuts of other ages beside three of a timer may be anything."""
+    story = [cut(12.2), cut(7.1), cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5)]
+    assert set(suspects(*story)) == {Suspect.PROXY_TIMEOUT}
+
+
 def test_two_cuts_at_one_age_are_no_exception() -> None:
     """Two at 15.00 s, or at 5 s, may be a proxy's, which is too few to tell; nor is it one as cuts leave the window."""
     assert suspects(cut(15.0), cut(15.01, number=4)) == {}

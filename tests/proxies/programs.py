@@ -62,15 +62,16 @@ async def running(
 ) -> AsyncIterator[Program]:
     """Start a program and wait for its port; end it with the context."""
     log = place / "log"
-    process = _started(command, place, log, {**os.environ, **(env or {})})
+    process = started(command, place, log, {**os.environ, **(env or {})})
     try:
-        await _listening(process, port, log)
+        await listening(process, port, log)
         yield Program(process, port, log)
     finally:
         end(process)
 
 
-def _started(command: Sequence[str], place: Path, log: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+def started(command: Sequence[str], place: Path, log: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a program that writes to `log`."""
     with log.open("w") as out:
         return subprocess.Popen(command, stdout=out, stderr=out, cwd=place, env=env, text=True)
 
@@ -79,9 +80,9 @@ def _said(log: Path) -> str:
     return log.read_text()
 
 
-async def _listening(process: subprocess.Popen[str], port: int, log: Path) -> None:
+async def listening(process: subprocess.Popen[str], port: int, log: Path, within: float = READY_WITHIN) -> None:
     """Return when somebody listens there; what is waited for is another program."""
-    async with asyncio.timeout(READY_WITHIN):
+    async with asyncio.timeout(within):
         while True:
             with suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
