@@ -21,7 +21,8 @@ PATIENCE = 10.0
 HANDSHAKE_SECONDS = 10.0
 MOST = 256
 """Connections at once."""
-_BACKLOG = 128
+_BACKLOG = 1024
+"""Connections that wait to be accepted: one beyond that is tried again by its own kernel, a second later."""
 _RETRY = 0.1
 """Seconds until it is tried again to accept, if no descriptor was free."""
 _PER_PROBE = 2
@@ -139,6 +140,7 @@ class _Entrance:
             if self._open >= self._most and not self._make_room():
                 connection.close()
                 continue
+            await asyncio.sleep(0)  # a burst is accepted without a turn of the loop: those before it have to begin
             task = asyncio.create_task(self._begin(connection))
             self._opening[task] = None
             self._untouched.add(connection)
@@ -173,15 +175,20 @@ class _Entrance:
 
     def _make_room(self) -> bool:
         """Close the oldest half-open connection, else one that never asked, else one that idles; whether one was."""
-        if self._tls is not None and self._opening:
-            oldest = next(iter(self._opening))
-            del self._opening[oldest]
-            oldest.cancel()
+        if self._tls is not None and self._cancel_oldest():
             return True
         idle = [one for one in self._standing() if one not in self._busy]
         if not idle:
-            return False
+            return self._cancel_oldest()  # without TLS, one that was accepted in the same burst
         min(idle, key=lambda one: one in self._asked).force_close()
+        return True
+
+    def _cancel_oldest(self) -> bool:
+        oldest = next(iter(self._opening), None)
+        if oldest is None:
+            return False
+        del self._opening[oldest]
+        oldest.cancel()
         return True
 
 
