@@ -13,6 +13,7 @@ from monitor.cli.common import host_and_port, refuse
 from monitor.cli.demo import demo as play
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.daemon.app import Signals
+from monitor.lab.dialects import add_dialect
 from monitor.lab.server import Log, serve
 from monitor.lab.tls_faults import TlsLab
 from monitor.web.server import ListenError
@@ -47,12 +48,18 @@ def demo(listen: str) -> int:
 @click.option(
     "--listen", default="127.0.0.1:9878", show_default=True, metavar="HOST:PORT", help="The address to listen on."
 )
-def lab(listen: str) -> int:
+@click.option("--protocol", "protocols", multiple=True, metavar="package.module:NAME", help="Serve this protocol, too.")
+def lab(listen: str, protocols: tuple[str, ...]) -> int:
     """Run the fault lab alone: every protocol and every fault has a URL, to test your own alerts with.
 
     TLS faults need the extra `lab`: pip install 'chat-monitor[lab]'.
     """
     host, port = host_and_port(listen, "--listen")
+    for name in protocols:
+        try:
+            add_dialect(name)
+        except ValueError as error:
+            raise refuse(f"--protocol: {error}") from None
 
     def log(done: Mapping[str, object]) -> None:
         click.echo(json.dumps(done, default=str))

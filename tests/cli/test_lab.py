@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import ended, fetched, started
+from tests.cli.commands import Cli, ended, fetched, started
 
 
 def test_the_demo_runs_until_ctrl_c() -> None:
@@ -53,3 +53,10 @@ def test_the_lab_without_its_extra_has_no_tls_faults(tmp_path: Path, monkeypatch
         assert ended(process).status == 0
     assert "Fault lab" in index
     assert "tls.toml" not in index
+
+
+def test_a_protocol_that_cannot_be_loaded_is_a_usage_error(cli: Cli) -> None:
+    """`lab --protocol` says what is wrong with the name, and serves nothing."""
+    done = cli("lab", "--listen", "127.0.0.1:0", "--protocol", "no_such_package:NAME")
+    assert (done.status, done.out) == (2, "")
+    assert "--protocol: 'no_such_package:NAME' cannot be loaded" in done.err

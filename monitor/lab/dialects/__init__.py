@@ -5,10 +5,8 @@ A dialect is found through its protocol's record, for a protocol from outside as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from monitor.lab.dialects.base import Dialect
-from monitor.protocols import PROTOCOLS, Protocol, load
+from monitor.protocols import PROTOCOLS, Protocol, find, load
 
 
 def dialect_of(protocol: Protocol) -> Dialect:
@@ -18,4 +16,10 @@ def dialect_of(protocol: Protocol) -> Dialect:
     return load(protocol.dialect, Dialect)
 
 
-DIALECTS: Mapping[str, Dialect] = {name: dialect_of(protocol) for name, protocol in PROTOCOLS.items()}
+DIALECTS: dict[str, Dialect] = {name: dialect_of(protocol) for name, protocol in PROTOCOLS.items()}
+"""Each by the name that stands in the lab's URLs."""
+
+
+def add_dialect(name: str) -> None:
+    """Have the lab speak the protocol `package.module:NAME`, too; ValueError if it or its dialect cannot be loaded."""
+    DIALECTS[name] = dialect_of(find(name))

@@ -1,0 +1,113 @@
+"""What must hold for every protocol, for the tests of one from outside: split anywhere, cut anywhere, garbage.
+
+    from monitor.testing import check_protocol
+
+    def test_mine() -> None:
+        check_protocol(MINE)
+
+Each check raises AssertionError that names the protocol and the place. Nothing is random: a failure can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from random import Random
+
+from monitor.judge.verdict import Outcome, Verdict, judge
+from monitor.lab.dialects import dialect_of
+from monitor.protocols import Decoder, Protocol
+from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
+from monitor.stream.events import Event
+from monitor.stream.raw import Raw
+from monitor.stream.recorder import Recorder
+
+PIECES = ("1\n", "2\n", "3\n", "END-", "3fa9c1d0")
+ENDINGS = (
+    Ending(EndKind.COMPLETE, 1.0),
+    Ending(EndKind.INCOMPLETE, 1.0),
+    Ending(EndKind.RESET, 1.0),
+    Ending(EndKind.MALFORMED, 1.0),
+    Ending(EndKind.DEADLINE, 1.0, deadline=Deadline.IDLE),
+)
+"""Each way in which a wire can end."""
+_BYTES = b'data: {}[]":,\n\r\\\x00\xff'
+_CAP = 1 << 20
+
+
+def check_protocol(protocol: Protocol) -> None:
+    """Hold a protocol to all that is checked here, on what its dialect says; ValueError if it has no dialect."""
+    speech = dialect_of(protocol).say(PIECES)
+    body = b"".join(speech.messages)
+    any_split(protocol, body)
+    any_cut(protocol, body, speech.complete)
+    any_garbage(protocol, body)
+
+
+def any_split(protocol: Protocol, body: bytes) -> None:
+    """Check that a stream says the same at the same places however the network splits it; raw reads are exempt."""
+    if protocol.framing is Raw:
+        return
+    whole = _events(protocol, [body])
+    assert _events(protocol, [body[at : at + 1] for at in range(len(body))]) == whole, _at(protocol, "byte by byte")
+    for at in range(len(body)):
+        assert _events(protocol, [body[:at], body[at:]]) == whole, _at(protocol, f"split at byte {at}")
+
+
+def any_cut(protocol: Protocol, body: bytes, complete: int) -> None:
+    """Check that a stream cut before byte `complete`, where its end is whole, is never ok, and always after it.
+
+    A protocol that declares no end is never ok at all, for no content check proves it here.
+    """
+    for cut in range(len(body) + 1):
+        for ending in ENDINGS:
+            ok = verdict(protocol, body[:cut], ending).outcome is Outcome.OK
+            where = _at(protocol, f"cut at byte {cut}, and the wire ended {ending.kind}")
+            assert ok is (cut >= complete and (protocol.end or protocol.marker)), where
+
+
+def any_garbage(protocol: Protocol, body: bytes, rounds: int = 200) -> None:
+    """Check that changed bytes, and bytes of no protocol, raise nothing and say the same however they are split."""
+    random = Random(1)  # noqa: S311 - the same bytes in every run
+    for data in _garbage(random, body, rounds):
+        pieces = list(_pieces(random, data))
+        verdict(protocol, data, ENDINGS[0])
+        if protocol.framing is not Raw:
+            assert _events(protocol, pieces) == _events(protocol, [data]), _at(protocol, f"garbage {data!r}")
+
+
+def verdict(protocol: Protocol, body: bytes, ending: Ending) -> Verdict:
+    """Return the verdict on a body that came in one piece after a right head, and whose wire ended like this."""
+    recorder = Recorder(protocol.end_rule())
+    recorder.connected = True
+    recorder.head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
+    if body:
+        recorder.arrived(0.5, 0.0, len(body))
+    for event, offset in _events(protocol, [body]):
+        recorder.record(event, offset)
+    recorder.ending = ending
+    return judge(recorder.finish(), content_types=protocol.content_types)
+
+
+def _events(protocol: Protocol, pieces: Sequence[bytes]) -> list[tuple[Event, int]]:
+    decoder = Decoder(protocol, event_bytes=_CAP, events=_CAP)
+    return [*(event for piece in pieces for event in decoder.feed(piece)), *decoder.close()]
+
+
+def _garbage(random: Random, body: bytes, rounds: int) -> Iterator[bytes]:
+    for _ in range(rounds):
+        changed = bytearray(body[: random.randint(0, len(body))])
+        for _ in range(min(len(changed), random.randint(0, 3))):
+            changed[random.randrange(len(changed))] = random.randrange(256)
+        yield bytes(changed)
+        yield bytes(random.choices(_BYTES, k=random.randint(0, 60)))
+
+
+def _pieces(random: Random, data: bytes) -> Iterator[bytes]:
+    places = sorted({0, len(data), *(random.randint(0, len(data)) for _ in range(6))})
+    for start, end in pairwise(places):
+        yield data[start:end]
+
+
+def _at(protocol: Protocol, where: str) -> str:
+    return f"{protocol.name}: {where}"

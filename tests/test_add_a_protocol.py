@@ -1,0 +1,67 @@
+"""docs/add-a-protocol.md, followed to the letter: outside the tree, and inside it by a line in the registry."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor.lab.dialects import DIALECTS, add_dialect
+from monitor.lab.scenarios import FAULTS, scenarios
+from monitor.lab.server import serve
+from monitor.protocols import PROTOCOLS, find, for_path
+from tests.conftest import MakeProber, target
+from tests.test_wire import verdict
+from tools.protocols_page import row
+
+PAGE = Path(__file__).parents[1] / "docs" / "add-a-protocol.md"
+FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+NAME = "parrot:PARROT"
+
+
+@pytest.fixture(autouse=True)
+def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Write the files of the page, as a package of one's own has them."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    DIALECTS.pop(NAME, None)
+    DIALECTS.pop("parrot", None)
+    for module in ("parrot", "parrot_dialect", "test_parrot"):
+        sys.modules.pop(module, None)
+
+
+def test_the_page_has_all_files() -> None:
+    """A record, a dialect and a test."""
+    assert list(FILES) == ["parrot.py", "parrot_dialect.py", "test_parrot.py"]
+
+
+def test_the_invariants_hold() -> None:
+    """The three lines of the page pass."""
+    exec(compile(FILES["test_parrot.py"], "test_parrot.py", "exec"), {})  # noqa: S102 - the page's own lines
+
+
+async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
+    """By its name alone the lab serves every fault that fits it, and each comes to what the lab expects."""
+    add_dialect(NAME)
+    async with await serve("127.0.0.1", 0) as lab:
+        for fault in ("ok", "cut"):
+            for one in scenarios(NAME, FAULTS[fault]):
+                seen = await prober()(target(f"{lab.url}{one.path}", NAME), "cli")
+                assert verdict(seen) == one.expect.verdict, one.path
+
+
+async def test_it_is_probed_inside(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its line in the registry it has a name, a path, a row in the docs, and the lab speaks it."""
+    monkeypatch.setitem(PROTOCOLS, "parrot", find(NAME))
+    add_dialect("parrot")
+    assert for_path("/parrot") is find("parrot")
+    assert row(replace(find("parrot"))).startswith("| `parrot` | `/parrot` | ")
+    async with await serve("127.0.0.1", 0) as lab:
+        seen = await prober()(target(f"{lab.url}/parrot/ok", "parrot"), "cli")
+    assert verdict(seen) == "ok"
