@@ -184,3 +184,15 @@ def test_descriptors_are_reserved_for_probes(descriptors: int, held: int, *, war
     """Connections leave two descriptors for each probe and some for the rest; if that takes any, it is said."""
     most, why = bounded(256, 50, descriptors)
     assert (most, why is not None) == (held, warns)
+
+
+async def test_a_burst_keeps_nobody_out() -> None:
+    """Of many connections that come at once the last one is answered."""
+    server = await serve(application(daemon().source()), "127.0.0.1", 0, most=4)
+    burst = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+    burst[-1].sendall(ASK)
+    burst[-1].setblocking(False)
+    assert (await asyncio.get_running_loop().sock_recv(burst[-1], 100)).startswith(b"HTTP/1.1 200 ")
+    for one in burst:
+        one.close()
+    await server.close()
