@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.keys.units import duration_text
 from monitor.keys.units import seconds as read_duration
 from monitor.keys.values import host_port
 from monitor.settings import Settings
@@ -31,7 +32,6 @@ Board = dict[str, dict[str, list[dict[str, object]]]]
 
 _TARGET = re.compile(r'target=~\\"\$\w+\\"')
 _DURATION = re.compile(r"(?<![\d.])(\d+)([smhd])\b")
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _FIXED = frozenset({"24h"})
 """Yesterday is yesterday, however often a target is probed."""
 _MONITOR = "127.0.0.1:9877"
@@ -102,16 +102,14 @@ def fitted(rules: str, intervals: Iterable[float]) -> str:
     def changed(found: re.Match[str]) -> str:
         if found[0] in _FIXED:
             return found[0]
-        return duration((read_duration(found[0]) or 0.0) * factor)
+        return whole_seconds((read_duration(found[0]) or 0.0) * factor)
 
     return rules if factor == 1.0 else _DURATION.sub(changed, rules)
 
 
-def duration(seconds: float) -> str:
+def whole_seconds(seconds: float) -> str:
     """Return a duration as Prometheus writes it, of whole seconds and at least one."""
-    whole = max(round(seconds), 1)
-    unit, length = next((unit, length) for unit, length in _UNITS.items() if whole % length == 0)
-    return f"{whole // length}{unit}"
+    return duration_text(max(round(seconds), 1))
 
 
 # -- boards ------------------------------------------------------------------------------------------------------------
@@ -190,7 +188,7 @@ def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
 
 def _every(wish: Wish) -> str:
     """Return how often to scrape: as often as the fastest target is probed, and not too seldom for the rules."""
-    return duration(min([SCRAPE_MOST, *wish.intervals]))
+    return whole_seconds(min([SCRAPE_MOST, *wish.intervals]))
 
 
 def _address(settings: Settings) -> str:

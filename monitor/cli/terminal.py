@@ -15,6 +15,7 @@ from rich.text import Text
 from monitor.config.plan import Plan
 from monitor.judge.explanations import MEANINGS
 from monitor.judge.verdict import Outcome
+from monitor.keys.durations import elapsed, measured
 from monitor.record.parts import NOT_KNOWN
 from monitor.record.probe_event import ProbeEvent
 from monitor.record.target_summary import TargetSummary
@@ -53,8 +54,8 @@ def probe_lines(event: ProbeEvent, objective: float | None = None) -> Iterator[T
     )
     yield Text(f"  {visible(event.detail)}")
     if event.available and event.slo and not event.slo.first_chunk:
-        late = f"first chunk after {duration(event.timings.first_chunk or 0.0)}"
-        known = "" if objective is None else f", objective {duration(objective)}"
+        late = f"first chunk after {measured(event.timings.first_chunk or 0.0)}"
+        known = "" if objective is None else f", objective {measured(objective)}"
         yield Text(f"  over its SLO: {late}{known}", style="yellow")
     if event.server_error and event.server_error.message:
         yield Text(f"  the server says: {visible(event.server_error.message)}", style="yellow")
@@ -103,7 +104,7 @@ def _steps(geometry: Waterfall) -> Iterator[Text]:
 
 
 def _lane(name: str, seconds: float, drawing: str) -> Text:
-    return Text.assemble(f"  {name:<12}", (f"{duration(seconds):>10}", "bold"), "  ", (drawing, "cyan"))
+    return Text.assemble(f"  {name:<12}", (f"{measured(seconds):>10}", "bold"), "  ", (drawing, "cyan"))
 
 
 def _stream(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
@@ -119,9 +120,9 @@ def _stream(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
     drawing += "│" if event.available else "✗"
     first = event.timings.headers if event.timings.first_chunk is UNSET else event.timings.first_chunk
     yield Text.assemble(
-        f"  {'stream':<12}", (f"{duration(max(end - first, 0.0)):>10}", "bold"), "  ", (drawing, style_of(event))
+        f"  {'stream':<12}", (f"{measured(max(end - first, 0.0)):>10}", "bold"), "  ", (drawing, style_of(event))
     )
-    yield Text(f"  {'':<24}0{duration(end):>{max(column, 2)}}", style="dim")
+    yield Text(f"  {'':<24}0{measured(end):>{max(column, 2)}}", style="dim")
 
 
 def _block(count: int, most: int) -> str:
@@ -132,7 +133,7 @@ def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
     said = [_some(event.chunks, "chunk") + _reads(geometry) if event.chunks else "no output"]
     if event.gap:
         said.append(
-            "gaps " + ", ".join(f"{name} {duration(getattr(event.gap, name))}" for name in event.gap.__struct_fields__)
+            "gaps " + ", ".join(f"{name} {measured(getattr(event.gap, name))}" for name in event.gap.__struct_fields__)
         )
     if event.pings:
         said.append(_some(event.pings, "ping"))
@@ -142,7 +143,7 @@ def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
         said.append(f"{event.check.progress:.0%} of the answer")
     if event.buffered:
         said.append("buffered on the way")
-    said.append(f"times ±{duration(event.uncertainty)}")
+    said.append(f"times ±{measured(event.uncertainty)}")
     yield Text("  " + "; ".join(said), style="dim")
     yield Text(f"  probe {visible(event.probe_id)}", style="dim")
 
@@ -155,13 +156,6 @@ def _reads(geometry: Waterfall) -> str:
 
 def _some(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the unit that reads best."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    return f"{seconds * 1e3:.1f} ms" if seconds >= 0.001 else f"{seconds * 1e6:.0f} us"  # noqa: PLR2004 - a ms
 
 
 def moment(event: ProbeEvent) -> str:
@@ -184,13 +178,13 @@ def summary(events: Sequence[ProbeEvent]) -> Table:
             _or_dash(event.timings.first_chunk),
             _or_dash(event.gap.max if event.gap else UNSET),
             str(event.chunks),
-            duration(event.duration),
+            measured(event.duration),
         )
     return table
 
 
 def _or_dash(seconds: float | UnsetType) -> str:
-    return "-" if seconds is UNSET else duration(seconds)
+    return "-" if seconds is UNSET else measured(seconds)
 
 
 def lines(events: Sequence[ProbeEvent]) -> Iterator[Text]:
@@ -202,7 +196,7 @@ def lines(events: Sequence[ProbeEvent]) -> Iterator[Text]:
         yield Text.assemble(
             f"{moment(event)}  {visible(event.target):<{names}}  ",
             (f"{visible(event.verdict):<{verdicts}}", style_of(event)),
-            f"  {first:>9}  {duration(event.duration):>9}  {event.chunks:>5}  {visible(event.detail)}",
+            f"  {first:>10}  {measured(event.duration):>10}  {event.chunks:>5}  {visible(event.detail)}",
             (f"  {visible(event.probe_id)}", "dim"),
         )
 
@@ -233,13 +227,10 @@ _COLOURS = {"ok": "green", "unverified": "green", "wrong_content": "yellow", "ab
 
 def _ago(event: ProbeEvent, now: datetime) -> str:
     try:
-        seconds = max((now - datetime.fromisoformat(event.timestamp)).total_seconds(), 0.0)
+        seconds = (now - datetime.fromisoformat(event.timestamp)).total_seconds()
     except (ValueError, TypeError):
         return "-"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return elapsed(seconds)
 
 
 def plan_table(plan: Plan) -> Table:

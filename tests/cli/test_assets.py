@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cli.assets import MAKERS, MOST, Wish, bundled, duration, export, fitted, scale
+from monitor.cli.assets import MAKERS, MOST, Wish, bundled, export, fitted, scale, whole_seconds
+from monitor.keys.units import seconds
 from monitor.keys.values import host_port
 from monitor.settings import Monitor, Settings, Web
 from monitor.target import Target
@@ -63,15 +64,10 @@ def test_every_duration_of_the_rules_is_one_of_the_windows_or_yesterday() -> Non
 def test_windows_keep_their_order_and_none_is_lost(interval: float) -> None:
     """However much they are scaled, what was longer stays longer, so that no two recordings get one name."""
     order = ["30s", "1m", "5m", "10m", "15m", "30m", "1h", "2h", "6h", "1d", "3d"]
-    lengths = [seconds(fitted(window, [interval])) for window in order]
+    lengths = [seconds(fitted(window, [interval])) or 0.0 for window in order]
     assert lengths[1:] == sorted(set(lengths[1:]))
     assert lengths[0] <= lengths[1]
     assert fitted("x offset 24h", [interval]) == "x offset 24h"
-
-
-def seconds(text: str) -> int:
-    """A duration in seconds."""
-    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
 
 
 def test_fitted_rules_are_rules_with_other_windows() -> None:
@@ -169,10 +165,12 @@ def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
         assert file.read_text() == (bundled("systemd") / file.name).read_text()
 
 
-@pytest.mark.parametrize(("length", "text"), [(0.2, "1s"), (5, "5s"), (90, "90s"), (3600, "1h"), (172800, "2d")])
+@pytest.mark.parametrize(
+    ("length", "text"), [(0.2, "1s"), (5, "5s"), (90, "90s"), (150, "2m30s"), (3600, "1h"), (172800, "2d")]
+)
 def test_durations_are_written_as_prometheus_reads_them(length: float, text: str) -> None:
-    """Whole, in the largest unit that fits, and never none."""
-    assert duration(length) == text
+    """As a config has them, in whole seconds and at least one."""
+    assert whole_seconds(length) == text
 
 
 @pytest.mark.real

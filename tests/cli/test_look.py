@@ -28,10 +28,10 @@ def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
     first, second = done.out.splitlines()
     assert (done.status, done.err) == (0, "")
     assert first.startswith(
-        "2026-11-22 22:10:00Z  b        truncated/incomplete_body   200.0 ms   700.0 ms      3  peer"
+        "2026-11-22 22:10:00Z  b        truncated/incomplete_body      200 ms      700 ms      3  peer"
     )
     assert second.startswith(
-        "2026-11-22 22:10:00Z  gateway  ok                          200.0 ms   800.0 ms      3  com"
+        "2026-11-22 22:10:00Z  gateway  ok                             200 ms      800 ms      3  com"
     )
     assert cli("history", "b", "--db", kept).out == cli("history", "--failed", "--db", kept).out != done.out
     (event,) = map(json.loads, cli("history", "-n", "1", "--json", "--db", kept).out.splitlines())
