@@ -128,7 +128,7 @@ def _filled(environ: Mapping[str, str], findings: Findings) -> Values:
 def _pruned(values: Values, path: KeyPath) -> Values:
     """Leave a key out, in an array of tables too."""
     match path:
-        case (str() as name, int() as index, _, *_) if isinstance(values[name], list):
+        case (str() as name, int() as index, _, *_) if isinstance(values.get(name), list):
             elements = list(values[name])
             if isinstance(elements[index], dict):
                 elements[index] = without(elements[index], path[2:])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.config import ConfigError, Mistake, load, target
@@ -121,6 +121,7 @@ def toml(value: object) -> str:
             return value.isoformat()  # type: ignore[attr-defined, no-any-return]  # dates and times are left
 
 
+@example({"monitor": ["${", ["${"]]})  # two mistakes, of which the first takes the key away
 @given(st.dictionaries(_SECTIONS, _VALUES, max_size=5))
 def test_no_values_raise_anything_but_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, object]
