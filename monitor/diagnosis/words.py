@@ -35,7 +35,7 @@ _TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
             r"connection (was )?(refused|reset|aborted|closed|terminated|lost|dropped|failure|failed|error)",
             r"connect(ion)? time(d )?-?out", "cannot connect", "can't connect", "could ?n[o']t connect",
             "failed to connect", "unable to connect", "connect call failed", "connection attempts failed",
-            "connect error", "connecterror", "connectionerror", "apiconnectionerror", "dial tcp", "socket hang up",
+            "connect error", "connecterror", r"(?<!api)connectionerror", "dial tcp", "socket hang up",
             "premature(ly)? close", "other side closed", "fetch failed", "broken pipe", "server disconnected",
             "peer closed", r"incomplete (chunked )?read", "payload is not completed", "unexpected eof",
             "error sending request", "closed before message completed", "remoteprotocolerror",
@@ -51,6 +51,7 @@ _TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
         ),
     ),
     (Says.LATE, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
+    (Says.GONE, ("apiconnectionerror",)),  # LiteLLM's name for every other failure of its upstream, a time-out too
     (
         Says.OVERLOADED,
         (

@@ -26,6 +26,8 @@ from monitor.diagnosis.words import Says, says
         ("upstream request timeout", Says.LATE),
         ("Request timed out.", Says.LATE),
         ("504 Gateway Time-out", Says.LATE),
+        ("litellm.APIConnectionError: OpenAIException - Timeout on reading data from socket", Says.LATE),
+        ("litellm.APIConnectionError: OpenAIException - something", Says.GONE),
         ("Loading model", Says.STARTING),
         ("The server is currently overloaded with other requests", Says.OVERLOADED),
         ("Model busy, retry later", Says.OVERLOADED),
