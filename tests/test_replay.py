@@ -34,6 +34,7 @@ ENDINGS: dict[str, Step] = {
     "END curl exit 18": Fin(),
     "END CLIENT_MAXS": Hold(),
     "END our limit: no byte in 12 s, conn still open": Hold(),
+    "END our limit: the connection was still open": Hold(),
 }
 """How a recording ended: closed by the server, or open when whoever recorded it had seen enough."""
 

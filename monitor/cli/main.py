@@ -19,6 +19,7 @@ COMMANDS = {
     "init": ("init", "Write a first config."),
     "run": ("run", "Run the daemon."),
     "probe": ("probe", "Probe a target of the config, or a URL, now."),
+    "record": ("record", "Keep one real stream as the tests replay it."),
     "check": ("check", "Check a config: every mistake, with its line."),
     "history": ("look", "List the newest probes, newest first."),
     "explain": ("look", "Show what is kept of one probe: times, last bytes, diagnosis."),

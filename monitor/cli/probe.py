@@ -64,7 +64,7 @@ def probe(  # noqa: PLR0913 - a parameter for each option
         target, settings = adhoc_target(subject, **asked), Settings()
     else:
         config = read_config(config_file)
-        target, settings = overridden(_named(config, subject), **asked), config.settings
+        target, settings = overridden(named_target(config, subject), **asked), config.settings
     seen = _probe(target, settings, count, save, as_json=as_json or timeline, timeline=timeline)
     if count > 1 and not as_json and not timeline:
         console, events = Console(highlight=False, soft_wrap=True), [event_of(one) for one in seen]
@@ -135,7 +135,7 @@ def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> N
             console.print(line)
 
 
-def _named(config: Config, name: str) -> Target:
+def named_target(config: Config, name: str) -> Target:
     """Return the target of that name: of the config, else of its sources."""
     if all(target.name != name for target in config.targets):
         config = config.along_with(discovered(config, urls=True)[0])

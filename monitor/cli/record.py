@@ -1,0 +1,133 @@
+"""`chat-monitor record`: one real stream, kept with its timing and without its secrets as the tests replay it."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+
+from monitor.cli.adhoc import adhoc_target, overridden
+from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
+from monitor.cli.config_file import config_option, read_config
+from monitor.cli.event_loop import run_loop
+from monitor.cli.probe import named_target
+from monitor.http import Client
+from monitor.http.timestamps import Stamping
+from monitor.probe.confidential import secrets_of
+from monitor.probe.run import Prober
+from monitor.record.observation import Observation
+from monitor.redaction import redactor
+from monitor.settings import Settings
+from monitor.stream.endings import EndKind
+from monitor.target import Target
+
+_PRIVATE = 0o600
+_BEGINNING = 32
+"""Characters of the answer that a capture says it begins with."""
+_LEFT_OPEN = "END our limit: the connection was still open"
+_CUT = "END FIN WITHOUT terminating 0-chunk -> incomplete chunked read"
+_WHOLE = "END COMPLETE(0-chunk), conn kept alive"
+
+
+@click.command()
+@click.argument("subject", metavar="NAME|URL")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@config_option
+@click.option("--protocol", help="The protocol; default: what the path of the URL suggests.")
+@click.option("--model", help="The model to request.")
+@click.option("--api-key-env", metavar="VAR", help="The environment variable that holds the key.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; can be repeated.")
+def record(
+    subject: str,
+    directory: Path,
+    config_file: Path | None,
+    **asked: Any,  # noqa: ANN401 - options of adhoc_target
+) -> int:
+    """Probe once, and keep the stream in DIR as the tests replay it: bytes, timing and verdict, without secrets.
+
+    The files have mode 0600. Look through them before you pass them on: an answer can hold more than keys.
+    """
+    if "://" in subject:
+        target, settings = adhoc_target(subject, **asked), Settings()
+    else:
+        config = read_config(config_file)
+        target, settings = overridden(named_target(config, subject), **asked), config.settings
+    seen, body = _probed(target, settings)
+    if not seen.recording.arrivals:
+        raise refuse(f"no stream came, and nothing was kept: {seen.verdict.detail}", FAILED_TO_TELL)
+    try:
+        for file in keep(seen, body, directory):
+            click.echo(file)
+    except OSError as error:
+        raise refuse(f"{error.filename or directory}: cannot be written: {error.strerror}", FAILED_TO_TELL) from None
+    return COMPLETE
+
+
+def _probed(target: Target, settings: Settings) -> tuple[Observation, bytes]:
+    """Return what one probe saw, and the payload."""
+    body = bytearray()
+
+    async def probing() -> Observation:
+        with closing(Stamping()) as stamping:
+            await stamping.ready()
+            client = Client(settings.limits, settings.network)
+            try:
+                return await Prober(client, settings.limits, save=body.extend)(target, "cli")
+            finally:
+                await client.let_go()
+
+    return run_loop(probing()), bytes(body)
+
+
+def keep(seen: Observation, body: bytes, directory: Path) -> list[Path]:
+    """Write the capture of one probe, and return its files; each read of the payload is a chunk of its body."""
+    reads = [(arrival.time, data) for arrival, data in zip(seen.recording.arrivals, _pieces(seen, body), strict=True)]
+    head = seen.recording.head
+    media = head.content_type if head is not None else ""
+    first = f"HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    segments = [(time, b"%x\r\n%s\r\n" % (len(data), data)) for time, data in reads if data]
+    segments[0] = (segments[0][0], first + segments[0][1])
+    end = {EndKind.COMPLETE: _WHOLE, EndKind.DEADLINE: _LEFT_OPEN}.get(seen.recording.ending.kind, _CUT)
+    if end == _WHOLE:
+        segments.append((max(seen.recording.ending.at, segments[-1][0]), b"0\r\n\r\n"))
+    timing = [f"{time:.4f} {len(data)}\n" for time, data in segments]
+    texts = {
+        "raw": b"".join(data for _, data in segments),
+        "timing": "".join((*timing, f"{end}\n")).encode(),
+        "toml": _expected(seen).encode(),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_written(directory / f"{seen.target.name}-{seen.probe_id}.{kind}", data) for kind, data in texts.items()]
+
+
+def _pieces(seen: Observation, body: bytes) -> list[bytes]:
+    """Return the payload read by read, without secrets: each is found in the whole before that is cut."""
+    clean = redactor(frozenset(secrets_of(seen.target)))
+    text = body.decode("latin-1")
+    places = pairwise((0, *(arrival.offset for arrival in seen.recording.arrivals)))
+    return [clean.between(text, start, end).encode("latin-1") for start, end in places]
+
+
+def _expected(seen: Observation) -> str:
+    """Return what the capture comes to without a check."""
+    clean, verdict = redactor(frozenset(secrets_of(seen.target))), seen.verdict
+    said = {
+        "protocol": seen.target.protocol,
+        "verdict": "/".join(filter(None, (verdict.outcome, verdict.cause))),
+        "phase": str(verdict.phase),
+        "chunks": seen.recording.chunks,
+        "text": clean.between(seen.recording.text, 0, _BEGINNING),
+        **({"unclean": str(verdict.unclean)} if verdict.unclean else {}),
+    }
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
+
+
+def _written(path: Path, data: bytes) -> Path:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
+        file.write(data)
+    return path
