@@ -247,6 +247,16 @@ def test_truncations_in_a_row(metrics: Metrics) -> None:
     assert rows == [1, 2, 0, 1, 0]
 
 
+def test_suspects_change_with_another_target(metrics: Metrics) -> None:
+    """Evidence arrives late: the gauge follows it between two probes, and a target that is not watched has none."""
+    metrics.observe(cut())
+    metrics.suspects("gateway", (Suspicion(Suspect.UPSTREAM, "its upstream failed"),))
+    assert said(metrics, "chat_stream_suspect", suspect="upstream") == 1
+    metrics.suspects("gateway", ())
+    assert said(metrics, "chat_stream_suspect", suspect="upstream") == 0
+    metrics.suspects("none-such", ())
+
+
 def test_suspects_are_those_of_the_last_diagnosis(metrics: Metrics) -> None:
     """A suspect is 1 while it is named."""
     metrics.observe(cut(diagnosis=(Suspicion(Suspect.PROXY_TIMEOUT, "60 s each"),)))
