@@ -14,7 +14,9 @@ from typing import Any, Literal
 import aiohttp
 
 from monitor.config import Config, load
-from monitor.daemon.app import Load, Signals, watch
+from monitor.daemon.app import watch
+from monitor.daemon.parts import Load
+from monitor.daemon.signals import Signals
 from monitor.settings import Settings, Web
 from monitor.target import Target
 from monitor.web.access import Access

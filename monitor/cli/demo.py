@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from monitor.config import Config
-from monitor.daemon.app import Signals, watch
+from monitor.daemon.app import watch
+from monitor.daemon.signals import Signals
 from monitor.keys.values import host_port
 from monitor.lab.server import serve
 from monitor.settings import Limits, Monitor, Settings, Web

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from monitor.cli.common import COMPLETE, INTERRUPTED
-from monitor.daemon.app import Signals
+from monitor.daemon.signals import Signals
 from monitor.http.timestamps import new_loop
 
 T = TypeVar("T")

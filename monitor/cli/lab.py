@@ -12,7 +12,7 @@ import click
 from monitor.cli.common import host_and_port, refuse
 from monitor.cli.demo import demo as play
 from monitor.cli.event_loop import run_loop, status_of_stop
-from monitor.daemon.app import Signals
+from monitor.daemon.signals import Signals
 from monitor.lab.dialects import add_dialect
 from monitor.lab.server import Log, serve
 from monitor.lab.tls_faults import TlsLab

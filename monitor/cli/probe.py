@@ -105,7 +105,7 @@ def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
                     if seen[-1].verdict.outcome is Outcome.ABORTED:
                         raise KeyboardInterrupt
             finally:
-                await prober.carrier.let_go()
+                await prober.client.let_go()
         return seen
 
     return run_loop(probing())

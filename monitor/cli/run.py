@@ -17,7 +17,8 @@ from monitor.cli.config_file import config_option, existing_config, load_or_exit
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.config import Config
 from monitor.config import load as read
-from monitor.daemon.app import Signals, StartError, watch
+from monitor.daemon.app import StartError, watch
+from monitor.daemon.signals import Signals
 from monitor.keys.values import host_port
 from monitor.settings import Settings
 from monitor.shard import WHOLE, Shard

@@ -25,7 +25,7 @@ class Prober:
     `save` takes the payload as it comes.
     """
 
-    carrier: Client
+    client: Client
     limits: Limits
     location: str = ""
     save: Callable[[bytes], object] | None = None
@@ -82,7 +82,7 @@ class Prober:
 
         carried = ExchangeInfo()
         try:
-            carried = await self.carrier.carry(question.call, seen, feed)
+            carried = await self.client.carry(question.call, seen, feed)
             for event, offset in decoder.close():
                 seen.record(event, offset)
         except Exception as error:  # noqa: BLE001 - a bug, ours or an outside protocol's, is a verdict and no lost probe

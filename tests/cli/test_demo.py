@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from monitor.cli.demo import SCENES, demo, targets
-from monitor.daemon.app import Signals
+from monitor.daemon.signals import Signals
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.scenarios import FAULTS, case_for
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from monitor.cli.event_loop import run_loop, status_of_stop
-from monitor.daemon.app import Signals
+from monitor.daemon.signals import Signals
 from monitor.http.timestamps import PollTrackingSelector
 
 

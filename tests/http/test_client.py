@@ -49,7 +49,7 @@ async def prober(prober: MakeProber) -> AsyncIterator[Prober]:
     """Yield a prober that lets go of what it has kept."""
     made = prober()
     yield made
-    await made.carrier.let_go()
+    await made.client.let_go()
 
 
 async def turning(until: Callable[[], bool]) -> None:
@@ -169,7 +169,7 @@ async def test_one_that_is_seen_to_be_gone(prober: Prober, after: tuple[Step, ..
     going = (ReadRequest(), Send(CHUNKED), Gate(gate), *after)
     async with peer(going, (ReadRequest(), Send(CHUNKED), Hold())) as server:
         await prober(kept(server), "cli")
-        (road,) = prober.carrier._kept.values()
+        (road,) = prober.client._kept.values()
         wire = road.line.wire
         assert wire is not None
         gate.set()
@@ -211,7 +211,7 @@ async def test_each_target_has_its_own(prober: Prober) -> None:
         await turning(lambda: len(server.requests) == 2)
         gate.set()
         assert [how(one) for one in await asyncio.gather(*both)] == [("ok", "fresh", False)] * 2
-        assert len(prober.carrier._kept) == 1
+        assert len(prober.client._kept) == 1
         assert how(await prober(kept(server, name="other"), "cli"))[1] == "fresh"
         assert how(await prober(kept(server), "cli"))[1] == "reuse"
 
@@ -224,17 +224,17 @@ async def test_other_rules_let_go(prober: Prober) -> None:
         await prober(kept(server), "cli")
         task = asyncio.create_task(prober(kept(server), "cli"))
         await turning(lambda: len(server.requests) == 2)
-        await prober.carrier.renew(Limits(), Network())
+        await prober.client.renew(Limits(), Network())
         gate.set()
         assert how(await task) == ("ok", "reuse", False)
         assert how(await prober(kept(server), "cli")) == ("ok", "fresh", False)
-        await prober.carrier.let_go({"other"})
+        await prober.client.let_go({"other"})
         assert how(await prober(kept(server), "cli")) == ("ok", "reuse", False)
         assert how(await prober(kept(server), "cli")) == ("ok", "fresh", True)
-        await prober.carrier.let_go({"one"})
-        assert not prober.carrier._kept
+        await prober.client.let_go({"one"})
+        assert not prober.client._kept
         await prober(kept(server), "cli")
-        await prober.carrier.renew(Limits(), Network(deny=(ip_network("127.0.0.0/8"),)))
+        await prober.client.renew(Limits(), Network(deny=(ip_network("127.0.0.0/8"),)))
         assert verdict(await prober(kept(server), "cli")) == "unreachable/policy"
 
 

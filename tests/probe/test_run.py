@@ -121,7 +121,7 @@ async def test_a_body_that_is_no_object(prober: MakeProber, monkeypatch: pytest.
     assert seen.charged == seen.tokens.input + seen.tokens.output > 0
 
 
-async def test_a_carrier_that_raises_is_inconclusive() -> None:
+async def test_a_client_that_raises_is_inconclusive() -> None:
     """So is a bug of our own, wherever it is."""
 
     class Broken(Client):

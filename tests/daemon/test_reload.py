@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,11 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import trustme
 
 from monitor.config import Config
 from monitor.lab.peer import peer
-from monitor.lab.server import Lab, serve
+from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.web.access import Access
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
@@ -103,19 +101,6 @@ async def test_a_changed_target_is_asked_as_it_is_now(file: ConfigFile, tmp_path
             assert await daemon.metric('chat_stream_accepted_total{target="one"}') == 1
 
 
-async def test_the_hash_tells_one_config_from_another(lab: Lab, file: ConfigFile) -> None:
-    """Another URL is another config, the same file the same."""
-    file.write(watched("one", lab.url + QUICK_OK))
-    config = await file.first()
-    async with running(*config.here, settings=config.settings, load=file) as daemon:
-        first = await daemon.metric("chat_monitor_config_hash")
-        await reloaded(daemon)
-        assert await daemon.metric("chat_monitor_config_hash") == first
-        file.write(watched("one", lab.url + QUICK_CUT))
-        await reloaded(daemon)
-        assert await daemon.metric("chat_monitor_config_hash") != first
-
-
 async def test_other_limits_hold_at_once(lab: Lab, file: ConfigFile) -> None:
     """The tokens of the day are those of the new config, and what was spent is spent."""
     one = watched("one", lab.url + QUICK_OK)
@@ -193,22 +178,6 @@ async def test_a_config_that_is_gone(lab: Lab, file: ConfigFile) -> None:
         assert await daemon.metric(GAUGE) == 0
 
 
-async def test_certificates_are_read_again(file: ConfigFile, tmp_path: Path) -> None:
-    """An authority that has replaced another under the same name is trusted from the reload on, and not before."""
-    old, new, context = trustme.CA(), trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    new.issue_cert("127.0.0.1").configure_cert(context)
-    authority = str(tmp_path / "ca.pem")
-    await asyncio.to_thread(old.cert_pem.write_to_path, authority)
-    async with await serve("127.0.0.1", 0, ssl=context) as lab:
-        file.write(watched("secure", lab.url + QUICK_OK, 'tls = {ca_file = "ca.pem"}', 'check = "none"'))
-        async with running(config=await file.first(), load=file) as daemon:
-            assert (await daemon.line(event="probe"))["cause"] == "tls_certificate"
-            await asyncio.to_thread(new.cert_pem.write_to_path, authority)
-            assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["cause"] == "tls_certificate"
-            await reloaded(daemon)
-            assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["outcome"] == "ok"
-
-
 async def test_certificates_that_cannot_be_read(lab: Lab, file: ConfigFile) -> None:
     """They are read before anything is swapped, so that no target is left with half of its settings."""
     good = watched("good", lab.url + QUICK_OK)
@@ -241,38 +210,6 @@ async def test_users_change_with_a_reload(lab: Lab, file: ConfigFile, tmp_path: 
         assert [(await daemon.get(path))[0] for path in ("/", "/-/ready")] == [401, 200]
 
 
-async def test_users_change_without_a_reload(
-    lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The daemon looks at the file itself, says when it took it anew, what is wrong where it did not, else nothing."""
-    monkeypatch.setattr("monitor.daemon.app._REFRESH_EVERY", 0.01)
-    web = tmp_path / "web.yml"
-    web.write_text("")
-    file.write(watched("good", lab.url + QUICK_OK))
-    config = await file.first()
-    access = await asyncio.to_thread(Access, web)
-    loop, refresh, in_vain = asyncio.get_running_loop(), access.refresh, asyncio.Event()
-
-    def look() -> bool:
-        changed = refresh()
-        if not changed:
-            loop.call_soon_threadsafe(in_vain.set)
-        return changed
-
-    monkeypatch.setattr(access, "refresh", look)
-    async with running(config=config, load=file, access=access) as daemon:
-        web.write_text(USERS % "plain")
-        refused = await daemon.line(event="web config file refused, what it said before stays")
-        assert "is no bcrypt hash" in refused["why"]
-        assert (await daemon.get("/"))[0] == 200
-        web.write_text(USERS % ("$2b$04$" + "." * 53))
-        await daemon.line(event="web config file read anew")
-        assert (await daemon.get("/"))[0] == 401
-        for _ in range(2):  # the second look begins when the first is over
-            in_vain.clear()
-            await in_vain.wait()
-
-
 async def test_a_bug_in_what_reads_it(lab: Lab, file: ConfigFile) -> None:
     """It is counted, no word of it is answered that might be a secret, and the old config stays."""
     file.write(watched("good", lab.url + QUICK_OK))
@@ -297,7 +234,7 @@ async def test_a_bug_in_the_swap(lab: Lab, file: ConfigFile, monkeypatch: pytest
 
     async with running(*config.here, settings=config.settings, load=file) as daemon:
         await daemon.line(event="started")
-        monkeypatch.setattr("monitor.daemon.app._replace", broken)
+        monkeypatch.setattr("monitor.daemon.reload.replace_targets", broken)
         daemon.signals.reload()
         assert "a bug in the swap" in (await daemon.line(event="unhandled exception"))["exception"]
 
@@ -366,7 +303,7 @@ LOOK = "[monitor]\nreload_on_change = true"
 
 async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where that is asked for: a good change is taken, a broken one refused once, a file that is gone is none."""
-    monkeypatch.setattr("monitor.daemon.app._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
     async with running(config=await file.first(), load=file) as daemon:
@@ -385,7 +322,7 @@ async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypat
 
 async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """By default a change waits for a reload; from a reload on that says so, it does not."""
-    monkeypatch.setattr("monitor.daemon.app._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY", 0.001)
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
     async with running(config=await file.first(), load=file) as daemon:
@@ -401,7 +338,7 @@ async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monke
 
 async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted, and the next change is taken."""
-    monkeypatch.setattr("monitor.daemon.app._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
 
@@ -411,7 +348,7 @@ async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, mon
     async with running(config=await file.first(), load=file) as daemon:
         await daemon.line(event="started")
         with monkeypatch.context() as patch:
-            patch.setattr("monitor.daemon.app._replace", broken)
+            patch.setattr("monitor.daemon.reload.replace_targets", broken)
             file.write(one, two, rest=LOOK)
             await daemon.line(event="unhandled exception")
         file.write(two, rest=LOOK)

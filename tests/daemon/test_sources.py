@@ -303,10 +303,13 @@ def of_url(url: str) -> str:
     return f'[[discovery]]\nname = "fleet"\nhttp_sd = ["{url}"]\n'
 
 
-async def test_an_inventory_is_asked_again_and_again(lab: Lab, file: QuickFile, inventory: Inventory) -> None:
+async def test_an_inventory_is_asked_again_and_again(
+    lab: Lab, file: QuickFile, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it lists is watched; an error keeps the last good list, and an empty list empties it."""
+    monkeypatch.setenv("SECRET", "canary")
     inventory.groups = [group(lab.url + QUICK_OK, "found")]
-    file.write(rest=of_url(inventory.base.replace("//", "//user:canary@") + "?token=canary") + DEFAULTS)
+    file.write(rest=of_url(inventory.base.replace("//", "//user:${SECRET}@") + "?token=${SECRET}") + DEFAULTS)
     async with discovering(file) as daemon:
         assert (await daemon.line(event="probe"))["target"] == "found"
         headers = inventory.asked[0].headers

@@ -1,0 +1,93 @@
+"""What a probe's observation goes through: the diagnosis, the budget, the isolation gauge, then the sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from monitor import schedule
+from monitor.daemon.parts import Parts
+from monitor.probe.run import Prober
+from monitor.record.observation import Observation
+from monitor.settings import Settings
+from monitor.sinks import history
+from monitor.target import Target
+
+Sink = Callable[[Observation], None]
+
+
+def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
+    """Return what asks a target, and says what the answer and those before it point at."""
+    prober = Prober(parts.client, settings.limits, settings.monitor.location)
+
+    async def probe(target: Target, trigger: str, schedule_delay: float) -> Observation:
+        return _diagnosed(parts, await prober(target, trigger, schedule_delay))
+
+    return probe
+
+
+def _diagnosed(parts: Parts, seen: Observation) -> Observation:
+    """Return it with whom it points at, and tell the gauges of other targets; a bug in that costs no observation."""
+    try:
+        found = parts.diagnosis.take(seen)
+    except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
+        parts.failed(error)
+        return seen
+    for name, suspicions in found.now.items():
+        parts.metrics.suspects(name, suspicions)
+    return replace(seen, diagnosis=found.suspicions)
+
+
+def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
+    """Return what keeps every event in a file, where the config names one."""
+    settings = parts.settings.history
+    if settings.path is None:
+        return history.Nothing()
+
+    def wrong(text: str | None) -> None:
+        if text is None:
+            structlog.get_logger().info("the history is written again")
+        else:
+            structlog.get_logger().warning("the history cannot be written", why=text)
+
+    metrics = parts.metrics
+    told = history.HistoryCallbacks(metrics.dropped, metrics.sink_error, metrics.history_bytes, wrong, parts.failed)
+    return history.HistorySink(Path(settings.path), settings, told)
+
+
+def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
+    """Return what every observation goes through: the budget, the isolation gauge, then the sinks."""
+    metrics = parts.metrics
+
+    def remember(seen: Observation) -> None:
+        if parts.schedule.watches(seen.target.name):  # the last word of one that was removed is logged alone
+            parts.recent(seen)
+
+    sinks: tuple[tuple[str, Sink], ...] = (
+        ("metrics", metrics),
+        ("log", write),
+        (history.NAME, remember),
+        (history.NAME, keep),
+    )
+
+    def observed(seen: Observation) -> None:
+        if seen.charged:
+            parts.budget.spend(seen.target.name, seen.charged)
+        export_budget(parts, seen.target)
+        metrics.isolated(parts.isolation(seen))
+        for name, sink in sinks:
+            try:
+                sink(seen)
+            except Exception as error:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
+                metrics.sink_error(name)
+                structlog.get_logger().error("sink failed", sink=name, exc_info=error)
+
+    return observed
+
+
+def export_budget(parts: Parts, target: Target) -> None:
+    """Export what is left of a target's tokens for today."""
+    parts.metrics.budget(target.name, parts.budget.left(target))

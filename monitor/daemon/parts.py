@@ -1,0 +1,124 @@
+"""The parts of a running daemon, and the tasks that run beside its schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from monitor.budget import Budget
+from monitor.config import Config
+from monitor.daemon.signals import Signals
+from monitor.diagnosis.diagnosis import Diagnosis
+from monitor.diagnosis.isolation import Isolation
+from monitor.discovery import Discovery
+from monitor.http import Client
+from monitor.schedule import Schedule
+from monitor.settings import Settings
+from monitor.sinks.memory import RecentProbes
+from monitor.sinks.metrics.sink import Metrics
+from monitor.target import Target
+from monitor.web.access import Access
+
+Load = Callable[[], Config]
+"""Reads the config anew; ConfigError with every mistake in it."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of a running daemon, and what is replaced while it runs: the config, the targets, who finds them."""
+
+    config: Config
+    """What the file says, without what was discovered."""
+    metrics: Metrics
+    recent: RecentProbes
+    budget: Budget
+    signals: Signals
+    isolation: Isolation = field(default_factory=Isolation)
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    targets: tuple[Target, ...] = ()
+    """What is watched here: the config's and what was discovered."""
+    secrets: frozenset[str] = frozenset()
+    """What no traceback may hold: the secrets of the targets of now, and of those before them."""
+    schedule: Schedule = field(init=False)
+    client: Client = field(init=False)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    """What was begun beside the schedule, kept until it is done."""
+    finding: asyncio.Task[Any] | None = None
+    """Reads the sources of targets again and again."""
+    discovery: Discovery | None = None
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the config or the targets are replaced."""
+    access: Access | None = None
+    """Who may come to the pages; None for all."""
+
+    @property
+    def settings(self) -> Settings:
+        """All that is not a target."""
+        return self.config.settings
+
+    def failed(self, error: BaseException) -> None:
+        """Count and log an exception that nobody else took."""
+        self.metrics.unhandled()
+        structlog.get_logger().error("unhandled exception", exc_info=error)
+
+    def strayed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take what the loop was left with: a timer or a task that failed and that nobody asked for its result."""
+        error = context.get("exception")
+        if isinstance(error, OSError):  # a listener without descriptors, a connection that broke: no bug of anybody's
+            structlog.get_logger().warning("the event loop met an error", why=context["message"], exc_info=error)
+        else:
+            self.metrics.unhandled()
+            structlog.get_logger().error("unhandled exception", why=context["message"], exc_info=error)
+
+    def begin(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+        """Run something beside the schedule."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Let go of what was begun and is not done: a reload that comes too late."""
+    left = tuple(tasks)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+@asynccontextmanager
+async def every(parts: Parts, seconds: float, act: Callable[[float], object]) -> AsyncIterator[None]:
+    """Do something every so many seconds, told how late it is."""
+
+    async def acting() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(seconds)
+            try:
+                act(max(time.monotonic() - before - seconds, 0.0))
+            except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
+                parts.failed(error)
+
+    task = asyncio.create_task(acting())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def status(parts: Parts) -> str:
+    """Return the status line for systemd."""
+    return f"STATUS=watching {len(parts.targets)} targets"

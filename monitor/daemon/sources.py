@@ -1,0 +1,48 @@
+"""The sources of discovered targets: read at the start, after a reload, and again and again."""
+
+from __future__ import annotations
+
+import os
+
+import structlog
+
+from monitor import discovery
+from monitor.config import Config
+from monitor.daemon import systemd
+from monitor.daemon.parts import Parts, status
+from monitor.daemon.targets import replace_targets, targets_of
+from monitor.discovery import Discovery
+from monitor.target import Target
+
+
+def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) -> Discovery:
+    """Return what reads the sources of a config; what was read until now stands where a source cannot be read."""
+
+    def refreshed(source: str, ok: bool) -> None:  # noqa: FBT001 - as Told has it
+        parts.metrics.discovered(source, ok=ok)
+
+    def wrong(source: str, text: str) -> None:
+        structlog.get_logger().warning("a source of targets is not in order", source=source, why=text)
+
+    return discovery.of_config(
+        config, discovery.DiscoveryCallbacks(refreshed, wrong, parts.failed), os.environ, before=before
+    )
+
+
+def keep_discovering(parts: Parts, found: Discovery) -> None:
+    """Have the sources read again and again, instead of those of the config before."""
+    if parts.discovery is not None and parts.finding is not None:
+        parts.discovery.retire()
+        parts.finding.cancel()
+        for name in {one.name for one in parts.discovery.sources} - {one.name for one in found.sources}:
+            parts.metrics.undiscovered(name)
+
+    async def changed(targets: tuple[Target, ...]) -> None:
+        async with parts.changing:
+            watched = await targets_of(parts.config, targets)
+            if not parts.signals.stop.is_set():
+                await replace_targets(parts, parts.config, watched)
+                systemd.notify(status(parts))
+                structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
+
+    parts.discovery, parts.finding = found, parts.begin(found.run(changed))

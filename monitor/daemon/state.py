@@ -1,0 +1,43 @@
+"""The state that the daemon keeps on disk: the tokens spent today."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from monitor.budget import restore
+from monitor.daemon.parts import Parts, every
+from monitor.files import save
+
+_SAVE_EVERY = 5.0
+
+
+@asynccontextmanager
+async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
+    """Keep today's tokens in systemd's state directory, where there is one, so that no restart forgets them."""
+    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not directory:
+        yield
+        return
+    path, say = Path(directory) / "budget.json", structlog.get_logger()
+    if (wrong := await asyncio.to_thread(restore, parts.budget, path)) is not None:
+        say.warning("tokens spent before are not known", why=wrong)
+    saved, turn = parts.budget.dump(), asyncio.Lock()
+
+    async def save_if_changed() -> None:
+        nonlocal saved
+        async with turn:  # two writers would spoil each other's file
+            if (now := parts.budget.dump()) != saved:
+                saved = now
+                if (wrong := await asyncio.to_thread(save, now, path)) is not None:
+                    parts.metrics.sink_error("history")
+                    say.warning("tokens spent are not kept", why=wrong)
+
+    async with every(parts, _SAVE_EVERY, lambda _: parts.begin(save_if_changed())):
+        yield
+    await save_if_changed()

@@ -1,0 +1,91 @@
+"""Replace the config and the targets that are probed by it, by difference."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from monitor.config import Config
+from monitor.daemon.observations import export_budget, probe_of
+from monitor.daemon.parts import Parts
+from monitor.http import resolver, tls_context
+from monitor.probe.confidential import secrets_of
+from monitor.record.observation import public_url
+from monitor.target import Target
+
+
+async def targets_of(config: Config, found: Sequence[Target]) -> tuple[Target, ...]:
+    """Return what is watched here of a config and of what was discovered; thousands of targets take a while."""
+    return await asyncio.to_thread(lambda: config.along_with(found).here)
+
+
+async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, ...]) -> None:
+    """Put a config, and what is watched by it, in the old ones' place, by difference."""
+    settings = config.settings
+    needs_restart = [
+        name
+        for name in ("web", "log", "metrics", "history")
+        if getattr(settings, name) != getattr(parts.settings, name)
+    ]
+    if needs_restart:
+        structlog.get_logger().warning("changed, and in force after a restart only", tables=needs_restart)
+    known = {target.name: target for target in parts.targets}
+    wanted = {target.name: target for target in targets}
+    for name in known.keys() - wanted.keys():
+        parts.metrics.remove(name)
+        parts.recent.forget(name)
+        parts.isolation.forget(name)
+        parts.diagnosis.forget(name)
+    parts.metrics.relabel(_label_names(targets))
+    for name, target in wanted.items():
+        if known.get(name) != target:
+            parts.metrics.add(target)
+    parts.schedule.probe = probe_of(parts, settings)
+    if settings.limits != parts.settings.limits:
+        parts.budget.total = settings.limits.tokens_per_day
+        parts.schedule.limit(settings.limits)
+    parts.secrets = _secrets(parts.targets) | _secrets(targets)
+    parts.config, parts.targets = config, targets
+    parts.recent.share(len(targets))
+    for target in targets:
+        export_budget(parts, target)
+    parts.schedule.update(targets)
+    await parts.client.let_go(known.keys() - wanted.keys())
+
+
+def _secrets(targets: Iterable[Target]) -> frozenset[str]:
+    return frozenset(secret for target in targets for secret in secrets_of(target))
+
+
+def _label_names(targets: Iterable[Target]) -> tuple[str, ...]:
+    return tuple(sorted({name for target in targets for name in target.labels}))
+
+
+def config_loaded(parts: Parts) -> None:
+    """Say which config is in force; secrets are not in its hash, for no repr shows them."""
+    urls = [public_url(target.url) for target in parts.config.here]  # no repr shows those either
+    digest = hashlib.sha256(repr((parts.settings, parts.config.here, urls)).encode()).hexdigest()
+    parts.metrics.config_loaded(digest, ok=True, timestamp=time.time())
+
+
+def make_ready(config: Config) -> None:
+    """Read the files of a config's probes before one needs them: certificates, and what asks a name server."""
+    resolver(config.settings.network)
+    read_certificates(config.here)
+
+
+def read_certificates(targets: Iterable[Target]) -> None:
+    """Make the TLS contexts anew, before a probe needs them: that reads files. OSError names the target."""
+    secure = [target for target in targets if target.url.lower().startswith("https:")]
+    for target in secure:
+        try:
+            tls_context.__wrapped__(target.tls)
+        except OSError as error:
+            raise OSError(f"target {target.name!r}: a file of `tls` cannot be used: {error}") from error
+    tls_context.cache_clear()
+    for target in secure:
+        tls_context(target.tls)

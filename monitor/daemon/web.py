@@ -1,0 +1,119 @@
+"""The web server of a running daemon, and what its pages and API ask of the other parts."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from monitor.config import ConfigError
+from monitor.daemon.parts import Load, Parts, every
+from monitor.daemon.reload import reload
+from monitor.record.observation import Observation
+from monitor.schedule import BusyError
+from monitor.sinks import history_store as store
+from monitor.sinks.metrics import one_probe
+from monitor.web.access import Access
+from monitor.web.app import application
+from monitor.web.listing import ProbeQuery
+from monitor.web.rows import TargetCounts
+from monitor.web.server import Server, bounded, serve
+from monitor.web.source import HistoryReader, RefusedError, Source
+
+_REFRESH_EVERY = 60.0
+"""Seconds between looks at the web config file and the certificate that it names."""
+_SCRAPE_SHARE = 0.9
+"""Of the time that a scrape has, what its probe may take: it is judged and answered within the rest."""
+
+
+@asynccontextmanager
+async def served(parts: Parts, load: Load | None) -> AsyncIterator[Server]:
+    """Serve the pages, the API and the metrics; re-read the web config file and its certificate now and then."""
+    web = parts.settings.web
+    access = parts.access
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most, scarce = bounded(web.max_connections, parts.settings.limits.concurrency, descriptors)
+    if scarce is not None:
+        structlog.get_logger().warning("too few descriptors", why=scarce)
+    app = application(_source(parts, load), access=access)
+    server = await serve(app, web.host, web.port, tls=access.context if access else None, most=most)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.close)
+        if access is not None:
+            stack.callback(access.close)
+            await stack.enter_async_context(every(parts, _REFRESH_EVERY, lambda _: parts.begin(_refreshed(access))))
+        yield server
+
+
+async def _refreshed(access: Access) -> None:
+    """Take users and certificate of the web config file as they are now, or say why they stay as they were."""
+    try:
+        if await asyncio.to_thread(access.refresh):
+            structlog.get_logger().info("web config file read anew")
+    except (ConfigError, OSError) as error:
+        structlog.get_logger().error("web config file refused, what it said before stays", why=str(error))
+
+
+def _source(parts: Parts, load: Load | None) -> Source:
+    def target_counts(name: str) -> TargetCounts:
+        counts = parts.recent.counts(name)
+        return TargetCounts(counts.probes, counts.accepted, counts.truncated)
+
+    def find(probe_id: str) -> Observation | None:
+        seen = parts.recent.find(probe_id)
+        return None if seen is None else parts.diagnosis.known(seen)  # its upstream's failure may have shown since
+
+    def recent(name: str) -> Sequence[Observation]:
+        return tuple(map(parts.diagnosis.known, parts.recent.of(name)))
+
+    async def probe(name: str) -> Observation:
+        try:
+            return await parts.schedule.ask(name, "api")
+        except BusyError as error:
+            raise RefusedError(str(error)) from error
+
+    async def scrape(name: str, within: float | None) -> Observation:
+        try:
+            async with asyncio.timeout(within):
+                inside = None if within is None else within * _SCRAPE_SHARE
+                return await (parts.schedule.join(name) or parts.schedule.ask(name, "scrape", inside))
+        except BusyError as error:
+            raise RefusedError(str(error)) from error
+
+    return Source(
+        targets=lambda: parts.targets,
+        recent=recent,
+        find=find,
+        counts=target_counts,
+        ready=lambda: parts.schedule.running and not parts.signals.stop.is_set(),
+        metrics=parts.metrics.pieces,
+        counted=parts.metrics.http_request,
+        started=datetime.now(UTC),
+        reload=None if load is None else lambda: reload(parts, load),
+        probe=probe,
+        history=_history_reader(parts.settings.history.path),
+        scrape=scrape if parts.settings.web.probe else None,
+        exposition=one_probe.exposition,
+        failed=lambda _, error: parts.failed(error),
+        location=parts.settings.monitor.location,
+        allowed_hosts=frozenset(parts.settings.web.allowed_hosts),
+    )
+
+
+def _history_reader(path: str | None) -> HistoryReader | None:
+    """Return the queries of the history's file, if there is one."""
+    if path is None:
+        return None
+    file = Path(path)
+
+    def newest(query: ProbeQuery) -> list[dict[str, Any]]:
+        return store.newest(file, query.limit, target=query.target, failed=query.failed)
+
+    return HistoryReader(newest, partial(store.find, file))

@@ -1,0 +1,132 @@
+"""What an observation goes through: diagnosis, budget, isolation, sinks; none of them costs another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from monitor.lab.peer import peer
+from monitor.lab.server import Lab
+from monitor.lab.steps import Gate, Send
+from monitor.record.observation import Observation
+from monitor.settings import History, Limits, Settings, Web
+from monitor.sinks.history import HistorySink
+from monitor.sinks.history_store import find, newest
+from monitor.sinks.memory import RecentProbes
+from tests.conftest import target
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, Reached, named, running
+
+pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
+
+
+async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink that raises is counted and said, and the others are told all the same."""
+
+    def broken(_: RecentProbes, __: Observation) -> None:
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(RecentProbes, "__call__", broken)
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        assert (await daemon.line(event="probe"))["outcome"] == "ok"
+        assert (await daemon.line(event="sink failed"))["sink"] == "history"
+        assert await daemon.metric('chat_monitor_sink_errors_total{sink="history"}') == 1
+        assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="good"}') == 1
+
+
+async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
+    """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
+    path = tmp_path / "history.db"
+    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(path)))
+    gate = Reached()
+    async with (
+        peer((Send(HEAD + HI), Gate(gate))) as server,
+        running(named("good", lab.url + QUICK_OK), named("slow", server.url), settings=settings) as daemon,
+    ):
+        first = await daemon.line(event="probe")
+        await gate.reached.wait()
+        while not (size := await daemon.metric("chat_monitor_history_bytes")):
+            continue
+        daemon.signals.on_stop(signal.SIGTERM)
+        daemon.signals.on_stop(signal.SIGTERM)
+        last = await daemon.line(event="probe")
+        await daemon.task
+    assert size > 0
+    assert await asyncio.to_thread(newest, path, 9) == [last, first]
+    assert last["outcome"] == "aborted"
+    found = await asyncio.to_thread(find, path, first["probe_id"])
+    assert found is not None
+    assert len(found["timeline"]["events"]) > first["chunks"]
+
+
+async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said and counted, put aside, and probes are kept in a new one; the probe itself is not touched by it."""
+    monkeypatch.setattr("monitor.daemon.observations.history.HistorySink", partial(HistorySink, retry=0.001))
+    path = tmp_path / "history.db"
+    path.write_text("half a fi")
+    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(path)))
+    async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
+        said = await daemon.line(event="the history cannot be written")
+        assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)
+        await daemon.line(event="the history is written again")
+        await daemon.until('chat_monitor_sink_errors_total{sink="history"}', 1)
+        await daemon.until('chat_stream_probes_total{outcome="ok",target="good"}', 1)
+    assert len(await asyncio.to_thread(newest, path, 9)) == 1
+
+
+async def test_who_is_suspected_is_said(lab: Lab) -> None:
+    """A generator that dies again and again is named in the event, in a scrape, and when the probe is asked for."""
+    async with running(target(lab.url + QUICK_CUT, name="bad", interval=0.2)) as daemon:
+        assert "diagnosis" not in await daemon.line(event="probe")
+        second = await daemon.line(event="probe")
+        assert [one["suspect"] for one in second["diagnosis"]] == ["app_exception"]
+        await daemon.until('chat_stream_suspect{suspect="app_exception",target="bad"}', 1)
+        _, text = await daemon.get(f"/api/v1/probes/{second['probe_id']}")
+        assert json.loads(text)["diagnosis"] == second["diagnosis"]
+        assert (await daemon.get("/api/v1/probes/none-such"))[0] == 404
+
+
+async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted and logged, and the event comes without."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("monitor.diagnosis.diagnosis.Diagnosis.take", broken)
+    async with running(named("bad", lab.url + QUICK_CUT)) as daemon:
+        await daemon.line(event="unhandled exception")
+        assert (await daemon.line(event="probe"))["outcome"] == "truncated"
+        assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
+
+
+async def test_tokens_are_spent_and_said(lab: Lab) -> None:
+    """With a budget of tokens a day, what a probe took is taken from what is left."""
+    settings = Settings(web=Web("127.0.0.1:0"), limits=Limits(tokens_per_day=1000))
+    async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
+        tokens = (await daemon.line(event="probe"))["tokens"]
+        left = await daemon.metric('chat_stream_budget_tokens_remaining{target="good"}')
+        assert left == 1000 - tokens["input"] - tokens["output"]
+
+
+async def test_a_probe_without_output_spends_nothing(lab: Lab) -> None:
+    """A target that answers nothing uses up no tokens."""
+    settings = Settings(web=Web("127.0.0.1:0"), limits=Limits(tokens_per_day=1000))
+    async with running(named("none", f"{lab.url}/openai-chat/no-response"), settings=settings) as daemon:
+        await daemon.line(event="probe")
+        assert await daemon.metric('chat_stream_budget_tokens_remaining{target="none"}') == 1000
+
+
+async def test_our_own_network_is_gone() -> None:
+    """Five targets on two hosts that are all refused: it is us, most likely."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        urls = [f"http://127.0.0.{1 + number % 2}:{holder.getsockname()[1]}/" for number in range(5)]
+        async with running(*(named(f"t{number}", url) for number, url in enumerate(urls))) as daemon:
+            for _ in urls:
+                assert (await daemon.line(event="probe"))["cause"] == "refused"
+            assert await daemon.metric("chat_monitor_isolated") == 1

@@ -1,0 +1,82 @@
+"""The parts of a running daemon: what fails beside the schedule is counted, and no trace holds a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from monitor.keys.secret import Secret
+from monitor.lab.server import Lab
+from monitor.probe.run import Prober
+from monitor.record.observation import Observation
+from monitor.schedule import Schedule
+from tests.daemons import QUICK_OK, named, running
+
+pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
+
+
+async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
+    """A timer that fails and a task that is forgotten are bugs and counted; an error of the system is told alone."""
+    loop, counted = asyncio.get_running_loop(), "chat_monitor_unhandled_exceptions_total"
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        await daemon.line(event="started")
+        loop.call_soon(fail, RuntimeError("a bug in a timer"))
+        said = await daemon.line(event="unhandled exception")
+        assert ("a bug in a timer" in said["exception"], said["level"]) == (True, "error")
+        assert await daemon.metric(counted) == 1
+        loop.call_soon(fail, OSError(errno.EMFILE, "too many open files"))
+        assert "too many open files" in (await daemon.line(event="the event loop met an error"))["exception"]
+        loop.call_exception_handler({"message": "something is odd"})
+        assert (await daemon.line(event="unhandled exception"))["why"] == "something is odd"
+        assert await daemon.metric(counted) == 2
+        assert (await daemon.get("/-/healthy"))[0] == 200
+
+
+async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done every so often may raise, and is done again all the same."""
+
+    def broken(_: Schedule) -> bool:
+        raise RuntimeError("a bug beside")
+
+    monkeypatch.setattr("monitor.daemon.app._CLOCK_EVERY", 0.001)
+    monkeypatch.setattr(Schedule, "follow_clock", broken)
+    async with running() as daemon:
+        for _ in range(2):
+            assert "a bug beside" in (await daemon.line(event="unhandled exception"))["exception"]
+
+
+async def test_a_trace_holds_no_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of a bug nor what a library says of one: keys, headers, and what stands in a URL or a proxy's."""
+    canaries = [f"canary-{number}" for number in range(6)]
+    key, header, user, password, query, proxy = canaries
+
+    async def broken(*_: Any) -> Observation:  # noqa: ANN401 - whatever it is asked
+        inner = ValueError(f"{header} in {user}:{password}@host/?k={query}")
+        logging.getLogger("library").error("said %s", proxy, exc_info=inner)
+        raise RuntimeError(f"Bearer {key}") from inner
+
+    monkeypatch.setattr(Prober, "__call__", broken)
+    url = lab.url.replace("//", f"//{user}:{password}@") + f"/openai-chat/ok?k={query}"
+    secret = named(
+        "good",
+        url,
+        api_key=Secret(key),
+        headers={"X-Key": Secret(f"Token {header}")},
+        proxy=Secret(f"http://{proxy}@127.0.0.1:1"),
+    )
+    async with running(secret) as daemon:
+        lines = [await daemon.line(logger="library"), await daemon.line(event="unhandled exception")]
+        assert not [one for one in canaries if one in json.dumps(lines)]
+        assert "RuntimeError: Bearer [redacted]" in lines[1]["exception"]
+        assert "[redacted] in [redacted]@host/?k=[redacted]" in lines[0]["exception"]
+        assert lines[0]["event"] == "said [redacted]"
+        assert "in broken" in lines[1]["exception"]

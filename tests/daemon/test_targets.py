@@ -1,0 +1,75 @@
+"""The targets of a config in force: their certificates, and the hash that tells one config from another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from monitor.daemon.app import StartError
+from monitor.lab.server import Lab, serve
+from monitor.target import Tls
+from tests.daemons import QUICK_CUT, QUICK_OK, ConfigFile, named, reloaded, running, watched
+
+pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> ConfigFile:
+    """Return a config file."""
+    return ConfigFile(tmp_path / "config.toml")
+
+
+async def test_a_file_that_cannot_be_read() -> None:
+    """A target whose certificates cannot be used is named before anything is watched."""
+    broken = named("secure", "https://127.0.0.1:1/", tls=Tls(ca_file="/nowhere/ca.pem"))
+    with pytest.raises(StartError, match=r"^target 'secure': a file of `tls` cannot be used: .*No such file"):
+        async with running(broken):
+            pass
+
+
+async def test_a_target_behind_tls(tmp_path: Path) -> None:
+    """Its certificates are read before the first probe, in a thread, and the expiry is in a scrape."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    file = str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(file)
+    async with (
+        await serve("127.0.0.1", 0, ssl=context) as lab,
+        running(named("secure", lab.url + QUICK_OK, tls=Tls(ca_file=file))) as daemon,
+    ):
+        assert (await daemon.line(event="probe"))["outcome"] == "ok"
+        assert await daemon.metric('chat_stream_certificate_expiry_timestamp_seconds{target="secure"}')
+
+
+async def test_the_hash_tells_one_config_from_another(lab: Lab, file: ConfigFile) -> None:
+    """Another URL is another config, the same file the same."""
+    file.write(watched("one", lab.url + QUICK_OK))
+    config = await file.first()
+    async with running(*config.here, settings=config.settings, load=file) as daemon:
+        first = await daemon.metric("chat_monitor_config_hash")
+        await reloaded(daemon)
+        assert await daemon.metric("chat_monitor_config_hash") == first
+        file.write(watched("one", lab.url + QUICK_CUT))
+        await reloaded(daemon)
+        assert await daemon.metric("chat_monitor_config_hash") != first
+
+
+async def test_certificates_are_read_again(file: ConfigFile, tmp_path: Path) -> None:
+    """An authority that has replaced another under the same name is trusted from the reload on, and not before."""
+    old, new, context = trustme.CA(), trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    new.issue_cert("127.0.0.1").configure_cert(context)
+    authority = str(tmp_path / "ca.pem")
+    await asyncio.to_thread(old.cert_pem.write_to_path, authority)
+    async with await serve("127.0.0.1", 0, ssl=context) as lab:
+        file.write(watched("secure", lab.url + QUICK_OK, 'tls = {ca_file = "ca.pem"}', 'check = "none"'))
+        async with running(config=await file.first(), load=file) as daemon:
+            assert (await daemon.line(event="probe"))["cause"] == "tls_certificate"
+            await asyncio.to_thread(new.cert_pem.write_to_path, authority)
+            assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["cause"] == "tls_certificate"
+            await reloaded(daemon)
+            assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["outcome"] == "ok"
