@@ -16,6 +16,9 @@ from monitor.target import Target
 _MARKS = 16
 """Cuts that are kept of all targets at one address, or with one upstream."""
 
+_TOGETHER = 1.0
+"""Seconds within which cuts of several targets can be one event."""
+
 Suspicions = tuple[Suspicion, ...]
 _Marks = deque[tuple[History, ProbeFacts]]
 
@@ -115,8 +118,9 @@ class Diagnosis:
         """Return the other targets for which a probe can be evidence."""
         names = set(self._in_front.get(history.name, ()))
         if is_mark(probe):
-            names |= {other.name for other, _ in self._at[history.endpoint]}
-            names |= {other.name for other, _ in self._over.get(history.upstream or "", ())}
+            at, over = self._at[history.endpoint], self._over.get(history.upstream or "", ())
+            names |= {other.name for other, one in at if abs(one.end - probe.end) <= other.interval + _TOGETHER}
+            names |= {other.name for other, one in over if abs(one.end - probe.end) <= _TOGETHER}
         names.discard(history.name)
         found = (self._histories[name] for name in sorted(names) if name in self._histories)
         return [other for other in found if _is_news_for(other, probe, history.reach)]
