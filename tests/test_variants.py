@@ -139,9 +139,9 @@ HEADS: Mapping[str, Row] = {
     "no UTF-8 in a field": whole(OK + b"X: a\xff\xfeb\r\n\r\n" + WHOLE),
     "line feeds alone": whole(CHUNKED.replace(b"\r\n", b"\n") + BODY + LAST),
     "line feeds in places": whole(b"HTTP/1.1 200 OK\n" + SSE + b"\n" + WHOLE),
-    "too many fields": headless(OK + b"".join(b"X-%d: y\r\n" % number for number in range(150)) + b"\r\n" + WHOLE),
-    "fields without an end": headless(OK + b"X: y\r\n" * 400, Hold()),
-    "a field without an end": headless(OK + b"X: " + b"y" * 9000, Hold()),
+    "too many fields": headless(OK + b"".join(b"X-%d: y\r\n" % number for number in range(1100)) + b"\r\n" + WHOLE),
+    "fields without an end": headless(OK + b"X: y\r\n" * 2000, Hold()),
+    "a field without an end": headless(OK + b"X: " + b"y" * 70_000, Hold()),
     "upper case in the type": whole(b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=X\r\n\r\n" + WHOLE),
     "switching, and left open": refused(
         b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n\0\0\0", "http_error/rejected", Hold()
@@ -189,8 +189,8 @@ CODINGS: Mapping[str, Row] = {
     "gzip, chunked": refused(coded(b"gzip, chunked", BODY + LAST), "bad_response/encoding"),
     "gzip": refused(coded(b"gzip", WHOLE), "bad_response/encoding"),
     "chunked, gzip": refused(coded(b"chunked, gzip", WHOLE), "bad_response/encoding"),
-    "xchunked": refused(coded(b"xchunked", WHOLE), "bad_response/encoding"),
     "identity": whole(coded(b"identity", WHOLE)),
+    "a word that compresses nothing": whole(coded(b"xchunked", WHOLE)),
     "CHUNKED": whole(coded(b"CHUNKED", BODY + LAST)),
     "chunked in two fields": whole(OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n" + BODY + LAST),
     "content: identity and gzip": refused(OK + b"Content-Encoding: identity, gzip\r\n\r\n", "bad_response/encoding"),

@@ -330,8 +330,7 @@ WORDS: tuple[tuple[Fault, str], ...] = (
         payment[_ ]required
         budget.{0,20}exceed
         exceed.{0,30}budget
-        plans? (and|&) billing
-        billing (hard |soft )?(limit|issue|not active)
+        \bbilling\b
         account .{0,20}(not active|overdue|in arrears|suspended)
         arrear
         overdue

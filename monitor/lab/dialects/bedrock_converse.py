@@ -14,8 +14,10 @@ WORDS: Mapping[str, str] = {"stop": "end_turn", "length": "max_tokens", "content
 EXCEPTIONS: Mapping[str, str] = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
+    "upstream": "modelStreamErrorException",
     "other": "internalServerException",
 }
+"""Cause of `stream_error` -> the exceptions that ConverseStream has; it reports all else before the stream."""
 
 
 def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
@@ -70,8 +72,9 @@ SPEAKER = Dialect(
     framing="binary",
     finishes=tuple(WORDS),
     errors={
-        kind: _exception(EXCEPTIONS.get(kind, "modelStreamErrorException"), str(error["message"]))
+        kind: _exception(EXCEPTIONS[kind], str(error["message"]))
         for kind, (_, error) in ERRORS.items()
+        if kind in EXCEPTIONS
     }
     | {"error": frame({":message-type": "error", ":error-code": "500", ":error-message": "the dice fell badly"}, b"")},
     asides={

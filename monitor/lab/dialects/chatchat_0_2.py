@@ -27,5 +27,5 @@ SPEAKER = Dialect(
     content_type="text/event-stream; charset=utf-8",
     ping=chatchat.PING,
     asides={"docs": event(spaced({"docs": ["doc.csv"]}), chatchat.EOL)},
-    garbled={**chatchat.SPEAKER.garbled, "shape": event(spaced({"text": 7}), chatchat.EOL)},
+    garbled={name: message for name, message in chatchat.SPEAKER.garbled.items() if name != "shape"},
 )

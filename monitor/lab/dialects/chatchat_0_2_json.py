@@ -25,7 +25,6 @@ SPEAKER = Dialect(
     asides={"docs": spaced({"answer": "", "docs": ["doc.csv"]}).encode(), "spaces": b" \r\n"},
     garbled={
         "json": b'{"text": , "message_id": "m1"}',
-        "shape": spaced({"text": 7}).encode(),
         "text": b"the cat sat on the wire",
     },
 )

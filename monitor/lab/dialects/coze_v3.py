@@ -66,7 +66,6 @@ SPEAKER = Dialect(
     },
     garbled={
         "json": b'event:conversation.message.delta\ndata:{"id":"1","type":"answer","content":\n\n',
-        "shape": _message("delta", "", type=7),
         "text": b"event:conversation.message.delta\ndata:the cat sat on the wire\n\n",
     },
 )

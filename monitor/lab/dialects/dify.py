@@ -75,7 +75,6 @@ SPEAKER = Dialect(
     },
     garbled={
         "json": b'data: {"event": "message", "answer":\n\n',
-        "shape": _event("message", answer=7),
         "text": event("the cat sat on the wire"),
     },
 )

@@ -63,7 +63,6 @@ SPEAKER = Dialect(
     },
     garbled={
         "json": b'data: {"index":0,"content":\n\n',
-        "shape": event(compact({"index": 0, "content": 7, "stop": False})),
         "text": event("the cat sat on the wire"),
     },
 )

@@ -61,7 +61,6 @@ SPEAKER = Dialect(
     },
     garbled={
         "json": b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":\n\n',
-        "shape": _event("response.output_text.delta", delta=7),
         "text": event("the cat sat on the wire"),
     },
 )

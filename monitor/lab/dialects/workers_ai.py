@@ -30,7 +30,7 @@ SPEAKER = Dialect(
     whole=whole,
     content_type="text/event-stream",
     errors={kind: _event(error=error) for kind, (_, error) in ERRORS.items()}
-    | {"list": _event(result=None, success=False, errors=[{"code": 3040, "message": "Capacity temporarily exceeded"}])},
+    | {"list": _event(result=None, success=False, errors=[{"code": 3043, "message": "the dice fell badly"}])},
     ping=b":\n\n",
     asides={
         "empty": _event(response=""),

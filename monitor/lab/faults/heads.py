@@ -104,10 +104,10 @@ def json_body(case: ScriptContext) -> Script:
 
 
 def judged_json(case: ScriptContext) -> Expect:
-    """Where a message is an object with nothing around it, an error object is one: judged, and flagged."""
-    if case[JSON] == "error" and case.speaker.framing in {"lines", "json"}:
-        return Expect("stream_error/other", "content_type_mismatch")
-    return CONTENT_TYPE
+    """If a message is a bare JSON object, an error object decodes as one: judged, and flagged."""
+    cause = {"error": "other", "404": "not_found"}.get(case[JSON])
+    bare = case.speaker.framing in {"lines", "json"} and case.speech.messages[0].lstrip().startswith(b"{")
+    return Expect(f"stream_error/{cause}", "content_type_mismatch") if bare and cause else CONTENT_TYPE
 
 
 def file_body(case: ScriptContext) -> Script:

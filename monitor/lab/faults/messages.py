@@ -240,7 +240,7 @@ FAULTS = (
         params=(AT, BROKEN),
         script=malformed_event,
         ended=MALFORMED,
-        examples=("as=json", "as=shape"),
+        examples=lambda speaker: tuple(f"as={how}" for how in ("json", "shape") if how in speaker.garbled),
     ),
     Fault(
         name="not-protocol",

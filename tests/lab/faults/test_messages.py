@@ -125,8 +125,15 @@ def test_an_answer_that_stops_early_and_says_so() -> None:
     assert expected("raw", "short").verdict == "truncated/incomplete_answer"
 
 
-@pytest.mark.parametrize("name", ["json", "shape"])
-@pytest.mark.parametrize("protocol", [name for name in DIALECTS if "messages" in DIALECTS[name].can])
+@pytest.mark.parametrize(
+    ("protocol", "name"),
+    [
+        (protocol, name)
+        for protocol, dialect in DIALECTS.items()
+        for name in ("json", "shape")
+        if "messages" in dialect.can and name in dialect.garbled
+    ],
+)
 def test_one_event_does_not_decode(protocol: str, name: str) -> None:
     """In the place of an output; all others are as they were."""
     speech = case(protocol).speech
