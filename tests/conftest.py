@@ -118,7 +118,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def target(url: str, protocol: str = "openai-chat", **more: Any) -> Target:  # noqa: ANN401 - fields of Target
     """Return a target with short timeouts and the counted list as its check."""
     fields: dict[str, Any] = {"name": "one", "model": "lab", "timeouts": QUICK, "check": CountCheck(9)}
-    if protocol == "raw":
+    if protocol in {"raw", "generic"}:
         fields["body"] = {"prompt": "{prompt}"}
     return Target(protocol=protocol, url=url, **(fields | more))
 

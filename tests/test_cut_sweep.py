@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 AT_ONCE = 24
 NONCE = "0a1b2c3d"
 CHECK = CountCheck(2)
-EVERY_BYTE = ("openai-chat", "ollama-chat", "chatchat-0.2-json", "raw")
+EVERY_BYTE = ("openai-chat", "ollama-chat", "chatchat-0.2-json", "bedrock-converse", "raw")
 STRIDE = 7
 CLEAN_ENDS = {"truncated/no_terminator", "truncated/mid_event", "truncated/incomplete_answer", "empty/no_output"}
 """What a FIN in a close-delimited body can come to where the end has not arrived."""

@@ -135,7 +135,7 @@ def _table(entry: Entry, where: Where, change: int, place: int) -> str:
         f'labels = {{ change = "{change if (place + change) % 7 == 0 else 0}" }}',
         f"max_tokens = {400 + (change if (place + change) % CHANGED == 0 else 0)}",
     ]
-    if entry.protocol == "raw":
+    if entry.protocol in {"raw", "generic"}:
         lines.append('body = { prompt = "{prompt}" }')
     if entry.tls:
         given = [key for key in where.files if key == "ca_file" or entry.tls == "client-certificate-given"]
