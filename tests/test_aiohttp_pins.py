@@ -19,7 +19,7 @@ from monitor.http import Client, HttpRequest
 from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TLS_BUFFER, TimestampedSocket, bound_tls_buffers
 from monitor.lab.peer import peer
-from monitor.lab.steps import Fin, Gate, Hold, Rst, Send
+from monitor.lab.steps import Fin, Gate, Hold, Send
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import EndKind
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
-CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 FIVE = b"".join(b"data: %d\n\n" % number for number in range(5))
 
 
@@ -68,32 +67,8 @@ def closed_of(response: aiohttp.ClientResponse) -> asyncio.Future[None]:
 # -- reading a body ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", [Fin(), Rst()])
-async def test_what_came_is_withheld_when_the_end_came_first(end: Fin | Rst) -> None:
-    """`readany` raises before it hands over its buffer; the private `_read_nowait` still gives it, to the byte."""
-    gate = asyncio.Event()
-    async with answered(Send(CHUNKED), Gate(gate), Send(chunk(FIVE)), end) as response:
-        closed = closed_of(response)
-        gate.set()
-        await asyncio.wait([closed])
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await response.content.readany()
-        assert response.content.total_bytes == len(FIVE)
-        assert response.content._buffer
-        assert response.content._read_nowait(-1) == FIVE
-        assert not response.content._buffer
-
-
-async def test_nothing_is_withheld_from_who_waits_for_nothing_else() -> None:
-    """A reader that awaits only the read gets every byte before the exception."""
-    async with answered(Send(CHUNKED), Send(chunk(FIVE)), Fin()) as response:
-        assert await response.content.readany() == FIVE
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await response.content.readany()
-
-
 async def test_broken_chunk_framing_ends_no_read() -> None:
-    """In a later segment it closes the connection and leaves the reader waiting; the protocol knows why."""
+    """It closes the connection and leaves the reader waiting, as `fetch` does; the protocol knows why."""
     gate = asyncio.Event()
     async with answered(Send(CHUNKED + chunk(FIVE)), Gate(gate), Send(b"zz\r\n"), Hold()) as response:
         assert await response.content.readany() == FIVE
@@ -109,43 +84,6 @@ async def test_broken_chunk_framing_ends_no_read() -> None:
         await asyncio.wait([reading])
 
 
-async def test_broken_chunk_framing_with_the_head() -> None:
-    """In the head's own segment it is an error of the head, and nothing of the body can be had."""
-    with pytest.raises(aiohttp.ClientResponseError) as caught:
-        async with answered(Send(CHUNKED + chunk(FIVE) + b"zz\r\n"), Hold()):
-            pass
-    assert isinstance(caught.value.__cause__, http_exceptions.HttpProcessingError)
-
-
-async def test_a_reset_of_a_close_delimited_body_looks_clean() -> None:
-    """Only `closed` tells it from a FIN: the reader sees an end."""
-    gate = asyncio.Event()
-    async with answered(Send(CLOSED + FIVE), Gate(gate), Rst()) as response:
-        closed = closed_of(response)
-        gate.set()
-        assert await response.content.read() == FIVE
-        assert isinstance(getattr(closed.exception(), "__cause__", None), ConnectionResetError)
-    async with answered(Send(CLOSED + FIVE), Gate(gate), Fin()) as response:
-        closed = closed_of(response)
-        assert await response.content.read() == FIVE
-        assert closed.exception() is None
-
-
-@pytest.mark.parametrize("end", [Fin(), Rst()])
-@pytest.mark.parametrize(
-    ("head", "cause"),
-    [(CHUNKED, http_exceptions.TransferEncodingError), (SIZED, http_exceptions.ContentLengthError)],
-)
-async def test_a_cut_body_is_the_same_error_by_fin_and_by_reset(
-    head: bytes, cause: type[Exception], end: Fin | Rst
-) -> None:
-    """The type of the cause tells the framing; nothing but the socket tells FIN from RST."""
-    async with answered(Send(head + b"5\r\n12"), end) as response:
-        with pytest.raises(aiohttp.ClientPayloadError) as caught:
-            await response.content.read()
-        assert isinstance(caught.value.__cause__, cause)
-
-
 async def test_a_head_that_does_not_parse_is_given_a_status() -> None:
     """The 400 is aiohttp's invention: its cause says what it is, and it has no headers."""
     with pytest.raises(aiohttp.ClientResponseError) as caught:
@@ -154,16 +92,6 @@ async def test_a_head_that_does_not_parse_is_given_a_status() -> None:
     assert caught.value.status == 400
     assert isinstance(caught.value.__cause__, http_exceptions.HttpProcessingError)
     assert not caught.value.headers
-
-
-async def test_arrivals_merge() -> None:
-    """What came between two turns of the reader is one read: gaps are taken between reads of the socket."""
-    gate = asyncio.Event()
-    async with answered(Send(CLOSED), Gate(gate), *(Send(b"x") for _ in range(50)), Fin()) as response:
-        closed = closed_of(response)
-        gate.set()
-        await asyncio.wait([closed])
-        assert await response.content.readany() == b"x" * 50
 
 
 async def test_a_compressed_body_is_left_as_it_is() -> None:
@@ -175,7 +103,7 @@ async def test_a_compressed_body_is_left_as_it_is() -> None:
 
 
 async def test_a_complete_body_has_no_connection() -> None:
-    """Once a body is whole its connection is given back: what came behind it is not to be seen there."""
+    """Once a body is whole its connection is given back: after `feed_eof` of its payload we may keep it."""
     async with answered(Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")) as response:
         assert await response.content.read() == b"hi"
         assert response.connection is None
@@ -185,18 +113,15 @@ async def test_a_complete_body_has_no_connection() -> None:
 
 
 async def test_the_private_parts_are_there() -> None:
-    """Attributes that `HttpProtocol` and `_rescue` use, none of which aiohttp promises."""
+    """Attributes that `HttpProtocol` and `session` use, none of which aiohttp promises."""
     handler = ResponseHandler(asyncio.get_running_loop())
-    assert handler._payload is None
-    assert handler.transport is None
-    assert handler.exception() is None
-    assert not handler._reading_paused
+    assert (handler._payload, handler._parser, handler.transport, handler.exception()) == (None, None, None, None)
+    answer: Any = (None, None)
+    handler.feed_data(answer)
+    assert answer in [one for one, _ in handler._buffer]
     assert isinstance(aiohttp.TCPConnector()._factory(), ResponseHandler)
-    reader = aiohttp.StreamReader(handler, limit=1 << 16, loop=asyncio.get_running_loop())
-    reader.feed_data(b"abc")
-    assert (reader.total_bytes, reader.is_eof(), reader.exception()) == (3, False, None)
-    assert b"".join(reader._buffer) == b"abc"
-    assert reader._read_nowait(-1) == b"abc"
+    async with session() as client:
+        assert client._retry_connection
 
 
 async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +136,7 @@ async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not bound_tls_buffers()
 
 
-@pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data", "connection_lost", "resume_reading"])
+@pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data", "connection_lost"])
 async def test_what_our_protocol_overrides_is_called(
     prober: MakeProber, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -254,6 +179,6 @@ async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.Monke
     monkeypatch.setattr("monitor.http.client.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
         seen = Recorder()
-        await Client(Limits(), Network()).carry(HttpRequest("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
+        await Client(Limits(), Network()).send(HttpRequest("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
     assert seen.ending is not None
     assert (seen.ending.kind, seen.ending.detail) == (EndKind.INTERNAL, "RuntimeError")

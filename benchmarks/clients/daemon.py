@@ -45,11 +45,11 @@ def keep_zeros(probes: list[Probe]) -> None:
     """Note the zero and the timeline of every request; that costs the daemon one entry of a list a probe."""
     plain = Exchange.run
 
-    async def run(trip: Exchange, session: Any) -> Any:  # noqa: ANN401 - as the method has it
+    async def run(exchange: Exchange, session: Any) -> Any:  # noqa: ANN401 - as the method has it
         try:
-            return await plain(trip, session)
+            return await plain(exchange, session)
         finally:
-            probes.append((trip.call.headers["X-Request-ID"], trip.clock.zero, trip.seen))
+            probes.append((exchange.request.headers["X-Request-ID"], exchange.clock.zero, exchange.recording))
 
     Exchange.run = run  # type: ignore[assignment,method-assign]
 

@@ -105,7 +105,7 @@ def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
                     if seen[-1].verdict.outcome is Outcome.ABORTED:
                         raise KeyboardInterrupt
             finally:
-                await prober.client.let_go()
+                await prober.client.close_kept()
         return seen
 
     return run_loop(probing())
@@ -113,7 +113,10 @@ def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
 
 @contextmanager
 def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object] | None]:
-    """Yield what writes the body of probe `number` to its file; from the second on, the name ends in the number."""
+    """Yield what takes the body of probe `number`, written to its file at the end: the event loop waits for no disk.
+
+    From the second probe on, the file's name ends in the number.
+    """
     if save is None:
         yield None
         return
@@ -123,7 +126,9 @@ def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object]
     except OSError as error:
         raise refuse(f"{path}: cannot be written: {error.strerror}") from None
     with file:
-        yield file.write
+        body = bytearray()
+        yield body.extend
+        file.write(body)
 
 
 def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> None:

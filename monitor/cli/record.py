@@ -79,7 +79,7 @@ def _probed(target: Target, settings: Settings) -> tuple[Observation, bytes]:
             try:
                 return await Prober(client, settings.limits, save=body.extend)(target, "cli")
             finally:
-                await client.let_go()
+                await client.close_kept()
 
     return run_loop(probing()), bytes(body)
 

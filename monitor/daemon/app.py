@@ -84,7 +84,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
         await cancel_all(parts.tasks)
-        await parts.client.let_go()
+        await parts.client.close_kept()
         for sink in (keep, write):  # the log last: it tells what became of the history
             await asyncio.to_thread(sink.close)
 

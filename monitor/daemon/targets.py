@@ -54,7 +54,7 @@ async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, .
     for target in targets:
         export_budget(parts, target)
     parts.schedule.update(targets)
-    await parts.client.let_go(known.keys() - wanted.keys())
+    await parts.client.close_kept(known.keys() - wanted.keys())
 
 
 def _secrets(targets: Iterable[Target]) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""Carry one request over HTTP and hand on each arrival; the door of aiohttp's client, and the only place that knows it.
+"""Send one request over HTTP and hand on what arrives, with the time of each read; aiohttp's client is known only here.
 
-Start at `trip.py`. Its read loop stamps and feeds and does nothing else: from the head to the end it awaits nothing but
-the read, for aiohttp drops what it holds when a connection ends while the reader is busy. `endings.py` is the one place
-that translates the library's exceptions. Nothing is raised for what the network or the peer does.
+Start at `exchange.py`. Bytes are recorded in the call that brings them (`protocol.py`); the task waits for one future:
+the end. `errors.py` is the one place that translates the library's exceptions. Nothing is raised for what the network
+or the peer does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Carries requests, each over a connection of its own, or over the one that the call before has left."""
+"""Sends requests, each over a connection of its own, or over the one that a request before has left."""
 
 from __future__ import annotations
 
@@ -22,88 +22,93 @@ from monitor.stream.recorder import Recorder
 class PooledConnection:
     """A session, and the one connection that it has."""
 
-    line: ConnectionAttempts
+    attempts: ConnectionAttempts
     session: aiohttp.ClientSession
 
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent on it now."""
+        return self.attempts.protocol is None or self.attempts.protocol.keepable
+
     async def close(self) -> None:
-        """Let go of both."""
-        self.line.close()
+        """Close both."""
+        self.attempts.close()
         await self.session.close()
 
 
 class Client:
-    """Carries requests, each over a connection of its own, or over the one that the call before has left."""
+    """Sends requests, each over a connection of its own, or over the one that a request before has left."""
 
     def __init__(self, limits: Limits, network: Network, names: AbstractResolver | None = None) -> None:
         self._limits = limits
         self._network = network
         self._resolver = names or resolver(network)
         self._kept: dict[ConnectionKey, PooledConnection] = {}
-        self._age = 0
-        """Rises when nothing may be kept that was begun before."""
+        self._generation = 0
+        """Rises when no connection may be kept that was begun before."""
 
-    async def carry(self, call: HttpRequest, seen: Recorder, feed: Feed) -> ExchangeInfo:
-        """Send `call`, fill `seen` up to its ending, hand the payload to `feed`; a cancellation becomes an ending.
+    async def send(self, request: HttpRequest, recording: Recorder, feed: Feed) -> ExchangeInfo:
+        """Send `request`, fill `recording` up to its ending, hand the payload to `feed`; a cancellation is an ending.
 
-        Where a connection that was kept is gone before a byte of the answer came, the call is sent once more, over a
-        fresh one, on the clock that runs already. Where the peer cut it, it is seen whether it still takes connections.
+        If a kept connection is gone before a byte of the answer came, the request is sent once more over a fresh one,
+        on the clock that runs already. If the peer cut the connection, one more is tried, to learn if it is alive.
         """
-        trip = await self._trip(call, seen, feed)
-        if trip.was_cut and trip.line.peer is not None:
-            trip.carried.after_cut = await look_after_cut(*trip.line.peer)
-        return trip.carried
+        exchange = await self._exchange(request, recording, feed)
+        if exchange.was_cut and exchange.attempts.peer is not None:
+            exchange.info.after_cut = await look_after_cut(*exchange.attempts.peer)
+        return exchange.info
 
-    async def _trip(self, call: HttpRequest, seen: Recorder, feed: Feed) -> Exchange:
+    async def _exchange(self, request: HttpRequest, recording: Recorder, feed: Feed) -> Exchange:
         first = None
-        if (road := await self._take(call)) is not None:
-            first = Exchange(call, seen, feed, self._limits, road.line)
-            if not await self._travel(first, road):
+        if (kept := await self._take(request)) is not None:
+            first = Exchange(request, recording, feed, self._limits, kept.attempts)
+            if not await self._run(first, kept):
                 return first
-            seen.begin_again()
-        line = ConnectionAttempts(self._network)
-        names = Noted(self._resolver, line.resolved)
-        road = PooledConnection(line, session(self._network, names, line, keep=call.keep_for is not None))
-        trip = Exchange(call, seen, feed, self._limits, line)
+            recording.begin_again()
+        attempts = ConnectionAttempts(self._network)
+        names = Noted(self._resolver, attempts.resolved)
+        fresh = PooledConnection(attempts, session(self._network, names, attempts, keep=request.keep_for is not None))
+        exchange = Exchange(request, recording, feed, self._limits, attempts)
         if first is not None:
-            trip.clock.zero, trip.carried.retried = first.clock.zero, True
-        await self._travel(trip, road)
-        return trip
+            exchange.clock.zero, exchange.info.retried = first.clock.zero, True
+        await self._run(exchange, fresh)
+        return exchange
 
-    async def _travel(self, trip: Exchange, road: PooledConnection) -> bool:
-        """Go one way, and keep the road where another call may follow; of two for the same calls, the later one.
+    async def _run(self, exchange: Exchange, connection: PooledConnection) -> bool:
+        """Run the exchange; keep the connection if another request may follow, of two with one key the later one.
 
         Return whether it was in vain.
         """
-        age = self._age
-        done_with: PooledConnection | None = road
+        generation = self._generation
+        unwanted: PooledConnection | None = connection
+        request = exchange.request
         try:
-            trip.seen.ending = await trip.run(road.session)
-            if trip.call.keep_for is not None and trip.leaves_a_connection and age == self._age:
-                done_with = self._kept.pop(trip.call.way, None)
-                self._kept[trip.call.way] = road
-            return trip.in_vain
+            exchange.recording.ending = await exchange.run(connection.session)
+            if request.keep_for is not None and exchange.leaves_a_connection and generation == self._generation:
+                unwanted = self._kept.pop(request.connection_key, None)
+                self._kept[request.connection_key] = connection
+            return exchange.in_vain
         finally:
-            trip.leave()
-            if done_with is not None:
-                await done_with.close()
+            if unwanted is not None:
+                await unwanted.close()
 
-    async def _take(self, call: HttpRequest) -> PooledConnection | None:
-        """Return the road that was kept for this call; None where there is none, or where it leads nowhere now."""
-        road = self._kept.pop(call.way, None) if call.keep_for is not None else None
-        if road is None or (road.line.wire is not None and road.line.wire.keepable):
-            return road
-        await road.close()
+    async def _take(self, request: HttpRequest) -> PooledConnection | None:
+        """Return the connection that was kept for this request; None if there is none, or it is not usable now."""
+        kept = self._kept.pop(request.connection_key, None) if request.keep_for is not None else None
+        if kept is None or kept.usable:
+            return kept
+        await kept.close()
         return None
 
     async def renew(self, limits: Limits, network: Network) -> None:
-        """Have other rules for all calls to come, which keeps no connection that was made under those before."""
+        """Take other rules for all requests to come; no connection that was made under those before is kept."""
         if network.resolver != self._network.resolver:
             self._resolver = resolver(network)
         self._limits, self._network = limits, network
-        self._age += 1
-        await self.let_go()
+        self._generation += 1
+        await self.close_kept()
 
-    async def let_go(self, names: Collection[str] | None = None) -> None:
-        """Let go of the connections that are kept for these, or of all."""
-        for way in [way for way in self._kept if names is None or way[0] in names]:
-            await self._kept.pop(way).close()
+    async def close_kept(self, names: Collection[str] | None = None) -> None:
+        """Close the connections that are kept for these targets, or for all."""
+        for key in [key for key in self._kept if names is None or key[0] in names]:
+            await self._kept.pop(key).close()

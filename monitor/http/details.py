@@ -10,11 +10,8 @@ import ssl
 from aiohttp import http_exceptions
 
 from monitor.http.framing import HEAD_BYTES, HEAD_LINE, HEADERS, KIB
-from monitor.http.protocol import HeadTooLargeError
+from monitor.http.head import HeadTooLargeError
 from monitor.http.resolver import NotResolvedError
-
-NO_HTTP = "no HTTP/1.1 response head"
-BROKEN = "the framing does not parse"
 
 
 def errno_of(error: BaseException) -> int | None:

@@ -1,9 +1,8 @@
-"""One request on its way: ask, answer, and the read loop."""
+"""One request and its answer: what arrives is recorded where it arrives, and one future is its end."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
 
@@ -14,247 +13,264 @@ from yarl import URL
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
-from monitor.http.details import NO_HTTP
-from monitor.http.errors import ErrorTranslator, FeedError, told
-from monitor.http.head import head
-from monitor.http.protocol import HttpProtocol
+from monitor.http.errors import ABORT_REASONS, expiry, forget_frames, translate
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest, credentials
 from monitor.http.tls import tls_context
 from monitor.settings import Limits
-from monitor.stream.endings import BodyFraming, Ending, EndKind, Mark
+from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder
 
 _ERROR_BODY = 65536
-_NO_LENGTH = str(2**64 - 1)
-"""The one length that aiohttp's parser takes for none; longer ones it refuses itself."""
-_PROXY_WANTS_PASSWORD = 407
+_PROXY_AUTHENTICATION_REQUIRED = 407
 _CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
 
 
 class Exchange:
-    """One request on its way: asked, answered, read to its end."""
+    """One request and its answer.
 
-    def __init__(self, call: HttpRequest, seen: Recorder, feed: Feed, limits: Limits, line: ConnectionAttempts) -> None:
-        self.call, self.seen, self.line, self.clock = call, seen, line, Clock()
-        self._kept = line.wire
-        self.carried = ExchangeInfo()
-        self.alarm = Deadlines(seen, call.timeouts)
-        self._endings = ErrorTranslator(call, seen, line, self.alarm, self.clock)
-        self.response: aiohttp.ClientResponse | None = None
+    The task that runs it waits for aiohttp until the head, and then for one future. All else happens in the calls of
+    the connection's protocol (`head`, `payload`, `end`) and of the deadlines.
+    """
+
+    def __init__(
+        self, request: HttpRequest, recording: Recorder, feed: Feed, limits: Limits, attempts: ConnectionAttempts
+    ) -> None:
+        self.request, self.recording, self.attempts = request, recording, attempts
+        self.clock = Clock()
+        self.info = ExchangeInfo()
+        self.deadlines = Deadlines(recording, request.timeouts)
+        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._feed = feed
         self._limits = limits
-        self._taken = 0
-        self._stage = (True, True)
+        self._kept = attempts.protocol
+        self._size = 0
+        self._stage = 0
+        self._answered = False
+        self._declined_at: float | None = None
+        self._drain: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
 
     async def run(self, session: aiohttp.ClientSession) -> Ending:
-        """Ask, and read to the end; whatever happens is an ending."""
-        self.alarm.progress = self._received
-        self.line.on_resolved, self.line.on_made = self._resolved, self._made
+        """Send the request and return how its answer ended; whatever happens, a cancellation too, is an ending."""
+        response = None
+        self._task = asyncio.current_task()
+        self.attempts.observer = self
         self.clock.start()
-        self.alarm.start(self.clock.zero)
-        if self._kept is not None:
-            self._kept.begin()
-            self._made()
+        self.deadlines.start(self.clock.zero, self._received, self._expire)
         try:
-            self.response = await self._ask(session)
-            return await self._answer(self.response)
+            if self._kept is not None:
+                self.connected()
+            response = await self._send(session)
+            ending = await self.ended
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - one place translates them all
-            return told(error, self._endings.of(error))
+            ending = self._ending_of(error)
+            forget_frames(error)
         finally:
             self._connection_marks()
-            self.carried.reused = self._reused
+            self._detach()
+            if response is not None:
+                response.close()
+        return ending
 
-    def leave(self) -> None:
-        """Let go of all that leads back here: what was seen is freed with its probe, and is no work for a collector."""
-        self.alarm.cancel()
-        self.alarm.progress = None
-        self.line.leave()
-        if self.response is not None:
-            self.response.close()
-            self.response = None
-
-    async def _ask(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-        call, headers = self.call, CIMultiDict(self.call.headers)
-        url, user = credentials(URL(call.url))
+    async def _send(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
+        request, headers = self.request, CIMultiDict(self.request.headers)
+        url, user = credentials(URL(request.url))
         if user is not None:
             headers.setdefault("Authorization", user)  # a key of the target's own comes first
         proxy, proxy_headers = None, None
-        if call.proxy is not None:
-            self.line.check_host(url.host or "")
-            proxy, user = credentials(URL(call.proxy))
+        if request.proxy is not None:
+            self.attempts.check_host(url.host or "")
+            proxy, user = credentials(URL(request.proxy))
             proxy_headers = {} if user is None else {"Proxy-Authorization": user}
-            headers.update({} if call.secure else proxy_headers)
-        return await session.request(
-            call.method,
+            headers.update({} if request.secure else proxy_headers)
+        response = await session.request(
+            request.method,
             url,
             headers=headers,
-            data=call.body or None,
+            data=request.body or None,
             allow_redirects=False,
             proxy=proxy,
             proxy_headers=proxy_headers,
-            ssl=tls_context(call.tls) if call.secure else True,
-            server_hostname=call.tls.server_name if call.secure else None,
+            ssl=tls_context(request.tls) if request.secure else True,
+            server_hostname=request.tls.server_name if request.secure else None,
         )
+        if not self._answered:
+            response.close()
+            raise RuntimeError("an answer past our protocol")
+        return response
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> Ending:
-        wire = self._wire()
+    def _ending_of(self, error: Exception | asyncio.CancelledError) -> Ending:
+        """Return what was the end when this was raised: a cancellation of ours says that there is one already."""
+        if self.ended.done() and not self.ended.cancelled():
+            if isinstance(error, asyncio.CancelledError) and self._task is not None:
+                self._task.uncancel()
+            return self.ended.result()
+        if isinstance(error, asyncio.CancelledError):
+            reason = str(error.args[0]) if error.args else ""
+            return Ending(EndKind.ABORTED, self.clock.now(), reason if reason in ABORT_REASONS else "client")
+        kind, detail = translate(error, self.request, self.attempts)
+        return Ending(kind, self.clock.now(), detail)
+
+    def _detach(self) -> None:
+        """Drop what refers back here: a recording is freed with its probe, and needs no garbage collector."""
+        self.deadlines.stop()
+        if self._drain is not None:
+            self._drain.cancel()
+        self.attempts.observer = None
+        if self.attempts.protocol is not None:
+            self.attempts.protocol.receiver = None
+
+    # -- the answer --------------------------------------------------------------------------------------------------
+
+    def head(self, found: Head, at: float, uncertainty: float) -> None:
+        """Take the final head; a body that is not a stream is read only for an error's own words."""
+        self._answered = True
         self._connection_marks()
-        if self.call.proxy is not None and response.status == _PROXY_WANTS_PASSWORD:
-            at = self.clock.since(wire.head_at or time.monotonic())
-            return Ending(EndKind.PROXY, at, "it wants a user and a password")
-        if wire.heads.foreign:
-            return Ending(EndKind.MALFORMED_HEAD, self.clock.now(), NO_HTTP)
-        if response.headers.get("Content-Length") == _NO_LENGTH:
-            return Ending(EndKind.MALFORMED_HEAD, self.clock.now(), "Content-Length is beyond any body")
-        self.seen.head = found = head(response, wire.framing)
-        self.seen.mark(Mark.HEADERS, self.clock.since(wire.head_at or time.monotonic()), wire.head_uncertainty)
-        if found.status // 100 != 2 or found.encoding not in {"", "identity"} or found.empty:  # noqa: PLR2004 - success
-            return await self._decline(response)
-        return await self._read(response.content, wire)
+        if self.request.proxy is not None and found.status == _PROXY_AUTHENTICATION_REQUIRED:
+            self.end(EndKind.PROXY, at, "it wants a user and a password")
+            return
+        self.recording.head = found
+        self.recording.mark(Mark.HEADERS, self.clock.since(at), uncertainty)
+        success = found.status // 100 == 2  # noqa: PLR2004 - RFC 9110, section 15.3
+        if not success and not found.empty:
+            self.deadlines.stop()
+            self._declined_at = at
+            drain = self.request.timeouts.drain
+            self._drain = asyncio.get_running_loop().call_later(drain, self.end, EndKind.DECLINED, at)
+        elif not success or found.encoding or found.empty:
+            self.end(EndKind.DECLINED, at)
+        else:
+            self.deadlines.arm()
 
-    async def _read(self, content: aiohttp.StreamReader, wire: HttpProtocol) -> Ending:
-        """Read to the end: stamp, feed, nothing else."""
-        self.alarm.arm()
-        failed: Exception | asyncio.CancelledError | None = None
-        try:
-            while data := await content.readany():
-                if (why := self._take(data, wire)) is not None:
-                    return Ending(EndKind.TOO_LARGE, self.clock.since(wire.reads[-1][0]), why)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - translated below
-            failed = error
-        finally:
-            self.alarm.cancel()
-        if isinstance(failed, FeedError):
-            return told(failed, self._endings.of(failed))
-        if rest := _rescue(content):
-            self._take(rest, wire)
-        return told(failed, self._endings.of_body(failed, wire))
-
-    def _take(self, data: bytes, wire: HttpProtocol) -> str | None:
-        """Note the reads that brought `data` and hand it on; return why no more may be read, or None."""
-        seen, reads = self.seen, wire.reads
-        self._taken += len(data)
-        known = seen.bytes
-        for at, uncertainty, offset, spread in reads:
-            if offset > known:
-                seen.arrived(self.clock.since(at), uncertainty, offset, spread)
-                known = offset
-        if len(reads) > 1:
-            del reads[:-1]
+    def payload(self, data: bytes, at: float, uncertainty: float, spread: float) -> None:
+        """Record the payload of one read, and what the stream says in it."""
+        if self._declined_at is not None:
+            self._keep_error(data)
+            return
+        recording = self.recording
+        self._size += len(data)
+        recording.arrived(self.clock.since(at), uncertainty, self._size, spread)
         try:
             why = self._feed(data)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise FeedError from error
-        stage = (not seen.chunks, seen.settled_at is None)
+        except Exception as error:  # noqa: BLE001 - a bug of ours, of an outside protocol: not what the wire did
+            out_of_memory = isinstance(error, MemoryError)
+            self.end(EndKind.RESOURCES if out_of_memory else EndKind.INTERNAL, time.monotonic(), type(error).__name__)
+            return
+        if self._size > self._limits.stream_bytes:
+            why = f"a stream of more than {self._limits.stream_bytes} bytes"
+        elif recording.reads > self._limits.events:
+            why = f"more than {self._limits.events} reads"
+        if why is not None:
+            self.end(EndKind.TOO_LARGE, at, why)
+            return
+        stage = 2 if recording.settled_at is not None else 1 if recording.chunks else 0
         if stage != self._stage:
             self._stage = stage
-            self.alarm.arm()
-        if self._taken > self._limits.stream_bytes:
-            return f"a stream of more than {self._limits.stream_bytes} bytes"
-        if seen.reads > self._limits.events:
-            return f"more than {self._limits.events} reads"
-        return why
+            self.deadlines.arm()
 
-    async def _decline(self, response: aiohttp.ClientResponse) -> Ending:
-        """Read what little is worth reading of a body that is no stream: an error's own words."""
-        self.alarm.cancel()
-        at = self.clock.since(self._wire().head_at or time.monotonic())
-        if response.status // 100 != 2:  # noqa: PLR2004 - success
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with asyncio.timeout(self.call.timeouts.drain):
-                    while len(self.carried.error_body) < _ERROR_BODY and (more := await response.content.readany()):
-                        self.carried.error_body += more
-        return Ending(EndKind.DECLINED, at)
+    def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False) -> None:
+        """Take the end; the first one counts. Before the head aiohttp waits for an answer, and is stopped."""
+        if self._declined_at is not None:
+            kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
+        self._settle(Ending(kind, self.clock.since(at), detail, extra=extra))
+
+    def _expire(self, deadline: Deadline, at: float, late: float) -> None:
+        self._settle(expiry(deadline, at, late, self.request.timeouts, dialled=bool(self.attempts.sockets)))
+
+    def _settle(self, ending: Ending) -> None:
+        if self.ended.done():
+            return
+        self.ended.set_result(ending)
+        self._detach()
+        if not self._answered and self._task is not None:
+            self._task.cancel()
+
+    def _keep_error(self, data: bytes) -> None:
+        """Keep the words of a refusal, as far as they are worth it."""
+        self.info.error_body += data
+        if len(self.info.error_body) >= _ERROR_BODY:
+            self.end(EndKind.DECLINED, 0.0)
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def _resolved(self) -> None:
+    def resolved(self) -> None:
         """Note that the name was looked up."""
-        self.seen.mark(Mark.DNS, self.clock.now())
+        self.recording.mark(Mark.DNS, self.clock.now())
 
-    def _made(self) -> None:
-        """Note that the connection stands: from here on other deadlines run. A proxy's is not yet ours."""
-        if not self._tunnelling:
-            self.seen.connected = True
-            self.alarm.arm()
+    def connected(self) -> None:
+        """Take the connection that stands: other deadlines run from here on. A proxy's is not yet ours."""
+        protocol = self.attempts.protocol
+        if protocol is None or self._tunnelling:
+            return
+        protocol.begin(self)
+        self.recording.connected = True
+        self.deadlines.arm()
 
     def _received(self) -> int:
-        return self.line.tap.received if self.line.tap else 0
-
-    def _wire(self) -> HttpProtocol:
-        wire = self.line.wire
-        if wire is None:
-            raise RuntimeError("aiohttp made its connection past our protocol")
-        return wire
+        return self.attempts.current.received if self.attempts.current else 0
 
     @property
     def _tunnelling(self) -> bool:
         """Whether the proxy has not yet connected us to the target."""
-        return self.call.tunnelled and not self.line.encrypted
+        return self.request.tunnelled and not self.attempts.encrypted
 
     @property
-    def _reused(self) -> bool:
-        """Whether the connection is the one that the call before has left."""
-        return self._kept is not None and self._kept is self.line.wire
+    def reused(self) -> bool:
+        """Whether the connection is one that a request before has left."""
+        return self._kept is not None and self._kept is self.attempts.protocol
 
     @property
     def in_vain(self) -> bool:
         """Whether the connection that was kept was gone, so that no byte of an answer came."""
-        ending, wire = self.seen.ending, self.line.wire
+        ending, protocol = self.recording.ending, self.attempts.protocol
         gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}
-        return self._reused and gone and wire is not None and not wire.received
+        return self.reused and gone and protocol is not None and not protocol.received
 
     @property
     def was_cut(self) -> bool:
-        """Whether the target itself closed the connection before the end: what is behind a proxy is not seen.
+        """Whether the target itself closed the connection before the end: what is past a proxy is not seen.
 
         A body that only the connection's end delimits looks whole whoever ended it, a process that dies as well.
         """
-        ending, head = self.seen.ending, self.seen.head
-        if ending is None or self.seen.ended_at is not None or self.call.proxy is not None:
+        ending, head = self.recording.ending, self.recording.head
+        if ending is None or self.recording.ended_at is not None or self.request.proxy is not None:
             return False
         closed = ending.kind is EndKind.COMPLETE and head is not None and head.framing is BodyFraming.CLOSE
         return closed or ending.kind in _CUT
 
     @property
     def leaves_a_connection(self) -> bool:
-        """Whether another request may be sent on it: the answer was whole, and nothing came behind it."""
-        ending, wire = self.seen.ending, self.line.wire
+        """Whether another request may be sent on it: the answer was whole, and nothing came after it."""
+        ending, protocol = self.recording.ending, self.attempts.protocol
         whole = ending is not None and ending.kind is EndKind.COMPLETE and not ending.extra
-        return whole and wire is not None and wire.keepable
+        return whole and protocol is not None and protocol.keepable
 
     def _connection_marks(self) -> None:
         """Note the steps of the connection, as far as it got."""
-        tap, wire = self.line.tap, self.line.wire
-        if tap is None:
+        sock, protocol = self.attempts.current, self.attempts.protocol
+        self.info.reused = self.reused
+        if sock is None:
             return
-        if tap.connected_at is not None and not self._reused:
-            self.seen.mark(Mark.CONNECT, self.clock.since(tap.connected_at))
-        if wire is None:
+        if sock.connected_at is not None and not self.reused:
+            self.recording.mark(Mark.CONNECT, self.clock.since(sock.connected_at))
+        if protocol is None:
             return
         self._peer()
         if self._tunnelling:
             return
-        if self.call.secure and not self._reused:
-            self.seen.mark(Mark.TLS, self.clock.since(wire.made_at))
-        sent = wire.sent_at if wire.sent_at is not None else tap.last_sent_at
-        if sent is not None and sent >= max(wire.made_at, self.clock.zero):
-            self.seen.mark(Mark.REQUEST_SENT, self.clock.since(sent))
+        if self.request.secure and not self.reused:
+            self.recording.mark(Mark.TLS, self.clock.since(protocol.made_at))
+        sent = protocol.sent_at if protocol.sent_at is not None else sock.last_sent_at
+        if sent is not None and sent >= max(protocol.made_at, self.clock.zero):
+            self.recording.mark(Mark.REQUEST_SENT, self.clock.since(sent))
 
     def _peer(self) -> None:
-        """Note who answered, and until when its certificate holds."""
-        if self.line.peer is None:
+        """Note who answered, and until when its certificate is valid."""
+        if self.attempts.peer is None:
             return
-        host, port = self.line.peer
+        host, port = self.attempts.peer
         v6 = ":" in host
-        self.carried.peer = f"[{host}]:{port}" if v6 else f"{host}:{port}"
-        self.carried.ip_family = 6 if v6 else 4
-        if "notAfter" in self.line.certificate:
-            self.carried.certificate_expiry = float(ssl.cert_time_to_seconds(self.line.certificate["notAfter"]))
-
-
-def _rescue(content: aiohttp.StreamReader) -> bytes:
-    """Return what the reader still held when it failed: it raises first and keeps its buffer (private, pinned)."""
-    return content._read_nowait(-1) if content._buffer else b""  # noqa: SLF001
+        self.info.peer = f"[{host}]:{port}" if v6 else f"{host}:{port}"
+        self.info.ip_family = 6 if v6 else 4
+        if "notAfter" in self.attempts.certificate:
+            self.info.certificate_expiry = float(ssl.cert_time_to_seconds(self.attempts.certificate["notAfter"]))

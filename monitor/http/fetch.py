@@ -11,8 +11,8 @@ from yarl import URL
 
 from monitor import __version__
 from monitor.http.attempts import ConnectionAttempts
-from monitor.http.details import BROKEN, certificate_words, errno_words, lookup_words, tls_words
-from monitor.http.request import credentials
+from monitor.http.details import certificate_words, errno_words, lookup_words, tls_words
+from monitor.http.request import BROKEN, credentials
 from monitor.http.resolver import resolver
 from monitor.http.session import session
 from monitor.http.tls import tls_context
@@ -30,25 +30,23 @@ class StatusError(OSError):
 
 async def fetch(url: str, network: Network, *, within: float, at_most: int) -> bytes:
     """Get a document, one byte more than `at_most` where it is longer; OSError says why not, and holds no secret."""
-    line = ConnectionAttempts(network)
+    attempts = ConnectionAttempts(network)
     try:
         secure = await asyncio.to_thread(tls_context, Tls())
-        async with asyncio.timeout(within), session(network, resolver(network), line) as client:
-            return await _document(client, line, URL(url), secure, at_most)
+        async with asyncio.timeout(within), session(network, resolver(network), attempts) as client:
+            return await _document(client, URL(url), secure, at_most)
     except StatusError:
         raise
     except TimeoutError:
         raise OSError(f"no whole answer within {within:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        denied_here = line.denied is not None and not line.taps
-        raise OSError(f"{line.denied} is denied by [network]" if denied_here else _why_not(error)) from None
+        denied_here = attempts.denied is not None and not attempts.sockets
+        raise OSError(f"{attempts.denied} is denied by [network]" if denied_here else _why_not(error)) from None
     finally:
-        line.close()
+        attempts.close()
 
 
-async def _document(
-    client: aiohttp.ClientSession, line: ConnectionAttempts, url: URL, secure: ssl.SSLContext, at_most: int
-) -> bytes:
+async def _document(client: aiohttp.ClientSession, url: URL, secure: ssl.SSLContext, at_most: int) -> bytes:
     headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     url, user = credentials(url)
     headers |= {} if user is None else {"Authorization": user}
@@ -58,8 +56,6 @@ async def _document(
         document = bytearray()
         while len(document) <= at_most and (more := await response.content.readany()):
             document += more
-        if line.wire is not None and line.wire.broken:
-            raise OSError(f"no whole answer ({BROKEN})")
         return bytes(document[: at_most + 1])
 
 
@@ -74,6 +70,8 @@ def _why_not(error: Exception) -> str:
             return f"the TLS handshake failed ({tls_words(error)})"
         case aiohttp.ClientConnectorError():
             return f"no connection ({errno_words(error)})"
+        case aiohttp.ClientPayloadError(args=(reason,)) if reason == BROKEN:
+            return f"no whole answer ({BROKEN})"
         case aiohttp.ClientError() | ValueError():
             return f"no whole answer ({type(error).__name__})"
         case _:

@@ -1,8 +1,6 @@
-"""Cut the bytes of one connection into the response's heads, its body and what is behind it; no I/O (RFC 9112).
+"""Split the bytes of one connection into the response's heads, the payload of its body and the rest; no I/O (RFC 9112).
 
-aiohttp parses both. These say where each begins and ends, whatever the segments, because its parser takes a fault in
-the body for one of the head when they come together, a line feed alone for a line end, and what follows a body for
-the next response.
+aiohttp parses each head, and gets it alone, whatever the segments. Bodies are taken out of their framing here.
 """
 
 from __future__ import annotations
@@ -16,7 +14,9 @@ HEAD_LINE, HEADERS, HEAD_BYTES = 64 * KIB, 1000, 256 * KIB
 
 
 class HeadSplitter:
-    """Cuts what comes before the body into heads, interim ones too, so that the parser gets each alone."""
+    """Splits what comes before the body into heads, interim ones too, so that the parser gets each alone."""
+
+    __slots__ = ("_head", "final", "foreign")
 
     _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
     _INTERIM = re.compile(rb"HTTP/\d\.\d +1(?!01)")
@@ -24,9 +24,9 @@ class HeadSplitter:
 
     def __init__(self) -> None:
         self.final = False
-        """The final head is through; from here on it is body."""
+        """The final head is complete; what follows is body."""
         self.foreign = False
-        """That head is not one of HTTP/1.0 or 1.1; the parser would take one of RTSP."""
+        """The head is not of HTTP/1.0 or 1.1; the parser would accept one of RTSP."""
         self._head = bytearray()
 
     @property
@@ -34,8 +34,8 @@ class HeadSplitter:
         """Bytes of the head that is not whole yet."""
         return len(self._head)
 
-    def cut(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """Return the heads, or parts of them, that `data` holds, and the body's bytes behind them."""
+    def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """Return the heads, or parts of them, that `data` holds, and the body's bytes after them."""
         heads = []
         while data and not self.final:
             before = len(self._head)
@@ -46,67 +46,88 @@ class HeadSplitter:
             heads.append(data[:end])
             data = data[end:]
             if blank:
-                self._through()
+                self._complete()
         return heads, data
 
-    def _through(self) -> None:
+    def _complete(self) -> None:
         self.final = not self._INTERIM.match(self._head)
         self.foreign = not self._OURS.match(self._head)
         self._head.clear()
 
 
 class CloseBody:
-    """Says how many of the next bytes belong to the body; this one, of a close-delimited body: all of them."""
+    """Takes the payload out of a body's framing; this one is delimited by the close: every byte is payload."""
 
-    whole = False
-    """The body has had its last byte."""
-    broken = False
-    """Its framing does not hold; what comes is not its own any more."""
+    __slots__ = ("broken", "rest", "whole")
 
-    def cut(self, data: bytes) -> int:
-        """Return how many bytes of `data` belong to the body and are framed as they must be."""
-        return len(data)
+    def __init__(self) -> None:
+        self.whole = False
+        """The body has had its last byte."""
+        self.broken = False
+        """Its framing is invalid; what comes does not belong to it any more."""
+        self.rest = b""
+        """What came after the last byte of a whole body, in the read that brought it."""
+
+    def take(self, data: bytes) -> bytes:
+        """Return the payload in the next bytes."""
+        return data
 
 
 class LengthBody(CloseBody):
-    """Counts a body that has said its length."""
+    """Counts a body that has declared its length."""
+
+    __slots__ = ("_left",)
 
     def __init__(self, length: int) -> None:
+        super().__init__()
         self._left = length
+        self.whole = not length
 
-    def cut(self, data: bytes) -> int:
-        """Return how many bytes of `data` are within the length."""
-        taken = min(len(data), self._left)
-        self._left -= taken
-        self.whole = not self._left
-        return taken
+    def take(self, data: bytes) -> bytes:
+        """Return what of `data` is within the length."""
+        left = self._left
+        self._left = max(left - len(data), 0)
+        if not self._left:
+            self.whole, self.rest = True, data[left:]
+        return data[:left]
 
 
 class ChunkedBody(CloseBody):
-    """Follows the framing of a chunked body (RFC 9112, section 7.1); old servers' blanks behind a size are let pass."""
+    """Follows the framing of a chunked body (RFC 9112, section 7.1); blanks after a size, as old servers send, pass."""
 
-    _SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
+    __slots__ = ("_left", "_line", "_step")
+
+    _SIZE = re.compile(rb"""0*([0-9A-Fa-f]{1,16})[ \t]*(?:;(?:[^"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n])*")*)?\r\n""")
     _SIZE_BEGUN = re.compile(rb"0*[0-9A-Fa-f]{1,16}[ \t]*(?:;[^\r\n]*)?\r?")
+    _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
     _CRLF = b"\r\n"
     _LONGEST_LINE = 8190
     """As long as aiohttp lets a line of the head be."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._left = 0
         self._line = b""
         """What has come of a line that is not whole."""
-        self._next: Callable[[ChunkedBody, bytes, int], int] = ChunkedBody._size
-        """What reads on, unbound: bound, it would be a circle that only a collector frees."""
+        self._step: Callable[[ChunkedBody, bytes, int, list[bytes]], int] = ChunkedBody._size
+        """What reads on. Unbound: a bound method would be a reference cycle."""
 
-    def cut(self, data: bytes) -> int:
-        """Return how many bytes of `data` belong to the body and are framed as they must be."""
+    def take(self, data: bytes) -> bytes:
+        """Return the payload in the next bytes; of a body that breaks, what comes before the fault."""
+        if self._step is ChunkedBody._size and not self._line and (size := self._SIZE.match(data)):
+            begin, length = size.end(), int(size[1], 16)
+            if length and data[begin + length :] == self._CRLF:  # one whole chunk a read: the usual case
+                return data[begin : begin + length]
+        payload: list[bytes] = []
         at = 0
         while at < len(data) and not self.whole and not self.broken:
-            at = self._next(self, data, at)
-        return at
+            at = self._step(self, data, at, payload)
+        if self.whole:
+            self.rest = data[at:]
+        return payload[0] if len(payload) == 1 else b"".join(payload)
 
-    def _size(self, data: bytes, at: int) -> int:
-        """Read a size line; where its whole chunk has come with it, that too."""
+    def _size(self, data: bytes, at: int, payload: list[bytes]) -> int:
+        """Read a size line, and the data of its chunk if it is whole."""
         found = None if self._line else self._SIZE.match(data, at)
         end = found.end() if found else self._line_end(data, at)
         if found is None:
@@ -115,45 +136,45 @@ class ChunkedBody(CloseBody):
             if found is None:
                 self._line = line
                 self.broken = not self._SIZE_BEGUN.fullmatch(line) or len(line) > self._LONGEST_LINE
-                return at if self.broken else end
+                return end
         self._left = int(found[1], 16)
         if not self._left:
-            self._next = ChunkedBody._trailer
+            self._step = ChunkedBody._trailer
         elif data[end + self._left : end + self._left + 2] == self._CRLF:
+            payload.append(data[end : end + self._left])
             return end + self._left + 2
         else:
-            self._next = ChunkedBody._data
+            self._step = ChunkedBody._data
         return end
 
-    def _data(self, data: bytes, at: int) -> int:
+    def _data(self, data: bytes, at: int, payload: list[bytes]) -> int:
         taken = min(len(data) - at, self._left)
+        payload.append(data[at : at + taken])
         self._left -= taken
         if not self._left:
-            self._next = ChunkedBody._data_end
+            self._step = ChunkedBody._data_end
         return at + taken
 
-    def _data_end(self, data: bytes, at: int) -> int:
+    def _data_end(self, data: bytes, at: int, _payload: list[bytes]) -> int:
         wanted = self._CRLF[len(self._line) :]
         came = data[at : at + len(wanted)]
-        if not wanted.startswith(came):
-            self.broken = True
-            return at
+        self.broken = not wanted.startswith(came)
         self._line += came
         if self._line == self._CRLF:
-            self._line, self._next = b"", ChunkedBody._size
+            self._line, self._step = b"", ChunkedBody._size
         return at + len(came)
 
-    def _trailer(self, data: bytes, at: int) -> int:
-        """Look for the empty line behind the last chunk; what the lines before it say is the parser's to look at."""
+    def _trailer(self, data: bytes, at: int, _payload: list[bytes]) -> int:
+        """Look for the empty line after the last chunk; the lines before it must be fields, and are not read."""
         end = self._line_end(data, at)
         line = self._line
         if not line.endswith(b"\n"):
             self.broken = len(line) > self._LONGEST_LINE
             return end
         self.whole = line == self._CRLF
-        self.broken = not line.endswith(self._CRLF)
+        self.broken = not self.whole and not self._FIELD.fullmatch(line)
         self._line = b""
-        return at if self.broken else end
+        return end
 
     def _line_end(self, data: bytes, at: int) -> int:
         """Add to the line that is not whole; return where in `data` it ends for now."""

@@ -7,7 +7,8 @@ import re
 import time
 from email.utils import parsedate_to_datetime
 
-import aiohttp
+from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiMapping
 
 from monitor.stream.endings import BodyFraming, Head
@@ -22,16 +23,20 @@ _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-
 """What compresses a body; any other word (`none`, `utf-8`, `identity`) changes nothing."""
 
 
-def head(response: aiohttp.ClientResponse, framing: BodyFraming) -> Head:
-    """Return what a response's status and headers say, and how its body is framed."""
-    headers = response.headers
+class HeadTooLargeError(HttpProcessingError):
+    """A head has more than `HEAD_BYTES`, which aiohttp itself does not limit."""
+
+
+def head(message: RawResponseMessage, framing: BodyFraming) -> Head:
+    """Return what the status and headers of an answer say, and how its body is framed."""
+    headers = message.headers
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return Head(
-        status=response.status,
+        status=message.code,
         content_type=media if _MEDIA_TYPE.fullmatch(media) else "invalid" if media else "",
         encoding=_encoding(headers),
         framing=framing,
-        empty=response.status in {204, 205} or (framing is BodyFraming.LENGTH and not int(headers["Content-Length"])),
+        empty=message.code in {204, 205} or (framing is BodyFraming.LENGTH and not int(headers["Content-Length"])),
         retry_after=_retry_after(headers.get("Retry-After")),
         request_ids=tuple((name, headers[name]) for name in _REQUEST_IDS if name in headers),
     )

@@ -1,4 +1,8 @@
-"""aiohttp's protocol of a connection, listening in: when each read came, where in the payload it ended, what broke."""
+"""HTTP/1.1 over one connection: aiohttp's protocol up to the head of an answer, and our own path for its body.
+
+What comes after the final head does not reach aiohttp: the payload is taken out of its framing here and handed on with
+the time of its read, and the end of the body or of the connection is the end of the exchange.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,28 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
-from aiohttp.http_exceptions import HttpProcessingError
 
 from monitor.http.framing import HEAD_BYTES, ChunkedBody, CloseBody, HeadSplitter, LengthBody
+from monitor.http.head import HeadTooLargeError, head
+from monitor.http.request import BROKEN, NO_HTTP, Receiver
 from monitor.http.timestamps import TimestampedSocket
-from monitor.stream.endings import BodyFraming
+from monitor.stream.endings import BodyFraming, EndKind
 
-
-class HeadTooLargeError(HttpProcessingError):
-    """A head has more than `HEAD_BYTES`, which aiohttp itself does not limit."""
+_FINAL, _SWITCHING = 200, 101
+_NO_LENGTH = str(2**64 - 1)
+"""The one length that aiohttp's parser takes for none; longer ones it refuses itself."""
+_NO_BODY = frozenset({_SWITCHING, 204, 304})
 
 
 class HttpProtocol(ResponseHandler):
-    """aiohttp's protocol, listening in: every read with its time and where in the payload it ended."""
+    """The protocol of one connection, fresh or kept.
+
+    `receiver` takes the answer. Without one aiohttp has it alone: that of a proxy to CONNECT, those of `fetch`.
+    """
 
     # slots: with our attributes beside aiohttp's, the dictionary of an instance would share its keys with no other's
     __slots__ = (
-        "_body", "_on_made", "broken", "encrypted", "extra", "framing", "head_at", "head_uncertainty", "heads",
-        "made_at", "reads", "received", "sent_at", "tap", "torn_at",
+        "_body", "_on_made", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at", "tap",
     )  # fmt: skip
 
     def __init__(
@@ -35,32 +43,27 @@ class HttpProtocol(ResponseHandler):
     ) -> None:
         super().__init__(loop=loop)
         self.tap: TimestampedSocket | None = None
+        """The socket of this connection."""
         self.encrypted = False
         self.made_at = time.monotonic()
         self._on_made = on_made
-        self.begin()
+        self.begin(None)
 
-    def begin(self) -> None:
-        """Know nothing of an answer yet: that of the call before, on a connection that was kept, is forgotten."""
-        self._payload = None
-        self.head_at: float | None = None
-        self.head_uncertainty = 0.0
+    def begin(self, receiver: Receiver | None) -> None:
+        """Take the next answer for `receiver`; what an answer before it has left is forgotten."""
+        self.receiver = receiver
         self.sent_at: float | None = None
         self.received = 0
         self.extra = False
-        self.reads: list[tuple[float, float, int, float]] = []
-        self.heads = HeadSplitter()
-        self.framing = BodyFraming.CLOSE
-        self.broken = False
-        """The parser, or the framing of the body, has failed: nothing that comes now can be read."""
-        self.torn_at: float | None = None
-        """When TLS failed: by a fatal alert, or by bytes that are none of its records."""
-        self._body = CloseBody()
+        """More came than was asked for."""
+        self._splitter = HeadSplitter()
+        self._body: CloseBody | None = None
+        self._payload = None
 
     @property
     def keepable(self) -> bool:
-        """Whether another request may be sent: the connection stands, and nobody said more than was asked for."""
-        return self.is_connected() and not (self.should_close or self.extra or self.broken)
+        """Whether another request may be sent: the connection stands, and nobody sent more than was asked for."""
+        return self.is_connected() and not (self.should_close or self.extra)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note when the connection, TLS included, stood."""
@@ -70,81 +73,127 @@ class HttpProtocol(ResponseHandler):
         self._on_made(self, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take one read, or with nothing in it aiohttp's call to itself."""
-        payload, tap = self._payload, self.tap
-        if self.heads.final:
-            self._through_body(data)
-        else:
-            self._through_heads(data)
+        """Take one read."""
         self.received += len(data)
-        payload = self._payload or payload
-        if payload is not None and tap is not None:
-            self.reads.append((tap.read_at, tap.uncertainty, payload.total_bytes, tap.spread))
-        if self.broken:
-            self._hang_up()
-
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiohttp has it
-        """Do nothing where nothing was paused: aiohttp feeds its parser with nothing after each read."""
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
+        if self.receiver is None:
+            super().data_received(data)
+            self._look_for_a_fault()
+        elif self._body is None:
+            self._read_head(data, self.receiver)
+        else:
+            self._read_body(data, self._body, self.receiver)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Note a tunnel that was torn down: aiohttp tells a body without a declared length that it is whole."""
-        if isinstance(exc, ssl.SSLError):
-            self.torn_at = time.monotonic()
+        """End the body, if one was read; before it aiohttp raises in the request."""
+        receiver, body = self.receiver, self._body
         super().connection_lost(exc)
+        if receiver is not None and body is not None:
+            receiver.end(*self._loss(exc, body))
 
-    def _hang_up(self) -> None:
-        """End a connection that can say nothing more, and the body, of whose fault aiohttp tells nobody.
+    def forget(self) -> None:
+        """Drop an answer that no task has read: its payload refers back here."""
+        self._buffer.clear()
 
-        aiohttp has only closed it where its own parser found the fault: over TLS that waits for the peer's leave, and
-        closed once more it would keep its socket. An end, unlike an exception, is seen by a reader who is already
-        waking up.
-        """
-        payload = self._payload
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
-        if payload is not None:
-            payload.feed_eof()
+    # -- the head ----------------------------------------------------------------------------------------------------
 
-    def _through_heads(self, data: bytes) -> None:
-        if self.sent_at is None and self.tap is not None:
-            self.sent_at = self.tap.last_sent_at
-        heads, body = self.heads.cut(data)
-        if self.heads.final and self.tap is not None:
-            self.head_at, self.head_uncertainty = self.tap.read_at, self.tap.uncertainty
-        if self.heads.size > HEAD_BYTES or any(len(head) > HEAD_BYTES for head in heads):
-            self.set_exception(HeadTooLargeError())
-            self._hang_up()
+    def _read_head(self, data: bytes, receiver: Receiver) -> None:
+        tap = self._socket
+        if self.sent_at is None:
+            self.sent_at = tap.last_sent_at
+        heads, rest = self._splitter.split(data)
+        if self._splitter.foreign:
+            receiver.end(EndKind.MALFORMED_HEAD, tap.read_at, NO_HTTP)
             return
-        for head in heads:
-            super().data_received(head)
-        if body:
-            self._through_body(body)
-        self.broken = self.broken or self.exception() is not None
+        if self._splitter.size > HEAD_BYTES or any(len(one) > HEAD_BYTES for one in heads):
+            self.set_exception(HeadTooLargeError())
+            self._abort()
+            return
+        for one in heads:
+            super().data_received(one)
+        self._look_for_a_fault()
+        if self._body is not None and self.receiver is not None and (rest or self._body.whole):
+            self._read_body(rest, self._body, receiver)
 
     def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
-        """Take a head as aiohttp has parsed it, and from it how the body is framed."""
+        """Take a head as aiohttp has parsed it, and the body from its parser."""
         super().feed_data(data, size)
         message = data[0]
-        length = message.headers.get("Content-Length")
-        if message.chunked:
-            self.framing, self._body = BodyFraming.CHUNKED, ChunkedBody()
-        elif length is not None:
-            self.framing, self._body = BodyFraming.LENGTH, LengthBody(int(length))
-        else:
-            self.framing, self._body = BodyFraming.CLOSE, CloseBody()
+        if self.receiver is None or (message.code < _FINAL and message.code != _SWITCHING):
+            return
+        tap = self._socket
+        if message.headers.get("Content-Length") == _NO_LENGTH:
+            self.receiver.end(EndKind.MALFORMED_HEAD, tap.read_at, "Content-Length is beyond any body")
+            return
+        framing, self._body = _framing(message)
+        self._parser = None
+        self.receiver.head(head(message, framing), tap.read_at, tap.uncertainty)
 
-    def _through_body(self, data: bytes) -> None:
-        """Hand on what is the body's, and note what is behind it and whether its framing broke."""
-        body = self._body
-        taken = body.cut(data)
-        if taken or not data:
-            super().data_received(data if taken == len(data) else data[:taken])
+    def _look_for_a_fault(self) -> None:
+        """End a connection whose answer aiohttp could not parse: it ends no body whose framing breaks.
+
+        It has only closed it: over TLS that waits for the peer, and closed once more it would keep its socket.
+        """
+        if self.exception() is None:
+            return
+        payload = self._payload
+        self._abort()
+        if payload is not None:
+            payload.set_exception(aiohttp.ClientPayloadError(BROKEN))
+
+    # -- the body ----------------------------------------------------------------------------------------------------
+
+    def _read_body(self, data: bytes, body: CloseBody, receiver: Receiver) -> None:
+        """Hand on the payload, and the end of a body that says it itself."""
+        tap = self._socket
+        if payload := body.take(data):
+            receiver.payload(payload, tap.read_at, tap.uncertainty, tap.spread)
         if body.whole:
-            self.extra = self.extra or bool(data[taken:].strip()) or self._more_comes()
-        self.broken = self.broken or body.broken or self.exception() is not None
+            self._finish(body, tap, receiver)
+        elif body.broken:
+            self._abort()
+            receiver.end(EndKind.MALFORMED, tap.read_at, BROKEN)
 
-    def _more_comes(self) -> bool:
-        """Whether bytes stand behind the body's end, still in the socket of a plain connection."""
-        return self.tap is not None and not self.encrypted and self.tap.waiting()
+    def _finish(self, body: CloseBody, tap: TimestampedSocket, receiver: Receiver) -> None:
+        """End a whole body; aiohttp then gives the connection back, or closes it."""
+        self.extra = bool(body.rest.strip()) or (not self.encrypted and tap.waiting())
+        if self._payload is not None:
+            self._payload.feed_eof()
+        receiver.end(EndKind.COMPLETE, tap.read_at, extra=self.extra)
+
+    def _loss(self, exc: BaseException | None, body: CloseBody) -> tuple[EndKind, float, str]:
+        """Return how a body ended that the end of its connection has ended, and when."""
+        tap = self._socket
+        if tap.reset_at is not None:
+            return EndKind.RESET, tap.reset_at, ""
+        if isinstance(exc, ssl.SSLError):  # a fatal alert, or bytes that are not TLS records: the tunnel was torn down
+            return EndKind.RESET, time.monotonic(), ""
+        if exc is not None and not isinstance(exc, OSError):
+            return EndKind.INTERNAL, time.monotonic(), type(exc).__name__
+        if exc is not None and tap.fin_at is None:
+            return EndKind.RESET, time.monotonic(), ""
+        at = tap.fin_at if tap.fin_at is not None else tap.read_at
+        return (EndKind.COMPLETE if type(body) is CloseBody else EndKind.INCOMPLETE), at, ""
+
+    # -- the connection ----------------------------------------------------------------------------------------------
+
+    @property
+    def _socket(self) -> TimestampedSocket:
+        if self.tap is None:
+            raise RuntimeError("a connection past our sockets")
+        return self.tap
+
+    def _abort(self) -> None:
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+
+
+def _framing(message: RawResponseMessage) -> tuple[BodyFraming, CloseBody]:
+    """Return how the body of an answer is framed (RFC 9112, section 6.3)."""
+    length = message.headers.get("Content-Length")
+    if message.code in _NO_BODY:
+        return BodyFraming.CLOSE, LengthBody(0)
+    if message.chunked:
+        return BodyFraming.CHUNKED, ChunkedBody()
+    if length is not None:
+        return BodyFraming.LENGTH, LengthBody(int(length))
+    return BodyFraming.CLOSE, CloseBody()

@@ -1,15 +1,19 @@
-"""One request as it is to be sent, and what is learned of it besides the timeline."""
+"""One request as it is to be sent, and the two sides of its exchange: what takes the answer, and what was learned."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from yarl import URL
 
-from monitor.stream.endings import AfterCut
+from monitor.stream.endings import AfterCut, EndKind, Head
 from monitor.target import Timeouts, Tls
+
+NO_HTTP = "no HTTP/1.1 response head"
+BROKEN = "the framing does not parse"
 
 Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
@@ -25,6 +29,19 @@ def credentials(url: URL) -> tuple[URL, str | None]:
     return url.with_user(None), f"Basic {base64.b64encode(pair).decode()}"
 
 
+class Receiver(Protocol):
+    """What takes an answer as it arrives, whatever version of HTTP brings it. Times are seconds of `time.monotonic`."""
+
+    def head(self, found: Head, at: float, uncertainty: float) -> None:
+        """Take the final head, whose last byte arrived at most `uncertainty` before `at`."""
+
+    def payload(self, data: bytes, at: float, uncertainty: float, spread: float) -> None:
+        """Take payload of one read: its last byte arrived at most `uncertainty` before `at`, the others `spread`."""
+
+    def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False) -> None:
+        """Take the end; the first one counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request, ready to be sent."""
@@ -37,11 +54,11 @@ class HttpRequest:
     tls: Tls = field(default_factory=Tls)
     proxy: str | None = field(default=None, repr=False)
     keep_for: str | None = None
-    """Whose connection is kept for the next call; None for nobody's."""
+    """Whose connection is kept for the next request; None for nobody's."""
 
     @property
     def secure(self) -> bool:
-        """Whether the target, behind a proxy or not, is spoken to through TLS."""
+        """Whether the target, through a proxy or not, is spoken to in TLS."""
         return self.url.lower().startswith("https:")
 
     @property
@@ -50,14 +67,14 @@ class HttpRequest:
         return self.proxy is not None and self.secure
 
     @property
-    def way(self) -> ConnectionKey:
-        """What a connection has to have in common with another call's to be of use for this one."""
+    def connection_key(self) -> ConnectionKey:
+        """What two requests must have in common to share a connection."""
         return self.keep_for, self.url, self.tls, self.proxy
 
 
 @dataclass(slots=True)
 class ExchangeInfo:
-    """What the transport learned besides the timeline; `reused` and `retried` are of a connection that was kept."""
+    """What was learned besides the recording; `reused` and `retried` are of a connection that was kept."""
 
     reused: bool = False
     retried: bool = False

@@ -22,20 +22,20 @@ _KEPT_FOR = 2 * 86400.0
 
 
 def session(
-    network: Network, resolver: AbstractResolver, line: ConnectionAttempts, *, keep: bool = False
+    network: Network, resolver: AbstractResolver, attempts: ConnectionAttempts, *, keep: bool = False
 ) -> aiohttp.ClientSession:
-    """Return a session whose connections are those of `line`, and which does nothing of its own accord."""
+    """Return a session whose connections are those of `attempts`, and which does nothing of its own accord."""
     kept: dict[str, Any] = {"keepalive_timeout": _KEPT_FOR} if keep else {"force_close": True}
     connector = aiohttp.TCPConnector(
         **kept,
         resolver=resolver,
-        socket_factory=line.socket,
+        socket_factory=attempts.open_socket,
         use_dns_cache=False,
         limit=0,
         family=family(network),
     )
-    # private, and pinned by a test: without it `Exchange._wire` says so
-    connector._factory = functools.partial(HttpProtocol, asyncio.get_running_loop(), line.made)  # type: ignore[assignment] # noqa: SLF001
+    # private, and pinned by a test: without it no probe has a connection, and says so
+    connector._factory = functools.partial(HttpProtocol, asyncio.get_running_loop(), attempts.made)  # type: ignore[assignment] # noqa: SLF001
     made = aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),

@@ -22,7 +22,7 @@ from monitor.target import Target
 class Prober:
     """All that probes share; calling it asks a target once.
 
-    `save` takes the payload as it comes.
+    `save` takes the payload as it arrives, in the event loop: it must not wait for a disk.
     """
 
     client: Client
@@ -36,11 +36,11 @@ class Prober:
             return await self._probe(target, trigger, schedule_delay)
         except Exception as error:  # noqa: BLE001 - memory, or a protocol from outside: every probe ends in one event
             kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
-            seen = Recorder(EndRule())
-            seen.ending = Ending(kind, 0.0, type(error).__name__)
+            recorder = Recorder(EndRule())
+            recorder.ending = Ending(kind, 0.0, type(error).__name__)
             return observe(
                 unasked(target),
-                seen.finish(),
+                recorder.finish(),
                 ExchangeInfo(),
                 timestamp=datetime.now(UTC),
                 trigger=trigger,
@@ -49,16 +49,16 @@ class Prober:
             )
 
     async def _probe(self, target: Target, trigger: str, schedule_delay: float | None) -> Observation:
-        question = ask(target)
-        seen = Recorder(end_rule(target, question.protocol))
+        request = ask(target)
+        recorder = Recorder(end_rule(target, request.protocol))
+        decoder = Decoder(request.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
         kept = bytearray()
         started = datetime.now(UTC)
-        decoder = Decoder(question.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
-        carried = await self._carry(question, seen, decoder, kept)
+        info = await self._exchange(request, recorder, decoder, kept)
         return observe(
-            question,
-            seen.finish(),
-            carried,
+            request,
+            recorder.finish(),
+            info,
             kept=bytes(kept),
             timestamp=started,
             trigger=trigger,
@@ -67,12 +67,14 @@ class Prober:
             outside=decoder.outside,
         )
 
-    async def _carry(self, question: ProbeRequest, seen: Recorder, decoder: Decoder, kept: bytearray) -> ExchangeInfo:
-        most = kept_bytes(question.target)
+    async def _exchange(
+        self, request: ProbeRequest, recorder: Recorder, decoder: Decoder, kept: bytearray
+    ) -> ExchangeInfo:
+        most = kept_bytes(request.target)
 
         def feed(data: bytes) -> str | None:
             for event, offset in decoder.feed(data):
-                seen.record(event, offset)
+                recorder.record(event, offset)
             if most:
                 kept.extend(data)
                 del kept[:-most]
@@ -80,12 +82,12 @@ class Prober:
                 self.save(data)
             return decoder.too_large
 
-        carried = ExchangeInfo()
+        info = ExchangeInfo()
         try:
-            carried = await self.client.carry(question.call, seen, feed)
+            info = await self.client.send(request.call, recorder, feed)
             for event, offset in decoder.close():
-                seen.record(event, offset)
+                recorder.record(event, offset)
         except Exception as error:  # noqa: BLE001 - a bug, ours or an outside protocol's, is a verdict and no lost probe
             kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
-            seen.ending = Ending(kind, seen.ending.at if seen.ending else 0.0, type(error).__name__)
-        return carried
+            recorder.ending = Ending(kind, recorder.ending.at if recorder.ending else 0.0, type(error).__name__)
+        return info

@@ -139,7 +139,9 @@ class Mute(asyncio.Protocol):
         self._answer(self._transport)
 
 
-async def trip() -> Exchange:
-    """Return a request on its way that no network sees."""
-    call = HttpRequest("GET", "http://127.0.0.1/", {}, b"", HASTY)
-    return Exchange(call, Recorder(), lambda _: None, Limits(), ConnectionAttempts(Network()))
+REQUEST = HttpRequest("GET", "http://127.0.0.1/", {}, b"", HASTY)
+
+
+async def unsent() -> Exchange:
+    """Return an exchange whose request no network sees."""
+    return Exchange(REQUEST, Recorder(), lambda _: None, Limits(), ConnectionAttempts(Network()))

@@ -37,19 +37,19 @@ async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
 
 async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(ca: CertificateAuthority) -> None:
     """As Python 3.12 and newer have it after a second close: the socket is not closed under a live transport."""
-    loop, line = asyncio.get_running_loop(), ConnectionAttempts(Network())
+    loop, attempts = asyncio.get_running_loop(), ConnectionAttempts(Network())
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         where = ("127.0.0.1", lab.port)
-        sock = line.socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", where))
+        sock = attempts.open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", where))
         sock.setblocking(False)
         await loop.sock_connect(sock, where)
-        made = lambda: HttpProtocol(loop, line.made)  # noqa: E731 - the factory that asyncio wants
+        made = lambda: HttpProtocol(loop, attempts.made)  # noqa: E731 - the factory that asyncio wants
         transport, _ = await loop.create_connection(
             made, sock=sock, ssl=tls_context(ca.trusted), server_hostname="127.0.0.1"
         )
         below = transport._ssl_protocol._transport  # type: ignore[attr-defined]
         transport._ssl_protocol = None  # type: ignore[attr-defined]
-        line.close()
+        attempts.close()
         assert below.is_closing()
 
 

@@ -49,7 +49,7 @@ async def prober(prober: MakeProber) -> AsyncIterator[Prober]:
     """Yield a prober that lets go of what it has kept."""
     made = prober()
     yield made
-    await made.client.let_go()
+    await made.client.close_kept()
 
 
 async def turning(until: Callable[[], bool]) -> None:
@@ -169,11 +169,9 @@ async def test_one_that_is_seen_to_be_gone(prober: Prober, after: tuple[Step, ..
     going = (ReadRequest(), Send(CHUNKED), Gate(gate), *after)
     async with peer(going, (ReadRequest(), Send(CHUNKED), Hold())) as server:
         await prober(kept(server), "cli")
-        (road,) = prober.client._kept.values()
-        wire = road.line.wire
-        assert wire is not None
+        (connection,) = prober.client._kept.values()
         gate.set()
-        await turning(lambda: not wire.keepable)
+        await turning(lambda: not connection.usable)
         assert how(await prober(kept(server), "cli")) == ("ok", "fresh", False)
         assert len(server.requests) == 2
 
@@ -216,7 +214,7 @@ async def test_each_target_has_its_own(prober: Prober) -> None:
         assert how(await prober(kept(server), "cli"))[1] == "reuse"
 
 
-async def test_other_rules_let_go(prober: Prober) -> None:
+async def test_other_rules_close_what_was_kept(prober: Prober) -> None:
     """What was made, or is under way, under the rules before is not kept; nor is that of a target that is gone."""
     gate = asyncio.Event()
     script = (ReadRequest(), Send(CHUNKED), ReadRequest(), Gate(gate), Send(CHUNKED), ReadRequest(), Fin())
@@ -228,10 +226,10 @@ async def test_other_rules_let_go(prober: Prober) -> None:
         gate.set()
         assert how(await task) == ("ok", "reuse", False)
         assert how(await prober(kept(server), "cli")) == ("ok", "fresh", False)
-        await prober.client.let_go({"other"})
+        await prober.client.close_kept({"other"})
         assert how(await prober(kept(server), "cli")) == ("ok", "reuse", False)
         assert how(await prober(kept(server), "cli")) == ("ok", "fresh", True)
-        await prober.client.let_go({"one"})
+        await prober.client.close_kept({"one"})
         assert not prober.client._kept
         await prober(kept(server), "cli")
         await prober.client.renew(Limits(), Network(deny=(ip_network("127.0.0.0/8"),)))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from monitor.http.deadlines import Deadlines
+from monitor.http.exchange import Exchange
 from monitor.lab.peer import peer
 from monitor.lab.steps import Gate, Hold, Repeat, Send
 from monitor.settings import Limits
@@ -98,15 +98,20 @@ async def test_a_cancelled_probe_is_aborted(prober: MakeProber, sent: bytes, rea
 
 
 @pytest.mark.parametrize("why", ["reload", None])
-async def test_a_deadline_and_a_reload_at_once(ask: Ask, monkeypatch: pytest.MonkeyPatch, why: str | None) -> None:
-    """Where a deadline has passed, a reload that stops the probe before it wakes changes nothing of what it saw."""
-    ring = Deadlines._ring
+@pytest.mark.parametrize(
+    ("sent", "wanted"), [(b"", "timeout/headers"), (CLOSED, "timeout/first_chunk")], ids=["before the head", "after it"]
+)
+async def test_a_deadline_and_a_reload_at_once(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: str, why: str | None
+) -> None:
+    """If a deadline has passed, a reload that stops the probe before it wakes changes nothing of what it recorded."""
+    expire = Exchange._expire
 
-    def both(alarm: Deadlines, *more: Any) -> None:  # noqa: ANN401 - as the alarm has them
-        ring(alarm, *more)
-        if alarm.passed is not None and alarm._task is not None:
-            alarm._task.cancel(why)
+    def both(exchange: Exchange, *more: Any) -> None:  # noqa: ANN401 - as the method has them
+        expire(exchange, *more)
+        assert exchange._task is not None
+        exchange._task.cancel(why)
 
-    monkeypatch.setattr(Deadlines, "_ring", both)
-    async with peer((Send(CLOSED), Hold())) as server:
-        assert verdict(await ask(**unchecked(f"{server.url}/", timeouts=HASTY))) == "timeout/first_chunk"
+    monkeypatch.setattr(Exchange, "_expire", both)
+    async with peer((Send(sent), Hold())) as server:
+        assert verdict(await ask(**unchecked(f"{server.url}/", timeouts=HASTY))) == wanted

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import http_exceptions
 
 from monitor.http.details import certificate_words, errno_words, head_words, lookup_words, tls_words
-from monitor.http.protocol import HeadTooLargeError
+from monitor.http.head import HeadTooLargeError
 from monitor.http.resolver import NotResolvedError
 
 

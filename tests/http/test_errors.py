@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,22 +11,24 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
-from monitor.http.errors import told
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.errors import expiry, forget_frames, translate
 from monitor.http.protocol import HttpProtocol
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Rst, Send
-from monitor.stream.endings import Ending, EndKind, Head
+from monitor.settings import Network
+from monitor.stream.endings import Deadline, EndKind
 from monitor.target import PatternCheck
 from tests.conftest import Ask
-from tests.http.parts import HASTY, Mute, closed_port, no_more_descriptors, trip
+from tests.http.parts import HASTY, REQUEST, Mute, closed_port, no_more_descriptors
 from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-def test_what_an_error_has_unwound_is_let_go() -> None:
+def test_what_an_error_has_unwound_is_dropped() -> None:
     """Of it and of all that led to it, in a ring, too: no traceback, and nothing that a frame had at hand."""
     kept = []
 
@@ -40,9 +41,8 @@ def test_what_an_error_has_unwound_is_let_go() -> None:
         fails([1])
     except ValueError as error:
         first.__cause__, second.__cause__, error.__cause__ = second, error, first
-    ending = Ending(EndKind.RESET, 0.1)
-    assert told(first, ending) is ending
-    assert told(None, ending) is ending
+    forget_frames(first)
+    forget_frames(None)
     assert [one() for one in kept] == [None]
 
 
@@ -148,42 +148,43 @@ async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
     assert (verdict(seen), seen.verdict.unclean) == ("ok", "reset")
 
 
-async def test_a_loop_too_late_to_judge() -> None:
-    """A deadline that the loop came to long after it passed says nothing of the target."""
-    one = await trip()
-
-    async def stopped() -> Ending:
-        one.alarm.start(time.monotonic() - 100.0)
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError as error:
-            return one._endings.of(error)
-        raise AssertionError
-
-    ending = await asyncio.create_task(stopped())
-    assert (ending.kind, ending.deadline) == (EndKind.RESOURCES, None)
-    assert ending.detail.endswith(" s late")
+@pytest.mark.parametrize(
+    ("deadline", "late", "kind", "words"),
+    [
+        (Deadline.HEADERS, 0.9, EndKind.DEADLINE, "0.4 s"),
+        (Deadline.HEADERS, 1.1, EndKind.RESOURCES, "the event loop was 1.1 s late"),
+        (Deadline.DRAIN, 1.1, EndKind.DEADLINE, "0.1 s"),
+        (Deadline.CONNECT, 0.0, EndKind.DEADLINE, "0.3 s, for the name was not looked up by then"),
+    ],
+)
+def test_a_deadline_that_has_passed(deadline: Deadline, late: float, kind: EndKind, words: str) -> None:
+    """If the loop itself came to it more than a second late, that says nothing of the target; a drain has its end."""
+    ending = expiry(deadline, 0.5, late, HASTY, dialled=deadline is not Deadline.CONNECT)
+    assert (ending.kind, ending.at, ending.detail) == (kind, 0.5, words)
+    assert ending.deadline is (None if kind is EndKind.RESOURCES else deadline)
 
 
 @pytest.mark.parametrize(
-    ("error", "head", "kind"),
+    ("error", "connected", "kind"),
     [
-        (aiohttp.ClientPayloadError(), True, EndKind.MALFORMED),
         (OSError(5, "Input/output error"), True, EndKind.RESET),
         (OSError(5, "Input/output error"), False, EndKind.NETWORK),
         (RuntimeError(), True, EndKind.INTERNAL),
         (RuntimeError(), False, EndKind.INTERNAL),
     ],
 )
-async def test_every_exception_has_its_ending(error: Exception, head: bool, kind: EndKind) -> None:
+async def test_every_exception_has_its_ending(error: Exception, connected: bool, kind: EndKind) -> None:
     """Those of the library that no peer here brings about are translated as well."""
-    one = await trip()
-    one.seen.head = Head(200) if head else None
-    assert one._endings.of_body(error, HttpProtocol(asyncio.get_running_loop(), one.line.made)).kind is kind
+    attempts = ConnectionAttempts(Network())
+    if connected:
+        attempts.protocol = HttpProtocol(asyncio.get_running_loop(), attempts.made)
+    assert translate(error, REQUEST, attempts)[0] is kind
 
 
-async def test_an_answer_without_a_cause() -> None:
+def test_an_answer_without_a_cause() -> None:
     """A response error that names no cause is one of the head."""
-    one = await trip()
     refused = aiohttp.ClientResponseError(cast("Any", None), ())
-    assert one._endings._no_head(refused) == (EndKind.MALFORMED_HEAD, "no HTTP/1.1 response head")
+    assert translate(refused, REQUEST, ConnectionAttempts(Network())) == (
+        EndKind.MALFORMED_HEAD,
+        "no HTTP/1.1 response head",
+    )

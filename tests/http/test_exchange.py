@@ -16,7 +16,7 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Hold, Repeat, Send, Wait
 from monitor.settings import Limits
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import CLOSED, HI, OK, STOP, trip, unchecked
+from tests.http.parts import CLOSED, HI, OK, STOP, unchecked, unsent
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -142,10 +142,10 @@ async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Except
 
 async def test_what_a_connection_has_not_told_is_not_noted() -> None:
     """A connection on which nothing was sent, and whose peer is unknown, has no such mark."""
-    one = await trip()
-    one.line.taps.append(TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0))
-    one.line.wire = HttpProtocol(asyncio.get_running_loop(), one.line.made)
+    one = await unsent()
+    one.attempts.sockets.append(TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0))
+    one.attempts.protocol = HttpProtocol(asyncio.get_running_loop(), one.attempts.made)
     one._connection_marks()
-    one.line.close()
-    assert one.seen.marks == {}
-    assert one.carried.peer is None
+    one.attempts.close()
+    assert one.recording.marks == {}
+    assert one.info.peer is None

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import os
 
+import aiohttp
 import pytest
 
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.protocol import HttpProtocol
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
-from monitor.lab.steps import Fin, Hold, Repeat, Send
+from monitor.lab.steps import Fin, Repeat, Send
 from monitor.settings import Limits, Network
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import CLOSED, HEAD, HI, STOP, WHOLE, CertificateAuthority, sized, unchecked
+from tests.http.parts import CLOSED, HEAD, HI, WHOLE, CertificateAuthority, sized, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -113,40 +114,9 @@ async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
     assert (verdict(seen), seen.verdict.unclean) == ("ok", "trailing")
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-async def test_a_reader_that_fell_behind_goes_on(
-    prober: MakeProber, monkeypatch: pytest.MonkeyPatch, chunked: bool
-) -> None:
-    """Where aiohttp's flow control stops the reading, it goes on when the buffer is read, and nothing is lost."""
-    monkeypatch.setattr("monitor.http.session._LARGE_BUFFER", 1024)
-    paused, own = [], HttpProtocol.pause_reading
-
-    def pause(wire: HttpProtocol) -> None:
-        paused.append(wire)
-        own(wire)
-
-    monkeypatch.setattr(HttpProtocol, "pause_reading", pause)
-    body = HI * 1000 + STOP
-    pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (*[HI] * 1000, STOP)) + b"0\r\n\r\n"
-    answer = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces if chunked else sized(body)
-    async with peer((Send(answer),)) as server:
-        seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
-    assert (verdict(seen), seen.recording.chunks, seen.recording.bytes) == ("ok", 1000, len(body))
-    assert paused
-
-
-async def test_a_fault_while_the_reading_is_stopped(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the framing breaks then, the connection is gone when the reading is resumed, and the fault is named."""
-    monkeypatch.setattr("monitor.http.session._LARGE_BUFFER", 1024)
-    pieces = b"%x\r\n%s\r\n" % (len(HI), HI) * 100
-    async with peer((Send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces + b"zz\r\n"), Hold())) as server:
-        seen = await prober()(target(**unchecked(f"{server.url}/")), "cli")
-    assert verdict(seen) == "truncated/malformed_body"
-
-
-async def test_nothing_is_hung_up_twice() -> None:
-    """What aiohttp has to say to a protocol whose connection is gone already changes nothing."""
-    wire = HttpProtocol(asyncio.get_running_loop(), ConnectionAttempts(Network()).made)
-    wire.broken = True
-    wire.data_received(b"")
-    assert (wire.transport, wire.received, wire.reads) == (None, 0, [])
+async def test_a_connection_that_is_gone_is_not_closed_again() -> None:
+    """A protocol whose transport is gone has nothing to close."""
+    protocol = HttpProtocol(asyncio.get_running_loop(), ConnectionAttempts(Network()).made)
+    protocol.set_exception(aiohttp.ClientConnectionError())
+    protocol._look_for_a_fault()
+    assert (protocol.transport, protocol.received, protocol.keepable) == (None, 0, False)

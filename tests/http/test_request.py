@@ -35,11 +35,11 @@ def test_what_stands_between_us_and_the_target(url: str, proxy: str | None, secu
     assert (call.secure, call.tunnelled) == (secure, tunnelled)
 
 
-def test_a_connection_is_of_use_for_the_same_way_alone() -> None:
-    """Another body goes the same way; another target, URL, TLS or proxy does not."""
-    assert replace(CALL, body=b"[]", headers={"A": "b"}).way == CALL.way
+def test_what_two_requests_need_to_share_a_connection() -> None:
+    """Another body may use the same connection; another target, URL, TLS or proxy may not."""
+    assert replace(CALL, body=b"[]", headers={"A": "b"}).connection_key == CALL.connection_key
     others = ({"keep_for": "one"}, {"url": "http://one.test/v2"}, {"tls": Tls(server_name="a")}, {"proxy": "http://p"})
-    assert all(replace(CALL, **other).way != CALL.way for other in others)
+    assert all(replace(CALL, **other).connection_key != CALL.connection_key for other in others)
 
 
 def test_a_call_shows_no_secret() -> None:

@@ -125,7 +125,7 @@ async def test_a_client_that_raises_is_inconclusive() -> None:
     """So is a bug of our own, wherever it is."""
 
     class Broken(Client):
-        async def carry(self, *_: object) -> ExchangeInfo:
+        async def send(self, *_: object) -> ExchangeInfo:
             raise LookupError
 
     seen = await Prober(Broken(Limits(), Network()), TIGHT)(target(URL), "cli")
