@@ -17,7 +17,7 @@ from monitor.config import Config
 from monitor.config.plan import Footprint
 from monitor.config.plan import plan as planned
 from monitor.http import reach
-from monitor.settings import Buckets, MetricsSettings
+from monitor.settings import MIB, Buckets, MetricsSettings
 from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
 from monitor.target import Target
 
@@ -26,7 +26,9 @@ from monitor.target import Target
 @config_option
 @click.option("--connect", is_flag=True, help="Open a connection to every target; nothing is sent on it.")
 @click.option(
-    "--plan", is_flag=True, help="Print the cost of this config: requests and tokens a day, series, bytes a scrape."
+    "--plan",
+    is_flag=True,
+    help="Print the cost of this config: requests and tokens a day, series, bytes a scrape, memory.",
 )
 def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
     """Check a config and print every mistake with its line.
@@ -75,8 +77,16 @@ def _print_plan(config: Config) -> None:
     def footprint(target: Target) -> Footprint:
         return Footprint(series_per_target(metrics), bytes_per_target(metrics, target.labels))
 
-    table = plan_table(planned(config, footprint))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    found = planned(config, footprint)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(plan_table(found))
+    click.echo(
+        f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {_at_once(config)} streams are endless at once"
+    )
+
+
+def _at_once(config: Config) -> int:
+    """Return how many streams can run at a time."""
+    return min(config.settings.limits.concurrency, len(config.here))
 
 
 def _try_connections(config: Config) -> int:

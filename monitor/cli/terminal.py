@@ -93,6 +93,9 @@ def explanation(event: ProbeEvent) -> Iterator[Text]:
         yield Text(f"    {visible(event.last_words)}", style="yellow")
     if not event.timeline:
         yield Text("  its timeline was not kept", style="dim")
+    elif event.timeline.thinned:
+        omitted = _some(event.timeline.omitted_events or 0, "event")
+        yield Text(f"  {omitted} of this long stream are not kept; the figures are those of all of it", style="dim")
 
 
 def _steps(geometry: Waterfall) -> Iterator[Text]:
@@ -130,7 +133,7 @@ def _block(count: int, most: int) -> str:
 
 
 def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
-    said = [_some(event.chunks, "chunk") + _reads(geometry) if event.chunks else "no output"]
+    said = [_some(event.chunks, "chunk") + _reads(event, geometry) if event.chunks else "no output"]
     if event.gap:
         said.append(
             "gaps " + ", ".join(f"{name} {measured(getattr(event.gap, name))}" for name in event.gap.__struct_fields__)
@@ -148,8 +151,10 @@ def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
     yield Text(f"  probe {visible(event.probe_id)}", style="dim")
 
 
-def _reads(geometry: Waterfall) -> str:
-    """Say in how many reads the output came, if its timeline is known."""
+def _reads(event: ProbeEvent, geometry: Waterfall) -> str:
+    """Say in how many reads the output came, if its whole timeline is known."""
+    if event.timeline and event.timeline.thinned:
+        return ""
     reads = geometry.lane(OUTPUT).reads
     return " in " + _some(reads, "read") if reads else ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from monitor.config.load import Config
 from monitor.config.rules import takes_prompt
 from monitor.protocols import find
-from monitor.settings import MetricsSettings
+from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET, MIB, QUEUE_BYTES, Limits, MetricsSettings
 from monitor.target import ListCheck, Target, own_limits
 
 _DAY = 86400.0
@@ -19,6 +19,11 @@ _CHARACTERS_PER_TOKEN = 3
 # The contract's bounds on series, and what a line of the text format takes at most in practice.
 _SERIES = {"full": 250, "lean": 120}
 _BYTES_PER_SERIES = 130
+# Measured: the program with its libraries, and what a target takes beside its recordings, metrics included.
+_PROGRAM_BYTES, _TARGET_BYTES = 112 * MIB, 160 * 1024
+# A stream in flight: its answer in a buffer that grows by an eighth, 45 bytes an event, and an event that is read,
+# joined, decoded and parsed; what is judged is held once more, as text of up to four bytes a character.
+_GROWTH, _BYTES_PER_EVENT, _COPIES_OF_EVENT, _COPIES_WHEN_JUDGED = 9 / 8, 45, 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Plan:
 
     targets: tuple[TargetPlan, ...]
     budget: int | None
+    memory: int
+    """Bytes of memory at most, if as many streams as may run at a time are endless; for `MemoryMax=`."""
 
     @property
     def requests_per_day(self) -> float:
@@ -74,7 +81,16 @@ def plan(config: Config, footprint: Callable[[Target], Footprint] | None = None)
     measure = footprint or _bound(config.settings.metrics)
     watched = set(map(id, config.here))
     targets = tuple(_one(target, watched=id(target) in watched, footprint=measure) for target in config.targets)
-    return Plan(targets, config.settings.limits.tokens_per_day)
+    return Plan(targets, config.settings.limits.tokens_per_day, memory_bound(len(watched), config.settings.limits))
+
+
+def memory_bound(targets: int, limits: Limits) -> int:
+    """Return how many bytes the daemon takes at most with so many targets."""
+    kept = max(KEPT_BYTES, KEPT_BYTES_PER_TARGET * targets) + 2 * QUEUE_BYTES
+    columns = limits.events * _BYTES_PER_EVENT
+    stream = round((limits.stream_bytes + columns) * _GROWTH) + limits.event_bytes * _COPIES_OF_EVENT
+    judged = limits.stream_bytes * _COPIES_WHEN_JUDGED
+    return _PROGRAM_BYTES + _TARGET_BYTES * targets + kept + min(limits.concurrency, targets) * stream + judged
 
 
 def _one(target: Target, *, watched: bool, footprint: Callable[[Target], Footprint]) -> TargetPlan:

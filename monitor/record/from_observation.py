@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import quantiles
-
 from msgspec import UNSET, UnsetType
 
 from monitor import __version__
@@ -11,10 +9,8 @@ from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation, public_url
 from monitor.record.parts import given
 from monitor.record.probe_event import ArrivalRow, Check, EventRow, Gap, ProbeEvent, SloResult, Timeline, Timings
-from monitor.stream.recording import Recording
-from monitor.stream.statistics import buffered, gaps, uncertainty
-
-_MIN_SAMPLES = 2
+from monitor.stream.recording import GapFigures, Recording
+from monitor.stream.statistics import buffered, gap_figures, uncertainty
 
 
 def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
@@ -59,7 +55,7 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         malformed_events=recording.end.malformed_events,
         bytes=recording.bytes,
         arrivals=recording.reads,
-        gap=gap_summary([gap for gap, _ in gaps(recording)]),
+        gap=_gap(gap_figures(recording)),
         buffered=buffered(recording),
         tokens=given(seen.tokens),
         check=_check(seen),
@@ -73,7 +69,7 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
 
 
 def timeline_of(recording: Recording) -> Timeline:
-    """Return every arrival and event of a recording; it takes a while for a long stream."""
+    """Return every arrival and event that a recording has kept; it takes a while for a long stream."""
     arrivals, before = [], 0
     for arrival in recording.arrivals:
         size = arrival.offset - before
@@ -83,17 +79,18 @@ def timeline_of(recording: Recording) -> Timeline:
         EventRow(_seconds(at.time), _seconds(at.uncertainty), kind.value, offset)
         for at, kind, offset in recording.events
     ]
-    return Timeline(arrivals=arrivals, events=events)
+    if recording.whole is None:
+        return Timeline(arrivals=arrivals, events=events)
+    return Timeline(
+        arrivals=arrivals,
+        events=events,
+        omitted_arrivals=recording.whole.reads - len(arrivals),
+        omitted_events=recording.whole.events - len(events),
+    )
 
 
-def gap_summary(apart: list[float]) -> Gap | UnsetType:
-    """Return median, 99th percentile and maximum of the gaps `apart` in seconds; UNSET without any."""
-    if not apart:
-        return UNSET
-    if len(apart) < _MIN_SAMPLES:
-        return Gap(p50=_seconds(apart[0]), p99=_seconds(apart[0]), max=_seconds(apart[0]))
-    cuts = quantiles(apart, n=100, method="inclusive")
-    return Gap(p50=_seconds(cuts[49]), p99=_seconds(cuts[98]), max=_seconds(max(apart)))
+def _gap(found: GapFigures | None) -> Gap | UnsetType:
+    return UNSET if found is None else Gap(**{name: _seconds(value) for name, value in found._asdict().items()})
 
 
 def _check(seen: Observation) -> Check | UnsetType:

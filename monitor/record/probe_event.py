@@ -124,10 +124,24 @@ class EventRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    """Every arrival and every event, in order."""
+    """Every arrival and every event, in order; of a very long stream a part of them."""
 
-    arrivals: Annotated[list[ArrivalRow], _about("Network reads of payload.")]
+    arrivals: Annotated[
+        list[ArrivalRow],
+        _about("Network reads of payload; if some are omitted, a row has the bytes since the row before."),
+    ]
     events: Annotated[list[EventRow], _about("What was decoded from them.")]
+    omitted_arrivals: (
+        Annotated[Count, _about("How many arrivals of a very long stream are not in `arrivals`.")] | UnsetType
+    ) = UNSET
+    omitted_events: (
+        Annotated[Count, _about("How many events of a very long stream are not in `events`.")] | UnsetType
+    ) = UNSET
+
+    @property
+    def thinned(self) -> bool:
+        """Whether rows are omitted."""
+        return bool(self.omitted_arrivals or self.omitted_events)
 
 
 class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="probe"):
@@ -337,7 +351,11 @@ def timeline_pieces(timeline: Timeline) -> Iterator[bytes]:
     yield from _rows(timeline.arrivals)
     yield b'],"events":['
     yield from _rows(timeline.events)
-    yield b"]}"
+    yield b"]"
+    for name in ("omitted_arrivals", "omitted_events"):
+        if (count := getattr(timeline, name)) is not UNSET:
+            yield f',"{name}":{count}'.encode()
+    yield b"}"
 
 
 def _rows(rows: list[Any]) -> Iterator[bytes]:

@@ -15,12 +15,12 @@ from pathlib import Path
 from monitor.record.from_observation import event_of, timeline_of
 from monitor.record.observation import Observation
 from monitor.record.probe_event import as_json, timeline_pieces
-from monitor.settings import MIB, History
+from monitor.settings import QUEUE_BYTES, History
 from monitor.sinks.history_store import Row, Store, StoreError
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 from monitor.target import KEPT, Record
 
-CAPACITY = 32 * MIB
+CAPACITY = QUEUE_BYTES
 """Bytes of observations that wait for the disk before further ones are dropped: some two thousand probes."""
 RETRY = 5.0
 """Seconds before a file that failed is tried again."""

@@ -149,6 +149,22 @@ class Views(NamedTuple):
         return Arrival(self.times[at], (self.uncertainties if last else self.spreads)[at], self.offsets[at])
 
 
+class GapFigures(NamedTuple):
+    """Median, 99th percentile and maximum of the gaps between output, in seconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class Whole(NamedTuple):
+    """What a recording came to before it was thinned, as far as what is left of it cannot say."""
+
+    reads: int
+    events: int
+    gaps: GapFigures | None
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """What one probe recorded of its stream, up to its ending."""
@@ -176,6 +192,8 @@ class Recording:
     unterminated: bool
     """The last message came whole, but without what closes it."""
     columns: Columns
+    whole: Whole | None = None
+    """Set if arrivals and events were thinned to save memory."""
 
     @property
     def views(self) -> Views:
@@ -206,17 +224,17 @@ class Recording:
     @property
     def reads(self) -> int:
         """How many network reads brought payload."""
-        return len(self.views.times)
+        return self.whole.reads if self.whole else len(self.views.times)
 
     @property
     def arrivals(self) -> list[Arrival]:
-        """Every network read of payload, in order."""
+        """Every network read of payload that is kept, in order."""
         views = self.views
         return [Arrival(*row) for row in zip(views.times, views.uncertainties, views.offsets, strict=True)]
 
     @property
     def events(self) -> Iterator[tuple[Arrival, Kind, int]]:
-        """Every event: the arrival that completed it, as sure as that event is, its kind, and the offset of its end."""
+        """Every event that is kept: its arrival, as sure as that event is, its kind, and the offset of its end."""
         views = self.views
         for at, kind, end in zip(views.event_arrivals, views.event_kinds, views.event_offsets, strict=True):
             yield views.arrival(at, end), KINDS[kind & ~AFTER_THE_END], end

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice, pairwise
+from statistics import quantiles
 
 from monitor.stream.endings import Mark
-from monitor.stream.recording import IS_OUTPUT, Arrival, Recording
+from monitor.stream.recording import IS_OUTPUT, Arrival, GapFigures, Recording
 
 BUFFERABLE = 5
 """Chunks from which on a stream can be seen to be buffered."""
@@ -28,11 +29,29 @@ def first_chunk(seen: Recording) -> Arrival | None:
 
 
 def gaps(seen: Recording) -> list[tuple[float, float]]:
-    """Return the seconds between network reads that carried output, each with its uncertainty."""
+    """Return the seconds between network reads that carried output, each with its uncertainty.
+
+    Of a thinned recording, `gap_figures` knows the gaps of the whole stream.
+    """
     return [
         (after.time - before.time, before.uncertainty + after.uncertainty)
         for before, after in pairwise(output_arrivals(seen))
     ]
+
+
+def gap_figures(seen: Recording) -> GapFigures | None:
+    """Return median, 99th percentile and maximum of all gaps, also of a thinned recording; None without any."""
+    return seen.whole.gaps if seen.whole else figures([gap for gap, _ in gaps(seen)])
+
+
+def figures(apart: list[float]) -> GapFigures | None:
+    """Return median, 99th percentile and maximum of gaps in seconds; None without any."""
+    if not apart:
+        return None
+    if len(apart) == 1:
+        return GapFigures(apart[0], apart[0], apart[0])
+    cuts = quantiles(apart, n=100, method="inclusive")
+    return GapFigures(cuts[49], cuts[98], max(apart))
 
 
 def uncertainty(seen: Recording) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -48,9 +49,10 @@ def test_warnings_are_said(cli: Cli, config: Path) -> None:
 
 
 def test_what_a_config_costs(cli: Cli, config: Path) -> None:
-    """`check --plan` prints requests, tokens, series and bytes, target by target and in all."""
-    rows = [one.split() for one in cli("check", "--config", config, "--plan").out.splitlines()]
-    assert [row[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
+    """`check --plan` prints requests, tokens, series and bytes, target by target and in all, and the memory."""
+    *rows, memory = cli("check", "--config", config, "--plan").out.splitlines()
+    assert [row.split()[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
+    assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
 
 
 def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> 
         done = cli("check", "--config", config, "--plan")
         said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
         assert (done.status, done.out.splitlines()[:2]) == (0, said)
-        assert [row.split()[0] for row in done.out.splitlines()[-3:]] == ["broken", "found", "all"]
+        assert [row.split()[0] for row in done.out.splitlines()[-4:-1]] == ["broken", "found", "all"]
         done = cli("check", "--config", config, "--connect")
         refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"
         assert (done.status, done.err, done.out.splitlines()[-1]) == (1, refusal, "found: connected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,6 +29,7 @@ from monitor.record.probe_event import ProbeEvent, read
 from monitor.record.target_summary import BriefProbe, TargetSummary, summarize
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta, Output, Part, Partial
+from monitor.stream.thinning import thinned
 from monitor.target import CountCheck, FirstChunkSlo, Slo
 from tests.records import record
 from tests.sinks.stories import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
@@ -187,7 +189,7 @@ def test_several_probes_in_a_table() -> None:
 def test_what_a_config_costs() -> None:
     """Target by target, and in all."""
     one = TargetPlan(GATEWAY, watched=True, requests_per_day=1440.0, tokens_per_request=520, footprint=Footprint(9, 99))
-    rows = [row.split() for row in printed(plan_table(Plan((one, one), None))).splitlines()[1:]]
+    rows = [row.split() for row in printed(plan_table(Plan((one, one), None, 0))).splitlines()[1:]]
     assert rows == [["gateway", "1,440", "748,800", "9", "99"]] * 2 + [["all", "2,880", "1,497,600", "18", "198"]]
 
 
@@ -225,6 +227,14 @@ def test_all_that_is_kept_of_a_probe() -> None:
         "  the last that came:",
         "    so far so g",
     ]
+
+
+def test_a_probe_whose_timeline_is_thinned() -> None:
+    """What is omitted is said, and no number of reads that nobody knows."""
+    probe = seen(line(*chunks(*(0.1 + number / 100 for number in range(500)))))
+    rows = explained(told(replace(probe, recording=thinned(probe.recording, 0))))
+    assert re.fullmatch(r"  48\d events of this long stream are not kept; the figures are those of all of it", rows[-1])
+    assert any(row.startswith("  500 chunks; gaps p50 10.0 ms") for row in rows)
 
 
 def test_a_probe_whose_timeline_was_not_kept() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from monitor.config import Footprint, plan
+from monitor.config.plan import memory_bound
+from monitor.settings import KEPT_BYTES_PER_TARGET, MIB, Limits
 from tests.config.cases import RAW, TARGET, Read
 
 B = TARGET.replace('"a"', '"b"')
@@ -53,3 +55,13 @@ def test_who_knows_the_metrics_is_asked(read: Read) -> None:
     """The count of series and bytes can be handed in."""
     found = plan(read(TARGET + B), lambda target: Footprint(10, len(target.name)))
     assert found.footprint == Footprint(20, 2)
+
+
+def test_the_memory_bound_counts_what_is_kept_and_what_runs(read: Read) -> None:
+    """Each target and each stream that can run at a time adds to it; limits of a stream that are lower take from it."""
+    one, two = (plan(read(text)).memory for text in (TARGET, TARGET + B))
+    single = plan(read(TARGET + B + "[limits]\nconcurrency = 1")).memory
+    small = plan(read(TARGET + B + "[limits]\nstream_bytes = '4MiB'")).memory
+    assert one < single < two
+    assert small < two - 100 * MIB
+    assert memory_bound(8192, Limits()) - memory_bound(4096, Limits()) >= 4096 * KEPT_BYTES_PER_TARGET

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 from monitor import __version__
 from monitor.judge.content_check import CheckResult
 from monitor.keys.secret import Secret
-from monitor.record.from_observation import gap_summary
+from monitor.record.from_observation import event_of
 from monitor.record.parts import ServerError, Suspect, Suspicion, Tokens
 from monitor.stream.endings import BodyFraming, EndKind, Head
 from monitor.stream.events import Failure, Fault, Finish, Malformed, Meta, Output
 from monitor.stream.recorder import Recorder
+from monitor.stream.thinning import thinned
 from tests.record.observed import GATEWAY, WHOLE, ended, observed, told
 from tests.records import record
 
@@ -171,17 +171,25 @@ def test_partial_words() -> None:
     assert record(observed(line, check=CheckResult("pattern", "pattern")))["check"] == {"kind": "pattern"}
 
 
-GAPS: dict[str, tuple[list[float], dict[str, float] | None]] = {
-    "none": ([], None),
-    "one": ([0.5], {"p50": 0.5, "p99": 0.5, "max": 0.5}),
-    "two": ([0.1, 0.2], {"p50": 0.15, "p99": 0.199, "max": 0.2}),
-    "a hundred and one": ([n / 100 for n in range(101)], {"p50": 0.5, "p99": 0.99, "max": 1.0}),
-    "rounded to microseconds": ([0.123456789], {"p50": 0.123457, "p99": 0.123457, "max": 0.123457}),
-}
+def test_gaps_are_rounded_to_microseconds() -> None:
+    """Median, 99th percentile and longest; without a second output there are none."""
+    assert record(observed(told((0.1, Output("x")), (0.223456789, Output("y")))))["gap"] == {
+        "p50": 0.123457, "p99": 0.123457, "max": 0.123457,
+    }  # fmt: skip
+    assert "gap" not in record(observed(told((0.1, Output("x")))))
 
 
-@pytest.mark.parametrize(("gaps", "summary"), GAPS.values(), ids=GAPS.keys())
-def test_gaps(gaps: list[float], summary: dict[str, float] | None) -> None:
-    """Half of all, nearly all, and the longest."""
-    found = gap_summary(gaps)
-    assert (msgspec.to_builtins(found) if found else None) == summary
+def test_a_thinned_recording_says_what_is_omitted() -> None:
+    """All figures are those of the whole stream; the timeline counts the rows that it lacks."""
+    whole = observed(told(*[(0.1 + number / 10, Output("four")) for number in range(500)]))
+    small = replace(whole, recording=thinned(whole.recording, 2000))
+    said, of_all = record(small, timeline=True), record(whole, timeline=True)
+    timeline, every = said.pop("timeline"), of_all.pop("timeline")
+    assert said == of_all
+    for name in ("arrivals", "events"):
+        assert 16 <= len(timeline[name]) < 60
+        assert len(timeline[name]) + timeline[f"omitted_{name}"] == len(every[name])
+    read = event_of(small, timeline=True).timeline
+    assert read
+    assert read.thinned
+    assert sum(size for *_, size in timeline["arrivals"]) == whole.recording.bytes

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from sys import getsizeof
+from typing import Any
 
 import pytest
 
+from monitor.record.observation import Observation
 from monitor.sinks.memory import Counts, RecentProbes
 from monitor.stream.endings import EndKind
-from tests.sinks.stories import GATEWAY, cut, refused, stopped, whole
+from monitor.stream.events import Output
+from tests.sinks.stories import GATEWAY, cut, line, refused, seen, stopped, whole
 
 
 def test_the_newest_come_first() -> None:
@@ -16,19 +20,20 @@ def test_the_newest_come_first() -> None:
     recent = RecentProbes(2)
     first, second = whole(probe_id="1"), cut(probe_id="2")
     other = whole(replace(GATEWAY, name="other"), probe_id="3")
-    for seen in (first, second, other):
-        recent(seen)
-    assert recent.of("gateway") == (second, first)
-    assert recent.of("other") == (other,)
+    for one in (first, second, other):
+        recent(one)
+    assert [one.probe_id for one in recent.of("gateway")] == ["2", "1"]
+    assert [one.probe_id for one in recent.of("other")] == ["3"]
     assert recent.of("nobody") == ()
 
 
 def test_a_probe_is_found_by_its_id() -> None:
     """As long as it is kept."""
     recent = RecentProbes(1)
-    seen = whole(probe_id="1")
-    recent(seen)
-    assert recent.find("1") is seen
+    recent(whole(probe_id="1"))
+    found = recent.find("1")
+    assert found
+    assert found.probe_id == "1"
     assert recent.find("2") is None
 
 
@@ -40,7 +45,7 @@ def test_room_is_shared_anew() -> None:
     recent.share(2)
     assert len(recent.of("gateway")) == 50
     recent.share(400)
-    assert [seen.probe_id for seen in recent.of("gateway")] == [str(number) for number in range(59, 49, -1)]
+    assert [one.probe_id for one in recent.of("gateway")] == [str(number) for number in range(59, 49, -1)]
     recent.share(1)
     recent(whole(probe_id="60"))
     assert len(recent.of("gateway")) == 11
@@ -52,39 +57,41 @@ def test_memory_is_bounded(targets: int, kept: int) -> None:
     recent = RecentProbes(targets)
     for number in range(60):
         recent(whole(probe_id=str(number)))
-    assert [seen.probe_id for seen in recent.of("gateway")] == [str(59 - number) for number in range(kept)]
+    assert [one.probe_id for one in recent.of("gateway")] == [str(59 - number) for number in range(kept)]
     assert recent.counts("gateway").probes == 60
 
 
 def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of streams too large for the target's share of bytes fewer are kept, and always the newest."""
-    one = whole().recording.weight
-    monkeypatch.setattr("monitor.sinks.memory._BYTES", 8 * one)
+    one = replace(whole().recording, text="").weight + 4096 + getsizeof(None)
+    monkeypatch.setattr("monitor.sinks.memory.KEPT_BYTES", 8 * one)
+    monkeypatch.setattr("monitor.sinks.memory.KEPT_BYTES_PER_TARGET", one)
     recent = RecentProbes(2)
     for number in range(9):
         recent(whole(probe_id=str(number)))
-    assert [seen.probe_id for seen in recent.of("gateway")] == ["8", "7", "6", "5"]
+    assert [one.probe_id for one in recent.of("gateway")] == ["8", "7", "6", "5"]
     recent.share(100)
+    assert [one.probe_id for one in recent.of("gateway")] == ["8"]
     recent(whole(probe_id="9"))
-    assert [seen.probe_id for seen in recent.of("gateway")] == ["9"]
+    assert [one.probe_id for one in recent.of("gateway")] == ["9"]
 
 
 def test_what_is_counted() -> None:
     """Scheduled probes that say something of the target: all, those accepted, and those of them truncated."""
     recent = RecentProbes(1)
-    for seen in (whole(), cut(), refused()):
-        recent(seen)
+    for one in (whole(), cut(), refused()):
+        recent(one)
     assert recent.counts("gateway") == Counts(probes=3, accepted=2, truncated=1)
     assert recent.counts("nobody") == Counts()
 
 
 @pytest.mark.parametrize(
-    "seen", [stopped(), stopped(EndKind.INTERNAL), cut(trigger="cli"), whole(trigger="confirm"), cut(trigger="api")]
+    "one", [stopped(), stopped(EndKind.INTERNAL), cut(trigger="cli"), whole(trigger="confirm"), cut(trigger="api")]
 )
-def test_what_is_kept_and_not_counted(seen: object) -> None:
+def test_what_is_kept_and_not_counted(one: object) -> None:
     """Probes out of schedule and those that we ended ourselves bend no ratio."""
     recent = RecentProbes(1)
-    recent(seen)  # type: ignore[arg-type] # an observation, as the parameters show
+    recent(one)  # type: ignore[arg-type] # an observation, as the parameters show
     assert len(recent.of("gateway")) == 1
     assert recent.counts("gateway") == Counts()
 
@@ -97,3 +104,30 @@ def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
     recent.forget("gateway")
     assert recent.of("gateway") == ()
     assert recent.counts("gateway") == Counts()
+
+
+def endless(**more: Any) -> Observation:  # noqa: ANN401 - fields of Observation
+    """Return a stream of 20,000 large outputs."""
+    return seen(line(*[(number / 100, Output("x" * 200)) for number in range(20_000)]), **more)
+
+
+def test_the_newest_of_a_target_is_bounded_as_well() -> None:
+    """Whatever a server sent: timeline, text and last words fit the share, and the figures are those of all of it."""
+    recent = RecentProbes(4096)
+    recent(endless(last_words="\U0001f4a5" * 60_000))
+    (kept,) = recent.of("gateway")
+    assert kept.last_words
+    assert kept.recording.weight + getsizeof(kept.last_words) < 32 * 1024
+    assert (kept.recording.chunks, kept.recording.reads) == (20_000, 20_000)
+    assert len(kept.recording.arrivals) < 1000
+
+
+def test_the_share_of_a_target_holds_when_more_targets_come() -> None:
+    """What was kept by a larger share is thinned to the new one."""
+    recent = RecentProbes(1)
+    for number in range(3):
+        recent(endless(probe_id=str(number)))
+    assert [one.recording.whole for one in recent.of("gateway")] == [None, None, None]
+    recent.share(4096)
+    (kept,) = recent.of("gateway")
+    assert (kept.probe_id, kept.recording.weight < 32 * 1024, kept.recording.reads) == ("2", True, 20_000)

@@ -12,9 +12,10 @@ from monitor.stream.events import (
     Partial,
 )
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import Arrival
+from monitor.stream.recording import Arrival, GapFigures
 from monitor.stream.statistics import (
     buffered,
+    figures,
     first_chunk,
     gaps,
     output_arrivals,
@@ -108,3 +109,17 @@ def test_what_came_too_late_breaks_no_silence(between: tuple[float, ...], silent
     recorder.ending = Ending(EndKind.DEADLINE, 3.4, "2.4 s", Deadline.IDLE)
     line = recorder.finish()
     assert (silent_since_output(line), line.chunks) == (silent, 2)
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"),
+    [
+        ([], None),
+        ([0.5], GapFigures(0.5, 0.5, 0.5)),
+        ([0.1, 0.2], GapFigures(0.15, 0.199, 0.2)),
+        ([n / 100 for n in range(101)], GapFigures(0.5, 0.99, 1.0)),
+    ],
+)
+def test_gap_figures(apart: list[float], expected: GapFigures | None) -> None:
+    """Half of all, nearly all, and the longest."""
+    assert figures(apart) == (expected and pytest.approx(expected))

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from monitor.record.observation import Observation
 from monitor.stream.endings import Mark
-from monitor.stream.statistics import buffered, gaps, uncertainty
+from monitor.stream.statistics import buffered, gap_figures, uncertainty
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -59,7 +59,8 @@ def _gauges(seen: Observation) -> Iterator[_Said]:
         "When the first visible text came.",
         line.marks.get(Mark.FIRST_CONTENT),
     )
-    yield _one("chat_stream_max_gap_seconds", "The longest gap.", max((gap for gap, _ in gaps(line)), default=None))
+    apart = gap_figures(line)
+    yield _one("chat_stream_max_gap_seconds", "The longest gap.", apart.max if apart else None)
     yield _Said(
         "chat_stream_last_step_seconds",
         "How long each step took.",

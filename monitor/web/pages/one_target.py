@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.record.observation import Observation, public_url
-from monitor.stream.statistics import gaps
+from monitor.stream.statistics import gap_figures
 from monitor.target import Slo, Target, Timeouts
 from monitor.web.markup import Markup, h
 from monitor.web.pages.chart import chart
@@ -69,13 +69,13 @@ def _probes(recent: Sequence[Observation], about: About) -> Markup:
 
 
 def _probe_row(seen: Observation, about: About) -> Markup:
-    apart = [gap for gap, _ in gaps(seen.recording)]
+    apart = gap_figures(seen.recording)
     cells = (
         ago(seen.timestamp, about),
         seconds(first_chunk(seen)),
         seconds(seen.duration),
         str(seen.recording.chunks),
-        seconds(max(apart, default=None)),
+        seconds(apart.max if apart else None),
     )
     numbers = (
         h("td", cell, class_="n", data_label=label) for cell, label in zip(cells, _PROBE_COLUMNS[1:], strict=False)

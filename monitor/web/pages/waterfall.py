@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from math import ceil, log10
 
 from monitor.judge.verdict import Phase
-from monitor.record.probe_event import ProbeEvent
+from monitor.record.probe_event import ProbeEvent, Timeline
 from monitor.record.waterfall import OUTPUT, REST, Bar, Lane
 from monitor.record.waterfall import waterfall as geometry
 from monitor.web.markup import Markup, h
@@ -53,6 +53,7 @@ def waterfall(event: ProbeEvent) -> Markup:
     rows += [_row(_LANES[lane.name], _ticks(lane, drawn.total), _told(lane), None) for lane in drawn.lanes]
     return h(
         "table",
+        _thinned(event.timeline) if event.timeline and event.timeline.thinned else None,
         h(
             "thead",
             h("tr", _heading("step"), h("th", _axis(drawn.total), class_="axis"), _heading("at"), _heading("took")),
@@ -60,6 +61,12 @@ def waterfall(event: ProbeEvent) -> Markup:
         h("tbody", *rows),
         class_="waterfall",
     )
+
+
+def _thinned(timeline: Timeline) -> Markup:
+    """Say how much of a very long stream is not drawn."""
+    omitted = f"{count(timeline.omitted_events or 0, 'event')} and {count(timeline.omitted_arrivals or 0, 'read')}"
+    return h("caption", f"{omitted} of this long stream are not kept; its figures are those of all of it")
 
 
 def _heading(text: str) -> Markup:

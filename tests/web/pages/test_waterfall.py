@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from monitor.record.observation import Observation
 from monitor.stream.endings import Ending, EndKind
 from monitor.stream.events import Output
 from monitor.stream.recorder import Recorder
+from monitor.stream.thinning import thinned
 from monitor.web.pages.waterfall import waterfall
 from tests.web import scenes
 
@@ -73,6 +75,16 @@ def test_a_long_stream_draws_no_more_than_its_width() -> None:
     drawn = picture(scenes.observed(scenes.played(steps, Ending(EndKind.RESET, 20.2))))
     assert 900 < drawn.count("<line") <= 1001
     assert "20,000 chunks, 20,000 reads" in drawn
+    assert "not kept" not in drawn
+
+
+def test_what_is_omitted_of_a_thinned_stream_is_said() -> None:
+    """How many events and reads are not drawn stands with the picture."""
+    whole = scenes.observed(
+        scenes.played([(0.1 + n / 1000, Output("x")) for n in range(500)], Ending(EndKind.RESET, 9))
+    )
+    drawn = picture(replace(whole, recording=thinned(whole.recording, 0)))
+    assert re.search(r"48\d events and 48\d reads of this long stream are not kept", drawn)
 
 
 @pytest.mark.parametrize(

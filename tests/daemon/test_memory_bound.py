@@ -1,0 +1,73 @@
+"""The memory of a real daemon, held to the figure that `check --plan` prints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+
+from monitor.lab.peer import peer
+from monitor.lab.steps import Send
+
+TARGETS = 64
+_EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 250_000 + b'"},"finish_reason":null}]}\n\n'
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+_LIMITS = '[limits]\nstream_bytes = "8MiB"\nevent_bytes = "1MiB"\nevents = 20000\nconcurrency = 4\n'
+_COMMAND = (sys.executable, "-m", "monitor")
+
+
+async def test_endless_streams_of_large_events_stay_under_the_figure(tmp_path: Path) -> None:
+    """64 targets that never stop take less than `MemoryMax=` says at their peak, and each has its event."""
+    async with peer((Send(_HEAD), Send(_EVENT * 40))) as server:
+        config = tmp_path / "config.toml"
+        config.write_text(_config(server.url))
+        bound = await _planned(config)
+        run = await asyncio.create_subprocess_exec(
+            *_COMMAND, "run", "--config", str(config), stdout=asyncio.subprocess.PIPE, limit=1 << 24
+        )
+        try:
+            assert run.stdout is not None
+            waiting = {f"t{number}" for number in range(TARGETS)}
+            while waiting:
+                event = json.loads(await run.stdout.readline())
+                if event["event"] == "started":
+                    run.send_signal(signal.SIGUSR1)
+                if event["event"] == "probe":
+                    assert event["cause"] == "too_large"
+                    waiting.discard(event["target"])
+            peak = await asyncio.to_thread(_peak, run.pid)
+        finally:
+            run.kill()
+            await run.wait()
+    assert peak < bound
+    assert bound < 500 << 20
+
+
+def _config(url: str) -> str:
+    tables = (
+        f'[[targets]]\nname = "t{number}"\nurl = "{url}/v1/chat/completions"\nprotocol = "openai-chat"\n'
+        'model = "m"\ninterval = "1h"\n'
+        for number in range(TARGETS)
+    )
+    return "".join(('[web]\nlisten = "127.0.0.1:0"\n', _LIMITS, *tables))
+
+
+async def _planned(config: Path) -> int:
+    """Return the figure of `check --plan` in bytes."""
+    check = await asyncio.create_subprocess_exec(
+        *_COMMAND, "check", "--plan", "--config", str(config), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await check.communicate()
+    found = re.search(r"MemoryMax=(\d+)M", out.decode())
+    assert found
+    return int(found[1]) << 20
+
+
+def _peak(process: int) -> int:
+    """Return the most memory that a process has had, in bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found
+    return int(found[1]) << 10
