@@ -61,11 +61,12 @@ class Decoder:
         found: list[tuple[Event, int]] = []
         if self.too_large is not None:
             return found
-        rest = self._framer.close()
+        rest, unseparated = self._framer.close(), False
         self._tell_broken(found)
         if rest.message is not None and rest.message.data:
+            unseparated = not self._framed and self._unseparated(rest.message)
             self._read(rest.message, found)
-        if rest.inside:
+        if rest.inside and not unseparated:
             whole = bool(found) and not any(isinstance(event, Malformed) for event, _ in found)
             found = [*(found if whole else ()), (Partial(parsed=whole), self._end)]
         if rest.outside is not None:
@@ -74,6 +75,11 @@ class Decoder:
             why = "none of it is framed as the protocol frames its messages"
             found.append((Malformed(why, framed=False), self._end))
         return found
+
+    def _unseparated(self, message: Message) -> bool:
+        """Whether a message is several, for nothing ends one: its first line could be read by itself."""
+        first, line_end, _ = message.data.partition("\n")
+        return bool(line_end) and self._readable(first)
 
     def _tell_broken(self, found: list[tuple[Event, int]]) -> None:
         """Tell once that the framing is broken; the framer passes over all that follows."""

@@ -75,10 +75,14 @@ def reason_of(value: object, numbers: Sequence[str] = ()) -> str | None:
 
 
 def stop_of(reason: str | None, unknown: Stop = Stop.COMPLETE) -> Stop:
-    """Return what a finish reason means; no reason is a complete answer, and an unknown word is `unknown`."""
+    """Return what a finish reason means; no reason is a complete answer, and an unknown word is `unknown`.
+
+    Gemini's endpoint for OpenAI's clients joins two words, as in `content_filter: RECITATION`: the later one wins.
+    """
     if reason is None:
         return Stop.COMPLETE
-    return _STOPS.get(_bare(reason), unknown)
+    words = (reason, *reversed(reason.split(":")))
+    return next((_STOPS[word] for word in map(_bare, words) if word in _STOPS), unknown)
 
 
 def finish_of(said: Mapping[str, object]) -> tuple[str, Stop] | None:

@@ -29,9 +29,10 @@ class Recorder:
     """
 
     __slots__ = (
-        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets", "_mark_uncertainty",
-        "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_pings", "_spreads", "_text", "_times",
-        "_uncertainties", "_unterminated", "_usage", "chunks", "connected", "ending", "head", "marks", "rule",
+        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets", "_foreign",
+        "_mark_uncertainty", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts", "_pings",
+        "_spreads", "_text", "_times", "_uncertainties", "_unterminated", "_usage", "chunks", "connected", "ending",
+        "head", "marks", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -48,11 +49,15 @@ class Recorder:
         self._model: str | None = None
         self._usage = Usage()
         self._decoded = False
+        self._foreign = False
+        """JSON came with nothing of the protocol in it."""
         self._partial = False
         self._unterminated = False
         self._output_characters = 0
         self._output_end = -1
         """Payload offset at which the last message that carried output ends."""
+        self._parts: set[Part] = set()
+        """Which kinds of output came."""
         self._text = bytearray()
         self._times = array("d")
         self._uncertainties = array("d")
@@ -92,7 +97,7 @@ class Recorder:
         at = self._arrival_of(offset)
         if not isinstance(event, Output):
             kind = CODES[self._other(event, at, offset)]
-        elif (event.repeats and self.chunks) or ((event.again or self._end.ends) and self._said_before(event.text)):
+        elif (event.repeats or event.again or self._end.ends) and self._repeats(event):
             kind = CODES[self._other(_REPEATED, at, offset)]
         else:
             kind = (
@@ -143,6 +148,12 @@ class Recorder:
         at = settled if settled is not None and ending.kind is EndKind.DEADLINE else ending.at
         return max(at, self.marks.get(Mark.LAST_CHUNK, 0.0))
 
+    def _repeats(self, event: Output) -> bool:
+        """Whether a piece says again what was streamed; a whole answer is new if only its reasoning was streamed."""
+        if event.repeats and self.chunks:
+            return event.part in self._parts or event.part is Part.REASONING or bool(self._end.ends)
+        return (event.again or bool(self._end.ends)) and self._said_before(event.text)
+
     def _said_before(self, text: str) -> bool:
         """Whether a text is all that several pieces said before, but for white space around it."""
         if self.chunks < _SEVERAL or len(text) * _LONGEST_CHARACTER + _SPACE < len(self._text):
@@ -180,6 +191,7 @@ class Recorder:
             self._text += event.text.encode("utf-8", "surrogatepass")
         if part is Part.REFUSAL:
             self._end.refuse()
+        self._parts.add(part)
         self._output_characters += len(event.text)
         return True
 
@@ -198,6 +210,7 @@ class Recorder:
                 self._end.misread(event, time, offset)
                 return Kind.MALFORMED
             case Meta():
+                self._foreign = self._foreign or event.foreign
                 self._frame(time, decoded=not event.foreign)
                 self._learn(event)
                 self._end.meta(event, time, offset)
@@ -206,8 +219,8 @@ class Recorder:
                 self._frame(time)
                 self._end.finish(event, time, offset)
                 return Kind.FINISH
-            case Done():
-                self._frame(time)
+            case Done():  # which many protocols share: after another one's messages it is that one's
+                self._frame(time, decoded=not self._foreign)
                 self._end.done(time, offset)
                 return Kind.DONE
             case Failure():  # pragma: no branch - events are a closed union

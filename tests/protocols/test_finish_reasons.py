@@ -18,6 +18,8 @@ WORDS = [
     ("FINISH_REASON_MAX_TOKENS", Stop.LENGTH),
     ("Content-Filter", Stop.CONTENT_FILTER),
     ("RECITATION", Stop.CONTENT_FILTER),
+    ("content_filter: a_later_word", Stop.CONTENT_FILTER),
+    ("function_call_filter: malformed_function_call", Stop.ABORT),
 ]
 
 

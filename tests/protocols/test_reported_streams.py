@@ -112,6 +112,23 @@ STREAMS: dict[str, Reported] = {
         "filtered/content_filter",
         1,
     ),
+    "Gemini behind OpenAI's shape: a filter of calls": Reported(
+        OPENAI,
+        data(chunk({"reasoning_content": "hm"}), chunk(None, "function_call_filter: MALFORMED_FUNCTION_CALL")) + DONE,
+        "truncated/server_abort",
+        1,
+    ),
+    "Gemini behind OpenAI's shape: a filter of content": Reported(
+        OPENAI, text("a") + data(chunk(None, "content_filter: OTHER")) + DONE, "filtered/content_filter", 1
+    ),
+    "Azure: offsets after the end": Reported(
+        OPENAI,
+        text("a")
+        + data(chunk(None, "stop"), {"choices": [{"index": 0, "content_filter_offsets": {"check_offset": 4}}]})
+        + DONE,
+        "ok",
+        1,
+    ),
     "Zhipu's sensitive": Reported(
         OPENAI, text("a") + data(chunk(None, "sensitive")) + DONE, "filtered/content_filter", 1
     ),
@@ -221,6 +238,12 @@ STREAMS: dict[str, Reported] = {
     "another protocol's objects": Reported(
         OPENAI, data({"response": "a"}, {"response": "b"}), "bad_response/not_protocol", 0
     ),
+    "another protocol's objects, and the marker that many share": Reported(
+        OPENAI, data({"response": "a"}) + DONE, "bad_response/not_protocol", 0
+    ),
+    "events without the blank line that ends them": Reported(
+        OPENAI, (text("a", "b") + END).replace("\n\n", "\n"), "bad_response/not_protocol", 0
+    ),
     "nothing but null": Reported(OPENAI, data("null", "null"), "bad_response/not_protocol", 0),
     # leniency
     "Workers AI: a number for text": Reported(
@@ -299,6 +322,7 @@ STREAMS: dict[str, Reported] = {
     "Copilot: [DONE] alone, asked for": Reported(
         ANTHROPIC, typed(START, OPEN, delta("a"), CLOSE) + DONE, "ok", 1, terminator=Terminator.MARKER
     ),
+    "Anthropic: OpenAI's chunks": Reported(ANTHROPIC, text("a") + END, "bad_response/not_protocol", 0),
     # Gemini
     "a bare error after events": Reported(GEMINI, data(candidate("a")) + PRETTY + "\n", "stream_error/overloaded", 1),
     "a bare error alone, without a line end": Reported(GEMINI, PRETTY, "stream_error/overloaded", 0),
@@ -365,6 +389,27 @@ STREAMS: dict[str, Reported] = {
                 "type": "response.completed",
                 "response": {"output": [{"content": [{"type": "output_text", "text": "a"}]}]},
             }
+        ),
+        "ok",
+        1,
+    ),
+    "reasoning in pieces, the text whole": Reported(
+        RESPONSES,
+        typed(
+            {"type": "response.reasoning_text.delta", "delta": "hm"},
+            {"type": "response.reasoning_text.done", "text": "hm"},
+            {"type": "response.output_text.done", "text": "a"},
+            {"type": "response.completed", "response": {"output": [{"content": [{"text": "a"}]}]}},
+        ),
+        "ok",
+        2,
+    ),
+    "text in pieces, the reasoning whole": Reported(
+        RESPONSES,
+        typed(
+            SPOKEN,
+            {"type": "response.reasoning_text.done", "text": "hm"},
+            {"type": "response.completed", "response": {}},
         ),
         "ok",
         1,
