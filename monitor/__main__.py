@@ -1,5 +1,5 @@
 """`python -m monitor` is `chat-monitor`."""
 
-from monitor.cli.main import main
+from monitor.cli.entry import main
 
 main()

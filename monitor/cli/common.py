@@ -8,8 +8,8 @@ import click
 
 from monitor.keys.values import split_listen
 
-COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-"""Exit statuses (contract, section 5)."""
+COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO = 0, 1, 2, 3, 4, 5
+"""Exit statuses (contract, section 5); `entry` has that of Ctrl-C."""
 
 
 def host_and_port(text: str, option: str) -> tuple[str, int]:

@@ -69,5 +69,5 @@ async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[st
             Config(settings, tuple(targets(base))),
             signals,
             stdout=stdout,  # type: ignore[arg-type]
-            listening=lambda bound: announce(f"http://{host}:{bound}", base),
+            listening=lambda bound: announce(f"http://{host_port(host, bound)}", base),
         )

@@ -1,13 +1,17 @@
-"""The event loop of the commands that need one, and the exit status after a signal."""
+"""The event loop of the commands that need one, what Ctrl-C does while one runs, and the exit status after a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from monitor.cli.common import COMPLETE, INTERRUPTED
+import click
+
+from monitor.cli.common import COMPLETE
+from monitor.cli.entry import INTERRUPTED, leave
 from monitor.daemon.signals import Signals
 from monitor.http.timestamps import new_loop
 
@@ -18,6 +22,37 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` in a loop that notes its polls, which bounds the uncertainty of a late read."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
+
+
+@contextmanager
+def cancelled_by_ctrl_c() -> Iterator[asyncio.Event]:
+    """Have Ctrl-C cancel the current task, and a second one end the process at once; yield what is set by the first."""
+    loop, task, interrupted = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+    before = signal.getsignal(signal.SIGINT)
+    assert task is not None, "called from a task"
+
+    def interrupt() -> None:
+        signal.signal(signal.SIGINT, leave)
+        interrupted.set()
+        click.echo("stopping; press Ctrl-C again to stop at once", err=True)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def raised_by_ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt: for what has a screen to restore, and no loop."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def status_of_stop(signals: Signals) -> int:

@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 import click
 
-from monitor.cli.common import host_and_port, refuse
+from monitor.cli.common import FAILED_TO_TELL, host_and_port, refuse
 from monitor.cli.demo import demo as play
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.daemon.signals import Signals
+from monitor.keys.values import host_port
 from monitor.lab.dialects import add_dialect
 from monitor.lab.server import Log, serve
 from monitor.lab.tls_faults import TlsLab
@@ -33,7 +35,7 @@ def demo(listen: str) -> int:
         )
 
     async def playing() -> int:
-        signals = Signals()
+        signals = Signals(partial(click.echo, err=True))
         signals.listen()
         await play(host, port, signals, announce=announce, stdout=sys.stdout)
         return status_of_stop(signals)
@@ -41,7 +43,7 @@ def demo(listen: str) -> int:
     try:
         return run_loop(playing())
     except ListenError as error:
-        raise refuse(str(error)) from None
+        raise refuse(str(error), FAILED_TO_TELL) from None
 
 
 @click.command()
@@ -74,9 +76,12 @@ def lab(listen: str, protocols: tuple[str, ...]) -> int:
             except OSError as error:
                 raise refuse(
                     f"cannot listen on {listen} and the ports after it: {error.strerror}; "
-                    "is another lab running? pass --listen HOST:PORT"
+                    "is another lab running? pass --listen HOST:PORT",
+                    FAILED_TO_TELL,
                 ) from None
-            click.echo(f"fault lab on http://{host}:{laboratory.port}/ (the index lists every fault)", err=True)
+            click.echo(
+                f"fault lab on http://{host_port(host, laboratory.port)}/ (the index lists every fault)", err=True
+            )
             await signals.stop.wait()
         return status_of_stop(signals)
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
-from monitor.cli.event_loop import run_loop
+from monitor.cli.event_loop import raised_by_ctrl_c, run_loop
 from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource, ProbeSourceError
 from monitor.cli.terminal import explanation, lines, overview
 from monitor.http import fetch
@@ -103,7 +103,7 @@ def top(*, url: str, db: Path | None) -> int:
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         Console(highlight=False, width=250, height=25).print(table)  # rich minds a width beside a height alone
         return COMPLETE
-    with Live(table, console=console, screen=True, auto_refresh=False) as live:
+    with raised_by_ctrl_c(), Live(table, console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(REDRAWN_EVERY)
             try:

@@ -1,4 +1,4 @@
-"""The entry point: the group of all commands, and what an interrupt or a full disk ends with.
+"""The group of all commands, and what an interrupt or a full disk ends with.
 
 A command's module is imported when the command runs, so that `--help` and completion are quick.
 """
@@ -13,7 +13,8 @@ from importlib import import_module
 import click
 
 from monitor import __version__
-from monitor.cli.common import COMPLETE, FAILED_TO_TELL, INTERRUPTED
+from monitor.cli.common import COMPLETE, FAILED_TO_TELL
+from monitor.cli.entry import INTERRUPTED
 
 COMMANDS = {
     "init": ("init", "Write a first config."),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
-from monitor.cli.common import host_and_port, is_loopback, refuse
+from monitor.cli.common import FAILED_TO_TELL, host_and_port, is_loopback, refuse
 from monitor.cli.config_file import config_option, existing_config, load_or_exit
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.config import Config
@@ -46,6 +48,8 @@ def run(
 ) -> int:
     """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the config."""
     part = _shard(shard)
+    hangups: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: hangups.append(number))  # until the loop handles it
 
     def load() -> Config:
         config = read(path, os.environ)
@@ -60,19 +64,23 @@ def run(
         click.echo(f"warning: {warning}", err=True)
     access = _access(web_config)
     _refuse_unprotected(config.settings.web.host, unprotected=unprotected or (access is not None and access.protects))
-    return _watch(config, load, access)
+    return _watch(config, load, access, hangups)
 
 
-def _watch(config: Config, load: Callable[[], Config], access: Access | None) -> int:
+def _watch(config: Config, load: Callable[[], Config], access: Access | None, hangups: Sequence[int] = ()) -> int:
     async def watching() -> int:
-        signals = Signals()
+        signals = Signals(partial(click.echo, err=True))
         signals.listen()
+        if hangups:
+            signals.remember_reload()
         await watch(config, signals, stdout=sys.stdout, load=load, access=access)
         return status_of_stop(signals)
 
     try:
         return run_loop(watching())
-    except (ListenError, StartError) as error:
+    except ListenError as error:  # the port may be free in a moment
+        raise refuse(str(error), FAILED_TO_TELL) from None
+    except StartError as error:
         raise refuse(str(error)) from None
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, Any, TypeVar
 
 import structlog
 
@@ -25,6 +25,7 @@ from monitor.daemon.targets import config_loaded, make_ready, replace_targets, t
 from monitor.daemon.web import served
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
+from monitor.keys.values import host_port
 from monitor.maintenance import active
 from monitor.redaction import redacted
 from monitor.schedule import Schedule
@@ -33,6 +34,8 @@ from monitor.sinks.memory import RecentProbes
 from monitor.sinks.metrics.sink import Metrics
 from monitor.target import Target
 from monitor.web.access import Access
+
+T = TypeVar("T")
 
 DRAIN = 25.0
 """Seconds that probes in flight are given at a stop; systemd/chat-monitor.service gives the process some more."""
@@ -101,7 +104,10 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
         for part in (_stamping(), every(parts, _LAG_EVERY, parts.metrics.lag), budget_on_disk(parts)):
             await beside.enter_async_context(part)
         async with parts.changing:  # the page is there already, and may be asked for a reload
-            await replace_targets(parts, parts.config, await targets_of(parts.config, await found.refresh()))
+            listed = await _unless_stopped(parts, found.refresh())
+            if listed is None:
+                return
+            await replace_targets(parts, parts.config, await targets_of(parts.config, listed))
             config_loaded(parts)
             parts.schedule.start(parts.targets)
             keep_discovering(parts, found)
@@ -111,6 +117,8 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))
             parts.begin(reload_on_change(parts, load))
+            if parts.signals.reload_asked:
+                parts.signals.reload()
         if listening is not None:
             listening(server.port)
         async with (
@@ -118,11 +126,21 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
             every(parts, _CLOCK_EVERY, lambda _: _follow(parts)),
         ):
             systemd.notify("READY=1", status(parts))
-            say.info("started", targets=len(parts.targets), address=f"{parts.settings.web.host}:{server.port}")
+            say.info("started", targets=len(parts.targets), address=host_port(parts.settings.web.host, server.port))
             await parts.signals.stop.wait()
             systemd.notify("STOPPING=1", "STATUS=draining")
             say.info("stopping", drain_seconds=DRAIN)
             await parts.schedule.drain(DRAIN, parts.signals.hurry)
+
+
+async def _unless_stopped(parts: Parts, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what `work` comes to; None if a stop is asked for before, and then it is cancelled."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(parts.signals.stop.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return None if stop.done() else await task
+    finally:
+        await cancel_all((task, stop))
 
 
 def _resting(parts: Parts, target: Target) -> bool:

@@ -6,11 +6,14 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from monitor.config import Config, load
+from monitor.daemon.signals import Signals
 from monitor.sinks.history_store import StoreError, newest
 from tests.cli.commands import Cli, ended, said, started
 
@@ -25,6 +28,7 @@ def test_the_daemon_stops_when_asked(config: Path, number: signal.Signals, statu
         process.send_signal(number)
         done = ended(process)
     assert done.status == status
+    assert ("press Ctrl-C again" in done.err) == (number is signal.SIGINT)
     assert any(json.loads(one)["event"] == "stopping" for one in done.out.splitlines())
 
 
@@ -111,7 +115,7 @@ def test_a_daemon_that_hangs_tells_where(config: Path) -> None:
 
 
 def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
-    """`run`, `demo` and `lab` say so in one line."""
+    """`run`, `demo` and `lab` say so in one line, and exit with 1: it may be free in a moment."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         address = f"127.0.0.1:{holder.getsockname()[1]}"
         for command in (
@@ -120,7 +124,7 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
             ("lab", "--listen", address),
         ):
             done = cli(*command)
-            assert (done.status, done.out) == (2, "")
+            assert (done.status, done.out) == (1, "")
             assert done.err.startswith(f"chat-monitor: cannot listen on {address}")
             assert done.err.count("\n") == 1
 
@@ -177,7 +181,26 @@ def test_shards_share_the_targets(config: Path) -> None:
     for shard in ("1/2", "2/2"):
         with started("run", "--config", config, "--shard", shard, "--web.listen-address", "[::1]:0") as process:
             assert process.stdout is not None
-            numbers.append(json.loads(process.stdout.readline())["targets"])
+            event = json.loads(process.stdout.readline())
+            assert event["address"].startswith("[::1]:")
+            numbers.append(event["targets"])
             process.send_signal(signal.SIGTERM)
             ended(process)
     assert sum(numbers) == 3
+
+
+def test_a_hangup_before_the_loop_runs_is_made_up_for(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGHUP that comes while the config is read is a reload as soon as one can be made."""
+    asked = []
+
+    def read(path: Path, environ: Mapping[str, str]) -> Config:
+        signal.raise_signal(signal.SIGHUP)
+        return load(path, environ)
+
+    async def watch(_: Config, signals: Signals, **__: object) -> None:
+        asked.append(signals.reload_asked)
+
+    monkeypatch.setattr("monitor.cli.run.read", read)
+    monkeypatch.setattr("monitor.cli.run.watch", watch)
+    assert cli("run", "--config", config).status == 0
+    assert asked == [True]

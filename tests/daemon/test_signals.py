@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from monitor.daemon.signals import Signals
+from monitor.daemon.signals import ABORTING, STOPPING, Signals
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
@@ -42,10 +42,35 @@ async def test_signals_do_what_is_set_by_then() -> None:
     """SIGHUP and SIGUSR1 do nothing before the schedule is armed, and stop nothing ever."""
     with listening() as signals:
         for number in (signal.SIGHUP, signal.SIGUSR1):
-            signals.reload = signals.probe = lambda: None
+            signals.probe = lambda: None
             os.kill(os.getpid(), number)
             done = asyncio.Event()
             signals.reload = signals.probe = done.set
             os.kill(os.getpid(), number)
             await done.wait()
     assert not signals.stop.is_set()
+
+
+async def test_a_reload_that_was_asked_for_too_early_is_remembered() -> None:
+    """SIGHUP before the schedule is armed is not lost."""
+    with listening() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+        later = asyncio.Event()
+        signals.probe = later.set
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await later.wait()
+        assert signals.reload_asked
+    assert not signals.stop.is_set()
+
+
+async def test_ctrl_c_says_what_the_next_one_does() -> None:
+    """For a person at the keyboard; SIGTERM comes from a service manager, which reads nothing."""
+    said: list[str] = []
+    signals = Signals(said.append)
+    signals.on_stop(signal.SIGTERM)
+    assert said == []
+    signals.on_stop(signal.SIGINT)
+    assert said == [ABORTING]
+    signals = Signals(said.append)
+    signals.on_stop(signal.SIGINT)
+    assert said == [ABORTING, STOPPING]

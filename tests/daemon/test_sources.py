@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ import trustme
 from aiohttp import web
 
 from monitor.config import Config
+from monitor.daemon.app import watch
+from monitor.daemon.signals import Signals
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
@@ -353,6 +356,29 @@ async def test_a_reload_while_it_starts(file: QuickFile, inventory: Inventory, l
         assert await task == 200
         assert await names(daemon) == ["new"]
         assert await daemon.metric(GAUGE) is None
+
+
+async def test_a_stop_while_the_first_lists_are_waited_for(file: QuickFile, inventory: Inventory) -> None:
+    """SIGTERM does not wait for an inventory that hangs: nothing was watched yet, so there is nothing to drain."""
+    inventory.gate = Reached()
+    file.write(rest=of_url(inventory.base) + DEFAULTS)
+    config, signals = await file.first(), Signals()
+    task = asyncio.create_task(watch(config, signals, stdout=None, load=file))
+    await inventory.gate.reached.wait()
+    signals.on_stop(signal.SIGTERM)
+    await task
+    assert not inventory.gate.is_set()
+    inventory.gate.set()
+
+
+async def test_a_hangup_while_the_first_lists_are_waited_for(
+    file: QuickFile, inventory: Inventory, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGHUP before the schedule is armed is a reload right after."""
+    monkeypatch.setattr(Signals, "__post_init__", lambda self: setattr(self, "reload_asked", True))
+    file.write(watched("old", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
+    async with discovering(file) as daemon:
+        await daemon.line(event="reloaded")
 
 
 async def test_an_inventory_that_is_down_at_the_start(lab: Lab, file: QuickFile, inventory: Inventory) -> None:
