@@ -87,6 +87,8 @@ def _reports(choice: Mapping[str, object]) -> bool:
 
 
 def _counted(said: Mapping[str, object]) -> Usage | None:
+    if said.keys().isdisjoint(_USAGES):  # as nearly every chunk has none
+        return None
     for key in _USAGES:
         value = said.get(key)
         counted = value if key == "usage" else an_object(value).get("usage")
@@ -180,6 +182,8 @@ _DETAILS = ("completion_tokens_details", "output_tokens_details")
 
 def usage_of(counted: object) -> Usage | None:
     """Return the tokens that an object counts, in the words of whichever vendor; None if it counts none."""
+    if not counted:
+        return None
     said = an_object(counted)
     read, written = _first(said, _READ), _first(said, _WRITTEN)
     details = next((an_object(said[key]) for key in _DETAILS if key in said), {})

@@ -57,6 +57,11 @@ ERRORS: Mapping[str, Callable[[Frame], bool]] = {
     ),
 }
 """An event that has one of these reports an error."""
+_MAY_REPORT = frozenset({
+    "error", "error_message", "error_type", "error_code", "error_msg", "errors", "base_resp", "header", "ErrorMsg",
+    "Response", "message", "msg",
+})  # fmt: skip
+"""The keys that the table and a coded message look at; a frame without any, as nearly all are, costs one look."""
 
 
 def _coded_message(frame: Frame) -> bool:
@@ -69,6 +74,8 @@ def failure_in(frame: Frame, *, output: bool = False) -> Failure | None:
 
     `output` says that the frame carries output: a message with a code beside it is no error then.
     """
+    if _MAY_REPORT.isdisjoint(frame) and "error" not in (frame.get("object"), frame.get("type"), frame.get("event")):
+        return None
     if any(holds(frame) for holds in ERRORS.values()) or (not output and _coded_message(frame)):
         return failure(frame)
     return None
