@@ -9,7 +9,7 @@ from monitor.lab.scenarios import Scenario
 QUICKER = {
     "/slow": "/slow?gap=60ms&ttfc=300ms",
     "/slow?gap=10s": "/slow?gap=600ms",
-    "/drip?bytes=1&every=1s": "/drip?bytes=1&every=40ms",
+    "/drip?bytes=1&every=2s": "/drip?bytes=1&every=70ms",
     "/buffered": "/buffered?delay=300ms",
     "/stall-pings": "/stall-pings?pings=300ms",
     "/stall-pings?after=0": "/stall-pings?after=0&pings=300ms",

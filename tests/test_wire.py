@@ -22,7 +22,7 @@ from monitor.protocols import Decoder, find
 from monitor.record.observation import Observation
 from monitor.stream.endings import Deadline, EndKind, Mark
 from monitor.stream.events import Output, Partial
-from monitor.target import Target, Timeouts
+from monitor.target import Target
 from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
 from tests.paces import paced, timed
 from tests.records import record
@@ -51,13 +51,8 @@ AFTER_THE_END = {"wrong_content", "empty", "bad_response/malformed_event"}
 """Outcomes and verdicts that a stream has after its end, where the protocol declares one."""
 
 
-SLOWER = {"drip": 2}
-"""What waits many times for one message, each time a little too long, gets more time for each."""
-
-
-def stretched(timeouts: Timeouts, by: int) -> Timeouts:
-    """Return deadlines so many times as long; the drain stays as it is."""
-    return replace(timeouts, **{name: getattr(timeouts, name) * by for name in ("first_chunk", "idle", "total")})
+UNHURRIED = replace(PATIENT, drain=20.0)
+"""No deadline is to end these, not even that of what comes after the end."""
 
 
 class Lag:
@@ -105,9 +100,8 @@ class Probed(NamedTuple):
 
 async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: asyncio.Semaphore) -> Probed:
     """Probe one scenario, and work out what the lab sends for it."""
-    slower = SLOWER.get(scenario.fault, 1)
-    path, kept, lag = paced(scenario, slower), bytearray(), Lag()
-    timeouts = stretched(QUICK, slower) if timed(scenario) else PATIENT
+    path, kept, lag = paced(scenario), bytearray(), Lag()
+    timeouts = QUICK if timed(scenario) else UNHURRIED
     asked = target(lab.url + path, scenario.protocol, timeouts=timeouts)
     async with places, lag.watched():
         before = time.monotonic()

@@ -209,7 +209,7 @@ HEAD = (
 STREAM = (
     Row(
         Outcome.BAD_RESPONSE, "too_large",
-        lambda f: f.ending.kind is EndKind.TOO_LARGE and not f.arrived,
+        lambda f: f.ending.kind is EndKind.TOO_LARGE and not f.arrived and f.seen.end.broken is None,
     ),
     *(Row(Outcome.STREAM_ERROR, fault.value, _failed(fault)) for fault in Fault),
     Row(Outcome.TRUNCATED, "server_abort", _stopped(Stop.ABORT)),

@@ -376,6 +376,11 @@ CUT = (
         "stream_error quota stream - AT",
     ),
     Row("a broken checksum", stream(TEXT, CHECKSUM), "truncated malformed_body stream - AT"),
+    Row(
+        "a broken checksum, and then more than the limits let through",
+        stream(TEXT, CHECKSUM, ended=end("too_large")),
+        "truncated malformed_body stream - AT",
+    ),
     Row("a broken checksum, and then reset", stream(TEXT, CHECKSUM, ended=RST), "truncated malformed_body stream - AT"),
     Row("inside an event", stream(TEXT, HALF), "truncated mid_event stream - AT"),
     Row("inside the first event", stream(HALF), "truncated mid_event first_event - AT"),

@@ -34,7 +34,7 @@ ENDS = Param("as", choice("lf", "crlf", "cr", "mixed"), "crlf", "which line ends
 BOM = Param("bom", YES_NO, "no", "whether a byte order mark comes first")
 STYLE = Param("as", choice("extension", "zeros", "upper", "blanks", "trailer"), "extension", "which legal oddity")
 BEHIND = Param("as", choice("words", "response"), "words", "what comes behind the body")
-TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "text/plain", "the content type said")
+TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "application/octet-stream", "the content type said")
 LF, CRLF, CR = b"\n", b"\r\n", b"\r"
 EOLS = {
     "lf": ((LF, LF),),
@@ -197,7 +197,7 @@ FAULTS = (
         params=(BYTES, EVERY),
         script=drip,
         ended=judged_drip,
-        examples=("", "bytes=1&every=0", "bytes=1&every=1s"),
+        examples=("", "bytes=1&every=0", "bytes=1&every=2s"),
     ),
     Fault(
         name="pings",

@@ -152,6 +152,7 @@ def tiny_chunks(case: ScriptContext) -> Script:
 
 NOT_WHOLE = Expect("wrong_content/missing")
 TOO_LARGE = Expect("bad_response/too_large")
+BROKEN_FRAME = Expect("truncated/malformed_body")
 MALFORMED = Expect("bad_response/malformed_event")
 
 FAULTS = (
@@ -263,6 +264,6 @@ FAULTS = (
         says="one event that never ends, in chunks of one byte",
         needs=("messages",),
         script=tiny_chunks,
-        ended=TOO_LARGE,
+        ended=lambda case: BROKEN_FRAME if case.speaker.framing == "binary" else TOO_LARGE,
     ),
 )

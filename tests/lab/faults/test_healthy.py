@@ -164,7 +164,7 @@ def test_rare_chunk_framing() -> None:
 def test_a_wrong_type_is_said() -> None:
     """And only the type is wrong."""
     wrong, right = (played("chatchat", fault, "") for fault in ("content-type", "ok"))
-    assert b"Content-Type: text/plain\r\n" in wrong.head
+    assert b"Content-Type: application/octet-stream\r\n" in wrong.head
     assert wrong.body == right.body
     assert expected("chatchat", "content-type").flag == "content_type_mismatch"
 
