@@ -12,7 +12,8 @@ from yarl import URL
 from monitor import __version__
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.details import certificate_words, errno_words, lookup_words, tls_words
-from monitor.http.request import BROKEN, credentials
+from monitor.http.framing import BROKEN
+from monitor.http.request import credentials
 from monitor.http.resolver import resolver
 from monitor.http.session import session
 from monitor.http.tls import tls_context

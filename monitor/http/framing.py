@@ -55,6 +55,10 @@ class HeadSplitter:
         self._head.clear()
 
 
+BROKEN = "the framing does not parse"
+_ANSWERED = "another HTTP response in place of a chunk's size"
+
+
 class CloseBody:
     """Takes the payload out of a body's framing; this one is delimited by the close: every byte is payload."""
 
@@ -67,6 +71,11 @@ class CloseBody:
         """Its framing is invalid; what comes does not belong to it any more."""
         self.rest = b""
         """What came after the last byte of a whole body, in the read that brought it."""
+
+    @property
+    def fault(self) -> str:
+        """What is invalid in a framing that is broken, as far as it is known."""
+        return BROKEN
 
     def take(self, data: bytes) -> bytes:
         """Return the payload in the next bytes."""
@@ -99,6 +108,7 @@ class ChunkedBody(CloseBody):
 
     _SIZE = re.compile(rb"""0*([0-9A-Fa-f]{1,16})[ \t]*(?:;(?:[^"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n])*")*)?\r\n""")
     _SIZE_BEGUN = re.compile(rb"0*[0-9A-Fa-f]{1,16}[ \t]*(?:;[^\r\n]*)?\r?")
+    _RESPONSE = b"HTTP/1."
     _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
     _CRLF = b"\r\n"
     _LONGEST_LINE = 8190
@@ -111,6 +121,12 @@ class ChunkedBody(CloseBody):
         """What has come of a line that is not whole."""
         self._step: Callable[[ChunkedBody, bytes, int, list[bytes]], int] = ChunkedBody._size
         """What reads on. Unbound: a bound method would be a reference cycle."""
+
+    @property
+    def fault(self) -> str:
+        """What is invalid: proxies write an error of their own into a body that they have begun."""
+        answered = self._step is ChunkedBody._size and self._line.startswith(self._RESPONSE)
+        return _ANSWERED if answered else BROKEN
 
     def take(self, data: bytes) -> bytes:
         """Return the payload in the next bytes; of a body that breaks, what comes before the fault."""
@@ -135,7 +151,8 @@ class ChunkedBody(CloseBody):
             found = self._SIZE.fullmatch(line)
             if found is None:
                 self._line = line
-                self.broken = not self._SIZE_BEGUN.fullmatch(line) or len(line) > self._LONGEST_LINE
+                begun = self._SIZE_BEGUN.fullmatch(line) or self._RESPONSE.startswith(line)
+                self.broken = not begun or len(line) > self._LONGEST_LINE
                 return end
         self._left = int(found[1], 16)
         if not self._left:

@@ -15,9 +15,9 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-from monitor.http.framing import HEAD_BYTES, ChunkedBody, CloseBody, HeadSplitter, LengthBody
+from monitor.http.framing import BROKEN, HEAD_BYTES, ChunkedBody, CloseBody, HeadSplitter, LengthBody
 from monitor.http.head import HeadTooLargeError, head
-from monitor.http.request import BROKEN, NO_HTTP, Receiver
+from monitor.http.request import NO_HTTP, Receiver
 from monitor.http.timestamps import TimestampedSocket
 from monitor.stream.endings import BodyFraming, EndKind
 
@@ -151,7 +151,7 @@ class HttpProtocol(ResponseHandler):
             self._finish(body, tap, receiver)
         elif body.broken:
             self._abort()
-            receiver.end(EndKind.MALFORMED, tap.read_at, BROKEN)
+            receiver.end(EndKind.MALFORMED, tap.read_at, body.fault)
 
     def _finish(self, body: CloseBody, tap: TimestampedSocket, receiver: Receiver) -> None:
         """End a whole body; aiohttp then gives the connection back, or closes it."""

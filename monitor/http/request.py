@@ -13,7 +13,6 @@ from monitor.stream.endings import AfterCut, EndKind, Head
 from monitor.target import Timeouts, Tls
 
 NO_HTTP = "no HTTP/1.1 response head"
-BROKEN = "the framing does not parse"
 
 Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""

@@ -158,6 +158,23 @@ def test_any_chunks_in_any_segments(
     assert followed(ChunkedBody(), parts) == (b"".join(data for data, _ in chunks), behind, False)
 
 
+@pytest.mark.parametrize(
+    ("before", "fault"),
+    [
+        (b"2\r\nhi\r\n", "another HTTP response in place of a chunk's size"),
+        (b"2\r\nhi", "the framing does not parse"),
+    ],
+    ids=["for a size", "inside a chunk"],
+)
+def test_a_response_inside_a_chunked_body(before: bytes, fault: str) -> None:
+    """An error that a proxy writes into a body which it has begun is named if it stands where a size must be."""
+    for parts in splits(b"HTTP/1.1 502 Bad Gateway\r\n"):
+        body = ChunkedBody()
+        assert body.take(before) == b"hi"
+        assert not any(body.take(part) for part in parts if not body.broken)
+        assert (body.broken, body.fault) == (True, fault)
+
+
 @given(data=st.binary(max_size=80), cuts=st.lists(st.integers(0, 80), max_size=10))
 def test_anything_in_any_segments(data: bytes, cuts: list[int]) -> None:
     """Whatever comes is read as it is in one piece: the same payload, whole, broken, or neither yet."""
