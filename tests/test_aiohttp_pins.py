@@ -176,7 +176,7 @@ async def _short(prober: MakeProber) -> Observation:
 
 async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
-    monkeypatch.setattr("monitor.http.client.session", lambda *_, **__: session())
+    monkeypatch.setattr("monitor.http.session.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
         seen = Recorder()
         await Client(Limits(), Network()).send(HttpRequest("GET", server.url, {}, b"", QUICK), seen, lambda _: None)

@@ -13,17 +13,18 @@ from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
 from monitor.http.resolver import Noted, resolver
-from monitor.http.session import session
+from monitor.http.session import SharedSession, session
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class PooledConnection:
-    """A session, and the one connection that it has."""
+    """A connection, and its session: one of its own if it may be kept."""
 
     attempts: ConnectionAttempts
     session: aiohttp.ClientSession
+    shared: SharedSession | None = None
 
     @property
     def usable(self) -> bool:
@@ -31,9 +32,9 @@ class PooledConnection:
         return self.attempts.protocol is None or self.attempts.protocol.keepable
 
     async def close(self) -> None:
-        """Close both."""
+        """Close the connection, and its session if no other request uses that."""
         self.attempts.close()
-        await self.session.close()
+        await (self.session.close() if self.shared is None else self.shared.leave())
 
 
 class Client:
@@ -43,6 +44,7 @@ class Client:
         self._limits = limits
         self._network = network
         self._resolver = names or resolver(network)
+        self._shared: SharedSession | None = None
         self._kept: dict[ConnectionKey, PooledConnection] = {}
         self._generation = 0
         """Rises when no connection may be kept that was begun before."""
@@ -66,13 +68,20 @@ class Client:
                 return first
             recording.begin_again()
         attempts = ConnectionAttempts(self._network)
-        names = Noted(self._resolver, attempts.resolved)
-        fresh = PooledConnection(attempts, session(self._network, names, attempts, keep=request.keep_for is not None))
         exchange = Exchange(request, recording, feed, self._limits, attempts)
         if first is not None:
             exchange.clock.zero, exchange.info.retried = first.clock.zero, True
-        await self._run(exchange, fresh)
+        await self._run(exchange, self._fresh(attempts, keep=request.keep_for is not None))
         return exchange
+
+    def _fresh(self, attempts: ConnectionAttempts, *, keep: bool) -> PooledConnection:
+        """Return a connection that is not yet dialled."""
+        if keep:
+            names = Noted(self._resolver, attempts.resolved)
+            return PooledConnection(attempts, session(self._network, names, lambda: attempts, keep=True))
+        if self._shared is None or not self._shared.users:
+            self._shared = SharedSession(self._network, self._resolver)
+        return PooledConnection(attempts, self._shared.join(attempts), self._shared)
 
     async def _run(self, exchange: Exchange, connection: PooledConnection) -> bool:
         """Run the exchange; keep the connection if another request may follow, of two with one key the later one.
@@ -106,6 +115,7 @@ class Client:
             self._resolver = resolver(network)
         self._limits, self._network = limits, network
         self._generation += 1
+        self._shared = None
         await self.close_kept()
 
     async def close_kept(self, names: Collection[str] | None = None) -> None:

@@ -34,7 +34,7 @@ async def fetch(url: str, network: Network, *, within: float, at_most: int) -> b
     attempts = ConnectionAttempts(network)
     try:
         secure = await asyncio.to_thread(tls_context, Tls())
-        async with asyncio.timeout(within), session(network, resolver(network), attempts) as client:
+        async with asyncio.timeout(within), session(network, resolver(network), lambda: attempts) as client:
             return await _document(client, URL(url), secure, at_most)
     except StatusError:
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Gate, Hold, Repeat, Send
 from monitor.settings import Limits
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import CLOSED, HASTY, HI, STOP, unchecked
+from tests.http.parts import CLOSED, HASTY, HI, STOP, Reached, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -62,19 +62,6 @@ async def test_a_marker_is_not_waited_for_long(ask: Ask) -> None:
     assert verdict(seen) == "ok"
     assert seen.verdict.unclean == "left_open"
     assert seen.duration == seen.recording.end.stands_at
-
-
-class Reached(asyncio.Event):
-    """A gate that says when a script stands before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> Literal[True]:
-        """Say so, and wait."""
-        self.reached.set()
-        return await super().wait()
 
 
 @pytest.mark.parametrize(("reason", "cause"), [("shutdown", "shutdown"), ("reload", "reload"), (None, "client")])

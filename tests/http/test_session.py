@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
-from monitor.lab.steps import Fin
+from monitor.lab.steps import Fin, Gate, Send
 from monitor.settings import Network
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import Names
+from tests.http.parts import HI, OK, STOP, Names, Reached, sized, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -31,3 +33,25 @@ async def test_a_get_is_sent_once(ask: Ask) -> None:
         assert verdict(seen) == "no_response/closed"
         await server.over()
         assert [request.method for request in server.requests] == ["GET"]
+
+
+async def test_requests_that_run_together_share_a_session(prober: MakeProber) -> None:
+    """Each has its own connection all the same, the session is closed after the last, and the next one gets another."""
+    gate = Reached()
+    probe = prober()
+    async with peer((Gate(gate), Send(sized(HI + STOP))), OK, OK, (Fin(),)) as server:
+        asked = target(**unchecked(f"{server.url}/"))
+        first = asyncio.create_task(probe(asked, "cli"))
+        await gate.reached.wait()
+        shared = probe.client._shared
+        assert shared is not None
+        second = await probe(asked, "cli")
+        assert (probe.client._shared, shared.users, shared.session.closed) == (shared, 1, False)
+        await probe.client.renew(probe.limits, Network())
+        third = await probe(asked, "cli")
+        assert (shared.users, shared.session.closed) == (1, False)
+        gate.set()
+        seen = [await first, second, third]
+        assert [verdict(one) for one in seen] == ["ok"] * 3
+        assert (shared.users, shared.session.closed) == (0, True)
+        assert verdict(await probe(asked, "cli")) == "no_response/closed"
