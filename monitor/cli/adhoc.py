@@ -3,63 +3,155 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
+from pydantic_core import PydanticCustomError
 
 from monitor.cli.common import refuse
 from monitor.config import ConfigError, target
-from monitor.protocols import PROTOCOLS, for_path, whole_path
-from monitor.target import Target
+from monitor.keys.units import duration
+from monitor.keys.values import VARIABLE_NAME_PATTERN
+from monitor.protocols import PROTOCOLS, find, for_path, whole_path
+from monitor.target import Target, Timeouts
+
+F = TypeVar("F", bound=Callable[..., Any])
+_DEADLINES = ("connect", "headers", "first_chunk", "idle", "total")
 
 
-def adhoc_target(
-    url: str, *, protocol: str | None, model: str | None, api_key_env: str | None, headers: Sequence[str]
-) -> Target:
+class Duration(click.ParamType[float]):
+    """A duration as a config has it, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it; a usage error says how one is written."""
+        if isinstance(value, float):
+            return value
+        try:
+            return duration("10ms", "1d").value(value)
+        except PydanticCustomError as error:
+            context = error.context or {}
+            hint = f" ({context['hint']})" if context.get("hint") else ""
+            self.fail(f"{value!r} {context['message']}{hint}", param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line gives in place of a target's own keys; None for what it does not give."""
+
+    protocol: str | None = None
+    model: str | None = None
+    api_key_env: str | None = None
+    headers: Sequence[str] = ()
+    prompt: str | None = None
+    max_tokens: int | None = None
+    timeout: float | None = None
+
+    def without_key(self) -> Options:
+        """Return these for a request that is shown and not sent: no key is read."""
+        return replace(self, api_key_env=None)
+
+
+_OPTIONS = (
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help=f"The protocol: {', '.join(PROTOCOLS)}, or package.module:NAME; default: by the URL's path.",
+    ),
+    click.option("--model", help="The model to request."),
+    click.option("--api-key-env", metavar="VAR", help="The environment variable that holds the key."),
+    click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; repeatable."),
+)
+
+
+def target_options(command: F) -> F:
+    """Give a command the options that take the place of a target's keys."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def refuse_missing_scheme(subject: str) -> None:
+    """Refuse what is a URL without its scheme: HOST:PORT cannot be the name of a target."""
+    if ":" in subject.partition("/")[0]:
+        raise refuse(f"{subject}: a URL begins with http:// or https://; did you mean http://{subject}?")
+
+
+def adhoc_target(url: str, options: Options) -> Target:
     """Return a target for a URL of the command line, held to the rules of the config."""
     path = urlsplit(url).path
     guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
     if guess is None and (fitting := for_path(path)) is not None:
         guess = fitting.name
-        if protocol is None:
+        if options.protocol is None:
             click.echo(f"protocol {guess}, assumed from the path (--protocol chooses another)", err=True)
-    if protocol is None and guess is None:
+    if options.protocol is None and guess is None:
         if (whole := whole_path(url, PROTOCOLS["openai-chat"])) is not None:
             raise refuse(f"{path or '/'} is the path of a base URL: add to it, for example {whole} (openai-chat)")
         raise refuse(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
-    values = {
+    found = _target(url, options.protocol or guess or "", options)
+    if found.model is None and _takes_model(found):
+        click.echo("no model is requested: most servers want one (--model NAME)", err=True)
+    return found
+
+
+def overridden(target: Target, options: Options) -> Target:
+    """Return a target of the config with what the command line says in place of its own."""
+    spoken = options.protocol or target.protocol
+    given = _target(target.url, spoken, options)
+    names = {name.lower() for name in given.headers}
+    kept = {name: value for name, value in target.headers.items() if name.lower() not in names}
+    other: dict[str, Any] = {"headers": kept | dict(given.headers)}
+    if spoken != target.protocol:  # what was meant for the other one does not fit
+        other |= {"protocol": spoken, "terminator": given.terminator, "check": given.check, "prompt": None, "body": {}}
+    if options.prompt is not None:  # the check was made for the other prompt
+        other |= {"check": given.check}
+    if options.api_key_env is not None:
+        other["api_key"] = given.api_key
+    if options.timeout is not None:
+        other["timeouts"] = _within(target.timeouts, options.timeout)
+    plain = {key: value for key in ("model", "prompt", "max_tokens") if (value := getattr(options, key)) is not None}
+    return replace(target, **other | plain)
+
+
+def _target(url: str, protocol: str, options: Options) -> Target:
+    """Return the target that the options alone describe."""
+    _refuse_unset(options.api_key_env, os.environ)
+    values = asdict(options) | {
         "name": "url",
         "url": url,
-        "protocol": protocol or guess,
-        "model": model,
-        "api_key_env": api_key_env,
-        "headers": dict(map(_header, headers)) or None,
+        "protocol": protocol,
+        "headers": dict(map(_header, options.headers)) or None,
+        "timeout": None,
     }
     try:
-        return target({key: value for key, value in values.items() if value is not None}, os.environ)
+        found = target({key: value for key, value in values.items() if value is not None}, os.environ)
     except ConfigError as error:
         raise refuse(str(error)) from None
+    return found if options.timeout is None else replace(found, timeouts=_within(found.timeouts, options.timeout))
 
 
-def overridden(
-    target: Target, *, protocol: str | None, model: str | None, api_key_env: str | None, headers: Sequence[str]
-) -> Target:
-    """Return a target of the config with what the command line says in place of its own."""
-    spoken = protocol or target.protocol
-    said = adhoc_target(target.url, protocol=spoken, model=model, api_key_env=api_key_env, headers=headers)
-    names = {name.lower() for name in said.headers}
-    kept = {name: value for name, value in target.headers.items() if name.lower() not in names}
-    other: dict[str, Any] = {"headers": kept | dict(said.headers)}
-    if spoken != target.protocol:  # what was meant for the other one does not fit
-        other |= {"protocol": spoken, "terminator": said.terminator, "check": said.check, "prompt": None, "body": {}}
-    if model is not None:
-        other["model"] = model
-    if api_key_env is not None:
-        other["api_key"] = said.api_key
-    return replace(target, **other)
+def _within(timeouts: Timeouts, seconds: float) -> Timeouts:
+    """Return the deadlines with a new total, and with none that is longer."""
+    return replace(
+        timeouts, **{name: min(getattr(timeouts, name), seconds) for name in _DEADLINES} | {"total": seconds}
+    )
+
+
+def _refuse_unset(variable: str | None, environ: Mapping[str, str]) -> None:
+    if variable and re.fullmatch(VARIABLE_NAME_PATTERN, variable) and variable not in environ:
+        raise refuse(f"--api-key-env: the variable {variable} is not set: export {variable}=... (it names the key)")
+
+
+def _takes_model(target: Target) -> bool:
+    """Whether the request would be another with a model in it."""
+    protocol = find(target.protocol).of(target)
+    return protocol.request(target, "") != protocol.request(replace(target, model="m"), "")
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from importlib import import_module
 import click
 
 from monitor import __version__
+from monitor.cli.ascii import write_in_ascii
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL
 from monitor.cli.entry import INTERRUPTED
 
@@ -59,6 +60,7 @@ _UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 def main() -> None:
     """Run a command; Ctrl-C is no traceback but 130, a full disk a line; `| head` is click's to handle."""
+    write_in_ascii(sys.stdout, sys.stderr)
     try:
         status = commands.main(prog_name="chat-monitor", standalone_mode=False)
     except click.ClickException as error:

@@ -5,27 +5,34 @@ Exit status: the worst of the probes (contract, section 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
-from monitor.cli.adhoc import adhoc_target, overridden
+from monitor.cli import several
+from monitor.cli.adhoc import Duration, Options, adhoc_target, overridden, refuse_missing_scheme, target_options
 from monitor.cli.common import COMPLETE, FAILED, FAILED_TO_TELL, OVER_SLO, TRUNCATED, refuse
 from monitor.cli.config_file import config_option, discovered, read_config
-from monitor.cli.event_loop import run_loop
-from monitor.cli.terminal import probe_lines, summary, suspects
+from monitor.cli.curl import curl_command
+from monitor.cli.entry import INTERRUPTED
+from monitor.cli.event_loop import cancelled_by_ctrl_c, run_loop
+from monitor.cli.hints import hints
+from monitor.cli.terminal import probe_lines
 from monitor.config import Config
 from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.files import private
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
-from monitor.judge.verdict import OUR_OWN, Outcome
+from monitor.judge.verdict import OUR_OWN
 from monitor.probe.run import Prober
 from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
@@ -33,16 +40,19 @@ from monitor.record.probe_event import as_json as event_as_json
 from monitor.settings import Settings
 from monitor.target import Target
 
+Show = Callable[[Observation, int], None]
+"""Shows one probe, given its number, as it ends."""
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 
 
 @click.command()
 @click.argument("subject", metavar="NAME|URL")
 @config_option
-@click.option("--protocol", help="The protocol; default: what the path of the URL suggests.")
-@click.option("--model", help="The model to request.")
-@click.option("--api-key-env", metavar="VAR", help="The environment variable that holds the key.")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; can be repeated.")
+@target_options
+@click.option("--prompt", help="The prompt to send, {nonce} in it is new each time; the answer is not checked then.")
+@click.option("--max-tokens", type=click.IntRange(1, 1_000_000), help="The most tokens to ask for.")
+@click.option("--timeout", type=Duration(), metavar="DURATION", help="The time for the whole stream, such as 20s.")
+@click.option("--curl", is_flag=True, help="Print the request as a curl command, with $KEY for the key; send nothing.")
 @click.option("-n", "count", default=1, type=click.IntRange(1, 10_000), help="The number of probes, one after another.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line.")
 @click.option("--timeline", is_flag=True, help="Print JSON with every read and every event.")
@@ -53,25 +63,44 @@ def probe(  # noqa: PLR0913 - a parameter for each option
     subject: str,
     config_file: Path | None,
     *,
+    curl: bool,
     count: int,
     as_json: bool,
     timeline: bool,
     save: Path | None,
-    **asked: Any,  # noqa: ANN401 - options of adhoc_target,
+    **given: Any,  # noqa: ANN401 - the fields of Options
 ) -> int:
-    """Probe a target of the config, or a URL, now, and show the waterfall of the stream."""
-    if "://" in subject:
-        target, settings = adhoc_target(subject, **asked), Settings()
+    """Probe a target of the config, or a URL, now, and show the waterfall of the stream.
+
+    With -n a line is printed as each probe ends, and a summary, also after Ctrl-C.
+    """
+    options = Options(**given)
+    if curl:
+        target, _ = chosen(subject, config_file, options.without_key())
+        click.echo(curl_command(target, key=options.api_key_env is not None))
+        return COMPLETE
+    target, settings = chosen(subject, config_file, options)
+    brief = count > 1 and not as_json and not timeline
+    if as_json or timeline:
+        show: Show = partial(_show_json, timeline=timeline)
     else:
-        config = read_config(config_file)
-        target, settings = overridden(named_target(config, subject), **asked), config.settings
-    seen = _probe(target, settings, count, save, as_json=as_json or timeline, timeline=timeline)
-    if count > 1 and not as_json and not timeline:
-        console, events = Console(highlight=False, soft_wrap=True), [event_of(one) for one in seen]
-        for part in (summary(events), *suspects(events[-1])):
-            console.print(part)
+        show = partial(_show_line, count=count) if brief else _show_waterfall
+    seen, interrupted = _probe(target, settings, count, save, show)
+    if brief and seen:
+        _show_summary(seen)
+    if interrupted:
+        return INTERRUPTED
     statuses = {status_of(one) for one in seen}
     return next(status for status in _WORST_FIRST if status in statuses)
+
+
+def chosen(subject: str, config_file: Path | None, options: Options) -> tuple[Target, Settings]:
+    """Return the target that the command line names, by its URL or its name, and the settings it is probed with."""
+    if "://" in subject:
+        return adhoc_target(subject, options), Settings()
+    refuse_missing_scheme(subject)
+    config = read_config(config_file)
+    return overridden(named_target(config, subject), options), config.settings
 
 
 def status_of(seen: Observation) -> int:
@@ -85,28 +114,30 @@ def status_of(seen: Observation) -> int:
     return COMPLETE if seen.first_chunk_good else OVER_SLO
 
 
-def _probe(  # noqa: PLR0913 - what is probed, and how it is shown
-    target: Target, settings: Settings, count: int, save: Path | None, *, as_json: bool, timeline: bool
-) -> list[Observation]:
-    """Probe `count` times, showing each as it ends."""
+def _probe(
+    target: Target, settings: Settings, count: int, save: Path | None, show: Show
+) -> tuple[list[Observation], bool]:
+    """Probe `count` times, showing each as it ends; return what came of them, and whether Ctrl-C ended it."""
 
-    async def probing() -> list[Observation]:
+    async def probing() -> tuple[list[Observation], bool]:
         seen: list[Observation] = []
         diagnosis = Diagnosis()
-        with closing(Stamping()) as stamping:
-            await stamping.ready()
+        with closing(Stamping()) as stamping, cancelled_by_ctrl_c() as interrupted:
             prober = Prober(Client(settings.limits, settings.network), settings.limits, settings.monitor.location)
             try:
+                await stamping.ready()
                 for number in range(1, count + 1):
                     with _saved(save, number) as keep:
                         one = await replace(prober, save=keep)(target, "cli")
                     seen.append(replace(one, diagnosis=diagnosis.take(one).suspicions))
-                    _show(seen[-1], as_json=as_json, timeline=timeline, brief=count > 1)
-                    if seen[-1].verdict.outcome is Outcome.ABORTED:
-                        raise KeyboardInterrupt
+                    show(seen[-1], number)
+                    if interrupted.is_set():
+                        break
+            except asyncio.CancelledError:  # between two probes: those that have ended are summed up
+                assert interrupted.is_set(), "nothing else cancels this task"
             finally:
                 await prober.client.close_kept()
-        return seen
+        return seen, interrupted.is_set()
 
     return run_loop(probing())
 
@@ -131,13 +162,34 @@ def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object]
         file.write(body)
 
 
-def _show(seen: Observation, *, as_json: bool, timeline: bool, brief: bool) -> None:
-    if as_json:
-        click.echo(event_as_json(event_of(seen, timeline=timeline)))
-    elif not brief:
-        console, event = Console(highlight=False, soft_wrap=True), event_of(seen, timeline=True)
-        for line in probe_lines(event, seen.target.slo.first_chunk.threshold):
-            console.print(line)
+def _show_json(seen: Observation, _: int, *, timeline: bool) -> None:
+    click.echo(event_as_json(event_of(seen, timeline=timeline)))
+
+
+def _show_waterfall(seen: Observation, _: int) -> None:
+    console, event = Console(highlight=False, soft_wrap=True), event_of(seen, timeline=True)
+    for line in probe_lines(event, seen.target.slo.first_chunk.threshold):
+        console.print(line)
+    _show_hints(seen, console)
+
+
+def _show_line(seen: Observation, number: int, *, count: int) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if number == 1:
+        console.print(several.header(count, console.width))
+    console.print(several.line(number, count, event_of(seen), console.width))
+
+
+def _show_summary(seen: Sequence[Observation]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for line in several.summary([event_of(one) for one in seen]):
+        console.print(line)
+    _show_hints(seen[-1], console)
+
+
+def _show_hints(seen: Observation, console: Console) -> None:
+    for hint in hints(seen):
+        console.print(Text(f"  hint    {hint}", style="yellow"))
 
 
 def named_target(config: Config, name: str) -> Target:

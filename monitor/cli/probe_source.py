@@ -109,7 +109,7 @@ def _refusal(status: int) -> str:
 
 
 def _unknown(probe_id: str) -> str:
-    return f"no probe {probe_id!r} is kept: it is too old, or was never made"
+    return f"no probe {probe_id!r} is kept: it is too old, or was never made; the probe command keeps none of its own"
 
 
 @dataclass(frozen=True, slots=True)

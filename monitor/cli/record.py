@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from monitor.cli.adhoc import adhoc_target, overridden
+from monitor.cli.adhoc import Options, target_options
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
-from monitor.cli.config_file import config_option, read_config
+from monitor.cli.config_file import config_option
 from monitor.cli.event_loop import run_loop
-from monitor.cli.probe import named_target
+from monitor.cli.probe import chosen
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.probe.confidential import secrets_of
@@ -38,25 +38,18 @@ _WHOLE = "END COMPLETE(0-chunk), conn kept alive"
 @click.argument("subject", metavar="NAME|URL")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @config_option
-@click.option("--protocol", help="The protocol; default: what the path of the URL suggests.")
-@click.option("--model", help="The model to request.")
-@click.option("--api-key-env", metavar="VAR", help="The environment variable that holds the key.")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; can be repeated.")
+@target_options
 def record(
     subject: str,
     directory: Path,
     config_file: Path | None,
-    **asked: Any,  # noqa: ANN401 - options of adhoc_target
+    **given: Any,  # noqa: ANN401 - the fields of Options
 ) -> int:
     """Probe once, and keep the stream in DIR as the tests replay it: bytes, timing and verdict, without secrets.
 
     The files have mode 0600. Look through them before you pass them on: an answer can hold more than keys.
     """
-    if "://" in subject:
-        target, settings = adhoc_target(subject, **asked), Settings()
-    else:
-        config = read_config(config_file)
-        target, settings = overridden(named_target(config, subject), **asked), config.settings
+    target, settings = chosen(subject, config_file, Options(**given))
     seen, body = _probed(target, settings)
     if not seen.recording.arrivals:
         raise refuse(f"no stream came, and nothing was kept: {seen.verdict.detail}", FAILED_TO_TELL)

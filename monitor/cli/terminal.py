@@ -171,23 +171,6 @@ def moment(event: ProbeEvent) -> str:
 # -- several -----------------------------------------------------------------------------------------------------------
 
 
-def summary(events: Sequence[ProbeEvent]) -> Table:
-    """Return the table of several probes."""
-    table = Table(box=None, header_style="dim")
-    for column in ("#", "verdict", "first chunk", "longest gap", "chunks", "duration"):
-        table.add_column(column, justify="left" if column == "verdict" else "right")
-    for number, event in enumerate(events, 1):
-        table.add_row(
-            str(number),
-            Text(verdict_words(event), style=style_of(event)),
-            _or_dash(event.timings.first_chunk),
-            _or_dash(event.gap.max if event.gap else UNSET),
-            str(event.chunks),
-            measured(event.duration),
-        )
-    return table
-
-
 def _or_dash(seconds: float | UnsetType) -> str:
     return "-" if seconds is UNSET else measured(seconds)
 

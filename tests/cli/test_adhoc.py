@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from monitor.cli.adhoc import Duration, Options, adhoc_target, overridden
+from monitor.protocols import PROTOCOLS
 from monitor.record.observation import Observation
-from monitor.target import Target
+from monitor.target import CountCheck, Target, Timeouts
 from tests.cli.commands import Cli
-from tests.sinks.stories import whole
+from tests.sinks.stories import GATEWAY, whole
+
+CHAT = "http://127.0.0.1:9/chat/completions"
 
 
 def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,10 +52,19 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
         (("http://127.0.0.1:9/what",), "what does /what speak? pass --protocol with one of openai-chat, "),
         (("http://127.0.0.1:9",), "/ is the path of a base URL: add to it, for example /v1/chat/completions"),
         (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
-        (("http://127.0.0.1:9/v1/completions",), "what does /v1/completions speak? pass --protocol"),
+        (("http://127.0.0.1:9/v1/other",), "what does /v1/other speak? pass --protocol"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
-        (("http://127.0.0.1:9/chat/completions", "--api-key-env", "NOT_SET_AT_ALL"), "is not set"),
+        (
+            ("http://127.0.0.1:9/chat/completions", "--api-key-env", "NOT_SET_AT_ALL"),
+            "the variable NOT_SET_AT_ALL is not set",
+        ),
+        (
+            ("http://127.0.0.1:9/chat/completions", "--api-key-env", "sk-12345678"),
+            "the name of the variable, not the key",
+        ),
+        (("http://127.0.0.1:9/chat/completions", "--timeout", "20"), "'20' is not a duration (write "),
+        (("http://127.0.0.1:9/chat/completions", "--timeout", "1ms"), "is below the least allowed, 10ms"),
         (("http://127.0.0.1:9/chat/completions", "--protocol", "nope"), "unknown protocol"),
         (("ftp://127.0.0.1/chat/completions",), "not an http or https URL"),
         (("http://127.0.0.1:9/chat/completions", "-n", "0"), "Invalid value for '-n'"),
@@ -102,9 +116,9 @@ def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("OTHER_KEY", "k-1")
     asked: list[Target] = []
 
-    def remembered(target: Target, *_: object, **__: object) -> list[Observation]:
+    def remembered(target: Target, *_: object, **__: object) -> tuple[list[Observation], bool]:
         asked.append(target)
-        return [whole(target)]
+        return [whole(target)], False
 
     monkeypatch.setattr("monitor.cli.probe._probe", remembered)
     cli("probe", "good", "--config", config)
@@ -117,3 +131,36 @@ def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.Mo
     assert other.api_key is not None
     assert other.api_key.reveal() == "k-1"
     assert {name: value.reveal() for name, value in other.headers.items()} == {"X-B": "2", "x-a": "3"}
+
+
+def test_options_take_the_place_of_the_targets_keys() -> None:
+    """Prompt, limit and deadlines; a check that was made for another prompt is left out."""
+    own = replace(GATEWAY, check=CountCheck(), timeouts=Timeouts(total=100.0, idle=50.0))
+    assert overridden(own, Options()) == own
+    given = overridden(own, Options(prompt="Hi {nonce}", max_tokens=7, timeout=20.0, model="other"))
+    assert (given.prompt, given.max_tokens, given.model, given.check) == ("Hi {nonce}", 7, "other", None)
+    assert given.timeouts == Timeouts(connect=5.0, headers=20.0, first_chunk=20.0, idle=20.0, total=20.0)
+    longer = overridden(own, Options(timeout=600.0)).timeouts
+    assert (longer.total, longer.idle) == (600.0, 50.0)
+
+
+def test_a_missing_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """If the protocol's request has a place for it."""
+    url = "http://127.0.0.1:9/chat/completions"
+    assert adhoc_target(url, Options(timeout=2.5)).timeouts.total == 2.5
+    assert "no model is requested" in capsys.readouterr().err
+    adhoc_target(url, Options(model="m"))
+    adhoc_target(url, Options(protocol="raw"))
+    assert "no model is requested" not in capsys.readouterr().err
+
+
+def test_a_duration_that_is_read_already_is_kept() -> None:
+    """A command may be called with its options' values."""
+    assert Duration().convert(2.0, None, None) == 2.0
+
+
+def test_protocols_are_listed_in_the_help(cli: Cli) -> None:
+    """All of them, and how one from outside is named."""
+    out = "".join(cli("probe", "--help").out.split())
+    assert all(name in out for name in PROTOCOLS)
+    assert "package.module:NAME" in out

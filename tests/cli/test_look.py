@@ -47,7 +47,10 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
     assert "  do      look for a restart" in done.out
     assert done.out.endswith("  the last that came:\n    so far so g\n")
     assert cli("explain", "3", "--db", kept) == Done(
-        1, "", "chat-monitor: no probe '3' is kept: it is too old, or was never made\n"
+        1,
+        "",
+        "chat-monitor: no probe '3' is kept: it is too old, or was never made; "
+        "the probe command keeps none of its own\n",
     )
 
 

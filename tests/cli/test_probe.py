@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from monitor.cli.probe import status_of
+from monitor.http.timestamps import Stamping
 from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
-from tests.cli.commands import PACE, Cli, Done, ended, started
+from tests.cli.commands import COMMAND, PACE, Cli, Done, ended, started
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 
 ALWAYS = {
@@ -25,7 +28,7 @@ ALWAYS = {
 
 def test_a_probe_of_a_url(cli: Cli, lab_url: str) -> None:
     """The protocol follows from the path, and the waterfall is printed."""
-    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}")
+    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "--model", "m")
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith("ok  url  openai-chat\n")
     assert "first chunk" in done.out
@@ -51,9 +54,10 @@ def test_a_timeline_is_in_the_json(cli: Cli, lab_url: str) -> None:
 
 
 def test_several_probes(cli: Cli, lab_url: str) -> None:
-    """A row each in a table, or a line each in JSON."""
+    """A line each and a summary, or a line each in JSON."""
     table = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "3")
-    assert [row.split()[:2] for row in table.out.splitlines()[1:]] == [["1", "ok"], ["2", "ok"], ["3", "ok"]]
+    assert [row.split()[:2] for row in table.out.splitlines()[1:4]] == [["1", "ok"], ["2", "ok"], ["3", "ok"]]
+    assert "\n  3 probes: 3 ok\n  first chunk  p50 " in table.out
     lines = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "3", "--json").out.splitlines()
     assert len({json.loads(one)["probe_id"] for one in lines}) == 3
 
@@ -147,14 +151,84 @@ def test_a_target_that_is_not_there(cli: Cli, config: Path) -> None:
 
 
 def test_ctrl_c_ends_a_probe() -> None:
-    """It is 130, and of several probes no other is begun."""
+    """It is 130, and of several probes no other is begun; those that ended are summed up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/chat/completions"
-        with started("probe", url, "-n", "3") as process:
+        with started("probe", url, "--model", "m", "-n", "3") as process:
+            refused, _ = listener.accept()
+            with refused:
+                refused.recv(65536)
+                refused.sendall(b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")
             connection, _ = listener.accept()
             with connection:
                 process.send_signal(signal.SIGINT)
-                assert ended(process).status == 130
+                done = ended(process)
         listener.settimeout(0)
         with pytest.raises(BlockingIOError):
             listener.accept()
+    assert done.status == 130
+    assert done.err.splitlines()[-1] == "stopping; press Ctrl-C again to stop at once"
+    rows = [line.split()[:2] for line in done.out.splitlines()[1:3]]
+    assert rows == [["1", "http_error/overloaded"], ["2", "aborted/client"]]
+    assert "  2 probes: 1 http_error/overloaded, 1 aborted/client" in done.out
+
+
+def test_ctrl_c_before_the_first_probe(cli: Cli, lab_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to sum up then."""
+
+    async def interrupted(_: Stamping) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Stamping, "ready", interrupted)
+    done = cli("probe", f"{lab_url}/openai-chat/ok?{PACE}", "-n", "2")
+    assert (done.status, done.out) == (130, "")
+
+
+@pytest.mark.parametrize("subject", ["127.0.0.1:8000/v1/chat/completions", "localhost:8000", "[::1]:8000/v1"])
+def test_a_url_without_a_scheme(cli: Cli, subject: str) -> None:
+    """It is no name of a target, and what is missing is said."""
+    said = f"chat-monitor: {subject}: a URL begins with http:// or https://; did you mean http://{subject}?\n"
+    assert cli("probe", subject) == Done(2, "", said)
+
+
+def test_no_config(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one is looked for is said, and what writes one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("monitor.cli.config_file.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    done = cli("probe", "good")
+    assert done.status == 2
+    assert f"no config found (config.toml, {tmp_path}/etc.toml)" in done.err
+    assert "chat-monitor init" in done.err
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_hints_stand_under_a_failure(cli: Cli, lab_url: str, options: tuple[str, ...]) -> None:
+    """Those of a waterfall, and once under several probes."""
+    done = cli("probe", f"{lab_url}/openai-chat/status?code=401", *options)
+    assert done.out.count("  hint    no key was sent: pass --api-key-env VAR") == 1
+
+
+def test_curl_sends_nothing(cli: Cli) -> None:
+    """The command is printed, with a variable for the key, which need not be set."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/chat/completions"
+        done = cli("probe", url, "--model", "m", "--api-key-env", "NOT_SET_AT_ALL", "--curl")
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert done.status == 0
+    assert done.out.startswith(f"curl -N -i -X POST {url} \\\n")
+    assert '"Authorization: Bearer $KEY"' in done.out
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii"])
+def test_an_encoding_that_lacks_our_characters(lab_url: str, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waterfall is drawn in ASCII then, and JSON is UTF-8 always."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    command = [*COMMAND, "probe", f"{lab_url}/openai-chat/cut?{PACE}", "--model", "\u4f60"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    assert (done.returncode, b"Traceback" in done.stderr) == (3, False)
+    assert "x\n" in done.stdout.decode(encoding)
+    done = subprocess.run([*command, "--json"], capture_output=True, check=False, timeout=30)
+    assert json.loads(done.stdout.decode())["model"] == "\u4f60"

@@ -73,7 +73,7 @@ def looked(place: ProbeSource, behind: Behind) -> None:
     assert newest(place, "nobody") == []
     assert place.newest(1, NAME, failed=False) == [json.loads(json.dumps(record(cut)))]
     assert place.find(cut.probe_id) == json.loads(json.dumps(record(cut, timeline=True)))
-    with pytest.raises(ProbeSourceError, match=r"no probe '\.\./x y' is kept: it is too old, or was never made"):
+    with pytest.raises(ProbeSourceError, match=r"no probe '\.\./x y' is kept: it is too old, or was never made; "):
         place.find("../x y")
 
 

@@ -11,17 +11,16 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from monitor.cli import several
+from monitor.cli.several import summary
 from monitor.cli.terminal import (
     explanation,
     lines,
     overview,
-    plan_table,
     probe_lines,
     style_of,
-    summary,
     verdict_words,
 )
-from monitor.config.plan import Footprint, Plan, TargetPlan
 from monitor.judge.content_check import CheckResult
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError, Suspect, Suspicion, Tokens
@@ -171,31 +170,6 @@ def test_an_unclean_end_is_in_the_words() -> None:
     assert verdict_words(told(seen(unclean))) == "ok (unclean end: reset)"
 
 
-def test_several_probes_in_a_table() -> None:
-    """One row each; what was not reached is a dash."""
-    rows = [
-        one.split("  ")
-        for one in printed(summary([told(it, timeline=False) for it in (whole(), cut(), refused())])).splitlines()
-    ]
-    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
-    assert cells == [
-        ["#", "verdict", "first chunk", "longest gap", "chunks", "duration"],
-        ["1", "ok", "200 ms", "300 ms", "3", "800 ms"],
-        ["2", "truncated/incomplete_body", "200 ms", "300 ms", "3", "700 ms"],
-        ["3", "unreachable/refused", "-", "-", "0", "4.0 ms"],
-    ]
-
-
-def test_what_a_config_costs() -> None:
-    """Target by target, and in all."""
-    one = TargetPlan(GATEWAY, watched=True, requests_per_day=1440.0, tokens_per_request=520, footprint=Footprint(9, 99))
-    rows = [row.split() for row in printed(plan_table(Plan((one, one), None, 0))).splitlines()[1:]]
-    assert rows == [["gateway", "1,440", "748,800", "9", "99"]] * 2 + [["all", "2,880", "1,497,600", "18", "198"]]
-
-
-# -- what was probed before --------------------------------------------------------------------------------------------
-
-
 def test_one_line_a_probe() -> None:
     """When, which target, what it came to, how long the first chunk and all took, how much came, and why."""
     first, second = lines([told(cut()), told(refused(replace(GATEWAY, name="b")))])
@@ -263,7 +237,11 @@ def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
         START,
     )
     shown_now = [*(row.plain for row in explanation(made)), *(row.plain for row in lines([made]))]
-    shown_now += [*printed(table).splitlines(), *printed(summary([made])).splitlines()]
+    shown_now += [
+        *printed(table).splitlines(),
+        *(row.plain for row in summary([made])),
+        several.line(1, 1, made, 80).plain,
+    ]
     assert all(row.isprintable() for row in shown_now), [row for row in shown_now if not row.isprintable()]
     assert "\\x1b]0;owned" in shown_now[0]
 

@@ -1,0 +1,34 @@
+"""Hints of `probe` on what to look at first after an HTTP error: whether a key was sent, and where to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.judge.verdict import Outcome
+from monitor.protocols import find
+from monitor.record.observation import Observation, public_url
+from monitor.redaction import visible
+from monitor.target import Target
+
+_KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key"})
+
+
+def hints(seen: Observation) -> Iterator[str]:
+    """Return a sentence for each thing to look at first."""
+    if seen.verdict.outcome is not Outcome.HTTP_ERROR:
+        return
+    if seen.verdict.cause == "auth" and not _sent_key(seen.target):
+        yield "no key was sent: pass --api-key-env VAR, or set api_key_env or api_key_file of the target"
+    if seen.verdict.cause == "not_found":
+        url, model = visible(public_url(seen.target.url)), seen.target.model
+        yield (
+            f"asked for {url}, model {visible(model)}: one of them is unknown there"
+            if model
+            else f"asked for {url}: it is unknown there"
+        )
+
+
+def _sent_key(target: Target) -> bool:
+    protocol = find(target.protocol).of(target)
+    names = {name.lower() for name in target.headers}
+    return target.api_key is not None or bool(names & (_KEY_HEADERS | {protocol.auth.header.lower()}))
