@@ -16,6 +16,7 @@ class Cell:
 
     The first chunk comes `first` ms after the request. The slots start over `spread` seconds. The loop is held up for
     `block` seconds five times a second. `scraped` seconds lie between two scrapes of the daemon.
+    `busy` loops share its core.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Cell:
     tls: bool = False
     block: float = 0.0
     scraped: float = 0.0
+    busy: int = 0
+    """Endless loops that share the client's core."""
 
     @property
     def query(self) -> dict[str, int]:
@@ -70,6 +73,17 @@ CELLS: tuple[Cell, ...] = (
     Cell("tls-200", 200, 145, 6.3, 2, (DAEMON, AIOHTTP, HTTPX, BARE), tls=True),
     Cell("tls-1000", 1000, 145, 6.6, 2, (DAEMON, AIOHTTP, BARE), tls=True),
     Cell("scraped-1000", 1000, 145, 6.3, 3, (DAEMON,), scraped=1.0),
+    # what the monitor takes out of its times as its own delay, and what is left, from the request on
+    Cell("own-300", 300, 145, 6.3, 2, (DAEMON,)),
+    Cell("own-700", 700, 145, 6.3, 2, (DAEMON,)),
+    Cell("own-1000", 1000, 145, 6.3, 2, (DAEMON,)),
+    Cell("own-tls-300", 300, 145, 6.3, 2, (DAEMON,), tls=True),
+    Cell("own-tls-700", 700, 145, 6.3, 2, (DAEMON,), tls=True),
+    Cell("own-tls-1000", 1000, 145, 6.6, 2, (DAEMON,), tls=True),
+    Cell("own-shared-300", 300, 145, 6.3, 2, (DAEMON,), busy=2),
+    Cell("own-shared-700", 700, 145, 6.3, 2, (DAEMON,), busy=2),
+    Cell("own-shared-1000", 1000, 145, 6.3, 2, (DAEMON,), busy=2),
+    Cell("own-shared-tls-300", 300, 145, 6.3, 2, (DAEMON,), tls=True, busy=2),
     Cell("json-200", 200, 145, 6.3, 1, (DAEMON_JSON,)),
     Cell("chunks-10", 100, 10, 2.2, 5, (DAEMON, AIOHTTP), gap=20.0),
     Cell("chunks-100", 100, 100, 2.5, 4, (DAEMON, AIOHTTP), gap=20.0),

@@ -45,6 +45,8 @@ class Reported:
     events: list[Event] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     first: Event | None = None
+    stood: int | None = None
+    """When the connection, TLS included, stood, by the client's own account, its delay taken out."""
 
 
 def reported(out: Path, event: int, chunks: int) -> list[Reported]:
@@ -71,6 +73,7 @@ def _stream(rows: Sequence[Record], ids: Sequence[str] | None, event: int, chunk
     else:
         one.events = [Event(row.a, row.b, row.c) for row in rows if row.number == 2]
     one.first = next((Event(row.a, row.b, row.c) for row in rows if row.number == 3), None)
+    one.stood = next((row.b for row in rows if row.number == 4), None)
     if one.first is None and one.events:
         one.first = one.events[0]
     return one
@@ -151,13 +154,14 @@ def percentiles(values: Iterable[int]) -> dict[str, float]:
 
 def compare(truths: Mapping[str, Truth], streams: Iterable[Reported]) -> dict[str, object]:
     """Return the figures of one client in one cell."""
-    first, gaps, events, seen = Tally(), Tally(), Tally(), 0
+    first, gaps, events, request, seen = Tally(), Tally(), Tally(), Tally(), 0
     for one in streams:
         truth = truths.get(one.request_id)
         if truth is None or not one.events:
             continue
         seen += len(one.events)
         _first(first, one, truth)
+        _request(request, one, truth)
         for gap in one.gaps:
             _gap(gaps, gap, truth)
         for event in one.events:
@@ -165,6 +169,7 @@ def compare(truths: Mapping[str, Truth], streams: Iterable[Reported]) -> dict[st
             events.meets((event.time - event.uncertainty, event.time), (write.before, write.after))
     return {
         "first_chunk": first.figures(),
+        "request": request.figures(),
         "gap": gaps.figures(),
         "events": events.truth(),
         "server": served(truths.values()),
@@ -181,6 +186,16 @@ def _first(tally: Tally, one: Reported, truth: Truth) -> None:
     wide = write.after - write.before > WIDE
     tally.add(said.time - one.zero, write.before - one.zero, said.uncertainty, wide=wide)
     tally.meets((said.time - said.uncertainty, said.time), (write.before, write.after))
+
+
+def _request(tally: Tally, one: Reported, truth: Truth) -> None:
+    """Hold the time from the connection to the first chunk against the server's, from the request to its write."""
+    if one.first is None or one.stood is None:
+        return
+    write, asked = truth.writes[1], truth.arrived or truth.requested
+    value, wide = one.first.time - one.stood, write.after - write.before > WIDE
+    tally.add(value, write.before - asked, one.first.uncertainty, wide=wide)
+    tally.meets((value - one.first.uncertainty, value), (write.before - asked, write.after - asked))
 
 
 def _gap(tally: Tally, gap: Gap, truth: Truth) -> None:

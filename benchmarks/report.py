@@ -65,6 +65,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
     ("client", lambda one: one["client"]),
     ("first chunk, us: p50 / p95 / p99 / max", lambda one: _quad(one["first_chunk"])),
     ("gaps, us: p50 / p95 / p99 / max", lambda one: _quad(one["gap"])),
+    ("from the request, us: p50 / p95 / p99 / max", lambda one: _quad(one.get("request", {}))),
     ("left out", lambda one: f"{one['first_chunk']['discarded']} + {one['gap']['discarded']}"),
     ("missed", _missed),
     ("seen", lambda one: f"{one['chunks_seen']}/{one['chunks_sent']}"),

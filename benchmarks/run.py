@@ -121,7 +121,11 @@ def _daemon(bench: Bench, cell: Cell, client: str, server: Server, out: Path) ->
     hooks = {"out": str(out), "block": cell.block, "spread": cell.spread}
     command = [sys.executable, "-m", "benchmarks.clients.daemon", json.dumps(hooks)]
     log = Path(f"{out}.log")
-    with _process(bench, [*command, *daemon_command(config)], log) as process, scraping(log, cell.scraped) as scrapes:
+    with (
+        _busy(cell.busy),
+        _process(bench, [*command, *daemon_command(config)], log) as process,
+        scraping(log, cell.scraped) as scrapes,
+    ):
         samples = _looks(process, _PATIENCE, until=lambda: started(log) is not None)
         samples += _looks(process, cell.spread + (cell.rounds + _MORE_ROUNDS) * cell.interval)
         process.terminate()
@@ -210,6 +214,20 @@ def _process(bench: Bench, command: Sequence[str], output: Path | None) -> Itera
         process.wait()
         if file:
             file.close()
+
+
+@contextmanager
+def _busy(loops: int) -> Iterator[None]:
+    """Have so many endless loops share the client's core."""
+    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    for one in running:
+        os.sched_setaffinity(one.pid, {machine.cores()[1]})
+    try:
+        yield
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
 
 
 def _place(pid: int, core: int, realtime: bool) -> None:  # noqa: FBT001 - one of two ways to run all

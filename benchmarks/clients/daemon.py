@@ -22,6 +22,7 @@ from monitor import schedule
 from monitor.cli import main as cli
 from monitor.daemon import app as daemon
 from monitor.http.exchange import Exchange
+from monitor.stream.endings import Mark
 from monitor.stream.recorder import Recorder
 from monitor.stream.recording import Arrival, Kind, Recording
 from monitor.stream.statistics import first_chunk, gaps
@@ -81,6 +82,8 @@ def store(out: str, probes: Iterable[Probe]) -> None:
         if (first := first_chunk(seen)) is not None:
             records.extend((stream, 3, 1, _ns(zero + first.time), _ns(first.uncertainty)))
         reads = [[number for number, _ in read] for _, read in groupby(outputs, key=lambda one: one[1].offset)]
+        stood = max(seen.marks.get(Mark.CONNECT, 0.0), seen.marks.get(Mark.TLS, 0.0))
+        records.extend((stream, 4, 0, _ns(zero + stood), 0))
         for before, after, (gap, uncertainty) in zip(reads, reads[1:], gaps(seen), strict=False):
             found.extend((stream, before[-1], after[0], _ns(gap), _ns(uncertainty)))
     Path(out).write_bytes(records.tobytes())

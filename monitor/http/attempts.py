@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any, NoReturn, Protocol
 
 import aiohttp
 
+from monitor.http.clock import Clock
 from monitor.http.policy import PolicyDeniedError, denied, denied_host
 from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket, poll_tracking_selector
@@ -19,8 +21,8 @@ from monitor.settings import Network
 class Observer(Protocol):
     """What is notified of the steps of a connection."""
 
-    def resolved(self) -> None:
-        """Take that the name was looked up."""
+    def resolved(self, at: float, uncertainty: float) -> None:
+        """Take that the name was looked up, at most `uncertainty` before `at` seconds from zero."""
 
     def connected(self) -> None:
         """Take that a connection stands."""
@@ -40,12 +42,22 @@ class ConnectionAttempts:
         self.denied: str | None = None
         """The address that the policy denied."""
         self.observer: Observer | None = None
+        self.clock: Clock | None = None
+        """The clock of the request that is being sent."""
         self._network = network
 
-    def resolved(self) -> None:
-        """Take that the name was looked up."""
-        if self.observer is not None:
-            self.observer.resolved()
+    def asked(self) -> None:
+        """Take that a name is looked up from now on."""
+        if self.clock is not None:
+            self.clock.waits(time.monotonic())
+
+    def resolved(self, at: float | None) -> None:
+        """Take that the name was looked up, at `at`, or at some time since the loop's last poll."""
+        selector = poll_tracking_selector()
+        late = selector.lateness() if selector is not None else 0.0
+        found, uncertainty = (at, 0.0) if at is not None else (time.monotonic(), late)
+        if self.clock is not None and self.observer is not None:
+            self.observer.resolved(*self.clock.acts(found, uncertainty))
 
     def open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """Return a socket for one address, which is checked here, where it is dialled."""
@@ -53,6 +65,7 @@ class ConnectionAttempts:
         if denied(str(sockaddr[0]), self._network):
             self._refuse(str(sockaddr[0]))
         opened = TimestampedSocket(family, kind, proto, poll_tracking_selector())
+        opened.setup = self.clock
         self.sockets.append(opened)
         return opened
 

@@ -70,14 +70,14 @@ class Client:
         attempts = ConnectionAttempts(self._network)
         exchange = Exchange(request, recording, feed, self._limits, attempts)
         if first is not None:
-            exchange.clock.zero, exchange.info.retried = first.clock.zero, True
+            exchange.clock, exchange.info.retried = first.clock, True
         await self._run(exchange, self._fresh(attempts, keep=request.keep_for is not None))
         return exchange
 
     def _fresh(self, attempts: ConnectionAttempts, *, keep: bool) -> PooledConnection:
         """Return a connection that is not yet dialled."""
         if keep:
-            names = Noted(self._resolver, attempts.resolved)
+            names = Noted(self._resolver, lambda: attempts)
             return PooledConnection(attempts, session(self._network, names, lambda: attempts, keep=True))
         if self._shared is None or not self._shared.users:
             self._shared = SharedSession(self._network, self._resolver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from monitor.http.clock import Clock
 from monitor.stream.endings import Deadline
 from monitor.stream.recorder import Recorder
 from monitor.target import Timeouts
@@ -24,15 +25,15 @@ class Deadlines:
     _PATIENCE = 0.25
 
     def __init__(self, recording: Recorder, timeouts: Timeouts) -> None:
-        self._recording, self._timeouts, self._zero, self._late = recording, timeouts, 0.0, 0.0
+        self._recording, self._timeouts, self._clock, self._late = recording, timeouts, Clock(), 0.0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._received: Callable[[], int] | None = None
         self._expired: Expired | None = None
 
-    def start(self, zero: float, received: Callable[[], int], expired: Expired) -> None:
-        """Start at `zero`; `received` returns how many bytes have come so far."""
-        self._zero, self._received, self._expired = zero, received, expired
+    def start(self, clock: Clock, received: Callable[[], int], expired: Expired) -> None:
+        """Start on a clock that runs; `received` returns how many bytes have come so far."""
+        self._clock, self._received, self._expired = clock, received, expired
         self.arm()
 
     def arm(self) -> None:
@@ -40,7 +41,7 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
         if self._expired is not None:
-            self._timer = self._loop.call_at(self._zero + self._recording.deadline(self._timeouts)[1], self._ring)
+            self._timer = self._loop.call_at(self._clock.zero + self._recording.deadline(self._timeouts)[1], self._ring)
 
     def stop(self) -> None:
         """Call nobody back any more."""
@@ -54,8 +55,8 @@ class Deadlines:
         deadline, when = self._recording.deadline(self._timeouts)
         now, until = self._loop.time(), until or self._loop.time() + self._PATIENCE
         if before < 0:
-            self._late = now - self._zero - when
-        if self._zero + when > now:
+            self._late = now - self._clock.zero - when
+        if self._clock.zero + when > now:
             self.arm()
         elif now < until and ((came := self._received()) != before or turns):
             self._timer = self._loop.call_soon(self._ring, came, 2 if came != before else turns - 1, until)

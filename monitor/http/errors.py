@@ -18,8 +18,10 @@ from monitor.target import Timeouts
 
 ABORT_REASONS = frozenset({"shutdown", "reload"})
 """For what the daemon stops a request."""
-_TOO_LATE = 1.0
-"""Seconds that the loop may be late to a deadline and still judge it."""
+CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
+"""The peer ended the connection before its answer was whole."""
+TOO_LATE = 1.0
+"""Seconds that the loop may be late to a deadline, or to an end of the connection, and still judge it."""
 
 
 def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttempts) -> tuple[EndKind, str]:
@@ -35,14 +37,31 @@ def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttemp
     )
 
 
-def expiry(deadline: Deadline, at: float, late: float, timeouts: Timeouts, *, dialled: bool) -> Ending:
+def expiry(deadline: Deadline, at: float, late: float, timeouts: Timeouts, attempts: ConnectionAttempts) -> Ending:
     """Return what a deadline is that has passed: an end, unless the loop itself was `late` seconds."""
-    if late > _TOO_LATE and deadline is not Deadline.DRAIN:
+    if late > TOO_LATE and deadline is not Deadline.DRAIN:
         return Ending(EndKind.RESOURCES, at, f"the event loop was {late:.1f} s late")
     limit = f"{getattr(timeouts, deadline.value):g} s"
-    if deadline is Deadline.CONNECT and not dialled:
-        limit += ", for the name was not looked up by then"
+    if deadline is Deadline.CONNECT:
+        limit += _how_far(attempts)
     return Ending(EndKind.DEADLINE, at, limit, deadline)
+
+
+def _how_far(attempts: ConnectionAttempts) -> str:
+    """Say what stood when the time for a connection was over."""
+    sock = attempts.current
+    if sock is None:
+        return ", for the name was not looked up by then"
+    if sock.connected_at is None:
+        return ""
+    stood = f", though the TCP connection stood after {sock.connected_after[0] * 1000:.0f} ms"
+    missing = "the answer to the TLS handshake" if sock.first_sent_at is not None else "the next step"
+    return f"{stood}: {missing} did not come; a port that speaks no TLS may be silent so"
+
+
+def absent(seconds: float) -> str:
+    """Say that an end came while nobody was there to see it."""
+    return f"the connection ended while the monitor itself did not run, at some time in {seconds:.1f} s"
 
 
 def _denied(error: Exception, attempts: ConnectionAttempts) -> tuple[EndKind, str] | None:
@@ -79,6 +98,8 @@ def _not_connected(error: Exception, request: HttpRequest, attempts: ConnectionA
 def _not_dialled(error: aiohttp.ClientConnectorError, attempts: ConnectionAttempts) -> tuple[EndKind, str]:
     if attempts.current is not None and attempts.current.first_sent_at is not None:
         return EndKind.TLS_HANDSHAKE, "the peer closed the connection in it"
+    if error.os_error.errno == errno.ECONNRESET and not isinstance(error, aiohttp.ClientProxyConnectionError):
+        return EndKind.RESET, ""
     if error.os_error.errno == errno.ECONNREFUSED:
         return EndKind.REFUSED, ""
     return EndKind.NETWORK, errno_words(error)

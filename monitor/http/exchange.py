@@ -13,7 +13,7 @@ from yarl import URL
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
-from monitor.http.errors import ABORT_REASONS, expiry, forget_frames, translate
+from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, absent, expiry, forget_frames, translate
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest, credentials
 from monitor.http.tls import tls_context
 from monitor.settings import Limits
@@ -22,7 +22,6 @@ from monitor.stream.recorder import Recorder
 
 _ERROR_BODY = 65536
 _PROXY_AUTHENTICATION_REQUIRED = 407
-_CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
 
 
 class Exchange:
@@ -56,7 +55,8 @@ class Exchange:
         self._task = asyncio.current_task()
         self.attempts.observer = self
         self.clock.start()
-        self.deadlines.start(self.clock.zero, self._received, self._expire)
+        self.attempts.clock = self.clock
+        self.deadlines.start(self.clock, self._received, self._expire)
         try:
             if self._kept is not None:
                 self.connected()
@@ -109,14 +109,22 @@ class Exchange:
             reason = str(error.args[0]) if error.args else ""
             return Ending(EndKind.ABORTED, self.clock.now(), reason if reason in ABORT_REASONS else "client")
         kind, detail = translate(error, self.request, self.attempts)
-        return Ending(kind, self.clock.now(), detail)
+        sock = self.attempts.current
+        unsure = max(sock.lateness, sock.end_uncertainty) if sock is not None else 0.0
+        if unsure > TOO_LATE and kind in CUT:
+            kind, detail = EndKind.RESOURCES, absent(unsure)
+        elif kind is EndKind.RESET:  # also if that came before asyncio looked at its connect
+            self.recording.connected = True
+        return Ending(kind, self.clock.now(), detail, uncertainty=unsure)
 
     def _detach(self) -> None:
         """Drop what refers back here: a recording is freed with its probe, and needs no garbage collector."""
         self.deadlines.stop()
         if self._drain is not None:
             self._drain.cancel()
-        self.attempts.observer = None
+        self.attempts.observer = self.attempts.clock = None
+        for sock in self.attempts.sockets:
+            sock.setup = None
         if self.attempts.protocol is not None:
             self.attempts.protocol.receiver = None
 
@@ -125,12 +133,15 @@ class Exchange:
     def head(self, found: Head, at: float, uncertainty: float) -> None:
         """Take the final head; a body that is not a stream is read only for an error's own words."""
         self._answered = True
+        if self.attempts.current is not None:
+            self.attempts.current.setup = None
+        self.recording.zero_uncertainty = self.clock.uncertainty
         self._connection_marks()
         if self.request.proxy is not None and found.status == _PROXY_AUTHENTICATION_REQUIRED:
             self.end(EndKind.PROXY, at, "it wants a user and a password")
             return
         self.recording.head = found
-        self.recording.mark(Mark.HEADERS, self.clock.since(at), uncertainty)
+        self.recording.mark(Mark.HEADERS, self.clock.since(at), uncertainty + self.clock.uncertainty)
         success = found.status // 100 == 2  # noqa: PLR2004 - RFC 9110, section 15.3
         if not success and not found.empty:
             self.deadlines.stop()
@@ -172,10 +183,18 @@ class Exchange:
         """Take the end; the first one counts. Before the head aiohttp waits for an answer, and is stopped."""
         if self._declined_at is not None:
             kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
-        self._settle(Ending(kind, self.clock.since(at), detail, extra=extra))
+        unsure = self._lateness(at)
+        if unsure > TOO_LATE and kind in CUT and self.recording.ended_at is None:
+            kind, detail = EndKind.RESOURCES, absent(unsure)
+        self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
+
+    def _lateness(self, at: float) -> float:
+        """Return by how much the end that was noted at `at` may have come before that; what has a stamp is known."""
+        sock = self.attempts.current
+        return sock.end_uncertainty if sock is not None and at in {sock.fin_at, sock.reset_at} else 0.0
 
     def _expire(self, deadline: Deadline, at: float, late: float) -> None:
-        self._settle(expiry(deadline, at, late, self.request.timeouts, dialled=bool(self.attempts.sockets)))
+        self._settle(expiry(deadline, at, late, self.request.timeouts, self.attempts))
 
     def _settle(self, ending: Ending) -> None:
         if self.ended.done():
@@ -193,15 +212,19 @@ class Exchange:
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def resolved(self) -> None:
-        """Note that the name was looked up."""
-        self.recording.mark(Mark.DNS, self.clock.now())
+    def resolved(self, at: float, uncertainty: float) -> None:
+        """Note when the name was looked up."""
+        self.recording.mark(Mark.DNS, at, uncertainty)
 
     def connected(self) -> None:
         """Take the connection that stands: other deadlines run from here on. A proxy's is not yet ours."""
-        protocol = self.attempts.protocol
-        if protocol is None or self._tunnelling:
+        protocol, sock = self.attempts.protocol, self.attempts.current
+        if protocol is None or sock is None or self._tunnelling:
             return
+        if self.request.secure and not self.reused:
+            self.recording.mark(Mark.TLS, *sock.read_after)
+        sock.setup = self.clock
+        self.clock.stands()
         protocol.begin(self)
         self.recording.connected = True
         self.deadlines.arm()
@@ -236,7 +259,7 @@ class Exchange:
         if ending is None or self.recording.ended_at is not None or self.request.proxy is not None:
             return False
         closed = ending.kind is EndKind.COMPLETE and head is not None and head.framing is BodyFraming.CLOSE
-        return closed or ending.kind in _CUT
+        return closed or ending.kind in CUT
 
     @property
     def leaves_a_connection(self) -> bool:
@@ -252,17 +275,14 @@ class Exchange:
         if sock is None:
             return
         if sock.connected_at is not None and not self.reused:
-            self.recording.mark(Mark.CONNECT, self.clock.since(sock.connected_at))
+            self.recording.mark(Mark.CONNECT, *sock.connected_after)
         if protocol is None:
             return
         self._peer()
-        if self._tunnelling:
-            return
-        if self.request.secure and not self.reused:
-            self.recording.mark(Mark.TLS, self.clock.since(protocol.made_at))
         sent = protocol.sent_at if protocol.sent_at is not None else sock.last_sent_at
-        if sent is not None and sent >= max(protocol.made_at, self.clock.zero):
-            self.recording.mark(Mark.REQUEST_SENT, self.clock.since(sent))
+        if sent is not None and sent >= max(protocol.made_at, self.clock.issued) and not self._tunnelling:
+            self.recording.mark(Mark.REQUEST_SENT, self.clock.since(sent), self.clock.uncertainty)
+            self.info.own_delay = self.clock.own
 
     def _peer(self) -> None:
         """Note who answered, and until when its certificate is valid."""

@@ -38,6 +38,7 @@ def head(message: RawResponseMessage, framing: BodyFraming) -> Head:
         framing=framing,
         empty=message.code in {204, 205} or (framing is BodyFraming.LENGTH and not int(headers["Content-Length"])),
         retry_after=_retry_after(headers.get("Retry-After")),
+        http_version=".".join(map(str, message.version)),
         request_ids=tuple((name, headers[name]) for name in _REQUEST_IDS if name in headers),
     )
 

@@ -82,3 +82,5 @@ class ExchangeInfo:
     certificate_expiry: float | None = None
     error_body: bytes = b""
     after_cut: AfterCut | None = None
+    own_delay: float | None = None
+    """Seconds by which the monitor itself was late until the request was sent; the times do not contain them."""

@@ -7,8 +7,9 @@ import contextlib
 import functools
 import socket
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -39,25 +40,33 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of `host`; OSError where it has none."""
+        """Return the addresses of `host`; OSError if it has none."""
+        return (await self.timed(host, port, family))[0]
+
+    async def timed(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> tuple[list[ResolveResult], float]:
+        """Return the addresses of `host`, and the monotonic time at which its thread had them."""
         await self._free.acquire()
-        answer: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[Addresses, float]] = asyncio.get_running_loop().create_future()
         work = functools.partial(
             socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
         threading.Thread(target=self._run, args=(work, answer), name="look-up", daemon=True).start()
-        return [
+        addresses, at = await answer
+        found = [
             ResolveResult(
                 hostname=host, host=str(address[0]), port=int(address[1]), family=kin, proto=proto,
                 flags=socket.AI_NUMERICHOST,
             )
-            for kin, _, proto, _, address in await answer
+            for kin, _, proto, _, address in addresses
         ]  # fmt: skip
+        return found, at
 
-    def _run(self, work: Callable[[], Addresses], answer: asyncio.Future[Addresses]) -> None:
+    def _run(self, work: Callable[[], Addresses], answer: asyncio.Future[tuple[Addresses, float]]) -> None:
         """Do the look-up, in its thread; the place is free again when it ends, not when nobody waits any more."""
         try:
-            told = functools.partial(self._tell, answer.set_result, work())
+            told = functools.partial(self._tell, answer.set_result, (work(), time.monotonic()))
         except OSError as error:
             told = functools.partial(self._tell, answer.set_exception, error)
         except UnicodeError:  # an empty or an overlong label
@@ -66,7 +75,7 @@ class Resolver(AbstractResolver):
         with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
             answer.get_loop().call_soon_threadsafe(told, answer)
 
-    def _tell(self, tell: Callable[[Any], None], what: object, answer: asyncio.Future[Addresses]) -> None:
+    def _tell(self, tell: Callable[[Any], None], what: object, answer: asyncio.Future[tuple[Addresses, float]]) -> None:
         self._free.release()
         if not answer.done():
             tell(what)
@@ -104,19 +113,34 @@ class Asking(AbstractResolver):
         """Keep nothing, close nothing."""
 
 
-class Noted(AbstractResolver):
-    """A resolver that tells when it has answered."""
+class Asker(Protocol):
+    """What is notified of a look-up."""
 
-    def __init__(self, resolver: AbstractResolver, answered: Callable[[], None]) -> None:
+    def asked(self) -> None:
+        """Take that a name is looked up from now on."""
+
+    def resolved(self, at: float | None) -> None:
+        """Take that it was, at the monotonic time `at` if that is known."""
+
+
+class Noted(AbstractResolver):
+    """A resolver that tells when it was asked and when it had its answer."""
+
+    def __init__(self, resolver: AbstractResolver, asker: Callable[[], Asker]) -> None:
         self._resolver = resolver
-        self._answered = answered
+        self._asker = asker
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return what the resolver does."""
-        found = await self._resolver.resolve(host, port, family)
-        self._answered()
+        asker = self._asker()
+        asker.asked()
+        if isinstance(self._resolver, Resolver):
+            found, at = await self._resolver.timed(host, port, family)
+        else:
+            found, at = await self._resolver.resolve(host, port, family), None
+        asker.resolved(at)
         return found
 
     async def close(self) -> None:

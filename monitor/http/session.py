@@ -72,7 +72,7 @@ class SharedSession:
     def __init__(self, network: Network, resolver: AbstractResolver) -> None:
         self.users = 0
         """How many requests run over it; without any it is closed."""
-        self.session = session(network, Noted(resolver, lambda: _of_this_task().resolved()), _of_this_task)
+        self.session = session(network, Noted(resolver, _of_this_task), _of_this_task)
 
     def join(self, attempts: ConnectionAttempts) -> aiohttp.ClientSession:
         """Begin a request of this task, with these connections."""

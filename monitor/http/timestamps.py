@@ -16,7 +16,7 @@ import sys
 import time
 from asyncio import sslproto
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -33,10 +33,15 @@ _TIGHT_NS = 2_000
 """Between the two clocks nothing came that took longer: else they are read once more."""
 
 STAMPS = sys.platform == "linux"
+_MICROSECOND = 1e-6
 _WAKING_NS = 1_000_000
 """How late a process that waits for no core may be woken."""
 _OVERSLEPT_NS = 5_000_000
 """A poll that ends so long after its time-out was no wait: the process was stopped."""
+_LONGEST_POLL = 0.25
+"""Seconds: a process that was stopped is noticed by a poll that took longer than it was to take."""
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_TCP_INFO = struct.Struct("@68xI28xI")  # linux/tcp.h: the smoothed round trip in us, the segments sent again
 _QUEUED = "/proc/thread-self/schedstat"
 """Linux's account of a thread: ns on a core, ns in the queue for one, turns."""
 
@@ -53,6 +58,8 @@ class PollTrackingSelector(selectors.DefaultSelector):
         self.quiet_at = time.monotonic_ns()
         """A time, in monotonic ns, at which no byte waited that is reported now."""
         self._looked = self.quiet_at
+        self.suspended = _suspended()
+        """Seconds that the machine was suspended since it was started; CLOCK_MONOTONIC does not count them."""
         self._account = _open_account()
         self._queued = 0
 
@@ -63,8 +70,9 @@ class PollTrackingSelector(selectors.DefaultSelector):
         if ready or (timeout is not None and timeout <= 0):
             self.quiet_at, self._looked = self._looked, entered
             return ready
+        timeout = _LONGEST_POLL if timeout is None else min(timeout, _LONGEST_POLL)
         ready = super().select(timeout)
-        self.quiet_at = self._looked = max(entered, self._woken(entered, timeout))
+        self.quiet_at = self._looked = self._woken(entered, timeout)
         return ready
 
     def close(self) -> None:
@@ -74,15 +82,30 @@ class PollTrackingSelector(selectors.DefaultSelector):
             os.close(self._account)
             self._account = None
 
-    def _woken(self, entered: int, timeout: float | None) -> int:
+    def lateness(self) -> float:
+        """Return how long ago, in seconds, what is noticed now may have happened."""
+        return max(time.monotonic_ns() - self.quiet_at, 0) / _BILLION
+
+    def _woken(self, entered: int, timeout: float) -> int:
         """Return a time before which nothing ended the wait: that it did was noticed late by the time in the queue."""
-        returned, queued = time.monotonic_ns(), self._queued
+        returned, queued, suspended = time.monotonic_ns(), self._queued, self.suspended
         waited = returned - entered
-        if waited <= _WAKING_NS or (timeout is not None and waited > timeout * _BILLION + _OVERSLEPT_NS):
+        self.suspended = _suspended()
+        if (slept := self.suspended - suspended) > _SUSPENDED:
+            return entered - int(slept * _BILLION)
+        if waited <= _WAKING_NS or waited > timeout * _BILLION + _OVERSLEPT_NS:
             return entered
         if self._account is not None:
             self._queued = int(os.pread(self._account, 80, 0).split()[1])
-        return returned - _WAKING_NS - (self._queued - queued)
+        return max(entered, returned - _WAKING_NS - (self._queued - queued))
+
+
+_SUSPENDED = 0.01
+"""Seconds: two clocks that are read one after the other differ by less."""
+
+
+def _suspended() -> float:
+    return time.clock_gettime(_BOOTTIME) - time.monotonic()
 
 
 def _open_account() -> int | None:
@@ -128,19 +151,40 @@ def poll_tracking_selector() -> PollTrackingSelector | None:
 _recvmsg, _recvmsg_into = socket.socket.recvmsg, socket.socket.recvmsg_into
 
 
+class Setup(Protocol):
+    """What is notified of whose turn it is while a connection is made and a request sent (see `clock.Clock`)."""
+
+    def waits(self, at: float) -> None:
+        """Note that somebody else is waited for."""
+
+    def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
+        """Note that it is our turn since `at`, or since up to `uncertainty` before it; return both from zero."""
+
+    def doubts(self, uncertainty: float) -> None:
+        """Note a delay that may be ours or the peer's."""
+
+
 class TimestampedSocket(socket.socket):
     """A TCP socket that notes its reads and writes."""
 
     __slots__ = (
-        "_clock", "_more", "_quiet", "_read_before", "connected_at", "fin_at", "first_sent_at", "last_sent_at",
-        "read_at", "received", "reset_at", "spread", "uncertainty",
+        "_asked_at", "_blocked", "_clock", "_more", "_quiet", "_read_before", "connected_after", "connected_at",
+        "end_uncertainty", "fin_at", "first_sent_at", "last_sent_at", "read_after", "read_at", "received",
+        "reset_at", "setup", "spread", "uncertainty",
     )  # fmt: skip
 
     def __init__(self, family: int, kind: int, proto: int, clock: PollTrackingSelector | None = None) -> None:
         super().__init__(family, kind, proto)
         self._clock = clock
         now = time.monotonic()
+        self.setup: Setup | None = None
+        """What is notified until the answer begins."""
         self.connected_at: float | None = None
+        """When it was noticed that the connection stands; the loop may have been late."""
+        self.connected_after = self.read_after = (0.0, 0.0)
+        """Seconds from the request's zero to `connected_at`, and to the last read before the answer; how uncertain."""
+        self._asked_at = now
+        self._blocked = False
         self.first_sent_at: float | None = None
         self.last_sent_at: float | None = None
         self.read_at = now
@@ -152,6 +196,8 @@ class TimestampedSocket(socket.socket):
         self.received = 0
         self.fin_at: float | None = None
         self.reset_at: float | None = None
+        self.end_uncertainty = 0.0
+        """The end, `fin_at` or `reset_at`, came at most this much before it was noted."""
         self._read_before = self._quiet = time.monotonic_ns()
         self._more = False
         if STAMPS:
@@ -160,33 +206,80 @@ class TimestampedSocket(socket.socket):
     # -- connecting ------------------------------------------------------------------------------------------------
 
     def connect(self, address: Any, /) -> None:  # noqa: ANN401 - as the socket module has it
-        """Connect, noting when at once."""
-        super().connect(address)
-        self.connected_at = time.monotonic()
+        """Connect, noting when: after the call, for the time in it is ours, and the round trip is known besides."""
+        try:
+            super().connect(address)
+        finally:
+            self._asked_at = time.monotonic()
+            if self.setup is not None:
+                self.setup.waits(self._asked_at)
+        self._connected()
 
     def getsockopt(self, *args: int) -> Any:  # noqa: ANN401 - as the socket module has it
-        """Note the moment at which asyncio asks whether its connect succeeded: right when the socket says so."""
+        """Note the moment at which asyncio asks whether its connect succeeded: after the socket has said so."""
         value = super().getsockopt(*args)
-        if args == (socket.SOL_SOCKET, socket.SO_ERROR) and not value:
-            self.connected_at = time.monotonic()
+        if args == (socket.SOL_SOCKET, socket.SO_ERROR):
+            if not value or value == errno.ECONNRESET:  # a peer that resets has accepted before
+                self._connected()
+            elif self.setup is not None:
+                self.setup.acts(time.monotonic(), self.lateness)
         return value
+
+    def _connected(self) -> None:
+        """Note when the connection stood: a round trip after it was asked for, if the kernel has measured one."""
+        self.connected_at = time.monotonic()
+        if self.setup is None:
+            return
+        if (round_trip := self._round_trip()) is not None:
+            self.connected_after = self.setup.acts(self._asked_at + round_trip, _MICROSECOND)
+        else:
+            since_asked = self.connected_at - self._asked_at
+            self.connected_after = self.setup.acts(self.connected_at, min(self.lateness, since_asked))
+
+    def _round_trip(self) -> float | None:
+        """Return how long the kernel's handshake took, in seconds; None if it does not tell, or had to ask again."""
+        try:
+            micros, again = _TCP_INFO.unpack_from(super().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256))
+        except (OSError, AttributeError, struct.error):
+            return None
+        return micros / 1e6 if micros and not again else None
+
+    @property
+    def lateness(self) -> float:
+        """How long ago, in seconds, what is noticed now may have happened; 0 if the loop's polls are not noted."""
+        return self._clock.lateness() if self._clock is not None else 0.0
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
         """Send, noting the clock just before: 3 to 15 us from the wire, where the clock after it can be late by ms."""
         self._sending()
-        return super().send(data, flags)
+        count = super().send(data, flags)
+        if self.setup is not None:
+            self._sent(self.setup, count < memoryview(data).nbytes)
+        return count
 
     def sendmsg(self, buffers: Sequence[ReadableBuffer], *rest: Any) -> int:  # type: ignore[override]  # noqa: ANN401 - likewise
         """Send several buffers; asyncio does from Python 3.12 on."""
         self._sending()
-        return super().sendmsg(buffers, *rest)
+        count = super().sendmsg(buffers, *rest)
+        if self.setup is not None:
+            self._sent(self.setup, count < sum(memoryview(one).nbytes for one in buffers))
+        return count
 
     def _sending(self) -> None:
         self.last_sent_at = time.monotonic()
         if self.first_sent_at is None:
             self.first_sent_at = self.last_sent_at
+        if self.setup is not None:
+            if self._blocked:  # how long the socket has been ready for more is not known
+                self.setup.doubts(self.lateness)
+            self.setup.waits(self.last_sent_at)
+
+    def _sent(self, setup: Setup, blocked: bool) -> None:  # noqa: FBT001 - of two callers
+        """Note that the bytes left at some time in the call, and whether the socket takes no more for now."""
+        setup.doubts(time.monotonic() - (self.last_sent_at or 0.0))
+        self._blocked = blocked
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -222,12 +315,23 @@ class TimestampedSocket(socket.socket):
     def _failed(self, error: OSError) -> None:
         if not isinstance(error, BlockingIOError | InterruptedError):
             self.reset_at = time.monotonic()
+            self.end_uncertainty = self._since_it_may_have_ended()
+
+    def _since_it_may_have_ended(self) -> float:
+        """Return how long ago, in seconds, the end may have come: since the last byte, if no poll found nothing since.
+
+        A read that takes all the data does not tell that the end already waits after it.
+        """
+        if self._clock is None or self._clock.quiet_at > self._read_before:
+            return self.lateness
+        return max(time.monotonic() - self.read_at, 0.0)
 
     def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int, began: int) -> None:
         """Note one read; what the next one brings came after this one `began`, however long it took to look here."""
         now, wall, bracket = _clocks()
         if not count:
             self.fin_at = now / _BILLION
+            self.end_uncertainty = self._since_it_may_have_ended()
             return
         before, clock = self._read_before, self._clock
         quiet = before if clock is None else max(before, clock.quiet_at)
@@ -240,6 +344,8 @@ class TimestampedSocket(socket.socket):
         self.spread = max(at - quiet, bracket) / _BILLION
         self.uncertainty = self.spread if arrived is None else bracket / _BILLION
         self._read_before, self._quiet, self._more = began, quiet, count == asked
+        if self.setup is not None:
+            self.read_after = self.setup.acts(self.read_at, self.uncertainty)
 
 
 def _clocks() -> tuple[int, int, int]:

@@ -71,7 +71,9 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "a hung model behind a living web server", "look at the model server, not at the app in front of it",
     ),
     ("timeout", "connect"): Explanation(
-        "no connection within {limit}", "the network, a firewall that drops, or a full listen queue",
+        "no connection within {limit}",
+        "the network, a firewall that drops, or a full listen queue; if the connection stood, a port that speaks no "
+        "TLS or a stuck proxy",
         "try a connection from this machine by hand",
     ),
     ("timeout", "headers"): Explanation(

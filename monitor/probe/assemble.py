@@ -92,6 +92,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         ip_family=carried.ip_family,
         connection=(Connection.REUSE if carried.reused else Connection.FRESH).value,
         retried=carried.retried,
+        own_delay=carried.own_delay,
         schedule_delay=schedule_delay,
         tokens=tokens,
         charged=_charged(question, tokens),

@@ -8,9 +8,19 @@ from monitor import __version__
 from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation, public_url
 from monitor.record.parts import given
-from monitor.record.probe_event import ArrivalRow, Check, EventRow, Gap, ProbeEvent, SloResult, Timeline, Timings
+from monitor.record.probe_event import (
+    ArrivalRow,
+    Check,
+    EventRow,
+    Gap,
+    ProbeEvent,
+    SloResult,
+    Timeline,
+    Timings,
+    Uncertainties,
+)
 from monitor.stream.recording import GapFigures, Recording
-from monitor.stream.statistics import buffered, gap_figures, uncertainty
+from monitor.stream.statistics import buffered, gap_figures, uncertainties, uncertainty
 
 
 def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
@@ -38,6 +48,7 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         ip_family=given(seen.ip_family),
         connection=seen.connection,
         retried=seen.retried or UNSET,
+        http_version=head.http_version if head else UNSET,
         http_status=head.status if head else UNSET,
         content_type=(head and head.content_type) or UNSET,
         content_type_mismatch=verdict.content_type_mismatch or UNSET,
@@ -47,6 +58,8 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         retry_after=given(head.retry_after) if head else UNSET,
         timings=Timings(**{mark.value: _seconds(time) for mark, time in recording.marks.items()}),
         uncertainty=_seconds(uncertainty(recording)),
+        uncertainties=Uncertainties(**{name: _seconds(unsure) for name, unsure in uncertainties(recording).items()}),
+        own_delay=UNSET if seen.own_delay is None else _seconds(seen.own_delay),
         schedule_delay=UNSET if seen.schedule_delay is None else _seconds(seen.schedule_delay),
         duration=_seconds(seen.duration),
         tail=UNSET if seen.tail is None else _seconds(seen.tail),

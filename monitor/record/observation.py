@@ -32,6 +32,8 @@ class Observation:
     connection: str = "fresh"
     retried: bool = False
     schedule_delay: float | None = None
+    own_delay: float | None = None
+    """Seconds by which the monitor itself was late until the request was sent; the times do not contain them."""
     tokens: Tokens | None = None
     charged: int = 0
     """Tokens that the budget is charged: no server can spend it by counting wrong."""

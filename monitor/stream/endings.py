@@ -96,6 +96,8 @@ class Ending:
     detail: str = ""
     deadline: Deadline | None = None
     extra: bool = False
+    uncertainty: float = 0.0
+    """It came at most this many seconds before `at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +113,4 @@ class Head:
     retry_after: int | None = None
     """Seconds that the server asked to wait."""
     request_ids: tuple[tuple[str, str], ...] = ()
+    http_version: str = "1.1"

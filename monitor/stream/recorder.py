@@ -30,9 +30,9 @@ class Recorder:
 
     __slots__ = (
         "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets", "_foreign",
-        "_mark_uncertainty", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts", "_pings",
-        "_spreads", "_text", "_times", "_uncertainties", "_unterminated", "_usage", "chunks", "connected", "ending",
-        "head", "marks", "rule",
+        "_mark_uncertainties", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts",
+        "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unterminated", "_usage", "chunks", "connected",
+        "ending", "head", "marks", "rule", "zero_uncertainty",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -44,7 +44,9 @@ class Recorder:
         self.ending: Ending | None = None
         self.chunks = 0
         self._end = EndState(self.rule)
-        self._mark_uncertainty = 0.0
+        self._mark_uncertainties: dict[Mark, float] = {}
+        self.zero_uncertainty = 0.0
+        """Zero is at most this much later: a delay of the monitor that cannot be told from one of the peer."""
         self._pings = 0
         self._model: str | None = None
         self._usage = Usage()
@@ -73,12 +75,13 @@ class Recorder:
         """Forget an attempt that got no byte of an answer."""
         self.connected = False
         self.marks.clear()
+        self._mark_uncertainties.clear()
 
     def mark(self, mark: Mark, time: float, uncertainty: float = 0.0) -> None:
         """Note that a clock was passed, once: the first time counts."""
         if mark not in self.marks:
             self.marks[mark] = time
-            self._mark_uncertainty = max(self._mark_uncertainty, uncertainty)
+            self._mark_uncertainties[mark] = uncertainty
 
     def arrived(self, time: float, uncertainty: float, offset: int, spread: float | None = None) -> None:
         """Note a network read of payload that ended at `offset`.
@@ -86,7 +89,7 @@ class Recorder:
         Its last byte arrived at most `uncertainty` before `time`, every other byte at most `spread`.
         """
         if not self._times:
-            self.mark(Mark.FIRST_BYTE, time, uncertainty)
+            self.mark(Mark.FIRST_BYTE, time, uncertainty + self.zero_uncertainty)
         self._times.append(time)
         self._uncertainties.append(uncertainty)
         self._spreads.append(uncertainty if spread is None else spread)
@@ -118,7 +121,8 @@ class Recorder:
             rule=self.rule,
             ending=self.ending,
             marks=MappingProxyType(marks),
-            mark_uncertainty=self._mark_uncertainty,
+            mark_uncertainties=MappingProxyType(self._mark_uncertainties.copy()),
+            zero_uncertainty=self.zero_uncertainty,
             connected=self.connected,
             head=self.head,
             end=self._end.result(),

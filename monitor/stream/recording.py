@@ -172,8 +172,10 @@ class Recording:
     rule: EndRule
     ending: Ending
     marks: Mapping[Mark, float]
-    mark_uncertainty: float
-    """The worst uncertainty of a mark."""
+    mark_uncertainties: Mapping[Mark, float]
+    """By how many seconds each step of the connection, the head and the first byte may have come sooner."""
+    zero_uncertainty: float
+    """Seconds by which all times may be too late: a delay of the monitor that cannot be told from one of the peer."""
     connected: bool
     """The connection, TLS included, stood."""
     head: Head | None

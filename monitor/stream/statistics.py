@@ -7,10 +7,11 @@ from itertools import islice, pairwise
 from statistics import quantiles
 
 from monitor.stream.endings import Mark
-from monitor.stream.recording import IS_OUTPUT, Arrival, GapFigures, Recording
+from monitor.stream.recording import IS_OUTPUT, Arrival, GapFigures, Kind, Recording
 
 BUFFERABLE = 5
 """Chunks from which on a stream can be seen to be buffered."""
+_VISIBLE = frozenset({Kind.OUTPUT, Kind.REFUSAL})
 _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 2, 0.05
 
 
@@ -24,8 +25,15 @@ def output_arrivals(seen: Recording) -> Iterator[Arrival]:
 
 
 def first_chunk(seen: Recording) -> Arrival | None:
-    """Return the read that carried the first output, with the uncertainty of that output; None without output."""
-    return next(output_arrivals(seen), None)
+    """Return the read that carried the first output, with the uncertainty of its time; None without output."""
+    found = next(output_arrivals(seen), None)
+    return found and found._replace(uncertainty=found.uncertainty + seen.zero_uncertainty)
+
+
+def first_content(seen: Recording) -> Arrival | None:
+    """Return the read that carried the first visible text, with the uncertainty of its time; None without any."""
+    found = next((at for at, kind, _ in seen.events if kind in _VISIBLE), None)
+    return found and found._replace(uncertainty=found.uncertainty + seen.zero_uncertainty)
 
 
 def gaps(seen: Recording) -> list[tuple[float, float]]:
@@ -55,9 +63,37 @@ def figures(apart: list[float]) -> GapFigures | None:
 
 
 def uncertainty(seen: Recording) -> float:
-    """Return how far the times of this stream may be off, in seconds: the worst of its marks."""
-    first = first_chunk(seen)
-    return max(seen.mark_uncertainty, first.uncertainty if first else 0.0)
+    """Return how far the times of the chunks may be off, in seconds: the worst of them, and that of the first byte."""
+    chunks = max((at.uncertainty for at in output_arrivals(seen)), default=0.0)
+    return max(chunks + seen.zero_uncertainty, seen.mark_uncertainties.get(Mark.FIRST_BYTE, 0.0))
+
+
+def uncertainties(seen: Recording) -> dict[str, float]:
+    """Return by how many seconds each time may be off: every mark's, and those of `duration`, `tail` and the gaps."""
+    zero, found = seen.zero_uncertainty, {mark.value: unsure for mark, unsure in seen.mark_uncertainties.items()}
+    outputs = list(output_arrivals(seen))
+    if (event := next((at for at, _, _ in seen.events), None)) is not None and Mark.FIRST_EVENT in seen.marks:
+        found[Mark.FIRST_EVENT.value] = event.uncertainty + zero
+    if outputs:
+        found[Mark.FIRST_CHUNK.value] = outputs[0].uncertainty + zero
+        found[Mark.LAST_CHUNK.value] = outputs[-1].uncertainty + zero
+    if (content := first_content(seen)) is not None and Mark.FIRST_CONTENT in seen.marks:
+        found[Mark.FIRST_CONTENT.value] = content.uncertainty
+    end = end_uncertainty(seen)
+    found[Mark.END.value] = found["duration"] = end + zero
+    if outputs:
+        found["tail"] = end + outputs[-1].uncertainty
+    if len(outputs) > 1:
+        found["gap"] = max(unsure for _, unsure in gaps(seen))
+    return found
+
+
+def end_uncertainty(seen: Recording) -> float:
+    """Return by how much the end may have come sooner: as the wire's end was noted, or as sure as what said the end."""
+    views, end = seen.views, seen.marks[Mark.END]
+    if end == seen.ending.at:
+        return seen.ending.uncertainty
+    return max((unsure for at, unsure in zip(views.times, views.spreads, strict=True) if at == end), default=0.0)
 
 
 def buffered(seen: Recording) -> bool:

@@ -1,25 +1,70 @@
-"""The clock of one request: from its zero on, which stays where it was set first."""
+"""The clock of one request: our own turns move its zero, and what cannot be told from the peer's is uncertain."""
 
 from __future__ import annotations
 
-import time
+import pytest
 
 from monitor.http.clock import Clock
 
 
-def test_times_count_from_the_zero() -> None:
-    """A time before it, as a kept connection has, is the zero itself."""
-    clock = Clock()
-    clock.zero = 100.0
-    assert (clock.since(100.5), clock.since(99.0)) == (0.5, 0.0)
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that was started at a known time."""
+    one = Clock()
+    one.start()
+    one.zero = one.issued = one._turn = 100.0
+    return one
 
 
-def test_a_clock_that_runs_is_not_set_again() -> None:
-    """A second attempt goes on by the clock of the first."""
-    clock = Clock()
-    before = time.monotonic()
-    clock.start()
-    first = clock.zero
-    clock.start()
-    assert before <= first == clock.zero
-    assert 0.0 <= clock.now() <= time.monotonic() - before
+def test_nothing_is_before_zero() -> None:
+    """A time before zero, by the rounding of two clocks, is zero; and a clock is started once."""
+    one = Clock()
+    one.start()
+    zero = one.zero
+    one.start()
+    assert one.zero == zero
+    assert one.since(zero - 1.0) == 0.0
+    assert one.since(zero + 0.5) == pytest.approx(0.5)
+    assert one.now() >= 0.0
+
+
+def test_only_waiting_counts(clock: Clock) -> None:
+    """Two waits of 0.1 s, for a name and for a connection, with a late loop before, between and after them."""
+    clock.waits(100.5)
+    assert clock.acts(100.6)[0] == pytest.approx(0.1)
+    clock.waits(102.0)
+    assert clock.acts(102.1)[0] == pytest.approx(0.2)
+    clock.stands()
+    clock.waits(105.0)
+    assert clock.own == pytest.approx(0.5 + 1.4 + 2.9)
+    assert clock.since(105.0) == pytest.approx(0.2)
+    assert clock.issued == 100.0
+
+
+def test_bytes_that_come_in_our_turn_extend_the_wait(clock: Clock) -> None:
+    """A flight of the handshake in two segments was waited for to its second; older news changes nothing."""
+    clock.waits(100.0)
+    clock.acts(100.1)
+    clock.acts(100.3, 0.01)
+    clock.acts(100.2, 0.5)
+    clock.waits(100.4)
+    assert clock.own == pytest.approx(0.1)
+    assert clock.uncertainty == pytest.approx(0.01)
+
+
+def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
+    """What is sent while somebody else is waited for is no turn of ours; what stands begins one."""
+    clock.waits(100.1)
+    clock.waits(100.2)
+    assert clock.own == pytest.approx(0.1)
+    clock.stands()
+    assert clock._turn is not None
+    assert clock._turn > 0
+
+
+def test_doubts_add_up(clock: Clock) -> None:
+    """What is not known of a wait stays in the uncertainty of all times after it."""
+    clock.doubts(0.001)
+    assert clock.acts(100.0, 0.002)[1] == pytest.approx(0.003)
+    clock.waits(100.1)
+    assert list(clock.acts(100.2, 0.004)) == [pytest.approx(0.1), pytest.approx(0.005)]

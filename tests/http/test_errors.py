@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,6 +15,7 @@ import pytest
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.errors import expiry, forget_frames, translate
 from monitor.http.protocol import HttpProtocol
+from monitor.http.timestamps import TimestampedSocket
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Rst, Send
@@ -140,6 +142,51 @@ async def test_a_handshake_that_fails(ask: Ask, answer: Callable[[asyncio.Transp
     assert (verdict(seen), seen.verdict.phase) == (wanted, "connect")
 
 
+async def test_what_stood_when_the_time_was_over(ask: Ask) -> None:
+    """A port that speaks plain HTTP, and waits for the rest of a request, took the connection: the detail says so."""
+    server = await asyncio.get_running_loop().create_server(lambda: Mute(lambda _: None), "127.0.0.1", 0)
+    async with server:
+        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", timeouts=HASTY)
+    assert (verdict(seen), seen.verdict.phase) == ("timeout/connect", "connect")
+    assert "though the TCP connection stood after" in seen.verdict.detail
+    assert "the answer to the TLS handshake did not come" in seen.verdict.detail
+    assert "firewall" not in seen.verdict.detail
+
+
+async def test_a_proxy_that_took_the_connection_and_says_nothing(ask: Ask) -> None:
+    """Its connection stood, and the tunnel did not: that is what the detail names."""
+    async with peer((Hold(),)) as proxy:
+        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=HASTY)
+    assert "though the TCP connection stood after" in seen.verdict.detail
+
+
+async def test_a_reset_before_anybody_looks(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain connection that is reset right after accept was one, also if asyncio has not looked at its connect."""
+    own, done = TimestampedSocket.connect, threading.Event()
+
+    def connect(sock: TimestampedSocket, address: Any) -> None:  # noqa: ANN401 - as the socket module has it
+        try:
+            own(sock, address)
+        finally:
+            while not done.is_set():  # the loop is held up
+                pass
+
+    def accept(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+        done.set()
+
+    monkeypatch.setattr(TimestampedSocket, "connect", connect)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, args=(listener,))
+        thread.start()
+        seen = await ask(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        thread.join(10)
+    assert verdict(seen) == "no_response/reset", seen.verdict.detail
+    assert seen.verdict.phase != "connect"
+
+
 async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
     """Where a protocol declares no end, a passed check stands for it, and the reset is an unclean end."""
     plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nall is said"
@@ -157,9 +204,9 @@ async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
         (Deadline.CONNECT, 0.0, EndKind.DEADLINE, "0.3 s, for the name was not looked up by then"),
     ],
 )
-def test_a_deadline_that_has_passed(deadline: Deadline, late: float, kind: EndKind, words: str) -> None:
+async def test_a_deadline_that_has_passed(deadline: Deadline, late: float, kind: EndKind, words: str) -> None:
     """If the loop itself came to it more than a second late, that says nothing of the target; a drain has its end."""
-    ending = expiry(deadline, 0.5, late, HASTY, dialled=deadline is not Deadline.CONNECT)
+    ending = expiry(deadline, 0.5, late, HASTY, ConnectionAttempts(Network()))
     assert (ending.kind, ending.at, ending.detail) == (kind, 0.5, words)
     assert ending.deadline is (None if kind is EndKind.RESOURCES else deadline)
 

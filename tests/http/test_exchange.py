@@ -13,8 +13,11 @@ from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
-from monitor.lab.steps import Hold, Repeat, Send, Wait
+from monitor.lab.steps import Fin, Hold, Repeat, Send, Wait
+from monitor.record.from_observation import event_of
 from monitor.settings import Limits
+from monitor.stream.endings import Mark
+from monitor.stream.statistics import uncertainties
 from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import CLOSED, HI, OK, STOP, unchecked, unsent
 from tests.test_wire import verdict
@@ -149,3 +152,63 @@ async def test_what_a_connection_has_not_told_is_not_noted() -> None:
     one.attempts.close()
     assert one.recording.marks == {}
     assert one.info.peer is None
+
+
+async def test_our_own_delay_is_not_the_targets(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that is late to a connection that stands delays the request: that is measured, and in no time."""
+    own = TimestampedSocket._connected
+
+    def late(sock: TimestampedSocket) -> None:
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:  # the loop is held up
+            pass
+        own(sock)
+
+    monkeypatch.setattr(TimestampedSocket, "_connected", late)
+    async with peer(OK) as server:
+        seen = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(seen) == "ok"
+    assert seen.own_delay is not None
+    assert seen.own_delay >= 0.2
+    marks = seen.recording.marks
+    assert marks[Mark.CONNECT] <= marks[Mark.REQUEST_SENT] < 0.2
+    assert event_of(seen).own_delay == round(seen.own_delay, 6)
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["the kernel tells", "it does not"])
+async def test_a_connection_is_as_uncertain_as_the_loop_was_late(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tells: bool
+) -> None:
+    """A round trip that the kernel has measured is exact; without one the time since the last poll is unknown."""
+    monkeypatch.setattr(TimestampedSocket, "lateness", property(lambda _: 0.5))
+    if not tells:
+        monkeypatch.setattr(TimestampedSocket, "_round_trip", lambda _: None)
+    async with peer(OK) as server:
+        seen = await ask(**unchecked(f"{server.url}/"))
+    connect = seen.recording.mark_uncertainties[Mark.CONNECT]
+    assert connect == 1e-6 if tells else connect > 1e-6
+
+
+CHUNKED = CLOSED.replace(b"Connection: close", b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (b"", "inconclusive/resources"),
+        (CHUNKED + b"%x\r\n%s\r\n" % (len(HI), HI), "inconclusive/resources"),
+        (CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP), "ok"),
+    ],
+    ids=["before the head", "in the stream", "after the end"],
+)
+async def test_an_end_that_nobody_was_there_to_see(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: str
+) -> None:
+    """A peer that gave up while the process was frozen may have done so for that: only a whole stream is judged."""
+    monkeypatch.setattr(TimestampedSocket, "lateness", property(lambda _: 9.5))
+    async with peer((Send(sent), Fin())) as server:
+        seen = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(seen) == wanted
+    assert uncertainties(seen.recording)["duration"] >= 9.5
+    if wanted != "ok":
+        assert "the monitor itself did not run" in seen.verdict.detail

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import select
 import selectors
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -288,9 +289,20 @@ def test_clocks_that_are_far_apart_are_read_again(monkeypatch: pytest.MonkeyPatc
 class Polls:
     """A selector's polls by script: what each finds, what the clock says, what the thread has queued for a core."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, ticks: list[int], found: list[list[Any]], queued: str) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        ticks: list[int],
+        found: list[list[Any]],
+        queued: str,
+        boots: Iterable[float] = itertools.repeat(7.0),
+    ) -> None:
         self.ticks, self.found = iter(ticks), iter(found)
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic_ns=lambda: next(self.ticks)))
+        self.boots = iter(boots)
+        clock = SimpleNamespace(
+            monotonic_ns=lambda: next(self.ticks), monotonic=lambda: 0.0, clock_gettime=lambda _: next(self.boots)
+        )
+        monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *_: next(self.found))
         monkeypatch.setattr(os, "pread", lambda *_: queued.encode())
 
@@ -340,6 +352,33 @@ def test_when_the_loop_last_looked(
         clock.select(timeout)
         assert clock.quiet_at == quiet
     clock.close()
+
+
+def test_a_suspended_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLOCK_MONOTONIC does not count a suspension: what ended the wait came before it, in it, or after it."""
+    with monkeypatch.context() as patch:
+        Polls(patch, [1_000, 9_000_000, 29_000_000, 30_000_000], [[], READY], "7 0 9", [7.0, 12.0])
+        clock = PollTrackingSelector()
+        clock.select(None)
+        assert clock.quiet_at == 9_000_000 - 5_000_000_000
+        assert clock.lateness() == pytest.approx(5.021)
+    clock.close()
+
+
+def test_no_poll_is_long() -> None:
+    """A poll without an end, or with a far one, ends soon: one that takes longer was stopped."""
+    clock, asked = PollTrackingSelector(), list[float | None]()
+    with pytest.MonkeyPatch.context() as patch:
+
+        def select(_: object, timeout: float | None) -> list[Any]:
+            asked.append(timeout)
+            return []
+
+        patch.setattr(selectors.DefaultSelector, "select", select)
+        clock.select(None)
+        clock.select(60.0)
+    clock.close()
+    assert asked == [0, 0.25, 0, 0.25]
 
 
 def test_a_system_that_keeps_no_account(monkeypatch: pytest.MonkeyPatch) -> None:

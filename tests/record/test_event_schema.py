@@ -35,7 +35,7 @@ from tests.sinks.stories import (
     whole,
 )
 
-OTHERS = ("after_cut", "own_delay", "http_version", "price", "uncertainties")
+OTHERS = ("after_cut", "price")
 """Keys that other parts of the monitor have to measure first."""
 
 
@@ -57,6 +57,7 @@ def full() -> Observation:
         ip_family=4,
         retried=True,
         schedule_delay=0.0004,
+        own_delay=0.002,
         tokens=Tokens(20, 2, 1),
         check=CheckResult("count", None, 1.0),
         server_error=ServerError("server_error", "500", "it broke"),

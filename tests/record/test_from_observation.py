@@ -39,6 +39,7 @@ def test_a_whole_stream() -> None:
         "response_model": "m-1",
         "url": "https://gateway.example.com:8443/v1/chat?key=***",
         "connection": "fresh",
+        "http_version": "1.1",
         "http_status": 200,
         "content_type": "text/event-stream",
         "body_framing": "chunked",
@@ -57,6 +58,22 @@ def test_a_whole_stream() -> None:
             "end": 2.5,
         },
         "uncertainty": 0.00003,
+        "uncertainties": {
+            "dns": 0.0,
+            "connect": 0.0,
+            "tls": 0.0,
+            "request_sent": 0.0,
+            "headers": 0.0,
+            "first_byte": 0.00003,
+            "first_event": 0.00003,
+            "first_chunk": 0.00003,
+            "first_content": 0.00003,
+            "last_chunk": 0.00003,
+            "end": 0.0,
+            "duration": 0.0,
+            "tail": 0.00003,
+            "gap": 0.00006,
+        },
         "duration": 2.5,
         "tail": 0.75,
         "chunks": 3,
@@ -129,6 +146,7 @@ def test_nothing_was_reached() -> None:
         "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "cause", "phase",
         "unclean_end", "detail", "protocol", "model", "url", "connection", "timings", "uncertainty", "duration",
         "chunks", "pings", "malformed_events", "bytes", "arrivals", "buffered", "slo",
+        "uncertainties",
     }  # fmt: skip
     assert (event["timings"], event["chunks"], event["duration"]) == ({"end": 0.002}, 0, 0.002)
     assert event["slo"] == {"availability": False, "first_chunk": False}

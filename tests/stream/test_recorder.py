@@ -24,7 +24,6 @@ from monitor.stream.statistics import (
     gaps,
     output_arrivals,
     silent_since_output,
-    uncertainty,
 )
 from monitor.target import Terminator, Timeouts
 from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, ROLE, STOP, TEXT, finished, running, told
@@ -69,13 +68,16 @@ def test_clocks(events: list[Event], marks: dict[Mark, float]) -> None:
 
 
 def test_a_mark_is_made_once() -> None:
-    """The first time counts, and so does its uncertainty; the worst one is told."""
+    """The first time counts, and so does its uncertainty."""
     line = Recorder()
     line.mark(Mark.DNS, 0.1, 0.001)
     line.mark(Mark.DNS, 0.2, 0.5)
     line.mark(Mark.CONNECT, 0.3, 0.0005)
     seen = finished(line, 0.4)
-    assert (seen.marks, uncertainty(seen)) == ({Mark.DNS: 0.1, Mark.CONNECT: 0.3, Mark.END: 0.4}, 0.001)
+    assert seen.marks == {Mark.DNS: 0.1, Mark.CONNECT: 0.3, Mark.END: 0.4}
+    assert seen.mark_uncertainties == {Mark.DNS: 0.001, Mark.CONNECT: 0.0005}
+    line.begin_again()
+    assert finished(line, 0.4).mark_uncertainties == {}
 
 
 # -- arrivals
@@ -371,7 +373,7 @@ def test_what_is_known_before_anything_arrived() -> None:
     assert (recorder.connected, recorder.bytes, recorder.reads, recorder.settled_at) == (False, 0, 0, None)
     recorder.mark(Mark.DNS, 0.1)
     recorder.record(STOP, 0)
-    assert (finished(recorder).mark_uncertainty, recorder.ended_at) == (0.0, 0.0)
+    assert (finished(recorder).mark_uncertainties, recorder.ended_at) == ({Mark.DNS: 0.0}, 0.0)
 
 
 def test_what_is_known_while_a_stream_runs() -> None:

@@ -42,7 +42,7 @@ def test_uncertainty_of_what_shares_a_read() -> None:
     line = finished(recorder)
     assert first_chunk(line) == Arrival(1.0, 0.001, 50)
     assert gaps(line) == [(1.0, 0.001 + 0.03)]
-    assert uncertainty(line) == 0.001
+    assert uncertainty(line) == 0.03
     assert [at.uncertainty for at, _, _ in line.events] == [0.001, 0.03, 0.001]
 
 

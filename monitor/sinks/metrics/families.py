@@ -75,7 +75,7 @@ SINKS = _each("metrics", "log", "history")
 FINE_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
 """For the monitor's own timing errors, which are microseconds where all is well."""
 
-MOST_FAILURES = 38
+MOST_FAILURES = 34
 """Pairs of `chat_stream_failures_total` that one target keeps: those seen last. It holds a target to 250 series."""
 
 
@@ -139,7 +139,7 @@ FAMILIES: tuple[Family, ...] = (
            lean=SUMMED, bounds="cut_after"),
     Family("chat_stream_timings_discarded_total", COUNTER,
            "Timings left out of the histograms: less certain than 1 ms and than a tenth of their value.",
-           ("kind",), _each("gap", "first_chunk")),
+           ("kind",), _each("gap", "max_gap", "first_chunk", "first_content", "duration", "cut_after")),
     Family("chat_stream_last_step_seconds", GAUGE, "How long each step of the last probe took; absent if not reached.",
            ("step",), STEPS),
     Family("chat_stream_chunks_total", COUNTER, "Output events received."),
@@ -194,6 +194,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_monitor_isolated", GAUGE,
            "1 while every target fails before its head: our own network, most likely.", start=0.0),
     Family("chat_monitor_schedule_delay_seconds", HISTOGRAM, "How late scheduled probes started.", bounds="gap"),
+    Family("chat_monitor_own_delay_seconds", HISTOGRAM,
+           "How late the monitor itself was until each request was sent; no time of a target contains it.",
+           bounds="gap"),
     Family("chat_monitor_event_loop_lag_seconds", HISTOGRAM, "How late the event loop woke.", bounds="gap"),
     Family("chat_monitor_timing_uncertainty_seconds", HISTOGRAM,
            "The largest uncertainty among the clocks of each probe that read a body.", bounds="fine"),

@@ -21,8 +21,7 @@ from monitor.record.parts import Suspicion
 from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
 from monitor.stream.endings import Mark
-from monitor.stream.recording import Kind
-from monitor.stream.statistics import buffered, first_chunk, gaps, uncertainty
+from monitor.stream.statistics import buffered, end_uncertainty, first_chunk, first_content, gaps, uncertainty
 from monitor.target import Target
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,7 +30,6 @@ _OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
 _CERTAIN, _CERTAIN_SHARE = 0.001, 0.1
 _LONGEST_ID = 100
 """Of an exemplar's 128 characters."""
-_VISIBLE = frozenset({Kind.OUTPUT, Kind.REFUSAL})
 
 
 @dataclass(slots=True)
@@ -177,6 +175,8 @@ class Metrics:
     def _observe_ourselves(self, seen: Observation) -> None:
         if seen.schedule_delay is not None:
             self._observe("chat_monitor_schedule_delay_seconds", seen.schedule_delay)
+        if seen.own_delay is not None:
+            self._observe("chat_monitor_own_delay_seconds", seen.own_delay)
         if Mark.FIRST_BYTE in seen.recording.marks:
             self._observe("chat_monitor_timing_uncertainty_seconds", uncertainty(seen.recording))
 
@@ -328,33 +328,44 @@ def _count_traffic(subject: Subject, seen: Observation) -> None:
 
 
 def _observe_first(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    line = seen.recording
-    if (first := first_chunk(line)) is not None:
-        if _certain(first.time, first.uncertainty):
-            subject.observe("chat_stream_time_to_first_chunk_seconds", first.time, trace=trace)
-        else:
-            subject.add("chat_stream_timings_discarded_total", values=("first_chunk",))
-    if Mark.FIRST_CONTENT in line.marks:
-        # Looked for only where there is one, so that it ends at the first.
-        time, unsure, _ = next(at for at, kind, _ in line.events if kind in _VISIBLE)
-        if _certain(time, unsure):
-            subject.observe("chat_stream_time_to_first_content_seconds", time, trace=trace)
+    if (chunk := first_chunk(seen.recording)) is not None:
+        _observe_certain(subject, "first_chunk", chunk.time, chunk.uncertainty, trace)
+    if Mark.FIRST_CONTENT in seen.recording.marks and (content := first_content(seen.recording)) is not None:
+        _observe_certain(subject, "first_content", content.time, content.uncertainty, trace)
 
 
 def _observe_gaps(subject: Subject, seen: Observation, trace: Trace | None) -> None:
     every = gaps(seen.recording)
     kept = [gap for gap, unsure in every if _certain(gap, unsure)]
     subject.observe("chat_stream_chunk_gap_seconds", *kept, trace=trace)
-    if kept:
-        subject.observe("chat_stream_max_gap_seconds", max(kept), trace=trace)
     subject.add("chat_stream_timings_discarded_total", len(every) - len(kept), ("gap",))
+    if every:
+        _observe_certain(subject, "max_gap", *max(every), trace)
 
 
 def _observe_length(subject: Subject, seen: Observation, trace: Trace | None) -> None:
+    unsure = end_uncertainty(seen.recording) + seen.recording.zero_uncertainty
     if seen.verdict.outcome in {Outcome.OK, Outcome.UNVERIFIED}:
-        subject.observe("chat_stream_duration_seconds", seen.duration, trace=trace)
+        _observe_certain(subject, "duration", seen.duration, unsure, trace)
     if seen.verdict.truncated:
-        subject.observe("chat_stream_cut_after_seconds", seen.duration, trace=trace)
+        _observe_certain(subject, "cut_after", seen.duration, unsure, trace)
+
+
+_HISTOGRAMS = {
+    "first_chunk": "chat_stream_time_to_first_chunk_seconds",
+    "first_content": "chat_stream_time_to_first_content_seconds",
+    "max_gap": "chat_stream_max_gap_seconds",
+    "duration": "chat_stream_duration_seconds",
+    "cut_after": "chat_stream_cut_after_seconds",
+}
+
+
+def _observe_certain(subject: Subject, kind: str, value: float, unsure: float, trace: Trace | None) -> None:
+    """Observe a timing, or count it as discarded if it is too uncertain."""
+    if _certain(value, unsure):
+        subject.observe(_HISTOGRAMS[kind], value, trace=trace)
+    else:
+        subject.add("chat_stream_timings_discarded_total", values=(kind,))
 
 
 def _judge_objectives(subject: Subject, seen: Observation) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from monitor import settings
 from monitor.judge.content_check import CheckResult
 from monitor.record.parts import Suspect, Suspicion, Tokens
-from monitor.sinks.metrics.families import CUTS, FAMILIES, OUTCOMES, SKIPS, Scope
+from monitor.sinks.metrics.families import CUTS, FAMILIES, MOST_FAILURES, OUTCOMES, SKIPS, Scope
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault, Finish, Malformed, Output, Part
@@ -351,7 +351,7 @@ def test_a_target_keeps_the_pairs_of_failures_seen_last() -> None:
     for number in range(40):
         subject.add("chat_stream_failures_total", values=("truncated", f"cause{number % 39}"))
     found = {cause for _, cause in series(metrics, "chat_stream_failures_total")}
-    assert len(found) == 38
+    assert len(found) == MOST_FAILURES
     assert {"cause0", "cause38"} <= found
     assert "cause1" not in found
 
