@@ -41,11 +41,9 @@ class Monitor:
     location: Annotated[
         types.Line,
         Field(max_length=63),
-        says("Where this monitor stands: a field of every event, and what `locations` of a target refers to.", "eu-1"),
+        says("Where this monitor runs: a field of every event, to which `locations` of a target refers.", "eu-1"),
     ] = ""
-    reload_on_change: Annotated[
-        bool, says("Whether a change of this file is a reload; else a reload has to be asked for.")
-    ] = False
+    reload_on_change: Annotated[bool, says("Whether a change of the config file triggers a reload.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class Log:
     ] = "auto"
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        says("The least level of the monitor's own messages; the events of probes are always written."),
+        says("The minimum level of the monitor's own messages; the events of probes are always written."),
     ] = "info"
     timeline: Annotated[bool, says("Whether each event carries every arrival and every message with its time.")] = False
 
@@ -119,14 +117,16 @@ class History:
         says("How many failed probes of each target are kept beyond those."),
     ] = 100
     max_bytes: Annotated[
-        int, units.memory("1MiB", "1000GiB"), says("How large the history may grow before its oldest probes go.")
+        int,
+        units.memory("1MiB", "1000GiB"),
+        says("How large the history may grow before its oldest probes are deleted."),
     ] = 256 * MIB
-    max_age: Annotated[float, units.duration("1m", "3650d"), says("How old a probe may grow before it goes.")] = (
+    max_age: Annotated[float, units.duration("1m", "3650d"), says("How old a probe may grow before it is deleted.")] = (
         30 * 86400.0
     )
     record: Annotated[
         Literal["none", "error", "tail", "full"],
-        says("The most of the server's own words that is kept here, whatever a target's `record` is."),
+        says("The limit on the server's own words that are kept here, whatever a target's `record` is."),
     ] = "full"
 
 
@@ -180,20 +180,20 @@ class Network:
 
     deny: Annotated[
         types.Networks,
-        says("Networks that are never dialled, besides link-local and metadata addresses.", ["10.0.0.0/8"]),
+        says("Networks to which no connection is made, besides link-local and metadata addresses.", ["10.0.0.0/8"]),
     ] = ()
     allow: Annotated[
         types.Networks,
         says(
-            "Networks that are dialled in spite of `deny`, and of being link-local or metadata addresses.",
+            "Networks that may be connected to despite `deny`, or although they are link-local or metadata addresses.",
             ["10.1.0.0/16"],
         ),
     ] = ()
-    ip_family: Annotated[Literal[0, 4, 6], says("The only IP version that is dialled; 0 for both.")] = 0
+    ip_family: Annotated[Literal[0, 4, 6], says("The only IP version to use; 0 for both.")] = 0
     resolver: Annotated[
         types.Resolver,
         says(
-            "Who looks up names: `system`, or the name server at this address alone, for which neither `/etc/hosts` "
+            "What resolves names: `system`, or the name server at this address alone, for which neither `/etc/hosts` "
             "nor search domains are read, and `localhost` is the loopback.",
             "10.0.0.2:53",
         ),

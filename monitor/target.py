@@ -54,11 +54,11 @@ Deadline = Annotated[float, units.duration("10ms", "1d")]
 class Timeouts:
     """Deadlines, from the request's start but for `idle` and `drain`."""
 
-    connect: Annotated[Deadline, says("Until the connection stands, look-up and TLS included.")] = 5.0
-    headers: Annotated[Deadline, says("Until the response head is there.")] = 30.0
-    first_chunk: Annotated[Deadline, says("Until the first output is there.")] = 60.0
+    connect: Annotated[Deadline, says("Until the connection is established, name resolution and TLS included.")] = 5.0
+    headers: Annotated[Deadline, says("Until the response head has arrived.")] = 30.0
+    first_chunk: Annotated[Deadline, says("Until the first output has arrived.")] = 60.0
     idle: Annotated[Deadline, says("From one output to the next, before the stream is `stalled`.")] = 30.0
-    total: Annotated[Deadline, says("Until the end; no other of these may be longer.")] = 300.0
+    total: Annotated[Deadline, says("Until the end; none of the other time-outs may be longer.")] = 300.0
     drain: Annotated[
         float,
         units.duration("0s", "60s"),
@@ -73,7 +73,7 @@ class Timeouts:
 
 Required = Annotated[
     bool | None,
-    says("Whether a failed check makes the target unavailable; by default where the protocol has no end."),
+    says("Whether a failed check makes the target unavailable; by default only if the protocol has no end."),
 ]
 
 
@@ -100,7 +100,7 @@ class PatternCheck:
     """A regular expression that the answer has to contain."""
 
     pattern: Annotated[
-        types.Pattern, says("What the answer has to contain, in RE2's syntax, as in Prometheus.", "(?i)paris")
+        types.Pattern, says("What the answer must contain, in RE2's syntax, as in Prometheus.", "(?i)paris")
     ]
     required: Required = None
     kind: Annotated[Literal["pattern"], says("A regular expression.")] = "pattern"
@@ -114,10 +114,10 @@ class LengthCheck:
         int,
         Field(ge=1, le=10_000_000),
         Unit("characters"),
-        says("How many characters the answer has to have.", 200),
+        says("The least number of characters of the answer.", 200),
     ]
     required: Required = None
-    kind: Annotated[Literal["length"], says("A least length.")] = "length"
+    kind: Annotated[Literal["length"], says("A minimum length.")] = "length"
 
 
 ListCheck = CountCheck | WordsCheck
@@ -132,14 +132,14 @@ class FirstChunkSlo:
     threshold: Annotated[float, units.duration("1ms", "1d"), says("The time within which the first chunk is good.")] = (
         2.0
     )
-    objective: Annotated[types.Ratio, says("The ratio of probes whose first chunk has to be good.")] = 0.95
+    objective: Annotated[types.Ratio, says("The ratio of probes whose first chunk must be good.")] = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
     """Service level objectives, as ratios below 1."""
 
-    availability: Annotated[types.Ratio, says("The ratio of probes that have to be available.")] = 0.99
+    availability: Annotated[types.Ratio, says("The ratio of probes that must be available.")] = 0.99
     first_chunk: FirstChunkSlo = field(default_factory=FirstChunkSlo)
 
 
@@ -153,7 +153,7 @@ class Tls:
     ca_file: Annotated[PemFile, says("The authorities to trust instead of the system's.", "ca.pem")] = None
     cert_file: Annotated[PemFile, says("The client certificate, with its chain.", "client.pem")] = None
     key_file: Annotated[
-        PemFile, says("The client certificate's key, where `cert_file` does not hold it.", "client.key")
+        PemFile, says("The client certificate's key, if `cert_file` does not contain it.", "client.key")
     ] = None
     server_name: Annotated[
         types.HostName | None,
@@ -210,7 +210,9 @@ class Target:
         says("The wire format, by name, or `package.module:NAME` for one from outside.", "openai-chat"),
     ]
     url: Annotated[
-        types.HttpUrl, HIDDEN, says("Where the chat is asked for.", "http://127.0.0.1:8000/v1/chat/completions")
+        types.HttpUrl,
+        HIDDEN,
+        says("The URL to which the chat request is sent.", "http://127.0.0.1:8000/v1/chat/completions"),
     ] = field(repr=False)
     model: Annotated[types.OptionalLine, says("The model to ask for.", "my-model")] = None
     models: Annotated[
@@ -228,7 +230,7 @@ class Target:
     interval_when_failing: Annotated[
         float | None,
         units.duration("1s", "1d"),
-        says("A shorter interval while the target fails, to confirm it sooner; such probes bend no ratio.", "10s"),
+        says("A shorter interval while the target fails, to confirm it sooner; such probes change no ratio.", "10s"),
     ] = None
     confirm: Annotated[
         int,
@@ -245,7 +247,7 @@ class Target:
     prompt: Annotated[
         Annotated[types.Text, Field(max_length=1_000_000)] | None,
         says(
-            "A text of your own to send; it switches the counted list off, or, with a `count` check in the same "
+            "A text of your own to send; it disables the counted list, or, with a `count` check in the same "
             "table or above it, is put before the request for the list.",
             "What is the capital of France?",
         ),
@@ -253,13 +255,13 @@ class Target:
     check: Annotated[
         Check | None,
         says(
-            'What makes an answer whole: "none", or a table with a `kind`; by default the counted list to 40, where '
-            "the protocol takes a prompt and you gave none.",
+            'What makes an answer whole: "none", or a table with a `kind`; by default the counted list to 40, if '
+            "the protocol takes a prompt and none is set.",
             {"kind": "count", "to": 40},
         ),
     ] = None
     max_tokens: Annotated[
-        int, Field(ge=1, le=10_000_000), Unit("tokens"), says("The most that the model may answer.")
+        int, Field(ge=1, le=10_000_000), Unit("tokens"), says("The maximum length of the answer.")
     ] = 400
     temperature: Annotated[types.Temperature, says('The temperature to ask for; "none" sends none.')] = 0.0
     terminator: Annotated[
@@ -270,11 +272,13 @@ class Target:
     connection: Annotated[
         Connection,
         Field(strict=False),
-        says("Whether each probe dials anew or reuses the connection of the one before."),
+        says("Whether each probe opens a new connection or reuses that of the previous one."),
     ] = Connection.FRESH
     upstream: Annotated[
         types.OptionalTargetName,
-        says("The name of the target behind this one, to tell whose fault a cut is; empty for none.", "local"),
+        says(
+            "The name of the target that this one forwards to, to find whose fault a cut is; empty for none.", "local"
+        ),
     ] = None
     proxy: Annotated[
         types.ProxyUrl, HIDDEN, says("The HTTP proxy to go through; empty for none.", "http://proxy.internal:3128")
@@ -308,16 +312,16 @@ class Target:
     tokens_per_probe: Annotated[
         types.Tokens | None,
         says(
-            "What one probe may honestly be charged, if that is more than four times its prompt and `max_tokens`: for "
+            "The most that one probe may be charged, if that is more than four times its prompt and `max_tokens`: for "
             "system prompts and documents that the server adds.",
             20_000,
         ),
     ] = None
-    paused: Annotated[bool, says("Whether it is left alone for now.")] = False
+    paused: Annotated[bool, says("Whether the target is not probed for now.")] = False
     locations: Annotated[
         tuple[types.Line, ...],
         Field(strict=False),
-        says("The `[monitor] location`s that watch it; empty for all.", ["eu-1", "us-1"]),
+        says("The `[monitor] location`s that probe it; empty for all.", ["eu-1", "us-1"]),
     ] = ()
     timeouts: Timeouts = field(default_factory=Timeouts)
     slo: Slo = field(default_factory=Slo)

@@ -27,7 +27,7 @@ WITHIN = 10.0
 _RECENT = 30
 Json = dict[str, Any]
 Get = Callable[[str], bytes]
-"""Gets a URL: OSError where there is no answer, StatusError where it is another than 200."""
+"""Gets a URL: OSError if there is no answer, StatusError if its status is not 200."""
 
 
 class ProbeSourceError(Exception):
@@ -95,11 +95,11 @@ class Daemon:
             raise ProbeSourceError(f"{where}: {_refusal(error.status)}") from None
         except OSError as error:
             raise ProbeSourceError(
-                f"nobody answers at {where} ({error}): does the daemon run, and listen there? "
+                f"no answer from {where} ({error}): does the daemon run, and listen there? "
                 "pass --url URL, or --db FILE for its history's file"
             ) from None
         except (ValueError, RecursionError):  # msgspec's own are among them
-            raise ProbeSourceError(f"{where}: what answers there is no chat-monitor of this version") from None
+            raise ProbeSourceError(f"{where}: the server there is not a chat-monitor of this version") from None
 
 
 def _refusal(status: int) -> str:

@@ -1,4 +1,4 @@
-"""For every outcome and cause: what was seen, whose fault it likely is, and what to do; the words of details and docs.
+"""For every outcome and cause: what was seen, whose fault it likely is, and what to do; used by details and docs.
 
 `seen` is a template over: chunks, framing, expected, status, reason, why, progress, limit.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Explanation(NamedTuple):
-    """What a verdict means to the person who is woken by it."""
+    """What a verdict means to the person on call."""
 
     seen: str
     whose: str
@@ -24,7 +24,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("unverified", None): Explanation(
         "{chunks} and a clean end; the protocol declares no end and no content check is configured",
-        "nobody's, as far as can be told", "configure `check`: it is the only proof of a whole answer here",
+        "nobody's, as far as the monitor can see", "configure `check`: it is the only proof of a whole answer here",
     ),
     ("truncated", "incomplete_body"): Explanation(
         "peer closed the connection inside the {framing} body ({expected}); {chunks} received",
@@ -41,7 +41,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("truncated", "no_terminator"): Explanation(
         "the response ended clean, but the protocol's end never came; {chunks} received",
-        "what stands behind the server: its upstream died and the server did not say so",
+        "the server's upstream: it failed, and the server did not report it",
         "look at the upstream's log; a proxy speaking HTTP/1.0 upstream (nginx's default) also hides a cut like this",
     ),
     ("truncated", "mid_event"): Explanation(
@@ -50,7 +50,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("truncated", "server_abort"): Explanation(
         "the finish reason itself says failure ({reason}); {chunks} received",
-        "the model server", "look at the model server's log: it gave the request up",
+        "the model server", "look at the model server's log: it stopped the request itself",
     ),
     ("truncated", "token_limit"): Explanation(
         "the model stopped at a limit below our max_tokens, and the answer is not whole; {chunks} received",
@@ -58,7 +58,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("truncated", "incomplete_answer"): Explanation(
         "the response ended clean, but the answer is only a right beginning ({progress} of it); {chunks} received",
-        "what stands behind the server: its upstream died and the server did not say so",
+        "the server's upstream: it failed, and the server did not report it",
         "look at the upstream's log at that second",
     ),
     ("stalled", "silent"): Explanation(
@@ -66,9 +66,10 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "a hung model server or a dead connection behind a proxy", "look at the model server's queue and its GPU",
     ),
     ("stalled", "no_output"): Explanation(
-        "no output for {limit} after it had begun, though the connection spoke on (pings or half an event); "
+        "no output for {limit} after it had begun, while other bytes arrived (pings or half an event); "
         "{chunks} received",
-        "a hung model behind a living web server", "look at the model server, not at the app in front of it",
+        "a hung model with a working web server in front of it",
+        "look at the model server, not at the app in front of it",
     ),
     ("timeout", "connect"): Explanation(
         "no connection within {limit}",
@@ -85,7 +86,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("timeout", "total"): Explanation(
         "not complete within {limit}; {chunks} received", "a slow model, or an answer without end",
-        "compare tokens a second with the usual",
+        "compare tokens per second with the usual rate",
     ),
     **{
         ("stream_error", cause): Explanation(
@@ -98,7 +99,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
             ("context_length", "context too long", "the prompt or the model's context size", "shorten the prompt"),
             ("auth", "not authorised", "the key, ours or the server's own upstream key", "renew that key"),
             ("not_found", "no such model or resource", "the config, ours or the server's", "check the model's name"),
-            ("upstream", "what stands behind it failed", "the server's upstream", "look at the upstream's log"),
+            ("upstream", "its upstream failed", "the server's upstream", "look at the upstream's log"),
             ("other", "unclassified", "the server", "read `server_error` in the event, then the server's log"),
         )
     },
@@ -112,7 +113,8 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "HTTP status {status}: redirects are never followed", "the URL", "configure the URL it redirects to",
     ),
     ("http_error", "rejected"): Explanation(
-        "HTTP status {status}", "our request does not suit this server", "compare protocol, url and body with its docs",
+        "HTTP status {status}", "our request, which this server does not accept",
+        "compare protocol, url and body with its docs",
     ),
     ("unreachable", "dns"): Explanation(
         "the name does not resolve ({why})", "DNS", "look the name up from this machine",
@@ -125,9 +127,12 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("unreachable", "tls_handshake"): Explanation(
         "the TLS handshake failed ({why})", "the server's TLS set-up, or no TLS on that port", "check scheme and port",
     ),
-    ("unreachable", "proxy"): Explanation("the proxy did not connect us ({why})", "the proxy", "check `proxy`"),
+    ("unreachable", "proxy"): Explanation(
+        "the proxy did not open the connection ({why})", "the proxy", "check `proxy`",
+    ),
     ("unreachable", "policy"): Explanation(
-        "the address is denied by our own rule ({why})", "our config", "allow it in `[network] allow` if it is meant",
+        "the address is denied by our own rule ({why})", "our config",
+        "allow it in `[network] allow` if it is intended",
     ),
     ("no_response", "closed"): Explanation(
         "peer closed the connection before any response", "the server or a proxy without a backend", "look at its log",
@@ -146,7 +151,8 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "switch compression off for this route: it also delays chunks",
     ),
     ("bad_response", "content_type"): Explanation(
-        "the content type is {why}, and nothing in the body is of the protocol", "the URL, or an error page with 200",
+        "the content type is {why}, and nothing in the body decodes as the protocol",
+        "the URL, or an error page with 200",
         "check the url and the protocol",
     ),
     ("bad_response", "not_protocol"): Explanation(
@@ -157,11 +163,12 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "save the stream with `probe --save` and look at it",
     ),
     ("bad_response", "sequence_gap"): Explanation(
-        "complete, but a numbered event is missing", "a proxy or server that loses events", "compare past the proxy",
+        "complete, but a numbered event is missing", "a proxy or server that loses events",
+        "compare with a probe past the proxy",
     ),
     ("bad_response", "too_large"): Explanation(
-        "the stream passed our cap on size ({why}); {chunks} received", "a model or server without end",
-        "raise `[limits]` if such answers are meant",
+        "the stream exceeded our limit on size ({why}); {chunks} received", "a model or server without end",
+        "raise `[limits]` if such answers are intended",
     ),
     ("empty", "no_output"): Explanation(
         "the stream ended without any output", "the model or its template", "send the prompt by hand",
@@ -174,25 +181,27 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("filtered", "prompt_blocked"): Explanation("the prompt was blocked", "the provider's filter", "change `prompt`"),
     ("wrong_content", "duplicated"): Explanation(
         "complete, but part of the answer is repeated ({progress} was right)",
-        "the model, or a server that sends a piece twice", "see whether it is always the same place",
+        "the model, or a server that sends a piece twice", "check whether it is always the same place",
     ),
     ("wrong_content", "out_of_order"): Explanation(
         "complete, but the answer is out of order ({progress} was right)", "the model, or a server that reorders",
-        "see whether it is always the same place",
+        "check whether it is always the same place",
     ),
     ("wrong_content", "missing"): Explanation(
         "complete, but part of the answer is missing ({progress} was right)",
-        "the model, lost pieces, or a gateway that says the end of an answer that its upstream did not finish",
-        "a model that will not count makes this always: use another `check`; behind a gateway look at its upstream",
+        "the model, lost pieces, or a gateway that sends the end of an answer that its upstream did not finish",
+        "if the model never counts right, use another `check`; if it is a gateway, look at its upstream",
     ),
-    ("wrong_content", "too_short"): Explanation("complete, but too short", "the model", "compare with the usual"),
+    ("wrong_content", "too_short"): Explanation(
+        "complete, but too short", "the model", "compare with the usual length",
+    ),
     ("wrong_content", "pattern"): Explanation("complete, but without the pattern", "the model", "read the answer"),
     ("wrong_content", "token_limit"): Explanation(
         "stopped at our own max_tokens before the answer was whole", "our config", "raise `max_tokens`",
     ),
     ("aborted", "shutdown"): Explanation("stopped: the monitor shut down", "ours", "nothing"),
     ("aborted", "reload"): Explanation("stopped: the config changed", "ours", "nothing"),
-    ("aborted", "client"): Explanation("stopped: who asked for the probe left", "ours", "nothing"),
+    ("aborted", "client"): Explanation("stopped: the client that asked for the probe disconnected", "ours", "nothing"),
     ("inconclusive", "resources"): Explanation(
         "the monitor lacked resources ({why})", "the monitor's machine", "raise its limits, or move targets away",
     ),

@@ -77,7 +77,7 @@ def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkey
     for command in (("history",), ("explain", "1"), ("top",)):
         done = cli(*command)
         assert (done.status, done.out) == (1, "")
-        assert done.err.startswith(f"chat-monitor: nobody answers at {url} (no connection")
+        assert done.err.startswith(f"chat-monitor: no answer from {url} (no connection")
         assert "pass --url URL, or --db FILE" in done.err
 
 

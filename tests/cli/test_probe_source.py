@@ -118,9 +118,9 @@ def test_the_file(behind: Behind, file: File) -> None:
         ),
         (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "the answer has status 404"),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "the answer has status 500"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "what answers there is no chat-monitor of this version"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xff", "no chat-monitor of this version"),
-        (b"", "nobody answers at http://127.0.0.1:.* does the daemon run.* pass --url URL, or --db FILE"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "the server there is not a chat-monitor of this version"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xff", "not a chat-monitor of this version"),
+        (b"", "no answer from http://127.0.0.1:.* does the daemon run.* pass --url URL, or --db FILE"),
     ],
 )
 async def test_a_daemon_that_does_not_tell(answer: bytes, why: str) -> None:
@@ -135,7 +135,7 @@ async def test_a_daemon_that_does_not_tell(answer: bytes, why: str) -> None:
 def test_answers_that_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nested too deep, or too long."""
     place = Daemon("http://127.0.0.1", lambda _: b"[" * 100_000)
-    with pytest.raises(ProbeSourceError, match="no chat-monitor of this version"):
+    with pytest.raises(ProbeSourceError, match="not a chat-monitor of this version"):
         place.summaries()
     monkeypatch.setattr("monitor.cli.probe_source.LARGEST", 99_999)
     with pytest.raises(ProbeSourceError, match="its answer has more than 99,999 bytes"):

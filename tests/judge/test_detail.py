@@ -177,9 +177,9 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
     "another type": (
         typed("text/html", BAD),
         None,
-        "the content type is another one, and nothing in the body is of the protocol",
+        "the content type is another one, and nothing in the body decodes as the protocol",
     ),
-    "no type": (typed(""), None, "the content type is missing, and nothing in the body is of the protocol"),
+    "no type": (typed(""), None, "the content type is missing, and nothing in the body decodes as the protocol"),
     "what does not decode": (
         stream(Malformed("no key 'choices'"), BAD),
         None,

@@ -208,7 +208,7 @@ FAULTS = (
     ),
     Fault(
         name="cut-after-end",
-        says="all is said, and then the connection ends without the body's own end",
+        says="the answer is complete, and then the connection ends without the body's own end",
         params=(BY,),
         script=after_end,
         ended=judged_after_end,
@@ -216,7 +216,7 @@ FAULTS = (
     ),
     Fault(
         name="left-open",
-        says="all is said, and then the socket stays open without the body's own end",
+        says="the answer is complete, and then the socket stays open without the body's own end",
         script=left_open,
         ended=UNCLEAN,
     ),
@@ -230,7 +230,7 @@ FAULTS = (
     ),
     Fault(
         name="stall-pings",
-        says="output stops, and only pings go on",
+        says="output stops, and only pings follow",
         needs=("ping",),
         params=(AFTER.but("3"), PINGS.but("1s"), HALF),
         script=stall,

@@ -16,7 +16,7 @@ SEED = Param("seed", COUNT, "0", "what the die starts from")
 OF = Param(
     "of",
     text_like(
-        r"[a-z0-9=:.,_-]+", "faults with commas between, each with its parameters behind colons: ok,cut:after=3:by=rst"
+        r"[a-z0-9=:.,_-]+", "faults with commas between, each with its parameters after colons: ok,cut:after=3:by=rst"
     ),
     "ok,ok,cut",
     "which faults, in turn",
@@ -46,14 +46,14 @@ def mix(values: Mapping[str, object], turn: int) -> tuple[str, str]:
 DRAWS = (
     RandomFault(
         name="flaky",
-        says="the right answer, and now and then a cut",
+        says="the right answer, and sometimes a cut",
         params=(P, SEED),
         pick=flaky,
         examples=("p=0.3&seed=7",),
     ),
     RandomFault(
         name="mix",
-        says="the faults of a list by turns",
+        says="the faults of a list, one after another",
         params=(OF,),
         pick=mix,
         examples=("of=ok,ok,cut", "of=ok,cut:after=3:by=rst"),

@@ -56,7 +56,7 @@ JUDGED = Expect("truncated/malformed_body")
 FAULTS = (
     Fault(
         name="chunk-size",
-        says="a chunk whose size line is no size",
+        says="a chunk whose size line is not a valid size",
         params=(SIZE, AFTER.but("3"), WITH),
         script=chunk_size,
         ended=JUDGED,

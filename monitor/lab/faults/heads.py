@@ -221,7 +221,7 @@ ENDLESS = Expect("timeout/headers")
 FAULTS = (
     Fault(
         name="status",
-        says="a final status that is no success",
+        says="a final status that is not a success",
         params=(CODE, RETRY),
         script=status,
         ended=judged_status,
@@ -233,7 +233,7 @@ FAULTS = (
     ),
     Fault(
         name="redirect",
-        says="a redirect, which a monitor is not to follow",
+        says="a redirect, which a monitor must not follow",
         params=(REDIRECT, TO),
         script=redirect,
         ended=Expect("http_error/redirect"),
@@ -304,14 +304,14 @@ FAULTS = (
     Fault(name="hang", says="silence instead of a response", script=hang, ended=ENDLESS),
     Fault(
         name="endless-interim",
-        says="informational heads for ever",
+        says="informational heads without end",
         params=(PAUSE,),
         script=endless_interim,
         ended=ENDLESS,
     ),
     Fault(
         name="garbage-head",
-        says="bytes that are no HTTP head, or one that contradicts itself",
+        says="bytes that are not a valid HTTP head, or a head that contradicts itself",
         params=(GARBLED,),
         script=garbage_head,
         ended=Expect("bad_response/malformed_head"),

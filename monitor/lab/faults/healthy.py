@@ -29,11 +29,11 @@ BYTES = Param("bytes", whole_number(1, 1 << 16), "7", "bytes in a segment")
 EVERY = Param("every", DURATION, "1ms", "time between two segments")
 ANY = "any"
 WHAT = Param("what", text_like(r"[a-z-]+", "the name of a message beside the answer"), ANY, "what is put in")
-WHERE = Param("where", choice("first", "middle", "last"), "first", "before, inside or behind the output")
+WHERE = Param("where", choice("first", "middle", "last"), "first", "before, inside or after the output")
 ENDS = Param("as", choice("lf", "crlf", "cr", "mixed"), "crlf", "which line ends")
 BOM = Param("bom", YES_NO, "no", "whether a byte order mark comes first")
 STYLE = Param("as", choice("extension", "zeros", "upper", "blanks", "trailer"), "extension", "which legal oddity")
-BEHIND = Param("as", choice("words", "response"), "words", "what comes behind the body")
+BEHIND = Param("as", choice("words", "response"), "words", "what comes after the body")
 TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "application/octet-stream", "the content type said")
 LF, CRLF, CR = b"\n", b"\r\n", b"\r"
 EOLS = {
@@ -186,14 +186,14 @@ FAULTS = (
     ),
     Fault(
         name="buffered",
-        says="a proxy keeps the answer back and lets go of it in one segment",
+        says="a proxy buffers the answer and sends it in one segment",
         params=(DELAY,),
         script=buffered,
         ended=bundled,
     ),
     Fault(
         name="drip",
-        says="the body in tiny segments that heed no border of events or chunks",
+        says="the body in tiny segments that ignore the borders of events and chunks",
         params=(BYTES, EVERY),
         script=drip,
         ended=judged_drip,
@@ -220,7 +220,7 @@ FAULTS = (
     ),
     Fault(
         name="no-marker",
-        says="the protocol's end without the marker behind it",
+        says="the protocol's end without the marker after it",
         needs=("marker",),
         script=no_marker,
         ended=OK,
@@ -259,7 +259,7 @@ FAULTS = (
     ),
     Fault(
         name="trailing",
-        says="bytes behind the body's end",
+        says="bytes after the body's end",
         params=(BEHIND,),
         script=trailing,
         ended=UNCLEAN,

@@ -148,7 +148,7 @@ FAMILIES: tuple[Family, ...] = (
            "Tokens of all probes, whatever started them; output includes reasoning.",
            ("kind",), _each("input", "output"), SAME, otel="gen_ai.client.token.usage"),
     Family("chat_stream_reasoning_tokens_total", COUNTER, "Output tokens of all probes that were reasoning."),
-    Family("chat_stream_tokens_estimated", GAUGE, "1 where the server counted no tokens and they were estimated."),
+    Family("chat_stream_tokens_estimated", GAUGE, "1 if the server counted no tokens and they were estimated."),
     Family("chat_stream_output_tokens_per_second", GAUGE,
            "Output rate of the last probe: (output - 1) / (last chunk - first chunk)."),
     Family("chat_stream_progress_ratio", GAUGE, "How much of the asked answer the last probe got."),
@@ -175,7 +175,7 @@ FAMILIES: tuple[Family, ...] = (
            ("slo",), SLOS, SAME),
     Family("chat_stream_slo_objective_ratio", GAUGE, "The configured objective.", ("slo",), SLOS, SAME),
     Family("chat_stream_slo_first_chunk_threshold_seconds", GAUGE, "The first chunk is good up to here.", lean=SAME),
-    Family("chat_stream_budget_tokens_limit", GAUGE, "Tokens a day, where the target has a budget.", lean=SAME),
+    Family("chat_stream_budget_tokens_limit", GAUGE, "Tokens a day, if the target has a budget.", lean=SAME),
     Family("chat_stream_budget_tokens_remaining", GAUGE, "What is left of them today.", lean=SAME),
     Family("chat_stream_suspect", GAUGE, "1 while the target's incident points at this suspect; 0 after its end.",
            ("suspect",), SUSPECTS, start=0.0),
@@ -201,7 +201,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_monitor_timing_uncertainty_seconds", HISTOGRAM,
            "The largest uncertainty among the clocks of each probe that read a body.", bounds="fine"),
     Family("chat_monitor_probe_errors_total", COUNTER,
-           "Probes that were stopped by us or failed by our own fault; they count nowhere else.",
+           "Probes that were stopped by us or failed by our own fault; they are counted in no other metric.",
            ("outcome", "cause"), OWN_FAULTS),
     Family("chat_monitor_sink_errors_total", COUNTER, "Times that a sink failed.", ("sink",), SINKS),
     Family("chat_monitor_events_dropped_total", COUNTER, "Events or messages that a sink dropped.", ("sink",), SINKS),
@@ -244,7 +244,7 @@ def bounds_of(family: Family, buckets: Buckets, detail: str) -> tuple[float, ...
         return None
     bounds: tuple[float, ...] = FINE_BUCKETS if family.bounds == "fine" else getattr(buckets, family.bounds)
     if not all(map(math.isfinite, bounds)) or list(bounds) != sorted(set(bounds)):
-        raise ValueError(f"buckets of {family.bounds} must rise, and +Inf stands for itself: {bounds}")
+        raise ValueError(f"buckets of {family.bounds} must rise, and +Inf is implied: {bounds}")
     return bounds
 
 

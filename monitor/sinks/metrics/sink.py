@@ -130,7 +130,7 @@ class Metrics:
     def skipped(self, name: str, reason: str) -> None:
         """Count a scheduled probe that was not made."""
         if (reason,) not in SKIPS:
-            raise ValueError(f"{reason!r} is no reason to skip a probe")
+            raise ValueError(f"{reason!r} is not a reason to skip a probe")
         watched = self._watched.get(name)
         if watched is not None:
             watched.subject.add("chat_stream_probes_skipped_total", values=(reason,))

@@ -453,7 +453,7 @@ def test_pauses_and_skips(metrics: Metrics) -> None:
     metrics.skipped("gateway", "paused")
     assert said(metrics, "chat_stream_paused") == 1
     assert said(metrics, "chat_stream_probes_skipped_total", reason="paused") == 1
-    with pytest.raises(ValueError, match="'tired' is no reason"):
+    with pytest.raises(ValueError, match="'tired' is not a reason"):
         metrics.skipped("gateway", "tired")
 
 
