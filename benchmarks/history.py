@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.exposition import observation
 from monitor.record.observation import Observation
-from monitor.settings import History
+from monitor.settings import HistorySettings
 from monitor.sinks.history import HistoryCallbacks, HistorySink
 from monitor.target import Target
 
@@ -70,7 +70,7 @@ def main(sizes: list[int]) -> None:
         told(f"{chunks} chunks", *asyncio.run(ended(seen, lambda _: None)))
         with TemporaryDirectory() as place:
             nothing = HistoryCallbacks(*[lambda _: None] * 5)
-            sink = HistorySink(Path(place) / "history.db", History(max_age=AGES), nothing)
+            sink = HistorySink(Path(place) / "history.db", HistorySettings(max_age=AGES), nothing)
             (writer,) = (one for one in threading.enumerate() if one.name == "history-writer")
             clock = time.pthread_getcpuclockid(writer.ident or 0)
             calls, late = asyncio.run(ended(seen, sink))

@@ -41,7 +41,7 @@ _STUCK = 60.0
 """Seconds beyond two intervals after which a target that did not tick says that the schedule stands still."""
 
 
-class BusyError(Exception):
+class ProbeNotStartedError(Exception):
     """A probe cannot start now; the text says why."""
 
 
@@ -237,7 +237,7 @@ class Schedule:
         return None if self._budget.allows(target) else "budget"
 
     def ask(self, name: str, trigger: str, within: float | None = None) -> Answer:
-        """Probe a target now, out of schedule; BusyError says why not, KeyError that there is none of that name.
+        """Probe a target now, out of schedule; ProbeNotStartedError says why not, KeyError that the name is unknown.
 
         `within` is how many seconds the probe may take, where that is less than the target's own. A paused target
         is probed where a person asks.
@@ -245,7 +245,7 @@ class Schedule:
         target = self._targets[name]
         reason = "draining" if self._draining else self._reason_not(target)
         if reason is not None and (reason != "paused" or trigger == "scrape"):
-            raise BusyError(_BUSY[reason])
+            raise ProbeNotStartedError(_BUSY[reason])
         if within is not None:
             target = replace(target, timeouts=target.timeouts.within(within))
         return self._await(self._keep(name, self._run(target, trigger, time.monotonic())))
@@ -371,4 +371,4 @@ _BUSY = {
 def _refuse(answers: Iterable[Answer], reason: str) -> None:
     for answer in answers:
         if not answer.done():
-            answer.set_exception(BusyError(_BUSY[reason]))
+            answer.set_exception(ProbeNotStartedError(_BUSY[reason]))

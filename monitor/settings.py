@@ -96,7 +96,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistorySettings:
     """The recent probes of each target, kept for pages, `history` and `explain`."""
 
     path: Annotated[
@@ -260,7 +260,7 @@ class Settings:
     monitor: Monitor = field(default_factory=Monitor)
     web: Web = field(default_factory=Web)
     log: Log = field(default_factory=Log)
-    history: History = field(default_factory=History)
+    history: HistorySettings = field(default_factory=HistorySettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     limits: Limits = field(default_factory=Limits)
     network: Network = field(default_factory=Network)

@@ -74,3 +74,14 @@ def test_every_room_of_the_first_floor_is_in_the_contract() -> None:
     rooms = {path.stem for path in (ROOT / "monitor").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}  # fmt: skip  # noqa: E501 - one set
     named = {room.strip() for layer in LAYERS["monitor"] for room in layer.split("|")}
     assert rooms - {"__init__", "__main__"} == named
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    """Each name of a class is defined once in the product, so that a reader need not ask which one is meant."""
+    places: dict[str, list[str]] = {}
+    for module in FILES:
+        if (ROOT / "monitor") in module.parents:
+            for node in ast.walk(ast.parse(module.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(f"{name(module)}:{node.lineno}")
+    assert {one: found for one, found in places.items() if len(found) > 1} == {}

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.budget import Budget
 from monitor.record.observation import Observation
-from monitor.schedule import BusyError, Schedule, ScheduleCallbacks, lateness, next_tick, phase
+from monitor.schedule import ProbeNotStartedError, Schedule, ScheduleCallbacks, lateness, next_tick, phase
 from monitor.settings import Limits
 from monitor.target import Target, Timeouts
 from tests.sinks.stories import refused, stopped, whole
@@ -586,14 +586,14 @@ async def test_who_cannot_be_asked(script: Scripted, make: Make) -> None:
         ("rests", "the target is in a maintenance window"),
         ("poor", "the tokens of today are spent"),
     ):
-        with pytest.raises(BusyError, match=why):
+        with pytest.raises(ProbeNotStartedError, match=why):
             schedule.ask(name, "api")
     with pytest.raises(KeyError):
         schedule.ask("nobody", "api")
     script.let_go.set()
     await asking
     await schedule.drain(1.0, asyncio.Event())
-    with pytest.raises(BusyError, match="the monitor is stopping"):
+    with pytest.raises(ProbeNotStartedError, match="the monitor is stopping"):
         schedule.ask("runs", "api")
     assert (len(script.asked), script.skipped) == (1, {})
 
@@ -604,7 +604,7 @@ async def test_an_answer_without_a_place(script: Scripted, make: Make) -> None:
     known(schedule, a_target(interval=3600.0), a_target("two", interval=0.01))
     first = schedule.ask("one", "api")
     await script.until(lambda: bool(script.asked))
-    with pytest.raises(BusyError, match="too many probes run"):
+    with pytest.raises(ProbeNotStartedError, match="too many probes run"):
         await schedule.ask("two", "api")
     assert script.skipped["two", "concurrency"] == 0
     script.let_go.set()
@@ -617,7 +617,7 @@ async def test_an_answer_that_never_comes(script: Scripted, make: Make) -> None:
     known(schedule, a_target())
     script.error = RuntimeError("a bug")
     script.let_go.set()
-    with pytest.raises(BusyError, match="ended before it saw anything"):
+    with pytest.raises(ProbeNotStartedError, match="ended before it saw anything"):
         await schedule.ask("one", "api")
     await script.until(lambda: script.failed == [script.error])
 
@@ -673,7 +673,7 @@ async def test_a_scrape_leaves_a_paused_target_alone(script: Scripted, make: Mak
     """A person may ask a paused target; a machine that comes every minute may not."""
     schedule = make()
     known(schedule, a_target(paused=True))
-    with pytest.raises(BusyError, match="the target is paused"):
+    with pytest.raises(ProbeNotStartedError, match="the target is paused"):
         schedule.ask("one", "scrape")
     assert script.asked == []
 

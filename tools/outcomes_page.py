@@ -20,7 +20,7 @@ from monitor.judge.verdict import (
     UNDECLARED,
     UNREADABLE,
     Outcome,
-    Row,
+    VerdictRow,
 )
 
 FILE = Path(__file__).parents[1] / "docs" / "outcomes.md"
@@ -49,7 +49,7 @@ Where nothing declares an end, the body's own is taken for it: what is behind th
 line, is an unclean end, too.
 """
 
-REGIONS: tuple[tuple[str, tuple[Row, ...]], ...] = (
+REGIONS: tuple[tuple[str, tuple[VerdictRow, ...]], ...] = (
     ("Always: the monitor's own, then the connection", OWN + CONNECTION),
     ("Always: the head", HEAD),
     ("Always: what the stream itself says", STREAM),
@@ -108,12 +108,12 @@ def _meaning(outcome: Outcome, cause: str | None) -> tuple[str, str]:
     return meaning.whose, meaning.do
 
 
-def _region(title: str, rows: Iterable[Row]) -> str:
+def _region(title: str, rows: Iterable[VerdictRow]) -> str:
     lines = (f"{number}. `{name}`\n" for number, name in enumerate(_named(rows), start=1))
     return f"### {title}\n\n" + "".join(lines)
 
 
-def _named(rows: Iterable[Row]) -> Iterator[str]:
+def _named(rows: Iterable[VerdictRow]) -> Iterator[str]:
     for row in rows:
         yield f"{row.outcome}/{row.cause}" if row.cause else row.outcome.value
 

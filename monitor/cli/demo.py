@@ -14,7 +14,7 @@ from monitor.settings import Limits, Monitor, Settings, Web
 from monitor.target import CountCheck, Slo, Target, Timeouts
 
 
-class Scene(NamedTuple):
+class DemoTarget(NamedTuple):
     """A target of the demo: what the lab does, and what the monitor is to say."""
 
     name: str
@@ -24,22 +24,22 @@ class Scene(NamedTuple):
 
 
 SCENES = (
-    Scene("chat", "openai-chat", "ok", "ok"),
-    Scene("chatchat", "chatchat", "ok", "ok"),
-    Scene("chatchat-agent", "chatchat-agent", "ok", "ok"),
-    Scene("chatchat-kb", "chatchat-kb", "ok", "ok"),
-    Scene("chatchat-old", "chatchat-0.2", "ok", "ok"),
-    Scene("cut-by-fin", "openai-chat", "cut?after=12&by=fin", "truncated/incomplete_body"),
-    Scene("cut-by-reset", "openai-chat", "cut?after=12&by=rst", "truncated/reset"),
-    Scene("cut-in-silence", "chatchat", "clean-cut?after=12", "truncated/no_terminator"),
-    Scene("cut-seen-by-the-check", "chatchat-kb", "clean-cut?after=12", "truncated/incomplete_answer"),
-    Scene("hung-behind-pings", "chatchat", "stall?after=5&pings=500ms", "stalled/no_output"),
-    Scene("hung", "openai-chat", "stall?after=5", "stalled/silent"),
-    Scene("error-in-the-stream", "chatchat", "error?after=5&kind=upstream", "stream_error/upstream"),
-    Scene("behind-a-buffer", "openai-chat", "buffered?delay=1s", "ok"),
-    Scene("slow", "openai-chat", "slow?ttfc=2500ms&gap=30ms", "ok"),
-    Scene("sick-after-the-end", "openai-chat", "cut-after-end?by=fin", "ok"),
-    Scene("rate-limited", "openai-chat", "status?code=429&retry_after=7", "http_error/rate_limited"),
+    DemoTarget("chat", "openai-chat", "ok", "ok"),
+    DemoTarget("chatchat", "chatchat", "ok", "ok"),
+    DemoTarget("chatchat-agent", "chatchat-agent", "ok", "ok"),
+    DemoTarget("chatchat-kb", "chatchat-kb", "ok", "ok"),
+    DemoTarget("chatchat-old", "chatchat-0.2", "ok", "ok"),
+    DemoTarget("cut-by-fin", "openai-chat", "cut?after=12&by=fin", "truncated/incomplete_body"),
+    DemoTarget("cut-by-reset", "openai-chat", "cut?after=12&by=rst", "truncated/reset"),
+    DemoTarget("cut-in-silence", "chatchat", "clean-cut?after=12", "truncated/no_terminator"),
+    DemoTarget("cut-seen-by-the-check", "chatchat-kb", "clean-cut?after=12", "truncated/incomplete_answer"),
+    DemoTarget("hung-behind-pings", "chatchat", "stall?after=5&pings=500ms", "stalled/no_output"),
+    DemoTarget("hung", "openai-chat", "stall?after=5", "stalled/silent"),
+    DemoTarget("error-in-the-stream", "chatchat", "error?after=5&kind=upstream", "stream_error/upstream"),
+    DemoTarget("behind-a-buffer", "openai-chat", "buffered?delay=1s", "ok"),
+    DemoTarget("slow", "openai-chat", "slow?ttfc=2500ms&gap=30ms", "ok"),
+    DemoTarget("sick-after-the-end", "openai-chat", "cut-after-end?by=fin", "ok"),
+    DemoTarget("rate-limited", "openai-chat", "status?code=429&retry_after=7", "http_error/rate_limited"),
 )
 INTERVAL = 10.0
 

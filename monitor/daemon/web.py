@@ -17,7 +17,7 @@ from monitor.config import ConfigError
 from monitor.daemon.parts import Load, Parts, every
 from monitor.daemon.reload import reload
 from monitor.record.observation import Observation
-from monitor.schedule import BusyError
+from monitor.schedule import ProbeNotStartedError
 from monitor.sinks import history_store as store
 from monitor.sinks.metrics import one_probe
 from monitor.web.access import Access
@@ -76,7 +76,7 @@ def _source(parts: Parts, load: Load | None) -> Source:
     async def probe(name: str) -> Observation:
         try:
             return await parts.schedule.ask(name, "api")
-        except BusyError as error:
+        except ProbeNotStartedError as error:
             raise RefusedError(str(error)) from error
 
     async def scrape(name: str, within: float | None) -> Observation:
@@ -84,7 +84,7 @@ def _source(parts: Parts, load: Load | None) -> Source:
             async with asyncio.timeout(within):
                 inside = None if within is None else within * _SCRAPE_SHARE
                 return await (parts.schedule.join(name) or parts.schedule.ask(name, "scrape", inside))
-        except BusyError as error:
+        except ProbeNotStartedError as error:
             raise RefusedError(str(error)) from error
 
     return Source(

@@ -32,7 +32,7 @@ class Said:
     cut: bool
 
 
-class Row(NamedTuple):
+class ArrivalRule(NamedTuple):
     """One line of the table."""
 
     when: Callable[[Said], bool]
@@ -41,17 +41,17 @@ class Row(NamedTuple):
 
 _BY_THE_END = (
     # an end on a first chunk, as servers say it on every chunk: a marker, or a right answer, proves it
-    Row(lambda it: it.stands and it.with_output and it.beginning and it.cut and not it.marker, arrived=False),
-    Row(lambda it: it.stands and not it.early_ending, arrived=True),
-    Row(lambda it: it.stands and (it.marker or it.clean), arrived=True),
-    Row(lambda it: it.stands, arrived=False),  # a cut, silence or a deadline: what the wire or the clock says
+    ArrivalRule(lambda it: it.stands and it.with_output and it.beginning and it.cut and not it.marker, arrived=False),
+    ArrivalRule(lambda it: it.stands and not it.early_ending, arrived=True),
+    ArrivalRule(lambda it: it.stands and (it.marker or it.clean), arrived=True),
+    ArrivalRule(lambda it: it.stands, arrived=False),  # a cut, silence or a deadline: what the wire or the clock says
 )
-_NOT = Row(lambda _: True, arrived=False)
-TABLE: dict[Terminator, tuple[Row, ...]] = {
+_NOT = ArrivalRule(lambda _: True, arrived=False)
+TABLE: dict[Terminator, tuple[ArrivalRule, ...]] = {
     Terminator.END: (*_BY_THE_END, _NOT),
-    Terminator.EITHER: (*_BY_THE_END, Row(lambda it: it.marker, arrived=True), _NOT),
-    Terminator.MARKER: (Row(lambda it: it.marker, arrived=True), _NOT),
-    Terminator.BOTH: (Row(lambda it: it.marker and it.stands, arrived=True), _NOT),
+    Terminator.EITHER: (*_BY_THE_END, ArrivalRule(lambda it: it.marker, arrived=True), _NOT),
+    Terminator.MARKER: (ArrivalRule(lambda it: it.marker, arrived=True), _NOT),
+    Terminator.BOTH: (ArrivalRule(lambda it: it.marker and it.stands, arrived=True), _NOT),
     Terminator.NONE: (_NOT,),
 }
 

@@ -127,7 +127,7 @@ When = Callable[[Facts], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class VerdictRow:
     """One line of the table: this outcome and cause, when that holds."""
 
     outcome: Outcome
@@ -172,96 +172,96 @@ def _rest(_: Facts) -> bool:
 
 
 OWN = (
-    Row(Outcome.INCONCLUSIVE, "resources", _ended(EndKind.RESOURCES)),
-    Row(Outcome.INCONCLUSIVE, "internal", _ended(EndKind.INTERNAL)),
-    Row(Outcome.ABORTED, "shutdown", _ended(EndKind.ABORTED, "shutdown")),
-    Row(Outcome.ABORTED, "reload", _ended(EndKind.ABORTED, "reload")),
-    Row(Outcome.ABORTED, "client", _ended(EndKind.ABORTED)),
+    VerdictRow(Outcome.INCONCLUSIVE, "resources", _ended(EndKind.RESOURCES)),
+    VerdictRow(Outcome.INCONCLUSIVE, "internal", _ended(EndKind.INTERNAL)),
+    VerdictRow(Outcome.ABORTED, "shutdown", _ended(EndKind.ABORTED, "shutdown")),
+    VerdictRow(Outcome.ABORTED, "reload", _ended(EndKind.ABORTED, "reload")),
+    VerdictRow(Outcome.ABORTED, "client", _ended(EndKind.ABORTED)),
 )
 CONNECTION = (
     *(
-        Row(Outcome.UNREACHABLE, kind.value, _ended(kind))
+        VerdictRow(Outcome.UNREACHABLE, kind.value, _ended(kind))
         for kind in (
             EndKind.DNS, EndKind.REFUSED, EndKind.NETWORK, EndKind.TLS_CERTIFICATE, EndKind.TLS_HANDSHAKE,
             EndKind.PROXY, EndKind.POLICY,
         )
     ),
-    Row(Outcome.TIMEOUT, "connect", _expired(Deadline.CONNECT)),
+    VerdictRow(Outcome.TIMEOUT, "connect", _expired(Deadline.CONNECT)),
 )  # fmt: skip
 HEAD = (
-    Row(Outcome.NO_RESPONSE, "closed", _headless(EndKind.CLOSED)),
-    Row(Outcome.NO_RESPONSE, "reset", _headless(EndKind.RESET)),
-    Row(Outcome.NO_RESPONSE, "partial_head", _headless(EndKind.PARTIAL_HEAD)),
-    Row(Outcome.BAD_RESPONSE, "malformed_head", _headless(EndKind.MALFORMED_HEAD)),
-    Row(Outcome.TIMEOUT, "headers", _expired(Deadline.HEADERS)),
-    Row(Outcome.HTTP_ERROR, "auth", _status(401, 403)),
-    Row(Outcome.HTTP_ERROR, "rate_limited", _status(429)),
-    Row(Outcome.HTTP_ERROR, "quota", _status(402)),
-    Row(Outcome.HTTP_ERROR, "not_found", _status(404, 410)),
-    Row(Outcome.HTTP_ERROR, "overloaded", _status(503, 529)),
-    Row(Outcome.HTTP_ERROR, "server", lambda f: 500 <= f.status <= 599),
-    Row(Outcome.HTTP_ERROR, "redirect", lambda f: 300 <= f.status <= 399),
-    Row(Outcome.HTTP_ERROR, "rejected", lambda f: f.seen.head is not None and not 200 <= f.status <= 299),
-    Row(Outcome.BAD_RESPONSE, "encoding", lambda f: f.encoded),
-    Row(Outcome.BAD_RESPONSE, "content_type", lambda f: f.mismatch and not f.seen.decoded and not f.bodiless),
-    Row(Outcome.EMPTY, "no_body", lambda f: f.bodiless),
+    VerdictRow(Outcome.NO_RESPONSE, "closed", _headless(EndKind.CLOSED)),
+    VerdictRow(Outcome.NO_RESPONSE, "reset", _headless(EndKind.RESET)),
+    VerdictRow(Outcome.NO_RESPONSE, "partial_head", _headless(EndKind.PARTIAL_HEAD)),
+    VerdictRow(Outcome.BAD_RESPONSE, "malformed_head", _headless(EndKind.MALFORMED_HEAD)),
+    VerdictRow(Outcome.TIMEOUT, "headers", _expired(Deadline.HEADERS)),
+    VerdictRow(Outcome.HTTP_ERROR, "auth", _status(401, 403)),
+    VerdictRow(Outcome.HTTP_ERROR, "rate_limited", _status(429)),
+    VerdictRow(Outcome.HTTP_ERROR, "quota", _status(402)),
+    VerdictRow(Outcome.HTTP_ERROR, "not_found", _status(404, 410)),
+    VerdictRow(Outcome.HTTP_ERROR, "overloaded", _status(503, 529)),
+    VerdictRow(Outcome.HTTP_ERROR, "server", lambda f: 500 <= f.status <= 599),
+    VerdictRow(Outcome.HTTP_ERROR, "redirect", lambda f: 300 <= f.status <= 399),
+    VerdictRow(Outcome.HTTP_ERROR, "rejected", lambda f: f.seen.head is not None and not 200 <= f.status <= 299),
+    VerdictRow(Outcome.BAD_RESPONSE, "encoding", lambda f: f.encoded),
+    VerdictRow(Outcome.BAD_RESPONSE, "content_type", lambda f: f.mismatch and not f.seen.decoded and not f.bodiless),
+    VerdictRow(Outcome.EMPTY, "no_body", lambda f: f.bodiless),
 )
 STREAM = (
-    Row(
+    VerdictRow(
         Outcome.BAD_RESPONSE, "too_large",
         lambda f: f.ending.kind is EndKind.TOO_LARGE and not f.arrived and f.seen.end.broken is None,
     ),
-    *(Row(Outcome.STREAM_ERROR, fault.value, _failed(fault)) for fault in Fault),
-    Row(Outcome.TRUNCATED, "server_abort", _stopped(Stop.ABORT)),
-    Row(Outcome.FILTERED, "content_filter", _stopped(Stop.CONTENT_FILTER)),
-    Row(Outcome.FILTERED, "refusal", _stopped(Stop.REFUSAL)),
-    Row(Outcome.FILTERED, "prompt_blocked", _stopped(Stop.PROMPT_BLOCKED)),
+    *(VerdictRow(Outcome.STREAM_ERROR, fault.value, _failed(fault)) for fault in Fault),
+    VerdictRow(Outcome.TRUNCATED, "server_abort", _stopped(Stop.ABORT)),
+    VerdictRow(Outcome.FILTERED, "content_filter", _stopped(Stop.CONTENT_FILTER)),
+    VerdictRow(Outcome.FILTERED, "refusal", _stopped(Stop.REFUSAL)),
+    VerdictRow(Outcome.FILTERED, "prompt_blocked", _stopped(Stop.PROMPT_BLOCKED)),
 )  # fmt: skip
 EVERYWHERE = OWN + CONNECTION + HEAD + STREAM
 
 _CONTENT = (
-    Row(Outcome.WRONG_CONTENT, "token_limit", _limited(ours=True)),
+    VerdictRow(Outcome.WRONG_CONTENT, "token_limit", _limited(ours=True)),
     *(
-        Row(Outcome.WRONG_CONTENT, cause, _wrong(cause))
+        VerdictRow(Outcome.WRONG_CONTENT, cause, _wrong(cause))
         for cause in ("duplicated", "out_of_order", "missing", "too_short", "pattern")
     ),
 )
 _WIRE = (
-    Row(
+    VerdictRow(
         Outcome.TRUNCATED,
         "malformed_body",
         lambda f: f.ending.kind is EndKind.MALFORMED or f.seen.end.broken is not None,
     ),
-    Row(Outcome.TRUNCATED, "reset", _ended(EndKind.RESET)),
-    Row(Outcome.TRUNCATED, "incomplete_body", _ended(EndKind.INCOMPLETE)),
-    Row(Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and silent_since_output(f.seen)),
-    Row(Outcome.STALLED, "no_output", _expired(Deadline.IDLE)),
-    Row(Outcome.TIMEOUT, "first_chunk", _expired(Deadline.FIRST_CHUNK)),
-    Row(Outcome.TIMEOUT, "total", _expired(Deadline.TOTAL)),
-    Row(Outcome.BAD_RESPONSE, "not_protocol", lambda f: f.undecoded),
-    Row(Outcome.TRUNCATED, "mid_event", lambda f: f.seen.partial),
+    VerdictRow(Outcome.TRUNCATED, "reset", _ended(EndKind.RESET)),
+    VerdictRow(Outcome.TRUNCATED, "incomplete_body", _ended(EndKind.INCOMPLETE)),
+    VerdictRow(Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and silent_since_output(f.seen)),
+    VerdictRow(Outcome.STALLED, "no_output", _expired(Deadline.IDLE)),
+    VerdictRow(Outcome.TIMEOUT, "first_chunk", _expired(Deadline.FIRST_CHUNK)),
+    VerdictRow(Outcome.TIMEOUT, "total", _expired(Deadline.TOTAL)),
+    VerdictRow(Outcome.BAD_RESPONSE, "not_protocol", lambda f: f.undecoded),
+    VerdictRow(Outcome.TRUNCATED, "mid_event", lambda f: f.seen.partial),
 )
 ARRIVED = (
-    Row(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.end.sequence_gap and not f.right),
-    Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
-    Row(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
-    Row(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
+    VerdictRow(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.end.sequence_gap and not f.right),
+    VerdictRow(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
+    VerdictRow(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
+    VerdictRow(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
     *_CONTENT,
-    Row(Outcome.OK, None, _rest),
+    VerdictRow(Outcome.OK, None, _rest),
 )
-MISSING = (*_WIRE, Row(Outcome.TRUNCATED, "no_terminator", _rest))
+MISSING = (*_WIRE, VerdictRow(Outcome.TRUNCATED, "no_terminator", _rest))
 UNDECLARED = (
     *_WIRE,
-    Row(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
-    Row(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
-    Row(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
-    Row(Outcome.TRUNCATED, "incomplete_answer", lambda f: f.beginning),
+    VerdictRow(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
+    VerdictRow(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
+    VerdictRow(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
+    VerdictRow(Outcome.TRUNCATED, "incomplete_answer", lambda f: f.beginning),
     *_CONTENT,
-    Row(Outcome.UNVERIFIED, None, _rest),
+    VerdictRow(Outcome.UNVERIFIED, None, _rest),
 )
 
 
-def table(facts: Facts) -> tuple[Row, ...]:
+def table(facts: Facts) -> tuple[VerdictRow, ...]:
     """Return the rows that apply: where the end has arrived, where it has not, or where none is declared."""
     if facts.passed or facts.arrived:
         return EVERYWHERE + ARRIVED
@@ -294,13 +294,13 @@ _BY_THE_BODY = frozenset({Outcome.UNVERIFIED, Outcome.WRONG_CONTENT})
 """Where no end is declared and no check is passed, these say that the body's own end is taken for one."""
 
 
-def _complete(facts: Facts, row: Row) -> bool:
+def _complete(facts: Facts, row: VerdictRow) -> bool:
     """Whether the stream was judged as one that is whole, however the wire ended afterwards."""
     of_the_stream = row.outcome not in OUR_OWN and row not in CONNECTION + HEAD
     return of_the_stream and (facts.arrived or (facts.passed and row in ARRIVED))
 
 
-def _accepted(facts: Facts, row: Row) -> bool:
+def _accepted(facts: Facts, row: VerdictRow) -> bool:
     return 200 <= facts.status <= 299 and row.outcome not in OUR_OWN and (row.outcome, row.cause) not in UNREADABLE
 
 

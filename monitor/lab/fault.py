@@ -83,7 +83,7 @@ Expectation = Expect | Callable[[ScriptContext], Expect]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class LabFault:
     """One way to answer: what it does, what it takes, what it is to come to, and its script."""
 
     name: str

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import spaced
-from monitor.lab.fault import Expect, Fault, RandomFault
+from monitor.lab.fault import Expect, LabFault, RandomFault
 from monitor.lab.params import COMMON, Param
 from monitor.lab.request import LabRequest
 from monitor.lab.scenarios import ALL, Scenario, scenarios
@@ -62,9 +62,9 @@ def command(url: str, scenario: Scenario) -> str:
     return f"chat-monitor probe '{url}{scenario.path}' --protocol {scenario.protocol}"
 
 
-def examples(protocol: str, fault: Fault | RandomFault) -> Iterator[tuple[Scenario, str]]:
+def examples(protocol: str, fault: LabFault | RandomFault) -> Iterator[tuple[Scenario, str]]:
     """What to try, and the verdict to expect in words."""
-    if isinstance(fault, Fault):
+    if isinstance(fault, LabFault):
         for scenario in scenarios(protocol, fault):
             flag = f" ({scenario.expect.flag})" if scenario.expect.flag else ""
             yield scenario, scenario.expect.verdict + flag

@@ -9,7 +9,7 @@ from functools import cache
 from monitor.lab.answer import pieces
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import Dialect, lacks
-from monitor.lab.fault import Expect, Fault, RandomFault, ScriptContext
+from monitor.lab.fault import Expect, LabFault, RandomFault, ScriptContext
 from monitor.lab.faults import cuts, heads
 from monitor.lab.faults import drawn as chance
 from monitor.lab.faults import framing as framed
@@ -17,11 +17,11 @@ from monitor.lab.faults import healthy as sound
 from monitor.lab.faults import messages as said
 from monitor.lab.params import BadParameterError, N, read_query
 
-FAULTS: Mapping[str, Fault] = {
+FAULTS: Mapping[str, LabFault] = {
     fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)
 }
 DRAWS: Mapping[str, RandomFault] = {draw.name: draw for draw in chance.DRAWS}
-ALL: tuple[Fault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values())
+ALL: tuple[LabFault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Scenario:
         return f"/{self.protocol}/{self.fault}" + (f"?{self.query}" if self.query else "")
 
 
-def case_for(fault: Fault, speaker: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> ScriptContext:
+def case_for(fault: LabFault, speaker: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> ScriptContext:
     """The case that a query and a request's body ask for."""
     if why := lacks(speaker, fault.needs):
         raise BadParameterError(f"{fault.name} does not go with this protocol: {why}")
@@ -48,7 +48,7 @@ def case_for(fault: Fault, speaker: Dialect, query: str, body: bytes = b"", *, s
 
 
 @cache
-def scenarios(protocol: str, fault: Fault) -> tuple[Scenario, ...]:
+def scenarios(protocol: str, fault: LabFault) -> tuple[Scenario, ...]:
     """All examples of a fault that a protocol can show, with the verdict for the default list."""
     speaker = DIALECTS[protocol]
     queries = () if lacks(speaker, fault.needs) else fault.examples_for(speaker)

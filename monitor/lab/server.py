@@ -15,7 +15,7 @@ from monitor.lab import index
 from monitor.lab.answer import wants_stream
 from monitor.lab.connection import LabConnection, PeerLeftError, play
 from monitor.lab.dialects import DIALECTS
-from monitor.lab.fault import Expect, Fault
+from monitor.lab.fault import Expect, LabFault
 from monitor.lab.listener import Listener
 from monitor.lab.params import COMMON, BadParameterError, read_query
 from monitor.lab.request import LabRequest, MalformedRequestError, read_request
@@ -191,11 +191,11 @@ def known(path: str) -> tuple[str, str]:
     return protocol, fault
 
 
-def truth(fault: Fault, expect: Expect, request: LabRequest) -> tuple[tuple[str, str], ...]:
+def truth(fault: LabFault, expect: Expect, request: LabRequest) -> tuple[tuple[str, str], ...]:
     """Headers that say what is really done, and what a probe is to come to."""
     flag = (("X-Lab-Flag", expect.flag),) if expect.flag else ()
     last = (("Connection", "close"),) if request.last else ()
-    return (("X-Lab-Fault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, *last)
+    return (("X-Lab-LabFault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, *last)
 
 
 def plain(status: str, text: str, *, last: bool = False) -> Send:

@@ -15,8 +15,8 @@ from pathlib import Path
 from monitor.record.from_observation import event_of, timeline_of
 from monitor.record.observation import Observation
 from monitor.record.probe_event import as_json, timeline_pieces
-from monitor.settings import QUEUE_BYTES, History
-from monitor.sinks.history_store import Row, Store, StoreError
+from monitor.settings import QUEUE_BYTES, HistorySettings
+from monitor.sinks.history_store import Store, StoredProbe, StoreError
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 from monitor.target import KEPT, Record
 
@@ -49,7 +49,13 @@ class HistorySink:
     """The sink that writes each probe's event with its timeline to the file that the settings name."""
 
     def __init__(
-        self, path: Path, settings: History, told: HistoryCallbacks, *, capacity: int = CAPACITY, retry: float = RETRY
+        self,
+        path: Path,
+        settings: HistorySettings,
+        told: HistoryCallbacks,
+        *,
+        capacity: int = CAPACITY,
+        retry: float = RETRY,
     ) -> None:
         self._settings, self._told = settings, told
         self._store = Store(path, settings)
@@ -96,11 +102,11 @@ class Nothing:
 # -- what is kept of a probe -------------------------------------------------------------------------------------------
 
 
-def row(seen: Observation, most: Record, size: int) -> Row:
+def row(seen: Observation, most: Record, size: int) -> StoredProbe:
     """Return a probe as it is kept: with no more of the server's words than `most`, beyond `size` without timeline."""
     event = zipped([as_json(event_of(capped(seen, most)))])
     timeline = zipped(timeline_pieces(timeline_of(seen.recording)))
-    return Row(
+    return StoredProbe(
         probe_id=seen.probe_id,
         target=seen.target.name,
         timestamp=seen.timestamp.timestamp(),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor import files
-from monitor.settings import History
+from monitor.settings import HistorySettings
 
 VERSION = 1
 """Of the tables; a file of a later one is left alone."""
@@ -62,7 +62,7 @@ class StoreError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredProbe:
     """One probe as it is kept: `event` and `timeline` are compressed JSON, `timestamp` is Unix time."""
 
     probe_id: str
@@ -84,7 +84,7 @@ class Store:
     Of `max_bytes` the tables may take eleven sixteenths and the log two; the rest is for what one transaction adds.
     """
 
-    def __init__(self, path: Path, settings: History) -> None:
+    def __init__(self, path: Path, settings: HistorySettings) -> None:
         self._path, self._settings = path, settings
         self._tables = settings.max_bytes * 11 // 16
         self._log = settings.max_bytes // 8
@@ -95,7 +95,7 @@ class Store:
         """Which file it is: where another lies in its place by now, that one is opened."""
         self._checked: tuple[int, int] | None = None
 
-    def keep(self, rows: Sequence[Row], now: float) -> int:
+    def keep(self, rows: Sequence[StoredProbe], now: float) -> int:
         """Write rows, all or none, let go of what is too much, and return the file's size with its log."""
         try:
             self._keep(self._opened(), rows, now)
@@ -148,7 +148,7 @@ class Store:
 
     # -- what is in it ---------------------------------------------------------------------------------------------
 
-    def _keep(self, connection: sqlite3.Connection, rows: Sequence[Row], now: float) -> None:
+    def _keep(self, connection: sqlite3.Connection, rows: Sequence[StoredProbe], now: float) -> None:
         if _size(self._path.with_name(f"{self._path.name}-wal")) > self._log:
             self._fold(connection)
         connection.execute("BEGIN IMMEDIATE")
@@ -356,5 +356,5 @@ def _targets(connection: sqlite3.Connection) -> list[str]:
     return [str(name) for (name,) in connection.execute("SELECT DISTINCT target FROM probes").fetchall()]
 
 
-def _values(row: Row) -> dict[str, object]:
-    return {name: getattr(row, name) for name in Row.__slots__}
+def _values(row: StoredProbe) -> dict[str, object]:
+    return {name: getattr(row, name) for name in StoredProbe.__slots__}

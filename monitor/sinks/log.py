@@ -39,7 +39,7 @@ Report = Callable[[str], None]
 """Told the sink's name when a line was dropped, or when writing failed; from any thread."""
 
 
-class Raw(Protocol):
+class ByteStream(Protocol):
     """An unbuffered binary stream: `write` may take only a part."""
 
     def write(self, data: memoryview, /) -> int:
@@ -63,7 +63,7 @@ class StreamError(Exception):
 class LineStream:
     """Writes lines to a stream, each to its end: half a line would spoil the next."""
 
-    def __init__(self, raw: Raw, form: Form, *, timeline: bool = False) -> None:
+    def __init__(self, raw: ByteStream, form: Form, *, timeline: bool = False) -> None:
         self._raw, self._form, self._timeline = raw, form, timeline
         self._line: Line | None = None
         self._rest = memoryview(b"")
@@ -292,7 +292,7 @@ class _Unbuffered:
         return os.write(self._stream.fileno(), data)
 
 
-def _raw(stream: IO[str] | IO[bytes] | None) -> Raw:
+def _raw(stream: IO[str] | IO[bytes] | None) -> ByteStream:
     if stream is not None and _descriptor(stream) is not None:
         return _Unbuffered(stream)
     in_memory = getattr(stream, "buffer", stream)

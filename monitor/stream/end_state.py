@@ -14,7 +14,7 @@ from monitor.target import Terminator
 _KEPT_REASONS, _KEPT_LATE, _KEPT_MISSING = 3, 100, 10_000
 
 
-class _Said(NamedTuple):
+class _ChoiceEnd(NamedTuple):
     """The end of one answer, as it was said."""
 
     time: float
@@ -97,7 +97,7 @@ class EndState:
         self.failed_at: float | None = None
         """When the first error came, or the framing broke."""
         self._indexed = rule.parts or rule.choices > 1
-        self.ends: dict[int, _Said] = {}
+        self.ends: dict[int, _ChoiceEnd] = {}
         """The end of each answer, as it stands."""
         self._open: set[int] = set()
         self._hints: set[Stop] = set()
@@ -155,7 +155,7 @@ class EndState:
             return
         if self.marker_at is not None and self.stands_at is not None:
             return
-        self.ends[key] = _Said(time, offset, event.stop)
+        self.ends[key] = _ChoiceEnd(time, offset, event.stop)
         self._open.discard(key)
         if event.reason is not None:
             self.reason = event.reason

@@ -14,7 +14,7 @@ import pytest
 
 from monitor.cli.main import main
 from monitor.lab.server import serve
-from monitor.settings import MIB, History
+from monitor.settings import MIB, HistorySettings
 from monitor.sinks.history import row
 from monitor.sinks.history_store import Store
 from monitor.target import Record
@@ -89,7 +89,7 @@ url = "{lab_url}/openai-chat/cut?{PACE}"
 def kept(tmp_path: Path) -> Path:
     """Return a history with a complete probe and, after it, a cut one of another target."""
     path = tmp_path / "history.db"
-    with closing(Store(path, History(max_age=1e12))) as store:
+    with closing(Store(path, HistorySettings(max_age=1e12))) as store:
         probes = (whole(probe_id="1"), cut(replace(GATEWAY, name="b"), probe_id="2", last_words="so far so g"))
         store.keep([row(one, Record.FULL, MIB) for one in probes], 0.0)
     return path

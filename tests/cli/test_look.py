@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.settings import History
-from monitor.sinks.history_store import Row, Store
+from monitor.settings import HistorySettings
+from monitor.sinks.history_store import Store, StoredProbe
 from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, said, started, until
 from tests.records import record
 from tests.sinks.stories import GATEWAY, cut
@@ -89,9 +89,9 @@ def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
     odd = tmp_path / "a\x1b.db"
     done = cli("history", "--db", odd)
     assert (done.status, "a\\x1b.db: no such file or directory" in done.err) == (1, True)
-    with closing(Store(odd, History())) as store:
+    with closing(Store(odd, HistorySettings())) as store:
         hostile = json.dumps({"detail": "\x1b\x7f"}).encode()
-        store.keep([Row("1", "a", 4e9, failed=True, event=zlib.compress(hostile), timeline=None)], 0.0)
+        store.keep([StoredProbe("1", "a", 4e9, failed=True, event=zlib.compress(hostile), timeline=None)], 0.0)
     for command in (("history",), ("explain", "1")):
         done = cli(*command, "--db", odd)
         assert (done.status, done.err.startswith("chat-monitor: not the event of a probe: ")) == (1, True)

@@ -18,9 +18,9 @@ from monitor.lab.steps import Fin, Send
 from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.target_summary import TargetSummary, summarize
-from monitor.settings import MIB, History, Network
+from monitor.settings import MIB, HistorySettings, Network
 from monitor.sinks.history import row
-from monitor.sinks.history_store import Row, Store
+from monitor.sinks.history_store import Store, StoredProbe
 from monitor.target import Record
 from monitor.web.app import application
 from monitor.web.server import serve
@@ -51,7 +51,7 @@ def behind() -> Behind:
 def file(tmp_path: Path, behind: Behind) -> Iterator[File]:
     """Return the file that holds the same."""
     path = tmp_path / "history.db"
-    store = Store(path, History(max_age=AGES))
+    store = Store(path, HistorySettings(max_age=AGES))
     probes = sorted((seen for recent in behind.recent.values() for seen in recent), key=lambda seen: seen.timestamp)
     store.keep([row(seen, Record.FULL, MIB) for seen in probes], 0.0)
     yield File(path)
@@ -158,9 +158,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     for ask in (File(path).summaries, lambda: newest(File(path)), lambda: File(path).find("1")):
         with pytest.raises(ProbeSourceError, match=r"h\.db: no such file or directory"):
             ask()
-    store = Store(path, History(max_age=AGES))
+    store = Store(path, HistorySettings(max_age=AGES))
     odd = row(scenes.cut(), Record.FULL, MIB)
-    store.keep([Row("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
+    store.keep([StoredProbe("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
     store.close()
     with pytest.raises(ProbeSourceError, match=r"h\.db: holds no event of a probe"):
         File(path).summaries()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.keys.secret import Secret
-from monitor.settings import DiscoverySource, History, Maintenance, MetricsSettings, Network, Settings, Web
+from monitor.settings import DiscoverySource, HistorySettings, Maintenance, MetricsSettings, Network, Settings, Web
 from monitor.target import (
     Check,
     Connection,
@@ -181,7 +181,7 @@ def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
     settings = read(TARGET + SECTIONS).settings
     assert settings.monitor.location == "eu-1"
     assert settings.web == Web("[::1]:80", probe=True, allowed_hosts=("m.example",))
-    assert settings.history == History(str(tmp_path / "h.db"), max_age=3600.0, record="none")
+    assert settings.history == HistorySettings(str(tmp_path / "h.db"), max_age=3600.0, record="none")
     assert settings.metrics.detail == "lean"
     assert settings.metrics.buckets.gap == (1.0, 2.5)
     assert settings.metrics.buckets.latency == MetricsSettings().buckets.latency

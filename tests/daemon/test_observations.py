@@ -15,7 +15,7 @@ from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Gate, Send
 from monitor.record.observation import Observation
-from monitor.settings import History, Limits, Settings, Web
+from monitor.settings import HistorySettings, Limits, Settings, Web
 from monitor.sinks.history import HistorySink
 from monitor.sinks.history_store import find, newest
 from monitor.sinks.memory import RecentProbes
@@ -42,7 +42,7 @@ async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.Mon
 async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
     path = tmp_path / "history.db"
-    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(path)))
+    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(path)))
     gate = Reached()
     async with (
         peer((Send(HEAD + HI), Gate(gate))) as server,
@@ -69,7 +69,7 @@ async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("monitor.daemon.observations.history.HistorySink", partial(HistorySink, retry=0.001))
     path = tmp_path / "history.db"
     path.write_text("half a fi")
-    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(path)))
+    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(path)))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         said = await daemon.line(event="the history cannot be written")
         assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)

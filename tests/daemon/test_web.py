@@ -12,7 +12,7 @@ import pytest
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
-from monitor.settings import History, Settings, Web
+from monitor.settings import HistorySettings, Settings, Web
 from monitor.sinks.memory import RecentProbes
 from monitor.target import Timeouts
 from monitor.web.access import Access
@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> ConfigFile:
 
 async def test_what_memory_forgot_is_found(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a history, also after a restart: the API lists its probes, and tells of each."""
-    settings = Settings(web=Web("127.0.0.1:0"), history=History(str(tmp_path / "history.db")))
+    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(tmp_path / "history.db")))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         before = await daemon.line(event="probe")
     monkeypatch.setattr(RecentProbes, "__call__", lambda *_: None)

@@ -2,14 +2,14 @@
 
 import re
 
-from monitor.sinks.metrics.families import FAMILIES, Kind
+from monitor.sinks.metrics.families import FAMILIES, MetricKind
 
-HISTOGRAMS = {row.name for row in FAMILIES if row.kind is Kind.HISTOGRAM}
+HISTOGRAMS = {row.name for row in FAMILIES if row.kind is MetricKind.HISTOGRAM}
 OTHERS = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds"}
 """Of prometheus_client's own."""
 
 METRICS = (
-    {row.name for row in FAMILIES if row.kind is not Kind.HISTOGRAM}
+    {row.name for row in FAMILIES if row.kind is not MetricKind.HISTOGRAM}
     | {f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "count", "sum")}
     | OTHERS
 )

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import lacks
-from monitor.lab.fault import Fault
+from monitor.lab.fault import LabFault
 from monitor.lab.params import BadParameterError
 from monitor.lab.scenarios import ALL, DRAWS, FAULTS, Scenario, all_scenarios, case_for, scenarios
 from monitor.lab.steps import Step
@@ -127,7 +127,7 @@ def test_a_protocol_is_of_one_sort() -> None:
 
 def test_a_scenario_without_a_query_has_a_plain_path() -> None:
     """No question mark where nothing is asked."""
-    fault: Fault = FAULTS["ok"]
+    fault: LabFault = FAULTS["ok"]
     (scenario,) = scenarios("raw", fault)
     assert scenario == Scenario("raw", "ok", "", scenario.expect)
     assert scenario.path == "/raw/ok"

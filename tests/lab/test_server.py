@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.lab.dialects import DIALECTS
-from monitor.lab.fault import Fault
+from monitor.lab.fault import LabFault
 from monitor.lab.params import NONE
 from monitor.lab.scenarios import FAULTS, case_for, scenarios
 from monitor.lab.server import MAX_TURNS, Lab, serve
@@ -24,7 +24,7 @@ Logs = list[Mapping[str, object]]
 QUICK = ("gap", "ttfc", "delay", "every", "pings")
 
 
-def quickened(fault: Fault, query: str) -> str:
+def quickened(fault: LabFault, query: str) -> str:
     """The query with all waiting taken out of it."""
     names = {param.name for param in fault.all_params if param.default != NONE}
     kept = [part for part in query.split("&") if part and part.partition("=")[0] not in QUICK]
@@ -33,18 +33,18 @@ def quickened(fault: Fault, query: str) -> str:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("protocol", DIALECTS)
-async def test_every_example_is_played_to_the_byte(lab: Lab, protocol: str, fault: Fault) -> None:
+async def test_every_example_is_played_to_the_byte(lab: Lab, protocol: str, fault: LabFault) -> None:
     """What arrives is what the script sends, and the connection ends as the script says."""
     for scenario in scenarios(protocol, fault):
         query = quickened(fault, scenario.query)
         await _same_as_script(lab, protocol, fault, query)
 
 
-async def _same_as_script(lab: Lab, protocol: str, fault: Fault, query: str) -> None:
+async def _same_as_script(lab: Lab, protocol: str, fault: LabFault, query: str) -> None:
     case = case_for(fault, DIALECTS[protocol], query, BODY)
     expect = fault.expect(case)
     flag = (("X-Lab-Flag", expect.flag),) if expect.flag else ()
-    truth = (("X-Lab-Fault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, ("Connection", "close"))
+    truth = (("X-Lab-LabFault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, ("Connection", "close"))
     script = fault.script(replace(case, truth=truth))
     if query.startswith("code=503&retry_after=date"):
         return  # the clock is in it; the heads' own test looks at it
@@ -93,7 +93,7 @@ async def test_a_connection_can_be_used_again(lab: Lab) -> None:
 async def test_the_truth_is_in_headers_and_log(lab: Lab, logs: Logs) -> None:
     """What was done, what it is to come to, and whether it was played to its end."""
     data, _ = await fetch(lab.port, "/raw/cut-after-end?by=rst&gap=0&ttfc=0", "X-Request-ID: 01J")
-    assert b"X-Lab-Fault: cut-after-end\r\nX-Lab-Expect: ok\r\nX-Lab-Flag: unclean_end\r\n" in data
+    assert b"X-Lab-LabFault: cut-after-end\r\nX-Lab-Expect: ok\r\nX-Lab-Flag: unclean_end\r\n" in data
     (entry,) = logs
     started, ended = entry["started"], entry["ended"]
     assert isinstance(started, float)
@@ -187,7 +187,7 @@ async def test_what_is_no_request_is_refused(lab: Lab, logs: Logs) -> None:
 async def test_the_index_is_at_the_root(lab: Lab) -> None:
     """As a page for people, and as JSON for programs."""
     page, _ = await fetch(lab.port, "/", method="GET")
-    assert b"<h1>Fault lab</h1>" in page
+    assert b"<h1>LabFault lab</h1>" in page
     data, _ = await fetch(lab.port, "/", "Accept: application/json", method="GET")
     assert json.loads(data.partition(b"\r\n\r\n")[2])["protocols"] == list(DIALECTS)
 
@@ -206,7 +206,7 @@ async def test_faults_by_turns(lab: Lab) -> None:
     target = "/raw/mix?of=empty,no-response:by=rst,status:code=503"
     got = [await fetch(lab.port, target) for _ in range(4)]
     assert [ending for _, ending in got] == ["fin", "rst", "fin", "fin"]
-    assert b"X-Lab-Fault: empty\r\n" in got[0][0]
+    assert b"X-Lab-LabFault: empty\r\n" in got[0][0]
     assert got[2][0].startswith(b"HTTP/1.1 503 ")
     assert got[3] == got[0]
     assert (await fetch(lab.port, f"{target},empty"))[0] == got[0][0]

@@ -18,7 +18,7 @@ import pytest
 
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError
-from monitor.settings import MIB, History
+from monitor.settings import MIB, HistorySettings
 from monitor.sinks import history
 from monitor.sinks.history import HistoryCallbacks, HistorySink, Nothing, capped, row
 from monitor.sinks.history_store import find, newest
@@ -76,7 +76,7 @@ def keeping(path: Path, **more: Any) -> Iterator[tuple[HistorySink, Heard]]:  # 
     """Yield a sink that has opened its file, and what it reports; it is closed at the end."""
     bounds: dict[str, Any] = {name: more.pop(name) for name in ("capacity", "retry") if name in more}
     heard = Heard()
-    sink = HistorySink(path, History(**{"max_age": AGES} | more), heard.told(), **{"retry": 0.001} | bounds)
+    sink = HistorySink(path, HistorySettings(**{"max_age": AGES} | more), heard.told(), **{"retry": 0.001} | bounds)
     try:
         yield sink, heard
     finally:

@@ -19,17 +19,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.settings import MIB, History
-from monitor.sinks.history_store import VERSION, Row, Store, StoreError, _damage, find, newest, of_each
+from monitor.settings import MIB, HistorySettings
+from monitor.sinks.history_store import VERSION, Store, StoredProbe, StoreError, _damage, find, newest, of_each
 
 NOW = 1_800_000_000.0
 ROOT = Path(__file__).parents[2]
 
 
-def row(probe_id: str, target: str = "one", *, failed: bool = False, age: float = 0.0, filling: int = 0) -> Row:
+def row(probe_id: str, target: str = "one", *, failed: bool = False, age: float = 0.0, filling: int = 0) -> StoredProbe:
     """Return a row; `filling` is the size of a timeline that no compression makes smaller."""
     event = zlib.compress(json.dumps({"probe_id": probe_id, "target": target}).encode())
-    return Row(probe_id, target, NOW - age, failed, event, os.urandom(filling) if filling else None)
+    return StoredProbe(probe_id, target, NOW - age, failed, event, os.urandom(filling) if filling else None)
 
 
 def ids(path: Path, limit: int = 10_000, **asked: str) -> list[str]:
@@ -38,9 +38,9 @@ def ids(path: Path, limit: int = 10_000, **asked: str) -> list[str]:
 
 
 @contextmanager
-def store(path: Path, settings: History | None = None) -> Iterator[Store]:
+def store(path: Path, settings: HistorySettings | None = None) -> Iterator[Store]:
     """Yield a store, which is closed at the end."""
-    with closing(Store(path, settings or History())) as made:
+    with closing(Store(path, settings or HistorySettings())) as made:
         yield made
 
 
@@ -135,7 +135,7 @@ def test_of_each_target_the_newest_and_further_failed_ones_stay(
     with TemporaryDirectory() as place:
         path = Path(place) / "history.db"
         kept: dict[str, list[tuple[str, bool]]] = {"a": [], "b": []}
-        with store(path, History(probes_per_target=probes, failures_per_target=failures)) as made:
+        with store(path, HistorySettings(probes_per_target=probes, failures_per_target=failures)) as made:
             for turn, batch in enumerate(batches):
                 rows = [row(f"{turn}-{at}", target, failed=failed) for at, (target, failed) in enumerate(batch)]
                 made.keep(rows, NOW)
@@ -149,14 +149,14 @@ def test_of_each_target_the_newest_and_further_failed_ones_stay(
 def test_other_numbers_hold_from_the_start(path: Path) -> None:
     """A history that was allowed more is pruned when it is opened, also of targets that are asked no more."""
     filled(path, 9)
-    with store(path, History(probes_per_target=2, failures_per_target=0)) as made:
+    with store(path, HistorySettings(probes_per_target=2, failures_per_target=0)) as made:
         made.keep([], NOW)
     assert ids(path) == ["old 8", "old 7"]
 
 
 def test_what_is_too_old_goes(path: Path) -> None:
     """By its own time, failed or not."""
-    with store(path, History(max_age=60.0)) as made:
+    with store(path, HistorySettings(max_age=60.0)) as made:
         made.keep([row("1", age=59), row("2", age=61, failed=True), row("3")], NOW)
         assert ids(path) == ["3", "1"]
         made.keep([], NOW + 2)
@@ -171,7 +171,7 @@ def test_it_never_grows_beyond_its_size(batches: Sequence[Sequence[int]]) -> Non
         path = Path(place) / "history.db"
         written: list[str] = []
         sizes: dict[str, int] = {}
-        with store(path, History(max_bytes=MIB, probes_per_target=10_000)) as made:
+        with store(path, HistorySettings(max_bytes=MIB, probes_per_target=10_000)) as made:
             for turn, batch in enumerate(batches):
                 for at, filling in enumerate(batch):
                     one = row(f"{turn}-{at}", filling=filling)
@@ -186,11 +186,11 @@ def test_it_never_grows_beyond_its_size(batches: Sequence[Sequence[int]]) -> Non
 
 def test_a_history_that_may_be_smaller_shrinks(path: Path) -> None:
     """Where `max_bytes` was larger once, the file is given back to the disk."""
-    with store(path, History(max_bytes=64 * MIB, probes_per_target=1000)) as made:
+    with store(path, HistorySettings(max_bytes=64 * MIB, probes_per_target=1000)) as made:
         for number in range(200):
             made.keep([row(str(number), filling=50_000)], NOW)
     before = path.stat().st_size
-    with store(path, History(max_bytes=2 * MIB, probes_per_target=1000)) as made:
+    with store(path, HistorySettings(max_bytes=2 * MIB, probes_per_target=1000)) as made:
         made.keep([row("new")], NOW)
         assert made.keep([], NOW) <= 2 * MIB
     assert path.stat().st_size < 2 * MIB < before
@@ -371,7 +371,7 @@ def test_a_file_that_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_reader_that_never_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps the log from being used again: the log stops growing, and it is said who is in the way."""
     monkeypatch.setattr("monitor.sinks.history_store._PATIENCE", 0.0)
-    with store(path, History(max_bytes=MIB)) as made:
+    with store(path, HistorySettings(max_bytes=MIB)) as made:
         made.keep([row("first")], NOW)
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
@@ -387,11 +387,11 @@ def test_a_reader_that_never_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -
 WRITER = """
 import sys
 from pathlib import Path
-from monitor.settings import History
+from monitor.settings import HistorySettings
 from monitor.sinks.history_store import Store
 from tests.sinks.test_history_store import NOW, row
 path, first = Path(sys.argv[1]), int(sys.argv[2])
-store = Store(path, History(probes_per_target=100_000))
+store = Store(path, HistorySettings(probes_per_target=100_000))
 for number in range(first, first + 100_000):
     store.keep([row(str(number), filling=number * 997 % 9000)], NOW)
     print(number, flush=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.settings import History
-from monitor.sinks.history_store import Row, Store
+from monitor.settings import HistorySettings
+from monitor.sinks.history_store import Store, StoredProbe
 from tests.soak.fleet import Entry
 from tests.soak.ledger import (
     Event,
@@ -206,6 +206,6 @@ def test_what_is_in_no_history() -> None:
 
 def test_the_history_is_read(tmp_path: Path) -> None:
     """The ids of its probes."""
-    with closing(Store(tmp_path / "h.db", History())) as store:
-        store.keep([Row("ID", "cut", 4e9, failed=True, event=b"", timeline=None)], 0.0)
+    with closing(Store(tmp_path / "h.db", HistorySettings())) as store:
+        store.keep([StoredProbe("ID", "cut", 4e9, failed=True, event=b"", timeline=None)], 0.0)
     assert read_kept(tmp_path / "h.db") == {"ID"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.lab.dialects.base import LINE_ENDS, Speech
-from monitor.lab.fault import OK, UNCLEAN, Expect, Fault, ScriptContext
+from monitor.lab.fault import OK, UNCLEAN, Expect, LabFault, ScriptContext
 from monitor.lab.faults.healthy import IDLE
 from monitor.lab.params import AFTER, BY, COUNT, DURATION, FRAMING, MARKER, YES_NO, BadParameterError, Param, or_none
 from monitor.lab.steps import Hold, Repeat, Script, Send, Step
@@ -179,7 +179,7 @@ def mid_character(case: ScriptContext) -> Script:
 MID_EVENT = Expect("truncated/mid_event")
 
 FAULTS = (
-    Fault(
+    LabFault(
         name="cut",
         says="the connection ends inside the body: after some output, at a payload byte, or at a byte of the wire",
         params=(AFTER, PAYLOAD, WIRE, BY),
@@ -197,7 +197,7 @@ FAULTS = (
             "wire=1",
         ),
     ),
-    Fault(
+    LabFault(
         name="clean-cut",
         says="the wire ends clean and the protocol's end never came; its bare marker may",
         params=(AFTER, MARKER),
@@ -206,7 +206,7 @@ FAULTS = (
         endless=judged_endless,
         examples=("", "after=0"),
     ),
-    Fault(
+    LabFault(
         name="cut-after-end",
         says="the answer is complete, and then the connection ends without the body's own end",
         params=(BY,),
@@ -214,13 +214,13 @@ FAULTS = (
         ended=judged_after_end,
         examples=("by=fin", "by=rst"),
     ),
-    Fault(
+    LabFault(
         name="left-open",
         says="the answer is complete, and then the socket stays open without the body's own end",
         script=left_open,
         ended=UNCLEAN,
     ),
-    Fault(
+    LabFault(
         name="stall",
         says="output stops and the socket stays open: in silence, with pings, or after half an event",
         params=(AFTER.but("3"), PINGS, HALF),
@@ -228,7 +228,7 @@ FAULTS = (
         ended=judged_stall,
         examples=("after=3", "after=0"),
     ),
-    Fault(
+    LabFault(
         name="stall-pings",
         says="output stops, and only pings follow",
         needs=("ping",),
@@ -237,7 +237,7 @@ FAULTS = (
         ended=judged_stall,
         examples=("", "after=0"),
     ),
-    Fault(
+    LabFault(
         name="mid-event",
         says="the wire ends clean inside an event",
         needs=("messages",),
@@ -245,7 +245,7 @@ FAULTS = (
         script=mid_event,
         ended=MID_EVENT,
     ),
-    Fault(
+    LabFault(
         name="mid-character",
         says="the wire ends clean inside a character",
         params=(AFTER,),

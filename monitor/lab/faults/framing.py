@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from monitor.lab.fault import Expect, Fault, ScriptContext
+from monitor.lab.fault import Expect, LabFault, ScriptContext
 from monitor.lab.params import AFTER, FRAMING, Param, choice, text_like
 from monitor.lab.steps import Hold, Script, Send
 from monitor.lab.wire import opening, pause, segment, spoken
@@ -54,7 +54,7 @@ JUDGED = Expect("truncated/malformed_body")
 """However the bytes are cut into segments: what a client can read of the body does not depend on them."""
 
 FAULTS = (
-    Fault(
+    LabFault(
         name="chunk-size",
         says="a chunk whose size line is not a valid size",
         params=(SIZE, AFTER.but("3"), WITH),
@@ -62,7 +62,7 @@ FAULTS = (
         ended=JUDGED,
         examples=("as=zz", "as=-5", "as=0x5", "as=", "as=fffffffffffffffffff", "as=zz&with=head"),
     ),
-    Fault(
+    LabFault(
         name="chunk-data",
         says="a chunk whose data does not fit its size, or is not closed by CRLF",
         params=(DATA, AFTER.but("3"), WITH),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
 from monitor.lab.dialects.base import Speech, compact
-from monitor.lab.fault import OK, Expect, Fault, ScriptContext
+from monitor.lab.fault import OK, Expect, LabFault, ScriptContext
 from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Param, ParamType, choice, text_like
 from monitor.lab.steps import Fin, Hold, Repeat, Script, Send, Step, Wait
 from monitor.lab.wire import (
@@ -219,7 +219,7 @@ CONTENT_TYPE = Expect("bad_response/content_type")
 ENDLESS = Expect("timeout/headers")
 
 FAULTS = (
-    Fault(
+    LabFault(
         name="status",
         says="a final status that is not a success",
         params=(CODE, RETRY),
@@ -231,21 +231,21 @@ FAULTS = (
             *(f"code={code}" for code in (101, 304, 400, 401, 402, 403, 404, 408, 410, 413, 422, 500, 502, 529)),
         ),
     ),
-    Fault(
+    LabFault(
         name="redirect",
         says="a redirect, which a monitor must not follow",
         params=(REDIRECT, TO),
         script=redirect,
         ended=Expect("http_error/redirect"),
     ),
-    Fault(
+    LabFault(
         name="html",
         says="status 200 and a page to sign in",
         needs=("messages",),
         script=html,
         ended=CONTENT_TYPE,
     ),
-    Fault(
+    LabFault(
         name="json",
         says="status 200 and JSON in place of a stream",
         needs=("messages",),
@@ -254,14 +254,14 @@ FAULTS = (
         ended=judged_json,
         examples=tuple(f"body={name}" for name in BODIES),
     ),
-    Fault(
+    LabFault(
         name="file",
         says="status 200 and a download",
         needs=("messages",),
         script=file_body,
         ended=CONTENT_TYPE,
     ),
-    Fault(
+    LabFault(
         name="no-body",
         says="a success that declares its body empty",
         params=(NO_BODY,),
@@ -269,7 +269,7 @@ FAULTS = (
         ended=Expect("empty/no_body"),
         examples=("as=204", "as=length"),
     ),
-    Fault(
+    LabFault(
         name="encoding",
         says="a compressed body although identity was asked for",
         params=(CODING, HALVED),
@@ -277,7 +277,7 @@ FAULTS = (
         ended=Expect("bad_response/encoding"),
         examples=(*(f"as={coding}" for coding in CODERS), "cut=yes"),
     ),
-    Fault(
+    LabFault(
         name="no-response",
         says="the connection ends instead of a response",
         params=(BY,),
@@ -285,7 +285,7 @@ FAULTS = (
         ended=judged_none,
         examples=("by=fin", "by=rst"),
     ),
-    Fault(
+    LabFault(
         name="partial-head",
         says="the connection ends inside the head",
         params=(BYTE, BY),
@@ -293,7 +293,7 @@ FAULTS = (
         ended=judged_partial,
         examples=("at=10", "at=40", "at=40&by=rst"),
     ),
-    Fault(
+    LabFault(
         name="slow-head",
         says="the head one byte at a time",
         params=(EVERY,),
@@ -301,15 +301,15 @@ FAULTS = (
         ended=judged_slow,
         examples=("", "every=0"),
     ),
-    Fault(name="hang", says="silence instead of a response", script=hang, ended=ENDLESS),
-    Fault(
+    LabFault(name="hang", says="silence instead of a response", script=hang, ended=ENDLESS),
+    LabFault(
         name="endless-interim",
         says="informational heads without end",
         params=(PAUSE,),
         script=endless_interim,
         ended=ENDLESS,
     ),
-    Fault(
+    LabFault(
         name="garbage-head",
         says="bytes that are not a valid HTTP head, or a head that contradicts itself",
         params=(GARBLED,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 
 from monitor.lab.dialects.base import LINE_ENDS, Speech
-from monitor.lab.fault import OK, UNCLEAN, Expect, Fault, ScriptContext
+from monitor.lab.fault import OK, UNCLEAN, Expect, LabFault, ScriptContext
 from monitor.lab.params import (
     AT,
     DURATION,
@@ -175,8 +175,8 @@ def interim(case: ScriptContext) -> Script:
 
 
 FAULTS = (
-    Fault(name="ok", says="the right answer, whole", script=ok, ended=timely),
-    Fault(
+    LabFault(name="ok", says="the right answer, whole", script=ok, ended=timely),
+    LabFault(
         name="slow",
         says="the right answer, slowly; default timeouts may find it too slow",
         params=(TTFC.but("2s"), GAP.but("300ms")),
@@ -184,14 +184,14 @@ FAULTS = (
         ended=timely,
         examples=("", "ttfc=70s", "gap=40s", "gap=10s"),
     ),
-    Fault(
+    LabFault(
         name="buffered",
         says="a proxy buffers the answer and sends it in one segment",
         params=(DELAY,),
         script=buffered,
         ended=bundled,
     ),
-    Fault(
+    LabFault(
         name="drip",
         says="the body in tiny segments that ignore the borders of events and chunks",
         params=(BYTES, EVERY),
@@ -199,14 +199,14 @@ FAULTS = (
         ended=judged_drip,
         examples=("", "bytes=1&every=0", "bytes=1&every=2s"),
     ),
-    Fault(
+    LabFault(
         name="pings",
         says="a ping before every output chunk",
         needs=("ping",),
         script=pings,
         ended=OK,
     ),
-    Fault(
+    LabFault(
         name="aside",
         says="one more message beside the answer, as real servers send",
         needs=("asides",),
@@ -218,21 +218,21 @@ FAULTS = (
             *(f"where={place}" for place in ("middle", "last")),
         ),
     ),
-    Fault(
+    LabFault(
         name="no-marker",
         says="the protocol's end without the marker after it",
         needs=("marker",),
         script=no_marker,
         ended=OK,
     ),
-    Fault(
+    LabFault(
         name="unterminated",
         says="the last event lacks its blank line",
         needs=("messages",),
         script=unterminated,
         ended=judged_unterminated,
     ),
-    Fault(
+    LabFault(
         name="line-ends",
         says="the same events with other line ends",
         needs=("sse",),
@@ -241,7 +241,7 @@ FAULTS = (
         ended=OK,
         examples=("as=cr", "as=mixed&bom=yes"),
     ),
-    Fault(
+    LabFault(
         name="chunk-style",
         says="chunk framing that is legal and rare",
         params=(STYLE,),
@@ -249,7 +249,7 @@ FAULTS = (
         ended=OK,
         examples=tuple(f"as={style}" for style in ("extension", "zeros", "upper", "blanks", "trailer")),
     ),
-    Fault(
+    LabFault(
         name="content-type",
         says="the right stream under a wrong content type",
         needs=("messages",),
@@ -257,7 +257,7 @@ FAULTS = (
         script=content_type,
         ended=Expect("ok", "content_type_mismatch"),
     ),
-    Fault(
+    LabFault(
         name="trailing",
         says="bytes after the body's end",
         params=(BEHIND,),
@@ -265,7 +265,7 @@ FAULTS = (
         ended=UNCLEAN,
         examples=("", "framing=length", "as=response"),
     ),
-    Fault(
+    LabFault(
         name="interim",
         says="informational heads before the final one",
         params=(AT,),

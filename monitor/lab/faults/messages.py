@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from monitor.lab.dialects.base import Speech
 from monitor.lab.dialects.errors import ERRORS
-from monitor.lab.fault import OK, Expect, Fault, ScriptContext
+from monitor.lab.fault import OK, Expect, LabFault, ScriptContext
 from monitor.lab.faults.cuts import NO_END, NOTHING, judged_endless
 from monitor.lab.params import AFTER, AT, MARKER, SIZE, BadParameterError, Param, choice, text_like
 from monitor.lab.steps import Repeat, Script, Send
@@ -156,7 +156,7 @@ BROKEN_FRAME = Expect("truncated/malformed_body")
 MALFORMED = Expect("bad_response/malformed_event")
 
 FAULTS = (
-    Fault(
+    LabFault(
         name="error",
         says="the stream reports an error after some output",
         needs=("errors",),
@@ -165,7 +165,7 @@ FAULTS = (
         ended=judged_error,
         examples=lambda speaker: ("after=0", *(f"kind={kind}" for kind in speaker.errors)),
     ),
-    Fault(
+    LabFault(
         name="server-abort",
         says="the finish reason itself says that the answer failed",
         needs=("finish abort",),
@@ -174,7 +174,7 @@ FAULTS = (
         ended=Expect("truncated/server_abort"),
         examples=("", "marker=no"),
     ),
-    Fault(
+    LabFault(
         name="token-limit",
         says="the model's own limit ends the answer, far below max_tokens",
         needs=("finish length",),
@@ -182,7 +182,7 @@ FAULTS = (
         script=lambda case: finish(case, "length"),
         ended=Expect("truncated/token_limit"),
     ),
-    Fault(
+    LabFault(
         name="filtered",
         says="a content filter ends the answer",
         needs=("finish content_filter",),
@@ -190,8 +190,8 @@ FAULTS = (
         script=lambda case: finish(case, case[FILTER]),
         ended=Expect("filtered/content_filter"),
     ),
-    Fault(name="empty", says="a proper end, and no output before it", script=empty, ended=NOTHING),
-    Fault(
+    LabFault(name="empty", says="a proper end, and no output before it", script=empty, ended=NOTHING),
+    LabFault(
         name="no-output",
         says="the wire ends clean with no output and no end: nothing, a role frame, pings or a bare marker",
         params=(WHAT,),
@@ -199,34 +199,34 @@ FAULTS = (
         ended=NO_END,
         endless=NOTHING,
     ),
-    Fault(
+    LabFault(
         name="duplicated",
         says="one piece of the answer comes twice",
         params=(AT,),
         script=edited(_twice),
         ended=Expect("wrong_content/duplicated"),
     ),
-    Fault(
+    LabFault(
         name="missing",
         says="one piece of the answer is left out",
         params=(AT,),
         script=edited(_without),
         ended=NOT_WHOLE,
     ),
-    Fault(
+    LabFault(
         name="out-of-order",
         says="two pieces of the answer change places",
         params=(AT,),
         script=edited(_swapped),
         ended=Expect("wrong_content/out_of_order"),
     ),
-    Fault(
+    LabFault(
         name="wrong",
         says="another answer than the one asked for",
         script=wrong,
         ended=NOT_WHOLE,
     ),
-    Fault(
+    LabFault(
         name="short",
         says="the answer stops early and says that it is done",
         params=(AFTER,),
@@ -234,7 +234,7 @@ FAULTS = (
         ended=judged_short,
         endless=judged_endless,
     ),
-    Fault(
+    LabFault(
         name="malformed-event",
         says="one event in the middle does not decode",
         needs=("messages",),
@@ -243,15 +243,15 @@ FAULTS = (
         ended=MALFORMED,
         examples=lambda speaker: tuple(f"as={how}" for how in ("json", "shape") if how in speaker.garbled),
     ),
-    Fault(
+    LabFault(
         name="not-protocol",
         says="the right content type, and nothing in it decodes",
         needs=("messages",),
         script=not_protocol,
         ended=Expect("bad_response/not_protocol"),
     ),
-    Fault(name="infinite", says="output that never ends", script=infinite, ended=TOO_LARGE),
-    Fault(
+    LabFault(name="infinite", says="output that never ends", script=infinite, ended=TOO_LARGE),
+    LabFault(
         name="huge-event",
         says="one event longer than any answer",
         needs=("messages",),
@@ -259,7 +259,7 @@ FAULTS = (
         script=huge_event,
         ended=TOO_LARGE,
     ),
-    Fault(
+    LabFault(
         name="tiny-chunks",
         says="one event that never ends, in chunks of one byte",
         needs=("messages",),

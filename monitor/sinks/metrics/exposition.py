@@ -23,7 +23,7 @@ from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 from monitor.settings import Buckets
-from monitor.sinks.metrics.families import Family, Kind, Scope, Values, bounds_of, chosen
+from monitor.sinks.metrics.families import Family, MetricKind, Scope, Values, bounds_of, chosen
 
 ABSENT: Final = math.nan
 """Stands in a cell whose series is not exported; no measured number is NaN."""
@@ -56,7 +56,7 @@ class Layout:
 
     def __init__(self, family: Family, index: int, first: int, bounds: tuple[float, ...] | None, sheet: Sheet) -> None:
         self.family, self.index, self.first, self.sheet = family, index, first, sheet
-        self.histogram = family.kind is Kind.HISTOGRAM
+        self.histogram = family.kind is MetricKind.HISTOGRAM
         self.bounds = bounds or ()
         self.places = {values: first + place for place, values in enumerate(family.values)}
         self._summed = bounds is None
@@ -66,7 +66,7 @@ class Layout:
         self.draw()
         self.size = len(self.bounds) + 2 if self.histogram else len(family.values)
         """Cells: for a histogram the counts between the bounds, the last of them up to +Inf, and the sum."""
-        kind = Kind.HISTOGRAM.value if self.histogram and bounds is not None else family.kind.value
+        kind = MetricKind.HISTOGRAM.value if self.histogram and bounds is not None else family.kind.value
         self.kind = "summary" if self.histogram and bounds is None else kind
         self.metric_name = family.name.removesuffix("_total")
         self.plain_head, self.rich_head = _heads(self.metric())

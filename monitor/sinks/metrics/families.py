@@ -17,7 +17,7 @@ from monitor.record.parts import Suspect
 from monitor.settings import Buckets
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """The types of Prometheus that are used here."""
 
     COUNTER = "counter"
@@ -43,7 +43,7 @@ class Lean(StrEnum):
 Values = tuple[str, ...]
 Bounds = Literal["latency", "gap", "cut_after", "fine"]
 
-COUNTER, GAUGE, HISTOGRAM = Kind
+COUNTER, GAUGE, HISTOGRAM = MetricKind
 TARGET, MONITOR = Scope
 SAME, SUMMED, OUT = Lean
 
@@ -88,7 +88,7 @@ class Family:
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     labels: Values = ()
     values: tuple[Values, ...] = ONE

@@ -14,7 +14,7 @@ from monitor.stream.statistics import buffered, gap_figures, uncertainty
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class _Said(NamedTuple):
+class _Gauge(NamedTuple):
     """A gauge: its name, what it is, and its number for each set of labels; None is left out."""
 
     name: str
@@ -36,12 +36,12 @@ def exposition(seen: Observation) -> tuple[bytes, str]:
     return generate_latest(registry), CONTENT_TYPE
 
 
-def _gauges(seen: Observation) -> Iterator[_Said]:
+def _gauges(seen: Observation) -> Iterator[_Gauge]:
     line, verdict = seen.recording, seen.verdict
     yield _one("probe_success", "Whether the target was available.", seen.available)
     yield _one("probe_duration_seconds", "From the request to the stream's end.", seen.duration)
     yield _one("probe_http_status_code", "The status of the response.", line.head.status if line.head else None)
-    yield _Said(
+    yield _Gauge(
         "chat_stream_outcome",
         "What the probe came to; always 1.",
         {(verdict.outcome.value, verdict.cause or "", verdict.phase.value): 1.0},
@@ -61,7 +61,7 @@ def _gauges(seen: Observation) -> Iterator[_Said]:
     )
     apart = gap_figures(line)
     yield _one("chat_stream_max_gap_seconds", "The longest gap.", apart.max if apart else None)
-    yield _Said(
+    yield _Gauge(
         "chat_stream_last_step_seconds",
         "How long each step took.",
         {(step,): seconds for step, seconds in seen.steps.items()},
@@ -81,18 +81,18 @@ def _gauges(seen: Observation) -> Iterator[_Said]:
     yield _one("chat_stream_last_probe_timestamp_seconds", "Unix time at which this probe ended.", ended)
 
 
-def _tokens(seen: Observation) -> Iterator[_Said]:
+def _tokens(seen: Observation) -> Iterator[_Gauge]:
     if seen.tokens is None:
         return
     numbers: dict[tuple[str, ...], float | None] = {
         ("input",): seen.tokens.input,
         ("output",): seen.tokens.output,
     }
-    yield _Said("chat_stream_tokens", "Tokens that the probe spent.", numbers, ("kind",))
+    yield _Gauge("chat_stream_tokens", "Tokens that the probe spent.", numbers, ("kind",))
     yield _one("chat_stream_reasoning_tokens", "Those of the output that were reasoning.", seen.tokens.reasoning)
     yield _one("chat_stream_tokens_estimated", "Whether the server counted none.", seen.tokens.estimated)
     yield _one("chat_stream_output_tokens_per_second", "The rate of the output.", seen.output_rate)
 
 
-def _one(name: str, about: str, number: float | None) -> _Said:
-    return _Said(name, about, {(): number})
+def _one(name: str, about: str, number: float | None) -> _Gauge:
+    return _Gauge(name, about, {(): number})

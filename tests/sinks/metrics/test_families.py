@@ -14,7 +14,7 @@ from monitor.sinks.metrics.families import (
     FINE_BUCKETS,
     RESERVED,
     Family,
-    Kind,
+    MetricKind,
     Scope,
     bounds_of,
     chosen,
@@ -30,19 +30,19 @@ BY_NAME = {family.name: family for family in FAMILIES}
 def test_names_are_unique_and_counters_say_total() -> None:
     """No name stands twice, and exactly the counters end in _total."""
     assert len(BY_NAME) == len(FAMILIES)
-    assert all(family.name.endswith("_total") is (family.kind is Kind.COUNTER) for family in FAMILIES)
+    assert all(family.name.endswith("_total") is (family.kind is MetricKind.COUNTER) for family in FAMILIES)
 
 
 def test_exactly_the_histograms_have_bounds() -> None:
     """A histogram says where its buckets are, and nothing else does."""
-    assert all((family.bounds is not None) is (family.kind is Kind.HISTOGRAM) for family in FAMILIES)
+    assert all((family.bounds is not None) is (family.kind is MetricKind.HISTOGRAM) for family in FAMILIES)
 
 
 def test_values_fit_their_labels() -> None:
     """Every closed label value has a label, and a gauge alone may start at something."""
     for family in FAMILIES:
         assert {len(values) for values in family.values} <= {len(family.labels)}
-        assert family.start is None or family.kind is Kind.GAUGE
+        assert family.start is None or family.kind is MetricKind.GAUGE
 
 
 def test_truncated_has_the_pairs_of_the_ratio() -> None:
@@ -139,6 +139,6 @@ def test_docs_name_no_metric_that_does_not_exist() -> None:
 
 def test_a_family_knows_what_it_says_first() -> None:
     """Counters and histograms begin at 0, gauges absent or at what they start from."""
-    assert Family("chat_stream_a_total", Kind.COUNTER, "").first == 0.0
-    assert Family("chat_stream_b", Kind.GAUGE, "").first is None
-    assert Family("chat_monitor_c", Kind.GAUGE, "", start=1.0).first == 1.0
+    assert Family("chat_stream_a_total", MetricKind.COUNTER, "").first == 0.0
+    assert Family("chat_stream_b", MetricKind.GAUGE, "").first is None
+    assert Family("chat_monitor_c", MetricKind.GAUGE, "", start=1.0).first == 1.0
