@@ -1,6 +1,6 @@
 """How many tokens may still be spent today (UTC), for each target and for all together; and a file that remembers it.
 
-`files.save` writes the file, `restore` reads it. Both belong into a thread, and return what went wrong.
+`files.save` writes the file, `restore` reads it. Call both in a thread; they return the error, if any.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _today() -> date:
 
 
 _MARGIN = 4
-"""How many times of what a probe asks for it may be charged."""
+"""A probe is charged at most so many times what it asks for."""
 _BYTES_PER_TOKEN = 3
 """By the widest tokenizers."""
 _TEMPLATE = 20
@@ -31,17 +31,17 @@ _TEMPLATE = 20
 
 
 def charge(target: Target, body: bytes, limit: int, tokens: int) -> int:
-    """Return what a probe is charged: what the server says, up to four times its request and `limit`.
+    """Return what a probe is charged: the server's count, at most four times its request and `limit`.
 
     `body` is the request's, after the target's own was merged into it. Otherwise a server that counts wrong could spend
-    the budget of all targets. One that honestly takes more is declared by `tokens_per_probe`.
+    the budget of all targets. `tokens_per_probe` declares a server that really takes more.
     """
     asked = len(body) // _BYTES_PER_TOKEN + _TEMPLATE + limit
     return min(tokens, max(_MARGIN * asked, target.tokens_per_probe or 0))
 
 
 class Budget:
-    """Counts what was spent since midnight; `total` is for all targets, None for no limit, and may be set anew."""
+    """Counts what was spent since midnight; `total` is for all targets, None for no limit, and may be changed."""
 
     def __init__(self, total: int | None, today: Callable[[], date] = _today) -> None:
         self.total = total
@@ -55,7 +55,7 @@ class Budget:
         self._spent[name] += tokens
 
     def left(self, target: Target) -> int | None:
-        """Return what a probe of `target` may still spend; None where nothing limits it."""
+        """Return what a probe of `target` may still spend; None without a limit."""
         self._turn()
         limits = [
             limit - spent
@@ -72,19 +72,19 @@ class Budget:
         return self.left(target) != 0
 
     def dump(self) -> bytes:
-        """Return what was spent today, to be kept in a file."""
+        """Return what was spent today, to be saved in a file."""
         self._turn()
         return json.dumps({"day": self._day.isoformat(), "spent": self._spent}).encode()
 
     def load(self, kept: bytes) -> None:
-        """Add what was spent before, if it was today; a ValueError where that is nothing that `dump` gave."""
+        """Add what was spent before, if it was today; raise ValueError if `dump` did not write it."""
         self._turn()
         day, spent = _read(kept)
         if day == self._day:
             self._spent.update(spent)
 
     def _turn(self) -> None:
-        """Begin anew at midnight."""
+        """Start again at midnight."""
         if (today := self._today()) != self._day:
             self._day = today
             self._spent.clear()
@@ -98,7 +98,7 @@ def _read(kept: bytes) -> tuple[date, Mapping[str, int]]:
     match values:
         case {"day": str() as day, "spent": dict() as spent} if all(map(_is_amount, spent.values())):
             return date.fromisoformat(day), spent
-    raise ValueError("is no budget")
+    raise ValueError("is not a budget")
 
 
 def _is_amount(value: object) -> bool:
@@ -109,7 +109,7 @@ def _is_amount(value: object) -> bool:
 
 
 def restore(budget: Budget, path: Path) -> str | None:
-    """Load what was saved, if anything was; what is no budget is put aside. Return what went wrong."""
+    """Load what was saved, if anything; an invalid file is put aside. Return the error, if any."""
     try:
         with path.open("rb") as file:
             kept = file.read(_LARGEST)
@@ -120,5 +120,5 @@ def restore(budget: Budget, path: Path) -> str | None:
     try:
         budget.load(kept)
     except ValueError:
-        return f"{path}: holds no budget; {files.put_aside(path)}, and today's tokens are counted from 0"
+        return f"{path}: is not a valid budget; {files.put_aside(path)}, and today's tokens are counted from 0"
     return None

@@ -1,8 +1,8 @@
 """Targets from file_sd files and http_sd URLs, in the JSON and YAML of Prometheus; docs/operations.md has the rules.
 
-Each file and each URL is read on its own, and what it last said in order is kept while it cannot be read or understood.
-What one target says wrong leaves the others alone. What is read may have been written by many hands: it says what to
-watch, and nothing of keys, files, variables or code.
+Each file and each URL is read separately, and its last valid content is kept while it cannot be read or is invalid.
+An invalid target does not affect the others. A source may be writable by many people: it names targets to probe, and
+cannot set keys, files, variables or code.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from monitor.record.observation import host_of, public_url
 from monitor.target import Target
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
-"""Makes a target of the keys of a [[targets]], given whose words they are; a ConfigError says what is wrong."""
+"""Makes a target of the keys of a [[targets]], given the name of their source; a ConfigError says what is wrong."""
 Fetch = Callable[[str], Awaitable[bytes]]
-"""Gets the document at a URL, in bounded time and length; an OSError says why not, in words that hold no secret."""
+"""Gets the document at a URL, in bounded time and length; the text of an OSError contains no secret."""
 Changed = Callable[[tuple[Target, ...]], Awaitable[object]]
 
 Read = bytes | str
-"""A document that is in order, or what is wrong with it."""
+"""A valid document, or what is wrong with it."""
 
 LARGEST = 16 * 1024 * 1024
 _WITHIN = 10.0
-"""Seconds in which a URL has to answer."""
+"""Seconds within which a URL must answer."""
 _LONGEST_NAME = 63
 _TEXTS = (
     "name", "protocol", "model", "interval", "interval_when_failing", "prompt", "terminator", "connection", "upstream",
@@ -60,7 +60,7 @@ _OVERWRITTEN = frozenset({"job", "instance"})
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryCallbacks:
-    """Whom discovery tells: of each refresh whether all was well, of what is wrong when it changes, and of a bug."""
+    """What discovery calls: after each refresh with its success, with a new error text, and for a bug."""
 
     refreshed: Callable[[str, bool], None]
     wrong: Callable[[str, str], None]
@@ -69,7 +69,7 @@ class DiscoveryCallbacks:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one source gave: each document in order by its place, the targets by what is said of them, what is wrong."""
+    """What one source gave: each valid document by its place, the targets by their keys, and the errors."""
 
     documents: Mapping[str, bytes] = field(default_factory=dict)
     made: Mapping[str, Target] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Found:
 class Discovery:
     """The targets of all `[[discovery]]`; `reserved` are names that the config itself has given.
 
-    `before` is the discovery of the config until now: what it knows is kept, so that a reload loses nothing.
+    `before` is the discovery of the previous config: its documents are kept, so that a reload loses nothing.
     """
 
     def __init__(  # noqa: PLR0913 - who is asked and who is told are both the daemon's to say
@@ -104,7 +104,7 @@ class Discovery:
 
     @property
     def documents(self) -> Mapping[str, bytes]:
-        """What was last read in order, by its place."""
+        """The last valid documents, by their place."""
         return {place: data for found in self._found.values() for place, data in found.documents.items()}
 
     async def refresh(self) -> tuple[Target, ...]:
@@ -115,13 +115,13 @@ class Discovery:
         return self.targets
 
     async def run(self, changed: Changed) -> None:
-        """Refresh each source in its time, for ever; tell `changed` when the targets differ from what it was given."""
+        """Refresh each source at its interval, for ever; call `changed` if the targets differ from the last ones."""
         async with asyncio.TaskGroup() as group:
             for source in self.sources:
                 group.create_task(self._keep(source, changed), name=f"discovery {source.name}")
 
     def retire(self) -> None:
-        """Tell nobody anything any more: another has taken this one's place, and what is being read comes too late."""
+        """Call back no more: another discovery has replaced this one, and what is being read now is too late."""
         self._retired = True
 
     async def _keep(self, source: settings.DiscoverySource, changed: Changed) -> None:
@@ -135,7 +135,7 @@ class Discovery:
                 await self._hand_on(changed)
 
     async def _hand_on(self, changed: Changed) -> None:
-        """Give the targets to `changed`; where that fails they are given again after the next refresh."""
+        """Pass the targets to `changed`; if that fails, they are passed again after the next refresh."""
         targets = self.targets
         if targets == self._handed:
             return
@@ -152,10 +152,10 @@ class Discovery:
             self._found[source.name] = await self._look(source, known)
         except Exception as error:  # noqa: BLE001 - a bug in reading one source is no end of the others
             self._told.failed(error)
-            self._found[source.name] = replace(known, wrong=("could not be read, by a fault of our own",))
+            self._found[source.name] = replace(known, wrong=("could not be read because of a bug of the monitor",))
 
     async def _look(self, source: settings.DiscoverySource, known: Found) -> Found:
-        """Read every place; one that cannot be read keeps what it had, and a target that is as it was stays."""
+        """Read every place; one that cannot be read keeps its document, and an unchanged target is kept."""
         if source.http_sd:
             answers = await asyncio.gather(*map(self._fetched, source.http_sd))
             read = dict(zip(source.http_sd, answers, strict=True))
@@ -178,14 +178,16 @@ class Discovery:
         return await asyncio.to_thread(_in_order, data)
 
     def _combine(self) -> None:
-        """Put the sources together: of two targets of one name the first counts."""
+        """Combine the sources: of two targets with one name the first counts."""
         taken = dict.fromkeys(self._reserved, "the config")
         combined: list[Target] = []
         for source in self.sources:
             found = self._found[source.name]
             targets = found.made.values()
             clashes = [
-                f"target {one.name}: {taken[one.name]} has one of this name" for one in targets if one.name in taken
+                f"target {one.name}: {taken[one.name]} has a target with this name"
+                for one in targets
+                if one.name in taken
             ]
             ours = [one for one in targets if one.name not in taken]
             taken |= dict.fromkeys((one.name for one in ours), f"the source {source.name}")
@@ -194,7 +196,7 @@ class Discovery:
         self.targets = tuple(sorted(combined, key=lambda one: one.name))
 
     def _report(self, source: str, wrong: list[str]) -> None:
-        """Set the gauge each time; say what is wrong only when it is something else than before."""
+        """Set the gauge each time; report an error only if it differs from the last one."""
         self._told.refreshed(source, not wrong)
         text = "; ".join(wrong)
         if text and text != self._said.get(source):
@@ -210,15 +212,15 @@ def of_config(
     before: Discovery | None = None,
     urls: bool = True,
 ) -> Discovery:
-    """Return the discovery of a config's sources; without `urls`, of those alone for which nothing is sent."""
+    """Return the discovery of a config's sources; without `urls`, only of those that need no request."""
 
     def make(values: Mapping[str, Any], where: str) -> Target:
         target = discovered(values, environ, where, config)
         try:
             if target.url.lower().startswith("https:"):
-                tls_context(target.tls)  # here, in a thread that is none of a loop's: it reads files
+                tls_context(target.tls)  # here, outside of the event loop's thread: it reads files
         except OSError as error:
-            raise ConfigError((Mistake(where, None, "tls", f"a file of it cannot be used: {error}"),)) from None
+            raise ConfigError((Mistake(where, None, "tls", f"one of its files cannot be used: {error}"),)) from None
         return target
 
     sources = [one for one in config.settings.discovery if urls or not one.http_sd]
@@ -230,7 +232,7 @@ def of_config(
 
 
 def _files(patterns: Sequence[str]) -> dict[str, Read]:
-    """Read the files of the patterns, each once; a plain name stands for itself, whether it is there or not."""
+    """Read the files of the patterns, each once; a plain name is a file, whether it exists or not."""
     found: dict[str, None] = {}
     for pattern in patterns:
         # pathlib takes no pattern that begins at the root
@@ -241,7 +243,7 @@ def _files(patterns: Sequence[str]) -> dict[str, Read]:
 def _file(path: Path) -> Read:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return "is not a regular file"  # a pipe would keep us waiting
+            return "is not a regular file"  # a pipe would block
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
@@ -265,7 +267,7 @@ def _in_order(data: bytes, suffix: str = "") -> Read:
 
 
 def _shown(place: str) -> str:
-    """Return a place without what may be secret in it."""
+    """Return a place without the parts that may be secret."""
     return public_url(place) if "://" in place else place
 
 
@@ -274,7 +276,7 @@ def _shown(place: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group of a document: addresses, and the labels that all of them have."""
+    """One group of a document: addresses and their common labels."""
 
     addresses: tuple[str, ...]
     labels: Mapping[str, str]
@@ -300,7 +302,7 @@ def _json(data: bytes) -> object:
 
 
 def _yaml(data: bytes) -> object:
-    """Read YAML with every scalar as text, so that `port: 80` and `port: "80"` are one, as for Prometheus."""
+    """Read YAML with every scalar as text, so that `port: 80` and `port: "80"` are equal, as in Prometheus."""
     try:
         return yaml.load(data, _LOADER)  # noqa: S506 - the base loader makes nothing but texts, lists and tables
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -329,7 +331,7 @@ def _group(number: int, value: object) -> Group:
 def _targets(
     documents: Mapping[str, bytes], known: Mapping[str, Target], make: MakeTarget
 ) -> tuple[dict[str, Target], list[str]]:
-    """Make the targets of documents that are not known yet; what is wrong with one is said, and the others stay."""
+    """Make the targets of documents that are not known yet, and list the errors of the invalid ones."""
     made: dict[str, Target] = {}
     names: set[str] = set()
     mistakes: list[str] = []
@@ -337,7 +339,7 @@ def _targets(
         for values in (one for group in parse(data, _suffix(place)) for one in keys(group)):
             name = values["name"]
             where = f"{_shown(place)}: target {printable(name)}"
-            refused = "it is there twice" if name in names else _refusal(values)
+            refused = "duplicate name" if name in names else _refusal(values)
             if refused:
                 mistakes.append(f"{where}: {refused}")
                 continue
@@ -351,11 +353,11 @@ def _targets(
 
 
 def _refusal(values: Mapping[str, Any]) -> str:
-    """Say why a target is refused: for what only the config may say, or for what nobody knows."""
+    """Say why a target is refused: it has something that only the config may set, or an unknown label."""
     if ":" in values.get("protocol", ""):
-        return "protocol: only the config may name one from outside"
+        return "protocol: a protocol from outside can only be set in the config"
     unknown = next((name for name in values["labels"] if name.startswith("__")), None)
-    return f"nobody knows the label {printable(unknown)}" if unknown else ""
+    return f"unknown label {printable(unknown)}" if unknown else ""
 
 
 # -- groups ------------------------------------------------------------------------------------------------------------
@@ -376,9 +378,9 @@ def _is_label(name: str) -> bool:
 
 
 def _typed(key: str, text: str) -> object:
-    """Return what a label's text stands for; what is no number or switch is left to be complained of."""
+    """Return the value of a label's text; a text that is not a number or switch is left for the validation."""
     if key in _NUMBERS and text.isascii() and text.isdecimal():
-        return int(text[:20])  # more digits are above any bound as well
+        return int(text[:20])  # more digits exceed any bound as well
     if key == "paused":
         return _SWITCHES.get(text.lower(), text)
     if key == "locations":
@@ -394,13 +396,13 @@ def _url(address: str, labels: Mapping[str, str]) -> str:
 
 
 def _name(said: Mapping[str, Any], url: str, *, alone: bool) -> str:
-    """Return `__name__` for a group of one, else a name that depends on nothing but the target itself."""
+    """Return `__name__` for a group of one, otherwise a name that depends only on the target itself."""
     given = said.get("name", "")
     if given and alone:
         return str(given)
     try:
         parts = [given, host_of(url), urlsplit(url).path, "" if given else said.get("model", "")]
-    except ValueError:  # no URL: it is complained of later, under some name
+    except ValueError:  # an invalid URL: it is reported later, under some name
         parts = [given, url.partition("?")[0].rpartition("@")[2]]
     name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(filter(None, parts))).strip("-._")
     if len(name) <= _LONGEST_NAME:

@@ -1,8 +1,8 @@
 """Run every target on its interval and phase, never two at once for one; count what was skipped. APScheduler's door.
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
-together and a restart moves nobody. At the start each target is asked once, spread over the first seconds. APScheduler
-goes by the wall clock: where that steps, the ticks are armed anew.
+together, and a restart moves none. At the start each target is probed once, spread over the first seconds. APScheduler
+follows the wall clock: if that steps, the ticks are armed again.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from monitor.settings import Limits
 from monitor.target import Target
 
 Probe = Callable[[Target, str, float], Awaitable[Observation]]
-"""Asks a target for a trigger, told how many seconds late it starts."""
+"""Probes a target, given the trigger and how many seconds late it starts."""
 Answer = asyncio.Future[Observation]
 
 _SPREAD = 5.0
 """Seconds over which the first probes are spread."""
 _STEP = 1.0
-"""Seconds by which the wall clock may leave the monotonic one before the ticks are armed anew."""
+"""Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
 _EARLY = 0.001
 """APScheduler's times are whole microseconds: a tick may seem to come before its phase."""
 _STUCK = 60.0
-"""Seconds beyond two intervals after which a target that did not tick says that the schedule stands still."""
+"""Seconds beyond two intervals after which a target without a tick shows that the schedule has stopped."""
 
 
 class ProbeNotStartedError(Exception):
@@ -64,7 +64,7 @@ def lateness(name: str, interval: float, now: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCallbacks:
-    """Whom the schedule tells: of each observation, each skip with its reason, the number in flight, and a bug."""
+    """What the schedule calls: for each observation, each skip with its reason, the number in flight, and a bug."""
 
     observed: Callable[[Observation], None]
     skipped: Callable[[str, str], None]
@@ -111,7 +111,7 @@ class Schedule:
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:
-        """Set how many may run at once; what runs now does not count against new limits."""
+        """Set how many may run at once; probes that run now do not count against new limits."""
         self._all = asyncio.Semaphore(limits.concurrency)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
 
@@ -184,7 +184,7 @@ class Schedule:
             task.cancel(why)
 
     def follow_clock(self) -> bool:
-        """Arm all ticks anew where the wall clock has stepped against the monotonic one; whether it had."""
+        """Arm all ticks again if the wall clock has stepped against the monotonic one; return whether it had."""
         offset = self._wall() - time.monotonic()
         stepped = abs(offset - self._offset) > _STEP
         self._offset = offset
@@ -239,8 +239,8 @@ class Schedule:
     def ask(self, name: str, trigger: str, within: float | None = None) -> Answer:
         """Probe a target now, out of schedule; ProbeNotStartedError says why not, KeyError that the name is unknown.
 
-        `within` is how many seconds the probe may take, where that is less than the target's own. A paused target
-        is probed where a person asks.
+        `within` limits the seconds that the probe may take, if that is less than the target's own limit. A paused
+        target is probed if a person asks.
         """
         target = self._targets[name]
         reason = "draining" if self._draining else self._reason_not(target)
@@ -251,7 +251,7 @@ class Schedule:
         return self._await(self._keep(name, self._run(target, trigger, time.monotonic())))
 
     def join(self, name: str) -> Answer | None:
-        """Return what the probe of a target that is in flight will come to; None where there is none."""
+        """Return the future result of the target's probe in flight; None if there is none."""
         task = self._running.get(name)
         return None if task is None else self._await(task)
 
@@ -288,7 +288,7 @@ class Schedule:
             self._told.failed(error)
 
     async def _run(self, target: Target, trigger: str, planned: float) -> None:
-        """Probe in a place of its own; the wait for one is ours and no part of what is measured."""
+        """Probe once a place is free; the wait for it is ours and not part of what is measured."""
         async with self._place(target) as placed:
             await (self._ask_it if placed else self._find_no_place)(target, trigger, planned)
 

@@ -1,4 +1,4 @@
-"""Which of n monitors watches which target: rendezvous hashing, so that one more moves only what it takes over."""
+"""Which of n monitors probes which target: rendezvous hashing, so that a further monitor moves only its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Shard:
     count: int = 1
 
     def has(self, name: str) -> bool:
-        """Whether this one watches the target `name`."""
+        """Whether this monitor probes the target `name`."""
         return mine(name, self.index, self.count)
 
 
@@ -22,7 +22,7 @@ WHOLE = Shard()
 
 
 def mine(name: str, index: int, count: int) -> bool:
-    """Whether monitor `index` (from 0) of `count` watches the target `name`."""
+    """Whether monitor `index` (from 0) of `count` probes the target `name`."""
     return max(range(count), key=lambda number: _weight(name, number)) == index
 
 

@@ -140,7 +140,7 @@ def test_a_file_that_is_no_budget_is_put_aside(tmp_path: Path, held: bytes) -> N
     path.write_bytes(held)
     budget = spent()
     assert restore(budget, path) == (
-        f"{path}: holds no budget; it was put aside as budget.json.corrupt, and today's tokens are counted from 0"
+        f"{path}: is not a valid budget; it was put aside as budget.json.corrupt, and today's tokens are counted from 0"
     )
     assert budget.left(limited()) == 100
     assert [one.name for one in tmp_path.iterdir()] == ["budget.json.corrupt"]

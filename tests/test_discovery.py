@@ -266,9 +266,9 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
         f'{path}: target slow: interval: "soon" is not a duration (write for example "500ms", "90s", "5m" or "1h")',
         f"{path}: target slow: confirm: 0 is below the least allowed, 1",
         f'{path}: target ftp: url: the value is not an http or https URL (for example "https://host:8443/v1/chat/completions")',
-        f"{path}: target typo: nobody knows the label __protcol__",
-        f"{path}: target code: protocol: only the config may name one from outside",
-        f"{path}: target good: it is there twice",
+        f"{path}: target typo: unknown label __protcol__",
+        f"{path}: target code: protocol: a protocol from outside can only be set in the config",
+        f"{path}: target good: duplicate name",
         f'{path}: target n: labels.outcome: "outcome" is a reserved label name (for example "config_outcome" is free)',
     ]
 
@@ -278,7 +278,7 @@ async def test_a_source_says_nothing_of_secrets_and_files(make: Make, heard: Hea
     """Who writes a source chooses no variable, file, header or proxy of ours."""
     (tmp_path / "a.json").write_bytes(written(group(URL, **{f"__{key}__": "HOME"})))
     assert await make(files(tmp_path)).refresh() == ()
-    assert heard.wrong[0].endswith(f"nobody knows the label __{key}__")
+    assert heard.wrong[0].endswith(f"unknown label __{key}__")
 
 
 async def test_of_two_targets_of_one_name_the_first_counts(make: Make, heard: Heard, tmp_path: Path) -> None:
@@ -289,7 +289,10 @@ async def test_of_two_targets_of_one_name_the_first_counts(make: Make, heard: He
     assert [(one.name, one.url) for one in await found.refresh()] == [("one", "http://a.test/x"), ("two", URL)]
     assert heard.gauge == {"first": True, "second": False}
     assert heard.wrong == [
-        "second: target one: the source first has one of this name; target static: the config has one of this name"
+        (
+            "second: target one: the source first has a target with this name; "
+            "target static: the config has a target with this name"
+        )
     ]
 
 
@@ -389,7 +392,7 @@ async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, heard: He
     assert names(await found.refresh()) == ["a", "b"]
     assert (heard.gauge, heard.wrong) == (
         {"lists": False, "fleet": True},
-        ["lists: could not be read, by a fault of our own"],
+        ["lists: could not be read because of a bug of the monitor"],
     )
     assert isinstance(heard.failed[0], KeyError)
 
