@@ -13,6 +13,7 @@ import click
 from pydantic_core import PydanticCustomError
 
 from monitor.cli.common import refuse
+from monitor.cli.completion import protocol_names
 from monitor.config import ConfigError, target
 from monitor.keys.units import duration
 from monitor.keys.values import VARIABLE_NAME_PATTERN
@@ -61,6 +62,7 @@ _OPTIONS = (
     click.option(
         "--protocol",
         metavar="NAME",
+        shell_complete=protocol_names,
         help=f"The protocol: {', '.join(PROTOCOLS)}, or package.module:NAME; default: by the URL's path.",
     ),
     click.option("--model", help="The model to request."),

@@ -17,12 +17,13 @@ from rich.live import Live
 from rich.table import Table
 
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
+from monitor.cli.completion import target_names
 from monitor.cli.event_loop import raised_by_ctrl_c, run_loop
 from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource, ProbeSourceError
 from monitor.cli.terminal import explanation, lines, overview
 from monitor.http import fetch
 from monitor.record.probe_event import EventError, read
-from monitor.redaction import visible
+from monitor.redaction import ascii_only, visible
 from monitor.settings import Network
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ _db_option = click.option(
 
 
 @click.command()
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=target_names)
 @click.option("--failed", is_flag=True, help="Only probes that found the target unavailable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line.")
 @click.option(
@@ -68,7 +69,7 @@ def history(  # noqa: PLR0913 - a parameter for each option
         click.echo("no such probe is kept", err=True)
     if as_json:
         for event in found:
-            click.echo(json.dumps(event).replace("\x7f", "\\u007f"))  # printable ASCII alone
+            click.echo(ascii_only(json.dumps(event).encode()))
         return COMPLETE
     console = Console(highlight=False, soft_wrap=True)
     for line in lines(_looked_up(lambda: [read(event) for event in found])):

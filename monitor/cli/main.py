@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("look", "Show what is kept of one probe: times, last bytes, diagnosis."),
     "top": ("look", "Show all targets as a table, failing ones first."),
     "export": ("export", "Write dashboards, rules, units or the scrape config."),
+    "completion": ("completion", "Print the completion script for a shell."),
     "schema": ("schema", "Print the JSON Schema of the config, for editors."),
     "demo": ("lab", "Run the fault lab, the daemon and the status page, without a config."),
     "lab": ("lab", "Run the fault lab alone: every protocol, every fault."),

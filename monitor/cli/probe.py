@@ -21,6 +21,7 @@ from rich.text import Text
 from monitor.cli import several
 from monitor.cli.adhoc import Duration, Options, adhoc_target, overridden, refuse_missing_scheme, target_options
 from monitor.cli.common import COMPLETE, FAILED, FAILED_TO_TELL, OVER_SLO, TRUNCATED, refuse
+from monitor.cli.completion import target_names
 from monitor.cli.config_file import config_option, discovered, read_config
 from monitor.cli.curl import curl_command
 from monitor.cli.entry import INTERRUPTED
@@ -46,7 +47,7 @@ _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 
 
 @click.command()
-@click.argument("subject", metavar="NAME|URL")
+@click.argument("subject", metavar="NAME|URL", shell_complete=target_names)
 @config_option
 @target_options
 @click.option("--prompt", help="The prompt to send, {nonce} in it is new each time; the answer is not checked then.")

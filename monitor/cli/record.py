@@ -13,6 +13,7 @@ import click
 
 from monitor.cli.adhoc import Options, target_options
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
+from monitor.cli.completion import target_names
 from monitor.cli.config_file import config_option
 from monitor.cli.event_loop import run_loop
 from monitor.cli.probe import chosen
@@ -35,7 +36,7 @@ _WHOLE = "END COMPLETE(0-chunk), conn kept alive"
 
 
 @click.command()
-@click.argument("subject", metavar="NAME|URL")
+@click.argument("subject", metavar="NAME|URL", shell_complete=target_names)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @config_option
 @target_options

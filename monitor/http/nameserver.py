@@ -22,6 +22,8 @@ import dns.rcode
 import dns.rdata
 import dns.rdatatype
 
+from monitor.keys.values import split_listen
+
 _BACKEND = dns.asyncbackend.get_backend("asyncio")
 # as that does, this reads modules from disk now: else the first record of each kind would, in the loop
 dns.rdata.load_all_types()  # type: ignore[no-untyped-call]  # the library has not annotated it
@@ -40,8 +42,7 @@ class NameServer:
     """A name server at IP:PORT, asked over UDP, and over TCP where an answer does not fit into a datagram."""
 
     def __init__(self, where: str) -> None:
-        host, _, port = where.rpartition(":")
-        self._host, self._port = host.strip("[]"), int(port)
+        self._host, self._port = split_listen(where)
         self._family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
 
     async def addresses(self, host: str, family: int = socket.AF_UNSPEC) -> list[Address]:
