@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.goals import goals
+from benchmarks.goals import costs_apart, goals
 
 Result = Mapping[str, Any]
 
@@ -95,17 +95,8 @@ def _cell(results: list[Result]) -> str:
 
 def _chunks(results: Iterable[Result]) -> list[str]:
     """Return what a chunk and what a probe costs, apart: from the cells that differ in their chunks alone."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for one in results:
-        if one["cell"].startswith("chunks-"):
-            number = int(one["cell"].removeprefix("chunks-"))
-            found.setdefault(one["client"], []).append((number, one["cpu_per_chunk"] * number))
-    lines = []
-    for client, points in found.items():
-        (few, cheap), (many, dear) = min(points), max(points)
-        if many > few:
-            chunk = (dear - cheap) / (many - few)
-            lines.append(f"| {client} | {chunk:.1f} | {cheap - few * chunk:.0f} |")
+    costs = costs_apart(results)
+    lines = [f"| {client} | {chunk:.1f} | {probe:.0f} |" for client, (chunk, probe) in costs.items()]
     return [
         "\n".join(["| client | CPU a further chunk, us | CPU a probe besides, us |", "|---|---|---|", *lines])
     ] * bool(lines)

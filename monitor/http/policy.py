@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from monitor.settings import Network
@@ -43,6 +44,7 @@ class PolicyDeniedError(OSError):
     """The address may not be dialled; raised where it would be."""
 
 
+@lru_cache(maxsize=1024)
 def denied(address: str, network: Network) -> bool:
     """Whether `address` may not be dialled: link-local and metadata addresses never, unless allowed.
 
