@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from monitor.protocols.finish_reasons import finish_of
 from monitor.protocols.stream_errors import ERRORS, failure, failure_in
@@ -49,8 +49,37 @@ _USAGES = ("usage", "x_groq", "x_openai")
 """Keys of a chunk, or of a choice (Moonshot), under which tokens are counted; Groq's holds a `usage`."""
 
 
-def openai_frame(frame: Mapping[str, object]) -> Iterator[Event]:
+_USUAL = frozenset({
+    "id", "object", "created", "model", "system_fingerprint", "service_tier", "provider", "choices", "usage",
+})  # fmt: skip
+_USUAL_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
+"""Keys of a chunk and of its choice that say nothing beside a piece of text."""
+
+
+def openai_frame(frame: Mapping[str, object]) -> Iterable[Event]:
     """Read one `chat.completion.chunk`: output, then errors, then what else it says, then the ends of its choices."""
+    return _usual(frame) or _any_frame(frame)
+
+
+def _usual(frame: Mapping[str, object]) -> tuple[Output] | None:
+    """Return the piece of text of a chunk that has one in its only choice, and nothing else; None for any other.
+
+    Nearly every chunk is such a one, and it is read in half the time.
+    """
+    choices = frame.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1 or not frame.keys() <= _USUAL:
+        return None
+    if frame.get("object") == "error" or frame.get("usage") is not None:
+        return None
+    choice = choices[0]
+    if not isinstance(choice, dict) or not choice.keys() <= _USUAL_CHOICE or choice.get("finish_reason") is not None:
+        return None
+    delta = choice.get("delta")
+    text = delta.get("content") if isinstance(delta, dict) and len(delta) == 1 else None
+    return (Output(text, Part.CONTENT, as_count(choice.get("index")) or 0),) if isinstance(text, str) and text else None
+
+
+def _any_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     choices = [as_object(choice) for choice in as_list(frame.get("choices")) if choice is not None]
     silent: list[int | None] = []  # choices that neither spoke nor finished
     finishes: list[Finish] = []

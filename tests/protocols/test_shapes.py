@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.protocols.shapes import FOREIGN, openai_frame, usage_of
+from monitor.protocols.shapes import FOREIGN, _any_frame, openai_frame, usage_of
 from monitor.stream.events import Event, Failure, Fault, Finish, Meta, Output, Part, Stop, Usage
 
 
@@ -219,3 +219,35 @@ USAGES = {
 def test_usage(value: object, usage: Usage | None) -> None:
     """Tokens are what the server counted, and absent where it did not."""
     assert usage_of(value) == usage
+
+
+MORE: dict[str, dict[str, object]] = {
+    "as it is": {},
+    "what servers add": {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None},
+    "usage": {"usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+    "an error by its object": {"object": "error"},
+    "a message with a code": {"message": "no", "code": 500},
+    "an error": {"error": {"message": "no"}},
+    "Groq's usage": {"x_groq": {"usage": {"prompt_tokens": 1}}},
+}
+CHOICES: dict[str, dict[str, object]] = {
+    "as it is": {},
+    "of another index": {"index": 3, "logprobs": {"content": []}},
+    "of an index that counts nothing": {"index": "x"},
+    "the last": {"finish_reason": "stop"},
+    "by its native reason": {"native_finish_reason": "length"},
+    "with an error": {"error": {"message": "no"}},
+    "with usage": {"usage": {"prompt_tokens": 1}},
+    "with a role": {"delta": {"role": "assistant", "content": "a"}},
+    "empty": {"delta": {"content": ""}},
+    "of a number": {"delta": {"content": 1}},
+    "of no delta": {"delta": None},
+}
+
+
+@pytest.mark.parametrize("of_choice", CHOICES.values(), ids=CHOICES.keys())
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
+def test_the_usual_chunk_is_read_as_any_other(more: dict[str, object], of_choice: dict[str, object]) -> None:
+    """What is read on the short path comes to the same on the long one."""
+    frame: dict[str, object] = {"choices": [{"delta": {"content": "a"}, "finish_reason": None, **of_choice}], **more}
+    assert list(openai_frame(frame)) == list(_any_frame(frame))
