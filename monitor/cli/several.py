@@ -48,7 +48,7 @@ def _fitting(count: int, width: int) -> Iterator[tuple[str, int]]:
 
 
 def summary(events: Sequence[ProbeEvent]) -> Iterator[Text]:
-    """Return the lines that sum several probes up: how many of each outcome, percentiles, and whom they point at."""
+    """Return the lines that sum one probe or more up: how many of each outcome, percentiles, and whom they point at."""
     counts = Counter(map(verdict_words, events)).most_common()
     probes = f"{len(events)} probe{'' if len(events) == 1 else 's'}"
     yield Text("")
@@ -56,8 +56,7 @@ def summary(events: Sequence[ProbeEvent]) -> Iterator[Text]:
     yield from _percentiles("first chunk", [one.timings.first_chunk for one in events])
     yield from _percentiles("duration", [one.duration for one in events if not one.ours])
     yield from _percentiles("longest gap", [one.gap.max for one in events if one.gap])
-    if events:
-        yield from suspects(events[-1])
+    yield from suspects(events[-1])
 
 
 def _percentiles(name: str, values: Sequence[float | UnsetType]) -> Iterator[Text]:
