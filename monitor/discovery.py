@@ -26,7 +26,9 @@ from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
 from monitor.http import fetch, tls_context
+from monitor.probe.confidential import of_url
 from monitor.record.observation import host_of, public_url
+from monitor.redaction import redactor
 from monitor.target import Target
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
@@ -97,6 +99,7 @@ class Discovery:
         self._reserved = frozenset(reserved)
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
+        self._safe = redactor(frozenset(secret for one in sources for url in one.http_sd for secret in of_url(url)))
         self._telling = asyncio.Lock()
         self._retired = False
         self._handed: tuple[Target, ...] = ()
@@ -196,9 +199,12 @@ class Discovery:
         self.targets = tuple(sorted(combined, key=lambda one: one.name))
 
     def _report(self, source: str, wrong: list[str]) -> None:
-        """Set the gauge each time; report an error only if it differs from the last one."""
+        """Set the gauge each time; report an error only if it differs from the last one.
+
+        A server that lists targets may repeat what its URL holds: that is redacted.
+        """
         self._told.refreshed(source, not wrong)
-        text = "; ".join(wrong)
+        text = self._safe("; ".join(wrong))
         if text and text != self._said.get(source):
             self._told.wrong(source, text)
         self._said[source] = text

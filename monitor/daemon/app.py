@@ -18,6 +18,7 @@ from monitor.daemon import systemd
 from monitor.daemon.observations import history_sink, probe_of, through_sinks
 from monitor.daemon.parts import Load, Parts, cancel_all, every, status
 from monitor.daemon.reload import reload, reload_on_change
+from monitor.daemon.secrets import secrets_in
 from monitor.daemon.signals import Signals
 from monitor.daemon.sources import discovery_of, keep_discovering
 from monitor.daemon.state import budget_on_disk
@@ -63,12 +64,13 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     metrics = Metrics(settings.metrics)
     recent, budget = RecentProbes(len(config.here)), Budget(settings.limits.tokens_per_day)
     parts = Parts(config, metrics, recent, budget, signals, access=access)
+    parts.secrets = await asyncio.to_thread(secrets_in, config, config.here)
     write = log.configure(
         settings.log,
         stdout,
         dropped=metrics.dropped,
         failed=metrics.sink_error,
-        hide=lambda text: redacted(text, parts.secrets),
+        hide=lambda text: redacted(text, parts.hidden),
     )
     keep = history_sink(parts)
     observed = through_sinks(parts, write, keep)

@@ -12,11 +12,14 @@ from monitor import schedule
 from monitor.daemon.parts import Parts
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation
-from monitor.settings import Settings
+from monitor.settings import MIB, Settings
 from monitor.sinks import history
+from monitor.stream.thinning import thinned
 from monitor.target import Target
 
 Sink = Callable[[Observation], None]
+_RECORDING_BYTES = MIB
+"""Of a recording, what log, history and memory are given: some 20,000 chunks."""
 
 
 def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
@@ -59,7 +62,10 @@ def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
 
 
 def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
-    """Return what every observation goes through: the budget, the isolation gauge, then the sinks."""
+    """Return what every observation goes through: the budget, the isolation gauge, then the sinks.
+
+    The metrics see the whole recording; what waits or is kept has a bounded part of it.
+    """
     metrics = parts.metrics
 
     def remember(seen: Observation) -> None:
@@ -78,9 +84,10 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
             parts.budget.spend(seen.target.name, seen.charged)
         export_budget(parts, seen.target)
         metrics.isolated(parts.isolation(seen))
+        kept = replace(seen, recording=thinned(seen.recording, _RECORDING_BYTES))
         for name, sink in sinks:
             try:
-                sink(seen)
+                sink(seen if sink is metrics else kept)
             except Exception as error:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
                 metrics.sink_error(name)
                 structlog.get_logger().error("sink failed", sink=name, exc_info=error)

@@ -44,7 +44,7 @@ class Parts:
     targets: tuple[Target, ...] = ()
     """What is watched here: the config's and what was discovered."""
     secrets: frozenset[str] = frozenset()
-    """What no traceback may hold: the secrets of the targets of now, and of those before them."""
+    """Those of the config and of the targets of now, and of those before them."""
     schedule: Schedule = field(init=False)
     client: Client = field(init=False)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -56,6 +56,11 @@ class Parts:
     """Held while the config or the targets are replaced."""
     access: Access | None = None
     """Who may come to the pages; None for all."""
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """What no message may hold: `secrets`, and those of the web config file as it is now."""
+        return self.secrets | (self.access.secrets if self.access is not None else frozenset())
 
     @property
     def settings(self) -> Settings:

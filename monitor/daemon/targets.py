@@ -12,8 +12,8 @@ import structlog
 from monitor.config import Config
 from monitor.daemon.observations import export_budget, probe_of
 from monitor.daemon.parts import Parts
+from monitor.daemon.secrets import secrets_in
 from monitor.http import resolver, tls_context
-from monitor.probe.confidential import secrets_of
 from monitor.record.observation import public_url
 from monitor.target import Target
 
@@ -26,6 +26,7 @@ async def targets_of(config: Config, found: Sequence[Target]) -> tuple[Target, .
 async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, ...]) -> None:
     """Put a config, and what is watched by it, in the old ones' place, by difference."""
     settings = config.settings
+    secrets = await asyncio.to_thread(lambda: secrets_in(parts.config, parts.targets) | secrets_in(config, targets))
     needs_restart = [
         name
         for name in ("web", "log", "metrics", "history")
@@ -48,17 +49,13 @@ async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, .
     if settings.limits != parts.settings.limits:
         parts.budget.total = settings.limits.tokens_per_day
         parts.schedule.limit(settings.limits)
-    parts.secrets = _secrets(parts.targets) | _secrets(targets)
+    parts.secrets = secrets
     parts.config, parts.targets = config, targets
     parts.recent.share(len(targets))
     for target in targets:
         export_budget(parts, target)
     parts.schedule.update(targets)
     await parts.client.close_kept(known.keys() - wanted.keys())
-
-
-def _secrets(targets: Iterable[Target]) -> frozenset[str]:
-    return frozenset(secret for target in targets for secret in secrets_of(target))
 
 
 def _label_names(targets: Iterable[Target]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from monitor import __version__
 from monitor.judge.verdict import OUR_OWN
-from monitor.record.observation import Observation, public_url
+from monitor.record.observation import Observation, shown_url
 from monitor.record.parts import given
 from monitor.record.probe_event import (
     ArrivalRow,
@@ -43,7 +43,7 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         protocol=seen.target.protocol,
         model=given(seen.target.model),
         response_model=given(recording.model),
-        url=public_url(seen.target.url),
+        url=shown_url(seen.target),
         peer=given(seen.peer),
         ip_family=given(seen.ip_family),
         connection=seen.connection,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import OUR_OWN, Outcome, Verdict
@@ -115,13 +116,27 @@ _STEPS = (
 )
 
 
-def public_url(url: str) -> str:
-    """Return `url` without user-info and query values."""
+_SHORTEST_HIDDEN = 4
+"""Characters of a value that is hidden in a path: a shorter one may be anybody's."""
+
+
+def shown_url(target: Target) -> str:
+    """Return the URL of a target without user-info, query values and what variables put into its path."""
+    hidden = {one.reveal() for one in target.from_variables} if target.from_variables else set()
+    return public_url(target.url, hidden)
+
+
+def public_url(url: str, hidden: Iterable[str] = ()) -> str:
+    """Return `url` without user-info and query values, and without the `hidden` values in its path."""
     parts = urlsplit(url)
+    path = parts.path
+    for value in sorted(hidden, key=len, reverse=True):
+        for form in (value, quote(value, safe="")) if len(value) >= _SHORTEST_HIDDEN else ():
+            path = path.replace(form, "***")
     host = parts.netloc.rpartition("@")[2]
     pairs = [pair.partition("=") for pair in parts.query.split("&") if pair]
     query = "&".join(f"{name}=***" if equals else "***" for name, equals, _ in pairs)
-    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+    return urlunsplit((parts.scheme, host, path, query, ""))
 
 
 def host_of(url: str) -> str:

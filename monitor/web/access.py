@@ -22,6 +22,7 @@ import bcrypt
 
 from monitor.config import ConfigError
 from monitor.config.mistake import Mistake, printable
+from monitor.keys.secret import pem_lines
 from monitor.web.access_file import AccessFile, Pem, ServerTls, read_access
 
 _WAITING = 8
@@ -54,6 +55,8 @@ class Access:
         self.context = None if self._loaded.file.tls is None else self._made(self._loaded.file.tls)
         """The TLS that is served; None for plain HTTP."""
         self._loaded = _Loaded(self._loaded.file, self._stamp(self._loaded.file))
+        self.secrets = _secrets(self._loaded.file)
+        """Hashes of passwords and the private key: what no message may hold."""
         self._pepper = secrets.token_bytes(32)
         self._known: dict[bytes, None] = {}
         self._lines: defaultdict[tuple[str, str], _Line] = defaultdict(_Line)
@@ -89,6 +92,7 @@ class Access:
             _load_certificate(self.context, file.tls)
         self._known.clear()
         self._loaded = _Loaded(file, stamp)
+        self.secrets |= _secrets(file)
         return True
 
     def _stamp(self, file: AccessFile) -> tuple[object, ...]:
@@ -223,6 +227,14 @@ def _load_certificate(context: ssl.SSLContext, tls: ServerTls) -> None:
 def _no_password() -> str:
     """Have no terminal asked for a password."""
     raise ValueError("the key is encrypted, and nobody is there to give its password")
+
+
+def _secrets(file: AccessFile) -> frozenset[str]:
+    """Return what of a web config file is secret; it reads the key."""
+    found = set(file.users.values())
+    for pem in (file.tls.certificate, file.tls.key) if file.tls else ():
+        found.update(pem_lines(Path(pem.file).read_text("utf-8", "replace") if pem.file else pem.text))
+    return frozenset(found)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from monitor.record.from_observation import event_of
-from monitor.record.observation import Observation, public_url
+from monitor.record.observation import Observation, shown_url
 from monitor.record.parts import given
 from monitor.record.probe_event import plain
 from monitor.record.target_summary import BriefProbe, FirstChunkSummary, TargetSummary
@@ -52,7 +52,7 @@ def _summary(row: Row, now: datetime) -> TargetSummary:
     return TargetSummary(
         name=it.name,
         protocol=it.protocol,
-        url=public_url(it.url),
+        url=shown_url(it),
         model=given(it.model),
         labels=dict(it.labels) or UNSET,
         upstream=given(it.upstream),

@@ -15,10 +15,11 @@ from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Gate, Send
 from monitor.record.observation import Observation
-from monitor.settings import HistorySettings, Limits, Settings, Web
+from monitor.settings import HistorySettings, Limits, Log, Settings, Web
 from monitor.sinks.history import HistorySink
 from monitor.sinks.history_store import find, newest
 from monitor.sinks.memory import RecentProbes
+from monitor.target import CountCheck
 from tests.conftest import target
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, Reached, named, running
 
@@ -62,6 +63,27 @@ async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     found = await asyncio.to_thread(find, path, first["probe_id"])
     assert found is not None
     assert len(found["timeline"]["events"]) > first["chunks"]
+
+
+async def test_long_streams_are_thinned_before_they_are_kept(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log, history and API have a part of the timeline and say so; metrics and figures are those of all of it."""
+    monkeypatch.setattr("monitor.daemon.observations._RECORDING_BYTES", 0)
+    settings = Settings(
+        web=Web("127.0.0.1:0"), log=Log(timeline=True), history=HistorySettings(str(tmp_path / "history.db"))
+    )
+    async with running(named("good", lab.url + QUICK_OK, check=CountCheck(40)), settings=settings) as daemon:
+        event = await daemon.line(event="probe")
+        kept = json.loads((await daemon.get(f"/api/v1/probes/{event['probe_id']}"))[1])
+        assert await daemon.metric('chat_stream_chunks_total{target="good"}') == event["chunks"] > 16
+        daemon.signals.on_stop(signal.SIGTERM)
+        await daemon.task
+    found = await asyncio.to_thread(find, tmp_path / "history.db", event["probe_id"])
+    assert found is not None
+    for timeline in (event["timeline"], kept["timeline"], found["timeline"]):
+        assert len(timeline["events"]) <= 16
+        assert timeline["omitted_events"] >= event["chunks"] - 16
 
 
 async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.record.observation import Observation, public_url
+from monitor.record.observation import Observation, shown_url
 from monitor.stream.statistics import gap_figures
 from monitor.target import Slo, Target, Timeouts
 from monitor.web.markup import Markup, h
@@ -86,7 +86,7 @@ def _probe_row(seen: Observation, about: About) -> Markup:
 
 def _configured(it: Target) -> Markup:
     return facts(
-        ("url", h("code", public_url(it.url))),
+        ("url", h("code", shown_url(it))),
         ("protocol", it.protocol),
         ("model", it.model),
         ("labels", labels(it.labels)),

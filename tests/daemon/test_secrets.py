@@ -1,0 +1,49 @@
+"""What the daemon knows to be secret."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from monitor.config import Config
+from monitor.daemon.secrets import secrets_in
+from monitor.keys.secret import Secret, pem_lines
+from monitor.lab.certificates import key_pem, new_key
+from monitor.settings import DiscoverySource, Settings, Web
+from monitor.target import Target, Tls
+from monitor.web.access import Access
+from tests.daemons import running
+
+_URL = "http://user:pass-word@127.0.0.1:1/list?token=of-a-list"
+
+
+def test_targets_keys_and_sources_of_targets(tmp_path: Path) -> None:
+    """Keys of targets, private TLS keys line by line, and what stands in the URLs of sources."""
+    pem = tmp_path / "client.key"
+    pem.write_bytes(key_pem(new_key()))
+    target = Target(
+        "one",
+        "raw",
+        "http://h/",
+        api_key=Secret("an-api-key"),
+        tls=Tls(key_file=str(pem), cert_file=str(tmp_path / "no")),
+    )
+    config = Config(Settings(discovery=(DiscoverySource("fleet", http_sd=(_URL,)),)), ())
+    lines = set(pem_lines(pem.read_text()))
+    assert len(lines) >= 2
+    assert {"an-api-key", "pass-word", "of-a-list", *lines} <= secrets_in(config, [target])
+
+
+@pytest.mark.usefixtures("own_logging")
+async def test_no_message_holds_a_hash_a_key_or_a_source(tmp_path: Path) -> None:
+    """Those of the web config file and of `[[discovery]]` are redacted as those of targets are."""
+    hashed, password = "$2b$04$" + "abcdefghij" * 5 + "klm", "of-a-list"
+    (tmp_path / "web.yml").write_text(f'basic_auth_users: {{me: "{hashed}"}}\n')
+    access = await asyncio.to_thread(Access, tmp_path / "web.yml")
+    settings = Settings(web=Web("127.0.0.1:0"), discovery=(DiscoverySource("fleet", http_sd=(_URL,)),))
+    async with running(settings=settings, access=access) as daemon:
+        logging.getLogger("library").error("met %s and %s", hashed, password)
+        assert (await daemon.line(logger="library"))["event"] == "met [redacted] and [redacted]"
