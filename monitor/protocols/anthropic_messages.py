@@ -31,7 +31,7 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its type; one of an unknown type is life without output.
+    """Read one event by its type; one of an unknown type is foreign.
 
     The message is choice 0 and each of its blocks one more: the end is there when the message and all blocks have
     stopped.
@@ -42,8 +42,6 @@ def interpret(message: Message) -> Iterator[Event]:
         yield error
         return
     match kind:
-        case "":
-            yield FOREIGN
         case "message_start":
             yield from _start(as_object(frame.get("message")))
         case "content_block_start":
@@ -59,7 +57,7 @@ def interpret(message: Message) -> Iterator[Event]:
         case "message_stop":
             yield Finish()
         case _:
-            yield Meta(ping=kind == "ping")
+            yield Meta(ping=True) if kind == "ping" else FOREIGN
 
 
 def _start(message: Mapping[str, object]) -> Iterator[Event]:

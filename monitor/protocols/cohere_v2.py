@@ -13,6 +13,10 @@ from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
+_SILENT = frozenset({
+    "message-start", "content-end", "tool-call-end", "citation-start", "citation-end", "debug",
+})  # fmt: skip
+
 
 def request(target: Target, prompt: str) -> Request:
     """Ask with one user message."""
@@ -20,7 +24,7 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its type; one of an unknown type is life without output."""
+    """Read one event by its type; one of an unknown type is foreign."""
     frame = load(message.data)
     kind = as_word(frame.get("type")) or message.name
     if (error := failure_in(frame, output=bool(kind))) is not None:
@@ -40,7 +44,7 @@ def interpret(message: Message) -> Iterator[Event]:
         case "":  # errors have a message alone, here as for any request
             yield failure(frame) if isinstance(frame.get("message"), str) else FOREIGN
         case _:
-            yield Meta()
+            yield Meta() if kind in _SILENT else FOREIGN
 
 
 def _said(delta: Mapping[str, object], what: str) -> Mapping[str, object]:

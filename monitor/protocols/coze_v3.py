@@ -49,8 +49,8 @@ def interpret(message: Message) -> Iterator[Event]:
             yield from _end(load(message.data), name)
         case "":
             yield _nameless(load(message.data))
-        case _:
-            yield Meta()
+        case name:
+            yield Meta() if name.startswith("conversation.") else FOREIGN
 
 
 def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:

@@ -40,8 +40,6 @@ def interpret(message: Message) -> Iterator[Event]:
         yield error
         return
     match kind:
-        case "":
-            yield FOREIGN
         case "message" | "agent_message":  # the last one of some agents is the whole answer
             yield _output(as_text(frame.get("answer")), again=kind == "agent_message")
         case "text_chunk":
@@ -58,8 +56,10 @@ def interpret(message: Message) -> Iterator[Event]:
             yield Meta(choice=_workflow(frame))
         case "workflow_finished":
             yield _result(as_object(frame.get("data")), _workflow(frame))
+        case "ping":
+            yield Meta(ping=True)
         case _:
-            yield Meta(ping=kind == "ping")
+            yield Meta() if "event" in frame else FOREIGN
 
 
 def _output(text: str, part: Part = Part.CONTENT, *, again: bool = False) -> Event:

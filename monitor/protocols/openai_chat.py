@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from monitor.protocols.base import MARKER, Protocol, Request, json_request, one_message
 from monitor.protocols.shapes import openai_frame
-from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import load
-from monitor.stream.events import Done, Event, Message, Meta
+from monitor.stream.events import Done, Event, Message
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
@@ -19,13 +18,10 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterable[Event]:
-    """Read one event: a chunk, an error, or the marker; events of other names are life without output."""
+    """Read one event, whatever its name: a chunk, an error, or the marker; any other is life without output."""
     if message.data.lstrip().startswith(MARKER):
         return (Done(),)
-    frame = load(message.data)
-    if message.name not in {"", "message"} and "choices" not in frame and failure_in(frame) is None:
-        return (Meta(),)
-    return openai_frame(frame)
+    return openai_frame(load(message.data))
 
 
 OPENAI_CHAT = Protocol(

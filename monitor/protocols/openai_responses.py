@@ -47,7 +47,7 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its type; one of an unknown type is life without output."""
+    """Read one event by its type; one of an unknown type is life without output, or foreign."""
     frame = load(message.data)
     kind = as_word(frame.get("type")) or message.name
     if kind == "error" or not kind:
@@ -62,8 +62,10 @@ def interpret(message: Message) -> Iterator[Event]:
         key, part = _WHOLE[kind]
         text = as_arguments(frame.get(key))
         yield Output(text, part, repeats=True) if text else Meta()
-    else:
+    elif kind.startswith("response."):
         yield from _state(kind, as_object(frame.get("response")))
+    else:
+        yield failure_in(frame) or FOREIGN
 
 
 def _state(kind: str, response: Mapping[str, object]) -> Iterator[Event]:

@@ -44,7 +44,6 @@ def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
 
 # -- OpenAI's chunk ------------------------------------------------------------------------------------------------
 
-_KEYS = frozenset({"choices", "usage"})
 _USAGES = ("usage", "x_groq", "x_openai")
 """Keys of a chunk, or of a choice (Moonshot), under which tokens are counted; Groq's holds a `usage`."""
 
@@ -100,8 +99,8 @@ def _any_frame(frame: Mapping[str, object]) -> Iterator[Event]:
         yield error
         return
     usage = next(filter(None, map(_counted, [frame, *choices])), None)
-    if not _KEYS & frame.keys() and usage is None:
-        yield FOREIGN
+    if "choices" not in frame:  # others count tokens under the same names
+        yield FOREIGN if usage is None else Meta(foreign=True, usage=usage)
         return
     yield from map(failure, errors)
     if usage is not None or not choices or finishes:

@@ -21,6 +21,8 @@ _DELTAS: Mapping[str, tuple[str, Part]] = {
     "reasoning-delta": ("delta", Part.REASONING),
     "tool-input-delta": ("inputTextDelta", Part.TOOL_CALL),
 }
+_SILENT = re.compile(r"(start|finish|text|reasoning|source|data|tool)-|(start|file|message-metadata)$")
+"""Types of version 5 that say nothing of the answer."""
 _TOOLS = frozenset({"9", "b", "c"})
 
 
@@ -61,8 +63,6 @@ def _event(data: str) -> Iterator[Event]:
         yield error
         return
     match kind:
-        case "":
-            yield FOREIGN
         case "tool-input-start" | "tool-input-available":
             yield Output("", Part.TOOL_CALL)
         case "abort":
@@ -70,7 +70,7 @@ def _event(data: str) -> Iterator[Event]:
         case "finish":
             yield from _finish(frame)
         case _:
-            yield Meta()
+            yield Meta() if _SILENT.match(kind) else FOREIGN
 
 
 def _part(code: str, text: str) -> Iterator[Event]:

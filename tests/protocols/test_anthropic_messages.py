@@ -68,7 +68,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         [Failure(Fault.OTHER, "Internal", "api_error")],
     ),
     "a gateway's error": ('{"error":{"message":"Overloaded"}}', [Failure(Fault.OVERLOADED, "Overloaded")]),
-    "a type of a later version": ('{"type":"content_block_note","note":1}', [Meta()]),
+    "a type of a later version": ('{"type":"content_block_note","note":1}', [Meta(foreign=True)]),
 }
 
 

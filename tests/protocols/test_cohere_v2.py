@@ -42,7 +42,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
     ),
     "a tool call's end": ('{"type":"tool-call-end","index":0}', [Meta()]),
     "a citation": (SAID % ("citation-start", '{"citations":{"start":5,"end":7,"text":"x"}}'), [Meta()]),
-    "a type of a later version": ('{"type":"content-note","note":1}', [Meta()]),
+    "a type of a later version": ('{"type":"content-note","note":1}', [Meta(foreign=True)]),
     "the end": (
         """{"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {
         "billed_units": {"input_tokens": 3, "output_tokens": 41},

@@ -65,6 +65,7 @@ MESSAGES: dict[str, tuple[str, str, list[Event]]] = {
     ),
     "the marker": ("done", '"[DONE]"', [Done()]),
     "an older marker": ("done", "[DONE]", [Done()]),
+    "another protocol's event": ("message_start", "{}", [Meta(foreign=True)]),
     "an event of a later version": ("conversation.note", "anything", [Meta()]),
 }  # fmt: skip
 

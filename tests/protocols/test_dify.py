@@ -67,6 +67,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         [Failure(Fault.OVERLOADED, "Server Unavailable", None, "completion_request_error")],
     ),
     "a ping with data": ('{"event":"ping"}', [Meta(ping=True)]),
+    "another protocol's event": ('{"type":"message_start"}', [Meta(foreign=True)]),
     "an event of a later version": ('{"event":"iteration_next","data":7}', [Meta()]),
 }  # fmt: skip
 

@@ -102,7 +102,7 @@ def test_messages(data: str, events: list[Event]) -> None:
 
 
 NAMED: dict[str, tuple[str, str, list[Event]]] = {
-    "an event of another name is life": ("heartbeat", '{"at":1}', [Meta()]),
+    "an event of another name is life": ("heartbeat", '{"at":1}', [Meta(foreign=True)]),
     "unless it has choices": ("chunk", '{"choices":[{"delta":{"content":"a"}}]}', [Output("a")]),
     "or an error": ("x", '{"error":{"message":"no"}}', [Failure(Fault.OTHER, "no")]),
 }

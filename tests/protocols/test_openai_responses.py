@@ -20,6 +20,10 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         '{"type":"response.output_text.delta","delta":"a","sequence_number":4}',
         [Meta(sequence=4), Output("a")],
     ),
+    "another protocol's event": ('{"type":"message_start"}', [Meta(foreign=True)]),
+    "an error of another type": (
+        '{"type":"keepalive","error":{"message":"Overloaded"}}', [Failure(Fault.OVERLOADED, "Overloaded", "keepalive")],
+    ),
     "empty text": ('{"type":"response.output_text.delta","delta":""}', [Meta()]),
     "a refusal": ('{"type":"response.refusal.delta","delta":"no"}', [Output("no", Part.REFUSAL)]),
     "reasoning": ('{"type":"response.reasoning_text.delta","delta":"hm"}', [Output("hm", Part.REASONING)]),

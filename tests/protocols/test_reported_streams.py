@@ -14,7 +14,7 @@ import pytest
 from monitor.protocols import PROTOCOLS
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.target import PatternCheck, Terminator
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import capture, judged, seen
 
 DONE = "data: [DONE]\n\n"
 CLEAN, CUT = Ending(EndKind.COMPLETE, 1.0), Ending(EndKind.INCOMPLETE, 1.0)
@@ -483,3 +483,15 @@ def test_what_it_comes_to(reported: Reported) -> None:
     said = f"{verdict.outcome}/{verdict.cause}" if verdict.cause else str(verdict.outcome)
     assert (said, stream.chunks) == (reported.comes_to, reported.chunks)
     assert verdict.outcome != "ok" or (verdict.unclean is not None) == reported.unclean
+
+
+TYPED = ("openai-responses", "anthropic-messages", "cohere-v2", "dify", "coze-v3", "vercel-data-stream")
+
+
+@pytest.mark.parametrize("asked", ["openai-chat", *TYPED])
+@pytest.mark.parametrize("spoken", TYPED)
+def test_a_stream_of_another_protocol_is_no_truncation(spoken: str, asked: str) -> None:
+    """Events of types that a protocol does not have say nothing in it: the config is wrong, and nobody cut anything."""
+    protocol, body = PROTOCOLS[asked], capture(PROTOCOLS[spoken].example).body
+    verdict = judged(protocol, seen(protocol, body, Head(200, protocol.content_types[0])), CLEAN)
+    assert (verdict.outcome, verdict.cause) == (("bad_response", "not_protocol") if asked != spoken else ("ok", None))

@@ -33,6 +33,7 @@ LINES: dict[str, tuple[str, list[Event]]] = {
     "a delta of reasoning": ('data: {"type":"reasoning-delta","id":"0","delta":"hm"}', [Output("hm", Part.REASONING)]),
     "a tool": ('data: {"type":"tool-input-start","toolCallId":"1"}', [Output("", Part.TOOL_CALL)]),
     "a type of the application's own": ('data: {"type":"data-weather","data":{}}', [Meta()]),
+    "another protocol's event": ('data: {"type":"message_start"}', [Meta(foreign=True)]),
     "a step": ('data: {"type":"finish-step"}', [Meta()]),
     "the message's end": ('data: {"type":"finish"}', [Meta(), Finish()]),
     "aborted": ('data: {"type":"abort"}', [Finish("abort", Stop.ABORT)]),
