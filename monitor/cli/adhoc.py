@@ -14,13 +14,17 @@ from pydantic_core import PydanticCustomError
 
 from monitor.cli.common import refuse
 from monitor.cli.completion import protocol_names
+from monitor.cli.recognition import recognized
 from monitor.config import ConfigError, target
 from monitor.keys.units import duration
 from monitor.keys.values import VARIABLE_NAME_PATTERN
 from monitor.protocols import PROTOCOLS, find, for_path, whole_path
+from monitor.record.observation import Observation
+from monitor.settings import Limits
 from monitor.target import Target, Timeouts
 
 F = TypeVar("F", bound=Callable[..., Any])
+_FIRST = "openai-chat"
 _DEADLINES = ("connect", "headers", "first_chunk", "idle", "total")
 
 
@@ -86,20 +90,39 @@ def refuse_missing_scheme(subject: str) -> None:
 
 def adhoc_target(url: str, options: Options) -> Target:
     """Return a target for a URL of the command line, held to the rules of the config."""
-    path = urlsplit(url).path
-    guess = path.split("/")[1] if path.split("/")[1:] and path.split("/")[1] in PROTOCOLS else None
-    if guess is None and (fitting := for_path(path)) is not None:
-        guess = fitting.name
-        if options.protocol is None:
-            click.echo(f"protocol {guess}, assumed from the path (--protocol chooses another)", err=True)
-    if options.protocol is None and guess is None:
-        if (whole := whole_path(url, PROTOCOLS["openai-chat"])) is not None:
-            raise refuse(f"{path or '/'} is the path of a base URL: add to it, for example {whole} (openai-chat)")
-        raise refuse(f"what does {path or '/'} speak? pass --protocol with one of {', '.join(PROTOCOLS)}")
-    found = _target(url, options.protocol or guess or "", options)
+    found = _target(url, options.protocol or _assumed(url), options)
     if found.model is None and _takes_model(found):
         click.echo("no model is requested: most servers want one (--model NAME)", err=True)
     return found
+
+
+def corrected(url: str, options: Options, limits: Limits, seen: Observation, payload: bytes) -> Target | None:
+    """Return the target of a URL in the protocol of its first answer, if that is not the one that was assumed.
+
+    None says that the assumption holds, or that nothing better is known.
+    """
+    if seen.recording.decoded or (found := recognized(payload, limits)) is None:
+        return None
+    click.echo(f"protocol {found.name}, assumed from the first answer (--protocol chooses another)", err=True)
+    return _target(url, found.name, options)
+
+
+def _assumed(url: str) -> str:
+    """Return the protocol that the path of a URL tells, else the one that most servers speak; say which it is.
+
+    The lab's paths begin with the name. A base URL is refused.
+    """
+    path = urlsplit(url).path
+    first = path.split("/")[1:2]
+    if first and first[0] in PROTOCOLS:
+        return first[0]
+    if (fitting := for_path(path)) is not None:
+        click.echo(f"protocol {fitting.name}, assumed from the path (--protocol chooses another)", err=True)
+        return fitting.name
+    if (whole := whole_path(url, PROTOCOLS[_FIRST])) is not None:
+        raise refuse(f"{path or '/'} is the path of a base URL: add to it, for example {whole} ({_FIRST})")
+    click.echo(f"protocol {_FIRST}, tried because the path tells none (--protocol chooses another)", err=True)
+    return _FIRST
 
 
 def overridden(target: Target, options: Options) -> Target:

@@ -19,7 +19,15 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor.cli import several
-from monitor.cli.adhoc import Duration, Options, adhoc_target, overridden, refuse_missing_scheme, target_options
+from monitor.cli.adhoc import (
+    Duration,
+    Options,
+    adhoc_target,
+    corrected,
+    overridden,
+    refuse_missing_scheme,
+    target_options,
+)
 from monitor.cli.common import COMPLETE, FAILED, FAILED_TO_TELL, OVER_SLO, TRUNCATED, refuse
 from monitor.cli.completion import target_names
 from monitor.cli.config_file import config_option, discovered, read_config
@@ -43,6 +51,8 @@ from monitor.target import Target
 
 Show = Callable[[Observation, int], None]
 """Shows one probe, given its number, as it ends."""
+Correct = Callable[[Observation, bytes], Target | None]
+"""Returns the target that the first answer, with its payload, shows to be meant; None if it was the right one."""
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 
 
@@ -86,7 +96,9 @@ def probe(  # noqa: PLR0913 - a parameter for each option
         show: Show = partial(_show_json, timeline=timeline)
     else:
         show = partial(_show_line, count=count) if brief else _show_waterfall
-    seen, interrupted = _probe(target, settings, count, save, show)
+    open_question = "://" in subject and options.protocol is None
+    correct = partial(corrected, subject, options, settings.limits) if open_question else None
+    seen, interrupted = _probe(target, settings, count, save, show, correct)
     if brief and seen:
         _show_summary(seen)
     if interrupted:
@@ -115,21 +127,38 @@ def status_of(seen: Observation) -> int:
     return COMPLETE if seen.first_chunk_good else OVER_SLO
 
 
-def _probe(
-    target: Target, settings: Settings, count: int, save: Path | None, show: Show
+def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
+    target: Target, settings: Settings, count: int, save: Path | None, show: Show, correct: Correct | None
 ) -> tuple[list[Observation], bool]:
-    """Probe `count` times, showing each as it ends; return what came of them, and whether Ctrl-C ended it."""
+    """Probe `count` times, showing each as it ends; return what came of them, and whether Ctrl-C ended it.
+
+    With `correct`, the first answer may show that another target is meant: that one is probed, and the first forgotten.
+    """
+
+    async def one_probe(prober: Prober, meant: Target, number: int, payload: bytearray) -> Observation:
+        with _saved(save, number) as keep:
+
+            def take(data: bytes) -> None:
+                if correct is not None and number == 1:
+                    payload.extend(data)
+                if keep is not None:
+                    keep(data)
+
+            return await replace(prober, save=take)(meant, "cli")
 
     async def probing() -> tuple[list[Observation], bool]:
         seen: list[Observation] = []
-        diagnosis = Diagnosis()
+        diagnosis, meant = Diagnosis(), target
         with closing(Stamping()) as stamping, cancelled_by_ctrl_c() as interrupted:
             prober = Prober(Client(settings.limits, settings.network), settings.limits, settings.monitor.location)
             try:
                 await stamping.ready()
                 for number in range(1, count + 1):
-                    with _saved(save, number) as keep:
-                        one = await replace(prober, save=keep)(target, "cli")
+                    payload = bytearray()
+                    one = await one_probe(prober, meant, number, payload)
+                    if payload and correct is not None and (other := correct(one, bytes(payload))) is not None:
+                        meant = other
+                        one = await one_probe(prober, meant, number, payload)
                     seen.append(replace(one, diagnosis=diagnosis.take(one).suspicions))
                     show(seen[-1], number)
                     if interrupted.is_set():

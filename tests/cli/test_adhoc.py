@@ -14,8 +14,9 @@ from monitor.cli.adhoc import Duration, Options, adhoc_target, overridden
 from monitor.protocols import PROTOCOLS
 from monitor.record.observation import Observation
 from monitor.target import CountCheck, Target, Timeouts
-from tests.cli.commands import Cli
+from tests.cli.commands import Cli, Done
 from tests.sinks.stories import GATEWAY, whole
+from tests.test_replay import body_of, capture
 
 CHAT = "http://127.0.0.1:9/chat/completions"
 
@@ -49,10 +50,8 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("http://127.0.0.1:9/what",), "what does /what speak? pass --protocol with one of openai-chat, "),
         (("http://127.0.0.1:9",), "/ is the path of a base URL: add to it, for example /v1/chat/completions"),
         (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
-        (("http://127.0.0.1:9/v1/other",), "what does /v1/other speak? pass --protocol"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
         (
@@ -164,3 +163,58 @@ def test_protocols_are_listed_in_the_help(cli: Cli) -> None:
     out = "".join(cli("probe", "--help").out.split())
     assert all(name in out for name in PROTOCOLS)
     assert "package.module:NAME" in out
+
+
+def answered(cli: Cli, path: str, *bodies: bytes, options: tuple[str, ...] = ("--json",)) -> tuple[Done, list[bytes]]:
+    """Probe a URL that answers each request with the next body; return what came of it and the requests."""
+    heard: list[bytes] = []
+
+    def answer(listener: socket.socket) -> None:
+        for body in bodies:
+            connection, _ = listener.accept()
+            with connection:
+                request = b""
+                while b"\r\n\r\n" not in request or not request.endswith(b"}"):
+                    request += connection.recv(65536)
+                heard.append(request)
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+                connection.sendall(head % len(body) + body)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        done = cli("probe", f"http://127.0.0.1:{listener.getsockname()[1]}{path}", *options)
+        thread.join(10)
+    return done, heard
+
+
+OPENAI = body_of(capture(PROTOCOLS["openai-chat"].example).raw)
+ANTHROPIC = body_of(capture(PROTOCOLS["anthropic-messages"].example).raw)
+
+
+def test_the_first_answer_tells_the_protocol(cli: Cli, tmp_path: Path) -> None:
+    """A path that says nothing is asked as most servers want it, and asked again in the protocol of the answer."""
+    saved = tmp_path / "body"
+    done, heard = answered(cli, "/what", ANTHROPIC, ANTHROPIC, options=("--json", "--save", str(saved)))
+    event = json.loads(done.out)
+    assert event["protocol"] == "anthropic-messages"
+    assert event["chunks"] > 0
+    assert "protocol anthropic-messages, assumed from the first answer (--protocol chooses another)" in done.err
+    assert [b"anthropic-version" in request for request in heard] == [False, True]
+    assert saved.read_bytes() == ANTHROPIC
+
+
+def test_the_first_answer_confirms_the_protocol(cli: Cli, tmp_path: Path) -> None:
+    """One that reads as it was asked is the first probe: nothing is asked twice, and its body is saved."""
+    saved = tmp_path / "body"
+    done, heard = answered(cli, "/what", OPENAI, options=("--json", "--save", str(saved)))
+    assert (json.loads(done.out)["protocol"], len(heard)) == ("openai-chat", 1)
+    assert "protocol openai-chat, tried because the path tells none (--protocol chooses another)" in done.err
+    assert saved.read_bytes() == OPENAI
+
+
+def test_an_answer_that_no_protocol_reads(cli: Cli) -> None:
+    """The protocol of the path is kept, and the event says that nothing decodes."""
+    done, heard = answered(cli, "/v1/chat/completions", b"data: {}\n\n")
+    assert (json.loads(done.out)["cause"], len(heard)) == ("not_protocol", 1)
+    assert "first answer" not in done.err

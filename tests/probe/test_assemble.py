@@ -164,3 +164,19 @@ def test_counted_tokens_are_the_servers() -> None:
 def test_the_end_is_not_before_the_last_chunk() -> None:
     """However the clocks of the socket and of the ending differ."""
     assert observed(ended(at=0.4)).recording.marks[Mark.END] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (b"Internal Server Error\n", "; 1 line outside the protocol's framing"),
+        (b"<html>\n<title>504 Gateway Time-out</title>\n", "; 2 lines outside the protocol's framing"),
+        (b"", "1 chunk received"),
+    ],
+)
+async def test_lines_outside_the_framing_are_counted(prober: MakeProber, lines: bytes, said: str) -> None:
+    """Where no end arrived, the detail says how many lines came that no message holds, and their words are kept."""
+    seen = await probed(prober, (Send(HEAD + HI + lines), Fin()), check=None)
+    assert verdict(seen) == "truncated/no_terminator"
+    assert seen.verdict.detail.endswith(said)
+    assert (seen.server_error is not None) == bool(lines)

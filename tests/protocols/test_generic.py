@@ -72,6 +72,11 @@ STREAMS: dict[str, tuple[Generic, bytes, str]] = {
     "a value that is the end": (SAID, body("sse", {"t": "a"}, {"type": "end"}), "ok"),
     "another value": (SAID, body("sse", {"t": "a"}, {"type": "text"}), "truncated/no_terminator"),
     "a marker that is the end": (MARKED, body("sse", {"t": "a"}, "[DONE]"), "ok"),
+    "a marker after the end": (
+        Generic(output=parse("t"), end=parse("e"), marker="[DONE]"),
+        body("sse", {"t": "a", "e": "stop"}, "[DONE]"),
+        "ok",
+    ),
     "a marker that never came": (MARKED, body("sse", {"t": "a"}), "truncated/no_terminator"),
     "an abort": (FLAT, body("sse", {"t": "a"}, {"done": "abort"}), "truncated/server_abort"),
     "no end at all": (Generic(output=parse("t")), body("sse", {"t": "a"}), "unverified"),

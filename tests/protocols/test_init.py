@@ -8,7 +8,7 @@ import pytest
 
 from monitor.lab.dialects import dialect_of
 from monitor.lab.dialects.base import Dialect
-from monitor.protocols import PROTOCOLS, Protocol, find, for_path
+from monitor.protocols import PROTOCOLS, Protocol, find, for_path, whole_path
 from monitor.protocols.raw import RAW
 from tests.protocols.replay import CAPTURES
 
@@ -96,3 +96,22 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     """A name that finds no protocol is refused with what is wrong."""
     with pytest.raises(ValueError, match=f"^{why}$"):
         find(name)
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "path"),
+    [
+        ("", "openai-chat", "/v1/chat/completions"),
+        ("/", "anthropic-messages", "/v1/messages"),
+        ("/v1/", "openai-responses", "/v1/responses"),
+        ("/api/v1", "openai-chat", "/api/v1/chat/completions"),
+        ("/api", "ollama-chat", "/api/chat"),
+        ("/v1", "cohere-v2", "/v2/chat"),
+        ("", "tgi", "/generate_stream"),
+        ("/v1/chat", "openai-chat", None),
+        ("", "raw", None),
+    ],
+)
+def test_the_path_that_a_base_url_lacks(base: str, name: str, path: str | None) -> None:
+    """What clients add to a base URL is the protocol's own path; a URL with another path is no base URL."""
+    assert whole_path(f"http://chat.test{base}", PROTOCOLS[name]) == path

@@ -38,6 +38,10 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         '{"type":"response.completed","response":{"usage":{"output_tokens_details":{"reasoning_tokens":3}}}}',
         [Meta(), Finish("completed")],
     ),
+    "completed, with parts that say nothing": (
+        '{"type":"response.completed","response":{"output":[{"content":[{"type":"image"},{"text":"a"}]},{},7]}}',
+        [Meta(), Output("a", repeats=True), Finish("completed")],
+    ),
     "at the limit": (
         '{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}',
         [Meta(), Finish("max_output_tokens", Stop.LENGTH)],

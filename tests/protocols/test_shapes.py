@@ -62,7 +62,7 @@ FRAMES: dict[str, tuple[dict[str, object], list[Event]]] = {
         {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}, "model": "m"},
         [Meta(model="m", usage=Usage(3, 2))],
     ),
-    "usage without choices": ({"usage": {}}, [Meta()]),
+    "usage without choices": ({"usage": {}}, [Meta(foreign=True)]),
     "usage with null for choices": ({"usage": {}, "choices": None}, [Meta()]),
     "usage in every chunk": (
         chunk({"content": "a"}, usage={"completion_tokens": 1}),
