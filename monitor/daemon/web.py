@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -17,13 +17,16 @@ from monitor.config import ConfigError
 from monitor.daemon.parts import Load, Parts, every
 from monitor.daemon.reload import reload
 from monitor.record.observation import Observation
+from monitor.record.probe_event import EventError, ProbeEvent, read
 from monitor.schedule import ProbeNotStartedError
 from monitor.sinks import history_store as store
+from monitor.sinks.memory import RecentProbe
 from monitor.sinks.metrics import one_probe
 from monitor.web.access import Access
 from monitor.web.app import application
+from monitor.web.failure_query import MOST, FailureQuery
 from monitor.web.listing import ProbeQuery
-from monitor.web.rows import TargetCounts
+from monitor.web.pages import Neighbours
 from monitor.web.server import Server, bounded, serve
 from monitor.web.source import HistoryReader, RefusedError, Source
 
@@ -62,16 +65,9 @@ async def _refreshed(access: Access) -> None:
 
 
 def _source(parts: Parts, load: Load | None) -> Source:
-    def target_counts(name: str) -> TargetCounts:
-        counts = parts.recent.counts(name)
-        return TargetCounts(counts.probes, counts.accepted, counts.truncated)
-
-    def find(probe_id: str) -> Observation | None:
-        seen = parts.recent.find(probe_id)
-        return None if seen is None else parts.diagnosis.known(seen)  # its upstream's failure may have shown since
-
-    def recent(name: str) -> Sequence[Observation]:
-        return tuple(map(parts.diagnosis.known, parts.recent.of(name)))
+    def suspects(probe: RecentProbe) -> None:  # its upstream's failure may have shown since
+        if probe.observation is not None:
+            probe.suspicions = parts.diagnosis.known(probe.observation).diagnosis
 
     async def probe(name: str) -> Observation:
         try:
@@ -89,9 +85,10 @@ def _source(parts: Parts, load: Load | None) -> Source:
 
     return Source(
         targets=lambda: parts.targets,
-        recent=recent,
-        find=find,
-        counts=target_counts,
+        recent=parts.recent.of,
+        find=parts.recent.find,
+        memory=parts.recent.memory,
+        suspects=suspects,
         ready=lambda: parts.schedule.running and not parts.signals.stop.is_set(),
         metrics=parts.metrics.pieces,
         counted=parts.metrics.http_request,
@@ -113,7 +110,30 @@ def _history_reader(path: str | None) -> HistoryReader | None:
         return None
     file = Path(path)
 
-    def newest(query: ProbeQuery) -> list[dict[str, Any]]:
+    def newest(query: ProbeQuery) -> list[store.Event]:
         return store.newest(file, query.limit, target=query.target, failed=query.failed)
 
-    return HistoryReader(newest, partial(store.find, file))
+    def neighbours(probe_id: str) -> Neighbours:
+        return Neighbours(*store.neighbours(file, probe_id))
+
+    def failures(query: FailureQuery) -> list[ProbeEvent]:
+        start, end = ((at.timestamp() if at else default) for at, default in ((query.start, 0.0), (query.end, inf)))
+        found = store.failures(file, start, end, lambda event: query.selects(read(event)), MOST + 1)
+        return [read(event) for event in found]
+
+    return HistoryReader(newest, partial(store.find, file), neighbours, failures)
+
+
+async def restore_recent(parts: Parts) -> None:
+    """Show the history's newest probes before the first new ones; without a file that can be read, nothing."""
+    path, each = parts.settings.history.path, parts.recent.each
+    if path is None:
+        return
+
+    def kept() -> dict[str, list[ProbeEvent]]:
+        return {name: [read(event) for event in events] for name, events in store.of_each(Path(path), each).items()}
+
+    try:
+        parts.recent.restore(parts.targets, await asyncio.to_thread(kept))
+    except (store.StoreError, EventError) as error:
+        structlog.get_logger().info("the pages begin without the history's probes", why=str(error))

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from itertools import takewhile
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from monitor.judge.verdict import TRUNCATED
 from monitor.record.parts import Count
 from monitor.record.probe_event import ProbeEvent, Ratio, Seconds
+
+
+class State(StrEnum):
+    """How a target stands; what needs somebody first."""
+
+    DOWN = "down"
+    """Failures in a row have confirmed it."""
+    AT_RISK = "at_risk"
+    """It fails now, not yet confirmed, or an SLO is not kept by the recent probes."""
+    NOT_PROVEN = "not_proven"
+    """No probe has shown a whole answer yet, or nothing can: the protocol has no end and there is no check."""
+    OK = "ok"
+    PAUSED = "paused"
 
 
 class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +36,19 @@ class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
     probe_id: str | UnsetType = UNSET
     timestamp: str | UnsetType = UNSET
     trigger: str | UnsetType = UNSET
+    available: bool | UnsetType = UNSET
+    first_chunk: Seconds | UnsetType = UNSET
+    """Time to the first chunk in seconds."""
+
+    @property
+    def verdict(self) -> str:
+        """Outcome and cause as one word."""
+        return f"{self.outcome}/{self.cause}" if self.cause else self.outcome
+
+    @property
+    def truncated(self) -> bool:
+        """Whether it is one of the failures that the truncation ratio counts."""
+        return (self.outcome, self.cause or None) in TRUNCATED
 
 
 class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +77,14 @@ class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
     accepted: Count | UnsetType = UNSET
     truncated: Count | UnsetType = UNSET
     truncation_ratio: Ratio | UnsetType = UNSET
+    state: Annotated[str, Meta(extra_json_schema={"enum": [it.value for it in State]})] | UnsetType = UNSET
+    """The confirmed state."""
+    failing_since: str | UnsetType = UNSET
+    """When the first probe of the failures that are not over began."""
+    last_good: BriefProbe | UnsetType = UNSET
+    """The last probe before those, or the last of all, that found the target available."""
+    availability: Ratio | UnsetType = UNSET
+    """Of the recent scheduled probes."""
     consecutive_failures: Count = 0
     stale: bool = False
     """Whether the newest probe is older than the interval explains."""

@@ -10,9 +10,10 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ _BEYOND = "SELECT seq FROM probes WHERE target = :target ORDER BY seq DESC LIMIT
 _BEYOND_FAILED = """SELECT seq FROM probes WHERE target = :target AND failed = 1 AND seq <= :beyond
                     ORDER BY seq DESC LIMIT 1 OFFSET :failures"""
 _FORGET = "DELETE FROM probes WHERE target = :target AND failed = :failed AND seq <= :seq"
+_BEFORE = "SELECT probe_id FROM probes WHERE target = :target AND seq < :seq ORDER BY seq DESC LIMIT 1"
+_AFTER = "SELECT probe_id FROM probes WHERE target = :target AND seq > :seq ORDER BY seq LIMIT 1"
+_LOOKED_AT = 100
+"""Probes that did not fail, among which a good one is looked for: the others are faults of the monitor."""
 _OLDEST = "SELECT seq, length(event) + ifnull(length(timeline), 0) FROM probes ORDER BY seq"
 
 
@@ -306,6 +311,37 @@ def find(path: Path, probe_id: str) -> Event | None:
         return None
     event, timeline = row
     return _loaded(path, event) | ({} if timeline is None else {"timeline": _loaded(path, timeline)})
+
+
+def neighbours(path: Path, probe_id: str) -> tuple[str | None, str | None, str | None]:
+    """Return the ids of the probes of the same target before and after one, and of the last good one before it.
+
+    "Good" is not failed, by the availability SLO, and not a fault of the monitor. StoreError as above.
+    """
+    question = """SELECT probe_id, event FROM probes WHERE target = :target AND failed = 0 AND seq < :seq
+                  ORDER BY seq DESC LIMIT :most"""
+    with _reading(path) as connection:
+        found = connection.execute("SELECT seq, target FROM probes WHERE probe_id = ?", (probe_id,)).fetchone()
+        if found is None:
+            return None, None, None
+        key = {"seq": found[0], "target": found[1], "most": _LOOKED_AT}
+        sides = [connection.execute(side, key).fetchone() for side in (_BEFORE, _AFTER)]
+        unfailed = connection.execute(question, key).fetchall()
+    good = (it for it, event in unfailed if (_loaded(path, event).get("slo") or {}).get("availability"))
+    previous, following = (side[0] if side else None for side in sides)
+    return previous, following, next(good, None)
+
+
+def failures(path: Path, start: float, end: float, wanted: Callable[[Event], bool], limit: int) -> list[Event]:
+    """Return the newest failures that began from `start` to `end` (Unix time) and are wanted, newest first.
+
+    StoreError if the file cannot be read.
+    """
+    question = """SELECT event FROM probes WHERE failed = 1 AND timestamp BETWEEN ? AND ?
+                  ORDER BY timestamp DESC"""
+    with _reading(path) as connection, closing(connection.execute(question, (start, end))) as rows:
+        events = (_loaded(path, event) for (event,) in rows)
+        return list(islice(filter(wanted, events), limit))
 
 
 @contextmanager

@@ -1,16 +1,27 @@
-"""The sink that remembers: the newest observations of each target, and what was counted since the start."""
+"""The sink that remembers: the newest probes of each target, its confirmed state, and what was counted of it."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from sys import getsizeof
 
+import msgspec
+from msgspec import UNSET
+
 from monitor.judge.verdict import OUR_OWN
+from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
+from monitor.record.parts import Suspicion, given
+from monitor.record.probe_event import ProbeEvent
+from monitor.record.target_state import ConfirmedState
+from monitor.record.target_summary import BriefProbe
 from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET
+from monitor.stream.endings import Mark
 from monitor.stream.thinning import thinned
+from monitor.target import Target
 
 _ALL = 4000
 _MOST, _LEAST = 50, 5
@@ -18,15 +29,161 @@ _EACH = 4096
 """About the bytes of an observation beside its recording and its last words."""
 _CHARACTER = 4
 """Bytes of a character at most."""
+_WINDOW = 50
+"""Scheduled probes by which availability and the SLOs are shown."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Probes of one target since the start, those that were accepted, and those of them that were truncated."""
+    """Scheduled probes of one target since the start, those that were accepted, and those of them truncated."""
 
     probes: int = 0
     accepted: int = 0
     truncated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one scheduled probe means to the two SLOs."""
+
+    available: bool
+    first_chunk_good: bool
+
+
+_NOTHING = Sample(available=False, first_chunk_good=False)
+
+
+class RecentProbe:
+    """One probe in memory: in brief at once, and as its event if that is needed; that takes some 100 us."""
+
+    __slots__ = ("_event", "brief", "observation", "suspicions")
+
+    def __init__(self, brief: BriefProbe, observation: Observation | None, event: ProbeEvent | None) -> None:
+        self.brief = brief
+        self.observation = observation
+        """None if the probe was read from the history."""
+        self.suspicions: tuple[Suspicion, ...] | None = None
+        """Who is suspected of it by now, if that is known better than when it ended."""
+        self._event = event
+
+    @classmethod
+    def observed(cls, seen: Observation) -> RecentProbe:
+        """Return a probe that has just ended."""
+        brief = BriefProbe(
+            outcome=seen.verdict.outcome.value,
+            cause=given(seen.verdict.cause),
+            probe_id=seen.probe_id,
+            timestamp=seen.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            trigger=seen.trigger,
+            available=seen.available,
+            first_chunk=given(seen.recording.marks.get(Mark.FIRST_CHUNK)),
+        )
+        return cls(brief, seen, None)
+
+    @classmethod
+    def restored(cls, event: ProbeEvent) -> RecentProbe:
+        """Return a probe that was read from the history."""
+        brief = BriefProbe(
+            outcome=event.outcome,
+            cause=event.cause,
+            probe_id=event.probe_id,
+            timestamp=event.timestamp,
+            trigger=event.trigger,
+            available=event.available,
+            first_chunk=event.timings.first_chunk,
+        )
+        return cls(brief, None, event)
+
+    @property
+    def event(self) -> ProbeEvent:
+        """The event without its timeline."""
+        event = self._event
+        if event is None:
+            assert self.observation is not None, "a probe is one of the two"
+            event = self._event = event_of(self.observation)
+        if self.suspicions is not None and self.suspicions != (event.diagnosis or ()):
+            return msgspec.structs.replace(event, diagnosis=self.suspicions or UNSET)
+        return event
+
+    @property
+    def full_event(self) -> ProbeEvent:
+        """The event with its timeline, if that is in memory."""
+        if self.observation is None:
+            return self.event
+        seen = self.observation
+        return event_of(seen if self.suspicions is None else replace(seen, diagnosis=self.suspicions), timeline=True)
+
+    @property
+    def ours(self) -> bool:
+        """Whether it says nothing of the target."""
+        return self.brief.outcome in OUR_OWN
+
+    @property
+    def failed(self) -> bool:
+        """Whether it found the target not available."""
+        return not self.brief.available and not self.ours
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether ratios count it: probes by hand and our own faults bend none."""
+        return self.brief.trigger == "schedule" and not self.ours
+
+    @property
+    def weight(self) -> int:
+        """Bytes in memory of an observation, about."""
+        seen = self.observation
+        return 0 if seen is None else seen.recording.weight + getsizeof(seen.last_words) + _EACH
+
+    def shrink(self, size: int) -> None:
+        """Make the observation fit into `size` bytes: its timeline is thinned, and its last words are cut."""
+        if self.observation is None:
+            return
+        room, words = size - _EACH, self.observation.last_words
+        if words is not None and getsizeof(words) > room // 2:
+            words = words[-(room // 2 // _CHARACTER) :]
+        recording = thinned(self.observation.recording, room - getsizeof(words))
+        self.observation = replace(self.observation, recording=recording, last_words=words)
+
+
+@dataclass(slots=True)
+class TargetMemory:
+    """What is known of one target from its probes: the same rules as those of the metrics."""
+
+    counts: Counts = field(default_factory=Counts)
+    confirmed: ConfirmedState = field(default_factory=ConfirmedState)
+    samples: deque[Sample] = field(default_factory=deque)
+    """The newest scheduled probes; pages read the two sums only, in a thread of theirs."""
+    available: int = 0
+    in_time: int = 0
+    last: RecentProbe | None = None
+    """The last probe, made by schedule or to confirm, that says something of the target."""
+    last_good: BriefProbe | None = None
+    failing_since: str | None = None
+    """When the first of the failures began that are not over; None if the target is up and does not fail."""
+
+    def take(self, probe: RecentProbe, target: Target, *, first_chunk_good: bool) -> None:
+        """Take one probe into the state; `first_chunk_good` is by the target's SLO."""
+        available = bool(probe.brief.available)
+        if probe.scheduled:
+            self._sample(Sample(available, first_chunk_good))
+        if probe.ours or probe.brief.trigger not in {"schedule", "confirm"}:
+            return
+        self.last = probe
+        if available:
+            self.last_good = probe.brief
+        elif self.failing_since is None:
+            self.failing_since = probe.brief.timestamp or None
+        self.confirmed.take(
+            available=available, truncated=probe.brief.truncated, confirm=target.confirm, recover=target.recover
+        )
+        if self.confirmed.up and not self.confirmed.failures:
+            self.failing_since = None
+
+    def _sample(self, sample: Sample) -> None:
+        self.samples.append(sample)
+        oldest = self.samples.popleft() if len(self.samples) > _WINDOW else _NOTHING
+        self.available += sample.available - oldest.available
+        self.in_time += sample.first_chunk_good - oldest.first_chunk_good
 
 
 def _each(targets: int) -> int:
@@ -38,12 +195,8 @@ def _share(targets: int) -> int:
     return max(KEPT_BYTES // max(targets, 1), KEPT_BYTES_PER_TARGET)
 
 
-def _weight(seen: Observation) -> int:
-    return seen.recording.weight + getsizeof(seen.last_words) + _EACH
-
-
 class RecentProbes:
-    """Keeps up to 50 observations a target, fewer if there are many targets or the streams are large.
+    """Keeps up to 50 probes a target, fewer if there are many targets or the streams are large.
 
     The newest of each is always kept; its timeline is thinned, and its last words are cut, to the target's share.
     """
@@ -51,8 +204,13 @@ class RecentProbes:
     def __init__(self, targets: int) -> None:
         self._each = _each(targets)
         self._bytes = _share(targets)
-        self._kept: defaultdict[str, deque[Observation]] = defaultdict(lambda: deque(maxlen=self._each))
-        self._counts: defaultdict[str, Counts] = defaultdict(Counts)
+        self._kept: defaultdict[str, deque[RecentProbe]] = defaultdict(lambda: deque(maxlen=self._each))
+        self._memories: defaultdict[str, TargetMemory] = defaultdict(TargetMemory)
+
+    @property
+    def each(self) -> int:
+        """How many probes of a target are kept."""
+        return self._each
 
     def share(self, targets: int) -> None:
         """Share the room among another number of targets; of each the newest stay."""
@@ -60,47 +218,52 @@ class RecentProbes:
         self._each, self._bytes = _each(targets), _share(targets)
         if (self._each, self._bytes) != before:
             for name, kept in self._kept.items():
-                self._kept[name] = deque((self._small(one) for one in islice(kept, self._each)), self._each)
+                self._kept[name] = deque(islice(kept, self._each), self._each)
+                for probe in self._kept[name]:
+                    probe.shrink(self._bytes)
                 self._drop_oldest(self._kept[name])
 
     def __call__(self, seen: Observation) -> None:
-        """Remember one probe; those of our own making and those out of schedule are kept and not counted."""
+        """Remember one probe; our own faults, and probes that were not scheduled, are kept and not counted."""
+        probe = RecentProbe.observed(seen)
         kept = self._kept[seen.target.name]
-        kept.appendleft(self._small(seen))
+        kept.appendleft(probe)
+        probe.shrink(self._bytes)
         self._drop_oldest(kept)
-        if seen.trigger != "schedule" or seen.verdict.outcome in OUR_OWN:
-            return
-        counts = self._counts[seen.target.name]
-        counts.probes += 1
-        counts.accepted += seen.verdict.accepted
-        counts.truncated += seen.verdict.truncated
+        memory = self._memories[seen.target.name]
+        memory.take(probe, seen.target, first_chunk_good=seen.first_chunk_good)
+        if probe.scheduled:
+            memory.counts.probes += 1
+            memory.counts.accepted += seen.verdict.accepted
+            memory.counts.truncated += seen.verdict.truncated
 
-    def _small(self, seen: Observation) -> Observation:
-        """Return an observation that fits into its target's share."""
-        room = self._bytes - _EACH
-        words = seen.last_words
-        if words is not None and getsizeof(words) > room // 2:
-            words = words[-(room // 2 // _CHARACTER) :]
-        recording = thinned(seen.recording, room - getsizeof(words))
-        return replace(seen, recording=recording, last_words=words)
+    def restore(self, targets: Iterable[Target], events: Mapping[str, Sequence[ProbeEvent]]) -> None:
+        """Remember the events of the history, newest first by target, as if they had been seen; nothing is counted."""
+        for target in targets:
+            for event in reversed(events.get(target.name, ())):
+                probe = RecentProbe.restored(event)
+                self._kept[target.name].appendleft(probe)
+                self._memories[target.name].take(
+                    probe, target, first_chunk_good=bool(event.slo and event.slo.first_chunk)
+                )
 
-    def _drop_oldest(self, kept: deque[Observation]) -> None:
-        while len(kept) > 1 and sum(map(_weight, kept)) > self._bytes:
+    def _drop_oldest(self, kept: deque[RecentProbe]) -> None:
+        while len(kept) > 1 and sum(probe.weight for probe in kept) > self._bytes:
             kept.pop()
 
-    def of(self, name: str) -> tuple[Observation, ...]:
-        """Return the observations of a target, newest first."""
+    def of(self, name: str) -> tuple[RecentProbe, ...]:
+        """Return the probes of a target, newest first."""
         return tuple(self._kept.get(name, ()))
 
-    def find(self, probe_id: str) -> Observation | None:
-        """Return the observation of that id; None if it is not kept any more."""
-        return next((seen for kept in self._kept.values() for seen in kept if seen.probe_id == probe_id), None)
+    def find(self, probe_id: str) -> RecentProbe | None:
+        """Return the probe of that id; None if it is not kept any more."""
+        return next((it for kept in self._kept.values() for it in kept if it.brief.probe_id == probe_id), None)
 
     def forget(self, name: str) -> None:
-        """Forget a target that is no longer watched."""
+        """Forget a target that is not watched any more."""
         self._kept.pop(name, None)
-        self._counts.pop(name, None)
+        self._memories.pop(name, None)
 
-    def counts(self, name: str) -> Counts:
-        """Return what was counted of a target."""
-        return self._counts.get(name) or Counts()
+    def memory(self, name: str) -> TargetMemory:
+        """Return what is known of a target."""
+        return self._memories.get(name) or TargetMemory()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 
 from aiohttp import web
 
 from monitor.judge.verdict import OUR_OWN
+from monitor.record.from_observation import event_of
 from monitor.web import resources, scrape
-from monitor.web.answers import problem, requested_row, resource, source_of
+from monitor.web.answers import problem, requested_view, resource, source_of
 from monitor.web.source import RefusedError
 
 NO_TARGET = "No target of this name is configured."
@@ -31,14 +31,14 @@ async def probe_now(request: web.Request) -> web.Response:
     source = source_of(request)
     if source.probe is None:
         return problem(request, 501, "This monitor does not probe on request.")
-    row = requested_row(request)
-    if row is None:
+    view = requested_view(request)
+    if view is None:
         return problem(request, 404, NO_TARGET)
     try:
-        seen = await source.probe(row.target.name)
+        seen = await source.probe(view.target.name)
     except RefusedError as error:
         return problem(request, 429, str(error))
-    return await resource(request, partial(resources.probe, seen))
+    return await resource(request, lambda: resources.probe(event_of(seen, timeline=True)))
 
 
 async def probe_by_scrape(request: web.Request) -> web.Response:
@@ -64,6 +64,6 @@ async def probe_by_scrape(request: web.Request) -> web.Response:
         return problem(request, 503, f"The probe says nothing of the target: {seen.verdict.detail}.")
     text, content_type = source.exposition(seen)
     if debug:
-        text = json.dumps(resources.probe(seen), indent=2).encode() + b"\n\n" + text
+        text = json.dumps(resources.probe(event_of(seen, timeline=True)), indent=2).encode() + b"\n\n" + text
         content_type = "text/plain; charset=utf-8"
     return web.Response(body=text, headers={"Content-Type": content_type})

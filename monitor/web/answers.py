@@ -14,8 +14,9 @@ from aiohttp import web
 from monitor.target import Target
 from monitor.web import pages
 from monitor.web.access import Access
-from monitor.web.rows import Row
+from monitor.web.compression import accepts_gzip, gzipped
 from monitor.web.source import Source
+from monitor.web.target_view import TargetView
 
 _T = TypeVar("_T")
 API = "/api/v1"
@@ -64,8 +65,14 @@ def source_of(request: web.Request) -> Source:
     return request.app[STATE].source
 
 
-def about(source: Source) -> pages.About:
+def root_of(request: web.Request) -> str:
+    """Return the relative URL of the status page: links that begin with it work under any prefix."""
+    return "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+
+
+def about(request: web.Request) -> pages.About:
     """Return what every page says of the monitor itself."""
+    source = source_of(request)
     return pages.About(
         now=source.now(),
         started=source.started,
@@ -73,29 +80,45 @@ def about(source: Source) -> pages.About:
         location=source.location,
         ready=source.ready(),
         probe_now=source.probe is not None,
+        history=source.history is not None,
+        root=root_of(request),
     )
 
 
-def row_of(source: Source, target: Target) -> Row:
-    """Return a target with its recent probes and its counts."""
-    return Row(target, tuple(source.recent(target.name)), source.counts(target.name))
+def view_of(source: Source, target: Target) -> TargetView:
+    """Return a target with its recent probes, and who is suspected of the last one by now."""
+    view = TargetView(target, tuple(source.recent(target.name)), source.memory(target.name))
+    if view.last is not None:
+        source.suspects(view.last)
+    return view
 
 
-def requested_row(request: web.Request) -> Row | None:
-    """Return the target that the path names; None if there is none."""
+def requested_view(request: web.Request) -> TargetView | None:
+    """Return the target that the path names, with who is suspected of each probe; None if there is none."""
     source, name = source_of(request), request.match_info["name"]
-    return next((row_of(source, target) for target in source.targets() if target.name == name), None)
+    view = next((view_of(source, target) for target in source.targets() if target.name == name), None)
+    for probe in view.recent if view else ():
+        source.suspects(probe)
+    return view
 
 
 async def page(request: web.Request, draw: Callable[[], str]) -> web.Response:
     """Answer with a page, drawn in the worker thread."""
-    return web.Response(text=await in_worker(request, draw), content_type="text/html")
+    return await _body(request, lambda: draw().encode(), "text/html; charset=utf-8")
 
 
 async def resource(request: web.Request, make: Callable[[], dict[str, object]]) -> web.Response:
     """Answer with JSON, made in the worker thread."""
-    body = await in_worker(request, lambda: as_json(make()))
-    return web.Response(body=body, content_type="application/json")
+    return await _body(request, lambda: as_json(make()), "application/json; charset=utf-8")
+
+
+async def _body(request: web.Request, make: Callable[[], bytes], content_type: str) -> web.Response:
+    """Answer with a body, compressed if the client accepts that."""
+    headers = {"Content-Type": content_type, "Vary": "Accept-Encoding"}
+    if not accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        return web.Response(body=await in_worker(request, make), headers=headers)
+    body = await in_worker(request, lambda: b"".join(gzipped([make()])))
+    return web.Response(body=body, headers=headers | {"Content-Encoding": "gzip"})
 
 
 async def in_reader(request: web.Request, work: Callable[[], _T]) -> _T:
@@ -122,6 +145,6 @@ def problem(
         body = as_json({"error": message})
         return web.Response(status=status, headers=headers, body=body, content_type="application/json")
     if "text/html" in request.headers.get("Accept", ""):
-        html = pages.refusal(_TITLES.get(status, "No answer"), message, about(source_of(request)))
+        html = pages.refusal(_TITLES.get(status, "No answer"), message, about(request))
         return web.Response(status=status, headers=headers, text=html, content_type="text/html")
     return web.Response(status=status, headers=headers, text=f"{message}\n")

@@ -9,9 +9,10 @@ from functools import partial
 from aiohttp import web
 
 from monitor.sinks.history_store import Event, StoreError
+from monitor.sinks.memory import RecentProbe
 from monitor.web import listing, resources
 from monitor.web.actions import NO_TARGET
-from monitor.web.answers import in_reader, problem, requested_row, resource, row_of, source_of
+from monitor.web.answers import in_reader, problem, requested_view, resource, source_of, view_of
 
 _NO_PROBE = "No probe of this id is kept: it is too old, or was never made."
 
@@ -19,16 +20,16 @@ _NO_PROBE = "No probe of this id is kept: it is too old, or was never made."
 async def targets(request: web.Request) -> web.Response:
     """`GET /api/v1/targets`."""
     source = source_of(request)
-    rows = [row_of(source, target) for target in source.targets()]
-    return await resource(request, partial(resources.targets, rows, source.now()))
+    views = [view_of(source, target) for target in source.targets()]
+    return await resource(request, partial(resources.targets, views, source.now()))
 
 
 async def target(request: web.Request) -> web.Response:
     """`GET /api/v1/targets/NAME`."""
-    row = requested_row(request)
-    if row is None:
+    view = requested_view(request)
+    if view is None:
         return problem(request, 404, NO_TARGET)
-    return await resource(request, partial(resources.target, row, source_of(request).now()))
+    return await resource(request, partial(resources.target, view, source_of(request).now()))
 
 
 async def probes(request: web.Request) -> web.Response:
@@ -49,10 +50,20 @@ async def probes(request: web.Request) -> web.Response:
 
 async def probe(request: web.Request) -> web.Response:
     """`GET /api/v1/probes/ID`."""
-    seen = source_of(request).find(request.match_info["id"])
-    if seen is not None:
-        return await resource(request, partial(resources.probe, seen))
+    found = in_memory(request)
+    if found is not None:
+        return await resource(request, lambda: resources.probe(found.full_event))
     return await from_history(request, lambda event: resource(request, lambda: event))
+
+
+def in_memory(request: web.Request) -> RecentProbe | None:
+    """Return the probe that the path names with its timeline, if memory has that."""
+    source = source_of(request)
+    found = source.find(request.match_info["id"])
+    if found is None or (found.observation is None and source.history is not None):
+        return None
+    source.suspects(found)
+    return found
 
 
 async def from_history(request: web.Request, show: Callable[[Event], Awaitable[web.Response]]) -> web.Response:

@@ -31,6 +31,7 @@ _GET: tuple[tuple[str, Handler], ...] = (
     ("/", views.status),
     ("/targets/{name}", views.target),
     ("/probes/{id}", views.probe),
+    ("/failures", views.failures),
     (f"{API}/targets", api.targets),
     (f"{API}/targets/{{name}}", api.target),
     (f"{API}/probes", api.probes),

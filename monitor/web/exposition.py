@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import zlib
 from collections.abc import Iterable, Mapping
 
 from aiohttp import hdrs, web
 
 from monitor.web.answers import STATE, AppState, Exposition
+from monitor.web.compression import accepts_gzip, gzipped
 
 BLOCK_BYTES = 256 * 1024
 """What is written of a scrape at a time."""
-_ZERO_WEIGHT = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 
 
 class BlockResponse(web.StreamResponse):
@@ -34,7 +32,7 @@ class BlockResponse(web.StreamResponse):
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Answer a scrape."""
-    compressed = accepts_gzip(request)
+    compressed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     blocks, content_type = await _shared(request.app[STATE], request.headers.get("Accept", ""), compressed=compressed)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if compressed:
@@ -67,17 +65,3 @@ async def _made(state: AppState, accept: str, *, compressed: bool) -> Exposition
     if compressed:
         blocks = await asyncio.get_running_loop().run_in_executor(state.worker, gzipped, blocks)
     return blocks, content_type
-
-
-def gzipped(blocks: list[bytes]) -> list[bytes]:
-    """Return the blocks as one gzip stream; zlib lets other threads run meanwhile."""
-    compressing = zlib.compressobj(level=5, wbits=zlib.MAX_WBITS | 16)
-    return [*map(compressing.compress, blocks), compressing.flush()]
-
-
-def accepts_gzip(request: web.Request) -> bool:
-    """Whether `gzip`, or any coding, is accepted with a weight above 0 (RFC 9110, section 12.5.3)."""
-    accepted = request.headers.get("Accept-Encoding", "").lower()
-    codings = {name.strip(): weight for name, _, weight in (it.partition(";") for it in accepted.split(","))}
-    weight = codings.get("gzip", codings.get("*"))
-    return weight is not None and _ZERO_WEIGHT.fullmatch(weight) is None

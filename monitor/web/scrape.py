@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite
 
-from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation
+from monitor.sinks.memory import RecentProbe
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _PARAMETERS = frozenset({"target", "debug"})
@@ -47,9 +47,9 @@ def time_limit(header: str | None) -> float | None:
     return min(max(seconds - _SPARE, seconds / 2), _LONGEST)
 
 
-def fresh(recent: Sequence[Observation], interval: float, now: datetime) -> Observation | None:
-    """Return the newest probe that says something of the target, where it is younger than the interval."""
-    newest = next((seen for seen in recent if seen.verdict.outcome not in OUR_OWN), None)
+def fresh(recent: Sequence[RecentProbe], interval: float, now: datetime) -> Observation | None:
+    """Return the newest probe that says something of the target, if it is younger than the interval."""
+    newest = next((probe.observation for probe in recent if not probe.ours), None)
     if newest is None or not 0 <= (now - newest.timestamp).total_seconds() < interval:
         return None
     return newest

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 
 from monitor import __version__
 from monitor.record.observation import Observation
+from monitor.record.probe_event import ProbeEvent
 from monitor.sinks.history_store import Event
+from monitor.sinks.memory import RecentProbe, TargetMemory
 from monitor.target import Target
+from monitor.web.failure_query import FailureQuery
 from monitor.web.listing import ProbeQuery
-from monitor.web.rows import TargetCounts
+from monitor.web.pages import Neighbours
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,10 @@ class HistoryReader:
     """Events without their timelines, newest first."""
     find: Callable[[str], Event | None]
     """The event of a probe id, with its timeline."""
+    neighbours: Callable[[str], Neighbours]
+    """The probes of the same target around a probe id."""
+    failures: Callable[[FailureQuery], list[ProbeEvent]]
+    """The newest failures that a query selects, newest first, one more than a page shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +52,12 @@ class Source:
     """What the application shows and does. Everything is called in the event loop's thread."""
 
     targets: Callable[[], Sequence[Target]]
-    recent: Callable[[str], Sequence[Observation]]
-    """The recent observations of a target, newest first."""
-    find: Callable[[str], Observation | None]
-    """The observation of a probe id."""
-    counts: Callable[[str], TargetCounts]
+    recent: Callable[[str], Sequence[RecentProbe]]
+    """The recent probes of a target, newest first."""
+    find: Callable[[str], RecentProbe | None]
+    """The probe of an id, if memory has it."""
+    memory: Callable[[str], TargetMemory]
+    """The state of a target, and what was counted of it."""
     ready: Callable[[], bool]
     """Whether the config is loaded, the schedule is armed, and the monitor does not drain; never about targets."""
     metrics: Callable[[str], tuple[Iterable[bytes], str]]
@@ -59,6 +67,8 @@ class Source:
     started: datetime
     reload: Callable[[], Awaitable[str | None]] | None = None
     """Returns None once the new config is in force, else what is wrong with it."""
+    suspects: Callable[[RecentProbe], None] = lambda _: None
+    """Sets who is suspected of a probe by now: evidence may have arrived after it ended."""
     probe: Callable[[str], Awaitable[Observation]] | None = None
     scrape: Callable[[str, float | None], Awaitable[Observation]] | None = None
     """Returns the target's probe in flight, else a new one, within so many seconds; None if that is switched off.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from monitor.judge.explanations import MEANINGS, Explanation
-from monitor.judge.verdict import Outcome, Verdict
-from monitor.record.observation import Observation
+from monitor.judge.verdict import Outcome
 from monitor.record.probe_event import ProbeEvent
-from monitor.stream.statistics import buffered
+from monitor.record.target_summary import BriefProbe
 
 
 class Tone(StrEnum):
@@ -23,7 +22,7 @@ class Tone(StrEnum):
     GOOD = "good"
 
 
-LETTERS: dict[Outcome, str] = {
+LETTERS: dict[str, str] = {
     Outcome.OK: "\N{CHECK MARK}",
     Outcome.UNVERIFIED: "?",
     Outcome.TRUNCATED: "T",
@@ -59,32 +58,32 @@ def usual_tone(outcome: str) -> Tone:
     return _TONES.get(outcome, Tone.DOWN)
 
 
-def tone(verdict: Verdict | ProbeEvent) -> Tone:
-    """Return the tone of a verdict: what the truncation ratio counts is a cut, a time-out in the stream too."""
-    return Tone.CUT if verdict.truncated else usual_tone(verdict.outcome)
+def tone(probe: ProbeEvent | BriefProbe) -> Tone:
+    """Return the tone of a probe: what the truncation ratio counts is a cut, a time-out in the stream too."""
+    return Tone.CUT if probe.truncated else usual_tone(probe.outcome)
 
 
-def meaning(verdict: Verdict) -> Explanation:
-    """Return what the verdict means, and what to do."""
-    return MEANINGS[verdict.outcome.value, verdict.cause]
+def letter(outcome: str) -> str:
+    """Return the letter of an outcome; one that is not known has a question mark."""
+    return LETTERS.get(outcome, "?")
 
 
-def name(verdict: Verdict) -> str:
-    """Return outcome and cause as they stand in events and labels."""
-    return f"{verdict.outcome}/{verdict.cause}" if verdict.cause else verdict.outcome.value
+def meaning(event: ProbeEvent) -> Explanation | None:
+    """Return what a verdict means, and what to do; None for a verdict that this version does not know."""
+    return MEANINGS.get((event.outcome, event.cause or None))
 
 
-def flags(seen: Observation) -> list[str]:
+def flags(event: ProbeEvent) -> list[str]:
     """Return what is worth a word although it does not change the verdict."""
-    verdict, recording = seen.verdict, seen.recording
+    late = event.chunks > 0 and bool(event.slo) and not (event.slo and event.slo.first_chunk)
     return [
         word
         for word, holds in (
-            (f"unclean end: {verdict.unclean}", verdict.unclean is not None),
-            ("buffered", buffered(recording)),
-            ("content type mismatch", verdict.content_type_mismatch),
-            ("over its SLO", recording.chunks > 0 and not seen.first_chunk_good),
-            ("retried", seen.retried),
+            (f"unclean end: {event.unclean_cause}", bool(event.unclean_cause)),
+            ("buffered", event.buffered),
+            ("content type mismatch", bool(event.content_type_mismatch)),
+            ("over its SLO", late),
+            ("retried", bool(event.retried)),
         )
         if holds
     ]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from aiohttp import web
 
-from monitor.web import pages
+from monitor.record.probe_event import EventError, ProbeEvent, read
+from monitor.sinks.history_store import Event, StoreError
+from monitor.web import failure_query, listing, overview, pages
 from monitor.web.actions import NO_TARGET
-from monitor.web.answers import about, page, problem, requested_row, row_of, source_of
-from monitor.web.api import from_history
+from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of, view_of
+from monitor.web.api import from_history, in_memory
+from monitor.web.failure_query import FailureQuery
+from monitor.web.pages import Neighbours
+from monitor.web.source import Source
+from monitor.web.words import ended
 
 
 async def healthy(_: web.Request) -> web.Response:
@@ -26,23 +34,89 @@ async def ready(request: web.Request) -> web.Response:
 
 async def status(request: web.Request) -> web.Response:
     """`GET /`: all targets."""
-    source = source_of(request)
-    rows = [row_of(source, target) for target in source.targets()]
-    return await page(request, partial(pages.status, rows, about(source)))
+    source, here = source_of(request), about(request)
+    try:
+        query = overview.parse(request.query)
+    except listing.BadQueryError as error:
+        return problem(request, 400, str(error))
+    views = [view_of(source, target) for target in source.targets()]
+    return await page(request, lambda: pages.status(overview.overview(views, query), here))
 
 
 async def target(request: web.Request) -> web.Response:
     """`GET /targets/NAME`."""
-    row = requested_row(request)
-    if row is None:
+    view = requested_view(request)
+    if view is None:
         return problem(request, 404, NO_TARGET)
-    return await page(request, partial(pages.target, row, about(source_of(request))))
+    return await page(request, partial(pages.target, view, about(request)))
 
 
 async def probe(request: web.Request) -> web.Response:
-    """`GET /probes/ID`."""
+    """`GET /probes/ID`: the same page from memory and from the history."""
+    found = in_memory(request)
+    if found is not None:
+        return await _probe_page(request, await in_worker(request, lambda: found.full_event))
+    return await from_history(request, partial(_kept_page, request))
+
+
+async def _kept_page(request: web.Request, kept: Event) -> web.Response:
+    try:
+        event = read(kept)
+    except EventError as error:
+        return problem(request, 500, f"The history has this probe in a form that cannot be shown: {error}.")
+    return await _probe_page(request, event)
+
+
+async def _probe_page(request: web.Request, event: ProbeEvent) -> web.Response:
+    neighbours = await _neighbours(request, event)
+    return await page(request, partial(pages.probe, event, neighbours, about(request)))
+
+
+async def _neighbours(request: web.Request, event: ProbeEvent) -> Neighbours:
+    """Return the probes around one, by memory, and by the history for those that memory has not."""
     source = source_of(request)
-    seen = source.find(request.match_info["id"])
-    if seen is not None:
-        return await page(request, partial(pages.probe, seen, about(source)))
-    return await from_history(request, lambda event: page(request, partial(pages.kept, event, about(source))))
+    known = around(source, event)
+    if source.history is None or None not in {known.previous, known.last_good}:
+        return known
+    with suppress(StoreError):  # the history's own sink reports that
+        kept = await in_reader(request, partial(source.history.neighbours, event.probe_id))
+        return Neighbours(known.previous or kept.previous, known.next or kept.next, known.last_good or kept.last_good)
+    return known
+
+
+def around(source: Source, event: ProbeEvent) -> Neighbours:
+    """Return the probes around one, as far as memory has them."""
+    briefs = [probe.brief for probe in source.recent(event.target)]
+    ids = [str(brief.probe_id) for brief in briefs]
+    if event.probe_id not in ids:
+        return Neighbours()
+    at = ids.index(event.probe_id)
+    good = (str(brief.probe_id) for brief in briefs[at + 1 :] if brief.available)
+    return Neighbours(
+        previous=ids[at + 1] if at + 1 < len(ids) else None,
+        next=ids[at - 1] if at else None,
+        last_good=next(good, None),
+    )
+
+
+async def failures(request: web.Request) -> web.Response:
+    """`GET /failures`: from the history if there is one, else from memory."""
+    source, here = source_of(request), about(request)
+    try:
+        query = failure_query.parse(request.query)
+    except listing.BadQueryError as error:
+        return problem(request, 400, str(error))
+    events = None
+    if source.history is not None:
+        with suppress(StoreError):  # the history's own sink reports that; memory answers instead
+            events = await in_reader(request, partial(source.history.failures, query))
+    if events is None:
+        recent = [probe for target in source.targets() for probe in source.recent(target.name) if probe.failed]
+        events = await in_worker(request, lambda: selected([probe.event for probe in recent], query))
+    more = len(events) > failure_query.MOST
+    return await page(request, lambda: pages.failures(events[: failure_query.MOST], query, here, truncated=more))
+
+
+def selected(events: Sequence[ProbeEvent], query: FailureQuery) -> list[ProbeEvent]:
+    """Return the failures that a query selects, newest first."""
+    return sorted((it for it in events if query.selects(it) and query.spans(it)), key=ended, reverse=True)

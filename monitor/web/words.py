@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from msgspec import UNSET, UnsetType
+
+from monitor.record.probe_event import ProbeEvent
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 NOTHING = "\N{EM DASH}"
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float | UnsetType | None) -> str:
     """Return a duration to three figures or so: `0.4 ms`, `210 ms`, `4.10 s`, `2 min 05 s`."""
-    if value is None:
+    if value is None or value is UNSET:
         return NOTHING
     if value < 0.01:  # noqa: PLR2004 -- ten milliseconds, from which on tenths of one say nothing
         return f"{value * 1000:.1f} ms"
@@ -59,3 +63,18 @@ def iso(moment: datetime) -> str:
 def clock(moment: datetime) -> str:
     """Return a moment in UTC for people."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def parsed(timestamp: str) -> datetime | None:
+    """Return the moment of an event's timestamp, in UTC; None if it is not one."""
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def ended(event: ProbeEvent) -> datetime:
+    """Return when a probe ended; the earliest moment there is if its timestamp cannot be read."""
+    began = parsed(event.timestamp)
+    return began + timedelta(seconds=event.duration) if began else datetime.min.replace(tzinfo=UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,20 @@ async def test_users_change_without_a_reload(
         for _ in range(2):  # the second look begins when the first is over
             in_vain.clear()
             await in_vain.wait()
+
+
+async def test_the_pages_after_a_restart(lab: Lab, tmp_path: Path) -> None:
+    """They show the history's probes before the first new one: state, failure, and the probe's page with its stream."""
+    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(tmp_path / "history.db")))
+    bad = replace(named("bad", lab.url + QUICK_CUT), confirm=1)
+    async with running(bad, settings=settings) as daemon:
+        probe_id = (await daemon.line(event="probe"))["probe_id"]
+    async with running(replace(bad, paused=True), settings=settings) as daemon:
+        _, page = await daemon.get("/targets/bad")
+        assert "incomplete_body" in page
+        _, page = await daemon.get(f"/probes/{probe_id}")
+        assert "longest gap" in page
+        assert "previous probe: none" in page
+        _, page = await daemon.get("/failures?cause=incomplete_body")
+        assert f"./probes/{probe_id}" in page
+        assert (await daemon.get(f"/api/v1/probes/{probe_id}"))[0] == 200

@@ -20,7 +20,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.settings import MIB, HistorySettings
-from monitor.sinks.history_store import VERSION, Store, StoredProbe, StoreError, _damage, find, newest, of_each
+from monitor.sinks.history_store import (
+    VERSION,
+    Store,
+    StoredProbe,
+    StoreError,
+    _damage,
+    failures,
+    find,
+    neighbours,
+    newest,
+    of_each,
+)
 
 NOW = 1_800_000_000.0
 ROOT = Path(__file__).parents[2]
@@ -91,6 +102,34 @@ def test_the_newest_of_each_target(path: Path) -> None:
         made.keep([row("1", "one"), row("2", "one"), row("3", "two"), row("4", "one")], NOW)
     found = {name: [event["probe_id"] for event in events] for name, events in of_each(path, 2).items()}
     assert found == {"one": ["4", "2"], "two": ["3"]}
+
+
+def good(probe_id: str, *, available: bool, failed: bool = False) -> StoredProbe:
+    """Return a row whose event says whether the target was available."""
+    event = {"probe_id": probe_id, "target": "one", "slo": {"availability": available}}
+    return replace(row(probe_id, failed=failed), event=zlib.compress(json.dumps(event).encode()))
+
+
+def test_the_probes_around_one(path: Path) -> None:
+    """Those of the same target before and after it, and the last before it that was good."""
+    made = [good("1", available=True), row("2"), good("3", available=False, failed=True), row("x", "other"), row("4")]
+    with store(path) as it:
+        it.keep(made, NOW)
+    assert neighbours(path, "3") == ("2", "4", "1")
+    assert neighbours(path, "1") == (None, "2", None)
+    assert neighbours(path, "4") == ("3", None, "1")
+    assert neighbours(path, "5") == (None, None, None)
+
+
+def test_failures_in_a_span_of_time(path: Path) -> None:
+    """The newest that are wanted, of all targets, from the first moment to the last."""
+    made = [row(str(age), target=str(age % 2), failed=age != 4, age=age) for age in (5, 4, 3, 2, 1)]
+    with store(path) as it:
+        it.keep(made, NOW)
+    found = failures(path, NOW - 5, NOW - 2, lambda _: True, 9)
+    assert [event["probe_id"] for event in found] == ["2", "3", "5"]
+    found = failures(path, 0, NOW, lambda event: event["target"] == "1", 2)
+    assert [event["probe_id"] for event in found] == ["1", "3"]
 
 
 def test_it_is_its_owners_alone(path: Path) -> None:

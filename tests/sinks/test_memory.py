@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from monitor.record.observation import Observation
-from monitor.sinks.memory import Counts, RecentProbes
+from monitor.record.parts import Suspect, Suspicion
+from monitor.sinks.memory import Counts, RecentProbe, RecentProbes
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
 from tests.sinks.stories import GATEWAY, cut, line, refused, seen, stopped, whole
+
+
+def observations(recent: RecentProbes) -> list[Observation]:
+    """Return what is kept of the gateway."""
+    return [probe.observation for probe in recent.of("gateway") if probe.observation]
 
 
 def test_the_newest_come_first() -> None:
@@ -22,8 +28,8 @@ def test_the_newest_come_first() -> None:
     other = whole(replace(GATEWAY, name="other"), probe_id="3")
     for one in (first, second, other):
         recent(one)
-    assert [one.probe_id for one in recent.of("gateway")] == ["2", "1"]
-    assert [one.probe_id for one in recent.of("other")] == ["3"]
+    assert [one.brief.probe_id for one in recent.of("gateway")] == ["2", "1"]
+    assert [one.brief.probe_id for one in recent.of("other")] == ["3"]
     assert recent.of("nobody") == ()
 
 
@@ -33,7 +39,7 @@ def test_a_probe_is_found_by_its_id() -> None:
     recent(whole(probe_id="1"))
     found = recent.find("1")
     assert found
-    assert found.probe_id == "1"
+    assert found.brief.probe_id == "1"
     assert recent.find("2") is None
 
 
@@ -45,7 +51,7 @@ def test_room_is_shared_anew() -> None:
     recent.share(2)
     assert len(recent.of("gateway")) == 50
     recent.share(400)
-    assert [one.probe_id for one in recent.of("gateway")] == [str(number) for number in range(59, 49, -1)]
+    assert [one.brief.probe_id for one in recent.of("gateway")] == [str(number) for number in range(59, 49, -1)]
     recent.share(1)
     recent(whole(probe_id="60"))
     assert len(recent.of("gateway")) == 11
@@ -57,8 +63,8 @@ def test_memory_is_bounded(targets: int, kept: int) -> None:
     recent = RecentProbes(targets)
     for number in range(60):
         recent(whole(probe_id=str(number)))
-    assert [one.probe_id for one in recent.of("gateway")] == [str(59 - number) for number in range(kept)]
-    assert recent.counts("gateway").probes == 60
+    assert [one.brief.probe_id for one in recent.of("gateway")] == [str(59 - number) for number in range(kept)]
+    assert recent.memory("gateway").counts.probes == 60
 
 
 def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,11 +75,11 @@ def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch
     recent = RecentProbes(2)
     for number in range(9):
         recent(whole(probe_id=str(number)))
-    assert [one.probe_id for one in recent.of("gateway")] == ["8", "7", "6", "5"]
+    assert [one.brief.probe_id for one in recent.of("gateway")] == ["8", "7", "6", "5"]
     recent.share(100)
-    assert [one.probe_id for one in recent.of("gateway")] == ["8"]
+    assert [one.brief.probe_id for one in recent.of("gateway")] == ["8"]
     recent(whole(probe_id="9"))
-    assert [one.probe_id for one in recent.of("gateway")] == ["9"]
+    assert [one.brief.probe_id for one in recent.of("gateway")] == ["9"]
 
 
 def test_what_is_counted() -> None:
@@ -81,8 +87,8 @@ def test_what_is_counted() -> None:
     recent = RecentProbes(1)
     for one in (whole(), cut(), refused()):
         recent(one)
-    assert recent.counts("gateway") == Counts(probes=3, accepted=2, truncated=1)
-    assert recent.counts("nobody") == Counts()
+    assert recent.memory("gateway").counts == Counts(probes=3, accepted=2, truncated=1)
+    assert recent.memory("nobody").counts == Counts()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,7 @@ def test_what_is_kept_and_not_counted(one: object) -> None:
     recent = RecentProbes(1)
     recent(one)  # type: ignore[arg-type] # an observation, as the parameters show
     assert len(recent.of("gateway")) == 1
-    assert recent.counts("gateway") == Counts()
+    assert recent.memory("gateway").counts == Counts()
 
 
 def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
@@ -103,7 +109,7 @@ def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
     recent.forget("gateway")
     recent.forget("gateway")
     assert recent.of("gateway") == ()
-    assert recent.counts("gateway") == Counts()
+    assert recent.memory("gateway").counts == Counts()
 
 
 def endless(**more: Any) -> Observation:  # noqa: ANN401 - fields of Observation
@@ -115,7 +121,7 @@ def test_the_newest_of_a_target_is_bounded_as_well() -> None:
     """Whatever a server sent: timeline, text and last words fit the share, and the figures are those of all of it."""
     recent = RecentProbes(4096)
     recent(endless(last_words="\U0001f4a5" * 60_000))
-    (kept,) = recent.of("gateway")
+    (kept,) = observations(recent)
     assert kept.last_words
     assert kept.recording.weight + getsizeof(kept.last_words) < 32 * 1024
     assert (kept.recording.chunks, kept.recording.reads) == (20_000, 20_000)
@@ -127,7 +133,51 @@ def test_the_share_of_a_target_holds_when_more_targets_come() -> None:
     recent = RecentProbes(1)
     for number in range(3):
         recent(endless(probe_id=str(number)))
-    assert [one.recording.whole for one in recent.of("gateway")] == [None, None, None]
+    assert [one.recording.whole for one in observations(recent)] == [None, None, None]
     recent.share(4096)
-    (kept,) = recent.of("gateway")
+    (kept,) = observations(recent)
     assert (kept.probe_id, kept.recording.weight < 32 * 1024, kept.recording.reads) == ("2", True, 20_000)
+
+
+def test_an_event_is_made_once_and_says_who_is_suspected_by_now() -> None:
+    """The event of a probe is kept; who is suspected of it can change, and its timeline is made if it is needed."""
+    probe = RecentProbe.observed(cut(probe_id="1"))
+    assert probe.event is probe.event
+    assert probe.full_event.timeline
+    probe.suspicions = (Suspicion(Suspect.RESTART, "it restarted"),)
+    assert probe.event.diagnosis == probe.full_event.diagnosis == probe.suspicions
+    probe.suspicions = ()
+    assert not probe.event.diagnosis
+
+
+def test_what_the_history_kept_is_restored() -> None:
+    """Events read from the history make the same state and strip as the observations did; nothing is counted."""
+    before, after = RecentProbes(1), RecentProbes(1)
+    for number, one in enumerate((whole(), cut(), refused())):
+        before(replace(one, probe_id=str(number)))
+    after.restore([GATEWAY], {"gateway": [probe.event for probe in before.of("gateway")], "gone": []})
+    assert [probe.brief for probe in after.of("gateway")] == [probe.brief for probe in before.of("gateway")]
+    was, now = before.memory("gateway"), after.memory("gateway")
+    assert (now.confirmed, now.failing_since, now.last_good) == (was.confirmed, was.failing_since, was.last_good)
+    assert (now.available, now.in_time, len(now.samples)) == (was.available, was.in_time, 3)
+    assert now.counts == Counts()
+    restored = after.of("gateway")[0]
+    assert (restored.weight, restored.full_event) == (0, restored.event)
+
+
+def test_a_failure_is_over_after_recovery() -> None:
+    """Since when it fails is the first failure's time until the target is up again."""
+    recent = RecentProbes(1)
+    for number, one in enumerate((cut(), cut(), whole())):
+        recent(replace(one, probe_id=str(number)))
+        since = recent.memory("gateway").failing_since
+        assert (since is None) is (number == 2)
+
+
+def test_the_samples_are_the_newest_fifty() -> None:
+    """Ratios of recent probes forget what is older than that."""
+    recent = RecentProbes(1)
+    for number in range(70):
+        recent(whole(probe_id=str(number)) if number > 30 else cut(probe_id=str(number)))
+    memory = recent.memory("gateway")
+    assert (len(memory.samples), memory.available) == (50, 39)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = frozenset({"br", "hr", "link", "meta"})
-ACTIVE = frozenset({"script", "iframe", "object", "embed", "form", "base", "img"})
+from monitor.web.pages.environment import SCRIPT
+
+VOID = frozenset({"br", "hr", "input", "link", "meta"})
+ACTIVE = frozenset({"iframe", "object", "embed", "base", "img"})
 
 
 class Document(HTMLParser):
@@ -19,10 +21,12 @@ class Document(HTMLParser):
         self.words: list[str] = []
         self.classes: list[str] = []
         self.names: list[str] = []
+        self.scripts: list[str] = []
         assert text.startswith("<!doctype html>\n")
         self.feed(text)
         self.close()
         assert self.open == [], f"never closed: {self.open}"
+        assert self.scripts == [SCRIPT], "another script than ours"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an opening tag."""
@@ -33,6 +37,7 @@ class Document(HTMLParser):
         self.names.append(tag)
         self.classes += (values.get("class") or "").split()
         self.titles += [values["title"] or ""] if "title" in values else []
+        assert tag != "script" or not attrs, "a script from elsewhere"
         if tag == "a":
             self.links.append(values["href"] or "")
         if tag not in VOID:
@@ -45,7 +50,9 @@ class Document(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Note text that is seen."""
-        if "style" not in self.open:
+        if "script" in self.open:
+            self.scripts.append(data)
+        elif "style" not in self.open:
             self.words.append(data)
 
     @property

@@ -8,13 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.judge.content_check import CheckResult
 from monitor.judge.verdict import judge
+from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError, Suspect, Suspicion, Tokens
+from monitor.record.probe_event import ProbeEvent
+from monitor.sinks.memory import RecentProbe, RecentProbes
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.events import Done, Event, Failure, Fault, Finish, Malformed, Meta, Output
 from monitor.stream.recorder import Recorder
 from monitor.stream.recording import EndRule, Recording
 from monitor.target import CountCheck, Target, Terminator
+from monitor.web.target_view import TargetView
 
 NOW = datetime(2026, 11, 22, 22, 10, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(hours=5)
@@ -214,3 +218,21 @@ def series(made: Sequence[Observation], of: Target, age: float = 12.0) -> list[O
         )
         for place, seen in enumerate(made)
     ]
+
+
+def event(seen: Observation) -> ProbeEvent:
+    """Return the event of an observation with its timeline."""
+    return event_of(seen, timeline=True)
+
+
+def view(of: Target, *made: Observation) -> TargetView:
+    """Return a target whose probes, newest first, came to `made`."""
+    recent = RecentProbes(1)
+    for seen in reversed(series(made, of)):
+        recent(seen)
+    return TargetView(of, recent.of(of.name), recent.memory(of.name))
+
+
+def probes(*made: Observation) -> tuple[RecentProbe, ...]:
+    """Return observations as memory keeps them."""
+    return tuple(map(RecentProbe.observed, made))

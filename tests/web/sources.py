@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from monitor.record.observation import Observation
+from monitor.record.probe_event import read
+from monitor.sinks.history_store import Event
+from monitor.sinks.memory import RecentProbes
 from monitor.target import Target
-from monitor.web.rows import TargetCounts
-from monitor.web.source import Source
+from monitor.web.pages import Neighbours
+from monitor.web.source import HistoryReader, Source
 from tests.web import scenes
 
 EXPOSITION = b"# TYPE chat_stream_probes_total counter\n" + b"x 1\n" * 500
@@ -19,6 +22,7 @@ class Daemon:
     """What stands behind the source: targets with their recent probes, and what was counted."""
 
     recent: dict[str, Sequence[Observation]] = field(default_factory=dict)
+    kept: RecentProbes = field(default_factory=lambda: RecentProbes(1))
     targets: list[Target] = field(default_factory=list)
     counted: list[tuple[str, int]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -29,10 +33,8 @@ class Daemon:
         """Watch a target whose probes, newest first, came to `made`."""
         self.targets.append(of)
         self.recent[of.name] = scenes.series(made, of)
-
-    def find(self, probe_id: str) -> Observation | None:
-        """Return the probe of that id."""
-        return next((it for made in self.recent.values() for it in made if it.probe_id == probe_id), None)
+        for seen in reversed(self.recent[of.name]):
+            self.kept(seen)
 
     def metrics(self, accept: str) -> tuple[Iterable[bytes], str]:
         """Return an exposition, in OpenMetrics where it was asked for."""
@@ -46,9 +48,9 @@ class Daemon:
         """Return what the application is handed; tests replace what they ask about."""
         return Source(
             targets=lambda: self.targets,
-            recent=lambda name: self.recent[name],
-            find=self.find,
-            counts=lambda name: TargetCounts(len(self.recent[name]), len(self.recent[name]), 1),
+            recent=self.kept.of,
+            find=self.kept.find,
+            memory=self.kept.memory,
             ready=lambda: self.ready,
             metrics=self.metrics,
             counted=lambda handler, status: self.counted.append((handler, status)),
@@ -57,6 +59,17 @@ class Daemon:
             allowed_hosts=frozenset({"Monitor.example:9877", "not a host"}),
             now=lambda: scenes.NOW,
         )
+
+
+def history(events: dict[str, Event]) -> HistoryReader:
+    """Return what reads a history of these events by their ids."""
+    first = next(iter(events.values()))
+    return HistoryReader(
+        newest=lambda query: [first] * query.limit,
+        find=events.get,
+        neighbours=lambda _: Neighbours("before", "after", "good"),
+        failures=lambda query: [read(event) for event in events.values() if query.selects(read(event))],
+    )
 
 
 def daemon() -> Daemon:

@@ -8,13 +8,14 @@ from typing import NoReturn
 
 from pytest_aiohttp import AiohttpClient
 
+from monitor.record.from_observation import event_of
 from monitor.sinks.history_store import StoreError
 from monitor.web.app import application
 from monitor.web.source import HistoryReader
 from tests.records import record
-from tests.web.document import Document
+from tests.web import scenes
 from tests.web.requests import Client, told
-from tests.web.sources import Daemon
+from tests.web.sources import Daemon, history
 
 
 async def test_a_probe_as_json_is_its_record(client: Client, behind: Daemon) -> None:
@@ -50,19 +51,28 @@ async def test_the_list_of_recent_probes(client: Client, behind: Daemon) -> None
 
 
 async def test_what_memory_has_forgotten(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
-    """Where a history is kept, it answers for probes that are older, in lists and alone."""
-    old = {"probe_id": "old", "target": "gone", "outcome": "stalled", "cause": "silent", "detail": "<b>", "url": "u"}
-    kept = HistoryReader(newest=lambda asked: [old] * asked.limit, find={"old": old}.get)
-    client = await aiohttp_client(application(replace(behind.source(), history=kept)))
+    """If a history is kept, it answers for probes that are older, in lists and alone."""
+    old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"), timeline=True)
+    client = await aiohttp_client(application(replace(behind.source(), history=history({"old": old}))))
     assert await (await client.get("/api/v1/probes?limit=2")).json() == {"probes": [old, old]}
     assert await (await client.get("/api/v1/probes/old")).json() == old
-    page = Document(await (await client.get("/probes/old")).text())
-    assert "stalled silent" in page.text
-    assert "memory has forgotten it, and the history has it" in page.text
-    assert "/api/v1/probes/old" in page.links
-    assert [(await client.get(f"{place}/probes/older")).status for place in ("", "/api/v1")] == [404, 404]
+    assert (await client.get("/api/v1/probes/older")).status == 404
     seen = behind.recent["t01-cut"][0]
     assert (await (await client.get(f"/api/v1/probes/{seen.probe_id}")).json())["target"] == "t01-cut"
+
+
+async def test_a_probe_that_was_restored_has_its_timeline_in_the_history(
+    aiohttp_client: AiohttpClient, behind: Daemon
+) -> None:
+    """After a restart memory has the event alone: the history has the timeline, and memory answers without one."""
+    of = scenes.target("gateway")
+    kept = record(scenes.cut(of), timeline=True)
+    behind.kept.restore([of], {"gateway": [event_of(scenes.cut(of))]})
+    path = f"/api/v1/probes/{kept['probe_id']}"
+    client = await aiohttp_client(application(behind.source()))
+    assert "timeline" not in await (await client.get(path)).json()
+    client = await aiohttp_client(application(replace(behind.source(), history=history({kept["probe_id"]: kept}))))
+    assert await (await client.get(path)).json() == kept
 
 
 async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
@@ -71,8 +81,11 @@ async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behi
     def fail(_: object) -> NoReturn:
         raise StoreError("h.db: disk I/O error")
 
-    client = await aiohttp_client(application(replace(behind.source(), history=HistoryReader(fail, fail))))
+    client = await aiohttp_client(application(replace(behind.source(), history=HistoryReader(fail, fail, fail, fail))))
     assert len((await (await client.get("/api/v1/probes?limit=3")).json())["probes"]) == 3
     response = await client.get("/api/v1/probes/old")
     assert (await client.get("/probes/old")).status == 503
+    assert (await client.get("/failures")).status == 200
+    seen = behind.recent["t01-cut"][1]
+    assert (await client.get(f"/probes/{seen.probe_id}")).status == 200
     assert (response.status, "cannot be read: h.db: disk I/O error" in await told(response)) == (503, True)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from monitor.web import resources
 from monitor.web.listing import ProbeQuery
-from monitor.web.rows import Row, TargetCounts
+from monitor.web.target_view import BRIEF
 from tests.records import record
 from tests.web import scenes
 
@@ -32,51 +32,53 @@ def first_of(told: dict[str, object]) -> dict[str, object]:
 def test_a_target_with_its_recent_probes() -> None:
     """A target's resource holds what the page shows, and its recent probes as the records of the contract."""
     recent = scenes.series([scenes.cut(), scenes.complete()], TARGET)
-    told = parsed(resources.target(Row(TARGET, recent, TargetCounts(9, 8, 2)), scenes.NOW))
+    told = parsed(resources.target(scenes.view(TARGET, scenes.cut(), scenes.complete()), scenes.NOW))
     assert told["recent"] == [record(seen) for seen in recent]
     assert told["last"] == record(recent[0])
-    assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (9, 8, 2, 0.25)
+    assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (2, 2, 1, 0.5)
     assert (told["consecutive_failures"], told["stale"], told["paused"]) == (1, False, False)
     assert told["first_chunk"] == {"last": 0.21, "p50": 0.21, "p95": 0.21}
 
 
 def test_no_secret_of_the_url() -> None:
     """User-info and query values are in no resource."""
-    told = str(resources.targets([Row(TARGET)], scenes.NOW))
+    told = str(resources.targets([scenes.view(TARGET)], scenes.NOW))
     assert "https://llm.example/v1/chat/completions?key=***" in told
     assert "secret" not in told
 
 
 def test_a_target_never_probed_has_no_empty_keys() -> None:
     """What does not apply is absent, never null."""
-    told = first_of(resources.targets([Row(scenes.target())], scenes.NOW))
+    told = first_of(resources.targets([scenes.view(scenes.target())], scenes.NOW))
     assert set(told) == {
         "name", "protocol", "url", "interval", "paused", "probes", "accepted", "truncated", "consecutive_failures",
-        "stale", "recent",
+        "stale", "recent", "state",
     }  # fmt: skip
 
 
 def test_the_list_is_brief() -> None:
     """The list of targets tells of the last thirty probes of each, in four or five words."""
     recent = scenes.series([scenes.cut()] * 40, TARGET)
-    told = first_of(resources.targets([Row(TARGET, recent)], scenes.NOW))
+    told = first_of(resources.targets([scenes.view(TARGET, *[scenes.cut()] * 40)], scenes.NOW))
     briefly = told["recent"]
     assert isinstance(briefly, list)
-    assert len(briefly) == resources.BRIEF
+    assert len(briefly) == BRIEF
     assert briefly[0] == {
         "probe_id": recent[0].probe_id,
-        "timestamp": "2026-11-22T22:09:48Z",
+        "timestamp": "2026-11-22T22:09:48.000000Z",
         "trigger": "schedule",
         "outcome": "truncated",
         "cause": "incomplete_body",
+        "available": False,
+        "first_chunk": 0.21,
     }
 
 
 def test_a_probe_has_its_timeline() -> None:
     """A probe's resource is its record with every arrival and event."""
     seen = scenes.cut()
-    assert parsed(resources.probe(seen)) == record(seen, timeline=True)
-    assert "timeline" in resources.probe(seen)
+    assert parsed(resources.probe(scenes.event(seen))) == record(seen, timeline=True)
+    assert "timeline" in resources.probe(scenes.event(seen))
 
 
 def test_the_newest_probes_of_all() -> None:
@@ -84,7 +86,7 @@ def test_the_newest_probes_of_all() -> None:
     cut, complete = scenes.cut(), scenes.complete()
     later = replace(complete, timestamp=cut.timestamp, recording=scenes.complete(first=20.0).recording)
     ours = replace(scenes.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
-    everything = [cut, later, ours]
+    everything = scenes.probes(cut, later, ours)
     assert parsed(resources.probes(everything, ProbeQuery())) == {
         "probes": [record(seen) for seen in (later, cut, ours)]
     }

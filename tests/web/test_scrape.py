@@ -54,4 +54,4 @@ def aged(seconds: float, seen: Observation) -> Observation:
 def test_who_answers_in_a_new_probes_stead(recent: list[Observation], answers: int | None) -> None:
     """The newest that says something of the target, while it is younger than the interval; not one from the future."""
     expected = None if answers is None else recent[answers]
-    assert scrape.fresh(recent, 60.0, scenes.NOW) is expected
+    assert scrape.fresh(scenes.probes(*recent), 60.0, scenes.NOW) is expected

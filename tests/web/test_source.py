@@ -22,7 +22,7 @@ def test_a_fault_is_logged_by_default(caplog: pytest.LogCaptureFixture) -> None:
 def test_now_is_now(behind: Daemon) -> None:
     """The clock of a source is the wall clock in UTC unless another is handed in."""
     bare = Source(
-        targets=list, recent=lambda _: (), find=behind.find, counts=behind.source().counts, ready=bool,
+        targets=list, recent=lambda _: (), find=behind.kept.find, memory=behind.kept.memory, ready=bool,
         metrics=behind.metrics, counted=lambda *_: None, started=scenes.STARTED,
     )  # fmt: skip
     assert (datetime.now(UTC) - bare.now()).total_seconds() < 60

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from monitor.judge.verdict import CAUSES, Outcome
 from monitor.record.observation import Observation
 from monitor.stream.endings import Ending, EndKind
-from monitor.stream.statistics import buffered
-from monitor.web.tones import LETTERS, Tone, flags, meaning, name, tone
+from monitor.web.tones import LETTERS, Tone, flags, letter, meaning, tone
 from tests.web import scenes
 
 
@@ -39,25 +40,32 @@ def test_every_outcome_has_a_letter_of_its_own() -> None:
 )
 def test_tone(seen: Observation, expected: Tone, named: str) -> None:
     """What the truncation ratio counts is a cut; a time-out before the head is not."""
-    assert tone(seen.verdict) is expected
-    assert name(seen.verdict) == named
+    event = scenes.event(seen)
+    assert tone(event) is expected
+    assert event.verdict == named
+    (probe,) = scenes.probes(seen)
+    assert tone(probe.brief) is expected
+    assert probe.brief.verdict == named
 
 
 def test_every_verdict_has_a_meaning() -> None:
-    """Each outcome with each of its causes says what to do."""
-    verdict = scenes.complete().verdict
+    """Each outcome with each of its causes says what to do; one of another version has none."""
+    event = scenes.event(scenes.complete())
     for outcome, causes in CAUSES.items():
-        for cause in causes or (None,):
-            assert meaning(replace(verdict, outcome=outcome, cause=cause)).do
+        for cause in causes or (UNSET,):
+            found = meaning(msgspec.structs.replace(event, outcome=outcome.value, cause=cause))
+            assert found
+            assert found.do
+    assert meaning(msgspec.structs.replace(event, outcome="vanished")) is None
+    assert letter("vanished") == "?"
 
 
 def test_flags() -> None:
     """An unclean end, a buffered stream, another content type, a slow first chunk and a retry are each worth a word."""
-    assert flags(scenes.complete()) == []
-    assert flags(scenes.unreachable()) == []
+    assert flags(scenes.event(scenes.complete())) == []
+    assert flags(scenes.event(scenes.unreachable())) == []
     burst = scenes.played(scenes.chunks(6, 2.5, 0.0), Ending(EndKind.COMPLETE, 2.5))
     odd = replace(scenes.observed(burst), retried=True)
     odd = replace(odd, verdict=replace(scenes.garbled().verdict, content_type_mismatch=True))
-    assert buffered(odd.recording) is False  # six arrivals of one time are six reads
-    assert flags(odd) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
-    assert flags(scenes.buffered()) == ["buffered"]
+    assert flags(scenes.event(odd)) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
+    assert flags(scenes.event(scenes.buffered())) == ["buffered"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
+from pytest_aiohttp import AiohttpClient
 from yarl import URL
 
+from monitor.web.app import application
+from tests.records import record
+from tests.web import scenes
 from tests.web.document import Document
 from tests.web.requests import Client
-from tests.web.sources import Daemon
+from tests.web.sources import Daemon, history
 
 
 async def test_a_name_that_is_no_plain_word(client: Client, behind: Daemon) -> None:
@@ -26,3 +31,50 @@ async def test_health_is_not_readiness(client: Client, behind: Daemon) -> None:
     assert (await client.get("/-/healthy")).status == 200
     response = await client.get("/-/ready")
     assert (response.status, await response.text()) == (503, "chat-monitor is not ready: starting or draining.\n")
+
+
+async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """A probe that memory has not is shown from the history, with its neighbours; one that cannot be read is said."""
+    old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"), timeline=True)
+    kept = history({"old": old, "broken": {"probe_id": "broken"}})
+    client = await aiohttp_client(application(replace(behind.source(), history=kept)))
+    document = Document(await (await client.get("/probes/old")).text())
+    assert "no_output" in document.text
+    assert {"../probes/before", "../probes/after", "../probes/good"} <= set(document.links)
+    broken = await client.get("/probes/broken")
+    assert (broken.status, "cannot be shown" in await broken.text()) == (500, True)
+    assert (await client.get("/probes/older")).status == 404
+
+
+async def test_neighbours_come_from_memory_first(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """What memory knows stands; what it does not is looked up in the history."""
+    newest, oldest = behind.recent["t01-cut"]
+    client = await aiohttp_client(application(behind.source()))
+    links = Document(await (await client.get(f"/probes/{newest.probe_id}")).text()).links
+    assert links.count(f"../probes/{oldest.probe_id}") == 2  # the one before, and the last good one
+    client = await aiohttp_client(application(replace(behind.source(), history=history({"x": record(newest)}))))
+    links = Document(await (await client.get(f"/probes/{oldest.probe_id}")).text()).links
+    assert {f"../probes/{newest.probe_id}", "../probes/before", "../probes/good"} <= set(links)
+    links = Document(await (await client.get(f"/probes/{newest.probe_id}")).text()).links
+    assert "../probes/before" not in links
+
+
+async def test_failures(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """From memory without a history, from the history with one; of one cause if that is asked for."""
+    client = await aiohttp_client(application(behind.source()))
+    document = Document(await (await client.get("/failures?cause=reset")).text())
+    assert "./targets/t02-reset" in document.links
+    assert "./targets/t01-cut" not in document.links
+    nothing = Document(await (await client.get("/failures?to=2020-01-01T00:00:00Z")).text())
+    assert "No failure is known" in nothing.text
+    assert (await client.get("/failures?from=soon")).status == 400
+    old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"))
+    client = await aiohttp_client(application(replace(behind.source(), history=history({"old": old}))))
+    assert "./targets/gone" in Document(await (await client.get("/failures")).text()).links
+
+
+async def test_the_status_page_takes_a_query(client: Client) -> None:
+    """A search finds its target, and an invalid value is 400."""
+    document = Document(await (await client.get("/?q=t01")).text())
+    assert [link for link in document.links if link.startswith("./targets/")] == ["./targets/t01-cut"]
+    assert (await client.get("/?state=up")).status == 400

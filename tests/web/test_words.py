@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import pytest
+from msgspec import UNSET, UnsetType
 
 from monitor.web import words
+from tests.web import scenes
 
 
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (None, "—"), (0.0, "0.0 ms"), (0.00042, "0.4 ms"), (0.21, "210 ms"), (4.1, "4.10 s"), (119.0, "119.00 s"),
+        (None, "—"), (UNSET, "—"), (0.0, "0.0 ms"), (0.00042, "0.4 ms"), (0.21, "210 ms"), (4.1, "4.10 s"),
+        (119.0, "119.00 s"),
         (125.4, "2 min 05 s"),
     ],
 )  # fmt: skip
-def test_seconds(value: float | None, told: str) -> None:
+def test_seconds(value: float | UnsetType | None, told: str) -> None:
     """A duration is told to about three figures."""
     assert words.seconds(value) == told
 
@@ -55,3 +59,16 @@ def test_moments() -> None:
     moment = datetime(2026, 11, 22, 23, 10, 0, tzinfo=timezone(timedelta(hours=1)))
     assert words.iso(moment) == "2026-11-22T22:10:00Z"
     assert words.clock(moment.astimezone(UTC)) == "2026-11-22 22:10:00 UTC"
+
+
+def test_parsed() -> None:
+    """A timestamp with a zone or in UTC is a moment; anything else is none."""
+    assert words.parsed("2026-11-22T23:10:00+01:00") == words.parsed("2026-11-22T22:10:00") == scenes.NOW
+    assert words.parsed("yesterday") is None
+
+
+def test_ended() -> None:
+    """A probe ends its duration after it began; one without a readable timestamp is the oldest of all."""
+    event = scenes.event(scenes.cut())
+    assert words.ended(event) == scenes.NOW - timedelta(seconds=12 - 4.4)
+    assert words.ended(msgspec.structs.replace(event, timestamp="x")) == datetime.min.replace(tzinfo=UTC)

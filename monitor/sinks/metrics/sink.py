@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -18,6 +18,7 @@ from monitor import __version__, settings
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation, host_of
 from monitor.record.parts import Suspicion
+from monitor.record.target_state import ConfirmedState
 from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
 from monitor.stream.endings import Mark
@@ -37,10 +38,7 @@ class _Watched:
     """One target's numbers, and what it takes to know its next ones."""
 
     subject: Subject
-    failures: int = 0
-    successes: int = 0
-    truncations: int = 0
-    up: bool = True
+    state: ConfirmedState = field(default_factory=ConfirmedState)
 
 
 class Metrics:
@@ -400,16 +398,16 @@ def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
 def _say_state(watched: _Watched, seen: Observation) -> None:
     """Set what is known from several probes in a row."""
     subject = watched.subject
-    watched.failures = 0 if seen.available else watched.failures + 1
-    watched.truncations = watched.truncations + 1 if seen.verdict.truncated else 0
-    watched.successes = watched.successes + 1 if seen.available else 0
-    if watched.failures >= seen.target.confirm:
-        watched.up = False
-    elif watched.successes >= seen.target.recover:
-        watched.up = True
-    subject.set("chat_stream_up", float(watched.up))
-    subject.set("chat_stream_consecutive_failures", watched.failures)
-    subject.set("chat_stream_consecutive_truncations", watched.truncations)
+    state = watched.state
+    state.take(
+        available=seen.available,
+        truncated=seen.verdict.truncated,
+        confirm=seen.target.confirm,
+        recover=seen.target.recover,
+    )
+    subject.set("chat_stream_up", float(state.up))
+    subject.set("chat_stream_consecutive_failures", state.failures)
+    subject.set("chat_stream_consecutive_truncations", state.truncations)
 
 
 def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None:

@@ -1,8 +1,9 @@
-"""The pages, as pure functions of values: no socket, no clock, and no idea where observations are kept."""
+"""The pages, as pure functions of values: no socket, no clock, and no knowledge of where probes are kept."""
 
-from monitor.web.pages.every_target import status
-from monitor.web.pages.frame import CONTENT_SECURITY_POLICY, About, refusal
-from monitor.web.pages.one_probe import kept, probe
-from monitor.web.pages.one_target import target
+from monitor.web.pages.environment import CONTENT_SECURITY_POLICY, About, refusal
+from monitor.web.pages.failures import failures
+from monitor.web.pages.probe import Neighbours, probe
+from monitor.web.pages.status import status
+from monitor.web.pages.target import target
 
-__all__ = ["CONTENT_SECURITY_POLICY", "About", "kept", "probe", "refusal", "status", "target"]
+__all__ = ["CONTENT_SECURITY_POLICY", "About", "Neighbours", "failures", "probe", "refusal", "status", "target"]

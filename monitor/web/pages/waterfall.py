@@ -1,18 +1,20 @@
 """One stream on one axis of time: a bar for each step, a tick for each network read, the longest gap marked.
 
-Drawn in HTML rows with an SVG strip in each: positions are per cent, so that it fits every width and text stays text.
+A template draws it in HTML rows with an SVG in each. Positions are per cent: it fits every width, and text stays text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import ceil, log10
 
 from monitor.judge.verdict import Phase
+from monitor.record import waterfall as geometry_of
 from monitor.record.probe_event import ProbeEvent, Timeline
-from monitor.record.waterfall import OUTPUT, REST, Bar, Lane
+from monitor.record.waterfall import OUTPUT, REST, Bar
 from monitor.record.waterfall import waterfall as geometry
-from monitor.web.markup import Markup, h
+from monitor.web.pages.chart import percent
 from monitor.web.tones import Tone, tone
 from monitor.web.words import count, seconds
 
@@ -42,42 +44,84 @@ _LABELS = 6
 _FAR_RIGHT = 0.93
 
 
-def waterfall(event: ProbeEvent) -> Markup:
-    """Return the whole picture of one probe; without its timeline, the steps alone."""
+@dataclass(frozen=True, slots=True)
+class DrawnBar:
+    """A bar of one row: position and width in per cent of the axis."""
+
+    title: str
+    look: str
+    x: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLane:
+    """One row: a bar, or ticks with the longest gap, and what is written beside it."""
+
+    label: str
+    description: str
+    at: str
+    took: str | None = None
+    bar: DrawnBar | None = None
+    gap: DrawnBar | None = None
+    ticks: Sequence[str] = ()
+    """Positions of the ticks."""
+    look: str = ""
+    """How the ticks look."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLabel:
+    """A label of the axis, and how it is aligned with its position."""
+
+    text: str
+    x: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The whole picture of one probe."""
+
+    axis: Sequence[AxisLabel]
+    lanes: Sequence[DrawnLane]
+    omitted: str | None = None
+    """How much of a very long stream is not drawn."""
+
+
+def waterfall(event: ProbeEvent) -> Picture:
+    """Return the picture of one probe; without its timeline, the steps alone."""
     drawn = geometry(event)
-    rows = [
-        _row(label, _bar(bar, label, look, drawn.total), seconds(bar.end), seconds(bar.end - bar.start))
-        for bar in drawn.bars
-        for label, look in (_label(event, bar),)
-    ]
-    rows += [_row(_LANES[lane.name], _ticks(lane, drawn.total), _told(lane), None) for lane in drawn.lanes]
-    return h(
-        "table",
-        _thinned(event.timeline) if event.timeline and event.timeline.thinned else None,
-        h(
-            "thead",
-            h("tr", _heading("step"), h("th", _axis(drawn.total), class_="axis"), _heading("at"), _heading("took")),
-        ),
-        h("tbody", *rows),
-        class_="waterfall",
-    )
+    unit, factor = ("s", 1) if drawn.total >= 1 else ("ms", 1000)
+    lanes = [_step(event, bar, drawn.total) for bar in drawn.bars]
+    lanes += [_events(lane, drawn.total) for lane in drawn.lanes]
+    omitted = _omitted(event.timeline) if event.timeline and event.timeline.thinned else None
+    return Picture(list(_labels(drawn.total * factor, unit)), lanes, omitted)
 
 
-def _thinned(timeline: Timeline) -> Markup:
-    """Say how much of a very long stream is not drawn."""
+def _omitted(timeline: Timeline) -> str:
     omitted = f"{count(timeline.omitted_events or 0, 'event')} and {count(timeline.omitted_arrivals or 0, 'read')}"
-    return h("caption", f"{omitted} of this long stream are not kept; its figures are those of all of it")
+    return f"{omitted} of this long stream are not kept; its figures are those of all of it"
 
 
-def _heading(text: str) -> Markup:
-    return h("th", text, scope="col")
+def _step(event: ProbeEvent, bar: Bar, total: float) -> DrawnLane:
+    label, look = _label(event, bar)
+    title = f"{label}: {seconds(bar.start)} to {seconds(bar.end)}"
+    width = max((bar.end - bar.start) / total, 0.002)
+    mark = DrawnBar(title, look, percent(bar.start / total), percent(width))
+    return DrawnLane(label, title, seconds(bar.end), seconds(bar.end - bar.start), mark)
 
 
-def _row(label: str, drawing: Markup, at: str, took: str | None) -> Markup:
-    told = (
-        (h("td", at, class_="n", colspan=2),) if took is None else (h("td", at, class_="n"), h("td", took, class_="n"))
+def _events(lane: geometry_of.Lane, total: float) -> DrawnLane:
+    cells = sorted(lane.cells(total, _CELLS))
+    return DrawnLane(
+        _LANES[lane.name],
+        f"{lane.name}: {count(len(cells), 'tick')}",
+        _told(lane),
+        gap=_longest_gap(lane, total) if lane.name == OUTPUT else None,
+        ticks=[percent(cell / _CELLS) for cell in cells],
+        look=lane.name,
     )
-    return h("tr", h("th", label, scope="row"), h("td", drawing, class_="lane"), *told)
 
 
 def _label(event: ProbeEvent, bar: Bar) -> tuple[str, str]:
@@ -89,58 +133,18 @@ def _label(event: ProbeEvent, bar: Bar) -> tuple[str, str]:
     return _REST.get(event.phase, "rest"), look
 
 
-def _told(lane: Lane) -> str:
+def _told(lane: geometry_of.Lane) -> str:
     if lane.name == OUTPUT:
         return f"{count(len(lane.events), 'chunk')}, {count(lane.reads, 'read')}"
     return count(len(lane.events), "event")
 
 
-def _bar(bar: Bar, label: str, look: str, total: float) -> Markup:
-    left, width = bar.start / total, (bar.end - bar.start) / total
-    title = f"{label}: {seconds(bar.start)} to {seconds(bar.end)}"
-    return _strip(
-        h("rect", h("title", title), x=_percent(left), width=_percent(max(width, 0.002)), y="15%", height="70%", rx=2,
-          class_=f"bar {look}"),
-        label=title,
-    )  # fmt: skip
-
-
-def _ticks(lane: Lane, total: float) -> Markup:
-    cells = sorted(lane.cells(total, _CELLS))
-    drawn = [
-        h(
-            "line",
-            x1=_percent(cell / _CELLS),
-            x2=_percent(cell / _CELLS),
-            y1="15%",
-            y2="85%",
-            class_=f"tick {lane.name}",
-        )
-        for cell in cells
-    ]
-    gap = _longest_gap(lane, total) if lane.name == OUTPUT else None
-    return _strip(*([gap] if gap else []), *drawn, label=f"{lane.name}: {count(len(cells), 'tick')}")
-
-
-def _longest_gap(lane: Lane, total: float) -> Markup | None:
+def _longest_gap(lane: geometry_of.Lane, total: float) -> DrawnBar | None:
     if (gap := lane.longest_gap) is None:
         return None
     start, end = gap
     title = f"longest gap: {seconds(end - start)}, from {seconds(start)} on"
-    return h(
-        "rect", h("title", title), x=_percent(start / total), width=_percent((end - start) / total), y="35%",
-        height="30%", class_="gap",
-    )  # fmt: skip
-
-
-def _strip(*drawn: Markup, label: str) -> Markup:
-    return h("svg", *drawn, role="img", aria_label=label)
-
-
-def _axis(total: float) -> Markup:
-    """Return the labels of the axis from 0 to `total` at round values."""
-    unit, factor = ("s", 1) if total >= 1 else ("ms", 1000)
-    return h("svg", *_labels(total * factor, unit), aria_hidden="true")
+    return DrawnBar(title, "gap", percent(start / total), percent((end - start) / total))
 
 
 def _round_step(total: float) -> float:
@@ -150,14 +154,11 @@ def _round_step(total: float) -> float:
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
 
 
-def _labels(total: float, unit: str) -> Iterable[Markup]:
+def _labels(total: float, unit: str) -> Iterator[AxisLabel]:
+    """Yield the labels of the axis from 0 to `total` at round values."""
     step = _round_step(total)
     digits = max(0, ceil(-log10(step) - 1e-9))
     for number in range(int(total / step + 1e-9) + 1):
         place = number * step / total
         anchor = "start" if number == 0 else "end" if place > _FAR_RIGHT else "middle"
-        yield h("text", f"{number * step:.{digits}f} {unit}", x=_percent(place), y="80%", text_anchor=anchor)
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.2f}%"
+        yield AxisLabel(f"{number * step:.{digits}f} {unit}", percent(place), anchor)

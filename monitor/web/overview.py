@@ -1,0 +1,123 @@
+"""Which targets the status page shows, in which order: `GET /?q=&state=&label=&sort=&page=`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from monitor.record.target_summary import State
+from monitor.web.listing import BadQueryError
+from monitor.web.target_view import TargetView
+
+ATTENTION = (State.DOWN, State.AT_RISK, State.NOT_PROVEN)
+"""States that are shown whole."""
+WHOLE = 100
+"""How many targets of those are shown, and how many on a page if one state is selected."""
+PAGE = 50
+"""How many of the others are shown on a page."""
+TITLES = {
+    State.DOWN: "Down",
+    State.AT_RISK: "Flaky or SLO at risk",
+    State.NOT_PROVEN: "Not proven",
+    State.OK: "OK",
+    State.PAUSED: "Paused",
+}
+_LAST = "~"
+SORTS: dict[str, Callable[[TargetView], tuple[float | str, ...]]] = {
+    "name": lambda view: (view.target.name,),
+    "since": lambda view: (view.memory.failing_since or _LAST, view.target.name),
+    "first_chunk": lambda view: (-(view.first_chunk_quantile(0.95) or 0.0), view.target.name),
+    "truncated": lambda view: (-view.memory.counts.truncated / max(view.memory.counts.accepted, 1), view.target.name),
+}
+"""Each order, what needs somebody first."""
+_MOST_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class StatusQuery:
+    """What the status page is asked for: a part of a name, a state, a label `key=value`, an order, and a page."""
+
+    search: str = ""
+    state: str = ""
+    label: str = ""
+    sort: str = "name"
+    page: int = 1
+
+    def url(self, **changed: str | int) -> str:
+        """Return the query string of this with some values changed; a page is left out unless it is changed."""
+        values = {"q": self.search, "state": self.state, "label": self.label, "sort": self.sort, "page": 1} | changed
+        defaults = {"sort": "name", "page": 1}
+        return "?" + urlencode({key: value for key, value in values.items() if value and value != defaults.get(key)})
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The targets of one state: how many there are, and those on this page."""
+
+    state: State
+    total: int
+    shown: Sequence[TargetView]
+    pages: int
+    """More than one if they are paged here."""
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return TITLES[self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The status page: counts of all targets by state, and the sections that a query selects."""
+
+    counts: Mapping[State, int]
+    sections: Sequence[Section]
+    query: StatusQuery
+    labels: Sequence[str]
+    """Each `key=value` that a target has, at most `WHOLE`."""
+
+
+def parse(query: Mapping[str, str]) -> StatusQuery:
+    """Return what a request asks for; BadQueryError if a value is invalid."""
+    state, sort, page = query.get("state", ""), query.get("sort", "name"), query.get("page", "1")
+    if state and state not in set(State):
+        raise BadQueryError(f"state must be one of {', '.join(State)}.")
+    if sort not in SORTS:
+        raise BadQueryError(f"sort must be one of {', '.join(SORTS)}.")
+    if not (page.isascii() and page.isdigit() and len(page) <= _MOST_DIGITS and int(page) > 0):
+        raise BadQueryError("page must be a number from 1 on.")
+    return StatusQuery(query.get("q", ""), state, query.get("label", ""), sort, int(page))
+
+
+def overview(views: Sequence[TargetView], query: StatusQuery) -> Overview:
+    """Return what the status page shows of these targets."""
+    found = sorted((view for view in views if _matches(view, query)), key=SORTS[query.sort])
+    sections, left = [], WHOLE
+    for state in State if not query.state else (State(query.state),):
+        members = [view for view in found if view.state is state]
+        section = _section(state, members, query, left)
+        if state in ATTENTION:
+            left -= len(section.shown)
+        if members:
+            sections.append(section)
+    labels = sorted({f"{key}={value}" for view in views for key, value in view.target.labels.items()})
+    return Overview(Counter(view.state for view in views), sections, query, labels[:WHOLE])
+
+
+def _section(state: State, members: Sequence[TargetView], query: StatusQuery, left: int) -> Section:
+    """Return the page of a section; what needs somebody is cut at `left` unless its state is selected."""
+    if state in ATTENTION and not query.state:
+        return Section(state, len(members), members[:left], 1)
+    size = WHOLE if query.state else PAGE
+    pages = max(-(-len(members) // size), 1)
+    start = (min(query.page, pages) - 1) * size
+    return Section(state, len(members), members[start : start + size], pages)
+
+
+def _matches(view: TargetView, query: StatusQuery) -> bool:
+    target = view.target
+    labels = {f"{key}={value}" for key, value in target.labels.items()}
+    words = " ".join([target.name, target.protocol, target.model or "", *labels]).casefold()
+    return query.search.casefold() in words and (not query.label or query.label in labels)

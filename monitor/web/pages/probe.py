@@ -1,0 +1,54 @@
+"""The page of one probe: its verdict, the waterfall, what that means, and every value of its event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from monitor.record.parts import NOT_KNOWN
+from monitor.record.probe_event import ProbeEvent, plain
+from monitor.web.pages.environment import About, render
+from monitor.web.pages.waterfall import waterfall
+from monitor.web.tones import Tone, tone
+
+_ELSEWHERE = frozenset({"event", "schema", "diagnosis", "server_error", "last_words", "detail", "timeline"})
+_SECONDS = frozenset({"uncertainty", "own_delay", "schedule_delay", "duration", "tail", "retry_after"})
+_IN_SECONDS = ("timings.", "uncertainties.", "gap.")
+_UNITS = {"bytes": "bytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The ids of the probes of the same target before and after one, and of the last good one before it."""
+
+    previous: str | None = None
+    next: str | None = None
+    last_good: str | None = None
+
+
+def probe(event: ProbeEvent, neighbours: Neighbours, about: About) -> str:
+    """Return the page of one probe."""
+    news = tone(event)
+    values = {
+        "probe": event,
+        "neighbours": neighbours,
+        "waterfall": waterfall(event),
+        "explained": news is not Tone.GOOD,
+        "not_known": None if event.available or event.ours or event.diagnosis else NOT_KNOWN,
+        "record": list(flat({key: value for key, value in plain(event).items() if key not in _ELSEWHERE})),
+    }
+    return render("probe.html", about, values, news=news)
+
+
+def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the event's keys, one level for each dot, with their values and units."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from flat(value, f"{name}.")
+        elif isinstance(value, bool):
+            yield name, str(value).lower()
+        elif name in _SECONDS or name.startswith(_IN_SECONDS):
+            yield name, f"{value} s"
+        else:
+            yield name, f"{value} {_UNITS[name]}" if name in _UNITS else str(value)

@@ -1,0 +1,116 @@
+"""One target as pages and API show it, worked out from its recent probes, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from math import ceil
+
+from msgspec import UNSET, UnsetType
+
+from monitor.judge.verdict import Outcome
+from monitor.record.observation import shown_url
+from monitor.record.parts import given
+from monitor.record.target_summary import BriefProbe, FirstChunkSummary, State, TargetSummary
+from monitor.sinks.memory import RecentProbe, TargetMemory
+from monitor.target import Target
+from monitor.web.words import parsed
+
+BRIEF = 30
+"""How many recent probes a summary has."""
+_INTERVALS_TO_STALE = 3
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """One target with its probes, newest first, and what is known from them."""
+
+    target: Target
+    recent: Sequence[RecentProbe] = ()
+    memory: TargetMemory = field(default_factory=TargetMemory)
+
+    @cached_property
+    def last(self) -> RecentProbe | None:
+        """The last probe that says something of the target; another only if there is none."""
+        judged = (probe for probe in self.recent if not probe.ours)
+        return self.memory.last or next(judged, self.recent[0] if self.recent else None)
+
+    @cached_property
+    def state(self) -> State:
+        """The confirmed state."""
+        last, confirmed = self.memory.last, self.memory.confirmed
+        if self.target.paused:
+            return State.PAUSED
+        if last is None:
+            return State.NOT_PROVEN
+        if not confirmed.up:
+            return State.DOWN
+        if confirmed.failures or not self.slos_kept:
+            return State.AT_RISK
+        return State.OK if last.brief.outcome == Outcome.OK else State.NOT_PROVEN
+
+    @property
+    def slos_kept(self) -> bool:
+        """Whether the recent scheduled probes keep both objectives."""
+        number, slo = len(self.memory.samples), self.target.slo
+        in_time = self.memory.in_time >= slo.first_chunk.objective * number
+        return in_time and self.memory.available >= slo.availability * number
+
+    @cached_property
+    def first_chunks(self) -> list[float]:
+        """The times to the first chunk of the recent scheduled probes, in rising order."""
+        times = (probe.brief.first_chunk for probe in self.recent if probe.brief.trigger == "schedule")
+        return sorted(time for time in times if time is not UNSET)
+
+    def first_chunk_quantile(self, part: float) -> float | None:
+        """Return the smallest of the recent times to first chunk that `part` of them do not exceed."""
+        ranked = self.first_chunks
+        return ranked[max(ceil(part * len(ranked)) - 1, 0)] if ranked else None
+
+    def stale(self, now: datetime) -> bool:
+        """Whether the newest probe is older than the schedule explains."""
+        if self.target.paused or not self.recent:
+            return False
+        began = parsed(self.recent[0].brief.timestamp or "")
+        age = (now - began).total_seconds() if began else 0.0
+        return age > _INTERVALS_TO_STALE * self.target.interval + self.target.timeouts.total
+
+    def summary(self, now: datetime, *, last: bool = True) -> TargetSummary:
+        """Return the API's resource; `last` says whether the last probe's event is in it."""
+        it, counts = self.target, self.memory.counts
+        number = len(self.memory.samples)
+        return TargetSummary(
+            name=it.name,
+            protocol=it.protocol,
+            url=shown_url(it),
+            model=given(it.model),
+            labels=dict(it.labels) or UNSET,
+            upstream=given(it.upstream),
+            interval=it.interval,
+            paused=it.paused,
+            probes=counts.probes,
+            accepted=counts.accepted,
+            truncated=counts.truncated,
+            truncation_ratio=counts.truncated / counts.accepted if counts.accepted else UNSET,
+            state=self.state.value,
+            failing_since=given(self.memory.failing_since),
+            last_good=given(self.memory.last_good),
+            availability=self.memory.available / number if number else UNSET,
+            consecutive_failures=self.memory.confirmed.failures,
+            stale=self.stale(now),
+            first_chunk=self._first_chunk(),
+            last=self.last.event if last and self.last else UNSET,
+            recent=tuple(self.brief()),
+        )
+
+    def brief(self) -> Sequence[BriefProbe]:
+        """Return the recent probes in brief, newest first."""
+        return [probe.brief for probe in self.recent[:BRIEF]]
+
+    def _first_chunk(self) -> FirstChunkSummary | UnsetType:
+        if (p50 := self.first_chunk_quantile(0.5)) is None:
+            return UNSET
+        last = self.last.brief.first_chunk if self.last else UNSET
+        return FirstChunkSummary(last=last, p50=p50, p95=given(self.first_chunk_quantile(0.95)))

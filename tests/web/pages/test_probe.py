@@ -1,0 +1,101 @@
+"""Tests of the page of one probe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from monitor.record.observation import Observation
+from monitor.record.parts import ServerError
+from monitor.record.probe_event import read
+from monitor.web.pages import About, Neighbours
+from monitor.web.pages.probe import probe as draw
+from tests.records import record
+from tests.web import scenes
+from tests.web.document import Document
+
+ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0", root="../")
+
+
+def probe(seen: Observation) -> str:
+    """Return the page of an observation."""
+    return draw(scenes.event(seen), Neighbours(), ABOUT)
+
+
+@pytest.mark.parametrize("make", scenes.EVERY, ids=lambda make: make.__name__)
+def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
+    """Whatever a probe came to, its page names outcome, cause and phase and leads to its target and its JSON."""
+    seen = make(None)
+    document = Document(probe(seen))
+    for word in (seen.verdict.outcome, seen.verdict.cause or "", f"in phase {seen.verdict.phase}"):
+        assert word in document.text
+    assert {"../targets/gateway", f"../api/v1/probes/{seen.probe_id}"} <= set(document.links)
+
+
+def test_a_probe_of_the_history_has_the_same_page() -> None:
+    """The event that was written and read again draws every byte alike."""
+    assert draw(read(record(scenes.cut(), timeline=True)), Neighbours(), ABOUT) == probe(scenes.cut())
+
+
+def test_a_probe_whose_timeline_was_not_kept() -> None:
+    """Its page says so, and has the steps."""
+    text = Document(draw(read(record(scenes.cut())), Neighbours(), ABOUT)).text
+    assert "The timeline of this probe was not kept." in text
+    assert "TLS handshake" in text
+
+
+def test_a_verdict_of_another_version() -> None:
+    """An outcome that is not known has a letter and no explanation."""
+    event = msgspec.structs.replace(scenes.event(scenes.cut()), outcome="vanished")
+    text = Document(draw(event, Neighbours(), ABOUT)).text
+    assert "? vanished" in text
+    assert "What it means" not in text
+
+
+def test_neighbours() -> None:
+    """The probes before and after, and the last good one, are links; what is not known is said."""
+    links = Document(draw(scenes.event(scenes.cut()), Neighbours("p", "n", "g"), ABOUT)).links
+    assert {"../probes/p", "../probes/n", "../probes/g"} <= set(links)
+    assert "last good probe: none" in Document(probe(scenes.cut())).text
+
+
+def test_what_it_means() -> None:
+    """A failure says what to do, whose fault it likely is, and who is suspected; a success does not."""
+    text = Document(probe(scenes.cut())).text
+    assert "Likely: the server process, a proxy's time-out, or a restart." in text
+    assert "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request" in text
+    assert "not known: no evidence" in Document(probe(scenes.reset())).text
+    complete = Document(probe(scenes.complete())).text
+    assert "What it means" not in complete
+    assert "point" not in complete
+
+
+def test_the_server_s_own_words() -> None:
+    """Its error and the last text before the end are shown apart from ours, if they were kept."""
+    text = Document(probe(scenes.cut())).text
+    assert "The last text before the end:17 18\\x0adata: {" in text
+    erred = Document(probe(scenes.erred(message="upstream gone"))).text
+    assert "typeserver_errorcode502messageupstream gone" in erred
+    assert "own words" not in Document(probe(scenes.complete())).text
+    assert "own words" not in Document(probe(replace(scenes.erred(), server_error=ServerError()))).text
+
+
+def test_the_record_is_that_of_the_event() -> None:
+    """Values stand under the names that they have in the event with their units; no secret is among them."""
+    text = Document(probe(replace(scenes.complete(), retried=True))).text
+    for word in ("timings.first_chunk0.21 s", "request_ids.x-request-idr-1", "unclean_endfalse", "tokens.output41", "bytes1800 bytes"):  # fmt: skip  # noqa: E501 - one list
+        assert word in text
+    assert "secret" not in text
+    assert "retried" in text
+
+
+def test_a_hostile_server_stays_text() -> None:
+    """Scripts, escapes and bidi marks in any of its words reach the page as what they look like."""
+    seen = scenes.erred()
+    recording = replace(seen.recording, model=scenes.CANARY, end=replace(seen.recording.end, reason=scenes.CANARY))
+    seen = replace(seen, recording=recording)
+    page = probe(replace(seen, last_words=scenes.CANARY, response_content_type=scenes.CANARY))
+    assert not set("\x1b\u202e\u2066") & set(page)
+    assert Document(page).text.count("alert('canary')") == 4

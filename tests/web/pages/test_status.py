@@ -1,0 +1,118 @@
+"""Tests of the page of all targets."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+
+import pytest
+
+from monitor.record.target_summary import State
+from monitor.web.overview import StatusQuery, overview
+from monitor.web.pages import About, status
+from monitor.web.pages.status import headline_of
+from monitor.web.target_view import TargetView
+from tests.web import scenes
+from tests.web.document import Document
+
+ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0")
+
+
+def page(*views: TargetView, **query: str | int) -> str:
+    """Return the page of these targets."""
+    return status(overview(views, StatusQuery(**query)), ABOUT)  # type: ignore[arg-type] # as the tests give them
+
+
+@pytest.mark.parametrize(
+    ("counts", "headline"),
+    [
+        ({}, "No targets"),
+        ({State.PAUSED: 2}, "All targets are paused"),
+        ({State.OK: 1}, "1 target OK"),
+        ({State.OK: 2, State.PAUSED: 1}, "All 2 targets OK"),
+        ({State.OK: 1, State.NOT_PROVEN: 1}, "1 of 2 targets not proven"),
+        ({State.OK: 1, State.NOT_PROVEN: 1, State.AT_RISK: 1}, "1 of 3 targets flaky or at risk"),
+        ({State.DOWN: 1, State.AT_RISK: 1}, "1 of 2 targets down"),
+    ],
+)
+def test_headline(counts: dict[State, int], headline: str) -> None:
+    """The worst state, with how many targets are in it; paused ones are not counted."""
+    assert headline_of(counts)[0] == headline
+
+
+@pytest.mark.parametrize("make", scenes.EVERY, ids=lambda make: make.__name__)
+def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
+    """Whatever a probe came to, the page holds together and says so, in its title as well."""
+    seen = make(None)
+    made = page(scenes.view(scenes.target(), seen))
+    assert (seen.verdict.cause or seen.verdict.outcome) in Document(made).text
+    assert "of 1 target" in made or "1 target OK" in made
+
+
+def test_a_row_says_since_when_why_and_who() -> None:
+    """A row that is down has the cause, how long it fails, the streak, the suspect, and links to target and probe."""
+    view = scenes.view(scenes.target("gw"), scenes.cut(), scenes.cut(), scenes.complete())
+    document = Document(page(view))
+    for text in ("1 of 1 target down", "incomplete_body", "72 s", "2 in a row", "proxy_timeout", "66.7 %", "210 ms"):
+        assert text in document.text
+    assert {"./targets/gw", f"./probes/{view.recent[0].brief.probe_id}"} <= set(document.links)
+
+
+def test_who_nobody_is_suspected_of() -> None:
+    """A target that is down without a suspect says that none is known."""
+    assert "not known" in Document(page(scenes.view(scenes.target(), scenes.reset(), scenes.reset()))).text
+
+
+def test_only_what_is_not_ok_links_from_the_strip() -> None:
+    """The strip of thirty is told in letters, and each square that is not ok leads to its probe."""
+    made = page(scenes.view(scenes.target(), scenes.complete(), scenes.cut(), *[scenes.complete()] * 40))
+    assert f'newest last: {"✓" * 28}T✓"' in made
+    assert made.count('tabindex="-1"') == 1
+
+
+def test_empty_states() -> None:
+    """No target, and no target that matches, are said in words; so is a target that waits for its first probe."""
+    assert "No target is configured." in Document(page()).text
+    assert "No target matches." in Document(page(scenes.view(scenes.target()), search="other")).text
+    assert "waiting for the first probe" in Document(page(scenes.view(scenes.target()))).text
+
+
+def test_overdue_and_slow_targets_say_so() -> None:
+    """A flag for a last probe older than the schedule explains, and colour for a slow first chunk."""
+    view = scenes.view(replace(scenes.target(), interval=1.0, timeouts=replace(scenes.target().timeouts, total=1.0)), scenes.complete(first=2.5))  # fmt: skip  # noqa: E501 - one view
+    document = Document(page(view))
+    assert "overdue" in document.text
+    assert "late" in document.classes
+
+
+def test_pages_and_filters_are_links_with_the_query() -> None:
+    """Previous and next of a paged section, the rest of a cut one, and a chip for each state keep the query."""
+    fine = [scenes.view(scenes.target(f"t{number:03}"), scenes.complete()) for number in range(120)]
+    assert {"./?q=t&page=2"} <= set(Document(page(*fine, search="t")).links)
+    assert {"./?q=t", "./?q=t&page=3"} <= set(Document(page(*fine, search="t", page=2)).links)
+    down = [scenes.view(scenes.target(f"d{number:03}"), scenes.cut(), scenes.cut()) for number in range(101)]
+    document = Document(page(*down, sort="since"))
+    assert "1 target more: show all of them" in document.text
+    assert "./?state=down&sort=since" in document.links
+
+
+def test_filters_show_what_is_selected() -> None:
+    """The form has the search, the label and the order of the query, and keeps its state."""
+    made = page(scenes.view(replace(scenes.target(), labels={"team": "a"})), search="gate", label="team=a", state="not_proven", sort="since")  # fmt: skip  # noqa: E501 - one page
+    for part in ('value="gate"', "<option selected>team=a</option>", '<option value="since" selected>', 'name="state" value="not_proven"', 'aria-current="true"'):  # fmt: skip  # noqa: E501 - one list
+        assert part in made
+
+
+def test_a_hostile_server_and_a_hostile_config_stay_text() -> None:
+    """Names, models, labels and errors with scripts, escapes or bidi marks reach the page as what they look like."""
+    of = replace(scenes.target(scenes.CANARY), model=scenes.CANARY, labels={"team": scenes.CANARY})
+    made = status(overview([scenes.view(of, scenes.erred())], StatusQuery()), replace(ABOUT, location=scenes.CANARY))
+    assert not set("\x1b\u202e\u2066") & set(made)
+    assert Document(made).text.count("alert('canary')") == 4
+
+
+def test_a_thousand_targets_are_small() -> None:
+    """1000 targets, every tenth of them down, are at most 60 kB compressed."""
+    makes = [scenes.complete if number % 10 else scenes.cut for number in range(1000)]
+    views = [scenes.view(scenes.target(f"gateway-{number}"), *[make()] * 5) for number, make in enumerate(makes)]
+    assert len(gzip.compress(page(*views).encode(), 5)) <= 60_000

@@ -1,0 +1,96 @@
+"""Tests of the page of one target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.target import CountCheck
+from monitor.web.pages import About, target
+from tests.web import scenes
+from tests.web.document import Document
+
+ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0", root="../")
+
+
+@pytest.mark.parametrize("make", scenes.EVERY, ids=lambda make: make.__name__)
+def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
+    """Whatever the probes came to, the page holds together and lists them."""
+    view = scenes.view(scenes.target(), make(None), scenes.complete())
+    document = Document(target(view, ABOUT))
+    assert {f"../probes/{probe.brief.probe_id}" for probe in view.recent} <= set(document.links)
+    assert view.recent[0].event.detail in document.text
+
+
+def test_a_target_never_probed() -> None:
+    """Without a probe the page says when one is due, or that none is, and draws no chart."""
+    page = target(scenes.view(scenes.target()), ABOUT)
+    assert "No probe yet: one is due every 60 s." in Document(page).text
+    assert "<figure" not in page
+    paused = replace(scenes.target(), paused=True)
+    assert "No probe yet: this target is paused." in Document(target(scenes.view(paused), ABOUT)).text
+
+
+def test_the_incident_stands_first() -> None:
+    """Since when, how many in a row, the last good probe, the cause, what to do and the suspect; state in the title."""
+    view = scenes.view(scenes.target(), scenes.cut(), scenes.cut(), scenes.complete())
+    page = target(view, ABOUT)
+    document = Document(page)
+    assert "<title>Down: gateway · chat-monitor</title>" in page
+    for text in (
+        "Failing for 72 s, 2 failures in a row; last good probe: 2 min ago", "Next: look for a restart",
+        "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request",
+    ):  # fmt: skip
+        assert text in document.text
+    assert f"../probes/{view.recent[2].brief.probe_id}" in document.links
+    alone = Document(target(scenes.view(scenes.target(), scenes.reset()), ABOUT)).text
+    assert "last good probe: none is known" in alone
+    assert "not known: no evidence points at anybody yet" in alone
+    assert "Failing for" not in Document(target(scenes.view(scenes.target(), scenes.complete()), ABOUT)).text
+
+
+def test_what_is_configured() -> None:
+    """The config of the target is told in words, without the URL's secrets, with a link to its upstream."""
+    of = replace(
+        scenes.target(), upstream="behind it", model="m", labels={"team": "search"}, check=CountCheck(), interval=0.5
+    )
+    document = Document(target(scenes.view(of), ABOUT))
+    assert "secret" not in document.text
+    for word in (
+        "https://llm.example/v1/chat/completions?key=***", "0.5 s", "count", "team=search", "2 failures in a row",
+        "connect 5 s, headers 30 s, first chunk 60 s, idle 30 s, total 300 s", "99 % available, 95 % within 2 s",
+    ):  # fmt: skip
+        assert word in document.text
+    assert "../targets/behind%20it" in document.links
+
+
+def test_numbers() -> None:
+    """Availability is of scheduled probes: not of our own faults, and not of probes by hand."""
+    by_hand = replace(scenes.cut(), trigger="api")
+    made = [by_hand, scenes.complete(), scenes.aborted(), scenes.cut(), scenes.complete()]
+    text = Document(target(scenes.view(scenes.target(), *made), ABOUT)).text
+    for word in ("66.7 %", "2 of 3 scheduled probes", "33.3 %", "1 stream of 3 accepted", "by api"):
+        assert word in text
+
+
+def test_probe_now_is_offered_if_it_is_possible() -> None:
+    """A button with its cost and the request for programs stand on the page only if the monitor can."""
+    view = scenes.view(scenes.target())
+    page = target(view, replace(ABOUT, probe_now=True))
+    assert 'action="../api/v1/targets/gateway/probe"' in page
+    assert "at most 400 output tokens" in Document(page).text
+    assert "POST" not in Document(target(view, ABOUT)).text
+
+
+def test_a_threshold_that_is_near_is_drawn() -> None:
+    """The chart has the SLO's line if the bars come near it."""
+    assert "SLO 2.00 s" in Document(target(scenes.view(scenes.target(), scenes.complete(first=1.5)), ABOUT)).text
+
+
+def test_a_hostile_server_stays_text() -> None:
+    """Names and errors with scripts, escapes or bidi marks reach the page as what they look like."""
+    of = replace(scenes.target(scenes.CANARY), labels={"team": scenes.CANARY})
+    page = target(scenes.view(of, scenes.erred()), ABOUT)
+    assert not set("\x1b\u202e\u2066") & set(page)
+    assert Document(page).open == []

@@ -1,0 +1,85 @@
+"""Tests of which targets the status page shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.record.target_summary import State
+from monitor.web.listing import BadQueryError
+from monitor.web.overview import PAGE, WHOLE, StatusQuery, overview, parse
+from monitor.web.target_view import TargetView
+from tests.web import scenes
+
+
+def down(name: str) -> TargetView:
+    """Return a target that is down."""
+    return scenes.view(scenes.target(name), scenes.cut(), scenes.reset())
+
+
+def fine(name: str, **labels: str) -> TargetView:
+    """Return a target that is OK."""
+    return scenes.view(replace(scenes.target(name), labels=labels), scenes.complete())
+
+
+def test_sections_begin_with_what_needs_somebody() -> None:
+    """Down, at risk, not proven, OK, paused; a state without a target has no section."""
+    paused = scenes.view(replace(scenes.target("p"), paused=True))
+    views = [paused, fine("a"), scenes.view(scenes.target("n")), down("d")]
+    shown = overview(views, StatusQuery())
+    assert [section.state for section in shown.sections] == [State.DOWN, State.NOT_PROVEN, State.OK, State.PAUSED]
+    assert shown.counts == {State.DOWN: 1, State.NOT_PROVEN: 1, State.OK: 1, State.PAUSED: 1}
+
+
+def test_what_is_not_ok_is_whole_up_to_a_hundred_and_ok_is_paged() -> None:
+    """The 101st that is down is one click away; of those that are OK a page is shown, the last at most."""
+    views = [down(f"d{number:03}") for number in range(WHOLE + 1)] + [fine(f"f{number:03}") for number in range(120)]
+    views += [scenes.view(scenes.target("unproven"))]
+    broken, unproven, good = overview(views, StatusQuery(page=99)).sections
+    assert (broken.total, len(broken.shown), broken.pages) == (WHOLE + 1, WHOLE, 1)
+    assert (unproven.total, len(unproven.shown)) == (1, 0)
+    assert (good.total, good.pages, good.shown[0].target.name) == (120, 3, f"f{2 * PAGE:03}")
+    (selected,) = overview(views, StatusQuery(state="down", page=2)).sections
+    assert ([view.target.name for view in selected.shown], selected.pages) == ([f"d{WHOLE:03}"], 2)
+
+
+def test_search_and_label() -> None:
+    """A part of name, model, protocol or label in any case; a label is matched whole."""
+    views = [fine("Gateway", team="search"), fine("other", team="ads")]
+    for query in (StatusQuery(search="gate"), StatusQuery(label="team=search"), StatusQuery(search="SEARCH")):
+        assert [view.target.name for view in overview(views, query).sections[0].shown] == ["Gateway"]
+    assert overview(views, StatusQuery(search="none")).sections == []
+    assert overview(views, StatusQuery()).labels == ["team=ads", "team=search"]
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [("name", ["a", "b", "c"]), ("first_chunk", ["b", "c", "a"]), ("since", ["a", "b", "c"]),
+     ("truncated", ["c", "a", "b"])],
+)  # fmt: skip
+def test_orders(sort: str, names: list[str]) -> None:
+    """By name, the slowest, the longest failing or the most often truncated first."""
+    made = {"a": [scenes.reset()], "b": [scenes.complete(first=1.5), scenes.cut()], "c": [scenes.complete(first=1.0)]}
+    extra = {"a": [scenes.complete()], "b": [scenes.complete()], "c": [scenes.reset(), scenes.reset()]}
+    views = [scenes.view(scenes.target(name), *made[name], *extra[name]) for name in "cba"]
+    (section,) = overview(views, StatusQuery(sort=sort)).sections
+    assert [view.target.name for view in section.shown] == names
+
+
+def test_a_query_and_its_url() -> None:
+    """What is asked for is in the URL, without defaults; a change of anything else goes back to the first page."""
+    query = parse({"q": "a b", "state": "down", "label": "k=v", "sort": "since", "page": "3"})
+    assert query == StatusQuery("a b", "down", "k=v", "since", 3)
+    assert query.url(page=4) == "?q=a+b&state=down&label=k%3Dv&sort=since&page=4"
+    assert query.url(state="") == "?q=a+b&label=k%3Dv&sort=since"
+    assert parse({}).url() == "?"
+
+
+@pytest.mark.parametrize(
+    "query", [{"state": "up"}, {"sort": "x"}, {"page": "0"}, {"page": "-1"}, {"page": "x"}, {"page": "1" * 9}]
+)
+def test_an_invalid_query(query: dict[str, str]) -> None:
+    """A state, an order or a page that does not exist is refused with what does."""
+    with pytest.raises(BadQueryError, match="must be"):
+        parse(query)

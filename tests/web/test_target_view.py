@@ -1,0 +1,91 @@
+"""Tests of one target as pages and API show it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from monitor.record.observation import Observation
+from monitor.record.target_summary import State
+from monitor.sinks.memory import TargetMemory
+from monitor.target import Slo
+from monitor.web.target_view import TargetView
+from tests.web import scenes
+
+TARGET = scenes.target()
+
+
+@pytest.mark.parametrize(
+    ("made", "state"),
+    [
+        ([], State.NOT_PROVEN),
+        ([scenes.aborted()], State.NOT_PROVEN),
+        ([scenes.complete()], State.OK),
+        ([scenes.unverified()], State.NOT_PROVEN),
+        ([scenes.cut(), scenes.complete()], State.AT_RISK),
+        ([scenes.complete(), scenes.cut(), scenes.complete()], State.AT_RISK),
+        ([scenes.complete(first=30.0)], State.AT_RISK),
+        ([scenes.cut(), scenes.reset()], State.DOWN),
+        ([scenes.aborted(), scenes.cut(), scenes.reset()], State.DOWN),
+        ([scenes.complete(), scenes.cut(), scenes.reset()], State.AT_RISK),
+        ([replace(scenes.cut(), trigger="api")] * 3 + [scenes.complete()], State.OK),
+    ],
+)
+def test_the_confirmed_state(made: list[Observation], state: State) -> None:
+    """Two failures in a row are down, one or a missed SLO is a risk, and probes by hand change nothing."""
+    assert scenes.view(TARGET, *made).state is state
+
+
+def test_a_paused_target_is_paused() -> None:
+    """Whatever its last probes came to."""
+    assert scenes.view(replace(TARGET, paused=True), scenes.cut(), scenes.cut()).state is State.PAUSED
+
+
+def test_an_slo_that_is_kept_forgives() -> None:
+    """With an objective of one half, a failure that is over is no risk; a slow first chunk is one by its own SLO."""
+    lenient = replace(TARGET, slo=Slo(availability=0.5))
+    assert scenes.view(lenient, scenes.complete(), scenes.cut()).state is State.OK
+    assert scenes.view(lenient, scenes.complete(), scenes.complete(first=9.0)).state is State.AT_RISK
+
+
+def test_a_target_never_probed() -> None:
+    """Without a probe there is no last one, no quantile and nothing overdue."""
+    view = TargetView(TARGET, (), TargetMemory())
+    assert (view.last, view.first_chunk_quantile(0.5), view.stale(scenes.NOW)) == (None, None, False)
+
+
+def test_the_last_probe_is_the_last_that_says_something() -> None:
+    """A probe that we stopped does not hide the failure before it; alone it is shown."""
+    view = scenes.view(TARGET, scenes.aborted(), scenes.cut(), scenes.complete())
+    assert view.last is view.recent[1]
+    alone = scenes.view(TARGET, scenes.aborted())
+    assert alone.last is alone.recent[0]
+
+
+def test_quantiles_are_of_scheduled_probes() -> None:
+    """A quantile is one of the times themselves; probes by hand and those without a first chunk have none."""
+    made = [scenes.complete(first=first) for first in (0.3, 0.1, 0.2, 0.4)]
+    by_hand = replace(scenes.complete(first=9.0), trigger="api")
+    view = scenes.view(TARGET, *made, scenes.unreachable(), by_hand)
+    assert [view.first_chunk_quantile(part) for part in (0.0, 0.5, 0.95)] == [0.1, 0.2, 0.4]
+
+
+def test_overdue_after_three_intervals() -> None:
+    """A newest probe older than three intervals and its total is overdue, unless the target is paused."""
+    view = scenes.view(TARGET, scenes.complete())
+    late = scenes.NOW + timedelta(seconds=3 * TARGET.interval + TARGET.timeouts.total + 1)
+    assert not view.stale(late - timedelta(seconds=20))
+    assert view.stale(late)
+    assert not TargetView(replace(TARGET, paused=True), view.recent).stale(late)
+
+
+def test_the_summary_says_since_when() -> None:
+    """The first failure of the row, the last good probe before it, and the availability of scheduled probes."""
+    summary = scenes.view(TARGET, scenes.cut(), scenes.reset(), scenes.complete()).summary(scenes.NOW)
+    assert summary.state == "down"
+    assert summary.failing_since == "2026-11-22T22:08:48.000000Z"
+    assert summary.last_good
+    assert summary.last_good.timestamp == "2026-11-22T22:07:48.000000Z"
+    assert summary.availability == pytest.approx(1 / 3)
