@@ -436,3 +436,53 @@ async def test_stamping_waits_for_a_stamp(monkeypatch: pytest.MonkeyPatch) -> No
     assert await keeper.ready(10.0)
     assert not answers
     keeper.close()
+
+
+class Turns:
+    """What a socket says of a request that is being sent."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def waits(self, at: float) -> None:
+        """Note it."""
+        del at
+        self.said.append("waits")
+
+    def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
+        """Note it."""
+        self.said.append("acts")
+        return at, uncertainty
+
+    def doubts(self, uncertainty: float) -> None:
+        """Note it."""
+        assert uncertainty >= 0.0
+        self.said.append("doubts")
+
+
+def test_a_socket_that_took_only_a_part_leaves_a_doubt() -> None:
+    """How long it has been ready for the rest is not known: between the two sends the peer may have been slow."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
+        sock.connect(listener.getsockname())
+        sock.setup = turns = Turns()
+        sock.setblocking(False)
+        assert sock.send(bytes(1 << 26)) < 1 << 26
+        assert turns.said == ["waits", "doubts"]
+        turns.said.clear()
+        with pytest.raises(BlockingIOError):
+            sock.sendmsg([b"more"])
+        assert turns.said == ["doubts", "waits"]
+        sock.close()
+
+
+def test_a_system_that_tells_no_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake that the kernel had to repeat, or has not measured, is as uncertain as the loop was late."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
+        sock.setup = Turns()
+        sock.connect(listener.getsockname())
+        assert sock._round_trip() is not None
+        monkeypatch.delattr(socket, "TCP_INFO")
+        assert sock._round_trip() is None
+        sock.close()
