@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+_PRIVATE = 0o600
 
 
 def save(content: bytes, path: Path) -> str | None:
@@ -50,8 +53,15 @@ def reason(error: OSError) -> str:
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read, if it is new: an `opener` of `open`."""
-    return os.open(path, flags, 0o600)
+    """Open a file and let nobody else read it, also if it was there: an `opener` of `open`.
+
+    Devices and pipes stay as they are, and so does a file of another user.
+    """
+    descriptor = os.open(path, flags, _PRIVATE)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with suppress(PermissionError):
+            os.fchmod(descriptor, _PRIVATE)
+    return descriptor
 
 
 def _sync_directory(path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from monitor.files import put_aside, reason, save
+from monitor.files import private, put_aside, reason, save
 
 
 def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
@@ -40,3 +41,13 @@ def test_what_cannot_be_put_aside_is_said(tmp_path: Path) -> None:
 def test_an_error_without_words_has_some() -> None:
     """The system does not always say why."""
     assert (reason(OSError()), reason(OSError(28, "No space"))) == ("unknown error", "no space")
+
+
+def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
+    """A pipe is opened and left as it is; `--save` can write into one."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o644)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.close(private(str(pipe), os.O_WRONLY))
+    os.close(reader)
+    assert pipe.stat().st_mode & 0o777 == 0o644

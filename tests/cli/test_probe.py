@@ -123,6 +123,7 @@ def test_the_worst_of_several_counts(cli: Cli, lab_url: str) -> None:
 def test_the_body_is_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
     """To the byte; of the second probe in a file of its own."""
     path = tmp_path / "body"
+    path.touch(0o644)  # one that was there is made private, too
     cli("probe", f"{lab_url}/raw/ok?{PACE}", "--protocol", "raw", "--save", path, "-n", "2")
     assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(1, 41))
     assert (tmp_path / "body.2").read_bytes() == path.read_bytes()
