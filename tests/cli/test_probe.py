@@ -69,7 +69,7 @@ def test_several_probes_point_at_somebody(cli: Cli, lab_url: str) -> None:
     assert cli("probe", url, "-n", "3").out.splitlines()[-1] == f"  suspect {suspect}"
     events = [json.loads(one) for one in cli("probe", url, "-n", "2", "--json").out.splitlines()]
     assert ["diagnosis" in one for one in events] == [False, True]
-    assert "  suspect silent_end: " in cli("probe", f"{lab_url}/openai-chat/clean-cut?{PACE}").out
+    assert "  suspect silent_end: " in cli("probe", f"{lab_url}/openai-chat/clean-cut?{PACE}", "-n", "2").out
 
 
 @pytest.mark.parametrize(
