@@ -28,7 +28,7 @@ from tests.canary.hunt import found, rows_of
 
 KINDS = (
     "api-key-env", "api-key-file", "header-file", "header-variable", "body-variable", "query-variable", "path-variable",
-    "user", "password", "proxy-user", "proxy-password", "basic-header", "list-user", "list-password", "list-query",
+    "user", "password", "proxy-user", "proxy-password", "list-user", "list-password", "list-query",
     "prompt-variable", "web-password", "cookie",
 )  # fmt: skip
 CORES = {kind: "q" + hashlib.sha256(kind.encode()).hexdigest()[:17] for kind in KINDS}
