@@ -14,8 +14,10 @@ from monitor.keys.types import Unit, says
 MIB = 1024 * 1024
 KEPT_BYTES, KEPT_BYTES_PER_TARGET = 128 * MIB, 32 * 1024
 """What the recent probes of all targets take in memory: the first in all, or the second a target if that is more."""
+LOG_QUEUE_BYTES = 8 * MIB
+"""Bytes that wait for the log's stream: a reader that stalls is noticed before much is lost at once."""
 QUEUE_BYTES = 32 * MIB
-"""What waits for the log, and for the history, before further probes are dropped."""
+"""Bytes that wait for the history before further probes are dropped."""
 
 
 def _doubling(first: float, last: float) -> tuple[float, ...]:

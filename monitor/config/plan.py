@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from monitor.config.load import Config
 from monitor.config.rules import takes_prompt
 from monitor.protocols import find
-from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET, MIB, QUEUE_BYTES, Limits, MetricsSettings
+from monitor.settings import (
+    KEPT_BYTES,
+    KEPT_BYTES_PER_TARGET,
+    LOG_QUEUE_BYTES,
+    MIB,
+    QUEUE_BYTES,
+    Limits,
+    MetricsSettings,
+)
 from monitor.target import ListCheck, Target, own_limits
 
 _DAY = 86400.0
@@ -86,7 +94,7 @@ def plan(config: Config, footprint: Callable[[Target], Footprint] | None = None)
 
 def memory_bound(targets: int, limits: Limits) -> int:
     """Return how many bytes the daemon takes at most with so many targets."""
-    kept = max(KEPT_BYTES, KEPT_BYTES_PER_TARGET * targets) + 2 * QUEUE_BYTES
+    kept = max(KEPT_BYTES, KEPT_BYTES_PER_TARGET * targets) + LOG_QUEUE_BYTES + QUEUE_BYTES
     columns = limits.events * _BYTES_PER_EVENT
     stream = round((limits.stream_bytes + columns) * _GROWTH) + limits.event_bytes * _COPIES_OF_EVENT
     judged = limits.stream_bytes * _COPIES_WHEN_JUDGED

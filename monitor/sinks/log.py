@@ -24,10 +24,10 @@ from monitor.record.observation import Observation
 from monitor.record.probe_event import ProbeEvent, without_surrogates
 from monitor.record.probe_event import as_json as event_as_json
 from monitor.redaction import ascii_only, visible
-from monitor.settings import QUEUE_BYTES, Log
+from monitor.settings import LOG_QUEUE_BYTES, Log
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 
-CAPACITY = QUEUE_BYTES
+CAPACITY = LOG_QUEUE_BYTES
 """Bytes that wait for the stream before lines are dropped: a thousand probes of 400 chunks."""
 RETRY = 1.0
 """Seconds before a stream that failed is tried again."""

@@ -187,7 +187,7 @@ async def test_what_is_no_request_is_refused(lab: Lab, logs: Logs) -> None:
 async def test_the_index_is_at_the_root(lab: Lab) -> None:
     """As a page for people, and as JSON for programs."""
     page, _ = await fetch(lab.port, "/", method="GET")
-    assert b"<h1>LabFault lab</h1>" in page
+    assert b"<h1>Fault lab</h1>" in page
     data, _ = await fetch(lab.port, "/", "Accept: application/json", method="GET")
     assert json.loads(data.partition(b"\r\n\r\n")[2])["protocols"] == list(DIALECTS)
 

@@ -198,10 +198,12 @@ def delays() -> timeseries.Panel:
     return asks(
         lines(12),
         "How late do probes start, and how sure are their clocks?",
-        "99th percentiles over the chosen window: how late scheduled probes start, and the largest uncertainty among "
-        "the clocks of a probe, which is microseconds where all is well.",
+        "99th percentiles over the chosen window: how late scheduled probes start, how long the monitor itself delayed "
+        "them until the request was sent, and the largest uncertainty among the clocks of a probe, which is "
+        "microseconds if all is well.",
         SECONDS,
         over_time(percentile(0.99, "chat_monitor_schedule_delay_seconds"), "{{instance}} starts late"),
+        over_time(percentile(0.99, "chat_monitor_own_delay_seconds"), "{{instance}} own delay"),
         over_time(percentile(0.99, "chat_monitor_timing_uncertainty_seconds"), "{{instance}} uncertainty"),
     )
 
