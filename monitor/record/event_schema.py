@@ -20,7 +20,6 @@ def event_schema() -> Json:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "chat-monitor probe event",
-        "description": " ".join((ProbeEvent.__doc__ or "").split()),
         **event,
         "allOf": [*map(_causes, CAUSES), _UNCLEAN],
     }
@@ -40,7 +39,8 @@ def _inlined(part: Any, parts: Json) -> Any:  # noqa: ANN401 - any part of a JSO
     always = [name for name, held in properties.items() if name in part["required"] or "default" in held]
     return {
         "type": "object",
-        "description": part["description"],
+        # Python 3.13 strips the indentation of docstrings: without it the text is the same on each version
+        "description": " ".join(part["description"].split()),
         "required": always,
         "properties": {name: _without_default(_inlined(held, parts)) for name, held in properties.items()},
     }
