@@ -31,6 +31,7 @@ Board = dict[str, dict[str, list[dict[str, object]]]]
 """Of a board's JSON, the part that is changed here."""
 
 _TARGET = re.compile(r'target=~\\"\$\w+\\"')
+_ALERT = re.compile(r"\s*- alert: (\w+)")
 _DURATION = re.compile(r"(?<![\d.])(\d+)([smhd])\b")
 _FIXED = frozenset({"24h"})
 """Yesterday is yesterday, however often a target is probed."""
@@ -43,12 +44,13 @@ _CONFIG = "/etc/chat-monitor/config.toml"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the assets are fitted to: a config, the file it came from, and the address of the user's Grafana."""
+    """What the assets are fitted to: a config, the file it came from, and where the user's Grafana and runbooks are."""
 
     targets: Sequence[Target] = ()
     settings: Settings = field(default_factory=Settings)
     config_file: Path | None = None
     grafana: str | None = None
+    runbooks: str | None = None
 
     @property
     def intervals(self) -> list[float]:
@@ -78,9 +80,27 @@ def bundled(room: str) -> Path:
 
 def _rules(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
     text = (bundled("dashboards") / "rules" / "chat-monitor.rules.yml").read_text(encoding="utf-8")
-    if wish.grafana is not None:
-        text = text.replace(_GRAFANA, wish.grafana.rstrip("/"))
-    yield "chat-monitor.rules.yml", fitted(text, wish.intervals)
+    yield "chat-monitor.rules.yml", "\n".join(_linked(fitted(text, wish.intervals), wish)) + "\n"
+
+
+def _linked(rules: str, wish: Wish) -> Iterator[str]:
+    """Yield the lines of the rules with links to the user's runbooks and boards; an unknown address gets no link."""
+    alert = ""
+    for line in rules.splitlines():
+        if found := _ALERT.match(line):
+            alert = found[1]
+        if not line.lstrip().startswith("dashboard_url:"):
+            yield line
+            continue
+        if wish.runbooks is not None:
+            yield f"{' ' * 10}runbook_url: {json.dumps(_runbook(wish.runbooks, alert))}"
+        if wish.grafana is not None:
+            yield line.replace(_GRAFANA, wish.grafana.rstrip("/"))
+
+
+def _runbook(address: str, alert: str) -> str:
+    """Return the address of an alert's runbook: `{alert}` in it is the alert's name, which else follows it."""
+    return address.replace("{alert}", alert) if "{alert}" in address else f"{address.rstrip('/')}/{alert}"
 
 
 def scale(intervals: Iterable[float]) -> float:

@@ -17,12 +17,17 @@ from monitor.cli.config_file import config_option, config_path, is_named, read_c
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @config_option
 @click.option("--grafana", metavar="URL", help="The URL of your Grafana, for `dashboard_url` of the rules.")
-def export(what: str, directory: Path, config_file: Path | None, grafana: str | None) -> int:
+@click.option(
+    "--runbooks",
+    metavar="URL",
+    help="The URL of your runbooks, for `runbook_url` of the rules; the alert's name follows it, or replaces {alert}.",
+)
+def export(what: str, directory: Path, config_file: Path | None, grafana: str | None, runbooks: str | None) -> int:
     """Write the bundled files into DIR, fitted to the config if there is one; print the name of each."""
-    wish = Wish(grafana=grafana)
+    wish = Wish(grafana=grafana, runbooks=runbooks)
     if is_named(config_file) or config_path(None).exists():
         config = read_config(config_file)
-        wish = Wish(config.targets, config.settings, config_path(config_file), grafana)
+        wish = Wish(config.targets, config.settings, config_path(config_file), grafana, runbooks)
     else:
         click.echo("no config found: written as shipped, for intervals from 5s to 15m", err=True)
     try:

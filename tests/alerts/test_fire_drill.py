@@ -43,7 +43,7 @@ def test_a_fault_reaches_the_webhook_as_this_alert_and_its_end_as_resolved(drill
         assert "{{" not in text
         assert "<no value>" not in text
         assert "error calling" not in text
-        assert sent["annotations"]["runbook_url"].endswith(f"/{alert.name}.md")
+        assert "First, " in sent["annotations"]["description"]
     assert wanted <= drill.resolved.keys(), f"never resolved: {wanted - drill.resolved.keys()}"
 
 

@@ -39,9 +39,10 @@ def test_everything_that_can_be_exported_is_written_and_only_under_our_name(what
 
 
 def test_the_rules_as_shipped_serve_a_minute_to_a_quarter_of_an_hour(tmp_path: Path) -> None:
-    """With these intervals, or with no config at all, they are written as they stand."""
+    """With these intervals, or with no config at all, nothing but the links is changed."""
     for intervals in ([], [60.0], [5.0, 900.0], [61.0]):
-        [file] = export("rules", tmp_path, Wish([target(interval) for interval in intervals]))
+        wish = Wish([target(interval) for interval in intervals], grafana="https://grafana.example.com")
+        [file] = export("rules", tmp_path, wish)
         assert file.read_text() == RULES
 
 
@@ -85,6 +86,33 @@ def test_the_dashboard_addresses_lead_to_the_users_grafana(tmp_path: Path) -> No
     [file] = export("rules", tmp_path, Wish(grafana="https://grafana.test/sub/"))
     assert "grafana.example.com/d/" not in file.read_text()
     assert "https://grafana.test/sub/d/chat-monitor-target" in file.read_text()
+
+
+def annotations_of(tmp_path: Path, wish: Wish) -> dict[str, dict[str, str]]:
+    """The annotations of each alert of the exported rules."""
+    [file] = export("rules", tmp_path, wish)
+    rules = [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+    return {rule["alert"]: rule["annotations"] for rule in rules if "alert" in rule}
+
+
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("https://docs.test/runbooks/", "https://docs.test/runbooks/ChatStreamStalls"),
+        ("https://git.test/{alert}.md?plain=1", "https://git.test/ChatStreamStalls.md?plain=1"),
+    ],
+)
+def test_every_alert_links_to_the_users_runbooks(tmp_path: Path, address: str, link: str) -> None:
+    """The alert's name follows the address, or stands in it; a duration within an address is not fitted."""
+    written = annotations_of(tmp_path, Wish([target(5.0)], runbooks=address))
+    assert all("runbook_url" in one for one in written.values())
+    assert written["ChatStreamStalls"]["runbook_url"] == link
+
+
+def test_an_address_that_is_not_known_gets_no_link(tmp_path: Path) -> None:
+    """Without `--runbooks` and `--grafana` an alert has its two sentences alone, and no dead link."""
+    kinds = {frozenset(one) for one in annotations_of(tmp_path, Wish()).values()}
+    assert kinds == {frozenset({"summary", "description"})}
 
 
 @pytest.mark.parametrize(

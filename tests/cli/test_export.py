@@ -13,11 +13,13 @@ from tests.cli.commands import Cli, ended, started
 def test_export_writes_what_fits_the_config_and_says_which_files(cli: Cli, config: Path, tmp_path: Path) -> None:
     """Windows of the slowest target's interval, the address of the Grafana; each file is a line."""
     config.write_text(config.read_text().replace("[defaults]", "[defaults]\ninterval = '30s'"))
-    done = cli("export", "rules", tmp_path / "new", "--config", config, "--grafana", "https://g.example/")
+    links = ("--grafana", "https://g.example/", "--runbooks", "https://r.example")
+    done = cli("export", "rules", tmp_path / "new", "--config", config, *links)
     file = tmp_path / "new" / "chat-monitor.rules.yml"
     assert (done.status, done.out) == (0, f"{file}\n")
     assert "increase30m" in file.read_text()
     assert "https://g.example/d/chat-monitor-target" in file.read_text()
+    assert "https://r.example/ChatStreamStalls" in file.read_text()
 
 
 def test_export_without_a_config_writes_what_is_shipped(tmp_path: Path) -> None:

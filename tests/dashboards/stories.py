@@ -14,7 +14,7 @@ import yaml
 GROUPS = ["chat-monitor-recordings", "chat-monitor-slo-recordings", "chat-monitor-targets", "chat-monitor-health"]
 BY_HAND = {"ChatStreamTargetDown", "ChatStreamTruncations", "ChatStreamTimeToFirstChunkSlow", "ChatMonitorAbsent"}
 """Alerts with stories of their own in the rules' own test file, which a user can run with promtool alone."""
-RUNBOOKS = "https://github.com/chat-monitor/chat-monitor/blob/main/docs/runbooks"
+RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
 GRAFANA = "https://grafana.example.com/d"
 
 
@@ -104,11 +104,18 @@ def _expected(alert: str, one: Firing, fit: Callable[[str], str]) -> dict[str, A
         "exp_labels": {"severity": one.severity, **one.labels},
         "exp_annotations": {
             "summary": fit(one.summary),
-            "description": fit(one.description),
-            "runbook_url": f"{RUNBOOKS}/{alert}.md",
+            "description": fit(f"{one.description} {first_step(alert, one.labels.get('target', ''))}"),
             "dashboard_url": f"{GRAFANA}/chat-monitor-{board}",
         },
     }
+
+
+def first_step(alert: str, target: str = "") -> str:
+    """The last sentence of an alert's description: what to do first."""
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    described = {rule["annotations"]["description"] for rule in rules if rule.get("alert") == alert}
+    (step,) = {description[description.rindex("First, ") :] for description in described}
+    return str(step).replace("{{ $labels.target }}", target)
 
 
 def concerned(rules: str, story: Story) -> str:
