@@ -1,4 +1,4 @@
-"""Files that the monitor keeps its state in: written whole or not at all, and put aside if they are damaged."""
+"""Files of state, written whole or not at all and put aside if they are damaged; and who else can read a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _PRIVATE = 0o600
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OF_OTHERS_BUT_ITS_GROUP = stat.S_IRWXO | stat.S_IWGRP
 
 
 def save(content: bytes, path: Path) -> str | None:
@@ -62,6 +64,20 @@ def private(path: str, flags: int) -> int:
         with suppress(PermissionError):
             os.fchmod(descriptor, _PRIVATE)
     return descriptor
+
+
+def exposed(path: Path) -> str | None:
+    """Return the mode of a file, such as `0644`, if others than its owner can read or change it; else None.
+
+    The group may read a file of root's, as PostgreSQL has it for its keys: a service has no other way to read that.
+    A file that is not there, or is no regular file, is exposed to nobody.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    others = _OF_OTHERS if found.st_uid else _OF_OTHERS_BUT_ITS_GROUP
+    return f"{stat.S_IMODE(found.st_mode):04o}" if stat.S_ISREG(found.st_mode) and found.st_mode & others else None
 
 
 def _sync_directory(path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-from monitor.files import private, put_aside, reason, save
+import pytest
+
+from monitor.files import exposed, private, put_aside, reason, save
 
 
 def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
@@ -51,3 +54,33 @@ def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
     os.close(private(str(pipe), os.O_WRONLY))
     os.close(reader)
     assert pipe.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_root", "shown"),
+    [
+        (0o600, False, None),
+        (0o400, True, None),
+        (0o640, False, "0640"),
+        (0o640, True, None),
+        (0o660, True, "0660"),
+        (0o644, True, "0644"),
+        (0o604, False, "0604"),
+    ],
+)
+def test_what_others_can_read_is_exposed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, shown: str | None, *, of_root: bool
+) -> None:
+    """A secret is for its owner; a file of root's may be for its group."""
+    file = tmp_path / "key"
+    file.touch()
+    file.chmod(mode)
+    found = list(file.stat())
+    found[stat.ST_UID] = 0 if of_root else 1000
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result(found))
+    assert exposed(file) == shown
+
+
+def test_what_is_no_regular_file_is_not_exposed(tmp_path: Path) -> None:
+    """Neither a directory nor a file that is not there."""
+    assert (exposed(tmp_path), exposed(tmp_path / "none")) == (None, None)

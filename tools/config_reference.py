@@ -167,7 +167,8 @@ every mistake in it at once, each with its line and a hint; `chat-monitor check 
   is not set is a mistake. `$${` is the text `${`.
 - **Secrets never stand in the file.** `api_key_env` names a variable; `api_key_file` and `header_files` name files. A
   relative name is looked for in `$CREDENTIALS_DIRECTORY` first (systemd's `LoadCredential=`), then beside the config.
-  Line ends behind the secret are cut off. A header that looks like a secret and is written out is a mistake.
+  Line ends after the secret are cut off. A header that looks like a secret and is written out is a mistake. A file that
+  others than its owner can read is a warning; the group may read a file of root's.
 - **Defaults**: a target's own keys win over those of `[defaults]`. The tables `timeouts`, `slo`, `tls`, `labels`,
   `headers`, `header_files` and `body` are merged key by key, and an empty table takes the place of the whole; `check`
   and arrays are replaced. A target that names its key takes the place of both `api_key_env` and `api_key_file` of the

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -53,6 +54,8 @@ class Options:
     model: str | None = None
     api_key_env: str | None = None
     headers: Sequence[str] = ()
+    header_env: Sequence[str] = ()
+    header_files: Sequence[str] = ()
     prompt: str | None = None
     max_tokens: int | None = None
     timeout: float | None = None
@@ -71,7 +74,27 @@ _OPTIONS = (
     ),
     click.option("--model", help="The model to request."),
     click.option("--api-key-env", metavar="VAR", help="The environment variable that holds the key."),
-    click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send; repeatable."),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="A header to send; repeatable. Every user of this machine can read it in the list of processes.",
+    ),
+    click.option(
+        "--header-env",
+        "header_env",
+        multiple=True,
+        metavar="NAME=VAR",
+        help="A header whose value an environment variable holds; repeatable.",
+    ),
+    click.option(
+        "--header-file",
+        "header_files",
+        multiple=True,
+        metavar="NAME=FILE",
+        help="A header whose value is the one line of a file; repeatable.",
+    ),
 )
 
 
@@ -146,12 +169,23 @@ def overridden(target: Target, options: Options) -> Target:
 
 def _target(url: str, protocol: str, options: Options) -> Target:
     """Return the target that the options alone describe."""
-    _refuse_unset(options.api_key_env, os.environ)
+    _refuse_unset("--api-key-env", options.api_key_env, os.environ)
+    held = dict(_assigned("--header-env", text, "VAR") for text in options.header_env)
+    for variable in held.values():
+        if not re.fullmatch(VARIABLE_NAME_PATTERN, variable):
+            raise click.BadParameter(
+                "write NAME=VAR, the name of a variable and not its value", param_hint="--header-env"
+            )
+        _refuse_unset("--header-env", variable, os.environ)
+    given = [map(_header, options.headers), ((name, f"${{{variable}}}") for name, variable in held.items())]
+    files = dict(_assigned("--header-file", text, "FILE") for text in options.header_files)
     values = asdict(options) | {
         "name": "url",
         "url": url,
         "protocol": protocol,
-        "headers": dict(map(_header, options.headers)) or None,
+        "headers": dict(chain.from_iterable(given)) or None,
+        "header_env": None,
+        "header_files": files or None,
         "timeout": None,
     }
     try:
@@ -168,9 +202,9 @@ def _within(timeouts: Timeouts, seconds: float) -> Timeouts:
     )
 
 
-def _refuse_unset(variable: str | None, environ: Mapping[str, str]) -> None:
+def _refuse_unset(option: str, variable: str | None, environ: Mapping[str, str]) -> None:
     if variable and re.fullmatch(VARIABLE_NAME_PATTERN, variable) and variable not in environ:
-        raise refuse(f"--api-key-env: the variable {variable} is not set: export {variable}=... (it names the key)")
+        raise refuse(f"{option}: the variable {variable} is not set: export {variable}=... (it holds the value)")
 
 
 def _takes_model(target: Target) -> bool:
@@ -184,3 +218,11 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         raise click.BadParameter("a header is 'NAME: VALUE'", param_hint="--header")  # which may hold a key
     return name.strip(), value.strip()
+
+
+def _assigned(option: str, text: str, what: str) -> tuple[str, str]:
+    """Return a header's name and where its value is; a text that has no such form may be a secret, and is not shown."""
+    name, equals, place = text.partition("=")
+    if not equals or not name.strip() or not place:
+        raise click.BadParameter(f"write NAME={what}", param_hint=option)
+    return name.strip(), place

@@ -60,9 +60,9 @@ def run(
         faulthandler.enable(sys.__stderr__)
     path = existing_config(config_file)
     config = load_or_exit(load)
-    for warning in config.warnings:
-        click.echo(f"warning: {warning}", err=True)
     access = _access(web_config)
+    for warning in (*config.warnings, *(access.warnings if access is not None else ())):
+        click.echo(f"warning: {warning}", err=True)
     _refuse_unprotected(config.settings.web.host, unprotected=unprotected or (access is not None and access.protects))
     return _watch(config, load, access, hangups)
 

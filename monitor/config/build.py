@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
+from monitor.config import model
 from monitor.config.findings import Findings
 from monitor.config.mistake import KeyPath
-from monitor.config.model import inner, keys, notes
+from monitor.config.model import inner, keys
 from monitor.config.rules import Draft, takes_prompt
 from monitor.config.secrets import Places
 from monitor.config.variables import references
@@ -22,33 +23,42 @@ from monitor.target import Check, CountCheck, ListCheck, Target
 
 _T = TypeVar("_T")
 
-Problem = Callable[[KeyPath, str, str], None]
-"""What is told of a file that cannot be read: its key, what is wrong, a hint."""
+Note = Callable[[KeyPath, str, str], None]
+"""Takes what is found of a file: its key, what is wrong or odd, a hint."""
+
+
+class Notes(NamedTuple):
+    """Where mistakes and warnings go."""
+
+    wrong: Note
+    odd: Note
 
 
 def settings(sections: Mapping[str, Any], lists: Mapping[str, Any], places: Places, findings: Findings) -> Settings:
     """Return all that is not a target; a file that cannot be read is noted."""
-    return _located(Settings(**sections, **lists), places, findings.wrong, ())
+    return _located(Settings(**sections, **lists), places, Notes(findings.wrong, findings.odd), ())
 
 
 def target(draft: Draft, places: Places, findings: Findings) -> Target:
     """Return one target with its secrets; one that cannot be read is noted."""
     given = draft.target
 
-    def problem(key: KeyPath, message: str, hint: str) -> None:
-        findings.wrong(draft.place(key), message, hint)
+    notes = Notes(
+        lambda key, message, hint: findings.wrong(draft.place(key), message, hint),
+        lambda key, message, hint: findings.odd(draft.place(key), message, hint),
+    )
 
-    def taken(read: Callable[[str], _T], name: str, *key: str) -> _T | None:
-        return _read(read, name, key, problem)
+    def of_file(name: str, *key: str) -> Secret | None:
+        return _read(places.secret_file, name, key, notes, places.exposed)
 
-    api_key = taken(places.secret_variable, given.api_key_env, "api_key_env") if given.api_key_env else None
+    api_key = _read(places.secret_variable, given.api_key_env, ("api_key_env",), notes) if given.api_key_env else None
     if given.api_key_file:
-        api_key = taken(places.secret_file, given.api_key_file, "api_key_file")
-    files = {name: taken(places.secret_file, file, "header_files", name) for name, file in given.header_files.items()}
+        api_key = of_file(given.api_key_file, "api_key_file")
+    files = {name: of_file(file, "header_files", name) for name, file in given.header_files.items()}
     headers = {**given.headers, **{name: secret for name, secret in files.items() if secret}}
     told = _told(draft, places.environ)
     whole = replace(given, api_key=api_key, headers=headers, check=_check(draft), from_variables=told)
-    return _located(whole, places, problem, ())
+    return _located(whole, places, notes, ())
 
 
 _SENT = ("body", "headers", "url", "proxy", "prompt")
@@ -73,32 +83,43 @@ def _check(draft: Draft) -> Check | None:
     return check
 
 
-def _located(table: _T, places: Places, problem: Problem, base: KeyPath) -> _T:
+def _located(table: _T, places: Places, notes: Notes, base: KeyPath) -> _T:
     """Return the table with the paths of its files, in the tables below too."""
 
     def located(one: object, key: KeyPath, path: Path | None) -> object:
         if isinstance(one, tuple):
             return tuple(located(each, key, path) for each in one)
         if path is None:
-            return _located(one, places, problem, key)
-        return None if one is None else _read(partial(_FINDERS[path], places), str(one), key, problem)
+            return _located(one, places, notes, key)
+        exposed = places.exposed_key if path is Path.PEM else None
+        return None if one is None else _read(partial(_FINDERS[path], places), str(one), key, notes, exposed)
 
     changes = {
         name: located(getattr(table, name), (*base, name), path)
         for name, hint in keys(type(table)).items()
-        for path in ([None] if inner(hint) else [note for note in notes(hint) if isinstance(note, Path)])
+        for path in ([None] if inner(hint) else [note for note in model.notes(hint) if isinstance(note, Path)])
     }
     return replace(cast("Any", table), **changes) if changes else table
 
 
-def _read(read: Callable[[str], _T], name: str, key: KeyPath, problem: Problem) -> _T | None:
-    """Return what is read of a file or variable; None if it cannot be, which is noted."""
+def _read(
+    read: Callable[[str], _T],
+    name: str,
+    key: KeyPath,
+    notes: Notes,
+    exposed: Callable[[str], str | None] | None = None,
+) -> _T | None:
+    """Return what is read of a file or variable; None, which is noted, if it cannot be. So is an exposed file."""
     try:
-        return read(name)
+        found = read(name)
+        mode = exposed(name) if exposed is not None else None
     except values.Wrong as error:
         context = error.context or {}
-        problem(key, str(context["message"]), str(context["hint"]))
+        notes.wrong(key, str(context["message"]), str(context["hint"]))
         return None
+    if mode is not None:
+        notes.odd(key, f"names a file with a secret that others than its owner can read (mode {mode})", "chmod 600")
+    return found
 
 
 _FINDERS: Mapping[Path, Callable[[Places, str], str]] = {

@@ -25,6 +25,7 @@ _SECRET_IN_BODY = re.compile(
 )
 _SECRET_QUERY = re.compile(r"(?i)(?:^|[-_])(?:api[-_]?key|key|token|secret|password|sig)$")
 _SUBSTITUTED = "${"
+_AUTHORIZATION = "authorization"
 _WITHIN_TOTAL = ("timeouts.connect", "timeouts.headers", "timeouts.first_chunk", "timeouts.idle")
 # A list of N numbers takes a token for each and one for the line's end, and some for the word behind it.
 _TOKENS_PER_NUMBER, _TOKENS_PER_WORD, _TOKENS_BEHIND = 2, 4, 20
@@ -178,6 +179,25 @@ def _one_key(draft: Draft) -> Iterator[Complaint]:
         yield Complaint(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
 
 
+def _one_authorization(draft: Draft) -> Iterator[Complaint]:
+    """User and password of a URL are sent in the header `Authorization`, of which a request has one."""
+    target = draft.target
+    if "@" not in urlsplit(target.url).netloc:
+        return
+    for key in ("api_key_env", "api_key_file"):
+        if getattr(target, key) and draft.protocol.auth.header.lower() == _AUTHORIZATION:
+            yield _second_authorization(key)
+    for key, table in (("headers", target.headers), ("header_files", target.header_files)):
+        for name in table:
+            if name.lower() == _AUTHORIZATION:
+                yield _second_authorization(f"{key}.{name}")
+
+
+def _second_authorization(other: str) -> Complaint:
+    message = f"has a user beside {other}: both are sent in the header Authorization, and a request has only one"
+    return Complaint(("url",), message, "leave one of them out")
+
+
 def _one_model(draft: Draft) -> Iterator[Complaint]:
     if "model" in draft.own and draft.target.models:
         yield Complaint(("models",), "model is given too", "leave one of them out")
@@ -301,6 +321,7 @@ RULES = (
     TargetRule(("timeouts.total", *_WITHIN_TOTAL), _total),
     TargetRule(("interval", "interval_when_failing", "timeouts.total"), _interval),
     TargetRule(("api_key_env", "api_key_file"), _one_key),
+    TargetRule(("protocol", "url", "api_key_env", "api_key_file", "headers", "header_files"), _one_authorization),
     TargetRule(("model", "models"), _one_model),
     TargetRule(("headers", "header_files"), _header_twice),
     *LITERAL_SECRETS,

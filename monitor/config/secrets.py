@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.keys.secret import Secret
+from monitor.files import exposed
+from monitor.keys.secret import Secret, pem_lines
 from monitor.keys.values import header_value, wrong
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -48,6 +49,14 @@ class Places:
         if "-----BEGIN " not in self._read(name):
             raise wrong("is not a PEM file")
         return str(self.find(name))
+
+    def exposed(self, name: str) -> str | None:
+        """Return the mode of a secret's file if others can read it, else None."""
+        return exposed(self.find(name))
+
+    def exposed_key(self, name: str) -> str | None:
+        """Return the mode of a PEM file if it holds a private key that others can read, else None."""
+        return self.exposed(name) if any(pem_lines(self._read(name))) else None
 
     def _read(self, name: str) -> str:
         try:

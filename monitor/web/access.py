@@ -22,6 +22,7 @@ import bcrypt
 
 from monitor.config import ConfigError
 from monitor.config.mistake import Mistake, printable
+from monitor.files import exposed
 from monitor.keys.secret import pem_lines
 from monitor.web.access_file import AccessFile, Pem, ServerTls, read_access
 
@@ -71,6 +72,15 @@ class Access:
     def headers(self) -> Mapping[str, str]:
         """Headers of every response."""
         return self._loaded.file.headers
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """A line for each of its files with a secret that others can read: users' hashes, the private key."""
+        tls, users = self._loaded.file.tls, self._loaded.file.users
+        held = [self.path] if users or (tls and tls.key.text) else []
+        for path in (*held, *([Path(tls.key.file)] if tls and tls.key.file else ())):
+            if (mode := exposed(path)) is not None:
+                yield f"{path}: others than its owner can read this file, which holds a secret (mode {mode}): chmod 600"
 
     # -- files that change ---------------------------------------------------------------------------------------------
 

@@ -21,9 +21,11 @@ from tests.test_replay import body_of, capture
 CHAT = "http://127.0.0.1:9/chat/completions"
 
 
-def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Headers of the command line and a key from the environment go with the request, and nowhere else."""
+def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Headers of the command line, of files and of the environment go with the request, and nowhere else."""
     monkeypatch.setenv("CANARY_KEY", "canary-key")
+    monkeypatch.setenv("CANARY_TENANT", "canary-tenant")
+    (tmp_path / "token").write_text("canary-token\n")
     heard = bytearray()
 
     def answer(listener: socket.socket) -> None:
@@ -38,10 +40,12 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
         options = ("--api-key-env", "CANARY_KEY", "--header", "X-Team: canary-team", "--model", "m")
-        done = cli("probe", url, *options)
+        private = ("--header-env", "X-Tenant=CANARY_TENANT", "--header-file", f"X-Token={tmp_path / 'token'}")
+        done = cli("probe", url, *options, *private)
         thread.join(10)
     assert b"\r\nAuthorization: Bearer canary-key\r\n" in heard
-    assert b"\r\nX-Team: canary-team\r\n" in heard
+    for header in (b"X-Team: canary-team", b"X-Tenant: canary-tenant", b"X-Token: canary-token"):
+        assert b"\r\n" + header + b"\r\n" in heard
     assert b'"model":"m"' in heard
     assert done.status == 4
     assert "canary" not in done.out + done.err
@@ -54,6 +58,22 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
         (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
+        (("http://127.0.0.1:9/chat/completions", "--header-env", "X-A"), "write NAME=VAR"),
+        (("http://127.0.0.1:9/chat/completions", "--header-env", "X-A=NOT_SET"), "the variable NOT_SET is not set"),
+        (
+            ("http://127.0.0.1:9/chat/completions", "--header-env", "X-A=sk-1"),
+            "the name of a variable and not its value",
+        ),
+        (("http://127.0.0.1:9/chat/completions", "--header-file", "=x"), "write NAME=FILE"),
+        (("http://127.0.0.1:9/chat/completions", "--header-file", "X-A="), "write NAME=FILE"),
+        (
+            ("http://127.0.0.1:9/chat/completions", "--header-file", "X-A=/nowhere/token"),
+            "header_files.X-A: cannot be read: no such file or directory",
+        ),
+        (
+            ("http://127.0.0.1:9/chat/completions", "--header-file", "X-A=/dev/null", "--header", "x-a: 1"),
+            "the header is given twice",
+        ),
         (
             ("http://127.0.0.1:9/chat/completions", "--api-key-env", "NOT_SET_AT_ALL"),
             "the variable NOT_SET_AT_ALL is not set",

@@ -171,8 +171,10 @@ def test_a_public_address_wants_protection(
     monkeypatch.setattr("monitor.cli.run._watch", lambda *_: 0)
     file = config.with_name("web.yml")
     file.write_text(text)
+    file.chmod(0o644)
     done = cli("run", "--config", config, "--web.config.file", file, "--web.listen-address", "0.0.0.0:0")
     assert (done.status, "refusing to listen" in done.err) == (status, status == 2)
+    assert ("web.yml: others than its owner can read this file" in done.err) is (status == 0)
 
 
 def test_shards_share_the_targets(config: Path) -> None:

@@ -217,3 +217,31 @@ def test_the_values_of_variables_are_known(read: Read) -> None:
     environ = {"SESSION": "s-1", "HOST": "chat.test", "HOOK": "h-2", "TENANT": "t-3", "OTHER": "o"}
     found = read(text, environ).targets[0].from_variables
     assert {secret.reveal() for secret in found} == {"s-1", "h-2", "t-3"}
+
+
+_KEY = "-----BEGIN PRIVATE KEY-----\n" + "A" * 64 + "\n-----END PRIVATE KEY-----\n"
+
+
+def test_a_secret_that_others_can_read_is_odd(heard: Heard, tmp_path: Path) -> None:
+    """Each file of a secret has its warning, a certificate only if its private key is in it."""
+    text = TARGET.replace("http:", "https:") + (
+        'api_key_file = "key"\nheader_files.X-A = "header"\n'
+        'tls = { ca_file = "ca", cert_file = "cert", key_file = "pem" }\n'
+    )
+    for name, content in (
+        ("key", "k"),
+        ("header", "h"),
+        ("ca", "-----BEGIN X"),
+        ("cert", "-----BEGIN X"),
+        ("pem", _KEY),
+    ):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o644)
+    told = "names a file with a secret that others than its owner can read (mode 0644) (chmod 600)"
+    keys = ("5: targets[0].api_key_file", "6: targets[0].header_files.X-A", "7: targets[0].tls.key_file")
+    assert heard(text) == ([], [f"{key}: {told}" for key in keys])
+    for name in ("key", "header", "pem"):
+        (tmp_path / name).chmod(0o600)
+    assert heard(text) == ([], [])
+    (tmp_path / "cert").write_text("-----BEGIN CERTIFICATE-----\n" + _KEY)
+    assert heard(text) == ([], [f"7: targets[0].tls.cert_file: {told}"])

@@ -594,6 +594,9 @@ def stale() -> Story:
         every.format("slow"): flat(900, 199),
         last.format("slow"): "0x44 2700x44 5400x99",
         every.format("never"): late(20, flat(60, 39)) + " stale",
+        # Inconclusive from its first on: counted without its name, and its own gauge never exists.
+        every.format("inconclusive"): late(70, flat(60, 39)) + " stale",
+        'chat_monitor_probe_errors_total{outcome="inconclusive", cause="internal"}': late(70, path((39, 1))),
         every.format("paused"): flat(60, 199),
         last.format("paused"): flat(0, 199),
         'chat_stream_paused{target="paused"}': flat(1, 199),
@@ -611,6 +614,10 @@ def stale() -> Story:
         44: (told("never", "yet"), told("fires", "for 14m 0s")),
         59: (told("never", "yet"), told("fires", "for 29m 0s")),
         61: (),
+        79: (),
+        82: (told("inconclusive", "yet"),),
+        109: (told("inconclusive", "yet"),),
+        111: (),
         120: (),
     }
     return Story("ChatStreamProbesStale", "fires below resolves missing new paused", series, checks, fits=False)

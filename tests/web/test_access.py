@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -296,3 +297,30 @@ async def test_a_client_without_a_certificate(made: Made) -> None:
     finally:
         await server.close()
         access.close()
+
+
+_TLS = "tls_server_config: {{cert_file: cert.pem, {key}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("http_server_config: {http2: false}\n", ()),
+        ("basic_auth_users: {prom: HASH}\n", ("web.yml",)),
+        (_TLS.format(key="key_file: key.pem"), ("key.pem",)),
+        (_TLS.format(key="key: KEY"), ("web.yml",)),
+    ],
+)
+def test_a_secret_that_others_can_read_is_warned_of(made: Made, text: str, named: tuple[str, ...]) -> None:
+    """The private key, and the file that has hashes of passwords or a key in it."""
+    text = text.replace("HASH", hashed("right")).replace("KEY", json.dumps((made.directory / "key.pem").read_text()))
+    files = [made.write(text), made.directory / "key.pem"]
+    for file in files:
+        file.chmod(0o644)
+    access = Access(made.directory / "web.yml")
+    told = "others than its owner can read this file, which holds a secret (mode 0644): chmod 600"
+    assert list(access.warnings) == [f"{made.directory / name}: {told}" for name in named]
+    for file in files:
+        file.chmod(0o600)
+    assert list(access.warnings) == []
+    access.close()
