@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation site clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,9 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 	$(BIN)/python -m tools.protocols_page --write
 	$(BIN)/python -m tools.event_schema --write
 	$(BIN)/python -m tools.boards.build
+
+site: $(VENV)/dev  ## Build the documentation as a site in .cache/site; a broken link is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
