@@ -17,7 +17,11 @@ from monitor.config import Config
 from monitor.config.plan import Footprint
 from monitor.config.plan import plan as planned
 from monitor.http import reach
+from monitor.keys.durations import elapsed
+from monitor.record.rollup import HOUR, KEPT, MINUTE
 from monitor.settings import MIB, Buckets, MetricsSettings
+from monitor.sinks.history_rollups import retention, rollup_bytes
+from monitor.sinks.history_store import tables_of
 from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
 from monitor.target import Target
 
@@ -79,9 +83,29 @@ def _print_plan(config: Config) -> None:
 
     found = planned(config, footprint)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(plan_table(found))
+    _print_history(config)
     click.echo(
         f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {_at_once(config)} streams are endless at once"
     )
+
+
+def _print_history(config: Config) -> None:
+    """Print how large the history's file gets at most, and for how long it keeps the figures of the pages."""
+    settings, targets = config.settings.history, len(config.here)
+    if settings.path is None:
+        click.echo("history: none is kept; the pages show what was probed since the start ([history] path keeps it)")
+        return
+    kept = retention(targets, tables_of(settings.max_bytes))
+    rollups = min(rollup_bytes() * targets, tables_of(settings.max_bytes) // 2)
+    click.echo(
+        f"history, at most: {settings.max_bytes // MIB} MiB in {settings.path}, of which the figures of the pages take "
+        f"about {-(-rollups // MIB)} MiB: by the minute for {elapsed(kept[MINUTE])}, "
+        f"by the hour for {elapsed(kept[HOUR])}"
+    )
+    if kept != KEPT:
+        enough = -(-rollup_bytes() * targets * 32 // 11 // MIB)
+        whole = " and ".join(elapsed(seconds) for seconds in KEPT.values())
+        click.echo(f'  [history] max_bytes = "{enough}MiB" keeps them for {whole}')
 
 
 def _at_once(config: Config) -> int:

@@ -17,7 +17,8 @@ from monitor.record.observation import public_url
 from monitor.record.probe_event import ProbeEvent
 from monitor.record.target_summary import TargetSummary, summarize
 from monitor.settings import MIB
-from monitor.sinks import history_store as store
+from monitor.sinks import history_queries as store
+from monitor.sinks.history_store import StoreError
 
 _T = TypeVar("_T")
 API = "/api/v1"
@@ -141,5 +142,5 @@ class File:
 def _read(read: Callable[[], _T]) -> _T:
     try:
         return read()
-    except store.StoreError as error:
+    except StoreError as error:
         raise ProbeSourceError(str(error)) from None

@@ -18,8 +18,10 @@ from monitor.daemon.parts import Load, Parts, every
 from monitor.daemon.reload import reload
 from monitor.record.observation import Observation
 from monitor.record.probe_event import EventError, ProbeEvent, read
+from monitor.record.target_state import TargetState
 from monitor.schedule import ProbeNotStartedError
-from monitor.sinks import history_store as store
+from monitor.sinks import history_queries as store
+from monitor.sinks.history_store import StoreError
 from monitor.sinks.memory import RecentProbe
 from monitor.sinks.metrics import one_probe
 from monitor.web.access import Access
@@ -118,7 +120,7 @@ def _history_reader(path: str | None) -> HistoryReader | None:
 
     def failures(query: FailureQuery) -> list[ProbeEvent]:
         start, end = ((at.timestamp() if at else default) for at, default in ((query.start, 0.0), (query.end, inf)))
-        found = store.failures(file, start, end, lambda event: query.selects(read(event)), MOST + 1)
+        found = store.failures(file, start, end, query.cause, MOST + 1)
         return [read(event) for event in found]
 
     return HistoryReader(newest, partial(store.find, file), neighbours, failures)
@@ -130,10 +132,16 @@ async def restore_recent(parts: Parts) -> None:
     if path is None:
         return
 
-    def kept() -> dict[str, list[ProbeEvent]]:
-        return {name: [read(event) for event in events] for name, events in store.of_each(Path(path), each).items()}
+    def kept() -> tuple[dict[str, list[ProbeEvent]], dict[str, TargetState]]:
+        file = Path(path)
+        events = {name: [read(event) for event in events] for name, events in store.of_each(file, each).items()}
+        return events, store.states(file)
 
     try:
-        parts.recent.restore(parts.targets, await asyncio.to_thread(kept))
-    except (store.StoreError, EventError) as error:
+        events, states = await asyncio.to_thread(kept)
+        parts.recent.restore(parts.targets, events, states)
+        for target in parts.targets:
+            if target.name in states:
+                parts.metrics.restore(target.name, states[target.name].confirmed)
+    except (StoreError, EventError) as error:
         structlog.get_logger().info("the pages begin without the history's probes", why=str(error))

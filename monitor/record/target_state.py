@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
+from monitor.record.target_summary import BriefProbe
+
 
 @dataclass(slots=True)
 class ConfirmedState:
@@ -25,3 +29,24 @@ class ConfirmedState:
             self.up = False
         elif self.successes >= recover:
             self.up = True
+
+
+class TargetState(msgspec.Struct, kw_only=True):
+    """The confirmed state of a target with the probes that bound its incident; the history keeps it across restarts."""
+
+    confirmed: ConfirmedState = msgspec.field(default_factory=ConfirmedState)
+    began: BriefProbe | None = None
+    """The first of the failures that are not over; None if the target is up and does not fail."""
+    last_good: BriefProbe | None = None
+    """The last probe that found the target available, before those failures or of all."""
+
+    def take(self, probe: BriefProbe, *, confirm: int, recover: int) -> None:
+        """Count one scheduled or confirming probe that says something of the target."""
+        available = bool(probe.available)
+        if available:
+            self.last_good = probe
+        elif self.began is None:
+            self.began = probe
+        self.confirmed.take(available=available, truncated=probe.truncated, confirm=confirm, recover=recover)
+        if self.confirmed.up and not self.confirmed.failures:
+            self.began = None

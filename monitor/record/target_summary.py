@@ -51,6 +51,23 @@ class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
         return (self.outcome, self.cause or None) in TRUNCATED
 
 
+CONFIRMING = frozenset({"schedule", "confirm"})
+"""The triggers of the probes that a target's state is made of."""
+
+
+def brief_of(event: ProbeEvent) -> BriefProbe:
+    """Return a probe in brief."""
+    return BriefProbe(
+        outcome=event.outcome,
+        cause=event.cause,
+        probe_id=event.probe_id,
+        timestamp=event.timestamp,
+        trigger=event.trigger,
+        available=event.available,
+        first_chunk=event.timings.first_chunk,
+    )
+
+
 class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Times to the first chunk in seconds: the last probe's, and those that 50 % and 95 % of the recent ones kept."""
 

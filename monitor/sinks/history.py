@@ -15,7 +15,10 @@ from pathlib import Path
 from monitor.record.from_observation import event_of, timeline_of
 from monitor.record.observation import Observation
 from monitor.record.probe_event import as_json, timeline_pieces
+from monitor.record.rollup import rollup_of
+from monitor.record.target_summary import CONFIRMING, brief_of
 from monitor.settings import QUEUE_BYTES, HistorySettings
+from monitor.sinks.history_rollups import Step
 from monitor.sinks.history_store import Store, StoredProbe, StoreError
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 from monitor.target import KEPT, Record
@@ -104,7 +107,8 @@ class Nothing:
 
 def row(seen: Observation, most: Record, size: int) -> StoredProbe:
     """Return a probe as it is kept: with no more of the server's words than `most`, beyond `size` without timeline."""
-    event = zipped([as_json(event_of(capped(seen, most)))])
+    made = event_of(capped(seen, most))
+    event = zipped([as_json(made)])
     timeline = zipped(timeline_pieces(timeline_of(seen.recording)))
     return StoredProbe(
         probe_id=seen.probe_id,
@@ -113,6 +117,12 @@ def row(seen: Observation, most: Record, size: int) -> StoredProbe:
         failed=seen.failed,
         event=event,
         timeline=timeline if len(event) + len(timeline) <= size else None,
+        outcome=made.outcome,
+        cause=made.cause or "",
+        rollup=rollup_of(made),
+        step=Step(brief_of(made), seen.target.confirm, seen.target.recover)
+        if seen.trigger in CONFIRMING and not made.ours
+        else None,
     )
 
 

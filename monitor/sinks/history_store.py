@@ -1,26 +1,33 @@
-"""The history's file: opened and checked, put aside where it is none of ours, written, pruned and read.
+"""The history's file: opened, checked, put aside if it is not ours, migrated, written, pruned and read.
 
-It is SQLite's, with a write-ahead log: what was committed survives the death of the process at any moment, and who
-reads holds up nobody who writes. All of it waits for a disk: it belongs into a thread.
+It is SQLite's, with a write-ahead log: what was committed survives the death of the process at any moment, and a
+reader does not block the writer. All of it waits for a disk: call it in a thread.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from monitor import files
-from monitor.settings import HistorySettings
+import msgspec
 
-VERSION = 1
+from monitor import files
+from monitor.record.probe_event import ProbeEvent
+from monitor.record.rollup import Rollup, rollup_of
+from monitor.record.target_summary import CONFIRMING, brief_of
+from monitor.settings import HistorySettings
+from monitor.sinks import history_rollups
+from monitor.sinks.history_rollups import PINNED, Step
+from monitor.target import Target
+
+VERSION = 2
 """Of the tables; a file of a later one is left alone."""
 _OURS = 0x63686D6F
 """SQLite's `application_id` of our files: "chmo"."""
@@ -38,28 +45,38 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS probes_failed ON probes (target, failed)",
     "CREATE INDEX IF NOT EXISTS probes_timestamp ON probes (timestamp)",
     f"PRAGMA application_id = {_OURS}",
-    f"PRAGMA user_version = {VERSION}",
 )
-_INSERT = """INSERT OR IGNORE INTO probes (probe_id, target, timestamp, failed, event, timeline)
-             VALUES (:probe_id, :target, :timestamp, :failed, :event, :timeline)"""
+_SECOND = (
+    "ALTER TABLE probes ADD COLUMN outcome TEXT",
+    "ALTER TABLE probes ADD COLUMN cause TEXT",
+    "CREATE INDEX probes_failures ON probes (timestamp, outcome, cause) WHERE failed = 1",
+    "CREATE INDEX probes_span ON probes (target, timestamp)",
+    *history_rollups.TABLES,
+)
+"""What version 2 of the tables has beyond the first: rollups, states, and failures by their cause."""
+_INSERT = """INSERT OR IGNORE INTO probes (probe_id, target, timestamp, failed, event, timeline, outcome, cause)
+             VALUES (:probe_id, :target, :timestamp, :failed, :event, :timeline, :outcome, :cause)"""
 # Of a target's probes the newest :probes stay, and of those beyond them the newest :failures that failed.
 _BEYOND = "SELECT seq FROM probes WHERE target = :target ORDER BY seq DESC LIMIT 1 OFFSET :probes"
 _BEYOND_FAILED = """SELECT seq FROM probes WHERE target = :target AND failed = 1 AND seq <= :beyond
                     ORDER BY seq DESC LIMIT 1 OFFSET :failures"""
-_FORGET = "DELETE FROM probes WHERE target = :target AND failed = :failed AND seq <= :seq"
-_BEFORE = "SELECT probe_id FROM probes WHERE target = :target AND seq < :seq ORDER BY seq DESC LIMIT 1"
-_AFTER = "SELECT probe_id FROM probes WHERE target = :target AND seq > :seq ORDER BY seq LIMIT 1"
-_LOOKED_AT = 100
-"""Probes that did not fail, among which a good one is looked for: the others are faults of the monitor."""
-_OLDEST = "SELECT seq, length(event) + ifnull(length(timeline), 0) FROM probes ORDER BY seq"
+_FORGET = f"""DELETE FROM probes
+              WHERE target = :target AND failed = :failed AND seq <= :seq AND probe_id NOT IN {PINNED}"""  # noqa: S608 - ours
+_OLDEST = f"""SELECT seq, length(event) + ifnull(length(timeline), 0) FROM probes
+              WHERE probe_id NOT IN {PINNED} ORDER BY seq"""  # noqa: S608 - ours
 
 
-Event = dict[str, Any]
-_LARGEST = 256 * 1024 * 1024
+_FORGET_OLD = f"DELETE FROM probes WHERE timestamp < ? AND probe_id NOT IN {PINNED}"  # noqa: S608 - ours
+_FORGET_UNTIL = f"DELETE FROM probes WHERE seq <= ? AND probe_id NOT IN {PINNED}"  # noqa: S608 - ours
+LARGEST = 256 * 1024 * 1024
 """Bytes of one event or timeline, beyond which it is none of ours: the longest stream that is read has a tenth."""
 
 
 _COLUMNS = {"seq", "probe_id", "target", "timestamp", "failed", "event", "timeline"}
+_USUAL = Target("-", "-", "-")
+"""The defaults of `confirm` and `recover`, by which the state is migrated: older files do not have them."""
+_COLUMNS_OF = {1: _COLUMNS, 2: _COLUMNS | {"outcome", "cause"}}
+"""The columns of the probes in each version of the tables."""
 
 
 class StoreError(Exception):
@@ -76,11 +93,22 @@ class StoredProbe:
     failed: bool
     event: bytes
     timeline: bytes | None
+    outcome: str = ""
+    cause: str = ""
+    rollup: Rollup = field(default_factory=Rollup)
+    """What it counts as."""
+    step: Step | None = None
+    """What it says of its target's state; None if it says nothing."""
 
     @property
     def size(self) -> int:
         """Bytes that it takes."""
         return len(self.event) + len(self.timeline or b"")
+
+
+def tables_of(max_bytes: int) -> int:
+    """Return how many bytes of the file's limit its tables may take."""
+    return max_bytes * 11 // 16
 
 
 class Store:
@@ -91,7 +119,7 @@ class Store:
 
     def __init__(self, path: Path, settings: HistorySettings) -> None:
         self._path, self._settings = path, settings
-        self._tables = settings.max_bytes * 11 // 16
+        self._tables = tables_of(settings.max_bytes)
         self._log = settings.max_bytes // 8
         self.most = settings.max_bytes // 16
         """Bytes that are given to `keep` at once."""
@@ -130,8 +158,9 @@ class Store:
         with suppress(FileExistsError):  # SQLite gives the log the same mode
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         self._file = _identity(self._path)
-        connection = self._connection = _connect(self._path, "mode=rw")
+        connection = self._connection = connect(self._path, "mode=rw")
         _be_ours(connection, self._path, check=self._checked != self._file)
+        _migrate(connection, self._settings.probes_per_target)
         self._checked = self._file
         pages = min(self._log // 2 // _PAGE, 1000)
         for pragma in (
@@ -148,8 +177,8 @@ class Store:
         mine = self._file == _identity(self._path)  # or somebody else has put it aside already
         self.close()
         if mine and _is_damage(error):
-            return StoreError(f"{self._path}: {_reason(error)}; {files.put_aside(self._path, _WITH_LOG)}")
-        return StoreError(f"{self._path}: {_reason(error)}")
+            return StoreError(f"{self._path}: {reason(error)}; {files.put_aside(self._path, _WITH_LOG)}")
+        return StoreError(f"{self._path}: {reason(error)}")
 
     # -- what is in it ---------------------------------------------------------------------------------------------
 
@@ -157,10 +186,13 @@ class Store:
         if _size(self._path.with_name(f"{self._path.name}-wal")) > self._log:
             self._fold(connection)
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_INSERT, map(_values, rows))
-        for target in sorted({row.target for row in rows}) if rows else _targets(connection):
+        _insert(connection, rows)
+        for target in sorted({row.target for row in rows}) if rows else history_rollups.names(connection):
             self._prune(connection, target)
-        connection.execute("DELETE FROM probes WHERE timestamp < ?", (now - self._settings.max_age,))
+            history_rollups.forget(connection, target, now, self._tables)
+            if not rows and not _has_probes(connection, target):
+                history_rollups.forget_name(connection, target)
+        connection.execute(_FORGET_OLD, (now - self._settings.max_age,))
         self._make_room(connection)
         connection.execute("COMMIT")
         self._shrink(connection)
@@ -184,7 +216,7 @@ class Store:
             connection.execute(_FORGET, {"target": target, "failed": 1, "seq": failed})
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
-        """Let the oldest go, whosever they are, until the tables take no more than they may."""
+        """Delete the oldest probes of all targets, and then rollups, until the tables take no more than they may."""
         while (over := _used(connection) - self._tables) > 0:
             seq = None
             with closing(connection.execute(_OLDEST)) as oldest:
@@ -192,9 +224,10 @@ class Store:
                     over -= size
                     if over <= 0:
                         break
-            if seq is None:
+            if seq is not None:
+                connection.execute(_FORGET_UNTIL, (seq,))
+            elif not history_rollups.forget_oldest(connection):
                 return
-            connection.execute("DELETE FROM probes WHERE seq <= ?", (seq,))
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
         """Give pages back that are more than the tables may take: `max_bytes` was larger once."""
@@ -205,34 +238,45 @@ class Store:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
+def _insert(connection: sqlite3.Connection, rows: Sequence[StoredProbe]) -> None:
+    """Write the rows that are not there yet, and count them: a batch that is tried again counts once."""
+    new = [row for row in rows if connection.execute(_INSERT, _values(row)).rowcount == 1]
+    history_rollups.count(connection, ((row.target, row.timestamp, row.rollup) for row in new))
+    for target, group in groupby(sorted(new, key=lambda row: row.target), key=lambda row: row.target):
+        if steps := [row.step for row in group if row.step is not None]:
+            history_rollups.take(connection, target, steps)
+
+
 # -- opening it --------------------------------------------------------------------------------------------------------
 
 
-def _connect(path: Path, how: str) -> sqlite3.Connection:
+def connect(path: Path, how: str) -> sqlite3.Connection:
+    """Open the file; `how` is a query of SQLite's URI."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=_PATIENCE)
 
 
 def _be_ours(connection: sqlite3.Connection, path: Path, *, check: bool) -> None:
     """Make the tables in an empty file; see that any other one is ours and, where it is asked for, sound."""
-    if _is_empty(connection):
+    if is_empty(connection):
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES:
+        for statement in (*_TABLES, *_SECOND, f"PRAGMA user_version = {VERSION}"):
             connection.execute(statement)
         connection.execute("COMMIT")
-    _see_version(connection, path)
+    see_version(connection, path)
     if check and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise _damage(str(found).splitlines()[-1])
 
 
-def _is_empty(connection: sqlite3.Connection) -> bool:
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever written into the file."""
     said = [_pragma(connection, name) for name in ("application_id", "user_version", "schema_version")]
     return not any(said)
 
 
-def _see_version(connection: sqlite3.Connection, path: Path) -> None:
-    """StoreError where the file is of a later version, a damage where it is no history at all."""
+def see_version(connection: sqlite3.Connection, path: Path) -> None:
+    """StoreError if the file is of a later version, a damage if it is not a history."""
     if _pragma(connection, "application_id") != _OURS:
         raise _damage("another program's file")
     if (version := _pragma(connection, "user_version")) > VERSION:
@@ -240,8 +284,56 @@ def _see_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: was written by a newer chat-monitor (version {version} of the tables, this one knows {VERSION}): "
             "update, or give another path"
         )
-    if _columns(connection) != _COLUMNS:
+    if _columns(connection) != _COLUMNS_OF.get(version):
         raise _damage("its tables are not ours")
+
+
+def _migrate(connection: sqlite3.Connection, contiguous: int) -> None:
+    """Bring the tables of an older version up to date, and count what is in them; all of it or nothing.
+
+    Of each target the newest `contiguous` probes are counted: of those before them the failures alone were kept.
+    """
+    if _pragma(connection, "user_version") == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SECOND:
+        connection.execute(statement)
+    for (target,) in connection.execute("SELECT DISTINCT target FROM probes").fetchall():
+        history_rollups.target_id(connection, target)
+        _recount(connection, target, contiguous)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _recount(connection: sqlite3.Connection, target: str, contiguous: int) -> None:
+    """Count a target's probes of the first version, and name the outcomes of its failures."""
+    rows = connection.execute(
+        "SELECT seq, timestamp, failed, event FROM probes WHERE target = ? ORDER BY seq DESC", (target,)
+    )
+    counted, steps, oldest_good = list[tuple[str, float, Rollup]](), list[Step](), 0
+    for place, (seq, timestamp, failed, blob) in enumerate(rows.fetchall()):
+        if (event := _event(blob)) is None:
+            continue
+        if failed:
+            connection.execute(
+                "UPDATE probes SET outcome = ?, cause = ? WHERE seq = ?", (event.outcome, event.cause or "", seq)
+            )
+        elif place < contiguous:
+            oldest_good = len(counted) + 1
+        if place < contiguous:
+            counted.append((target, timestamp, rollup_of(event)))
+            if event.trigger in CONFIRMING and not event.ours:
+                steps.append(Step(brief_of(event), _USUAL.confirm, _USUAL.recover))
+    history_rollups.count(connection, counted[: oldest_good or None])
+    history_rollups.take(connection, target, steps[::-1])
+
+
+def _event(blob: bytes) -> ProbeEvent | None:
+    """Return an event as it was kept; None if it cannot be read."""
+    try:
+        return msgspec.json.decode(zlib.decompressobj().decompress(blob, LARGEST), type=ProbeEvent)
+    except (zlib.error, msgspec.DecodeError):
+        return None
 
 
 def _damage(what: str) -> sqlite3.Error:
@@ -254,7 +346,8 @@ def _is_damage(error: sqlite3.Error | OSError) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
-def _reason(error: sqlite3.Error | OSError) -> str:
+def reason(error: sqlite3.Error | OSError) -> str:
+    """Return why the file cannot be used."""
     if isinstance(error, OSError):
         return files.reason(error)
     return f"holds no history of ours, or a damaged one ({error})" if _is_damage(error) else str(error)
@@ -263,6 +356,11 @@ def _reason(error: sqlite3.Error | OSError) -> str:
 def _parts(path: Path) -> list[Path]:
     """Return the file, its log, and the index of that."""
     return [path.with_name(path.name + ending) for ending in _WITH_LOG]
+
+
+def log_of(path: Path) -> Path:
+    """Return the write-ahead log of the file."""
+    return _parts(path)[1]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -276,95 +374,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-# -- reading it --------------------------------------------------------------------------------------------------------
-
-
-def newest(path: Path, limit: int, *, target: str | None = None, failed: bool = False) -> list[Event]:
-    """Return the newest events without their timelines, newest first: of one target, and failed ones, where asked for.
-
-    StoreError where the file cannot be read.
-    """
-    asked = {"target = :target": target is not None, "failed = 1": failed}
-    conditions = " AND ".join(condition for condition, holds in asked.items() if holds) or "1"
-    question = f"SELECT event FROM probes WHERE {conditions} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - ours alone
-    with _reading(path) as connection:
-        rows = connection.execute(question, {"target": target, "limit": limit}).fetchall()
-    return [_loaded(path, event) for (event,) in rows]
-
-
-def of_each(path: Path, limit: int) -> dict[str, list[Event]]:
-    """Return the newest events of every target, newest first, without their timelines; StoreError as above."""
-    question = "SELECT event FROM probes WHERE target = ? ORDER BY seq DESC LIMIT ?"
-    with _reading(path) as connection:
-        rows = {name: connection.execute(question, (name, limit)).fetchall() for name in _targets(connection)}
-    return {name: [_loaded(path, event) for (event,) in found] for name, found in rows.items()}
-
-
-def find(path: Path, probe_id: str) -> Event | None:
-    """Return the event of a probe, with its timeline where that was kept; StoreError where the file cannot be read."""
-    with _reading(path) as connection:
-        question = "SELECT event, timeline FROM probes WHERE probe_id = ?"
-        row = connection.execute(question, (probe_id,)).fetchone()
-    if row is None:
-        return None
-    event, timeline = row
-    return _loaded(path, event) | ({} if timeline is None else {"timeline": _loaded(path, timeline)})
-
-
-def neighbours(path: Path, probe_id: str) -> tuple[str | None, str | None, str | None]:
-    """Return the ids of the probes of the same target before and after one, and of the last good one before it.
-
-    "Good" is not failed, by the availability SLO, and not a fault of the monitor. StoreError as above.
-    """
-    question = """SELECT probe_id, event FROM probes WHERE target = :target AND failed = 0 AND seq < :seq
-                  ORDER BY seq DESC LIMIT :most"""
-    with _reading(path) as connection:
-        found = connection.execute("SELECT seq, target FROM probes WHERE probe_id = ?", (probe_id,)).fetchone()
-        if found is None:
-            return None, None, None
-        key = {"seq": found[0], "target": found[1], "most": _LOOKED_AT}
-        sides = [connection.execute(side, key).fetchone() for side in (_BEFORE, _AFTER)]
-        unfailed = connection.execute(question, key).fetchall()
-    good = (it for it, event in unfailed if (_loaded(path, event).get("slo") or {}).get("availability"))
-    previous, following = (side[0] if side else None for side in sides)
-    return previous, following, next(good, None)
-
-
-def failures(path: Path, start: float, end: float, wanted: Callable[[Event], bool], limit: int) -> list[Event]:
-    """Return the newest failures that began from `start` to `end` (Unix time) and are wanted, newest first.
-
-    StoreError if the file cannot be read.
-    """
-    question = """SELECT event FROM probes WHERE failed = 1 AND timestamp BETWEEN ? AND ?
-                  ORDER BY timestamp DESC"""
-    with _reading(path) as connection, closing(connection.execute(question, (start, end))) as rows:
-        events = (_loaded(path, event) for (event,) in rows)
-        return list(islice(filter(wanted, events), limit))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file for reading alone, so that nothing is made beside it: one without a log is nobody's just now."""
-    try:
-        path.stat()
-        how = "mode=ro" if _parts(path)[1].exists() else "immutable=1"
-        with closing(_connect(path, how)) as connection:
-            if _is_empty(connection):
-                raise StoreError(f"{path}: holds nothing yet")
-            _see_version(connection, path)
-            yield connection
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{path}: {_reason(error)}") from error
-
-
-def _loaded(path: Path, blob: bytes) -> Event:
-    try:
-        text = zlib.decompressobj().decompress(blob, _LARGEST)
-        return dict(json.loads(text))
-    except (zlib.error, ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path}: the event of a probe is damaged") from error
 
 
 # -- small questions ---------------------------------------------------------------------------------------------------
@@ -388,9 +397,16 @@ def _columns(connection: sqlite3.Connection) -> set[str]:
     return {str(name) for _, name, *_ in connection.execute("PRAGMA table_info(probes)").fetchall()}
 
 
-def _targets(connection: sqlite3.Connection) -> list[str]:
+def targets(connection: sqlite3.Connection) -> list[str]:
+    """Return the targets of a file of any version."""
+    if history_rollups.known(connection):
+        return history_rollups.names(connection)
     return [str(name) for (name,) in connection.execute("SELECT DISTINCT target FROM probes").fetchall()]
 
 
+def _has_probes(connection: sqlite3.Connection, target: str) -> bool:
+    return connection.execute("SELECT 1 FROM probes WHERE target = ? LIMIT 1", (target,)).fetchone() is not None
+
+
 def _values(row: StoredProbe) -> dict[str, object]:
-    return {name: getattr(row, name) for name in StoredProbe.__slots__}
+    return {name: getattr(row, name) for name in _COLUMNS_OF[VERSION] - {"seq"}}

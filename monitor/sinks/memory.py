@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from sys import getsizeof
 
 import msgspec
@@ -16,8 +16,8 @@ from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspicion, given
 from monitor.record.probe_event import ProbeEvent
-from monitor.record.target_state import ConfirmedState
-from monitor.record.target_summary import BriefProbe
+from monitor.record.target_state import TargetState
+from monitor.record.target_summary import CONFIRMING, BriefProbe, brief_of
 from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET
 from monitor.stream.endings import Mark
 from monitor.stream.thinning import thinned
@@ -83,16 +83,7 @@ class RecentProbe:
     @classmethod
     def restored(cls, event: ProbeEvent) -> RecentProbe:
         """Return a probe that was read from the history."""
-        brief = BriefProbe(
-            outcome=event.outcome,
-            cause=event.cause,
-            probe_id=event.probe_id,
-            timestamp=event.timestamp,
-            trigger=event.trigger,
-            available=event.available,
-            first_chunk=event.timings.first_chunk,
-        )
-        return cls(brief, None, event)
+        return cls(brief_of(event), None, event)
 
     @property
     def event(self) -> ProbeEvent:
@@ -150,34 +141,34 @@ class TargetMemory:
     """What is known of one target from its probes: the same rules as those of the metrics."""
 
     counts: Counts = field(default_factory=Counts)
-    confirmed: ConfirmedState = field(default_factory=ConfirmedState)
+    state: TargetState = field(default_factory=TargetState)
+    began: RecentProbe | None = None
+    """The probe that began the incident, kept while it lasts."""
     samples: deque[Sample] = field(default_factory=deque)
     """The newest scheduled probes; pages read the two sums only, in a thread of theirs."""
     available: int = 0
     in_time: int = 0
     last: RecentProbe | None = None
     """The last probe, made by schedule or to confirm, that says something of the target."""
-    last_good: BriefProbe | None = None
-    failing_since: str | None = None
-    """When the first of the failures began that are not over; None if the target is up and does not fail."""
+
+    @property
+    def failing_since(self) -> str | None:
+        """When the first of the failures began that are not over; None if the target is up and does not fail."""
+        return (self.state.began and self.state.began.timestamp) or None
 
     def take(self, probe: RecentProbe, target: Target, *, first_chunk_good: bool) -> None:
         """Take one probe into the state; `first_chunk_good` is by the target's SLO."""
         available = bool(probe.brief.available)
         if probe.scheduled:
             self._sample(Sample(available, first_chunk_good))
-        if probe.ours or probe.brief.trigger not in {"schedule", "confirm"}:
+        if probe.ours or probe.brief.trigger not in CONFIRMING:
             return
         self.last = probe
-        if available:
-            self.last_good = probe.brief
-        elif self.failing_since is None:
-            self.failing_since = probe.brief.timestamp or None
-        self.confirmed.take(
-            available=available, truncated=probe.brief.truncated, confirm=target.confirm, recover=target.recover
-        )
-        if self.confirmed.up and not self.confirmed.failures:
-            self.failing_since = None
+        self.state.take(probe.brief, confirm=target.confirm, recover=target.recover)
+        if self.state.began is None:
+            self.began = None
+        elif self.state.began == probe.brief:
+            self.began = probe
 
     def _sample(self, sample: Sample) -> None:
         self.samples.append(sample)
@@ -237,8 +228,16 @@ class RecentProbes:
             memory.counts.accepted += seen.verdict.accepted
             memory.counts.truncated += seen.verdict.truncated
 
-    def restore(self, targets: Iterable[Target], events: Mapping[str, Sequence[ProbeEvent]]) -> None:
-        """Remember the events of the history, newest first by target, as if they had been seen; nothing is counted."""
+    def restore(
+        self,
+        targets: Iterable[Target],
+        events: Mapping[str, Sequence[ProbeEvent]],
+        states: Mapping[str, TargetState] | None = None,
+    ) -> None:
+        """Remember the events of the history, newest first by target, and its states; nothing is counted.
+
+        Without a state, it is what the events alone come to.
+        """
         for target in targets:
             for event in reversed(events.get(target.name, ())):
                 probe = RecentProbe.restored(event)
@@ -246,6 +245,8 @@ class RecentProbes:
                 self._memories[target.name].take(
                     probe, target, first_chunk_good=bool(event.slo and event.slo.first_chunk)
                 )
+            if (state := (states or {}).get(target.name)) is not None:
+                self._memories[target.name].state = state
 
     def _drop_oldest(self, kept: deque[RecentProbe]) -> None:
         while len(kept) > 1 and sum(probe.weight for probe in kept) > self._bytes:
@@ -257,7 +258,9 @@ class RecentProbes:
 
     def find(self, probe_id: str) -> RecentProbe | None:
         """Return the probe of that id; None if it is not kept any more."""
-        return next((it for kept in self._kept.values() for it in kept if it.brief.probe_id == probe_id), None)
+        began = (memory.began for memory in self._memories.values() if memory.began is not None)
+        kept = (it for kept in self._kept.values() for it in kept)
+        return next((it for it in chain(kept, began) if it.brief.probe_id == probe_id), None)
 
     def forget(self, name: str) -> None:
         """Forget a target that is not watched any more."""

@@ -8,7 +8,8 @@ from functools import partial
 
 from aiohttp import web
 
-from monitor.sinks.history_store import Event, StoreError
+from monitor.sinks.history_queries import Event
+from monitor.sinks.history_store import StoreError
 from monitor.sinks.memory import RecentProbe
 from monitor.web import listing, resources
 from monitor.web.actions import NO_TARGET

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from monitor import __version__
 from monitor.record.observation import Observation
 from monitor.record.probe_event import ProbeEvent
-from monitor.sinks.history_store import Event
+from monitor.sinks.history_queries import Event
 from monitor.sinks.memory import RecentProbe, TargetMemory
 from monitor.target import Target
 from monitor.web.failure_query import FailureQuery

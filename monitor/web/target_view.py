@@ -40,7 +40,7 @@ class TargetView:
     @cached_property
     def state(self) -> State:
         """The confirmed state."""
-        last, confirmed = self.memory.last, self.memory.confirmed
+        last, confirmed = self.memory.last, self.memory.state.confirmed
         if self.target.paused:
             return State.PAUSED
         if last is None:
@@ -96,9 +96,9 @@ class TargetView:
             truncation_ratio=counts.truncated / counts.accepted if counts.accepted else UNSET,
             state=self.state.value,
             failing_since=given(self.memory.failing_since),
-            last_good=given(self.memory.last_good),
+            last_good=given(self.memory.state.last_good),
             availability=self.memory.available / number if number else UNSET,
-            consecutive_failures=self.memory.confirmed.failures,
+            consecutive_failures=self.memory.state.confirmed.failures,
             stale=self.stale(now),
             first_chunk=self._first_chunk(),
             last=self.last.event if last and self.last else UNSET,

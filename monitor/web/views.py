@@ -9,7 +9,8 @@ from functools import partial
 from aiohttp import web
 
 from monitor.record.probe_event import EventError, ProbeEvent, read
-from monitor.sinks.history_store import Event, StoreError
+from monitor.sinks.history_queries import Event
+from monitor.sinks.history_store import StoreError
 from monitor.web import failure_query, listing, overview, pages
 from monitor.web.actions import NO_TARGET
 from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of, view_of

@@ -50,7 +50,7 @@ def test_warnings_are_said(cli: Cli, config: Path) -> None:
 
 def test_what_a_config_costs(cli: Cli, config: Path) -> None:
     """`check --plan` prints requests, tokens, series and bytes, target by target and in all, and the memory."""
-    *rows, memory = cli("check", "--config", config, "--plan").out.splitlines()
+    *rows, _, memory = cli("check", "--config", config, "--plan").out.splitlines()
     assert [row.split()[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
     assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
 
@@ -100,7 +100,7 @@ def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> 
         done = cli("check", "--config", config, "--plan")
         said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
         assert (done.status, done.out.splitlines()[:2]) == (0, said)
-        assert [row.split()[0] for row in done.out.splitlines()[-4:-1]] == ["broken", "found", "all"]
+        assert [row.split()[0] for row in done.out.splitlines()[-5:-2]] == ["broken", "found", "all"]
         done = cli("check", "--config", config, "--connect")
         refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"
         assert (done.status, done.err, done.out.splitlines()[-1]) == (1, refusal, "found: connected")
@@ -114,3 +114,31 @@ def test_a_list_with_a_mistake(cli: Cli, config: Path) -> None:
     done = cli("check", "--config", config)
     assert (done.status, done.out) == (1, f"{config}: ok, 3 targets\n")
     assert done.err.startswith(f"warning: discovery fleet: {config.parent / 'a.json'}: target a: url: ")
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ("", ["history: none is kept; the pages show what was probed since the start"]),
+        (
+            '[history]\npath = "h.db"\n',
+            [
+                "history, at most: 256 MiB in {}, of which the figures of the pages take about 2 MiB",
+                ": by the minute for 2 d, by the hour for 90 d\nmemory",
+            ],
+        ),
+        (
+            '[history]\npath = "h.db"\nmax_bytes = "2MiB"\n',
+            [
+                "take about 1 MiB: by the minute for 25 h, by the hour for 46 d\n",
+                '  [history] max_bytes = "4MiB" keeps them for 2 d and 90 d\n',
+            ],
+        ),
+    ],
+)
+def test_the_plan_says_how_large_the_history_gets(cli: Cli, config: Path, history: str, expected: list[str]) -> None:
+    """And for how long it keeps its figures, with the limit that keeps all of them."""
+    config.write_text(config.read_text() + history)
+    done = cli("check", "--plan", "--config", config)
+    for text in expected:
+        assert text.format(config.with_name("h.db")) in done.out

@@ -14,7 +14,10 @@ import pytest
 
 from monitor.config import Config, load
 from monitor.daemon.signals import Signals
-from monitor.sinks.history_store import StoreError, newest
+from monitor.record.probe_event import ProbeEvent, read
+from monitor.record.rollup import HOUR, MINUTE, merged, rollup_of
+from monitor.sinks.history_queries import newest, series
+from monitor.sinks.history_store import StoreError
 from tests.cli.commands import Cli, ended, said, started
 
 
@@ -53,25 +56,42 @@ def test_the_daemon_takes_its_signals(config: Path) -> None:
 
 
 def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Path) -> None:
-    """It is killed while it probes; the next one starts, and adds its probes to those that were there."""
+    """It is killed again and again while it probes; each next one adds its probes to those that were there.
+
+    The rollups in the file are what its log comes to, for the probes that were written before each kill.
+    """
     path = tmp_path / "history.db"
-    config.write_text(config.read_text() + '[history]\npath = "history.db"\n')
+    text = config.read_text().replace("[defaults]", '[defaults]\ninterval = "1s"')
+    config.write_text(text + '[history]\npath = "history.db"\n')
     before: set[str] = set()
-    for _ in range(3):
+    logged: dict[str, ProbeEvent] = {}
+    for _ in range(4):
         with started("run", "--config", config) as process:
             said(process, event="started")
             kept: set[str] = set()
             while len(kept - before) < 5:
-                said(process, event="probe")
-                process.send_signal(signal.SIGUSR1)
+                one = said(process, event="probe")
+                logged[one["probe_id"]] = read(one)
                 with suppress(StoreError):  # it holds nothing yet
                     kept = {event["probe_id"] for event in newest(path, 100)}
             process.kill()
-            process.communicate(timeout=20)
+            for line in process.communicate(timeout=20)[0].splitlines():
+                if (one := json.loads(line))["event"] == "probe":
+                    logged[one["probe_id"]] = read(one)
         assert kept >= before
         before = kept
     assert {event["probe_id"] for event in newest(path, 100)} >= before
     assert not (tmp_path / "history.db.corrupt").exists()
+    events = {event["probe_id"]: read(event) for event in newest(path, 1000)}
+    scheduled = 0
+    for target in ("good", "broken"):
+        mine = [logged.get(id_, event) for id_, event in events.items() if event.target == target]
+        recount = merged(map(rollup_of, mine))
+        for span in (MINUTE, HOUR):
+            assert merged(rollup for _, rollup in series(path, target, span, 0, 1e12)) == recount
+        scheduled += recount.probes
+    assert scheduled >= 4
+    assert len(events.keys() & logged.keys()) >= len(before) - 4  # what one kill may keep from its log
 
 
 STREAM = (

@@ -17,7 +17,7 @@ from monitor.lab.steps import Gate, Send
 from monitor.record.observation import Observation
 from monitor.settings import HistorySettings, Limits, Log, Settings, Web
 from monitor.sinks.history import HistorySink
-from monitor.sinks.history_store import find, newest
+from monitor.sinks.history_queries import find, newest
 from monitor.sinks.memory import RecentProbes
 from monitor.target import CountCheck
 from tests.conftest import target

@@ -154,6 +154,8 @@ async def test_the_pages_after_a_restart(lab: Lab, tmp_path: Path) -> None:
     async with running(bad, settings=settings) as daemon:
         probe_id = (await daemon.line(event="probe"))["probe_id"]
     async with running(replace(bad, paused=True), settings=settings) as daemon:
+        assert await daemon.metric('chat_stream_up{target="bad"}') == 0
+        assert await daemon.metric('chat_stream_consecutive_failures{target="bad"}') == 1
         _, page = await daemon.get("/targets/bad")
         assert "incomplete_body" in page
         _, page = await daemon.get(f"/probes/{probe_id}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from monitor.record.target_state import ConfirmedState
+from monitor.record.target_state import ConfirmedState, TargetState
+from monitor.record.target_summary import BriefProbe
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,37 @@ def test_truncations_in_a_row() -> None:
     assert state.truncations == 2
     state.take(available=False, truncated=False, confirm=9, recover=1)
     assert (state.truncations, state.failures) == (0, 3)
+
+
+def incident(told: str, confirm: int = 2, recover: int = 1) -> TargetState:
+    """Return what a row of probes leaves, `.` a good one; each has its place as its id."""
+    found = TargetState()
+    for place, probe in enumerate(told):
+        outcome = "ok" if probe == "." else "unreachable"
+        brief = BriefProbe(outcome=outcome, probe_id=str(place), available=probe == ".")
+        found.take(brief, confirm=confirm, recover=recover)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("probes", "recover", "began", "last_good"),
+    [
+        ("", 1, None, None),
+        ("..", 1, None, "1"),
+        (".xxx", 1, "1", "0"),
+        (".xx.", 1, None, "3"),
+        (".xx.", 2, "1", "3"),
+        (".xx..", 2, None, "4"),
+        ("x", 1, "0", None),
+    ],
+)
+def test_what_bounds_an_incident(probes: str, recover: int, began: str | None, last_good: str | None) -> None:
+    """It began with the first of the failures that are not over, and is over once the target is confirmed to be up."""
+    found = incident(probes, recover=recover)
+    assert (found.began and found.began.probe_id, found.last_good and found.last_good.probe_id) == (began, last_good)
+
+
+def test_an_incident_is_kept_as_json() -> None:
+    """The history reads back what it wrote."""
+    found = incident(".xxx")
+    assert msgspec.json.decode(msgspec.json.encode(found), type=TargetState) == found

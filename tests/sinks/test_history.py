@@ -21,7 +21,7 @@ from monitor.record.parts import ServerError
 from monitor.settings import MIB, HistorySettings
 from monitor.sinks import history
 from monitor.sinks.history import HistoryCallbacks, HistorySink, Nothing, capped, row
-from monitor.sinks.history_store import find, newest
+from monitor.sinks.history_queries import find, newest
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
 from monitor.target import Record
@@ -247,7 +247,7 @@ def test_a_full_disk(path: Path) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (max(heard.sizes) + 1000, hard))
         try:
-            for number in range(40):
+            for number in range(36):
                 sink(cut(probe_id=str(number), last_words="".join(map(chr, range(1000, 9000)))))
             heard.wait("failed", 3)
         finally:
@@ -255,7 +255,7 @@ def test_a_full_disk(path: Path) -> None:
     assert heard.wrong[0] is not None
     assert "disk" in heard.wrong[0]
     assert (heard.wrong[-1], heard.dropped) == (None, [])
-    assert kept(path) == [str(number) for number in range(39, -1, -1)]
+    assert kept(path) == [str(number) for number in range(35, -1, -1)]
 
 
 def test_a_file_that_is_none_of_ours(path: Path) -> None:

@@ -11,7 +11,6 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,18 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.settings import MIB, HistorySettings
-from monitor.sinks.history_store import (
-    VERSION,
-    Store,
-    StoredProbe,
-    StoreError,
-    _damage,
-    failures,
-    find,
-    neighbours,
-    newest,
-    of_each,
-)
+from monitor.sinks.history_queries import find, newest
+from monitor.sinks.history_store import VERSION, Store, StoredProbe, StoreError, _damage
 
 NOW = 1_800_000_000.0
 ROOT = Path(__file__).parents[2]
@@ -82,54 +71,6 @@ def test_what_was_kept_is_read(path: Path) -> None:
     assert ids(path, failed="yes") == ["3", "2"]
     assert ids(path, target="two", failed="yes") == ["2"]
     assert ids(path, target="none") == []
-
-
-def test_a_probe_is_found_with_its_timeline(path: Path) -> None:
-    """Where one was kept; of none that is not there."""
-    timeline = zlib.compress(b'{"arrivals": [], "events": [[1, 0, "output", 5]]}')
-    with store(path) as made:
-        made.keep([replace(row("1"), timeline=timeline), row("2")], NOW)
-    assert find(path, "1") == {
-        "probe_id": "1", "target": "one", "timeline": {"arrivals": [], "events": [[1, 0, "output", 5]]},
-    }  # fmt: skip
-    assert find(path, "2") == {"probe_id": "2", "target": "one"}
-    assert find(path, "3") is None
-
-
-def test_the_newest_of_each_target(path: Path) -> None:
-    """However often each was asked."""
-    with store(path) as made:
-        made.keep([row("1", "one"), row("2", "one"), row("3", "two"), row("4", "one")], NOW)
-    found = {name: [event["probe_id"] for event in events] for name, events in of_each(path, 2).items()}
-    assert found == {"one": ["4", "2"], "two": ["3"]}
-
-
-def good(probe_id: str, *, available: bool, failed: bool = False) -> StoredProbe:
-    """Return a row whose event says whether the target was available."""
-    event = {"probe_id": probe_id, "target": "one", "slo": {"availability": available}}
-    return replace(row(probe_id, failed=failed), event=zlib.compress(json.dumps(event).encode()))
-
-
-def test_the_probes_around_one(path: Path) -> None:
-    """Those of the same target before and after it, and the last before it that was good."""
-    made = [good("1", available=True), row("2"), good("3", available=False, failed=True), row("x", "other"), row("4")]
-    with store(path) as it:
-        it.keep(made, NOW)
-    assert neighbours(path, "3") == ("2", "4", "1")
-    assert neighbours(path, "1") == (None, "2", None)
-    assert neighbours(path, "4") == ("3", None, "1")
-    assert neighbours(path, "5") == (None, None, None)
-
-
-def test_failures_in_a_span_of_time(path: Path) -> None:
-    """The newest that are wanted, of all targets, from the first moment to the last."""
-    made = [row(str(age), target=str(age % 2), failed=age != 4, age=age) for age in (5, 4, 3, 2, 1)]
-    with store(path) as it:
-        it.keep(made, NOW)
-    found = failures(path, NOW - 5, NOW - 2, lambda _: True, 9)
-    assert [event["probe_id"] for event in found] == ["2", "3", "5"]
-    found = failures(path, 0, NOW, lambda event: event["target"] == "1", 2)
-    assert [event["probe_id"] for event in found] == ["1", "3"]
 
 
 def test_it_is_its_owners_alone(path: Path) -> None:
@@ -353,7 +294,7 @@ def test_a_later_version_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     before = path.read_bytes()
-    with store(path) as made, pytest.raises(StoreError, match=r"by a newer chat-monitor \(version 2 .*knows 1\): upd"):
+    with store(path) as made, pytest.raises(StoreError, match=r"by a newer chat-monitor \(version 3 .*knows 2\): upd"):
         made.keep([row("new")], NOW)
     with pytest.raises(StoreError, match="newer chat-monitor"):
         find(path, "old 1")
@@ -485,12 +426,3 @@ def test_what_cannot_be_read_is_said(path: Path, make: object, said: str) -> Non
     with pytest.raises(StoreError, match=f"history.db: .*{said}"):
         newest(path, 1)
     assert not path.with_name("history.db.corrupt").exists()
-
-
-@pytest.mark.parametrize("event", [b"no zlib", zlib.compress(b"{"), zlib.compress(b"[1]"), zlib.compress(b"\xff")])
-def test_an_event_that_is_damaged(path: Path, event: bytes) -> None:
-    """Bytes that went bad on the disk are noticed."""
-    with store(path) as made:
-        made.keep([replace(row("1"), event=event)], NOW)
-    with pytest.raises(StoreError, match="the event of a probe is damaged"):
-        find(path, "1")

@@ -158,7 +158,7 @@ def test_what_the_history_kept_is_restored() -> None:
     after.restore([GATEWAY], {"gateway": [probe.event for probe in before.of("gateway")], "gone": []})
     assert [probe.brief for probe in after.of("gateway")] == [probe.brief for probe in before.of("gateway")]
     was, now = before.memory("gateway"), after.memory("gateway")
-    assert (now.confirmed, now.failing_since, now.last_good) == (was.confirmed, was.failing_since, was.last_good)
+    assert (now.state, now.failing_since) == (was.state, was.failing_since)
     assert (now.available, now.in_time, len(now.samples)) == (was.available, was.in_time, 3)
     assert now.counts == Counts()
     restored = after.of("gateway")[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.record.observation import Observation
 from monitor.record.probe_event import read
-from monitor.sinks.history_store import Event
+from monitor.sinks.history_queries import Event
 from monitor.sinks.memory import RecentProbes
 from monitor.target import Target
 from monitor.web.pages import Neighbours

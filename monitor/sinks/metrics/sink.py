@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -18,6 +18,7 @@ from monitor import __version__, settings
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation, host_of
 from monitor.record.parts import Suspicion
+from monitor.record.rollup import certain
 from monitor.record.target_state import ConfirmedState
 from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
@@ -28,7 +29,6 @@ from monitor.target import Target
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version={}; charset=utf-8"
 _OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
-_CERTAIN, _CERTAIN_SHARE = 0.001, 0.1
 _LONGEST_ID = 100
 """Of an exemplar's 128 characters."""
 
@@ -138,6 +138,14 @@ class Metrics:
         watched = self._watched.get(name)
         if watched is not None:
             watched.subject.set(family, number)
+            watched.subject.refresh()
+
+    def restore(self, name: str, state: ConfirmedState) -> None:
+        """Continue a target's state and streaks from those before a restart."""
+        watched = self._watched.get(name)
+        if watched is not None:
+            watched.state = replace(state)
+            _export_state(watched)
             watched.subject.refresh()
 
     # -- observations ----------------------------------------------------------------------------------------------
@@ -334,7 +342,7 @@ def _observe_first(subject: Subject, seen: Observation, trace: Trace | None) -> 
 
 def _observe_gaps(subject: Subject, seen: Observation, trace: Trace | None) -> None:
     every = gaps(seen.recording)
-    kept = [gap for gap, unsure in every if _certain(gap, unsure)]
+    kept = [gap for gap, unsure in every if certain(gap, unsure)]
     subject.observe("chat_stream_chunk_gap_seconds", *kept, trace=trace)
     subject.add("chat_stream_timings_discarded_total", len(every) - len(kept), ("gap",))
     if every:
@@ -360,7 +368,7 @@ _HISTOGRAMS = {
 
 def _observe_certain(subject: Subject, kind: str, value: float, unsure: float, trace: Trace | None) -> None:
     """Observe a timing, or count it as discarded if it is too uncertain."""
-    if _certain(value, unsure):
+    if certain(value, unsure):
         subject.observe(_HISTOGRAMS[kind], value, trace=trace)
     else:
         subject.add("chat_stream_timings_discarded_total", values=(kind,))
@@ -397,14 +405,17 @@ def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
 
 def _say_state(watched: _Watched, seen: Observation) -> None:
     """Set what is known from several probes in a row."""
-    subject = watched.subject
-    state = watched.state
-    state.take(
+    watched.state.take(
         available=seen.available,
         truncated=seen.verdict.truncated,
         confirm=seen.target.confirm,
         recover=seen.target.recover,
     )
+    _export_state(watched)
+
+
+def _export_state(watched: _Watched) -> None:
+    subject, state = watched.subject, watched.state
     subject.set("chat_stream_up", float(state.up))
     subject.set("chat_stream_consecutive_failures", state.failures)
     subject.set("chat_stream_consecutive_truncations", state.truncations)
@@ -420,10 +431,6 @@ def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None
     subject.set("chat_stream_budget_tokens_limit", target.tokens_per_day)
     if target.tokens_per_day is None:
         subject.set("chat_stream_budget_tokens_remaining", None)
-
-
-def _certain(value: float, uncertainty: float) -> bool:
-    return uncertainty <= max(_CERTAIN, value * _CERTAIN_SHARE)
 
 
 def _ended(seen: Observation) -> float:

@@ -22,7 +22,7 @@ def target(view: TargetView, about: About) -> str:
         "target": it,
         "summary": view.summary(about.now),
         "last": last.event if last else None,
-        "failing": view.state is State.DOWN or view.memory.confirmed.failures > 0,
+        "failing": view.state is State.DOWN or view.memory.state.confirmed.failures > 0,
         "state": TITLES[view.state],
         "events": events,
         "chart": chart(events, it.slo.first_chunk.threshold) if events else None,

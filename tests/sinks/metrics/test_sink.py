@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from monitor import settings
 from monitor.judge.content_check import CheckResult
 from monitor.record.parts import Suspect, Suspicion, Tokens
+from monitor.record.target_state import ConfirmedState
 from monitor.sinks.metrics.families import CUTS, FAMILIES, MOST_FAILURES, OUTCOMES, SKIPS, Scope
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
 from monitor.stream.endings import EndKind
@@ -236,6 +237,18 @@ def test_up_wants_failures_confirmed(metrics: Metrics) -> None:
         metrics.observe(probe)
         states.append((said(metrics, "chat_stream_up"), said(metrics, "chat_stream_consecutive_failures")))
     assert states == [(1, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 0)]
+
+
+def test_a_state_goes_on_after_a_restart(metrics: Metrics) -> None:
+    """The streaks of before are exported at once, and the next failure is one more; the state itself is not shared."""
+    before = ConfirmedState(up=False, failures=68, truncations=3)
+    metrics.restore("gateway", before)
+    metrics.restore("nobody", before)
+    assert (said(metrics, "chat_stream_up"), said(metrics, "chat_stream_consecutive_failures")) == (0, 68)
+    metrics(refused())
+    assert said(metrics, "chat_stream_consecutive_failures") == 69
+    assert said(metrics, "chat_stream_consecutive_truncations") == 0
+    assert before.failures == 68
 
 
 def test_truncations_in_a_row(metrics: Metrics) -> None:
