@@ -48,7 +48,7 @@ _TEXTS = (
     "name", "protocol", "model", "interval", "interval_when_failing", "prompt", "terminator", "connection", "upstream",
     "record",
 )  # fmt: skip
-_NUMBERS = ("confirm", "max_tokens", "tokens_per_day")
+_NUMBERS = ("confirm", "max_tokens", "tokens_per_day", "replicas")
 _SWITCHES = {"true": True, "false": False}
 _KEYS = {f"__{key}__": key for key in (*_TEXTS, *_NUMBERS, "paused", "locations")}
 """The labels that stand for keys of a target."""

@@ -1,8 +1,10 @@
 """Run every target on its interval and phase, never two at once for one; count what was skipped. APScheduler's door.
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
-together, and a restart moves none. At the start each target is probed once, spread over the first seconds. APScheduler
-follows the wall clock: if that steps, the ticks are armed again.
+together, and a restart moves none. At the start each target is probed once, spread over the first seconds. A target
+that several monitors probe has a turn for each of them in every interval: it is probed in this monitor's turn alone, at
+the start and to confirm a failure as well, so that no two of them ask it at once. APScheduler follows the wall clock:
+if that steps, the ticks are armed again.
 """
 
 from __future__ import annotations
@@ -45,21 +47,29 @@ class ProbeNotStartedError(Exception):
     """A probe cannot start now; the text says why."""
 
 
-def phase(name: str, interval: float) -> float:
-    """Return the target's own offset in seconds within `interval`, the same on every machine and after every start."""
+def phase(name: str, interval: float, wait: float = 0.0) -> float:
+    """Return the target's own offset in seconds within `interval`, the same on every machine and after every start.
+
+    `wait` is in seconds: how much later than the first of its monitors this one probes it.
+    """
     digest = hashlib.sha256(name.encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64 * interval
+    return (int.from_bytes(digest[:8]) / 2**64 * interval + wait) % interval
 
 
-def next_tick(name: str, interval: float, after: float) -> float:
+def next_tick(name: str, interval: float, after: float, wait: float = 0.0) -> float:
     """Return the first Unix time from `after` on that is in the target's phase."""
-    own = phase(name, interval)
+    own = phase(name, interval, wait)
     return after + (own - after) % interval
 
 
-def lateness(name: str, interval: float, now: float) -> float:
+def lateness(name: str, interval: float, now: float, wait: float = 0.0) -> float:
     """Return how many seconds ago, at the Unix time `now`, the target's last tick was due."""
-    return max((now - phase(name, interval) + _EARLY) % interval - _EARLY, 0.0)
+    return max((now - phase(name, interval, wait) + _EARLY) % interval - _EARLY, 0.0)
+
+
+def _wait(target: Target) -> float:
+    """Return how many seconds later than the first of its monitors this one probes a target."""
+    return target.turn * target.turn_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +156,16 @@ class Schedule:
                 fresh.append(target)
             elif replace(known, labels=target.labels) != target:  # labels change nothing of how it is asked
                 self._stop(name, "reload")
-                if known.interval != target.interval:
+                if (known.interval, known.turn, known.turns) != (target.interval, target.turn, target.turns):
                     self._arm(target, self._wall())
         self._spread(fresh)
 
     def _spread(self, targets: list[Target]) -> None:
         """Plan the first probes, one right now and the others over some seconds, and arm the ticks."""
         now, loop = self._wall(), asyncio.get_running_loop()
+        for target in (one for one in targets if one.turns > 1):
+            self._arm(target, now)
+        targets = [one for one in targets if one.turns == 1]
         for number, target in enumerate(sorted(targets, key=lambda one: phase(one.name, 1.0))):
             wait = _SPREAD * number / len(targets)
             planned = time.monotonic() + wait
@@ -161,7 +174,7 @@ class Schedule:
 
     def _arm(self, target: Target, after: float) -> None:
         """Have the target tick in its phase, from the first such moment after that Unix time on."""
-        tick = next_tick(target.name, target.interval, after)
+        tick = next_tick(target.name, target.interval, after, _wait(target))
         self._last[target.name] = time.monotonic() + tick - self._wall() - target.interval
         start = datetime.fromtimestamp(tick, UTC)
         every = IntervalTrigger(start_date=start, timezone=UTC, seconds=target.interval)
@@ -210,7 +223,7 @@ class Schedule:
         target = self._targets.get(name)
         if target is None:
             return  # it was removed when the tick was already on its way
-        late = lateness(name, target.interval, self._wall())
+        late = lateness(name, target.interval, self._wall(), _wait(target))
         planned = time.monotonic() - late
         for _ in range(round((planned - self._last[name]) / target.interval) - 1):
             self._told.skipped(name, "missed")
@@ -308,10 +321,10 @@ class Schedule:
 
     @asynccontextmanager
     async def _place(self, target: Target) -> AsyncIterator[bool]:
-        """Wait for a place among those of the host and among all, at most one interval; whether there was one."""
+        """Wait for a place among those of the host and among all, at most one turn; whether there was one."""
         async with AsyncExitStack() as places:
             try:
-                async with asyncio.timeout(target.interval):
+                async with asyncio.timeout(target.turn_seconds):
                     for semaphore in (self._hosts[host_of(target.url)], self._all):
                         await places.enter_async_context(semaphore)
             except TimeoutError:
@@ -327,9 +340,17 @@ class Schedule:
         self._confirm_no_more(target.name)
         self._failures[target.name] = 0 if seen.available else self._failures[target.name] + 1
         sooner = target.interval_when_failing
-        if sooner is not None and 0 < self._failures[target.name] < target.confirm and not self._draining:
+        if sooner is None or self._draining or not self._is_in_turn(target, sooner):
+            return
+        if 0 < self._failures[target.name] < target.confirm:
             loop = asyncio.get_running_loop()
             self._confirming[target.name] = loop.call_later(sooner, self._start, target, 0.0, "confirm")
+
+    def _is_in_turn(self, target: Target, seconds: float) -> bool:
+        """Whether in so many seconds it is still this monitor's turn to probe the target."""
+        if target.turns == 1:
+            return True
+        return lateness(target.name, target.interval, self._wall() + seconds, _wait(target)) < target.turn_seconds
 
     def _confirm_no_more(self, name: str) -> None:
         if (timer := self._confirming.pop(name, None)) is not None:

@@ -45,6 +45,15 @@ class Monitor:
         Field(max_length=63),
         says("Where this monitor runs: a field of every event, to which `locations` of a target refers.", "eu-1"),
     ] = ""
+    locations: Annotated[
+        tuple[types.Line, ...],
+        Field(strict=False),
+        says(
+            "Every location that has a monitor with these targets, the same list in each: they probe a target in turns "
+            "and share its budget.",
+            ["eu-1", "us-1"],
+        ),
+    ] = ()
     reload_on_change: Annotated[bool, says("Whether a change of the config file triggers a reload.")] = False
 
 

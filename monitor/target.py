@@ -323,6 +323,12 @@ class Target:
         Field(strict=False),
         says("The `[monitor] location`s that probe it; empty for all.", ["eu-1", "us-1"]),
     ] = ()
+    replicas: Annotated[
+        int,
+        Field(ge=1, le=100),
+        Unit("shards"),
+        says("How many shards of each location probe it, in turns; no more than there are."),
+    ] = 1
     timeouts: Timeouts = field(default_factory=Timeouts)
     slo: Slo = field(default_factory=Slo)
     tls: Tls = field(default_factory=Tls)
@@ -352,6 +358,15 @@ class Target:
     """What `api_key_env` or `api_key_file` holds. `headers` has what `header_files` hold, too."""
     from_variables: tuple[Secret, ...] = ()
     """The values of the variables that the server is sent, in whatever key."""
+    turn: int = 0
+    """Which of the monitors that probe the target this one is, from 0: its probes start so many turns later."""
+    turns: int = 1
+    """How many monitors probe the target, in all locations: an interval has so many turns of the same length."""
+
+    @property
+    def turn_seconds(self) -> float:
+        """How long a turn is: the time from the start of a monitor's probe to the start of the next monitor's."""
+        return self.interval / self.turns
 
 
 _LIMITS = (

@@ -227,6 +227,45 @@ async def test_a_target_is_asked_again_and_again(script: Scripted, make: Make) -
     assert script.most == 1
 
 
+async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make: Make) -> None:
+    """Of four monitors each starts a quarter of the interval after the one before, and none at its own start."""
+    starts = []
+    for turn in range(4):
+        schedule = make()
+        schedule.start([a_target(turn=turn, turns=4)])
+        assert schedule._firsts == {}
+        starts.append((ticks(schedule)["one"] - phase("one", 60.0)) % 60.0)
+    assert [start % 60.0 for start in starts] == pytest.approx([0.0, 15.0, 30.0, 45.0], abs=1e-3)
+    assert script.asked == []
+
+
+async def test_a_shared_target_is_on_time_in_its_turn(script: Scripted, make: Make) -> None:
+    """The delay of its probe is measured from its own turn, not from that of the first monitor."""
+    script.let_go.set()
+    make().start([a_target(interval=0.2, turn=1, turns=2)])
+    await script.until(lambda: len(script.observed) >= 2)
+    assert script.skipped[("one", "missed")] == 0 or script.asked[0][2] < 0.2
+
+
+async def test_another_turn_is_another_tick(make: Make) -> None:
+    """A target that gains a monitor has its ticks moved, and goes on if nothing changed."""
+    schedule = make()
+    known(schedule, a_target(turn=1, turns=2))
+    before = ticks(schedule)["one"]
+    schedule.update([a_target(turn=2, turns=3)])
+    assert (ticks(schedule)["one"] - before) % 60.0 == pytest.approx(10.0, abs=1e-3)
+
+
+async def test_no_place_within_the_turn_is_a_skip(script: Scripted, make: Make) -> None:
+    """A probe that finds no place in its own turn is not made in that of another monitor."""
+    schedule = make(concurrency=1)
+    known(schedule, a_target("holds"), a_target("waits", turn=0, turns=1200))
+    schedule.ask("holds", "api")
+    await script.until(lambda: bool(script.asked))
+    schedule._start(schedule._targets["waits"], 0.0)
+    await script.until(lambda: script.skipped[("waits", "concurrency")] == 1)
+
+
 # -- what is skipped ---------------------------------------------------------------------------------------------------
 
 
@@ -718,6 +757,22 @@ async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> No
     schedule.start([sickly()])
     await script.until(lambda: len(script.observed) == 3)
     assert [trigger for _, trigger, _ in script.asked] == ["schedule", "confirm", "confirm"]
+    assert schedule._confirming == {}
+
+
+@pytest.mark.parametrize(("turn", "confirms"), [(0, True), (1, False)])
+async def test_a_failure_is_confirmed_in_turn_alone(script: Scripted, make: Make, *, turn: int, confirms: bool) -> None:
+    """In another monitor's turn nothing is asked: that monitor's own probe says more."""
+    script.answer = refused
+    script.let_go.set()
+    wall = Wall()
+    target = sickly(turn=turn, turns=2, confirm=2)
+    wall.ahead = next_tick("one", 3600.0, time.time()) + 1.0 - time.monotonic()
+    schedule = make(wall=wall)
+    known(schedule, target)
+    schedule._start(target, 0.0)
+    await script.until(lambda: len(script.observed) == 1 + confirms)
+    assert [trigger for _, trigger, _ in script.asked] == ["schedule", "confirm"][: 1 + confirms]
     assert schedule._confirming == {}
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.shard import mine
+from monitor.shard import Shard, parse, rank
+
+
+def mine(name: str, index: int, count: int) -> bool:
+    """Whether monitor `index` of `count` is the one that probes a target without replicas."""
+    return Shard(index, count).rank(name) == 0
+
 
 NAMES = tuple(f"target-{number}" for number in range(1000))
 
@@ -46,3 +54,49 @@ def test_one_more_moves_only_what_it_takes() -> None:
 def test_who_watches_never_changes(name: str, index: int) -> None:
     """The same name has the same monitor on every machine and in every release."""
     assert [mine(name, number, 3) for number in range(3)] == [number == index for number in range(3)]
+
+
+@given(st.text(max_size=30), st.integers(1, 12), st.integers(1, 14))
+@settings(max_examples=100, deadline=None)
+def test_a_target_with_replicas_has_so_many_monitors(name: str, count: int, replicas: int) -> None:
+    """As many shards probe it as it has replicas, each with a rank of its own; all of them if there are fewer."""
+    found = [one for index in range(count) if (one := Shard(index, count).rank(name, replicas)) is not None]
+    assert sorted(found) == list(range(min(replicas, count)))
+
+
+def test_the_first_replica_is_the_monitor_without_replicas() -> None:
+    """Adding a replica moves no target: the monitor that probed it before keeps the first rank."""
+    assert all(rank(name, index, 4) == 0 for name in NAMES for index in range(4) if mine(name, index, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "pod_name", "shard"),
+    [
+        ("1/1", "", Shard(0, 1)),
+        ("3/4", "chat-monitor-0", Shard(2, 4)),
+        ("auto/4", "chat-monitor-0", Shard(0, 4)),
+        ("auto/12", "chat-monitor-eu-1-11", Shard(11, 12)),
+    ],
+)
+def test_a_shard_by_number_or_by_pod(text: str, pod_name: str, shard: Shard) -> None:
+    """A number counts from 1, a pod's ordinal from 0; a pod's name is read only for `auto`."""
+    assert parse(text, pod_name) == shard
+
+
+@pytest.mark.parametrize(
+    ("text", "pod_name", "message"),
+    [
+        ("auto/4", "", "auto needs POD_NAME to end with the pod's ordinal, as in chat-monitor-0: ''"),
+        ("auto/4", "chat-monitor-x7k2p", "auto needs POD_NAME to end with the pod's ordinal"),
+        ("auto/4", "chat-monitor-4", "POD_NAME 'chat-monitor-4' is ordinal 4, and there are 4 shards"),
+        ("auto/0", "chat-monitor-0", "there are 0 shards"),
+        ("auto", "chat-monitor-0", "'auto' is not I/N with I from 1 to N, nor auto/N"),
+        ("0/2", "", "'0/2' is not I/N with I from 1 to N, nor auto/N"),
+        ("3/2", "", "'3/2' is not I/N with I from 1 to N, nor auto/N"),
+        ("\u0663/4", "", "is not I/N"),
+    ],
+)
+def test_what_is_no_shard(text: str, pod_name: str, message: str) -> None:
+    """The error says what is wrong: the form, the number, or the pod's name."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(text, pod_name)

@@ -51,6 +51,8 @@ class Wish:
     config_file: Path | None = None
     grafana: str | None = None
     runbooks: str | None = None
+    shards: int = 1
+    """How many shards share the targets."""
 
     @property
     def intervals(self) -> list[float]:
@@ -196,9 +198,12 @@ def _widen(board: Board, slowest: float) -> None:
 
 
 def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
-    text = _SCRAPE.format(address=_address(wish.settings), every=_every(wish))
-    if wish.settings.monitor.location:
-        text += _INSTANCE.format(name=json.dumps(f"{wish.settings.monitor.location}:{wish.settings.web.port}"))
+    web, location = wish.settings.web, wish.settings.monitor.location
+    text = _SCRAPE.format(every=_every(wish))
+    for port in range(web.port, web.port + wish.shards):
+        text += _SCRAPED.format(address=json.dumps(_address(wish.settings, port)))
+        if location:
+            text += _LOCATED.format(instance=json.dumps(f"{location}:{port}"), location=json.dumps(location))
     yield "chat-monitor.scrape.yml", text
     yield (
         "chat-monitor.alertmanager.yml",
@@ -211,9 +216,9 @@ def _every(wish: Wish) -> str:
     return whole_seconds(min([SCRAPE_MOST, *wish.intervals]))
 
 
-def _address(settings: Settings) -> str:
-    """Return where the monitor is to be asked from its own machine."""
-    host, port = settings.web.host, settings.web.port
+def _address(settings: Settings, port: int | None = None) -> str:
+    """Return where the monitor is to be asked from its own machine, or another one of its host that has this port."""
+    host, port = settings.web.host, settings.web.port if port is None else port
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return host_port(host, port)
@@ -226,11 +231,14 @@ scrape_configs:
     scrape_interval: {every}  # as often as the fastest target is probed, and every 15 seconds at least
     scrape_timeout: {every}
     static_configs:
-      - targets: ["{address}"]
 """
-_INSTANCE = """\
+_SCRAPED = """\
+      - targets: [{address}]
+"""
+_LOCATED = """\
         labels:
-          instance: {name}  # by the location of its config: every monitor on loopback has the same address
+          instance: {instance}  # by the location of its config: every monitor on loopback has the same address
+          location: {location}  # by which the rules keep apart what is seen from several places
 """
 
 
@@ -239,13 +247,21 @@ _INSTANCE = """\
 
 def _systemd(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
     command = Path(sys.prefix) / "bin" / "chat-monitor"
-    for file in sorted(bundled("systemd").glob("*.service")):
+    for file in sorted(bundled("systemd").glob("chat-monitor*")):
         text = file.read_text(encoding="utf-8")
+        if file.suffix == ".target" and wish.shards > 1:
+            wanted = "".join(f"Wants=chat-monitor@{index}-{wish.shards}.service\n" for index in _numbers(wish))
+            text = text.replace("\n[Install]", f"{wanted}\n[Install]")
         if command.exists():
             text = text.replace(_COMMAND, str(command))
         if wish.config_file is not None:
             text = text.replace(_CONFIG, str(wish.config_file.resolve()))
         yield file.name, text
+
+
+def _numbers(wish: Wish) -> range:
+    """Return the numbers of the shards, from 1."""
+    return range(1, wish.shards + 1)
 
 
 MAKERS: Mapping[str, Callable[[Wish, Path], Iterable[tuple[str, str]]]] = {

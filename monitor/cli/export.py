@@ -16,18 +16,33 @@ from monitor.cli.config_file import config_option, config_path, is_named, read_c
 @click.argument("what", type=click.Choice(["dashboards", "rules", "systemd", "scrape-config"]))
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @config_option
+@click.option(
+    "--shards",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=1,
+    help="How many shards share the targets: on this host, for `systemd` and `scrape-config`.",
+)
 @click.option("--grafana", metavar="URL", help="The URL of your Grafana, for `dashboard_url` of the rules.")
 @click.option(
     "--runbooks",
     metavar="URL",
     help="The URL of your runbooks, for `runbook_url` of the rules; the alert's name follows it, or replaces {alert}.",
 )
-def export(what: str, directory: Path, config_file: Path | None, grafana: str | None, runbooks: str | None) -> int:
+def export(  # noqa: PLR0913 - one argument for each option
+    what: str,
+    directory: Path,
+    config_file: Path | None,
+    *,
+    shards: int,
+    grafana: str | None,
+    runbooks: str | None,
+) -> int:
     """Write the bundled files into DIR, fitted to the config if there is one; print the name of each."""
-    wish = Wish(grafana=grafana, runbooks=runbooks)
+    wish = Wish(grafana=grafana, runbooks=runbooks, shards=shards)
     if is_named(config_file) or config_path(None).exists():
         config = read_config(config_file)
-        wish = Wish(config.targets, config.settings, config_path(config_file), grafana, runbooks)
+        wish = Wish(config.targets, config.settings, config_path(config_file), grafana, runbooks, shards)
     else:
         click.echo("no config found: written as shipped, for intervals from 5s to 15m", err=True)
     try:

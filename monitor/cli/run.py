@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -23,16 +22,29 @@ from monitor.daemon.app import StartError, watch
 from monitor.daemon.signals import Signals
 from monitor.keys.values import host_port
 from monitor.settings import Settings
-from monitor.shard import WHOLE, Shard
+from monitor.shard import WHOLE, Shard, parse
 from monitor.web.access import Access
 from monitor.web.server import ListenError
+
+_LAST_PORT = 65535
 
 
 @click.command()
 @config_option
-@click.option("--shard", metavar="I/N", help="Probe part I of N of the targets; I starts at 1.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    envvar="CHAT_MONITOR_SHARD",
+    help="Probe part I of N of the targets; I starts at 1. `auto/N` takes I from the ordinal at the end of $POD_NAME.",
+)
 @click.option(
     "--web.listen-address", "listen", metavar="HOST:PORT", help="The address to listen on, in place of `web.listen`."
+)
+@click.option(
+    "--web.port-by-shard",
+    "by_shard",
+    is_flag=True,
+    help="Add I - 1 to the port, so that the shards of one host have ports of their own.",
 )
 @click.option(
     "--web.config.file",
@@ -43,8 +55,14 @@ from monitor.web.server import ListenError
 @click.option(
     "--web.allow-unprotected", "unprotected", is_flag=True, help="Listen on a public address without TLS or users."
 )
-def run(
-    config_file: Path | None, shard: str | None, listen: str | None, web_config: Path | None, *, unprotected: bool
+def run(  # noqa: PLR0913 - one argument for each option
+    config_file: Path | None,
+    shard: str | None,
+    listen: str | None,
+    web_config: Path | None,
+    *,
+    by_shard: bool,
+    unprotected: bool,
 ) -> int:
     """Run the daemon until SIGTERM or Ctrl-C; SIGHUP reloads the config."""
     part = _shard(shard)
@@ -53,7 +71,7 @@ def run(
 
     def load() -> Config:
         config = read(path, os.environ)
-        settings = _listening(config.settings, listen)
+        settings = _listening(config.settings, listen, part.index if by_shard else 0)
         return replace(config, settings=settings, shard=part)
 
     if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, the watchdog's SIGABRT among them
@@ -84,12 +102,16 @@ def _watch(config: Config, load: Callable[[], Config], access: Access | None, ha
         raise refuse(str(error)) from None
 
 
-def _listening(settings: Settings, listen: str | None) -> Settings:
-    """Return the settings with the address of the command line, if there is one."""
-    if listen is None:
+def _listening(settings: Settings, listen: str | None, further: int = 0) -> Settings:
+    """Return the settings with the address of the command line, if there is one, and its port so much further on."""
+    if listen is None and not further:
         return settings
-    address = host_port(*host_and_port(listen, "--web.listen-address"))
-    return replace(settings, web=replace(settings.web, listen=address))
+    host, port = (
+        (settings.web.host, settings.web.port) if listen is None else host_and_port(listen, "--web.listen-address")
+    )
+    if port + further > _LAST_PORT:
+        raise refuse(f"--web.port-by-shard: port {port} + {further} is above {_LAST_PORT}")
+    return replace(settings, web=replace(settings.web, listen=host_port(host, port + further if port else 0)))
 
 
 def _access(path: Path | None) -> Access | None:
@@ -109,7 +131,7 @@ def _shard(text: str | None) -> Shard:
     """Return the shard that `I/N` names; without it, the one that has all targets."""
     if text is None:
         return WHOLE
-    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text, re.ASCII)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise click.BadParameter(f"{text!r} is not I/N with I from 1 to N", param_hint="--shard")
-    return Shard(int(found[1]) - 1, int(found[2]))
+    try:
+        return parse(text, os.environ.get("POD_NAME", ""))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--shard") from None

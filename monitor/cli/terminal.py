@@ -225,8 +225,10 @@ def plan_table(plan: Plan) -> Table:
     """Return what a config costs, target by target and in total."""
     table = Table(box=None, header_style="dim", show_footer=True)
     total = plan.footprint
+    shared = any(one.monitors > 1 for one in plan.targets)
     for name, foot in (
         ("target", "all"),
+        *((("monitors", ""),) if shared else ()),
         ("requests a day", f"{plan.requests_per_day:,.0f}"),
         ("tokens a day, at most", f"{plan.tokens_per_day:,}"),
         ("series", f"{total.series:,}"),
@@ -234,6 +236,12 @@ def plan_table(plan: Plan) -> Table:
     ):
         table.add_column(name, footer=foot, justify="left" if name == "target" else "right")
     for one in plan.targets:
-        figures = (one.requests_per_day, one.tokens_per_day, one.footprint.series, one.footprint.bytes)
+        figures = (
+            *((one.monitors,) if shared else ()),
+            one.requests_per_day,
+            one.tokens_per_day,
+            one.footprint.series,
+            one.footprint.bytes,
+        )
         table.add_row(one.target.name, *(f"{figure:,.0f}" for figure in figures))
     return table

@@ -21,7 +21,7 @@ from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
-from monitor.settings import Settings
+from monitor.settings import Monitor, Settings
 from monitor.shard import WHOLE, Shard
 from monitor.target import Target
 
@@ -47,16 +47,59 @@ class Config:
 
     @property
     def here(self) -> tuple[Target, ...]:
-        """The targets that are watched from this monitor's location, and in its shard."""
-        return tuple(filter(self._is_here, self.targets))
+        """The targets that are watched from this monitor's location, and in its shard: each with this monitor's turn.
 
-    def _is_here(self, target: Target) -> bool:
-        placed = not target.locations or self.settings.monitor.location in target.locations
-        return placed and self.shard.has(target.name)
+        A target that several monitors probe has the share of its budget that is this monitor's.
+        """
+        return tuple(own for target in self.targets if (own := self._own(target)) is not None)
+
+    @property
+    def tokens_per_day(self) -> int | None:
+        """This monitor's share of the tokens that all monitors may spend a day; None without a limit."""
+        places = max(len(set(self.settings.monitor.locations)), 1)
+        return _share(self.settings.limits.tokens_per_day, self.shard.count * places)
+
+    def places(self, target: Target) -> tuple[str, ...]:
+        """Return the locations that probe a target, each once, in an order that is the same in all of them."""
+        monitor = self.settings.monitor
+        return tuple(sorted(set(target.locations or monitor.locations or (monitor.location,))))
+
+    def turns(self, target: Target) -> int:
+        """Return how many monitors probe a target, in all locations."""
+        return len(self.places(target)) * min(target.replicas, self.shard.count)
+
+    def monitors(self, target: Target) -> int:
+        """Return how many monitors are meant to probe a target: all its replicas in each of its locations.
+
+        Without a list of all locations only this one's are known of, and none if the target is not probed here.
+        """
+        monitor, places = self.settings.monitor, self.places(target)
+        if not monitor.locations:
+            return target.replicas if monitor.location in places else 0
+        return len(places) * target.replicas
+
+    def _own(self, target: Target) -> Target | None:
+        places, location = self.places(target), self.settings.monitor.location
+        rank = self.shard.rank(target.name, target.replicas)
+        if location not in places or rank is None:
+            return None
+        turns = self.turns(target)
+        if turns == 1:
+            return target
+        return replace(
+            target,
+            turn=places.index(location) + rank * len(places),
+            turns=turns,
+            tokens_per_day=_share(target.tokens_per_day, turns),
+        )
 
     def along_with(self, found: Iterable[Target]) -> Config:
         """Return the config with targets that were discovered; all have the same label names again."""
         return replace(self, targets=build.same_labels((*self.targets, *found)))
+
+
+def _share(tokens: int | None, of: int) -> int | None:
+    return None if tokens is None else max(tokens // of, 1)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -104,7 +147,7 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetR
     findings = Findings(document)
     values = _filled(environ, findings)
     sections, lists = _sections(values, findings), _lists(values, findings)
-    drafts = _with_upstreams(list(_drafts(values, sections["monitor"].location, findings)))
+    drafts = _with_upstreams(list(_drafts(values, sections["monitor"], findings)))
     for draft in drafts:
         _apply(rules, draft, findings)
     _note(findings, _relations(sections, lists, drafts, findings))
@@ -184,7 +227,7 @@ def _elements(values: Values, name: str, findings: Findings) -> Iterator[tuple[K
 # -- targets -----------------------------------------------------------------------------------------------------------
 
 
-def _drafts(values: Values, location: str, findings: Findings) -> Iterator[Draft]:
+def _drafts(values: Values, monitor: Monitor, findings: Findings) -> Iterator[Draft]:
     """Validate each target over the defaults."""
     given = _table(values.get("defaults", {}), ("defaults",), findings)
     defaults = validated(DefaultsTable, given, ("defaults",), findings)[1]
@@ -193,7 +236,7 @@ def _drafts(values: Values, location: str, findings: Findings) -> Iterator[Draft
         written: Target = model.value(validated(TargetTable, whole, base, findings)[0])
         protocol = _protocol(written, base, findings)
         for one in _of_models(written):
-            yield Draft(findings.document, base, own, one, protocol, location)
+            yield Draft(findings.document, base, own, one, protocol, monitor)
 
 
 def _of_models(target: Target) -> Iterator[Target]:
@@ -274,6 +317,8 @@ def _relations(
         complete=not lists["discovery"] and len(sound) == len(drafts),
         labels={name for draft in sound for name in draft.target.labels},
     )
+    if not findings.is_broken(("monitor",)):
+        yield from relations.locations(sections["monitor"], sound)
     if not findings.is_broken(("limits",)):
         yield from relations.limits(sections["limits"])
     for base, table in _unbroken(lists["discovery"], findings, "file_sd", "http_sd"):

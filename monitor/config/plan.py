@@ -47,10 +47,12 @@ class TargetPlan:
     """What one target costs; tokens are upper bounds, for the prompt is estimated and every answer taken as full."""
 
     target: Target
-    watched: bool
+    monitors: int
+    """How many monitors probe it: its replicas in all its locations."""
     requests_per_day: float
     tokens_per_request: int
     footprint: Footprint
+    """What all its monitors together take of a scrape."""
 
     @property
     def tokens_per_day(self) -> int:
@@ -87,9 +89,8 @@ class Plan:
 def plan(config: Config, footprint: Callable[[Target], Footprint] | None = None) -> Plan:
     """Work out the cost; `footprint` knows the metrics, and without it their upper bounds are taken."""
     measure = footprint or _bound(config.settings.metrics)
-    watched = set(map(id, config.here))
-    targets = tuple(_one(target, watched=id(target) in watched, footprint=measure) for target in config.targets)
-    return Plan(targets, config.settings.limits.tokens_per_day, memory_bound(len(watched), config.settings.limits))
+    targets = tuple(_one(target, config.monitors(target), measure) for target in config.targets)
+    return Plan(targets, config.settings.limits.tokens_per_day, memory_bound(len(config.here), config.settings.limits))
 
 
 def memory_bound(targets: int, limits: Limits) -> int:
@@ -101,14 +102,14 @@ def memory_bound(targets: int, limits: Limits) -> int:
     return _PROGRAM_BYTES + _TARGET_BYTES * targets + kept + min(limits.concurrency, targets) * stream + judged
 
 
-def _one(target: Target, *, watched: bool, footprint: Callable[[Target], Footprint]) -> TargetPlan:
-    probed = watched and not target.paused
+def _one(target: Target, monitors: int, footprint: Callable[[Target], Footprint]) -> TargetPlan:
+    each = footprint(target)
     return TargetPlan(
         target=target,
-        watched=watched,
-        requests_per_day=_DAY / target.interval if probed else 0.0,
+        monitors=monitors,
+        requests_per_day=0.0 if target.paused else monitors * _DAY / target.interval,
         tokens_per_request=_tokens(target),
-        footprint=footprint(target) if watched else Footprint(0, 0),
+        footprint=Footprint(monitors * each.series, monitors * each.bytes),
     )
 
 

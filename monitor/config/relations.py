@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from monitor.config.mistake import KeyPath, key_text
-from monitor.config.rules import Complaint, Draft, plain_secret
+from monitor.config.rules import Complaint, Draft, plain_secret, says_turns, short_turn
 from monitor.maintenance import names
-from monitor.settings import DiscoverySource, Limits, Maintenance
+from monitor.settings import DiscoverySource, Limits, Maintenance, Monitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,16 @@ def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
             yield Complaint(key, _NO_TARGET, known.near(draft.text(("upstream",))))
         elif known.leads_back(draft.target.name):
             yield Complaint(key, "the upstreams of this target lead back to it")
+
+
+def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Complaint]:
+    """Complain of a location that is not among all locations; and once of short turns that nobody wrote."""
+    if table.locations and table.location not in table.locations:
+        near = get_close_matches(table.location, table.locations, 1)
+        hint = f'did you mean "{near[0]}"?' if near else "add it there"
+        yield Complaint(("monitor", "location"), "is not one of `locations`", hint)
+    elif found := next((short for one in drafts if not says_turns(one) and (short := short_turn(one))), None):
+        yield Complaint(("monitor", "locations"), *found, odd=True)
 
 
 def limits(table: Limits) -> Iterator[Complaint]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,7 @@ from monitor.config.mistake import KeyPath
 from monitor.config.tables import Values
 from monitor.keys.units import duration_text
 from monitor.protocols import Protocol, whole_path
+from monitor.settings import Monitor
 from monitor.target import CountCheck, ListCheck, Target, Terminator, own_limits
 
 _SECRET_HEADER = re.compile(
@@ -40,7 +42,7 @@ class Draft:
     own: Values
     target: Target
     protocol: Protocol
-    location: str
+    monitor: Monitor
 
     def place(self, rest: KeyPath) -> KeyPath:
         """Return where a key of this target is written: in its own table, or in the defaults."""
@@ -303,9 +305,42 @@ def _generic(draft: Draft) -> Iterator[Complaint]:
 
 
 def _location(draft: Draft) -> Iterator[Complaint]:
-    if draft.target.locations and not draft.location:
+    if draft.target.locations and not draft.monitor.location:
         message = "no [monitor] location is set, so this monitor does not probe this target"
         yield Complaint(("locations",), message, odd=True)
+    for index, name in enumerate(draft.target.locations):
+        if draft.monitor.locations and name not in draft.monitor.locations:
+            near = get_close_matches(name, draft.monitor.locations, 1)
+            hint = f'did you mean "{near[0]}"?' if near else "add it there"
+            yield Complaint(("locations", index), "is not one of the `locations` of [monitor]", hint)
+
+
+_TURNS = ("replicas", "locations", "interval")
+
+
+def short_turn(draft: Draft) -> tuple[str, str] | None:
+    """Return message and hint if several monitors probe a target in turns shorter than one probe may take."""
+    target = draft.target
+    monitors = max(len(target.locations or draft.monitor.locations), 1) * target.replicas
+    turn = target.interval / monitors
+    if monitors == 1 or turn >= target.timeouts.total:
+        return None
+    return (
+        f"{monitors} monitors probe every {duration_text(target.interval)} in turns of {duration_text(turn)}",
+        f"a probe that takes longer meets the next one's; timeouts.total is {duration_text(target.timeouts.total)}",
+    )
+
+
+def says_turns(draft: Draft) -> bool:
+    """Whether anything that the turns depend on is written for this target or in the defaults."""
+    return draft.says(*_TURNS)
+
+
+def _turns(draft: Draft) -> Iterator[Complaint]:
+    """Compare the time between the probes of several monitors with the time that one may take."""
+    if says_turns(draft) and (found := short_turn(draft)) is not None:
+        key = next(key for key in _TURNS if draft.says(key))
+        yield Complaint((key,), *found, odd=True)
 
 
 LITERAL_SECRETS = (
@@ -332,4 +367,5 @@ RULES = (
     TargetRule(("protocol", "body"), _streams),
     TargetRule(("protocol", "generic"), _generic),
     TargetRule(("locations",), _location),
+    TargetRule(("locations", "replicas", "interval", "timeouts.total"), _turns),
 )

@@ -62,7 +62,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     """Watch a config's targets until told to stop, then drain; ListenError or StartError where that cannot begin."""
     settings = config.settings
     metrics = Metrics(settings.metrics)
-    recent, budget = RecentProbes(len(config.here)), Budget(settings.limits.tokens_per_day)
+    recent, budget = RecentProbes(len(config.here)), Budget(config.tokens_per_day)
     parts = Parts(config, metrics, recent, budget, signals, access=access)
     parts.secrets = await asyncio.to_thread(secrets_in, config, config.here)
     write = log.configure(

@@ -46,8 +46,8 @@ async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, .
         if known.get(name) != target:
             parts.metrics.add(target)
     parts.schedule.probe = probe_of(parts, settings)
+    parts.budget.total = config.tokens_per_day
     if settings.limits != parts.settings.limits:
-        parts.budget.total = settings.limits.tokens_per_day
         parts.schedule.limit(settings.limits)
     parts.secrets = secrets
     parts.config, parts.targets = config, targets

@@ -135,7 +135,25 @@ def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> Non
         wish = Wish([target()], Settings(Monitor(location), Web("127.0.0.1:9900")))
         text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
         [job] = yaml.safe_load(text)["scrape_configs"]
-        assert job["static_configs"] == [{"targets": ["127.0.0.1:9900"], "labels": {"instance": f"{location}:9900"}}]
+        labels = {"instance": f"{location}:9900", "location": location}
+        assert job["static_configs"] == [{"targets": ["127.0.0.1:9900"], "labels": labels}]
+
+
+def test_the_scrape_job_asks_every_shard_of_the_host(tmp_path: Path) -> None:
+    """Each on its own port, and with an instance of its own."""
+    wish = Wish([target()], Settings(Monitor("eu-1"), Web("127.0.0.1:9900")), shards=3)
+    text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
+    [job] = yaml.safe_load(text)["scrape_configs"]
+    assert [one["targets"] for one in job["static_configs"]] == [[f"127.0.0.1:{port}"] for port in (9900, 9901, 9902)]
+    assert len({one["labels"]["instance"] for one in job["static_configs"]}) == 3
+
+
+@pytest.mark.parametrize(("shards", "wants"), [(1, []), (3, ["1-3", "2-3", "3-3"])])
+def test_the_target_starts_every_shard_of_the_host(shards: int, wants: list[str], tmp_path: Path) -> None:
+    """One command starts them all; without a number, those that are enabled."""
+    export("systemd", tmp_path, Wish(shards=shards))
+    text = (tmp_path / "chat-monitor.target").read_text()
+    assert re.findall(r"^Wants=chat-monitor@(.+)\.service$", text, re.MULTILINE) == wants
 
 
 def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
@@ -179,7 +197,7 @@ def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
 def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> None:
     """The command is where this one runs from, and the config the one that was named."""
     files = export("systemd", tmp_path, Wish(config_file=Path("/somewhere/else.toml")))
-    for file in files:
+    for file in (one for one in files if one.suffix == ".service"):
         [start] = re.findall(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)
         assert start.startswith(f"{sys.prefix}/bin/chat-monitor run --config /somewhere/else.toml")
 
@@ -217,5 +235,5 @@ def test_the_wheel_carries_the_same_files(tmp_path: Path) -> None:
         assert {name for name in carried if name.startswith(room)} == wanted - {TESTS}
 
 
-SHIPPED = {".json", ".yml", ".service", ".socket", ".timer"}
+SHIPPED = {".json", ".yml", ".service", ".socket", ".timer", ".target"}
 TESTS = "dashboards/rules/chat-monitor.rules.test.yml"

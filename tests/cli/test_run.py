@@ -16,6 +16,7 @@ from monitor.config import Config, load
 from monitor.daemon.signals import Signals
 from monitor.record.probe_event import ProbeEvent, read
 from monitor.record.rollup import HOUR, MINUTE, merged, rollup_of
+from monitor.shard import Shard
 from monitor.sinks.history_queries import newest, series
 from monitor.sinks.history_store import StoreError
 from tests.cli.commands import Cli, ended, said, started
@@ -162,6 +163,11 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
         (("--shard", "3/2"), "is not I/N with I from 1 to N"),
         (("--shard", "0/2"), "is not I/N with I from 1 to N"),
         (("--shard", "one"), "is not I/N with I from 1 to N"),
+        (("--shard", "auto/2"), "auto needs POD_NAME to end with the pod's ordinal"),
+        (
+            ("--shard", "3/3", "--web.port-by-shard", "--web.listen-address", "127.0.0.1:65534"),
+            "--web.port-by-shard: port 65534 + 2 is above 65535",
+        ),
     ],
 )
 def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], said: str) -> None:
@@ -209,6 +215,47 @@ def test_shards_share_the_targets(config: Path) -> None:
             process.send_signal(signal.SIGTERM)
             ended(process)
     assert sum(numbers) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        (("--shard", "3/4", "--web.port-by-shard"), "127.0.0.1:9879"),
+        (("--shard", "1/4", "--web.port-by-shard"), "127.0.0.1:9877"),
+        (("--shard", "2/4", "--web.port-by-shard", "--web.listen-address", "[::1]:9000"), "[::1]:9001"),
+        (("--shard", "2/4", "--web.port-by-shard", "--web.listen-address", "[::1]:0"), "[::1]:0"),
+        (("--shard", "3/4"), "127.0.0.1:9877"),
+    ],
+)
+def test_shards_of_one_host_have_ports_of_their_own(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], address: str
+) -> None:
+    """The first listens where the config says, each further one a port further; any port stays any port."""
+    heard = []
+
+    def watch(config: Config, *_: object) -> int:
+        heard.append((config.settings.web.listen, config.shard.index + 1))
+        return 0
+
+    monkeypatch.setattr("monitor.cli.run._watch", watch)
+    config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:9877"'))
+    assert cli("run", "--config", config, *options).status == 0
+    assert heard == [(address, int(options[1][0]))]
+
+
+def test_a_pod_is_a_shard_by_its_environment(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of a StatefulSet's pod do for the option."""
+    heard = []
+
+    def watch(config: Config, *_: object) -> int:
+        heard.append(config.shard)
+        return 0
+
+    monkeypatch.setattr("monitor.cli.run._watch", watch)
+    monkeypatch.setenv("POD_NAME", "chat-monitor-2")
+    monkeypatch.setenv("CHAT_MONITOR_SHARD", "auto/4")
+    assert cli("run", "--config", config).status == 0
+    assert heard == [Shard(2, 4)]
 
 
 def test_a_hangup_before_the_loop_runs_is_made_up_for(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from monitor.config import ConfigError, Mistake, load, target
 from monitor.config.model import FileTable
 from monitor.keys.secret import Secret
+from monitor.shard import Shard
+from monitor.target import Target
 from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
 
 
@@ -43,6 +45,43 @@ def test_only_targets_of_this_location_are_watched_here(read: Read) -> None:
     config = read(text)
     assert [one.name for one in config.targets] == ["a", "b", "c"]
     assert [one.name for one in config.here] == ["a", "c"]
+
+
+def here(read: Read, text: str, shard: Shard) -> Target | None:
+    """Return the first target as a monitor has it; None if it does not probe it."""
+    return next((one for one in replace(read(text), shard=shard).here if one.name == "a"), None)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_the_monitors_of_a_target_take_turns(read: Read, replicas: int) -> None:
+    """Each replica in each location has a turn of its own, as many as there are, and its share of the budget."""
+    text = "[monitor]\nlocation = 'PLACE'\nlocations = ['us', 'eu']\n" + TARGET
+    text += f"replicas = {replicas}\ntokens_per_day = 1000\n"
+    monitors = [(place, index) for place in ("eu", "us") for index in range(3)]
+    found = [one for place, index in monitors if (one := here(read, text.replace("PLACE", place), Shard(index, 3)))]
+    turns = 2 * min(replicas, 3)
+    assert sorted(one.turn for one in found) == list(range(turns))
+    assert {one.turns for one in found} == {turns}
+    assert {one.tokens_per_day for one in found} == {1000 // turns}
+    assert {one.turn_seconds for one in found} == {60 / turns}
+
+
+def test_a_target_of_one_monitor_is_as_it_was_written(read: Read) -> None:
+    """Without replicas or locations nothing is shared; with a location alone neither."""
+    for text in (TARGET, "[monitor]\nlocation = 'eu'\n" + TARGET + "tokens_per_day = 7\n"):
+        assert read(text).here == read(text).targets
+    config = read("[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n" + TARGET + "locations = ['us']\n")
+    assert config.here == ()
+
+
+def test_a_budget_is_never_shared_to_nothing(read: Read) -> None:
+    """A share is a token at least; the total is shared by all shards of all locations, and none stays none."""
+    config = read(TARGET + "replicas = 3\ntokens_per_day = 2\n")
+    assert replace(config, shard=Shard(0, 9)).tokens_per_day is None
+    assert {one.tokens_per_day for index in range(3) for one in replace(config, shard=Shard(index, 3)).here} == {1}
+    text = TARGET + "[limits]\ntokens_per_day = 1000\n[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n"
+    assert replace(read(text), shard=Shard(0, 5)).tokens_per_day == 100
+    assert read(TARGET + "[limits]\ntokens_per_day = 1000\n").tokens_per_day == 1000
 
 
 def test_a_protocol_from_outside_may_raise_anything(

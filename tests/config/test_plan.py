@@ -39,8 +39,21 @@ def test_tokens_of_a_request(read: Read, text: str, tokens: int) -> None:
 def test_who_is_not_probed_costs_nothing(read: Read) -> None:
     """A paused target keeps its series; one of another location has none."""
     paused, elsewhere = plan(read(TARGET + "paused = true\n" + B + "locations = ['us']\n")).targets
-    assert (paused.requests_per_day, paused.footprint.series, paused.watched) == (0.0, 250, True)
-    assert (elsewhere.requests_per_day, elsewhere.footprint, elsewhere.watched) == (0.0, Footprint(0, 0), False)
+    assert (paused.requests_per_day, paused.footprint.series, paused.monitors) == (0.0, 250, 1)
+    assert (elsewhere.requests_per_day, elsewhere.footprint, elsewhere.monitors) == (0.0, Footprint(0, 0), 0)
+
+
+def test_every_replica_in_every_location_costs_its_own(read: Read) -> None:
+    """With all locations listed, the plan is that of all monitors; without the list, that of this location's."""
+    places = "[monitor]\nlocation = 'eu'\n"
+    every = "locations = ['eu', 'us', 'ap']\n"
+    text = TARGET + "replicas = 2\n" + B + "locations = ['us']\n"
+    alone, there = plan(read(places + text)).targets
+    assert (alone.monitors, there.monitors) == (2, 0)
+    found = plan(read(places + every + text))
+    assert [one.monitors for one in found.targets] == [6, 1]
+    assert found.requests_per_day == 7 * 1440
+    assert found.footprint.series == 7 * 250
 
 
 def test_series_are_the_contracts_bounds(read: Read) -> None:

@@ -631,6 +631,66 @@ def own(alert: str, series: Mapping[str, str], checks: Mapping[int, tuple[Firing
     return Story(alert, shows, series, checks)
 
 
+def missing_shards() -> Iterator[Story]:
+    """A shard that goes away, beside locations that are whole, blips, restarts and changes of their number."""
+
+    def of(location: str, *values: str) -> dict[str, str]:
+        """The shards of a location: what each of them says of its number, which is written i."""
+        found: dict[str, str] = {}
+        for index, value in enumerate(values):
+            labels = f'{{location="{location}", instance="{location}-{index}", pod="{location}-{index}"}}'
+            found[f"chat_monitor_shard_index{labels}"] = value.replace("i", str(index))
+            found[f"chat_monitor_shards{labels}"] = value.replace("i", str(len(values)))
+        return found
+
+    def told(location: str, missing: int) -> Firing:
+        where = f"in {location} " if location else ""
+        return Firing(
+            {"location": location} if location else {},
+            f"{missing} of the shards of chat-monitor {where}are missing",
+            f"The shards of chat-monitor {where}say how many they are, and {missing} of that number have not been "
+            "scraped for 5m: nothing probes their targets, unless these have replicas.",
+            "critical",
+        )
+
+    # stale: discovery has removed it; else Prometheus itself marks what it cannot scrape
+    series = {
+        **of("eu", "ix60", "ix9 stale _x20 ix29", "ix60"),
+        **of("us", "ix60", "ix9 stale _x3 ix46", "ix60"),
+        **of("ap", "ix60"),
+        # one more shard: the others are restarted one after the other, in less than five minutes
+        'chat_monitor_shard_index{location="grows", instance="a"}': "0x60",
+        'chat_monitor_shards{location="grows", instance="a"}': "1x13 2x46",
+        'chat_monitor_shard_index{location="grows", instance="b"}': "_x10 1x49",
+        'chat_monitor_shards{location="grows", instance="b"}': "_x10 2x49",
+        # and one that is never restarted
+        'chat_monitor_shard_index{location="old", instance="a"}': "0x60",
+        'chat_monitor_shards{location="old", instance="a"}': "1x60",
+        'chat_monitor_shard_index{location="old", instance="b"}': "_x30 1x29",
+        'chat_monitor_shards{location="old", instance="b"}': "_x30 2x29",
+        # two with one number, and replicas of the same
+        'chat_monitor_shard_index{location="twice", instance="a"}': "_x39 0x20",
+        'chat_monitor_shards{location="twice", instance="a"}': "_x39 2x20",
+        'chat_monitor_shard_index{location="twice", instance="b"}': "_x39 0x20",
+        'chat_monitor_shards{location="twice", instance="b"}': "_x39 2x20",
+        'chat_monitor_build_info{instance="missing"}': flat(1, 60),
+    }
+    yield own(
+        "ChatMonitorShardMissing",
+        series,
+        {
+            14: (),
+            15: (told("eu", 1),),
+            30: (told("eu", 1),),
+            31: (),
+            34: (),
+            36: (told("old", 1),),
+            46: (told("old", 1), told("twice", 1)),
+        },
+        "fires below resolves missing",
+    )
+
+
 def monitors() -> Iterator[Story]:
     """The alerts on the monitor itself but its absence."""
     m = {"instance": "m"}
@@ -651,6 +711,7 @@ def monitors() -> Iterator[Story]:
         {10: (), 11: (isolated,), 18: (isolated,), 20: ()},
         "fires below resolves missing",
     )
+    yield from missing_shards()
     reload = Firing(
         m,
         "chat-monitor at m runs with an old config",

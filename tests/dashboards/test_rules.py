@@ -126,7 +126,7 @@ def alternatives(pattern: str) -> list[str]:
 def test_no_alert_inhibits_what_another_monitor_sees() -> None:
     """Two monitors watch one target from two places: what one of them says is no answer to the other."""
     for rule in yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]:
-        assert "instance" in rule["equal"], rule
+        assert {"instance", "location"} & set(rule["equal"]), rule
 
 
 def test_every_alert_has_its_severity_and_says_what_is_wrong() -> None:

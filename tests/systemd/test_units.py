@@ -42,7 +42,18 @@ def test_the_template_is_the_unit_for_a_shard() -> None:
     unit, template = ((UNITS / name).read_text().splitlines() for name in NAMES)
     changed = [line for line in unified_diff(unit, template, n=0, lineterm="") if line[:3] not in {"---", "+++"}]
     keys = {line[1:].partition("=")[0] for line in changed if line[0] in "+-" and line[1:2] != "#"}
-    assert keys == {"Description", "Environment", "EnvironmentFile", "ExecStart", "LogExtraFields", "StateDirectory"}
+    assert keys == {
+        "Description", "PartOf", "Environment", "EnvironmentFile", "ExecStart", "LogExtraFields", "StateDirectory",
+        "WantedBy",
+    }  # fmt: skip
+
+
+def test_the_target_starts_and_stops_the_shards() -> None:
+    """Every instance belongs to the target, in both directions, and the target starts with the host."""
+    template, target = ((UNITS / name).read_text() for name in ("chat-monitor@.service", "chat-monitor.target"))
+    assert "PartOf=chat-monitor.target\n" in template
+    assert "WantedBy=chat-monitor.target\n" in template
+    assert "WantedBy=multi-user.target\n" in target
 
 
 @pytest.mark.parametrize("name", NAMES)
