@@ -81,6 +81,7 @@ def test_every_module_and_test_that_is_named_exists() -> None:
         assert all((ROOT / test).exists() for test in tests)
 
 
+@pytest.mark.timeout(300)  # it parses every module once for each mutant
 def test_every_exclusion_is_of_a_mutant_that_exists() -> None:
     """A line that was changed takes its exclusion with it."""
     for module, line, change in reasons():
