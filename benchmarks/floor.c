@@ -87,7 +87,7 @@ static void readable(struct slot *slot)
 {
     char data[65536];
     int64_t stamp;
-    ssize_t count = stamped_receive(slot->fd, data, sizeof data, &stamp);
+    ssize_t count = stamped_receive(slot->fd, data, sizeof data, 0, &stamp);
     int64_t now = now_ns();
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -123,7 +123,7 @@ def _daemon(bench: Bench, cell: Cell, client: str, server: Server, out: Path) ->
     log = Path(f"{out}.log")
     with (
         _busy(cell.busy),
-        _process(bench, [*command, *daemon_command(config)], log) as process,
+        _process(bench, [*command, *daemon_command(config)], log, shared=bool(cell.busy)) as process,
         scraping(log, cell.scraped) as scrapes,
     ):
         samples = _looks(process, _PATIENCE, until=lambda: started(log) is not None)
@@ -202,11 +202,13 @@ def _watch(bench: Bench, command: Sequence[str], cell: Cell) -> list[machine.Sam
 
 
 @contextmanager
-def _process(bench: Bench, command: Sequence[str], output: Path | None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a client on its core; whatever happens, it is gone when this is left."""
+def _process(
+    bench: Bench, command: Sequence[str], output: Path | None, *, shared: bool = False
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a client on its core, which it may have to share; whatever happens, it is gone when this is left."""
     file = output.open("wb") if output else None
     process = subprocess.Popen(command, cwd=ROOT, stdout=file)
-    _place(process.pid, machine.cores()[1], bench.realtime)
+    _place(process.pid, machine.cores()[1], bench.realtime and not shared)
     try:
         yield process
     finally:

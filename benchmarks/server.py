@@ -41,7 +41,7 @@ class Truth:
 
     accepted: int = 0
     arrived: int = 0
-    """When the kernel got the request's last byte; 0 in TLS."""
+    """When the kernel got the request's last byte; 0 if it did not tell."""
     requested: int = 0
     writes: dict[int, Write] = field(default_factory=dict)
     chunks: int = 0

@@ -7,7 +7,7 @@
 // and one `gap` later the end. On its first line of output are the port, and the sizes of an event, in the payload and
 // on the wire. On SIGTERM it stores LOG, a `struct record` for each of:
 //
-//   number -2: accepted (a);   -1: request read (a: the kernel's stamp of its last byte, 0 in TLS; b: clock at the read)
+//   number -2: accepted (a);   -1: request read (a: the kernel's stamp of its last byte; b: clock at the read)
 //   number 0: the head, 1 to n: a chunk, n + 1: the end (a: due, b: clock before the write, c: clock after it)
 //   number -3: the peer went before the end (a: when)
 //
@@ -215,6 +215,9 @@ static ssize_t take(struct stream *stream, char *into, size_t room, int64_t *sta
     *stamp = 0;
 #ifdef WITH_TLS
     if (stream->tls) {
+        char sealed[2 * REQUEST_ROOM]; // OpenSSL reads past our stamps: they are looked at before it does
+        if (stamped_receive(stream->fd, sealed, sizeof sealed, MSG_PEEK | MSG_DONTWAIT, stamp) < 0)
+            *stamp = 0;
         int count = SSL_read(stream->tls, into, (int)room);
         if (count > 0)
             return count;
@@ -222,7 +225,7 @@ static ssize_t take(struct stream *stream, char *into, size_t room, int64_t *sta
         return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? -1 : 0;
     }
 #endif
-    ssize_t count = stamped_receive(stream->fd, into, room, stamp);
+    ssize_t count = stamped_receive(stream->fd, into, room, 0, stamp);
     return count < 0 && errno != EAGAIN && errno != EINTR ? 0 : count;
 }
 

@@ -76,13 +76,13 @@ static inline int64_t now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-// Receive, and say at what monotonic time the kernel stamped the last byte (0 where it did not).
-static inline ssize_t stamped_receive(int fd, void *buffer, size_t size, int64_t *stamp)
+// Receive, and say at what monotonic time the kernel stamped the last byte (0 if it did not). `flags` are those of recvmsg.
+static inline ssize_t stamped_receive(int fd, void *buffer, size_t size, int flags, int64_t *stamp)
 {
     char control[CMSG_SPACE(sizeof(struct timespec))];
     struct iovec vector = {buffer, size};
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t count = recvmsg(fd, &message, 0);
+    ssize_t count = recvmsg(fd, &message, flags);
     *stamp = 0;
     struct cmsghdr *header = count > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SO_TIMESTAMPNS) {

@@ -25,6 +25,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.budget import Budget
 from monitor.judge.verdict import OUR_OWN
+from monitor.overload import OverloadGate
 from monitor.record.observation import Observation, host_of
 from monitor.settings import Limits
 from monitor.target import Target
@@ -118,6 +119,8 @@ class Schedule:
         self._failures: defaultdict[str, int] = defaultdict(int)
         self._draining = False
         self._offset = wall() - time.monotonic()
+        self.overload = OverloadGate()
+        """Lets fewer probes run at once while the event loop is late."""
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:
@@ -321,12 +324,16 @@ class Schedule:
 
     @asynccontextmanager
     async def _place(self, target: Target) -> AsyncIterator[bool]:
-        """Wait for a place among those of the host and among all, at most one turn; whether there was one."""
+        """Wait for a place among those of the host and among all, at most one turn; whether there was one.
+
+        While the loop is late, there are fewer among all.
+        """
         async with AsyncExitStack() as places:
             try:
                 async with asyncio.timeout(target.turn_seconds):
                     for semaphore in (self._hosts[host_of(target.url)], self._all):
                         await places.enter_async_context(semaphore)
+                    await places.enter_async_context(self.overload.place())
             except TimeoutError:
                 yield False
             else:

@@ -366,6 +366,20 @@ async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str
     assert [name for name, _, _ in script.asked] == ["first", "third"]
 
 
+async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) -> None:
+    """Who finds no place within an interval is skipped as `concurrency`, and the others start as soon as they may."""
+    schedule = make()
+    schedule.overload.most = 1
+    schedule._start(a_target("first", "a.test"), 0.0)
+    await script.until(lambda: bool(script.asked))
+    schedule._start(a_target("second", "b.test", interval=0.01), 0.0)
+    schedule._start(a_target("third", "c.test"), 0.0)
+    await script.until(lambda: script.skipped["second", "concurrency"] == 1)
+    script.let_go.set()
+    await script.until(lambda: len(script.observed) == 2)
+    assert [name for name, _, _ in script.asked] == ["first", "third"]
+
+
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -103,7 +104,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
     found = discovery_of(parts, parts.config)
     beside = AsyncExitStack()
     async with beside, served(parts, load) as server:
-        for part in (_stamping(), every(parts, _LAG_EVERY, parts.metrics.lag), budget_on_disk(parts)):
+        for part in (_stamping(), every(parts, _LAG_EVERY, lambda late: _lag(parts, late)), budget_on_disk(parts)):
             await beside.enter_async_context(part)
         async with parts.changing:  # the page is there already, and may be asked for a reload
             listed = await _unless_stopped(parts, found.refresh())
@@ -160,6 +161,18 @@ async def _stamping() -> AsyncIterator[None]:
         yield
     finally:
         stamping.close()
+
+
+def _lag(parts: Parts, late: float) -> None:
+    """Note by how many seconds the event loop is late, and let fewer probes run at once if it stays so."""
+    parts.metrics.lag(late)
+    before = parts.schedule.overload.most
+    parts.schedule.overload.look(late)
+    most = parts.schedule.overload.most
+    if math.isinf(before) and not math.isinf(most):
+        structlog.get_logger().warning("the event loop is late: fewer probes run at once", most=most)
+    elif math.isinf(most) and not math.isinf(before):
+        structlog.get_logger().info("the event loop keeps up again: probes run as configured")
 
 
 def _follow(parts: Parts) -> None:

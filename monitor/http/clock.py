@@ -13,7 +13,7 @@ class Clock:
     given are seconds of `time.monotonic`.
     """
 
-    __slots__ = ("_doubt", "_turn", "issued", "own", "uncertainty", "zero")
+    __slots__ = ("_doubt", "_stands", "_turn", "issued", "own", "uncertainty", "zero")
 
     def __init__(self) -> None:
         self.zero = 0.0
@@ -27,34 +27,45 @@ class Clock:
         self._turn: float | None = None
         """Since when it is our turn; None while somebody else is waited for."""
         self._doubt = 0.0
+        self._stands = False
+        """The connection stands: the end of a TLS handshake, sent before the request, waits for nobody."""
 
     def start(self) -> None:
         """Count from now on, unless it does already; it is our turn."""
         now = time.monotonic()
         self.zero, self.issued = self.zero or now, self.issued or now
         self._turn = now if self._turn is None else self._turn
+        self._stands = False
 
     def waits(self, at: float) -> None:
-        """Note that at `at` our turn ended: a name was asked for, a connection, or bytes were sent."""
-        if self._turn is None:
-            return
-        late = at - self._turn
-        self.own += late
-        self.zero += late
-        self.uncertainty += self._doubt
+        """Note that at `at` our turn ended: a name was asked for, a connection, or bytes were sent.
+
+        Once the connection stands, the next turn begins with it: only the last send is waited for.
+        """
+        if self._turn is not None:
+            late = at - self._turn
+            self.own += late
+            self.zero += late
+            self.uncertainty += self._doubt
+        self._turn, self._doubt = at if self._stands else None, 0.0
+
+    def blocked(self) -> None:
+        """Note that the peer takes no more bytes for now: it is not our turn."""
         self._turn, self._doubt = None, 0.0
 
     def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note that at `at`, or up to `uncertainty` before it, what was waited for came: it is our turn.
 
-        Return `at` in seconds from zero, which moves with our turn, and by how much that may be too late.
+        Return `at` in seconds from zero, which moves with our turn, and by how much that may be too late. What comes
+        before the request is sent, though the connection stands, was not waited for: a ticket of TLS, say.
         """
-        if self._turn is None or at > self._turn:
+        if not self._stands and (self._turn is None or at > self._turn):
             self._turn, self._doubt = at, uncertainty
         return self.since(at), self.uncertainty + uncertainty
 
     def stands(self) -> None:
         """Note that there is nothing more to wait for before the request is sent: it is our turn, if it was not yet."""
+        self._stands = True
         if self._turn is None:
             self._turn = time.monotonic()
 

@@ -111,8 +111,8 @@ class ChunkedBody(CloseBody):
     _RESPONSE = b"HTTP/1."
     _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
     _CRLF = b"\r\n"
-    _LONGEST_LINE = 8190
-    """As long as aiohttp lets a line of the head be."""
+    _LONGEST_LINE = HEAD_LINE
+    """Bytes of a chunk's size with its extensions, and of a line of the trailer: as many as of a line of the head."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -62,6 +62,8 @@ class PollTrackingSelector(selectors.DefaultSelector):
         """Seconds that the machine was suspended since it was started; CLOCK_MONOTONIC does not count them."""
         self._account = _open_account()
         self._queued = 0
+        self.room = memoryview(bytearray(_READ))
+        """Where the sockets of this loop read into: to allocate as much for each read can cost 10 us."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Poll, as asyncio asks: first look, and wait only where there is nothing."""
@@ -148,7 +150,7 @@ def poll_tracking_selector() -> PollTrackingSelector | None:
     return _CLOCKS.get(asyncio.get_running_loop())
 
 
-_recvmsg, _recvmsg_into = socket.socket.recvmsg, socket.socket.recvmsg_into
+_recvmsg_into = socket.socket.recvmsg_into
 
 
 class Setup(Protocol):
@@ -159,6 +161,9 @@ class Setup(Protocol):
 
     def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note that it is our turn since `at`, or since up to `uncertainty` before it; return both from zero."""
+
+    def blocked(self) -> None:
+        """Note that the peer takes no more bytes for now."""
 
     def doubts(self, uncertainty: float) -> None:
         """Note a delay that may be ours or the peer's."""
@@ -254,7 +259,11 @@ class TimestampedSocket(socket.socket):
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
         """Send, noting the clock just before: 3 to 15 us from the wire, where the clock after it can be late by ms."""
         self._sending()
-        count = super().send(data, flags)
+        try:
+            count = super().send(data, flags)
+        except BlockingIOError:
+            self._refused()
+            raise
         if self.setup is not None:
             self._sent(self.setup, count < memoryview(data).nbytes)
         return count
@@ -262,7 +271,11 @@ class TimestampedSocket(socket.socket):
     def sendmsg(self, buffers: Sequence[ReadableBuffer], *rest: Any) -> int:  # type: ignore[override]  # noqa: ANN401 - likewise
         """Send several buffers; asyncio does from Python 3.12 on."""
         self._sending()
-        count = super().sendmsg(buffers, *rest)
+        try:
+            count = super().sendmsg(buffers, *rest)
+        except BlockingIOError:
+            self._refused()
+            raise
         if self.setup is not None:
             self._sent(self.setup, count < sum(memoryview(one).nbytes for one in buffers))
         return count
@@ -276,23 +289,34 @@ class TimestampedSocket(socket.socket):
                 self.setup.doubts(self.lateness)
             self.setup.waits(self.last_sent_at)
 
+    def _refused(self) -> None:
+        """Note that the socket takes nothing for now."""
+        self._blocked = True
+        if self.setup is not None:
+            self.setup.blocked()
+
     def _sent(self, setup: Setup, blocked: bool) -> None:  # noqa: FBT001 - of two callers
         """Note that the bytes left at some time in the call, and whether the socket takes no more for now."""
         setup.doubts(time.monotonic() - (self.last_sent_at or 0.0))
-        self._blocked = blocked
+        self._blocked = False
+        if blocked:
+            self._refused()
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Receive, with the kernel's time of arrival."""
-        size, began = min(size, _READ), time.monotonic_ns()
+        room = self._clock.room if self._clock is not None else memoryview(bytearray(_READ))
+        if size < _READ:
+            room = room[:size]
+        began = time.monotonic_ns()
         try:
-            data, ancillary, _, _ = _recvmsg(self, size, _ANCILLARY, flags)
+            count, ancillary, _, _ = _recvmsg_into(self, (room,), _ANCILLARY, flags)
         except OSError as error:
             self._failed(error)
             raise
-        self._note(len(data), ancillary, size, began)
-        return data
+        self._note(count, ancillary, len(room), began)
+        return room[:count].tobytes()
 
     def recv_into(self, buffer: WriteableBuffer, size: int = 0, flags: int = 0, /) -> int:
         """Receive into a buffer, as TLS does, with the kernel's time of arrival."""

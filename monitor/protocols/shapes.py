@@ -66,16 +66,18 @@ def _usual(frame: Mapping[str, object]) -> tuple[Output] | None:
     Nearly every chunk is such a one, and it is read in half the time.
     """
     choices = frame.get("choices")
-    if not isinstance(choices, list) or len(choices) != 1 or not frame.keys() <= _USUAL:
+    if type(choices) is not list or len(choices) != 1 or not frame.keys() <= _USUAL:
         return None
     if frame.get("object") == "error" or frame.get("usage") is not None:
         return None
     choice = choices[0]
-    if not isinstance(choice, dict) or not choice.keys() <= _USUAL_CHOICE or choice.get("finish_reason") is not None:
+    if type(choice) is not dict or not choice.keys() <= _USUAL_CHOICE or choice.get("finish_reason") is not None:
         return None
-    delta = choice.get("delta")
-    text = delta.get("content") if isinstance(delta, dict) and len(delta) == 1 else None
-    return (Output(text, Part.CONTENT, as_count(choice.get("index")) or 0),) if isinstance(text, str) and text else None
+    delta, index = choice.get("delta"), choice.get("index", 0)
+    text = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
+    if type(text) is not str or not text or type(index) is not int or index < 0:
+        return None
+    return (Output(text, Part.CONTENT, index),)
 
 
 def _any_frame(frame: Mapping[str, object]) -> Iterator[Event]:

@@ -42,6 +42,8 @@ class ServerSentEvents:
         """Take the next bytes and return the events and comments that they complete."""
         if self.too_large or not data:
             return []
+        if (whole := self._whole(data)) is not None:
+            return [whole]
         if self._at_start and not (data := self._without_bom(data)):
             return []
         messages: list[Message] = []
@@ -52,6 +54,16 @@ class ServerSentEvents:
         elif not self._overflows(self._held + len(data)):
             self._hold(data)
         return messages
+
+    def _whole(self, data: bytes) -> Message | None:
+        """Return the event that `data` is, if it is nothing but one line of data and its end: most reads bring one."""
+        if self._held or self._size or self._after_cr or len(data) > self._limit or data[:6] != b"data: ":
+            return None
+        if data.find(b"\n") != len(data) - 2 or data[-1:] != b"\n" or b"\r" in data:
+            return None
+        self._at_start = False
+        self._start += len(data)
+        return Message(str(data[6:-2], "utf-8", "replace"), self._start - 2)
 
     def _lines(self, data: bytes, messages: list[Message]) -> None:
         """Take every whole line, whatever ends it, and hold what follows the last one."""

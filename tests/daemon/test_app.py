@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
+from monitor.overload import OverloadGate
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.schedule import Schedule
@@ -135,6 +137,17 @@ async def test_a_step_of_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Schedule, "follow_clock", lambda _: next(stepped, False))
     async with running() as daemon:
         assert (await daemon.line(event="the wall clock has stepped; the schedule is armed anew"))["level"] == "warning"
+
+
+async def test_an_overload_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has when fewer probes run at once for a late loop, and when it keeps up again."""
+    limits = iter([7.0, 7.0])
+    monkeypatch.setattr("monitor.daemon.app._LAG_EVERY", 0.001)
+    monkeypatch.setattr(OverloadGate, "look", lambda gate, _: setattr(gate, "most", next(limits, math.inf)))
+    async with running() as daemon:
+        late = await daemon.line(event="the event loop is late: fewer probes run at once")
+        assert (late["level"], late["most"]) == ("warning", 7)
+        assert (await daemon.line(event="the event loop keeps up again: probes run as configured"))["level"] == "info"
 
 
 # -- starting ----------------------------------------------------------------------------------------------------------

@@ -62,6 +62,39 @@ def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
     assert clock._turn > 0
 
 
+def test_what_is_sent_before_the_request_waits_for_nobody(clock: Clock) -> None:
+    """The end of a TLS handshake is sent once the connection stands: what we do after it delays the request, too."""
+    clock.waits(100.0)
+    clock.acts(100.1)
+    clock.stands()
+    clock.waits(100.3)
+    clock.acts(100.7)  # the server's tickets
+    clock.waits(101.0)
+    assert clock.own == pytest.approx(0.9)
+    assert clock.since(101.0) == pytest.approx(0.1)
+    assert clock.acts(101.5)[0] == pytest.approx(0.6)
+
+
+def test_a_peer_that_takes_no_more_is_waited_for(clock: Clock) -> None:
+    """Between two sends of which the first was blocked it was the peer's turn, also if the connection stands."""
+    clock.stands()
+    clock.waits(100.2)
+    clock.blocked()
+    clock.waits(103.0)
+    assert clock.own == pytest.approx(0.2)
+    assert clock.since(103.0) == pytest.approx(2.8)
+
+
+def test_a_second_attempt_waits_again(clock: Clock) -> None:
+    """A request that is sent once more has to dial first: a name that is asked for is waited for."""
+    clock.stands()
+    clock.waits(100.2)
+    clock.start()
+    clock.waits(100.5)
+    clock.waits(100.9)
+    assert clock.own == pytest.approx(0.5)
+
+
 def test_doubts_add_up(clock: Clock) -> None:
     """What is not known of a wait stays in the uncertainty of all times after it."""
     clock.doubts(0.001)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.http.framing import ChunkedBody, CloseBody, HeadSplitter, LengthBody
+from monitor.http.framing import HEAD_LINE, ChunkedBody, CloseBody, HeadSplitter, LengthBody
 
 FINAL = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
 
@@ -119,14 +119,14 @@ def test_a_chunked_body_has_an_end(body: bytes, payload: bytes) -> None:
         (b"1\r\na\r\n", b'1;a="\r\nb', b"a"),
         (b"1\r\na\r\n", b"1\rx", b"a"),
         (b"1\r\na\r\n", b"1" + b"0" * 16 + b"\r\n", b"a"),
-        (b"1\r\na\r\n", b"1;" + b"x" * 8190, b"a"),
+        (b"1\r\na\r\n", b"1;" + b"x" * HEAD_LINE, b"a"),
         (b"1\r\na", b"\n", b"a"),
         (b"1\r\na", b"b\r\n", b"a"),
         (b"1\r\na", b"\rb", b"a"),
         (b"0\r\n", b"\n", b""),
         (b"0\r\nX: y\r\n", b"Z: y\n", b""),
         (b"0\r\n", b"no field\r\n", b""),
-        (b"0\r\n", b"X: " + b"y" * 8190, b""),
+        (b"0\r\n", b"X: " + b"y" * HEAD_LINE, b""),
     ],
 )
 def test_a_chunked_body_that_breaks(good: bytes, bad: bytes, payload: bytes) -> None:

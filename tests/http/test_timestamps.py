@@ -459,6 +459,10 @@ class Turns:
         assert uncertainty >= 0.0
         self.said.append("doubts")
 
+    def blocked(self) -> None:
+        """Note it."""
+        self.said.append("blocked")
+
 
 def test_a_socket_that_took_only_a_part_leaves_a_doubt() -> None:
     """How long it has been ready for the rest is not known: between the two sends the peer may have been slow."""
@@ -468,11 +472,11 @@ def test_a_socket_that_took_only_a_part_leaves_a_doubt() -> None:
         sock.setup = turns = Turns()
         sock.setblocking(False)
         assert sock.send(bytes(1 << 26)) < 1 << 26
-        assert turns.said == ["waits", "doubts"]
+        assert turns.said == ["waits", "doubts", "blocked"]
         turns.said.clear()
         with pytest.raises(BlockingIOError):
             sock.sendmsg([b"more"])
-        assert turns.said == ["doubts", "waits"]
+        assert turns.said == ["doubts", "waits", "blocked"]
         sock.close()
 
 
