@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation site clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation site dist deb clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -72,6 +72,12 @@ docs: $(VENV)/dev  ## Write anew what is generated: the example config, the refe
 
 site: $(VENV)/dev  ## Build the documentation as a site in .cache/site; a broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+dist: $(VENV)/dev  ## Build wheel and sdist into dist/; two builds of one commit are equal.
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build
+
+deb: $(VENV)/dev  ## Build a Debian package (Debian 12, amd64) into dist/, with an environment of its own under /opt.
+	$(BIN)/python -m tools.deb
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py

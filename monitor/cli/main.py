@@ -12,10 +12,10 @@ from importlib import import_module
 
 import click
 
-from monitor import __version__
 from monitor.cli.ascii import write_in_ascii
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL
 from monitor.cli.entry import INTERRUPTED
+from monitor.cli.version import described
 
 COMMANDS = {
     "init": ("init", "Write a first config."),
@@ -78,7 +78,15 @@ def main() -> None:
     sys.exit(status or COMPLETE)
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"chat-monitor, version {described()}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="chat-monitor")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 def commands() -> None:
     """Probe streaming chats, detect every truncation and name its cause."""
