@@ -13,7 +13,7 @@ from monitor.judge.verdict import Outcome, Phase, Verdict, judge
 from monitor.probe.confidential import secrets_of
 from monitor.probe.request import ProbeRequest
 from monitor.protocols.outside import Outside
-from monitor.protocols.stream_errors import answered_error
+from monitor.protocols.stream_errors import answered_error, failure
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError, Tokens
 from monitor.redaction import last_words, redactor, words
@@ -73,7 +73,11 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
         content_types=question.protocol.content_types,
         max_tokens=token_limit(target),
     )
-    error = _failure(seen, verdict) or answered_error(carried.error_body.decode("utf-8", "replace"))
+    error = (
+        _failure(seen, verdict)
+        or _said_of_the_end(seen, verdict)
+        or answered_error(carried.error_body.decode("utf-8", "replace"))
+    )
     if outside is not None and verdict.phase is not Phase.END:
         error = error or answered_error(outside.text)
         verdict = _with_detail(verdict, outside)
@@ -114,6 +118,12 @@ def _examined(question: ProbeRequest, seen: Recording) -> CheckResult | None:
 def _failure(seen: Recording, verdict: Verdict) -> Failure | None:
     """Return the error of the stream: one after the end counts if the verdict says so."""
     return seen.end.failure or (seen.end.late_failure if verdict.outcome is Outcome.STREAM_ERROR else None)
+
+
+def _said_of_the_end(seen: Recording, verdict: Verdict) -> Failure | None:
+    """Return what the server says of a finish reason that makes no complete answer, as Cohere's `error` does."""
+    said = seen.end.words
+    return failure(said) if said and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
 
 
 def _with_detail(verdict: Verdict, outside: Outside) -> Verdict:

@@ -26,7 +26,7 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one frame by its event type; one of an unknown type is life without output."""
+    """Read one frame by its event type; one of an unknown type is foreign."""
     kind, _, what = message.name.partition(":")
     if kind in {"exception", "error"}:
         found = named_error(message.data)
@@ -44,10 +44,10 @@ def interpret(message: Message) -> Iterator[Event]:
             yield Finish(reason, stop_of(reason))
         case "metadata":
             yield Meta(usage=usage_of(frame.get("usage")))
-        case "":
-            yield failure_in(frame) or FOREIGN
-        case _:
+        case "messageStart" | "contentBlockStop" | "initial-response":
             yield Meta()
+        case _:
+            yield failure_in(frame) or FOREIGN
 
 
 def _delta(delta: Mapping[str, object]) -> Event:

@@ -21,8 +21,8 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event; an error is known by its key, for its text may be empty."""
     frame = load(message.data)
-    if frame.get("error") is not None and "choices" not in frame:
-        yield failure(frame["error"])
+    if frame.get("error") == "" and "choices" not in frame:
+        yield failure("")
     else:
         yield from openai_frame(frame)
 

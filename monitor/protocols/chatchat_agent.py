@@ -31,11 +31,11 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event: tokens are output, the end of a model call and of the agent repeat their text."""
     frame = load(message.data)
-    if frame.get("error") is not None and "choices" not in frame:
-        yield failure(frame["error"])
+    if frame.get("error") == "" and "choices" not in frame:
+        yield failure("")
         return
     status, text = frame.get("status"), _text(frame)
-    if "status" not in frame:
+    if "status" not in frame or isinstance(status, str) or (status is None and text):
         yield failure_in(frame, output=bool(text)) or FOREIGN
         return
     model = as_word(frame.get("model"))

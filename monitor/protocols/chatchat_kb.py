@@ -43,8 +43,8 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event; a finish reason would prove nothing here, for upstream failures are swallowed in silence."""
     frame = load(message.data)
-    if frame.get("error") is not None and "choices" not in frame:
-        yield failure(frame["error"])
+    if frame.get("error") == "" and "choices" not in frame:
+        yield failure("")
         return
     for event in openai_frame(frame):
         yield Meta(reason=event.reason, stop=event.stop) if isinstance(event, Finish) else event

@@ -60,7 +60,7 @@ def _end(delta: Mapping[str, object]) -> Iterator[Event]:
     counted = an_object(delta.get("usage"))
     reason = reason_of(delta.get("finish_reason"))
     yield Meta(usage=usage_of(counted.get("tokens")) or usage_of(counted.get("billed_units")))
-    yield Finish(reason, stop_of(reason))
+    yield Finish(reason, stop_of(reason), words=as_text(delta.get("error"), "message", "detail", "text"))
 
 
 COHERE_V2 = Protocol(

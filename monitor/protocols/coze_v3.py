@@ -12,10 +12,13 @@ from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Pa
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
+_CHAT = "conversation.chat."
 _ENDS: Mapping[str, Stop] = {
-    "conversation.chat.completed": Stop.COMPLETE,
-    "conversation.chat.requires_action": Stop.COMPLETE,
-    "conversation.chat.canceled": Stop.ABORT,
+    "completed": Stop.COMPLETE,
+    "requires_action": Stop.COMPLETE,
+    "canceled": Stop.ABORT,
+    "cancelled": Stop.ABORT,
+    "failed": Stop.ABORT,
 }
 """States in which a chat ends; in `requires_action` the client's tools are to go on, as after any tool call."""
 
@@ -43,10 +46,8 @@ def interpret(message: Message) -> Iterator[Event]:
             yield from _message(load(message.data), repeats=False)
         case "conversation.message.completed":
             yield from _message(load(message.data), repeats=True)
-        case "conversation.chat.failed":
-            yield failure(load(message.data).get("last_error") or {})
-        case name if name in _ENDS:
-            yield from _end(load(message.data), name)
+        case name if name.removeprefix(_CHAT) in _ENDS and name.startswith(_CHAT):
+            yield from _end(load(message.data), name.removeprefix(_CHAT))
         case "":
             yield _nameless(load(message.data))
         case name:
@@ -67,9 +68,12 @@ def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
 
 
 def _end(chat: Mapping[str, object], name: str) -> Iterator[Event]:
+    """Read how a chat ended; a state that says failure wins over the name of the event, as its name over the state."""
     counted = an_object(chat.get("usage"))
     yield Meta(usage=Usage(as_count(counted.get("input_count")), as_count(counted.get("output_count"))))
-    yield Finish(name.rpartition(".")[2], _ENDS[name])
+    said = as_text(chat.get("status"))
+    state = said if _ENDS.get(name) is Stop.COMPLETE and _ENDS.get(said) is Stop.ABORT else name
+    yield failure(chat.get("last_error") or {}) if state == "failed" else Finish(state, _ENDS[state])
 
 
 def _nameless(said: Mapping[str, object]) -> Event:

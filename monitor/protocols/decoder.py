@@ -120,11 +120,15 @@ class Decoder:
             marks = marks or message.data.lstrip().startswith(MARKER)
             if not marks:
                 found.append((self._malformed(message, error), message.end))
+                if self.outside.goes_on(message.data):
+                    joined = self.outside.take(message.data, self._readable)
+                    found.extend([] if joined is None else [(joined, message.end)])
         if marks and not (found and isinstance(found[-1][0], Done)):
             found.append((Done(), message.end))
 
     def _malformed(self, message: Message, error: Exception) -> Malformed:
-        if isinstance(error, ValueError) and not message.data.lstrip().startswith(_JSON):
+        of_an_object = message.data.lstrip().startswith(_JSON) or self.outside.goes_on(message.data)
+        if isinstance(error, ValueError) and not of_an_object:
             self.outside.keep(message.data)
         return Malformed(_why(error))
 

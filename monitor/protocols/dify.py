@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
@@ -13,6 +14,10 @@ from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, St
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
+_SILENT = re.compile(
+    r"(workflow|node|iteration|loop|parallel|human|datasource)_|(message_file|(agent|llm)_\w+|tts_message(_end)?)$"
+)
+"""How the names of events begin that say nothing of the answer."""
 ANSWER, WORKFLOW = 0, 1
 """What ends apart: the answer, by `message_end`, and in a chatflow the workflow behind it."""
 
@@ -33,7 +38,7 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its name; one of an unknown name is life without output."""
+    """Read one event by its name; one of an unknown name is foreign."""
     frame = load(message.data)
     kind = as_word(frame.get("event")) or message.name
     if (error := failure_in(frame, output=bool(kind) and kind != "error")) is not None:
@@ -59,7 +64,7 @@ def interpret(message: Message) -> Iterator[Event]:
         case "ping":
             yield Meta(ping=True)
         case _:
-            yield Meta() if "event" in frame else FOREIGN
+            yield Meta() if _SILENT.match(kind or "") else FOREIGN
 
 
 def _output(text: str, part: Part = Part.CONTENT, *, again: bool = False) -> Event:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.protocols.base import MARKER, Protocol, Request, json_request
-from monitor.protocols.shapes import openai_frame
+from monitor.protocols.shapes import FOREIGN, openai_frame
 from monitor.protocols.values import as_arguments, as_object, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 _ANSWERS = frozenset({"", "message", "answer", "fastAnswer"})
+_SILENT = frozenset({
+    "flowNodeStatus", "flowNodeResponse", "flowResponses", "moduleStatus", "appStreamResponse", "updateVariables",
+    "interactive", "toolResponse", "workflowDuration", "plan", "stepTitle", "sandboxStatus", "collectionForm",
+    "topAgentConfig", "formEdit", "generatedSkill", "chatTitle",
+})  # fmt: skip
+"""Names of events that say nothing of the answer."""
 
 
 def request(target: Target, prompt: str) -> Request:
@@ -25,19 +31,19 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event by its name; one of another name is life without output, and not always an object.
+    """Read one event by its name; one of an unknown name is foreign, and not always an object.
 
     A finish reason proves nothing: the server says `stop` whatever its model said, and `[DONE]` once all is done.
     """
     if message.data.lstrip().startswith(MARKER):
-        yield Finish()
+        yield Finish(shared=True)
     elif message.name in _ANSWERS:
         for event in openai_frame(load(message.data)):
             yield Meta(reason=event.reason, stop=event.stop) if isinstance(event, Finish) else event
     elif message.name in {"toolCall", "toolParams"}:
         yield Output(as_arguments(as_object(load(message.data).get("tool")).get("params")), Part.TOOL_CALL)
     else:
-        yield Meta()
+        yield Meta() if message.name in _SILENT else FOREIGN
 
 
 FASTGPT = Protocol(

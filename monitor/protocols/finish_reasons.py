@@ -85,6 +85,12 @@ def stop_of(reason: str | None, unknown: Stop = Stop.COMPLETE) -> Stop:
     return next((_STOPS[word] for word in map(_bare, words) if word in _STOPS), unknown)
 
 
+def words_of(reason: object) -> str:
+    """Return the sentence that an object says beside the word of its reason, as SGLang's does; "" without one."""
+    said = reason.get("message") if isinstance(reason, dict) else None
+    return said if isinstance(said, str) else ""
+
+
 def finish_of(said: Mapping[str, object]) -> tuple[str, Stop] | None:
     """Return the finish reason of an OpenAI choice and what it means, None without one.
 

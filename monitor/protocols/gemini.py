@@ -97,10 +97,11 @@ def _frame(frame: Mapping[str, object]) -> Iterator[Event]:
         for part in map(as_object, as_list(as_object(candidate.get("content")).get("parts"))):
             yield from _part(part, index)
         if (reason := reason_of(candidate.get("finishReason"), _NUMBERS)) is not None:
-            finishes.append(Finish(reason, _stop(reason), index))
+            finishes.append(Finish(reason, _stop(reason), index, as_text(candidate.get("finishMessage"))))
     yield Meta(model=as_word(frame.get("modelVersion")), usage=_usage(frame.get("usageMetadata")))
-    if (blocked := reason_of(as_object(frame.get("promptFeedback")).get("blockReason"))) is not None:
-        yield Finish(blocked, Stop.PROMPT_BLOCKED)
+    feedback = as_object(frame.get("promptFeedback"))
+    if (blocked := reason_of(feedback.get("blockReason"))) is not None:
+        yield Finish(blocked, Stop.PROMPT_BLOCKED, words=as_text(feedback.get("blockReasonMessage")))
     yield from finishes
 
 

@@ -9,9 +9,9 @@ from monitor.keys.json_path import JsonPath
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.finish_reasons import reason_of, stop_of
 from monitor.protocols.shapes import FOREIGN
-from monitor.protocols.stream_errors import failure
+from monitor.protocols.stream_errors import failure, failure_in
 from monitor.protocols.values import as_count, as_text, load_any
-from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Part, Usage
+from monitor.stream.events import Done, Event, Failure, Finish, Message, Meta, Output, Part, Usage
 from monitor.stream.framing import Framer
 from monitor.stream.json_objects import ConcatenatedJson
 from monitor.stream.lines import Lines
@@ -77,11 +77,20 @@ class _Reader:
             self._count("usage.output", paths.usage.output, value),
         )
         ends = list(self._ends(value))
+        if (reported := self._usual_error(value, output=bool(outputs or ends))) is not None:
+            yield reported
+            return
         if usage != Usage():
             yield Meta(usage=usage)
         elif not outputs and not ends:
             yield Meta() if self._matched else FOREIGN
         yield from ends
+
+    def _usual_error(self, value: object, *, output: bool) -> Failure | None:
+        """Return an error in a shape that vendors have, if the target says nothing of errors."""
+        if self._paths.error is not None or not isinstance(value, dict):
+            return None
+        return failure_in(value, output=output)
 
     def _ends(self, value: object) -> Iterator[Finish]:
         """Return the end that a value says: a reason, true, or what the path expects."""

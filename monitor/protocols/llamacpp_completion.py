@@ -16,6 +16,9 @@ from monitor.target import Target
 _OLDER = {"stopped_limit": "limit", "stopped_word": "word", "stopped_eos": "eos"}
 """What servers before December 2024 said in place of `stop_type`."""
 
+_OTHERS = frozenset({"type", "role", "event"})
+"""Keys of other protocols' events that have a `content`, too."""
+
 
 def request(target: Target, prompt: str) -> Request:
     """Ask for what follows the prompt, to which no chat template is applied."""
@@ -32,6 +35,9 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event; `truncated` speaks of the prompt, and old servers send `[DONE]` after an error alone."""
     frame = load(message.data)
+    if not _OTHERS.isdisjoint(frame) and "stop" not in frame:
+        yield failure_in(frame) or FOREIGN
+        return
     index, stopped, text = as_count(frame.get("index")) or 0, frame.get("stop") is True, as_text(frame.get("content"))
     if text:
         yield Output(text, choice=index)

@@ -10,7 +10,7 @@ from monitor.protocols.shapes import FOREIGN, thought_in
 from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import as_arguments, as_count, as_list, as_object, as_text, as_word, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
-from monitor.stream.lines import Lines
+from monitor.stream.lines import JsonLines
 from monitor.target import Target
 
 
@@ -35,8 +35,8 @@ def interpret(message: Message) -> Iterator[Event]:
     if (error := failure_in(frame, output=bool(pieces))) is not None:
         yield error
         return
-    if not done and "message" not in frame:
-        yield FOREIGN
+    if isinstance(said, str) or ("message" not in frame and (not done or "response" in frame)):
+        yield FOREIGN  # a `response` is that of `/api/generate`
         return
     if done or not pieces:
         usage = Usage(as_count(frame.get("prompt_eval_count")), as_count(frame.get("eval_count"))) if done else None
@@ -58,7 +58,7 @@ def _output(said: Mapping[str, object]) -> Iterator[Output]:
 
 OLLAMA_CHAT = Protocol(
     name="ollama-chat",
-    framing=Lines,
+    framing=JsonLines,
     request=request,
     interpret=interpret,
     content_types=("application/x-ndjson", "application/ndjson", "application/jsonl"),

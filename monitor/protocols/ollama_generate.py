@@ -10,7 +10,7 @@ from monitor.protocols.shapes import FOREIGN, thought_in
 from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import as_count, as_text, as_word, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
-from monitor.stream.lines import Lines
+from monitor.stream.lines import JsonLines
 from monitor.target import Target
 
 
@@ -35,8 +35,8 @@ def interpret(message: Message) -> Iterator[Event]:
     if (error := failure_in(frame, output=bool(pieces))) is not None:
         yield error
         return
-    if not done and "response" not in frame:
-        yield FOREIGN
+    if "response" not in frame and (not done or "message" in frame):
+        yield FOREIGN  # a `message` is that of `/api/chat`
         return
     if done or not pieces:
         usage = Usage(as_count(frame.get("prompt_eval_count")), as_count(frame.get("eval_count"))) if done else None
@@ -48,7 +48,7 @@ def interpret(message: Message) -> Iterator[Event]:
 
 OLLAMA_GENERATE = Protocol(
     name="ollama-generate",
-    framing=Lines,
+    framing=JsonLines,
     request=request,
     interpret=interpret,
     content_types=("application/x-ndjson", "application/ndjson", "application/jsonl"),

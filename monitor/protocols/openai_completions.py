@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.protocols.base import MARKER, Protocol, Request, json_request
-from monitor.protocols.finish_reasons import finish_of
-from monitor.protocols.shapes import FOREIGN, usage_of
-from monitor.protocols.stream_errors import failure_in
-from monitor.protocols.values import as_count, as_list, as_object, as_text, as_word, load
+from monitor.protocols.finish_reasons import finish_of, words_of
+from monitor.protocols.shapes import FOREIGN, choices_of, counted_in, error_of
+from monitor.protocols.stream_errors import failure, failure_in
+from monitor.protocols.values import as_count, as_text, as_word, load
 from monitor.stream.events import Done, Event, Finish, Message, Meta, Output
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
@@ -28,29 +28,30 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event: a chunk, an error, or the marker."""
+    """Read one event: a chunk, an error, or the marker; a chunk of the chat's is foreign."""
     if message.data.lstrip().startswith(MARKER):
         yield Done()
         return
     frame = load(message.data)
     outputs: list[Output] = []
     finishes: list[Finish] = []
-    choices = [as_object(choice) for choice in as_list(frame.get("choices")) if choice is not None]
+    choices = choices_of(frame)
     for choice in choices:
         index = as_count(choice.get("index")) or 0
         if text := as_text(choice.get("text")):
             outputs.append(Output(text, choice=index))
         if (reason := finish_of(choice)) is not None:
-            finishes.append(Finish(*reason, index))
+            finishes.append(Finish(*reason, index, words_of(choice.get("finish_reason"))))
     yield from outputs
-    usage = next(filter(None, (usage_of(said.get("usage")) for said in (frame, *choices))), None)
+    usage = counted_in(frame, choices)
     if (error := failure_in(frame, output=bool(outputs))) is not None:
         yield error
-    elif not {"choices", "usage"} & frame.keys():
-        yield FOREIGN
+    elif "choices" not in frame or (choices and all("text" not in it and "delta" in it for it in choices)):
+        yield FOREIGN if usage is None else Meta(foreign=True, usage=usage)
     else:
+        yield from map(failure, filter(None, map(error_of, choices)))
         if usage is not None or finishes or not outputs:
-            yield Meta(model=as_word(frame.get("model")), usage=usage)
+            yield Meta(shared=not choices, model=as_word(frame.get("model")), usage=usage)
         yield from finishes
 
 

@@ -34,6 +34,9 @@ _STATES = ("response.completed", "response.incomplete", "response.failed", "resp
 _STATUS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled"})
 
 
+_CALLS = frozenset({"function_call", "custom_tool_call", "mcp_call"})
+
+
 def request(target: Target, prompt: str) -> Request:
     """Ask with one text."""
     body = {
@@ -62,6 +65,10 @@ def interpret(message: Message) -> Iterator[Event]:
         key, part = _WHOLE[kind]
         text = as_arguments(frame.get(key))
         yield Output(text, part, repeats=True) if text else Meta()
+    elif (error := failure_in(frame, output=True)) is not None:  # New-API's `response.error`, with an error beside it
+        yield error
+    elif kind == "response.output_item.done":
+        yield from _item(an_object(frame.get("item"))) or (Meta(),)
     elif kind.startswith("response."):
         yield from _state(kind, as_object(frame.get("response")))
     else:
@@ -74,8 +81,8 @@ def _state(kind: str, response: Mapping[str, object]) -> Iterator[Event]:
     if kind not in _STATES:
         return
     status = reason_of(response.get("status")) or ""
-    status = status if status in _STATUS else kind.rpartition(".")[2]
-    if status == "failed":
+    status = status if status in _STATUS and kind != "response.failed" else kind.rpartition(".")[2]
+    if status == "failed" or (failure_in(response, output=True) is not None and "error" in response):
         yield failure(response.get("error") or {})
         return
     yield from _answer(response)
@@ -90,10 +97,21 @@ def _answer(response: Mapping[str, object]) -> Iterator[Output]:
     """Return the whole answer, which repeats what was streamed."""
     output = response.get("output")
     for item in map(an_object, output if isinstance(output, list) else []):
-        content = item.get("content")
-        for part in map(an_object, content if isinstance(content, list) else []):
-            if text := as_text(part.get("text")):
-                yield Output(text, repeats=True)
+        yield from _item(item)
+
+
+def _item(item: Mapping[str, object]) -> list[Output]:
+    """Return what a whole item of the answer says again: its text, or the arguments of a call."""
+    if as_text(item.get("type")) in _CALLS:
+        return [Output(as_arguments(item.get("arguments") or item.get("input")), Part.TOOL_CALL, repeats=True)]
+    content = item.get("content")
+    parts = map(an_object, content if isinstance(content, list) else [])
+    reasoning = as_text(item.get("type")) == "reasoning"
+    return [
+        Output(text, Part.REASONING if reasoning else Part.CONTENT, repeats=True)
+        for text in (as_text(part.get("text")) for part in parts)
+        if text
+    ]
 
 
 OPENAI_RESPONSES = Protocol(

@@ -31,6 +31,10 @@ class Outside:
         """The first texts that hold nothing of the protocol, joined, with an object that was begun."""
         return self._kept + (self._begun if self._json is not None else "")
 
+    def goes_on(self, text: str) -> bool:
+        """Whether a message that is not JSON is a line of an object that is spread over several of them."""
+        return self._json is not None or text.strip() in {"{", "["}
+
     def take(self, line: str, readable: Callable[[str], bool]) -> Failure | None:
         """Take one line; return the error that it, or an object that it completes, reports.
 

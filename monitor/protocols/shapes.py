@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from monitor.protocols.finish_reasons import finish_of
+from monitor.protocols.finish_reasons import finish_of, words_of
 from monitor.protocols.stream_errors import ERRORS, failure, failure_in
 from monitor.protocols.values import an_object, as_arguments, as_count, as_list, as_object, as_text, as_word
 from monitor.stream.events import Event, Finish, Meta, Output, Part, Usage
@@ -27,16 +27,22 @@ def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
     }
 
 
+_OF_CHATCHAT = frozenset({"text", "answer", "final_answer", "docs", "tools"})
+_OTHERS = frozenset({"type", "event", "choices"})
+"""Keys of other protocols' events that have a `text`, an `answer` or `docs`, too."""
+
+
 def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     """Read one object of Langchain-Chatchat 0.2: `text` or `answer` is output, an agent's `final_answer` repeats it."""
     text = as_text(frame.get("text")) or as_text(frame.get("answer"))
+    text = "" if frame.keys() & _OTHERS else text
     if (error := failure_in(frame, output=bool(text))) is not None:
         yield error
     elif text:
         yield Output(text)
-    elif text := as_text(frame.get("final_answer")):
+    elif "type" not in frame and (text := as_text(frame.get("final_answer"))):
         yield Output(text, repeats=True)
-    elif not any(key in frame for key in ("text", "answer", "final_answer", "docs", "tools")):
+    elif frame.keys() & _OTHERS or not frame.keys() & _OF_CHATCHAT:
         yield FOREIGN
     else:
         yield Meta()
@@ -81,7 +87,7 @@ def _usual(frame: Mapping[str, object]) -> tuple[Output] | None:
 
 
 def _any_frame(frame: Mapping[str, object]) -> Iterator[Event]:
-    choices = [as_object(choice) for choice in as_list(frame.get("choices")) if choice is not None]
+    choices = choices_of(frame)
     silent: list[int | None] = []  # choices that neither spoke nor finished
     finishes: list[Finish] = []
     errors: list[Mapping[str, object]] = []
@@ -91,29 +97,46 @@ def _any_frame(frame: Mapping[str, object]) -> Iterator[Event]:
         pieces = _pieces(choice, index)
         yield from pieces
         output = output or bool(pieces)
-        if _reports(choice):  # as OpenRouter has it
-            errors.append({"error": choice["error"]})
+        if (reported := error_of(choice)) is not None:
+            errors.append(reported)
         if (reason := finish_of(choice)) is not None:
-            finishes.append(Finish(*reason, index))
+            finishes.append(Finish(*reason, index, words_of(choice.get("finish_reason"))))
         elif not pieces:
             silent.append(index)
     if (error := failure_in(frame, output=output)) is not None:
         yield error
         return
-    usage = next(filter(None, map(_counted, [frame, *choices])), None)
-    if "choices" not in frame:  # others count tokens under the same names
-        yield FOREIGN if usage is None else Meta(foreign=True, usage=usage)
+    usage = counted_in(frame, choices)
+    if "choices" not in frame or (choices and all(map(_of_completions, choices))):
+        yield FOREIGN if usage is None else Meta(foreign=True, usage=usage)  # others count tokens under the same names
         return
     yield from map(failure, errors)
     if usage is not None or not choices or finishes:
         silent = silent or [None]
     for quiet in silent:
-        yield Meta(model=as_word(frame.get("model")), usage=usage, choice=quiet)
+        yield Meta(shared=not choices, model=as_word(frame.get("model")), usage=usage, choice=quiet)
     yield from finishes
 
 
-def _reports(choice: Mapping[str, object]) -> bool:
-    return "error" in choice and any(holds({"error": choice["error"]}) for holds in ERRORS.values())
+def _of_completions(choice: Mapping[str, object]) -> bool:
+    """Whether a choice is one of the legacy completions, which have a `text`."""
+    return "text" in choice and choice.keys().isdisjoint(("delta", "message"))
+
+
+def choices_of(frame: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the choices of a chunk; TypeError if they are no list of objects."""
+    return [as_object(choice) for choice in as_list(frame.get("choices")) if choice is not None]
+
+
+def error_of(choice: Mapping[str, object]) -> Mapping[str, object] | None:
+    """Return the error that a choice reports, as OpenRouter has it; None without one."""
+    said = {"error": choice["error"]} if "error" in choice else None
+    return said if said is not None and any(holds(said) for holds in ERRORS.values()) else None
+
+
+def counted_in(frame: Mapping[str, object], choices: Sequence[Mapping[str, object]]) -> Usage | None:
+    """Return the tokens that a chunk counts, itself or in one of its choices; None if it counts none."""
+    return next(filter(None, map(_counted, (frame, *choices))), None)
 
 
 def _counted(said: Mapping[str, object]) -> Usage | None:

@@ -21,9 +21,14 @@ _DELTAS: Mapping[str, tuple[str, Part]] = {
     "reasoning-delta": ("delta", Part.REASONING),
     "tool-input-delta": ("inputTextDelta", Part.TOOL_CALL),
 }
-_SILENT = re.compile(r"(start|finish|text|reasoning|source|data|tool)-|(start|file|message-metadata)$")
+_SILENT = re.compile(
+    r"(text|reasoning)-(start|end|file)$|(start|finish)-step$|source-|data-|tool-(input|output|approval)-"
+    r"|(start|file|custom|message-metadata)$"
+)
 """Types of version 5 that say nothing of the answer."""
 _TOOLS = frozenset({"9", "b", "c"})
+_QUIET = frozenset("28aefhijk")
+"""Codes of version 4 that say nothing of the answer."""
 
 
 def request(target: Target, prompt: str) -> Request:
@@ -74,7 +79,7 @@ def _event(data: str) -> Iterator[Event]:
 
 
 def _part(code: str, text: str) -> Iterator[Event]:
-    """Read one part of version 4, by its code; one of an unknown code is life without output."""
+    """Read one part of version 4, by its code; one of an unknown code is foreign."""
     value = load_any(text)
     if code in _TEXTS:
         said = as_text(value)
@@ -86,7 +91,7 @@ def _part(code: str, text: str) -> Iterator[Event]:
     elif code == "d":
         yield from _finish(as_object(value))
     else:
-        yield Meta()
+        yield Meta() if code in _QUIET else FOREIGN
 
 
 def _finish(frame: Mapping[str, object]) -> Iterator[Event]:

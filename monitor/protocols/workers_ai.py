@@ -1,11 +1,12 @@
-"""Cloudflare Workers AI (`/ai/run/MODEL`): a piece of text in every event, and `[DONE]` as its only end."""
+"""Cloudflare Workers AI (`/ai/run/MODEL`): a piece of text in every event, and `[DONE]` at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from monitor.protocols.base import MARKER, Protocol, Request, json_request, one_message
-from monitor.protocols.shapes import FOREIGN, thought_in, usage_of
+from monitor.protocols.finish_reasons import finish_of
+from monitor.protocols.shapes import openai_frame, thought_in, usage_of
 from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import as_arguments, as_list, as_object, as_text, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
@@ -21,23 +22,30 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event; the last one before the end counts the tokens."""
+    """Read one event, in the platform's own shape or, as newer models have it, in that of OpenAI's chunk."""
     if message.data.lstrip().startswith(MARKER):
-        yield Finish()
+        yield Finish(shared=True)
         return
     frame = load(message.data)
+    if "choices" in frame:
+        yield from openai_frame(frame)
+        return
     said = ((thought_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
     pieces = [Output(text, part) for text, part in said if text]
     calls = map(as_object, as_list(frame.get("tool_calls")))
     pieces += [Output(as_arguments(call.get("arguments")), Part.TOOL_CALL) for call in calls]
-    yield from pieces
     usage = usage_of(frame.get("usage"))
     if (error := failure_in(frame, output=bool(pieces))) is not None:
+        yield from pieces
         yield error
-    elif not {"response", "usage", "tool_calls"} & frame.keys():
-        yield FOREIGN
-    elif usage is not None or not pieces:
-        yield Meta(usage=usage)
+    elif frame.keys().isdisjoint(("response", "tool_calls")) or isinstance(frame.get("response"), dict):
+        yield Meta(foreign=True, usage=usage)  # usage alone is counted by others, too; their `response` is an object
+    else:
+        yield from pieces
+        if usage is not None or not pieces:
+            yield Meta(usage=usage)
+        if (finish := finish_of(frame)) is not None:
+            yield Finish(*finish)
 
 
 WORKERS_AI = Protocol(
@@ -47,8 +55,9 @@ WORKERS_AI = Protocol(
     interpret=interpret,
     paths=("/ai/run/*/*/*", "/ai/run/*/*", "/workers-ai/*/*/*"),
     asked_at="`/client/v4/accounts/ACCOUNT/ai/run/MODEL` of Cloudflare, and its AI Gateway",
-    complete_when="`[DONE]`",
-    note="the model stands in the URL",
+    choices="n",
+    complete_when="`[DONE]`, or a `finish_reason` as newer models have it",
+    note="the model stands in the URL; newer models stream OpenAI's chunks there, and both shapes are read",
     example="made/workers_ai_whole",
     dialect="monitor.lab.dialects.workers_ai:SPEAKER",
 )

@@ -6,6 +6,7 @@ headers, the payload, and the CRC-32 of all before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from struct import Struct
 from zlib import crc32
@@ -24,8 +25,15 @@ _COUNTED = frozenset({6, 7})
 _TEXT = 7
 
 
+_TEXT_BYTES = re.compile(rb"[\t\n\r -~]{4}")
+"""The length of a frame is never as large as four characters of text, which a gateway's own error begins with."""
+
+
 class BinaryFrames:
-    """A framer of such frames: `name` of a message is its event type, or `exception:TYPE`, or `error:CODE`."""
+    """A framer of such frames: `name` of a message is its event type, or `exception:TYPE`, or `error:CODE`.
+
+    Text in place of a frame is outside the framing, and so is all that follows it.
+    """
 
     def __init__(self, limit: int) -> None:
         self.too_large = False
@@ -35,10 +43,14 @@ class BinaryFrames:
         self._limit = limit
         self._rest = bytearray()
         self._start = 0
+        self._text = False
+        """What is left is no frame but text."""
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the frames that they complete."""
-        if self.too_large or self.broken:
+        if self._text:
+            self._rest += data[: self._limit - len(self._rest)]
+        if self.too_large or self.broken or self._text:
             return []
         self._rest += data
         messages: list[Message] = []
@@ -54,13 +66,17 @@ class BinaryFrames:
 
     def close(self) -> Rest:
         """Take the end of the stream; a frame that was begun cannot be whole."""
-        inside = bool(self._rest)
+        left = bytes(self._rest)
         self._rest.clear()
-        return Rest(inside=inside)
+        if self._text:
+            return Rest(outside=Message(left.decode("utf-8", "replace"), self._start + len(left), outside=True))
+        return Rest(inside=bool(left))
 
     def _size(self) -> int:
         """Return the length of the frame in hand; 0 if it is not known yet, or wrong."""
-        if len(self._rest) < _PRELUDE.size:
+        if _TEXT_BYTES.match(self._rest):
+            self._begin_text()
+        if self._text or len(self._rest) < _PRELUDE.size:
             return 0
         size, headers, checksum = _PRELUDE.unpack_from(self._rest)
         if checksum != crc32(self._rest[:8]):
@@ -73,6 +89,13 @@ class BinaryFrames:
         else:
             return int(size)
         return 0
+
+    def _begin_text(self) -> None:
+        """Take the rest for text: after frames it breaks them off, and before any it shows that these are none."""
+        if self._start:
+            self.broken, self.broken_at = "text stands in place of a frame", self._start + 4
+        self._text = self.foreign = True
+        del self._rest[self._limit :]
 
     def _take(self, frame: bytes, messages: list[Message]) -> None:
         end = _PRELUDE.size + _PRELUDE.unpack_from(frame)[1]

@@ -81,7 +81,7 @@ class EndState:
     __slots__ = (
         "_amid", "_hints", "_indexed", "_last_output", "_late", "_malformed", "_malformed_events", "_marker_end",
         "_numbers", "_open", "_refused", "_spilled", "broken", "early_ending", "ends", "failed_at", "failure",
-        "marker_at", "reason", "rule",
+        "marker_at", "reason", "rule", "words",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule) -> None:
@@ -91,6 +91,7 @@ class EndState:
         self.early_ending = False
         """An end was taken back."""
         self.reason: str | None = None
+        self.words = ""
         self.failure: Failure | None = None
         self.broken: str | None = None
         """Why nothing more can be taken out of the body's framing, in our words."""
@@ -158,7 +159,7 @@ class EndState:
         self.ends[key] = _ChoiceEnd(time, offset, event.stop)
         self._open.discard(key)
         if event.reason is not None:
-            self.reason = event.reason
+            self.reason, self.words = event.reason, event.words
 
     def done(self, time: float, offset: int) -> None:
         """Take the marker; one that is neither declared nor asked for closes only what has ended."""
@@ -271,6 +272,7 @@ class EndState:
             marker_at=self.marker_at,
             stops=frozenset(stops),
             reason=self.reason,
+            words=self.words,
             failure=self.failure,
             late_failure=next(late_failures, None),
             broken=self.broken,

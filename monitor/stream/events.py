@@ -96,6 +96,8 @@ class Meta(Struct, frozen=True, gc=False):
     ping: bool = False
     foreign: bool = False
     """JSON with nothing of the protocol in it: it does not count as decoded."""
+    shared: bool = False
+    """Another protocol has the same message: after messages of another one alone it does not count as decoded."""
     model: str | None = None
     usage: Usage | None = None
     choice: int | None = None
@@ -114,6 +116,10 @@ class Finish(Struct, frozen=True, gc=False):
     reason: str | None = None
     stop: Stop = Stop.COMPLETE
     choice: int = 0
+    words: str = ""
+    """What the server says of that reason in a sentence (Cohere's `error`, Gemini's `finishMessage`)."""
+    shared: bool = False
+    """It is a marker that other protocols have, too: after messages of another one alone it is that one's."""
 
 
 class Done(Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""One message a line, as NDJSON has it."""
+"""One message a line, and lines of JSON objects as NDJSON has them."""
 
 from __future__ import annotations
 
@@ -56,3 +56,12 @@ class Lines:
         if line > self._limit:
             self.too_large, self._pieces, self._held = True, [], 0
         return self.too_large
+
+
+class JsonLines(Lines):
+    """A framer of lines that are JSON objects: a last line that begins as none is no half of one."""
+
+    def close(self) -> Rest:
+        """Take the end of the stream; a last line without its line end is offered as a message."""
+        rest = super().close()
+        return rest._replace(inside=rest.message is not None and rest.message.data.lstrip().startswith("{"))

@@ -29,10 +29,10 @@ class Recorder:
     """
 
     __slots__ = (
-        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets", "_foreign",
+        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets",
         "_mark_uncertainties", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts",
-        "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unterminated", "_usage", "chunks", "connected",
-        "ending", "head", "marks", "rule", "zero_uncertainty",
+        "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "chunks",
+        "connected", "ending", "head", "marks", "rule", "zero_uncertainty",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -51,8 +51,8 @@ class Recorder:
         self._model: str | None = None
         self._usage = Usage()
         self._decoded = False
-        self._foreign = False
-        """JSON came with nothing of the protocol in it."""
+        self._unread = False
+        """A message came with nothing of the protocol in it, or one that does not decode."""
         self._partial = False
         self._unterminated = False
         self._output_characters = 0
@@ -210,28 +210,39 @@ class Recorder:
                 return Kind.PARTIAL
             case Malformed():
                 if event.framed:
+                    self._unread = True
                     self._frame(time, decoded=False)
                 self._end.misread(event, time, offset)
                 return Kind.MALFORMED
             case Meta():
-                self._foreign = self._foreign or event.foreign
-                self._frame(time, decoded=not event.foreign)
+                self._unread = self._unread or event.foreign
+                self._frame(time, decoded=not event.foreign and not (event.shared and self._of_another))
                 self._learn(event)
                 self._end.meta(event, time, offset)
                 return Kind.META
-            case Finish():
-                self._frame(time)
-                self._end.finish(event, time, offset)
-                return Kind.FINISH
-            case Done():  # which many protocols share: after another one's messages it is that one's
-                self._frame(time, decoded=not self._foreign)
-                self._end.done(time, offset)
-                return Kind.DONE
+            case Finish() | Done():
+                return self._ended(event, time, offset)
             case Failure():  # pragma: no branch - events are a closed union
                 if event.framed:
                     self._frame(time)
                 self._end.fail(event, time, offset)
                 return Kind.FAILURE
+
+    def _ended(self, event: Finish | Done, time: float, offset: int) -> Kind:
+        """Take an end or a marker; a marker that others share is theirs after their messages alone."""
+        theirs = self._of_another and (isinstance(event, Done) or event.shared)
+        self._frame(time, decoded=not theirs)
+        if isinstance(event, Finish) and not theirs:
+            self._end.finish(event, time, offset)
+            return Kind.FINISH
+        if not theirs:
+            self._end.done(time, offset)
+        return Kind.DONE
+
+    @property
+    def _of_another(self) -> bool:
+        """Whether messages came, and none of them is the protocol's."""
+        return self._unread and not self._decoded
 
     def _frame(self, time: float, *, decoded: bool = True) -> None:
         self.marks.setdefault(Mark.FIRST_EVENT, time)

@@ -94,6 +94,8 @@ class End:
     """What the finish reasons mean."""
     reason: str | None = None
     """The last finish reason, in the server's word."""
+    words: str = ""
+    """What the server says of it in a sentence."""
     failure: Failure | None = None
     """The first error before the end."""
     late_failure: Failure | None = None

@@ -13,7 +13,7 @@ from monitor.keys.secret import Secret
 from monitor.probe.request import ask, end_rule, new_id
 from monitor.protocols import PROTOCOLS
 from monitor.protocols.gemini import EventsOrArray
-from monitor.stream.lines import Lines
+from monitor.stream.lines import JsonLines, Lines
 from monitor.stream.sse import ServerSentEvents
 from monitor.target import PatternCheck, Terminator, WordsCheck
 from tests.conftest import target
@@ -98,7 +98,7 @@ def test_what_counts_as_the_end(protocol: str, terminator: Terminator) -> None:
     """The target's `terminator`, if the protocol declares an end or a marker, or its framing can carry `[DONE]`."""
     declares = PROTOCOLS[protocol]
     rule = end_rule(target(URL, protocol, terminator=terminator), declares)
-    carried = declares.framing in {ServerSentEvents, Lines, EventsOrArray} and terminator in ASK_FOR_A_MARKER
+    carried = declares.framing in {ServerSentEvents, Lines, JsonLines, EventsOrArray} and terminator in ASK_FOR_A_MARKER
     assert (rule.declares_end, rule.declares_marker) == (declares.end, declares.marker or carried)
     assert rule.terminator is (terminator if declares.end or declares.marker or carried else Terminator.NONE)
     assert (rule.early, rule.parts) == (declares.early, declares.parts)

@@ -52,7 +52,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
     **{reason: (END % reason, [Meta(), Finish(reason, stop)]) for reason, stop in REASONS.items()},
     "an end with what went wrong": (
         '{"type":"message-end","delta":{"finish_reason":"ERROR","error":"internal"}}',
-        [Meta(), Finish("ERROR", Stop.ABORT)],
+        [Meta(), Finish("ERROR", Stop.ABORT, words="internal")],
     ),
     "an end without a reason": ('{"type":"message-end"}', [Meta(), Finish()]),
     "an error": ('{"id":"1","message":"too many requests"}', [Failure(Fault.RATE_LIMITED, "too many requests")]),

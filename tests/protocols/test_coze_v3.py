@@ -15,6 +15,7 @@ from tests.protocols.replay import judged, seen
 SAID = '{"id":"1","role":"assistant","type":"%s","content":"%s","content_type":"text","chat_id":"2"}'
 CHAT = '{"id":"2","status":"%s","last_error":{"code":0,"msg":""}}'
 DELTA, COMPLETED = "conversation.message.delta", "conversation.message.completed"
+UNCOUNTED = Meta(usage=Usage())
 MESSAGES: dict[str, tuple[str, str, list[Event]]] = {
     "the start": ("conversation.chat.created", CHAT % "created", [Meta()]),
     "at work": ("conversation.chat.in_progress", CHAT % "in_progress", [Meta()]),
@@ -55,9 +56,28 @@ MESSAGES: dict[str, tuple[str, str, list[Event]]] = {
     "failed": (
         "conversation.chat.failed",
         '{"status":"failed","last_error":{"code":4028,"msg":"The free API quota has been exhausted"}}',
-        [Failure(Fault.QUOTA, "The free API quota has been exhausted", None, "4028")],
+        [UNCOUNTED, Failure(Fault.QUOTA, "The free API quota has been exhausted", None, "4028")],
     ),
-    "failed, and no word why": ("conversation.chat.failed", '{"status":"failed"}', [Failure(Fault.OTHER)]),
+    "failed, and no word why": (
+        "conversation.chat.failed",
+        '{"status":"failed"}',
+        [UNCOUNTED, Failure(Fault.OTHER)],
+    ),
+    "completed, and its state says failed": (
+        "conversation.chat.completed",
+        '{"status":"failed","last_error":{"code":5000,"msg":"workflow timeout"}}',
+        [UNCOUNTED, Failure(Fault.UPSTREAM, "workflow timeout", None, "5000")],
+    ),
+    "completed, and its state says canceled": (
+        "conversation.chat.completed",
+        '{"status":"canceled"}',
+        [UNCOUNTED, Finish("canceled", Stop.ABORT)],
+    ),
+    "canceled, and its state says completed": (
+        "conversation.chat.canceled",
+        '{"status":"completed"}',
+        [UNCOUNTED, Finish("canceled", Stop.ABORT)],
+    ),
     "an error without a name": (
         "",
         '{"code":4101,"msg":"no permission"}',

@@ -26,14 +26,14 @@ MESSAGES: dict[str, tuple[str, str, list[Event]]] = {
     ),
     "an empty answer": ("answer", CHUNK % ('{"content":""}', "null"), [Meta(choice=0)]),
     "a reason, which proves nothing": ("answer", STOPPED, [Meta(), Meta(reason="stop", stop=Stop.COMPLETE)]),
-    "the end": ("answer", "[DONE]", [Finish()]),
-    "the end without a name": ("", "[DONE]", [Finish()]),
+    "the end": ("answer", "[DONE]", [Finish(shared=True)]),
+    "the end without a name": ("", "[DONE]", [Finish(shared=True)]),
     "a node's status": ("flowNodeStatus", '{"status":"running","name":"AI"}', [Meta()]),
     "a tool call": ("toolCall", '{"tool":{"id":"c","toolName":"f","params":""}}', [Output("", Part.TOOL_CALL)]),
     "a tool's arguments": ("toolParams", '{"tool":{"params":"{\\"to"}}', [Output('{"to', Part.TOOL_CALL)]),
     "a tool's answer": ("toolResponse", '{"tool":{"response":"9"}}', [Meta()]),
     "what each node did, a list": ("flowResponses", '[{"moduleName":"AI"}]', [Meta()]),
-    "an event of a later version": ("note", "anything", [Meta()]),
+    "an event of a later version": ("note", "anything", [Meta(foreign=True)]),
     "an error without a name": ("", '{"error":{"message":"Overloaded"}}', [Failure(Fault.OVERLOADED, "Overloaded")]),
 }
 

@@ -73,10 +73,13 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
     "a function call of nothing": ('{"choices":[{"index":0,"delta":{"function_call":{}}}]}', [Meta(choice=0)]),
     "the usage": (
         '{"choices":[],"model":"m","usage":{"completion_tokens":6,"prompt_tokens":30,"total_tokens":36}}',
-        [Meta(model="m", usage=Usage(30, 6))],
+        [Meta(shared=True, model="m", usage=Usage(30, 6))],
     ),
-    "no choices, as Go writes it": ('{"choices":null,"model":"m"}', [Meta(model="m")]),
-    "Azure's first frame": ('{"choices":[],"model":"","prompt_filter_results":[{"prompt_index":0}]}', [Meta()]),
+    "no choices, as Go writes it": ('{"choices":null,"model":"m"}', [Meta(shared=True, model="m")]),
+    "Azure's first frame": (
+        '{"choices":[],"model":"","prompt_filter_results":[{"prompt_index":0}]}',
+        [Meta(shared=True)],
+    ),
     "the marker": ("[DONE]", [Done()]),
     "the marker in white space": (" [DONE] ", [Done()]),
     "an error": (

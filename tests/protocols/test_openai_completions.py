@@ -21,9 +21,14 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
     "an abort": ('{"choices":[{"text":"","finish_reason":"abort"}]}', [Meta(), Finish("abort", Stop.ABORT)]),
     "the usage": (
         '{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}',
-        [Meta(usage=Usage(3, 4))],
+        [Meta(shared=True, usage=Usage(3, 4))],
     ),
-    "the usage alone": ('{"usage":{"prompt_tokens":3,"completion_tokens":4}}', [Meta(usage=Usage(3, 4))]),
+    "the usage alone": ('{"usage":{"prompt_tokens":3,"completion_tokens":4}}', [Meta(foreign=True, usage=Usage(3, 4))]),
+    "a chunk of the chat's": ('{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}', [Meta(foreign=True)]),
+    "an error in a choice": (
+        '{"choices":[{"text":"","finish_reason":"error","error":{"code":429,"message":"slow"}}]}',
+        [Failure(Fault.RATE_LIMITED, "slow", None, "429"), Meta(), Finish("error", Stop.ABORT)],
+    ),
     "nothing of it": ('{"a":1}', [Meta(foreign=True)]),
     "the marker": ("[DONE]", [Done()]),
     "an error": (

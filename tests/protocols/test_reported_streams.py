@@ -6,71 +6,29 @@ Each is rebuilt from the facts of a report or of a server's source; the name say
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import NamedTuple
 
 import pytest
 
-from monitor.protocols import PROTOCOLS
-from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.target import PatternCheck, Terminator
-from tests.protocols.replay import capture, judged, seen
-
-DONE = "data: [DONE]\n\n"
-CLEAN, CUT = Ending(EndKind.COMPLETE, 1.0), Ending(EndKind.INCOMPLETE, 1.0)
-
-
-def data(*frames: object, name: str = "") -> str:
-    """Return events, each an object or text as it is."""
-    named = f"event: {name}\n" if name else ""
-    return "".join(f"{named}data: {it if isinstance(it, str) else json.dumps(it)}\n\n" for it in frames)
-
-
-def chunk(delta: object = None, reason: object = None, **more: object) -> dict[str, object]:
-    """Return a chunk of OpenAI's with one choice."""
-    return {"choices": [{"index": 0, "delta": {} if delta is None else delta, "finish_reason": reason}], **more}
-
-
-def text(*words: str) -> str:
-    """Return a chunk for each word."""
-    return data(*(chunk({"content": word}) for word in words))
-
-
-def typed(*frames: Mapping[str, object]) -> str:
-    """Return events named after their type, as Anthropic and OpenAI's responses have them."""
-    return "".join(data(frame, name=str(frame["type"])) for frame in frames)
-
-
-def delta(words: str) -> dict[str, object]:
-    """Return a piece of Anthropic's text."""
-    return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": words}}
-
-
-def candidate(words: str, reason: object = None, **more: object) -> dict[str, object]:
-    """Return a response of Gemini's."""
-    return {"candidates": [{"content": {"parts": [{"text": words}]}, "finishReason": reason}], **more}
-
-
-START = {"type": "message_start", "message": {"usage": {"input_tokens": 0}}}
-OPEN = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-CLOSE, STOP = {"type": "content_block_stop", "index": 0}, {"type": "message_stop"}
-SPOKEN = {"type": "response.output_text.delta", "delta": "a", "sequence_number": 0}
-END = data(chunk(None, "stop")) + DONE
-PRETTY = json.dumps({"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}, indent=1)
-
-
-class Reported(NamedTuple):
-    """A stream of a protocol, what it comes to, and how many chunks it has."""
-
-    protocol: str
-    body: str
-    comes_to: str
-    chunks: int
-    ending: Ending = CLEAN
-    terminator: Terminator = Terminator.END
-    check: PatternCheck | None = None
-    unclean: bool = False
-
+from tests.protocols.streams import (
+    CLOSE,
+    CUT,
+    DONE,
+    END,
+    OPEN,
+    PRETTY,
+    SPOKEN,
+    START,
+    STOP,
+    Reported,
+    candidate,
+    chunk,
+    data,
+    delta,
+    holds,
+    text,
+    typed,
+)  # fmt: skip
 
 OPENAI, ANTHROPIC, GEMINI, RESPONSES = "openai-chat", "anthropic-messages", "gemini", "openai-responses"
 STREAMS: dict[str, Reported] = {
@@ -476,22 +434,4 @@ STREAMS: dict[str, Reported] = {
 @pytest.mark.parametrize("reported", STREAMS.values(), ids=STREAMS.keys())
 def test_what_it_comes_to(reported: Reported) -> None:
     """No target is blamed for what it did not do, and none is excused for what it did."""
-    protocol = PROTOCOLS[reported.protocol]
-    head = Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED)
-    stream = seen(protocol, reported.body.encode(), head, terminator=reported.terminator)
-    verdict = judged(protocol, stream, reported.ending, reported.check)
-    said = f"{verdict.outcome}/{verdict.cause}" if verdict.cause else str(verdict.outcome)
-    assert (said, stream.chunks) == (reported.comes_to, reported.chunks)
-    assert verdict.outcome != "ok" or (verdict.unclean is not None) == reported.unclean
-
-
-TYPED = ("openai-responses", "anthropic-messages", "cohere-v2", "dify", "coze-v3", "vercel-data-stream")
-
-
-@pytest.mark.parametrize("asked", ["openai-chat", *TYPED])
-@pytest.mark.parametrize("spoken", TYPED)
-def test_a_stream_of_another_protocol_is_no_truncation(spoken: str, asked: str) -> None:
-    """Events of types that a protocol does not have say nothing in it: the config is wrong, and nobody cut anything."""
-    protocol, body = PROTOCOLS[asked], capture(PROTOCOLS[spoken].example).body
-    verdict = judged(protocol, seen(protocol, body, Head(200, protocol.content_types[0])), CLEAN)
-    assert (verdict.outcome, verdict.cause) == (("bad_response", "not_protocol") if asked != spoken else ("ok", None))
+    holds(reported)

@@ -60,10 +60,10 @@ FRAMES: dict[str, tuple[dict[str, object], list[Event]]] = {
     "an empty reason is none": (chunk({"content": "a"}, ""), [TEXT]),
     "usage": (
         {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}, "model": "m"},
-        [Meta(model="m", usage=Usage(3, 2))],
+        [Meta(shared=True, model="m", usage=Usage(3, 2))],
     ),
     "usage without choices": ({"usage": {}}, [Meta(foreign=True)]),
-    "usage with null for choices": ({"usage": {}, "choices": None}, [Meta()]),
+    "usage with null for choices": ({"usage": {}, "choices": None}, [Meta(shared=True)]),
     "usage in every chunk": (
         chunk({"content": "a"}, usage={"completion_tokens": 1}),
         [TEXT, Meta(usage=Usage(None, 1))],
@@ -73,7 +73,15 @@ FRAMES: dict[str, tuple[dict[str, object], list[Event]]] = {
         [Meta(usage=Usage(None, 1)), Finish("stop")],
     ),
     "usage and a quiet choice": (chunk({}, usage={}), [QUIET]),
-    "no choices": ({"choices": [], "prompt_filter_results": []}, [Meta()]),
+    "a chunk of the legacy completions": (
+        {"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]},
+        [Meta(foreign=True)],
+    ),
+    "why it ended, in an object": (
+        chunk({}, {"type": "abort", "message": "the worker left"}),
+        [Meta(), Finish("abort", Stop.ABORT, words="the worker left")],
+    ),
+    "no choices": ({"choices": [], "prompt_filter_results": []}, [Meta(shared=True)]),
     "two choices": (
         {
             "choices": [
@@ -135,9 +143,9 @@ LENIENT: dict[str, tuple[dict[str, object], list[Event]]] = {
         [Output('{"a":1}', Part.TOOL_CALL)],
     ),
     "a custom tool": (chunk({"tool_calls": [{"custom": {"input": "a"}}]}), [Output("a", Part.TOOL_CALL)]),
-    "usage of another type": ({"choices": [], "usage": 7}, [Meta()]),
-    "a model of another type": ({"choices": [], "model": 7}, [Meta(model="7")]),
-    "no choice in the list": ({"choices": [None]}, [Meta(choice=None)]),
+    "usage of another type": ({"choices": [], "usage": 7}, [Meta(shared=True)]),
+    "a model of another type": ({"choices": [], "model": 7}, [Meta(shared=True, model="7")]),
+    "no choice in the list": ({"choices": [None]}, [Meta(shared=True)]),
     "a whole message repeats": (
         {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]},
         [Output("a", repeats=True), Meta(), Finish("stop")],

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from monitor.protocols.workers_ai import WORKERS_AI
-from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Usage
+from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {
@@ -19,7 +19,12 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
     ]),
     "the usage": ('{"response":"","usage":{"prompt_tokens":3,"completion_tokens":4}}', [Meta(usage=Usage(3, 4))]),
     "nothing of it": ('{"a":1}', [Meta(foreign=True)]),
-    "the end": ("[DONE]", [Finish()]),
+    "the end": ("[DONE]", [Finish(shared=True)]),
+    "OpenAI's chunk": ('{"choices":[{"index":0,"delta":{"content":"a"}}]}', [Output("a")]),
+    "OpenAI's end": ('{"choices":[{"delta":{},"finish_reason":"length"}]}', [Meta(), Finish("length", Stop.LENGTH)]),
+    "a reason of its own": ('{"response":"","finish_reason":"stop"}', [Meta(), Finish("stop")]),
+    "another's response": ('{"type":"response.created","response":{"id":"r"}}', [Meta(foreign=True)]),
+    "usage alone": ('{"usage":{"prompt_tokens":1}}', [Meta(foreign=True, usage=Usage(1))]),
     "an error": ('{"error":"boom"}', [Failure(Fault.OTHER, "boom")]),
     "a list of errors": ('{"errors":[{"code":3040,"message":"Capacity temporarily exceeded"}],"success":false}', [
         Failure(Fault.OVERLOADED, "Capacity temporarily exceeded", None, "3040"),

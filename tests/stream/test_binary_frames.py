@@ -96,7 +96,8 @@ BROKEN = {
     "a header that is too long": (framed(header(7, b"\0\x09ab")), "the headers of a frame are invalid", 25),
     "half a header": (framed(b"\x01"), "the headers of a frame are invalid", 19),
     "a header's name that is no text": (framed(b"\x01\xff\x00"), "the headers of a frame are invalid", 21),
-    "a page": (b"<html><body>", "the checksum of a frame's length does not agree", 12),
+    "a length of all bits": (b"\xff" * 12, "the checksum of a frame's length does not agree", 12),
+    "a length that begins as text does": (b"{\0\0\0" * 3, "the checksum of a frame's length does not agree", 12),
 }
 
 
@@ -123,3 +124,25 @@ def test_a_frame_past_the_limit() -> None:
     for pieces in ([EVENT], byte_by_byte(EVENT)):
         found = read(BinaryFrames, [*pieces, EVENT], len(EVENT) - 1)
         assert (found.messages, found.rest, found.too_large) == ([], Rest(), True)
+
+
+@pytest.mark.parametrize("before", [b"", EVENT])
+def test_text_in_place_of_a_frame_is_outside(before: bytes) -> None:
+    """A gateway's own error is handed on as a line outside the framing, and breaks off frames that came before it."""
+    said = b'{"message": "Too many requests"}\n'
+    for pieces in ([before + said], byte_by_byte(before + said)):
+        framer = BinaryFrames(len(EVENT))
+        for piece in pieces:
+            framer.feed(piece)
+        assert framer.broken == ("text stands in place of a frame" if before else "")
+        assert framer.foreign
+        end = len(before) + len(said)
+        assert framer.close() == Rest(outside=Message(said.decode(), end, outside=True))
+
+
+def test_no_more_text_is_kept_than_the_limit() -> None:
+    """A page in place of frames is kept up to the limit of an event."""
+    framer = BinaryFrames(10)
+    for piece in (b"<html>", b"<body>", b"and more"):
+        framer.feed(piece)
+    assert framer.close().outside == Message("<html><bod", 10, outside=True)

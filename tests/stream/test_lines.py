@@ -6,7 +6,7 @@ import pytest
 
 from monitor.stream.events import Message
 from monitor.stream.framing import Rest
-from monitor.stream.lines import Lines
+from monitor.stream.lines import JsonLines, Lines
 from tests.stream.reading import ROOMY, Read, byte_by_byte, read
 
 LINES = {
@@ -31,6 +31,15 @@ def test_lines(data: bytes, messages: list[Message], rest: Rest) -> None:
     """Every line that is not blank is a message, and a last one without its line end is offered."""
     for pieces in ([data], byte_by_byte(data)):
         assert read(Lines, pieces) == Read(messages, rest, foreign=False, too_large=False)
+
+
+@pytest.mark.parametrize(("line", "inside"), [(b'{"a', True), (b" {", True), (b"Bad Gateway", False), (b"", False)])
+def test_what_begins_as_no_object_is_no_half_of_one(line: bytes, inside: bool) -> None:
+    """Where lines are objects, a last line of words is a whole message, which will not decode."""
+    framer = JsonLines(ROOMY)
+    assert framer.feed(b"{}\n" + line) == [Message("{}", 2)]
+    rest = framer.close()
+    assert (rest.inside, rest.message is not None) == (inside, bool(line))
 
 
 def test_the_pieces_of_a_long_line_are_held_as_they_came() -> None:
