@@ -7,6 +7,7 @@ from itertools import cycle
 
 from monitor.judge.content_check import examine
 from monitor.judge.verdict import CAUSES, Verdict, judge
+from monitor.keys.json_path import parse
 from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.protocols.gemini import EventsOrArray
 from monitor.stream.binary_frames import BinaryFrames
@@ -18,10 +19,15 @@ from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
 from monitor.stream.sse import ServerSentEvents
-from monitor.target import CountCheck
+from monitor.target import CountCheck, Generic, Target
 
 LIMIT = 1024
 EVENTS = 500
+# `generic` reads by these paths; for other protocols it says nothing.
+TARGET = Target(
+    "it", "generic", "http://127.0.0.1/",
+    generic=Generic(output=parse("choices[*].delta.content"), end=parse("choices[*].finish_reason"), marker="[DONE]"),
+)  # fmt: skip
 FRAMERS: Mapping[str, Callable[[int], Framer]] = {
     "sse": ServerSentEvents,
     "lines": Lines,
@@ -100,7 +106,7 @@ def kept(framer: Framer) -> int:
 
 def protocol_holds(protocol: Protocol, payload: bytes, pieces: Sequence[bytes]) -> None:
     """One piece or many: the same events at the same offsets, and the same verdict, one of the closed set."""
-    raw = protocol.framing is Raw
+    raw = protocol.of(TARGET).framing is Raw
     whole, parts = decoded(protocol, [payload]), decoded(protocol, pieces)
     if raw:
         assert text(whole[0]) == text(parts[0])
@@ -113,7 +119,7 @@ def protocol_holds(protocol: Protocol, payload: bytes, pieces: Sequence[bytes]) 
 
 def decoded(protocol: Protocol, pieces: Sequence[bytes]) -> tuple[list[tuple[Event, int]], str | None]:
     """Return all events of these pieces, and which cap was passed."""
-    decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
+    decoder = Decoder(protocol.of(TARGET), event_bytes=LIMIT, events=EVENTS)
     events = [event for piece in pieces for event in decoder.feed(piece)]
     return [*events, *decoder.close()], decoder.too_large
 
@@ -125,8 +131,8 @@ def text(events: Sequence[tuple[Event, int]]) -> str:
 
 def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
     """Return what these pieces come to, each an arrival, when the wire ends clean behind them."""
-    decoder = Decoder(protocol, event_bytes=LIMIT, events=EVENTS)
-    seen = Recorder(protocol.end_rule())
+    decoder = Decoder(protocol.of(TARGET), event_bytes=LIMIT, events=EVENTS)
+    seen = Recorder(protocol.of(TARGET).end_rule())
     seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
     offset = 0
     for number, piece in enumerate(filter(None, pieces)):

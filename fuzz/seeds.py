@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fuzz.invariants import CONTROL, FRAMERS
+from fuzz.invariants import CONTROL, FRAMERS, TARGET
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.bedrock_converse import frame
 from monitor.protocols import PROTOCOLS
@@ -32,7 +32,7 @@ BY_FRAMER = {
 def seeds(name: str) -> Iterator[bytes]:
     """Yield inputs for one target, each with its control bytes."""
     payloads = BY_FRAMER[name] if name in FRAMERS else tuple(spoken(name))
-    framing = FRAMERS.get(name) or PROTOCOLS[name].framing
+    framing = FRAMERS.get(name) or PROTOCOLS[name].of(TARGET).framing
     recorded = (payload for payload in recordings() if framing is FRAMERS["json" if payload[:1] == b"{" else "sse"])
     for number, payload in enumerate((*payloads, *recorded)):
         yield bytes((number % 24, 7))[:CONTROL] + payload[:LONGEST]

@@ -39,23 +39,24 @@ _BLANK = BOM + b" \t\r\n"
 
 
 class EventsOrArray(ServerSentEvents):
-    """A framer of events or, without `alt=sse` in the URL, of one JSON array: the first byte says which."""
+    """A framer of events or, without `alt=sse` in the URL, of one JSON array: the first byte says which.
+
+    White space before it is passed over.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
-        self._passed = 0
-        """Bytes before those of the read that had the first other byte than white space."""
         self._chosen = False
         self._array: JsonArray | None = None
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the events or elements that they complete."""
         if not self._chosen:
-            first = data.lstrip(_BLANK)[:1]
-            if first == b"[":
-                self._array = JsonArray(self._limit, self._passed)
-            self._chosen = bool(first)
-            self._passed += len(data)
+            rest = data.lstrip(_BLANK)
+            self._start += len(data) - len(rest)
+            data, self._chosen = rest, bool(rest)
+            if rest.startswith(b"["):
+                self._array = JsonArray(self._limit, self._start)
         if self._array is None:
             return super().feed(data)
         messages = self._array.feed(data)

@@ -155,6 +155,7 @@ class ServerSentEvents:
             self._data.append(value)
         elif field == b"":
             messages.append(Message("", end, comment=True))
+            self._pass_over(end)
             return
         elif field == b"event":
             self._name = value
@@ -164,9 +165,15 @@ class ServerSentEvents:
         elif field not in _IGNORED:
             self.foreign = True
             messages.append(Message(line.decode("utf-8", "replace"), end, outside=True))
+            self._pass_over(end)
             return
         self._size += len(line) + 1
         self._end = end
+
+    def _pass_over(self, end: int) -> None:
+        """Let an event that was begun end after a line in it that is none of its fields: messages end in order."""
+        if self._size:
+            self._end = end
 
     def _dispatch(self, messages: list[Message]) -> None:
         name = self._name.decode("utf-8", "replace") if self._name else ""

@@ -156,6 +156,8 @@ ARRAYS = {
     "events after a byte order mark": (b"\xef\xbb\xbfdata: a\n\n", [Message("a", 10)], Rest()),
     "half an event": (b"data: a", [], Rest(Message("a", 7), inside=True)),
     "white space": (b"\n\n", [], Rest()),
+    "white space before an array": (b"\t\r\n[{}]", [Message("{}", 6)], Rest()),
+    "white space before events": (b"\n\tdata: a\n\n", [Message("a", 9)], Rest()),
 }
 
 

@@ -40,6 +40,7 @@ EVENTS = {
     "a byte order mark in a value": (b"data: \xef\xbb\xbfa\n\n", [Message("\ufeffa", 10)]),
     "a comment": (b": ping\n\n", [comment(6)]),
     "a bare colon": (b":\n\n", [comment(1)]),
+    "a comment at the end of an event": (b"data: a\n:\n\n", [comment(9), Message("a", 9)]),
     "a comment inside an event": (b"data: a\n:\ndata: b\n\n", [comment(9), Message("a\nb", 17)]),
     "several data lines": (b"data: YHOO\ndata: +2\ndata: 10\n\n", [Message("YHOO\n+2\n10", 28)]),
     "one space is taken off": (b"data: a\n\n", [Message("a", 7)]),
