@@ -8,6 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from monitor.probe import assemble, run
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
+from monitor.stream.endings import Deadline
 from monitor.target import CountCheck, Target, Timeouts
 from tests.records import record
 from tests.sinks.stories import mistakes
@@ -33,10 +35,12 @@ from tests.sinks.stories import mistakes
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a machine that does other things, too, is no failure of what is tested
 
-QUICK = Timeouts(connect=1.0, headers=1.5, first_chunk=2.0, idle=1.2, total=4.0, drain=0.3)
-"""Short enough to wait for, long enough for a machine that does other things, too."""
-PATIENT = Timeouts(connect=20.0, headers=20.0, first_chunk=20.0, idle=20.0, total=40.0, drain=1.0)
-"""For what no deadline is to end, however busy the machine is."""
+PATIENT = Timeouts(connect=200.0, headers=200.0, first_chunk=200.0, idle=200.0, total=250.0, drain=200.0)
+"""For what no deadline is to end, however busy the machine is: the test fails before."""
+SHORT = Timeouts(connect=0.5, headers=1.0, first_chunk=1.0, idle=0.8, total=1.5, drain=0.3)
+"""What a deadline is that has to end a stream."""
+WITHIN = 120.0
+"""Seconds in which another thread or process does what it was asked for, however busy the machine is."""
 TIGHT = Limits(stream_bytes=512 << 10, event_bytes=64 << 10, events=20_000)
 _MAY_BLOCK = (
     (
@@ -116,11 +120,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def target(url: str, protocol: str = "openai-chat", **more: Any) -> Target:  # noqa: ANN401 - fields of Target
-    """Return a target with short timeouts and the counted list as its check."""
-    fields: dict[str, Any] = {"name": "one", "model": "lab", "timeouts": QUICK, "check": CountCheck(9)}
+    """Return a target with long timeouts and the counted list as its check."""
+    fields: dict[str, Any] = {"name": "one", "model": "lab", "timeouts": PATIENT, "check": CountCheck(9)}
     if protocol in {"raw", "generic"}:
         fields["body"] = {"prompt": "{prompt}"}
     return Target(protocol=protocol, url=url, **(fields | more))
+
+
+def only(*deadlines: Deadline | None) -> Timeouts:
+    """Return timeouts of which these alone are short: whatever else ends a stream, no other deadline does."""
+    return replace(PATIENT, **{one.value: getattr(SHORT, one.value) for one in deadlines if one is not None})
 
 
 class MakeProber(Protocol):
@@ -169,7 +178,7 @@ def prober() -> MakeProber:
 
 @pytest.fixture
 def ask(prober: MakeProber) -> Ask:
-    """Return what probes a URL once, with short timeouts and the counted list as its check."""
+    """Return what probes a URL once, with long timeouts and the counted list as its check."""
 
     async def once(url: str, protocol: str = "openai-chat", **more: Any) -> Observation:  # noqa: ANN401 - see Ask
         return await prober()(target(url, protocol, **more), "cli")

@@ -24,7 +24,7 @@ from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import EndKind
 from monitor.stream.recorder import Recorder
-from tests.conftest import QUICK, MakeProber, target
+from tests.conftest import PATIENT, MakeProber, target
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -179,6 +179,6 @@ async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.Monke
     monkeypatch.setattr("monitor.http.session.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
         seen = Recorder()
-        await Client(Limits(), Network()).send(HttpRequest("GET", server.url, {}, b"", QUICK), seen, lambda _: None)
+        await Client(Limits(), Network()).send(HttpRequest("GET", server.url, {}, b"", PATIENT), seen, lambda _: None)
     assert seen.ending is not None
     assert (seen.ending.kind, seen.ending.detail) == (EndKind.INTERNAL, "RuntimeError")

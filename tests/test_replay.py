@@ -14,8 +14,9 @@ import pytest
 from monitor.lab.peer import Peer, peer
 from monitor.lab.steps import Fin, Hold, Script, Send, Step, Wait
 from monitor.record.observation import Observation
-from monitor.target import CountCheck, PatternCheck, Timeouts
-from tests.conftest import MakeProber, target
+from monitor.stream.endings import Deadline
+from monitor.target import CountCheck, PatternCheck
+from tests.conftest import MakeProber, only, target
 from tests.protocols.replay import CAPTURES, expected, names
 from tests.test_wire import HEAD, dechunked, verdict
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 TAKES = 0.1
 """Seconds that a stream takes when it is sent again, at most."""
-LIMITS = Timeouts(connect=2.0, headers=3.0, first_chunk=3.0, idle=0.6, total=5.0, drain=0.3)
+LIMITS = only(Deadline.IDLE, Deadline.DRAIN)
 RECORDED_NONCE = "b2c4"
 """The nonce that the recorded prompts asked for."""
 ENDINGS: dict[str, Step] = {

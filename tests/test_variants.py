@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -20,10 +19,10 @@ from monitor.lab.fault import Expect
 from monitor.lab.peer import peer
 from monitor.lab.scenarios import Scenario
 from monitor.lab.steps import Fin, Hold, Rst, Script, Send, Step
-from monitor.stream.endings import EndKind, Mark
+from monitor.stream.endings import Deadline, Mark
 from monitor.target import Tls
-from tests.conftest import PATIENT, QUICK, MakeProber, target
-from tests.test_wire import GRACE, Lag, Probed, deadline, verdict
+from tests.conftest import MakeProber, only, target
+from tests.test_wire import Probed, conclusive, ender, misplaced, verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -413,20 +412,17 @@ async def judged(
 
 async def probed(prober: MakeProber, row: Row, script: Script, ca: CertificateAuthority | None) -> tuple[Probed, bytes]:
     """Probe one peer; return what was seen, and the payload that was kept."""
-    payload, lag = bytearray(), Lag()
-    timed = row.verdict.startswith("timeout") or isinstance(row.by, Hold)
-    async with peer(script, ssl=ca.server if ca else None) as server, lag.watched():
+    scenario = Scenario("openai-chat", "variant", "", Expect(row.verdict))
+    drained = Deadline.DRAIN if isinstance(row.by, Hold) else None  # an error's own words are waited for
+    async with peer(script, ssl=ca.server if ca else None) as server:
         asked = target(
             f"{server.url}/",
             check=None,
-            timeouts=QUICK if timed else PATIENT,
+            timeouts=only(ender(scenario), drained),
             tls=ca.trusted if ca else Tls(),
         )
-        before = time.monotonic()
-        seen = await prober(save=payload.extend)(asked, "cli")
-        took = time.monotonic() - before
-    scenario = Scenario("openai-chat", "variant", "", Expect(row.verdict))
-    return Probed(scenario, seen, bytes(payload), script, took, lag.total), bytes(payload)
+        seen, kept = await conclusive(prober, asked)
+    return Probed(scenario, seen, kept, script), kept
 
 
 def problems_of(one: Probed, row: Row, kept: bytes, *, pieces: bool) -> list[str]:
@@ -442,21 +438,8 @@ def problems_of(one: Probed, row: Row, kept: bytes, *, pieces: bool) -> list[str
             ("chunks", seen.recording.chunks, row.chunks),
             ("first chunk", Mark.FIRST_CHUNK in seen.recording.marks, bool(row.chunks)),
             ("unclean end", seen.verdict.unclean in uncleans or seen.verdict.unclean, True),
-            ("in time", late_of(one), ""),
+            ("ended by", seen.recording.ending.deadline, ender(one.scenario)),
+            ("its end", misplaced(seen), ""),
         )
         if got != wanted
     ]
-
-
-def late_of(one: Probed) -> str:
-    """Say that a probe ended too late: all is sent at once, so that it has to know by the last byte or its deadline."""
-    seen, ending = one.seen.recording, one.seen.recording.ending
-    assert ending is not None
-    came = seen.arrivals[-1].time if seen.arrivals else seen.marks.get(Mark.HEADERS, seen.marks[Mark.REQUEST_SENT])
-    limit = GRACE + (deadline(one.seen) if ending.deadline else came)
-    more = one.lag + (one.seen.target.timeouts.drain if ending.kind is EndKind.DECLINED else 0.0)
-    if seen.marks[Mark.END] > limit or one.took > limit + more:
-        return (
-            f"END at {seen.marks[Mark.END]:.3f} s, took {one.took:.3f} s, {one.lag:.3f} s the loop's; until {limit:.3f}"
-        )
-    return ""

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -22,16 +18,14 @@ from monitor.protocols import Decoder, find
 from monitor.record.observation import Observation
 from monitor.stream.endings import Deadline, EndKind, Mark
 from monitor.stream.events import Output, Partial
-from monitor.target import Target
-from tests.conftest import PATIENT, QUICK, TIGHT, MakeProber, target
-from tests.paces import paced, timed
+from monitor.target import Target, Timeouts
+from tests.conftest import TIGHT, MakeProber, only, target
+from tests.paces import paced
 from tests.records import record
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 AT_ONCE = 24
-GRACE = 0.5
-"""Seconds after its deadline within which a probe has to end."""
 NONCE = "0a1b2c3d"
 BY_FAULT = {name: [one for one in all_scenarios() if one.fault == name] for name in FAULTS}
 PHASES = {
@@ -51,40 +45,6 @@ AFTER_THE_END = {"wrong_content", "empty", "bad_response/malformed_event"}
 """Outcomes and verdicts that a stream has after its end, where the protocol declares one."""
 
 
-UNHURRIED = replace(PATIENT, drain=20.0)
-"""No deadline is to end these, not even that of what comes after the end."""
-
-
-class Lag:
-    """How late the loop is while something runs: what a loaded machine adds to every time."""
-
-    def __init__(self) -> None:
-        self.total = 0.0
-        self._since = 0.0
-
-    @asynccontextmanager
-    async def watched(self) -> AsyncIterator[Lag]:
-        """Add up how late a tick of 20 ms comes, for as long as the context lasts."""
-
-        async def tick() -> None:
-            while True:
-                self._since = time.monotonic()
-                await asyncio.sleep(0.02)
-                self._add()
-
-        self._since = time.monotonic()
-        task = asyncio.create_task(tick())
-        try:
-            yield self
-        finally:
-            self._add()  # the tick that is under way may be the one that came late
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    def _add(self) -> None:
-        self.total += max(time.monotonic() - self._since - 0.02, 0.0)
-
-
 class Probed(NamedTuple):
     """One scenario as it was probed."""
 
@@ -92,22 +52,37 @@ class Probed(NamedTuple):
     seen: Observation
     kept: bytes
     script: Script
-    took: float
-    """Seconds from the call to the observation."""
-    lag: float
-    """Seconds of these for which the loop was held up."""
 
 
 async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: asyncio.Semaphore) -> Probed:
     """Probe one scenario, and work out what the lab sends for it."""
-    path, kept, lag = paced(scenario), bytearray(), Lag()
-    timeouts = QUICK if timed(scenario) else UNHURRIED
-    asked = target(lab.url + path, scenario.protocol, timeouts=timeouts)
-    async with places, lag.watched():
-        before = time.monotonic()
+    path = paced(scenario)
+    asked = target(lab.url + path, scenario.protocol, timeouts=shortened(scenario))
+    async with places:
+        seen, kept = await conclusive(prober, asked)
+    return Probed(scenario, seen, kept, script_for(asked, scenario, path))
+
+
+async def conclusive(prober: MakeProber, asked: Target) -> tuple[Observation, bytes]:
+    """Probe until the monitor was not starved, and return what was seen and kept: until then it judges nobody."""
+    while True:
+        kept = bytearray()
         seen = await prober(save=kept.extend)(asked, "cli")
-        took = time.monotonic() - before
-    return Probed(scenario, seen, bytes(kept), script_for(asked, scenario, path), took, lag.total)
+        if verdict(seen) != "inconclusive/resources":
+            return seen, bytes(kept)
+
+
+def shortened(scenario: Scenario) -> Timeouts:
+    """Return the timeouts for a scenario; after an end that may not be the last, `idle` is waited for as well."""
+    return only(Deadline.DRAIN, Deadline.IDLE) if scenario.fault == "left-open" else only(ender(scenario))
+
+
+def ender(scenario: Scenario) -> Deadline | None:
+    """Return the deadline that has to end the probe of a scenario; None if its peer or its content ends it."""
+    if scenario.fault == "left-open":
+        return Deadline.DRAIN if find(scenario.protocol).end else Deadline.IDLE
+    outcome, _, cause = scenario.expect.verdict.partition("/")
+    return Deadline(cause) if outcome == "timeout" else Deadline.IDLE if outcome == "stalled" else None
 
 
 def script_for(asked: Target, scenario: Scenario, path: str) -> Script:
@@ -136,7 +111,8 @@ def problems_of(one: Probed) -> list[str]:
             ("flags", flags(one.seen), {one.scenario.expect.flag} - {""}),
             ("phase", one.seen.verdict.phase.value, phase(one)),
             ("kept", kept(one), ""),
-            ("in time", late(one), ""),
+            ("ended by", one.seen.recording.ending.deadline, ender(one.scenario)),
+            ("its end", misplaced(one.seen), ""),
         )
         if got != wanted
     ]
@@ -235,42 +211,29 @@ def dechunked(body: bytes) -> bytes:
     return bytes(payload)
 
 
-# -- in time ----------------------------------------------------------------------------------------------------------
+# -- when it ended ----------------------------------------------------------------------------------------------------
 
 
-def late(one: Probed) -> str:
-    """Say that the probe took longer than its deadline and the grace allow; nothing where it did not."""
-    ending = one.seen.recording.ending
-    limit = deadline(one.seen) if ending.deadline is not None else last_word(one)
-    end = one.seen.recording.marks[Mark.END]
-    if end > limit + GRACE:
-        return f"its END mark at {end:.3f} s, the deadline at {limit:.3f} s"
-    if one.took > limit + GRACE + one.lag:
-        return f"it took {one.took:.3f} s, {one.lag:.3f} s of them the loop's, the deadline at {limit:.3f} s"
+def misplaced(seen: Observation) -> str:
+    """Say that a stream's END is not when its deadline passed, to the microsecond, or is before a byte that came."""
+    recording = seen.recording
+    end, last = recording.marks[Mark.END], recording.arrivals[-1] if recording.arrivals else None
+    if recording.ending.deadline is Deadline.DRAIN:
+        return "" if end < deadline(seen) else f"{end:.6f} s, after what came last"
+    if recording.ending.deadline is not None:
+        limit = max(deadline(seen), recording.marks.get(Mark.LAST_CHUNK, 0.0))
+        return "" if abs(end - limit) < 1e-6 else f"{end:.6f} s, its deadline passed at {limit:.6f} s"
+    if last is not None and end < last.time - last.uncertainty:
+        return f"{end:.6f} s, a byte came at {last.time:.6f} s"
     return ""
 
 
 def deadline(seen: Observation) -> float:
-    """Return the deadline that ended the stream, in seconds from zero."""
-    recording, limits = seen.recording, seen.target.timeouts
-    match recording.ending.deadline:
-        case Deadline.IDLE:
-            return recording.marks[Mark.LAST_CHUNK] + limits.idle
-        case Deadline.DRAIN:
-            drained = (recording.end.stands_at or recording.end.marker_at or 0.0) + limits.drain
-            return (
-                max(drained, min(drained - limits.drain + limits.idle, limits.total))
-                if recording.rule.early
-                else drained
-            )
-        case passed:
-            assert passed is not None
-            return float(getattr(limits, passed))
-
-
-def last_word(one: Probed) -> float:
-    """Return when a probe that no deadline ended has to have seen why: with the last thing that came, or `total`."""
-    if isinstance(one.script[-1], Hold):
-        arrivals = one.seen.recording.arrivals
-        return arrivals[-1].time if arrivals else one.seen.recording.marks[Mark.HEADERS]
-    return one.seen.target.timeouts.total
+    """Return when the deadline passed that ended a stream, in seconds from zero."""
+    passed, limits = seen.recording.ending.deadline, seen.target.timeouts
+    assert passed is not None
+    if passed is Deadline.IDLE:
+        return seen.recording.marks[Mark.LAST_CHUNK] + limits.idle
+    if passed is Deadline.DRAIN:
+        return seen.recording.arrivals[-1].time + limits.drain
+    return float(getattr(limits, passed.value))

@@ -66,7 +66,7 @@ OPTIONS = (
     "-p", "no:cacheprovider", "-W", "error",
 )  # fmt: skip
 """These tests need neither plug-ins nor fixtures, and start in half the time without them."""
-PRELOADED = ("msgspec", "re2", "aiohttp", "jsonschema", "structlog", "pydantic", "email.parser", "uuid")
+PRELOADED = ("msgspec", "re2", "aiohttp", "jsonschema_rs", "structlog", "pydantic", "email.parser", "uuid")
 _SPARE, _TIMES = 10.0, 10.0
 """Seconds, and times of what the tests take, after which a mutant is taken for one that hangs."""
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.conftest import WITHIN
+
 PACE = "gap=1ms&ttfc=1ms"
 
 
@@ -42,7 +44,7 @@ def started(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subproc
 
 def ended(process: subprocess.Popen[str]) -> Done:
     """Wait for the end of a command."""
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=WITHIN)
     assert "Traceback" not in err
     return Done(process.returncode, out, err)
 
@@ -79,7 +81,7 @@ def fetched(url: str) -> str:
     """Return the whole answer to a plain request."""
     host, _, path = url.removeprefix("http://").partition("/")
     name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), 10) as connection:
+    with socket.create_connection((name, int(port)), WITHIN) as connection:
         connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         with connection.makefile("rb") as answer:
             return answer.read().decode()

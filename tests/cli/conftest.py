@@ -19,6 +19,7 @@ from monitor.sinks.history import row
 from monitor.sinks.history_store import Store
 from monitor.target import Record
 from tests.cli.commands import PACE, Cli, Done
+from tests.conftest import WITHIN
 from tests.sinks.stories import GATEWAY, cut, whole
 
 
@@ -51,10 +52,10 @@ def lab_url() -> Iterator[str]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serving(),))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(WITHIN)
     yield url[0]
     loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
+    thread.join(WITHIN)
     loop.close()
 
 

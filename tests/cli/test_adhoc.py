@@ -15,6 +15,7 @@ from monitor.protocols import PROTOCOLS
 from monitor.record.observation import Observation
 from monitor.target import CountCheck, Target, Timeouts
 from tests.cli.commands import Cli, Done
+from tests.conftest import WITHIN
 from tests.sinks.stories import GATEWAY, whole
 from tests.test_replay import body_of, capture
 
@@ -42,7 +43,7 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
         options = ("--api-key-env", "CANARY_KEY", "--header", "X-Team: canary-team", "--model", "m")
         private = ("--header-env", "X-Tenant=CANARY_TENANT", "--header-file", f"X-Token={tmp_path / 'token'}")
         done = cli("probe", url, *options, *private)
-        thread.join(10)
+        thread.join(WITHIN)
     assert b"\r\nAuthorization: Bearer canary-key\r\n" in heard
     for header in (b"X-Team: canary-team", b"X-Tenant: canary-tenant", b"X-Token: canary-token"):
         assert b"\r\n" + header + b"\r\n" in heard
@@ -204,7 +205,7 @@ def answered(cli: Cli, path: str, *bodies: bytes, options: tuple[str, ...] = ("-
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
         done = cli("probe", f"http://127.0.0.1:{listener.getsockname()[1]}{path}", *options)
-        thread.join(10)
+        thread.join(WITHIN)
     return done, heard
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from monitor.cli.entry import leave, main
+from tests.conftest import WITHIN
 
 AT_IMPORT = """
 import os, signal, sys
@@ -46,7 +47,7 @@ def handlers() -> Iterator[None]:
 
 def ran(program: str) -> tuple[int, str, str]:
     """Run a program to its end."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=WITHIN)
     return done.returncode, done.stdout, done.stderr
 
 

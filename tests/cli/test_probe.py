@@ -16,6 +16,7 @@ from monitor.http.timestamps import Stamping
 from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
 from tests.cli.commands import COMMAND, PACE, Cli, Done, ended, started
+from tests.conftest import WITHIN
 from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 
 ALWAYS = {
@@ -228,8 +229,8 @@ def test_an_encoding_that_lacks_our_characters(lab_url: str, encoding: str, monk
     """The waterfall is drawn in ASCII then, and JSON is UTF-8 always."""
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     command = [*COMMAND, "probe", f"{lab_url}/openai-chat/cut?{PACE}", "--model", "\u4f60"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=WITHIN)
     assert (done.returncode, b"Traceback" in done.stderr) == (3, False)
     assert "x\n" in done.stdout.decode(encoding)
-    done = subprocess.run([*command, "--json"], capture_output=True, check=False, timeout=30)
+    done = subprocess.run([*command, "--json"], capture_output=True, check=False, timeout=WITHIN)
     assert json.loads(done.stdout.decode())["model"] == "\u4f60"

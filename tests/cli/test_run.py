@@ -20,6 +20,7 @@ from monitor.shard import Shard
 from monitor.sinks.history_queries import newest, series
 from monitor.sinks.history_store import StoreError
 from tests.cli.commands import Cli, ended, said, started
+from tests.conftest import WITHIN
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -76,7 +77,7 @@ def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Pa
                 with suppress(StoreError):  # it holds nothing yet
                     kept = {event["probe_id"] for event in newest(path, 100)}
             process.kill()
-            for line in process.communicate(timeout=20)[0].splitlines():
+            for line in process.communicate(timeout=WITHIN)[0].splitlines():
                 if (one := json.loads(line))["event"] == "probe":
                     logged[one["probe_id"]] = read(one)
         assert kept >= before
@@ -129,7 +130,7 @@ def test_a_daemon_that_hangs_tells_where(config: Path) -> None:
     with started("run", "--config", config) as process:
         said(process, event="started")
         process.send_signal(signal.SIGABRT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=WITHIN)
     assert process.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in err
     assert "in run_forever" in err

@@ -23,9 +23,9 @@ from monitor.http.request import HttpRequest
 from monitor.lab.steps import Send
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
-from monitor.target import Timeouts, Tls
+from monitor.target import Tls
+from tests.conftest import SHORT
 
-HASTY = Timeouts(connect=0.3, headers=0.4, first_chunk=0.5, idle=0.3, total=1.0, drain=0.1)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -152,7 +152,7 @@ class Mute(asyncio.Protocol):
         self._answer(self._transport)
 
 
-REQUEST = HttpRequest("GET", "http://127.0.0.1/", {}, b"", HASTY)
+REQUEST = HttpRequest("GET", "http://127.0.0.1/", {}, b"", SHORT)
 
 
 async def unsent() -> Exchange:

@@ -21,9 +21,9 @@ from monitor.lab.steps import Fin, Gate, Hold, ReadRequest, Rst, Send, Step
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
-from monitor.stream.endings import Mark
+from monitor.stream.endings import Deadline, Mark
 from monitor.target import Connection, Target, Tls
-from tests.conftest import PATIENT, QUICK, MakeProber, target
+from tests.conftest import PATIENT, MakeProber, only, target
 from tests.daemons import HI, STOP
 from tests.http.parts import OK, CertificateAuthority, closed_port
 from tests.records import record
@@ -153,7 +153,7 @@ async def test_silence_is_no_reason_to_try_again(prober: Prober) -> None:
     """A kept connection that leads nowhere, as behind a firewall that forgot it, runs into its deadline."""
     async with peer((ReadRequest(), Send(CHUNKED), ReadRequest(), Hold())) as server:
         await prober(kept(server), "cli")
-        seen = await prober(kept(server, timeouts=replace(PATIENT, headers=0.1)), "cli")
+        seen = await prober(kept(server, timeouts=only(Deadline.HEADERS)), "cli")
         assert how(seen) == ("timeout/headers", "reuse", False)
         assert len(server.links) == 1
 
@@ -274,8 +274,7 @@ async def left_by(probe: Callable[[], Awaitable[object]]) -> Counter[str]:
 )  # fmt: skip
 async def test_a_probe_leaves_nothing_to_the_garbage_collector(lab: Lab, prober: Prober, fault: str) -> None:
     """However it ended: its timeline goes when its observation does, so memory is what is remembered and no more."""
-    hasty = replace(QUICK, headers=0.4, first_chunk=0.4, idle=0.3, drain=0.1)
-    one = target(f"http://127.0.0.1:{lab.port}/openai-chat/{fault}", timeouts=hasty)
+    one = target(f"http://127.0.0.1:{lab.port}/openai-chat/{fault}", timeouts=only(Deadline.IDLE, Deadline.DRAIN))
     assert not await left_by(lambda: prober(one, "cli"))
 
 

@@ -22,8 +22,8 @@ from monitor.lab.steps import Fin, Hold, Rst, Send
 from monitor.settings import Network
 from monitor.stream.endings import Deadline, EndKind
 from monitor.target import PatternCheck
-from tests.conftest import Ask
-from tests.http.parts import HASTY, REQUEST, Mute, closed_port, no_more_descriptors
+from tests.conftest import SHORT, WITHIN, Ask, only
+from tests.http.parts import REQUEST, Mute, closed_port, no_more_descriptors
 from tests.records import record
 from tests.test_wire import verdict
 
@@ -101,7 +101,7 @@ async def test_a_proxy_that_is_not_there(ask: Ask) -> None:
 async def test_a_proxy_that_says_nothing(ask: Ask) -> None:
     """A tunnel that does not come is a connection that does not come."""
     async with peer((Hold(),)) as proxy:
-        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=HASTY)
+        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
     assert verdict(seen) == "timeout/connect"
 
 
@@ -138,7 +138,7 @@ async def test_a_handshake_that_fails(ask: Ask, answer: Callable[[asyncio.Transp
     server = await asyncio.get_running_loop().create_server(lambda: Mute(answer), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        seen = await ask(f"https://127.0.0.1:{port}/", timeouts=HASTY)
+        seen = await ask(f"https://127.0.0.1:{port}/", timeouts=only(Deadline.CONNECT))
     assert (verdict(seen), seen.verdict.phase) == (wanted, "connect")
 
 
@@ -146,7 +146,7 @@ async def test_what_stood_when_the_time_was_over(ask: Ask) -> None:
     """A port that speaks plain HTTP, and waits for the rest of a request, took the connection: the detail says so."""
     server = await asyncio.get_running_loop().create_server(lambda: Mute(lambda _: None), "127.0.0.1", 0)
     async with server:
-        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", timeouts=HASTY)
+        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", timeouts=only(Deadline.CONNECT))
     assert (verdict(seen), seen.verdict.phase) == ("timeout/connect", "connect")
     assert "though the TCP connection stood after" in seen.verdict.detail
     assert "the answer to the TLS handshake did not come" in seen.verdict.detail
@@ -156,7 +156,7 @@ async def test_what_stood_when_the_time_was_over(ask: Ask) -> None:
 async def test_a_proxy_that_took_the_connection_and_says_nothing(ask: Ask) -> None:
     """Its connection stood, and the tunnel did not: that is what the detail names."""
     async with peer((Hold(),)) as proxy:
-        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=HASTY)
+        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
     assert "though the TCP connection stood after" in seen.verdict.detail
 
 
@@ -182,7 +182,7 @@ async def test_a_reset_before_anybody_looks(ask: Ask, monkeypatch: pytest.Monkey
         thread = threading.Thread(target=accept, args=(listener,))
         thread.start()
         seen = await ask(f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        thread.join(10)
+        thread.join(WITHIN)
     assert verdict(seen) == "no_response/reset", seen.verdict.detail
     assert seen.verdict.phase != "connect"
 
@@ -198,15 +198,15 @@ async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("deadline", "late", "kind", "words"),
     [
-        (Deadline.HEADERS, 0.9, EndKind.DEADLINE, "0.4 s"),
+        (Deadline.HEADERS, 0.9, EndKind.DEADLINE, "1 s"),
         (Deadline.HEADERS, 1.1, EndKind.RESOURCES, "the event loop was 1.1 s late"),
-        (Deadline.DRAIN, 1.1, EndKind.DEADLINE, "0.1 s"),
-        (Deadline.CONNECT, 0.0, EndKind.DEADLINE, "0.3 s, for the name was not looked up by then"),
+        (Deadline.DRAIN, 1.1, EndKind.DEADLINE, "0.3 s"),
+        (Deadline.CONNECT, 0.0, EndKind.DEADLINE, "0.5 s, for the name was not looked up by then"),
     ],
 )
 async def test_a_deadline_that_has_passed(deadline: Deadline, late: float, kind: EndKind, words: str) -> None:
     """If the loop itself came to it more than a second late, that says nothing of the target; a drain has its end."""
-    ending = expiry(deadline, 0.5, late, HASTY, ConnectionAttempts(Network()))
+    ending = expiry(deadline, 0.5, late, SHORT, ConnectionAttempts(Network()))
     assert (ending.kind, ending.at, ending.detail) == (kind, 0.5, words)
     assert ending.deadline is (None if kind is EndKind.RESOURCES else deadline)
 

@@ -16,9 +16,9 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Repeat, Send, Wait
 from monitor.record.from_observation import event_of
 from monitor.settings import Limits
-from monitor.stream.endings import Mark
+from monitor.stream.endings import Deadline, Mark
 from monitor.stream.statistics import uncertainties
-from tests.conftest import Ask, MakeProber, target
+from tests.conftest import WITHIN, Ask, MakeProber, only, target
 from tests.http.parts import CLOSED, HI, OK, STOP, unchecked, unsent
 from tests.test_wire import verdict
 
@@ -43,7 +43,8 @@ async def test_a_refusals_own_words_are_kept(ask: Ask) -> None:
         assert (seen.server_error.type, seen.server_error.message) == ("busy", "come back later")
     for script in ((Send(head % 999 + body), Hold()), (Send(head % (1 << 40)), Repeat(b"x" * 65536, 0.0))):
         async with peer(script) as server:
-            assert verdict(await ask(f"{server.url}/")) == "http_error/rate_limited"
+            seen = await ask(f"{server.url}/", timeouts=only(Deadline.DRAIN))
+            assert verdict(seen) == "http_error/rate_limited"
 
 
 async def test_a_redirect_is_not_followed(ask: Ask) -> None:
@@ -65,7 +66,7 @@ def speak(listener: socket.socket, go: threading.Event, said: list[float], done:
         while b"\r\n\r\n" not in asked or not asked.endswith(b"}"):
             asked += connection.recv(65536)
         connection.sendall(CLOSED + HI)
-        go.wait(10)
+        go.wait(WITHIN)
         connection.sendall(HI * 3 + STOP)
         said.append(time.monotonic())
         connection.shutdown(socket.SHUT_WR)
@@ -89,9 +90,9 @@ async def test_a_blocked_loop_loses_nothing(prober: MakeProber) -> None:
         probing = asyncio.create_task(prober(save=save)(asked, "cli"))
         await heard.wait()
         go.set()
-        assert done.wait(10), "the loop stands still here, until all is sent and the connection closed"
+        assert done.wait(WITHIN), "the loop stands still here, until all is sent and the connection closed"
         seen = await probing
-        speaker.join(10)
+        speaker.join(WITHIN)
     assert (verdict(seen), seen.recording.chunks, bytes(payload)) == ("ok", 4, HI * 4 + STOP)
     last = seen.recording.arrivals[-1]
     assert last.time - last.uncertainty <= said[0] - began

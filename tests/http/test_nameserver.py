@@ -13,6 +13,7 @@ import pytest
 
 from monitor.http import nameserver
 from monitor.http.nameserver import NameServer
+from tests.conftest import WITHIN
 from tests.name_servers import Answer, at_last, cut, has, name_server, raw, says, silent
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -22,7 +23,7 @@ LARGE = [f"10.0.{number // 250}.{number % 250}" for number in range(600)]
 
 async def looked_up(answers: dict[str, Answer], name: str = "one.test", family: int = 0) -> list[nameserver.Address]:
     """Return what a name server with these answers has for a name."""
-    async with name_server(answers) as zone, asyncio.timeout(20):
+    async with name_server(answers) as zone, asyncio.timeout(WITHIN):
         return await NameServer(zone.address).addresses(name, family)
 
 
@@ -130,7 +131,7 @@ async def test_what_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPat
 async def test_a_connection_without_an_answer_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over TCP, too, silence is no answer."""
     monkeypatch.setattr(nameserver, "_AGAIN", 0.05)
-    async with name_server({"one.test": cut(at_last(1, has("10.0.0.1"), silent))}) as zone, asyncio.timeout(20):
+    async with name_server({"one.test": cut(at_last(1, has("10.0.0.1"), silent))}) as zone, asyncio.timeout(WITHIN):
         assert await NameServer(zone.address).addresses("one.test", V4) == [(V4, "10.0.0.1")]
         assert zone.asked.count("one.test A tcp") == 2
 

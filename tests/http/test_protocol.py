@@ -15,7 +15,9 @@ from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.lab.steps import Fin, Repeat, Send
 from monitor.settings import Limits, Network
-from tests.conftest import Ask, MakeProber, target
+from monitor.stream.endings import Deadline
+from monitor.target import Timeouts
+from tests.conftest import PATIENT, Ask, MakeProber, only, target
 from tests.http.parts import CLOSED, HEAD, HI, WHOLE, CertificateAuthority, sized, unchecked
 from tests.test_wire import verdict
 
@@ -38,17 +40,33 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
         ("no-response?by=rst", "no_response/reset"),
         ("partial-head", "no_response/partial_head"),
         ("status?code=503", "http_error/overloaded"),
-        ("left-open", "ok"),
-        ("stall", "stalled/silent"),
-        ("hang", "timeout/headers"),
     ],
 )
 async def test_a_fault_over_tls(ask: Ask, ca: CertificateAuthority, query: str, wanted: str) -> None:
     """What goes wrong inside the tunnel is told apart as it is without one."""
+    assert await over_tls(ask, ca, query) == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted", "deadline"),
+    [
+        ("left-open", "ok", Deadline.DRAIN),
+        ("stall", "stalled/silent", Deadline.IDLE),
+        ("hang", "timeout/headers", Deadline.HEADERS),
+    ],
+)
+async def test_a_silence_over_tls(
+    ask: Ask, ca: CertificateAuthority, query: str, wanted: str, deadline: Deadline
+) -> None:
+    """A tunnel that is left open ends at the deadline that runs then."""
+    assert await over_tls(ask, ca, query, timeouts=only(deadline)) == wanted
+
+
+async def over_tls(ask: Ask, ca: CertificateAuthority, query: str, timeouts: Timeouts = PATIENT) -> str:
+    """Return what a fault of the lab comes to through TLS."""
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         pace = f"{query}&gap=1ms&ttfc=1ms" if "?" in query else f"{query}?gap=1ms&ttfc=1ms"
-        seen = await ask(f"{lab.url}/openai-chat/{pace}", tls=ca.trusted)
-    assert verdict(seen) == wanted
+        return verdict(await ask(f"{lab.url}/openai-chat/{pace}", tls=ca.trusted, timeouts=timeouts))
 
 
 @pytest.mark.parametrize(

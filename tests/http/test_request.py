@@ -13,11 +13,11 @@ from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Send
 from monitor.target import Tls
-from tests.conftest import MakeProber, target
-from tests.http.parts import HASTY, OK, unchecked
+from tests.conftest import SHORT, MakeProber, target
+from tests.http.parts import OK, unchecked
 from tests.test_wire import verdict
 
-CALL = HttpRequest("POST", "http://one.test/v1", {}, b"{}", HASTY)
+CALL = HttpRequest("POST", "http://one.test/v1", {}, b"{}", SHORT)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_two_requests_need_to_share_a_connection() -> None:
 
 def test_a_call_shows_no_secret() -> None:
     """Its representation has neither URL nor headers nor body nor proxy, any of which can hold one."""
-    call = HttpRequest("POST", "http://canary", {"A": "canary"}, b"canary", HASTY, proxy="http://canary")
+    call = HttpRequest("POST", "http://canary", {"A": "canary"}, b"canary", SHORT, proxy="http://canary")
     assert "canary" not in repr(call)
 
 

@@ -17,9 +17,9 @@ from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.settings import Network
-from monitor.stream.endings import Mark
+from monitor.stream.endings import Deadline, Mark
 from monitor.target import Tls
-from tests.conftest import Ask, MakeProber, target
+from tests.conftest import WITHIN, Ask, MakeProber, only, target
 from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
 from tests.records import record
@@ -64,7 +64,7 @@ async def test_a_hung_look_up_holds_up_nobody_else(monkeypatch: pytest.MonkeyPat
 
     def hanging(host: str, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as the socket module has it
         if host == "hung.test":
-            release.wait(10)
+            release.wait(WITHIN)
             raise socket.gaierror(socket.EAI_AGAIN, "late")
         return real(host, *args, **more)
 
@@ -86,7 +86,7 @@ def test_a_look_up_outlives_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     release, returned = threading.Event(), threading.Event()
 
     def hanging(*_: Any, **__: Any) -> list[Any]:  # noqa: ANN401 - as the socket module has it
-        release.wait(10)
+        release.wait(WITHIN)
         returned.set()
         return []
 
@@ -99,10 +99,10 @@ def test_a_look_up_outlives_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asyncio.run(leave())
     release.set()
-    assert returned.wait(10)
+    assert returned.wait(WITHIN)
     for thread in threading.enumerate():
         if thread.name == "look-up":
-            thread.join(10)
+            thread.join(WITHIN)
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -148,12 +148,13 @@ async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: An
     answers = {"hung.test": answer, "one.test": has("127.0.0.1")}
     async with peer(OK) as server, name_server(answers) as zone:
         probe = prober(network=Network(resolver=zone.address))
-        hung = [asyncio.create_task(probe(target("http://hung.test/"), "cli")) for _ in range(12)]
+        late_one = target("http://hung.test/", timeouts=only(Deadline.CONNECT))
+        hung = [asyncio.create_task(probe(late_one, "cli")) for _ in range(12)]
         seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
         late = await asyncio.gather(*hung)
     assert verdict(seen) == "ok"
     assert {(verdict(one), one.verdict.phase) for one in late} == {("timeout/connect", "connect")}
-    assert late[0].verdict.detail.startswith("no connection within 1 s, for the name was not looked up by then")
+    assert late[0].verdict.detail.startswith("no connection within 0.5 s, for the name was not looked up by then")
     assert "canary" not in str(record(late[0]))
 
 

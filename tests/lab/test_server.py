@@ -17,6 +17,7 @@ from monitor.lab.params import NONE
 from monitor.lab.scenarios import FAULTS, case_for, scenarios
 from monitor.lab.server import MAX_TURNS, Lab, serve
 from monitor.lab.steps import Hold, Repeat, Rst, Send
+from tests.conftest import WITHIN
 from tests.lab.wires import ANSWER, BODY, dechunked, events, fetch, wire_to
 
 Logs = list[Mapping[str, object]]
@@ -65,7 +66,7 @@ async def test_a_standard_client_reads_the_answer(lab: Lab, protocol: str) -> No
     """The standard library's client accepts the framing and finds the counted list in it."""
 
     def get() -> bytes:
-        client = http.client.HTTPConnection("127.0.0.1", lab.port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", lab.port, timeout=WITHIN)
         client.request("POST", f"/{protocol}/ok?gap=0&ttfc=0", BODY)
         with client.getresponse() as response:
             payload = response.read()

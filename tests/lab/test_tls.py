@@ -14,8 +14,9 @@ import pytest
 from monitor.lab.server import serve
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import FAULTS, SAME_PORT, TlsFault, TlsLab
-from monitor.target import Timeouts, Tls
-from tests.conftest import QUICK, Ask
+from monitor.stream.endings import Deadline
+from monitor.target import Tls
+from tests.conftest import PATIENT, Ask, only
 from tests.lab.wires import fetch
 from tests.records import record
 from tests.test_wire import verdict
@@ -23,7 +24,6 @@ from tests.test_wire import verdict
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 Logs = list[Mapping[str, object]]
-SILENT = Timeouts(connect=0.3, headers=1.5, first_chunk=2.0, idle=1.2, total=4.0, drain=0.3)
 WORDS = {
     "expired": "certificate has expired, OpenSSL verify code 10",
     "not-yet-valid": "certificate is not yet valid, OpenSSL verify code 9",
@@ -50,7 +50,7 @@ async def test_a_fault_is_named(ask: Ask, secure: TlsLab, name: str) -> None:
     """Each comes to what the lab promises, with the reason in its detail, and within its deadline."""
     fault = named(secure, name)
     given = (secure.cert_file, secure.key_file) if name == "client-certificate-given" else (None, None)
-    timeouts = SILENT if name == "silence" else QUICK
+    timeouts = only(Deadline.CONNECT) if name == "silence" else PATIENT
     url = secure.url(fault, "127.0.0.1")
     seen = await ask(
         f"{url}{'&' if '?' in url else '?'}gap=0&ttfc=0", tls=Tls(secure.ca_file, *given), timeouts=timeouts
@@ -62,7 +62,7 @@ async def test_a_fault_is_named(ask: Ask, secure: TlsLab, name: str) -> None:
     if fault.expect.verdict.startswith("unreachable") and name != "client-certificate":
         assert seen.verdict.phase == "connect"
     if name == "silence":
-        assert seen.duration == SILENT.connect
+        assert seen.duration == timeouts.connect
 
 
 def named(secure: TlsLab, name: str) -> TlsFault:

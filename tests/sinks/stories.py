@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema_rs import Draft202012Validator, meta
 
 from monitor.judge.verdict import judge
 from monitor.record.observation import Observation
@@ -102,12 +102,12 @@ def schema() -> dict[str, Any]:
 
 def check_schema() -> None:
     """Raise where the schema itself is none."""
-    Draft202012Validator.check_schema(schema())
+    meta.validate(schema())
 
 
 def mistakes(event: object) -> list[str]:
     """Say where an event departs from the schema; ours may also have no key that the schema does not name."""
-    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in _validator().iter_errors(event)]
+    return [f"{'.'.join(map(str, error.instance_path))}: {error.message}" for error in _validator().iter_errors(event)]
 
 
 @cache

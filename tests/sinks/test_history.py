@@ -25,11 +25,9 @@ from monitor.sinks.history_queries import find, newest
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
 from monitor.target import Record
+from tests.conftest import WITHIN
 from tests.records import record
 from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
-
-PATIENCE = 10.0
-"""Seconds after which a thread that should have done something has not."""
 
 AGES = 1e12
 """Seconds: the stories are of one day, whichever it is now."""
@@ -62,7 +60,7 @@ class Heard:
     def wait(self, what: str, count: int = 1) -> None:
         """Return when it has been said so often."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(getattr(self, what)) >= count, PATIENCE)
+            assert self.changed.wait_for(lambda: len(getattr(self, what)) >= count, WITHIN)
 
 
 @pytest.fixture
@@ -80,7 +78,7 @@ def keeping(path: Path, **more: Any) -> Iterator[tuple[HistorySink, Heard]]:  # 
     try:
         yield sink, heard
     finally:
-        assert sink.close(PATIENCE)
+        assert sink.close(WITHIN)
 
 
 @contextmanager
@@ -224,7 +222,7 @@ def test_at_the_close_it_is_tried_once_more(path: Path) -> None:
             sink(whole(probe_id="1"))
             sink(whole(probe_id="2"))
             heard.wait("failed")
-            assert sink.close(PATIENCE)
+            assert sink.close(WITHIN)
         sink(whole(probe_id="3"))
     assert heard.dropped == ["history"] * 3
     assert kept(path) == []

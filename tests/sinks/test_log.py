@@ -28,12 +28,11 @@ from monitor.sinks.writer import Writer
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Meta
 from monitor.target import CountCheck
+from tests.conftest import WITHIN
 from tests.records import record
 from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 NOW = datetime(2026, 11, 22, 22, 10, 9, 7654, tzinfo=UTC)
-PATIENCE = 10.0
-"""Seconds after which a thread that should have done something has not."""
 NASTY = "\x1b]0;owned\x07 \x9b31m\r\nline\t\x00 \x7f \u202eright\u2066 \u2028 \ud800 é 漢 😀"
 
 
@@ -62,7 +61,7 @@ class Gate:
     def write(self, data: memoryview, /) -> int:
         """Answer as told, and when nothing is told take all."""
         self._entered.release()
-        assert self._passes.acquire(timeout=PATIENCE)
+        assert self._passes.acquire(timeout=WITHIN)
         answer = self.answers.pop(0) if self.answers else len(data)
         if isinstance(answer, BaseException):
             raise answer
@@ -75,7 +74,7 @@ class Gate:
 
     def wait(self, writes: int = 1) -> None:
         """Return when so many more writes have begun."""
-        assert all(self._entered.acquire(timeout=PATIENCE) for _ in range(writes))
+        assert all(self._entered.acquire(timeout=WITHIN) for _ in range(writes))
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +107,7 @@ def test_a_probe_is_one_line_of_its_record() -> None:
     sink, dropped, failed = set_up(stream)
     sink(cut())
     sink(whole())
-    assert sink.close(PATIENCE)
+    assert sink.close(WITHIN)
     assert lines(stream) == [record(cut()), record(whole())]
     assert list(lines(stream)[0]) == list(record(cut()))
     assert [mistakes(event) for event in lines(stream)] == [[], []]
@@ -120,7 +119,7 @@ def test_the_timeline_comes_where_it_is_asked_for() -> None:
     stream = io.BytesIO()
     sink, _, _ = set_up(stream, timeline=True)
     sink(cut())
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert lines(stream) == [json.loads(json.dumps(record(cut(), timeline=True)))]
 
 
@@ -149,7 +148,7 @@ def test_the_level_is_a_threshold_of_messages() -> None:
     sink(cut())
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert [event["event"] for event in lines(stream)] == ["probe", "probe", "loud"]
 
 
@@ -209,7 +208,7 @@ def test_a_message_is_a_line_too() -> None:
     sink, _, _ = set_up(stream)
     structlog.contextvars.bind_contextvars(target="gateway")
     structlog.get_logger().info("listening", address="127.0.0.1:9877", tries=3, ratio=0.5, tls=False, name=None)
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     (event,) = lines(stream)
     assert list(event)[:3] == ["event", "level", "timestamp"]
     assert event.pop("timestamp").endswith("Z")
@@ -223,7 +222,7 @@ def test_a_message_hides_secrets_and_takes_anything() -> None:
     sink, _, _ = set_up(stream)
     given_values = {"key": Secret("canary"), "deep": [{"key": (Secret("canary"),)}, frozenset({Path("/a")})]}
     structlog.get_logger().warning("odd \ud800", **given_values)
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert b"canary" not in stream.getvalue()
     assert lines(stream)[0]["deep"] == [{"key": ["Secret()"]}, ["/a"]]
     assert lines(stream)[0]["event"] == "odd \ufffd"
@@ -237,7 +236,7 @@ def test_a_traceback_is_part_of_its_line() -> None:
         [].pop()
     except IndexError:
         structlog.get_logger().exception("unexpected")
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     (event,) = lines(stream)
     assert event["level"] == "error"
     assert event["exception"].endswith("IndexError: pop from empty list")
@@ -256,7 +255,7 @@ def test_what_libraries_log_goes_the_same_way() -> None:
     logging.getLogger("aiohttp.server").info("request")
     logging.getLogger("aiohttp.server").warning("bad %s", "request")
     logging.getLogger("aiohttp.server").log(35, "between")
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert [(event["event"], event["level"], event["logger"]) for event in lines(stream)] == [
         ("bad request", "warning", "aiohttp.server"),
         ("between", "warning", "aiohttp.server"),
@@ -264,7 +263,7 @@ def test_what_libraries_log_goes_the_same_way() -> None:
     louder = io.BytesIO()
     sink, _, _ = set_up(louder, level="debug")
     logging.getLogger("asyncio").debug("selector")
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert [event["event"] for event in lines(louder)] == ["selector"]
 
 
@@ -272,7 +271,7 @@ def test_a_librarys_broken_message_harms_nobody(capsys: pytest.CaptureFixture[st
     """Arguments that do not fit their format are the standard library's to report, not the caller's to suffer."""
     sink, _, _ = set_up(io.BytesIO())
     logging.getLogger("x").warning("%d", "seven")
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert "Logging error" in capsys.readouterr().err
 
 
@@ -312,8 +311,8 @@ def test_a_stream_that_is_closed_later_is_not_written_to(tmp_path: Path) -> None
     with (tmp_path / "other").open("w") as other:
         assert other.fileno() == descriptor
         sink(cut())
-        assert failed.came.wait(PATIENCE)
-        sink.close(PATIENCE)
+        assert failed.came.wait(WITHIN)
+        sink.close(WITHIN)
     assert (tmp_path / "other").read_bytes() == b""
     assert dropped.names == ["log"]
 
@@ -323,7 +322,7 @@ def test_lines_reach_a_file_at_once(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as stream:
         sink, _, _ = set_up(stream)
         sink(cut())
-        sink.close(PATIENCE)
+        sink.close(WITHIN)
         assert json.loads((tmp_path / "out").read_text()) == record(cut())
 
 
@@ -333,7 +332,7 @@ def test_text_streams_in_memory_are_written_through() -> None:
     outer = io.TextIOWrapper(inner)
     sink, _, failed = set_up(outer)
     sink(cut())
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert (lines(inner), failed.names) == ([record(cut())], [])
 
 
@@ -350,8 +349,8 @@ def test_no_stream_to_write_to_is_counted(make: Callable[[], Any]) -> None:
     stream = make()
     sink, dropped, failed = set_up(stream)
     sink(cut())
-    assert failed.came.wait(PATIENCE)
-    assert sink.close(PATIENCE)
+    assert failed.came.wait(WITHIN)
+    assert sink.close(WITHIN)
     assert dropped.names == ["log"]
     assert set(failed.names) == {"log"}
 
@@ -367,9 +366,9 @@ def test_a_bug_costs_its_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("monitor.sinks.log.event_of", broken)
         sink(cut())
-        assert dropped.came.wait(PATIENCE)
+        assert dropped.came.wait(WITHIN)
     sink(cut())
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert sorted(event["event"] for event in lines(stream)) == ["probe", "the log line of a probe could not be made"]
 
 
@@ -391,7 +390,7 @@ def test_a_full_queue_drops_and_counts() -> None:
         made.put(b"line %d....\n" % number)
     assert dropped.names == ["log"] * 3
     stream.let()
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
     assert stream.written == b"line 0....\nline 1....\n"
 
 
@@ -406,7 +405,7 @@ def test_room_comes_back() -> None:
     stream.wait(2)
     made.put(b"line 3....\n")
     stream.let()
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
     assert stream.written == b"line 0....\nline 1....\nline 3....\n"
     assert dropped.names == ["log"]
 
@@ -417,7 +416,7 @@ def test_a_line_larger_than_the_queue_passes_an_empty_one() -> None:
     stream.let()
     made, dropped, _ = writer(stream, capacity=3)
     made.put(b"a long line\n")
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
     assert (stream.written, dropped.names) == (b"a long line\n", [])
 
 
@@ -433,7 +432,7 @@ def test_a_failed_write_is_counted_and_tried_again(fault: BaseException) -> None
     made.put(b"one\n")
     made.put(b"two\n")
     stream.wait(3)
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
     assert (stream.written, failed.names, dropped.names) == (b"one\ntwo\n", ["log"] * 2, [])
 
 
@@ -445,7 +444,7 @@ def test_half_a_line_is_finished_first() -> None:
     made.put(b"one\n")
     made.put(b"two\n")
     stream.wait(3)
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
     assert (stream.written, failed.names) == (b"one\ntwo\n", ["log"])
 
 
@@ -456,8 +455,8 @@ def test_closing_does_not_wait_for_a_stream_that_fails() -> None:
     stream.let()
     for _ in range(3):
         made.put(b"line\n")
-    assert failed.came.wait(PATIENCE)
-    assert made.close(PATIENCE)
+    assert failed.came.wait(WITHIN)
+    assert made.close(WITHIN)
     assert dropped.names == ["log"] * 3
     made.put(b"after the end\n")
     assert dropped.names == ["log"] * 4
@@ -469,8 +468,8 @@ def test_a_line_that_was_cut_is_finished_at_the_close() -> None:
     made, dropped, failed = writer(stream, retry=1000.0)
     stream.let()
     made.put(b"line\n")
-    assert failed.came.wait(PATIENCE)
-    assert made.close(PATIENCE)
+    assert failed.came.wait(WITHIN)
+    assert made.close(WITHIN)
     assert (stream.written, dropped.names) == (b"line\n", [])
 
 
@@ -482,11 +481,11 @@ def test_closing_does_not_wait_for_a_stream_that_hangs() -> None:
     stream.wait()
     assert not made.close(0.0)
     stream.let()
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
 
 
 def test_an_idle_writer_closes() -> None:
     """With nothing to write the thread ends when it is told to."""
     made, dropped, failed = writer(Gate())
-    assert made.close(PATIENCE)
+    assert made.close(WITHIN)
     assert dropped.names == failed.names == []

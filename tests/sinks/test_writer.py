@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
+from tests.conftest import WITHIN
 from tests.sinks.stories import cut
-
-PATIENCE = 10.0
 
 
 class Disk:
@@ -24,7 +23,7 @@ class Disk:
     def __call__(self, batch: Sequence[str]) -> None:
         """Take a batch, or fail."""
         self.entered.release()
-        assert self.may.acquire(timeout=PATIENCE)
+        assert self.may.acquire(timeout=WITHIN)
         if "bug" in batch:
             raise RuntimeError("bug")
         if self.failures:
@@ -49,11 +48,11 @@ def test_items_are_written_in_order_and_in_batches() -> None:
     disk = Disk()
     writer = disk.writer(batch=4)
     writer.put("a")
-    assert disk.entered.acquire(timeout=PATIENCE)
+    assert disk.entered.acquire(timeout=WITHIN)
     for item in ("bb", "cc", "dd"):
         writer.put(item)
     disk.may.release(9)
-    assert writer.close(PATIENCE)
+    assert writer.close(WITHIN)
     assert (disk.batches, disk.told) == ([["a"], ["bb", "cc"], ["dd"]], ["finished"])
 
 
@@ -64,7 +63,7 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
     for item in ("x" * 11, "y"):
         writer.put(item)
     disk.may.release(9)
-    assert writer.close(PATIENCE)
+    assert writer.close(WITHIN)
     writer.put("z")
     assert (disk.batches, disk.told) == ([["x" * 11]], ["disk dropped", "finished", "disk dropped"])
 
@@ -77,8 +76,8 @@ def test_a_failure_is_tried_again_and_a_bug_is_not() -> None:
     for item in ("a", "bug", "c"):
         writer.put(item)
     disk.may.release(9)
-    assert all(disk.entered.acquire(timeout=PATIENCE) for _ in range(5))
-    assert writer.close(PATIENCE)
+    assert all(disk.entered.acquire(timeout=WITHIN) for _ in range(5))
+    assert writer.close(WITHIN)
     assert disk.batches == [["a"], ["c"]]
     assert disk.told == ["disk failed", "disk failed", "disk failed", "bug", "disk dropped", "finished"]
 
@@ -89,9 +88,9 @@ def test_at_the_close_a_failure_is_tried_once_more() -> None:
     disk.failures = 9
     writer = disk.writer(retry=3600.0)
     writer.put("a")
-    assert disk.entered.acquire(timeout=PATIENCE)
+    assert disk.entered.acquire(timeout=WITHIN)
     disk.may.release(9)
-    assert writer.close(PATIENCE)
+    assert writer.close(WITHIN)
     assert (disk.batches, disk.told) == ([], ["disk failed", "disk failed", "disk dropped", "finished"])
 
 
@@ -100,8 +99,8 @@ def test_without_items_it_writes_nothing_from_time_to_time() -> None:
     disk = Disk()
     writer = disk.writer(idle=0.001)
     disk.may.release(1000)
-    assert all(disk.entered.acquire(timeout=PATIENCE) for _ in range(3))
-    assert writer.close(PATIENCE)
+    assert all(disk.entered.acquire(timeout=WITHIN) for _ in range(3))
+    assert writer.close(WITHIN)
     assert disk.batches[0] == []
 
 

@@ -15,6 +15,7 @@ from pytest_aiohttp import AiohttpClient
 from monitor.web.app import application
 from monitor.web.middleware import RequestLog, drop
 from monitor.web.server import serve
+from tests.conftest import WITHIN
 from tests.web.requests import Client, raw
 from tests.web.sources import Daemon
 
@@ -120,7 +121,7 @@ async def test_a_reader_that_does_not_read_is_dropped(behind: Daemon, aiohttp_cl
     with socket.create_connection((client.host, client.port)) as slow:
         hung_up.register(slow, 0)  # nothing but an error or a hang-up
         slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert await asyncio.to_thread(hung_up.poll, 10_000)
+        assert await asyncio.to_thread(hung_up.poll, WITHIN * 1000)
     assert (await client.get("/-/healthy")).status == 200
     assert behind.failed == []
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from monitor.web.app import application
 from monitor.web.server import ListenError, _why, bounded, serve
+from tests.conftest import WITHIN
 from tests.http.parts import no_more_descriptors
 from tests.web.sources import daemon
 
@@ -85,7 +86,7 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"HEAD /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(WITHIN):
         await server.close()
     assert await reader.read() == b""
     writer.close()
