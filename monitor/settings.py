@@ -73,6 +73,13 @@ class Web:
             ["monitor.example.net"],
         ),
     ] = ()
+    external_url: Annotated[
+        types.PageUrl,
+        says(
+            "The URL under which people reach the pages, with the path of a reverse proxy: boards link there.",
+            "https://monitor.example.net/chat",
+        ),
+    ] = None
     max_connections: Annotated[
         int,
         Field(ge=8, le=100_000),

@@ -84,6 +84,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         resting=lambda target: _resting(parts, target),
     )
     metrics.shard(config.shard.index, config.shard.count)
+    metrics.place(settings.monitor.location, settings.web.external_url)
     asyncio.get_running_loop().set_exception_handler(parts.strayed)
     try:
         await _serve(parts, load, listening)

@@ -121,6 +121,10 @@ VariableName = Annotated[
     ),
 ]
 
+PageUrl = Annotated[
+    str | None,
+    _or_none(Annotated[str, AfterValidator(values.page_url), _text(f"(?:{_URL})?")]),
+]
 HttpUrl = Annotated[str, AfterValidator(values.url), _text(_URL)]
 ProxyUrl = Annotated[
     Secret | None,

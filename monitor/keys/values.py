@@ -175,6 +175,18 @@ def url(text: str) -> str:
     return text
 
 
+def page_url(text: str) -> str:
+    """Accept nothing, or a URL under which pages are reached: it is exported, so it may hold no password."""
+    if not text:
+        return text
+    parts = urlsplit(url(text))
+    if parts.username or parts.password:
+        raise wrong("is a URL with a user in it, and would be exported with it")
+    if parts.query:
+        raise wrong("is a URL with a query; pages are below its path")
+    return text.rstrip("/")
+
+
 def _is_host(name: str) -> bool:
     """Whether a name can be asked for: each of its labels is one, in ASCII or by IDNA."""
     try:

@@ -9,8 +9,8 @@ from tools.boards.parts import (
     GOOD,
     SECONDS,
     SHARE,
-    asks,
     board,
+    described,
     good_share,
     heats,
     in_buckets,
@@ -57,10 +57,10 @@ def compare() -> dashboard.Dashboard:
 def who(side: str) -> stat.Panel:
     """What it is, and whether it is up."""
     return (
-        asks(
+        described(
             number(4),
-            f"Is the {side} one up?",
-            "The state confirmed by several failures in a row, with its host.",
+            f"{side.title()}: state",
+            f"Is the {side} one up? The state confirmed by several failures in a row, with its host.",
             COUNT,
             now(
                 f"min by (target) ({of('chat_stream_up', side=side)})"
@@ -75,10 +75,11 @@ def who(side: str) -> stat.Panel:
 
 def good(side: str) -> stat.Panel:
     """Its availability."""
-    return asks(
+    return described(
         number(4),
-        f"{side.title()}: how many came whole?",
-        "Probes that were good by the availability SLO, over the whole time range.",
+        f"{side.title()}: availability",
+        f"{side.title()}: how many came whole? Probes that were good by the availability SLO, over the whole time "
+        "range.",
         SHARE,
         now(good_share("availability", side=side), "{{target}}"),
     ).thresholds(steps(BAD, (0.95, FAIR), (0.99, GOOD)))
@@ -89,10 +90,11 @@ def cut(side: str) -> stat.Panel:
     truncated, accepted = (
         increase(f"chat_stream_{name}_total", over=RANGE, side=side) for name in ("truncated", "accepted")
     )
-    return asks(
+    return described(
         number(4),
-        f"{side.title()}: how many are cut?",
-        "Accepted streams that never came to their end, by all accepted streams, over the whole time range.",
+        f"{side.title()}: streams cut",
+        f"{side.title()}: how many are cut? Accepted streams that never came to their end, by all accepted streams, "
+        "over the whole time range.",
         SHARE,
         now(share(truncated, accepted), "{{target}}"),
     ).thresholds(steps(GOOD, (0.01, FAIR), (0.05, BAD)))
@@ -105,11 +107,11 @@ def overhead() -> timeseries.Panel:
         total, number_of = (increase(f"{FIRST_CHUNK}_{part}", by="", side=side) for part in ("sum", "count"))
         return f"({total} / {number_of})"
 
-    return asks(
+    return described(
         lines(12, signed=True),
-        "How much later is the left one's first chunk?",
-        "The difference of the mean times to the first chunk over the chosen window: what a gateway costs, if it is on "
-        "the left and what is behind it on the right.",
+        "First chunk, left minus right",
+        "How much later is the left one's first chunk? The difference of the mean times to the first chunk over the"
+        " chosen window: what a gateway costs, if it is on the left and what is behind it on the right.",
         SECONDS,
         over_time(f"{mean('left')} - {mean('right')}", "left less right"),
     )
@@ -122,10 +124,11 @@ def first_chunks() -> timeseries.Panel:
         for side in SIDES
         for rank, name in ((0.95, "p95"), (0.5, "p50"))
     ]
-    return asks(
+    return described(
         lines(12),
-        "Whose first chunk comes later?",
-        "Median and 95th percentile over the chosen window, of every stream that had a first chunk.",
+        "Time to first chunk",
+        "Whose first chunk comes later? Median and 95th percentile over the chosen window, of every stream that had"
+        " a first chunk.",
         SECONDS,
         *queries,
     )
@@ -142,11 +145,11 @@ def ratios() -> timeseries.Panel:
         )
         for side in SIDES
     ]
-    return asks(
+    return described(
         lines(12),
-        "Which of the two is cut?",
-        "The share of accepted streams that were cut, over the chosen window. Both alike: it is what is behind; the "
-        "left alone: it is the gateway.",
+        "Truncation ratio",
+        "Which of the two is cut? The share of accepted streams that were cut, over the chosen window. Both alike: "
+        "it is what is behind; the left alone: it is the gateway.",
         SHARE,
         *queries,
     )
@@ -164,11 +167,11 @@ def flow() -> timeseries.Panel:
         )
         for side in SIDES
     ]
-    return asks(
+    return described(
         lines(12),
-        "Which of the two flows worse?",
-        "The longest pause of one stream in ten over the chosen window, and the last probe's output rate (right axis). "
-        "Longer pauses at the same rate: the gateway bundles.",
+        "Longest gap and output rate",
+        "Which of the two flows worse? The longest pause of one stream in ten over the chosen window, and the last "
+        "probe's output rate (right axis). Longer pauses at the same rate: the gateway bundles.",
         SECONDS,
         *queries,
         *rates,
@@ -179,10 +182,11 @@ def causes(side: str) -> bargauge.Panel:
     """What each fails with."""
     failures = increase("chat_stream_failures_total", by="target, outcome, cause", over=RANGE, side=side)
     return (
-        asks(
+        described(
             ranking(12),
-            f"With what does the {side} one fail?",
-            "Failed probes over the whole time range, the most frequent cause first.",
+            f"{side.title()}: failures by cause",
+            f"With what does the {side} one fail? Failed probes over the whole time range, the most frequent cause "
+            "first.",
             COUNT,
             now(f"sort_desc({failures} > 0)", "{{outcome}}/{{cause}}"),
         )
@@ -194,10 +198,10 @@ def causes(side: str) -> bargauge.Panel:
 
 def where_time_goes(side: str) -> timeseries.Panel:
     """The steps of each."""
-    return asks(
+    return described(
         layers(12),
-        f"Where does the {side} one's time go?",
-        "The steps of the last probe on top of each other.",
+        f"{side.title()}: time by step",
+        f"Where does the {side} one's time go? The steps of the last probe on top of each other.",
         SECONDS,
         over_time(f"max by (step) ({of('chat_stream_last_step_seconds', side=side)})", "{{step}}"),
     )
@@ -205,10 +209,10 @@ def where_time_goes(side: str) -> timeseries.Panel:
 
 def heat(side: str) -> heatmap.Panel:
     """The distribution of each."""
-    return asks(
+    return described(
         heats(12),
-        f"How are the {side} one's times to the first chunk distributed?",
-        "How many probes fell into which bucket.",
+        f"{side.title()}: time to first chunk",
+        f"How are the {side} one's times to the first chunk distributed? How many probes fell into which bucket.",
         COUNT,
         in_buckets(increase(f"{FIRST_CHUNK}_bucket", by="le", over=STEP, side=side)),
     )

@@ -10,9 +10,9 @@ from tools.boards.parts import (
     GOOD,
     SECONDS,
     SHARE,
-    asks,
     bars,
     board,
+    described,
     instances,
     lines,
     now,
@@ -83,10 +83,11 @@ def percentile(rank: float, histogram: str, over: str = "$window") -> str:
 def versions() -> stat.Panel:
     """Who is speaking at all."""
     return (
-        asks(
+        described(
             number(4),
-            "Which versions report?",
-            "Monitors that are scraped now, by version. None: see the runbook of ChatMonitorAbsent.",
+            "Versions",
+            "Which versions report? Monitors that are scraped now, by version. None: see the runbook of "
+            "ChatMonitorAbsent.",
             COUNT,
             now(f"count by (version) ({own('chat_monitor_build_info')})", "{{version}}"),
         )
@@ -98,11 +99,11 @@ def versions() -> stat.Panel:
 def isolated() -> stat.Panel:
     """Whether to believe a word."""
     return (
-        asks(
+        described(
             number(4),
-            "Is a monitor cut off?",
-            "Yes while every target of a monitor fails before its response head: then its alerts say nothing about "
-            "targets.",
+            "Isolated",
+            "Is a monitor cut off? Yes while every target of a monitor fails before its response head: then its "
+            "alerts say nothing about targets.",
             COUNT,
             now(f"max({own('chat_monitor_isolated')})"),
         )
@@ -114,10 +115,10 @@ def isolated() -> stat.Panel:
 def config() -> stat.Panel:
     """Whether what runs is what is written."""
     return (
-        asks(
+        described(
             number(4),
-            "Did the last reload succeed?",
-            "No: a monitor runs with an older config than the file says.",
+            "Last reload",
+            "Did the last reload succeed? No: a monitor runs with an older config than the file says.",
             COUNT,
             now(f"min({own('chat_monitor_config_last_reload_successful')})"),
         )
@@ -128,11 +129,11 @@ def config() -> stat.Panel:
 
 def own_faults() -> stat.Panel:
     """What the monitors themselves got wrong."""
-    return asks(
+    return described(
         number(4),
-        "How often did a monitor fail?",
-        "Over the whole time range: probes that could not be judged, by a fault of the monitor or of its machine, and "
-        "exceptions nobody expected. Each should be 0.",
+        "Faults of monitors",
+        "How often did a monitor fail? Over the whole time range: probes that could not be judged, by a fault of "
+        "the monitor or of its machine, and exceptions nobody expected. Each should be 0.",
         COUNT,
         now(counted("chat_monitor_probe_errors_total", 'outcome="inconclusive"', over=RANGE), "probes"),
         now(counted("chat_monitor_unhandled_exceptions_total", over=RANGE), "exceptions"),
@@ -141,10 +142,11 @@ def own_faults() -> stat.Panel:
 
 def watched() -> stat.Panel:
     """How much there is to do."""
-    return asks(
+    return described(
         number(4),
-        "How many targets are watched?",
-        "Targets of all chosen monitors together; one that two of them watch counts twice.",
+        "Targets",
+        "How many targets are watched? Targets of all chosen monitors together; one that two of them watch counts "
+        "twice.",
         COUNT,
         now(f"sum({own('chat_monitor_targets')})"),
     )
@@ -152,10 +154,10 @@ def watched() -> stat.Panel:
 
 def shards() -> stat.Panel:
     """Whether a shard is missing."""
-    return asks(
+    return described(
         number(4),
-        "Is every shard there?",
-        "Of how many shards the monitors say they are part, and how many different ones report.",
+        "Shards",
+        "Is every shard there? Of how many shards the monitors say they are part, and how many different ones report.",
         COUNT,
         now(f"max({own('chat_monitor_shards')})", "wanted"),
         now(f"count({different('chat_monitor_shard_index')})", "there"),
@@ -172,10 +174,11 @@ def different(metric: str) -> str:
 
 def in_flight() -> timeseries.Panel:
     """The work at hand."""
-    return asks(
+    return described(
         lines(12),
-        "How many probes are in flight?",
-        "Probes that are running now. At the limit of `[limits] concurrency` others wait, and may be skipped.",
+        "Probes in flight",
+        "How many probes are in flight? Probes that are running now. At the limit of `[limits] concurrency` others "
+        "wait, and may be skipped.",
         COUNT,
         over_time(f"sum by (instance) ({own('chat_monitor_probes_in_flight')})", "{{instance}}"),
     )
@@ -183,11 +186,11 @@ def in_flight() -> timeseries.Panel:
 
 def lag() -> timeseries.Panel:
     """Whether the loop turns."""
-    return asks(
+    return described(
         lines(12),
-        "How late does the event loop wake?",
-        "The 99th percentile. From 100 ms on the alert ChatMonitorLoopLag warns: timings then say as much about the "
-        "monitor's machine as about the targets.",
+        "Event loop lag, p99",
+        "How late does the event loop wake? The 99th percentile. From 100 ms on the alert ChatMonitorLoopLag warns:"
+        " timings then say as much about the monitor's machine as about the targets.",
         SECONDS,
         over_time(percentile(0.99, "chat_monitor_event_loop_lag_seconds", STEP), "{{instance}}"),
     )
@@ -195,12 +198,12 @@ def lag() -> timeseries.Panel:
 
 def delays() -> timeseries.Panel:
     """Whether the clocks can be trusted."""
-    return asks(
+    return described(
         lines(12),
-        "How late do probes start, and how sure are their clocks?",
-        "99th percentiles over the chosen window: how late scheduled probes start, how long the monitor itself delayed "
-        "them until the request was sent, and the largest uncertainty among the clocks of a probe, which is "
-        "microseconds if all is well.",
+        "Start delay and uncertainty, p99",
+        "How late do probes start, and how sure are their clocks? 99th percentiles over the chosen window: how late"
+        " scheduled probes start, how long the monitor itself delayed them until the request was sent, and the "
+        "largest uncertainty among the clocks of a probe, which is microseconds if all is well.",
         SECONDS,
         over_time(percentile(0.99, "chat_monitor_schedule_delay_seconds"), "{{instance}} starts late"),
         over_time(percentile(0.99, "chat_monitor_own_delay_seconds"), "{{instance}} own delay"),
@@ -211,11 +214,11 @@ def delays() -> timeseries.Panel:
 def staleness() -> timeseries.Panel:
     """Whether what is shown is of now."""
     age = f"(time() - {own('chat_stream_last_probe_timestamp_seconds')})"
-    return asks(
+    return described(
         lines(12),
-        "How many intervals ago was the most neglected target probed?",
-        "About one is right, and as long as a probe takes on top of it. More: a target is paused, its probes are "
-        "skipped, or the monitor stands still.",
+        "Age of the oldest result",
+        "How many intervals ago was the most neglected target probed? About one is right, and as long as a probe "
+        "takes on top of it. More: a target is paused, its probes are skipped, or the monitor stands still.",
         COUNT,
         over_time(f"max by (instance) ({age} / {own('chat_stream_interval_seconds')})", "{{instance}}"),
     ).decimals(1)
@@ -223,10 +226,10 @@ def staleness() -> timeseries.Panel:
 
 def skipped() -> timeseries.Panel:
     """What was not asked although it was time."""
-    return asks(
+    return described(
         bars(12),
-        "Which probes were skipped, and why?",
-        "Probes that were due and not made, one bar for at least five minutes.",
+        "Skipped probes",
+        "Which probes were skipped, and why? Probes that were due and not made, one bar for at least five minutes.",
         COUNT,
         over_time(f"{counted('chat_stream_probes_skipped_total', by='reason')} > 0", "{{reason}}"),
     ).no_value("none was skipped")
@@ -234,10 +237,11 @@ def skipped() -> timeseries.Panel:
 
 def uncertain() -> timeseries.Panel:
     """What was measured and not believed."""
-    return asks(
+    return described(
         bars(12),
-        "How many timings were too uncertain to count?",
-        "Timings left out of the histograms, because the monitor was too busy to be sure of them.",
+        "Discarded timings",
+        "How many timings were too uncertain to count? Timings left out of the histograms, because the monitor was "
+        "too busy to be sure of them.",
         COUNT,
         over_time(counted("chat_stream_timings_discarded_total", by="kind"), "{{kind}}"),
     )
@@ -248,10 +252,10 @@ def uncertain() -> timeseries.Panel:
 
 def sinks() -> timeseries.Panel:
     """Whether results arrive."""
-    return asks(
+    return described(
         bars(6),
-        "Do results reach the log and the history?",
-        "Failures of a sink, and events it dropped; both should be 0.",
+        "Sink errors and drops",
+        "Do results reach the log and the history? Failures of a sink, and events it dropped; both should be 0.",
         COUNT,
         over_time(counted("chat_monitor_sink_errors_total", by="sink"), "{{sink}} failed"),
         over_time(counted("chat_monitor_events_dropped_total", by="sink"), "{{sink}} dropped"),
@@ -260,21 +264,22 @@ def sinks() -> timeseries.Panel:
 
 def probe_errors() -> timeseries.Panel:
     """What counts nowhere else."""
-    return asks(
+    return described(
         bars(6),
-        "Which probes came to nothing through the monitor?",
-        "Probes that the monitor stopped (aborted) or could not judge (inconclusive). They count in no ratio.",
+        "Aborted and inconclusive probes",
+        "Which probes came to nothing through the monitor? Probes that the monitor stopped (aborted) or could not "
+        "judge (inconclusive). They count in no ratio.",
         COUNT,
         over_time(counted("chat_monitor_probe_errors_total", by="outcome, cause"), "{{outcome}}/{{cause}}"),
     )
 
 
 def requests() -> timeseries.Panel:
-    """Who asks the monitor."""
-    return asks(
+    """Who described the monitor."""
+    return described(
         bars(6),
-        "Who asks the monitor, and what does it answer?",
-        "Requests by route and status, scrapes among them.",
+        "HTTP requests",
+        "Who described the monitor, and what does it answer? Requests by route and status, scrapes among them.",
         COUNT,
         over_time(f"{counted('chat_monitor_http_requests_total', by='handler, code')} > 0", "{{handler}} {{code}}"),
     )
@@ -282,10 +287,11 @@ def requests() -> timeseries.Panel:
 
 def history() -> timeseries.Panel:
     """What is kept."""
-    return asks(
+    return described(
         lines(6),
-        "How large is the history on disk?",
-        "The file of recent probes, which `[history] max_bytes` bounds. Empty where it is kept in memory.",
+        "History size",
+        "How large is the history on disk? The file of recent probes, which `[history] max_bytes` bounds. Empty "
+        "where it is kept in memory.",
         BYTES,
         over_time(f"max by (instance) ({own('chat_monitor_history_bytes')})", "{{instance}}"),
     ).no_value("in memory")
@@ -296,10 +302,10 @@ def history() -> timeseries.Panel:
 
 def reloads() -> stat.Panel:
     """How old the config is."""
-    return asks(
+    return described(
         number(8).height(7),
-        "When was the config last loaded?",
-        "How long ago each monitor last loaded its config without a mistake.",
+        "Age of the config",
+        "When was the config last loaded? How long ago each monitor last loaded its config without a mistake.",
         SECONDS,
         now(f"time() - {own('chat_monitor_config_last_reload_success_timestamp_seconds')}", "{{instance}}"),
     )
@@ -307,10 +313,11 @@ def reloads() -> stat.Panel:
 
 def configs() -> stat.Panel:
     """Whether all run with the same."""
-    return asks(
+    return described(
         number(8).height(7),
-        "How many different configs are in use?",
-        "By their digests. Monitors that share one config and differ here have not all been reloaded.",
+        "Different configs",
+        "How many different configs are in use? By their digests. Monitors that share one config and differ here "
+        "have not all been reloaded.",
         COUNT,
         now(f"count({different('chat_monitor_config_hash')})"),
     ).thresholds(steps(GOOD, (2, FAIR)))
@@ -319,10 +326,10 @@ def configs() -> stat.Panel:
 def discovery() -> statetimeline.Panel:
     """Whether the sources of targets can be read."""
     return (
-        asks(
+        described(
             states(8, 7),
-            "Can the sources of targets be read?",
-            "The last refresh of each `[[discovery]]`. Empty where there is none.",
+            "Discovery",
+            "Can the sources of targets be read? The last refresh of each `[[discovery]]`. Empty where there is none.",
             COUNT,
             over_time(f"min by (source) ({own('chat_monitor_discovery_last_refresh_successful')})", "{{source}}"),
         )
@@ -338,10 +345,11 @@ def discovery() -> statetimeline.Panel:
 def processor() -> timeseries.Panel:
     """Whether one core is enough."""
     seconds = own("process_cpu_seconds_total", 'job=~".*chat-monitor.*"')
-    return asks(
+    return described(
         lines(8),
-        "How much of a core does each monitor use?",
-        "At 100% it can do no more, and its timings suffer: share the targets among several (`--shard`).",
+        "CPU",
+        "How much of a core does each monitor use? At 100% it can do no more, and its timings suffer: share the "
+        "targets among several (`--shard`).",
         SHARE,
         over_time(f"rate({seconds}[{STEP}])", "{{instance}}"),
     )
@@ -349,10 +357,10 @@ def processor() -> timeseries.Panel:
 
 def memory() -> timeseries.Panel:
     """Whether it grows."""
-    return asks(
+    return described(
         lines(8),
-        "How much memory does each monitor take?",
-        "Resident memory.",
+        "Memory",
+        "How much memory does each monitor take? Resident memory.",
         BYTES,
         over_time(own("process_resident_memory_bytes", 'job=~".*chat-monitor.*"'), "{{instance}}"),
     )
@@ -361,10 +369,10 @@ def memory() -> timeseries.Panel:
 def descriptors() -> timeseries.Panel:
     """Whether it can still connect."""
     job = 'job=~".*chat-monitor.*"'
-    return asks(
+    return described(
         lines(8),
-        "How many of its file descriptors are in use?",
-        "Without any left, probes are inconclusive.",
+        "File descriptors",
+        "How many of its file descriptors are in use? Without any left, probes are inconclusive.",
         SHARE,
         over_time(f"{own('process_open_fds', job)} / {own('process_max_fds', job)}", "{{instance}}"),
     )

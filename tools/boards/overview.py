@@ -10,11 +10,11 @@ from tools.boards.parts import (
     GOOD,
     SECONDS,
     SHARE,
-    asks,
     bars,
     board,
     budget_left,
     column,
+    described,
     good_share,
     increase,
     limit,
@@ -31,6 +31,7 @@ from tools.boards.parts import (
     steps,
     targets,
     words,
+    worst,
 )
 
 RANGE = "$__range"
@@ -58,6 +59,10 @@ def overview() -> dashboard.Dashboard:
         .with_panel(truncations_over_time())
         .with_panel(first_chunks())
         .with_panel(budget())
+        .with_row(dashboard.Row("By place, and over a month"))
+        .with_panel(by_place("host", "Failures by host", "Which hosts fail?"))
+        .with_panel(by_place("upstream", "Failures by upstream", "Behind which gateways do probes fail?"))
+        .with_panel(month())
     )
 
 
@@ -66,11 +71,11 @@ def overview() -> dashboard.Dashboard:
 
 def down() -> stat.Panel:
     """How many are down, by the worst that any monitor sees of each."""
-    return asks(
+    return described(
         number(4),
-        "How many targets are down?",
-        "Targets whose state, confirmed by several failures in a row, is down now. Where several monitors watch a "
-        "target, the one that sees it worst counts. Paused ones are left out.",
+        "Targets down",
+        "How many targets are down? Targets whose state, confirmed by several failures in a row, is down now. Where"
+        " several monitors watch a target, the one that sees it worst counts. Paused ones are left out.",
         COUNT,
         now(f"sum(1 - min by (target) ({running()}))"),
     ).thresholds(steps(GOOD, (1, BAD)))
@@ -85,10 +90,11 @@ def cut() -> stat.Panel:
     """The truncation ratio of everything chosen."""
     truncated = increase("chat_stream_truncated_total", by="", over=RANGE)
     accepted = increase("chat_stream_accepted_total", by="", over=RANGE)
-    return asks(
+    return described(
         number(4),
-        "How many streams are cut short?",
-        "Streams that were accepted and never came to their end, by all accepted streams, over the whole time range.",
+        "Streams cut",
+        "How many streams are cut short? Streams that were accepted and never came to their end, by all accepted "
+        "streams, over the whole time range.",
         SHARE,
         now(share(truncated, accepted)),
     ).thresholds(steps(GOOD, (0.01, FAIR), (0.05, BAD)))
@@ -96,10 +102,11 @@ def cut() -> stat.Panel:
 
 def streak() -> stat.Panel:
     """The longest run of cuts that is still going on."""
-    return asks(
+    return described(
         number(4),
-        "How many cuts in a row at worst?",
-        "The longest run of cut streams that is still going on. From three on the alert ChatStreamTruncations pages.",
+        "Cuts in a row",
+        "How many cuts in a row at worst? The longest run of cut streams that is still going on. From three on the "
+        "alert ChatStreamTruncations pages.",
         COUNT,
         now(f"max({of('chat_stream_consecutive_truncations')})"),
     ).thresholds(steps(GOOD, (1, FAIR), (3, BAD)))
@@ -107,10 +114,11 @@ def streak() -> stat.Panel:
 
 def available() -> stat.Panel:
     """The availability of everything chosen."""
-    return asks(
+    return described(
         number(4),
-        "How many answers came whole?",
-        "Probes that were good by the availability SLO, by all probes it counts, over the whole time range.",
+        "Availability",
+        "How many answers came whole? Probes that were good by the availability SLO, by all probes it counts, over "
+        "the whole time range.",
         SHARE,
         now(good_share("availability", by="")),
     ).thresholds(steps(BAD, (0.95, FAIR), (0.99, GOOD)))
@@ -118,11 +126,11 @@ def available() -> stat.Panel:
 
 def late() -> stat.Panel:
     """The promptness of everything chosen."""
-    return asks(
+    return described(
         number(4),
-        "Did first chunks come in time?",
-        "Probes that were good by the first-chunk SLO, by all probes it counts, over the whole time range. A first "
-        "chunk that never came is not in time.",
+        "First chunks in time",
+        "Did first chunks come in time? Probes that were good by the first-chunk SLO, by all probes it counts, over"
+        " the whole time range. A first chunk that never came is not in time.",
         SHARE,
         now(good_share("first_chunk", by="")),
     ).thresholds(steps(BAD, (0.9, FAIR), (0.95, GOOD)))
@@ -130,10 +138,10 @@ def late() -> stat.Panel:
 
 def watched() -> stat.Panel:
     """How many there are to begin with."""
-    return asks(
+    return described(
         number(4),
-        "How many targets are watched?",
-        "Targets that some monitor has in its config, paused ones among them.",
+        "Targets",
+        "How many targets are watched? Targets that some monitor has in its config, paused ones among them.",
         COUNT,
         now(f"count(count by (target) ({of('chat_stream_interval_seconds')}))"),
     )
@@ -143,16 +151,16 @@ def watched() -> stat.Panel:
 
 
 FAILING = {
-    "target": "Target",
-    "Value #A": "State",
-    "Value #B": "Failures in a row",
-    "Value #C": "Cuts in a row",
-    "Value #D": "Cut",
-    "Value #E": "Last good",
-    "outcome": "Mostly",
-    "cause": "because",
+    "target": ("Target", 170),
+    "Value #A": ("State", 65),
+    "failure": ("Failure", 200),
+    "suspect": ("Suspect", 120),
+    "Value #B": ("Last good", 80),
+    "Value #C": ("Cut", 60),
+    "Value #D": ("Row", 50),
+    "external_url": ("Pages", 70),
 }
-"""The columns of who is failing, in order: what Grafana calls them, and what the board does."""
+"""The columns of who is failing, in order: what Grafana calls them, what the board does, and the width in pixels."""
 
 
 def failing() -> table.Panel:
@@ -160,32 +168,33 @@ def failing() -> table.Panel:
     failures = increase("chat_stream_failures_total", by="target, outcome, cause", over=RANGE)
     truncated = increase("chat_stream_truncated_total", over=RANGE)
     accepted = increase("chat_stream_accepted_total", over=RANGE)
-    panel = asks(
-        table.Panel()
-        .span(14)
-        .height(8)
-        .sort_by([common.TableSortByFieldState().display_name("Failures in a row").desc(desc=True)]),
-        "Who is failing, for how long, and with what?",
-        "The state and the streaks are of now. Cut is the share of accepted streams that were cut, and Mostly "
-        "the most frequent failure, both over the whole time range. Last good is how long ago a probe last "
-        "succeeded.",
+    pages = f'{of("chat_stream_up")} * on (instance) group_left (external_url) chat_monitor_info{{external_url!=""}}'
+    panel = described(
+        table.Panel().span(16).height(8).sort_by([common.TableSortByFieldState().display_name("Row").desc(desc=True)]),
+        "Failing targets",
+        "Who is failing, with what, and through whom? State, suspect and Row (failures in a row) are of now. "
+        "Failure is the most frequent one and Cut the share of accepted streams that were cut, both over the whole "
+        "time range. Last good is how long ago a probe last succeeded. Pages leads to the target on the monitor "
+        "that watches it, if its config has an external_url.",
         COUNT,
         column(f"min by (target) ({running()}) or - max by (target) ({of('chat_stream_paused')} == 1)"),
-        column(f"max by (target) ({of('chat_stream_consecutive_failures')})"),
-        column(f"max by (target) ({of('chat_stream_consecutive_truncations')})"),
-        column(share(truncated, accepted)),
         column(f"time() - max by (target) ({of('chat_stream_last_success_timestamp_seconds')})"),
-        column(f"topk by (target) (1, {failures} > 0)"),
+        column(share(truncated, accepted)),
+        column(f"max by (target) ({of('chat_stream_consecutive_failures')})"),
+        column(f'label_join(topk by (target) (1, {failures} > 0), "failure", "/", "outcome", "cause")'),
+        column(f"topk by (target) (1, max by (target, suspect) ({of('chat_stream_suspect')} == 1))"),
+        column(f"max by (target, external_url) ({pages})"),
     )
     return _dressed(_in_one_table(panel))
 
 
 def _in_one_table(panel: table.Panel) -> table.Panel:
     """Put the queries of who is failing side by side, under their names."""
+    hidden = ("Time", "outcome", "cause", "Value #E", "Value #F", "Value #G")
     named = {
-        "excludeByName": {"Time": True, "Value #F": True},
+        "excludeByName": dict.fromkeys(hidden, True),
         "indexByName": {name: place for place, name in enumerate(FAILING)},
-        "renameByName": FAILING,
+        "renameByName": {name: title for name, (title, _) in FAILING.items()},
     }
     return panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={})).with_transformation(
         model.DataTransformerConfig(id_val="organize", options=named)
@@ -193,33 +202,53 @@ def _in_one_table(panel: table.Panel) -> table.Panel:
 
 
 def _dressed(panel: table.Panel) -> table.Panel:
-    """Give the columns of who is failing their words, colours, units and the way to each target."""
+    """Give the columns of who is failing their widths, words, colours, units and the way to each target."""
     everything = {
         "title": "Everything about ${__value.text}",
         "url": "/d/chat-monitor-target?var-target=${__value.text:percentencode}&${__url_time_range}",
     }
+    pages = {
+        "title": "Failed probes of ${__data.fields.Target}",
+        "url": "${__value.raw}/targets/${__data.fields.Target:percentencode}",
+        "targetBlank": True,
+    }
     states = words(**{"-1": ("paused", "text"), "0": ("down", BAD), "1": ("up", GOOD)})
-    return (
-        panel.override_by_name(
-            "State", [setting("mappings", states), setting("custom.cellOptions", {"type": "color-text"})]
-        )
-        .override_by_name("Target", [setting("links", [everything])])
-        .override_by_name("Cut", [setting("unit", SHARE), setting("decimals", 1)])
-        .override_by_name("Last good", [setting("unit", SECONDS), setting("decimals", 0)])
-    )
+    looks = {
+        "Target": [setting("links", [everything])],
+        "State": [setting("mappings", states), setting("custom.cellOptions", {"type": "color-text"})],
+        "Last good": [setting("unit", SECONDS), setting("decimals", 0)],
+        "Cut": [setting("unit", SHARE), setting("decimals", 0)],
+        "Pages": [
+            setting("links", [pages]),
+            setting("mappings", [model.RegexMap(options=model.DashboardRegexMapOptions(".+", _open()))]),
+        ],
+    }
+    for title, width in FAILING.values():
+        panel.override_by_name(title, [setting("custom.width", width), *looks.get(title, [])])
+    return panel
+
+
+def _open() -> model.ValueMappingResult:
+    """What stands in place of an address."""
+    return model.ValueMappingResult(text="open")
 
 
 def state() -> statetimeline.Panel:
     """Up and down over time."""
     return (
-        asks(
-            states(10, 8),
-            "Who was down, and when?",
-            "The confirmed state of each target, by the worst that any monitor sees of it. A gap is a time without "
-            "a monitor.",
+        described(
+            states(8, 8),
+            "Downtime",
+            "Who was down, and when? The confirmed state of each target that was down within the time range, by the"
+            " worst that any monitor sees of it. A gap is a time without a monitor.",
             COUNT,
-            over_time(f"min by (target) ({of('chat_stream_up')})", "{{target}}"),
+            over_time(
+                f"min by (target) ({of('chat_stream_up')})"
+                f" and min by (target) (min_over_time({of('chat_stream_up')}[{RANGE}])) == 0",
+                "{{target}}",
+            ),
         )
+        .no_value("nothing was down")
         .mappings(words(_0=("down", BAD), _1=("up", GOOD)))
         .thresholds(steps(BAD, (1, GOOD)))
     )
@@ -232,13 +261,14 @@ def truncation_ratio() -> timeseries.Panel:
     """The ratio the alert is about, over time."""
     ratio = share(increase("chat_stream_truncated_total"), increase("chat_stream_accepted_total"))
     return (
-        asks(
+        described(
             lines(7, 8),
-            "What share of each target's streams is cut short?",
-            "Each point looks back on the chosen window. Above the dashed 5% the alert ChatStreamTruncations warns, "
-            "given 20 accepted streams; with fewer in the window a point says little.",
+            "Truncation ratio",
+            "What share of each target's streams is cut short? The ten highest; each point looks back on the chosen"
+            " window. Above the dashed 5% the alert ChatStreamTruncations warns, given 20 accepted streams; with "
+            "fewer in the window a point says little.",
             SHARE,
-            over_time(ratio, "{{target}}"),
+            over_time(worst(ratio), "{{target}}"),
             over_time("vector(0.05)", "warning"),
         )
         .override_by_name("warning", limit())
@@ -249,11 +279,11 @@ def truncation_ratio() -> timeseries.Panel:
 def truncations_over_time() -> timeseries.Panel:
     """Counts and not rates: a cut is an event."""
     cuts = increase("chat_stream_truncated_total", by="outcome, cause", over="$__rate_interval")
-    return asks(
+    return described(
         bars(6, 8),
-        "When were streams cut, and by what?",
-        "Cut streams, one bar for at least five minutes. Empty where nothing was cut. Each cause calls for another "
-        "person: see the runbook of ChatStreamTruncations.",
+        "Cuts by cause",
+        "When were streams cut, and by what? Cut streams, one bar for at least five minutes. Empty where nothing "
+        "was cut. Each cause calls for another person: see the runbook of ChatStreamTruncations.",
         COUNT,
         over_time(f"{cuts} > 0", "{{outcome}}/{{cause}}"),
     )
@@ -261,36 +291,74 @@ def truncations_over_time() -> timeseries.Panel:
 
 def first_chunks() -> timeseries.Panel:
     """The usual and the slow end, with each target's limit."""
-    return (
-        asks(
-            lines(7, 8),
-            "How late do first chunks come, and what is allowed?",
-            "The median and the 95th percentile over the chosen window, of every stream that had a first chunk; "
-            "dashed: the SLO's threshold. The buckets double, so a percentile is right to a factor of two at worst; "
-            "shares by the SLO are exact.",
-            SECONDS,
-            over_time(quantile(0.95, "chat_stream_time_to_first_chunk_seconds"), "{{target}} p95"),
-            over_time(quantile(0.5, "chat_stream_time_to_first_chunk_seconds"), "{{target}} p50"),
-            over_time(f"max by (target) ({of('chat_stream_slo_first_chunk_threshold_seconds')})", "{{target}} allowed"),
-        )
-        .override_by_regexp("/ p50$/", [setting("custom.lineWidth", 1), setting("custom.fillOpacity", 0)])
-        .override_by_regexp("/ allowed$/", limit())
-    )
+    return described(
+        lines(7, 8),
+        "Time to first chunk",
+        "How late do first chunks come, and what is allowed? The ten highest 95th percentiles over the chosen "
+        "window, of every stream that had a first chunk; dashed: the shortest threshold of an SLO. The buckets "
+        "double, so a percentile is right to a factor of two at worst; shares by the SLO are exact.",
+        SECONDS,
+        over_time(worst(quantile(0.95, "chat_stream_time_to_first_chunk_seconds")), "{{target}} p95"),
+        over_time(f"min({of('chat_stream_slo_first_chunk_threshold_seconds')})", "shortest that is allowed"),
+    ).override_by_name("shortest that is allowed", limit())
 
 
 def budget() -> bargauge.Panel:
     """What is left to spend."""
     return (
-        asks(
+        described(
             ranking(4, 8),
-            "How much error budget is left?",
-            "Of the failures that the availability objective allows over the chosen time range, the share not used "
-            "up; at -100% and below twice the budget or more is gone. Choose the range your objective is meant for, "
-            "30 days for instance.",
+            "Error budget left",
+            "How much error budget is left? The twelve targets with the least. Of the failures that the "
+            "availability objective allows over the chosen time range, the share not used up; at -100% and below "
+            "twice the budget or more is gone. Choose the range your objective is meant for, 30 days for instance.",
             SHARE,
-            now(f"sort({budget_left('availability')})", "{{target}}"),
+            now(f"sort(bottomk(12, clamp_min({budget_left('availability')}, -1)))", "{{target}}"),
         )
         .min(-1)
         .max(1)
         .thresholds(steps(BAD, (0, FAIR), (0.25, GOOD)))
+    )
+
+
+# ---- below the first screen: where, and how over a month
+
+
+def by_place(label: str, title: str, question: str) -> bargauge.Panel:
+    """Failures added up by what the failing targets have in common."""
+    failures = f"increase({of('chat_stream_failures_total')}[{RANGE}])"
+    known = of("chat_stream_target_info", f'{label}!=""')
+    place = f"max by (target, instance, {label}) ({known})"
+    return (
+        described(
+            ranking(8, 8),
+            title,
+            f"{question} Failed probes over the whole time range, of all targets with that {label} together.",
+            COUNT,
+            now(
+                f"sort_desc(topk(12, sum by ({label}) ({failures} * on (target, instance) group_left ({label}) "
+                f"{place}) > 0))",
+                f"{{{{{label}}}}}",
+            ),
+        )
+        .decimals(0)
+        .no_value("nothing failed")
+        .thresholds(steps(FAIR))
+    )
+
+
+def month() -> bargauge.Panel:
+    """The availability that contracts are about."""
+    return (
+        described(
+            ranking(8, 8),
+            "Availability, 30 days",
+            "How available was each target over 30 days? The twelve lowest, by the availability SLO, whatever time "
+            "range is chosen; a Prometheus that keeps less shows what it has.",
+            SHARE,
+            now(f"sort(bottomk(12, {good_share('availability', over='30d')}))", "{{target}}"),
+        )
+        .max(1)
+        .decimals(2)
+        .thresholds(steps(BAD, (0.95, FAIR), (0.99, GOOD)))
     )

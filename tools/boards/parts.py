@@ -1,4 +1,4 @@
-"""The house style of every board: its variables, its queries, and one maker for each kind of panel."""
+"""What all boards share: their variables, its queries, and one maker for each kind of panel."""
 
 from collections.abc import Sequence
 from string import ascii_uppercase
@@ -189,6 +189,11 @@ def increase(metric: str, *matchers: str, by: str = "target", over: str = "$wind
     return f"sum{grouping} (increase({of(metric, *matchers, side=side)}[{over}]))"
 
 
+def worst(expr: str, most: int = 10) -> str:
+    """The highest series at each moment, so that a thousand targets are no thousand lines."""
+    return f"topk({most}, {expr})"
+
+
 def share(part: str, whole: str) -> str:
     """One count by another; nothing at all where there was nothing to divide by, rather than NaN."""
     return f"{part} / {whole} >= 0"
@@ -246,9 +251,9 @@ def column(expr: str) -> prometheus.Dataquery:
 # ---- the panels
 
 
-def asks(panel: Panel, question: str, description: str, unit: str, *queries: prometheus.Dataquery) -> Panel:
-    """Give a panel what every panel has: the question it answers, how to read it, its unit and its queries."""
-    panel.title(question).description(description).unit(unit).datasource(DATASOURCE)
+def described(panel: Panel, title: str, description: str, unit: str, *queries: prometheus.Dataquery) -> Panel:
+    """Give a panel what every panel has: a title, the question it answers and how to read it, its unit, its queries."""
+    panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(query.ref_id(letter))
     return panel

@@ -10,10 +10,10 @@ from tools.boards.parts import (
     GOOD,
     SECONDS,
     SHARE,
-    asks,
     bars,
     board,
     budget_left,
+    described,
     dots,
     good_share,
     heats,
@@ -53,8 +53,8 @@ def target() -> dashboard.Dashboard:
         )
         .with_panel(state())
         .with_panel(cut())
-        .with_panel(good("availability", "How many answers came whole?"))
-        .with_panel(good("first_chunk", "Did first chunks come in time?"))
+        .with_panel(good("availability", "Availability", "How many answers came whole?"))
+        .with_panel(good("first_chunk", "First chunks in time", "Did first chunks come in time?"))
         .with_panel(left())
         .with_panel(identity())
         .with_row(dashboard.Row("Time"))
@@ -92,10 +92,10 @@ def target() -> dashboard.Dashboard:
 def state() -> stat.Panel:
     """Up, down or paused."""
     return (
-        asks(
+        described(
             number(4),
-            "Is it up?",
-            "The state confirmed by several failures in a row, and the last probe alone.",
+            "State",
+            "Is it up? The state confirmed by several failures in a row, and the last probe alone.",
             COUNT,
             now(f"min by (target) ({of('chat_stream_up')})", "confirmed"),
             now(f"min by (target) ({of('chat_stream_last_probe_success')})", "last probe"),
@@ -111,21 +111,22 @@ def cut() -> stat.Panel:
     truncated, accepted = (
         increase(f"chat_stream_{name}_total", by="", over=RANGE) for name in ("truncated", "accepted")
     )
-    return asks(
+    return described(
         number(4),
-        "How many streams are cut short?",
-        "Accepted streams that never came to their end, by all accepted streams, over the whole time range.",
+        "Streams cut",
+        "How many streams are cut short? Accepted streams that never came to their end, by all accepted streams, "
+        "over the whole time range.",
         SHARE,
         now(share(truncated, accepted)),
     ).thresholds(steps(GOOD, (0.01, FAIR), (0.05, BAD)))
 
 
-def good(slo: str, question: str) -> stat.Panel:
+def good(slo: str, title: str, question: str) -> stat.Panel:
     """One objective, exact, since it was decided probe by probe."""
-    return asks(
+    return described(
         number(4),
-        question,
-        f"Probes that were good by the SLO `{slo}`, over the whole time range, beside the objective.",
+        title,
+        f"{question} Probes that were good by the SLO `{slo}`, over the whole time range, beside the objective.",
         SHARE,
         now(good_share(slo), "reached"),
         now(objective(slo), "objective"),
@@ -135,11 +136,11 @@ def good(slo: str, question: str) -> stat.Panel:
 def left() -> bargauge.Panel:
     """Both error budgets."""
     return (
-        asks(
+        described(
             ranking(4, 4),
-            "How much error budget is left?",
-            "Of the failures that each objective allows over the chosen time range, the share not used up; below 0 the "
-            "budget is gone.",
+            "Error budget left",
+            "How much error budget is left? Of the failures that each objective allows over the chosen time range, "
+            "the share not used up; below 0 the budget is gone.",
             SHARE,
             now(budget_left("availability"), "availability"),
             now(budget_left("first_chunk"), "first chunk"),
@@ -152,10 +153,10 @@ def left() -> bargauge.Panel:
 
 def identity() -> stat.Panel:
     """What it is, and how often it is asked."""
-    return asks(
+    return described(
         number(4),
-        "What is asked, and how often?",
-        "Its protocol, host and model; the number is the interval.",
+        "Target and interval",
+        "What is asked, and how often? Its protocol, host and model; the number is the interval.",
         SECONDS,
         now(
             f"max by (target) ({of('chat_stream_interval_seconds')})"
@@ -170,11 +171,11 @@ def identity() -> stat.Panel:
 
 def where_time_goes() -> timeseries.Panel:
     """The steps on top of each other: what grew is what to look at."""
-    return asks(
+    return described(
         layers(12),
-        "Where does the time of a probe go?",
-        "The steps of the last probe on top of each other, from the look-up of the name to the last chunk. A step that "
-        "was not reached is missing.",
+        "Time by step",
+        "Where does the time of a probe go? The steps of the last probe on top of each other, from the look-up of "
+        "the name to the last chunk. A step that was not reached is missing.",
         SECONDS,
         over_time(f"max by (step) ({of('chat_stream_last_step_seconds')})", "{{step}}"),
     )
@@ -184,12 +185,13 @@ def first_chunk_percentiles() -> timeseries.Panel:
     """Percentiles with single probes, each of which has a page."""
     histogram = "chat_stream_time_to_first_chunk_seconds"
     content = "chat_stream_time_to_first_content_seconds"
-    return asks(
+    return described(
         lines(12),
-        "How late do first chunks come, and which probe was that?",
-        "Percentiles over the chosen window, of every stream that had a first chunk; content is the first visible "
-        "text, which reasoning models bring later. A dot is one probe: its id leads to the probe's page, where the "
-        "data source has the link (see docs/alerting.md).",
+        "Time to first chunk",
+        "How late do first chunks come, and which probe was that? Percentiles over the chosen window, of every "
+        "stream that had a first chunk; content is the first visible text, which reasoning models bring later. A "
+        "dot is one probe: its id leads to the probe's page, where the data source has the link (see "
+        "docs/alerting.md).",
         SECONDS,
         with_exemplars(quantile(0.95, histogram), "p95"),
         over_time(quantile(0.5, histogram), "p50"),
@@ -200,11 +202,11 @@ def first_chunk_percentiles() -> timeseries.Panel:
 
 def first_chunk_heat() -> heatmap.Panel:
     """The whole distribution."""
-    return asks(
+    return described(
         heats(12),
-        "How are the times to the first chunk distributed?",
-        "How many probes fell into which bucket. Two bands are two ways to be served: a warm cache and a cold one, two "
-        "replicas.",
+        "Time to first chunk, distribution",
+        "How are the times to the first chunk distributed? How many probes fell into which bucket. Two bands are "
+        "two ways to be served: a warm cache and a cold one, two replicas.",
         COUNT,
         in_buckets(increase("chat_stream_time_to_first_chunk_seconds_bucket", by="le", over=STEP)),
     )
@@ -212,11 +214,11 @@ def first_chunk_heat() -> heatmap.Panel:
 
 def gap_heat() -> heatmap.Panel:
     """Every gap of every stream."""
-    return asks(
+    return described(
         heats(12),
-        "How even does the output flow?",
-        "How many gaps between two arrivals fell into which bucket. A band far above the others is a pause that comes "
-        "again.",
+        "Gaps, distribution",
+        "How even does the output flow? How many gaps between two arrivals fell into which bucket. A band far above"
+        " the others is a pause that comes again.",
         COUNT,
         in_buckets(increase("chat_stream_chunk_gap_seconds_bucket", by="le", over=STEP)),
     )
@@ -224,11 +226,11 @@ def gap_heat() -> heatmap.Panel:
 
 def pauses() -> timeseries.Panel:
     """How it feels to read along."""
-    return asks(
+    return described(
         lines(12),
-        "How long does a stream pause at its worst?",
-        "The longest gap of each stream: percentiles over the chosen window. Above the dashed 5 s for one stream in "
-        "ten the alert ChatStreamLongGaps warns.",
+        "Longest gap",
+        "How long does a stream pause at its worst? The longest gap of each stream: percentiles over the chosen "
+        "window. Above the dashed 5 s for one stream in ten the alert ChatStreamLongGaps warns.",
         SECONDS,
         over_time(quantile(0.9, "chat_stream_max_gap_seconds"), "p90"),
         over_time(quantile(0.5, "chat_stream_max_gap_seconds"), "p50"),
@@ -238,10 +240,11 @@ def pauses() -> timeseries.Panel:
 
 def durations() -> timeseries.Panel:
     """How long a whole answer takes."""
-    return asks(
+    return described(
         lines(12),
-        "How long does a whole answer take?",
-        "From the request to the end, of complete streams: percentiles over the chosen window.",
+        "Duration",
+        "How long does a whole answer take? From the request to the end, of complete streams: percentiles over the "
+        "chosen window.",
         SECONDS,
         over_time(quantile(0.95, "chat_stream_duration_seconds"), "p95"),
         over_time(quantile(0.5, "chat_stream_duration_seconds"), "p50"),
@@ -254,11 +257,12 @@ def durations() -> timeseries.Panel:
 def causes() -> timeseries.Panel:
     """All failures, not only cuts."""
     failures = increase("chat_stream_failures_total", by="outcome, cause", over=STEP)
-    return asks(
+    return described(
         bars(12),
-        "With what do probes fail, and when?",
-        "Probes that failed, by outcome and cause, one bar for at least five minutes. The first failure of a kind "
-        "since the monitor's start is not in it: its counter only appears then.",
+        "Failures by cause",
+        "With what do probes fail, and when? Probes that failed, by outcome and cause, one bar for at least five "
+        "minutes. The first failure of a kind since the monitor's start is not in it: its counter only appears "
+        "then.",
         COUNT,
         over_time(f"{failures} > 0", "{{outcome}}/{{cause}}"),
     )
@@ -268,11 +272,11 @@ def cuts() -> bargauge.Panel:
     """What to fix first."""
     truncated = increase("chat_stream_truncated_total", by="outcome, cause", over=RANGE)
     return (
-        asks(
+        described(
             ranking(12),
-            "By what are its streams cut most?",
-            "Cut streams over the whole time range, the most frequent cause first. Each calls for another person: see "
-            "the runbook of ChatStreamTruncations.",
+            "Cuts by cause",
+            "By what are its streams cut most? Cut streams over the whole time range, the most frequent cause "
+            "first. Each calls for another person: see the runbook of ChatStreamTruncations.",
             COUNT,
             now(f"sort_desc({truncated} > 0)", "{{outcome}}/{{cause}}"),
         )
@@ -284,11 +288,11 @@ def cuts() -> bargauge.Panel:
 
 def cut_after() -> heatmap.Panel:
     """One age is one time-out."""
-    return asks(
+    return described(
         heats(8),
-        "After how many seconds are streams cut?",
-        "How many cut streams ended in which bucket after their request. The buckets are narrow around the usual "
-        "time-outs of proxies: all cuts in one of them is such a time-out.",
+        "Age of cuts",
+        "After how many seconds are streams cut? How many cut streams ended in which bucket after their request. "
+        "The buckets are narrow around the usual time-outs of proxies: all cuts in one of them is such a time-out.",
         COUNT,
         in_buckets(increase("chat_stream_cut_after_seconds_bucket", by="le", over=STEP)),
     )
@@ -296,11 +300,11 @@ def cut_after() -> heatmap.Panel:
 
 def progress() -> timeseries.Panel:
     """How far it got."""
-    return asks(
+    return described(
         dots(8),
-        "How far did the answers get?",
-        "How much of the asked answer each probe got: 100% is whole. Cuts at one height are a limit of length, cuts "
-        "all over are accidents.",
+        "Progress",
+        "How far did the answers get? How much of the asked answer each probe got: 100% is whole. Cuts at one "
+        "height are a limit of length, cuts all over are accidents.",
         SHARE,
         over_time(f"min by (target) ({of('chat_stream_progress_ratio')})", "progress"),
     ).max(1)
@@ -309,10 +313,11 @@ def progress() -> timeseries.Panel:
 def suspects() -> statetimeline.Panel:
     """Who did it, in the monitor's opinion."""
     return (
-        asks(
+        described(
             states(8),
-            "Whom do the recent probes point at?",
-            "The monitor's own diagnosis, from several probes together. Red is a suspicion.",
+            "Suspects",
+            "Whom do the recent probes point at? The monitor's own diagnosis, from several probes together. Red is "
+            "a suspicion.",
             COUNT,
             over_time(f"max by (suspect) ({of('chat_stream_suspect')})", "{{suspect}}"),
         )
@@ -323,11 +328,11 @@ def suspects() -> statetimeline.Panel:
 
 def oddities() -> timeseries.Panel:
     """What is complete and yet not well."""
-    return asks(
+    return described(
         bars(24, 7),
-        "What is odd about streams that are complete?",
-        "Unclean ends (the wire went wrong behind the protocol's end), streams that came in one or two pieces because "
-        "something buffers, and events that did not decode.",
+        "Complete streams with a defect",
+        "What is odd about streams that are complete? Unclean ends (the wire went wrong behind the protocol's end),"
+        " streams that came in one or two pieces because something buffers, and events that did not decode.",
         COUNT,
         over_time(f"{increase('chat_stream_unclean_ends_total', by='cause', over=STEP)} > 0", "unclean end: {{cause}}"),
         over_time(increase("chat_stream_buffered_total", by="", over=STEP), "buffered"),
@@ -341,10 +346,11 @@ def oddities() -> timeseries.Panel:
 def outcomes() -> timeseries.Panel:
     """Everything that was asked and how it went."""
     probes = increase("chat_stream_probes_total", by="outcome", over=STEP)
-    return asks(
+    return described(
         bars(12),
-        "What did the probes come to?",
-        "Probes by outcome, one bar for at least five minutes; outcomes that did not occur are left out.",
+        "Probes by outcome",
+        "What did the probes come to? Probes by outcome, one bar for at least five minutes; outcomes that did not "
+        "occur are left out.",
         COUNT,
         over_time(f"{probes} > 0", "{{outcome}}"),
     ).override_by_name("ok", [setting("color", {"mode": "fixed", "fixedColor": GOOD})])
@@ -352,11 +358,11 @@ def outcomes() -> timeseries.Panel:
 
 def throughput() -> timeseries.Panel:
     """How fast it writes."""
-    return asks(
+    return described(
         dots(12),
-        "How fast does it write?",
-        "Output tokens per second of each probe, from the first chunk to the last. Estimated is 1 where the server "
-        "counts no tokens and chunks stand for them.",
+        "Output rate",
+        "How fast does it write? Output tokens per second of each probe, from the first chunk to the last. "
+        "Estimated is 1 where the server counts no tokens and chunks stand for them.",
         "tps",
         over_time(f"max by (target) ({of('chat_stream_output_tokens_per_second')})", "tokens per second"),
         over_time(f"max by (target) ({of('chat_stream_tokens_estimated')})", "estimated"),
@@ -366,10 +372,11 @@ def throughput() -> timeseries.Panel:
 def tokens() -> timeseries.Panel:
     """What the probes cost."""
     kinds = increase("chat_stream_tokens_total", by="kind", over=STEP)
-    return asks(
+    return described(
         bars(8),
-        "How many tokens do the probes cost?",
-        "Tokens of all probes, whatever started them. Output includes the reasoning that is shown beside it.",
+        "Tokens",
+        "How many tokens do the probes cost? Tokens of all probes, whatever started them. Output includes the "
+        "reasoning that is shown beside it.",
         COUNT,
         over_time(kinds, "{{kind}}"),
         over_time(increase("chat_stream_reasoning_tokens_total", by="", over=STEP), "reasoning"),
@@ -378,11 +385,11 @@ def tokens() -> timeseries.Panel:
 
 def volume() -> timeseries.Panel:
     """What comes over the wire."""
-    return asks(
+    return described(
         lines(8),
-        "How much comes back?",
-        "Output events and payload bytes received, by the chosen window. Fewer chunks of more bytes: something "
-        "began to bundle.",
+        "Chunks and bytes",
+        "How much comes back? Output events and payload bytes received, by the chosen window. Fewer chunks of more "
+        "bytes: something began to bundle.",
         COUNT,
         over_time(increase("chat_stream_chunks_total", by=""), "chunks"),
         over_time(increase("chat_stream_received_bytes_total", by=""), "bytes"),
@@ -391,10 +398,10 @@ def volume() -> timeseries.Panel:
 
 def skipped() -> timeseries.Panel:
     """What was not asked although it was time."""
-    return asks(
+    return described(
         bars(8),
-        "Which probes were skipped, and why?",
-        "Probes that were due and not made, one bar for at least five minutes.",
+        "Skipped probes",
+        "Which probes were skipped, and why? Probes that were due and not made, one bar for at least five minutes.",
         COUNT,
         over_time(f"{increase('chat_stream_probes_skipped_total', by='reason', over=STEP)} > 0", "{{reason}}"),
     ).no_value("none was skipped")
@@ -403,11 +410,12 @@ def skipped() -> timeseries.Panel:
 def token_budget() -> timeseries.Panel:
     """What the probes may still spend."""
     return (
-        asks(
+        described(
             lines(24, 7),
-            "How many tokens may its probes still spend today?",
-            "What is left of the target's tokens a day, where it has such a budget; dashed: all of them. Without any "
-            "left its probes are skipped until the day ends in UTC.",
+            "Token budget",
+            "How many tokens may its probes still spend today? What is left of the target's tokens a day, where it "
+            "has such a budget; dashed: all of them. Without any left its probes are skipped until the day ends in "
+            "UTC.",
             COUNT,
             over_time(f"min by (target) ({of('chat_stream_budget_tokens_remaining')})", "left"),
             over_time(f"max by (target) ({of('chat_stream_budget_tokens_limit')})", "a day"),
@@ -422,10 +430,11 @@ def token_budget() -> timeseries.Panel:
 
 def streaks() -> timeseries.Panel:
     """What goes on."""
-    return asks(
+    return described(
         lines(6),
-        "How many failures in a row?",
-        "Failures and cuts up to the last probe. The third cut in a row pages, and as many failures as `confirm` says.",
+        "Failures in a row",
+        "How many failures in a row? Failures and cuts up to the last probe. The third cut in a row pages, and as "
+        "many failures as `confirm` says.",
         COUNT,
         over_time(f"max by (target) ({of('chat_stream_consecutive_failures')})", "failures"),
         over_time(f"max by (target) ({of('chat_stream_consecutive_truncations')})", "cuts"),
@@ -437,11 +446,12 @@ def burn() -> timeseries.Panel:
     bad = f"1 - ({good_share('availability', over='$window')})"
     allowed = f"(1 - {objective('availability')})"
     return (
-        asks(
+        described(
             lines(6),
-            "How fast is the availability budget spent?",
-            "Failures over the chosen window as a multiple of what the objective allows: at 1 the budget lasts "
-            "exactly its time, at 14.4 (dashed) over an hour the alert ChatStreamErrorBudgetBurn pages.",
+            "Burn rate",
+            "How fast is the availability budget spent? Failures over the chosen window as a multiple of what the "
+            "objective allows: at 1 the budget lasts exactly its time, at 14.4 (dashed) over an hour the alert "
+            "ChatStreamErrorBudgetBurn pages.",
             COUNT,
             over_time(f"({bad}) / {allowed}", "times as fast as allowed"),
             over_time("vector(14.4)", "page"),
@@ -454,11 +464,11 @@ def burn() -> timeseries.Panel:
 def certificate() -> stat.Panel:
     """The one deadline that is known long before."""
     return (
-        asks(
+        described(
             number(6).height(9),
-            "How long is its certificate valid?",
-            "Until the leaf certificate expires, as last seen; the alert warns at 14 days and pages at 3. A target "
-            "without TLS has none.",
+            "Certificate expiry",
+            "How long is its certificate valid? Until the leaf certificate expires, as last seen; the alert warns "
+            "at 14 days and pages at 3. A target without TLS has none.",
             SECONDS,
             now(f"min by (target) ({of('chat_stream_certificate_expiry_timestamp_seconds')}) - time()", "left"),
         )
@@ -469,10 +479,11 @@ def certificate() -> stat.Panel:
 
 def discarded() -> timeseries.Panel:
     """What the monitor does not trust of its own."""
-    return asks(
+    return described(
         bars(6),
-        "Which timings were too uncertain to count?",
-        "Timings left out of the histograms, because the monitor itself was too busy to be sure of them.",
+        "Discarded timings",
+        "Which timings were too uncertain to count? Timings left out of the histograms, because the monitor itself "
+        "was too busy to be sure of them.",
         COUNT,
         over_time(increase("chat_stream_timings_discarded_total", by="kind", over=STEP), "{{kind}}"),
     )

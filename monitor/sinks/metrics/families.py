@@ -183,6 +183,8 @@ FAMILIES: tuple[Family, ...] = (
            ("reason",), SKIPS),
     # -- the monitor itself ----------------------------------------------------------------------------------------
     Family("chat_monitor_build_info", GAUGE, "What runs; always 1.", ("version", "python", "aiohttp"), (), most=1),
+    Family("chat_monitor_info", GAUGE, "Where it stands and where its pages are; always 1.",
+           ("location", "external_url"), (), most=1),
     Family("chat_monitor_config_last_reload_successful", GAUGE, "1 if the last (re)load of the config succeeded."),
     Family("chat_monitor_config_last_reload_success_timestamp_seconds", GAUGE,
            "Unix time of the last successful (re)load of the config."),

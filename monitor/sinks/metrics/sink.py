@@ -207,6 +207,10 @@ class Metrics:
         """Say whether every target fails before its head."""
         self._set("chat_monitor_isolated", float(now))
 
+    def place(self, location: str, external_url: str | None) -> None:
+        """Say from where the monitor watches, and under which URL people reach its pages."""
+        self._set("chat_monitor_info", 1, (location, external_url or ""))
+
     def shard(self, index: int, count: int) -> None:
         """Say which of how many monitors this is."""
         self._set("chat_monitor_shard_index", index)

@@ -600,3 +600,13 @@ def test_stream_errors_are_told_by_cause(metrics: Metrics) -> None:
     """An error inside a stream is a truncation with the error's cause."""
     metrics.observe(failed(Fault.RATE_LIMITED))
     assert said(metrics, "chat_stream_truncated_total", outcome="stream_error", cause="rate_limited") == 1
+
+
+def test_where_the_monitor_stands_is_one_series() -> None:
+    """Boards and alerts join it for links: an address that is not configured is empty."""
+    metrics = Metrics()
+    metrics.place("eu-1", "https://monitor.example/chat")
+    assert series(metrics, "chat_monitor_info") == {("eu-1", "https://monitor.example/chat"): 1}
+    other = Metrics()
+    other.place("", None)
+    assert series(other, "chat_monitor_info") == {("", ""): 1}
