@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_ERROR
@@ -292,12 +293,13 @@ class Schedule:
     def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"probe {name}")
         self._running[name] = task
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, name))
         self._told.in_flight(len(self._running))
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running = {name: other for name, other in self._running.items() if other is not task}
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._running.get(name) is task:
+            del self._running[name]
         self._told.in_flight(len(self._running))
         _refuse(self._awaited.pop(task, ()), "ended")
         if not task.cancelled() and (error := task.exception()) is not None:

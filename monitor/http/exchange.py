@@ -161,19 +161,25 @@ class Exchange:
         recording = self.recording
         self._size += len(data)
         recording.arrived(self.clock.since(at), uncertainty, self._size, spread)
+        turns = recording.turns
         try:
             why = self._feed(data)
         except Exception as error:  # noqa: BLE001 - a bug of ours, of an outside protocol: not what the wire did
             out_of_memory = isinstance(error, MemoryError)
             self.end(EndKind.RESOURCES if out_of_memory else EndKind.INTERNAL, time.monotonic(), type(error).__name__)
             return
-        if self._size > self._limits.stream_bytes:
-            why = f"a stream of more than {self._limits.stream_bytes} bytes"
-        elif recording.reads > self._limits.events:
-            why = f"more than {self._limits.events} reads"
+        limits = self._limits
+        if self._size > limits.stream_bytes:
+            why = f"a stream of more than {limits.stream_bytes} bytes"
+        elif recording.reads > limits.events:
+            why = f"more than {limits.events} reads"
         if why is not None:
             self.end(EndKind.TOO_LARGE, at, why)
-            return
+        elif recording.turns != turns:
+            self._follow(recording)
+
+    def _follow(self, recording: Recorder) -> None:
+        """Set the timer anew if the stream has begun or ended, or goes on after its end: another deadline runs then."""
         stage = 2 if recording.settled_at is not None else 1 if recording.chunks else 0
         if stage != self._stage:
             self._stage = stage

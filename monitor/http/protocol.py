@@ -75,13 +75,14 @@ class HttpProtocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take one read."""
         self.received += len(data)
-        if self.receiver is None:
+        receiver, body = self.receiver, self._body
+        if receiver is None:
             super().data_received(data)
             self._look_for_a_fault()
-        elif self._body is None:
-            self._read_head(data, self.receiver)
+        elif body is None:
+            self._read_head(data, receiver)
         else:
-            self._read_body(data, self._body, self.receiver)
+            self._read_body(data, body, receiver)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the body, if one was read; before it aiohttp raises in the request."""
@@ -144,7 +145,7 @@ class HttpProtocol(ResponseHandler):
 
     def _read_body(self, data: bytes, body: CloseBody, receiver: Receiver) -> None:
         """Hand on the payload, and the end of a body that says it itself."""
-        tap = self._socket
+        tap = self.tap or self._socket
         if payload := body.take(data):
             receiver.payload(payload, tap.read_at, tap.uncertainty, tap.spread)
         if body.whole:

@@ -15,6 +15,7 @@ from monitor.stream.events import Done, Event, Failure, Finish, Malformed, Meta,
 from monitor.stream.recording import AFTER_THE_END, CODES, OUTPUT_CODES, Columns, EndRule, Kind, Recording
 from monitor.target import Timeouts
 
+_LAST_CHUNK, _CONTENT = Mark.LAST_CHUNK, Part.CONTENT
 _VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
 _REPEATED = Meta()
 _SEVERAL, _LONGEST_CHARACTER, _SPACE = 2, 4, 64
@@ -32,7 +33,7 @@ class Recorder:
         "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets",
         "_mark_uncertainties", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts",
         "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "chunks",
-        "connected", "ending", "head", "marks", "rule", "zero_uncertainty",
+        "connected", "ending", "head", "marks", "rule", "turns", "zero_uncertainty",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -43,6 +44,8 @@ class Recorder:
         self.head: Head | None = None
         self.ending: Ending | None = None
         self.chunks = 0
+        self.turns = 0
+        """Rises with each event after which another deadline may run; a further piece of the answer is none."""
         self._end = EndState(self.rule)
         self._mark_uncertainties: dict[Mark, float] = {}
         self.zero_uncertainty = 0.0
@@ -99,15 +102,13 @@ class Recorder:
         """Note what was read from the payload before `offset`; an arrival must cover it."""
         at = self._arrival_of(offset)
         if not isinstance(event, Output):
+            self.turns += 1
             kind = CODES[self._other(event, at, offset)]
         elif (event.repeats or event.again or self._end.ends) and self._repeats(event):
             kind = CODES[self._other(_REPEATED, at, offset)]
         else:
-            kind = (
-                OUTPUT_CODES[event.part]
-                if self._output(event, at, offset)
-                else OUTPUT_CODES[event.part] | AFTER_THE_END
-            )
+            said = self._output(event, at, offset)
+            kind = OUTPUT_CODES[event.part] if said else OUTPUT_CODES[event.part] | AFTER_THE_END
         self._event_arrivals.append(at)
         self._event_kinds.append(kind)
         self._event_offsets.append(offset)
@@ -180,24 +181,33 @@ class Recorder:
 
         All pieces that one message carries (of several answers, of reasoning and text) are one chunk.
         """
-        time, marks, part = self._times[at], self.marks, event.part
-        marks.setdefault(Mark.FIRST_EVENT, time)
+        time, part, text = self._times[at], event.part, event.text
         self._decoded = True
+        goes_on = bool(self._end.ends)
         if not self._end.output(event.choice, offset):
+            self.marks.setdefault(Mark.FIRST_EVENT, time)
             return False
-        self.chunks += offset != self._output_end
-        self._output_end = offset
-        marks.setdefault(Mark.FIRST_CHUNK, time)
-        marks[Mark.LAST_CHUNK] = time
+        if part not in self._parts or goes_on:
+            self._begin(part, time)
+        self.marks[_LAST_CHUNK] = time
+        if offset != self._output_end:
+            self.chunks += 1
+            self._output_end = offset
+        if part is _CONTENT and (event.choice == 0 or self.rule.choices == 1):
+            self._text += text.encode("utf-8", "surrogatepass")
+        self._output_characters += len(text)
+        return True
+
+    def _begin(self, part: Part, time: float) -> None:
+        """Take the first piece of its kind, or one that takes an end back."""
+        self.turns += 1
+        self._parts.add(part)
+        self.marks.setdefault(Mark.FIRST_EVENT, time)
+        self.marks.setdefault(Mark.FIRST_CHUNK, time)
         if part in _VISIBLE:
-            marks.setdefault(Mark.FIRST_CONTENT, time)
-        if part is Part.CONTENT and (event.choice == 0 or self.rule.choices == 1):
-            self._text += event.text.encode("utf-8", "surrogatepass")
+            self.marks.setdefault(Mark.FIRST_CONTENT, time)
         if part is Part.REFUSAL:
             self._end.refuse()
-        self._parts.add(part)
-        self._output_characters += len(event.text)
-        return True
 
     def _other(self, event: Meta | Finish | Done | Failure | Malformed | Partial, at: int, offset: int) -> Kind:
         time = self._times[at] if self._times else 0.0

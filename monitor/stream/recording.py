@@ -15,7 +15,7 @@ from monitor.stream.endings import Ending, Head, Mark
 from monitor.stream.events import Failure, Part, Stop, Usage
 from monitor.target import Terminator
 
-_LINE_ENDS = 4
+LINE_ENDS = 4
 """Bytes that close a message and are not counted to it: at most two line ends of two."""
 
 
@@ -124,6 +124,19 @@ class Columns(NamedTuple):
     event_kinds: bytes
     event_offsets: bytes
 
+    @property
+    def views(self) -> Views:
+        """The same as numbers."""
+        return Views(
+            memoryview(self.times).cast("d"),
+            memoryview(self.uncertainties).cast("d"),
+            memoryview(self.spreads).cast("d"),
+            memoryview(self.offsets).cast("q"),
+            memoryview(self.event_arrivals).cast("I"),
+            self.event_kinds,
+            memoryview(self.event_offsets).cast("q"),
+        )
+
 
 class Views(NamedTuple):
     """The columns as numbers.
@@ -147,7 +160,7 @@ class Views(NamedTuple):
         """
         if at >= len(self.times):
             return Arrival(0.0, 0.0, 0)
-        last = self.offsets[at] - end <= _LINE_ENDS
+        last = self.offsets[at] - end <= LINE_ENDS
         return Arrival(self.times[at], (self.uncertainties if last else self.spreads)[at], self.offsets[at])
 
 
@@ -202,16 +215,7 @@ class Recording:
     @property
     def views(self) -> Views:
         """Every arrival and every event, as numbers."""
-        kept = self.columns
-        return Views(
-            memoryview(kept.times).cast("d"),
-            memoryview(kept.uncertainties).cast("d"),
-            memoryview(kept.spreads).cast("d"),
-            memoryview(kept.offsets).cast("q"),
-            memoryview(kept.event_arrivals).cast("I"),
-            kept.event_kinds,
-            memoryview(kept.event_offsets).cast("q"),
-        )
+        return self.columns.views
 
     @property
     def bytes(self) -> int:

@@ -1,7 +1,7 @@
 """How the numbers are kept and written: a flat array a subject, and the text of each family rendered when it changed.
 
-A scrape then only joins texts. It takes each subject's list of texts once, at its start, and these lists are replaced,
-never changed: what it writes of a subject is from one moment, however long the writing is spread. The text is
+A scrape writes what has changed since the one before, and then only joins texts. It takes each subject's list of texts
+once, and these lists are replaced, never changed: what it says of a subject is from one moment. The text is
 byte for byte what prometheus_client writes of the same numbers (`Collector` hands them to it; the tests compare).
 """
 
@@ -30,6 +30,9 @@ ABSENT: Final = math.nan
 
 PIECE = 256 * 1024
 """Bytes after which a scrape hands on what it has: some 0.1 ms of joining."""
+
+WRITTEN = 20
+"""Families that are written anew between two turns of the loop: some 0.2 ms."""
 
 ROWS = 64
 """Subjects that are looked at between two looks at that size."""
@@ -222,11 +225,13 @@ class Subject:
         if layout is None:
             return
         counts, last = layout.first, dict[int, float]()
+        cells, bounds, total = self.cells, layout.bounds, self.cells[counts + layout.size - 1]
         for number in filter(math.isfinite, numbers):
-            place = bisect_left(layout.bounds, number)
-            self.cells[counts + place] += 1
-            self.cells[counts + layout.size - 1] += number
+            place = bisect_left(bounds, number)
+            cells[counts + place] += 1
+            total += number
             last[place] = number
+        cells[counts + layout.size - 1] = total
         for place, number in last.items():
             self._mark(layout, place, trace if layout.kind == "histogram" else None, number)
 
@@ -247,14 +252,16 @@ class Subject:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def refresh(self) -> None:
-        """Write anew what has changed since the last time."""
-        if self._stale:
+    def refresh(self) -> int:
+        """Write anew what has changed since the last time; return how many families that was."""
+        written = len(self._stale)
+        if written:
             plain, rich = self.plain[:], self.rich[:]
             for index in self._stale:
                 plain[index], rich[index] = self._write(self.sheet.layouts[index])
             self.plain, self.rich = plain, rich
             self._stale = set()
+        return written
 
     def series(self, layout: Layout) -> Iterator[tuple[Hashable, Line, float]]:
         """Yield each series that is there, with the key of its exemplar."""

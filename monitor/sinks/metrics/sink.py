@@ -20,7 +20,7 @@ from monitor.record.observation import Observation, host_of
 from monitor.record.parts import Suspicion
 from monitor.record.rollup import certain
 from monitor.record.target_state import ConfirmedState
-from monitor.sinks.metrics.exposition import Collector, Sheet, Subject, Trace, others, pieces
+from monitor.sinks.metrics.exposition import WRITTEN, Collector, Sheet, Subject, Trace, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
 from monitor.stream.endings import Mark
 from monitor.stream.statistics import buffered, end_uncertainty, first_chunk, first_content, gaps, uncertainty
@@ -87,7 +87,6 @@ class Metrics:
         elif watched.subject.labels != labels:
             watched.subject.relabel(labels)
         _say_config(watched.subject, target, info)
-        watched.subject.refresh()
         self._set("chat_monitor_targets", len(self._watched))
 
     def relabel(self, labels: Sequence[str]) -> None:
@@ -102,7 +101,6 @@ class Metrics:
         for watched in self._watched.values():
             known = watched.subject.labels
             watched.subject.relabel({name: known.get(name, "") for name in self._sheet.shared})
-            watched.subject.refresh()
 
     def remove(self, name: str) -> None:
         """Stop exporting a target."""
@@ -123,7 +121,6 @@ class Metrics:
         watched = self._watched.get(name)
         if watched is not None:
             _say_suspects(watched.subject, suspicions)
-            watched.subject.refresh()
 
     def skipped(self, name: str, reason: str) -> None:
         """Count a scheduled probe that was not made."""
@@ -132,13 +129,11 @@ class Metrics:
         watched = self._watched.get(name)
         if watched is not None:
             watched.subject.add("chat_stream_probes_skipped_total", values=(reason,))
-            watched.subject.refresh()
 
     def _tell(self, name: str, family: str, number: float | None) -> None:
         watched = self._watched.get(name)
         if watched is not None:
             watched.subject.set(family, number)
-            watched.subject.refresh()
 
     def restore(self, name: str, state: ConfirmedState) -> None:
         """Continue a target's state and streaks from those before a restart."""
@@ -146,7 +141,6 @@ class Metrics:
         if watched is not None:
             watched.state = replace(state)
             _export_state(watched)
-            watched.subject.refresh()
 
     # -- observations ----------------------------------------------------------------------------------------------
 
@@ -176,7 +170,6 @@ class Metrics:
             _say_last(watched.subject, seen)
         if seen.trigger in {"schedule", "confirm"}:
             _say_state(watched, seen)
-        watched.subject.refresh()
 
     def _observe_ourselves(self, seen: Observation) -> None:
         if seen.schedule_delay is not None:
@@ -263,17 +256,26 @@ class Metrics:
     def pieces(self, accept: str = "") -> tuple[Iterator[bytes], str]:
         """Return the exposition in pieces, to be written with a turn of the loop between them, and its content type.
 
-        What it says of a target is from one moment: that of this call.
+        What changed since the last scrape is written first, some targets in a piece. What it says of a target is from
+        one moment.
         """
         form = openmetrics_version(accept)
-        rich = form is not None
+        content_type = PLAIN if form is None else OPENMETRICS.format(form)
+        return self._pieces(rich=form is not None), content_type
+
+    def _pieces(self, *, rich: bool) -> Iterator[bytes]:
+        rows, written = [], 0
+        for subject in list(self._subjects.values()):
+            written += subject.refresh()
+            rows.append(subject.rich if rich else subject.plain)
+            if written >= WRITTEN:
+                written = 0
+                yield b""
         with self._lock:
             self._own.refresh()
             own = self._own.rich if rich else self._own.plain
-        rows = [subject.rich if rich else subject.plain for subject in list(self._subjects.values())]
         snapshot = [(self._sheet, rows), (self._own.sheet, [own])]
-        content_type = PLAIN if form is None else OPENMETRICS.format(form)
-        return pieces(snapshot, others(self._others, rich=rich), rich=rich), content_type
+        yield from pieces(snapshot, others(self._others, rich=rich), rich=rich)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return the whole exposition at once, and its content type."""
