@@ -35,7 +35,7 @@ Probe = Callable[[Target, str, float], Awaitable[Observation]]
 """Probes a target, given the trigger and how many seconds late it starts."""
 Answer = asyncio.Future[Observation]
 
-_SPREAD = 5.0
+SPREAD = 5.0
 """Seconds over which the first probes are spread."""
 _STEP = 1.0
 """Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
@@ -115,8 +115,10 @@ class Schedule:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
         self._last: dict[str, float] = {}
-        self._firsts: dict[str, asyncio.TimerHandle] = {}
-        self._confirming: dict[str, asyncio.TimerHandle] = {}
+        self.firsts: dict[str, asyncio.TimerHandle] = {}
+        """Timers of the first probes that are still to come, by target."""
+        self.confirming: dict[str, asyncio.TimerHandle] = {}
+        """Timers of the probes that confirm a failure, by target."""
         self._failures: defaultdict[str, int] = defaultdict(int)
         self._draining = False
         self._offset = wall() - time.monotonic()
@@ -171,9 +173,9 @@ class Schedule:
             self._arm(target, now)
         targets = [one for one in targets if one.turns == 1]
         for number, target in enumerate(sorted(targets, key=lambda one: phase(one.name, 1.0))):
-            wait = _SPREAD * number / len(targets)
+            wait = SPREAD * number / len(targets)
             planned = time.monotonic() + wait
-            self._firsts[target.name] = loop.call_later(wait, self._first, target.name, planned)
+            self.firsts[target.name] = loop.call_later(wait, self._first, target.name, planned)
             self._arm(target, now + wait + target.interval / 2)
 
     def _arm(self, target: Target, after: float) -> None:
@@ -183,14 +185,14 @@ class Schedule:
         start = datetime.fromtimestamp(tick, UTC)
         every = IntervalTrigger(start_date=start, timezone=UTC, seconds=target.interval)
         self._scheduler.add_job(
-            self._tick, every, (target.name,), id=target.name, replace_existing=True, next_run_time=start, **_RULES
+            self.tick, every, (target.name,), id=target.name, replace_existing=True, next_run_time=start, **_RULES
         )
 
     def _forget(self, name: str) -> None:
         self._stop(name, "reload")
         del self._targets[name]
         self._scheduler.remove_job(name)
-        if (timer := self._firsts.pop(name, None)) is not None:
+        if (timer := self.firsts.pop(name, None)) is not None:
             timer.cancel()
         del self._last[name]
         self._failures.pop(name, None)
@@ -219,10 +221,10 @@ class Schedule:
 
     def _first(self, name: str, planned: float) -> None:
         """Start the first probe, which was planned for that monotonic time."""
-        del self._firsts[name]
-        self._start(self._targets[name], max(time.monotonic() - planned, 0.0))
+        del self.firsts[name]
+        self.begin(self._targets[name], max(time.monotonic() - planned, 0.0))
 
-    async def _tick(self, name: str) -> None:
+    async def tick(self, name: str) -> None:
         """Start a probe in the target's phase, and count the ticks that were missed since the last one."""
         target = self._targets.get(name)
         if target is None:
@@ -232,9 +234,9 @@ class Schedule:
         for _ in range(round((planned - self._last[name]) / target.interval) - 1):
             self._told.skipped(name, "missed")
         self._last[name] = planned
-        self._start(target, late)
+        self.begin(target, late)
 
-    def _start(self, target: Target, late: float, trigger: str = "schedule") -> None:
+    def begin(self, target: Target, late: float, trigger: str = "schedule") -> None:
         """Start a probe, or count why not; a drain starts nothing more."""
         if self._draining:
             return
@@ -286,7 +288,7 @@ class Schedule:
     def ask_all(self, trigger: str) -> None:
         """Probe every target now that may be."""
         for target in self._targets.values():
-            self._start(target, 0.0, trigger)
+            self.begin(target, 0.0, trigger)
 
     # -- probes ----------------------------------------------------------------------------------------------------
 
@@ -353,7 +355,7 @@ class Schedule:
             return
         if 0 < self._failures[target.name] < target.confirm:
             loop = asyncio.get_running_loop()
-            self._confirming[target.name] = loop.call_later(sooner, self._start, target, 0.0, "confirm")
+            self.confirming[target.name] = loop.call_later(sooner, self.begin, target, 0.0, "confirm")
 
     def _is_in_turn(self, target: Target, seconds: float) -> bool:
         """Whether in so many seconds it is still this monitor's turn to probe the target."""
@@ -362,13 +364,13 @@ class Schedule:
         return lateness(target.name, target.interval, self._wall() + seconds, _wait(target)) < target.turn_seconds
 
     def _confirm_no_more(self, name: str) -> None:
-        if (timer := self._confirming.pop(name, None)) is not None:
+        if (timer := self.confirming.pop(name, None)) is not None:
             timer.cancel()
 
     async def drain(self, within: float, hurry: asyncio.Event) -> None:
         """Start nothing more, give what is in flight `within` seconds or until `hurry`, and stop the rest."""
         self._draining = True
-        for timer in (*self._confirming.values(), *self._firsts.values()):
+        for timer in (*self.confirming.values(), *self.firsts.values()):
             timer.cancel()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)

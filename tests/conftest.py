@@ -255,7 +255,7 @@ def own_logging() -> Iterator[None]:
 @pytest.fixture
 def no_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask every target at once when the daemon starts."""
-    monkeypatch.setattr("monitor.schedule._SPREAD", 0.0)
+    monkeypatch.setattr("monitor.schedule.SPREAD", 0.0)
 
 
 def _left() -> list[str]:

@@ -53,6 +53,50 @@ def test_every_test_says_what_it_shows_and_none_sleeps(file: Path) -> None:
                 assert ast.unparse(call.args[0]) == "0", f"{test.name} sleeps"
 
 
+MOST_PRIVATE_NAMES = 81
+"""How often tests may use a private name of the product: each use binds a test to how a module is made."""
+
+
+def private_names_of_the_product() -> set[str]:
+    """The names with one underscore before them that a module of the product defines."""
+    names = set()
+    for module in FILES:
+        if (ROOT / "monitor") in module.parents:
+            for node in ast.walk(ast.parse(module.read_text())):
+                match node:
+                    case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+                        names.add(name)
+                    case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()):
+                        names.add(name)
+                    case _:
+                        continue
+    return {name for name in names if name.startswith("_") and not name.startswith("__") and name != "_"}
+
+
+def private_uses(file: Path, private: set[str]) -> list[str]:
+    """The private names of the product that a test reads, imports or replaces; what it calls its own `self` is its."""
+    uses = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Attribute(ast.Name("self" | "cls"), _):
+                continue
+            case ast.Attribute(_, name) | ast.alias(name):
+                uses.append(name)
+            case ast.Constant(str(text)) if text.startswith(("monitor.", "_")):
+                uses.append(text.rpartition(".")[2])
+            case _:
+                continue
+    return [name for name in uses if name in private]
+
+
+def test_few_tests_use_private_names_of_the_product() -> None:
+    """A test goes through what a module offers; where it cannot, it counts here."""
+    private = private_names_of_the_product()
+    uses = {name(file): private_uses(file, private) for file in FILES if (ROOT / "tests") in file.parents}
+    assert "_factory" in uses["tests/test_aiohttp_pins.py"], "the uses are found"
+    assert sum(map(len, uses.values())) <= MOST_PRIVATE_NAMES, {file: found for file, found in uses.items() if found}
+
+
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests" / "captures").rglob("*.md")])
 
 

@@ -140,7 +140,7 @@ Make = Callable[..., Schedule]
 def known(schedule: Schedule, *targets: Target) -> None:
     """Have targets watched, without their first probes."""
     schedule.update(targets)
-    for timer in schedule._firsts.values():
+    for timer in schedule.firsts.values():
         timer.cancel()
 
 
@@ -206,7 +206,7 @@ async def test_the_first_probes_are_spread(make: Make) -> None:
     before = asyncio.get_running_loop().time()
     schedule.start(map(a_target, NAMES[:5]))
     took = asyncio.get_running_loop().time() - before
-    firsts = sorted(timer.when() - before for timer in schedule._firsts.values())
+    firsts = sorted(timer.when() - before for timer in schedule.firsts.values())
     assert all(number <= first <= number + took for number, first in enumerate(firsts))
 
 
@@ -234,7 +234,7 @@ async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make
     for turn in range(4):
         schedule = make()
         schedule.start([a_target(turn=turn, turns=4)])
-        assert schedule._firsts == {}
+        assert schedule.firsts == {}
         starts.append((ticks(schedule)["one"] - phase("one", 60.0)) % 60.0)
     assert [start % 60.0 for start in starts] == pytest.approx([0.0, 15.0, 30.0, 45.0], abs=1e-3)
     assert script.asked == []
@@ -263,7 +263,7 @@ async def test_no_place_within_the_turn_is_a_skip(script: Scripted, make: Make) 
     known(schedule, a_target("holds"), a_target("waits", turn=0, turns=1200))
     schedule.ask("holds", "api")
     await script.until(lambda: bool(script.asked))
-    schedule._start(schedule._targets["waits"], 0.0)
+    schedule.begin(schedule._targets["waits"], 0.0)
     await script.until(lambda: script.skipped[("waits", "concurrency")] == 1)
 
 
@@ -273,8 +273,8 @@ async def test_no_place_within_the_turn_is_a_skip(script: Scripted, make: Make) 
 async def test_a_target_is_never_asked_twice_at_once(script: Scripted, make: Make) -> None:
     """A tick that finds the probe before still under way is skipped and counted."""
     schedule = make()
-    schedule._start(a_target(), 0.0)
-    schedule._start(a_target(), 0.0)
+    schedule.begin(a_target(), 0.0)
+    schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.asked))
     assert script.skipped == {("one", "overlap"): 1}
     assert script.running == {"one": 1}
@@ -307,11 +307,11 @@ async def test_missed_ticks_are_counted(script: Scripted, make: Make) -> None:
     """Where the machine slept through ticks, one probe stands for them and each of the others is counted."""
     schedule, one = make(), a_target()
     known(schedule, one)
-    await schedule._tick("one")
+    await schedule.tick("one")
     assert script.skipped == {}
     schedule._last["one"] -= 4 * one.interval
     await script.until(lambda: bool(script.asked))
-    await schedule._tick("one")
+    await schedule.tick("one")
     assert script.skipped == {("one", "missed"): 3, ("one", "overlap"): 1}
 
 
@@ -322,7 +322,7 @@ async def test_few_probes_at_once(script: Scripted, make: Make) -> None:
     """With room for two in all, the third target waits, and its wait is in its own delay."""
     schedule = make(concurrency=2)
     for number in range(3):
-        schedule._start(a_target(f"t{number}", f"h{number}.test"), 0.0)
+        schedule.begin(a_target(f"t{number}", f"h{number}.test"), 0.0)
     await script.until(lambda: len(script.asked) == 2)
     assert script.in_flight[-1] == 3
     waiting = time.monotonic()
@@ -337,7 +337,7 @@ async def test_few_probes_of_one_host(script: Scripted, make: Make) -> None:
     """With room for one at each host, a second target of a host waits, and another host's does not."""
     schedule = make(per_host=1)
     for name, host in (("a1", "a.test"), ("a2", "a.test"), ("b1", "b.test")):
-        schedule._start(a_target(name, host), 0.0)
+        schedule.begin(a_target(name, host), 0.0)
     await script.until(lambda: len(script.asked) == 2)
     assert [name for name, _, _ in script.asked] == ["a1", "b1"]
     script.let_go.set()
@@ -348,9 +348,9 @@ async def test_a_slow_host_delays_no_other(script: Scripted, make: Make) -> None
     """However many of its targets hang or wait, they take no more places than their host has."""
     schedule = make(per_host=4, concurrency=5)
     for number in range(20):
-        schedule._start(a_target(f"slow-{number}", "slow.test"), 0.0)
+        schedule.begin(a_target(f"slow-{number}", "slow.test"), 0.0)
     await script.until(lambda: len(script.asked) == 4)
-    schedule._start(a_target("quick", "quick.test"), 0.0)
+    schedule.begin(a_target("quick", "quick.test"), 0.0)
     await script.until(lambda: len(script.asked) == 5)
     assert script.asked[-1][0] == "quick"
 
@@ -359,12 +359,12 @@ async def test_a_slow_host_delays_no_other(script: Scripted, make: Make) -> None
 async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str, int]) -> None:
     """Who finds no place within an interval is skipped and counted, and holds no place of anybody else's."""
     schedule = make(**limits)
-    schedule._start(a_target("first"), 0.0)
+    schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
-    schedule._start(a_target("second", interval=0.01), 0.0)
+    schedule.begin(a_target("second", interval=0.01), 0.0)
     await script.until(lambda: script.skipped["second", "concurrency"] == 1)
     script.let_go.set()
-    schedule._start(a_target("third"), 0.0)
+    schedule.begin(a_target("third"), 0.0)
     await script.until(lambda: len(script.observed) == 2)
     assert [name for name, _, _ in script.asked] == ["first", "third"]
 
@@ -373,10 +373,10 @@ async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) ->
     """Who finds no place within an interval is skipped as `concurrency`, and the others start as soon as they may."""
     schedule = make()
     schedule.overload.most = 1
-    schedule._start(a_target("first", "a.test"), 0.0)
+    schedule.begin(a_target("first", "a.test"), 0.0)
     await script.until(lambda: bool(script.asked))
-    schedule._start(a_target("second", "b.test", interval=0.01), 0.0)
-    schedule._start(a_target("third", "c.test"), 0.0)
+    schedule.begin(a_target("second", "b.test", interval=0.01), 0.0)
+    schedule.begin(a_target("third", "c.test"), 0.0)
     await script.until(lambda: script.skipped["second", "concurrency"] == 1)
     script.let_go.set()
     await script.until(lambda: len(script.observed) == 2)
@@ -402,7 +402,7 @@ async def test_a_drain_waits_for_what_is_in_flight(script: Scripted, make: Make)
 async def test_a_drain_stops_what_takes_too_long(script: Scripted, make: Make) -> None:
     """What is still under way at the limit is cancelled as `shutdown`, and what it saw is told."""
     schedule = make()
-    schedule._start(a_target(), 0.0)
+    schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.asked))
     await schedule.drain(0.01, asyncio.Event())
     assert script.ends == ["one shutdown"]
@@ -412,7 +412,7 @@ async def test_a_drain_stops_what_takes_too_long(script: Scripted, make: Make) -
 async def test_a_drain_can_be_hurried(script: Scripted, make: Make) -> None:
     """A second signal stops what is in flight at once."""
     schedule, hurry = make(), asyncio.Event()
-    schedule._start(a_target(), 0.0)
+    schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.asked))
     hurry.set()
     await schedule.drain(60.0, hurry)
@@ -424,7 +424,7 @@ async def test_a_drain_starts_nothing_more(script: Scripted, make: Make) -> None
     schedule = make(concurrency=1)
     schedule.start([a_target("first")])
     await script.until(lambda: bool(script.asked))
-    schedule._start(a_target("second"), 0.0)
+    schedule.begin(a_target("second"), 0.0)
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
     await asyncio.sleep(0)
     script.let_go.set()
@@ -443,10 +443,10 @@ async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> 
     script.error = RuntimeError("a bug")
     script.let_go.set()
     schedule = make(per_host=1)
-    schedule._start(a_target(), 0.0)
+    schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.failed))
     assert script.failed == [script.error]
-    schedule._start(a_target(), 0.0)
+    schedule.begin(a_target(), 0.0)
     await script.until(lambda: len(script.failed) == 2)
     assert script.observed == []
 
@@ -460,7 +460,7 @@ async def test_a_bug_in_a_tick_is_told(script: Scripted, make: Make, monkeypatch
 
     schedule = make()
     known(schedule, a_target(interval=0.01))
-    monkeypatch.setattr(schedule, "_start", broken)
+    monkeypatch.setattr(schedule, "begin", broken)
     schedule._scheduler.start()
     await script.until(lambda: len(script.failed) == 2)
     assert script.failed == [bug, bug]
@@ -513,9 +513,9 @@ async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
     await script.until(lambda: script.in_flight[-1] == 0)
     assert script.ends == [f"{asked} reload"]
     assert ticks(schedule) == {}
-    assert (schedule._firsts, schedule._last, schedule._confirming) == ({}, {}, {})
+    assert (schedule.firsts, schedule._last, schedule.confirming) == ({}, {}, {})
     assert not schedule.watches(asked)
-    await schedule._tick(other)
+    await schedule.tick(other)
     assert len(script.asked) == 1
 
 
@@ -530,7 +530,7 @@ async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> N
     assert script.ends == ["one reload"]
     assert ticks(schedule) == before
     script.let_go.set()
-    await schedule._tick("one")
+    await schedule.tick("one")
     await script.until(lambda: len(script.observed) == 2)
     assert script.observed[1].target.url == "http://b.test/v1"
 
@@ -561,10 +561,10 @@ async def test_an_added_target_is_asked_at_once(script: Scripted, make: Make) ->
 async def test_other_limits_hold_for_what_comes(script: Scripted, make: Make) -> None:
     """With room for one more, a target that waits in vain under the old limit is asked under the new."""
     schedule = make(concurrency=1)
-    schedule._start(a_target("first"), 0.0)
+    schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
     schedule.limit(Limits(concurrency=1))
-    schedule._start(a_target("second"), 0.0)
+    schedule.begin(a_target("second"), 0.0)
     await script.until(lambda: len(script.asked) == 2)
 
 
@@ -585,7 +585,7 @@ async def test_a_step_of_the_clock_costs_at_most_an_interval(script: Scripted, m
     for name, tick in ticks(schedule).items():
         wall.ahead += tick - wall()
         schedule._last[name] += tick - now  # as if the monotonic clock had gone on as well
-        await schedule._tick(name)
+        await schedule.tick(name)
     assert not any(reason == "missed" for _, reason in script.skipped)
     assert schedule.moving()
 
@@ -738,7 +738,7 @@ async def test_all_can_be_asked_now(script: Scripted, make: Make) -> None:
     """All that are neither paused nor under way; the others are not counted as skipped."""
     schedule = make()
     known(schedule, a_target("idle"), a_target("runs"), a_target("rests", paused=True))
-    schedule._start(a_target("runs"), 0.0)
+    schedule.begin(a_target("runs"), 0.0)
     schedule.ask_all("signal")
     await script.until(lambda: len(script.asked) == 2)
     assert [(name, trigger) for name, trigger, _ in script.asked] == [("runs", "schedule"), ("idle", "signal")]
@@ -754,7 +754,7 @@ async def test_a_target_in_maintenance_is_left_alone(script: Scripted, make: Mak
     assert script.asked == []
     window.clear()
     window.append(False)
-    await schedule._tick("one")
+    await schedule.tick("one")
     await script.until(lambda: len(script.asked) == 1)
 
 
@@ -774,7 +774,7 @@ async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> No
     schedule.start([sickly()])
     await script.until(lambda: len(script.observed) == 3)
     assert [trigger for _, trigger, _ in script.asked] == ["schedule", "confirm", "confirm"]
-    assert schedule._confirming == {}
+    assert schedule.confirming == {}
 
 
 @pytest.mark.parametrize(("turn", "confirms"), [(0, True), (1, False)])
@@ -787,10 +787,10 @@ async def test_a_failure_is_confirmed_in_turn_alone(script: Scripted, make: Make
     wall.ahead = next_tick("one", 3600.0, time.time()) + 1.0 - time.monotonic()
     schedule = make(wall=wall)
     known(schedule, target)
-    schedule._start(target, 0.0)
+    schedule.begin(target, 0.0)
     await script.until(lambda: len(script.observed) == 1 + confirms)
     assert [trigger for _, trigger, _ in script.asked] == ["schedule", "confirm"][: 1 + confirms]
-    assert schedule._confirming == {}
+    assert schedule.confirming == {}
 
 
 async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> None:
@@ -801,7 +801,7 @@ async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> 
     schedule = make()
     schedule.start([sickly()])
     await script.until(lambda: len(script.observed) == 2)
-    assert (schedule._confirming, schedule._failures["one"]) == ({}, 0)
+    assert (schedule.confirming, schedule._failures["one"]) == ({}, 0)
 
 
 @pytest.mark.parametrize("more", [{"interval_when_failing": None}, {"confirm": 1}])
@@ -812,7 +812,7 @@ async def test_what_needs_no_confirmation(script: Scripted, make: Make, more: di
     schedule = make()
     schedule.start([sickly(**more)])
     await script.until(lambda: len(script.observed) == 1)
-    assert schedule._confirming == {}
+    assert schedule.confirming == {}
 
 
 @pytest.mark.parametrize(("trigger", "answer"), [("api", refused), ("schedule", lambda one: stopped(target=one))])
@@ -824,9 +824,9 @@ async def test_what_is_no_failure_to_confirm(
     script.let_go.set()
     schedule = make()
     known(schedule, sickly())
-    schedule._start(sickly(), 0.0, trigger)
+    schedule.begin(sickly(), 0.0, trigger)
     await script.until(lambda: len(script.observed) == 1)
-    assert (schedule._confirming, dict(schedule._failures)) == ({}, {})
+    assert (schedule.confirming, dict(schedule._failures)) == ({}, {})
 
 
 async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
@@ -836,15 +836,15 @@ async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
     schedule.start([slow])
     await script.idle(1)
-    first = schedule._confirming["one"]
-    await schedule._tick("one")
+    first = schedule.confirming["one"]
+    await schedule.tick("one")
     await script.idle(2)
     assert first.cancelled()
-    second = schedule._confirming["one"]
-    await schedule._tick("one")
+    second = schedule.confirming["one"]
+    await schedule.tick("one")
     await script.idle(3)
     assert second.cancelled()
-    assert schedule._confirming == {}
+    assert schedule.confirming == {}
 
 
 async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Make) -> None:
@@ -855,10 +855,10 @@ async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Mak
     schedule.start([slow])
     for number, targets in enumerate(([replace(slow, model="other")], []), 1):
         await script.idle(number)
-        timer = schedule._confirming["one"]
+        timer = schedule.confirming["one"]
         schedule.update(targets)
         assert timer.cancelled()
-        await schedule._tick("one")
+        await schedule.tick("one")
 
 
 async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
@@ -868,9 +868,9 @@ async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
     schedule.start([slow])
     await script.idle(1)
-    timer = schedule._confirming["one"]
+    timer = schedule.confirming["one"]
     script.let_go.clear()
-    await schedule._tick("one")
+    await schedule.tick("one")
     await script.until(lambda: script.running["one"] == 1)
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
     await asyncio.sleep(0)
@@ -878,7 +878,7 @@ async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
     script.let_go.set()
     await draining
     assert len(script.observed) == 2
-    assert schedule._confirming == {}
+    assert schedule.confirming == {}
 
 
 async def test_a_schedule_that_drains_takes_nothing_on(script: Scripted, make: Make) -> None:
@@ -891,4 +891,4 @@ async def test_a_schedule_that_drains_takes_nothing_on(script: Scripted, make: M
     await asyncio.sleep(0)
     assert script.asked == []
     assert not schedule.watches("three")
-    assert all(timer.cancelled() for timer in schedule._firsts.values())
+    assert all(timer.cancelled() for timer in schedule.firsts.values())

@@ -82,10 +82,12 @@ def run(  # noqa: PLR0913 - one argument for each option
     for warning in (*config.warnings, *(access.warnings if access is not None else ())):
         click.echo(f"warning: {warning}", err=True)
     _refuse_unprotected(config.settings.web.host, unprotected=unprotected or (access is not None and access.protects))
-    return _watch(config, load, access, hangups)
+    return watch_config(config, load, access, hangups)
 
 
-def _watch(config: Config, load: Callable[[], Config], access: Access | None, hangups: Sequence[int] = ()) -> int:
+def watch_config(config: Config, load: Callable[[], Config], access: Access | None, hangups: Sequence[int] = ()) -> int:
+    """Run the daemon until it is stopped, and return the exit status."""
+
     async def watching() -> int:
         signals = Signals(partial(click.echo, err=True))
         signals.listen()

@@ -41,8 +41,8 @@ T = TypeVar("T")
 
 DRAIN = 25.0
 """Seconds that probes in flight are given at a stop; systemd/chat-monitor.service gives the process some more."""
-_LAG_EVERY = 0.25
-_CLOCK_EVERY = 1.0
+LAG_EVERY = 0.25
+CLOCK_EVERY = 1.0
 _COLLECT = (20_000, 20, 20)
 """Objects, and younger collections, between collections: probes leave few cycles, and after each 700 costs a tenth."""
 
@@ -105,7 +105,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
     found = discovery_of(parts, parts.config)
     beside = AsyncExitStack()
     async with beside, served(parts, load) as server:
-        for part in (_stamping(), every(parts, _LAG_EVERY, lambda late: _lag(parts, late)), budget_on_disk(parts)):
+        for part in (_stamping(), every(parts, LAG_EVERY, lambda late: _lag(parts, late)), budget_on_disk(parts)):
             await beside.enter_async_context(part)
         async with parts.changing:  # the page is there already, and may be asked for a reload
             listed = await _unless_stopped(parts, found.refresh())
@@ -128,7 +128,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
             listening(server.port)
         async with (
             systemd.watchdog(parts.schedule.moving, parts.failed),
-            every(parts, _CLOCK_EVERY, lambda _: _follow(parts)),
+            every(parts, CLOCK_EVERY, lambda _: _follow(parts)),
         ):
             systemd.notify("READY=1", status(parts))
             say.info("started", targets=len(parts.targets), address=host_port(parts.settings.web.host, server.port))

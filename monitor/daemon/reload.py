@@ -15,7 +15,7 @@ from monitor.daemon.parts import Load, Parts, status
 from monitor.daemon.sources import discovery_of, keep_discovering
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
 
-_LOOK_EVERY = 2.0
+LOOK_EVERY = 2.0
 
 
 async def reload(parts: Parts, load: Load) -> str | None:
@@ -49,7 +49,7 @@ async def reload_on_change(parts: Parts, load: Load) -> None:
     """Reload, where the config asks for it, once its file says something else and has said so for two looks."""
     before = refused = None
     while True:
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(LOOK_EVERY)
         text = await asyncio.to_thread(_fingerprint, parts) if parts.settings.monitor.reload_on_change else None
         settled, before = text == before, text
         if settled and text not in {None, refused, parts.config.document.fingerprint}:

@@ -14,7 +14,7 @@ from monitor.budget import restore
 from monitor.daemon.parts import Parts, every
 from monitor.files import save
 
-_SAVE_EVERY = 5.0
+SAVE_EVERY = 5.0
 
 
 @asynccontextmanager
@@ -38,6 +38,6 @@ async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
                     parts.metrics.sink_error("history")
                     say.warning("tokens spent are not kept", why=wrong)
 
-    async with every(parts, _SAVE_EVERY, lambda _: parts.begin(save_if_changed())):
+    async with every(parts, SAVE_EVERY, lambda _: parts.begin(save_if_changed())):
         yield
     await save_if_changed()

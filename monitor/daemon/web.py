@@ -32,7 +32,7 @@ from monitor.web.pages import Neighbours
 from monitor.web.server import Server, bounded, serve
 from monitor.web.source import HistoryReader, RefusedError, Source
 
-_REFRESH_EVERY = 60.0
+REFRESH_EVERY = 60.0
 """Seconds between looks at the web config file and the certificate that it names."""
 _SCRAPE_SHARE = 0.9
 """Of the time that a scrape has, what its probe may take: it is judged and answered within the rest."""
@@ -53,7 +53,7 @@ async def served(parts: Parts, load: Load | None) -> AsyncIterator[Server]:
         stack.push_async_callback(server.close)
         if access is not None:
             stack.callback(access.close)
-            await stack.enter_async_context(every(parts, _REFRESH_EVERY, lambda _: parts.begin(_refreshed(access))))
+            await stack.enter_async_context(every(parts, REFRESH_EVERY, lambda _: parts.begin(_refreshed(access))))
         yield server
 
 

@@ -235,13 +235,13 @@ class TimestampedSocket(socket.socket):
         self.connected_at = time.monotonic()
         if self.setup is None:
             return
-        if (round_trip := self._round_trip()) is not None:
+        if (round_trip := self.round_trip()) is not None:
             self.connected_after = self.setup.acts(self._asked_at + round_trip, _MICROSECOND)
         else:
             since_asked = self.connected_at - self._asked_at
             self.connected_after = self.setup.acts(self.connected_at, min(self.lateness, since_asked))
 
-    def _round_trip(self) -> float | None:
+    def round_trip(self) -> float | None:
         """Return how long the kernel's handshake took, in seconds; None if it does not tell, or had to ask again."""
         try:
             micros, again = _TCP_INFO.unpack_from(super().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256))
@@ -352,7 +352,7 @@ class TimestampedSocket(socket.socket):
 
     def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int, began: int) -> None:
         """Note one read; what the next one brings came after this one `began`, however long it took to look here."""
-        now, wall, bracket = _clocks()
+        now, wall, bracket = clocks()
         if not count:
             self.fin_at = now / _BILLION
             self.end_uncertainty = self._since_it_may_have_ended()
@@ -372,7 +372,7 @@ class TimestampedSocket(socket.socket):
             self.read_after = self.setup.acts(self.read_at, self.uncertainty)
 
 
-def _clocks() -> tuple[int, int, int]:
+def clocks() -> tuple[int, int, int]:
     """Return the monotonic and the wall clock in ns, read together, and how far apart they may be."""
     before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
     if after - before > _TIGHT_NS:

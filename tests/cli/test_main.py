@@ -39,7 +39,7 @@ def test_ctrl_c_is_no_traceback(cli: Cli, config: Path, monkeypatch: pytest.Monk
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("monitor.cli.run._watch", interrupted)
+    monkeypatch.setattr("monitor.cli.run.watch_config", interrupted)
     done = cli("run", "--config", config)
     assert (done.status, done.out) == (130, "")
 

@@ -195,7 +195,7 @@ def test_a_public_address_wants_protection(
     cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, status: int
 ) -> None:
     """A web config file with users lets it be listened on; one that keeps nobody out does not."""
-    monkeypatch.setattr("monitor.cli.run._watch", lambda *_: 0)
+    monkeypatch.setattr("monitor.cli.run.watch_config", lambda *_: 0)
     file = config.with_name("web.yml")
     file.write_text(text)
     file.chmod(0o644)
@@ -238,7 +238,7 @@ def test_shards_of_one_host_have_ports_of_their_own(
         heard.append((config.settings.web.listen, config.shard.index + 1))
         return 0
 
-    monkeypatch.setattr("monitor.cli.run._watch", watch)
+    monkeypatch.setattr("monitor.cli.run.watch_config", watch)
     config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:9877"'))
     assert cli("run", "--config", config, *options).status == 0
     assert heard == [(address, int(options[1][0]))]
@@ -252,7 +252,7 @@ def test_a_pod_is_a_shard_by_its_environment(cli: Cli, config: Path, monkeypatch
         heard.append(config.shard)
         return 0
 
-    monkeypatch.setattr("monitor.cli.run._watch", watch)
+    monkeypatch.setattr("monitor.cli.run.watch_config", watch)
     monkeypatch.setenv("POD_NAME", "chat-monitor-2")
     monkeypatch.setenv("CHAT_MONITOR_SHARD", "auto/4")
     assert cli("run", "--config", config).status == 0

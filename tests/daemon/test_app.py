@@ -133,7 +133,7 @@ async def test_a_maintenance_window(lab: Lab) -> None:
 async def test_a_step_of_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor looks every second, and warns once it has armed the ticks anew."""
     stepped = iter([False, True])
-    monkeypatch.setattr("monitor.daemon.app._CLOCK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.app.CLOCK_EVERY", 0.001)
     monkeypatch.setattr(Schedule, "follow_clock", lambda _: next(stepped, False))
     async with running() as daemon:
         assert (await daemon.line(event="the wall clock has stepped; the schedule is armed anew"))["level"] == "warning"
@@ -142,7 +142,7 @@ async def test_a_step_of_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_an_overload_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log has when fewer probes run at once for a late loop, and when it keeps up again."""
     limits = iter([7.0, 7.0])
-    monkeypatch.setattr("monitor.daemon.app._LAG_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.app.LAG_EVERY", 0.001)
     monkeypatch.setattr(OverloadGate, "look", lambda gate, _: setattr(gate, "most", next(limits, math.inf)))
     async with running() as daemon:
         late = await daemon.line(event="the event loop is late: fewer probes run at once")

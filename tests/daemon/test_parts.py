@@ -47,7 +47,7 @@ async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPa
     def broken(_: Schedule) -> bool:
         raise RuntimeError("a bug beside")
 
-    monkeypatch.setattr("monitor.daemon.app._CLOCK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.app.CLOCK_EVERY", 0.001)
     monkeypatch.setattr(Schedule, "follow_clock", broken)
     async with running() as daemon:
         for _ in range(2):

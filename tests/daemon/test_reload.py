@@ -303,7 +303,7 @@ LOOK = "[monitor]\nreload_on_change = true"
 
 async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where that is asked for: a good change is taken, a broken one refused once, a file that is gone is none."""
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
     async with running(config=await file.first(), load=file) as daemon:
@@ -322,7 +322,7 @@ async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypat
 
 async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """By default a change waits for a reload; from a reload on that says so, it does not."""
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
     async with running(config=await file.first(), load=file) as daemon:
@@ -338,7 +338,7 @@ async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monke
 
 async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted, and the next change is taken."""
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
 

@@ -32,7 +32,7 @@ async def test_tokens_of_today_survive_a_restart(lab: Lab, tmp_path: Path, monke
 async def test_tokens_are_kept_while_it_runs(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was spent is in the file soon, for a process that is killed."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    monkeypatch.setattr("monitor.daemon.state._SAVE_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.state.SAVE_EVERY", 0.001)
     saved, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def noted(kept: bytes, path: Path) -> str | None:
@@ -51,7 +51,7 @@ async def test_tokens_are_kept_while_it_runs(lab: Lab, tmp_path: Path, monkeypat
 async def test_tokens_that_cannot_be_kept(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said and counted, what stood there is put aside, and the daemon goes on."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    monkeypatch.setattr("monitor.daemon.state._SAVE_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.state.SAVE_EVERY", 0.001)
     monkeypatch.setattr(
         "monitor.daemon.state.save", lambda _, path: f"{path}: cannot be written: no space left on device"
     )

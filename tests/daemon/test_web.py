@@ -119,7 +119,7 @@ async def test_users_change_without_a_reload(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon looks at the file itself, says when it took it anew, what is wrong where it did not, else nothing."""
-    monkeypatch.setattr("monitor.daemon.web._REFRESH_EVERY", 0.01)
+    monkeypatch.setattr("monitor.daemon.web.REFRESH_EVERY", 0.01)
     web = tmp_path / "web.yml"
     web.write_text("")
     file.write(watched("good", lab.url + QUICK_OK))

@@ -183,7 +183,7 @@ async def test_a_connection_is_as_uncertain_as_the_loop_was_late(
     """A round trip that the kernel has measured is exact; without one the time since the last poll is unknown."""
     monkeypatch.setattr(TimestampedSocket, "lateness", property(lambda _: 0.5))
     if not tells:
-        monkeypatch.setattr(TimestampedSocket, "_round_trip", lambda _: None)
+        monkeypatch.setattr(TimestampedSocket, "round_trip", lambda _: None)
     async with peer(OK) as server:
         seen = await ask(**unchecked(f"{server.url}/"))
     connect = seen.recording.mark_uncertainties[Mark.CONNECT]

@@ -140,11 +140,11 @@ def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.Monkey
             continue
         return clocks()
 
-    clocks = module._clocks
+    clocks = module.clocks
     peer.send(b"a")
     readable(tap)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_clocks", held_up)
+        patch.setattr(module, "clocks", held_up)
         assert tap.recv(9) == b"a"
     assert tap.recv(9) == b"b"
     assert tap.read_at <= arrived[0] + 1e-4
@@ -282,9 +282,9 @@ def test_clocks_that_are_far_apart_are_read_again(monkeypatch: pytest.MonkeyPatc
     ticks = iter([0, 1_000, 0, 9_000, 10_000, 10_500, 0, 9_000, 10_000, 19_000])
     clock = SimpleNamespace(monotonic_ns=lambda: next(ticks), time_ns=lambda: 77)
     monkeypatch.setattr(module, "time", clock)
-    assert module._clocks() == (1_000, 77, 1_000)
-    assert module._clocks() == (10_500, 77, 500)
-    assert module._clocks() == (19_000, 77, 9_000)
+    assert module.clocks() == (1_000, 77, 1_000)
+    assert module.clocks() == (10_500, 77, 500)
+    assert module.clocks() == (19_000, 77, 9_000)
 
 
 class Polls:
@@ -493,7 +493,7 @@ def test_a_system_that_tells_no_round_trip(monkeypatch: pytest.MonkeyPatch) -> N
         sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
         sock.setup = Turns()
         sock.connect(listener.getsockname())
-        assert sock._round_trip() is not None
+        assert sock.round_trip() is not None
         monkeypatch.delattr(socket, "TCP_INFO")
-        assert sock._round_trip() is None
+        assert sock.round_trip() is None
         sock.close()
