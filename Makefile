@@ -12,11 +12,13 @@ help:  ## List the targets.
 
 $(BIN)/chat-monitor: pyproject.toml requirements/run.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo "Installing chat-monitor and its dependencies into $(VENV); this takes half a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/run.txt -e .
 	@touch $@
 
 $(VENV)/dev: $(BIN)/chat-monitor requirements/dev.txt
+	@echo "Installing what the tests need into $(VENV); this takes another half a minute"
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 

@@ -54,7 +54,7 @@ def demo(listen: str) -> int:
 def lab(listen: str, protocols: tuple[str, ...]) -> int:
     """Run the fault lab alone: every protocol and every fault has a URL, to test your own alerts with.
 
-    TLS faults need the extra `lab`: pip install 'chat-monitor[lab]'.
+    TLS faults need the extra `lab`: pip install '.[lab]' in a checkout.
     """
     host, port = host_and_port(listen, "--listen")
     for name in protocols:
@@ -93,6 +93,6 @@ async def _tls_faults(stack: AsyncExitStack, host: str, first_port: int, log: Lo
     try:
         from monitor.lab.tls import tls_lab  # noqa: PLC0415 - it imports cryptography, which is an extra
     except ModuleNotFoundError as error:
-        click.echo(f"no TLS faults: {error}; they need the extra `lab`: pip install 'chat-monitor[lab]'", err=True)
+        click.echo(f"no TLS faults: {error}; they need the extra `lab`: pip install '.[lab]' in a checkout", err=True)
         return None
     return await stack.enter_async_context(tls_lab(host, first_port, log=log))

@@ -47,7 +47,7 @@ def test_the_lab_without_its_extra_has_no_tls_faults(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with started("lab", "--listen", "127.0.0.1:0") as process:
         assert process.stderr is not None
-        assert "pip install 'chat-monitor[lab]'" in process.stderr.readline()
+        assert "pip install '.[lab]'" in process.stderr.readline()
         index = fetched(process.stderr.readline().split()[3])
         process.send_signal(signal.SIGTERM)
         assert ended(process).status == 0
