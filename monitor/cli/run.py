@@ -78,6 +78,8 @@ def run(  # noqa: PLR0913 - one argument for each option
         faulthandler.enable(sys.__stderr__)
     path = existing_config(config_file)
     config = load_or_exit(load)
+    if lacking := sum(target.replicas > part.count for target in config.targets):
+        click.echo(f"warning: replicas: {lacking} targets have more than the {part.count} shards there are", err=True)
     access = _access(web_config)
     for warning in (*config.warnings, *(access.warnings if access is not None else ())):
         click.echo(f"warning: {warning}", err=True)

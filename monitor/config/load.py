@@ -64,10 +64,6 @@ class Config:
         monitor = self.settings.monitor
         return tuple(sorted(set(target.locations or monitor.locations or (monitor.location,))))
 
-    def turns(self, target: Target) -> int:
-        """Return how many monitors probe a target, in all locations."""
-        return len(self.places(target)) * min(target.replicas, self.shard.count)
-
     def monitors(self, target: Target) -> int:
         """Return how many monitors are meant to probe a target: all its replicas in each of its locations.
 
@@ -83,7 +79,7 @@ class Config:
         rank = self.shard.rank(target.name, target.replicas)
         if location not in places or rank is None:
             return None
-        turns = self.turns(target)
+        turns = len(places) * target.replicas  # by the config alone: locations may have different numbers of shards
         if turns == 1:
             return target
         return replace(

@@ -71,6 +71,10 @@ class Monitor:
     config: str
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    options: tuple[str, ...] = ()
+    """Further options of `run`."""
+    location: str = ""
+    """The label of its series, if it is not empty."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -92,7 +96,7 @@ class Monitor:
         if not self.file.exists():
             self.write(self.config)
         log = self.directory / f"{self.name}.log"
-        command = [sys.executable, "-m", "monitor", "run", "--config", str(self.file)]
+        command = [sys.executable, "-m", "monitor", "run", "--config", str(self.file), *self.options]
         with log.open("ab") as out, (self.directory / f"{self.name}.err").open("ab") as err:
             environment = {**os.environ, **self.environment}
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)

@@ -25,7 +25,7 @@ PATIENCE = 420.0
 """Seconds that all of it may take on a busy machine; it waits for states, and takes half of that on a quiet one."""
 
 Key = tuple[str, str, str]
-"""An alert as it is looked for: its name, its severity, and the target or the instance it is about."""
+"""An alert as it is looked for: its name, its severity, and the target, the instance or the location it is about."""
 
 
 @dataclass
@@ -54,6 +54,8 @@ class Stage:
     acts: list[Act]
     firing: dict[Key, dict[str, Any]] = field(default_factory=dict)
     resolved: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    sent: dict[Key, set[tuple[str, ...]]] = field(default_factory=dict)
+    """What was sent as firing by its key: each alert once, by its location and the time it began."""
     suppressed: set[Key] = field(default_factory=set)
     times: dict[Key, tuple[float, float]] = field(default_factory=dict)
     """Seconds from the beginning to firing and to resolved, as the webhook saw them."""
@@ -83,6 +85,9 @@ class Stage:
     def _look(self, now: float) -> None:
         for alert in self.webhook.news():
             key = key_of(alert["labels"])
+            if alert["status"] == "firing":
+                began = (alert["labels"].get("location", ""), alert["startsAt"])
+                self.sent.setdefault(key, set()).add(began)
             seen = self.firing if alert["status"] == "firing" else self.resolved
             if seen.setdefault(key, alert) is alert:
                 fired, _ = self.times.get(key, (now, now))
@@ -95,21 +100,26 @@ class Stage:
 
 def key_of(labels: dict[str, str]) -> Key:
     """What an alert is looked for by."""
-    return labels["alertname"], labels["severity"], labels.get("target", labels.get("instance", ""))
+    subject = next((labels[name] for name in ("target", "instance", "location") if name in labels), "")
+    return labels["alertname"], labels["severity"], subject
 
 
 # ---- setting the stage
 
 
+Cast = Callable[[Path, Faults, ExitStack], tuple[list[Monitor], list[Act]]]
+"""Makes the monitors, and what is wrong with each."""
+
+
 @contextmanager
-def stage(directory: Path) -> Iterator[Stage]:
-    """Start everything, all faults on; nothing has been looked at yet."""
+def stage(directory: Path, cast: Cast | None = None) -> Iterator[Stage]:
+    """Start everything, all faults on; nothing has been looked at yet. `cast` makes them; else it is the drill's."""
     with ExitStack() as stack:
         faults = stack.enter_context(Faults(directory).running())
         webhook = stack.enter_context(Webhook().running())
-        monitors, acts = _cast(directory, faults, stack)
+        monitors, acts = (cast or _cast)(directory, faults, stack)
         rules = _rules(directory)
-        _recorded_yesterday(monitors[0], directory)
+        _recorded_yesterday(directory)
         for monitor in monitors:
             stack.callback(monitor.stop)
             monitor.start()
@@ -140,7 +150,13 @@ def _scrapes(monitors: list[Monitor], rules: Path, manager: str) -> dict[str, An
         "rule_files": [str(rules)],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]},
         "scrape_configs": [
-            {"job_name": "chat-monitor", "static_configs": [{"targets": [monitor.address for monitor in monitors]}]}
+            {
+                "job_name": "chat-monitor",
+                "static_configs": [
+                    {"targets": [one.address], "labels": {"location": one.location} if one.location else {}}
+                    for one in monitors
+                ],
+            }
         ],
     }
 
@@ -150,8 +166,8 @@ def _scraped(server: str, addresses: list[str]) -> bool:
     return {series["metric"]["instance"] for series in answer["data"]["result"]} >= set(addresses)
 
 
-def _recorded_yesterday(monitor: Monitor, directory: Path) -> None:
-    labels = f'{{instance="{monitor.address}",job="chat-monitor",target="unlike-yesterday"}}'
+def _recorded_yesterday(directory: Path) -> None:
+    labels = '{job="chat-monitor",target="unlike-yesterday"}'
     stem = "target:chat_stream_time_to_first_chunk_seconds"
     yesterday({f"{stem}:mean{labels}": 0.02, f"{stem}:p50{labels}": 0.02}, directory)
 
@@ -175,7 +191,8 @@ def _cast(directory: Path, faults: Faults, stack: ExitStack) -> tuple[list[Monit
     return monitors, acts
 
 
-def _target(drill: Drill, port: int, scheme: str = "http") -> str:
+def target_of(drill: Drill, port: int, scheme: str = "http") -> str:
+    """The target of a drill as a config has it."""
     url = f"{scheme}://{HOST}:{port}/openai-chat/until-mended?name={drill.name}&of={drill.fault}"
     keys = {
         "protocol": "'openai-chat'",
@@ -193,9 +210,9 @@ def _many(directory: Path, faults: Faults, port: int) -> tuple[Monitor, list[Act
     """The monitor whose targets have every fault of a target."""
     ports = [faults.open(days=10), faults.open(days=2)]
     text = "[limits]\nconcurrency = 60\nper_host = 60\n"
-    text += "".join(_target(drill, port) for drill in DRILLS)
+    text += "".join(target_of(drill, port) for drill in DRILLS)
     for drill, secure in zip(EXPIRING, ports, strict=True):
-        text += _target(drill, secure, "https") + f"tls = {{ca_file = '{faults.authority}'}}\n"
+        text += target_of(drill, secure, "https") + f"tls = {{ca_file = '{faults.authority}'}}\n"
     monitor = Monitor("many", directory, text)
     acts = [
         Act(drill.name, drill.brings, lambda name=drill.name: faults.mended.add(name), drill.quiet)  # type: ignore[misc]
@@ -215,22 +232,20 @@ def _cut_off(directory: Path, faults: Faults) -> tuple[Monitor, list[Act]]:
     text = ""
     for number, port in enumerate(ports):
         drill = Drill(f"unreached-{number}", "ok:gap=5ms", ())
-        text += _target(drill, port).replace(HOST, "localhost" if number % 2 else HOST)
+        text += target_of(drill, port).replace(HOST, "localhost" if number % 2 else HOST)
     monitor = Monitor("cut-off", directory, text)
-    # Down all of them, which says nothing while the monitor itself is cut off.
-    down = [Act(f"unreached-{number}", (), lambda: None, (critical("ChatStreamTargetDown"),)) for number in range(5)]
 
     def mend() -> None:
         for port in ports:
             faults.open(port)
 
-    return monitor, [Act(monitor.address, (critical("ChatMonitorIsolated"),), mend), *down]
+    return monitor, [Act(monitor.address, (critical("ChatMonitorIsolated"),), mend)]
 
 
 def _thrifty(directory: Path, port: int) -> tuple[Monitor, list[Act]]:
     """The monitor whose tokens are soon spent; then it is ended, and begun again with enough of them."""
     drill = Drill("thrifty", "ok:gap=5ms", (), config={"tokens_per_day": "100"})
-    monitor = Monitor("thrifty", directory, _target(drill, port))
+    monitor = Monitor("thrifty", directory, target_of(drill, port))
 
     def end() -> None:
         monitor.stop()
@@ -247,7 +262,7 @@ def _full_disk(directory: Path, faults: Faults, port: int) -> tuple[Monitor, lis
     bug.touch()
     much = Drill("much", "ok:n=4000:gap=0", (), config={"check": "'none'", "max_tokens": "9000"})
     buggy = Drill("buggy", "ok:gap=5ms", (), config={"protocol": "'tests.alerts.faulty:PROTOCOL'"})
-    text = f"[log]\ntimeline = true\n{_target(much, port)}{_target(buggy, port)}"
+    text = f"[log]\ntimeline = true\n{target_of(much, port)}{target_of(buggy, port)}"
     root = str(Path(__file__).parents[2])
     monitor = Monitor("full-disk", directory, text, {BUG: str(bug), "PYTHONPATH": root})
     start = monitor.start
@@ -273,7 +288,7 @@ def _frozen(directory: Path, port: int, stack: ExitStack) -> tuple[Monitor, list
     listed.write_text("[]")
     drill = Drill("frozen", "ok:gap=5ms", (), config={"interval": "'1s'"})
     source = f"[[discovery]]\nname = 'fleet'\nfile_sd = ['{listed}']\nrefresh = '1s'\n"
-    monitor = Monitor("frozen", directory, source + _target(drill, port))
+    monitor = Monitor("frozen", directory, source + target_of(drill, port))
     thaw = threading.Event()
     start = monitor.start
 

@@ -17,19 +17,26 @@ Labels = Mapping[str, str]
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 
-def one(name: str, severity: str = "warning", target: str = "t", instance: str = "here", **more: str) -> dict[str, str]:
-    """An alert on a target, as one monitor sees it."""
-    return {"alertname": name, "severity": severity, "target": target, "instance": instance, **more}
+def one(name: str, severity: str = "warning", target: str = "t", location: str = "here", **more: str) -> dict[str, str]:
+    """An alert on a target, as one location sees it."""
+    return {"alertname": name, "severity": severity, "job": "j", "target": target, "location": location, **more}
 
 
-def own(name: str, instance: str = "here") -> dict[str, str]:
+def page(name: str, **more: str) -> dict[str, str]:
+    """A page on a target, on which two locations agree."""
+    return {"alertname": name, "severity": "critical", "job": "j", "target": "t", **more}
+
+
+def own(name: str, **more: str) -> dict[str, str]:
     """An alert on a monitor."""
-    return {"alertname": name, "severity": "critical", "instance": instance}
+    return {"alertname": name, "severity": "critical", "job": "j", "location": "here", "instance": "a", **more}
 
 
 HELD: tuple[tuple[str, Labels, Labels], ...] = (
-    ("cut off", own("ChatMonitorIsolated"), one("ChatStreamTargetDown", "critical")),
-    ("cut off, stale", own("ChatMonitorIsolated"), one("ChatStreamProbesStale")),
+    ("missing", own("ChatMonitorAbsent"), own("ChatMonitorShardMissing", instance="")),
+    ("agreed", page("ChatStreamTargetDown"), one("ChatStreamTimeToFirstChunkSlow")),
+    ("agreed, alone", page("ChatStreamTruncations"), one("ChatStreamOneLocation")),
+    ("from one place", one("ChatStreamOneLocation"), one("ChatStreamTruncations")),
     ("cut", one("ChatStreamTruncations", "critical"), one("ChatStreamTargetDown", "critical")),
     ("down and slow", one("ChatStreamTargetDown", "critical"), one("ChatStreamTimeToFirstChunkSlow")),
     ("down and dear", one("ChatStreamTargetDown", "critical"), one("ChatStreamErrorBudgetBurn", "critical", slo="s")),
@@ -50,9 +57,14 @@ HELD: tuple[tuple[str, Labels, Labels], ...] = (
 """What is going on, the alert that says more, and the one that it makes needless."""
 
 TOLD: tuple[tuple[str, Labels, Labels], ...] = (
-    *((f"{what}, elsewhere", source, {**held, "instance": "there"}) for what, source, held in HELD),
+    *(
+        (f"{what}, elsewhere", source, {**held, "location": "there"})
+        for what, source, held in HELD
+        if source["severity"] != "critical" or "target" not in source
+    ),
+    *((f"{what}, another fleet", source, {**held, "job": "k"}) for what, source, held in HELD),
     *((f"{what}, another", source, {**held, "target": "u"}) for what, source, held in HELD if "target" in source),
-    ("certificate", own("ChatMonitorIsolated"), one("ChatStreamCertificateExpiry")),
+    ("cut off", own("ChatMonitorIsolated"), one("ChatStreamTargetDown", "critical")),
     ("own trouble", own("ChatMonitorIsolated"), own("ChatMonitorAbsent")),
     ("kind while down", one("ChatStreamTargetDown", "critical"), one("ChatStreamWireCuts", kind="wire")),
     ("key while down", one("ChatStreamTargetDown", "critical"), one("ChatStreamAuthFailing")),
@@ -78,7 +90,8 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def keyed(what: str, labels: Labels) -> dict[str, str]:
     """The alert in a world of its own: every scene's targets and instances are its own."""
-    return {name: f"{value} {what}" if name in {"target", "instance"} else value for name, value in labels.items()}
+    own = {"target", "instance", "job"}
+    return {name: f"{value} {what}" if name in own and value else value for name, value in labels.items() if value}
 
 
 def test_the_example_holds_back_what_it_should_and_nothing_of_another_monitor_or_target(manager: str) -> None:

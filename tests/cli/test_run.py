@@ -259,6 +259,18 @@ def test_a_pod_is_a_shard_by_its_environment(cli: Cli, config: Path, monkeypatch
     assert heard == [Shard(2, 4)]
 
 
+@pytest.mark.parametrize(("shard", "warns"), [("1/2", True), ("1/3", False)])
+def test_more_replicas_than_shards_are_odd(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, shard: str, *, warns: bool
+) -> None:
+    """The daemon says of how many targets some replicas will be missing, and starts."""
+    monkeypatch.setattr("monitor.cli.run._watch", lambda *_: 0)
+    config.write_text(config.read_text().replace("[defaults]", "[defaults]\nreplicas = 3"))
+    done = cli("run", "--config", config, "--shard", shard)
+    assert done.status == 0
+    assert ("replicas: 3 targets have more than the 2 shards there are" in done.err) == warns
+
+
 def test_a_hangup_before_the_loop_runs_is_made_up_for(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGHUP that comes while the config is read is a reload as soon as one can be made."""
     asked = []

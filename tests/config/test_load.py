@@ -59,8 +59,8 @@ def test_the_monitors_of_a_target_take_turns(read: Read, replicas: int) -> None:
     text += f"replicas = {replicas}\ntokens_per_day = 1000\n"
     monitors = [(place, index) for place in ("eu", "us") for index in range(3)]
     found = [one for place, index in monitors if (one := here(read, text.replace("PLACE", place), Shard(index, 3)))]
-    turns = 2 * min(replicas, 3)
-    assert sorted(one.turn for one in found) == list(range(turns))
+    turns = 2 * replicas
+    assert sorted(one.turn for one in found) == list(range(2 * min(replicas, 3)))
     assert {one.turns for one in found} == {turns}
     assert {one.tokens_per_day for one in found} == {1000 // turns}
     assert {one.turn_seconds for one in found} == {60 / turns}

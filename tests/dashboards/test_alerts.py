@@ -631,6 +631,39 @@ def own(alert: str, series: Mapping[str, str], checks: Mapping[int, tuple[Firing
     return Story(alert, shows, series, checks)
 
 
+def one_location() -> Story:
+    """A target that only one of two places finds down, beside one that both do, one that recovers and an only place."""
+
+    def up(target: str, place: str) -> str:
+        return f'chat_stream_up{{target="{target}", location="{place}", instance="{place}"}}'
+
+    failures = 'chat_stream_failures_total{target="fires", location="eu", outcome="unreachable", cause="network"}'
+    series = {
+        up("fires", "eu"): "1x9 0x20 1x30",
+        up("fires", "us"): "1x60",
+        failures: "0x9 0+1x20 20x30",
+        up("below", "eu"): "1x9 0x9 1x41",
+        up("below", "us"): "1x60",
+        up("both", "eu"): "1x9 0x50",
+        up("both", "us"): "1x14 0x45",
+        up("only", "eu"): "1x9 0x50",
+        up("paused", "eu"): "1x9 0x50",
+        up("paused", "us"): "1x60",
+        'chat_stream_paused{target="paused", location="eu"}': flat(1, 60),
+        up("missing", "eu"): "1x9 0x5 stale",
+        up("missing", "us"): "1x60",
+    }
+    told = Firing(
+        {"target": "fires", "location": "eu"},
+        "fires fails from eu alone",
+        "The monitors in eu see fires down, every stream of it cut, or its error budget spent fast, and no other "
+        "location does: the way from there is the likely cause, or an endpoint that only serves that region; within 1h "
+        "mostly with unreachable/network.",
+    )
+    checks: dict[int, tuple[Firing, ...]] = {19: (), 20: (told,), 29: (told,), 31: (), 59: ()}
+    return Story("ChatStreamOneLocation", "fires below resolves missing paused", series, checks, stays=False)
+
+
 def missing_shards() -> Iterator[Story]:
     """A shard that goes away, beside locations that are whole, blips, restarts and changes of their number."""
 
@@ -857,6 +890,7 @@ STORIES = (
     certificates(),
     budgets(),
     stale(),
+    one_location(),
     *monitors(),
 )
 NAMES = [f"{story.alert}-{number}" for number, story in enumerate(STORIES)]

@@ -11,7 +11,7 @@ import pytest
 from tests.dashboards.stories import GROUPS, flat, path, save
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
-QUESTION = 'count by (alertname, severity, target, instance, team) (ALERTS{alertstate="firing"})'
+QUESTION = 'count by (alertname, severity, target, instance, location, team) (ALERTS{alertstate="firing"})'
 RESET = ' chat_stream_truncated_total{{{}, outcome="truncated", cause="reset"}}'
 
 Expected = Mapping[str, Iterable[str]]
@@ -201,28 +201,133 @@ def test_the_rules_as_shipped_serve_five_seconds(promtool: str, tmp_path: Path) 
     assert_firing(promtool, tmp_path, series, {"1h": (), "1h30m": (), "1h50m": CUT}, step="5s")
 
 
-def test_what_two_monitors_see_of_one_target_is_kept_apart(promtool: str, tmp_path: Path) -> None:
-    """Two cuts here and two there are no four; and what one of them sees is said of that one alone."""
-    here, there = 'instance="here", target="t"', 'instance="there", target="t"'
+def located(location: str, instance: str, target: str) -> str:
+    """The labels of a target as a monitor in a location has them."""
+    return f'location="{location}", instance="{instance}", target="{target}"'
+
+
+def test_what_two_replicas_see_is_one_alert(promtool: str, tmp_path: Path) -> None:
+    """Cuts of two monitors of one location add up: two each are four, and what one of them sees alone is said once."""
     two = path((60, 0), (2, 1), (58, 0))
     series = {
-        **watched(here, 120, accepted="0+1x119", cut=two),
-        **watched(there, 120, accepted="0+1x119", cut=two),
-        **watched('instance="here", target="u"', 120, accepted="0+1x119", cut="0+0.2x119"),
-        **watched('instance="there", target="u"', 120, accepted="0+1x119", cut="0x119"),
-        'chat_stream_up{instance="here", target="u"}': flat(0, 120),
-        'chat_stream_up{instance="there", target="u"}': flat(1, 120),
-        'chat_monitor_isolated{instance="here"}': flat(1, 120),
-        'chat_monitor_isolated{instance="there"}': flat(0, 120),
-        'up{job="chat-monitor", instance="here"}': flat(1, 120),
-        'up{job="chat-monitor", instance="there"}': flat(1, 120),
+        **watched(located("eu", "a", "t"), 120, accepted="0+1x119", cut=two),
+        **watched(located("eu", "b", "t"), 120, accepted="0+1x119", cut=two),
+        # of the two streams a minute one in ten is cut, all of them seen by one monitor
+        **watched(located("eu", "a", "u"), 120, accepted="0+1x119", cut="0+0.2x119"),
+        **watched(located("eu", "b", "u"), 120, accepted="0+1x119", cut="0x119"),
+        # one in forty is not enough, and none by itself is either
+        **watched(located("eu", "a", "v"), 120, accepted="0+1x119", cut="0+0.05x119"),
+        **watched(located("eu", "b", "v"), 120, accepted="0+1x119", cut="0x119"),
+        f"chat_stream_up{{{located('eu', 'a', 'u')}}}": flat(0, 120),
+        f"chat_stream_up{{{located('eu', 'b', 'u')}}}": flat(1, 120),
+        f"chat_stream_up{{{located('eu', 'a', 'w')}}}": flat(0, 120),
+        f"chat_stream_up{{{located('eu', 'b', 'w')}}}": flat(0, 120),
     }
     said = [
-        *(f'{labels}, instance="here"'.replace('"t"', '"u"') for labels in CUT),
-        alert("ChatStreamTargetDown", "critical", target="u", instance="here"),
-        alert("ChatMonitorIsolated", "critical", instance="here"),
+        *(f'{labels}, location="eu"'.replace('"t"', '"u"') for labels in CUT),
+        alert("ChatStreamTargetDown", "critical", target="u", location="eu"),
+        alert("ChatStreamTargetDown", "critical", target="w", location="eu"),
     ]
     assert_firing(promtool, tmp_path, series, {"1h10m": said, "1h50m": said})
+
+
+def test_what_two_locations_see_is_kept_apart(promtool: str, tmp_path: Path) -> None:
+    """Two cuts here and two there are no four; a share that is too large in one place is that place's."""
+    two = path((60, 0), (2, 1), (58, 0))
+    series = {
+        **watched(located("eu", "a", "t"), 120, accepted="0+1x119", cut=two),
+        **watched(located("us", "b", "t"), 120, accepted="0+1x119", cut=two),
+        **watched(located("eu", "a", "u"), 120, accepted="0+1x119", cut="0+0.2x119"),
+        **watched(located("us", "b", "u"), 120, accepted="0+1x119", cut="0x119"),
+    }
+    said = [f'{labels}, location="eu"'.replace('"t"', '"u"') for labels in CUT]
+    assert_firing(promtool, tmp_path, series, {"1h10m": said, "1h50m": said})
+
+
+def test_a_page_needs_two_locations_that_agree(promtool: str, tmp_path: Path) -> None:
+    """Down from one of three is a ticket that names the place, after a wait; from two of them it is one page."""
+    up = {
+        "alone": ("1x9 0x50", "1x60", "1x60"),
+        "agreed": ("1x9 0x50", "1x11 0x48", "1x60"),
+        "blip": ("1x9 0x4 1x46", "1x60", "1x60"),
+        "soon": ("1x9 0x50", "1x25 0x34", "1x60"),
+    }
+    series = {
+        f"chat_stream_up{{{located(place, place, target)}}}": values
+        for target, places in up.items()
+        for place, values in zip(("ap", "eu", "us"), places, strict=True)
+    }
+    series[f"chat_stream_up{{{located('eu', 'eu', 'only')}}}"] = "1x9 0x50"
+    # what watches it from elsewhere is being restarted: for ten minutes nothing pages for it
+    series[f"chat_stream_up{{{located('eu', 'eu', 'restart')}}}"] = "1x9 0x50"
+    series[f"chat_stream_up{{{located('us', 'us', 'restart')}}}"] = "1x30 stale _x4 1x24"
+
+    def ticket(target: str, place: str) -> str:
+        return alert("ChatStreamOneLocation", target=target, location=place)
+
+    def page(target: str, **more: str) -> str:
+        return alert("ChatStreamTargetDown", "critical", target=target, **more)
+
+    only, agreed, soon = page("only", location="eu"), page("agreed"), page("soon")
+    alone = [ticket("alone", "ap"), ticket("restart", "eu")]
+    expected = {
+        "10m": (),
+        "12m": [only],
+        "14m": [only, agreed],
+        "24m": [only, agreed, ticket("soon", "ap"), *alone],
+        "33m": [only, agreed, soon, *alone],
+        "55m": [only, agreed, soon, *alone],
+    }
+    assert_firing(promtool, tmp_path, series, expected)
+
+
+@pytest.mark.parametrize("condition", ["cut", "burn", "certificate"])
+def test_every_page_needs_two_locations(promtool: str, tmp_path: Path, condition: str) -> None:
+    """Three cuts in a row, a fast burn and a certificate that expires, seen from one of two places and from both."""
+    told = {
+        "cut": ("chat_stream_consecutive_truncations", "", "0x9 3x100", "0x109", "ChatStreamTruncations"),
+        "burn": ("chat_stream_slo_good_total", ', slo="availability"', "0x109", "0+1x108", "ChatStreamErrorBudgetBurn"),
+        "certificate": (
+            "chat_stream_certificate_expiry_timestamp_seconds", "", "86400x109", "8640000x109",
+            "ChatStreamCertificateExpiry",
+        ),
+    }  # fmt: skip
+    metric, more, bad, good, name = told[condition]
+    series = {}
+    for target, places in {"one": (bad, good), "both": (bad, bad)}.items():
+        for place, values in zip(("eu", "us"), places, strict=True):
+            labels = located(place, place, target)
+            series[f"{metric}{{{labels}{more}}}"] = values
+            if condition == "burn":
+                series[f"chat_stream_slo_probes_total{{{labels}{more}}}"] = "0+1x108"
+                series[f"chat_stream_slo_objective_ratio{{{labels}{more}}}"] = flat(0.99, 109)
+    page = alert(name, "critical", target="both")
+    ticket = [alert("ChatStreamOneLocation", target="one", location="eu")] if condition != "certificate" else []
+    warned = [
+        alert(name, target=target, location=place)
+        for target, place in (("one", "eu"), ("both", "eu"), ("both", "us"))
+        if condition != "cut"
+    ]
+    assert_firing(promtool, tmp_path, series, {"50m": [page, *ticket, *warned]})
+
+
+def test_what_an_isolated_monitor_says_of_targets_is_not_heard(promtool: str, tmp_path: Path) -> None:
+    """Neither its state nor its bad probes count, then and for a while after it; its replica's do."""
+    cut_off, other = located("eu", "a", "t"), located("eu", "b", "t")
+    series = {
+        'chat_monitor_isolated{location="eu", instance="a"}': "0x60 1x59",
+        'chat_monitor_isolated{location="eu", instance="b"}': "0x119",
+        f"chat_stream_up{{{cut_off}}}": "1x60 0x58",
+        f"chat_stream_up{{{other}}}": "1x119",
+        f"chat_stream_up{{{located('eu', 'b', 'u')}}}": "1x60 0x58",
+    }
+    for labels, good in ((cut_off, "0+1x60 60x58"), (other, "0+1x119")):
+        series[f'chat_stream_slo_probes_total{{{labels}, slo="availability"}}'] = "0+1x119"
+        series[f'chat_stream_slo_good_total{{{labels}, slo="availability"}}'] = good
+        series[f'chat_stream_slo_objective_ratio{{{labels}, slo="availability"}}'] = flat(0.99, 119)
+    isolated = alert("ChatMonitorIsolated", "critical", instance="a", location="eu")
+    down = alert("ChatStreamTargetDown", "critical", target="u", location="eu")
+    assert_firing(promtool, tmp_path, series, {"59m": (), "70m": [isolated, down], "115m": [isolated, down]})
 
 
 def test_a_page_ends_when_maintenance_begins_and_comes_back_if_it_is_still_so(promtool: str, tmp_path: Path) -> None:
