@@ -87,7 +87,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     metrics.place(settings.monitor.location, settings.web.external_url)
     asyncio.get_running_loop().set_exception_handler(parts.strayed)
     try:
-        await _serve(parts, load, listening)
+        await _serve(parts, load, listening, write)
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
         await cancel_all(parts.tasks)
@@ -96,7 +96,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
             await asyncio.to_thread(sink.close)
 
 
-async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], None] | None) -> None:
+async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], None] | None, write: log.LogSink) -> None:
     say = structlog.get_logger()
     try:
         await asyncio.to_thread(make_ready, parts.config)
@@ -105,7 +105,11 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
     found = discovery_of(parts, parts.config)
     beside = AsyncExitStack()
     async with beside, served(parts, load) as server:
-        for part in (_stamping(), every(parts, LAG_EVERY, lambda late: _lag(parts, late)), budget_on_disk(parts)):
+        beats = (
+            every(parts, LAG_EVERY, lambda late: _lag(parts, late)),
+            every(parts, log.PERIOD, lambda _: write.tell_repeats()),
+        )
+        for part in (_stamping(), *beats, budget_on_disk(parts)):
             await beside.enter_async_context(part)
         async with parts.changing:  # the page is there already, and may be asked for a reload
             listed = await _unless_stopped(parts, found.refresh())

@@ -2,6 +2,7 @@
 
 A thread writes the lines, from a bounded queue: a stream that is slow, full or closed costs lines, which are counted,
 and never a probe. Whatever a server or a config sent, a line holds no control character and no lone surrogate.
+Messages that repeat are counted: a flood of them fills no disk.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from monitor.record.probe_event import ProbeEvent, without_surrogates
 from monitor.record.probe_event import as_json as event_as_json
 from monitor.redaction import ascii_only, visible
 from monitor.settings import LOG_QUEUE_BYTES, Log
+from monitor.sinks.repeats import Kind, Repeats
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 
 CAPACITY = LOG_QUEUE_BYTES
@@ -32,6 +34,10 @@ CAPACITY = LOG_QUEUE_BYTES
 RETRY = 1.0
 """Seconds before a stream that failed is tried again."""
 NAME = "log"
+PERIOD = 60.0
+"""Seconds between two calls of `LogSink.tell_repeats`."""
+_TOLD = "repeats_told"
+"""Marks a message that says how often another one was repeated."""
 
 Message = Mapping[str, Any]
 """One of the daemon's own: `event`, `level`, `timestamp`, then what belongs to it."""
@@ -106,15 +112,22 @@ def _report_bug(error: Exception) -> None:
 class LogSink:
     """The sink that writes each probe's event, whatever the level of the daemon's own messages is."""
 
-    def __init__(self, writer: Writer[Line]) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer[Line], repeats: Repeats) -> None:
+        self._writer, self._repeats = writer, repeats
 
     def __call__(self, seen: Observation) -> None:
         """Leave one line to be written."""
         self._writer.put(Probe(datetime.now(UTC), seen))
 
+    def tell_repeats(self) -> None:
+        """Log how often messages were repeated since the last call, and were not written."""
+        for (level, logger, text), times, seconds in self._repeats.turn():
+            told = {_TOLD: True} | ({"logger": logger} if logger else {})
+            structlog.get_logger().log(_RANK[level], f"{text}: repeated {times} times in {seconds:.0f} s", **told)
+
     def close(self, timeout: float = 2.0) -> bool:
         """Write what is left, the daemon's own messages too; return whether all of it was tried."""
+        self.tell_repeats()
         return self._writer.close(timeout)
 
 
@@ -225,9 +238,11 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
     form = FORMS[choose(settings.format, stream, environ)]
     lines = LineStream(_raw(stream), form, timeline=settings.timeline)
     writer = line_writer(lines, dropped=dropped, failed=failed)
+    repeats = Repeats()
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _unless_repeated(repeats),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _last(form.message, hide),
@@ -240,7 +255,7 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
     # What libraries say of their daily work is not ours to repeat, unless someone looks for a bug.
     least = logging.DEBUG if settings.level == "debug" else logging.WARNING
     logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
-    return LogSink(writer)
+    return LogSink(writer, repeats)
 
 
 def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, str]) -> str:
@@ -255,6 +270,16 @@ def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, 
     # The variable is inherited where stdout is sent elsewhere: systemd says to compare (systemd.exec(5)).
     status = os.fstat(descriptor)
     return "journal" if environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}" else "json"
+
+
+def _unless_repeated(repeats: Repeats) -> Processor:
+    def counted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        kind = Kind(str(event["level"]), str(event.get("logger", "")), str(event["event"]))
+        if not event.pop(_TOLD, False) and not repeats.passes(kind):
+            raise structlog.DropEvent
+        return event
+
+    return counted
 
 
 def _last(render: Callable[[str, Message], bytes], hide: Callable[[str], str]) -> Processor:

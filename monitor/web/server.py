@@ -23,6 +23,8 @@ MOST = 256
 """Connections at once."""
 _BACKLOG = 1024
 """Connections that wait to be accepted: one beyond that is tried again by its own kernel, a second later."""
+_GRACE = 0.25
+"""Seconds that a connection has to ask before it makes room for one that waits; its request is often there already."""
 _RETRY = 0.1
 """Seconds until it is tried again to accept, if no descriptor was free."""
 _PER_PROBE = 2
@@ -111,7 +113,11 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
 
 
 class _Entrance:
-    """Accepts connections, at most so many: those that wait for a handshake or a request make room for others."""
+    """Accepts connections, at most so many: those that wait for a handshake or a request make room for others.
+
+    One that does not fit waits, and those after it wait in the kernel's queue: clients that connect again and again
+    cannot push out one that asks.
+    """
 
     def __init__(
         self,
@@ -123,7 +129,9 @@ class _Entrance:
     ) -> None:
         self._server, self._tls, self._most = server, tls, most
         self._asked, self._busy = asked, busy
-        self._opening: dict[asyncio.Task[None], None] = {}
+        self._opening: dict[asyncio.Task[None], float] = {}
+        """Connections that have not begun yet, each with the time at which it was accepted."""
+        self._begun_at: dict[web.RequestHandler, float] = {}
         self._untouched: set[socket.socket] = set()
         """Connections of tasks that have not run yet: nobody else would close them."""
 
@@ -137,12 +145,17 @@ class _Entrance:
                 self._make_room()
                 await asyncio.sleep(_RETRY)
                 continue
-            if self._open >= self._most and not self._make_room():
-                connection.close()
+            fits = False
+            try:
+                await asyncio.sleep(0)  # a burst is accepted without a turn of the loop: those before it have to begin
+                fits = await self._wait_for_room()
+            finally:
+                if not fits:
+                    connection.close()
+            if not fits:
                 continue
-            await asyncio.sleep(0)  # a burst is accepted without a turn of the loop: those before it have to begin
             task = asyncio.create_task(self._begin(connection))
-            self._opening[task] = None
+            self._opening[task] = loop.time()
             self._untouched.add(connection)
             task.add_done_callback(partial(self._begun, connection))
 
@@ -153,11 +166,14 @@ class _Entrance:
 
     async def _begin(self, connection: socket.socket) -> None:
         self._untouched.discard(connection)
+        loop = asyncio.get_running_loop()
         within = HANDSHAKE_SECONDS if self._tls is not None else None
         with suppress(OSError):  # a handshake that failed or took too long: the peer's fault, and no news
-            await asyncio.get_running_loop().connect_accepted_socket(
+            _, handler = await loop.connect_accepted_socket(
                 self._server, connection, ssl=self._tls, ssl_handshake_timeout=within
             )
+            assert isinstance(handler, web.RequestHandler), "the server makes these"
+            self._begun_at[handler] = loop.time()
 
     def _begun(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         self._opening.pop(task, None)
@@ -165,13 +181,28 @@ class _Entrance:
             self._untouched.discard(connection)
             connection.close()
 
-    @property
-    def _open(self) -> int:
-        return len(self._opening) + len(self._standing())
+    async def _wait_for_room(self) -> bool:
+        """Wait until one more connection fits, and return True; False if none makes room: all are being answered."""
+        loop = asyncio.get_running_loop()
+        while len(self._opening) + len(self._standing()) >= self._most:
+            oldest = min((*self._opening.values(), *self._silent()), default=-_GRACE)
+            wait = oldest + _GRACE - loop.time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            elif not self._make_room():
+                return False
+        return True
+
+    def _silent(self) -> list[float]:
+        """Return when the connections that never asked have begun."""
+        standing, now = self._standing(), asyncio.get_running_loop().time()  # one that begins right now has no time yet
+        return [self._begun_at.get(one, now) for one in standing if one not in self._asked]
 
     def _standing(self) -> list[web.RequestHandler]:
         """Return the connections that stand, oldest first; one that is being closed stands no more."""
-        return [one for one in self._server.connections if one.transport is not None]
+        standing = [one for one in self._server.connections if one.transport is not None]
+        self._begun_at = {one: self._begun_at[one] for one in standing if one in self._begun_at}
+        return standing
 
     def _make_room(self) -> bool:
         """Close the oldest half-open connection, else one that never asked, else one that idles; whether one was."""

@@ -24,6 +24,7 @@ from monitor.record.observation import Observation
 from monitor.record.parts import ServerError
 from monitor.settings import Log
 from monitor.sinks.log import FORMS, Line, LineStream, LogSink, Message, choose, configure, level_of, line_writer
+from monitor.sinks.repeats import MOST
 from monitor.sinks.writer import Writer
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Meta
@@ -273,6 +274,37 @@ def test_a_librarys_broken_message_harms_nobody(capsys: pytest.CaptureFixture[st
     logging.getLogger("x").warning("%d", "seven")
     sink.close(WITHIN)
     assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("logger", ["", "asyncio"])
+def test_a_message_that_repeats_is_counted(logger: str) -> None:
+    """Of a flood the first are written, and then one line says how many more there were; other messages pass."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream)
+    for number in range(MOST + 512):
+        if logger:
+            logging.getLogger(logger).warning("socket %d failed", number)
+        else:
+            structlog.get_logger().warning("socket failed", number=number)
+    structlog.get_logger().info("other")
+    sink.tell_repeats()
+    sink.tell_repeats()
+    sink.close(PATIENCE)
+    said = lines(stream)
+    told = f"socket {MOST + 511} failed" if logger else "socket failed"
+    assert [event["event"] for event in said[MOST:]] == ["other", f"{told}: repeated 512 times in 0 s"]
+    assert said[-1].keys() == {"event", "level", "timestamp"} | ({"logger"} if logger else set())
+    assert said[-1]["level"] == "warning"
+
+
+def test_what_was_repeated_is_logged_at_the_close() -> None:
+    """A daemon that stops within the period says it all the same."""
+    stream = io.BytesIO()
+    sink, _, _ = set_up(stream)
+    for _ in range(MOST + 2):
+        structlog.get_logger().error("again")
+    sink.close(PATIENCE)
+    assert lines(stream)[-1]["event"] == "again: repeated 2 times in 0 s"
 
 
 # -- where the lines go ------------------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""Messages that repeat: the first of a kind in a period pass, the others are counted."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+MOST = 20
+"""Messages of one kind that pass in a period; as many pass of all kinds beyond the bound of kinds."""
+_KINDS = 1000
+_NUMBER = re.compile(r"\d+")
+
+
+class Kind(NamedTuple):
+    """What two messages have in common to be the same; numbers in the text are not looked at."""
+
+    level: str
+    logger: str
+    """The library that the message comes from, "" for the daemon itself."""
+    text: str
+
+
+class Repeated(NamedTuple):
+    """The last message of a kind, how many of its kind did not pass, and the seconds of the period."""
+
+    last: Kind
+    times: int
+    seconds: float
+
+
+class Repeats:
+    """Counts the messages of a period by kind; any thread may ask."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._since = clock, clock()
+        self._times: Counter[Kind] = Counter()
+        self._last: dict[Kind, Kind] = {}
+        self._lock = threading.Lock()
+
+    def passes(self, message: Kind) -> bool:
+        """Whether a message is to be written; if not, it is counted."""
+        kind = message._replace(text=_NUMBER.sub("0", message.text))
+        with self._lock:
+            if kind not in self._times and len(self._times) >= _KINDS:
+                kind, message = _OTHERS, _OTHERS
+            self._times[kind] += 1
+            self._last[kind] = message
+            return self._times[kind] <= MOST
+
+    def turn(self) -> list[Repeated]:
+        """End the period, begin the next, and return what did not pass."""
+        with self._lock:
+            now = self._clock()
+            seconds, self._since = now - self._since, now
+            found = [
+                Repeated(self._last[kind], times - MOST, seconds) for kind, times in self._times.items() if times > MOST
+            ]
+            self._times.clear()
+            self._last.clear()
+        return found
+
+
+_OTHERS = Kind("warning", "", "other messages")
