@@ -26,7 +26,7 @@ from monitor.record.probe_event import ProbeEvent, without_surrogates
 from monitor.record.probe_event import as_json as event_as_json
 from monitor.redaction import ascii_only, visible
 from monitor.settings import LOG_QUEUE_BYTES, Log
-from monitor.sinks.repeats import Kind, Repeats
+from monitor.sinks.repeats import MessageKind, Repeats
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 
 CAPACITY = LOG_QUEUE_BYTES
@@ -274,7 +274,7 @@ def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, 
 
 def _unless_repeated(repeats: Repeats) -> Processor:
     def counted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        kind = Kind(str(event["level"]), str(event.get("logger", "")), str(event["event"]))
+        kind = MessageKind(str(event["level"]), str(event.get("logger", "")), str(event["event"]))
         if not event.pop(_TOLD, False) and not repeats.passes(kind):
             raise structlog.DropEvent
         return event

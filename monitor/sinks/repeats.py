@@ -15,7 +15,7 @@ _KINDS = 1000
 _NUMBER = re.compile(r"\d+")
 
 
-class Kind(NamedTuple):
+class MessageKind(NamedTuple):
     """What two messages have in common to be the same; numbers in the text are not looked at."""
 
     level: str
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 class Repeated(NamedTuple):
     """The last message of a kind, how many of its kind did not pass, and the seconds of the period."""
 
-    last: Kind
+    last: MessageKind
     times: int
     seconds: float
 
@@ -37,11 +37,11 @@ class Repeats:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._since = clock, clock()
-        self._times: Counter[Kind] = Counter()
-        self._last: dict[Kind, Kind] = {}
+        self._times: Counter[MessageKind] = Counter()
+        self._last: dict[MessageKind, MessageKind] = {}
         self._lock = threading.Lock()
 
-    def passes(self, message: Kind) -> bool:
+    def passes(self, message: MessageKind) -> bool:
         """Whether a message is to be written; if not, it is counted."""
         kind = message._replace(text=_NUMBER.sub("0", message.text))
         with self._lock:
@@ -64,4 +64,4 @@ class Repeats:
         return found
 
 
-_OTHERS = Kind("warning", "", "other messages")
+_OTHERS = MessageKind("warning", "", "other messages")

@@ -6,12 +6,12 @@ from itertools import count
 
 import pytest
 
-from monitor.sinks.repeats import MOST, Kind, Repeated, Repeats
+from monitor.sinks.repeats import MOST, MessageKind, Repeated, Repeats
 
 
-def kind(text: str = "no descriptor is free", level: str = "warning", logger: str = "") -> Kind:
+def kind(text: str = "no descriptor is free", level: str = "warning", logger: str = "") -> MessageKind:
     """Return a message."""
-    return Kind(level, logger, text)
+    return MessageKind(level, logger, text)
 
 
 @pytest.fixture
