@@ -83,6 +83,7 @@ deb: $(VENV)/dev  ## Build a Debian package (Debian 12, amd64) into dist/, with 
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
+	test -x .real/schemathesis/bin/st || { $(PYTHON) -m venv .real/schemathesis && .real/schemathesis/bin/pip install --quiet --disable-pip-version-check -r requirements/real-schemathesis.txt; }
 	$(BIN)/pytest -m real -n 3 --dist loadscope --durations=10
 
 MINUTES ?= 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,6 +26,18 @@ def event_schema() -> Json:
     }
 
 
+def always_written(part: Json, held_as: Callable[[Json], Json] = dict) -> Json:
+    """Return an object's schema with the rule of what is required (see probe_event), each property by `held_as`."""
+    properties = part["properties"]
+    return {
+        "type": "object",
+        # Python 3.13 strips the indentation of docstrings: without it the text is the same on each version
+        "description": " ".join(part["description"].split()),
+        "required": [name for name, held in properties.items() if name in part["required"] or "default" in held],
+        "properties": {name: _without_default(held_as(held)) for name, held in properties.items()},
+    }
+
+
 def _inlined(part: Any, parts: Json) -> Any:  # noqa: ANN401 - any part of a JSON document
     """Return a part with what it refers to in place, and with the rule of what is required (see probe_event)."""
     if isinstance(part, list):
@@ -35,15 +48,7 @@ def _inlined(part: Any, parts: Json) -> Any:  # noqa: ANN401 - any part of a JSO
         return _inlined({**parts[part["$ref"]], **{key: held for key, held in part.items() if key != "$ref"}}, parts)
     if "properties" not in part:
         return {key: _inlined(held, parts) for key, held in part.items()}
-    properties = part["properties"]
-    always = [name for name, held in properties.items() if name in part["required"] or "default" in held]
-    return {
-        "type": "object",
-        # Python 3.13 strips the indentation of docstrings: without it the text is the same on each version
-        "description": " ".join(part["description"].split()),
-        "required": always,
-        "properties": {name: _without_default(_inlined(held, parts)) for name, held in properties.items()},
-    }
+    return always_written(part, lambda held: _inlined(held, parts))
 
 
 def _without_default(part: Json) -> Json:

@@ -31,14 +31,13 @@ class State(StrEnum):
 class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
     """One recent probe in a few words."""
 
-    outcome: str
-    cause: str | UnsetType = UNSET
-    probe_id: str | UnsetType = UNSET
-    timestamp: str | UnsetType = UNSET
-    trigger: str | UnsetType = UNSET
-    available: bool | UnsetType = UNSET
-    first_chunk: Seconds | UnsetType = UNSET
-    """Time to the first chunk in seconds."""
+    outcome: Annotated[str, Meta(description="What it came to.")]
+    cause: Annotated[str, Meta(description="Why, if the outcome has causes.")] | UnsetType = UNSET
+    probe_id: Annotated[str, Meta(description="Its id.")] | UnsetType = UNSET
+    timestamp: Annotated[str, Meta(description="When it began, in RFC 3339.")] | UnsetType = UNSET
+    trigger: Annotated[str, Meta(description="What started it.")] | UnsetType = UNSET
+    available: Annotated[bool, Meta(description="Whether the target was available.")] | UnsetType = UNSET
+    first_chunk: Annotated[Seconds, Meta(description="Time to the first chunk in seconds.")] | UnsetType = UNSET
 
     @property
     def verdict(self) -> str:
@@ -71,9 +70,9 @@ def brief_of(event: ProbeEvent) -> BriefProbe:
 class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Times to the first chunk in seconds: the last probe's, and those that 50 % and 95 % of the recent ones kept."""
 
-    last: Seconds | UnsetType = UNSET
-    p50: Seconds | UnsetType = UNSET
-    p95: Seconds | UnsetType = UNSET
+    last: Annotated[Seconds, Meta(description="The last probe's.")] | UnsetType = UNSET
+    p50: Annotated[Seconds, Meta(description="What half of the recent probes did not exceed.")] | UnsetType = UNSET
+    p95: Annotated[Seconds, Meta(description="What 95 % of the recent probes did not exceed.")] | UnsetType = UNSET
 
 
 class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,33 +81,46 @@ class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
     As in a probe's event, UNSET keys may be absent; a reader assumes the other defaults.
     """
 
-    name: str
-    protocol: str | UnsetType = UNSET
-    url: str | UnsetType = UNSET
-    model: str | UnsetType = UNSET
-    labels: dict[str, str] | UnsetType = UNSET
-    upstream: str | UnsetType = UNSET
-    interval: float | UnsetType = UNSET
-    paused: bool = False
-    probes: Count | UnsetType = UNSET
-    accepted: Count | UnsetType = UNSET
-    truncated: Count | UnsetType = UNSET
-    truncation_ratio: Ratio | UnsetType = UNSET
-    state: Annotated[str, Meta(extra_json_schema={"enum": [it.value for it in State]})] | UnsetType = UNSET
-    """The confirmed state."""
-    failing_since: str | UnsetType = UNSET
-    """When the first probe of the failures that are not over began."""
-    last_good: BriefProbe | UnsetType = UNSET
-    """The last probe before those, or the last of all, that found the target available."""
-    availability: Ratio | UnsetType = UNSET
-    """Of the recent scheduled probes."""
-    consecutive_failures: Count = 0
-    stale: bool = False
-    """Whether the newest probe is older than the interval explains."""
-    first_chunk: FirstChunkSummary | UnsetType = UNSET
-    last: ProbeEvent | UnsetType = UNSET
-    """The last probe that says something of the target; another only if there is none."""
-    recent: tuple[BriefProbe, ...] = ()
+    name: Annotated[str, Meta(description="Its name.")]
+    protocol: Annotated[str, Meta(description="The protocol that it is asked in.")] | UnsetType = UNSET
+    url: Annotated[str, Meta(description="Its URL, without user-info and query values.")] | UnsetType = UNSET
+    model: Annotated[str, Meta(description="The model that is requested.")] | UnsetType = UNSET
+    labels: Annotated[dict[str, str], Meta(description="Its labels.")] | UnsetType = UNSET
+    upstream: Annotated[str, Meta(description="The name of the target that it asks itself.")] | UnsetType = UNSET
+    interval: Annotated[float, Meta(description="Seconds between scheduled probes.")] | UnsetType = UNSET
+    paused: Annotated[bool, Meta(description="Whether it is not probed.")] = False
+    probes: Annotated[Count, Meta(description="Scheduled probes since the start.")] | UnsetType = UNSET
+    accepted: (
+        Annotated[Count, Meta(description="Those of which the answer was a stream that could be read.")] | UnsetType
+    ) = UNSET
+    truncated: Annotated[Count, Meta(description="Those of the accepted whose end never came.")] | UnsetType = UNSET
+    truncation_ratio: Annotated[Ratio, Meta(description="Truncated by accepted probes.")] | UnsetType = UNSET
+    state: (
+        Annotated[str, Meta(description="The confirmed state.", extra_json_schema={"enum": [it.value for it in State]})]
+        | UnsetType
+    ) = UNSET
+    failing_since: (
+        Annotated[str, Meta(description="When the first probe of the failures that are not over began.")] | UnsetType
+    ) = UNSET
+    last_good: (
+        Annotated[
+            BriefProbe,
+            Meta(description="The last probe before those, or the last of all, that found the target available."),
+        ]
+        | UnsetType
+    ) = UNSET
+    availability: Annotated[Ratio, Meta(description="Of the recent scheduled probes.")] | UnsetType = UNSET
+    consecutive_failures: Annotated[Count, Meta(description="Failures in a row that are not over.")] = 0
+    stale: Annotated[bool, Meta(description="Whether the newest probe is older than the interval explains.")] = False
+    first_chunk: Annotated[FirstChunkSummary, Meta(description="Times to the first chunk.")] | UnsetType = UNSET
+    last: (
+        Annotated[
+            ProbeEvent,
+            Meta(description="The last probe that says something of the target; another only if there is none."),
+        ]
+        | UnsetType
+    ) = UNSET
+    recent: Annotated[tuple[BriefProbe, ...], Meta(description="The recent probes in brief, newest first.")] = ()
 
 
 def summarize(name: str, events: Sequence[ProbeEvent]) -> TargetSummary:

@@ -74,6 +74,11 @@ class Access:
         return self._loaded.file.headers
 
     @property
+    def asks_users(self) -> bool:
+        """Whether a user name and a password are required."""
+        return bool(self._loaded.file.users)
+
+    @property
     def warnings(self) -> Iterator[str]:
         """A line for each of its files with a secret that others can read: users' hashes, the private key."""
         tls, users = self._loaded.file.tls, self._loaded.file.users

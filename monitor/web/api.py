@@ -1,4 +1,4 @@
-"""The JSON API: targets, recent probes, and one probe with its timeline."""
+"""The JSON API: targets, recent probes, one probe with its timeline, and the description of the API itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from monitor.sinks.history_store import StoreError
 from monitor.sinks.memory import RecentProbe
 from monitor.web import listing, resources
 from monitor.web.actions import NO_TARGET
-from monitor.web.answers import in_reader, problem, requested_view, resource, source_of, view_of
+from monitor.web.answers import STATE, in_reader, problem, requested_view, resource, source_of, view_of
+from monitor.web.openapi import description
 
 _NO_PROBE = "No probe of this id is kept: it is too old, or was never made."
 
@@ -55,6 +56,13 @@ async def probe(request: web.Request) -> web.Response:
     if found is not None:
         return await resource(request, lambda: resources.probe(found.full_event))
     return await from_history(request, lambda event: resource(request, lambda: event))
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """`GET /api/v1/openapi.json`."""
+    access = request.app[STATE].access
+    login = access is not None and access.asks_users
+    return await resource(request, lambda: description(login=login))
 
 
 def in_memory(request: web.Request) -> RecentProbe | None:

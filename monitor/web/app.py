@@ -36,6 +36,7 @@ _GET: tuple[tuple[str, Handler], ...] = (
     (f"{API}/targets/{{name}}", api.target),
     (f"{API}/probes", api.probes),
     (f"{API}/probes/{{id}}", api.probe),
+    (f"{API}/openapi.json", api.openapi),
 )
 _POST: tuple[tuple[str, Handler], ...] = (
     ("/-/reload", actions.reload),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 MOST = 1000
 """Probes in one answer."""
-_USUAL = 50
+USUAL = 50
+"""Probes in an answer to a request that names no limit."""
 _FLAGS = {"true": True, "false": False}
 _PARAMETERS = {"target": "a name", "failed": "true or false", "limit": f"a number from 1 to {MOST}"}
 
@@ -22,13 +23,13 @@ class ProbeQuery:
 
     target: str | None = None
     failed: bool = False
-    limit: int = _USUAL
+    limit: int = USUAL
 
 
 def parse(query: Sequence[tuple[str, str]]) -> ProbeQuery:
     """Return what the query of a request asks for, each parameter once at most."""
     given = dict(query)
-    failed, limit = _FLAGS.get(given.get("failed", "false")), _number(given.get("limit", str(_USUAL)))
+    failed, limit = _FLAGS.get(given.get("failed", "false")), _number(given.get("limit", str(USUAL)))
     if len(given) < len(query) or given.keys() - _PARAMETERS or failed is None or limit is None:
         told = ", ".join(f"{name} ({what})" for name, what in _PARAMETERS.items())
         raise BadQueryError(f"The parameters are {told}, each at most once.")
