@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation site dist deb clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -115,6 +115,18 @@ fuzz:  ## Fuzz every decoder for a minute, led by coverage.
 	$(PYTHON) -m venv .cache/fuzz
 	.cache/fuzz/bin/pip install --quiet --disable-pip-version-check -r requirements/fuzz.txt
 	.cache/fuzz/bin/python fuzz/run.py --seconds 60
+
+sbom:  ## Write the CycloneDX SBOM of what the wheel runs with into dist/sbom.cdx.json.
+	$(PYTHON) -m venv .cache/sbom
+	.cache/sbom/bin/pip install --quiet --disable-pip-version-check -r requirements/sbom.txt
+	mkdir -p dist
+	.cache/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-format JSON --output-file dist/sbom.cdx.json
+
+audit: $(VENV)/dev  ## Hold the pinned dependencies against known advisories; skipped, and said so, if no source is reachable.
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/pip install --quiet --disable-pip-version-check -r requirements/audit.txt
+	$(BIN)/python -m tools.audit .cache/audit/bin/pip-audit
 
 clean:  ## Remove what was set up.
 	rm -rf $(VENV) .real .cache build dist

@@ -289,7 +289,7 @@ def test_a_message_that_repeats_is_counted(logger: str) -> None:
     structlog.get_logger().info("other")
     sink.tell_repeats()
     sink.tell_repeats()
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     said = lines(stream)
     told = f"socket {MOST + 511} failed" if logger else "socket failed"
     assert [event["event"] for event in said[MOST:]] == ["other", f"{told}: repeated 512 times in 0 s"]
@@ -303,7 +303,7 @@ def test_what_was_repeated_is_logged_at_the_close() -> None:
     sink, _, _ = set_up(stream)
     for _ in range(MOST + 2):
         structlog.get_logger().error("again")
-    sink.close(PATIENCE)
+    sink.close(WITHIN)
     assert lines(stream)[-1]["event"] == "again: repeated 2 times in 0 s"
 
 
