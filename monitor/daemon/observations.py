@@ -84,7 +84,7 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
             parts.budget.spend(seen.target.name, seen.charged)
         export_budget(parts, seen.target)
         metrics.isolated(parts.isolation(seen))
-        kept = replace(seen, recording=thinned(seen.recording, _RECORDING_BYTES))
+        kept = _bounded(seen)
         for name, sink in sinks:
             try:
                 sink(seen if sink is metrics else kept)
@@ -93,6 +93,14 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
                 structlog.get_logger().error("sink failed", sink=name, exc_info=error)
 
     return observed
+
+
+def _bounded(seen: Observation) -> Observation:
+    """Return it with a recording that is small enough to keep; as it is if there is no memory to make one."""
+    try:
+        return replace(seen, recording=thinned(seen.recording, _RECORDING_BYTES))
+    except MemoryError:
+        return seen
 
 
 def export_budget(parts: Parts, target: Target) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from traceback import clear_frames
 
 from monitor.http import Client, ExchangeInfo
 from monitor.probe.assemble import kept_bytes, observe
@@ -32,14 +33,17 @@ class Prober:
 
     async def __call__(self, target: Target, trigger: str, schedule_delay: float | None = None) -> Observation:
         """Probe `target`; a cancellation ends the probe as `aborted`, and whatever fails here as `inconclusive`."""
+        request: ProbeRequest | None = None
         try:
-            return await self._probe(target, trigger, schedule_delay)
+            request = ask(target)
+            return await self._probe(request, trigger, schedule_delay)
         except Exception as error:  # noqa: BLE001 - memory, or a protocol from outside: every probe ends in one event
+            clear_frames(error.__traceback__)  # they hold all that the stream has left
             kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
             recorder = Recorder(EndRule())
             recorder.ending = Ending(kind, 0.0, type(error).__name__)
             return observe(
-                unasked(target),
+                request or unasked(target),
                 recorder.finish(),
                 ExchangeInfo(),
                 timestamp=datetime.now(UTC),
@@ -48,9 +52,8 @@ class Prober:
                 schedule_delay=schedule_delay,
             )
 
-    async def _probe(self, target: Target, trigger: str, schedule_delay: float | None) -> Observation:
-        request = ask(target)
-        recorder = Recorder(end_rule(target, request.protocol))
+    async def _probe(self, request: ProbeRequest, trigger: str, schedule_delay: float | None) -> Observation:
+        recorder = Recorder(end_rule(request.target, request.protocol))
         decoder = Decoder(request.protocol, event_bytes=self.limits.event_bytes, events=self.limits.events)
         kept = bytearray()
         started = datetime.now(UTC)

@@ -48,7 +48,8 @@ class WriterLimits(Generic[T]):
 class Writer(Generic[T]):
     """Writes items in order, in one thread, from a bounded queue.
 
-    `write` raises one of `errors` if it has to be called again with the same items; `finish` is called at the end.
+    `write` raises one of `errors` if it has to be called again with the same items, and is called again if memory ran
+    out; `finish` is called at the end.
     """
 
     def __init__(  # noqa: PLR0913 - what is written, how, and who is told
@@ -120,7 +121,7 @@ class Writer(Generic[T]):
         while True:
             try:
                 self._write(batch)
-            except self._errors:
+            except (MemoryError, *self._errors):
                 self._told.failed(self._name)
                 if last:
                     self._drop(batch)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import resource
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from monitor.lab.peer import peer
 from monitor.lab.steps import Send
@@ -46,11 +48,48 @@ async def test_endless_streams_of_large_events_stay_under_the_figure(tmp_path: P
     assert bound < 500 << 20
 
 
-def _config(url: str) -> str:
+async def test_without_memory_each_probe_ends_in_one_event(tmp_path: Path) -> None:
+    """A daemon whose address space is full has one event for each request that it sent, under its id, and goes on."""
+    async with peer((Send(_HEAD), *[Send(_EVENT * 10)] * 10)) as server:
+        config = tmp_path / "config.toml"
+        config.write_text(
+            _config(server.url, targets=12).replace("8MiB", "256MiB").replace("= 4", "= 12\nper_host = 12")
+        )
+        run = await asyncio.create_subprocess_exec(
+            *_COMMAND, "run", "--config", str(config), stdout=asyncio.subprocess.PIPE, limit=1 << 24
+        )
+        try:
+            assert run.stdout is not None
+            events: list[dict[str, Any]] = []
+            while len(events) < 12:
+                event = json.loads(await run.stdout.readline())
+                if event["event"] == "started":
+                    at_most = _size(run.pid) + (20 << 20)
+                    resource.prlimit(run.pid, resource.RLIMIT_AS, (at_most, at_most))
+                if event["event"] == "probe":
+                    events.append(event)
+            assert run.returncode is None
+        finally:
+            run.kill()
+            await run.wait()
+        sent = [request.headers["x-request-id"] for request in server.requests]
+    assert sorted(event["probe_id"] for event in events) == sorted(sent)
+    assert {event["target"] for event in events} == {f"t{number}" for number in range(12)}
+    causes = {event["cause"] for event in events}
+    assert "resources" in causes
+    assert causes <= {"resources", "no_terminator"}
+
+
+def _size(process: int) -> int:
+    """Return the address space of a process, in bytes."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _config(url: str, targets: int = TARGETS) -> str:
     tables = (
         f'[[targets]]\nname = "t{number}"\nurl = "{url}/v1/chat/completions"\nprotocol = "openai-chat"\n'
         'model = "m"\ninterval = "1h"\n'
-        for number in range(TARGETS)
+        for number in range(targets)
     )
     return "".join(('[web]\nlisten = "127.0.0.1:0"\n', _LIMITS, *tables))
 

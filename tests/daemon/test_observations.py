@@ -40,6 +40,18 @@ async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.Mon
         assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="good"}') == 1
 
 
+async def test_a_recording_that_cannot_be_thinned_is_kept_whole(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If memory runs out for a smaller one, the event is written all the same."""
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("monitor.daemon.observations.thinned", none_left)
+    async with running(named("good", lab.url + QUICK_OK)) as daemon:
+        assert (await daemon.line(event="probe"))["outcome"] == "ok"
+        assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="good"}') == 1
+
+
 async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
     path = tmp_path / "history.db"

@@ -16,6 +16,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.error: Exception = OSError(28, "full")
         self.batches: list[list[str]] = []
         self.told: list[str] = []
         self.entered, self.may = threading.Semaphore(0), threading.Semaphore(0)
@@ -28,7 +29,7 @@ class Disk:
             raise RuntimeError("bug")
         if self.failures:
             self.failures -= 1
-            raise OSError(28, "full")
+            raise self.error
         self.batches.append(list(batch))
 
     def writer(self, **more: Any) -> Writer[str]:  # noqa: ANN401 - fields of WriterLimits
@@ -80,6 +81,19 @@ def test_a_failure_is_tried_again_and_a_bug_is_not() -> None:
     assert writer.close(WITHIN)
     assert disk.batches == [["a"], ["c"]]
     assert disk.told == ["disk failed", "disk failed", "disk failed", "bug", "disk dropped", "finished"]
+
+
+def test_an_item_that_memory_ran_out_for_is_tried_again() -> None:
+    """Nothing is lost for it."""
+    disk = Disk()
+    disk.failures, disk.error = 2, MemoryError()
+    writer = disk.writer()
+    writer.put("a")
+    disk.may.release(9)
+    for _ in range(3):
+        assert disk.entered.acquire(timeout=PATIENCE)
+    assert writer.close(PATIENCE)
+    assert (disk.batches, disk.told) == ([["a"]], ["disk failed", "disk failed", "finished"])
 
 
 def test_at_the_close_a_failure_is_tried_once_more() -> None:
