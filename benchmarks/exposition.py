@@ -1,9 +1,10 @@
 """How long a scrape takes of the loop: prometheus_client's generate_latest against our pieces, of the same numbers.
 
-Run as `python benchmarks/exposition.py [TARGETS ...]`. Every target has been probed once, and a quarter of them again
-between the scrapes. `total` is the loop's time for one OpenMetrics scrape with exemplars, `hold` the longest time
-between two chances for the loop to turn, the first call among them; both are medians of five scrapes, in time of this
-thread, since a busy machine is not our doing. `probe` is what the end of one probe costs, `add` a new target.
+Run as `python -m benchmarks.exposition [TARGETS ...]`. Every target has been probed once, and a quarter of them again
+between the scrapes: a scrape writes what has changed. `total` is the loop's time for one OpenMetrics scrape with
+exemplars, `hold` the longest time between two chances for the loop to turn, the first call among them; both are medians
+of five scrapes, in time of this thread, since a busy machine is not our doing. `probe` is what the end of one probe
+costs, `add` a new target.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from statistics import median
 from time import thread_time
-from typing import Any
+from typing import Any, Literal
 
 from prometheus_client.exposition import choose_encoder
 
@@ -21,7 +22,7 @@ from monitor.judge.verdict import judge
 from monitor.record.observation import Observation
 from monitor.record.parts import Tokens
 from monitor.settings import MetricsSettings as Detail
-from monitor.sinks.metrics.sink import MetricsSettings
+from monitor.sinks.metrics.sink import Metrics
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Finish, Output
 from monitor.stream.recorder import Recorder
@@ -60,7 +61,7 @@ def took(work: Callable[[Any], object], things: Iterable[Any]) -> float:
     return (thread_time() - began) * 1000
 
 
-def scrape(metrics: MetricsSettings) -> tuple[float, float, int]:
+def scrape(metrics: Metrics) -> tuple[float, float, int]:
     """Return one scrape's time in all, its longest hold, and its bytes."""
     began = thread_time()
     parts, _ = metrics.pieces(ACCEPT)
@@ -72,9 +73,9 @@ def scrape(metrics: MetricsSettings) -> tuple[float, float, int]:
     return sum(holds), max(holds), size
 
 
-def measure(number: int, detail: str) -> tuple[str, bool]:
+def measure(number: int, detail: Literal["full", "lean"]) -> tuple[str, bool]:
     """Return one line of the table, and whether it is within the limits."""
-    metrics = MetricsSettings(Detail(detail=detail), ["team"])
+    metrics = Metrics(Detail(detail=detail), ["team"])
     targets = [
         Target(f"target-{at:04}", "openai-chat", f"https://gateway-{at}.example.com/v1", labels={"team": "search"})
         for at in range(number)
@@ -101,8 +102,9 @@ def main() -> int:
     """Print the table; 1 where a limit of the contract is passed."""
     print("targets detail      MB generate_latest  total ms  hold ms  probe us  add us")
     within = True
+    details: tuple[Literal["full", "lean"], ...] = ("full", "lean")
     for number in [int(word) for word in sys.argv[1:]] or [100, 1000, 5000]:
-        for detail in ("full", "lean"):
+        for detail in details:
             line, good = measure(number, detail)
             print(line, flush=True)
             within = within and good

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,11 @@ def options() -> argparse.Namespace:
         "--out",
         type=Path,
         metavar="FILE",
-        help="write the figures there as JSON, adding to what it has, and beside it as Markdown",
+        help="write the figures there as JSON",
+    )
+    parser.add_argument("--add", action="store_true", help="with --out: keep what FILE has of other cells and clients")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), metavar="N", help="begin no cell after N minutes"
     )
     parser.add_argument(
         "--realtime",
@@ -50,7 +55,9 @@ def options() -> argparse.Namespace:
         help="let server and clients go before all other work, where that is allowed (root)",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: print the tables of such a JSON")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help="with --report: put them into this page instead")
+    parser.add_argument(
+        "--into", type=Path, metavar="PAGE", help="put the tables into this page instead of printing them"
+    )
     return parser.parse_args()
 
 
@@ -64,9 +71,14 @@ def chosen(asked: argparse.Namespace) -> list[Cell | Growth]:
     return [*cells.QUICK] if asked.quick else [*cells.CELLS, *cells.GROWTHS]
 
 
-def results(bench: Bench, work: Iterable[Cell | Growth], only: list[str] | None) -> Iterator[dict[str, object]]:
-    """Measure, one after another."""
+def results(
+    bench: Bench, work: Iterable[Cell | Growth], only: list[str] | None, until: float = float("inf")
+) -> Iterator[dict[str, object]]:
+    """Measure, one after another; after the monotonic time `until` none is begun."""
     for cell in work:
+        if time.monotonic() > until:
+            say(f"{cell.name}: left out, the time is over")
+            continue
         if isinstance(cell, Growth):
             yield grow(bench, cell)
             continue
@@ -108,26 +120,29 @@ def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[st
 
 def run(asked: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for, and return it with what it was measured on; what is there is kept as it goes."""
-    found = json.loads(asked.out.read_text()) if asked.out and asked.out.exists() else {"results": []}
+    old = asked.out and asked.add and asked.out.exists()
+    found = json.loads(asked.out.read_text()) if old else {"results": []}
     first = asked.realtime and machine.may_go_first()
     if asked.realtime and not first:
         say("--realtime takes root, or CAP_SYS_NICE: server and clients take turns with all other work")
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
+    now, began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), time.monotonic()
     about = {"machine": machine.about(), "date": now, "realtime": first}
     with tempfile.TemporaryDirectory(prefix="fidelity-") as name:
         directory = Path(name)
         bench = Bench(build(directory), certificate(directory), directory, first)
-        for result in results(bench, chosen(asked), asked.clients):
-            found = {**about, "results": merged(found["results"], [result])}
+        for result in results(bench, chosen(asked), asked.clients, began + asked.minutes * 60):
+            found = {**about, "results": merged(found["results"], [{**result, "run": now}])}
             keep(asked.out, found)
+    if not old and not asked.cells and not asked.quick:
+        found["took"] = round((time.monotonic() - began) / 60)
+        keep(asked.out, found)
     return found
 
 
 def keep(out: Path | None, found: dict[str, Any]) -> None:
-    """Write the figures, as JSON and as Markdown."""
+    """Write the figures."""
     if out is not None:
         out.write_text(json.dumps(found, indent=1) + os.linesep)
-        out.with_suffix(".md").write_text(markdown(found) + os.linesep)
 
 
 def report(figures: Path, page: Path | None) -> None:
@@ -159,7 +174,11 @@ def main() -> None:
     machine.check()
     if machine.cores()[0] == machine.cores()[1]:
         say("only one core is allowed: server and client get in each other's way")
-    print(markdown(run(asked)))
+    text = markdown(run(asked))
+    if asked.into is None:
+        print(text)
+    else:
+        asked.into.write_text(filled(asked.into.read_text(), text))
 
 
 if __name__ == "__main__":

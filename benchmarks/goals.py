@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.cells import AIOHTTP, DAEMON
+from benchmarks.cells import AIOHTTP, CELLS, DAEMON
 
 Result = Mapping[str, Any]
 Found = Mapping[tuple[str, str], Result]
 _ALL = ("streams-1", "streams-50", "streams-200", "streams-500", "streams-1000")
 _MANY = _ALL[1:]
+_OWN = (*(cell.name for cell in CELLS if cell.name.startswith("own-")), "streams-1000", "tls-1000")
 _MILLION = 1_000_000
 
 
@@ -34,7 +35,7 @@ class Goal(NamedTuple):
 def goals(results: Sequence[Result]) -> Iterator[Goal]:
     """Return every goal, with what these results say of it."""
     found = {(one["cell"], one["client"]): one for one in results}
-    for group in (_errors, _intervals, _costs, _daemon):
+    for group in (_errors, _intervals, _own, _costs, _daemon):
         yield from group(found)
 
 
@@ -89,9 +90,15 @@ def _better(found: Found, cell: str, least: float) -> Goal:
 
 def _intervals(found: Found) -> Iterator[Goal]:
     ours = [one for (_, client), one in found.items() if client == DAEMON and "events" in one]
-    parts = [one[part] for one in ours for part in ("events", "first_chunk", "gap")]
+    parts = [one[part] for one in ours for part in ("events", "first_chunk", "gap", "request") if part in one]
     yield Goal("stated intervals held against true ones", sum(part["samples"] for part in parts), _MILLION, more=True)
     yield Goal("of them, those that miss", sum(part["missed_far"] for part in parts) if parts else None, 0)
+
+
+def _own(found: Found) -> Iterator[Goal]:
+    """Of what is kept, the time from the request to the first chunk by the server's clock: without our own delay."""
+    for cell in _OWN:
+        yield Goal(f"request to first chunk, error p99, {cell}", _figure(found, cell, "request", "p99"), 1000, "us")
 
 
 def _costs(found: Found) -> Iterator[Goal]:

@@ -21,6 +21,8 @@ def markdown(found: Mapping[str, Any]) -> str:
 def _about(found: Mapping[str, Any]) -> str:
     about = found["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    if "took" in found:
+        found = {**found, "date": f"one run of all cells, begun {found['date']} UTC, {found['took']} minutes"}
     first = ", server and clients before all other work of the machine (SCHED_FIFO)" if found["realtime"] else ""
     machine = f"{about['processor']}, {about['cores']} cores, Linux {about['kernel']}, Python {about['python']}"
     return f"{machine}, {packages}; {found['date']}{first}."
@@ -57,8 +59,8 @@ def _missed(one: Result) -> str:
 
 def truth(results: Iterable[Result]) -> dict[str, int]:
     """Return how many stated intervals there are, and how many miss the true one: at all, and by far."""
-    parts = [one[part] for one in results for part in ("events", "first_chunk", "gap")]
-    return {key: sum(part[key] for part in parts) for key in ("samples", "missed", "missed_far")}
+    parts = [one[part] for one in results for part in ("events", "first_chunk", "gap", "request") if part in one]
+    return {key: sum(part.get(key, 0) for part in parts) for key in ("samples", "missed", "missed_far")}
 
 
 _COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
@@ -73,6 +75,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
     ("chunks a second", lambda one: _or_dash(one.get("chunks_per_second"))),
     ("core", lambda one: f"{one['cpu_share']:.0%}" if "cpu_share" in one else "-"),
     ("kB a stream", lambda one: _or_dash(one.get("memory_per_stream"))),
+    ("run of", lambda one: _or_dash(one.get("run"))),
     ("load", lambda one: _or_dash(one.get("load"))),
     ("runs", lambda one: _or_dash(one.get("runs"))),
 )
@@ -106,10 +109,9 @@ def _growth(results: Iterable[Result]) -> list[str]:
     results = [one for one in results if "targets" in one]
     if not results:
         return []
-    lines = ["| targets | probes | memory, MB | first probe, s |", "|---|---|---|---|"]
-    lines += [
-        f"| {one['targets']} | {one['probes']} | {one['memory_mb']} | {one['first_probe_s']} |" for one in results
-    ]
+    lines = ["| targets | probes | memory, MB | first probe, s | run of |", "|---|---|---|---|---|"]
+    columns = ("targets", "probes", "memory_mb", "first_probe_s", "run")
+    lines += [f"| {' | '.join(_or_dash(one.get(column)) for column in columns)} |" for one in results]
     return ["\n".join(lines)]
 
 
