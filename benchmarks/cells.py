@@ -61,15 +61,15 @@ QUICK = (
     Cell("quick-blocked", 50, 30, 1.5, 2, (DAEMON, AIOHTTP), spread=1.0, block=0.05),
 )
 CELLS: tuple[Cell, ...] = (
-    Cell("streams-1", 1, 15, 1.1, 12, spread=0.0),
-    Cell("streams-50", 50, 70, 3.3, 3),
+    Cell("streams-1", 1, 15, 1.1, 12, (DAEMON, AIOHTTP, FLOOR), spread=0.0),
+    Cell("streams-50", 50, 70, 3.3, 3, (DAEMON, AIOHTTP, HTTPX, OPENAI, FLOOR)),
     Cell("streams-200", 200, 145, 6.3, 2),
-    Cell("streams-500", 500, 145, 6.3, 2, (DAEMON, AIOHTTP, HTTPX, BARE, FLOOR)),
-    Cell("streams-1000", 1000, 145, 6.3, 2, (DAEMON, AIOHTTP, BARE, FLOOR)),
+    Cell("streams-500", 500, 145, 6.3, 2, (DAEMON, AIOHTTP, BARE, FLOOR)),
+    Cell("streams-1000", 1000, 145, 6.3, 2, (DAEMON, AIOHTTP, FLOOR)),
     # its first chunks do not come in step with what holds the loop up: a request is only issued between two of those
-    Cell("blocked-100", 100, 145, 6.3, 3, (DAEMON, AIOHTTP, BARE), first=230, block=0.05),
-    Cell("at-once-1000", 1000, 145, 6.3, 1, (DAEMON, AIOHTTP, BARE, FLOOR), spread=0.0),
-    Cell("tls-200", 200, 145, 6.3, 2, (DAEMON, AIOHTTP, BARE), tls=True),
+    Cell("blocked-100", 100, 145, 6.3, 3, (DAEMON, AIOHTTP), first=230, block=0.05),
+    Cell("at-once-1000", 1000, 145, 6.3, 1, (DAEMON, AIOHTTP, FLOOR), spread=0.0),
+    Cell("tls-200", 200, 145, 6.3, 2, (DAEMON, AIOHTTP), tls=True),
     Cell("tls-1000", 1000, 145, 6.6, 2, (DAEMON, AIOHTTP), tls=True),
     Cell("scraped-1000", 1000, 145, 6.3, 3, (DAEMON,), scraped=1.0),
     # what the monitor takes out of its times as its own delay, and what is left, from the request on; with 1000 streams
