@@ -67,11 +67,15 @@ CELLS: tuple[Cell, ...] = (
     Cell("streams-500", 500, 145, 6.3, 2, (DAEMON, AIOHTTP, BARE, FLOOR)),
     Cell("streams-1000", 1000, 145, 6.3, 2, (DAEMON, AIOHTTP, FLOOR)),
     # its first chunks do not come in step with what holds the loop up: a request is only issued between two of those
-    Cell("blocked-100", 100, 145, 6.3, 3, (DAEMON, AIOHTTP), first=230, block=0.05),
+    Cell("blocked-100", 100, 145, 6.3, 2, (DAEMON, AIOHTTP), first=230, block=0.05),
     Cell("at-once-1000", 1000, 145, 6.3, 1, (DAEMON, AIOHTTP, FLOOR), spread=0.0),
     Cell("tls-200", 200, 145, 6.3, 2, (DAEMON, AIOHTTP), tls=True),
     Cell("tls-1000", 1000, 145, 6.6, 2, (DAEMON, AIOHTTP), tls=True),
-    Cell("scraped-1000", 1000, 145, 6.3, 3, (DAEMON,), scraped=1.0),
+    Cell("scraped-1000", 1000, 145, 6.3, 2, (DAEMON,), scraped=1.0),
+    Cell("json-200", 200, 145, 6.3, 1, (DAEMON_JSON,)),
+    Cell("chunks-10", 100, 10, 2.2, 5, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("chunks-100", 100, 100, 2.5, 4, (DAEMON, AIOHTTP), gap=20.0),
+    Cell("chunks-500", 100, 500, 10.5, 1, (DAEMON, AIOHTTP), gap=20.0),
     # what the monitor takes out of its times as its own delay, and what is left, from the request on; with 1000 streams
     # on a core of its own it is in `streams-1000` and `tls-1000`
     Cell("own-300", 300, 145, 6.3, 1, (DAEMON,)),
@@ -83,10 +87,6 @@ CELLS: tuple[Cell, ...] = (
         for tls in (False, True)
         for streams in (300, 700, 1000)
     ),
-    Cell("json-200", 200, 145, 6.3, 1, (DAEMON_JSON,)),
-    Cell("chunks-10", 100, 10, 2.2, 5, (DAEMON, AIOHTTP), gap=20.0),
-    Cell("chunks-100", 100, 100, 2.5, 4, (DAEMON, AIOHTTP), gap=20.0),
-    Cell("chunks-500", 100, 500, 10.5, 1, (DAEMON, AIOHTTP), gap=20.0),
 )
 GROWTHS = (Growth(10), Growth(1000))
 ALL: tuple[Cell | Growth, ...] = (*QUICK, *CELLS, *GROWTHS)

@@ -68,7 +68,7 @@ def chosen(asked: argparse.Namespace) -> list[Cell | Growth]:
         if unknown := [name for name in asked.cells if name not in every]:
             raise SystemExit(f"benchmark: no cell {', '.join(unknown)}; there are {', '.join(every)}")
         return [every[name] for name in asked.cells]
-    return [*cells.QUICK] if asked.quick else [*cells.CELLS, *cells.GROWTHS]
+    return [*cells.QUICK] if asked.quick else [*cells.GROWTHS, *cells.CELLS]
 
 
 def results(
