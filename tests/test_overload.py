@@ -135,13 +135,14 @@ async def test_who_gives_up_takes_no_place_from_others() -> None:
         await places.enter_async_context(gate.place())
     decide(gate, _LATE, times=3)
     assert gate.most == FEWEST
-    waiting = Waiting(gate, FEWEST + 2)
+    waiting = Waiting(gate, FEWEST + 3)
     await turns()
     waiting.tasks[0].cancel()
     await turns()
-    await places.aclose()  # wakes the next ones: one of them is gone before it runs
     waiting.tasks[1].cancel()
+    await places.aclose()  # wakes the next ones: one of them is gone before it runs, and one before it is woken
+    waiting.tasks[2].cancel()
     await turns()
-    assert waiting.placed == list(range(2, FEWEST + 2))
+    assert waiting.placed == list(range(3, FEWEST + 3))
     await waiting.finish()
     assert gate.running == 0

@@ -62,7 +62,8 @@ class Writer(Generic[T]):
         *,
         finish: Callable[[], object] = lambda: None,
     ) -> None:
-        self._name, self._write, self._errors, self._finish = name, write, errors, finish
+        self._name, self._write, self._finish = name, write, finish
+        self._errors: tuple[type[Exception], ...] = (MemoryError, *errors)
         self._limits, self._told = limits, told
         self._queue: deque[T] = deque()
         self._waiting = 0
@@ -121,7 +122,7 @@ class Writer(Generic[T]):
         while True:
             try:
                 self._write(batch)
-            except (MemoryError, *self._errors):
+            except self._errors:
                 self._told.failed(self._name)
                 if last:
                     self._drop(batch)

@@ -485,6 +485,9 @@ def test_a_socket_that_took_only_a_part_leaves_a_doubt() -> None:
         with pytest.raises(BlockingIOError):
             sends(sock)
         assert turns.said[-3:] == ["doubts", "waits", "blocked"]
+        sock.setup = None
+        with pytest.raises(BlockingIOError):
+            sock.send(b"more")
 
 
 def test_a_system_that_tells_no_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:

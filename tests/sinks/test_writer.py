@@ -91,8 +91,8 @@ def test_an_item_that_memory_ran_out_for_is_tried_again() -> None:
     writer.put("a")
     disk.may.release(9)
     for _ in range(3):
-        assert disk.entered.acquire(timeout=PATIENCE)
-    assert writer.close(PATIENCE)
+        assert disk.entered.acquire(timeout=WITHIN)
+    assert writer.close(WITHIN)
     assert (disk.batches, disk.told) == ([["a"]], ["disk failed", "disk failed", "finished"])
 
 

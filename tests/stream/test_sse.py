@@ -51,7 +51,7 @@ EVENTS = {
     "spaces at the end stay": (b"data: a \n\n", [Message("a ", 8)]),
     "unknown fields stand outside": (
         b"foo: 1\ndata: a\nbar\n\n",
-        [outside("foo: 1", 6), outside("bar", 18), Message("a", 14)],
+        [outside("foo: 1", 6), outside("bar", 18), Message("a", 18)],
     ),
     "names of fields are case-sensitive": (
         b"Data: a\nDATA: b\n\n",
