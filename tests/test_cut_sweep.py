@@ -1,12 +1,13 @@
 """The property: cut at every byte of a response, in every framing, by FIN and by RST, and never ok without its end.
 
-One protocol of each stream framing (events, lines, concatenated JSON, raw) is cut at every byte, the others at every
-seventh.
+One protocol of each stream framing (events, lines, concatenated JSON, raw) is cut at every byte. The others are cut
+around the byte that makes their answer whole, and at every thirteenth byte: other ones in each framing and by each end.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import pytest
@@ -28,7 +29,9 @@ AT_ONCE = 24
 NONCE = "0a1b2c3d"
 CHECK = CountCheck(2)
 EVERY_BYTE = ("openai-chat", "ollama-chat", "chatchat-0.2-json", "bedrock-converse", "raw")
-STRIDE = 7
+STRIDE = 13
+AROUND = 3
+"""Bytes before and after the one that makes an answer whole at which every protocol is cut."""
 CLEAN_ENDS = {"truncated/no_terminator", "truncated/mid_event", "truncated/incomplete_answer", "empty/no_output"}
 """What a FIN in a close-delimited body can come to where the end has not arrived."""
 
@@ -86,17 +89,25 @@ async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, 
     query = f"n=2&gap=0&ttfc=0&framing={framing}"
     asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, check=CHECK, timeouts=PATIENT)
     body = Body.of(case_for(FAULTS["ok"], DIALECTS[protocol], query, question_to(asked).call.body), protocol, framing)
-    probe, places = prober(), asyncio.Semaphore(AT_ONCE)
+    probe, room = prober(), asyncio.Semaphore(AT_ONCE)
 
     async def cut(position: int) -> str:
         url = f"{lab.url}/{protocol}/cut?{query}&by={by}&wire={position}"
-        async with places:
+        async with room:
             seen = await probe(target(url, protocol, check=CHECK, timeouts=PATIENT), "cli")
         return wrong(seen, body, position, by)
 
-    stride = 1 if protocol in EVERY_BYTE else STRIDE
-    wrongs = await asyncio.gather(*map(cut, range(0, len(body.wire) + 1, stride)))
+    every = range(len(body.wire) + 1) if protocol in EVERY_BYTE else places_of(body, by)
+    wrongs = await asyncio.gather(*map(cut, every))
     assert not any(wrongs), "\n".join(filter(None, wrongs))
+
+
+def places_of(body: Body, by: str) -> list[int]:
+    """Return where a body is cut that is not cut at every byte."""
+    last = len(body.wire)
+    first = 2 * ("chunked", "length", "close").index(body.framing) + (by == "rst")
+    whole = bisect_left(range(last), body.complete, key=lambda position: len(body.payload(position)))
+    return sorted({0, *range(first, last, STRIDE), *range(whole - AROUND, min(whole + AROUND, last)), last})
 
 
 def test_every_framing_is_cut_at_every_byte() -> None:

@@ -55,8 +55,16 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "monitor.stream.lines": ("tests/stream/test_lines.py", "tests/stream/test_framing.py"),
     "monitor.stream.json_objects": ("tests/stream/test_json_objects.py", "tests/stream/test_framing.py"),
     "monitor.stream.raw": ("tests/stream/test_raw.py", "tests/stream/test_framing.py"),
+    "monitor.stream.binary_frames": ("tests/stream/test_binary_frames.py", "tests/stream/test_framing.py"),
+    "monitor.stream.framing": (
+        "tests/stream/test_framing.py",
+        "tests/stream/test_sse.py",
+        "tests/stream/test_lines.py",
+    ),
     "monitor.protocols.decoder": ("tests/protocols/test_decoder.py",),
     "monitor.diagnosis.suspects": ("tests/diagnosis/test_suspects.py",),
+    "monitor.diagnosis.timers": ("tests/diagnosis/test_timers.py",),
+    "monitor.diagnosis.upstream": ("tests/diagnosis/test_upstream.py",),
     "monitor.diagnosis.isolation": ("tests/diagnosis/test_isolation.py",),
 }
 """What is changed, and the tests that have to notice."""

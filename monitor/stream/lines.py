@@ -22,8 +22,6 @@ class Lines:
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the lines that they complete."""
-        if self.too_large or not data:
-            return []
         *ended, rest = data.split(b"\n")
         messages: list[Message] = []
         for piece in ended:
@@ -54,7 +52,7 @@ class Lines:
     def _overflows(self, line: int) -> bool:
         """Whether a line of so many bytes passes the limit; it is dropped then."""
         if line > self._limit:
-            self.too_large, self._pieces, self._held = True, [], 0
+            self.too_large, self._pieces = True, []
         return self.too_large
 
 

@@ -16,7 +16,7 @@ class Raw:
         self.foreign = False
         self.broken = ""
         self.broken_at = 0
-        self._limit = limit
+        del limit  # a message is one read
         self._decode = codecs.getincrementaldecoder("utf-8")("replace")
         self._end = 0
 

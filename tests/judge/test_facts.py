@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from monitor.judge.facts import Facts
-from monitor.stream.events import Event, Meta, Output, Usage
-from tests.judge.streams import LIMIT, end, headless, stream
+from monitor.stream.events import Event, Malformed, Meta, Output, Usage
+from tests.judge.streams import LIMIT, ROLE, end, headless, stream
 
 LIMITS: dict[str, tuple[list[Event], int, bool]] = {
     "counted, one below": ([Output("x"), Meta(usage=Usage(9, 99))], 100, False),
@@ -32,3 +32,13 @@ def test_whose_limit_it_was(events: list[Event], limit: int, ours: bool) -> None
 def test_the_status_of_no_head() -> None:
     """It is no status at all."""
     assert Facts(headless(end("closed")), None, (), 100).status == 0
+
+
+@pytest.mark.parametrize(
+    ("events", "undecoded"),
+    [([], False), ([ROLE], False), ([Meta(foreign=True)], True), ([Malformed("bytes", framed=False)], True)],
+    ids=["nothing", "a message", "a message of another protocol", "bytes that make no message"],
+)
+def test_what_came_and_was_not_of_the_protocol(events: list[Event], undecoded: bool) -> None:
+    """Messages of another protocol, or bytes of which the framing made none; a silence is neither."""
+    assert Facts(stream(*events), None, (), 100).undecoded is undecoded

@@ -37,6 +37,14 @@ TOO_LARGE = {
 }
 
 
+@pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson, JsonArray, BinaryFrames, Raw])
+def test_nothing_is_wrong_before_anything_came(framing: Callable[[int], Framer]) -> None:
+    """A framer begins as one that has read nothing: no limit is passed, nothing is foreign, nothing is broken."""
+    framer = framing(ROOMY)
+    assert (framer.too_large, framer.foreign, framer.broken, framer.broken_at) == (False, False, "", 0)
+    assert framer.close() == Rest()
+
+
 @pytest.mark.parametrize(("framing", "data", "limit"), TOO_LARGE.values(), ids=TOO_LARGE.keys())
 def test_a_message_past_the_limit(framing: Callable[[int], Framer], data: bytes, limit: int) -> None:
     """A message past the limit is none: that is told, what follows is not read, and nothing is left."""

@@ -123,3 +123,18 @@ def test_the_elements_of_an_array(data: bytes, messages: list[Message], rest: Re
     """Each element is a message when it ends, however the array is split, and the array has to be closed."""
     for pieces in ([data], byte_by_byte(data)):
         assert read(JsonArray, pieces) == Read(messages, rest, foreign=False, too_large=False)
+
+
+def test_a_closed_framer_holds_nothing() -> None:
+    """What was left is told once."""
+    framer = ConcatenatedJson(ROOMY)
+    framer.feed(b"{}abX")
+    assert framer.close() == Rest(Message("abX", 5))
+    assert framer.close() == Rest()
+
+
+@pytest.mark.parametrize("word", ["X", "b,X", "aXX"])
+def test_a_word_between_values_is_whole(word: str) -> None:
+    """White space and commas around it are not of it; all its letters are."""
+    said = read(ConcatenatedJson, [f"{{}} {word} ,{{}}".encode()])
+    assert [message.data for message in said.messages] == ["{}", word, "{}"]

@@ -52,3 +52,24 @@ def test_the_pieces_of_a_long_line_are_held_as_they_came() -> None:
     assert len(held) == len(pieces)
     assert all(part is piece for part, piece in zip(held, pieces, strict=True))
     assert framer.feed(b"\n") == [Message(b"".join(pieces).decode(), 5000)]
+
+
+def test_a_line_past_the_limit_ends_the_reading() -> None:
+    """An unfinished line counts as well; of what comes after it nothing is read, and nothing is left."""
+    framer = Lines(4)
+    assert framer.feed(b"abcd\nab") == [Message("abcd", 4)]
+    passed = [(framer.feed(piece), framer.too_large) for piece in (b"cd", b"e")]
+    assert passed == [([], False), ([], True)]
+    assert framer.feed(b"\na\n") == []
+    assert framer.close() == Rest()
+
+
+def test_the_limit_is_of_each_line() -> None:
+    """Lines of as many bytes as are allowed, each in two reads, stay within it."""
+    framer = Lines(4)
+    assert [framer.feed(piece) for piece in (b"ab", b"cd\nef", b"gh\n")] == [
+        [],
+        [Message("abcd", 4)],
+        [Message("efgh", 9)],
+    ]
+    assert not framer.too_large
