@@ -15,7 +15,7 @@ from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import Framer
 from monitor.stream.json_objects import ConcatenatedJson, JsonArray
-from monitor.stream.lines import Lines
+from monitor.stream.lines import JsonLines, Lines
 from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
 from monitor.stream.sse import ServerSentEvents
@@ -31,6 +31,7 @@ TARGET = Target(
 FRAMERS: Mapping[str, Callable[[int], Framer]] = {
     "sse": ServerSentEvents,
     "lines": Lines,
+    "json-lines": JsonLines,
     "json": ConcatenatedJson,
     "json-array": JsonArray,
     "binary": BinaryFrames,

@@ -21,6 +21,7 @@ BY_FRAMER = {
         b"\xef\xbb\xbfdata: \xe4\xb8\x89\n\n",
     ),
     "lines": (b'{"a": 1}\r\n\n  \n{"done": true}', "{\u2028}\n".encode()),
+    "json-lines": (b'{"a": 1}\n{"b"', b'{"done": true}\nBad Gateway'),
     "json": (b'{"text": "a}\\"{"}{"answer": [1, {"b": "\\\\"}]} , [1]x', b'{"a": "\xe4\xb8\x89"}'),
     "json-array": (b'[{"a": 1}\n,\r\n{"b": [1]}]', b" \n[[1],2]{}", b'{"error": {}}'),
     "binary": (frame({":event-type": "a"}, b"{}") * 2, frame({":error-code": "1", ":message-type": "error"}, b"")),

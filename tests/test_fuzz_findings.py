@@ -14,8 +14,10 @@ from monitor.stream.framing import Rest
 from monitor.stream.sse import ServerSentEvents
 
 FINDINGS: tuple[tuple[str, bytes], ...] = (
-    # a comment behind an event's last line comes before that event, and ends behind it: no fault, the offsets say both
+    # a comment after an event's last line comes before that event: the event ends where the comment does
     ("sse", b"\x00\x07data\n:\n\n"),
+    # white space in a read of its own made events of an array
+    ("events-or-array", b"\x00\x00\t\r\n[\n"),
 )
 """Inputs that broke an invariant once, cut down, each with its control bytes."""
 
