@@ -12,10 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.cli.kubernetes import Cluster
+from monitor.cli.kubernetes import files as kubernetes_files
+from monitor.config import Config, Footprint, plan
+from monitor.config.capacity import Process, of_each
 from monitor.keys.units import duration_text
 from monitor.keys.units import seconds as read_duration
 from monitor.keys.values import host_port
 from monitor.settings import Settings
+from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
 from monitor.target import Target
 
 FASTEST, SLOWEST = 60.0, 900.0
@@ -66,6 +71,7 @@ def export(what: str, directory: Path, wish: Wish) -> list[Path]:
     files = []
     for name, text in MAKERS[what](wish, directory):
         files.append(directory / name)
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
         files[-1].write_text(text, encoding="utf-8")
     return files
 
@@ -264,10 +270,68 @@ def _numbers(wish: Wish) -> range:
     return range(1, wish.shards + 1)
 
 
+# -- Kubernetes --------------------------------------------------------------------------------------------------------
+
+_EXAMPLE = """\
+# Put your own targets here: https://github.com/chat-monitor/chat-monitor/blob/main/docs/configuration.md
+[monitor]
+location = "${LOCATION}"
+
+[[targets]]
+name = "example"
+protocol = "openai-chat"
+url = "https://gateway.example.net/v1/chat/completions"
+model = "my-model"
+"""
+
+
+def _kubernetes(wish: Wish, directory: Path) -> Iterator[tuple[str, str]]:
+    [(_, rules)] = _rules(wish, directory)
+    [*boards] = _dashboards(wish, directory)
+    credentials = _credentials(wish.targets)
+    cluster = Cluster(
+        config=_EXAMPLE if wish.config_file is None else wish.config_file.read_text(encoding="utf-8"),
+        credentials=credentials,
+        locations=wish.settings.monitor.locations,
+        shards=wish.shards,
+        process=_process(wish),
+        rules=rules,
+        boards={name: text for name, text in boards if name.endswith(".json")},
+        scrape_interval=_every(wish),
+    )
+    _keep_places(directory / "base" / "credentials", credentials)
+    yield from kubernetes_files(cluster)
+
+
+def _credentials(targets: Iterable[Target]) -> tuple[str, ...]:
+    """Return the names of the files of secrets that are looked for among the credentials."""
+    named = {name for one in targets for name in (one.api_key_file, *one.header_files.values()) if name is not None}
+    return tuple(sorted(name for name in named if "/" not in name))
+
+
+def _keep_places(directory: Path, names: Sequence[str]) -> None:
+    """Make an empty file for each secret that is not there, which only its owner can read."""
+    for name in names:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (directory / name).touch(mode=0o600, exist_ok=True)
+
+
+def _process(wish: Wish) -> Process:
+    """Return what one of the shards takes."""
+    metrics = wish.settings.metrics
+    found = plan(
+        Config(wish.settings, tuple(wish.targets)),
+        lambda target: Footprint(series_per_target(metrics), bytes_per_target(metrics, target.labels)),
+    )
+    processes = wish.shards * max(len(wish.settings.monitor.locations), 1)
+    return of_each(found, processes, wish.settings.limits, read_duration(_every(wish)) or SCRAPE_MOST)
+
+
 MAKERS: Mapping[str, Callable[[Wish, Path], Iterable[tuple[str, str]]]] = {
     "dashboards": _dashboards,
     "rules": _rules,
     "systemd": _systemd,
     "scrape-config": _scrape_config,
+    "kubernetes": _kubernetes,
 }
 """What can be exported, and what makes its files: each by name and text."""

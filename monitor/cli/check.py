@@ -14,7 +14,8 @@ from monitor.cli.config_file import config_option, discovered, existing_config, 
 from monitor.cli.event_loop import run_loop
 from monitor.cli.terminal import plan_table
 from monitor.config import Config
-from monitor.config.plan import Footprint
+from monitor.config.capacity import enough, of_each
+from monitor.config.plan import Footprint, Plan
 from monitor.config.plan import plan as planned
 from monitor.http import reach
 from monitor.keys.durations import elapsed
@@ -32,9 +33,15 @@ from monitor.target import Target
 @click.option(
     "--plan",
     is_flag=True,
-    help="Print the cost of this config: requests and tokens a day, series, bytes a scrape, memory.",
+    help="Print the cost of this config: requests and tokens a day, series, bytes a scrape, cores, memory.",
 )
-def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
+@click.option(
+    "--shards",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    help="With --plan: how many shards share the targets in each location; by default as many as are enough.",
+)
+def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | None) -> int:
     """Check a config and print every mistake with its line.
 
     Nothing is sent unless --connect is given.
@@ -60,7 +67,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool) -> int:
         for source in (one.name for one in config.settings.discovery if one.http_sd):
             click.echo(f"discovery {source}: its URLs are read with --connect")
     if plan:
-        _print_plan(config)
+        _print_plan(config, shards)
     status = _try_connections(config) if connect else COMPLETE
     return FAILED_TO_TELL if wrong else status
 
@@ -74,7 +81,7 @@ def _series(metrics: MetricsSettings) -> str | None:
     return f"make {series} series of each target, more than the {most} of the default ones" if series > most else None
 
 
-def _print_plan(config: Config) -> None:
+def _print_plan(config: Config, shards: int | None) -> None:
 
     metrics = config.settings.metrics
 
@@ -83,9 +90,23 @@ def _print_plan(config: Config) -> None:
 
     found = planned(config, footprint)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(plan_table(found))
+    _print_processes(config, found, shards)
     _print_history(config)
     click.echo(
         f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {_at_once(config)} streams are endless at once"
+    )
+
+
+def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
+    """Print what each process takes, by a model whose figures were measured (docs/scaling.md)."""
+    limits, places = config.settings.limits, max(len(config.settings.monitor.locations), 1)
+    processes = enough(found, limits, places) if shards is None else shards * places
+    each = of_each(found, processes, limits)
+    where = f" in {places} locations" if places > 1 else ""
+    targets = f"{each.targets:,} target{'s' if each.targets != 1 else ''}"
+    click.echo(
+        f"processes: {processes}{where}, each about {each.cores:.2f} cores and {each.memory // MIB} MiB for "
+        f"{targets}, {each.series:,} series and {each.scrape_bytes / MIB:,.1f} MiB a scrape"
     )
 
 

@@ -13,7 +13,7 @@ from monitor.cli.config_file import config_option, config_path, is_named, read_c
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["dashboards", "rules", "systemd", "scrape-config"]))
+@click.argument("what", type=click.Choice(["dashboards", "rules", "systemd", "scrape-config", "kubernetes"]))
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @config_option
 @click.option(

@@ -19,7 +19,7 @@ from monitor.settings import (
 )
 from monitor.target import ListCheck, Target, own_limits
 
-_DAY = 86400.0
+DAY = 86400.0
 # The request for the list, its two nonces and the chat template around it, by the widest tokenizers.
 _LIST_PROMPT_TOKENS = 100
 _TEMPLATE_TOKENS = 20
@@ -107,7 +107,7 @@ def _one(target: Target, monitors: int, footprint: Callable[[Target], Footprint]
     return TargetPlan(
         target=target,
         monitors=monitors,
-        requests_per_day=0.0 if target.paused else monitors * _DAY / target.interval,
+        requests_per_day=0.0 if target.paused else monitors * DAY / target.interval,
         tokens_per_request=_tokens(target),
         footprint=Footprint(monitors * each.series, monitors * each.bytes),
     )

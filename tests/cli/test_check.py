@@ -50,7 +50,8 @@ def test_warnings_are_said(cli: Cli, config: Path) -> None:
 
 def test_what_a_config_costs(cli: Cli, config: Path) -> None:
     """`check --plan` prints requests, tokens, series and bytes, target by target and in all, and the memory."""
-    *rows, _, memory = cli("check", "--config", config, "--plan").out.splitlines()
+    *rows, processes, _, memory = cli("check", "--config", config, "--plan").out.splitlines()
+    assert processes.startswith("processes: 1, each about 0.0")
     assert [row.split()[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
     assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
 
@@ -100,7 +101,7 @@ def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> 
         done = cli("check", "--config", config, "--plan")
         said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
         assert (done.status, done.out.splitlines()[:2]) == (0, said)
-        assert [row.split()[0] for row in done.out.splitlines()[-5:-2]] == ["broken", "found", "all"]
+        assert [row.split()[0] for row in done.out.splitlines()[-6:-3]] == ["broken", "found", "all"]
         done = cli("check", "--config", config, "--connect")
         refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"
         assert (done.status, done.err, done.out.splitlines()[-1]) == (1, refusal, "found: connected")
@@ -142,3 +143,16 @@ def test_the_plan_says_how_large_the_history_gets(cli: Cli, config: Path, histor
     done = cli("check", "--plan", "--config", config)
     for text in expected:
         assert text.format(config.with_name("h.db")) in done.out
+
+
+def test_the_plan_divides_by_the_shards_of_every_location(cli: Cli, config: Path) -> None:
+    """So many in each location; each has its part of the targets."""
+    places = "[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n"
+    config.write_text(places + config.read_text())
+    (line,) = (
+        one
+        for one in cli("check", "--config", config, "--plan", "--shards", "3").out.splitlines()
+        if one.startswith("processes")
+    )
+    assert line.startswith("processes: 6 in 2 locations, each about ")
+    assert " for 1 target, " in line

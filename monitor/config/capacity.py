@@ -1,0 +1,77 @@
+"""What the processes that share the targets take: cores, memory and scrapes, by a model whose figures were measured.
+
+docs/scaling.md has the measurement (benchmarks/scaling.py); the figures are those of its machine, and a core of another
+one may be twice as fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.config.plan import DAY, Plan, memory_bound
+from monitor.settings import MIB, Limits
+from monitor.target import CountCheck, Target, WordsCheck
+
+IDLE_CORES = 0.012
+"""Of a core, for a process without targets: the clock, the lag of the loop, its own metrics."""
+PROBE_SECONDS = 0.004
+"""Of a core, for a probe: connection, request, head, verdict, metrics, log and history."""
+CHUNK_SECONDS = 0.00009
+"""Of a core, for a chunk: read, decoded, recorded, written to the event."""
+SCRAPE_SECONDS = 0.02
+"""Of a core, for a MiB of metrics."""
+PROGRAM_BYTES = 92 * MIB
+TARGET_BYTES = 60 * 1024
+"""Of a target: its series as text, its recent probes, its place in the schedule."""
+SERIES_BYTES = 90
+"""Of a series beside those of the `lean` detail."""
+FULL_CORES = 0.5
+"""Of its core, how much a process is given: beyond, bursts delay the schedule."""
+_LEAN_SERIES = 120
+_CHUNKS_PER_NUMBER, _CHUNKS_PER_WORD = 2, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What one of the processes takes; `most_memory` is a bound, everything else an estimate."""
+
+    targets: int
+    cores: float
+    memory: int
+    most_memory: int
+    series: int
+    scrape_bytes: int
+
+
+def of_each(plan: Plan, processes: int, limits: Limits, scrape_every: float = 15.0) -> Process:
+    """Return what each of so many processes takes on average, of all locations, scraped every so many seconds."""
+    watched = sum(one.monitors for one in plan.targets)
+    per_second = plan.requests_per_day / DAY / processes
+    chunks = sum(one.requests_per_day / DAY * chunks_of(one.target) for one in plan.targets) / processes
+    targets, total = -(-watched // processes), plan.footprint
+    series, size = total.series // processes, total.bytes // processes
+    cores = (
+        IDLE_CORES + per_second * PROBE_SECONDS + chunks * CHUNK_SECONDS + size / MIB * SCRAPE_SECONDS / scrape_every
+    )
+    more = max(series - targets * _LEAN_SERIES, 0) * SERIES_BYTES
+    memory = PROGRAM_BYTES + targets * TARGET_BYTES + more
+    return Process(targets, cores, memory, max(memory_bound(targets, limits), memory), series, size)
+
+
+def chunks_of(target: Target) -> int:
+    """Return about how many chunks an answer has: a token is a chunk, and a list is as long as it was asked for."""
+    match target.check:
+        case CountCheck(to=to):
+            return to * _CHUNKS_PER_NUMBER
+        case WordsCheck(to=to):
+            return to * _CHUNKS_PER_WORD
+        case _:
+            return target.max_tokens
+
+
+def enough(plan: Plan, limits: Limits, places: int = 1) -> int:
+    """Return how many processes it takes, as many in each of so many places: each has half a core's work."""
+    processes = places
+    while of_each(plan, processes, limits).cores > FULL_CORES:
+        processes += places
+    return processes

@@ -1,0 +1,46 @@
+"""The model of what processes take: its sums, and how many are enough."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config import plan
+from monitor.config.capacity import FULL_CORES, IDLE_CORES, chunks_of, enough, of_each
+from monitor.settings import Limits
+from tests.config.cases import TARGET, Read
+
+
+def test_what_a_process_takes_grows_with_what_it_does(read: Read) -> None:
+    """Half of the targets take half of what is beyond an idle process, and replicas take as much again."""
+    text = "[monitor]\nlocation = 'eu'\n[defaults]\ninterval = '1s'\n" + TARGET
+    limits = Limits()
+    one, two = (of_each(plan(read(text + more)), 1, limits) for more in ("", "replicas = 2\n"))
+    assert two.cores - IDLE_CORES == pytest.approx(2 * (one.cores - IDLE_CORES))
+    assert (one.targets, two.targets, two.series) == (1, 2, 2 * one.series)
+    shared = of_each(plan(read(text + "replicas = 2\n")), 2, limits)
+    assert shared.cores == pytest.approx(one.cores)
+    assert shared.targets == 1
+    assert one.memory < two.memory <= two.most_memory
+
+
+@pytest.mark.parametrize(
+    ("more", "chunks"),
+    [
+        ("check = { kind = 'count', to = 20 }", 40),
+        ("check = { kind = 'words', to = 12 }", 24),
+        ("check = 'none'\nmax_tokens = 77", 77),
+    ],
+)
+def test_an_answer_has_a_chunk_for_a_token(read: Read, more: str, chunks: int) -> None:
+    """A list is as long as it was asked for, any other answer as long as it may be."""
+    assert chunks_of(read(TARGET + more + "\n").targets[0]) == chunks
+
+
+def test_enough_processes_have_half_a_core_of_work_each(read: Read) -> None:
+    """As many in each place; one less in each would have more to do."""
+    targets = "".join(TARGET.replace('"a"', f'"t{number}"') for number in range(60))
+    found = plan(read("[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n[defaults]\ninterval = '1s'\n" + targets))
+    processes = enough(found, Limits(), 2)
+    assert processes % 2 == 0
+    assert of_each(found, processes, Limits()).cores <= FULL_CORES < of_each(found, processes - 2, Limits()).cores
+    assert enough(plan(read(TARGET)), Limits()) == 1
