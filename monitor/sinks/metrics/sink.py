@@ -44,7 +44,7 @@ class _Watched:
 class Metrics:
     """The sink that counts: `labels` are the config's label names, one set for all targets.
 
-    Targets and observations belong to one thread, the loop's; what the monitor says of itself, and a scrape, to any.
+    Targets, observations and scrapes belong to one thread, the loop's; what the monitor says of itself, to any.
     """
 
     def __init__(
