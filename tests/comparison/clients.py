@@ -87,6 +87,25 @@ async def official(context: ssl.SSLContext) -> Ask:
     return ask
 
 
+async def official_anthropic(_context: ssl.SSLContext) -> Ask:
+    """The official client of Anthropic: `messages.stream`, its texts and its final message, without retries."""
+    anthropic: Any = import_module("anthropic")
+
+    async def ask(url: str, prompt: str) -> int:
+        pieces = 0
+        asked = {name: value for name, value in body(prompt).items() if name != "stream"}
+        async with anthropic.AsyncAnthropic(api_key="lab", base_url=url, max_retries=0) as client:
+            client._prepare_url = lambda _: client._client.build_request("POST", url).url
+            async with client.messages.stream(**asked) as stream:
+                async for text in stream.text_stream:
+                    pieces += bool(text)
+                message = await stream.get_final_message()
+                pieces += sum(bool(getattr(block, "text", "")) for block in message.content)
+        return pieces
+
+    return ask
+
+
 async def guidellm(context: ssl.SSLContext) -> Ask:
     """GuideLLM: the HTTP backend that its benchmarks run on; a request without an exception counts as completed."""
     backends: Any = import_module("guidellm.backends")
@@ -120,6 +139,7 @@ CLIENTS: Mapping[str, Callable[[ssl.SSLContext], Awaitable[Ask]]] = {
     "aiohttp": plain_aiohttp,
     "httpx": plain_httpx,
     "openai": official,
+    "anthropic": official_anthropic,
     "guidellm": guidellm,
 }
 
@@ -140,7 +160,7 @@ async def main() -> None:
     """Ask all URLs at once."""
     logging.disable()
     job = json.load(sys.stdin)
-    ask = await CLIENTS[job["client"]](ssl.create_default_context(cafile=job["ca_file"]))
+    ask = await CLIENTS[job["client"]](ssl.create_default_context(cafile=job["ca_file"] or None))
     found = await asyncio.gather(*(said(ask, url, job["prompt"], job["patience"]) for url in job["urls"]))
     json.dump(found, sys.stdout)
 

@@ -24,13 +24,19 @@ from typing import NamedTuple
 import aiohttp
 
 from monitor.http import Client
+from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
+from monitor.lab.steps import Fin, Send
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import TlsLab
 from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
+from monitor.stream.endings import EndKind
 from monitor.target import CountCheck, Target, Timeouts, Tls
+from tests.protocols.streams import START, Reported
+from tests.protocols.test_gateway_streams import STREAMS as GATEWAY_STREAMS
+from tests.protocols.test_reported_streams import STREAMS as REPORTED_STREAMS
 from tests.records import record
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +47,8 @@ PATIENCE = 12.0
 TIMEOUTS = Timeouts(connect=2.0, headers=3.0, first_chunk=4.0, idle=3.0, total=10.0, drain=0.5)
 PROMPT = "Count from 1 to 40, one number a line, then write END-5eed."
 NAMES = {"aiohttp": "aiohttp", "httpx": "httpx", "openai": "openai", "guidellm": "GuideLLM"}
+SDKS = {"openai-chat": "openai", "anthropic-messages": "anthropic"}
+"""The official client of the vendor of a protocol."""
 MODULES = {"http_2xx": "blackbox `http_2xx`", "marker": "blackbox, body must have `[DONE]`"}
 FLAGS = ("unclean_end", "buffered", "content_type_mismatch")
 
@@ -90,6 +98,48 @@ CASES = (
     Case("tls-expired", "an expired certificate"),
     Case("tls-no-close-notify-cut", "half the answer over TLS, ended without close_notify"),
 )
+REPORTED = (
+    "One-API: stop on every chunk",
+    "One-API: stop on every chunk, cut",
+    "SGLang: no reason ever",
+    "vLLM: an error, then [DONE]",
+    "DeepSeek lacks resources",
+    "OpenRouter's native reason",
+    "Zhipu's network_error",
+    "a gateway passes Gemini's word on",
+    "an empty error on every chunk",
+    "fields of its own",
+    "Alibaba: a code and a message",
+    "a plain error event",
+    "an error's JSON outside the framing",
+    "a line in words",
+    "MiniMax: reasoning_details",
+    "an application's own events, and [DONE]",
+    "a role and [DONE]",
+    "vLLM: [DONE] after message_stop",
+    "all text as the block starts",
+    "redacted thinking is no output",
+    "an error event without an error",
+    "an error event in words",
+    "a gateway's OpenAI error",
+    "Anthropic: OpenAI's chunks",
+    "Anthropic: a reason, then only pings, then a clean end",
+)
+"""Streams as users of real servers reported them, by their names in the tests."""
+WHOLE_START = {
+    "type": "message_start",
+    "message": {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "lab",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+}
+"""How Anthropic's streams begin; the tests leave out what no decoder of ours reads, and Anthropic's client needs it."""
 BLACKBOX = """
 modules:
   http_2xx: &chat
@@ -116,11 +166,19 @@ does not have whole, an error for one that is whole, or no word within {patience
 
 {versions}
 
-- **chat-monitor**: one probe with the counted list as its check; timeouts: {timeouts}.
+## Streams of real servers and gateways
+
+Streams as users reported them, asked for without a content check, by this product and by the official client of the
+protocol's vendor. The marks mean the same.
+
+{reported}
+
+- **chat-monitor**: one probe, in the first table with the counted list as its check; timeouts: {timeouts}.
 - **aiohttp**, **httpx**: the loop of their documentation: status checked, every `data:` line parsed, default timeouts.
 - **openai**: `chat.completions.create(stream=True)`, read to its end; no retries, which would hide faults.
 - **GuideLLM**: the HTTP backend of its benchmarks; a request that raises nothing is counted as completed.
 - **blackbox_exporter**: a POST of the same request; once as `http_2xx`, once with `fail_if_body_not_matches_regexp`.
+- **anthropic**: `messages.stream`, read to its final message; no retries.
 
 Write this page anew with `make compare`.
 """
@@ -225,6 +283,58 @@ async def scraped(session: aiohttp.ClientSession, module: str, url: str) -> str:
     return "down" if status in {"0", "200"} else f"down ({status})"
 
 
+# -- streams that users reported -------------------------------------------------------------------------------------
+
+
+def reported() -> dict[str, Reported]:
+    """Return the streams by name."""
+    known = REPORTED_STREAMS | GATEWAY_STREAMS
+    return {name: known[name] for name in REPORTED}
+
+
+def script(stream: Reported) -> tuple[Send, Fin]:
+    """Return how a stream comes over the wire: as one chunk, with the terminal chunk unless it was cut."""
+    said = stream.body.replace(json.dumps(START), json.dumps(WHOLE_START)).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    end = b"0\r\n\r\n" if stream.ending.kind is EndKind.COMPLETE else b""
+    return Send(head + b"%x\r\n%b\r\n" % (len(said), said) + end), Fin()
+
+
+async def ours_of(stream: Reported) -> str:
+    """Return what this product says of a stream."""
+    prober = Prober(Client(Limits(), Network()), Limits())
+    async with peer(script(stream)) as server:
+        return in_words(
+            await prober(Target("it", stream.protocol, server.url, "lab", check=None, timeouts=TIMEOUTS), "cli")
+        )
+
+
+async def asked_for_reported() -> list[tuple[str, Reported, str, str]]:
+    """Return each stream with what this product and the vendor's own client say of it."""
+    streams = reported()
+    mine = [await ours_of(stream) for stream in streams.values()]
+    other: dict[str, str] = {}
+    for protocol, sdk in SDKS.items():
+        names = [name for name, stream in streams.items() if stream.protocol == protocol]
+        async with AsyncExitStack() as stack:
+            peers = [await stack.enter_async_context(peer(script(streams[name]))) for name in names]
+            other |= zip(names, await theirs(sdk, [each.url for each in peers], ""), strict=True)
+    return [(name, stream, said, other[name]) for (name, stream), said in zip(streams.items(), mine, strict=True)]
+
+
+def reported_table(rows: Sequence[tuple[str, Reported, str, str]]) -> Iterable[str]:
+    """Return the lines of the table: a row for each stream, and how often each client misleads."""
+    yield "| stream | protocol | chat-monitor | vendor's client |"
+    yield "|---|---|---|---|"
+    wrong = [0, 0]
+    for name, stream, *words in rows:
+        case = Case("", name, fine=stream.comes_to == "ok")
+        wrong = [count + misleads(case, word) for count, word in zip(wrong, words, strict=True)]
+        told = " | ".join(cell(case, word) for word in words)
+        yield f"| {name} | `{stream.protocol}` | {told} |"
+    yield f"| misleading, of {len(rows)} | | {wrong[0]} | {wrong[1]} |"
+
+
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
@@ -257,8 +367,9 @@ def table(columns: Mapping[str, Sequence[str]]) -> Iterable[str]:
 def versions() -> Mapping[str, str]:
     """Return what is installed, by name."""
     code = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]))"
-    found = subprocess.check_output([PYTHON, "-c", code, *NAMES], text=True).split()
-    return dict(zip(NAMES, found, strict=True))
+    names = [*NAMES, "anthropic"]
+    found = subprocess.check_output([PYTHON, "-c", code, *names], text=True).split()
+    return dict(zip(names, found, strict=True))
 
 
 def exporter_version() -> str:
@@ -285,10 +396,17 @@ def page() -> str:
     """Return the page."""
     with TemporaryDirectory() as place:
         columns = asyncio.run(asked(Path(place)))
-    names = [f"{NAMES[client]} {version}" for client, version in versions().items()]
+    rows = asyncio.run(asked_for_reported())
+    names = [f"{NAMES.get(client, client)} {version}" for client, version in versions().items()]
     said = f"Asked: {', '.join(names)}, blackbox_exporter {exporter_version()} of Debian."
     limits = ", ".join(f"{name} {value:g} s" for name, value in vars_of(TIMEOUTS))
-    return FRAME.format(patience=PATIENCE, table="\n".join(table(columns)), versions=said, timeouts=limits)
+    return FRAME.format(
+        patience=PATIENCE,
+        table="\n".join(table(columns)),
+        reported="\n".join(reported_table(rows)),
+        versions=said,
+        timeouts=limits,
+    )
 
 
 def vars_of(timeouts: Timeouts) -> list[tuple[str, float]]:

@@ -55,6 +55,7 @@ def coze(name: str, said: object) -> str:
     return data(said, name=f"conversation.{name}")
 
 
+REASON = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
 GENERATED, SAID = {"response": "a", "done": False}, {"message": {"role": "assistant", "content": "a"}, "done": False}
 ANSWER = {"type": "answer", "content": "a"}
 PRETTY_LINES = json.dumps({"error": "model runner has unexpectedly stopped"}, indent=2) + "\n"
@@ -308,8 +309,7 @@ STREAMS: dict[str, Reported] = {
     # anthropic
     "Anthropic: a reason, then only pings, then a clean end": Reported(
         ANTHROPIC,
-        typed(START, OPEN, delta("a"), CLOSE, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
-        + data({"type": "ping"}, name="ping"),
+        typed(START, OPEN, delta("a"), CLOSE, REASON) + data({"type": "ping"}, name="ping"),
         "truncated/no_terminator",
         1,
     ),
