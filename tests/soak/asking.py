@@ -8,6 +8,8 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
+from tests.soak.attackers import USER
+
 HOST = "127.0.0.1"
 PATIENCE = 30.0
 SLOW_FOR = 40
@@ -29,8 +31,9 @@ class Answer(NamedTuple):
 
 
 def request(method: str, path: str, more: str = "") -> bytes:
-    """Return a request on a connection of its own."""
-    return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{more}\r\n".encode()
+    """Return a request of the one user, on a connection of its own."""
+    user = "".join(f"{name}: {value}\r\n" for name, value in USER.items())
+    return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{user}{more}\r\n".encode()
 
 
 def answer(received: bytes) -> Answer:

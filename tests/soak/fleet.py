@@ -7,12 +7,16 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.scenarios import all_scenarios
 from monitor.lab.tls_faults import FAULTS, SAME_PORT
 from tests.paces import PACE, QUICKER, own, paced, timed
+from tests.soak.attackers import MODES, SECRET
 
+_HOSTILE = 2
+"""Targets of each attack."""
 COUNT = 9
 """Numbers in the counted list."""
 INTERVAL = 5
@@ -44,12 +48,14 @@ class Entry:
     """The TLS fault whose port it asks."""
     asks: bool = True
     """Whether a request reaches the lab at all."""
+    hostile: bool = False
+    """Whether it is served by what attacks, which tells no lab what it did."""
 
 
 def dealt(seed: int) -> tuple[Entry, ...]:
     """Return every target that the lab can be asked for, so that any run of neighbours has as many faults as it can."""
     groups: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in (*_of_scenarios(), *_of_draws(), *_of_tls()):
+    for entry in (*_of_scenarios(), *_of_draws(), *_of_tls(), *_of_attacks()):
         groups[entry.tls or entry.path.split("/")[2].partition("?")[0]].append(entry)
     die = random.Random(seed)  # noqa: S311 - a die for a test
     for group in groups.values():
@@ -96,6 +102,13 @@ def _of_tls() -> Iterator[Entry]:
         )
 
 
+def _of_attacks() -> Iterator[Entry]:
+    for number, (mode, expect) in product(range(_HOSTILE), MODES.items()):
+        yield Entry(
+            f"hostile-{mode}-{number}", "openai-chat", f"/hostile/{mode}/{number}", expect, asks=False, hostile=True
+        )
+
+
 def hand(deck: Sequence[Entry], number: int, size: int) -> tuple[Entry, ...]:
     """Return the targets after so many changes: half of them stay, of the others some go and as many others come."""
     stay = size // 2
@@ -112,6 +125,8 @@ class Where:
     tls: dict[str, str]
     files: dict[str, str]
     """Of certificates, by the key of the config."""
+    hostile: str = ""
+    """The URL of the server that attacks."""
 
 
 def config(entries: Iterable[Entry], where: Where, listen: str, change: int = 0, *, paused: bool = False) -> str:
@@ -125,18 +140,26 @@ def config(entries: Iterable[Entry], where: Where, listen: str, change: int = 0,
     return head + defaults + "".join(_table(entry, where, change, place) for place, entry in enumerate(entries))
 
 
+def _url(entry: Entry, where: Where) -> str:
+    if entry.tls:
+        return where.tls[entry.tls]
+    return (where.hostile if entry.hostile else where.url) + entry.path
+
+
 def _table(entry: Entry, where: Where, change: int, place: int) -> str:
     lines = [
         "[[targets]]",
         f"name = {json.dumps(entry.name)}",
         f'protocol = "{entry.protocol}"',
-        f"url = {json.dumps(where.tls[entry.tls] if entry.tls else where.url + entry.path)}",
+        f"url = {json.dumps(_url(entry, where))}",
         f"timeouts = {{ {HURRIED if entry.hurried else PATIENT} }}",
         f'labels = {{ change = "{change if (place + change) % 7 == 0 else 0}" }}',
         f"max_tokens = {400 + (change if (place + change) % CHANGED == 0 else 0)}",
     ]
     if entry.protocol in {"raw", "generic"}:
         lines.append('body = { prompt = "{prompt}" }')
+    if entry.hostile:
+        lines += [f'headers = {{ X-Tenant = "{SECRET}" }}', 'check = "none"', 'record = "tail"']
     if entry.tls:
         given = [key for key in where.files if key == "ca_file" or entry.tls == "client-certificate-given"]
         lines.append("tls = { " + ", ".join(f"{key} = {json.dumps(where.files[key])}" for key in given) + " }")

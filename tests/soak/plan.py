@@ -19,6 +19,8 @@ class Act(StrEnum):
     SCRAPES = "40 scrapes at once"
     SLOW_READERS = "10 scrapers that read a byte a second"
     RUDE = "a query of 1 MB, garbage, a head that never ends, and a client that leaves at once"
+    IDLE_CLIENTS = "300 clients that ask nothing and come back when they are closed, with scrapes meanwhile"
+    GUESSES = "200 wrong passwords, 20 at a time, with a scrape of who has the right one"
     PROBE_ALL = "a probe of every target at once, by SIGUSR1"
     NO_DESCRIPTORS = "no descriptor left (RLIMIT_NOFILE), with a scrape and a reload meanwhile"
     DISK_FULL = "no room for the log (RLIMIT_FSIZE), in the middle of a line"
@@ -47,9 +49,11 @@ ROUND = (
     Act.RELOAD_BROKEN_HUP,
     Act.NO_DESCRIPTORS,
     Act.RUDE,
+    Act.IDLE_CLIENTS,
     Act.RELOAD_CHANGED_HUP,
     Act.PROBE_ALL,
     Act.SCRAPES,
+    Act.GUESSES,
     Act.RELOAD_BROKEN_POST,
     Act.FROZEN,
     Act.QUEUE_FULL,

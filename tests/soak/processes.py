@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.soak.asking import HOST, Answer, asked
+from tests.soak.attackers import users
 from tests.soak.fleet import Where
 from tests.soak.ledger import parsed
 from tests.soak.report import Held
@@ -127,7 +128,8 @@ class Daemon:
 async def daemon(config: Path, port: int, log: Path) -> AsyncIterator[Daemon]:
     """Run the daemon, its log in a file; what still runs in the end is killed."""
     read_end, write_end = os.pipe()
-    command = (sys.executable, "-m", "tests.soak.hosted", str(write_end), "run", "--config", str(config))
+    options = ("--config", str(config), "--web.config.file", str(users(config.parent)))
+    command = (sys.executable, "-m", "tests.soak.hosted", str(write_end), "run", *options)
     reader = asyncio.StreamReader()
     with (
         os.fdopen(read_end, "rb") as source,

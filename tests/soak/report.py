@@ -78,6 +78,8 @@ class Findings:
     unanswered: Sequence[str]
     """Scrapes and reloads that did not go as they had to, in words."""
     unhandled: int
+    leaked: Sequence[str] = ()
+    """Files of output that hold a secret."""
     acts: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, str] = field(default_factory=dict)
     """What became of each life, by how it was ended."""
@@ -127,6 +129,7 @@ def promises(found: Findings) -> tuple[Promise, ...]:
         ),
         Promise("every target is still asked", f"{len(found.still)} stand still", not found.still),
         Promise("every scrape and reload goes as it has to", f"{len(found.unanswered)} did not", not found.unanswered),
+        Promise("no secret in log and history", f"in {', '.join(found.leaked) or 'none'}", not found.leaked),
         Promise("no unhandled exception", f"{found.unhandled}", not found.unhandled),
     )
 
@@ -152,6 +155,7 @@ def as_json(found: Findings) -> dict[str, object]:
         "lost": list(judgement.lost),
         "still": list(found.still),
         "unanswered": list(found.unanswered),
+        "leaked": list(found.leaked),
         "growth_mb_an_hour": round(found.growth.slope, 2),
         "growth_error": round(found.growth.error, 2) if found.growth.error < float("inf") else None,
         "memory_mb": [round(size / 1e6, 1) for size in found.memory],

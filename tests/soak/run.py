@@ -23,6 +23,7 @@ from benchmarks import machine
 from tests.dashboards.live import free_port
 from tests.soak import fleet, ledger, plan
 from tests.soak.asking import ACCEPTS, HOST, be_rude, read_slowly
+from tests.soak.attackers import come_back, guess, hostile, leaks
 from tests.soak.ledger import LifeAccount, Window
 from tests.soak.plan import Act, End, Life
 from tests.soak.processes import Daemon, daemon, lab, waited
@@ -33,6 +34,7 @@ WORDS = 90
 """Lines of a hundred kilobytes, which are more than the log's queue holds."""
 DROPPED = "chat_monitor_events_dropped_total"
 SLOW = 10
+IDLE = 300
 FULL_FOR, EMPTY_FOR, FROZEN_FOR = 4.0, 3.0, 0.5
 """Seconds for which the disk is full, no descriptor is left, and the process stands still."""
 STARVED = 0.4
@@ -79,6 +81,8 @@ class Soak:
     cpu: dict[str, float] = field(default_factory=dict)
     last: Mapping[str, float] = field(default_factory=dict)
     """The last scrape."""
+    leaked: list[str] = field(default_factory=list)
+    """Files of output that hold the secret which hostile servers say again."""
     beside: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -190,6 +194,23 @@ async def rude(soak: Soak, it: Daemon) -> None:
     soak.expect(f"after rude clients /-/healthy says {healthy}", right=healthy == OK)
 
 
+async def idle_clients(soak: Soak, it: Daemon) -> None:
+    """Send clients that ask nothing and come back, and scrape meanwhile: each scrape is answered."""
+    clients = [asyncio.create_task(come_back(it.port)) for _ in range(IDLE)]
+    await scrapes(soak, it)
+    for client in clients:
+        client.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+
+
+async def guesses(soak: Soak, it: Daemon) -> None:
+    """Send wrong passwords; who has the right one is answered all the same."""
+    guessing = asyncio.create_task(guess(it.port))
+    status = (await it.asked("/metrics")).status
+    soak.expect(f"among wrong passwords the right one is answered with {status}", right=status == OK)
+    await guessing
+
+
 async def probe_all(_: Soak, it: Daemon) -> None:
     """Have every target probed at once."""
     it.signal(signal.SIGUSR1)
@@ -241,6 +262,8 @@ ACTS: Mapping[Act, Callable[[Soak, Daemon], Awaitable[None]]] = {
     Act.SCRAPES: scrapes,
     Act.SLOW_READERS: slow_readers,
     Act.RUDE: rude,
+    Act.IDLE_CLIENTS: idle_clients,
+    Act.GUESSES: guesses,
     Act.PROBE_ALL: probe_all,
     Act.NO_DESCRIPTORS: no_descriptors,
     Act.DISK_FULL: disk_full,
@@ -433,14 +456,15 @@ async def soak(seconds: float, targets: int, seed: int) -> Findings:
     deck = fleet.dealt(seed)
     with TemporaryDirectory(prefix="chat-monitor-soak-") as place:
         directory = Path(place)
-        async with lab(directory / "lab.log") as (where, pid):
-            it = Soak(directory, where, deck, targets)
+        async with lab(directory / "lab.log") as (where, pid), hostile() as url:
+            it = Soak(directory, replace(where, hostile=url), deck, targets)
             for life in plan.lives(seconds):
                 await live(it, life, pid)
                 it.accounts[-1].stop = time.monotonic()
         with (directory / "lab.log").open("rb") as lines:
             served = ledger.read_served(lines)
         kept = ledger.read_kept(directory / fleet.HISTORY)
+        it.leaked = await asyncio.to_thread(leaks, directory, it.config.name)
     judgement = ledger.judge(it.accounts, served, {entry.name: entry for entry in deck}, it.windows)
     lost = [*judgement.lost, *ledger.unkept(it.accounts, kept)]
     return found(it, seconds, replace(judgement, lost=lost))
@@ -464,6 +488,7 @@ def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
         memory=(it.memory[0][1], at_warm, it.memory[-1][1]),
         still=[name for name in it.due if it.calm_at - last.get(name, 0.0) > INTERVALS * fleet.INTERVAL],
         unanswered=it.unanswered,
+        leaked=it.leaked,
         unhandled=ledger.total(it.last, "chat_monitor_unhandled_exceptions_total"),
         acts=dict(sorted(it.acts.items())),
         ends=it.ends,

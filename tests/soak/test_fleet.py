@@ -12,6 +12,7 @@ from monitor.lab.scenarios import FAULTS
 from monitor.lab.tls import issue
 from monitor.lab.tls_faults import FAULTS as TLS_FAULTS
 from monitor.lab.tls_faults import SAME_PORT
+from tests.soak.attackers import MODES
 from tests.soak.fleet import BROKEN, WORDY, Where, config, dealt, hand
 
 DECK = dealt(1)
@@ -24,7 +25,9 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Where:
     issue(place, "127.0.0.1")
     files = {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "key.pem"}
     urls = {fault.name: "https://127.0.0.1:2/" for fault in (*TLS_FAULTS, *SAME_PORT)}
-    return Where("http://127.0.0.1:1", urls, {key: str(place / name) for key, name in files.items()})
+    return Where(
+        "http://127.0.0.1:1", urls, {key: str(place / name) for key, name in files.items()}, "http://127.0.0.1:3"
+    )
 
 
 def test_every_name_is_one_target() -> None:
@@ -37,6 +40,7 @@ def test_the_first_hand_has_every_fault() -> None:
     stay = hand(DECK, 5, 200)[:100]
     paths = {entry.path.split("/")[2].partition("?")[0] for entry in stay}
     assert paths >= FAULTS.keys() | {"mix", "flaky"}
+    assert paths >= MODES.keys()
     assert {entry.tls for entry in stay} >= {fault.name for fault in TLS_FAULTS}
 
 

@@ -84,6 +84,7 @@ def judged(**more: object) -> Judgement:
         (replace(GOOD, still=["cut"]), "every target is still asked"),
         (replace(GOOD, unanswered=["a scrape"]), "every scrape and reload goes as it has to"),
         (replace(GOOD, unhandled=1), "no unhandled exception"),
+        (replace(GOOD, leaked=["0.log"]), "no secret in log and history"),
     ],
 )
 def test_a_broken_promise(found: Findings, broken: str) -> None:
