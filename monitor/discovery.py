@@ -41,6 +41,10 @@ Read = bytes | str
 """A valid document, or what is wrong with it."""
 
 LARGEST = 16 * 1024 * 1024
+MOST_TARGETS = 10_000
+"""Targets of one document: each takes memory and a place in the schedule, whoever writes the document."""
+MOST_ERRORS, _LONGEST_ERROR = 20, 500
+"""Errors of one source that are reported, and characters of one: a message about a long list is no list itself."""
 _WITHIN = 10.0
 """Seconds within which a URL must answer."""
 _LONGEST_NAME = 63
@@ -204,7 +208,9 @@ class Discovery:
         A server that lists targets may repeat what its URL holds: that is redacted.
         """
         self._told.refreshed(source, not wrong)
-        text = self._safe("; ".join(wrong))
+        told = [printable(self._safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
+        told += [f"and {len(wrong) - MOST_ERRORS} more"] if len(wrong) > MOST_ERRORS else []
+        text = "; ".join(told)
         if text and text != self._said.get(source):
             self._told.wrong(source, text)
         self._said[source] = text
@@ -266,9 +272,11 @@ def _in_order(data: bytes, suffix: str = "") -> Read:
     if len(data) > LARGEST:
         return "is larger than 16 MiB"
     try:
-        parse(data, suffix)
+        groups = parse(data, suffix)
     except ValueError as error:
         return str(error)
+    if sum(len(group.addresses) for group in groups) > MOST_TARGETS:
+        return f"lists more than {MOST_TARGETS:,} targets"
     return data
 
 

@@ -324,6 +324,20 @@ def _large(path: Path) -> None:
     os.truncate(path, discovery.LARGEST + 1)
 
 
+def _long(path: Path) -> None:
+    path.write_bytes(written(*[group("10.0.0.7:1", "10.0.0.7:2")] * 5_001))
+
+
+async def test_a_long_list_of_errors_is_a_short_message(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """Whoever writes a list of ten thousand wrong targets gets the first errors, their number, and no more."""
+    (tmp_path / "a.json").write_bytes(written(*[group(URL, __name__="a", __protocol__="x" * 5000)] * 1000))
+    await make(files(tmp_path)).refresh()
+    (told,) = heard.wrong
+    assert told.endswith("; and 980 more")
+    assert told.count("a.json: ") == discovery.MOST_ERRORS
+    assert len(told) < 20_000
+
+
 @pytest.mark.parametrize(
     ("harm", "wrong"),
     [
@@ -331,6 +345,7 @@ def _large(path: Path) -> None:
         (Path.unlink, "cannot be read: No such file or directory"),
         (_pipe, "is not a regular file"),
         (_large, "is larger than 16 MiB"),
+        (_long, "lists more than 10,000 targets"),
     ],
 )
 async def test_the_last_good_list_is_kept(

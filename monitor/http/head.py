@@ -57,6 +57,7 @@ def _retry_after(value: str | None) -> int | None:
     if value.strip().isascii() and value.strip().isdigit():
         return int(min(float(value), _LONGEST_RETRY))
     try:
-        return max(math.ceil(parsedate_to_datetime(value).timestamp() - time.time()), 0)
+        seconds = math.ceil(parsedate_to_datetime(value).timestamp() - time.time())
+        return int(min(max(seconds, 0), _LONGEST_RETRY))
     except (ValueError, TypeError, OverflowError):
         return None

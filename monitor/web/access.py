@@ -130,7 +130,8 @@ class Access:
         """Whether the Authorization header names a user with the right password; BusyError if too many wait.
 
         Passwords wait in a line for each user and address (`peer`), and one of each line is checked at a time: a flood
-        of wrong ones locks out nobody who comes from elsewhere or is another user.
+        of wrong ones locks out nobody who comes from elsewhere or is another user. Those of one line that give the
+        same password share its check.
         """
         users = self._loaded.file.users
         if not users:
@@ -144,23 +145,29 @@ class Access:
         mark = hmac.digest(self._pepper, b"\0".join((name.encode(), hashed.encode(), password)), hashlib.sha256)
         if mark in self._known:
             return True
-        if await self._checked((peer, name if name in users else ""), password, hashed, costliest) and name in users:
+        key = (peer, name if name in users else "")
+        line = self._lines[key]
+        check = line.checks.get(mark)
+        if check is None:
+            if line.waiting >= _WAITING:
+                raise BusyError
+            line.waiting += 1
+            check = line.checks[mark] = asyncio.create_task(self._checked(key, mark, password, hashed, costliest))
+        if await asyncio.shield(check) and name in users:  # who leaves takes nobody's check along
             self._remember(mark)
             return True
         return False
 
-    async def _checked(self, key: tuple[str, str], password: bytes, hashed: str, cost: int) -> bool:
+    async def _checked(self, key: tuple[str, str], mark: bytes, password: bytes, hashed: str, cost: int) -> bool:
         """Check a password out of the loop's way; bcrypt lets other threads run meanwhile."""
         line = self._lines[key]
-        if line.waiting >= _WAITING:
-            raise BusyError
-        line.waiting += 1
         try:
             async with line.first:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._worker, _matches, password, hashed.encode(), cost)
         finally:
             line.waiting -= 1
+            del line.checks[mark]
             if not line.waiting:
                 self._lines.pop(key, None)
 
@@ -186,6 +193,8 @@ class _Line:
     """Passwords for one user from one address."""
 
     waiting: int = 0
+    checks: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
+    """Those under way, by what is checked."""
     first: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -11,7 +11,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import product
 from pathlib import Path
@@ -42,6 +42,9 @@ _COMMANDS = (
     "check", "check --plan", "check --connect", "probe t1", "probe t2 --json --timeline", "probe t14 -n 2 --save saved",
     "record t1 captures", "record t12 captures", "history --db history.db", "top --db history.db",
     "export dashboards out", "export rules out", "export scrape-config out", "export systemd out",
+    "probe t1 --curl", "probe tls --curl", "schema", "completion bash",
+    "probe http://{server}/ok --model m --header-env X-Other=CANARY_HEADER_VARIABLE --header-file X-Token=header.txt",
+    "record http://{server}/cut captures --model m --protocol openai-chat --header-env X-Other=CANARY_HEADER_VARIABLE",
 )  # fmt: skip
 _PLUGIN = """
 from dataclasses import replace
@@ -127,7 +130,7 @@ class Place:
     """A directory with the config, its certificates and users, and what runs commands in it."""
 
     def __init__(self, directory: Path, server: str) -> None:
-        self.directory, self.outputs = directory, Outputs()
+        self.directory, self.server, self.outputs = directory, server, Outputs()
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1")
         authority.cert_pem.write_to_path(directory / "ca.pem")
@@ -141,7 +144,7 @@ class Place:
         (directory / "canary_plugin.py").write_text(_PLUGIN)
         (directory / "config.toml").write_text(config(server, directory))
         self.environ = os.environ | environment() | {
-            "PYTHONPATH": str(directory),
+            "PYTHONPATH": f"{directory}:{Path(__file__).parents[2]}",
             "SSL_CERT_FILE": str(directory / "ca.pem"),
             "PYTHONASYNCIODEBUG": "1",
         }  # fmt: skip
@@ -152,16 +155,17 @@ class Place:
         tls = (self.directory / "client.key").read_text()
         return {*CORES.values(), *(line.lower() for line in pem_lines(tls)), self.hashed.lower()}
 
-    async def runs(self, *arguments: str, name: str | None = None) -> str:
-        """Run a command, keep both of its outputs, and return the first."""
+    async def runs(self, commands: Sequence[str]) -> None:
+        """Run commands, and keep their outputs."""
         process = await asyncio.create_subprocess_exec(
-            *_COMMAND, *arguments, cwd=self.directory, env=self.environ,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "tests.canary.commands", cwd=self.directory, env=self.environ,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await process.communicate()
-        assert process.returncode in {0, 1, 3, 4}, err.decode()
-        self.outputs[name or " ".join(arguments)] = out.decode() + err.decode()
-        return out.decode()
+        given = json.dumps([command.format(server=self.server).split() for command in commands])
+        out, _ = await process.communicate(given.encode())
+        for command, (status, text) in zip(commands, json.loads(out), strict=True):
+            assert status in {0, 1, 3, 4}, (command, text)
+            self.outputs[command] = text
 
     async def pages(self, base: str, paths: list[str]) -> str:
         """Return what the user of the pages is shown at each path, with its headers."""
@@ -229,18 +233,16 @@ async def test_no_output_holds_a_secret(place: Place) -> None:
     async with place.daemon() as (_, address, events):
         me = f"https://me:{quote(LOUD['web-password'], safe='')}@{address}"
         place.environ["CHAT_MONITOR_URL"] = me
-        for arguments in (("history",), ("history", "--json", "-n", "500"), ("top",)):
-            await place.runs(*arguments)
         worst = [str(event["probe_id"]) for event in events]
-        for probe_id in worst[:: len(worst) // 5]:
-            await place.runs("explain", probe_id)
+        explained = [f"explain {probe_id}" for probe_id in worst[:: len(worst) // 5]]
+        await place.runs(["history", "history --json -n 500", "top", *explained])
         pages = ["/", "/metrics", "/api/v1/targets", "/api/v1/probes?limit=500", "/probe?target=t1&debug=true"]
+        pages += ["/failures", "/api/v1/openapi.json"]
         pages += [f"{api}/targets/{event['target']}" for event in events for api in ("", "/api/v1")]
         pages += [f"{api}/probes/{probe_id}" for probe_id in worst for api in ("", "/api/v1")]
         outputs["pages"] = await place.pages(f"https://{address}", pages)
     outputs["history's file"] = await asyncio.to_thread(rows_of, place.directory / "history.db")
-    for command in _COMMANDS:
-        await place.runs(*command.split())
+    await place.runs(_COMMANDS)
     for file in (path for name in ("captures", "out") for path in sorted((place.directory / name).rglob("*"))):
         if file.is_file():
             outputs[str(file)] = file.read_bytes().decode("latin-1")

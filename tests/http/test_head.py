@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
     [
         (b"Retry-After: 7", "retry_after", 7),
         (b"Retry-After: Thu, 01 Jan 1970 00:00:00 GMT", "retry_after", 0),
+        (b"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT", "retry_after", 366 * 86_400),
+        (b"Retry-After: 99999999999999999999", "retry_after", 366 * 86_400),
         (b"Retry-After: soon", "retry_after", None),
         (b"X-Request-Id: abc", "request_ids", {"x-request-id": "abc"}),
         (b"Content-Type: nonsense", "content_type", "invalid"),

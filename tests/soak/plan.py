@@ -24,7 +24,7 @@ class Act(StrEnum):
     PROBE_ALL = "a probe of every target at once, by SIGUSR1"
     NO_DESCRIPTORS = "no descriptor left (RLIMIT_NOFILE), with a scrape and a reload meanwhile"
     DISK_FULL = "no room for the log (RLIMIT_FSIZE), in the middle of a line"
-    QUEUE_FULL = "no room for the log for so long that lines are dropped"
+    REFUSALS = "90 refused reloads of 100 kB each while the log has no room: their repeats are counted"
     FROZEN = "the process stopped for half a second (SIGSTOP)"
 
 
@@ -56,7 +56,7 @@ ROUND = (
     Act.GUESSES,
     Act.RELOAD_BROKEN_POST,
     Act.FROZEN,
-    Act.QUEUE_FULL,
+    Act.REFUSALS,
 )
 SHORT_LIVES = (End.TERM, End.KILL, End.KILL_FULL, End.HURRY)
 SHORT_SHARE = 0.2

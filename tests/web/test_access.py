@@ -123,6 +123,17 @@ async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
     assert access._lines == {}
 
 
+async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access) -> None:
+    """Forty scrapes at once with the right password are let in before it is known; one that leaves harms none."""
+    asking = [asyncio.ensure_future(access.admits(basic("prom", "right"), "10.0.0.1")) for _ in range(40)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    assert await asyncio.gather(*asking[1:]) == [True] * 39
+    wrong = [asyncio.ensure_future(access.admits(basic("prom", "wrong"), "10.0.0.1")) for _ in range(40)]
+    assert await asyncio.gather(*wrong) == [False] * 40
+    assert access._lines == {}
+
+
 async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is named, and whatever the cost of their hash, as many rounds are made."""
     hashes = {f"user{cost}": bcrypt.hashpw(b"right", bcrypt.gensalt(cost)).decode() for cost in (4, 5, 7)}
