@@ -42,7 +42,7 @@ _COMMANDS = (
     "check", "check --plan", "check --connect", "probe t1", "probe t2 --json --timeline", "probe t14 -n 2 --save saved",
     "record t1 captures", "record t12 captures", "history --db history.db", "top --db history.db",
     "export dashboards out", "export rules out", "export scrape-config out", "export systemd out",
-    "probe t1 --curl", "probe tls --curl", "schema", "completion bash",
+    "export kubernetes out", "probe t1 --curl", "probe tls --curl", "schema", "completion bash",
     "probe http://{server}/ok --model m --header-env X-Other=CANARY_HEADER_VARIABLE --header-file X-Token=header.txt",
     "record http://{server}/cut captures --model m --protocol openai-chat --header-env X-Other=CANARY_HEADER_VARIABLE",
 )  # fmt: skip
