@@ -95,11 +95,18 @@ def results(
 
 
 def undisturbed(bench: Bench, cell: Cell, client: str) -> list[dict[str, object]]:
-    """Measure one client in one cell, again where the server itself was held up; `runs` says how often it took."""
+    """Measure one client in one cell, again if the server itself was held up, or if the client stored nothing.
+
+    `runs` says how often it took; a client that never gets so far is left out.
+    """
     found: list[dict[str, Any]] = []
     for run in range(1, _RUNS + 1):
         say(f"{cell.name}: {client}, load {machine.load()}")
-        found = [{**one, "runs": run} for one in measure(bench, cell, client)]
+        try:
+            found = [{**one, "runs": run} for one in measure(bench, cell, client)]
+        except OSError as error:
+            say(f"{cell.name}: {client} has stored nothing: {error}")
+            continue
         if not any(map(disturbed, found)):
             break
         say(f"{cell.name}: {client}, the server was held up")

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import cells
 from benchmarks.cells import Cell, Growth
-from benchmarks.fidelity import disturbed, filled, merged
+from benchmarks.fidelity import disturbed, filled, merged, undisturbed
 from benchmarks.goals import Goal, goals
 from benchmarks.growth import grow
 from benchmarks.report import markdown
@@ -108,6 +108,20 @@ def test_a_late_server_disturbs_a_cell() -> None:
     """A cell is taken again where the server was held up for longer than it may be."""
     assert not disturbed(result())
     assert disturbed(result(server={"lateness": {"p99": 1500.0}}))
+
+
+def test_a_client_that_stores_nothing_costs_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is run again, and left out if that does not help."""
+    stored: list[list[dict[str, Any]]] = [[], [result()], [], [], []]
+
+    def measured(*_: object) -> list[dict[str, Any]]:
+        if not (found := stored.pop(0)):
+            raise OSError("no file")
+        return found
+
+    monkeypatch.setattr("benchmarks.fidelity.measure", measured)
+    assert [one["runs"] for one in undisturbed(bench, TINY, cells.DAEMON)] == [2]
+    assert undisturbed(bench, TINY, cells.DAEMON) == []
 
 
 def test_the_docs_page_has_the_figures_that_are_kept() -> None:
