@@ -18,6 +18,8 @@ FINDINGS: tuple[tuple[str, bytes], ...] = (
     ("sse", b"\x00\x07data\n:\n\n"),
     # white space in a read of its own made events of an array
     ("events-or-array", b"\x00\x00\t\r\n[\n"),
+    # of two markers in one read only the first was one
+    ("vercel-data-stream", b"\x02\x07[DONE]\n[DONE]\n"),
 )
 """Inputs that broke an invariant once, cut down, each with its control bytes."""
 

@@ -123,7 +123,7 @@ class Decoder:
                 if self.outside.goes_on(message.data):
                     joined = self.outside.take(message.data, self._readable)
                     found.extend([] if joined is None else [(joined, message.end)])
-        if marks and not (found and isinstance(found[-1][0], Done)):
+        if marks and not (found and found[-1] == (Done(), message.end)):
             found.append((Done(), message.end))
 
     def _malformed(self, message: Message, error: Exception) -> Malformed:
