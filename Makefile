@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real scale soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -80,6 +80,9 @@ dist: $(VENV)/dev  ## Build wheel and sdist into dist/; two builds of one commit
 
 deb: $(VENV)/dev  ## Build a Debian package (Debian 12, amd64) into dist/, with an environment of its own under /opt.
 	$(BIN)/python -m tools.deb
+
+scale: $(VENV)/dev  ## Share 400 targets of the lab among four shards in each of two locations; kill one, make them five (5 minutes).
+	$(BIN)/pytest -m real -s tests/scale
 
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py

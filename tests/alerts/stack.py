@@ -100,7 +100,7 @@ class Monitor:
         with log.open("ab") as out, (self.directory / f"{self.name}.err").open("ab") as err:
             environment = {**os.environ, **self.environment}
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        until(self._ready, 60, f"monitor {self.name}")
+        until(self._ready, 240, f"monitor {self.name}")
 
     def _ready(self) -> bool:
         assert self.process is not None
