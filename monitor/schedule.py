@@ -41,6 +41,9 @@ _STEP = 1.0
 """Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
 _EARLY = 0.001
 """APScheduler's times are whole microseconds: a tick may seem to come before its phase."""
+_ASK_LATER = frozenset({429, 503})
+_MOST_INTERVALS, _LONGEST_REST = 10, 3600.0
+"""How long a server's Retry-After is obeyed at most: nothing is known of the target meanwhile."""
 _STUCK = 60.0
 """Seconds beyond two intervals after which a target without a tick shows that the schedule has stopped."""
 
@@ -76,16 +79,26 @@ def _wait(target: Target) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCallbacks:
-    """What the schedule calls: for each observation, each skip with its reason, the number in flight, and a bug."""
+    """What the schedule calls: for each observation, each skip with its reason, the number in flight, and a bug.
+
+    `backed_off` is given a target's name, and for how many seconds it is not probed because the server asked for that.
+    """
 
     observed: Callable[[Observation], None]
     skipped: Callable[[str, str], None]
     in_flight: Callable[[int], None]
     failed: Callable[[BaseException], None]
+    backed_off: Callable[[str, float], None] = lambda _name, _seconds: None
 
 
 def _never(_: Target) -> bool:
     return False
+
+
+def _asked_otherwise(known: Target, target: Target) -> bool:
+    """Return whether a target has changed in what bears on its probes: labels, alerts and prices do not."""
+    same = replace(known, labels=target.labels, alerts=target.alerts, thresholds=target.thresholds, price=target.price)
+    return same != target
 
 
 class Schedule:
@@ -120,6 +133,8 @@ class Schedule:
         self.confirming: dict[str, asyncio.TimerHandle] = {}
         """Timers of the probes that confirm a failure, by target."""
         self._failures: defaultdict[str, int] = defaultdict(int)
+        self._rests: dict[str, float] = {}
+        """Until when, by the monotonic clock, a server has asked not to be asked."""
         self._draining = False
         self._offset = wall() - time.monotonic()
         self.overload = OverloadGate()
@@ -160,8 +175,9 @@ class Schedule:
             self._targets[name] = target
             if known is None:
                 fresh.append(target)
-            elif replace(known, labels=target.labels) != target:  # labels change nothing of how it is asked
+            elif _asked_otherwise(known, target):
                 self._stop(name, "reload")
+                self._rests.pop(name, None)
                 if (known.interval, known.turn, known.turns) != (target.interval, target.turn, target.turns):
                     self._arm(target, self._wall())
         self._spread(fresh)
@@ -196,6 +212,7 @@ class Schedule:
             timer.cancel()
         del self._last[name]
         self._failures.pop(name, None)
+        self._rests.pop(name, None)
 
     def _stop(self, name: str, why: str) -> None:
         self._confirm_no_more(name)
@@ -251,6 +268,8 @@ class Schedule:
             return "paused"
         if self._resting(target):
             return "maintenance"
+        if time.monotonic() < self._rests.get(target.name, 0.0):
+            return "backoff"
         if target.name in self._running:
             return "overlap"
         return None if self._budget.allows(target) else "budget"
@@ -259,11 +278,11 @@ class Schedule:
         """Probe a target now, out of schedule; ProbeNotStartedError says why not, KeyError that the name is unknown.
 
         `within` limits the seconds that the probe may take, if that is less than the target's own limit. A paused
-        target is probed if a person asks.
+        target, and one that asked for a pause, is probed if a person asks.
         """
         target = self._targets[name]
         reason = "draining" if self._draining else self._reason_not(target)
-        if reason is not None and (reason != "paused" or trigger == "scrape"):
+        if reason is not None and (reason not in _FOR_PEOPLE or trigger == "scrape"):
             raise ProbeNotStartedError(_BUSY[reason])
         if within is not None:
             target = replace(target, timeouts=target.timeouts.within(within))
@@ -322,6 +341,7 @@ class Schedule:
             return
         seen = await self.probe(target, trigger, time.monotonic() - planned)
         self._told.observed(seen)
+        self._back_off(seen)
         self._confirm(seen)
         for answer in self._answers():
             answer.set_result(seen)
@@ -342,6 +362,17 @@ class Schedule:
                 yield False
             else:
                 yield True
+
+    def _back_off(self, seen: Observation) -> None:
+        """Ask no more for as long as a 429 or 503 said, at most ten intervals and an hour; another answer ends that."""
+        name, head = seen.target.name, seen.recording.head
+        self._rests.pop(name, None)
+        if head is None or head.status not in _ASK_LATER or not head.retry_after:
+            return
+        seconds = min(float(head.retry_after), _MOST_INTERVALS * seen.target.interval, _LONGEST_REST)
+        if self._targets.get(name) is not None:
+            self._rests[name] = time.monotonic() + seconds
+            self._told.backed_off(name, seconds)
 
     def _confirm(self, seen: Observation) -> None:
         """After a failure, ask again sooner, where that is configured, until as many failed as confirm it."""
@@ -389,11 +420,14 @@ class Schedule:
 
 # APScheduler may drop nothing (no grace) and make nothing up (coalesce): we count what was missed ourselves
 _RULES = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+_FOR_PEOPLE = frozenset({"paused", "backoff"})
+"""What keeps the schedule from a target, and no person."""
 _BUSY = {
     "overlap": "a probe of this target is in flight",
     "budget": "the tokens of today are spent",
     "maintenance": "the target is in a maintenance window",
     "paused": "the target is paused",
+    "backoff": "the server asked to wait (Retry-After)",
     "draining": "the monitor is stopping",
     "concurrency": "too many probes run; try again later",
     "ended": "the probe was ended before it saw anything; the log says why",

@@ -193,6 +193,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What tokens cost, for metrics, events and `check --plan`."""
+
+    currency: Annotated[types.Currency, says("The currency of all prices.")] = "USD"
+    models: Annotated[
+        types.ModelPrices,
+        says(
+            "The money for a million tokens of input and of output, by model; a name may be a pattern with `*`, `?` or "
+            "`[...]`, and the longest that fits counts.",
+            {"my-model": {"input": 0.15, "output": 0.6}},
+        ),
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """Which addresses may be dialled, and how names are looked up."""
 
@@ -281,6 +296,7 @@ class Settings:
     history: HistorySettings = field(default_factory=HistorySettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     limits: Limits = field(default_factory=Limits)
+    prices: Prices = field(default_factory=Prices)
     network: Network = field(default_factory=Network)
     discovery: tuple[DiscoverySource, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()

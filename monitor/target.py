@@ -143,6 +143,47 @@ class Slo:
     first_chunk: FirstChunkSlo = field(default_factory=FirstChunkSlo)
 
 
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What the shared alert rules compare with, for this target."""
+
+    truncation: Annotated[types.Ratio, says("The ratio of truncated streams from which on they alert.")] = 0.05
+    cuts: Annotated[
+        int, Field(ge=1, le=1000), Unit("streams"), says("How many truncated streams in a row it takes for a page.")
+    ] = 3
+    wrong_content: Annotated[types.Ratio, says("The ratio of wrong answers from which on they alert.")] = 0.1
+    rate_limited: Annotated[
+        types.Ratio, says("The ratio of probes refused for their rate or quota from which on they alert.")
+    ] = 0.1
+    gap: Annotated[
+        float,
+        units.duration("1ms", "1d"),
+        says("The longest pause that nine in ten streams may have between two chunks."),
+    ] = 5.0
+    certificate_expiry: Annotated[
+        float,
+        units.duration("1h", "3650d"),
+        says("How long before the certificate expires that alerts; a quarter of it, at most 3 days, pages."),
+    ] = 14 * 86400.0
+
+
+_PER = 1_000_000
+"""Tokens that a price is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrice:
+    """What a million tokens of one model cost, in a currency."""
+
+    input: float
+    output: float
+    currency: str
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the money that so many tokens cost; reasoning counts as output."""
+        return (input_tokens * self.input + output_tokens * self.output) / _PER
+
+
 PemFile = Annotated[types.File | None, types.Path.PEM]
 
 
@@ -331,6 +372,13 @@ class Target:
     ] = 1
     timeouts: Timeouts = field(default_factory=Timeouts)
     slo: Slo = field(default_factory=Slo)
+    alerts: Annotated[
+        Literal["page", "ticket", "none"],
+        says(
+            "Which alerts of the shared rules the target may raise: `ticket` none that pages, `none` none at all.",
+        ),
+    ] = "page"
+    thresholds: Thresholds = field(default_factory=Thresholds)
     tls: Tls = field(default_factory=Tls)
     generic: Generic = field(default_factory=Generic)
     labels: Annotated[
@@ -356,6 +404,8 @@ class Target:
     ] = field(default_factory=dict)
     api_key: Secret | None = None
     """What `api_key_env` or `api_key_file` holds. `headers` has what `header_files` hold, too."""
+    price: ModelPrice | None = None
+    """What `[prices]` says of its model."""
     from_variables: tuple[Secret, ...] = ()
     """The values of the variables that the server is sent, in whatever key."""
     turn: int = 0

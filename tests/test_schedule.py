@@ -15,6 +15,7 @@ from monitor.budget import Budget
 from monitor.record.observation import Observation
 from monitor.schedule import ProbeNotStartedError, Schedule, ScheduleCallbacks, lateness, next_tick, phase
 from monitor.settings import Limits
+from monitor.stream.endings import Head
 from monitor.target import Target, Timeouts
 from tests.sinks.stories import refused, stopped, whole
 
@@ -49,6 +50,7 @@ class Scripted:
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.in_flight: list[int] = []
         self.failed: list[BaseException] = []
+        self.backed_off: list[tuple[str, float]] = []
         self.error: Exception | None = None
         self.answer: Callable[[Target], Observation] = whole
         self.let_go = asyncio.Event()
@@ -76,7 +78,11 @@ class Scripted:
     def told(self) -> ScheduleCallbacks:
         """Return who is told: this, which keeps what it hears."""
         return ScheduleCallbacks(
-            observed=self._observed, skipped=self._skipped, in_flight=self._in_flight, failed=self._failed
+            observed=self._observed,
+            skipped=self._skipped,
+            in_flight=self._in_flight,
+            failed=self._failed,
+            backed_off=lambda name, seconds: self.backed_off.append((name, seconds)),
         )
 
     def _observed(self, seen: Observation) -> None:
@@ -756,6 +762,87 @@ async def test_a_target_in_maintenance_is_left_alone(script: Scripted, make: Mak
     window.append(False)
     await schedule.tick("one")
     await script.until(lambda: len(script.asked) == 1)
+
+
+# -- what the server asked for -----------------------------------------------------------------------------------------
+
+
+def asking_to_wait(seconds: int, status: int = 429) -> Callable[[Target], Observation]:
+    """Return the answer of a server that asks for so many seconds of rest."""
+
+    def answer(target: Target) -> Observation:
+        seen = refused(target)
+        return replace(seen, recording=replace(seen.recording, head=Head(status, "", retry_after=seconds)))
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "interval", "obeyed"), [(7, 60.0, 7.0), (86400, 60.0, 600.0), (86400, 900.0, 3600.0)]
+)
+async def test_how_long_a_server_that_asks_to_wait_is_left_alone(
+    script: Scripted, make: Make, status: int, *, asked: int, interval: float, obeyed: float
+) -> None:
+    """As long as it asked, at most ten intervals and an hour."""
+    script.let_go.set()
+    script.answer = asking_to_wait(asked, status)
+    schedule = make()
+    known(schedule, a_target(interval=interval))
+    await schedule.ask("one", "schedule")
+    assert script.backed_off == [("one", obeyed)]
+
+
+async def test_a_server_that_asks_to_wait_is_left_alone(script: Scripted, make: Make) -> None:
+    """Its ticks are counted as skipped; a person may ask all the same, and another answer ends the wait."""
+    script.let_go.set()
+    script.answer = asking_to_wait(7)
+    schedule = make()
+    known(schedule, a_target())
+    await schedule.ask("one", "schedule")
+    await script.idle(1)
+    await schedule.tick("one")
+    assert script.skipped == {("one", "backoff"): 1}
+    with pytest.raises(ProbeNotStartedError, match="Retry-After"):
+        schedule.ask("one", "scrape")
+    script.answer = whole
+    await schedule.ask("one", "api")
+    await script.idle(2)
+    await schedule.tick("one")
+    await script.idle(3)
+    assert script.skipped == {("one", "backoff"): 1}
+
+
+@pytest.mark.parametrize(("status", "asked"), [(500, 7), (429, 0)])
+async def test_other_answers_are_no_reason_to_wait(script: Scripted, make: Make, status: int, asked: int) -> None:
+    """Only 429 and 503 with a Retry-After above 0 are obeyed."""
+    script.let_go.set()
+    script.answer = asking_to_wait(asked, status)
+    schedule = make()
+    known(schedule, a_target())
+    await schedule.ask("one", "schedule")
+    await script.idle(1)
+    await schedule.tick("one")
+    await script.idle(2)
+    assert (script.backed_off, script.skipped) == ([], {})
+
+
+async def test_a_changed_or_removed_target_is_not_waited_for(script: Scripted, make: Make) -> None:
+    """What was asked for was about another request."""
+    script.let_go.set()
+    script.answer = asking_to_wait(100)
+    schedule = make()
+    known(schedule, a_target(), a_target("two"))
+    await schedule.ask("one", "schedule")
+    await schedule.ask("two", "schedule")
+    await script.idle(2)
+    script.answer = whole
+    schedule.update([a_target(model="another")])
+    schedule.update([a_target(model="another"), a_target("two")])
+    for name in ("one", "two"):
+        await schedule.tick(name)
+    await script.until(lambda: len(script.asked) >= 4)
+    assert script.skipped.keys() <= {("two", "overlap")}
 
 
 # -- confirming --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -33,7 +35,7 @@ from monitor.target import Target
 @click.option(
     "--plan",
     is_flag=True,
-    help="Print the cost of this config: requests and tokens a day, series, bytes a scrape, cores, memory.",
+    help="Print the cost of this config: requests and tokens a day, money, series, bytes a scrape, cores, memory.",
 )
 @click.option(
     "--shards",
@@ -84,9 +86,10 @@ def _series(metrics: MetricsSettings) -> str | None:
 def _print_plan(config: Config, shards: int | None) -> None:
 
     metrics = config.settings.metrics
+    series, size = series_per_target(metrics), _sizes(metrics)
 
     def footprint(target: Target) -> Footprint:
-        return Footprint(series_per_target(metrics), bytes_per_target(metrics, target.labels))
+        return Footprint(series, size(target))
 
     found = planned(config, footprint)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(plan_table(found))
@@ -94,6 +97,23 @@ def _print_plan(config: Config, shards: int | None) -> None:
     _print_history(config)
     click.echo(
         f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {_at_once(config)} streams are endless at once"
+    )
+    click.echo(_scrape(config, found))
+
+
+_MANY = 1000
+"""Targets from which on a scrape at full detail is too large for most."""
+
+
+def _scrape(config: Config, found: Plan) -> str:
+    """Say how large /metrics is; of many targets, how large it would be at lean detail."""
+    size, metrics = found.footprint, config.settings.metrics
+    text = f"/metrics: {size.bytes / 1e6:,.1f} MB and {size.series:,} series a scrape, before compression"
+    if len(config.here) < _MANY or metrics.detail == "lean":
+        return text
+    smaller = sum(map(_sizes(replace(metrics, detail="lean")), config.here))
+    return (
+        f'{text}; [metrics] detail = "lean" makes it {smaller / 1e6:,.1f} MB, and is advised from {_MANY:,} targets on'
     )
 
 
@@ -127,6 +147,20 @@ def _print_history(config: Config) -> None:
         enough = -(-rollup_bytes() * targets * 32 // 11 // MIB)
         whole = " and ".join(elapsed(seconds) for seconds in KEPT.values())
         click.echo(f'  [history] max_bytes = "{enough}MiB" keeps them for {whole}')
+
+
+def _sizes(metrics: MetricsSettings) -> Callable[[Target], int]:
+    """Return what a target takes of a scrape, in bytes: computed once for all whose labels are as long."""
+    known: dict[int, int] = {}
+
+    def size(target: Target) -> int:
+        labels = {"target": target.name, **target.labels}
+        length = sum(len(f'{name}="{value}",'.encode()) for name, value in labels.items())
+        if length not in known:
+            known[length] = bytes_per_target(metrics, labels)
+        return known[length]
+
+    return size
 
 
 def _at_once(config: Config) -> int:

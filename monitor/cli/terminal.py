@@ -221,27 +221,49 @@ def _ago(event: ProbeEvent, now: datetime) -> str:
     return elapsed(seconds)
 
 
+MOST_ROWS = 50
+"""Targets that the table of a plan names: those that spend most."""
+
+
 def plan_table(plan: Plan) -> Table:
-    """Return what a config costs, target by target and in total."""
+    """Return what a config costs, in total and by target: of more than fifty, those that spend most."""
     table = Table(box=None, header_style="dim", show_footer=True)
     total = plan.footprint
     shared = any(one.monitors > 1 for one in plan.targets)
+    prices = sorted({one.cost.price.currency for one in plan.targets if one.cost.price})
     for name, foot in (
-        ("target", "all"),
+        ("target", f"all {len(plan.targets):,}"),
         *((("monitors", ""),) if shared else ()),
         ("requests a day", f"{plan.requests_per_day:,.0f}"),
         ("tokens a day, at most", f"{plan.tokens_per_day:,}"),
+        *((f"{currency} a day, at most", money_text(plan.money_per_day)) for currency in prices),
         ("series", f"{total.series:,}"),
         ("bytes a scrape", f"{total.bytes:,}"),
     ):
         table.add_column(name, footer=foot, justify="left" if name == "target" else "right")
-    for one in plan.targets:
-        figures = (
-            *((one.monitors,) if shared else ()),
-            one.requests_per_day,
-            one.tokens_per_day,
-            one.footprint.series,
-            one.footprint.bytes,
+    rows = plan.targets
+    if len(rows) > MOST_ROWS:
+        rows = tuple(sorted(rows, key=lambda one: -one.tokens_per_day)[:MOST_ROWS])
+    for one in rows:
+        table.add_row(
+            one.target.name,
+            *((f"{one.monitors:,}",) if shared else ()),
+            f"{one.requests_per_day:,.0f}",
+            f"{one.tokens_per_day:,}",
+            *[money_text(one.money_per_day)] * len(prices),
+            f"{one.footprint.series:,}",
+            f"{one.footprint.bytes:,}",
         )
-        table.add_row(one.target.name, *(f"{figure:,.0f}" for figure in figures))
+    if len(plan.targets) > MOST_ROWS:
+        table.add_row(f"and {len(plan.targets) - MOST_ROWS:,} more")
     return table
+
+
+_CENT = 0.01
+
+
+def money_text(money: float | None) -> str:
+    """Return an amount with two decimals, and two significant digits below a cent; "-" if there is no price."""
+    if money is None:
+        return "-"
+    return f"{money:,.2f}" if money >= _CENT or not money else f"{money:.2g}"

@@ -19,6 +19,7 @@ from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, Targe
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
+from monitor.prices import price_of
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
 from monitor.settings import Monitor, Settings
@@ -30,7 +31,7 @@ _LISTS = {name: model.table(kind) for name, kind in _TABLES.items() if get_origi
 _KEYS = frozenset(model.keys(Settings)) - _TABLES.keys()
 _SECTIONS = {name: model.table(kind) for name, kind in _TABLES.items() if name not in _LISTS}
 
-_AROUND = frozenset({"monitor", "defaults", "discovery"})
+_AROUND = frozenset({"monitor", "defaults", "discovery", "prices"})
 """What of a config bears on a target that stands elsewhere; that there is discovery says that not all are known."""
 
 
@@ -148,7 +149,10 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetR
         _apply(rules, draft, findings)
     _note(findings, _relations(sections, lists, drafts, findings))
     places = Places(document.directory, environ)
-    targets = [build.target(draft, places, findings) for draft in drafts]
+    targets = [
+        replace(one, price=price_of(sections["prices"], one.model))
+        for one in (build.target(draft, places, findings) for draft in drafts)
+    ]
     arrays = {name: tuple(one for _, one in found) for name, found in lists.items()}
     settings = build.settings(sections, arrays, places, findings)
     findings.raise_if_wrong()

@@ -17,7 +17,7 @@ from monitor.settings import (
     Limits,
     MetricsSettings,
 )
-from monitor.target import ListCheck, Target, own_limits
+from monitor.target import ListCheck, ModelPrice, Target, own_limits
 
 DAY = 86400.0
 # The request for the list, its two nonces and the chat template around it, by the widest tokenizers.
@@ -43,21 +43,71 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetPlan:
-    """What one target costs; tokens are upper bounds, for the prompt is estimated and every answer taken as full."""
+class Cost:
+    """What the probes of one target cost; upper bounds: the prompt is estimated, and every answer is taken as full."""
 
-    target: Target
-    monitors: int
-    """How many monitors probe it: its replicas in all its locations."""
     requests_per_day: float
-    tokens_per_request: int
-    footprint: Footprint
-    """What all its monitors together take of a scrape."""
+    input_tokens: int
+    """Of one request."""
+    output_tokens: int
+    """Of one request."""
+    price: ModelPrice | None = None
+
+    @property
+    def tokens_per_request(self) -> int:
+        """Tokens of one request, input and output."""
+        return self.input_tokens + self.output_tokens
 
     @property
     def tokens_per_day(self) -> int:
         """Tokens at the target's interval, before any budget."""
         return round(self.requests_per_day * self.tokens_per_request)
+
+    @property
+    def money_per_day(self) -> float | None:
+        """Money at the target's interval, before any budget; None if the config has no price for its model."""
+        if self.price is None:
+            return None
+        return self.requests_per_day * self.price.of(self.input_tokens, self.output_tokens)
+
+
+def cost_of(target: Target, monitors: int = 1) -> Cost:
+    """Return what the probes of `target` by so many monitors cost at its interval; a paused target makes none."""
+    asked, answered = _tokens(target)
+    requests = 0.0 if target.paused else monitors * DAY / target.interval
+    return Cost(requests, asked, answered, target.price)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What one target costs."""
+
+    target: Target
+    monitors: int
+    """How many monitors probe it: its replicas in all its locations."""
+    cost: Cost
+    footprint: Footprint
+    """What all its monitors together take of a scrape."""
+
+    @property
+    def requests_per_day(self) -> float:
+        """Requests a day, of all monitors."""
+        return self.cost.requests_per_day
+
+    @property
+    def tokens_per_request(self) -> int:
+        """Tokens of one request, input and output."""
+        return self.cost.tokens_per_request
+
+    @property
+    def tokens_per_day(self) -> int:
+        """Tokens at the target's interval, before any budget."""
+        return self.cost.tokens_per_day
+
+    @property
+    def money_per_day(self) -> float | None:
+        """Money at the target's interval, before any budget; None if the config has no price for its model."""
+        return self.cost.money_per_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +128,12 @@ class Plan:
     def tokens_per_day(self) -> int:
         """Tokens of all targets a day, at most, before any budget."""
         return sum(one.tokens_per_day for one in self.targets)
+
+    @property
+    def money_per_day(self) -> float | None:
+        """Money of all targets that have a price, a day, at most; None if none has one."""
+        priced = [money for one in self.targets if (money := one.money_per_day) is not None]
+        return sum(priced) if priced else None
 
     @property
     def footprint(self) -> Footprint:
@@ -104,25 +160,21 @@ def memory_bound(targets: int, limits: Limits) -> int:
 
 def _one(target: Target, monitors: int, footprint: Callable[[Target], Footprint]) -> TargetPlan:
     each = footprint(target)
-    return TargetPlan(
-        target=target,
-        monitors=monitors,
-        requests_per_day=0.0 if target.paused else monitors * DAY / target.interval,
-        tokens_per_request=_tokens(target),
-        footprint=Footprint(monitors * each.series, monitors * each.bytes),
-    )
+    taken = Footprint(monitors * each.series, monitors * each.bytes)
+    return TargetPlan(target=target, monitors=monitors, cost=cost_of(target, monitors), footprint=taken)
 
 
-def _tokens(target: Target) -> int:
-    """Return what one probe may spend; nothing where nobody is asked."""
+def _tokens(target: Target) -> tuple[int, int]:
+    """Return what one probe may spend, of input and of output; nothing if the protocol takes no prompt."""
     if not takes_prompt(find(target.protocol), target.body):
-        return 0
+        return 0, 0
+    answer = max(own_limits(target.body), default=target.max_tokens)
     if target.tokens_per_probe is not None:
-        return target.tokens_per_probe
+        return max(target.tokens_per_probe - answer, 0), min(answer, target.tokens_per_probe)
     prompt = _TEMPLATE_TOKENS + len(target.prompt or "") // _CHARACTERS_PER_TOKEN
     if isinstance(target.check, ListCheck):
         prompt += _LIST_PROMPT_TOKENS
-    return prompt + max(own_limits(target.body), default=target.max_tokens)
+    return prompt, answer
 
 
 def _bound(metrics: MetricsSettings) -> Callable[[Target], Footprint]:

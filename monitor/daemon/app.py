@@ -78,7 +78,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     parts.client = Client(settings.limits, settings.network)
     parts.schedule = Schedule(
         probe_of(parts, settings),
-        schedule.ScheduleCallbacks(observed, metrics.skipped, metrics.in_flight, parts.failed),
+        schedule.ScheduleCallbacks(observed, metrics.skipped, metrics.in_flight, parts.failed, _backed_off),
         settings.limits,
         budget,
         resting=lambda target: _resting(parts, target),
@@ -150,6 +150,10 @@ async def _unless_stopped(parts: Parts, work: Coroutine[Any, Any, T]) -> T | Non
         return None if stop.done() else await task
     finally:
         await cancel_all((task, stop))
+
+
+def _backed_off(name: str, seconds: float) -> None:
+    structlog.get_logger().info("the server asked to wait: no probes meanwhile", target=name, seconds=round(seconds))
 
 
 def _resting(parts: Parts, target: Target) -> bool:

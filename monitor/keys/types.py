@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import time
 from enum import Enum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.config import JsonDict
@@ -163,6 +163,13 @@ Temperature = Annotated[
     Annotated[float, Field(ge=0, le=10)] | None,
     BeforeValidator(lambda given: None if given == "none" else given),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 10}, {"const": "none"}]}),
+]
+
+Currency = Annotated[str, AfterValidator(values.currency), _text("[A-Z]{3}")]
+_Money = Annotated[float, Field(ge=0, le=10**9), Unit("for a million tokens")]
+ModelPrices = Annotated[
+    Mapping[str, Mapping[str, float]],
+    Written(dict[Annotated[str, AfterValidator(values.model_name)], dict[Literal["input", "output"], _Money]], dict),
 ]
 
 TimeOfDay = Annotated[

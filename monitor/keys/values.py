@@ -30,6 +30,7 @@ RESERVED_LABELS = frozenset({
     "le", "quantile", "job", "instance",
     # on some chat_stream_ metric
     "target", "outcome", "cause", "kind", "step", "slo", "suspect", "reason", "protocol", "host", "model", "upstream",
+    "alerts", "currency",
 })  # fmt: skip
 LONGEST_LABEL = 256
 LONGEST_MODEL = 190
@@ -88,6 +89,13 @@ def model_name(text: str) -> str:
     """Accept what can end a target's name."""
     if not text.isprintable() or not text.strip() or len(text) > LONGEST_MODEL:
         raise wrong("is not a valid model name", f"1 to {LONGEST_MODEL} printable characters")
+    return text
+
+
+def currency(text: str) -> str:
+    """Accept the code of a currency (ISO 4217)."""
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise wrong("is not the code of a currency", 'for example "USD" or "CNY"')
     return text
 
 

@@ -13,6 +13,7 @@ from monitor.record.probe_event import (
     Check,
     EventRow,
     Gap,
+    Price,
     ProbeEvent,
     SloResult,
     Timeline,
@@ -21,6 +22,9 @@ from monitor.record.probe_event import (
 )
 from monitor.stream.recording import GapFigures, Recording
 from monitor.stream.statistics import buffered, gap_figures, uncertainties, uncertainty
+
+_MONEY_DIGITS = 9
+"""Decimals of an amount: one token of the cheapest models costs some 10^-8."""
 
 
 def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
@@ -71,6 +75,7 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         gap=_gap(gap_figures(recording)),
         buffered=buffered(recording),
         tokens=given(seen.tokens),
+        price=_price(seen),
         check=_check(seen),
         slo=_slo(seen),
         server_error=given(seen.server_error),
@@ -110,6 +115,13 @@ def _check(seen: Observation) -> Check | UnsetType:
     if (it := seen.check) is None:
         return UNSET
     return Check(kind=it.kind, progress=UNSET if it.progress is None else round(it.progress, 4))
+
+
+def _price(seen: Observation) -> Price | UnsetType:
+    if seen.target.price is None or seen.tokens is None:
+        return UNSET
+    amount = seen.target.price.of(seen.tokens.input, seen.tokens.output)
+    return Price(amount=round(amount, _MONEY_DIGITS), currency=seen.target.price.currency)
 
 
 def _slo(seen: Observation) -> SloResult | UnsetType:

@@ -49,22 +49,41 @@ class Drill:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
-DOWN = critical("ChatStreamTargetDown")
+DOWN, DOWN_TICKET = critical("ChatStreamTargetDown"), warning("ChatStreamTargetDown")
 IN_A_ROW, SOME = critical("ChatStreamTruncations"), warning("ChatStreamTruncations")
 NO_CHECK = {"check": "'none'"}
 LOOSE = {"slo": "{availability = 0.01, first_chunk = {threshold = '10s', objective = 0.01}}"}
 """Objectives that a drill on something else cannot break."""
 
+
+def now_and_then(fault: str, of: int = 6) -> str:
+    """Return what the lab answers in turn: one fault among so many answers, and never two in a row."""
+    return ",".join([fault, *["ok:gap=5ms"] * (of - 1)])
+
+
 DRILLS = (
     Drill("well", "ok:gap=5ms", ()),
+    # One probe of ten minutes is lost, which is nobody's business.
+    Drill("one-lost", ",".join([*["ok"] * 90, "status:code=500", *["ok"] * 600]), (), config=LOOSE),
+    # Down and cut all the time, of which nobody wants to hear.
+    Drill("staging", "status:code=500,cut:after=3:by=rst", (), config={**LOOSE, "alerts": "'none'"}),
+    Drill("staging-cut", "cut:after=3:by=rst:gap=5ms", (), config={**LOOSE, "alerts": "'none'"}),
+    Drill("tolerant", now_and_then("cut:after=3:by=rst"), (), config={**LOOSE, "thresholds": "{truncation = 0.5}"}),
     # Complete, and unclean behind its end: for the boards, and no alert's business.
     Drill("odd", "trailing:gap=5ms", (), config=LOOSE),
     Drill("down", "status:code=500", (DOWN,), config=LOOSE),
+    Drill("no-response", "no-response", (DOWN,), config=LOOSE),
+    Drill("ticket", "status:code=500", (DOWN_TICKET,), config={**LOOSE, "alerts": "'ticket'"}),
+    Drill("ticket-cut", "cut:after=3:by=rst:gap=5ms", (DOWN_TICKET,), config={**LOOSE, "alerts": "'ticket'"}),
+    Drill("cut", "cut:after=3:by=rst:gap=5ms", (IN_A_ROW,), config=LOOSE),
+    Drill("all-end", "clean-cut:after=3:gap=5ms", (IN_A_ROW,), config=LOOSE),
+    Drill("all-error", "error:after=3:kind=upstream:gap=5ms", (IN_A_ROW,), config=LOOSE),
+    Drill("all-stall", "stall:after=3:gap=5ms", (IN_A_ROW,), config=LOOSE),
     Drill(
         "wire",
-        "cut:after=3:by=rst:gap=5ms",
-        (IN_A_ROW, warning("ChatStreamWireCuts")),
-        quiet=(DOWN, SOME),
+        now_and_then("cut:after=3:by=rst:gap=5ms"),
+        (warning("ChatStreamWireCuts"),),
+        quiet=(SOME,),
         config=LOOSE,
     ),
     # Of each kind too few for its own alert, and together too many.
@@ -85,41 +104,45 @@ DRILLS = (
         (SOME,),
         config=LOOSE,
     ),
-    Drill("end", "clean-cut:after=3:gap=5ms", (IN_A_ROW, warning("ChatStreamMissingEnd")), quiet=(DOWN,), config=LOOSE),
+    Drill("end", now_and_then("clean-cut:after=3:gap=5ms"), (warning("ChatStreamMissingEnd"),), config=LOOSE),
     Drill(
         "error",
-        "error:after=3:kind=upstream:gap=5ms",
-        (IN_A_ROW, warning("ChatStreamErrorsInStream")),
-        quiet=(DOWN,),
+        now_and_then("error:after=3:kind=upstream:gap=5ms"),
+        (warning("ChatStreamErrorsInStream"),),
         config=LOOSE,
     ),
-    Drill(
-        "stall",
-        "stall:after=3:gap=5ms",
-        (IN_A_ROW, warning("ChatStreamStalls")),
-        quiet=(DOWN, warning("ChatStreamProbesSkipped")),
-        config=LOOSE,
-    ),
+    Drill("stall", now_and_then("stall:after=3:gap=5ms"), (warning("ChatStreamStalls"),), config=LOOSE),
     Drill(
         "one-age",
-        "cut:after=16:gap=1s",
-        (IN_A_ROW, warning("ChatStreamCutsAtOneAge")),
-        quiet=(DOWN,),
-        config={**LOOSE, "timeouts": LONG, "check": "{kind = 'count', to = 20}"},
+        "cut:after=15:gap=1s",
+        (warning("ChatStreamCutsAtOneAge"),),
+        config={
+            **LOOSE,
+            "timeouts": LONG,
+            "check": "{kind = 'count', to = 20}",
+            "interval": "'20s'",
+            "thresholds": "{cuts = 1000}",
+        },
     ),
     Drill(
         "late",
         "slow:ttfc=400ms:gap=5ms",
-        (warning("ChatStreamTimeToFirstChunkSlow"), critical("ChatStreamErrorBudgetBurn")),
-        quiet=(warning("ChatStreamErrorBudgetBurn"),),
-        config={"slo": "{first_chunk = {threshold = '200ms', objective = 0.95}}"},
+        (critical("ChatStreamErrorBudgetBurn"),),
+        config={"slo": "{availability = 0.01, first_chunk = {threshold = '200ms', objective = 0.95}}"},
     ),
-    # More than half is bad and half is allowed: once the budget is slow, six times of it is more than all.
+    # Late more often than the objective allows, and not so often that its budget burns fast.
+    Drill(
+        "rather-late",
+        now_and_then("slow:ttfc=400ms:gap=5ms", 3),
+        (warning("ChatStreamTimeToFirstChunkSlow"),),
+        config={"slo": "{availability = 0.01, first_chunk = {threshold = '200ms', objective = 0.8}}"},
+    ),
+    # One in six fails, and one in ten may.
     Drill(
         "slowly",
-        "slow:ttfc=400ms:gap=5ms",
+        now_and_then("status:code=500"),
         (warning("ChatStreamErrorBudgetBurn"),),
-        config={"slo": "{first_chunk = {threshold = '200ms', objective = 0.5}}"},
+        config={"slo": "{availability = 0.9, first_chunk = {threshold = '10s', objective = 0.01}}"},
     ),
     Drill(
         "unlike-yesterday",
@@ -127,16 +150,18 @@ DRILLS = (
         (info("ChatStreamTimeToFirstChunkRegression"),),
         config=LOOSE,
     ),
-    # One stream in six pauses: often enough for a percentile of nine in ten, and seldom enough for twenty in a minute.
+    # One stream in six pauses, which is often enough for a percentile of nine in ten.
     Drill(
         "pausing",
         ",".join(("slow:gap=5200ms:n=2", *["ok:gap=5ms"] * 5)),
-        (warning("ChatStreamLongGaps"), warning("ChatStreamProbesSkipped")),
-        config={**LOOSE, **NO_CHECK, "timeouts": LONG},
+        (warning("ChatStreamLongGaps"),),
+        config={**LOOSE, **NO_CHECK, "timeouts": LONG, "interval": "'3s'"},
     ),
     Drill("buffered", "buffered:delay=50ms", (info("ChatStreamBuffered"),), config=LOOSE),
-    Drill("refused-key", "status:code=401", (DOWN, warning("ChatStreamAuthFailing")), config=LOOSE),
-    Drill("limited", "status:code=429", (DOWN, warning("ChatStreamRateLimited")), config=LOOSE),
+    Drill("refused-key", "status:code=401", (DOWN,), quiet=(warning("ChatStreamAuthFailing"),), config=LOOSE),
+    # Not down before a hundred failures: the key is the monitor's own.
+    Drill("old-key", "status:code=401", (warning("ChatStreamAuthFailing"),), config={**LOOSE, "confirm": "100"}),
+    Drill("limited", now_and_then("status:code=429"), (warning("ChatStreamRateLimited"),), config=LOOSE),
     Drill("wrong", "missing:gap=5ms", (warning("ChatStreamWrongContent"),), config=LOOSE),
 )
 """Those of one monitor, each with a fault that the lab ends when all its alerts have come."""

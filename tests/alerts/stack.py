@@ -160,6 +160,8 @@ class Webhook:
     def __init__(self) -> None:
         self.received = deque[dict[str, Any]]()
         """Alertmanager's payloads, as they come."""
+        self.notifications: list[dict[str, Any]] = []
+        """The same, all of them."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
 
@@ -185,6 +187,7 @@ class Webhook:
         """All alerts that were sent since the last time, each with its receiver."""
         while self.received:
             payload = self.received.popleft()
+            self.notifications.append(payload)
             yield from ({**alert, "receiver": payload["receiver"]} for alert in payload["alerts"])
 
     @contextmanager

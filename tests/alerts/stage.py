@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import threading
 import time
@@ -21,7 +22,7 @@ from tests.alerts.stack import Monitor, Webhook, alertmanager, asked, freezing, 
 from tests.dashboards.live import free_port
 
 INTERVAL = 1.0
-PATIENCE = 420.0
+PATIENCE = 540.0
 """Seconds that all of it may take on a busy machine; it waits for states, and takes half of that on a quiet one."""
 
 Key = tuple[str, str, str]
@@ -82,6 +83,22 @@ class Stage:
     def _over(self) -> bool:
         return all(act.mended and act.expected <= self.resolved.keys() for act in self.acts)
 
+    def notifications(self, target: str) -> list[list[str]]:
+        """What was sent about a target, the names of the firing alerts of each message; not that it is over.
+
+        Probes once a second are skipped wherever the machine is busy, which is no matter of the target.
+        """
+        sent = (
+            [
+                alert["labels"]["alertname"]
+                for alert in payload["alerts"]
+                if alert["status"] == "firing" and alert["labels"]["alertname"] != "ChatStreamProbesSkipped"
+            ]
+            for payload in self.webhook.notifications
+            if payload["groupLabels"].get("target") == target
+        )
+        return [names for names in sent if names]
+
     def _look(self, now: float) -> None:
         for alert in self.webhook.news():
             key = key_of(alert["labels"])
@@ -141,7 +158,8 @@ def _routes(directory: Path, webhook: Webhook) -> str:
     """The example for Alertmanager, with our webhook and its waits as short as the windows."""
     files = export("scrape-config", directory / "scrape", Wish())
     text = next(file for file in files if "alertmanager" in file.name).read_text()
-    return fitted(text.replace("127.0.0.1:9099", f"127.0.0.1:{webhook.port}"), [INTERVAL])
+    text = fitted(text.replace("127.0.0.1:9099", f"127.0.0.1:{webhook.port}"), [INTERVAL])
+    return re.sub("repeat_interval: .*", "repeat_interval: 1h", text)  # what is repeated is not notified anew
 
 
 def _scrapes(monitors: list[Monitor], rules: Path, manager: str) -> dict[str, Any]:

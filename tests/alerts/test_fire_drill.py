@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.alerts.drills import DRILLS, EXPIRING, Alert, critical, info, warning
+from tests.alerts.drills import DRILLS, EXPIRING, Alert, Drill, critical, info, warning
 from tests.alerts.stage import PATIENCE, Stage
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
@@ -22,6 +22,7 @@ OWN = (
     warning("ChatMonitorInternalErrors"),
     info("ChatStreamTokenBudgetLow"),
     warning("ChatStreamProbesStale"),
+    warning("ChatStreamProbesSkipped"),
 )
 ALERTS = sorted({alert for drill in (*DRILLS, *EXPIRING) for alert in drill.brings} | set(OWN), key=str)
 ELSEWHERE = {critical("ChatMonitorShardMissing"), warning("ChatStreamOneLocation")}
@@ -53,6 +54,27 @@ def test_what_another_alert_says_better_is_inhibited(drill: Stage) -> None:
     """Alertmanager held back what the drills say that it holds back."""
     quiet = {(alert.name, alert.severity, act.subject) for act in drill.acts for alert in act.quiet}
     assert quiet <= drill.suppressed, quiet - drill.suppressed
+
+
+INCIDENTS = tuple(drill for drill in (*DRILLS, *EXPIRING) if drill.brings)
+
+
+def test_the_drill_has_twenty_incidents_and_more() -> None:
+    """So many targets have a fault that somebody is to be notified of."""
+    assert len(INCIDENTS) >= 20
+
+
+@pytest.mark.parametrize("incident", INCIDENTS, ids=lambda one: one.name)
+def test_one_incident_is_one_notification(drill: Stage, incident: Drill) -> None:
+    """From its first alert to the end of its last, somebody gets one message with one alert."""
+    [alert] = incident.brings
+    assert drill.notifications(incident.name) == [[alert.name]]
+
+
+@pytest.mark.parametrize("target", ["one-lost", "staging", "staging-cut", "tolerant"])
+def test_what_nobody_wants_to_hear_is_not_notified(drill: Stage, target: str) -> None:
+    """One lost probe is no incident, staging has none, and a target tolerates what it is configured to tolerate."""
+    assert drill.notifications(target) == []
 
 
 def test_a_healthy_target_raises_no_alarm(drill: Stage) -> None:

@@ -40,6 +40,16 @@ HELD: tuple[tuple[str, Labels, Labels], ...] = (
     ("cut", one("ChatStreamTruncations", "critical"), one("ChatStreamTargetDown", "critical")),
     ("down and slow", one("ChatStreamTargetDown", "critical"), one("ChatStreamTimeToFirstChunkSlow")),
     ("down and dear", one("ChatStreamTargetDown", "critical"), one("ChatStreamErrorBudgetBurn", "critical", slo="s")),
+    ("kind while down", one("ChatStreamTargetDown", "critical"), one("ChatStreamWireCuts", kind="wire")),
+    ("key while down", one("ChatStreamTargetDown", "critical"), one("ChatStreamAuthFailing")),
+    ("cut, as a ticket", one("ChatStreamTargetDown"), one("ChatStreamTruncations")),
+    ("burning", one("ChatStreamErrorBudgetBurn", "critical", slo="availability"), one("ChatStreamWrongContent")),
+    (
+        "burning late",
+        one("ChatStreamErrorBudgetBurn", "critical", slo="first_chunk"),
+        one("ChatStreamTimeToFirstChunkSlow"),
+    ),
+    ("long", one("ChatStreamLongGaps"), one("ChatStreamProbesSkipped")),
     ("of a kind", one("ChatStreamStalls", kind="stall"), one("ChatStreamTruncations")),
     ("of one age", one("ChatStreamCutsAtOneAge"), one("ChatStreamWireCuts", kind="wire")),
     (
@@ -66,8 +76,7 @@ TOLD: tuple[tuple[str, Labels, Labels], ...] = (
     *((f"{what}, another", source, {**held, "target": "u"}) for what, source, held in HELD if "target" in source),
     ("cut off", own("ChatMonitorIsolated"), one("ChatStreamTargetDown", "critical")),
     ("own trouble", own("ChatMonitorIsolated"), own("ChatMonitorAbsent")),
-    ("kind while down", one("ChatStreamTargetDown", "critical"), one("ChatStreamWireCuts", kind="wire")),
-    ("key while down", one("ChatStreamTargetDown", "critical"), one("ChatStreamAuthFailing")),
+    ("late and wrong", one("ChatStreamErrorBudgetBurn", "critical", slo="first_chunk"), one("ChatStreamWrongContent")),
     (
         "two objectives",
         one("ChatStreamErrorBudgetBurn", "critical", slo="a"),

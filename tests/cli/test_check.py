@@ -50,10 +50,32 @@ def test_warnings_are_said(cli: Cli, config: Path) -> None:
 
 def test_what_a_config_costs(cli: Cli, config: Path) -> None:
     """`check --plan` prints requests, tokens, series and bytes, target by target and in all, and the memory."""
-    *rows, processes, _, memory = cli("check", "--config", config, "--plan").out.splitlines()
+    *rows, processes, _, memory, scrape = cli("check", "--config", config, "--plan").out.splitlines()
     assert processes.startswith("processes: 1, each about 0.0")
     assert [row.split()[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
+    assert re.fullmatch(r"/metrics: 0\.\d MB and 750 series a scrape, before compression", scrape)
     assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
+
+
+def test_money_is_planned_if_there_are_prices(cli: Cli, config: Path) -> None:
+    """`check --plan` has a column in the currency of the config, with a dash for what has no price."""
+    config.write_text(config.read_text() + "[prices]\ncurrency = 'CNY'\nmodels = {nothing = {input = 1}}\n")
+    assert "CNY" not in cli("check", "--config", config, "--plan").out
+    config.write_text(config.read_text().replace("nothing = {input = 1}", "'*' = {output = 100}"))
+    assert "CNY a day" in cli("check", "--config", config, "--plan").out
+
+
+def test_a_large_fleet_is_advised_lean_metrics(cli: Cli, tmp_path: Path) -> None:
+    """From 1,000 targets on `check --plan` says how large a scrape is, and how much smaller it can be; rows are few."""
+    rows = "".join(f"[[targets]]\nname = 't{number}'\n" for number in range(1000))
+    text = "[defaults]\nprotocol = 'openai-chat'\nmodel = 'm'\nurl = 'http://127.0.0.1:9/v1/chat/completions'\n" + rows
+    config = tmp_path / "large.toml"
+    config.write_text(text)
+    said = cli("check", "--config", config, "--plan").out
+    assert "and 950 more" in said
+    assert re.search(r'/metrics: \d+\.\d MB .*; \[metrics\] detail = "lean" makes it \d+\.\d MB', said)
+    config.write_text('[metrics]\ndetail = "lean"\n' + text)
+    assert "makes it" not in cli("check", "--config", config, "--plan").out
 
 
 def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
@@ -101,7 +123,7 @@ def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> 
         done = cli("check", "--config", config, "--plan")
         said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
         assert (done.status, done.out.splitlines()[:2]) == (0, said)
-        assert [row.split()[0] for row in done.out.splitlines()[-6:-3]] == ["broken", "found", "all"]
+        assert [row.split()[0] for row in done.out.splitlines()[-7:-4]] == ["broken", "found", "all"]
         done = cli("check", "--config", config, "--connect")
         refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"
         assert (done.status, done.err, done.out.splitlines()[-1]) == (1, refusal, "found: connected")

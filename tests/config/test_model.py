@@ -84,7 +84,7 @@ def test_defaults_keep_what_a_target_has_but_its_name() -> None:
 def test_every_key_is_declared_by_the_dataclass_alone() -> None:
     """What the file may hold are the fields of the dataclasses, but for what is put together from several keys."""
     table = dict(tables(FileTable))["targets",]
-    put_together = {"api_key", "turn", "turns"}
+    put_together = {"api_key", "price", "turn", "turns"}
     assert {field.name for field in fields(target.Target)} - table.model_fields.keys() == put_together
     for name, hint in get_type_hints(settings.Settings).items():
         kind = (*get_args(hint), hint)[0]

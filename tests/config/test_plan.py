@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.config import Footprint, plan
-from monitor.config.plan import memory_bound
+from monitor.config.plan import cost_of, memory_bound
 from monitor.settings import KEPT_BYTES_PER_TARGET, MIB, Limits
 from tests.config.cases import RAW, TARGET, Read
 
@@ -19,6 +19,22 @@ def test_requests_and_tokens_a_day(read: Read) -> None:
     assert [one.tokens_per_request for one in found.targets] == [520, 100]
     assert (found.requests_per_day, found.tokens_per_day) == (1728.0, 1440 * 520 + 288 * 100)
     assert found.budget == 9
+
+
+def test_money_a_day(read: Read) -> None:
+    """What has a price costs it, in the one currency; the sum is of what has one."""
+    prices = "[prices]\ncurrency = 'CNY'\nmodels = {m = {input = 1, output = 10}}\n"
+    found = plan(read(TARGET + B + 'model = "m"\n' + prices))
+    assert found.money_per_day == pytest.approx(1440 * (120 * 1 + 400 * 10) / 1e6)
+    assert [cost_of(one.target).money_per_day for one in found.targets] == [None, found.money_per_day]
+    assert plan(read(TARGET)).money_per_day is None
+
+
+def test_declared_tokens_are_split_by_the_answers_limit(read: Read) -> None:
+    """What a probe may be charged is its answer first, and the rest is its prompt."""
+    cost = cost_of(read(TARGET + "tokens_per_probe = 1000").targets[0])
+    assert (cost.input_tokens, cost.output_tokens) == (600, 400)
+    assert cost_of(read(TARGET + "paused = true").targets[0]).tokens_per_day == 0
 
 
 @pytest.mark.parametrize(

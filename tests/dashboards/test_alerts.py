@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,13 @@ def shares(
     also: Mapping[str, str] | None = None,
     added: bool = False,
     note: str = "",
+    threshold: str = "",
 ) -> Story:
     """An alert that fires from `least` bad ones in sixty on, after `wait` minutes; TARGET stands for a target's name.
 
     `added`: bad ones come on top of the total, which then grows by them. `note` stands for NOTE in what the alert says
-    of the target `new`, and nothing does in what it says of others.
+    of the target `new`, and nothing does in what it says of others. `threshold`: the kind of threshold that it compares
+    with, if it is one of the target's own.
     """
 
     def bad_of(target: str) -> str:
@@ -67,6 +69,16 @@ def shares(
         total_of("paused"): path((LONG, 1)),
         bad_of("paused"): path((LONG, 1)),
         'chat_stream_paused{target="paused"}': flat(1, LONG),
+        total_of("silent"): path((LONG, 1)),
+        bad_of("silent"): path((LONG, 1)),
+        'chat_stream_alerts_info{target="silent", alerts="none"}': flat(1, LONG),
+        # What is notified by another alert is not notified a second time, and 1h after its end it may be.
+        total_of("notified"): path((LONG, 1)),
+        bad_of("notified"): path((LONG, 1)),
+        'ALERTS{target="notified", alertname="ChatStreamTargetDown", alertstate="firing", severity="critical"}': flat(
+            1, LONG
+        ),
+        **_with_threshold(threshold, total_of, bad_of),
         total_of("new"): late(200, path((LONG - 200, 1))),
         bad_of("new"): late(200, path((60, 1), (LONG - 260, 0))),
     }
@@ -95,6 +107,17 @@ def shares(
         LONG - 5: (),
     }
     return Story(alert, "fires below resolves reset few missing new paused", {**series, **(also or {})}, checks)
+
+
+def _with_threshold(kind: str, total_of: Callable[[str], str], bad_of: Callable[[str], str]) -> dict[str, str]:
+    """A target with half of its probes bad, of which it tolerates more."""
+    if not kind:
+        return {}
+    return {
+        total_of("tolerant"): path((LONG, 1)),
+        bad_of("tolerant"): path((LONG, 0.5)),
+        f'chat_stream_threshold{{target="tolerant", kind="{kind}"}}': flat(0.6, LONG),
+    }
 
 
 def kinds() -> Iterator[Story]:
@@ -145,6 +168,7 @@ def kinds() -> Iterator[Story]:
             least=4,
             wait=5,
             kind=kind,
+            threshold="truncation",
             also={'chat_stream_accepted_total{target="others"}': path((LONG, 1)), **others},
             firing={
                 "summary": summary,
@@ -174,6 +198,7 @@ def other_shares() -> Iterator[Story]:
         total='chat_stream_probes_total{target="TARGET", outcome="http_error"}',
         least=7,
         wait=5,
+        threshold="rate_limited",
         firing={
             "summary": "TARGET limits the monitor's requests",
             "description": "SHARE of the probes of TARGET were refused for their rate or for a spent quota (more than "
@@ -187,6 +212,7 @@ def other_shares() -> Iterator[Story]:
         least=7,
         wait=5,
         added=True,
+        threshold="wrong_content",
         firing={
             "summary": "TARGET gives whole but wrong answers",
             "description": "SHARE of the probes of TARGET got an answer that was whole and failed the content check "
@@ -357,6 +383,8 @@ def gaps() -> Story:
         **pauses("new", 0, start=200),
         **pauses("paused", 0),
         'chat_stream_paused{target="paused"}': flat(1, LONG),
+        **pauses("tolerant", 0),
+        'chat_stream_threshold{target="tolerant", kind="gap"}': flat(10, LONG),
         'chat_stream_max_gap_seconds_count{target="missing"}': path((LONG, 1)),
     }
     restarted = {
@@ -459,7 +487,7 @@ def slow_burn() -> Story:
             "reset", path((889, 1)) + " " + path((long - 890, 1)), path((889, 1)) + " " + path((long - 890, 1))
         ),
     }
-    checks = {908 * 5: (), 909 * 5: (told,), (909 + 73) * 5: (), 1190 * 5: ()}
+    checks = {911 * 5: (), 912 * 5: (told,), (909 + 73) * 5: (), 1190 * 5: ()}
     return Story("ChatStreamErrorBudgetBurn", "fires below resolves reset", series, checks, step=5, severity="warning")
 
 
@@ -501,13 +529,15 @@ def certificates() -> Story:
     name = 'chat_stream_certificate_expiry_timestamp_seconds{{target="{}"}}'
     day = 86400
 
-    def told(target: str, left: str, limit: int, severity: str) -> Firing:
+    limits = {"warning": "14 days", "critical": "3 days, or a quarter of the target's `certificate_expiry`"}
+
+    def told(target: str, left: str, severity: str) -> Firing:
         ends = "has expired" if not left else f"expires in {left}"
         valid = "has expired" if not left else f"is valid for {left} more"
         return Firing(
             {"target": target},
             f"The certificate of {target} {ends}",
-            f"The certificate that {target} showed last {valid} (the limit is {limit} days).",
+            f"The certificate that {target} showed last {valid} (the limit is {limits[severity]}).",
             severity,
         )
 
@@ -518,25 +548,30 @@ def certificates() -> Story:
         name.format("paused"): flat(0, 99),
         'chat_stream_paused{target="paused"}': flat(1, 99),
         name.format("new"): late(40, flat(15 * day, 60)),
+        # Renewed every two days, and a ticket: no alert before the last half day.
+        name.format("short"): flat(day, 99),
+        'chat_stream_threshold{target="short", kind="certificate_expiry"}': flat(day / 2, 99),
+        name.format("silent"): flat(600, 99),
+        'chat_stream_alerts_info{target="silent", alerts="none"}': flat(1, 99),
         'chat_stream_up{target="missing"}': flat(1, 99),
     }
-    ends = [told("ends", left, limit, grade) for left in ("",) for limit, grade in ((14, "warning"), (3, "critical"))]
+    ends = [told("ends", "", severity) for severity in limits]
 
     def alive(left: str) -> tuple[Firing, ...]:
-        return (told("ends", left, 14, "warning"), told("ends", left, 3, "critical"))
+        return (told("ends", left, "warning"), told("ends", left, "critical"))
 
     checks = {
-        10: (*alive("15m 0s"), told("pages", "3d 0h 10m 0s", 14, "warning")),
+        10: (*alive("15m 0s"), told("pages", "3d 0h 10m 0s", "warning")),
         11: (
             *alive("14m 0s"),
-            told("pages", "3d 0h 9m 0s", 14, "warning"),
-            told("warns", "13d 23h 59m 0s", 14, "warning"),
+            told("pages", "3d 0h 9m 0s", "warning"),
+            told("warns", "13d 23h 59m 0s", "warning"),
         ),
-        20: (*alive("5m 0s"), told("pages", "3d 0h 0m 0s", 14, "warning")),
+        20: (*alive("5m 0s"), told("pages", "3d 0h 0m 0s", "warning")),
         21: (
             *alive("4m 0s"),
-            told("pages", "2d 23h 59m 0s", 14, "warning"),
-            told("pages", "2d 23h 59m 0s", 3, "critical"),
+            told("pages", "2d 23h 59m 0s", "warning"),
+            told("pages", "2d 23h 59m 0s", "critical"),
         ),
         30: tuple(ends),
         50: tuple(ends),

@@ -78,6 +78,7 @@ def target() -> dashboard.Dashboard:
         .with_panel(volume())
         .with_panel(skipped())
         .with_panel(token_budget())
+        .with_panel(money())
         .with_row(dashboard.Row("Deadlines and trust"))
         .with_panel(streaks())
         .with_panel(burn())
@@ -407,11 +408,22 @@ def skipped() -> timeseries.Panel:
     ).no_value("none was skipped")
 
 
+def money() -> timeseries.Panel:
+    """What the probes cost in money."""
+    return described(
+        bars(8, 7),
+        "Money",
+        "What do the probes cost? Money by the prices of the config, one bar for at least five minutes.",
+        "none",
+        over_time(increase("chat_stream_price_total", by="currency", over=STEP), "{{currency}}"),
+    ).no_value("no price is set")
+
+
 def token_budget() -> timeseries.Panel:
     """What the probes may still spend."""
     return (
         described(
-            lines(24, 7),
+            lines(16, 7),
             "Token budget",
             "How many tokens may its probes still spend today? What is left of the target's tokens a day, where it "
             "has such a budget; dashed: all of them. Without any left its probes are skipped until the day ends in "

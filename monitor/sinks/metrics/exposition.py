@@ -62,31 +62,28 @@ class Layout:
         self.histogram = family.kind is MetricKind.HISTOGRAM
         self.bounds = bounds or ()
         self.places = {values: first + place for place, values in enumerate(family.values)}
-        self._summed = bounds is None
         self.lines: tuple[Line, ...] = ()
         self.found: dict[Values, Line] = {}
         """Lines of open labels, made when first seen."""
         self.draw()
         self.size = len(self.bounds) + 2 if self.histogram else len(family.values)
         """Cells: for a histogram the counts between the bounds, the last of them up to +Inf, and the sum."""
-        kind = MetricKind.HISTOGRAM.value if self.histogram and bounds is not None else family.kind.value
-        self.kind = "summary" if self.histogram and bounds is None else kind
+        self.kind = family.kind.value
         self.metric_name = family.name.removesuffix("_total")
         self.plain_head, self.rich_head = _heads(self.metric())
 
     def draw(self) -> None:
         """Make the lines for the label names that the sheet shares now."""
-        self.lines = tuple(self._lines(summed=self._summed))
+        self.lines = tuple(self._lines())
         self.found = {}
 
-    def _lines(self, *, summed: bool) -> Iterator[Line]:
+    def _lines(self) -> Iterator[Line]:
         name = self.family.name
         if not self.histogram:
             yield from (self.line(values) for values in self.family.values)
             return
-        if not summed:
-            for bound in (*self.bounds, math.inf):
-                yield self.sheet.line(f"{name}_bucket", (("le", number_text(bound)),))
+        for bound in (*self.bounds, math.inf):
+            yield self.sheet.line(f"{name}_bucket", (("le", number_text(bound)),))
         yield self.sheet.line(f"{name}_count", ())
         yield self.sheet.line(f"{name}_sum", ())
 
@@ -107,7 +104,7 @@ class Layout:
             return cells[self.first : self.first + self.size]
         running = list(accumulate(cells[self.first : self.first + self.size - 1]))
         total, amount = running[-1], cells[self.first + self.size - 1]
-        return [total, amount] if self.kind == "summary" else [*running, total, amount]
+        return [*running, total, amount]
 
     def metric(self) -> Metric:
         """Return prometheus_client's word for this family, without samples."""
@@ -125,7 +122,7 @@ class Sheet:
         """Every family of the scope; None for one that this detail leaves out."""
         self.start = array("d")
         for family, kept in chosen(scope, detail).items():
-            self.named[family.name] = self._place(family, bounds_of(family, buckets, detail)) if kept else None
+            self.named[family.name] = self._place(family, bounds_of(family, buckets)) if kept else None
 
     def share(self, shared: Iterable[str]) -> None:
         """Take other label names; the texts of every subject are stale by it."""

@@ -36,7 +36,6 @@ class Lean(StrEnum):
     """What `[metrics] detail = "lean"` makes of a family."""
 
     SAME = "same"
-    SUMMED = "count and sum only"
     OUT = "left out"
 
 
@@ -45,7 +44,7 @@ Bounds = Literal["latency", "gap", "cut_after", "fine"]
 
 COUNTER, GAUGE, HISTOGRAM = MetricKind
 TARGET, MONITOR = Scope
-SAME, SUMMED, OUT = Lean
+SAME, OUT = Lean
 
 ONE: tuple[Values, ...] = ((),)
 """The one series of a family without labels of its own."""
@@ -69,13 +68,14 @@ UNCLEAN = _each(*Unclean)
 STEPS = _each("dns", "connect", "tls", "request", "headers", "first_chunk", "stream")
 SLOS = _each("availability", "first_chunk")
 SUSPECTS = _each(*Suspect)
-SKIPS = _each("overlap", "concurrency", "budget", "paused", "maintenance", "missed")
+SKIPS = _each("overlap", "concurrency", "budget", "paused", "maintenance", "missed", "backoff")
+THRESHOLDS = _each("truncation", "cuts", "wrong_content", "rate_limited", "gap", "certificate_expiry")
 SINKS = _each("metrics", "log", "history")
 
 FINE_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
 """For the monitor's own timing errors, which are microseconds where all is well."""
 
-MOST_FAILURES = 34
+MOST_FAILURES = 25
 """Pairs of `chat_stream_failures_total` that one target keeps: those seen last. It holds a target to 250 series."""
 
 
@@ -123,7 +123,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_stream_unclean_ends_total", COUNTER,
            "Complete streams whose connection or body went wrong after the protocol's end.", ("cause",), UNCLEAN),
     Family("chat_stream_buffered_total", COUNTER,
-           "Streams of five or more chunks that arrived in one or two pieces: something buffers.", lean=SAME),
+           "Streams of five or more chunks that arrived in one or two pieces: something buffers."),
     Family("chat_stream_malformed_events_total", COUNTER, "Events that did not decode."),
     Family("chat_stream_time_to_first_chunk_seconds", HISTOGRAM,
            "From the request to the first output (text, reasoning or tool call), wherever it was reached.",
@@ -131,12 +131,12 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_stream_time_to_first_content_seconds", HISTOGRAM,
            "From the request to the first visible text, wherever it was reached.", bounds="latency"),
     Family("chat_stream_chunk_gap_seconds", HISTOGRAM, "Time between two network arrivals that carried output.",
-           lean=SUMMED, bounds="gap", otel="gen_ai.client.operation.time_per_output_chunk"),
+           bounds="gap", otel="gen_ai.client.operation.time_per_output_chunk"),
     Family("chat_stream_max_gap_seconds", HISTOGRAM, "The longest gap of each stream.", lean=SAME, bounds="gap"),
     Family("chat_stream_duration_seconds", HISTOGRAM, "From the request to the end, of ok and unverified probes.",
            lean=SAME, bounds="latency", otel="gen_ai.client.operation.duration"),
     Family("chat_stream_cut_after_seconds", HISTOGRAM, "From the request to the moment a truncated stream ended.",
-           lean=SUMMED, bounds="cut_after"),
+           bounds="cut_after"),
     Family("chat_stream_timings_discarded_total", COUNTER,
            "Timings left out of the histograms: less certain than 1 ms and than a tenth of their value.",
            ("kind",), _each("gap", "max_gap", "first_chunk", "first_content", "duration", "cut_after")),
@@ -147,12 +147,15 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_stream_tokens_total", COUNTER,
            "Tokens of all probes, whatever started them; output includes reasoning.",
            ("kind",), _each("input", "output"), SAME, otel="gen_ai.client.token.usage"),
+    Family("chat_stream_price_total", COUNTER,
+           "Money that these tokens cost; only if the config has a price for the model.",
+           ("currency",), (), most=1),
     Family("chat_stream_reasoning_tokens_total", COUNTER, "Output tokens of all probes that were reasoning."),
     Family("chat_stream_tokens_estimated", GAUGE, "1 if the server counted no tokens and they were estimated."),
     Family("chat_stream_output_tokens_per_second", GAUGE,
            "Output rate of the last probe: (output - 1) / (last chunk - first chunk)."),
     Family("chat_stream_progress_ratio", GAUGE, "How much of the asked answer the last probe got."),
-    Family("chat_stream_last_probe_success", GAUGE, "1 if the last scheduled probe was available, else 0.", lean=SAME),
+    Family("chat_stream_last_probe_success", GAUGE, "1 if the last scheduled probe was available, else 0."),
     Family("chat_stream_up", GAUGE, "0 after `confirm` failures in a row, 1 again after `recover` successes in a row.",
            lean=SAME),
     Family("chat_stream_consecutive_failures", GAUGE, "Scheduled probes in a row, up to the last, that failed.",
@@ -162,7 +165,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("chat_stream_last_probe_timestamp_seconds", GAUGE, "Unix time at which the last scheduled probe ended.",
            lean=SAME),
     Family("chat_stream_last_success_timestamp_seconds", GAUGE,
-           "Unix time at which the last successful scheduled probe ended.", lean=SAME),
+           "Unix time at which the last successful scheduled probe ended."),
     Family("chat_stream_certificate_expiry_timestamp_seconds", GAUGE,
            "Unix time at which the leaf certificate expires, as last seen.", lean=SAME),
     Family("chat_stream_target_info", GAUGE, "What the target is; always 1.",
@@ -175,6 +178,11 @@ FAMILIES: tuple[Family, ...] = (
            ("slo",), SLOS, SAME),
     Family("chat_stream_slo_objective_ratio", GAUGE, "The configured objective.", ("slo",), SLOS, SAME),
     Family("chat_stream_slo_first_chunk_threshold_seconds", GAUGE, "The first chunk is good up to here.", lean=SAME),
+    Family("chat_stream_alerts_info", GAUGE, "Which alerts the target's owner wants; always 1.",
+           ("alerts",), (), SAME, most=1),
+    Family("chat_stream_threshold", GAUGE,
+           "What the target's alerts compare with: ratios, cuts in a row, and seconds of a gap or before an expiry.",
+           ("kind",), THRESHOLDS, SAME),
     Family("chat_stream_budget_tokens_limit", GAUGE, "Tokens a day, if the target has a budget.", lean=SAME),
     Family("chat_stream_budget_tokens_remaining", GAUGE, "What is left of them today.", lean=SAME),
     Family("chat_stream_suspect", GAUGE, "1 while the target's incident points at this suspect; 0 after its end.",
@@ -240,9 +248,9 @@ def chosen(scope: Scope, detail: str) -> dict[Family, bool]:
     return {row: not (lean and row.lean is OUT) for row in FAMILIES if row.scope is scope}
 
 
-def bounds_of(family: Family, buckets: Buckets, detail: str) -> tuple[float, ...] | None:
-    """Return a histogram's upper bounds without +Inf; None where it is no histogram, or keeps only count and sum."""
-    if family.bounds is None or (detail == "lean" and family.lean is SUMMED):
+def bounds_of(family: Family, buckets: Buckets) -> tuple[float, ...] | None:
+    """Return a histogram's upper bounds without +Inf; None for what is not a histogram."""
+    if family.bounds is None:
         return None
     bounds: tuple[float, ...] = FINE_BUCKETS if family.bounds == "fine" else getattr(buckets, family.bounds)
     if not all(map(math.isfinite, bounds)) or list(bounds) != sorted(set(bounds)):

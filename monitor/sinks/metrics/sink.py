@@ -21,7 +21,7 @@ from monitor.record.parts import Suspicion
 from monitor.record.rollup import certain
 from monitor.record.target_state import ConfirmedState
 from monitor.sinks.metrics.exposition import WRITTEN, Collector, Sheet, Subject, Trace, others, pieces
-from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, Scope, label_mistakes
+from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, THRESHOLDS, Scope, label_mistakes
 from monitor.stream.endings import Mark
 from monitor.stream.statistics import buffered, end_uncertainty, first_chunk, first_content, gaps, uncertainty
 from monitor.target import Target
@@ -84,6 +84,8 @@ class Metrics:
         if watched is None:
             watched = self._watched[target.name] = _Watched(Subject(self._sheet, labels))
             self._subjects[target.name] = watched.subject
+            if target.price is not None:
+                watched.subject.set("chat_stream_price_total", 0.0, (target.price.currency,))
         elif watched.subject.labels != labels:
             watched.subject.relabel(labels)
         _say_config(watched.subject, target, info)
@@ -315,6 +317,9 @@ def _count_tokens(subject: Subject, seen: Observation) -> None:
         subject.add("chat_stream_tokens_total", seen.tokens.output, ("output",))
         subject.add("chat_stream_reasoning_tokens_total", seen.tokens.reasoning)
         subject.set("chat_stream_tokens_estimated", float(seen.tokens.estimated))
+        if (price := seen.target.price) is not None:
+            money = price.of(seen.tokens.input, seen.tokens.output)
+            subject.add("chat_stream_price_total", money, (price.currency,))
 
 
 def _count_verdict(subject: Subject, seen: Observation, trace: Trace | None) -> None:
@@ -434,6 +439,9 @@ def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None
     subject.set("chat_stream_slo_objective_ratio", target.slo.availability, ("availability",))
     subject.set("chat_stream_slo_objective_ratio", target.slo.first_chunk.objective, ("first_chunk",))
     subject.set("chat_stream_slo_first_chunk_threshold_seconds", target.slo.first_chunk.threshold)
+    subject.set("chat_stream_alerts_info", 1, (target.alerts,))
+    for (kind,) in THRESHOLDS:
+        subject.set("chat_stream_threshold", getattr(target.thresholds, kind), (kind,))
     subject.set("chat_stream_budget_tokens_limit", target.tokens_per_day)
     if target.tokens_per_day is None:
         subject.set("chat_stream_budget_tokens_remaining", None)
@@ -478,5 +486,7 @@ def bytes_per_target(config: settings.MetricsSettings | None = None, labels: Map
     for pair in CAUSES_OF_FAILURE:
         subject.add("chat_stream_failures_total", values=pair)
     subject.set("chat_stream_target_info", 1, ("openai-chat", "gateway.example.com:443", "some-model", ""))
+    subject.set("chat_stream_alerts_info", 1, ("page",))
+    subject.add("chat_stream_price_total", 1.5, ("USD",))
     subject.refresh()
     return sum(map(len, subject.plain))

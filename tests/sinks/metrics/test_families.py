@@ -75,7 +75,7 @@ def test_lean_keeps_only_the_contracts_buckets() -> None:
     kept = {
         family.name
         for family, is_kept in chosen(Scope.TARGET, "lean").items()
-        if is_kept and bounds_of(family, Buckets(), "lean")
+        if is_kept and bounds_of(family, Buckets())
     }
     assert kept == {
         "chat_stream_time_to_first_chunk_seconds",
@@ -91,14 +91,14 @@ def test_lean_leaves_the_monitor_alone() -> None:
 
 def test_the_monitors_own_errors_have_buckets_of_microseconds() -> None:
     """Timing uncertainty is far below what a stream is measured in."""
-    assert bounds_of(BY_NAME["chat_monitor_timing_uncertainty_seconds"], Buckets(), "lean") == FINE_BUCKETS
+    assert bounds_of(BY_NAME["chat_monitor_timing_uncertainty_seconds"], Buckets()) == FINE_BUCKETS
 
 
 @pytest.mark.parametrize("bounds", [(2.0, 1.0), (1.0, 1.0), (1.0, float("inf")), (float("nan"),)])
 def test_buckets_have_to_rise(bounds: tuple[float, ...]) -> None:
     """Bounds that do not rise, or are not finite, are refused."""
     with pytest.raises(ValueError, match="must rise"):
-        bounds_of(BY_NAME["chat_stream_chunk_gap_seconds"], Buckets(gap=bounds), "full")
+        bounds_of(BY_NAME["chat_stream_chunk_gap_seconds"], Buckets(gap=bounds))
 
 
 @pytest.mark.parametrize(

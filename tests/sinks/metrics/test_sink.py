@@ -17,7 +17,7 @@ from monitor.sinks.metrics.families import CUTS, FAMILIES, MOST_FAILURES, OUTCOM
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault, Finish, Malformed, Output, Part
-from monitor.target import CountCheck, FirstChunkSlo, Slo
+from monitor.target import CountCheck, FirstChunkSlo, ModelPrice, Slo, Thresholds
 from tests.sinks.stories import (
     GATEWAY,
     START,
@@ -471,14 +471,34 @@ def test_pauses_and_skips(metrics: Metrics) -> None:
 
 
 def test_lean_leaves_out_what_it_says() -> None:
-    """At lean detail what is left out is not kept either, and bucketless histograms count and sum."""
+    """At lean detail what is left out is not kept either."""
     metrics = Metrics(settings.MetricsSettings(detail="lean"))
     metrics.add(GATEWAY)
     metrics.observe(cut())
-    assert series_names(metrics) & {"chat_stream_failures_total", "chat_stream_suspect"} == set()
-    assert said(metrics, "chat_stream_chunk_gap_seconds_count") == 2
-    assert said(metrics, "chat_stream_chunk_gap_seconds_sum") == pytest.approx(0.4)
-    assert series(metrics, "chat_stream_chunk_gap_seconds_bucket") == {}
+    left_out = {"chat_stream_failures_total", "chat_stream_suspect", "chat_stream_chunk_gap_seconds_count"}
+    assert series_names(metrics) & left_out == set()
+
+
+def test_money_is_counted_if_there_is_a_price(metrics: Metrics) -> None:
+    """It is 0 from the start, and what all probes cost, whatever started them; without a price there is none."""
+    assert said(metrics, "chat_stream_price_total", currency="USD") is None
+    priced = replace(GATEWAY, price=ModelPrice(1_000_000.0, 2_000_000.0, "USD"))
+    metrics.remove("gateway")
+    metrics.add(priced)
+    assert said(metrics, "chat_stream_price_total", currency="USD") == 0
+    metrics.observe(whole(priced, trigger="api", tokens=Tokens(3, 5)))
+    assert said(metrics, "chat_stream_price_total", currency="USD") == 3 + 2 * 5
+
+
+def test_what_alerts_compare_with_is_exported(metrics: Metrics) -> None:
+    """Each threshold is a series, and of the words for `alerts` the one that holds now."""
+    assert said(metrics, "chat_stream_threshold", kind="truncation") == 0.05
+    assert said(metrics, "chat_stream_threshold", kind="certificate_expiry") == 14 * 86400
+    assert said(metrics, "chat_stream_alerts_info", alerts="page") == 1
+    metrics.add(replace(GATEWAY, alerts="none", thresholds=Thresholds(cuts=7)))
+    assert said(metrics, "chat_stream_threshold", kind="cuts") == 7
+    assert said(metrics, "chat_stream_alerts_info", alerts="none") == 1
+    assert said(metrics, "chat_stream_alerts_info", alerts="page") is None
 
 
 # -- the monitor itself ------------------------------------------------------------------------------------------------
