@@ -87,7 +87,7 @@ def _since_request(cuts: Sequence[Cut]) -> Timer | None:
     amounts = {cut.chunks for cut in cuts if first <= cut.age <= last}
     by_content = len(amounts) == 1 and amounts != {0}
     """The same piece of the answer was the last of each: what stops there stops at one age, too."""
-    is_round = abs(middle - round(middle / _ROUND) * _ROUND) <= _NEAR + spread / 2 and middle > _ROUND - _NEAR - spread
+    is_round = abs(middle - round(middle / _ROUND) * _ROUND) <= _NEAR + spread / 2
     is_exact = spread <= _EXACT and abs(middle - round(middle)) <= _EXACT
     is_long = len(group) >= _MANY and first >= _ODD
     found = (is_round and is_exact) if by_content else (is_round or is_exact or is_long)
@@ -101,6 +101,7 @@ def _since_last_byte(cuts: Sequence[Cut]) -> Timer | None:
 
 def _is_long(cut: Cut) -> bool:
     """Whether the silence before a cut is more than a pause of that stream."""
-    if cut.silence is None or cut.silence < _SHORTEST:
+    if cut.silence is None:
         return False
-    return cut.silence > _PAUSES * (cut.age - cut.silence) / max(cut.chunks, 1) or cut.chunks <= 1
+    beyond = cut.chunks <= 1 or cut.silence > _PAUSES * (cut.age - cut.silence) / cut.chunks
+    return beyond and cut.silence >= _SHORTEST
