@@ -71,7 +71,6 @@ class ServerSentEvents:
         if self._after_cr and data[:1] == b"\n":
             at = 1
             self._start += 1
-        self._after_cr = False
         begun = at
         for found in _LINE_END.finditer(data, at):
             if self._overflows(held + found.start() - begun):
@@ -87,8 +86,6 @@ class ServerSentEvents:
     def _plain_lines(self, data: bytes, messages: list[Message]) -> None:
         """Do the same if every line ends with a line feed, as nearly all servers' do: in half the time."""
         first, *lines = data.split(b"\n")
-        if self._overflows(self._held + len(first)):
-            return
         lines.insert(0, self._joined(first))
         rest = lines.pop()
         for line in lines:

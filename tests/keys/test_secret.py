@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.keys.secret import Secret
+from monitor.keys.secret import Secret, pem_lines
 
 
 def test_a_secret_is_shown_only_when_asked_for() -> None:
@@ -10,3 +10,11 @@ def test_a_secret_is_shown_only_when_asked_for() -> None:
     secret = Secret("hunter2")
     assert "hunter2" not in f"{secret!r} {secret}"
     assert secret.reveal() == "hunter2"
+
+
+def test_the_lines_of_a_private_key_are_secrets() -> None:
+    """The key as one text, and each line that could be nobody else's: sixteen characters or more."""
+    whole, short = "abcdefghijklmnop", "abcdefghijklmno"
+    pem = f"-----BEGIN EC PRIVATE KEY-----\n{whole}\n{short}\n-----END EC PRIVATE KEY-----\n"
+    assert list(pem_lines(pem)) == [whole + short, whole]
+    assert list(pem_lines(pem.replace("PRIVATE KEY", "CERTIFICATE"))) == []

@@ -146,7 +146,7 @@ def test_tokens_are_estimated_where_none_are_counted() -> None:
     """A chunk for a token, and the prompt's length; nothing at all where nothing came."""
     seen = observed(ended())
     assert seen.tokens is not None
-    assert (seen.tokens.output, seen.tokens.estimated) == (1, True)
+    assert seen.tokens == Tokens(len(ask(target(URL)).prompt) // 4, 1, estimated=True)
     empty = Recorder()
     empty.ending = Ending(EndKind.REFUSED, 0.1)
     assert observed(empty).tokens is None

@@ -11,8 +11,9 @@ import pytest
 
 from monitor.protocols.base import Protocol, Request
 from monitor.protocols.decoder import Decoder, InterpretError
-from monitor.stream.events import Done, Event, Malformed, Message, Meta, Output, Partial
-from monitor.stream.framing import Framer
+from monitor.protocols.stream_errors import named_error
+from monitor.stream.events import Done, Event, Failure, Fault, Malformed, Message, Meta, Output, Partial
+from monitor.stream.framing import Framer, Rest
 from monitor.stream.json_objects import ConcatenatedJson
 from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
@@ -214,3 +215,114 @@ def test_a_framing_that_is_broken_is_told_once() -> None:
     reader = decoder(Checked)
     broken = Malformed("a checksum", body=True)
     assert said(reader, b"a\n!", b"!") == [(Output("a"), 1), (broken, 3)]
+
+
+def test_a_framing_that_is_broken_is_told_at_once() -> None:
+    """It is not left to the end of the stream; what only shows there is told there."""
+    broken = (Malformed("a checksum", body=True), 3)
+    assert decoder(Checked).feed(b"a\n!") == [(Output("a"), 1), broken]
+
+    class CheckedInTheEnd(Lines):
+        def close(self) -> Rest:
+            self.broken, self.broken_at = "a checksum", 3
+            return Rest()
+
+    assert said(decoder(CheckedInTheEnd), b"a\n") == [(Output("a"), 1), broken]
+
+
+@pytest.mark.parametrize("name", ["ping", "heartbeat", "keepalive", "keep-alive"])
+def test_the_names_of_pings(name: str) -> None:
+    """An event of such a name is a ping, whatever its data is; one of another name is a message."""
+    data = f"event: {name}\ndata: a\n\n".encode()
+    assert said(decoder(), data) == [(Meta(ping=True), len(data) - 2)]
+    assert said(decoder(), data.replace(b"\ndata", b"s\ndata")) == [(Output("a"), len(data) - 1)]
+
+
+def test_an_event_named_error_is_one() -> None:
+    """It is not interpreted, and has its place in the payload."""
+    data = b"event: error\ndata: key\n\n"
+    assert said(decoder(), data) == [(named_error("key"), len(data) - 2)]
+
+
+GONE = Failure(Fault.UPSTREAM, "connection refused", framed=False)
+ERROR = b'{"error": "connection refused"}'
+
+
+def outside_reader(framing: Callable[[int], Framer] = ServerSentEvents) -> Decoder:
+    """Return a decoder of the echo that has room for an error."""
+    return Decoder(Protocol("echo", framing, request, echo), event_bytes=99, events=99)
+
+
+def test_an_error_outside_the_framing_has_its_place() -> None:
+    """A line of the stream that is none of its fields may be one, the last one without its line end as well."""
+    size = len(ERROR)
+    assert said(outside_reader(), ERROR + b"\ndata: a\n\n") == [(GONE, size), (Output("a"), size + 8)]
+    assert said(outside_reader(), b"data: a\n\n" + ERROR) == [(Output("a"), 7), (GONE, size + 9)]
+
+
+def test_an_object_spread_over_several_messages() -> None:
+    """Each of them does not decode, and the last one completes the error that they make together."""
+
+    def no_json(_: Message) -> Iterable[Event]:
+        raise json.JSONDecodeError("Expecting value", "", 0)
+
+    reader = Decoder(Protocol("none", Lines, request, no_json), event_bytes=99, events=99)
+    data = b'{\n"error": "connection refused"\n}\nlater\n'
+    bad = Malformed("no JSON, or a value out of range")
+    ends = [1, 31, 33, 39]
+    assert said(reader, data) == [(bad, ends[0]), (bad, ends[1]), (bad, ends[2]), (GONE, ends[2]), (bad, ends[3])]
+    assert reader.outside.text == "later\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [("value x", "value x\n"), ("{value", ""), ("[value", ""), ('"value', ""), ("type x", ""), ("key x", "")],
+)
+def test_words_in_a_message_are_kept(data: str, kept: str) -> None:
+    """What begins as no JSON and is none may say why no end came; a value of another type is the protocol's."""
+
+    def refuse(message: Message) -> Iterable[Event]:
+        raise MISTAKES["type" if "type" in message.data else "key" if "key" in message.data else "value"]
+
+    reader = Decoder(Protocol("none", Lines, request, refuse), event_bytes=99, events=99)
+    reader.feed(f"{data}\n".encode())
+    assert reader.outside.text == kept
+
+
+@pytest.mark.parametrize(("spaces", "marks"), [(9, True), (10, False)])
+def test_how_much_white_space_a_marker_has(spaces: int, marks: bool) -> None:
+    """Fifteen characters are a marker with what gateways put around it, and more are not looked at."""
+    found = said(decoder(Lines), b"[DONE]" + b" " * spaces + b"\n")
+    assert (Done() in [event for event, _ in found]) is marks
+
+
+def test_a_marker_with_something_after_it_is_not_malformed() -> None:
+    """If the protocol cannot read it, the marker counts."""
+    assert said(decoder(), b"data: [DONE] key\n\n") == [(Output("[DONE]"), 16), (Done(), 16)]
+
+
+UNSEPARATED: dict[str, tuple[bytes, bool]] = {
+    "the first line can be read": (b"data: a\ndata: b", False),
+    "the first line is a marker and more": (b"data: [DONE] key\ndata: b", False),
+    "one line alone": (b"data: a", True),
+    "one after a whole message": (b"data: c\n\ndata: a\ndata: b", True),
+    **{f"the first line is wrong: {word}": (f"data: {word}\ndata: b".encode(), True) for word in WHYS},
+}
+
+
+@pytest.mark.parametrize(("data", "left"), UNSEPARATED.values(), ids=UNSEPARATED.keys())
+def test_messages_that_nothing_separates(data: bytes, left: bool) -> None:
+    """A stream of one message whose first line can be read by itself was not cut: its server separates none."""
+    assert any(isinstance(event, Partial) for event, _ in said(decoder(), data)) is left
+
+
+@pytest.mark.parametrize(
+    ("events", "kept"),
+    [([Meta(foreign=True)], True), ([Meta()], False), ([Meta(foreign=True), Output("a")], False)],
+    ids=["nothing of the protocol", "life", "output"],
+)
+def test_what_lost_its_framing_and_can_be_read(events: list[Event], kept: bool) -> None:
+    """A line of which the protocol makes nothing is kept, as it may say why no end came."""
+    reader = Decoder(Protocol("any", ServerSentEvents, request, lambda _: events), event_bytes=99, events=99)
+    reader.feed(b'{"detail": "no"}\n')
+    assert reader.outside.text == ('{"detail": "no"}\n' if kept else "")

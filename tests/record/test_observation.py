@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -118,3 +119,13 @@ URLS = {
 def test_what_is_shown_of_a_url(url: str, public: str, host: str) -> None:
     """User-info, query values and fragments are left out."""
     assert (public_url(url), host_of(url)) == (public, host)
+
+
+@pytest.mark.parametrize(
+    ("value", "public"),
+    [("abcd", "https://host/v1/***/x"), ("a b/", "https://host/v1/***/x"), ("abc", "https://host/v1/abc/x")],
+    ids=["four characters", "encoded", "three may be anybody's"],
+)
+def test_what_a_variable_put_into_a_path_is_hidden(value: str, public: str) -> None:
+    """From four characters on, also if it is percent-encoded there."""
+    assert public_url(f"https://host/v1/{quote(value, safe='')}/x", [value]) == public

@@ -72,6 +72,8 @@ EVENTS = {
     "and holds no longer": (b"event: ping\n\ndata: a\n\n", [comment(11, "ping"), Message("a", 20)]),
     "an empty name is none": (b"event:\n\n", []),
     "the field error of old llama.cpp": (b'error: {"code": 1}\n\n', [Message('{"code": 1}', 18, "error")]),
+    "a carriage return and a line feed apart": (b"data: a\rdata: b\n\n", [Message("a\nb", 15)]),
+    "a name that is invalid UTF-8": (b"event: \xff\ndata: a\n\n", [Message("a", 16, "\ufffd")]),
     "NUL": (b"data: a\0b\n\n", [Message("a\0b", 9)]),
     "no line end: U+2028, U+2029, U+0085, VT, FF": (
         b"data: \xe2\x80\xa8\xe2\x80\xa9\xc2\x85\x0b\x0c.\n\n",
@@ -132,6 +134,19 @@ LEFT = {
     "half an unknown field": Left(b"foo: b", Rest(outside=outside("foo: b", 6)), foreign=True),
     "half a byte order mark": Left(b"\xef\xbb", Rest(outside=outside("\ufffd", 2)), foreign=True),
     "a byte order mark alone": Left(b"\xef\xbb\xbf", Rest()),
+    "an event and half an unknown field": Left(
+        b"data: a\nfoo: b", Rest(Message("a", 7), inside=True, outside=outside("foo: b", 14)), foreign=True
+    ),
+    **{
+        f"the first letters of a field: {begun}": Left(begun.encode(), Rest(inside=True))
+        for begun in ("d", "da", "ev", "er", "i", "r")
+    },
+    **{
+        f"more than the name of a field: {line}": Left(
+            line.encode(), Rest(outside=outside(line, len(line))), foreign=True
+        )
+        for line in ("dataX", "eventX", "errorX", "idX", "retryX")
+    },
     "a page": Left(b"<html>\n<body>", Rest(outside=outside("<body>", 13)), foreign=True),
     "a page in one line": Left(b"<html>", Rest(outside=outside("<html>", 6)), foreign=True),
     "an unknown field and an event": Left(b"foo: b\ndata: a\n\n", Rest(), foreign=True),
@@ -194,3 +209,22 @@ def test_what_is_written_is_read(texts: list[str], cuts: Sequence[int], eol: str
     found = read(ServerSentEvents, split(written.encode(), cuts))
     assert [message.data for message in found.messages] == ["\n".join(text) for text in lines]
     assert found.rest == Rest()
+
+
+def test_a_byte_order_mark_after_an_event_is_none() -> None:
+    """It is one at the start of the stream alone, whatever the reads are."""
+    found = read(ServerSentEvents, [b"data: a\n\n", b"\xef\xbb\xbfdata: b\n\n"])
+    assert [(message.data, message.outside) for message in found.messages] == [("a", False), ("\ufeffdata: b", True)]
+
+
+def test_a_read_of_one_event_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most reads are one line of data and its end: no line of them is looked at by itself."""
+    monkeypatch.delattr(ServerSentEvents, "_plain_lines")
+    assert read(ServerSentEvents, [b"data: a\n\n", b"data: b\n\n"]).messages == [Message("a", 7), Message("b", 16)]
+
+
+@pytest.mark.parametrize("pieces", [(b"data: aaaa\n",), (b"data: ", b"aaaa\n"), (b"data: aaaa", b"\n")])
+def test_a_line_of_the_limit(pieces: tuple[bytes, ...]) -> None:
+    """A first line of as many bytes as are allowed stays within the limit, and one of a byte more does not."""
+    assert not read(ServerSentEvents, pieces, 11).too_large
+    assert read(ServerSentEvents, pieces, 9).too_large

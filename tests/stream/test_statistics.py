@@ -59,7 +59,7 @@ BUFFERED = {
     "five chunks in one read": ([1.0] * 5, True),
     "five in two reads within 5 %": ([1.0, 1.0, 1.04, 1.04, 1.04], True),
     "five in two reads at 5 %": ([20.0, 20.0, 21.0, 21.0, 21.0], True),
-    "five in two reads beyond 5 %": ([1.0, 1.0, 1.06, 1.06, 1.06], False),
+    "five in two reads beyond 5 %": ([1.0, 1.0, 1.055, 1.055, 1.055], False),
     "four chunks are too few": ([1.0] * 4, False),
     "three reads": ([1.0, 1.01, 1.02, 1.02, 1.02], False),
     "none": ([], False),
