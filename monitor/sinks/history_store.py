@@ -31,7 +31,7 @@ VERSION = 2
 """Of the tables; a file of a later one is left alone."""
 _OURS = 0x63686D6F
 """SQLite's `application_id` of our files: "chmo"."""
-_PATIENCE = 5.0
+PATIENCE = 5.0
 """Seconds for which another writer of the same file is waited for."""
 _PAGE = 4096
 _WITH_LOG = ("", "-wal", "-shm")
@@ -252,7 +252,7 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[StoredProbe]) -> None
 
 def connect(path: Path, how: str) -> sqlite3.Connection:
     """Open the file; `how` is a query of SQLite's URI."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=_PATIENCE)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=PATIENCE)
 
 
 def _be_ours(connection: sqlite3.Connection, path: Path, *, check: bool) -> None:

@@ -7,9 +7,9 @@ import re
 from monitor.stream.events import Message
 from monitor.stream.framing import BOM, Rest, text_message
 
-_OUTSIDE = re.compile(rb'[{}\[\]"]')
-_INSIDE = re.compile(rb'["\\]')
-_OPENING = re.compile(rb"[{\[]")
+OUTSIDE = re.compile(rb'[{}\[\]"]')
+INSIDE = re.compile(rb'["\\]')
+OPENING = re.compile(rb"[{\[]")
 _BETWEEN = b" \t\r\n,"
 _SPACE = re.compile(rb"[ \t\r\n,]*")
 _BLANK = BOM + b" \t\r\n"
@@ -76,7 +76,7 @@ class ConcatenatedJson:
         """Return where the message in hand ends, or None if it does not yet."""
         if not self._depth and (opening := self._opening()) != self._at:
             return opening
-        while found := (_INSIDE if self._quoted else _OUTSIDE).search(self._rest, self._scanned):
+        while found := (INSIDE if self._quoted else OUTSIDE).search(self._rest, self._scanned):
             self._scanned = found.end()
             if self._step(found[0]) and not self._depth:
                 return self._scanned
@@ -87,7 +87,7 @@ class ConcatenatedJson:
         """Pass over white space, and return where the next value begins; None if none does yet."""
         space = _SPACE.match(self._rest, self._at)
         self._at = space.end() if space else self._at
-        opening = _OPENING.search(self._rest, max(self._at, self._scanned))
+        opening = OPENING.search(self._rest, max(self._at, self._scanned))
         self._scanned = opening.start() if opening else len(self._rest)
         return opening.start() if opening else None
 

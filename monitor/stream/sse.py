@@ -7,7 +7,7 @@ import re
 from monitor.stream.events import Message
 from monitor.stream.framing import BOM, Rest
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+LINE_END = re.compile(rb"\r\n|\r|\n")
 _IGNORED = frozenset({b"id", b"retry"})
 
 
@@ -72,7 +72,7 @@ class ServerSentEvents:
             at = 1
             self._start += 1
         begun = at
-        for found in _LINE_END.finditer(data, at):
+        for found in LINE_END.finditer(data, at):
             if self._overflows(held + found.start() - begun):
                 return
             line = self._joined(data[begun : found.start()])

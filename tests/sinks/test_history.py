@@ -93,7 +93,7 @@ def locked(path: Path) -> Iterator[None]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other writer."""
-    monkeypatch.setattr("monitor.sinks.history_store._PATIENCE", 0.0)
+    monkeypatch.setattr("monitor.sinks.history_store.PATIENCE", 0.0)
 
 
 def kept(path: Path) -> list[str]:

@@ -337,7 +337,7 @@ def test_two_writers_share_a_file(path: Path) -> None:
 
 def test_a_file_that_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever holds it for longer than our patience costs one attempt."""
-    monkeypatch.setattr("monitor.sinks.history_store._PATIENCE", 0.0)
+    monkeypatch.setattr("monitor.sinks.history_store.PATIENCE", 0.0)
     filled(path)
     with store(path) as made, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -350,7 +350,7 @@ def test_a_file_that_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_reader_that_never_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps the log from being used again: the log stops growing, and it is said who is in the way."""
-    monkeypatch.setattr("monitor.sinks.history_store._PATIENCE", 0.0)
+    monkeypatch.setattr("monitor.sinks.history_store.PATIENCE", 0.0)
     with store(path, HistorySettings(max_bytes=MIB)) as made:
         made.keep([row("first")], NOW)
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:

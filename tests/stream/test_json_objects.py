@@ -90,7 +90,7 @@ class Counted(NamedTuple):
 def test_a_long_value_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many reads a value takes, the bytes that are looked at for brackets and quotes are those that came."""
     looked_at: list[int] = []
-    for name in ("_INSIDE", "_OUTSIDE", "_OPENING"):
+    for name in ("INSIDE", "OUTSIDE", "OPENING"):
         marks = getattr(json_objects, name)
         monkeypatch.setattr(json_objects, name, Counted(marks, looked_at))
     framer = ConcatenatedJson(ROOMY)

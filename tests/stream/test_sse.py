@@ -181,7 +181,7 @@ class Counted(NamedTuple):
 def test_a_long_line_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many reads a line takes, what is left of the reads before is searched for no line end again."""
     counted = Counted([])
-    monkeypatch.setattr("monitor.stream.sse._LINE_END", counted)
+    monkeypatch.setattr("monitor.stream.sse.LINE_END", counted)
     framer = ServerSentEvents(ROOMY)
     for piece in (b"data: \r", *[b"a" * 10] * 50, b"\r"):
         framer.feed(piece)
