@@ -31,7 +31,6 @@ from monitor.cli.adhoc import (
 from monitor.cli.common import COMPLETE, FAILED, FAILED_TO_TELL, OVER_SLO, TRUNCATED, refuse
 from monitor.cli.completion import target_names
 from monitor.cli.config_file import config_option, discovered, read_config
-from monitor.cli.curl import curl_command
 from monitor.cli.entry import INTERRUPTED
 from monitor.cli.event_loop import cancelled_by_ctrl_c, run_loop
 from monitor.cli.hints import hints
@@ -42,6 +41,7 @@ from monitor.files import private
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.judge.verdict import OUR_OWN
+from monitor.probe.curl import curl_command
 from monitor.probe.run import Prober
 from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation

@@ -31,6 +31,7 @@ from monitor.web.listing import ProbeQuery
 from monitor.web.pages import Neighbours
 from monitor.web.server import Server, bounded, serve
 from monitor.web.source import HistoryReader, RefusedError, Source
+from monitor.web.target_history import RollupReader
 
 REFRESH_EVERY = 60.0
 """Seconds between looks at the web config file and the certificate that it names."""
@@ -123,7 +124,11 @@ def _history_reader(path: str | None) -> HistoryReader | None:
         found = store.failures(file, start, end, query.cause, MOST + 1)
         return [read(event) for event in found]
 
-    return HistoryReader(newest, partial(store.find, file), neighbours, failures)
+    def between(target: str, start: float, end: float, limit: int) -> list[ProbeEvent]:
+        return [read(event) for event in store.between(file, target, start, end, limit)]
+
+    rollups = RollupReader(partial(store.series, file), partial(store.sums, file), between)
+    return HistoryReader(newest, partial(store.find, file), neighbours, rollups, failures)
 
 
 async def restore_recent(parts: Parts) -> None:

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from monitor.judge.verdict import TRUNCATED
-from monitor.record.parts import Count
+from monitor.record.parts import Count, given
 from monitor.record.probe_event import ProbeEvent, Ratio, Seconds
+from monitor.record.rollup import Rollup
 
 
 class State(StrEnum):
@@ -75,6 +76,35 @@ class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
     p95: Annotated[Seconds, Meta(description="What 95 % of the recent probes did not exceed.")] | UnsetType = UNSET
 
 
+class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the scheduled probes of a span of time came to, in whole hours; tokens are those of all probes."""
+
+    probes: Annotated[Count, Meta(description="Scheduled probes that say something of the target.")] = 0
+    accepted: Annotated[Count, Meta(description="Those of which the answer was a stream that could be read.")] = 0
+    truncated: Annotated[Count, Meta(description="Those of the accepted whose end never came.")] = 0
+    available: Annotated[Count, Meta(description="Those that found the target available.")] = 0
+    in_time: Annotated[Count, Meta(description="Those whose first chunk came within its SLO's threshold.")] = 0
+    input_tokens: Annotated[Count, Meta(description="Tokens of the prompts of all probes.")] = 0
+    output_tokens: Annotated[Count, Meta(description="Tokens of the answers of all probes.")] = 0
+    truncation_ratio: Annotated[Ratio, Meta(description="Truncated by accepted probes.")] | UnsetType = UNSET
+    availability: Annotated[Ratio, Meta(description="Available by all scheduled probes.")] | UnsetType = UNSET
+
+
+def window_of(rollup: Rollup) -> WindowSummary:
+    """Return the summary of a rollup."""
+    return WindowSummary(
+        probes=rollup.probes,
+        accepted=rollup.accepted,
+        truncated=rollup.truncated,
+        available=rollup.available,
+        in_time=rollup.in_time,
+        input_tokens=rollup.input_tokens,
+        output_tokens=rollup.output_tokens,
+        truncation_ratio=given(rollup.truncation_ratio),
+        availability=given(rollup.availability),
+    )
+
+
 class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One target: what is configured, what was counted since the start, and its recent probes, newest first.
 
@@ -110,6 +140,16 @@ class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
         | UnsetType
     ) = UNSET
     availability: Annotated[Ratio, Meta(description="Of the recent scheduled probes.")] | UnsetType = UNSET
+    windows: (
+        Annotated[
+            dict[str, WindowSummary],
+            Meta(
+                description="If a history is kept: what its probes came to in the last `24h`; "
+                "of one target alone also in the last `7d` and `30d`."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     consecutive_failures: Annotated[Count, Meta(description="Failures in a row that are not over.")] = 0
     stale: Annotated[bool, Meta(description="Whether the newest probe is older than the interval explains.")] = False
     first_chunk: Annotated[FirstChunkSummary, Meta(description="Times to the first chunk.")] | UnsetType = UNSET

@@ -16,6 +16,7 @@ from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspicion, given
 from monitor.record.probe_event import ProbeEvent
+from monitor.record.rollup import Rollup
 from monitor.record.target_state import TargetState
 from monitor.record.target_summary import CONFIRMING, BriefProbe, brief_of
 from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET
@@ -31,15 +32,6 @@ _CHARACTER = 4
 """Bytes of a character at most."""
 _WINDOW = 50
 """Scheduled probes by which availability and the SLOs are shown."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """Scheduled probes of one target since the start, those that were accepted, and those of them truncated."""
-
-    probes: int = 0
-    accepted: int = 0
-    truncated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +132,8 @@ class RecentProbe:
 class TargetMemory:
     """What is known of one target from its probes: the same rules as those of the metrics."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: Rollup = field(default_factory=Rollup)
+    """What was counted since the start; distributions are not: the loop has no time for them."""
     state: TargetState = field(default_factory=TargetState)
     began: RecentProbe | None = None
     """The probe that began the incident, kept while it lasts."""
@@ -175,6 +168,20 @@ class TargetMemory:
         oldest = self.samples.popleft() if len(self.samples) > _WINDOW else _NOTHING
         self.available += sample.available - oldest.available
         self.in_time += sample.first_chunk_good - oldest.first_chunk_good
+
+
+def _count(counts: Rollup, probe: RecentProbe, seen: Observation) -> None:
+    """Count a probe as `rollup_of` does."""
+    if seen.tokens is not None:
+        counts.input_tokens += seen.tokens.input
+        counts.output_tokens += seen.tokens.output
+    if probe.scheduled:
+        counts.probes += 1
+        counts.accepted += seen.verdict.accepted
+        counts.truncated += seen.verdict.truncated
+        counts.available += seen.available
+        counts.in_time += seen.first_chunk_good
+        counts.outcomes[probe.brief.verdict] = counts.outcomes.get(probe.brief.verdict, 0) + 1
 
 
 def _each(targets: int) -> int:
@@ -223,10 +230,7 @@ class RecentProbes:
         self._drop_oldest(kept)
         memory = self._memories[seen.target.name]
         memory.take(probe, seen.target, first_chunk_good=seen.first_chunk_good)
-        if probe.scheduled:
-            memory.counts.probes += 1
-            memory.counts.accepted += seen.verdict.accepted
-            memory.counts.truncated += seen.verdict.truncated
+        _count(memory.counts, probe, seen)
 
     def restore(
         self,

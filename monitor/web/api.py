@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from aiohttp import web
 
+from monitor.record.rollup import Rollup
 from monitor.sinks.history_queries import Event
 from monitor.sinks.history_store import StoreError
 from monitor.sinks.memory import RecentProbe
@@ -15,6 +16,7 @@ from monitor.web import listing, resources
 from monitor.web.actions import NO_TARGET
 from monitor.web.answers import STATE, in_reader, problem, requested_view, resource, source_of, view_of
 from monitor.web.openapi import description
+from monitor.web.target_history import WINDOWS, windows_since
 
 _NO_PROBE = "No probe of this id is kept: it is too old, or was never made."
 
@@ -23,7 +25,8 @@ async def targets(request: web.Request) -> web.Response:
     """`GET /api/v1/targets`."""
     source = source_of(request)
     views = [view_of(source, target) for target in source.targets()]
-    return await resource(request, partial(resources.targets, views, source.now()))
+    windows = await windows_of(request, [view.target.name for view in views], ("24h",))
+    return await resource(request, partial(resources.targets, views, source.now(), windows))
 
 
 async def target(request: web.Request) -> web.Response:
@@ -31,7 +34,23 @@ async def target(request: web.Request) -> web.Response:
     view = requested_view(request)
     if view is None:
         return problem(request, 404, NO_TARGET)
-    return await resource(request, partial(resources.target, view, source_of(request).now()))
+    windows = await windows_of(request, [view.target.name], WINDOWS)
+    known = None if windows is None else windows.get(view.target.name, {})
+    return await resource(request, partial(resources.target, view, source_of(request).now(), known))
+
+
+async def windows_of(
+    request: web.Request, names: Sequence[str], wanted: Iterable[str]
+) -> dict[str, dict[str, Rollup]] | None:
+    """Return by target, for each wanted window, what its probes came to; None without a history that can be read."""
+    source = source_of(request)
+    if source.history is None:
+        return None
+    since = windows_since(source.now())
+    asked = {name: since[name] for name in wanted}
+    with suppress(StoreError):  # the history's own sink reports that
+        return await in_reader(request, partial(source.history.rollups.sums, names, asked))
+    return None
 
 
 async def probes(request: web.Request) -> web.Response:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from monitor.record.probe_event import ProbeEvent
 from monitor.web.listing import BadQueryError
+from monitor.web.span import moment
 from monitor.web.words import parsed
 
-MOST = 500
+MOST = 200
 """Failures on one page."""
 
 
@@ -32,20 +33,9 @@ class FailureQuery:
         return began is not None and (self.start or began) <= began <= (self.end or began)
 
 
-def parse(query: Mapping[str, str]) -> FailureQuery:
+def parse(query: Mapping[str, str], now: datetime) -> FailureQuery:
     """Return what a request asks for; BadQueryError if a moment is invalid."""
-    start, end = (_moment(name, query.get(name, "")) for name in ("from", "to"))
+    start, end = (moment(name, query.get(name, ""), now) for name in ("from", "to"))
     if start and end and start > end:
         raise BadQueryError("from must not be after to.")
     return FailureQuery(start, end, query.get("cause", ""))
-
-
-def _moment(name: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = parsed(text.replace(" ", "+") if "T" in text else text) or datetime.fromtimestamp(float(text), UTC)
-    except (ValueError, OverflowError, OSError):
-        message = f"{name} must be a time as 2026-11-22T22:10:00Z, or Unix seconds."
-        raise BadQueryError(message) from None
-    return found

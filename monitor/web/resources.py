@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from monitor.record.probe_event import ProbeEvent, plain
+from monitor.record.rollup import Rollup
 from monitor.sinks.memory import RecentProbe
 from monitor.web.listing import ProbeQuery
 from monitor.web.target_view import TargetView
 from monitor.web.words import ended
 
-
-def targets(views: Sequence[TargetView], now: datetime) -> dict[str, object]:
-    """Return every target with its last probe and, in brief, those before."""
-    return {"targets": [msgspec.to_builtins(view.summary(now)) for view in views]}
+Windows = Mapping[str, Rollup]
 
 
-def target(view: TargetView, now: datetime) -> dict[str, object]:
+def targets(
+    views: Sequence[TargetView], now: datetime, windows: Mapping[str, Windows] | None = None
+) -> dict[str, object]:
+    """Return every target with its last probe and, in brief, those before; `windows` are by their names."""
+
+    def known(view: TargetView) -> Windows | None:
+        return None if windows is None else windows.get(view.target.name, {})
+
+    return {"targets": [msgspec.to_builtins(view.summary(now, windows=known(view))) for view in views]}
+
+
+def target(view: TargetView, now: datetime, windows: Windows | None = None) -> dict[str, object]:
     """Return one target with all recent probes, newest first, as their events."""
-    return dict(msgspec.to_builtins(view.summary(now))) | {"recent": [plain(probe.event) for probe in view.recent]}
+    return dict(msgspec.to_builtins(view.summary(now, windows=windows))) | {
+        "recent": [plain(probe.event) for probe in view.recent]
+    }
 
 
 def probe(event: ProbeEvent) -> dict[str, object]:

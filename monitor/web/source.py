@@ -16,6 +16,7 @@ from monitor.target import Target
 from monitor.web.failure_query import FailureQuery
 from monitor.web.listing import ProbeQuery
 from monitor.web.pages import Neighbours
+from monitor.web.target_history import RollupReader
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class HistoryReader:
     """The event of a probe id, with its timeline."""
     neighbours: Callable[[str], Neighbours]
     """The probes of the same target around a probe id."""
+    rollups: RollupReader
     failures: Callable[[FailureQuery], list[ProbeEvent]]
     """The newest failures that a query selects, newest first, one more than a page shows."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,8 @@ from msgspec import UNSET, UnsetType
 from monitor.judge.verdict import Outcome
 from monitor.record.observation import shown_url
 from monitor.record.parts import given
-from monitor.record.target_summary import BriefProbe, FirstChunkSummary, State, TargetSummary
+from monitor.record.rollup import Rollup
+from monitor.record.target_summary import BriefProbe, FirstChunkSummary, State, TargetSummary, window_of
 from monitor.sinks.memory import RecentProbe, TargetMemory
 from monitor.target import Target
 from monitor.web.words import parsed
@@ -77,7 +78,9 @@ class TargetView:
         age = (now - began).total_seconds() if began else 0.0
         return age > _INTERVALS_TO_STALE * self.target.interval + self.target.timeouts.total
 
-    def summary(self, now: datetime, *, last: bool = True) -> TargetSummary:
+    def summary(
+        self, now: datetime, *, last: bool = True, windows: Mapping[str, Rollup] | None = None
+    ) -> TargetSummary:
         """Return the API's resource; `last` says whether the last probe's event is in it."""
         it, counts = self.target, self.memory.counts
         number = len(self.memory.samples)
@@ -98,6 +101,7 @@ class TargetView:
             failing_since=given(self.memory.failing_since),
             last_good=given(self.memory.state.last_good),
             availability=self.memory.available / number if number else UNSET,
+            windows=UNSET if windows is None else {name: window_of(rollup) for name, rollup in windows.items()},
             consecutive_failures=self.memory.state.confirmed.failures,
             stale=self.stale(now),
             first_chunk=self._first_chunk(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from msgspec import UNSET
+
 from monitor.judge.explanations import MEANINGS, Explanation
 from monitor.judge.verdict import Outcome
 from monitor.record.probe_event import ProbeEvent
@@ -56,6 +58,12 @@ _TONES: dict[str, Tone] = {
 def usual_tone(outcome: str) -> Tone:
     """Return the tone that an outcome has as a rule."""
     return _TONES.get(outcome, Tone.DOWN)
+
+
+def verdict_tone(verdict: str) -> Tone:
+    """Return the tone of `outcome/cause`."""
+    outcome, _, cause = verdict.partition("/")
+    return tone(BriefProbe(outcome=outcome, cause=cause or UNSET))
 
 
 def tone(probe: ProbeEvent | BriefProbe) -> Tone:

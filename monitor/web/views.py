@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
 from aiohttp import web
 
+from monitor.probe.curl import curl_command
 from monitor.record.probe_event import EventError, ProbeEvent, read
 from monitor.sinks.history_queries import Event
 from monitor.sinks.history_store import StoreError
+from monitor.target import Target
 from monitor.web import failure_query, listing, overview, pages
 from monitor.web.actions import NO_TARGET
 from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of, view_of
@@ -18,7 +21,13 @@ from monitor.web.api import from_history, in_memory
 from monitor.web.failure_query import FailureQuery
 from monitor.web.pages import Neighbours
 from monitor.web.source import Source
+from monitor.web.span import Span, span
+from monitor.web.target_history import TargetHistory, from_memory, from_rollups
+from monitor.web.target_view import TargetView
 from monitor.web.words import ended
+
+_SHOWN, _LONGEST = timedelta(hours=24), timedelta(days=90)
+"""The span of a target's page without a query, and at most."""
 
 
 async def healthy(_: web.Request) -> web.Response:
@@ -45,11 +54,35 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def target(request: web.Request) -> web.Response:
-    """`GET /targets/NAME`."""
-    view = requested_view(request)
+    """`GET /targets/NAME?from=&to=`: from the history if there is one, else from memory."""
+    here, view = about(request), requested_view(request)
     if view is None:
         return problem(request, 404, NO_TARGET)
-    return await page(request, partial(pages.target, view, about(request)))
+    try:
+        asked = span(request.query, here.now, default=_SHOWN, longest=_LONGEST)
+    except listing.BadQueryError as error:
+        return problem(request, 400, str(error))
+    history = await _history(request, view, asked)
+    curl = await in_worker(request, partial(curl_of, view.target))
+    return await page(request, partial(pages.target, view, history, here, curl))
+
+
+async def _history(request: web.Request, view: TargetView, asked: Span) -> TargetHistory:
+    source, it = source_of(request), view.target
+    if source.history is not None:
+        with suppress(StoreError):  # the history's own sink reports that; memory answers instead
+            reader = source.history.rollups
+            return await in_reader(request, partial(from_rollups, reader, it.name, it.upstream, asked, source.now()))
+    upstream = tuple(source.recent(it.upstream)) if it.upstream else ()
+    return await in_worker(request, partial(from_memory, view.recent, view.memory.counts, upstream, asked))
+
+
+def curl_of(target: Target) -> str:
+    """Return a target's request as a curl command; empty if its protocol cannot make one."""
+    try:
+        return curl_command(target)
+    except Exception:  # noqa: BLE001 - a protocol from outside may raise anything, and the page is there without it
+        return ""
 
 
 async def probe(request: web.Request) -> web.Response:
@@ -104,7 +137,7 @@ async def failures(request: web.Request) -> web.Response:
     """`GET /failures`: from the history if there is one, else from memory."""
     source, here = source_of(request), about(request)
     try:
-        query = failure_query.parse(request.query)
+        query = failure_query.parse(request.query, here.now)
     except listing.BadQueryError as error:
         return problem(request, 400, str(error))
     events = None

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspect, Suspicion
-from monitor.sinks.memory import Counts, RecentProbe, RecentProbes
+from monitor.record.rollup import Rollup, merged, rollup_of
+from monitor.sinks import history_rollups
+from monitor.sinks.memory import RecentProbe, RecentProbes
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
 from tests.sinks.stories import GATEWAY, cut, line, refused, seen, stopped, whole
@@ -83,12 +86,16 @@ def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_counted() -> None:
-    """Scheduled probes that say something of the target: all, those accepted, and those of them truncated."""
-    recent = RecentProbes(1)
-    for one in (whole(), cut(), refused()):
+    """Whole numbers and outcomes are what the events come to; distributions are left out."""
+    recent, seen = RecentProbes(1), (whole(), cut(), refused(), whole(trigger="api"), stopped())
+    for one in seen:
         recent(one)
-    assert recent.memory("gateway").counts == Counts(probes=3, accepted=2, truncated=1)
-    assert recent.memory("nobody").counts == Counts()
+    counts, recount = recent.memory("gateway").counts, merged(rollup_of(event_of(one)) for one in seen)
+    assert (counts.probes, counts.accepted, counts.truncated) == (3, 2, 1)
+    for name in (*history_rollups.NUMBERS, "outcomes"):
+        if name != "first_chunk_us":
+            assert getattr(counts, name) == getattr(recount, name), name
+    assert recent.memory("nobody").counts == Rollup()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +106,8 @@ def test_what_is_kept_and_not_counted(one: object) -> None:
     recent = RecentProbes(1)
     recent(one)  # type: ignore[arg-type] # an observation, as the parameters show
     assert len(recent.of("gateway")) == 1
-    assert recent.memory("gateway").counts == Counts()
+    counts = recent.memory("gateway").counts
+    assert (counts.probes, counts.outcomes) == (0, {})
 
 
 def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
@@ -109,7 +117,7 @@ def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
     recent.forget("gateway")
     recent.forget("gateway")
     assert recent.of("gateway") == ()
-    assert recent.memory("gateway").counts == Counts()
+    assert recent.memory("gateway").counts == Rollup()
 
 
 def endless(**more: Any) -> Observation:  # noqa: ANN401 - fields of Observation
@@ -160,7 +168,7 @@ def test_what_the_history_kept_is_restored() -> None:
     was, now = before.memory("gateway"), after.memory("gateway")
     assert (now.state, now.failing_since) == (was.state, was.failing_since)
     assert (now.available, now.in_time, len(now.samples)) == (was.available, was.in_time, 3)
-    assert now.counts == Counts()
+    assert now.counts == Rollup()
     restored = after.of("gateway")[0]
     assert (restored.weight, restored.full_event) == (0, restored.event)
 

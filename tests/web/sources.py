@@ -12,8 +12,10 @@ from monitor.sinks.memory import RecentProbes
 from monitor.target import Target
 from monitor.web.pages import Neighbours
 from monitor.web.source import HistoryReader, Source
+from monitor.web.target_history import RollupReader
 from tests.web import scenes
 
+NO_ROLLUPS = RollupReader(series=lambda *_: [], sums=lambda *_: {}, between=lambda *_: [])
 EXPOSITION = b"# TYPE chat_stream_probes_total counter\n" + b"x 1\n" * 500
 
 
@@ -68,6 +70,7 @@ def history(events: dict[str, Event]) -> HistoryReader:
         newest=lambda query: [first] * query.limit,
         find=events.get,
         neighbours=lambda _: Neighbours("before", "after", "good"),
+        rollups=NO_ROLLUPS,
         failures=lambda query: [read(event) for event in events.values() if query.selects(read(event))],
     )
 

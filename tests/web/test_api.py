@@ -12,6 +12,7 @@ from monitor.record.from_observation import event_of
 from monitor.sinks.history_store import StoreError
 from monitor.web.app import application
 from monitor.web.source import HistoryReader
+from monitor.web.target_history import RollupReader
 from tests.records import record
 from tests.web import scenes
 from tests.web.requests import Client, told
@@ -78,14 +79,17 @@ async def test_a_probe_that_was_restored_has_its_timeline_in_the_history(
 async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     """Memory answers for it, and of what memory has not, it is said why there is no answer."""
 
-    def fail(_: object) -> NoReturn:
+    def fail(*_: object) -> NoReturn:
         raise StoreError("h.db: disk I/O error")
 
-    client = await aiohttp_client(application(replace(behind.source(), history=HistoryReader(fail, fail, fail, fail))))
+    client = await aiohttp_client(
+        application(replace(behind.source(), history=HistoryReader(fail, fail, fail, RollupReader(*[fail] * 3), fail)))
+    )
     assert len((await (await client.get("/api/v1/probes?limit=3")).json())["probes"]) == 3
     response = await client.get("/api/v1/probes/old")
     assert (await client.get("/probes/old")).status == 503
-    assert (await client.get("/failures")).status == 200
+    for path in ("/failures", "/", "/targets/t01-cut", "/api/v1/targets", "/api/v1/targets/t01-cut"):
+        assert (await client.get(path)).status == 200
     seen = behind.recent["t01-cut"][1]
     assert (await client.get(f"/probes/{seen.probe_id}")).status == 200
     assert (response.status, "cannot be read: h.db: disk I/O error" in await told(response)) == (503, True)

@@ -21,7 +21,7 @@ AT = datetime(2026, 11, 22, 22, 10, tzinfo=UTC)
 )  # fmt: skip
 def test_a_moment(text: str) -> None:
     """RFC 3339 with a zone, also one whose plus sign was not encoded, UTC without, or Unix seconds."""
-    assert parse({"from": text}) == FailureQuery(start=AT)
+    assert parse({"from": text}, AT) == FailureQuery(start=AT)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_moment(text: str) -> None:
 def test_an_invalid_span(query: dict[str, str]) -> None:
     """A moment that is none, or a span that ends before it begins, is refused."""
     with pytest.raises(BadQueryError):
-        parse(query)
+        parse(query, AT)
 
 
 def test_what_a_query_selects() -> None:

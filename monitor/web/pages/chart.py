@@ -1,76 +1,292 @@
-"""Times to first chunk of the recent probes of one target, a bar each, with the SLO's threshold."""
+"""What a target's probes came to over time, as shapes of SVG: outcomes in lanes, first chunks, and distributions.
+
+Positions are per cent or units of a viewBox that is stretched: the charts fit every width, and text stays text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil, floor, log10
 
-from msgspec import UNSET
+from monitor.record.rollup import BOUNDS, Buckets, Rollup, merged
+from monitor.web.span import Span
+from monitor.web.target_history import Series, TargetHistory
+from monitor.web.tones import Tone, verdict_tone
+from monitor.web.words import count, seconds
 
-from monitor.record.probe_event import ProbeEvent
-from monitor.web.tones import tone
-from monitor.web.words import seconds
-
-_HEADROOM = 1.08
+WIDTH, HEIGHT = 1000, 200
+"""The units of a chart's viewBox."""
+SPARK = (90, 18)
+"""Those of a sparkline."""
+_HOURS = 48 * 3600
+_LABELS = 6
+_FIRST, _LAST = 0.03, 0.93
+"""The parts of an axis before and after which a label is not centred on its place."""
+_SHADES = 5
 _SHOWN_THRESHOLD = 4.0
-"""A threshold of more than so many times the highest bar is not drawn: it would flatten them all."""
+"""A threshold of more than so many times the highest value is not drawn: it would flatten the rest."""
+_USUAL_TIMEOUTS = (
+    (14.5, 16.5, "15 s: Envoy's route time-out"),
+    (29.5, 31.5, "30 s: gunicorn, Google's load balancer, Heroku"),
+    (59.5, 61.5, "60 s: nginx, AWS's load balancer"),
+    (99.5, 101.5, "100 s: Cloudflare"),
+    (119.5, 121.5, "120 s: a usual setting"),
+    (299.5, 301.5, "300 s: Envoy's idle time-out"),
+    (599.5, 601.5, "600 s: a usual setting of gateways"),
+)
+"""Ages at which proxies end streams by default, each with the bounds of its bucket."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One bar: position and size in per cent of the chart."""
+class AxisLabel:
+    """A label of an axis, where it is in per cent, and how it is aligned with that."""
 
-    event: ProbeEvent
-    value: str
+    text: str
+    at: str
+    anchor: str = "middle"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One column of a lane, with the span of time that it stands for."""
+
     x: str
     width: str
     y: str
     height: str
-    look: str
+    title: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """The bars from the oldest probe to the newest, and the height of the threshold if it is drawn."""
+class OutcomeLane:
+    """One outcome and cause over time."""
 
-    columns: Sequence[Column]
+    verdict: str
+    look: Tone
+    number: int
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """All outcomes of a span on one axis of time."""
+
+    axis: Sequence[AxisLabel]
+    lanes: Sequence[OutcomeLane]
+    upstream: Sequence[OutcomeLane]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a heatmap; its look is a shade from 1 to 5."""
+
+    x: str
+    width: str
+    y: str
+    height: str
+    shade: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstChunks:
+    """Times to the first chunk on a logarithmic axis: points, or a heatmap if the span is long."""
+
+    axis: Sequence[AxisLabel]
+    values: Sequence[AxisLabel]
+    good: str
+    """The path of the points of minutes without a failure."""
+    bad: str
+    """That of the others."""
+    cells: Sequence[Cell]
     threshold: str
     threshold_y: str | None
-    top: str
-    """The value at the top of the axis."""
+    """Where the SLO's line is; None if it is beyond the axis."""
     caption: str
 
 
-def chart(recent: Sequence[ProbeEvent], threshold: float) -> Chart:
-    """Return the chart of `recent` (newest first)."""
-    reached = [first for event in recent if (first := event.timings.first_chunk) is not UNSET]
-    highest = max(reached, default=threshold)
-    shown = threshold <= _SHOWN_THRESHOLD * highest
-    top = (max(highest, threshold) if shown else highest) * _HEADROOM or 1.0
-    caption = f"{len(recent)} probes, oldest first; the highest bar is {seconds(highest)}"
-    return Chart(
-        [_column(event, place, len(recent), top) for place, event in enumerate(reversed(recent))],
-        seconds(threshold),
-        percent(1 - threshold / top) if shown else None,
-        seconds(top / _HEADROOM),
-        caption if reached else "no recent probe reached its first chunk",
-    )
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bucket of a distribution."""
 
-
-def _column(event: ProbeEvent, place: int, number: int, top: float) -> Column:
-    value = event.timings.first_chunk
-    share = 0.04 if value is UNSET else max(value / top, 0.01)
-    return Column(
-        event,
-        "no first chunk" if value is UNSET else seconds(value),
-        percent((place + 0.1) / number),
-        percent(0.8 / number),
-        percent(1 - share),
-        percent(share),
-        f"{tone(event)}{' unreached' if value is UNSET else ''}",
-    )
+    label: str
+    number: int
+    width: str
+    mark: str = ""
+    """A usual time-out that ends here."""
 
 
 def percent(part: float) -> str:
     """Return a part of a whole as SVG has it."""
     return f"{100 * part:.2f}%"
+
+
+def time_axis(span: Span) -> list[AxisLabel]:
+    """Return labels at round times of UTC."""
+    step = next((it for it in _ROUND if span.seconds / it <= _LABELS), _ROUND[-1])
+    start, end = span.start.timestamp(), span.end.timestamp()
+    shown = "%H:%M" if span.seconds <= _HOURS else "%m-%d"
+    found = []
+    at = start - start % step + step
+    while at < end:
+        place = (at - start) / (end - start)
+        anchor = "end" if place > _LAST else "start" if place < _FIRST else "middle"
+        found.append(AxisLabel(datetime.fromtimestamp(at, UTC).strftime(shown), percent(place), anchor))
+        at += step
+    return found
+
+
+_ROUND = (60, 300, 600, 1800, 3600, 2 * 3600, 4 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400, 15 * 86400)
+
+
+def outcomes(history: TargetHistory) -> Outcomes:
+    """Return each outcome and cause over time, those that need somebody first, and the upstream's on the same axis."""
+    return Outcomes(time_axis(history.span), _lanes(history, history.columns), _lanes(history, history.upstream))
+
+
+def _lanes(history: TargetHistory, columns: Series) -> list[OutcomeLane]:
+    total = merged(rollup for _, rollup in columns)
+    most = max((rollup.probes for _, rollup in columns), default=0)
+    tones = list(Tone)
+    found = [
+        OutcomeLane(verdict, verdict_tone(verdict), number, list(_blocks(history, columns, verdict, most)))
+        for verdict, number in total.outcomes.items()
+    ]
+    return sorted(found, key=lambda lane: (tones.index(lane.look), -lane.number, lane.verdict))
+
+
+def _blocks(history: TargetHistory, columns: Series, verdict: str, most: int) -> Iterator[Block]:
+    for at, rollup in columns:
+        if number := rollup.outcomes.get(verdict, 0):
+            x, width = _column(history, at)
+            share = max(number / most, 0.15)
+            title = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC: {number} {verdict}"
+            yield Block(x, width, percent(1 - share), percent(share), title, at, at + history.step)
+
+
+def _column(history: TargetHistory, at: int) -> tuple[str, str]:
+    """Return where a column begins and how wide it is, within the axis."""
+    start, length = history.span.start.timestamp(), history.span.seconds
+    left, right = (min(max((it - start) / length, 0.0), 1.0) for it in (at, at + history.step))
+    return percent(left), percent(max(right - left, 0.002))
+
+
+def first_chunks(history: TargetHistory, threshold: float) -> FirstChunks:
+    """Return the times to the first chunk of a span."""
+    bounds = BOUNDS["first_chunk"]
+    total = history.total.first_chunk
+    if not total:
+        return FirstChunks(time_axis(history.span), [], "", "", [], seconds(threshold), None, "no first chunk was seen")
+    low = bounds[max(min(total) - 1, 0)] / (2 if min(total) == 0 else 1)
+    high = bounds[min(max(total), len(bounds) - 1)]
+    if threshold <= _SHOWN_THRESHOLD * high:
+        low, high = min(low, threshold / 1.5), max(high, threshold * 1.2)
+    axis = _Log(low, high)
+    number = count(sum(total.values()), "time")
+    return FirstChunks(
+        axis=time_axis(history.span),
+        values=[AxisLabel(seconds(value), percent(axis.y(value))) for value in axis.labels()],
+        good=_path(history, axis, failed=False),
+        bad=_path(history, axis, failed=True),
+        cells=[] if history.points else list(_cells(history, axis)),
+        threshold=seconds(threshold),
+        threshold_y=percent(axis.y(threshold)) if low <= threshold <= high else None,
+        caption=f"{number} to the first chunk; times of the axis are UTC"
+        + (", a point is the mean of a minute" if history.points else ", darker cells have more"),
+    )
+
+
+class _Log:
+    """A logarithmic axis from the bottom to the top of a chart."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = log10(low), log10(high)
+
+    def y(self, value: float) -> float:
+        """Return how far from the top a value is, as a part of the height."""
+        place = (log10(value) - self._low) / (self._high - self._low) if value > 0 else 0.0
+        return 1 - min(max(place, 0.0), 1.0)
+
+    def labels(self) -> Iterator[float]:
+        """Yield 1, 2 and 5 of each power of ten that are on the axis, fewer if it is long."""
+        factors = (1, 2, 5) if self._high - self._low <= 2 else (1,)  # noqa: PLR2004 - two powers of ten
+        for power in range(floor(self._low), ceil(self._high) + 1):
+            yield from (it for factor in factors if self._low <= log10(it := factor * 10.0**power) <= self._high)
+
+
+def _path(history: TargetHistory, axis: _Log, *, failed: bool) -> str:
+    """Return the points of the minutes with or without a failure, as a path of dots."""
+    start, length = history.span.start.timestamp(), history.span.seconds
+    points = (
+        ((at - start) / length * WIDTH, axis.y(mean) * HEIGHT)
+        for at, rollup in history.points
+        if (mean := rollup.first_chunk_mean) is not None and (rollup.available < rollup.probes) is failed
+    )
+    return "".join(f"M{x:.1f} {y:.1f}h0" for x, y in points)
+
+
+def _cells(history: TargetHistory, axis: _Log) -> Iterator[Cell]:
+    bounds = BOUNDS["first_chunk"]
+    most = max(max(rollup.first_chunk.values(), default=0) for _, rollup in history.columns)
+    for at, rollup in history.columns:
+        x, width = _column(history, at)
+        for index, number in sorted(rollup.first_chunk.items()):
+            top = axis.y(bounds[min(index, len(bounds) - 1)])
+            bottom = axis.y(bounds[index - 1]) if index else 1.0
+            title = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC: {number} within {bucket(index, bounds)}"
+            shade = max(ceil(number / most * _SHADES), 1)
+            yield Cell(x, width, percent(top), percent(max(bottom - top, 0.01)), shade, title)
+
+
+def bucket(index: int, bounds: Sequence[float]) -> str:
+    """Return what a bucket holds: from the bound before it to its own."""
+    if index >= len(bounds):
+        return f"over {seconds(bounds[-1])}"
+    return f"{seconds(bounds[index - 1]) if index else '0'} to {seconds(bounds[index])}"
+
+
+def distribution(buckets: Buckets, name: str) -> list[Bin]:
+    """Return the buckets of one distribution, from the first with a value to the last."""
+    if not buckets:
+        return []
+    bounds, most = BOUNDS[name], max(buckets.values())
+    return [
+        Bin(bucket(index, bounds), buckets.get(index, 0), percent(buckets.get(index, 0) / most))
+        for index in range(min(buckets), max(buckets) + 1)
+    ]
+
+
+def cut_ages(rollup: Rollup) -> list[Bin]:
+    """Return the ages at which streams were cut; buckets around usual time-outs have a mark."""
+    bounds, found = BOUNDS["cut_after"], rollup.cut_after
+    marks = {low: text for low, _, text in _USUAL_TIMEOUTS}
+    most = max(found.values(), default=1)
+    return [
+        Bin(
+            bucket(index, bounds),
+            number,
+            percent(number / most),
+            marks.get(bounds[index - 1], "") if 0 < index < len(bounds) else "",
+        )
+        for index, number in sorted(found.items())
+    ]
+
+
+def sparkline(values: Sequence[float | None], threshold: float) -> tuple[str, str]:
+    """Return the points of a line of values from the oldest on, and the height of the threshold; empty if not shown."""
+    width, height = SPARK
+    known = [value for value in values if value is not None]
+    if not known:
+        return "", ""
+    top = max(*known, threshold if threshold <= _SHOWN_THRESHOLD * max(known) else 0.0, 1e-9) * 1.1
+    apart = width / max(len(values) - 1, 1)
+    points = " ".join(
+        f"{place * apart:.0f},{height - value / top * height:.1f}"
+        for place, value in enumerate(values)
+        if value is not None
+    )
+    return points, f"{height - threshold / top * height:.1f}" if threshold < top else ""

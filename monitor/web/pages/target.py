@@ -1,22 +1,45 @@
-"""The page of one target: its incident, its recent probes, and its config."""
+"""The page of one target: its incident, what its probes came to in a span of time, and its config."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 from monitor.record.observation import shown_url
+from monitor.record.rollup import Rollup
 from monitor.record.target_summary import State
-from monitor.target import Slo, Timeouts
+from monitor.target import Slo, Target, Timeouts
 from monitor.web.overview import TITLES
-from monitor.web.pages.chart import chart
+from monitor.web.pages import chart
 from monitor.web.pages.environment import About, render
+from monitor.web.target_history import SINCE_START, WINDOWS, TargetHistory
 from monitor.web.target_view import TargetView
 from monitor.web.tones import Tone, tone
-from monitor.web.words import limit
+from monitor.web.words import limit, ratio
+
+_PRESETS = ("1h", *WINDOWS, "90d")
+_BILLION = 1e9
 
 
-def target(view: TargetView, about: About) -> str:
-    """Return the page of one target."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One row of the objectives: what the probes of a span came to, in words."""
+
+    name: str
+    probes: int
+    available: str
+    in_time: str
+    truncated: str
+    availability_budget: str
+    """What is left of the error budget; empty without a probe."""
+    first_chunk_budget: str
+    cost: str
+
+
+def target(view: TargetView, history: TargetHistory, about: About, curl: str = "") -> str:
+    """Return the page of one target; `curl` is its request as a command."""
     it, last = view.target, view.last
-    events = [probe.event for probe in view.recent]
+    total = history.total
     values = {
         "view": view,
         "target": it,
@@ -24,17 +47,58 @@ def target(view: TargetView, about: About) -> str:
         "last": last.event if last else None,
         "failing": view.state is State.DOWN or view.memory.state.confirmed.failures > 0,
         "state": TITLES[view.state],
-        "events": events,
-        "chart": chart(events, it.slo.first_chunk.threshold) if events else None,
-        "config": config(view),
-        "live": True,
+        "history": history,
+        "span": history.span,
+        "presets": _PRESETS,
+        "outcomes": chart.outcomes(history),
+        "first_chunks": chart.first_chunks(history, it.slo.first_chunk.threshold),
+        "gaps": {
+            "median gap of each stream": chart.distribution(total.gap_p50, "gap_p50"),
+            "longest gap of each stream": chart.distribution(total.gap_max, "gap_max"),
+        },
+        "cuts": chart.cut_ages(total),
+        "windows": list(windows(history.windows, it.slo)),
+        "since_start": SINCE_START in history.windows,
+        "config": config(it),
+        "curl": curl,
+        "live": history.span.live,
+        "viewbox": f"0 0 {chart.WIDTH} {chart.HEIGHT}",
     }
     return render("target.html", about, values, news=tone(last.brief) if last else Tone.NONE)
 
 
-def config(view: TargetView) -> dict[str, str]:
+def windows(found: Mapping[str, Rollup], slo: Slo) -> Iterator[Window]:
+    """Yield a row for each span; one that had no probe has none."""
+    for name in (SINCE_START, *WINDOWS):
+        if (rollup := found.get(name)) is not None:
+            yield Window(
+                name,
+                rollup.probes,
+                ratio(rollup.available, rollup.probes),
+                ratio(rollup.in_time, rollup.probes),
+                ratio(rollup.truncated, rollup.accepted),
+                budget(rollup.available, rollup.probes, slo.availability),
+                budget(rollup.in_time, rollup.probes, slo.first_chunk.objective),
+                cost(rollup),
+            )
+
+
+def budget(good: int, number: int, objective: float) -> str:
+    """Return what is left of an error budget: of the probes that may be bad, how many may still be."""
+    allowed = (1 - objective) * number
+    if allowed <= 0:
+        return "none is allowed" if number else ""
+    return f"{100 * (1 - (number - good) / allowed):.0f} % left"
+
+
+def cost(rollup: Rollup) -> str:
+    """Return what the probes of a span cost: money if prices are known, and tokens."""
+    money = [f"{amount / _BILLION:,.2f} {currency}" for currency, amount in sorted(rollup.price.items())]
+    return ", ".join([*money, f"{rollup.input_tokens + rollup.output_tokens:,} tokens"])
+
+
+def config(it: Target) -> dict[str, str]:
     """Return the target's config in words, without secrets; what is not set has no key."""
-    it = view.target
     values = {
         "url": shown_url(it),
         "protocol": it.protocol,
@@ -46,6 +110,7 @@ def config(view: TargetView) -> dict[str, str]:
         "terminator": it.terminator.value,
         "down after": f"{it.confirm} failures in a row",
         "max_tokens": f"{it.max_tokens:,} tokens" if it.max_tokens else None,
+        "tokens_per_day": f"{it.tokens_per_day:,} tokens" if it.tokens_per_day else None,
         "SLO": _slo(it.slo),
     }
     return {key: value for key, value in values.items() if value}

@@ -3,51 +3,66 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from monitor.target import CountCheck
-from monitor.web.pages import About, target
+from monitor.record.rollup import Rollup
+from monitor.target import CountCheck, Slo
+from monitor.web.pages import About
+from monitor.web.pages import target as draw
+from monitor.web.pages.target import budget, cost, windows
+from monitor.web.span import Span
+from monitor.web.target_history import from_memory
+from monitor.web.target_view import TargetView
 from tests.web import scenes
 from tests.web.document import Document
 
 ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0", root="../")
+DAY = Span(scenes.NOW - timedelta(days=1), scenes.NOW, live=True)
+
+
+def target(view: TargetView, about: About = ABOUT, upstream: TargetView | None = None, curl: str = "") -> str:
+    """Return the page of a target without a history, of the last day."""
+    behind = upstream.recent if upstream else ()
+    return draw(view, from_memory(view.recent, view.memory.counts, behind, DAY), about, curl)
 
 
 @pytest.mark.parametrize("make", scenes.EVERY, ids=lambda make: make.__name__)
 def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
     """Whatever the probes came to, the page holds together and lists them."""
     view = scenes.view(scenes.target(), make(None), scenes.complete())
-    document = Document(target(view, ABOUT))
+    document = Document(target(view))
     assert {f"../probes/{probe.brief.probe_id}" for probe in view.recent} <= set(document.links)
     assert view.recent[0].event.detail in document.text
 
 
 def test_a_target_never_probed() -> None:
     """Without a probe the page says when one is due, or that none is, and draws no chart."""
-    page = target(scenes.view(scenes.target()), ABOUT)
+    page = target(scenes.view(scenes.target()))
     assert "No probe yet: one is due every 60 s." in Document(page).text
     assert "<figure" not in page
     paused = replace(scenes.target(), paused=True)
-    assert "No probe yet: this target is paused." in Document(target(scenes.view(paused), ABOUT)).text
+    assert "No probe yet: this target is paused." in Document(target(scenes.view(paused))).text
 
 
 def test_the_incident_stands_first() -> None:
     """Since when, how many in a row, the last good probe, the cause, what to do and the suspect; state in the title."""
     view = scenes.view(scenes.target(), scenes.cut(), scenes.cut(), scenes.complete())
-    page = target(view, ABOUT)
+    page = target(view)
     document = Document(page)
     assert "<title>Down: gateway · chat-monitor</title>" in page
     for text in (
-        "Failing for 72 s, 2 failures in a row; last good probe: 2 min ago", "Next: look for a restart",
+        "Failing for 72 s, 2 failures in a row; began with truncated/incomplete_body; last good probe: 2 min ago",
+        "Next: look for a restart",
         "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request",
     ):  # fmt: skip
         assert text in document.text
     assert f"../probes/{view.recent[2].brief.probe_id}" in document.links
-    alone = Document(target(scenes.view(scenes.target(), scenes.reset()), ABOUT)).text
+    alone = Document(target(scenes.view(scenes.target(), scenes.reset()))).text
     assert "last good probe: none is known" in alone
     assert "not known: no evidence points at anybody yet" in alone
-    assert "Failing for" not in Document(target(scenes.view(scenes.target(), scenes.complete()), ABOUT)).text
+    assert "Failing for" not in Document(target(scenes.view(scenes.target(), scenes.complete()))).text
 
 
 def test_what_is_configured() -> None:
@@ -55,7 +70,7 @@ def test_what_is_configured() -> None:
     of = replace(
         scenes.target(), upstream="behind it", model="m", labels={"team": "search"}, check=CountCheck(), interval=0.5
     )
-    document = Document(target(scenes.view(of), ABOUT))
+    document = Document(target(scenes.view(of)))
     assert "secret" not in document.text
     for word in (
         "https://llm.example/v1/chat/completions?key=***", "0.5 s", "count", "team=search", "2 failures in a row",
@@ -66,12 +81,48 @@ def test_what_is_configured() -> None:
 
 
 def test_numbers() -> None:
-    """Availability is of scheduled probes: not of our own faults, and not of probes by hand."""
+    """Availability is of scheduled probes: not of our own faults, and not of probes by hand; else since the start."""
     by_hand = replace(scenes.cut(), trigger="api")
     made = [by_hand, scenes.complete(), scenes.aborted(), scenes.cut(), scenes.complete()]
-    text = Document(target(scenes.view(scenes.target(), *made), ABOUT)).text
-    for word in ("66.7 %", "2 of 3 scheduled probes", "33.3 %", "1 stream of 3 accepted", "by api"):
+    text = " ".join(Document(target(scenes.view(scenes.target(), *made))).text.split())
+    for word in ("Objectives since the start", "66.7 %", "33.3 %", "by api", "-3233 % left", "122 tokens"):
         assert word in text
+
+
+def test_each_window_has_its_row() -> None:
+    """With its budgets and its cost; one without a probe has none."""
+    found = {
+        "24h": Rollup(probes=100, available=99, in_time=95, accepted=50, truncated=1, input_tokens=7),
+        "30d": Rollup(),
+    }
+    day, month = windows(found, Slo())
+    assert (day.name, day.available, day.in_time, day.truncated, day.cost) == ("24h", "99 %", "95 %", "2 %", "7 tokens")
+    assert (day.availability_budget, day.first_chunk_budget) == ("0 % left", "0 % left")
+    assert (month.available, month.availability_budget) == ("—", "")
+
+
+def test_budgets_and_costs() -> None:
+    """A whole budget, one that was exceeded, and an objective that allows no failure; money if prices are known."""
+    assert budget(100, 100, 0.99) == "100 % left"
+    assert budget(97, 100, 0.99) == "-200 % left"
+    assert budget(97, 100, 1.0) == "none is allowed"
+    assert cost(Rollup(price={"EUR": 1_500_000_000}, output_tokens=12)) == "1.50 EUR, 12 tokens"
+
+
+def test_an_upstream_is_shown_beside_it() -> None:
+    """Its outcomes on the same axis, or that there were none."""
+    of = replace(scenes.target(), upstream="behind")
+    behind = scenes.view(scenes.target("behind"), scenes.reset())
+    document = Document(target(scenes.view(of, scenes.cut()), upstream=behind))
+    assert "truncated/reset" in document.text
+    assert any(link.startswith("../targets/behind?from=") for link in document.links)
+    assert "no probe in this time" in Document(target(scenes.view(of, scenes.cut()))).text
+
+
+def test_the_request_as_a_command() -> None:
+    """It is there to be copied, as text."""
+    page = target(scenes.view(scenes.target()), curl="curl -N '<url>'")
+    assert "curl -N '<url>'" in Document(page).text
 
 
 def test_probe_now_is_offered_if_it_is_possible() -> None:
@@ -80,17 +131,17 @@ def test_probe_now_is_offered_if_it_is_possible() -> None:
     page = target(view, replace(ABOUT, probe_now=True))
     assert 'action="../api/v1/targets/gateway/probe"' in page
     assert "at most 400 output tokens" in Document(page).text
-    assert "POST" not in Document(target(view, ABOUT)).text
+    assert "POST" not in Document(target(view)).text
 
 
 def test_a_threshold_that_is_near_is_drawn() -> None:
     """The chart has the SLO's line if the bars come near it."""
-    assert "SLO 2.00 s" in Document(target(scenes.view(scenes.target(), scenes.complete(first=1.5)), ABOUT)).text
+    assert "SLO 2.00 s" in Document(target(scenes.view(scenes.target(), scenes.complete(first=1.5)))).text
 
 
 def test_a_hostile_server_stays_text() -> None:
     """Names and errors with scripts, escapes or bidi marks reach the page as what they look like."""
     of = replace(scenes.target(scenes.CANARY), labels={"team": scenes.CANARY})
-    page = target(scenes.view(of, scenes.erred()), ABOUT)
+    page = target(scenes.view(of, scenes.erred()))
     assert not set("\x1b\u202e\u2066") & set(page)
     assert Document(page).open == []

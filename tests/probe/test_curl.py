@@ -7,8 +7,8 @@ import shlex
 import subprocess
 from dataclasses import replace
 
-from monitor.cli.curl import curl_command
 from monitor.keys.secret import Secret
+from monitor.probe.curl import curl_command
 from monitor.record.observation import public_url
 from monitor.target import Tls
 from tests.sinks.stories import GATEWAY
