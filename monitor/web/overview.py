@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from monitor.record.observation import host_of
 from monitor.record.target_summary import State
+from monitor.target import Target
 from monitor.web.listing import BadQueryError
+from monitor.web.story import story
 from monitor.web.target_view import TargetView
 
 ATTENTION = (State.DOWN, State.AT_RISK, State.NOT_PROVEN)
@@ -44,28 +47,31 @@ class StatusQuery:
     label: str = ""
     sort: str = "name"
     page: int = 1
+    group: str = ""
+    """`host`, `protocol`, `upstream`, or the name of a label; by state if it is empty."""
 
     def url(self, **changed: str | int) -> str:
         """Return the query string of this with some values changed; a page is left out unless it is changed."""
-        values = {"q": self.search, "state": self.state, "label": self.label, "sort": self.sort, "page": 1} | changed
+        values: dict[str, str | int] = {"q": self.search, "state": self.state, "label": self.label, "sort": self.sort}
+        values |= {"group": self.group, "page": 1}
+        values |= changed
         defaults = {"sort": "name", "page": 1}
         return "?" + urlencode({key: value for key, value in values.items() if value and value != defaults.get(key)})
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The targets of one state: how many there are, and those on this page."""
+    """The targets of one state or of one group: how many there are, and those on this page."""
 
     state: State
+    """Of a group, the state of the worst."""
     total: int
     shown: Sequence[TargetView]
     pages: int
     """More than one if they are paged here."""
-
-    @property
-    def title(self) -> str:
-        """Its heading."""
-        return TITLES[self.state]
+    title: str
+    rest: str = ""
+    """The query that shows all of them, if they are not all here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,10 @@ class Overview:
     query: StatusQuery
     labels: Sequence[str]
     """Each `key=value` that a target has, at most `WHOLE`."""
+    groups: Sequence[str] = ()
+    """What targets can be grouped by."""
+    story: str = ""
+    """What those that fail have in common, as a sentence."""
 
 
 def parse(query: Mapping[str, str]) -> StatusQuery:
@@ -88,12 +98,19 @@ def parse(query: Mapping[str, str]) -> StatusQuery:
         raise BadQueryError(f"sort must be one of {', '.join(SORTS)}.")
     if not (page.isascii() and page.isdigit() and len(page) <= _MOST_DIGITS and int(page) > 0):
         raise BadQueryError("page must be a number from 1 on.")
-    return StatusQuery(query.get("q", ""), state, query.get("label", ""), sort, int(page))
+    return StatusQuery(query.get("q", ""), state, query.get("label", ""), sort, int(page), query.get("group", ""))
 
 
 def overview(views: Sequence[TargetView], query: StatusQuery) -> Overview:
     """Return what the status page shows of these targets."""
     found = sorted((view for view in views if _matches(view, query)), key=SORTS[query.sort])
+    labels = sorted({f"{key}={value}" for view in views for key, value in view.target.labels.items()})
+    names = [*_GROUPS, *sorted({label.partition("=")[0] for label in labels})]
+    sections = _by_group(found, query) if query.group else _by_state(found, query)
+    return Overview(Counter(view.state for view in views), sections, query, labels[:WHOLE], names[:WHOLE], story(views))
+
+
+def _by_state(found: Sequence[TargetView], query: StatusQuery) -> list[Section]:
     sections, left = [], WHOLE
     for state in State if not query.state else (State(query.state),):
         members = [view for view in found if view.state is state]
@@ -102,22 +119,55 @@ def overview(views: Sequence[TargetView], query: StatusQuery) -> Overview:
             left -= len(section.shown)
         if members:
             sections.append(section)
-    labels = sorted({f"{key}={value}" for view in views for key, value in view.target.labels.items()})
-    return Overview(Counter(view.state for view in views), sections, query, labels[:WHOLE])
+    return sections
+
+
+def _by_group(found: Sequence[TargetView], query: StatusQuery) -> list[Section]:
+    """Return a section for each value, the worst first: what is not OK, and how many there are."""
+    members: dict[str, list[TargetView]] = {}
+    for view in found:
+        members.setdefault(group_of(view.target, query.group), []).append(view)
+    order, left, sections = list(State), WHOLE, []
+    for value, each in members.items():
+        worst = min((view.state for view in each), key=order.index)
+        chosen = {"q": value} if query.group in _GROUPS else {"label": f"{query.group}={value}"}
+        attention = sorted((view for view in each if view.state in ATTENTION), key=lambda view: order.index(view.state))
+        shown = [view for view in attention if not query.state or view.state == query.state]
+        sections.append(Section(worst, len(each), shown, 1, value or "none", query.url(**chosen, group="")))
+    sections.sort(key=lambda section: (order.index(section.state), -len(section.shown), section.title))
+    bounded = []
+    for section in sections[:WHOLE]:
+        bounded.append(replace(section, shown=section.shown[:left]))
+        left -= len(bounded[-1].shown)
+    return bounded
+
+
+_GROUPS: dict[str, Callable[[Target], str]] = {
+    "host": lambda target: host_of(target.url),
+    "protocol": lambda target: target.protocol,
+    "upstream": lambda target: target.upstream or "",
+}
+"""What every target can be grouped by; all else are labels."""
+
+
+def group_of(target: Target, group: str) -> str:
+    """Return the value by which a target is grouped; empty if it has none."""
+    return _GROUPS[group](target) if group in _GROUPS else target.labels.get(group, "")
 
 
 def _section(state: State, members: Sequence[TargetView], query: StatusQuery, left: int) -> Section:
     """Return the page of a section; what needs somebody is cut at `left` unless its state is selected."""
     if state in ATTENTION and not query.state:
-        return Section(state, len(members), members[:left], 1)
+        return Section(state, len(members), members[:left], 1, TITLES[state], query.url(state=state))
     size = WHOLE if query.state else PAGE
     pages = max(-(-len(members) // size), 1)
     start = (min(query.page, pages) - 1) * size
-    return Section(state, len(members), members[start : start + size], pages)
+    return Section(state, len(members), members[start : start + size], pages, TITLES[state])
 
 
 def _matches(view: TargetView, query: StatusQuery) -> bool:
     target = view.target
     labels = {f"{key}={value}" for key, value in target.labels.items()}
-    words = " ".join([target.name, target.protocol, target.model or "", *labels]).casefold()
+    names = [target.name, target.protocol, target.model or "", host_of(target.url), target.upstream or ""]
+    words = " ".join([*names, *labels]).casefold()
     return query.search.casefold() in words and (not query.label or query.label in labels)

@@ -15,7 +15,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """A span of time from `start` to `end`."""
 
     start: datetime
@@ -43,7 +43,7 @@ def moment(name: str, text: str, now: datetime) -> datetime | None:
         raise BadQueryError(message) from None
 
 
-def span(query: Mapping[str, str], now: datetime, *, default: timedelta, longest: timedelta) -> Span:
+def span(query: Mapping[str, str], now: datetime, *, default: timedelta, longest: timedelta) -> TimeSpan:
     """Return the span that a request asks for, without one the last `default`; BadQueryError if it is invalid."""
     start, end = (moment(name, query.get(name, ""), now) for name in ("from", "to"))
     live = end is None or end >= now
@@ -51,4 +51,4 @@ def span(query: Mapping[str, str], now: datetime, *, default: timedelta, longest
     start = end - default if start is None else start
     if start >= end:
         raise BadQueryError("from must be before to, and before now.")
-    return Span(max(start, end - longest), end, live=live)
+    return TimeSpan(max(start, end - longest), end, live=live)

@@ -12,7 +12,7 @@ from datetime import datetime
 from monitor.record.probe_event import ProbeEvent
 from monitor.record.rollup import DAY, HOUR, KEPT, MINUTE, Rollup, merged, rollup_of
 from monitor.sinks.memory import RecentProbe
-from monitor.web.span import Span
+from monitor.web.span import TimeSpan
 from monitor.web.words import parsed
 
 WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
@@ -33,7 +33,7 @@ Series = list[tuple[int, Rollup]]
 class TargetHistory:
     """The figures of one target in a span of time."""
 
-    span: Span
+    span: TimeSpan
     step: int
     """Seconds of a column."""
     columns: Series
@@ -70,7 +70,7 @@ def windows_since(now: datetime) -> dict[str, float]:
     return {name: now.timestamp() - seconds for name, seconds in WINDOWS.items()}
 
 
-def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: Span, now: datetime) -> TargetHistory:
+def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: TimeSpan, now: datetime) -> TargetHistory:
     """Return the figures that the history has of a target; StoreError if it cannot be read."""
     start, end = span.start.timestamp(), span.end.timestamp()
     step = step_of(span.seconds)
@@ -90,7 +90,7 @@ def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: Sp
 
 
 def from_memory(
-    recent: Iterable[RecentProbe], counts: Rollup, upstream: Iterable[RecentProbe], span: Span
+    recent: Iterable[RecentProbe], counts: Rollup, upstream: Iterable[RecentProbe], span: TimeSpan
 ) -> TargetHistory:
     """Return the figures of the probes that memory has, newest first, and what was counted since the start."""
     events = _within(recent, span)
@@ -120,7 +120,7 @@ def in_columns(series: Series, step: int) -> Series:
     return sorted(found.items(), key=lambda column: column[0])
 
 
-def _within(recent: Iterable[RecentProbe], span: Span) -> list[ProbeEvent]:
+def _within(recent: Iterable[RecentProbe], span: TimeSpan) -> list[ProbeEvent]:
     """Return the events of the probes that began in a span."""
     return [probe.event for probe in recent if span.start <= (_began(probe) or span.start) <= span.end]
 

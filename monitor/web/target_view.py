@@ -53,6 +53,12 @@ class TargetView:
         return State.OK if last.brief.outcome == Outcome.OK else State.NOT_PROVEN
 
     @property
+    def failing(self) -> bool:
+        """Whether it is down, or its last probes failed."""
+        confirmed = self.memory.state.confirmed
+        return not confirmed.up or confirmed.failures > 0
+
+    @property
     def slos_kept(self) -> bool:
         """Whether the recent scheduled probes keep both objectives."""
         number, slo = len(self.memory.samples), self.target.slo

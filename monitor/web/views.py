@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -16,18 +17,22 @@ from monitor.sinks.history_store import StoreError
 from monitor.target import Target
 from monitor.web import failure_query, listing, overview, pages
 from monitor.web.actions import NO_TARGET
-from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of, view_of
-from monitor.web.api import from_history, in_memory
+from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of
+from monitor.web.api import from_history, in_memory, windows_of
 from monitor.web.failure_query import FailureQuery
 from monitor.web.pages import Neighbours
 from monitor.web.source import Source
-from monitor.web.span import Span, span
+from monitor.web.span import TimeSpan, span
 from monitor.web.target_history import TargetHistory, from_memory, from_rollups
 from monitor.web.target_view import TargetView
 from monitor.web.words import ended
 
+_AT_ONCE = 500
+"""Targets that are looked at between two turns of the event loop: a millisecond or two."""
 _SHOWN, _LONGEST = timedelta(hours=24), timedelta(days=90)
 """The span of a target's page without a query, and at most."""
+_BEFORE = timedelta(minutes=1)
+"""What is shown before the start, if nothing outlasts a restart."""
 
 
 async def healthy(_: web.Request) -> web.Response:
@@ -49,8 +54,24 @@ async def status(request: web.Request) -> web.Response:
         query = overview.parse(request.query)
     except listing.BadQueryError as error:
         return problem(request, 400, str(error))
-    views = [view_of(source, target) for target in source.targets()]
-    return await page(request, lambda: pages.status(overview.overview(views, query), here))
+    views = await every_view(source)
+    shown = await in_worker(request, lambda: overview.overview(views, query))
+    rows = [view for section in shown.sections for view in section.shown]
+    for view in rows:
+        if view.last is not None:
+            source.suspects(view.last)
+    windows = await windows_of(request, [view.target.name for view in rows], ("24h", "30d"))
+    return await page(request, lambda: pages.status(shown, windows, here))
+
+
+async def every_view(source: Source) -> list[TargetView]:
+    """Return all targets with their probes; other tasks have their turn meanwhile."""
+    views = []
+    for place, target in enumerate(source.targets()):
+        if place % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        views.append(TargetView(target, source.recent(target.name), source.memory(target.name)))
+    return views
 
 
 async def target(request: web.Request) -> web.Response:
@@ -59,7 +80,8 @@ async def target(request: web.Request) -> web.Response:
     if view is None:
         return problem(request, 404, NO_TARGET)
     try:
-        asked = span(request.query, here.now, default=_SHOWN, longest=_LONGEST)
+        known = _SHOWN if here.history else min(_SHOWN, here.now - here.started + _BEFORE)
+        asked = span(request.query, here.now, default=known, longest=_LONGEST)
     except listing.BadQueryError as error:
         return problem(request, 400, str(error))
     history = await _history(request, view, asked)
@@ -67,7 +89,7 @@ async def target(request: web.Request) -> web.Response:
     return await page(request, partial(pages.target, view, history, here, curl))
 
 
-async def _history(request: web.Request, view: TargetView, asked: Span) -> TargetHistory:
+async def _history(request: web.Request, view: TargetView, asked: TimeSpan) -> TargetHistory:
     source, it = source_of(request), view.target
     if source.history is not None:
         with suppress(StoreError):  # the history's own sink reports that; memory answers instead

@@ -53,6 +53,32 @@ def test_search_and_label() -> None:
     assert overview(views, StatusQuery()).labels == ["team=ads", "team=search"]
 
 
+def test_groups() -> None:
+    """By host, protocol, upstream or a label: the worst group first, what is not OK in it, and how many there are."""
+    of = replace(scenes.target("d2"), labels={"team": "ads"}, upstream="up")
+    views = [fine("a", team="search"), fine("b", team="ads"), down("d1"), scenes.view(of, scenes.cut(), scenes.reset())]
+    shown = overview(views, StatusQuery(group="team"))
+    told = [(it.title, it.total, [view.target.name for view in it.shown], it.rest) for it in shown.sections]
+    assert told == [
+        ("ads", 2, ["d2"], "?label=team%3Dads"), ("none", 1, ["d1"], "?label=team%3D"),
+        ("search", 1, [], "?label=team%3Dsearch"),
+    ]  # fmt: skip
+    assert shown.groups == ["host", "protocol", "upstream", "team"]
+    (host,) = overview(views, StatusQuery(group="host")).sections
+    assert (host.title, host.rest, len(host.shown)) == ("llm.example", "?q=llm.example", 2)
+    (host,) = overview(views, StatusQuery(group="host", state="ok")).sections
+    assert host.shown == []
+    assert [it.title for it in overview(views, StatusQuery(group="upstream")).sections] == ["none", "up"]
+
+
+def test_groups_are_bounded() -> None:
+    """A hundred groups, and a hundred targets in all of them."""
+    views = [fine(f"f{number}", team=str(number)) for number in range(WHOLE + 5)]
+    assert len(overview(views, StatusQuery(group="team")).sections) == WHOLE
+    views = [down(f"d{number}") for number in range(WHOLE + 5)]
+    assert [len(it.shown) for it in overview(views, StatusQuery(group="protocol")).sections] == [WHOLE]
+
+
 @pytest.mark.parametrize(
     ("sort", "names"),
     [("name", ["a", "b", "c"]), ("first_chunk", ["b", "c", "a"]), ("since", ["a", "b", "c"]),

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from monitor.web.listing import BadQueryError
-from monitor.web.span import Span, moment, span
+from monitor.web.span import TimeSpan, moment, span
 from tests.web.scenes import NOW
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def asked(**query: str) -> Span:
+def asked(**query: str) -> TimeSpan:
     """Return the span of a query; `start` is its `from`."""
     names = {"start": "from", "end": "to"}
     return span({names[key]: text for key, text in query.items()}, NOW, default=DAY, longest=90 * DAY)
@@ -32,7 +32,7 @@ def asked(**query: str) -> Span:
 )
 def test_a_span(query: dict[str, str], start: object, end: object, *, live: bool) -> None:
     """The last day as a rule; counted back from now, to now at most, and no longer than is kept."""
-    assert asked(**query) == Span(start, end, live=live)  # type: ignore[arg-type] # moments, as above
+    assert asked(**query) == TimeSpan(start, end, live=live)  # type: ignore[arg-type] # moments, as above
     assert asked(start="now-1h").seconds == 3600
 
 

@@ -11,7 +11,7 @@ import pytest
 from monitor.record.from_observation import event_of
 from monitor.record.probe_event import ProbeEvent
 from monitor.record.rollup import HOUR, MINUTE, Rollup
-from monitor.web.span import Span
+from monitor.web.span import TimeSpan
 from monitor.web.target_history import (
     LISTED,
     SINCE_START,
@@ -27,9 +27,9 @@ from tests.web import scenes
 from tests.web.scenes import NOW
 
 
-def back(**length: float) -> Span:
+def back(**length: float) -> TimeSpan:
     """Return the span from so long ago to now."""
-    return Span(NOW - timedelta(**length), NOW, live=True)
+    return TimeSpan(NOW - timedelta(**length), NOW, live=True)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ class Asked:
         (back(hours=24), MINUTE, 900, 2),
         (back(hours=40), MINUTE, 1800, 0),
         (back(days=30), HOUR, 28800, 0),
-        (Span(NOW - timedelta(days=10), NOW - timedelta(days=10) + timedelta(hours=1)), HOUR, HOUR, 0),
+        (TimeSpan(NOW - timedelta(days=10), NOW - timedelta(days=10) + timedelta(hours=1)), HOUR, HOUR, 0),
     ],
 )
-def test_the_history_is_asked_for_the_finest_that_it_has(span: Span, length: int, step: int, points: int) -> None:
+def test_the_history_is_asked_for_the_finest_that_it_has(span: TimeSpan, length: int, step: int, points: int) -> None:
     """Minutes while they are kept and shown, else hours; from a whole one on; of the upstream as well."""
     asked = Asked()
     found = from_rollups(asked.reader(), "a", "behind", span, NOW)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from math import ceil, floor, log10
 
 from monitor.record.rollup import BOUNDS, Buckets, Rollup, merged
-from monitor.web.span import Span
+from monitor.web.span import TimeSpan
 from monitor.web.target_history import Series, TargetHistory
 from monitor.web.tones import Tone, verdict_tone
 from monitor.web.words import count, seconds
@@ -81,7 +81,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class HeatCell:
     """One cell of a heatmap; its look is a shade from 1 to 5."""
 
     x: str
@@ -102,7 +102,7 @@ class FirstChunks:
     """The path of the points of minutes without a failure."""
     bad: str
     """That of the others."""
-    cells: Sequence[Cell]
+    cells: Sequence[HeatCell]
     threshold: str
     threshold_y: str | None
     """Where the SLO's line is; None if it is beyond the axis."""
@@ -125,7 +125,7 @@ def percent(part: float) -> str:
     return f"{100 * part:.2f}%"
 
 
-def time_axis(span: Span) -> list[AxisLabel]:
+def time_axis(span: TimeSpan) -> list[AxisLabel]:
     """Return labels at round times of UTC."""
     step = next((it for it in _ROUND if span.seconds / it <= _LABELS), _ROUND[-1])
     start, end = span.start.timestamp(), span.end.timestamp()
@@ -229,7 +229,7 @@ def _path(history: TargetHistory, axis: _Log, *, failed: bool) -> str:
     return "".join(f"M{x:.1f} {y:.1f}h0" for x, y in points)
 
 
-def _cells(history: TargetHistory, axis: _Log) -> Iterator[Cell]:
+def _cells(history: TargetHistory, axis: _Log) -> Iterator[HeatCell]:
     bounds = BOUNDS["first_chunk"]
     most = max(max(rollup.first_chunk.values(), default=0) for _, rollup in history.columns)
     for at, rollup in history.columns:
@@ -239,7 +239,7 @@ def _cells(history: TargetHistory, axis: _Log) -> Iterator[Cell]:
             bottom = axis.y(bounds[index - 1]) if index else 1.0
             title = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC: {number} within {bucket(index, bounds)}"
             shade = max(ceil(number / most * _SHADES), 1)
-            yield Cell(x, width, percent(top), percent(max(bottom - top, 0.01)), shade, title)
+            yield HeatCell(x, width, percent(top), percent(max(bottom - top, 0.01)), shade, title)
 
 
 def bucket(index: int, bounds: Sequence[float]) -> str:

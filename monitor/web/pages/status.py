@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from monitor.record.target_summary import State
+from msgspec import UNSET
+
+from monitor.record.rollup import Rollup
+from monitor.record.target_summary import State, TargetSummary
 from monitor.web.overview import SORTS, TITLES, Overview
+from monitor.web.pages.chart import sparkline
 from monitor.web.pages.environment import About, render
+from monitor.web.pages.objectives import budget, cost
+from monitor.web.target_view import TargetView
 from monitor.web.tones import Tone
-from monitor.web.words import count
+from monitor.web.words import count, ratio
 
 _NEWS = {
     State.DOWN: Tone.CUT,
@@ -19,26 +26,66 @@ _NEWS = {
 }
 
 
-def status(overview: Overview, about: About) -> str:
-    """Return the page of all targets."""
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One target: its view and its summary, its times to the first chunk as a line, and its figures in words."""
+
+    view: TargetView
+    summary: TargetSummary
+    points: str
+    """Of the line, in a box of 90 by 18."""
+    threshold: str
+    """The height of the SLO's threshold in that box; empty if it is beyond it."""
+    truncated: str
+    truncated_of: str
+    late: bool
+    """Whether a stream was truncated."""
+    budget: str
+    """What is left of the error budget of availability."""
+    cost: str
+
+
+def status(overview: Overview, windows: Mapping[str, Mapping[str, Rollup]] | None, about: About) -> str:
+    """Return the page of all targets; `windows` are the figures of those that are shown, by their names."""
     headline, news = headline_of(overview.counts)
     values = {
         "headline": headline,
         "news": news,
         "overview": overview,
-        "summaries": {
-            section.state: [
-                (view, view.summary(about.now, last=section.state not in {State.OK, State.PAUSED}))
-                for view in section.shown
-            ]
+        "sections": [
+            (section, [row(view, _figures(windows, view), about) for view in section.shown])
             for section in overview.sections
-        },
+        ],
+        "kept": windows is not None,
         "sorts": SORTS,
         "states": TITLES,
         "state_news": _NEWS,
         "live": True,
     }
     return render("status.html", about, values, news=news)
+
+
+def _figures(windows: Mapping[str, Mapping[str, Rollup]] | None, view: TargetView) -> Mapping[str, Rollup] | None:
+    return None if windows is None else windows.get(view.target.name, {})
+
+
+def row(view: TargetView, windows: Mapping[str, Rollup] | None, about: About) -> StatusRow:
+    """Return the row of one target; without a history its figures are those since the start."""
+    slo, since_start = view.target.slo, view.memory.counts
+    day, month = (since_start if windows is None else windows.get(name, Rollup()) for name in ("24h", "30d"))
+    firsts = [None if brief.first_chunk is UNSET else brief.first_chunk for brief in reversed(view.brief())]
+    points, threshold = sparkline(firsts, slo.first_chunk.threshold)
+    return StatusRow(
+        view,
+        view.summary(about.now, last=view.state not in {State.OK, State.PAUSED}),
+        points,
+        threshold,
+        ratio(day.truncated, day.accepted),
+        f"{count(day.truncated, 'stream')} of {day.accepted:,} accepted",
+        day.truncated > 0,
+        budget(month.available, month.probes, slo.availability),
+        cost(day),
+    )
 
 
 def headline_of(counts: Mapping[State, int]) -> tuple[str, Tone]:

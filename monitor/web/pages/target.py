@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-
 from monitor.record.observation import shown_url
-from monitor.record.rollup import Rollup
-from monitor.record.target_summary import State
 from monitor.target import Slo, Target, Timeouts
 from monitor.web.overview import TITLES
 from monitor.web.pages import chart
 from monitor.web.pages.environment import About, render
+from monitor.web.pages.objectives import windows
 from monitor.web.target_history import SINCE_START, WINDOWS, TargetHistory
 from monitor.web.target_view import TargetView
 from monitor.web.tones import Tone, tone
-from monitor.web.words import limit, ratio
+from monitor.web.words import limit
 
 _PRESETS = ("1h", *WINDOWS, "90d")
-_BILLION = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One row of the objectives: what the probes of a span came to, in words."""
-
-    name: str
-    probes: int
-    available: str
-    in_time: str
-    truncated: str
-    availability_budget: str
-    """What is left of the error budget; empty without a probe."""
-    first_chunk_budget: str
-    cost: str
 
 
 def target(view: TargetView, history: TargetHistory, about: About, curl: str = "") -> str:
@@ -45,7 +25,7 @@ def target(view: TargetView, history: TargetHistory, about: About, curl: str = "
         "target": it,
         "summary": view.summary(about.now),
         "last": last.event if last else None,
-        "failing": view.state is State.DOWN or view.memory.state.confirmed.failures > 0,
+        "failing": view.failing,
         "state": TITLES[view.state],
         "history": history,
         "span": history.span,
@@ -65,36 +45,6 @@ def target(view: TargetView, history: TargetHistory, about: About, curl: str = "
         "viewbox": f"0 0 {chart.WIDTH} {chart.HEIGHT}",
     }
     return render("target.html", about, values, news=tone(last.brief) if last else Tone.NONE)
-
-
-def windows(found: Mapping[str, Rollup], slo: Slo) -> Iterator[Window]:
-    """Yield a row for each span; one that had no probe has none."""
-    for name in (SINCE_START, *WINDOWS):
-        if (rollup := found.get(name)) is not None:
-            yield Window(
-                name,
-                rollup.probes,
-                ratio(rollup.available, rollup.probes),
-                ratio(rollup.in_time, rollup.probes),
-                ratio(rollup.truncated, rollup.accepted),
-                budget(rollup.available, rollup.probes, slo.availability),
-                budget(rollup.in_time, rollup.probes, slo.first_chunk.objective),
-                cost(rollup),
-            )
-
-
-def budget(good: int, number: int, objective: float) -> str:
-    """Return what is left of an error budget: of the probes that may be bad, how many may still be."""
-    allowed = (1 - objective) * number
-    if allowed <= 0:
-        return "none is allowed" if number else ""
-    return f"{100 * (1 - (number - good) / allowed):.0f} % left"
-
-
-def cost(rollup: Rollup) -> str:
-    """Return what the probes of a span cost: money if prices are known, and tokens."""
-    money = [f"{amount / _BILLION:,.2f} {currency}" for currency, amount in sorted(rollup.price.items())]
-    return ", ".join([*money, f"{rollup.input_tokens + rollup.output_tokens:,} tokens"])
 
 
 def config(it: Target) -> dict[str, str]:

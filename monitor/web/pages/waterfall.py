@@ -14,7 +14,7 @@ from monitor.record import waterfall as geometry_of
 from monitor.record.probe_event import ProbeEvent, Timeline
 from monitor.record.waterfall import OUTPUT, REST, Bar
 from monitor.record.waterfall import waterfall as geometry
-from monitor.web.pages.chart import percent
+from monitor.web.pages.chart import AxisLabel, percent
 from monitor.web.tones import Tone, tone
 from monitor.web.words import count, seconds
 
@@ -68,15 +68,6 @@ class DrawnLane:
     """Positions of the ticks."""
     look: str = ""
     """How the ticks look."""
-
-
-@dataclass(frozen=True, slots=True)
-class AxisLabel:
-    """A label of the axis, and how it is aligned with its position."""
-
-    text: str
-    x: str
-    anchor: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from monitor.web.pages.chart import (
     sparkline,
     time_axis,
 )
-from monitor.web.span import Span
+from monitor.web.span import TimeSpan
 from monitor.web.target_history import Series, TargetHistory
 from monitor.web.tones import Tone
 from tests.web.scenes import NOW
@@ -28,7 +28,7 @@ def history(
     columns: Series, *, points: Series | None = None, upstream: Series | None = None, **length: float
 ) -> TargetHistory:
     """Return the figures of a span up to now, an hour if nothing is said."""
-    span = Span(NOW - timedelta(**(length or {"hours": 1})), NOW)
+    span = TimeSpan(NOW - timedelta(**(length or {"hours": 1})), NOW)
     return TargetHistory(span, 60, columns, points or [], {}, (), upstream or [])
 
 
@@ -43,13 +43,13 @@ def history(
 )
 def test_labels_at_round_times(length: dict[str, float], labels: list[str]) -> None:
     """Six at most, of hours up to two days and of days beyond."""
-    found = time_axis(Span(NOW - timedelta(**length), NOW))
+    found = time_axis(TimeSpan(NOW - timedelta(**length), NOW))
     assert [it.text for it in found][: len(labels)] == labels
 
 
 def test_the_ends_of_an_axis_are_within_it() -> None:
     """A label near an end is aligned with it."""
-    axis = time_axis(Span(NOW - timedelta(seconds=601), NOW + timedelta(seconds=1)))
+    axis = time_axis(TimeSpan(NOW - timedelta(seconds=601), NOW + timedelta(seconds=1)))
     assert {it.anchor for it in axis} == {"start", "middle", "end"}
 
 

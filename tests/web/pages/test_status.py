@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.record.rollup import Rollup
 from monitor.record.target_summary import State
 from monitor.web.overview import StatusQuery, overview
 from monitor.web.pages import About, status
@@ -20,7 +21,7 @@ ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0")
 
 def page(*views: TargetView, **query: str | int) -> str:
     """Return the page of these targets."""
-    return status(overview(views, StatusQuery(**query)), ABOUT)  # type: ignore[arg-type] # as the tests give them
+    return status(overview(views, StatusQuery(**query)), None, ABOUT)  # type: ignore[arg-type] # as the tests give them
 
 
 @pytest.mark.parametrize(
@@ -106,13 +107,40 @@ def test_filters_show_what_is_selected() -> None:
 def test_a_hostile_server_and_a_hostile_config_stay_text() -> None:
     """Names, models, labels and errors with scripts, escapes or bidi marks reach the page as what they look like."""
     of = replace(scenes.target(scenes.CANARY), model=scenes.CANARY, labels={"team": scenes.CANARY})
-    made = status(overview([scenes.view(of, scenes.erred())], StatusQuery()), replace(ABOUT, location=scenes.CANARY))
+    made = status(
+        overview([scenes.view(of, scenes.erred())], StatusQuery()), None, replace(ABOUT, location=scenes.CANARY)
+    )
     assert not set("\x1b\u202e\u2066") & set(made)
     assert Document(made).text.count("alert('canary')") == 4
 
 
-def test_a_thousand_targets_are_small() -> None:
-    """1000 targets, every tenth of them down, are at most 60 kB compressed."""
-    makes = [scenes.complete if number % 10 else scenes.cut for number in range(1000)]
+@pytest.mark.parametrize("targets", [1000, 10_000])
+def test_a_thousand_targets_are_small(targets: int) -> None:
+    """1000 targets, every tenth of them down, are at most 60 kB compressed, and so are 10,000."""
+    makes = [scenes.complete if number % 10 else scenes.cut for number in range(targets)]
     views = [scenes.view(scenes.target(f"gateway-{number}"), *[make()] * 5) for number, make in enumerate(makes)]
     assert len(gzip.compress(page(*views).encode(), 5)) <= 60_000
+
+
+def test_figures_of_the_history() -> None:
+    """Truncation and cost of a day, and the error budget of a month; without a probe there is none."""
+    view = scenes.view(scenes.target("gw"), scenes.cut())
+    day = Rollup(accepted=200, truncated=1, input_tokens=5000, output_tokens=7)
+    windows = {"gw": {"24h": day, "30d": Rollup(probes=1000, available=995)}}
+    text = Document(status(overview([view], StatusQuery()), windows, ABOUT)).text
+    for words in ("truncated, 24 h", "0.5 %", "5,007 tokens", "50 % left"):
+        assert words in text
+    assert "0 tokens" in Document(status(overview([view], StatusQuery()), {}, ABOUT)).text
+
+
+def test_one_story_is_told_on_top() -> None:
+    """If the targets that fail have one thing in common."""
+    views = [scenes.view(scenes.target(str(number)), scenes.cut()) for number in range(3)]
+    assert "All 3 targets on llm.example fail." in Document(page(*views)).text
+
+
+def test_groups_have_their_titles_and_link_to_all() -> None:
+    """A group of which nothing is wrong is a count."""
+    document = Document(page(scenes.view(scenes.target("a"), scenes.complete()), group="protocol"))
+    assert "openai-chat 1 target" in " ".join(document.text.split())
+    assert "./?q=openai-chat" in document.links

@@ -1,0 +1,59 @@
+"""How a target's objectives were kept in several spans of time, what is left of its error budgets, and its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from monitor.record.rollup import Rollup
+from monitor.target import Slo
+from monitor.web.target_history import SINCE_START, WINDOWS
+from monitor.web.words import ratio
+
+_BILLION = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveRow:
+    """One row of the objectives: what the probes of a span came to, in words."""
+
+    name: str
+    probes: int
+    available: str
+    in_time: str
+    truncated: str
+    availability_budget: str
+    """What is left of the error budget; empty without a probe."""
+    first_chunk_budget: str
+    cost: str
+
+
+def windows(found: Mapping[str, Rollup], slo: Slo) -> Iterator[ObjectiveRow]:
+    """Yield a row for each span; one that had no probe has none."""
+    for name in (SINCE_START, *WINDOWS):
+        if (rollup := found.get(name)) is not None:
+            yield ObjectiveRow(
+                name,
+                rollup.probes,
+                ratio(rollup.available, rollup.probes),
+                ratio(rollup.in_time, rollup.probes),
+                ratio(rollup.truncated, rollup.accepted),
+                budget(rollup.available, rollup.probes, slo.availability),
+                budget(rollup.in_time, rollup.probes, slo.first_chunk.objective),
+                cost(rollup),
+            )
+
+
+def budget(good: int, number: int, objective: float) -> str:
+    """Return what is left of an error budget: of the probes that may be bad, how many may still be."""
+    allowed = (1 - objective) * number
+    if allowed <= 0:
+        return "none is allowed" if number else ""
+    spent = (number - good) / allowed
+    return f"{100 * (1 - spent):.0f} % left" if spent <= 1 else f"spent {spent:.3g} times"
+
+
+def cost(rollup: Rollup) -> str:
+    """Return what the probes of a span cost: money if prices are known, and tokens."""
+    money = [f"{amount / _BILLION:,.2f} {currency}" for currency, amount in sorted(rollup.price.items())]
+    return ", ".join([*money, f"{rollup.input_tokens + rollup.output_tokens:,} tokens"])

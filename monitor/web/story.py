@@ -1,0 +1,79 @@
+"""One sentence for several targets that fail together, if they tell one story."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+
+from monitor.judge.verdict import Outcome
+from monitor.record.observation import host_of
+from monitor.web.target_view import TargetView
+from monitor.web.words import clock, count, parsed
+
+_MANY = 5
+"""Targets that have to fail before their heads, on two hosts at least, before our own network is suspected."""
+_TOGETHER = 10.0
+"""Seconds within which failures began together."""
+_SOME = 3
+_BEFORE_HEAD = frozenset({Outcome.UNREACHABLE, Outcome.NO_RESPONSE})
+_DEADLINES = frozenset({"connect", "headers"})
+
+
+def story(views: Sequence[TargetView]) -> str:
+    """Return what the targets that fail have in common, as a sentence; empty if that is nothing."""
+    watched = [view for view in views if not view.target.paused and view.memory.last is not None]
+    failing = [view for view in watched if view.failing]
+    if len(failing) < 2:  # noqa: PLR2004 - one target has a page of its own
+        return ""
+    return next(chain.from_iterable(tell(failing, watched) for tell in _STORIES), "")
+
+
+def _isolated(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:
+    hosts = {host_of(view.target.url) for view in failing}
+    if len(failing) == len(watched) >= _MANY and len(hosts) > 1 and all(map(_before_head, failing)):
+        yield f"None of the {count(len(watched), 'target')} answers: most likely it is the monitor's own network."
+
+
+def _behind_one(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:  # noqa: ARG001 - as the others
+    behind = Counter(view.target.upstream for view in failing if view.target.upstream)
+    for upstream, number in behind.most_common(1):
+        itself = any(view.target.name == upstream for view in failing)
+        if number + itself == len(failing) and number + itself > 1:
+            also = ", which fails as well" if itself else ""
+            yield f"All targets that fail are behind {upstream}{also}."
+
+
+def _on_one_host(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:
+    on = Counter(host_of(view.target.url) for view in watched)
+    for host, number in Counter(host_of(view.target.url) for view in failing).most_common(1):
+        others = len(watched) - number
+        if number == on[host] > 1:
+            rest = f"; {len(failing) - number} of the other {count(others, 'target')} fails" if others else ""
+            yield f"All {count(number, 'target')} on {host} fail{rest.replace(' 0 of', ' none of')}."
+
+
+def _began_together(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:  # noqa: ARG001 - as the others
+    moments = sorted(at for view in failing if (at := parsed(view.memory.failing_since or "")) is not None)
+    if len(moments) >= _SOME and (apart := (moments[-1] - moments[0]).total_seconds()) <= _TOGETHER:
+        yield f"{count(len(moments), 'target')} began to fail within {max(apart, 1):.0f} s, at {clock(moments[0])}."
+
+
+def _for_one_reason(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:  # noqa: ARG001 - as the others
+    reasons = Counter(view.memory.last.brief.verdict for view in failing if view.memory.last is not None)
+    for verdict, number in reasons.most_common(1):
+        if number >= _SOME and number * 3 >= len(failing) * 2:
+            yield f"{number} of the {count(len(failing), 'target')} that fail came to {verdict}."
+
+
+_STORIES: tuple[Callable[[Sequence[TargetView], Sequence[TargetView]], Iterator[str]], ...] = (
+    _isolated, _behind_one, _on_one_host, _began_together, _for_one_reason,
+)  # fmt: skip
+"""The most telling first."""
+
+
+def _before_head(view: TargetView) -> bool:
+    last = view.memory.last
+    assert last is not None, "only targets that were probed are looked at"
+    deadline = last.brief.outcome == Outcome.TIMEOUT and last.brief.cause in _DEADLINES
+    return last.brief.outcome in _BEFORE_HEAD or deadline

@@ -1,0 +1,27 @@
+"""Tests of objectives, error budgets and costs."""
+
+from __future__ import annotations
+
+from monitor.record.rollup import Rollup
+from monitor.target import Slo
+from monitor.web.pages.objectives import budget, cost, windows
+
+
+def test_each_window_has_its_row() -> None:
+    """With its budgets and its cost; one without a probe has none."""
+    found = {
+        "24h": Rollup(probes=100, available=99, in_time=95, accepted=50, truncated=1, input_tokens=7),
+        "30d": Rollup(),
+    }
+    day, month = windows(found, Slo())
+    assert (day.name, day.available, day.in_time, day.truncated, day.cost) == ("24h", "99 %", "95 %", "2 %", "7 tokens")
+    assert (day.availability_budget, day.first_chunk_budget) == ("0 % left", "0 % left")
+    assert (month.available, month.availability_budget) == ("—", "")
+
+
+def test_budgets_and_costs() -> None:
+    """A whole budget, one that was exceeded, and an objective that allows no failure; money if prices are known."""
+    assert budget(100, 100, 0.99) == "100 % left"
+    assert budget(97, 100, 0.99) == "spent 3 times"
+    assert budget(97, 100, 1.0) == "none is allowed"
+    assert cost(Rollup(price={"EUR": 1_500_000_000}, output_tokens=12)) == "1.50 EUR, 12 tokens"

@@ -1,0 +1,70 @@
+"""Tests of the sentence for targets that fail together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from monitor.record.observation import Observation
+from monitor.web.story import story
+from monitor.web.target_view import TargetView
+from tests.web import scenes
+
+
+def on(host: str, name: str, *made: Observation, upstream: str | None = None, paused: bool = False) -> TargetView:
+    """Return a target on a host whose probes came to `made`."""
+    of = replace(scenes.target(name), url=f"https://{host}/v1", upstream=upstream, paused=paused)
+    return scenes.view(of, *made)
+
+
+GOOD, CUT, RESET, REFUSED, HEADLESS = (
+    scenes.complete(),
+    scenes.cut(),
+    scenes.reset(),
+    scenes.unreachable(),
+    scenes.headless(),
+)
+FINE = on("d", "4", GOOD)
+EARLIER = [scenes.complete()] * 5
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ([], ""),
+        ([on("a", "1", CUT), on("b", "2", GOOD)], ""),
+        (
+            [on("a" if number % 2 else "b", str(number), HEADLESS if number else REFUSED) for number in range(5)],
+            "None of the 5 targets answers: most likely it is the monitor's own network.",
+        ),
+        ([on("a", str(number), REFUSED) for number in range(5)], "All 5 targets on a fail."),
+        (
+            [on("a", "1", CUT, upstream="3"), on("b", "2", RESET, upstream="3"), on("c", "3", RESET), FINE],
+            "All targets that fail are behind 3, which fails as well.",
+        ),
+        ([on("a", "1", CUT, upstream="3"), on("b", "2", RESET, upstream="3")], "All targets that fail are behind 3."),
+        (
+            [on("a", "1", CUT), on("a", "2", RESET), on("b", "3", GOOD), on("c", "4", RESET)],
+            "All 2 targets on a fail; 1 of the other 2 targets fails.",
+        ),
+        (
+            [on("a", "1", CUT), on("a", "2", RESET), on("b", "3", GOOD)],
+            "All 2 targets on a fail; none of the other 1 target fails.",
+        ),
+        (
+            [on("a", "1", CUT), on("b", "2", RESET), on("c", "3", HEADLESS), on("a", "4", GOOD)],
+            "3 targets began to fail within 1 s, at 2026-11-22 22:09:48 UTC.",
+        ),
+        (
+            [on("a", "1", CUT), on("b", "2", CUT, CUT, *EARLIER), on("c", "3", CUT, CUT), on("a", "4", GOOD)],
+            "3 of the 3 targets that fail came to truncated/incomplete_body.",
+        ),
+        ([on("a", "1", CUT, CUT), on("b", "2", RESET), on("c", "3", HEADLESS), on("a", "4", GOOD)], ""),
+        ([on("a", "1", CUT), on("a", "2", CUT, paused=True), on("b", "3", GOOD)], ""),
+    ],
+)  # fmt: skip
+def test_the_most_telling_sentence(views: Sequence[TargetView], said: str) -> None:
+    """Our own network, one upstream, one host, one moment, one reason; one that fails alone tells no story."""
+    assert story(views) == said
