@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -67,12 +66,6 @@ class Lane:
     def cells(self, total: float, cells: int) -> Counter[int]:
         """Return how many events fall into each of `cells` + 1 places of an axis from 0 to `total`."""
         return Counter(place(event.time, total, cells) for event in self.events)
-
-    @property
-    def longest_gap(self) -> tuple[float, float] | None:
-        """From when to when nothing came for longest; None for less than two reads."""
-        start, end = max(pairwise(self.times), key=lambda pair: pair[1] - pair[0], default=(0.0, 0.0))
-        return (start, end) if end > start else None
 
 
 @dataclass(frozen=True, slots=True)

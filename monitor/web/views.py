@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -11,22 +12,29 @@ from functools import partial
 from aiohttp import web
 
 from monitor.probe.curl import curl_command
+from monitor.protocols import find
+from monitor.protocols.decoder import Decoder
 from monitor.record.probe_event import EventError, ProbeEvent, read
+from monitor.settings import MIB
 from monitor.sinks.history_queries import Event
 from monitor.sinks.history_store import StoreError
+from monitor.stream.events import Output
 from monitor.target import Target
 from monitor.web import failure_query, listing, overview, pages
 from monitor.web.actions import NO_TARGET
 from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of
 from monitor.web.api import from_history, in_memory, windows_of
 from monitor.web.failure_query import FailureQuery
-from monitor.web.pages import Neighbours
+from monitor.web.pages import Neighbours, RequestFacts
 from monitor.web.source import Source
 from monitor.web.span import TimeSpan, span
 from monitor.web.target_history import TargetHistory, from_memory, from_rollups
 from monitor.web.target_view import TargetView
 from monitor.web.words import ended
 
+_EVENTS = 10_000
+_ESCAPED = re.compile(r"\\x(09|0a|0d)")
+"""The control characters that framings are made of, as last words have them."""
 _AT_ONCE = 500
 """Targets that are looked at between two turns of the event loop: a millisecond or two."""
 _SHOWN, _LONGEST = timedelta(hours=24), timedelta(days=90)
@@ -125,7 +133,26 @@ async def _kept_page(request: web.Request, kept: Event) -> web.Response:
 
 async def _probe_page(request: web.Request, event: ProbeEvent) -> web.Response:
     neighbours = await _neighbours(request, event)
-    return await page(request, partial(pages.probe, event, neighbours, about(request)))
+    target = next((one for one in source_of(request).targets() if one.name == event.target), None)
+    asked = None
+    if target is not None:
+        asked = RequestFacts(target.timeouts, await in_worker(request, partial(curl_of, target)))
+    decoded = await in_worker(request, partial(last_output, event))
+    return await page(request, partial(pages.probe, event, neighbours, about(request), asked, decoded))
+
+
+def last_output(event: ProbeEvent) -> str:
+    """Return the output in the last words of a stream, decoded; empty if none can be."""
+    if not event.last_words:
+        return ""
+    try:
+        decoder = Decoder(find(event.protocol), event_bytes=MIB, events=_EVENTS)
+        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), event.last_words)
+        _, _, rest = text.partition("\n")  # the first line is cut anywhere
+        found = decoder.feed(rest.encode("utf-8", "replace"))
+    except Exception:  # noqa: BLE001 - a protocol from outside may raise anything, and the words are there as they came
+        return ""
+    return "".join(one.text for one, _ in found if isinstance(one, Output))
 
 
 async def _neighbours(request: web.Request, event: ProbeEvent) -> Neighbours:

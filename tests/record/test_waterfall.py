@@ -8,7 +8,7 @@ from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.probe_event import ProbeEvent, plain, read
 from monitor.record.waterfall import REST, Waterfall, place, waterfall
-from tests.sinks.stories import chunks, cut, line, refused, seen, whole
+from tests.sinks.stories import cut, refused, whole
 
 
 def drawn(probe: Observation) -> Waterfall:
@@ -48,9 +48,7 @@ def test_lanes_have_their_events_in_cells() -> None:
         [0.2, 0.3, 0.6],
         3,
     )
-    assert output.longest_gap == (0.3, 0.6)
     assert sum(output.cells(picture.total, 1).values()) == 3
-    assert drawn(seen(line(*chunks(0.2)))).lane("output").longest_gap is None
 
 
 def test_a_place_is_on_the_axis() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
+import msgspec
+import pytest
 from pytest_aiohttp import AiohttpClient
 from yarl import URL
 
+from monitor.record.rollup import Rollup
 from monitor.web.app import application
+from monitor.web.views import curl_of, last_output
 from tests.records import record
 from tests.web import scenes
 from tests.web.document import Document
 from tests.web.requests import Client
-from tests.web.sources import Daemon, history
+from tests.web.sources import NO_ROLLUPS, Daemon, history
 
 
 async def test_a_name_that_is_no_plain_word(client: Client, behind: Daemon) -> None:
@@ -78,3 +82,50 @@ async def test_the_status_page_takes_a_query(client: Client) -> None:
     document = Document(await (await client.get("/?q=t01")).text())
     assert [link for link in document.links if link.startswith("./targets/")] == ["./targets/t01-cut"]
     assert (await client.get("/?state=up")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words", "decoded"),
+    [
+        ("openai-chat", None, ""),
+        (
+            "openai-chat",
+            'a": 1}\\x0a\\x0adata: {"choices":[{"delta":{"content":"17 18"}}]}\\x0a\\x0adata: {"cho',
+            "17 18",
+        ),
+        ("openai-chat", "no line", ""),
+        ("gone", "a\\x0ab", ""),
+    ],
+)
+def test_the_last_output_is_decoded(protocol: str, words: str | None, decoded: str) -> None:
+    """From the first whole line on; of a protocol that is not known nothing is."""
+    event = msgspec.structs.replace(scenes.event(scenes.cut()), protocol=protocol, last_words=words or msgspec.UNSET)
+    assert last_output(event) == decoded
+
+
+def test_the_request_as_a_command() -> None:
+    """Without a secret; of a protocol that cannot make one there is none."""
+    assert "secret" not in curl_of(scenes.target())
+    assert curl_of(scenes.target()).startswith("curl -N")
+    assert curl_of(scenes.target(protocol="gone")) == ""
+
+
+async def test_a_span_of_time(client: Client) -> None:
+    """A target's page of a day shows its outcomes; of another time none; an invalid one is 400."""
+    document = Document(await (await client.get("/targets/t01-cut?from=now-1d")).text())
+    assert "truncated/incomplete_body" in document.text
+    nothing = Document(await (await client.get("/targets/t01-cut?from=2020-01-01&to=2020-01-02")).text())
+    assert "No scheduled probe in this time" in nothing.text
+    assert (await client.get("/targets/t01-cut?from=soon")).status == 400
+
+
+async def test_figures_of_the_history(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+    """Pages and API take them from the history if there is one."""
+    kept = replace(history({"x": record(scenes.cut())}), rollups=replace(NO_ROLLUPS, sums=lambda names, since: {name: dict.fromkeys(since, Rollup(probes=8, available=4)) for name in names}))  # fmt: skip  # noqa: E501 - one history
+    client = await aiohttp_client(application(replace(behind.source(), history=kept)))
+    assert "50 %" in Document(await (await client.get("/targets/t01-cut")).text()).text
+    one = await (await client.get("/api/v1/targets/t01-cut")).json()
+    assert {name: it["availability"] for name, it in one["windows"].items()} == {"24h": 0.5, "7d": 0.5, "30d": 0.5}
+    every = await (await client.get("/api/v1/targets")).json()
+    assert every["targets"][0]["windows"].keys() == {"24h"}
+    assert "spent 50 times" in Document(await (await client.get("/")).text()).text

@@ -2,8 +2,18 @@
 
 from monitor.web.pages.environment import CONTENT_SECURITY_POLICY, About, refusal
 from monitor.web.pages.failures import failures
-from monitor.web.pages.probe import Neighbours, probe
+from monitor.web.pages.probe import Neighbours, RequestFacts, probe
 from monitor.web.pages.status import status
 from monitor.web.pages.target import target
 
-__all__ = ["CONTENT_SECURITY_POLICY", "About", "Neighbours", "failures", "probe", "refusal", "status", "target"]
+__all__ = [
+    "CONTENT_SECURITY_POLICY",
+    "About",
+    "Neighbours",
+    "RequestFacts",
+    "failures",
+    "probe",
+    "refusal",
+    "status",
+    "target",
+]

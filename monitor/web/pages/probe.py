@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from monitor.keys.durations import measured
 from monitor.record.parts import NOT_KNOWN
 from monitor.record.probe_event import ProbeEvent, plain
+from monitor.target import Timeouts
 from monitor.web.pages.environment import About, render
 from monitor.web.pages.waterfall import waterfall
 from monitor.web.tones import Tone, tone
@@ -26,13 +28,25 @@ class Neighbours:
     last_good: str | None = None
 
 
-def probe(event: ProbeEvent, neighbours: Neighbours, about: About) -> str:
-    """Return the page of one probe."""
-    news = tone(event)
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the page says of the request, if its target is still configured."""
+
+    timeouts: Timeouts | None = None
+    curl: str = ""
+
+
+def probe(
+    event: ProbeEvent, neighbours: Neighbours, about: About, asked: RequestFacts | None = None, decoded: str = ""
+) -> str:
+    """Return the page of one probe; `decoded` is the last output in the server's last words."""
+    news, asked = tone(event), asked or RequestFacts()
     values = {
         "probe": event,
         "neighbours": neighbours,
-        "waterfall": waterfall(event),
+        "waterfall": waterfall(event, asked.timeouts),
+        "curl": asked.curl,
+        "decoded": decoded,
         "explained": news is not Tone.GOOD,
         "not_known": None if event.available or event.ours or event.diagnosis else NOT_KNOWN,
         "record": list(flat({key: value for key, value in plain(event).items() if key not in _ELSEWHERE})),
@@ -49,6 +63,6 @@ def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
         elif isinstance(value, bool):
             yield name, str(value).lower()
         elif name in _SECONDS or name.startswith(_IN_SECONDS):
-            yield name, f"{value} s"
+            yield name, measured(float(value)) if isinstance(value, float) else f"{value} s"
         else:
             yield name, f"{value} {_UNITS[name]}" if name in _UNITS else str(value)

@@ -1,19 +1,24 @@
-"""One stream on one axis of time: a bar for each step, a tick for each network read, the longest gap marked.
+"""One stream on one axis of time: a bar for each step, a tick for each read, and lines for deadlines and the end.
 
 A template draws it in HTML rows with an SVG in each. Positions are per cent: it fits every width, and text stays text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log10
+from itertools import pairwise
+from math import ceil, log1p, log10
+from typing import NamedTuple
+
+from msgspec import UNSET
 
 from monitor.judge.verdict import Phase
 from monitor.record import waterfall as geometry_of
-from monitor.record.probe_event import ProbeEvent, Timeline
-from monitor.record.waterfall import OUTPUT, REST, Bar
+from monitor.record.probe_event import EventRow, ProbeEvent, Timeline
+from monitor.record.waterfall import OUTPUT, REST, Bar, place
 from monitor.record.waterfall import waterfall as geometry
+from monitor.target import Timeouts
 from monitor.web.pages.chart import AxisLabel, percent
 from monitor.web.tones import Tone, tone
 from monitor.web.words import count, seconds
@@ -40,6 +45,9 @@ _REST: dict[str, str] = {
 _LANES = {"output": "output", "ping": "pings", "other": "other events", "end": "end", "fault": "faults"}
 _CELLS = 1000
 """Ticks nearer to each other than a thousandth of the axis are one: a long stream draws no more than its width."""
+_HALF, _MARGIN = 0.5, 0.05
+_STALL, _UNUSUAL, _MARKED = 1.0, 5, 5
+"""A gap is marked from a second on, if it is five times the median, and five gaps at most."""
 _LABELS = 6
 _FAR_RIGHT = 0.93
 
@@ -54,6 +62,22 @@ class DrawnBar:
     width: str
 
 
+class Tick(NamedTuple):
+    """Where a tick is on the axis, and where it begins: the higher it is, the more bytes came."""
+
+    x: str
+    y: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLine:
+    """A line through all rows: a deadline, or the end."""
+
+    title: str
+    look: str
+    x: str
+
+
 @dataclass(frozen=True, slots=True)
 class DrawnLane:
     """One row: a bar, or ticks with the longest gap, and what is written beside it."""
@@ -63,9 +87,9 @@ class DrawnLane:
     at: str
     took: str | None = None
     bar: DrawnBar | None = None
-    gap: DrawnBar | None = None
-    ticks: Sequence[str] = ()
-    """Positions of the ticks."""
+    gaps: Sequence[DrawnBar] = ()
+    """The longest gap, and others that stand out."""
+    ticks: Sequence[Tick] = ()
     look: str = ""
     """How the ticks look."""
 
@@ -76,18 +100,47 @@ class Picture:
 
     axis: Sequence[AxisLabel]
     lanes: Sequence[DrawnLane]
+    lines: Sequence[DrawnLine] = ()
     omitted: str | None = None
     """How much of a very long stream is not drawn."""
 
 
-def waterfall(event: ProbeEvent) -> Picture:
-    """Return the picture of one probe; without its timeline, the steps alone."""
+def waterfall(event: ProbeEvent, timeouts: Timeouts | None = None) -> Picture:
+    """Return the picture of one probe; without its timeline, the steps alone; without time-outs, no deadlines."""
     drawn = geometry(event)
     unit, factor = ("s", 1) if drawn.total >= 1 else ("ms", 1000)
     lanes = [_step(event, bar, drawn.total) for bar in drawn.bars]
-    lanes += [_events(lane, drawn.total) for lane in drawn.lanes]
+    sizes = _sizes(event.timeline) if event.timeline else {}
+    lanes += [_events(lane, drawn.total, sizes) for lane in drawn.lanes]
     omitted = _omitted(event.timeline) if event.timeline and event.timeline.thinned else None
-    return Picture(list(_labels(drawn.total * factor, unit)), lanes, omitted)
+    lines = sorted(_lines(event, timeouts, drawn.total), key=lambda line: line.look)
+    return Picture(list(_labels(drawn.total * factor, unit)), lanes, lines, omitted)
+
+
+def _sizes(timeline: Timeline) -> dict[EventRow, int]:
+    """Return how many bytes of payload each event took."""
+    events = sorted(timeline.events, key=lambda one: one.offset)
+    before = [0, *(one.offset for one in events)]
+    return {one: one.offset - start for one, start in zip(events, before, strict=False)}
+
+
+def _lines(event: ProbeEvent, timeouts: Timeouts | None, total: float) -> Iterator[DrawnLine]:
+    """Yield the deadlines that are on the axis, and the end if the stream was cut or gave up."""
+    if timeouts is not None:
+        last = event.timings.last_chunk
+        deadlines = {
+            "connect": timeouts.connect,
+            "headers": timeouts.headers,
+            "first chunk": timeouts.first_chunk,
+            "idle": None if last is UNSET else last + timeouts.idle,
+            "total": timeouts.total,
+        }
+        for name, at in deadlines.items():
+            if at is not None and at <= total:
+                yield DrawnLine(f"deadline {name}: {seconds(at)}", "deadline", percent(at / total))
+    if tone(event) in {Tone.CUT, Tone.DOWN}:
+        at = event.timings.end or event.duration
+        yield DrawnLine(f"{event.verdict} after {seconds(at)}", "cutline", percent(at / total))
 
 
 def _omitted(timeline: Timeline) -> str:
@@ -103,16 +156,25 @@ def _step(event: ProbeEvent, bar: Bar, total: float) -> DrawnLane:
     return DrawnLane(label, title, seconds(bar.end), seconds(bar.end - bar.start), mark)
 
 
-def _events(lane: geometry_of.Lane, total: float) -> DrawnLane:
-    cells = sorted(lane.cells(total, _CELLS))
+def _events(lane: geometry_of.Lane, total: float, sizes: Mapping[EventRow, int]) -> DrawnLane:
+    cells: dict[int, int] = {}
+    for one in lane.events:
+        at = place(one.time, total, _CELLS)
+        cells[at] = cells.get(at, 0) + sizes.get(one, 0)
+    most = max(cells.values())
     return DrawnLane(
         _LANES[lane.name],
         f"{lane.name}: {count(len(cells), 'tick')}",
         _told(lane),
-        gap=_longest_gap(lane, total) if lane.name == OUTPUT else None,
-        ticks=[percent(cell / _CELLS) for cell in cells],
+        gaps=list(_gaps(lane, total)) if lane.name == OUTPUT else (),
+        ticks=[Tick(percent(cell / _CELLS), percent(_top(size, most))) for cell, size in sorted(cells.items())],
         look=lane.name,
     )
+
+
+def _top(size: int, most: int) -> float:
+    """Return where a tick begins, as a part of the height: half of it for a byte, all but a margin for the most."""
+    return _HALF - (_HALF - _MARGIN) * (log1p(size) / log1p(most) if most else 1.0)
 
 
 def _label(event: ProbeEvent, bar: Bar) -> tuple[str, str]:
@@ -130,12 +192,18 @@ def _told(lane: geometry_of.Lane) -> str:
     return count(len(lane.events), "event")
 
 
-def _longest_gap(lane: geometry_of.Lane, total: float) -> DrawnBar | None:
-    if (gap := lane.longest_gap) is None:
-        return None
-    start, end = gap
-    title = f"longest gap: {seconds(end - start)}, from {seconds(start)} on"
-    return DrawnBar(title, "gap", percent(start / total), percent((end - start) / total))
+def _gaps(lane: geometry_of.Lane, total: float) -> Iterator[DrawnBar]:
+    """Yield the longest gap, and up to four others of a second or more that stand out from the usual one."""
+    pairs = sorted(pairwise(lane.times), key=lambda pair: pair[0] - pair[1])
+    if not pairs or pairs[0][1] <= pairs[0][0]:
+        return
+    usual = pairs[len(pairs) // 2]
+    least = max(_STALL, _UNUSUAL * (usual[1] - usual[0]))
+    for rank, (start, end) in enumerate(pairs[:_MARKED]):
+        if rank == 0 or end - start >= least:
+            name = "gap" if rank else "longest gap"
+            title = f"{name}: {seconds(end - start)}, from {seconds(start)} on"
+            yield DrawnBar(title, "gap", percent(start / total), percent((end - start) / total))
 
 
 def _round_step(total: float) -> float:

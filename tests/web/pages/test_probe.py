@@ -10,7 +10,8 @@ import pytest
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError
 from monitor.record.probe_event import read
-from monitor.web.pages import About, Neighbours
+from monitor.target import Timeouts
+from monitor.web.pages import About, Neighbours, RequestFacts
 from monitor.web.pages.probe import probe as draw
 from tests.records import record
 from tests.web import scenes
@@ -82,10 +83,19 @@ def test_the_server_s_own_words() -> None:
     assert "own words" not in Document(probe(replace(scenes.erred(), server_error=ServerError()))).text
 
 
+def test_what_was_decoded_of_them() -> None:
+    """The output in the last words stands before them, and the request as a command after them."""
+    page = draw(scenes.event(scenes.cut()), Neighbours(), ABOUT, RequestFacts(Timeouts(), "curl -N 'u'"), "17 18")
+    text = Document(page).text
+    assert "The last output that was decoded:17 18" in text
+    assert "curl -N 'u'" in text
+    assert "x-request-idr-1 copy" in text
+
+
 def test_the_record_is_that_of_the_event() -> None:
     """Values stand under the names that they have in the event with their units; no secret is among them."""
     text = Document(probe(replace(scenes.complete(), retried=True))).text
-    for word in ("timings.first_chunk0.21 s", "request_ids.x-request-idr-1", "unclean_endfalse", "tokens.output41", "bytes1800 bytes"):  # fmt: skip  # noqa: E501 - one list
+    for word in ("timings.first_chunk210 ms", "request_ids.x-request-idr-1", "unclean_endfalse", "tokens.output41", "bytes1800 bytes"):  # fmt: skip  # noqa: E501 - one list
         assert word in text
     assert "secret" not in text
     assert "retried" in text

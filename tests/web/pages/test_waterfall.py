@@ -14,6 +14,7 @@ from monitor.stream.endings import Ending, EndKind
 from monitor.stream.events import Output
 from monitor.stream.recorder import Recorder
 from monitor.stream.thinning import thinned
+from monitor.target import Timeouts
 from monitor.web.pages.waterfall import Picture, waterfall
 from tests.web import scenes
 
@@ -69,11 +70,44 @@ def test_an_end_without_a_tail_has_no_row_for_it() -> None:
 
 def test_the_longest_gap_is_marked() -> None:
     """The gap is named with its length and start; a single read has none."""
-    gap = picture(scenes.cut()).lanes[-1].gap
-    assert gap is not None
+    gap, *others = picture(scenes.cut()).lanes[-1].gaps
     assert gap.title == "longest gap: 2.45 s, from 1.65 s on"
+    assert others == []
     output = next(lane for lane in picture(scenes.buffered()).lanes if lane.label == "output")
-    assert (output.gap, output.at) == (None, "8 chunks, 1 read")
+    assert (output.gaps, output.at) == ([], "8 chunks, 1 read")
+    assert picture(scenes.observed(scenes.played(scenes.chunks(1), Ending(EndKind.RESET, 0.5)))).lanes[-1].gaps == []
+
+
+def test_stalls_are_marked() -> None:
+    """Further gaps of a second or more that stand out, four at most; gaps that are usual are not."""
+    times = [place * 0.1 for place in range(1, 30)] + [10.0 + place * 2 for place in range(6)]
+    steps: list[scenes.Step] = [(at, Output("x")) for at in times]
+    gaps = picture(scenes.observed(scenes.played(steps, Ending(EndKind.RESET, 21.0)))).lanes[-1].gaps
+    assert [gap.title.partition(",")[0] for gap in gaps] == ["longest gap: 7.10 s", *["gap: 2.00 s"] * 4]
+    slow: list[scenes.Step] = [(place * 2.0, Output("x")) for place in range(1, 9)]
+    assert len(picture(scenes.observed(scenes.played(slow, Ending(EndKind.RESET, 17.0)))).lanes[-1].gaps) == 1
+
+
+def test_ticks_are_as_high_as_their_bytes() -> None:
+    """The read with the most bytes is the highest."""
+    seen = scenes.connected()
+    for at, offset in ((0.1, 10), (0.2, 5000), (0.3, 5010)):
+        seen.arrived(at, 0.00002, offset)
+        seen.record(Output("x"), offset)
+    ticks = picture(scenes.observed(scenes.played([], Ending(EndKind.RESET, 0.4), seen))).lanes[-1].ticks
+    assert [tick.y for tick in ticks] == ["37.33%", "5.00%", "37.33%"]
+
+
+def test_deadlines_and_the_cut_are_lines() -> None:
+    """Those deadlines that are on the axis, from the last output on for `idle`, and the end of what failed."""
+    drawn = waterfall(scenes.event(scenes.stalled()), Timeouts(connect=5.0, idle=30.0, total=300.0))
+    assert [line.title for line in drawn.lines] == [
+        "stalled/no_output after 31.00 s", "deadline connect: 5.00 s", "deadline headers: 30.00 s",
+        "deadline idle: 30.93 s",
+    ]  # fmt: skip
+    assert [line.title for line in picture(scenes.complete()).lines] == []
+    overdue = waterfall(scenes.event(scenes.unreachable()), Timeouts())
+    assert [line.title for line in overdue.lines] == ["unreachable/refused after 1.1 ms"]
 
 
 def test_a_long_stream_draws_no_more_than_its_width() -> None:
