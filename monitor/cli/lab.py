@@ -37,6 +37,7 @@ def demo(listen: str) -> int:
     async def playing() -> int:
         signals = Signals(partial(click.echo, err=True))
         signals.listen()
+        signals.stop_with_the_terminal()
         await play(host, port, signals, announce=announce, stdout=sys.stdout)
         return status_of_stop(signals)
 
@@ -69,6 +70,7 @@ def lab(listen: str, protocols: tuple[str, ...]) -> int:
     async def serving() -> int:
         signals = Signals()
         signals.listen()
+        signals.stop_with_the_terminal()
         async with AsyncExitStack() as stack:
             try:
                 secure = await _tls_faults(stack, host, port + 1 if port else 0, log)

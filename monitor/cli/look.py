@@ -14,15 +14,18 @@ from urllib.parse import urlsplit
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
 from monitor.cli.completion import target_names
 from monitor.cli.event_loop import raised_by_ctrl_c, run_loop
+from monitor.cli.keyboard import keyboard, keys
 from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource, ProbeSourceError
-from monitor.cli.terminal import explanation, lines, overview
+from monitor.cli.terminal import explanation, lines, width_of
+from monitor.cli.top import Screen, draw, fitted
 from monitor.http import fetch
 from monitor.record.probe_event import EventError, read
+from monitor.record.target_summary import TargetSummary
 from monitor.redaction import ascii_only, visible
 from monitor.settings import Network
 
@@ -72,7 +75,8 @@ def history(  # noqa: PLR0913 - a parameter for each option
             click.echo(ascii_only(json.dumps(event).encode()))
         return COMPLETE
     console = Console(highlight=False, soft_wrap=True)
-    for line in lines(_looked_up(lambda: [read(event) for event in found])):
+    events = _looked_up(lambda: [read(event) for event in found])
+    for line in lines(events, width_of(console)) if events else ():
         console.print(line)
     return COMPLETE
 
@@ -86,7 +90,7 @@ def explain(probe_id: str, *, url: str, db: Path | None) -> int:
     place = _lookback(url, db)
     event = _looked_up(lambda: read(place.find(probe_id)))
     console = Console(highlight=False, soft_wrap=True)
-    for line in explanation(event):
+    for line in explanation(event, width_of(console)):
         console.print(line)
     return COMPLETE
 
@@ -97,27 +101,38 @@ def explain(probe_id: str, *, url: str, db: Path | None) -> int:
 def top(*, url: str, db: Path | None) -> int:
     """Show all targets as a table, failing ones first.
 
-    On a terminal the table is redrawn until Ctrl-C.
+    On a terminal the table is redrawn until q or Ctrl-C; s sorts, / filters, and the arrow keys scroll.
     """
     place = _lookback(url, db)
-    table, console = _looked_up(lambda: _overview(place)), Console(highlight=False)
+    summaries, console = _looked_up(place.summaries), Console(highlight=False)
     if not sys.stdout.isatty() or console.is_dumb_terminal:
-        Console(highlight=False, width=250, height=25).print(table)  # rich minds a width beside a height alone
+        plain = Console(highlight=False, soft_wrap=True)
+        for line in draw(summaries, Screen(), datetime.now(UTC), (width_of(plain), None)):
+            plain.print(line)
         return COMPLETE
-    with raised_by_ctrl_c(), Live(table, console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            time.sleep(REDRAWN_EVERY)
+    _watch(place, summaries, console)
+    return COMPLETE
+
+
+def _watch(place: ProbeSource, summaries: list[TargetSummary], console: Console) -> None:
+    """Draw the table until somebody has seen enough: again after a key, and every two seconds with new figures."""
+    screen, wrong = Screen(), ""
+    with raised_by_ctrl_c(), keyboard() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
+        due = time.monotonic() + REDRAWN_EVERY
+        while not screen.quit:
+            lines = [*draw(summaries, screen, datetime.now(UTC), console.size)]
+            if wrong:
+                lines.append(fitted(Text(wrong, style="red"), console.width))
+            live.update(Text("\n").join(lines), refresh=True)
+            for key in keys(descriptor, max(due - time.monotonic(), 0.0)):
+                screen = screen.pressed(key)
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + REDRAWN_EVERY
             try:
-                table = _overview(place)
-                table.caption = None
+                summaries, wrong = place.summaries(), ""
             except ProbeSourceError as error:  # the last table stays on the screen
-                table.caption = visible(str(error))
-            live.update(table, refresh=True)
-
-
-def _overview(place: ProbeSource) -> Table:
-
-    return overview(place.summaries(), datetime.now(UTC))
+                wrong = visible(str(error))
 
 
 def _lookback(url: str, db: Path | None) -> ProbeSource:

@@ -34,7 +34,7 @@ from monitor.cli.config_file import config_option, discovered, read_config
 from monitor.cli.entry import INTERRUPTED
 from monitor.cli.event_loop import cancelled_by_ctrl_c, run_loop
 from monitor.cli.hints import hints
-from monitor.cli.terminal import probe_lines
+from monitor.cli.terminal import probe_lines, width_of
 from monitor.config import Config
 from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.files import private
@@ -198,7 +198,7 @@ def _show_json(seen: Observation, _: int, *, timeline: bool) -> None:
 
 def _show_waterfall(seen: Observation, _: int) -> None:
     console, event = Console(highlight=False, soft_wrap=True), event_of(seen, timeline=True)
-    for line in probe_lines(event, seen.target.slo.first_chunk.threshold):
+    for line in probe_lines(event, seen.target.slo.first_chunk.threshold, width_of(console)):
         console.print(line)
     _show_hints(seen, console)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,11 +12,15 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec import UNSET
 
 from monitor.http import StatusError
+from monitor.judge.verdict import Outcome
 from monitor.record.observation import public_url
 from monitor.record.probe_event import ProbeEvent
-from monitor.record.target_summary import TargetSummary, summarize
+from monitor.record.rollup import DAY, Rollup
+from monitor.record.target_state import TargetState
+from monitor.record.target_summary import State, TargetSummary, summarize, window_of
 from monitor.settings import MIB
 from monitor.sinks import history_queries as store
 from monitor.sinks.history_store import StoreError
@@ -131,12 +136,33 @@ class File:
         return found
 
     def summaries(self) -> list[TargetSummary]:
-        """Work out of each target's newest events what the daemon would say."""
+        """Work out of each target's newest events, state and rollups what the daemon would say."""
         kept = _read(lambda: store.of_each(self.path, _RECENT))
+        states = _read(lambda: store.states(self.path))
         try:
-            return [summarize(name, msgspec.convert(events, list[ProbeEvent])) for name, events in kept.items()]
+            sums = store.sums(self.path, list(kept), {"24h": time.time() - DAY})
+        except StoreError:  # an older version wrote no rollups
+            sums = {}
+        try:
+            return [
+                _with_state(
+                    summarize(name, msgspec.convert(events, list[ProbeEvent])), states.get(name), sums.get(name)
+                )
+                for name, events in kept.items()
+            ]
         except msgspec.ValidationError as error:
             raise ProbeSourceError(f"{self.path}: holds no event of a probe: {error}") from None
+
+
+def _with_state(it: TargetSummary, state: TargetState | None, sums: dict[str, Rollup] | None) -> TargetSummary:
+    windows = UNSET if sums is None else {key: window_of(rollup) for key, rollup in sums.items()}
+    if state is None:
+        return msgspec.structs.replace(it, windows=windows)
+    confirmed = state.confirmed
+    shown = State.DOWN if not confirmed.up else State.AT_RISK if confirmed.failures else State.OK
+    if shown is State.OK and it.last and it.last.outcome != Outcome.OK:
+        shown = State.NOT_PROVEN
+    return msgspec.structs.replace(it, windows=windows, state=shown.value, consecutive_failures=confirmed.failures)
 
 
 def _read(read: Callable[[], _T]) -> _T:

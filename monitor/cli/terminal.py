@@ -6,23 +6,30 @@ All texts come from others and are made visible here: no control character of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from msgspec import UNSET, UnsetType
+from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.columns import Column, in_columns
 from monitor.config.plan import Plan
 from monitor.judge.explanations import MEANINGS
 from monitor.judge.verdict import Outcome
-from monitor.keys.durations import elapsed, measured
+from monitor.keys.durations import measured
 from monitor.record.parts import NOT_KNOWN
 from monitor.record.probe_event import ProbeEvent
-from monitor.record.target_summary import TargetSummary
 from monitor.record.waterfall import OUTPUT, REST, STREAM, Waterfall, place, waterfall
 from monitor.redaction import visible
 
 _BAR = 56
+_BEFORE_BAR, _LEAST_BAR = 26, 10
+_HANGING = 2
+_CONSOLE = Console(width=1)
+"""What rich wants to wrap a text; the width is given."""
+_WIDE = 100
+"""Columns from which on a list has the date of each probe."""
 _GLYPHS = {"ping": "·", "meta": "·", "malformed": "?", "failure": "!", "finish": "$", "done": "$"}
 
 
@@ -44,11 +51,17 @@ def verdict_words(event: ProbeEvent) -> str:
 # -- one probe ---------------------------------------------------------------------------------------------------------
 
 
-def probe_lines(event: ProbeEvent, objective: float | None = None) -> Iterator[Text]:
+def probe_lines(event: ProbeEvent, objective: float | None = None, width: int | None = None) -> Iterator[Text]:
     """Return the lines that show one probe: its verdict, where its time went, and every read with what it carried.
 
-    `objective` is the first chunk's threshold, in seconds, where it is known.
+    `objective` is the first chunk's threshold in seconds, if it is known; `width` is the terminal's, None for any.
     """
+    bar = _BAR if width is None else max(width - _BEFORE_BAR - 1, _LEAST_BAR)
+    for text in _probe_lines(event, objective, bar):
+        yield from wrapped(text, width)
+
+
+def _probe_lines(event: ProbeEvent, objective: float | None, bar: int) -> Iterator[Text]:
     yield Text.assemble(
         (verdict_words(event), style_of(event)), f"  {visible(event.target)}  {visible(event.protocol)}"
     )
@@ -61,8 +74,8 @@ def probe_lines(event: ProbeEvent, objective: float | None = None) -> Iterator[T
         yield Text(f"  the server says: {visible(event.server_error.message)}", style="yellow")
     yield Text("")
     geometry = waterfall(event)
-    yield from _steps(geometry)
-    yield from _stream(event, geometry)
+    yield from _steps(geometry, bar)
+    yield from _stream(event, geometry, bar)
     yield from _figures(event, geometry)
     meaning = MEANINGS.get((event.outcome, event.cause or None))
     if meaning is not None and event.outcome not in {Outcome.OK, Outcome.ABORTED}:
@@ -80,9 +93,14 @@ def suspects(event: ProbeEvent) -> Iterator[Text]:
         yield Text(f"  suspect {visible(it.suspect)}: {visible(it.because)}")
 
 
-def explanation(event: ProbeEvent) -> Iterator[Text]:
+def explanation(event: ProbeEvent, width: int | None = None) -> Iterator[Text]:
     """Return the lines that tell all that is kept of a probe: the waterfall, when and whom it asked, the last words."""
-    yield from probe_lines(event)
+    yield from probe_lines(event, width=width)
+    for text in _kept_of(event):
+        yield from wrapped(text, width)
+
+
+def _kept_of(event: ProbeEvent) -> Iterator[Text]:
     yield Text("")
     asked = (event.trigger, event.url, event.peer, event.http_status and f"HTTP {event.http_status}")
     yield Text("  " + "  ".join([moment(event), *(visible(str(it)) for it in asked if it)]), style="dim")
@@ -98,11 +116,11 @@ def explanation(event: ProbeEvent) -> Iterator[Text]:
         yield Text(f"  {omitted} of this long stream are not kept; the figures are those of all of it", style="dim")
 
 
-def _steps(geometry: Waterfall) -> Iterator[Text]:
+def _steps(geometry: Waterfall, width: int) -> Iterator[Text]:
     for bar in geometry.bars:
         if bar.step in {STREAM, REST}:  # the lane of the body shows both
             continue
-        start, end = (place(time, geometry.total, _BAR) for time in (bar.start, bar.end))
+        start, end = (place(time, geometry.total, width) for time in (bar.start, bar.end))
         yield _lane(bar.step.replace("_", " "), bar.end - bar.start, " " * start + "━" * max(end - start, 1))
 
 
@@ -110,15 +128,15 @@ def _lane(name: str, seconds: float, drawing: str) -> Text:
     return Text.assemble(f"  {name:<12}", (f"{measured(seconds):>10}", "bold"), "  ", (drawing, "cyan"))
 
 
-def _stream(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
+def _stream(event: ProbeEvent, geometry: Waterfall, width: int) -> Iterator[Text]:
     """Return the lane of the body: one column for each slice of time, how much output it brought, and the end."""
     if event.timings.headers is UNSET:
         return
     end = event.timings.end or 0.0
-    counts, glyphs = geometry.lane(OUTPUT).cells(geometry.total, _BAR), dict[int, str]()
+    counts, glyphs = geometry.lane(OUTPUT).cells(geometry.total, width), dict[int, str]()
     for lane in geometry.lanes:
-        glyphs |= {place(it.time, geometry.total, _BAR): _GLYPHS[it.kind] for it in lane.events if it.kind in _GLYPHS}
-    most, column = max(counts.values(), default=1), place(end, geometry.total, _BAR)
+        glyphs |= {place(it.time, geometry.total, width): _GLYPHS[it.kind] for it in lane.events if it.kind in _GLYPHS}
+    most, column = max(counts.values(), default=1), place(end, geometry.total, width)
     drawing = "".join(_block(counts[at], most) if counts[at] else glyphs.get(at, " ") for at in range(column))
     drawing += "│" if event.available else "✗"
     first = event.timings.headers if event.timings.first_chunk is UNSET else event.timings.first_chunk
@@ -171,54 +189,45 @@ def moment(event: ProbeEvent) -> str:
 # -- several -----------------------------------------------------------------------------------------------------------
 
 
+def lines(events: Sequence[ProbeEvent], width: int | None = None) -> Iterator[Text]:
+    """Return a head and one line a probe: when, target, verdict, times, detail and id, as far as the width allows."""
+    short = width is not None and width < _WIDE
+    columns = [
+        Column("began (UTC)", [Text(_clock(event) if short else moment(event)) for event in events], rank=1),
+        Column("target", [Text(visible(event.target)) for event in events]),
+        Column("verdict", [Text(visible(event.verdict), style=style_of(event)) for event in events]),
+        Column("first chunk", [Text(_or_dash(event.timings.first_chunk)) for event in events], rank=3, right=True),
+        Column("duration", [Text(measured(event.duration)) for event in events], rank=4, right=True),
+        Column("chunks", [Text(str(event.chunks)) for event in events], rank=5, right=True),
+        Column("detail", [Text(visible(event.detail)) for event in events], rank=6, flexible=True),
+        Column("probe", [Text(visible(event.probe_id), style="dim") for event in events], rank=2),
+    ]
+    return in_columns(columns, width)
+
+
 def _or_dash(seconds: float | UnsetType) -> str:
     return "-" if seconds is UNSET else measured(seconds)
 
 
-def lines(events: Sequence[ProbeEvent]) -> Iterator[Text]:
-    """Return one line a probe: when, target, verdict, time to the first chunk, duration, chunks, detail."""
-    names = max((len(visible(event.target)) for event in events), default=0)
-    verdicts = max((len(event.verdict) for event in events), default=0)
-    for event in events:
-        first = _or_dash(event.timings.first_chunk)
-        yield Text.assemble(
-            f"{moment(event)}  {visible(event.target):<{names}}  ",
-            (f"{visible(event.verdict):<{verdicts}}", style_of(event)),
-            f"  {first:>10}  {measured(event.duration):>10}  {event.chunks:>5}  {visible(event.detail)}",
-            (f"  {visible(event.probe_id)}", "dim"),
-        )
+def _clock(event: ProbeEvent) -> str:
+    return visible(event.timestamp[11:19])
 
 
-def overview(summaries: Sequence[TargetSummary], now: datetime) -> Table:
-    """Return the table of targets, those that fail first."""
-    table = Table(box=None, header_style="dim")
-    for column in ("target", "verdict", "ago", "first chunk", "half within", "truncated", "failed in a row", "recent"):
-        table.add_column(column, justify="left" if column in {"target", "verdict", "recent"} else "right", no_wrap=True)
-    for it in sorted(summaries, key=lambda it: (-it.consecutive_failures, it.name)):
-        last, note = it.last or None, "paused" if it.paused else "not probed lately" if it.stale else ""
-        table.add_row(
-            visible(it.name),
-            Text(note or "-", style="dim") if not last or note else Text(verdict_words(last), style=style_of(last)),
-            "-" if last is None else _ago(last, now),
-            _or_dash(last.timings.first_chunk if last else UNSET),
-            _or_dash(it.first_chunk.p50 if it.first_chunk else UNSET),
-            "-" if it.truncation_ratio is UNSET else f"{it.truncation_ratio:.1%}",
-            str(it.consecutive_failures),
-            Text.assemble(*(("■", _COLOURS.get(one.outcome, "red")) for one in it.recent[:_STRIP])),
-        )
-    return table
+def wrapped(text: Text, width: int | None) -> Iterator[Text]:
+    """Yield a line in lines that fit, each but the first with the indent of the first and two columns more."""
+    if width is None or cell_len(text.plain) <= width:
+        yield text
+        return
+    lead = len(text.plain) - len(text.plain.lstrip(" "))
+    rest = text[lead:]
+    for number, part in enumerate(rest.wrap(_CONSOLE, max(width - lead - _HANGING, 1))):
+        part.rstrip()
+        yield Text(" " * (lead + (_HANGING if number else 0))).append_text(part)
 
 
-_STRIP = 20
-_COLOURS = {"ok": "green", "unverified": "green", "wrong_content": "yellow", "aborted": "dim", "inconclusive": "dim"}
-
-
-def _ago(event: ProbeEvent, now: datetime) -> str:
-    try:
-        seconds = (now - datetime.fromisoformat(event.timestamp)).total_seconds()
-    except (ValueError, TypeError):
-        return "-"
-    return elapsed(seconds)
+def width_of(console: Console) -> int | None:
+    """Return the columns of the terminal; None if the output is no terminal, and nothing has to fit."""
+    return console.width if console.is_terminal else None
 
 
 MOST_ROWS = 50

@@ -48,6 +48,10 @@ class Signals:
         loop.add_signal_handler(signal.SIGHUP, self._ask, "reload")
         loop.add_signal_handler(signal.SIGUSR1, self._ask, "probe")
 
+    def stop_with_the_terminal(self) -> None:
+        """Take SIGHUP as SIGTERM: what has no config to reload ends with its terminal."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_stop, signal.SIGHUP)
+
     def _ask(self, what: str) -> None:
         """Do what is set by now."""
         getattr(self, what)()

@@ -25,6 +25,16 @@ def test_the_demo_runs_until_ctrl_c() -> None:
         assert ended(process).status == 130
 
 
+@pytest.mark.parametrize("command", [("demo",), ("lab", "--listen", "127.0.0.1:0")])
+def test_it_ends_with_its_terminal(command: tuple[str, ...]) -> None:
+    """SIGHUP ends it: it has no config to read again."""
+    with started(*command) as process:
+        assert process.stderr is not None
+        assert "http://127.0.0.1:" in process.stderr.readline()
+        process.send_signal(signal.SIGHUP)
+        assert ended(process).status == 0
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_the_lab_runs_alone(number: signal.Signals, status: int) -> None:
     """It says where, serves its index, and tells of every request."""

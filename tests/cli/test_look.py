@@ -25,13 +25,16 @@ from tests.sinks.stories import GATEWAY, cut
 def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
     """One line a probe, newest first, of all or one target; events with --json."""
     done = cli("history", "--db", kept)
-    first, second = done.out.splitlines()
+    head, first, second = done.out.splitlines()
     assert (done.status, done.err) == (0, "")
+    assert head.split() == [
+        "began", "(UTC)", "target", "verdict", "first", "chunk", "duration", "chunks", "detail", "probe",
+    ]  # fmt: skip
     assert first.startswith(
-        "2026-11-22 22:10:00Z  b        truncated/incomplete_body      200 ms      700 ms      3  peer"
+        "2026-11-22 22:10:00Z  b        truncated/incomplete_body       200 ms    700 ms       3  peer"
     )
     assert second.startswith(
-        "2026-11-22 22:10:00Z  gateway  ok                             200 ms      800 ms      3  com"
+        "2026-11-22 22:10:00Z  gateway  ok                              200 ms    800 ms       3  com"
     )
     assert cli("history", "b", "--db", kept).out == cli("history", "--failed", "--db", kept).out != done.out
     (event,) = map(json.loads, cli("history", "-n", "1", "--json", "--db", kept).out.splitlines())
@@ -57,9 +60,10 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
 def test_all_targets_once(cli: Cli, kept: Path) -> None:
     """Where stdout is no terminal, the table is printed once, those that fail first."""
     done = cli("top", "--db", kept)
-    assert (done.status, [one.split()[:2] for one in done.out.splitlines()[1:]]) == (
+    assert (done.status, [one.split()[:2] for one in done.out.splitlines()[2:]]) == (
         0, [["b", "truncated/incomplete_body"], ["gateway", "ok"]],
     )  # fmt: skip
+    assert done.out.splitlines()[0] == "2 targets  1 at risk  1 ok"
 
 
 def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +124,24 @@ def test_a_table_that_is_drawn_again(kept: Path) -> None:
         assert process.wait(20) == 130
         assert process.stderr is not None
         assert process.stderr.read().strip() == b""
+
+
+def test_keys_sort_filter_and_end(kept: Path) -> None:
+    """On a terminal the table follows the keys at once, and q ends it with 0."""
+    ours, theirs = pty.openpty()
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "20"}
+    command = [*COMMAND, "top", "--db", str(kept)]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, env=environ) as process:
+        os.close(theirs)
+        with closed_in_the_end(process, ours):
+            until(ours, b"by state")
+            os.write(ours, b"s")
+            until(ours, b"by name")
+            os.write(ours, b"/gate")
+            until(ours, b"filter: gate_")
+            os.write(ours, b"\rq")
+            until(ours, b"\x1b[?1049l")
+            assert process.wait(20) == 0
 
 
 def test_a_terminal_that_only_writes_on(kept: Path) -> None:

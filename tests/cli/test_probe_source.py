@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from monitor.target import Record
 from monitor.web.app import application
 from monitor.web.server import serve
 from tests.records import record
+from tests.sinks.kept_probes import old_file, probes, rows
 from tests.web import scenes
 from tests.web.sources import Daemon as Behind
 
@@ -105,7 +109,45 @@ def test_the_file(behind: Behind, file: File) -> None:
     """The same, but that it knows of no target which was never probed."""
     looked(file, behind)
     glances = {it.name: it for it in file.summaries()}
-    assert glances[NAME] == glimpsed(behind.recent[NAME])
+    (one, expected) = glances[NAME], glimpsed(behind.recent[NAME])
+    assert (one.last, one.recent, one.first_chunk) == (expected.last, expected.recent, expected.first_chunk)
+    assert (one.state, one.consecutive_failures, one.windows) == ("at_risk", 1, UNSET)  # its probes are of long ago
+
+
+@pytest.mark.parametrize(
+    ("told", "state"), [("..", "ok"), ("..x", "at_risk"), (".xx", "down"), ("..x.", "ok"), ("aa", UNSET)]
+)
+def test_states_and_ratios_of_the_file(tmp_path: Path, told: str, state: object) -> None:
+    """As the daemon would have them: confirmed, and of the last day."""
+    path = tmp_path / "history.db"
+    with closing(Store(path, HistorySettings())) as store:
+        store.keep(rows(*probes(told, end=time.time())), time.time())
+    (it,) = File(path).summaries()
+    assert it.state == state
+    assert it.windows
+    assert it.windows["24h"].probes == len(told.replace("a", ""))
+
+
+def test_a_file_of_an_older_version(tmp_path: Path) -> None:
+    """It has probes, and neither states nor ratios."""
+    old_file(tmp_path / "history.db", probes("x"))
+    (it,) = File(tmp_path / "history.db").summaries()
+    assert (it.name, it.state, it.windows, it.consecutive_failures) == ("gateway", UNSET, UNSET, 1)
+
+
+def test_a_target_that_is_not_proven(tmp_path: Path) -> None:
+    """It is up, and its last probe proves nothing."""
+    one = rows(*probes(".", end=time.time()))[0]
+    event = json.dumps(json.loads(zlib.decompress(one.event)) | {"outcome": "unverified"}).encode()
+    path = tmp_path / "history.db"
+    with closing(Store(path, HistorySettings())) as store:
+        store.keep([replace(one, event=zlib.compress(event))], time.time())
+    assert File(path).summaries()[0].state == "not_proven"
+
+
+def test_what_the_file_knows(file: File) -> None:
+    """Targets that were probed, alone."""
+    glances = {it.name: it for it in file.summaries()}
     assert glances.keys() == {NAME, "other"}
 
 
