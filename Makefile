@@ -107,6 +107,10 @@ compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/
 	.cache/compare/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements/compare.txt
 	$(BIN)/python tests/comparison/compare.py --write
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev  ## Take the screenshots of docs/ anew, from the browser tests (Debian's chromium).
+	SCREENSHOTS=1 $(BIN)/pytest -m real tests/browser -k two_clicks
+
 proxies: $(VENV)/dev  ## Run the monitor behind nginx, haproxy and Caddy, as Debian has them, while streams die.
 	$(BIN)/pytest -m real tests/proxies
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from monitor.record.rollup import Rollup
 from monitor.target import Slo
 from monitor.web.target_history import SINCE_START, WINDOWS
-from monitor.web.words import ratio
+from monitor.web.words import NOTHING, ratio
 
 _BILLION = 1e9
 
@@ -53,7 +53,21 @@ def budget(good: int, number: int, objective: float) -> str:
     return f"{100 * (1 - spent):.0f} % left" if spent <= 1 else f"spent {spent:.3g} times"
 
 
+def left(good: int, number: int, objective: float) -> str:
+    """Return the same in a word: a part, or that it is spent."""
+    said = budget(good, number, objective)
+    return said.removesuffix(" left") if said.endswith("left") else "spent" if said.startswith("spent") else NOTHING
+
+
 def cost(rollup: Rollup) -> str:
     """Return what the probes of a span cost: money if prices are known, and tokens."""
-    money = [f"{amount / _BILLION:,.2f} {currency}" for currency, amount in sorted(rollup.price.items())]
-    return ", ".join([*money, f"{rollup.input_tokens + rollup.output_tokens:,} tokens"])
+    return ", ".join([*_money(rollup), f"{rollup.input_tokens + rollup.output_tokens:,} tokens"])
+
+
+def brief_cost(rollup: Rollup) -> str:
+    """Return the same in few characters: money, or else tokens."""
+    return ", ".join(_money(rollup)) or f"{rollup.input_tokens + rollup.output_tokens:,} tok"
+
+
+def _money(rollup: Rollup) -> list[str]:
+    return [f"{amount / _BILLION:,.2f} {currency}" for currency, amount in sorted(rollup.price.items())]

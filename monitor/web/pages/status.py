@@ -12,7 +12,7 @@ from monitor.record.target_summary import State, TargetSummary
 from monitor.web.overview import SORTS, TITLES, Overview
 from monitor.web.pages.chart import sparkline
 from monitor.web.pages.environment import About, render
-from monitor.web.pages.objectives import budget, cost
+from monitor.web.pages.objectives import brief_cost, budget, left
 from monitor.web.target_view import TargetView
 from monitor.web.tones import Tone
 from monitor.web.words import count, ratio
@@ -42,6 +42,8 @@ class StatusRow:
     """Whether a stream was truncated."""
     budget: str
     """What is left of the error budget of availability."""
+    left: str
+    """The same in a word."""
     cost: str
 
 
@@ -84,7 +86,8 @@ def row(view: TargetView, windows: Mapping[str, Rollup] | None, about: About) ->
         f"{count(day.truncated, 'stream')} of {day.accepted:,} accepted",
         day.truncated > 0,
         budget(month.available, month.probes, slo.availability),
-        cost(day),
+        left(month.available, month.probes, slo.availability),
+        brief_cost(day),
     )
 
 

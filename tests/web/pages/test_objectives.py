@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.record.rollup import Rollup
 from monitor.target import Slo
-from monitor.web.pages.objectives import budget, cost, windows
+from monitor.web.pages.objectives import brief_cost, budget, cost, left, windows
 
 
 def test_each_window_has_its_row() -> None:
@@ -25,3 +25,15 @@ def test_budgets_and_costs() -> None:
     assert budget(97, 100, 0.99) == "spent 3 times"
     assert budget(97, 100, 1.0) == "none is allowed"
     assert cost(Rollup(price={"EUR": 1_500_000_000}, output_tokens=12)) == "1.50 EUR, 12 tokens"
+
+
+def test_the_same_in_a_word() -> None:
+    """For a row of a table."""
+    assert (left(100, 100, 0.99), left(97, 100, 0.99), left(0, 0, 0.99), left(1, 1, 1.0)) == (
+        "100 %",
+        "spent",
+        "—",
+        "—",
+    )
+    assert brief_cost(Rollup(price={"EUR": 1_500_000_000}, output_tokens=12)) == "1.50 EUR"
+    assert brief_cost(Rollup(output_tokens=1200)) == "1,200 tok"

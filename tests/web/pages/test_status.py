@@ -128,9 +128,9 @@ def test_figures_of_the_history() -> None:
     day = Rollup(accepted=200, truncated=1, input_tokens=5000, output_tokens=7)
     windows = {"gw": {"24h": day, "30d": Rollup(probes=1000, available=995)}}
     text = Document(status(overview([view], StatusQuery()), windows, ABOUT)).text
-    for words in ("truncated, 24 h", "0.5 %", "5,007 tokens", "50 % left"):
+    for words in ("of 24 hours", "0.5 %", "5,007 tok", "50 %"):
         assert words in text
-    assert "0 tokens" in Document(status(overview([view], StatusQuery()), {}, ABOUT)).text
+    assert "0 tok" in Document(status(overview([view], StatusQuery()), {}, ABOUT)).text
 
 
 def test_one_story_is_told_on_top() -> None:
