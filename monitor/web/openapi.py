@@ -10,7 +10,7 @@ import msgspec
 
 from monitor import __version__
 from monitor.record.event_schema import always_written, event_schema
-from monitor.record.target_summary import BriefProbe, FirstChunkSummary, TargetSummary
+from monitor.record.target_summary import BriefProbe, FirstChunkSummary, TargetSummary, WindowSummary
 from monitor.web import listing
 
 Json = dict[str, Any]
@@ -18,7 +18,7 @@ VERSION = "3.1.0"
 PREFIX = "/api/v1"
 _SCHEMAS = "#/components/schemas/"
 _EVENT, _DETAIL, _ERROR = "ProbeEvent", "TargetDetail", "Error"
-_SHOWN = (TargetSummary, BriefProbe, FirstChunkSummary)
+_SHOWN = (TargetSummary, BriefProbe, FirstChunkSummary, WindowSummary)
 
 
 def _parameter(place: str, name: str, description: str, schema: Json) -> Json:
