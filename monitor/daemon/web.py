@@ -98,7 +98,7 @@ def _source(parts: Parts, load: Load | None) -> Source:
         started=datetime.now(UTC),
         reload=None if load is None else lambda: reload(parts, load),
         probe=probe,
-        history=_history_reader(parts.settings.history.path),
+        history=history_reader(parts.settings.history.path),
         scrape=scrape if parts.settings.web.probe else None,
         exposition=one_probe.exposition,
         failed=lambda _, error: parts.failed(error),
@@ -107,7 +107,7 @@ def _source(parts: Parts, load: Load | None) -> Source:
     )
 
 
-def _history_reader(path: str | None) -> HistoryReader | None:
+def history_reader(path: str | None) -> HistoryReader | None:
     """Return the queries of the history's file, if there is one."""
     if path is None:
         return None
