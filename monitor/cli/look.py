@@ -110,11 +110,11 @@ def top(*, url: str, db: Path | None) -> int:
         for line in draw(summaries, Screen(), datetime.now(UTC), (width_of(plain), None)):
             plain.print(line)
         return COMPLETE
-    _watch(place, summaries, console)
+    _show_until_quit(place, summaries, console)
     return COMPLETE
 
 
-def _watch(place: ProbeSource, summaries: list[TargetSummary], console: Console) -> None:
+def _show_until_quit(place: ProbeSource, summaries: list[TargetSummary], console: Console) -> None:
     """Draw the table until somebody has seen enough: again after a key, and every two seconds with new figures."""
     screen, wrong = Screen(), ""
     with raised_by_ctrl_c(), keyboard() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
