@@ -266,7 +266,7 @@ def _be_ours(connection: sqlite3.Connection, path: Path, *, check: bool) -> None
         connection.execute("COMMIT")
     see_version(connection, path)
     if check and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise _damage(str(found).splitlines()[-1])
+        raise damage(str(found).splitlines()[-1])
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
@@ -278,14 +278,14 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 def see_version(connection: sqlite3.Connection, path: Path) -> None:
     """StoreError if the file is of a later version, a damage if it is not a history."""
     if _pragma(connection, "application_id") != _OURS:
-        raise _damage("another program's file")
+        raise damage("another program's file")
     if (version := _pragma(connection, "user_version")) > VERSION:
         raise StoreError(
             f"{path}: was written by a newer chat-monitor (version {version} of the tables, this one knows {VERSION}): "
             "update, or give another path"
         )
     if _columns(connection) != _COLUMNS_OF.get(version):
-        raise _damage("its tables are not ours")
+        raise damage("its tables are not ours")
 
 
 def _migrate(connection: sqlite3.Connection, contiguous: int) -> None:
@@ -336,7 +336,8 @@ def _event(blob: bytes) -> ProbeEvent | None:
         return None
 
 
-def _damage(what: str) -> sqlite3.Error:
+def damage(what: str) -> sqlite3.Error:
+    """Return the error of a file that cannot be mended: it is put aside."""
     error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
     return error

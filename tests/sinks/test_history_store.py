@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from monitor.settings import MIB, HistorySettings
 from monitor.sinks.history_queries import find, newest
-from monitor.sinks.history_store import VERSION, Store, StoredProbe, StoreError, _damage
+from monitor.sinks.history_store import VERSION, Store, StoredProbe, StoreError, damage
 
 NOW = 1_800_000_000.0
 ROOT = Path(__file__).parents[2]
@@ -283,7 +283,7 @@ def test_what_another_writer_put_in_its_place_stays(path: Path) -> None:
         made.keep([row("1")], NOW)
         path.rename(path.with_name("elsewhere"))
         filled(path)
-        assert "put aside" not in str(made._failure(_damage("torn")))
+        assert "put aside" not in str(made._failure(damage("torn")))
         made.keep([row("2")], NOW)
     assert ids(path)[0] == "2"
 
