@@ -436,7 +436,7 @@ async def test_a_drain_starts_nothing_more(script: Scripted, make: Make) -> None
     script.let_go.set()
     await draining
     assert [name for name, _, _ in script.asked] == ["first"]
-    assert not schedule._scheduler.running
+    assert not schedule.running
 
 
 async def test_a_drain_of_nothing_is_over_at_once(make: Make) -> None:
