@@ -319,8 +319,7 @@ class Schedule:
         return task
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
-        if self._running.get(name) is task:
-            del self._running[name]
+        del self._running[name]
         self._told.in_flight(len(self._running))
         _refuse(self._awaited.pop(task, ()), "ended")
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.judge.facts import Facts
-from monitor.stream.events import Event, Malformed, Meta, Output, Usage
+from monitor.stream.events import Event, Failure, Fault, Malformed, Meta, Output, Usage
 from tests.judge.streams import LIMIT, ROLE, end, headless, stream
 
 LIMITS: dict[str, tuple[list[Event], int, bool]] = {
@@ -36,8 +36,20 @@ def test_the_status_of_no_head() -> None:
 
 @pytest.mark.parametrize(
     ("events", "undecoded"),
-    [([], False), ([ROLE], False), ([Meta(foreign=True)], True), ([Malformed("bytes", framed=False)], True)],
-    ids=["nothing", "a message", "a message of another protocol", "bytes that make no message"],
+    [
+        ([], False),
+        ([Failure(Fault.OTHER, framed=False)], False),
+        ([ROLE], False),
+        ([Meta(foreign=True)], True),
+        ([Malformed("bytes", framed=False)], True),
+    ],
+    ids=[
+        "nothing",
+        "an error outside the framing",
+        "a message",
+        "a message of another protocol",
+        "bytes that make no message",
+    ],
 )
 def test_what_came_and_was_not_of_the_protocol(events: list[Event], undecoded: bool) -> None:
     """Messages of another protocol, or bytes of which the framing made none; a silence is neither."""

@@ -188,6 +188,25 @@ def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
     assert (found.began.probe_id, found.confirmed.failures) == ("gateway-2", 3)
 
 
+def test_a_probe_of_an_old_file_that_we_stopped_is_no_failure(path: Path) -> None:
+    """It is counted as ours, and the incident goes on as if it had not been."""
+    old_file(path, seen := probes(".xa", end=NOW))
+    with closing(Store(path, HistorySettings())) as store:
+        store.keep([], NOW)
+    assert kept(path) == counted(seen)
+    assert history_queries.states(path)["gateway"].confirmed.failures == 1
+
+
+def test_a_target_of_which_only_rollups_are_left_keeps_its_name(path: Path) -> None:
+    """Its probes are too old, and its hours are not."""
+    with closing(Store(path, HistorySettings(max_age=DAY))) as store:
+        store.keep(rows(*probes("..", end=NOW - 2 * DAY)), NOW)
+        for _ in range(2):
+            store.keep([], NOW)
+    assert names(path) == ["gateway"]
+    assert kept(path).probes == 2
+
+
 @pytest.mark.parametrize(
     ("told", "probes_per_target", "counts"),
     [

@@ -171,6 +171,19 @@ def test_what_the_history_kept_is_restored() -> None:
     assert now.counts == Rollup()
     restored = after.of("gateway")[0]
     assert (restored.weight, restored.full_event) == (0, restored.event)
+    after.share(1)
+    after.share(400)
+    assert after.each == 10
+    assert [probe.event for probe in after.of("gateway")] == [probe.event for probe in before.of("gateway")]
+
+
+def test_the_state_that_the_history_kept_is_restored() -> None:
+    """It may go further back than the events that were kept."""
+    before, after = RecentProbes(1), RecentProbes(1)
+    before(cut(probe_id="0"))
+    after.restore([GATEWAY], {}, {"gateway": before.memory("gateway").state})
+    assert not after.of("gateway")
+    assert after.memory("gateway").failing_since == before.memory("gateway").failing_since is not None
 
 
 def test_a_failure_is_over_after_recovery() -> None:

@@ -25,6 +25,7 @@ TOO_LARGE = {
     "a comment": (ServerSentEvents, b": aaaaaaaaaaaaaaa\n", 16),
     "an unknown field": (ServerSentEvents, b"aaaaaaaaaaaaaaaaa\n", 16),
     "a line behind a carriage return": (ServerSentEvents, b"\raaaaaaaaaaaaaaaaa\n", 16),
+    "a line without end behind a carriage return": (ServerSentEvents, b"\raaaaaaaaaaaaaaaaa", 16),
     "a name": (ServerSentEvents, b"event: aaaaaaaaaaa\n", 16),
     "a name and then data": (ServerSentEvents, b"event: aaaa\ndata: a\n\n", 16),
     "the field error": (ServerSentEvents, b"error: a\nerror: a\nerror: a\n\n", 16),
