@@ -7,22 +7,23 @@ one may be twice as fast.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from monitor.config.plan import DAY, Plan, memory_bound
 from monitor.settings import MIB, Limits
 from monitor.target import CountCheck, Target, WordsCheck
 
-IDLE_CORES = 0.012
+IDLE_CORES = 0.002
 """Of a core, for a process without targets: the clock, the lag of the loop, its own metrics."""
-PROBE_SECONDS = 0.004
+PROBE_SECONDS = 0.003
 """Of a core, for a probe: connection, request, head, verdict, metrics, log and history."""
-CHUNK_SECONDS = 0.00009
+CHUNK_SECONDS = 0.00003
 """Of a core, for a chunk: read, decoded, recorded, written to the event."""
-SCRAPE_SECONDS = 0.02
+SCRAPE_SECONDS = 0.004
 """Of a core, for a MiB of metrics."""
-PROGRAM_BYTES = 92 * MIB
-TARGET_BYTES = 60 * 1024
-"""Of a target: its series as text, its recent probes, its place in the schedule."""
+PROGRAM_BYTES = 70 * MIB
+TARGET_BYTES = 16 * 1024
+"""Of a target: its series as text and its place in the schedule, without its recent probes."""
 SERIES_BYTES = 90
 """Of a series beside those of the `lean` detail."""
 FULL_CORES = 0.5
@@ -71,7 +72,5 @@ def chunks_of(target: Target) -> int:
 
 def enough(plan: Plan, limits: Limits, places: int = 1) -> int:
     """Return how many processes it takes, as many in each of so many places: each has half a core's work."""
-    processes = places
-    while of_each(plan, processes, limits).cores > FULL_CORES:
-        processes += places
-    return processes
+    work = of_each(plan, 1, limits).cores - IDLE_CORES
+    return places * max(ceil(work / (FULL_CORES - IDLE_CORES) / places), 1)

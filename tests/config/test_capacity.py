@@ -38,7 +38,7 @@ def test_an_answer_has_a_chunk_for_a_token(read: Read, more: str, chunks: int) -
 
 def test_enough_processes_have_half_a_core_of_work_each(read: Read) -> None:
     """As many in each place; one less in each would have more to do."""
-    targets = "".join(TARGET.replace('"a"', f'"t{number}"') for number in range(60))
+    targets = "".join(TARGET.replace('"a"', f'"t{number}"') for number in range(400))
     found = plan(read("[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n[defaults]\ninterval = '1s'\n" + targets))
     processes = enough(found, Limits(), 2)
     assert processes % 2 == 0

@@ -78,16 +78,17 @@ def test_shares_are_those_of_one_daemon(running: Fleet) -> None:
     assert abs(shares["truncated, fleet"] - shares["truncated, alone"]) < APART
     assert abs(shares["available, fleet"] - shares["available, alone"]) < APART
     for quantile in (0.5, 0.9):
-        fleets, alone = (
-            query(
-                running.prometheus,
-                f"histogram_quantile({quantile}, sum by (le) "
-                f'(chat_stream_time_to_first_chunk_seconds_bucket{{location{sign}"alone"}}))',
-            )[0][1]
-            for sign in ("!=", "=")
-        )
+        fleets, alone = (_first_chunk(running, quantile, sign) for sign in ("!=", "="))
         print(f"first chunk, p{quantile * 100:.0f}: fleet {fleets:.4f} s, alone {alone:.4f} s")  # noqa: T201 - measured
         assert 0.5 <= fleets / alone <= 2.0, "no further apart than the buckets are"
+
+
+def _first_chunk(running: Fleet, quantile: float, sign: str) -> float:
+    """Return a percentile of the first chunk in seconds, of the fleet ("!=") or of the one daemon ("=")."""
+    buckets = f'sum by (le) (chat_stream_time_to_first_chunk_seconds_bucket{{location{sign}"alone"}})'
+    expr = f"histogram_quantile({quantile}, {buckets})"
+    until(lambda: bool(query(running.prometheus, expr)), PATIENCE, "a percentile")
+    return query(running.prometheus, expr)[0][1]
 
 
 def _shares(running: Fleet) -> dict[str, float]:
