@@ -64,12 +64,12 @@ class Watched:
         with urlopen(f"{self.base}api/v1/{path}", timeout=PATIENCE) as answer:  # noqa: S310 - our own address
             return json.load(answer)
 
-    def until_all_are_probed(self) -> list[dict[str, Any]]:
-        """Return all targets once each has been probed by schedule."""
+    def until_all_are_probed(self, times: int = 1) -> list[dict[str, Any]]:
+        """Return all targets once each has been probed so often by schedule since the start."""
         deadline = time.monotonic() + PATIENCE
         while True:
             targets: list[dict[str, Any]] = self.api("targets")["targets"]
-            if all(it["probes"] >= 1 for it in targets):
+            if all(it["probes"] >= times for it in targets):
                 return targets
             assert time.monotonic() < deadline, "some target was never probed"
             select.select([], [], [], 0.2)

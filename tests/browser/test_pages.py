@@ -52,10 +52,11 @@ def test_every_page(page: Page, daemon: Watched) -> None:
 
 def test_two_clicks_from_the_alert_to_the_cut(page: Page, daemon: Watched) -> None:
     """From an alert's link to the target's page, to the probe that began the incident; and the same after a restart."""
-    daemon.until_all_are_probed()
     for restart in (False, True):
         if restart:
             daemon.restart()
+        else:
+            daemon.until_all_are_probed(2)
         page.goto(daemon.base)
         shoot(page, "status")
         page.get_by_role("link", name="cut", exact=True).first.click()
