@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 
@@ -174,6 +175,20 @@ async def test_no_descriptor_is_free() -> None:
     coming.close()
     assert b" 200 " in await answered(server.port)
     idle_writer.close()
+    await server.close()
+
+
+async def test_the_last_descriptor() -> None:
+    """One that took the last descriptor and has not begun makes room for the next, and is closed."""
+    server = await serve(application(daemon().source()), "127.0.0.1", 0)
+    first, second = (socket.create_connection(("127.0.0.1", server.port)) for _ in range(2))
+    spare = os.dup(first.fileno())
+    with no_more_descriptors():
+        os.close(spare)
+        first.setblocking(False)
+        assert await asyncio.get_running_loop().sock_recv(first, 1) == b""
+    for one in (first, second):
+        one.close()
     await server.close()
 
 
