@@ -34,6 +34,14 @@ class Connection(StrEnum):
     REUSE = "reuse"
 
 
+class Http(StrEnum):
+    """Which version of HTTP is spoken."""
+
+    ONE = "1.1"
+    TWO = "2"
+    AUTO = "auto"
+
+
 class Record(StrEnum):
     """How much of the server's own words is kept."""
 
@@ -315,6 +323,14 @@ class Target:
         Field(strict=False),
         says("Whether each probe opens a new connection or reuses that of the previous one."),
     ] = Connection.FRESH
+    http: Annotated[
+        Http,
+        Field(strict=False),
+        says(
+            "The version of HTTP: `auto` is 2 if the server agrees to it in the TLS handshake, else 1.1; `2` fails "
+            "without that, and is spoken at once to an `http://` URL."
+        ),
+    ] = Http.ONE
     upstream: Annotated[
         types.OptionalTargetName,
         says(

@@ -60,8 +60,11 @@ REGIONS: tuple[tuple[str, tuple[VerdictRow, ...]], ...] = (
 
 NAMES = {
     "chunks": "N chunks",
-    "framing": "chunked, length-delimited or close-delimited",
+    "framing": "chunked, length-delimited, close-delimited or HTTP/2",
     "expected": "what was missing",
+    "closed": "closed the connection, or ended the HTTP/2 stream,",
+    "reset": "reset the connection, or the HTTP/2 stream (by which code),",
+    "after": "",
     "status": "N",
     "reason": "which",
     "why": "why",

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol
 import aiohttp
 
 from monitor.http.clock import Clock
+from monitor.http.h2_protocol import MakeProtocol
 from monitor.http.policy import PolicyDeniedError, denied, denied_host
 from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket, poll_tracking_selector
@@ -31,7 +32,8 @@ class Observer(Protocol):
 class ConnectionAttempts:
     """The connections of one request: at most one of several attempts succeeds."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, make_protocol: MakeProtocol = HttpProtocol) -> None:
+        self.make_protocol = make_protocol
         self.sockets: list[TimestampedSocket] = []
         self.protocol: HttpProtocol | None = None
         self.transport: asyncio.BaseTransport | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -11,11 +11,13 @@ from aiohttp.abc import AbstractResolver
 from monitor.http.after_cut import look_after_cut
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
+from monitor.http.h2_protocol import protocol_for
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
 from monitor.http.resolver import Noted, resolver
 from monitor.http.session import SharedSession, session
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
+from monitor.target import Http
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Client:
         """Send `request`, fill `recording` up to its ending, hand the payload to `feed`; a cancellation is an ending.
 
         If a kept connection is gone before a byte of the answer came, the request is sent once more over a fresh one,
-        on the clock that runs already. If the peer cut the connection, one more is tried, to learn if it is alive.
+        on the clock that runs already; so it is in HTTP/1.1 if the peer requires that. If the peer cut the connection,
+        one more is tried, to learn if it is alive.
         """
         exchange = await self._exchange(request, recording, feed)
         if exchange.was_cut and exchange.attempts.peer is not None:
@@ -67,7 +70,15 @@ class Client:
             if not await self._run(first, kept):
                 return first
             recording.begin_again()
-        attempts = ConnectionAttempts(self._network)
+        exchange = await self._dial(request, recording, feed, first)
+        if not exchange.wants_http_1:
+            return exchange
+        recording.begin_again()
+        return await self._dial(replace(request, http=Http.ONE), recording, feed, exchange)
+
+    async def _dial(self, request: HttpRequest, recording: Recorder, feed: Feed, first: Exchange | None) -> Exchange:
+        """Send over a fresh connection, on the clock of a first attempt if there was one."""
+        attempts = ConnectionAttempts(self._network, protocol_for(request))
         exchange = Exchange(request, recording, feed, self._limits, attempts)
         if first is not None:
             exchange.clock, exchange.info.retried = first.clock, True

@@ -44,6 +44,9 @@ def expiry(deadline: Deadline, at: float, late: float, timeouts: Timeouts, attem
     limit = f"{getattr(timeouts, deadline.value):g} s"
     if deadline is Deadline.CONNECT:
         limit += _how_far(attempts)
+    held_back = attempts.protocol.held_back if attempts.protocol is not None else 0
+    if deadline is Deadline.HEADERS and held_back:
+        limit += f", for the peer's flow-control window did not open: it holds back {held_back} bytes of the request"
     return Ending(EndKind.DEADLINE, at, limit, deadline)
 
 

@@ -14,11 +14,13 @@ from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
 from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, absent, expiry, forget_frames, translate
+from monitor.http.h2_protocol import REQUIRES_HTTP_1, alpn, not_possible
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest, credentials
 from monitor.http.tls import tls_context
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder
+from monitor.target import Http
 
 _ERROR_BODY = 65536
 _PROXY_AUTHENTICATION_REQUIRED = 407
@@ -51,6 +53,8 @@ class Exchange:
 
     async def run(self, session: aiohttp.ClientSession) -> Ending:
         """Send the request and return how its answer ended; whatever happens, a cancellation too, is an ending."""
+        if why := not_possible(self.request):
+            return Ending(EndKind.PROXY, 0.0, why)
         response = None
         self._task = asyncio.current_task()
         self.attempts.observer = self
@@ -91,7 +95,7 @@ class Exchange:
             allow_redirects=False,
             proxy=proxy,
             proxy_headers=proxy_headers,
-            ssl=tls_context(request.tls) if request.secure else True,
+            ssl=tls_context(request.tls, alpn(request)) if request.secure else True,
             server_hostname=request.tls.server_name if request.secure else None,
         )
         if not self._answered:
@@ -232,6 +236,8 @@ class Exchange:
         sock.setup = self.clock
         self.clock.stands()
         protocol.begin(self)
+        if self.ended.done():
+            return
         self.recording.connected = True
         self.deadlines.arm()
 
@@ -254,6 +260,13 @@ class Exchange:
         ending, protocol = self.recording.ending, self.attempts.protocol
         gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}
         return self.reused and gone and protocol is not None and not protocol.received
+
+    @property
+    def wants_http_1(self) -> bool:
+        """Whether the peer wants HTTP/1.1 for a request that may be either (RFC 9113, section 7)."""
+        ending = self.recording.ending
+        refused = ending is not None and self.recording.head is None and REQUIRES_HTTP_1 in ending.detail
+        return refused and self.request.http is Http.AUTO
 
     @property
     def was_cut(self) -> bool:
@@ -285,7 +298,7 @@ class Exchange:
         if protocol is None:
             return
         self._peer()
-        sent = protocol.sent_at if protocol.sent_at is not None else sock.last_sent_at
+        sent = protocol.request_sent_at
         if sent is not None and sent >= max(protocol.made_at, self.clock.issued) and not self._tunnelling:
             self.recording.mark(Mark.REQUEST_SENT, self.clock.since(sent), self.clock.uncertainty)
             self.info.own_delay = self.clock.own

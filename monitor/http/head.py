@@ -13,6 +13,8 @@ from multidict import MultiMapping
 
 from monitor.stream.endings import BodyFraming, Head
 
+_DECLARING = frozenset({BodyFraming.LENGTH, BodyFraming.H2})
+"""Framings in which Content-Length may say that a body is empty."""
 _REQUEST_IDS = (
     "x-request-id", "request-id", "x-amzn-requestid", "x-ms-request-id", "apim-request-id", "cf-ray", "x-trace-id",
     "x-correlation-id", "x-litellm-call-id", "openai-request-id",
@@ -36,9 +38,9 @@ def head(message: RawResponseMessage, framing: BodyFraming) -> Head:
         content_type=media if _MEDIA_TYPE.fullmatch(media) else "invalid" if media else "",
         encoding=_encoding(headers),
         framing=framing,
-        empty=message.code in {204, 205} or (framing is BodyFraming.LENGTH and not int(headers["Content-Length"])),
+        empty=message.code in {204, 205} or (framing in _DECLARING and not int(headers.get("Content-Length", "1"))),
         retry_after=_retry_after(headers.get("Retry-After")),
-        http_version=".".join(map(str, message.version)),
+        http_version="2" if framing is BodyFraming.H2 else ".".join(map(str, message.version)),
         request_ids=tuple((name, headers[name]) for name in _REQUEST_IDS if name in headers),
     )
 

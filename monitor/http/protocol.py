@@ -61,6 +61,16 @@ class HttpProtocol(ResponseHandler):
         self._payload = None
 
     @property
+    def request_sent_at(self) -> float | None:
+        """When the last byte of the request left, as far as it is known."""
+        return self.sent_at if self.sent_at is not None or self.tap is None else self.tap.last_sent_at
+
+    @property
+    def held_back(self) -> int:
+        """Bytes of the request that the peer's flow control holds back: HTTP/1.1 has none."""
+        return 0
+
+    @property
     def keepable(self) -> bool:
         """Whether another request may be sent: the connection stands, and nobody sent more than was asked for."""
         return self.is_connected() and not (self.should_close or self.extra)

@@ -10,14 +10,14 @@ from typing import Protocol
 from yarl import URL
 
 from monitor.stream.endings import AfterCut, EndKind, Head
-from monitor.target import Timeouts, Tls
+from monitor.target import Http, Timeouts, Tls
 
 NO_HTTP = "no HTTP/1.1 response head"
 
 Feed = Callable[[bytes], "str | None"]
 """Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
 
-ConnectionKey = tuple[str | None, str, Tls, str | None]
+ConnectionKey = tuple[str | None, str, Tls, str | None, Http]
 
 
 def credentials(url: URL) -> tuple[URL, str | None]:
@@ -54,6 +54,7 @@ class HttpRequest:
     proxy: str | None = field(default=None, repr=False)
     keep_for: str | None = None
     """Whose connection is kept for the next request; None for nobody's."""
+    http: Http = Http.ONE
 
     @property
     def secure(self) -> bool:
@@ -68,7 +69,7 @@ class HttpRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What two requests must have in common to share a connection."""
-        return self.keep_for, self.url, self.tls, self.proxy
+        return self.keep_for, self.url, self.tls, self.proxy, self.http
 
 
 @dataclass(slots=True)

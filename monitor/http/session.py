@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver
 
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.framing import HEAD_LINE, HEADERS
-from monitor.http.protocol import HttpProtocol
+from monitor.http.h2_request import VersionedRequest
 from monitor.http.resolver import Noted, family
 from monitor.settings import Network
 
@@ -37,9 +37,10 @@ def session(
         family=family(network),
     )
     # private, and pinned by a test: without it no probe has a connection, and says so
-    connector._factory = lambda: HttpProtocol(loop, attempts().made)  # type: ignore[assignment] # noqa: SLF001
+    connector._factory = lambda: attempts().make_protocol(loop, attempts().made)  # type: ignore[assignment] # noqa: SLF001
     made = aiohttp.ClientSession(
         connector=connector,
+        request_class=VersionedRequest,
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

@@ -9,12 +9,17 @@ from monitor.target import Tls
 
 
 @functools.lru_cache(maxsize=256)
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return the context for these settings; OSError and ssl.SSLError where a file cannot be used. It reads files."""
+def tls_context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+    """Return the context for these settings, offering these protocols by ALPN; it reads files.
+
+    OSError and ssl.SSLError if a file cannot be used.
+    """
     context = ssl.create_default_context(cafile=tls.ca_file)
     if tls.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.cert_file:
         context.load_cert_chain(tls.cert_file, tls.key_file)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     return context

@@ -18,8 +18,12 @@ _SHORT_OF = {
     "chunked": "no terminal chunk",
     "length": "fewer bytes than Content-Length",
     "close": "no length was declared",
+    "h2": "no END_STREAM",
 }
-_FRAMING_WORDS = {"length": "length-delimited", "close": "close-delimited"}
+_FRAMING_WORDS = {"length": "length-delimited", "close": "close-delimited", "h2": "HTTP/2"}
+_LENGTH, _AFTER = "content-length", "after GOAWAY"
+_STREAM_RESETS = {"RST_STREAM": "reset", "GOAWAY": "refused"}
+"""How the details of HTTP/2's endings begin (`http.h2_connection`), and what its peer did."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 Pair = tuple[str, str | None]
 
@@ -74,13 +78,28 @@ def detail(facts: Facts, outcome: str, cause: str | None) -> str:
     return "; ".join((MEANINGS[pair].seen, *notes)).format(
         chunks=f"{seen.chunks} chunk{'' if seen.chunks == 1 else 's'}",
         framing=_FRAMING_WORDS.get(framing, framing),
-        expected=_SHORT_OF.get(framing, "no head"),
+        expected=_expected(framing, facts.ending.detail),
+        closed="ended the stream" if facts.ending.detail.startswith(_LENGTH) else "closed the connection",
+        reset=_reset(facts.ending.detail),
+        after=f", {facts.ending.detail}" if facts.ending.detail.startswith(_AFTER) else "",
         status=facts.status,
         reason=_reason(facts),
         why=_why(facts, pair),
         progress="nothing" if progress is None else f"{progress:.0%}",
         limit=facts.ending.detail or "the deadline",
     )
+
+
+def _expected(framing: str, said: str) -> str:
+    """Say what a body that was cut lacks, and what an HTTP/2 peer said before."""
+    missing = _SHORT_OF.get(framing, "no head")
+    return said if said.startswith(_LENGTH) else f"{missing}, {said}" if said.startswith(_AFTER) else missing
+
+
+def _reset(said: str) -> str:
+    """Say what was reset: in HTTP/2 that may be the stream alone."""
+    how = next((words for word, words in _STREAM_RESETS.items() if said.startswith(word)), "")
+    return f"{how} the stream ({said})" if how else "reset the connection"
 
 
 def own_word(reason: str | None) -> str:

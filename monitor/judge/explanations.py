@@ -1,6 +1,6 @@
 """For every outcome and cause: what was seen, whose fault it likely is, and what to do; used by details and docs.
 
-`seen` is a template over: chunks, framing, expected, status, reason, why, progress, limit.
+`seen` is a template over: chunks, framing, expected, closed, reset, after, status, reason, why, progress, limit.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "nobody's, as far as the monitor can see", "configure `check`: it is the only proof of a whole answer here",
     ),
     ("truncated", "incomplete_body"): Explanation(
-        "peer closed the connection inside the {framing} body ({expected}); {chunks} received",
+        "peer {closed} inside the {framing} body ({expected}); {chunks} received",
         _CUT, "look for a restart or an exception in the app's log at that second; equal ages point at a proxy",
     ),
     ("truncated", "reset"): Explanation(
-        "peer reset the connection inside the {framing} body; {chunks} received",
+        "peer {reset} inside the {framing} body; {chunks} received",
         "a killed process, a firewall, or a load balancer that dropped the connection",
         "look for kills (OOM), for conntrack limits, and for the balancer's idle time-out",
     ),
@@ -135,10 +135,11 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "allow it in `[network] allow` if it is intended",
     ),
     ("no_response", "closed"): Explanation(
-        "peer closed the connection before any response", "the server or a proxy without a backend", "look at its log",
+        "peer closed the connection before any response{after}", "the server or a proxy without a backend",
+        "look at its log",
     ),
     ("no_response", "reset"): Explanation(
-        "peer reset the connection before a whole response head", "a crashed worker or a firewall", "look for kills",
+        "peer {reset} before a whole response head", "a crashed worker or a firewall", "look for kills",
     ),
     ("no_response", "partial_head"): Explanation(
         "peer closed the connection inside the response head", "a crashed worker", "look for kills and restarts",

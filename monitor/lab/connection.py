@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
+from monitor.lab.h2_reader import Http2Reader, speaks_http2
 from monitor.lab.request import LabRequest, read_request
 from monitor.lab.steps import LAST, Fin, Gate, Hold, Repeat, Rst, Script, Send, Step, Wait
 
@@ -44,6 +45,8 @@ class LabConnection(asyncio.Protocol):
         self.received = bytearray()
         self.requests: list[LabRequest] = []
         self.sent = 0
+        self.http2: Http2Reader | None = None
+        """What reads the connection if it speaks HTTP/2."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio, after the handshake where there is one."""
@@ -104,6 +107,12 @@ class LabConnection(asyncio.Protocol):
         return data
 
     async def send(self, data: bytes) -> None:
+        """Write, and wait until the kernel has it; in HTTP/2, until the client's windows have room for it."""
+        if self.http2 is not None:
+            await self.http2.room(data)
+        await self.put(data)
+
+    async def put(self, data: bytes) -> None:
         """Write, and wait until the kernel has it."""
         self._present()
         self._transport.write(data)
@@ -219,5 +228,14 @@ def _perform(link: LabConnection, step: Step) -> Awaitable[None]:
 
 
 async def _read(link: LabConnection) -> None:
-    request = await read_request(link)
+    request = await next_request(link, polite=False)
     link.requests.append(request)
+
+
+async def next_request(link: LabConnection, *, polite: bool = True) -> LabRequest:
+    """The next request, in either version of HTTP; see `Http2Reader` for `polite`."""
+    if link.http2 is None:
+        if not await speaks_http2(link):
+            return await read_request(link)
+        link.http2 = Http2Reader(link, polite=polite)
+    return await link.http2.request()

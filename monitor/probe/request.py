@@ -51,7 +51,9 @@ def ask(target: Target) -> ProbeRequest:
     headers |= {name: value.reveal() for name, value in target.headers.items()}
     proxy = target.proxy.reveal() if target.proxy is not None else None
     keep_for = target.name if target.connection is Connection.REUSE else None
-    call = HttpRequest(request.method, target.url, headers, request.body, target.timeouts, target.tls, proxy, keep_for)
+    call = HttpRequest(
+        request.method, target.url, headers, request.body, target.timeouts, target.tls, proxy, keep_for, target.http
+    )
     return ProbeRequest(target, protocol, probe_id, nonce, prompt, call)
 
 

@@ -37,11 +37,12 @@ class Deadline(StrEnum):
 
 
 class BodyFraming(StrEnum):
-    """How the response says where its body ends (RFC 9112, section 6)."""
+    """How the response says where its body ends (RFC 9112, section 6; RFC 9113, section 8.1)."""
 
     CHUNKED = "chunked"
     LENGTH = "length"
     CLOSE = "close"
+    H2 = "h2"
 
 
 class EndKind(StrEnum):

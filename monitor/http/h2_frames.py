@@ -1,0 +1,123 @@
+"""Split the bytes of an HTTP/2 connection into frames; no I/O (RFC 9113, section 4).
+
+The library h2 gets each frame alone. It raises for an invalid frame before it returns what the frames before it said,
+and it returns the data of a frame only when that is whole: here the data of a frame is handed on as it arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
+
+HEADER = 9
+"""Bytes before the payload of a frame: its length, type, flags and stream."""
+MAX_FRAME = 16384
+"""Bytes of payload that a peer may send in a frame, for we never allow more (section 4.2)."""
+_STREAM = 0x7FFF_FFFF
+_HTTP_1 = b"HTTP/1."
+
+
+class Kind(IntEnum):
+    """The types of frames that matter here (section 6)."""
+
+    DATA = 0
+    HEADERS = 1
+    PRIORITY = 2
+    RST_STREAM = 3
+    SETTINGS = 4
+    PUSH_PROMISE = 5
+    PING = 6
+    GOAWAY = 7
+    WINDOW_UPDATE = 8
+    CONTINUATION = 9
+
+
+class Flag(IntFlag):
+    """The flags of frames that matter here."""
+
+    END_STREAM = 0x1
+    ACK = 0x1
+    END_HEADERS = 0x4
+    PADDED = 0x8
+
+
+HEADS = frozenset({Kind.HEADERS, Kind.PUSH_PROMISE, Kind.CONTINUATION})
+"""Frames that carry a block of headers, or a part of one."""
+
+
+class FrameError(ValueError):
+    """The bytes are not frames that are allowed; the text says why, in our words."""
+
+
+class Frame(NamedTuple):
+    """A whole frame."""
+
+    kind: int
+    flags: int
+    stream: int
+    wire: bytes
+    """All its bytes."""
+
+    @property
+    def payload(self) -> bytes:
+        """What comes after its header."""
+        return self.wire[HEADER:]
+
+
+class Part(NamedTuple):
+    """Data of a DATA frame of which the rest may not have come yet."""
+
+    stream: int
+    data: bytes
+
+
+class FrameSplitter:
+    """Splits what arrives into frames, and hands on the data of DATA frames at once."""
+
+    __slots__ = ("_begun", "_buffer", "_given")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._given = 0
+        """Bytes of data of the frame at the front that were handed on."""
+        self._begun = False
+
+    @property
+    def inside_a_head(self) -> bool:
+        """Whether a part of a frame with headers has come, and not all of it."""
+        return len(self._buffer) > 3 and self._buffer[3] in HEADS  # noqa: PLR2004 - the offset of a frame's type
+
+    def split(self, data: bytes) -> Iterator[Frame | Part]:
+        """Return what `data` completes; a FrameError if the bytes are not frames, or one is too long."""
+        buffer = self._buffer
+        buffer += data
+        if not self._begun and buffer.startswith(_HTTP_1):
+            raise FrameError("it answers in HTTP/1.1")
+        while len(buffer) >= HEADER:
+            length, kind, flags = int.from_bytes(buffer[:3]), buffer[3], buffer[4]
+            stream = int.from_bytes(buffer[5:HEADER]) & _STREAM
+            if not self._begun and (kind != Kind.SETTINGS or flags & Flag.ACK or stream):
+                raise FrameError("its first frame is not SETTINGS")
+            if length > MAX_FRAME:
+                raise FrameError(f"a frame of more than {MAX_FRAME} bytes")
+            self._begun = True
+            if kind == Kind.DATA and (part := self._part(length, flags)):
+                yield Part(stream, part)
+            if len(buffer) < HEADER + length:
+                return
+            wire = bytes(buffer[: HEADER + length])
+            del buffer[: HEADER + length]
+            self._given = 0
+            yield Frame(kind, flags, stream, wire)
+
+    def _part(self, length: int, flags: int) -> bytes:
+        """Return the data of the frame at the front that has come and was not handed on, without its padding."""
+        begin, end = HEADER, HEADER + length
+        if flags & Flag.PADDED:
+            if not length or len(self._buffer) == HEADER:
+                return b""
+            begin, end = begin + 1, end - self._buffer[HEADER]
+        part = bytes(self._buffer[begin + self._given : max(begin, end)])
+        self._given += len(part)
+        return part

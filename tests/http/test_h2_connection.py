@@ -1,0 +1,254 @@
+"""HTTP/2 without I/O: what the frames say, how an answer ends, and what is borne of what is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from hpack import Decoder
+
+from monitor.http.h2_connection import Answer, End, Http2Connection, Payload, Said, code_name
+from monitor.http.h2_frames import Flag, FrameSplitter, Kind
+from monitor.lab import h2_wire as wire
+from monitor.stream.endings import EndKind
+from tests.http.h2_parts import FIELDS, HEAD, head
+
+PSEUDO = {":method": "POST", ":scheme": "https", ":authority": "chat.test", ":path": "/v1"}
+BODY = b'{"stream": true}'
+FLOOD = 1001
+
+
+def asked(body: bytes = BODY, headers: Mapping[str, str] | None = None) -> Http2Connection:
+    """Return a connection on which a request was sent."""
+    made = Http2Connection()
+    made.request(PSEUDO, (headers or {}).items(), body)
+    return made
+
+
+def said(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list[Said]:
+    """Return what these reads say."""
+    return [one for number, read in enumerate(reads) for one in connection.receive(read, number * every)]
+
+
+def end_of(*reads: bytes) -> End:
+    """Return the end that these reads come to."""
+    found = said(asked(), *reads)
+    assert isinstance(found[-1], End)
+    assert [one for one in found[:-1] if isinstance(one, End)] == []
+    return found[-1]
+
+
+def sent(connection: Http2Connection) -> list[Any]:
+    """Return the frames that the connection wants to send, without the preface."""
+    data = connection.output().removeprefix(wire.PREFACE)
+    return [one for one in FrameSplitter().split(wire.SETTINGS + data) if hasattr(one, "wire")][1:]
+
+
+def test_a_request_is_sent_at_once() -> None:
+    """Settings, a larger window, the headers and the body leave together; what only HTTP/1.1 has stays behind."""
+    frames = sent(asked(headers={"Authorization": "Bearer x", "Connection": "close", "Host": "h", "X-Api-Key": "k"}))
+    assert [one.kind for one in frames] == [Kind.SETTINGS, Kind.WINDOW_UPDATE, Kind.HEADERS, Kind.DATA]
+    assert frames[-1].payload == BODY
+    assert frames[-1].flags == Flag.END_STREAM
+    fields = [(bytes(name), bytes(value)) for name, value in Decoder().decode(frames[2].payload, raw=True)]
+    assert fields == [
+        (b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"chat.test"), (b":path", b"/v1"),
+        (b"authorization", b"Bearer x"), (b"x-api-key", b"k"),
+    ]  # fmt: skip
+    decoded = Decoder().decode(frames[2].payload, raw=True)
+    assert [field.indexable for field in decoded][-2:] == [False, False]
+
+
+def test_a_request_without_a_body_ends_with_its_headers() -> None:
+    """Nothing is left to send."""
+    connection = asked(b"")
+    assert sent(connection)[-1].flags & Flag.END_STREAM
+    assert connection.held_back == 0
+
+
+def test_an_answer() -> None:
+    """A head, the payload as it comes, and END_STREAM; the windows are opened again."""
+    connection = asked()
+    found = said(connection, HEAD, wire.data(1, b"abc"), wire.data(1, b"x" * 600_000)[:600_000], b"")
+    assert found[0] == Answer(200, [(b"content-type", b"text/event-stream")], ended=False)
+    assert found[1] == Payload(b"abc")
+    assert connection.in_a_body
+    connection = asked()
+    large = [wire.data(1, b"x" * 16384)] * 40
+    found = said(connection, HEAD, *large, wire.data(1, b"", end=True))
+    assert found[-1] == End(EndKind.COMPLETE)
+    assert {one.stream for one in sent(connection) if one.kind == Kind.WINDOW_UPDATE} == {0, 1}
+    assert connection.usable
+    assert not connection.in_a_body
+
+
+@pytest.mark.parametrize(
+    ("reads", "kind", "detail"),
+    [
+        ([head(end=True)], EndKind.COMPLETE, ""),
+        ([HEAD, wire.headers(1, [("grpc-status", "0")], end=True)], EndKind.COMPLETE, ""),
+        ([HEAD, wire.reset(1)], EndKind.RESET, "RST_STREAM INTERNAL_ERROR"),
+        ([HEAD, wire.reset(1, ErrorCodes.NO_ERROR)], EndKind.RESET, "RST_STREAM NO_ERROR"),
+        ([HEAD, wire.reset(1, 0x99)], EndKind.RESET, "RST_STREAM error code 0x99"),
+        ([wire.SETTINGS, wire.reset(1, ErrorCodes.REFUSED_STREAM)], EndKind.RESET, "RST_STREAM REFUSED_STREAM"),
+        ([wire.SETTINGS, wire.goaway(0)], EndKind.RESET, "GOAWAY NO_ERROR"),
+        (
+            [head(("content-length", "5")), wire.data(1, b"abc", end=True)],
+            EndKind.INCOMPLETE,
+            "content-length is 5, and 3 bytes came in DATA frames",
+        ),
+        (
+            [head(("content-length", "2")), wire.data(1, b"abc", end=True)],
+            EndKind.INCOMPLETE,
+            "content-length is 2, and 3 bytes came in DATA frames",
+        ),
+        (
+            [head(("content-length", "5")), wire.headers(1, [("a", "b")], end=True)],
+            EndKind.INCOMPLETE,
+            "content-length is 5, and 0 bytes came in DATA frames",
+        ),
+        ([head(("content-length", "5"), status="304", end=True)], EndKind.COMPLETE, ""),
+    ],
+)
+def test_how_an_answer_ends(reads: list[bytes], kind: EndKind, detail: str) -> None:
+    """END_STREAM is complete, if the length agrees; a reset or a refusal has its code's name."""
+    assert end_of(*reads) == End(kind, detail)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"HTTP/1.1 400 Bad\r\n\r\n", "it answers in HTTP/1.1"),
+        (wire.SETTINGS + wire.data(1, b"x"), "DATA before the response's HEADERS"),
+        (head(status="101"), "status 101, which HTTP/2 does not have"),
+        (head(status="2000"), "no valid status"),
+        (head(("Upper", "x")), "an invalid HEADERS frame"),
+        (head(("connection", "close")), "an invalid HEADERS frame"),
+        (head(*((f"x-{number}", "y") for number in range(1001))), "it has more than 1,000 headers"),
+        (head(("x-large", "y" * 70_000)), "a line of it has more than 64 KiB"),
+        (head(*((f"x-{number}", "#" * 60_000) for number in range(9))), "it has more than 256 KiB"),
+        (
+            wire.SETTINGS + wire.frame(Kind.HEADERS, wire.block([("x", "y" * 4000)] * 100), flags=4, stream=1),
+            "it has more than 256 KiB",
+        ),
+        (
+            wire.SETTINGS + wire.frame(Kind.HEADERS, b"", stream=1) + wire.frame(Kind.CONTINUATION, b"", stream=1) * 33,
+            "it has more than 32 CONTINUATION frames",
+        ),
+        (wire.SETTINGS + wire.frame(Kind.CONTINUATION, b"", flags=4, stream=1), "an invalid CONTINUATION frame"),
+        (wire.SETTINGS + wire.frame(Kind.HEADERS, b"\xff" * 5, flags=4, stream=1), "an invalid HEADERS frame"),
+        (wire.SETTINGS + wire.frame(Kind.PUSH_PROMISE, bytes(4), flags=4, stream=1), "an invalid PUSH_PROMISE frame"),
+        (wire.SETTINGS + wire.frame(Kind.GOAWAY, b"short"), "an invalid GOAWAY frame"),
+        (wire.SETTINGS + wire.frame(Kind.GOAWAY, bytes(8), stream=1), "an invalid GOAWAY frame"),
+        (wire.SETTINGS + wire.frame(Kind.PING, b"short"), "an invalid PING frame"),
+        (wire.SETTINGS + wire.window(0, 2**31 - 1), "more data than its flow-control window allows"),
+        (wire.settings({SettingCodes.MAX_FRAME_SIZE: 1}), "an invalid value in SETTINGS"),
+        (wire.SETTINGS * (FLOOD + 1), "a flood of SETTINGS frames"),
+        (wire.SETTINGS + wire.frame(Kind.PING, bytes(8)) * FLOOD, "a flood of PING frames"),
+        (wire.SETTINGS + wire.frame(0x77, b"x") * FLOOD, "a flood of unknown frames"),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer(sent: bytes, words: str) -> None:
+    """Whatever breaks the protocol before the head is a malformed head, and its detail says what, in our words."""
+    connection = asked()
+    assert said(connection, sent)[-1] == End(EndKind.MALFORMED_HEAD, words)
+    assert connection.broken
+    assert not connection.usable
+
+
+def test_what_breaks_inside_a_body() -> None:
+    """What came before it, in the same read too, is kept; empty DATA frames are a flood like any other."""
+    found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Kind.PING, b"short"))
+    assert found[1:] == [Payload(b"abc"), End(EndKind.MALFORMED, "an invalid PING frame")]
+    assert end_of(HEAD, wire.data(1, b"") * FLOOD) == End(EndKind.MALFORMED, "a flood of DATA frames")
+    too_much = [wire.data(1, b"x" * 16384)] * 3
+    connection = asked()
+    connection._h2._inbound_flow_control_window_manager.current_window_size = 20_000
+    assert said(connection, HEAD, *too_much)[-1] == End(
+        EndKind.MALFORMED, "more data than its flow-control window allows"
+    )
+
+
+def test_pings_over_time_are_no_flood() -> None:
+    """A server may ask often whether we are there, as long as it takes its time; each is answered."""
+    connection = asked()
+    found = said(connection, HEAD, *[wire.frame(Kind.PING, bytes(8))] * 2000, every=0.05)
+    assert found == [Answer(200, [(b"content-type", b"text/event-stream")], ended=False)]
+    assert len([one for one in sent(connection) if one.kind == Kind.PING]) == 2000
+
+
+def test_interim_heads_and_other_streams_are_passed_over() -> None:
+    """1xx, and what comes for a stream that has ended, say nothing; nor does a broken frame when nobody waits."""
+    connection = asked()
+    interim = wire.headers(1, [(":status", "103"), ("link", "x")])
+    found = said(connection, wire.SETTINGS + interim + wire.headers(1, FIELDS) + wire.data(1, b"a", end=True))
+    assert [type(one) for one in found] == [Answer, Payload, End]
+    assert said(connection, wire.data(1, b"more") + wire.reset(1)) == []
+    usable = connection.usable
+    assert said(connection, wire.frame(Kind.PING, b"short")) == []
+    assert (usable, connection.usable) == (True, False)
+
+
+def test_a_goaway_ends_nothing_by_itself() -> None:
+    """A stream that it has not refused goes on to its end; no other request follows on the connection."""
+    connection = asked()
+    found = said(
+        connection, HEAD, wire.data(1, b"a"), wire.goaway(1), wire.goaway(2**31 - 1), wire.data(1, b"b", end=True)
+    )
+    assert found[1:] == [Payload(b"a"), Payload(b"b"), End(EndKind.COMPLETE)]
+    assert connection.goaway == "NO_ERROR"
+    assert not connection.usable
+    assert said(connection, wire.goaway(0)) == []
+
+
+def test_a_second_request() -> None:
+    """It has a stream of its own; a GOAWAY with a lower one refuses it."""
+    connection = asked()
+    said(connection, HEAD, wire.data(1, b"a", end=True))
+    connection.request(PSEUDO, (), b"")
+    assert said(connection, wire.goaway(1, ErrorCodes.ENHANCE_YOUR_CALM)) == [
+        End(EndKind.RESET, "GOAWAY ENHANCE_YOUR_CALM")
+    ]
+
+
+def test_no_request_where_none_may_be_open() -> None:
+    """A server that allows no stream now is asked on another connection."""
+    connection = asked()
+    said(connection, wire.settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0}) + wire.headers(1, FIELDS, end=True))
+    assert not connection.usable
+
+
+def test_a_large_request_waits_for_the_window() -> None:
+    """What the window has no room for is sent when it opens; an early answer leaves the rest unsent."""
+    connection = asked(b"x" * 100_000)
+    assert connection.held_back == 100_000 - 65535
+    assert said(connection, wire.SETTINGS + wire.window(0, 100_000)) == []
+    assert connection.held_back == 100_000 - 65535
+    assert said(connection, wire.window(1, 100_000)) == []
+    assert connection.held_back == 0
+    assert sum(len(one.payload) for one in sent(connection) if one.kind == Kind.DATA) == 100_000
+    early = asked(b"x" * 100_000)
+    assert said(early, HEAD, wire.data(1, b"no", end=True))[-1] == End(EndKind.COMPLETE)
+    assert not early.usable
+
+
+def test_whether_a_head_has_begun() -> None:
+    """Half a block of headers is no answer, and more than silence."""
+    connection, seen = asked(), []
+    for read in (
+        wire.SETTINGS,
+        wire.frame(Kind.HEADERS, b"", stream=1),
+        wire.frame(Kind.CONTINUATION, wire.block(FIELDS), flags=4, stream=1),
+    ):
+        said(connection, read)
+        seen.append((connection.inside_a_head, connection.answer_bytes > 0))
+    assert seen == [(False, False), (True, True), (False, True)]
+
+
+@pytest.mark.parametrize(("code", "name"), [(0xD, "HTTP_1_1_REQUIRED"), (0x99, "error code 0x99")])
+def test_codes_have_names(code: int, name: str) -> None:
+    """The registry's, or the number."""
+    assert code_name(code) == name

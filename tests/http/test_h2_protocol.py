@@ -1,0 +1,361 @@
+"""Probes in HTTP/2 over real sockets: agreed on or not, how answers end, what is kept, and what is dialled anew."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.h2_connection import Answer, Http2Connection
+from monitor.http.h2_protocol import Http2Protocol, alpn, not_possible, protocol_for
+from monitor.http.protocol import HttpProtocol
+from monitor.http.request import HttpRequest
+from monitor.keys.secret import Secret
+from monitor.lab import h2_wire as wire
+from monitor.lab.h2_wire import PREFACE
+from monitor.lab.peer import peer
+from monitor.lab.steps import Fin, Hold, ReadRequest, Repeat, Rst, Send
+from monitor.probe.run import Prober
+from monitor.record.from_observation import event_of
+from monitor.stream.endings import Mark
+from monitor.target import Connection, Http, Tls
+from tests.conftest import PATIENT, Ask, MakeProber, target
+from tests.http.h2_parts import FIELDS, HEAD, WHOLE, agreeing, answer, head, in_http2
+from tests.http.parts import HASTY, HI, OK, STOP, CertificateAuthority
+from tests.http.test_attempts import tunnel
+from tests.test_wire import verdict
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+SMALL = head(("content-length", "5"))
+FINAL = answer(WHOLE, then=(Hold(),))
+
+
+@pytest.fixture
+async def kept(prober: MakeProber) -> AsyncIterator[Prober]:
+    """Yield a prober that closes what it has kept."""
+    made = prober()
+    yield made
+    await made.client.close_kept()
+
+
+# -- what is spoken ----------------------------------------------------------------------------------------------------
+
+
+async def test_prior_knowledge(ask: Ask) -> None:
+    """Without TLS it is spoken at once: the event says so, and every step is measured."""
+    async with peer(FINAL) as server:
+        seen = await ask(**in_http2(server.url))
+        asked = server.requests[0]
+    assert verdict(seen) == "ok"
+    assert (asked.method, asked.target, asked.version) == ("POST", "/v1", "2")
+    assert asked.headers["user-agent"].startswith("chat-monitor/")
+    assert b'"stream":true' in asked.body
+    event = event_of(seen)
+    assert (event.http_version, event.body_framing, event.http_status) == ("2", "h2", 200)
+    marks = seen.recording.marks
+    assert marks[Mark.CONNECT] <= marks[Mark.REQUEST_SENT] <= marks[Mark.HEADERS] <= marks[Mark.FIRST_CHUNK]
+
+
+@pytest.mark.parametrize(
+    ("http", "agreed", "wanted"),
+    [
+        (Http.TWO, ("h2",), ("ok", "2")),
+        (Http.AUTO, ("h2", "http/1.1"), ("ok", "2")),
+        (Http.AUTO, ("http/1.1",), ("ok", "1.1")),
+        (Http.AUTO, (), ("ok", "1.1")),
+        (Http.TWO, (), ("unreachable/tls_handshake", None)),
+        (Http.TWO, ("http/1.1",), ("unreachable/tls_handshake", None)),
+    ],
+)
+async def test_what_is_agreed_on(
+    ask: Ask, ca: CertificateAuthority, http: Http, agreed: tuple[str, ...], wanted: tuple[str, str | None]
+) -> None:
+    """ALPN decides: `auto` takes what the server takes, and `2` is no connection without it."""
+    script = FINAL if "h2" in agreed else OK
+    async with peer(script, ssl=agreeing(ca, *agreed)) as server:
+        seen = await ask(**in_http2(server.url, http=http, tls=ca.trusted))
+    spoken = seen.recording.head.http_version if seen.recording.head else None
+    assert (verdict(seen), spoken) == wanted
+    if wanted[1] is None and not agreed:
+        assert "the server did not agree to HTTP/2 by ALPN" in seen.verdict.detail
+        assert seen.verdict.phase == "connect"
+
+
+async def test_auto_without_tls_is_http_1(ask: Ask) -> None:
+    """Nothing can be agreed on, and nothing is tried."""
+    async with peer(OK) as server:
+        seen = await ask(**in_http2(server.url, http=Http.AUTO))
+    assert (verdict(seen), event_of(seen).http_version) == ("ok", "1.1")
+
+
+async def test_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
+    """A proxy that connects us is spoken to in HTTP/1.1, the target in HTTP/2."""
+    async with peer(FINAL, ssl=agreeing(ca, "h2")) as server, tunnel(server.port) as proxy:
+        for http in (Http.TWO, Http.AUTO):
+            seen = await ask(**in_http2(server.url, http=http, tls=ca.trusted, proxy=Secret(proxy)))
+            assert (verdict(seen), event_of(seen).http_version) == ("ok", "2")
+            assert Mark.TLS in seen.recording.marks
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "words"),
+    [
+        ("http://chat.test", "http://127.0.0.1:1", "HTTP/2 without TLS does not go through a proxy"),
+        ("https://chat.test", "https://127.0.0.1:1", "HTTP/2 does not go through a proxy over TLS"),
+    ],
+)
+async def test_a_proxy_that_it_does_not_go_through(ask: Ask, url: str, proxy: str, words: str) -> None:
+    """The verdict says why, and nothing is dialled."""
+    seen = await ask(**in_http2(url, proxy=Secret(proxy)))
+    assert verdict(seen) == "unreachable/proxy"
+    assert words in seen.verdict.detail
+
+
+def test_what_is_offered() -> None:
+    """A proxy over TLS would take our offer for itself: there `auto` is HTTP/1.1."""
+
+    def request(http: Http, url: str = "https://chat.test/", proxy: str | None = None) -> HttpRequest:
+        return HttpRequest("GET", url, {}, b"", HASTY, proxy=proxy, http=http)
+
+    assert alpn(request(Http.ONE)) == ()
+    assert alpn(request(Http.TWO)) == ("h2",)
+    assert alpn(request(Http.AUTO)) == ("h2", "http/1.1")
+    assert alpn(request(Http.AUTO, proxy="https://proxy.test")) == ()
+    assert alpn(request(Http.AUTO, proxy="http://proxy.test")) == ("h2", "http/1.1")
+    assert not_possible(request(Http.TWO, proxy="http://proxy.test")) == ""
+    assert protocol_for(request(Http.ONE)) is HttpProtocol
+    assert protocol_for(request(Http.AUTO, "http://chat.test/")) is HttpProtocol
+
+
+# -- how it ends -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted", "words"),
+    [
+        (answer(HEAD, wire.data(1, HI), wire.reset(1)), "truncated/reset", "the stream (RST_STREAM INTERNAL_ERROR)"),
+        (answer(HEAD, wire.data(1, HI), then=(Fin(),)), "truncated/incomplete_body", "HTTP/2 body (no END_STREAM)"),
+        (answer(HEAD, wire.data(1, HI), then=(Rst(),)), "truncated/reset", "reset the connection inside the HTTP/2"),
+        (
+            answer(HEAD, wire.data(1, HI), wire.goaway(1, ErrorCodes.INTERNAL_ERROR), then=(Fin(),)),
+            "truncated/incomplete_body",
+            "no END_STREAM, after GOAWAY INTERNAL_ERROR",
+        ),
+        (answer(HEAD, wire.data(1, HI, end=True)), "truncated/no_terminator", "the response ended clean"),
+        (
+            answer(SMALL, wire.data(1, HI, end=True)),
+            "truncated/incomplete_body",
+            f"peer ended the stream inside the HTTP/2 body (content-length is 5, and {len(HI)} bytes",
+        ),
+        (answer(HEAD, wire.data(1, HI), wire.frame(6, b"x"), then=(Hold(),)), "truncated/malformed_body", "PING"),
+        (answer(HEAD, wire.data(1, HI + STOP), wire.reset(1)), "ok", "complete"),
+        (answer(head(end=True)), "empty/no_body", ""),
+        (answer(head(("content-length", "0")), wire.data(1, b"", end=True)), "empty/no_body", ""),
+        (answer(head(status="503"), wire.data(1, b"{}", end=True)), "http_error/overloaded", "503"),
+        (answer(head(status="503"), wire.data(1, b"{}"), wire.reset(1)), "http_error/overloaded", "503"),
+        (answer(head(status="429", end=True)), "http_error/rate_limited", "429"),
+        (answer(wire.SETTINGS, then=(Fin(),)), "no_response/closed", "before any response"),
+        (
+            answer(wire.SETTINGS, wire.goaway(1, ErrorCodes.PROTOCOL_ERROR), then=(Fin(),)),
+            "no_response/closed",
+            "before any response, after GOAWAY PROTOCOL_ERROR",
+        ),
+        (answer(HEAD[:20], then=(Fin(),)), "no_response/partial_head", ""),
+        (answer(wire.SETTINGS, then=(Rst(),)), "no_response/reset", "peer reset the connection"),
+        (
+            answer(wire.SETTINGS, wire.goaway(1), wire.headers(1, FIELDS)[:12], then=(Fin(),)),
+            "no_response/partial_head",
+            "",
+        ),
+        (answer(wire.SETTINGS, wire.reset(1, 7)), "no_response/reset", "the stream (RST_STREAM REFUSED_STREAM)"),
+        (answer(wire.SETTINGS, wire.goaway(0)), "no_response/reset", "peer refused the stream (GOAWAY NO_ERROR)"),
+        (answer(wire.SETTINGS, wire.reset(1, 13)), "no_response/reset", "RST_STREAM HTTP_1_1_REQUIRED"),
+        (answer(b"HTTP/1.1 400 Bad\r\n\r\n", then=(Hold(),)), "bad_response/malformed_head", "it answers in HTTP/1.1"),
+        (answer(wire.SETTINGS, then=(Hold(),)), "timeout/headers", "no whole response head within"),
+    ],
+)  # fmt: skip
+async def test_how_it_ends(ask: Ask, script: tuple[Any, ...], wanted: str, words: str) -> None:
+    """Each end of a stream or connection has its verdict and its words."""
+    async with peer(script) as server:
+        seen = await ask(**in_http2(server.url, timeouts=PATIENT if wanted != "timeout/headers" else HASTY))
+    assert verdict(seen) == wanted
+    assert words in seen.verdict.detail
+    assert (seen.verdict.unclean is not None) == (wanted == "ok")
+
+
+async def test_a_server_that_agrees_and_speaks_http_1(ask: Ask, ca: CertificateAuthority) -> None:
+    """A proxy that only passes TLS on may have agreed for a server that does not know HTTP/2."""
+    async with peer(answer(b"HTTP/1.1 400 Bad\r\n\r\n", then=(Hold(),)), ssl=agreeing(ca, "h2")) as server:
+        seen = await ask(**in_http2(server.url, http=Http.AUTO, tls=ca.trusted))
+    assert verdict(seen) == "bad_response/malformed_head"
+    assert "it answers in HTTP/1.1" in seen.verdict.detail
+
+
+async def test_a_cut_in_the_first_bytes_over_tls(ask: Ask, ca: CertificateAuthority) -> None:
+    """A body over TLS that ends without END_STREAM is incomplete, with close_notify and without."""
+    for fin in (Fin(), Fin(notify=False)):
+        async with peer(answer(HEAD, wire.data(1, HI), then=(fin,)), ssl=agreeing(ca, "h2")) as server:
+            seen = await ask(**in_http2(server.url, tls=ca.trusted))
+        assert verdict(seen) == "truncated/incomplete_body"
+
+
+async def test_what_came_of_a_frame_that_is_cut_is_kept(ask: Ask) -> None:
+    """The data of a DATA frame counts as it arrives: a cut inside the frame loses none of it."""
+    frame = wire.data(1, HI + HI + STOP)
+    async with peer(answer(HEAD, frame[: 9 + len(HI) + 7], then=(Fin(),))) as server:
+        seen = await ask(**in_http2(server.url))
+    assert verdict(seen) == "truncated/incomplete_body"
+    assert (seen.recording.chunks, seen.recording.bytes) == (1, len(HI) + 7)
+
+
+async def test_frames_of_one_read_are_one_arrival(ask: Ask) -> None:
+    """Several DATA frames that arrive together have one time."""
+    together = HEAD + wire.data(1, HI) + wire.data(1, HI) + wire.data(1, HI + STOP, end=True)
+    async with peer(answer(together)) as server:
+        seen = await ask(**in_http2(server.url))
+    assert (verdict(seen), seen.recording.chunks, seen.recording.reads) == ("ok", 3, 1)
+
+
+async def test_a_ping_is_answered(ask: Ask) -> None:
+    """A server that asks whether we are there goes on when it has heard."""
+    ping = wire.frame(6, b"01234567")
+    async with peer((ReadRequest(), Send(HEAD + ping), ReadRequest(), Hold())) as server:
+        probing = asyncio.create_task(ask(**in_http2(server.url, timeouts=PATIENT)))
+        while not server.links or b"\6\1\0\0\0\0" + b"01234567" not in bytes(server.links[0].received):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0)
+        probing.cancel()
+        assert verdict(await probing) == "aborted/client"
+
+
+async def test_a_window_that_never_opens(ask: Ask) -> None:
+    """The part of a request that the peer does not take is named by the deadline that it runs into."""
+    async with peer((Send(wire.settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})), ReadRequest(), Hold())) as server:
+        seen = await ask(**in_http2(server.url, timeouts=HASTY, prompt="x" * 100_000))
+    assert verdict(seen) == "timeout/headers"
+    assert "the peer's flow-control window did not open" in seen.verdict.detail
+    assert seen.verdict.phase == "request"
+    assert Mark.REQUEST_SENT not in seen.recording.marks
+
+
+async def test_a_peer_that_floods_and_does_not_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does not read of our acknowledgements is bounded."""
+    monkeypatch.setattr("monitor.http.h2_connection._BURST", 1 << 30)
+    monkeypatch.setattr("monitor.http.h2_protocol._UNREAD", 1 << 16)
+
+    def deaf(self: Any, data: bytes) -> None:  # noqa: ANN401 - a connection of the lab
+        self._transport.pause_reading()
+        self.received += data
+        self._news.set()
+
+    def narrow(self: ConnectionAttempts, address: Any) -> Any:  # noqa: ANN401 - as aiohttp has it
+        opened = own(self, address)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return opened
+
+    own = ConnectionAttempts.open_socket
+    monkeypatch.setattr(ConnectionAttempts, "open_socket", narrow)
+    monkeypatch.setattr("monitor.lab.connection.LabConnection.data_received", deaf)
+    flood = wire.frame(6, bytes(8)) * 500
+    async with peer((ReadRequest(), Send(HEAD), Repeat(flood, 0.0))) as server:
+        seen = await ask(**in_http2(server.url, timeouts=PATIENT))
+    assert verdict(seen) == "truncated/malformed_body"
+    assert "it does not read what it has us acknowledge" in seen.verdict.detail
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+def second(frames: bytes) -> Any:  # noqa: ANN401 - a step
+    """Return the step that sends these frames without another SETTINGS."""
+    return Send(frames.removeprefix(wire.SETTINGS))
+
+
+WHOLE_3 = wire.headers(3, FIELDS) + wire.data(3, HI + STOP, end=True)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_connection_is_kept(kept: Prober, ca: CertificateAuthority, secure: bool) -> None:
+    """The next probe opens a stream on it: nothing is dialled, and it is measured from its own zero."""
+    script = (ReadRequest(), Send(WHOLE), ReadRequest(), Send(wire.frame(6, bytes(8)) + WHOLE_3), Hold())
+    async with peer(script, ssl=agreeing(ca, "h2") if secure else None) as server:
+        tls = ca.trusted if secure else Tls()
+        one = target(**in_http2(server.url, connection=Connection.REUSE, timeouts=PATIENT, tls=tls))
+        seen = [await kept(one, "cli"), await kept(one, "cli")]
+        assert [(verdict(each), each.connection, each.retried) for each in seen] == [
+            ("ok", "fresh", False),
+            ("ok", "reuse", False),
+        ]
+        assert len(server.links) == 1
+    marks = seen[1].recording.marks
+    assert Mark.CONNECT not in marks
+    assert 0 <= marks[Mark.REQUEST_SENT] <= marks[Mark.HEADERS]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ((Send(WHOLE + wire.goaway(1)),), ()),
+        ((Send(WHOLE),), (ReadRequest(), Send(wire.goaway(1)))),
+        ((Send(WHOLE),), (ReadRequest(), Send(wire.reset(3, ErrorCodes.REFUSED_STREAM)))),
+        ((Send(WHOLE),), (ReadRequest(), Fin())),
+    ],
+    ids=["not wanted", "refused by GOAWAY", "refused", "closed"],
+)
+async def test_a_kept_connection_that_takes_no_more(kept: Prober, first: Any, then: Any) -> None:  # noqa: ANN401 - steps
+    """The request is sent once more over a fresh one, on the clock that runs, if no byte of an answer came."""
+    async with peer((ReadRequest(), *first, *then, Hold()), (*FINAL,)) as server:
+        one = target(**in_http2(server.url, connection=Connection.REUSE, timeouts=PATIENT))
+        seen = [await kept(one, "cli"), await kept(one, "cli")]
+        assert [(verdict(each), each.connection) for each in seen] == [("ok", "fresh")] * 2
+        assert seen[1].retried is bool(then)
+
+
+async def test_http_1_is_required(ask: Ask, ca: CertificateAuthority) -> None:
+    """`auto` asks once more in HTTP/1.1, on the clock that runs; the event says that it did."""
+    for refused in (wire.reset(1, ErrorCodes.HTTP_1_1_REQUIRED), wire.goaway(0, ErrorCodes.HTTP_1_1_REQUIRED)):
+        scripts = (answer(wire.SETTINGS, refused, then=(Hold(),)), OK)
+        async with peer(*scripts, ssl=agreeing(ca, "h2", "http/1.1")) as server:
+            seen = await ask(**in_http2(server.url, http=Http.AUTO, tls=ca.trusted))
+            assert [len(link.requests) for link in server.links] == [1, 1]
+        assert (verdict(seen), event_of(seen).http_version, seen.retried) == ("ok", "1.1", True)
+
+
+# -- by itself ---------------------------------------------------------------------------------------------------------
+
+
+async def test_what_comes_when_nobody_asks_is_taken_for_the_connection(kept: Prober) -> None:
+    """A PING on a kept connection is answered while no probe runs; what is no answer ends none."""
+    ping = wire.frame(6, b"98765432")
+    async with peer((ReadRequest(), Send(WHOLE), Send(ping), ReadRequest(), Hold())) as server:
+        one = target(**in_http2(server.url, connection=Connection.REUSE, timeouts=PATIENT))
+        assert verdict(await kept(one, "cli")) == "ok"
+        while b"98765432" not in bytes(server.links[0].received):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0)
+
+
+async def test_what_is_late_says_nothing() -> None:
+    """An answer that nobody waits for any more, and a write on a connection that is gone, are no error."""
+    protocol = Http2Protocol(asyncio.get_running_loop(), lambda *_: None, prior=True)
+    protocol.connection_made(asyncio.Transport())
+    assert protocol._http2 is not None
+    protocol._http2.request({":method": "GET", ":scheme": "http", ":authority": "x", ":path": "/"}, (), b"")
+    for said in protocol._http2.receive(HEAD, time.monotonic()):
+        assert isinstance(said, Answer)
+        protocol._answer(said)
+    assert protocol._body is None
+    protocol.transport = None
+    protocol._write(Http2Connection())
+    assert protocol.speaks_http2
+
+
+def test_the_preface_is_http2s() -> None:
+    """The lab knows a client by it."""
+    assert PREFACE.startswith(b"PRI * HTTP/2.0\r\n")
