@@ -106,7 +106,7 @@ async def test_headers_with_a_priority_and_in_parts() -> None:
 async def test_data_waits_for_the_windows() -> None:
     """A DATA frame waits until stream and connection have room; anything else never does."""
     settings = wire.settings({SettingCodes.INITIAL_WINDOW_SIZE: 10, SettingCodes.ENABLE_PUSH: 0})
-    ping = wire.frame(Kind.PING, bytes(8))
+    ping = wire.frame(Kind.PING, bytes(8)) + wire.frame(0x77, b"?")
     link = Link(
         wire.PREFACE + settings + wire.headers(1, FIELDS, end=True), ping + wire.window(1, 5), wire.window(0, 5)
     )
