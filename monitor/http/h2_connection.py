@@ -25,7 +25,7 @@ from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from monitor.http.framing import HEAD_BYTES, HEAD_LINE, HEADERS, KIB
-from monitor.http.h2_frames import HEADS, Flag, Frame, FrameError, FrameSplitter, Kind, Part
+from monitor.http.h2_frames import HEADS, DataPart, Flag, Frame, FrameError, FrameSplitter, FrameType
 from monitor.stream.endings import EndKind
 
 _WINDOW = 1 << 20
@@ -68,14 +68,14 @@ class Payload(NamedTuple):
     data: bytes
 
 
-class End(NamedTuple):
+class StreamEnd(NamedTuple):
     """How the stream ended."""
 
     kind: EndKind
     detail: str = ""
 
 
-Said = Answer | Payload | End
+Said = Answer | Payload | StreamEnd
 
 
 def code_name(code: int) -> str:
@@ -161,14 +161,14 @@ class Http2Connection:
         return bool(self._stream) and self._answered
 
     def receive(self, data: bytes, at: float) -> Iterator[Said]:
-        """Take what was read at `at`, in seconds of any clock, and return what it says; the first `End` is the last."""
+        """Take what was read at `at`, in seconds of any clock, and return what it says; nothing follows a `StreamEnd`."""
         try:
             for one in self._splitter.split(data):
-                yield from self._part(one) if isinstance(one, Part) else self._frame(one, at)
+                yield from self._part(one) if isinstance(one, DataPart) else self._frame(one, at)
         except FrameError as error:
             yield from self._fault(str(error))
 
-    def _part(self, part: Part) -> Iterator[Said]:
+    def _part(self, part: DataPart) -> Iterator[Said]:
         if part.stream != self._stream:
             return
         if not self._answered:
@@ -179,7 +179,7 @@ class Http2Connection:
 
     def _frame(self, frame: Frame, at: float) -> Iterator[Said]:
         self._bear(frame, at)
-        if frame.kind == Kind.GOAWAY:
+        if frame.kind == FrameType.GOAWAY:
             yield from self._goaway(frame)
             return
         try:
@@ -199,14 +199,14 @@ class Http2Connection:
         if frame.kind in HEADS:
             self.answer_bytes += len(frame.wire)
             self._block += len(frame.wire)
-            self._continuations = self._continuations + 1 if frame.kind == Kind.CONTINUATION else 0
+            self._continuations = self._continuations + 1 if frame.kind == FrameType.CONTINUATION else 0
             if self._block > HEAD_BYTES:
                 raise FrameError(_TOO_LARGE)
             if self._continuations > _CONTINUATIONS:
                 raise FrameError(f"it has more than {_CONTINUATIONS} CONTINUATION frames")
             if frame.flags & Flag.END_HEADERS:
                 self._block = 0
-        elif frame.kind != Kind.DATA or not (frame.payload or frame.flags & Flag.END_STREAM):
+        elif frame.kind != FrameType.DATA or not (frame.payload or frame.flags & Flag.END_STREAM):
             self._others += 1
             self._began = at if self._began is None else self._began
             if self._others > _BURST + _PER_SECOND * (at - self._began):
@@ -258,7 +258,7 @@ class Http2Connection:
         self._answered = True
         return Answer(status, headers, event.stream_ended is not None)
 
-    def _disagreement(self) -> End:
+    def _disagreement(self) -> StreamEnd:
         return self._end(
             EndKind.INCOMPLETE, f"content-length is {self._declared}, and {self._received} bytes came in DATA frames"
         )
@@ -268,9 +268,9 @@ class Http2Connection:
         if self._stream:
             yield self._end(EndKind.MALFORMED if self._answered else EndKind.MALFORMED_HEAD, words)
 
-    def _end(self, kind: EndKind, detail: str = "") -> End:
+    def _end(self, kind: EndKind, detail: str = "") -> StreamEnd:
         self._stream = 0
-        return End(kind, detail)
+        return StreamEnd(kind, detail)
 
 
 def _h2() -> H2Connection:
@@ -292,7 +292,7 @@ def _h2() -> H2Connection:
 
 def _name(kind: int) -> str:
     try:
-        return Kind(kind).name
+        return FrameType(kind).name
     except ValueError:
         return "unknown"
 

@@ -18,7 +18,7 @@ _STREAM = 0x7FFF_FFFF
 _HTTP_1 = b"HTTP/1."
 
 
-class Kind(IntEnum):
+class FrameType(IntEnum):
     """The types of frames that matter here (section 6)."""
 
     DATA = 0
@@ -42,7 +42,7 @@ class Flag(IntFlag):
     PADDED = 0x8
 
 
-HEADS = frozenset({Kind.HEADERS, Kind.PUSH_PROMISE, Kind.CONTINUATION})
+HEADS = frozenset({FrameType.HEADERS, FrameType.PUSH_PROMISE, FrameType.CONTINUATION})
 """Frames that carry a block of headers, or a part of one."""
 
 
@@ -65,7 +65,7 @@ class Frame(NamedTuple):
         return self.wire[HEADER:]
 
 
-class Part(NamedTuple):
+class DataPart(NamedTuple):
     """Data of a DATA frame of which the rest may not have come yet."""
 
     stream: int
@@ -88,7 +88,7 @@ class FrameSplitter:
         """Whether a part of a frame with headers has come, and not all of it."""
         return len(self._buffer) > 3 and self._buffer[3] in HEADS  # noqa: PLR2004 - the offset of a frame's type
 
-    def split(self, data: bytes) -> Iterator[Frame | Part]:
+    def split(self, data: bytes) -> Iterator[Frame | DataPart]:
         """Return what `data` completes; a FrameError if the bytes are not frames, or one is too long."""
         buffer = self._buffer
         buffer += data
@@ -97,13 +97,13 @@ class FrameSplitter:
         while len(buffer) >= HEADER:
             length, kind, flags = int.from_bytes(buffer[:3]), buffer[3], buffer[4]
             stream = int.from_bytes(buffer[5:HEADER]) & _STREAM
-            if not self._begun and (kind != Kind.SETTINGS or flags & Flag.ACK or stream):
+            if not self._begun and (kind != FrameType.SETTINGS or flags & Flag.ACK or stream):
                 raise FrameError("its first frame is not SETTINGS")
             if length > MAX_FRAME:
                 raise FrameError(f"a frame of more than {MAX_FRAME} bytes")
             self._begun = True
-            if kind == Kind.DATA and (part := self._part(length, flags)):
-                yield Part(stream, part)
+            if kind == FrameType.DATA and (part := self._part(length, flags)):
+                yield DataPart(stream, part)
             if len(buffer) < HEADER + length:
                 return
             wire = bytes(buffer[: HEADER + length])

@@ -18,7 +18,7 @@ from aiohttp.http import HttpVersion, RawResponseMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from monitor.http.framing import CloseBody
-from monitor.http.h2_connection import Answer, End, Http2Connection, Payload
+from monitor.http.h2_connection import Answer, Http2Connection, Payload, StreamEnd
 from monitor.http.head import head
 from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest, Receiver
@@ -148,7 +148,7 @@ class Http2Protocol(HttpProtocol):
         self._write(http2)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End the answer; before its head, aiohttp raises in the request, unless the peer has said why."""
+        """StreamEnd the answer; before its head, aiohttp raises in the request, unless the peer has said why."""
         http2, receiver = self._http2, self.receiver
         if http2 is None or receiver is None:
             super().connection_lost(exc)
@@ -196,8 +196,8 @@ class Http2Protocol(HttpProtocol):
             self.receiver.payload(b"".join(payload), tap.read_at, tap.uncertainty, tap.spread)
         payload.clear()
 
-    def _end(self, end: End) -> None:
-        """End the answer; aiohttp gives the connection back, or closes it."""
+    def _end(self, end: StreamEnd) -> None:
+        """StreamEnd the answer; aiohttp gives the connection back, or closes it."""
         receiver, self._body = self.receiver, None
         if end.kind is EndKind.COMPLETE and self._payload is not None:
             self._payload.feed_eof()

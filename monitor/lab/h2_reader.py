@@ -8,7 +8,7 @@ from typing import Protocol
 from h2.settings import SettingCodes
 from hpack import Decoder, HPACKError
 
-from monitor.http.h2_frames import HEADER, Flag, Kind
+from monitor.http.h2_frames import HEADER, Flag, FrameType
 from monitor.lab.h2_wire import PREFACE, SETTINGS_ACK, frame, window
 from monitor.lab.request import MAX_BODY, MAX_HEAD, ByteSource, LabRequest, MalformedRequestError
 
@@ -74,7 +74,7 @@ class Http2Reader:
     async def room(self, wire: bytes) -> None:
         """Wait until the client's windows have room for the DATA frames in these bytes."""
         for kind, _, stream, payload in _split(bytearray(wire)):
-            if kind != Kind.DATA or not self._polite:
+            if kind != FrameType.DATA or not self._polite:
                 continue
             await self._take_what_came()
             while min(self._connection, self._windows.get(stream, self._initial)) < len(payload):
@@ -91,24 +91,24 @@ class Http2Reader:
         return _split(self._link.received)
 
     async def _took(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        self._ended |= kind in {Kind.HEADERS, Kind.DATA} and bool(flags & Flag.END_STREAM)
+        self._ended |= kind in {FrameType.HEADERS, FrameType.DATA} and bool(flags & Flag.END_STREAM)
         match kind:
-            case Kind.HEADERS | Kind.CONTINUATION:
-                self._block += payload[5:] if flags & _PRIORITY and kind == Kind.HEADERS else payload
+            case FrameType.HEADERS | FrameType.CONTINUATION:
+                self._block += payload[5:] if flags & _PRIORITY and kind == FrameType.HEADERS else payload
                 if flags & Flag.END_HEADERS:
                     self.stream, self._head = stream, self._decoded()
-            case Kind.DATA:
+            case FrameType.DATA:
                 self._body += payload
                 if len(self._body) > MAX_BODY:
                     raise MalformedRequestError("413 Content Too Large", f"a body is at most {MAX_BODY} bytes")
                 more = max(len(payload), 1)
                 await self._say(window(0, more) + (b"" if flags & Flag.END_STREAM else window(stream, more)))
-            case Kind.SETTINGS if not flags & Flag.ACK:
+            case FrameType.SETTINGS if not flags & Flag.ACK:
                 self._set(payload)
                 await self._say(SETTINGS_ACK)
-            case Kind.PING if not flags & Flag.ACK:
-                await self._say(frame(Kind.PING, payload, flags=Flag.ACK))
-            case Kind.WINDOW_UPDATE:
+            case FrameType.PING if not flags & Flag.ACK:
+                await self._say(frame(FrameType.PING, payload, flags=Flag.ACK))
+            case FrameType.WINDOW_UPDATE:
                 more = int.from_bytes(payload)
                 if stream:
                     self._windows[stream] = self._windows.get(stream, self._initial) + more

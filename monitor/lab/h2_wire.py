@@ -8,7 +8,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hpack import Encoder
 
-from monitor.http.h2_frames import MAX_FRAME, Flag, Kind
+from monitor.http.h2_frames import MAX_FRAME, Flag, FrameType
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client says first."""
@@ -22,11 +22,11 @@ def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -
 def settings(values: Mapping[SettingCodes, int] | None = None) -> bytes:
     """A SETTINGS frame."""
     pairs = (int(code).to_bytes(2) + value.to_bytes(4) for code, value in (values or {}).items())
-    return frame(Kind.SETTINGS, b"".join(pairs))
+    return frame(FrameType.SETTINGS, b"".join(pairs))
 
 
 SETTINGS = settings()
-SETTINGS_ACK = frame(Kind.SETTINGS, flags=Flag.ACK)
+SETTINGS_ACK = frame(FrameType.SETTINGS, flags=Flag.ACK)
 
 
 def block(fields: Iterable[tuple[str, str]]) -> bytes:
@@ -38,7 +38,7 @@ def headers(stream: int, fields: Iterable[tuple[str, str]], *, end: bool = False
     """A block of headers, in as many frames as it needs."""
     encoded = block(fields)
     parts = [encoded[at : at + MAX_FRAME] for at in range(0, len(encoded), MAX_FRAME)]
-    kinds = [Kind.HEADERS, *(Kind.CONTINUATION for _ in parts[1:])]
+    kinds = [FrameType.HEADERS, *(FrameType.CONTINUATION for _ in parts[1:])]
     last = len(parts) - 1
     return b"".join(
         frame(
@@ -56,21 +56,21 @@ def data(stream: int, payload: bytes, *, end: bool = False) -> bytes:
     parts = [payload[at : at + MAX_FRAME] for at in range(0, len(payload), MAX_FRAME)] or [b""]
     last = len(parts) - 1
     return b"".join(
-        frame(Kind.DATA, part, flags=Flag.END_STREAM if end and number == last else 0, stream=stream)
+        frame(FrameType.DATA, part, flags=Flag.END_STREAM if end and number == last else 0, stream=stream)
         for number, part in enumerate(parts)
     )
 
 
 def reset(stream: int, code: int = ErrorCodes.INTERNAL_ERROR) -> bytes:
     """An RST_STREAM frame."""
-    return frame(Kind.RST_STREAM, int(code).to_bytes(4), stream=stream)
+    return frame(FrameType.RST_STREAM, int(code).to_bytes(4), stream=stream)
 
 
 def goaway(last: int, code: int = ErrorCodes.NO_ERROR) -> bytes:
     """A GOAWAY frame."""
-    return frame(Kind.GOAWAY, last.to_bytes(4) + int(code).to_bytes(4))
+    return frame(FrameType.GOAWAY, last.to_bytes(4) + int(code).to_bytes(4))
 
 
 def window(stream: int, more: int) -> bytes:
     """A WINDOW_UPDATE frame."""
-    return frame(Kind.WINDOW_UPDATE, more.to_bytes(4), stream=stream)
+    return frame(FrameType.WINDOW_UPDATE, more.to_bytes(4), stream=stream)

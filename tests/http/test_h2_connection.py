@@ -10,8 +10,9 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hpack import Decoder
 
-from monitor.http.h2_connection import Answer, End, Http2Connection, Payload, Said, code_name
-from monitor.http.h2_frames import Flag, FrameSplitter, Kind
+from monitor.http.h2_connection import Answer, Http2Connection, Payload, Said, StreamEnd, code_name
+from monitor.http.h2_frames import Flag, FrameSplitter
+from monitor.http.h2_frames import FrameType as Type
 from monitor.lab import h2_wire as wire
 from monitor.stream.endings import EndKind
 from tests.http.h2_parts import FIELDS, HEAD, head
@@ -33,11 +34,11 @@ def said(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list
     return [one for number, read in enumerate(reads) for one in connection.receive(read, number * every)]
 
 
-def end_of(*reads: bytes) -> End:
+def end_of(*reads: bytes) -> StreamEnd:
     """Return the end that these reads come to."""
     found = said(asked(), *reads)
-    assert isinstance(found[-1], End)
-    assert [one for one in found[:-1] if isinstance(one, End)] == []
+    assert isinstance(found[-1], StreamEnd)
+    assert [one for one in found[:-1] if isinstance(one, StreamEnd)] == []
     return found[-1]
 
 
@@ -50,7 +51,12 @@ def sent(connection: Http2Connection) -> list[Any]:
 def test_a_request_is_sent_at_once() -> None:
     """Settings, a larger window, the headers and the body leave together; what only HTTP/1.1 has stays behind."""
     frames = sent(asked(headers={"Authorization": "Bearer x", "Connection": "close", "Host": "h", "X-Api-Key": "k"}))
-    assert [one.kind for one in frames] == [Kind.SETTINGS, Kind.WINDOW_UPDATE, Kind.HEADERS, Kind.DATA]
+    assert [one.kind for one in frames] == [
+        Type.SETTINGS,
+        Type.WINDOW_UPDATE,
+        Type.HEADERS,
+        Type.DATA,
+    ]
     assert frames[-1].payload == BODY
     assert frames[-1].flags == Flag.END_STREAM
     fields = [(bytes(name), bytes(value)) for name, value in Decoder().decode(frames[2].payload, raw=True)]
@@ -79,8 +85,8 @@ def test_an_answer() -> None:
     connection = asked()
     large = [wire.data(1, b"x" * 16384)] * 40
     found = said(connection, HEAD, *large, wire.data(1, b"", end=True))
-    assert found[-1] == End(EndKind.COMPLETE)
-    assert {one.stream for one in sent(connection) if one.kind == Kind.WINDOW_UPDATE} == {0, 1}
+    assert found[-1] == StreamEnd(EndKind.COMPLETE)
+    assert {one.stream for one in sent(connection) if one.kind == Type.WINDOW_UPDATE} == {0, 1}
     assert connection.usable
     assert not connection.in_a_body
 
@@ -115,7 +121,7 @@ def test_an_answer() -> None:
 )
 def test_how_an_answer_ends(reads: list[bytes], kind: EndKind, detail: str) -> None:
     """END_STREAM is complete, if the length agrees; a reset or a refusal has its code's name."""
-    assert end_of(*reads) == End(kind, detail)
+    assert end_of(*reads) == StreamEnd(kind, detail)
 
 
 @pytest.mark.parametrize(
@@ -131,43 +137,43 @@ def test_how_an_answer_ends(reads: list[bytes], kind: EndKind, detail: str) -> N
         (head(("x-large", "y" * 70_000)), "a line of it has more than 64 KiB"),
         (head(*((f"x-{number}", "#" * 60_000) for number in range(9))), "it has more than 256 KiB"),
         (
-            wire.SETTINGS + wire.frame(Kind.HEADERS, wire.block([("x", "y" * 4000)] * 100), flags=4, stream=1),
+            wire.SETTINGS + wire.frame(Type.HEADERS, wire.block([("x", "y" * 4000)] * 100), flags=4, stream=1),
             "it has more than 256 KiB",
         ),
         (
-            wire.SETTINGS + wire.frame(Kind.HEADERS, b"", stream=1) + wire.frame(Kind.CONTINUATION, b"", stream=1) * 33,
+            wire.SETTINGS + wire.frame(Type.HEADERS, b"", stream=1) + wire.frame(Type.CONTINUATION, b"", stream=1) * 33,
             "it has more than 32 CONTINUATION frames",
         ),
-        (wire.SETTINGS + wire.frame(Kind.CONTINUATION, b"", flags=4, stream=1), "an invalid CONTINUATION frame"),
-        (wire.SETTINGS + wire.frame(Kind.HEADERS, b"\xff" * 5, flags=4, stream=1), "an invalid HEADERS frame"),
-        (wire.SETTINGS + wire.frame(Kind.PUSH_PROMISE, bytes(4), flags=4, stream=1), "an invalid PUSH_PROMISE frame"),
-        (wire.SETTINGS + wire.frame(Kind.GOAWAY, b"short"), "an invalid GOAWAY frame"),
-        (wire.SETTINGS + wire.frame(Kind.GOAWAY, bytes(8), stream=1), "an invalid GOAWAY frame"),
-        (wire.SETTINGS + wire.frame(Kind.PING, b"short"), "an invalid PING frame"),
+        (wire.SETTINGS + wire.frame(Type.CONTINUATION, b"", flags=4, stream=1), "an invalid CONTINUATION frame"),
+        (wire.SETTINGS + wire.frame(Type.HEADERS, b"\xff" * 5, flags=4, stream=1), "an invalid HEADERS frame"),
+        (wire.SETTINGS + wire.frame(Type.PUSH_PROMISE, bytes(4), flags=4, stream=1), "an invalid PUSH_PROMISE frame"),
+        (wire.SETTINGS + wire.frame(Type.GOAWAY, b"short"), "an invalid GOAWAY frame"),
+        (wire.SETTINGS + wire.frame(Type.GOAWAY, bytes(8), stream=1), "an invalid GOAWAY frame"),
+        (wire.SETTINGS + wire.frame(Type.PING, b"short"), "an invalid PING frame"),
         (wire.SETTINGS + wire.window(0, 2**31 - 1), "more data than its flow-control window allows"),
         (wire.settings({SettingCodes.MAX_FRAME_SIZE: 1}), "an invalid value in SETTINGS"),
         (wire.SETTINGS * (FLOOD + 1), "a flood of SETTINGS frames"),
-        (wire.SETTINGS + wire.frame(Kind.PING, bytes(8)) * FLOOD, "a flood of PING frames"),
+        (wire.SETTINGS + wire.frame(Type.PING, bytes(8)) * FLOOD, "a flood of PING frames"),
         (wire.SETTINGS + wire.frame(0x77, b"x") * FLOOD, "a flood of unknown frames"),
     ],
 )  # fmt: skip
 def test_what_is_no_answer(sent: bytes, words: str) -> None:
     """Whatever breaks the protocol before the head is a malformed head, and its detail says what, in our words."""
     connection = asked()
-    assert said(connection, sent)[-1] == End(EndKind.MALFORMED_HEAD, words)
+    assert said(connection, sent)[-1] == StreamEnd(EndKind.MALFORMED_HEAD, words)
     assert connection.broken
     assert not connection.usable
 
 
 def test_what_breaks_inside_a_body() -> None:
     """What came before it, in the same read too, is kept; empty DATA frames are a flood like any other."""
-    found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Kind.PING, b"short"))
-    assert found[1:] == [Payload(b"abc"), End(EndKind.MALFORMED, "an invalid PING frame")]
-    assert end_of(HEAD, wire.data(1, b"") * FLOOD) == End(EndKind.MALFORMED, "a flood of DATA frames")
+    found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
+    assert found[1:] == [Payload(b"abc"), StreamEnd(EndKind.MALFORMED, "an invalid PING frame")]
+    assert end_of(HEAD, wire.data(1, b"") * FLOOD) == StreamEnd(EndKind.MALFORMED, "a flood of DATA frames")
     too_much = [wire.data(1, b"x" * 16384)] * 3
     connection = asked()
     connection._h2._inbound_flow_control_window_manager.current_window_size = 20_000
-    assert said(connection, HEAD, *too_much)[-1] == End(
+    assert said(connection, HEAD, *too_much)[-1] == StreamEnd(
         EndKind.MALFORMED, "more data than its flow-control window allows"
     )
 
@@ -175,9 +181,9 @@ def test_what_breaks_inside_a_body() -> None:
 def test_pings_over_time_are_no_flood() -> None:
     """A server may ask often whether we are there, as long as it takes its time; each is answered."""
     connection = asked()
-    found = said(connection, HEAD, *[wire.frame(Kind.PING, bytes(8))] * 2000, every=0.05)
+    found = said(connection, HEAD, *[wire.frame(Type.PING, bytes(8))] * 2000, every=0.05)
     assert found == [Answer(200, [(b"content-type", b"text/event-stream")], ended=False)]
-    assert len([one for one in sent(connection) if one.kind == Kind.PING]) == 2000
+    assert len([one for one in sent(connection) if one.kind == Type.PING]) == 2000
 
 
 def test_interim_heads_and_other_streams_are_passed_over() -> None:
@@ -185,10 +191,10 @@ def test_interim_heads_and_other_streams_are_passed_over() -> None:
     connection = asked()
     interim = wire.headers(1, [(":status", "103"), ("link", "x")])
     found = said(connection, wire.SETTINGS + interim + wire.headers(1, FIELDS) + wire.data(1, b"a", end=True))
-    assert [type(one) for one in found] == [Answer, Payload, End]
+    assert [type(one) for one in found] == [Answer, Payload, StreamEnd]
     assert said(connection, wire.data(1, b"more") + wire.reset(1)) == []
     usable = connection.usable
-    assert said(connection, wire.frame(Kind.PING, b"short")) == []
+    assert said(connection, wire.frame(Type.PING, b"short")) == []
     assert (usable, connection.usable) == (True, False)
 
 
@@ -198,7 +204,7 @@ def test_a_goaway_ends_nothing_by_itself() -> None:
     found = said(
         connection, HEAD, wire.data(1, b"a"), wire.goaway(1), wire.goaway(2**31 - 1), wire.data(1, b"b", end=True)
     )
-    assert found[1:] == [Payload(b"a"), Payload(b"b"), End(EndKind.COMPLETE)]
+    assert found[1:] == [Payload(b"a"), Payload(b"b"), StreamEnd(EndKind.COMPLETE)]
     assert connection.goaway == "NO_ERROR"
     assert not connection.usable
     assert said(connection, wire.goaway(0)) == []
@@ -210,7 +216,7 @@ def test_a_second_request() -> None:
     said(connection, HEAD, wire.data(1, b"a", end=True))
     connection.request(PSEUDO, (), b"")
     assert said(connection, wire.goaway(1, ErrorCodes.ENHANCE_YOUR_CALM)) == [
-        End(EndKind.RESET, "GOAWAY ENHANCE_YOUR_CALM")
+        StreamEnd(EndKind.RESET, "GOAWAY ENHANCE_YOUR_CALM")
     ]
 
 
@@ -229,9 +235,9 @@ def test_a_large_request_waits_for_the_window() -> None:
     assert connection.held_back == 100_000 - 65535
     assert said(connection, wire.window(1, 100_000)) == []
     assert connection.held_back == 0
-    assert sum(len(one.payload) for one in sent(connection) if one.kind == Kind.DATA) == 100_000
+    assert sum(len(one.payload) for one in sent(connection) if one.kind == Type.DATA) == 100_000
     early = asked(b"x" * 100_000)
-    assert said(early, HEAD, wire.data(1, b"no", end=True))[-1] == End(EndKind.COMPLETE)
+    assert said(early, HEAD, wire.data(1, b"no", end=True))[-1] == StreamEnd(EndKind.COMPLETE)
     assert not early.usable
 
 
@@ -240,8 +246,8 @@ def test_whether_a_head_has_begun() -> None:
     connection, seen = asked(), []
     for read in (
         wire.SETTINGS,
-        wire.frame(Kind.HEADERS, b"", stream=1),
-        wire.frame(Kind.CONTINUATION, wire.block(FIELDS), flags=4, stream=1),
+        wire.frame(Type.HEADERS, b"", stream=1),
+        wire.frame(Type.CONTINUATION, wire.block(FIELDS), flags=4, stream=1),
     ):
         said(connection, read)
         seen.append((connection.inside_a_head, connection.answer_bytes > 0))

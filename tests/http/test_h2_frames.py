@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.http.h2_frames import HEADER, MAX_FRAME, Flag, Frame, FrameError, FrameSplitter, Kind, Part
+from monitor.http.h2_frames import HEADER, MAX_FRAME, DataPart, Flag, Frame, FrameError, FrameSplitter, FrameType
 from monitor.lab import h2_wire as wire
 
-PADDED = wire.frame(Kind.DATA, b"\x03hello\0\0\0", flags=Flag.PADDED, stream=1)
+PADDED = wire.frame(FrameType.DATA, b"\x03hello\0\0\0", flags=Flag.PADDED, stream=1)
 WIRE = wire.SETTINGS + wire.data(1, b"abc") + PADDED + wire.headers(1, [("a", "b")]) + wire.data(3, b"", end=True)
 
 
-def split(*pieces: bytes) -> list[Frame | Part]:
+def split(*pieces: bytes) -> list[Frame | DataPart]:
     """Return all that a splitter finds in these reads."""
     splitter = FrameSplitter()
     return [found for piece in pieces for found in splitter.split(piece)]
@@ -21,7 +21,7 @@ def test_frames_and_their_data() -> None:
     """Each frame is whole, and before it comes its data, without the padding."""
     found = split(WIRE)
     assert [one.kind for one in found if isinstance(one, Frame)] == [4, 0, 0, 1, 0]
-    assert [one.data for one in found if isinstance(one, Part)] == [b"abc", b"hello"]
+    assert [one.data for one in found if isinstance(one, DataPart)] == [b"abc", b"hello"]
     assert b"".join(one.wire for one in found if isinstance(one, Frame)) == WIRE
     assert [one.stream for one in found] == [0, 1, 1, 1, 1, 1, 3]
     assert [one.payload for one in found if isinstance(one, Frame)][1] == b"abc"
@@ -33,22 +33,22 @@ def test_any_segmentation_gives_the_same(size: int) -> None:
     pieces = [WIRE[at : at + size] for at in range(0, len(WIRE), size)]
     found, whole = split(*pieces), split(WIRE)
     assert [one for one in found if isinstance(one, Frame)] == [one for one in whole if isinstance(one, Frame)]
-    assert b"".join(one.data for one in found if isinstance(one, Part)) == b"abchello"
+    assert b"".join(one.data for one in found if isinstance(one, DataPart)) == b"abchello"
 
 
 def test_data_comes_before_its_frame_is_whole() -> None:
     """What has arrived of a frame is handed on in the read that brings it, never twice."""
     splitter, data = FrameSplitter(), wire.data(1, b"abcdef")
     assert len(list(splitter.split(wire.SETTINGS))) == 1
-    assert list(splitter.split(data[: HEADER + 2])) == [Part(1, b"ab")]
+    assert list(splitter.split(data[: HEADER + 2])) == [DataPart(1, b"ab")]
     assert list(splitter.split(b"")) == []
-    assert list(splitter.split(data[HEADER + 2 :])) == [Part(1, b"cdef"), Frame(0, 0, 1, data)]
+    assert list(splitter.split(data[HEADER + 2 :])) == [DataPart(1, b"cdef"), Frame(0, 0, 1, data)]
 
 
 def test_padding_that_is_longer_than_its_frame_is_no_data() -> None:
     """The library refuses such a frame; nothing of it is taken for data before that."""
     for payload in (b"", b"\x09abc"):
-        bad = wire.frame(Kind.DATA, payload, flags=Flag.PADDED, stream=1)
+        bad = wire.frame(FrameType.DATA, payload, flags=Flag.PADDED, stream=1)
         assert split(wire.SETTINGS, bad)[1:] == [Frame(0, Flag.PADDED, 1, bad)]
 
 
@@ -58,7 +58,7 @@ def test_padding_that_is_longer_than_its_frame_is_no_data() -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it answers in HTTP/1.1"),
         (wire.data(1, b"x"), "its first frame is not SETTINGS"),
         (wire.SETTINGS_ACK, "its first frame is not SETTINGS"),
-        (wire.SETTINGS + bytes(3) + wire.frame(Kind.DATA), ""),
+        (wire.SETTINGS + bytes(3) + wire.frame(FrameType.DATA), ""),
         (wire.SETTINGS + (MAX_FRAME + 1).to_bytes(3) + bytes(6), "a frame of more than 16384 bytes"),
     ],
     ids=["http/1.1", "no settings", "an acknowledgement first", "an odd frame", "too long"],

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from h2.settings import SettingCodes
 
-from monitor.http.h2_frames import Flag, Kind
+from monitor.http.h2_frames import Flag
+from monitor.http.h2_frames import FrameType as Type
 from monitor.lab import h2_wire as wire
 from monitor.lab.h2_reader import Http2Reader, speaks_http2
 from monitor.lab.request import MAX_BODY, MalformedRequestError
@@ -62,7 +63,7 @@ async def test_a_request(size: int, body: bytes) -> None:
 
 async def test_one_that_is_not_polite_says_nothing() -> None:
     """A script says everything there."""
-    link = Link(whole(b"x") + wire.frame(Kind.PING, bytes(8)))
+    link = Link(whole(b"x") + wire.frame(Type.PING, bytes(8)))
     await Http2Reader(link, polite=False).request()
     assert link.said == b""
 
@@ -77,7 +78,10 @@ async def test_another_version_is_told_apart() -> None:
     ("sent", "status"),
     [
         (b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n", "400 Bad Request"),
-        (wire.PREFACE + wire.frame(Kind.HEADERS, b"\xff" * 5, flags=Flag.END_HEADERS, stream=1), "400 Bad Request"),
+        (
+            wire.PREFACE + wire.frame(Type.HEADERS, b"\xff" * 5, flags=Flag.END_HEADERS, stream=1),
+            "400 Bad Request",
+        ),
         (
             wire.PREFACE + wire.headers(1, FIELDS) + wire.data(1, bytes(1 << 14)) * (MAX_BODY // (1 << 14) + 1),
             "413 Content Too Large",
@@ -95,8 +99,8 @@ async def test_what_is_no_request(sent: bytes, status: str) -> None:
 async def test_headers_with_a_priority_and_in_parts() -> None:
     """Browsers send a priority, and large blocks come in several frames."""
     encoded = wire.block(FIELDS)
-    first = wire.frame(Kind.HEADERS, bytes(5) + encoded[:4], flags=0x20 | Flag.END_STREAM, stream=1)
-    last = wire.frame(Kind.CONTINUATION, encoded[4:], flags=Flag.END_HEADERS, stream=1)
+    first = wire.frame(Type.HEADERS, bytes(5) + encoded[:4], flags=0x20 | Flag.END_STREAM, stream=1)
+    last = wire.frame(Type.CONTINUATION, encoded[4:], flags=Flag.END_HEADERS, stream=1)
     reader = Http2Reader(Link(wire.PREFACE + first, last, last[:0], wire.headers(3, FIELDS, end=True)), polite=True)
     assert (await reader.request()).target == "/x?y"
     assert (await reader.request()).target == "/x?y"
@@ -106,7 +110,7 @@ async def test_headers_with_a_priority_and_in_parts() -> None:
 async def test_data_waits_for_the_windows() -> None:
     """A DATA frame waits until stream and connection have room; anything else never does."""
     settings = wire.settings({SettingCodes.INITIAL_WINDOW_SIZE: 10, SettingCodes.ENABLE_PUSH: 0})
-    ping = wire.frame(Kind.PING, bytes(8)) + wire.frame(0x77, b"?")
+    ping = wire.frame(Type.PING, bytes(8)) + wire.frame(0x77, b"?")
     link = Link(
         wire.PREFACE + settings + wire.headers(1, FIELDS, end=True), ping + wire.window(1, 5), wire.window(0, 5)
     )
@@ -114,7 +118,7 @@ async def test_data_waits_for_the_windows() -> None:
     await reader.request()
     await reader.room(wire.headers(1, [(":status", "200")]) + wire.data(1, b"x" * 10))
     await reader.room(wire.data(1, b"x" * 5))
-    assert wire.frame(Kind.PING, bytes(8), flags=Flag.ACK) in bytes(link.said)
+    assert wire.frame(Type.PING, bytes(8), flags=Flag.ACK) in bytes(link.said)
     with pytest.raises(ConnectionError):
         await reader.room(wire.data(1, b"x" * 65535))
     await Http2Reader(link, polite=False).room(wire.data(1, b"x"))
