@@ -161,7 +161,7 @@ class Http2Connection:
         return bool(self._stream) and self._answered
 
     def receive(self, data: bytes, at: float) -> Iterator[Said]:
-        """Take what was read at `at`, in seconds of any clock, and return what it says: after a `StreamEnd`, nothing."""
+        """Take what was read at `at`, in seconds of any clock, and return what it says; `StreamEnd` comes last."""
         try:
             for one in self._splitter.split(data):
                 yield from self._part(one) if isinstance(one, DataPart) else self._frame(one, at)
