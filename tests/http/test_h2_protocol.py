@@ -24,11 +24,11 @@ from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, ReadRequest, Repeat, Rst, Send
 from monitor.probe.run import Prober
 from monitor.record.from_observation import event_of
-from monitor.stream.endings import Mark
+from monitor.stream.endings import Deadline, Mark
 from monitor.target import Connection, Http, Tls
-from tests.conftest import PATIENT, Ask, MakeProber, target
+from tests.conftest import PATIENT, SHORT, Ask, MakeProber, only, target
 from tests.http.h2_parts import FIELDS, HEAD, WHOLE, agreeing, answer, head, in_http2
-from tests.http.parts import HASTY, HI, OK, STOP, CertificateAuthority
+from tests.http.parts import HI, OK, STOP, CertificateAuthority
 from tests.http.test_attempts import tunnel
 from tests.test_wire import verdict
 
@@ -123,7 +123,7 @@ def test_what_is_offered() -> None:
     """A proxy over TLS would take our offer for itself: there `auto` is HTTP/1.1."""
 
     def request(http: Http, url: str = "https://chat.test/", proxy: str | None = None) -> HttpRequest:
-        return HttpRequest("GET", url, {}, b"", HASTY, proxy=proxy, http=http)
+        return HttpRequest("GET", url, {}, b"", SHORT, proxy=proxy, http=http)
 
     assert alpn(request(Http.ONE)) == ()
     assert alpn(request(Http.TWO)) == ("h2",)
@@ -185,7 +185,9 @@ def test_what_is_offered() -> None:
 async def test_how_it_ends(ask: Ask, script: tuple[Any, ...], wanted: str, words: str) -> None:
     """Each end of a stream or connection has its verdict and its words."""
     async with peer(script) as server:
-        seen = await ask(**in_http2(server.url, timeouts=PATIENT if wanted != "timeout/headers" else HASTY))
+        seen = await ask(
+            **in_http2(server.url, timeouts=only(Deadline.HEADERS if wanted == "timeout/headers" else Deadline.DRAIN))
+        )
     assert verdict(seen) == wanted
     assert words in seen.verdict.detail
     assert (seen.verdict.unclean is not None) == (wanted == "ok")
@@ -238,7 +240,7 @@ async def test_a_ping_is_answered(ask: Ask) -> None:
 async def test_a_window_that_never_opens(ask: Ask) -> None:
     """The part of a request that the peer does not take is named by the deadline that it runs into."""
     async with peer((Send(wire.settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})), ReadRequest(), Hold())) as server:
-        seen = await ask(**in_http2(server.url, timeouts=HASTY, prompt="x" * 100_000))
+        seen = await ask(**in_http2(server.url, timeouts=only(Deadline.HEADERS), prompt="x" * 100_000))
     assert verdict(seen) == "timeout/headers"
     assert "the peer's flow-control window did not open" in seen.verdict.detail
     assert seen.verdict.phase == "request"
