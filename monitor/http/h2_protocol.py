@@ -31,8 +31,6 @@ _VERSION = HttpVersion(2, 0)
 REQUIRES_HTTP_1 = "HTTP_1_1_REQUIRED"
 """The code by which a peer refuses a request that it takes in HTTP/1.1."""
 _NOT_AGREED = "the server did not agree to HTTP/2 by ALPN"
-_UNREAD = 1 << 20
-"""Bytes of acknowledgements that a peer may leave unread."""
 
 OnMade = Callable[[HttpProtocol, asyncio.BaseTransport], None]
 MakeProtocol = Callable[[asyncio.AbstractEventLoop, OnMade], HttpProtocol]
@@ -207,14 +205,11 @@ class Http2Protocol(HttpProtocol):
             receiver.end(end.kind, self._socket.read_at, end.detail)
 
     def _write(self, http2: Http2Connection) -> None:
-        """Send what there is to send; a connection is closed if it is broken, or if the peer reads nothing of it."""
+        """Send what there is to send, as little as there is to acknowledge; a broken connection is closed."""
         transport = self.transport
         if not isinstance(transport, asyncio.Transport) or transport.is_closing():
             return
         if data := http2.output():
             transport.write(data)
-        unread = transport.get_write_buffer_size() > _UNREAD
-        if unread and self.receiver is not None:
-            self.receiver.end(EndKind.MALFORMED, self._socket.read_at, "it does not read what it has us acknowledge")
-        if unread or http2.broken:
+        if http2.broken:
             transport.abort()

@@ -170,12 +170,6 @@ def test_what_breaks_inside_a_body() -> None:
     found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
     assert found[1:] == [Payload(b"abc"), StreamEnd(EndKind.MALFORMED, "an invalid PING frame")]
     assert end_of(HEAD, wire.data(1, b"") * FLOOD) == StreamEnd(EndKind.MALFORMED, "a flood of DATA frames")
-    too_much = [wire.data(1, b"x" * 16384)] * 3
-    connection = asked()
-    connection._h2._inbound_flow_control_window_manager.current_window_size = 20_000
-    assert said(connection, HEAD, *too_much)[-1] == StreamEnd(
-        EndKind.MALFORMED, "more data than its flow-control window allows"
-    )
 
 
 def test_pings_over_time_are_no_flood() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,16 +11,15 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from monitor.http.attempts import ConnectionAttempts
-from monitor.http.h2_connection import Answer, Http2Connection
 from monitor.http.h2_protocol import Http2Protocol, alpn, not_possible, protocol_for
 from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest
+from monitor.http.timestamps import TimestampedSocket
 from monitor.keys.secret import Secret
 from monitor.lab import h2_wire as wire
 from monitor.lab.h2_wire import PREFACE
 from monitor.lab.peer import peer
-from monitor.lab.steps import Fin, Hold, ReadRequest, Repeat, Rst, Send
+from monitor.lab.steps import Fin, Hold, ReadRequest, Rst, Send
 from monitor.probe.run import Prober
 from monitor.record.from_observation import event_of
 from monitor.stream.endings import Deadline, Mark
@@ -247,31 +245,6 @@ async def test_a_window_that_never_opens(ask: Ask) -> None:
     assert Mark.REQUEST_SENT not in seen.recording.marks
 
 
-async def test_a_peer_that_floods_and_does_not_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it does not read of our acknowledgements is bounded."""
-    monkeypatch.setattr("monitor.http.h2_connection._BURST", 1 << 30)
-    monkeypatch.setattr("monitor.http.h2_protocol._UNREAD", 1 << 16)
-
-    def deaf(self: Any, data: bytes) -> None:  # noqa: ANN401 - a connection of the lab
-        self._transport.pause_reading()
-        self.received += data
-        self._news.set()
-
-    def narrow(self: ConnectionAttempts, address: Any) -> Any:  # noqa: ANN401 - as aiohttp has it
-        opened = own(self, address)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        return opened
-
-    own = ConnectionAttempts.open_socket
-    monkeypatch.setattr(ConnectionAttempts, "open_socket", narrow)
-    monkeypatch.setattr("monitor.lab.connection.LabConnection.data_received", deaf)
-    flood = wire.frame(6, bytes(8)) * 500
-    async with peer((ReadRequest(), Send(HEAD), Repeat(flood, 0.0))) as server:
-        seen = await ask(**in_http2(server.url, timeouts=PATIENT))
-    assert verdict(seen) == "truncated/malformed_body"
-    assert "it does not read what it has us acknowledge" in seen.verdict.detail
-
-
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
@@ -343,19 +316,16 @@ async def test_what_comes_when_nobody_asks_is_taken_for_the_connection(kept: Pro
             await asyncio.sleep(0)
 
 
-async def test_what_is_late_says_nothing() -> None:
-    """An answer that nobody waits for any more, and a write on a connection that is gone, are no error."""
-    protocol = Http2Protocol(asyncio.get_running_loop(), lambda *_: None, prior=True)
-    protocol.connection_made(asyncio.Transport())
-    assert protocol._http2 is not None
-    protocol._http2.request({":method": "GET", ":scheme": "http", ":authority": "x", ":path": "/"}, (), b"")
-    for said in protocol._http2.receive(HEAD, time.monotonic()):
-        assert isinstance(said, Answer)
-        protocol._answer(said)
-    assert protocol._body is None
-    protocol.transport = None
-    protocol._write(Http2Connection())
-    assert protocol.speaks_http2
+async def test_an_answer_that_nobody_waits_for() -> None:
+    """It is read, and handed to nobody; nothing is written on a transport that takes nothing."""
+    made: list[HttpProtocol] = []
+    protocol = Http2Protocol(asyncio.get_running_loop(), lambda one, _: made.append(one), prior=True)
+    protocol.connection_made(asyncio.BaseTransport())
+    with TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as protocol.tap:
+        protocol.send_request({":method": "GET", ":scheme": "http", ":authority": "x", ":path": "/"}, (), b"")
+        protocol.data_received(HEAD)
+    assert made == [protocol]
+    assert protocol.received > 0
 
 
 def test_the_preface_is_http2s() -> None:
