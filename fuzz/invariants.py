@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 
+from monitor.http.h2_connection import Answer, Http2Connection, Payload, StreamEnd
 from monitor.judge.content_check import examine
 from monitor.judge.verdict import CAUSES, Verdict, judge
 from monitor.keys.json_path import parse
@@ -38,13 +39,16 @@ FRAMERS: Mapping[str, Callable[[int], Framer]] = {
     "events-or-array": EventsOrArray,
     "raw-bytes": Raw,
 }
+HTTP2 = "http2"
+"""The frames of an HTTP/2 connection, as they are read."""
+PSEUDO = {":method": "POST", ":scheme": "http", ":authority": "it", ":path": "/"}
 CONTROL = 2
 """Bytes at the front of an input that say how the rest is cut."""
 
 
 def targets() -> list[str]:
     """Return the names of all that can be fuzzed."""
-    return [*FRAMERS, *PROTOCOLS]
+    return [*FRAMERS, HTTP2, *PROTOCOLS]
 
 
 def hold(name: str, data: bytes) -> None:
@@ -53,6 +57,8 @@ def hold(name: str, data: bytes) -> None:
     pieces = list(cut(payload, data[:CONTROL]))
     if name in FRAMERS:
         framer_holds(FRAMERS[name], payload, pieces)
+    elif name == HTTP2:
+        http2_holds(payload, pieces)
     else:
         protocol_holds(PROTOCOLS[name], payload, pieces)
 
@@ -100,6 +106,35 @@ def kept(framer: Framer) -> int:
         parts = value if isinstance(value, list) else [value]
         held += sum(len(part) for part in parts if isinstance(part, bytes | bytearray | str))
     return held
+
+
+# -- http/2 ------------------------------------------------------------------------------------------------------------
+
+
+def http2_holds(payload: bytes, pieces: Sequence[bytes]) -> None:
+    """One piece or many: the same heads, the same payload, the same end, which comes once; and nothing is raised."""
+    whole, parts = answered([payload]), answered(pieces)
+    assert whole == parts, (whole, parts)
+
+
+def answered(pieces: Sequence[bytes]) -> object:
+    """Return what a connection on which a request was sent says of these reads."""
+    connection, heads, ends, body = Http2Connection(), list[Answer](), list[StreamEnd](), bytearray()
+    connection.request(PSEUDO, (), b"{}")
+    for piece in pieces:
+        for said in connection.receive(piece, 0.0):
+            match said:
+                case Answer():
+                    heads.append(said)
+                case Payload():
+                    body += said.data
+                case StreamEnd():
+                    ends.append(said)
+        connection.output()
+    assert len(heads) <= 1, heads
+    assert len(ends) <= 1, ends
+    assert not body or heads, "a body without a head"
+    return heads, bytes(body), ends, connection.goaway, connection.usable
 
 
 # -- protocols ---------------------------------------------------------------------------------------------------------

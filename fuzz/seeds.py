@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fuzz.invariants import CONTROL, FRAMERS, TARGET
+from fuzz.invariants import CONTROL, FRAMERS, HTTP2, TARGET
+from monitor.lab import h2_wire as wire
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.bedrock_converse import frame
+from monitor.lab.faults.h2 import BROKEN, HEADS
 from monitor.protocols import PROTOCOLS
 
 CAPTURES = Path(__file__).parents[1] / "tests" / "captures"
@@ -32,11 +34,25 @@ BY_FRAMER = {
 
 def seeds(name: str) -> Iterator[bytes]:
     """Yield inputs for one target, each with its control bytes."""
+    if name == HTTP2:
+        yield from (bytes((number % 24, 7))[:CONTROL] + sent[:LONGEST] for number, sent in enumerate(connections()))
+        return
     payloads = BY_FRAMER[name] if name in FRAMERS else tuple(spoken(name))
     framing = FRAMERS.get(name) or PROTOCOLS[name].of(TARGET).framing
     recorded = (payload for payload in recordings() if framing is FRAMERS["json" if payload[:1] == b"{" else "sse"])
     for number, payload in enumerate((*payloads, *recorded)):
         yield bytes((number % 24, 7))[:CONTROL] + payload[:LONGEST]
+
+
+def connections() -> Iterator[bytes]:
+    """Yield what a server says in HTTP/2: whole answers, other frames between, and each broken frame and head."""
+    fields = [(":status", "200"), ("content-type", "text/event-stream")]
+    begun = wire.SETTINGS + wire.headers(1, fields) + wire.data(1, b"data: 1\n\n")
+    yield begun + wire.data(1, b"data: 2\n\n", end=True)
+    yield begun + wire.window(0, 9) + wire.goaway(1) + wire.headers(1, [("x-trailer", "1")], end=True)
+    yield wire.SETTINGS + wire.headers(1, [(":status", "103")]) + begun + wire.reset(1)
+    yield from (begun + make(1) for make in BROKEN.values())
+    yield from (wire.SETTINGS + make(1, fields) for make in HEADS.values())
 
 
 def spoken(protocol: str) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import pytest
 
 from fuzz.invariants import CONTROL, FRAMERS, cut, framed, framer_holds, hold, kept, protocol_holds, targets
 from fuzz.seeds import seeds
+from monitor.lab import h2_wire as wire
 from monitor.protocols import PROTOCOLS, Protocol
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.framing import Rest
@@ -20,6 +21,8 @@ FINDINGS: tuple[tuple[str, bytes], ...] = (
     ("events-or-array", b"\x00\x00\t\r\n[\n"),
     # of two markers in one read only the first was one
     ("vercel-data-stream", b"\x02\x07[DONE]\n[DONE]\n"),
+    # what came after a broken frame was read if it came in a read of its own
+    ("http2", b"\x09\x09" + wire.SETTINGS + wire.frame(6, b"x") + wire.goaway(1)),
 )
 """Inputs that broke an invariant once, cut down, each with its control bytes."""
 

@@ -22,7 +22,7 @@ from monitor.keys.values import VARIABLE_NAME_PATTERN
 from monitor.protocols import PROTOCOLS, find, for_path, whole_path
 from monitor.record.observation import Observation
 from monitor.settings import Limits
-from monitor.target import Target, Timeouts
+from monitor.target import Http, Target, Timeouts
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FIRST = "openai-chat"
@@ -58,6 +58,7 @@ class Options:
     header_files: Sequence[str] = ()
     prompt: str | None = None
     max_tokens: int | None = None
+    http: str | None = None
     timeout: float | None = None
 
     def without_key(self) -> Options:
@@ -73,6 +74,7 @@ _OPTIONS = (
         help=f"The protocol: {', '.join(PROTOCOLS)}, or package.module:NAME; default: by the URL's path.",
     ),
     click.option("--model", help="The model to request."),
+    click.option("--http", type=click.Choice([one.value for one in Http]), help="The version of HTTP; default: 1.1."),
     click.option("--api-key-env", metavar="VAR", help="The environment variable that holds the key."),
     click.option(
         "--header",
@@ -163,7 +165,9 @@ def overridden(target: Target, options: Options) -> Target:
         other["api_key"] = given.api_key
     if options.timeout is not None:
         other["timeouts"] = _within(target.timeouts, options.timeout)
-    plain = {key: value for key in ("model", "prompt", "max_tokens") if (value := getattr(options, key)) is not None}
+    plain = {
+        key: value for key in ("model", "http", "prompt", "max_tokens") if (value := getattr(options, key)) is not None
+    }
     return replace(target, **other | plain)
 
 

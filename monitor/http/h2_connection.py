@@ -162,6 +162,8 @@ class Http2Connection:
 
     def receive(self, data: bytes, at: float) -> Iterator[Said]:
         """Take what was read at `at`, in seconds of any clock, and return what it says; `StreamEnd` comes last."""
+        if self.broken:
+            return
         try:
             for one in self._splitter.split(data):
                 yield from self._part(one) if isinstance(one, DataPart) else self._frame(one, at)

@@ -14,7 +14,7 @@ from typing import cast
 
 from monitor.lab.h2_reader import Http2Reader, speaks_http2
 from monitor.lab.request import LabRequest, read_request
-from monitor.lab.steps import LAST, Fin, Gate, Hold, Repeat, Rst, Script, Send, Step, Wait
+from monitor.lab.steps import LAST, Fin, Gate, Hold, Repeat, Rst, Script, Send, Step, StreamFrames, Wait
 
 LINGER = 2.0
 """How long a peer is given to leave after our FIN, or to take what was sent before our RST."""
@@ -108,9 +108,11 @@ class LabConnection(asyncio.Protocol):
 
     async def send(self, data: bytes) -> None:
         """Write, and wait until the kernel has it; in HTTP/2, until the client's windows have room for it."""
-        if self.http2 is not None:
-            await self.http2.room(data)
-        await self.put(data)
+        if self.http2 is None:
+            await self.put(data)
+            return
+        async for portion in self.http2.portions(data):
+            await self.put(portion)
 
     async def put(self, data: bytes) -> None:
         """Write, and wait until the kernel has it."""
@@ -211,6 +213,8 @@ def _perform(link: LabConnection, step: Step) -> Awaitable[None]:
     match step:
         case Send(data):
             return link.send(data)
+        case StreamFrames(make):
+            return link.send(make(1))
         case Wait(seconds):
             return link.wait(seconds)
         case Gate(event):

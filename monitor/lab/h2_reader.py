@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
 from h2.settings import SettingCodes
 from hpack import Decoder, HPACKError
 
 from monitor.http.h2_frames import HEADER, Flag, FrameType
-from monitor.lab.h2_wire import PREFACE, SETTINGS_ACK, frame, window
-from monitor.lab.request import MAX_BODY, MAX_HEAD, ByteSource, LabRequest, MalformedRequestError
+from monitor.lab.h2_wire import PREFACE, SETTINGS, SETTINGS_ACK, frame, window
+from monitor.lab.request import HTTP_2, MAX_BODY, MAX_HEAD, ByteSource, LabRequest, MalformedRequestError
 
 _WINDOW = 65535
 _PRIORITY = 0x20
@@ -63,6 +63,7 @@ class Http2Reader:
                 await self._link.more()
             if self._link.take(len(PREFACE)) != PREFACE:
                 raise MalformedRequestError(_BAD, "the preface is not HTTP/2's")
+            await self._say(SETTINGS)
         self._head, self._body, self._ended = {}, bytearray(), False
         while True:
             for kind, flags, stream, payload in self._frames():
@@ -71,17 +72,25 @@ class Http2Reader:
                     return self._made()
             await self._link.more()
 
-    async def room(self, wire: bytes) -> None:
-        """Wait until the client's windows have room for the DATA frames in these bytes."""
-        for kind, _, stream, payload in _split(bytearray(wire)):
-            if kind != FrameType.DATA or not self._polite:
-                continue
-            await self._take_what_came()
-            while min(self._connection, self._windows.get(stream, self._initial)) < len(payload):
-                await self._link.more()
+    async def portions(self, wire: bytes) -> AsyncIterator[bytes]:
+        """Return these bytes in as many portions as it takes until the client's windows have room for their DATA."""
+        rest, begin, end = bytearray(wire), 0, 0
+        for kind, _, stream, payload in _split(rest):
+            if kind == FrameType.DATA and self._polite:
                 await self._take_what_came()
-            self._connection -= len(payload)
-            self._windows[stream] = self._windows.get(stream, self._initial) - len(payload)
+                while self._room(stream) < len(payload):
+                    if begin < end:
+                        yield wire[begin:end]
+                        begin = end
+                    await self._link.more()
+                    await self._take_what_came()
+                self._connection -= len(payload)
+                self._windows[stream] = self._windows.get(stream, self._initial) - len(payload)
+            end += HEADER + len(payload)
+        yield wire[begin:]
+
+    def _room(self, stream: int) -> int:
+        return min(self._connection, self._windows.get(stream, self._initial))
 
     async def _take_what_came(self) -> None:
         for one in self._frames():
@@ -139,7 +148,7 @@ class Http2Reader:
         method, target = head.pop(":method", ""), head.pop(":path", "")
         head["host"] = head.pop(":authority", "")
         head.pop(":scheme", None)
-        return LabRequest(method, target, "2", head, bytes(self._body))
+        return LabRequest(method, target, HTTP_2, head, bytes(self._body))
 
 
 def _split(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:

@@ -13,7 +13,7 @@ from monitor.lab.dialects.base import spaced
 from monitor.lab.fault import Expect, LabFault, RandomFault
 from monitor.lab.params import COMMON, Param
 from monitor.lab.request import LabRequest
-from monitor.lab.scenarios import ALL, Scenario, scenarios
+from monitor.lab.scenarios import ALL, HTTP2_FAULTS, Scenario, scenarios
 from monitor.lab.steps import Send
 from monitor.lab.tls_faults import TlsFault, TlsLab
 from monitor.lab.wire import head_of, status_line
@@ -59,7 +59,8 @@ def _host(url: str) -> str:
 
 def command(url: str, scenario: Scenario) -> str:
     """The line to copy."""
-    return f"chat-monitor probe '{url}{scenario.path}' --protocol {scenario.protocol}"
+    version = " --http 2" if scenario.fault in HTTP2_FAULTS else ""
+    return f"chat-monitor probe '{url}{scenario.path}' --protocol {scenario.protocol}{version}"
 
 
 def examples(protocol: str, fault: LabFault | RandomFault) -> Iterator[tuple[Scenario, str]]:

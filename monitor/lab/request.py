@@ -9,6 +9,7 @@ from typing import Protocol
 
 MAX_HEAD = 64 << 10
 MAX_BODY = 4 << 20
+HTTP_2 = "2"
 HEAD_END = b"\r\n\r\n"
 REQUEST_LINE = re.compile(r"([A-Z]{1,20}) ([!-~]{1,8192}) HTTP/(1\.[01])")
 FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")

@@ -10,7 +10,7 @@ from monitor.lab.answer import pieces
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import Dialect, lacks
 from monitor.lab.fault import Expect, LabFault, RandomFault, ScriptContext
-from monitor.lab.faults import cuts, heads
+from monitor.lab.faults import cuts, h2, heads
 from monitor.lab.faults import drawn as chance
 from monitor.lab.faults import framing as framed
 from monitor.lab.faults import healthy as sound
@@ -20,8 +20,10 @@ from monitor.lab.params import BadParameterError, N, read_query
 FAULTS: Mapping[str, LabFault] = {
     fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)
 }
+HTTP2_FAULTS: Mapping[str, LabFault] = {fault.name: fault for fault in h2.FAULTS}
+"""Those of HTTP/2 alone."""
 DRAWS: Mapping[str, RandomFault] = {draw.name: draw for draw in chance.DRAWS}
-ALL: tuple[LabFault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values())
+ALL: tuple[LabFault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values(), *HTTP2_FAULTS.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from monitor.lab import index
 from monitor.lab.answer import wants_stream
-from monitor.lab.connection import LabConnection, PeerLeftError, play
+from monitor.lab.connection import LabConnection, PeerLeftError, next_request, play
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.fault import Expect, LabFault
+from monitor.lab.h2_script import NotInHttp2Error, in_http2
 from monitor.lab.listener import Listener
 from monitor.lab.params import COMMON, BadParameterError, read_query
-from monitor.lab.request import LabRequest, MalformedRequestError, read_request
-from monitor.lab.scenarios import DRAWS, FAULTS, case_for
+from monitor.lab.request import HTTP_2, LabRequest, MalformedRequestError
+from monitor.lab.scenarios import DRAWS, FAULTS, HTTP2_FAULTS, case_for
 from monitor.lab.steps import Fin, Script, Send, Step
 from monitor.lab.tls_faults import TlsLab
 from monitor.lab.wire import head_of
@@ -86,7 +87,7 @@ class Lab:
         last = False
         while not last:
             try:
-                request = await read_request(link)
+                request = await next_request(link)
             except PeerLeftError:
                 return
             except MalformedRequestError as bad:
@@ -99,6 +100,8 @@ class Lab:
         """Play what the request asks for and say so; whether the connection is of no more use."""
         started, before = asyncio.get_running_loop().time(), link.sent
         plan = self._plan(request)
+        if link.http2 is not None:
+            plan = _in_http2(plan, link.http2.stream)
         played = await play(link, self._ended(plan.script))
         self._log(
             {
@@ -139,9 +142,11 @@ class Lab:
     def _fault(self, request: LabRequest, path: str, query: str) -> PlannedResponse:
         protocol, asked = known(path)
         name, query = self._drawn(request.target, asked, query)
-        if name not in FAULTS:
+        fault = FAULTS.get(name) or HTTP2_FAULTS.get(name)
+        if fault is None:
             raise BadParameterError(f"{name}: no such fault; / lists them")
-        fault = FAULTS[name]
+        if fault.http2 and request.version != HTTP_2:
+            raise BadParameterError(f'{name}: this fault is one of HTTP/2 alone: probe it with http = "2"')
         case = case_for(fault, DIALECTS[protocol], query, request.body, stream=wants_stream(request.body))
         expect = fault.expect(case)
         facts = {"protocol": protocol, "fault": name, "query": query, "expect": expect.verdict}
@@ -171,6 +176,15 @@ def _for_all(query: str, own: str) -> str:
 _COMMON = frozenset(param.name for param in COMMON)
 
 
+def _in_http2(plan: PlannedResponse, stream: int) -> PlannedResponse:
+    """What is to be done on a stream of HTTP/2; a refusal if that cannot be."""
+    try:
+        return replace(plan, script=in_http2(plan.script, stream))
+    except NotInHttp2Error as error:
+        refused = refusal("400 Bad Request", str(error))
+        return replace(refused, script=in_http2(refused.script, stream))
+
+
 def _rude(step: Step) -> Step:
     return Fin(notify=False) if isinstance(step, Fin) else step
 
@@ -186,8 +200,8 @@ def known(path: str) -> tuple[str, str]:
     protocol, _, fault = path.removeprefix("/").partition("/")
     if protocol not in DIALECTS:
         raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a protocol of {', '.join(DIALECTS)}")
-    if fault not in FAULTS and fault not in DRAWS:
-        raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a fault of {', '.join((*FAULTS, *DRAWS))}")
+    if fault not in (every := {**FAULTS, **DRAWS, **HTTP2_FAULTS}):
+        raise NotFoundError(f"{path}: the path is /PROTOCOL/FAULT, with a fault of {', '.join(every)}")
     return protocol, fault
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FOREVER = 3600.0
@@ -20,6 +20,13 @@ class Send:
     """Write these bytes, as a segment of their own."""
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFrames:
+    """Write frames of HTTP/2, made for the stream that the request has come on; 1 if nobody says which."""
+
+    make: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Rst:
     """Reset the connection once everything sent has reached the peer's machine."""
 
 
-Step = ReadRequest | Send | Wait | Gate | Repeat | Hold | Fin | Rst
+Step = ReadRequest | Send | StreamFrames | Wait | Gate | Repeat | Hold | Fin | Rst
 Script = Sequence[Step]
 LAST = (Repeat, Hold, Fin, Rst)
 """Steps after which the connection is of no more use."""

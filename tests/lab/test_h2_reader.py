@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from h2.settings import SettingCodes
 
@@ -57,7 +55,7 @@ async def test_a_request(size: int, body: bytes) -> None:
     request = await Http2Reader(link, polite=True).request()
     assert (request.method, request.target, request.version, request.body) == ("POST", "/x?y", "2", body)
     assert request.headers == {"host": "lab", "x-a": "b"}
-    assert bytes(link.said).startswith(wire.SETTINGS_ACK)
+    assert bytes(link.said).startswith(wire.SETTINGS + wire.SETTINGS_ACK)
     assert (wire.window(0, 5) in bytes(link.said)) is bool(body)
 
 
@@ -116,10 +114,9 @@ async def test_data_waits_for_the_windows() -> None:
     )
     reader = Http2Reader(link, polite=True)
     await reader.request()
-    await reader.room(wire.headers(1, [(":status", "200")]) + wire.data(1, b"x" * 10))
-    await reader.room(wire.data(1, b"x" * 5))
+    sent = wire.headers(1, [(":status", "200")]) + wire.data(1, b"x" * 10), wire.data(1, b"x" * 5) + b"rest"
+    assert [one async for one in reader.portions(sent[0] + sent[1])] == list(sent)
     assert wire.frame(Type.PING, bytes(8), flags=Flag.ACK) in bytes(link.said)
     with pytest.raises(ConnectionError):
-        await reader.room(wire.data(1, b"x" * 65535))
-    await Http2Reader(link, polite=False).room(wire.data(1, b"x"))
-    await asyncio.sleep(0)
+        assert [one async for one in reader.portions(wire.data(1, b"x" * 65535))]
+    assert [one async for one in Http2Reader(link, polite=False).portions(wire.data(1, b"x"))] == [wire.data(1, b"x")]

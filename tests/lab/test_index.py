@@ -11,7 +11,7 @@ import pytest
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.index import page
 from monitor.lab.request import LabRequest
-from monitor.lab.scenarios import ALL, DRAWS, all_scenarios
+from monitor.lab.scenarios import ALL, DRAWS, HTTP2_FAULTS, all_scenarios, scenarios
 
 OWN = "http://127.0.0.1:9878"
 
@@ -34,7 +34,10 @@ def test_programs_get_every_fault_as_json() -> None:
     assert [fault["name"] for fault in said["faults"]] == [fault.name for fault in ALL]
     assert {param["name"] for param in said["common_parameters"]} == {"n", "gap", "ttfc", "framing"}
     drawn = sum(len(draw.examples) for draw in DRAWS.values()) * len(DIALECTS)
-    assert len(said["examples"]) == len(list(all_scenarios())) + drawn
+    own = sum(len(scenarios(name, fault)) for name in DIALECTS for fault in HTTP2_FAULTS.values())
+    assert len(said["examples"]) == len(list(all_scenarios())) + drawn + own
+    reset = next(one for one in said["examples"] if one["path"] == "/openai-chat/h2-reset")
+    assert reset["command"].endswith("--protocol openai-chat --http 2")
     cut = next(one for one in said["examples"] if one["path"] == "/openai-chat/cut?after=5&by=rst")
     assert cut["expect"] == "truncated/reset"
     assert shlex.split(cut["command"]) == [
