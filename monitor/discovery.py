@@ -25,7 +25,7 @@ import yaml
 from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
-from monitor.http import fetch, tls_context
+from monitor.http import ALPN, fetch, tls_context
 from monitor.probe.confidential import of_url
 from monitor.record.observation import host_of, public_url
 from monitor.redaction import redactor
@@ -230,7 +230,7 @@ def of_config(
         target = discovered(values, environ, where, config)
         try:
             if target.url.lower().startswith("https:"):
-                tls_context(target.tls)  # here, outside of the event loop's thread: it reads files
+                tls_context(target.tls, ALPN[target.http])  # here, outside of the event loop's thread: it reads files
         except OSError as error:
             raise ConfigError((Mistake(where, None, "tls", f"one of its files cannot be used: {error}"),)) from None
         return target

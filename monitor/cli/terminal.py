@@ -30,6 +30,7 @@ _CONSOLE = Console(width=1)
 """What rich wants to wrap a text; the width is given."""
 _WIDE = 100
 """Columns from which on a list has the date of each probe."""
+_HTTP_2 = "2"
 _GLYPHS = {"ping": "·", "meta": "·", "malformed": "?", "failure": "!", "finish": "$", "done": "$"}
 
 
@@ -63,7 +64,9 @@ def probe_lines(event: ProbeEvent, objective: float | None = None, width: int | 
 
 def _probe_lines(event: ProbeEvent, objective: float | None, bar: int) -> Iterator[Text]:
     yield Text.assemble(
-        (verdict_words(event), style_of(event)), f"  {visible(event.target)}  {visible(event.protocol)}"
+        (verdict_words(event), style_of(event)),
+        f"  {visible(event.target)}  {visible(event.protocol)}",
+        "  HTTP/2" if event.http_version == _HTTP_2 else "",
     )
     yield Text(f"  {visible(event.detail)}")
     if event.available and event.slo and not event.slo.first_chunk:
@@ -102,7 +105,8 @@ def explanation(event: ProbeEvent, width: int | None = None) -> Iterator[Text]:
 
 def _kept_of(event: ProbeEvent) -> Iterator[Text]:
     yield Text("")
-    asked = (event.trigger, event.url, event.peer, event.http_status and f"HTTP {event.http_status}")
+    version = "HTTP/2" if event.http_version == _HTTP_2 else "HTTP"
+    asked = (event.trigger, event.url, event.peer, event.http_status and f"{version} {event.http_status}")
     yield Text("  " + "  ".join([moment(event), *(visible(str(it)) for it in asked if it)]), style="dim")
     for name, value in (event.request_ids or {}).items():
         yield Text(f"  {visible(name)}: {visible(value)}", style="dim")

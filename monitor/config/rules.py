@@ -15,7 +15,7 @@ from monitor.config.tables import Values
 from monitor.keys.units import duration_text
 from monitor.protocols import Protocol, whole_path
 from monitor.settings import Monitor
-from monitor.target import CountCheck, ListCheck, Target, Terminator, own_limits
+from monitor.target import CountCheck, Http, ListCheck, Target, Terminator, own_limits
 
 _SECRET_HEADER = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
@@ -89,6 +89,17 @@ def _terminator(draft: Draft) -> Iterator[Complaint]:
         has = "an end alone" if protocol.end else "a marker alone" if protocol.marker else "neither end nor marker"
         allowed = " or ".join(f'"{word}"' for word, missing in lacks.items() if not missing)
         yield Complaint(("terminator",), f"does not fit the protocol, which has {has}", f"write {allowed}")
+
+
+def _http_2_through_a_proxy(draft: Draft) -> Iterator[Complaint]:
+    """HTTP/2 is agreed on with the target alone: a proxy has to connect us to it, and is spoken to in HTTP/1.1."""
+    proxy, secure = draft.target.proxy, draft.target.url.lower().startswith("https:")
+    if draft.target.http is not Http.TWO or proxy is None:
+        return
+    if not secure:
+        yield Complaint(("http",), "HTTP/2 without TLS does not go through a proxy", 'write "1.1" or "auto"')
+    elif proxy.reveal().lower().startswith("https:"):
+        yield Complaint(("http",), "HTTP/2 does not go through a proxy over TLS", 'write "auto", which is 1.1 there')
 
 
 def _asked(draft: Draft) -> Iterator[Complaint]:
@@ -351,6 +362,7 @@ LITERAL_SECRETS = (
 """What holds for a file alone: a command line may name its secrets."""
 RULES = (
     TargetRule(("protocol", "terminator"), _terminator),
+    TargetRule(("http", "proxy", "url"), _http_2_through_a_proxy),
     TargetRule(("protocol", "prompt", "check", "body"), _asked),
     TargetRule(("protocol", "check", "max_tokens", "body"), _enough_tokens),
     TargetRule(("timeouts.total", *_WITHIN_TOTAL), _total),

@@ -12,6 +12,6 @@ from monitor.http.fetch import StatusError, fetch
 from monitor.http.reachability import reach
 from monitor.http.request import ExchangeInfo, HttpRequest
 from monitor.http.resolver import resolver
-from monitor.http.tls import tls_context
+from monitor.http.tls import ALPN, tls_context
 
-__all__ = ["Client", "ExchangeInfo", "HttpRequest", "StatusError", "fetch", "reach", "resolver", "tls_context"]
+__all__ = ["ALPN", "Client", "ExchangeInfo", "HttpRequest", "StatusError", "fetch", "reach", "resolver", "tls_context"]

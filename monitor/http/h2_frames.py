@@ -75,10 +75,10 @@ class DataPart(NamedTuple):
 class FrameSplitter:
     """Splits what arrives into frames, and hands on the data of DATA frames at once."""
 
-    __slots__ = ("_begun", "_buffer", "_given")
+    __slots__ = ("_begun", "_given", "_unsplit")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._unsplit = bytearray()
         self._given = 0
         """Bytes of data of the frame at the front that were handed on."""
         self._begun = False
@@ -86,11 +86,11 @@ class FrameSplitter:
     @property
     def inside_a_head(self) -> bool:
         """Whether a part of a frame with headers has come, and not all of it."""
-        return len(self._buffer) > 3 and self._buffer[3] in HEADS  # noqa: PLR2004 - the offset of a frame's type
+        return len(self._unsplit) > 3 and self._unsplit[3] in HEADS  # noqa: PLR2004 - the offset of a frame's type
 
     def split(self, data: bytes) -> Iterator[Frame | DataPart]:
         """Return what `data` completes; a FrameError if the bytes are not frames, or one is too long."""
-        buffer = self._buffer
+        buffer = self._unsplit
         buffer += data
         if not self._begun and buffer.startswith(_HTTP_1):
             raise FrameError("it answers in HTTP/1.1")
@@ -115,9 +115,9 @@ class FrameSplitter:
         """Return the data of the frame at the front that has come and was not handed on, without its padding."""
         begin, end = HEADER, HEADER + length
         if flags & Flag.PADDED:
-            if not length or len(self._buffer) == HEADER:
+            if not length or len(self._unsplit) == HEADER:
                 return b""
-            begin, end = begin + 1, end - self._buffer[HEADER]
-        part = bytes(self._buffer[begin + self._given : max(begin, end)])
+            begin, end = begin + 1, end - self._unsplit[HEADER]
+        part = bytes(self._unsplit[begin + self._given : max(begin, end)])
         self._given += len(part)
         return part

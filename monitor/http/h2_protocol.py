@@ -22,11 +22,10 @@ from monitor.http.h2_connection import Answer, Http2Connection, Payload, StreamE
 from monitor.http.head import head
 from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest, Receiver
+from monitor.http.tls import ALPN
 from monitor.stream.endings import BodyFraming, EndKind
 from monitor.target import Http
 
-ALPN: Mapping[Http, tuple[str, ...]] = {Http.ONE: (), Http.TWO: ("h2",), Http.AUTO: ("h2", "http/1.1")}
-"""What is offered in the TLS handshake; HTTP/1.1 alone needs no offer."""
 _VERSION = HttpVersion(2, 0)
 REQUIRES_HTTP_1 = "HTTP_1_1_REQUIRED"
 """The code by which a peer refuses a request that it takes in HTTP/1.1."""

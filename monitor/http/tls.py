@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import ssl
+from collections.abc import Mapping
 
-from monitor.target import Tls
+from monitor.target import Http, Tls
+
+ALPN: Mapping[Http, tuple[str, ...]] = {Http.ONE: (), Http.TWO: ("h2",), Http.AUTO: ("h2", "http/1.1")}
+"""What is offered in the TLS handshake; HTTP/1.1 alone needs no offer."""
 
 
 @functools.lru_cache(maxsize=256)

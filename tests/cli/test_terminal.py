@@ -198,6 +198,16 @@ def test_all_that_is_kept_of_a_probe() -> None:
     ]
 
 
+def test_http_2_is_named() -> None:
+    """The first line of a probe says that it spoke HTTP/2, and so does its status."""
+    probe = cut()
+    head = replace(probe.recording.head, http_version="2")  # type: ignore[type-var]
+    probe = replace(probe, recording=replace(probe.recording, head=head))
+    rows = explained(told(probe))
+    assert rows[0].endswith("  openai-chat  HTTP/2")
+    assert any(row.endswith("  HTTP/2 200") for row in rows)
+
+
 def test_a_probe_whose_timeline_is_thinned() -> None:
     """What is omitted is said, and no number of reads that nobody knows."""
     probe = seen(line(*chunks(*(0.1 + number / 100 for number in range(500)))))

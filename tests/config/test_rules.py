@@ -35,6 +35,28 @@ def test_a_protocol_from_outside_is_held_to_what_it_declares(
     assert mistakes(text) == [f"5: targets[0].terminator: does not fit the protocol, which has {has}"]
 
 
+NO_TLS = 'HTTP/2 without TLS does not go through a proxy (write "1.1" or "auto")'
+OVER_TLS = 'HTTP/2 does not go through a proxy over TLS (write "auto", which is 1.1 there)'
+
+
+@pytest.mark.parametrize(
+    ("url", "http", "proxy", "complaint"),
+    [
+        ("http://chat.test", "2", "http://p.test:1", NO_TLS),
+        ("https://chat.test", "2", "https://p.test:1", OVER_TLS),
+        ("https://chat.test", "2", "http://p.test:1", ""),
+        ("https://chat.test", "auto", "https://p.test:1", ""),
+        ("http://chat.test", "2", "", ""),
+    ],
+)
+def test_http_2_through_a_proxy(mistakes: Said, url: str, http: str, proxy: str, complaint: str) -> None:
+    """It goes through a proxy that connects us to the target, and through no other."""
+    keys = {"name": "a", "protocol": "openai-chat", "model": "m", "url": f"{url}/v1/chat/completions"}
+    lines = (f'{key} = "{value}"' for key, value in {**keys, "http": http, "proxy": proxy}.items())
+    found = [one.partition("targets[0].http: ")[2] for one in mistakes("\n".join(("[[targets]]", *lines)))]
+    assert found == ([complaint] if complaint else [])
+
+
 def test_the_default_terminator_fits_every_protocol(read: Read, outside: Outside) -> None:
     """Where nothing is said of the terminator, nothing is wrong with it."""
     outside(OURS=replace(find("openai-chat"), name="ours", end=False))
