@@ -13,9 +13,15 @@ from monitor.probe.confidential import secrets_of
 from monitor.probe.request import ask
 from monitor.record.observation import public_url
 from monitor.redaction import redacted
-from monitor.target import Target
+from monitor.target import Http, Target
 
 _PLAIN = frozenset({"accept", "content-type"})
+_VERSIONS = {
+    (Http.TWO, True): "--http2",
+    (Http.AUTO, True): "--http2",
+    (Http.TWO, False): "--http2-prior-knowledge",
+}
+"""How curl is asked for HTTP/2, by what the target says of it and whether TLS is spoken."""
 _VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]*")
 
 
@@ -39,6 +45,8 @@ def _parts(call: HttpRequest, target: Target) -> Iterator[str]:
         yield f"-H {_quoted(f'{name}: {value}')}"
     yield f"--data-raw {shlex.quote(call.body.decode('utf-8', 'replace'))}"
     yield f"--connect-timeout {call.timeouts.connect:g} --max-time {call.timeouts.total:g}"
+    if (version := _VERSIONS.get((call.http, call.secure))) is not None:
+        yield version
     tls = target.tls
     for option, file in (("--cacert", tls.ca_file), ("--cert", tls.cert_file), ("--key", tls.key_file)):
         if file is not None:

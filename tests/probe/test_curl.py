@@ -10,7 +10,7 @@ from dataclasses import replace
 from monitor.keys.secret import Secret
 from monitor.probe.curl import curl_command
 from monitor.record.observation import public_url
-from monitor.target import Tls
+from monitor.target import Http, Tls
 from tests.sinks.stories import GATEWAY
 
 
@@ -31,6 +31,20 @@ def test_a_shell_reads_the_request_from_it() -> None:
     assert {"Authorization: Bearer the-key", "X-Team: the-team", "Accept: */*"} <= set(found)
     body = json.loads(found[found.index("--data-raw") + 1])
     assert body["messages"][0]["content"] == prompt
+
+
+def test_the_version_of_http_is_asked_for() -> None:
+    """HTTP/2 is agreed on in TLS, and known before without it; HTTP/1.1 needs no option."""
+    plain = replace(GATEWAY, url="http://host/v1/chat/completions")
+    for target, http, option in (
+        (GATEWAY, Http.ONE, None),
+        (GATEWAY, Http.TWO, "--http2"),
+        (GATEWAY, Http.AUTO, "--http2"),
+        (plain, Http.TWO, "--http2-prior-knowledge"),
+        (plain, Http.AUTO, None),
+    ):
+        found = [word for word in words(curl_command(replace(target, http=http))) if word.startswith("--http")]
+        assert found == ([] if option is None else [option])
 
 
 def test_no_secret_is_in_it() -> None:
