@@ -245,7 +245,8 @@ def test_a_right_beginning(text: str, progress: float, beginning: bool) -> None:
 
 
 NONCES = st.text("0123456789abcdef", min_size=8, max_size=8)
-SIZES = st.integers(1, 130)
+SIZES = st.integers(2, 130)
+"""Lists of as few numbers as the config takes, and longer ones."""
 
 
 @given(to=SIZES, nonce=NONCES, data=st.data())
