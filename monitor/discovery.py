@@ -92,14 +92,14 @@ class Discovery:
         self,
         sources: Sequence[settings.DiscoverySource],
         make_target: MakeTarget,
-        told: DiscoveryCallbacks,
+        callbacks: DiscoveryCallbacks,
         fetch: Fetch,
         *,
         reserved: Collection[str] = (),
         before: Discovery | None = None,
     ) -> None:
         self.sources = tuple(sources)
-        self._make_target, self._told, self._fetch = make_target, told, fetch
+        self._make_target, self._told, self._fetch = make_target, callbacks, fetch
         self._reserved = frozenset(reserved)
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
@@ -218,7 +218,7 @@ class Discovery:
 
 def of_config(
     config: Config,
-    told: DiscoveryCallbacks,
+    callbacks: DiscoveryCallbacks,
     environ: Mapping[str, str],
     *,
     before: Discovery | None = None,
@@ -237,7 +237,7 @@ def of_config(
 
     sources = [one for one in config.settings.discovery if urls or not one.http_sd]
     get = partial(fetch, network=config.settings.network, within=_WITHIN, at_most=LARGEST)
-    return Discovery(sources, make, told, get, reserved={one.name for one in config.targets}, before=before)
+    return Discovery(sources, make, callbacks, get, reserved={one.name for one in config.targets}, before=before)
 
 
 # -- places ------------------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class Schedule:
     def __init__(  # noqa: PLR0913 - what it is made of, most of it with a default
         self,
         probe: Probe,
-        told: ScheduleCallbacks,
+        callbacks: ScheduleCallbacks,
         limits: Limits,
         budget: Budget | None = None,
         *,
@@ -118,12 +118,12 @@ class Schedule:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.probe = probe
-        self._told = told
+        self._told = callbacks
         self._budget = budget or Budget(limits.tokens_per_day)
         self._resting = resting
         self._wall = wall
         self._scheduler = AsyncIOScheduler(timezone=UTC)
-        self._scheduler.add_listener(lambda event: told.failed(event.exception), EVENT_JOB_ERROR)
+        self._scheduler.add_listener(lambda event: callbacks.failed(event.exception), EVENT_JOB_ERROR)
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
@@ -362,24 +362,24 @@ class Schedule:
             else:
                 yield True
 
-    def _back_off(self, seen: Observation) -> None:
+    def _back_off(self, observation: Observation) -> None:
         """Ask no more for as long as a 429 or 503 said, at most ten intervals and an hour; another answer ends that."""
-        name, head = seen.target.name, seen.recording.head
+        name, head = observation.target.name, observation.recording.head
         self._rests.pop(name, None)
         if head is None or head.status not in _ASK_LATER or not head.retry_after:
             return
-        seconds = min(float(head.retry_after), _MOST_INTERVALS * seen.target.interval, _LONGEST_REST)
+        seconds = min(float(head.retry_after), _MOST_INTERVALS * observation.target.interval, _LONGEST_REST)
         if self._targets.get(name) is not None:
             self._rests[name] = time.monotonic() + seconds
             self._told.backed_off(name, seconds)
 
-    def _confirm(self, seen: Observation) -> None:
+    def _confirm(self, observation: Observation) -> None:
         """After a failure, ask again sooner, where that is configured, until as many failed as confirm it."""
-        target = seen.target
-        if seen.trigger not in {"schedule", "confirm"} or seen.verdict.outcome in OUR_OWN:
+        target = observation.target
+        if observation.trigger not in {"schedule", "confirm"} or observation.verdict.outcome in OUR_OWN:
             return
         self._confirm_no_more(target.name)
-        self._failures[target.name] = 0 if seen.available else self._failures[target.name] + 1
+        self._failures[target.name] = 0 if observation.available else self._failures[target.name] + 1
         sooner = target.interval_when_failing
         if sooner is None or self._draining or not self._is_in_turn(target, sooner):
             return

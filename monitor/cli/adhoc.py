@@ -121,12 +121,12 @@ def adhoc_target(url: str, options: Options) -> Target:
     return found
 
 
-def corrected(url: str, options: Options, limits: Limits, seen: Observation, payload: bytes) -> Target | None:
+def corrected(url: str, options: Options, limits: Limits, observation: Observation, payload: bytes) -> Target | None:
     """Return the target of a URL in the protocol of its first answer, if that is not the one that was assumed.
 
     None says that the assumption holds, or that nothing better is known.
     """
-    if seen.recording.decoded or (found := recognized(payload, limits)) is None:
+    if observation.recording.decoded or (found := recognized(payload, limits)) is None:
         return None
     click.echo(f"protocol {found.name}, assumed from the first answer (--protocol chooses another)", err=True)
     return _target(url, found.name, options)

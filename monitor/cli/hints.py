@@ -13,14 +13,14 @@ from monitor.target import Target
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key"})
 
 
-def hints(seen: Observation) -> Iterator[str]:
+def hints(observation: Observation) -> Iterator[str]:
     """Return a sentence for each thing to look at first."""
-    if seen.verdict.outcome is not Outcome.HTTP_ERROR:
+    if observation.verdict.outcome is not Outcome.HTTP_ERROR:
         return
-    if seen.verdict.cause == "auth" and not _sent_key(seen.target):
+    if observation.verdict.cause == "auth" and not _sent_key(observation.target):
         yield "no key was sent: pass --api-key-env VAR, or set api_key_env or api_key_file of the target"
-    if seen.verdict.cause == "not_found":
-        url, model = visible(public_url(seen.target.url)), seen.target.model
+    if observation.verdict.cause == "not_found":
+        url, model = visible(public_url(observation.target.url)), observation.target.model
         yield (
             f"asked for {url}, model {visible(model)}: one of them is unknown there"
             if model

@@ -116,15 +116,15 @@ def chosen(subject: str, config_file: Path | None, options: Options) -> tuple[Ta
     return overridden(named_target(config, subject), options), config.settings
 
 
-def status_of(seen: Observation) -> int:
+def status_of(observation: Observation) -> int:
     """Return the exit status that one probe is worth."""
-    if seen.verdict.outcome in OUR_OWN:
+    if observation.verdict.outcome in OUR_OWN:
         return FAILED_TO_TELL
-    if seen.verdict.truncated:
+    if observation.verdict.truncated:
         return TRUNCATED
-    if not seen.available:
+    if not observation.available:
         return FAILED
-    return COMPLETE if seen.first_chunk_good else OVER_SLO
+    return COMPLETE if observation.first_chunk_good else OVER_SLO
 
 
 def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
@@ -192,33 +192,33 @@ def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object]
         file.write(body)
 
 
-def _show_json(seen: Observation, _: int, *, timeline: bool) -> None:
-    click.echo(event_as_json(event_of(seen, timeline=timeline)))
+def _show_json(observation: Observation, _: int, *, timeline: bool) -> None:
+    click.echo(event_as_json(event_of(observation, timeline=timeline)))
 
 
-def _show_waterfall(seen: Observation, _: int) -> None:
-    console, event = Console(highlight=False, soft_wrap=True), event_of(seen, timeline=True)
-    for line in probe_lines(event, seen.target.slo.first_chunk.threshold, width_of(console)):
+def _show_waterfall(observation: Observation, _: int) -> None:
+    console, event = Console(highlight=False, soft_wrap=True), event_of(observation, timeline=True)
+    for line in probe_lines(event, observation.target.slo.first_chunk.threshold, width_of(console)):
         console.print(line)
-    _show_hints(seen, console)
+    _show_hints(observation, console)
 
 
-def _show_line(seen: Observation, number: int, *, count: int) -> None:
+def _show_line(observation: Observation, number: int, *, count: int) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if number == 1:
         console.print(several.header(count, console.width))
-    console.print(several.line(number, count, event_of(seen), console.width))
+    console.print(several.line(number, count, event_of(observation), console.width))
 
 
-def _show_summary(seen: Sequence[Observation]) -> None:
+def _show_summary(observations: Sequence[Observation]) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    for line in several.summary([event_of(one) for one in seen]):
+    for line in several.summary([event_of(one) for one in observations]):
         console.print(line)
-    _show_hints(seen[-1], console)
+    _show_hints(observations[-1], console)
 
 
-def _show_hints(seen: Observation, console: Console) -> None:
-    for hint in hints(seen):
+def _show_hints(observation: Observation, console: Console) -> None:
+    for hint in hints(observation):
         console.print(Text(f"  hint    {hint}", style="yellow"))
 
 

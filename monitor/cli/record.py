@@ -78,44 +78,50 @@ def _probed(target: Target, settings: Settings) -> tuple[Observation, bytes]:
     return run_loop(probing()), bytes(body)
 
 
-def keep(seen: Observation, body: bytes, directory: Path) -> list[Path]:
+def keep(observation: Observation, body: bytes, directory: Path) -> list[Path]:
     """Write the capture of one probe, and return its files; each read of the payload is a chunk of its body."""
-    reads = [(arrival.time, data) for arrival, data in zip(seen.recording.arrivals, _pieces(seen, body), strict=True)]
-    head = seen.recording.head
+    reads = [
+        (arrival.time, data)
+        for arrival, data in zip(observation.recording.arrivals, _pieces(observation, body), strict=True)
+    ]
+    head = observation.recording.head
     media = head.content_type if head is not None else ""
     first = f"HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     segments = [(time, b"%x\r\n%s\r\n" % (len(data), data)) for time, data in reads if data]
     segments[0] = (segments[0][0], first + segments[0][1])
-    end = {EndKind.COMPLETE: _WHOLE, EndKind.DEADLINE: _LEFT_OPEN}.get(seen.recording.ending.kind, _CUT)
+    end = {EndKind.COMPLETE: _WHOLE, EndKind.DEADLINE: _LEFT_OPEN}.get(observation.recording.ending.kind, _CUT)
     if end == _WHOLE:
-        segments.append((max(seen.recording.ending.at, segments[-1][0]), b"0\r\n\r\n"))
+        segments.append((max(observation.recording.ending.at, segments[-1][0]), b"0\r\n\r\n"))
     timing = [f"{time:.4f} {len(data)}\n" for time, data in segments]
     texts = {
         "raw": b"".join(data for _, data in segments),
         "timing": "".join((*timing, f"{end}\n")).encode(),
-        "toml": _expected(seen).encode(),
+        "toml": _expected(observation).encode(),
     }
     directory.mkdir(parents=True, exist_ok=True)
-    return [_written(directory / f"{seen.target.name}-{seen.probe_id}.{kind}", data) for kind, data in texts.items()]
+    return [
+        _written(directory / f"{observation.target.name}-{observation.probe_id}.{kind}", data)
+        for kind, data in texts.items()
+    ]
 
 
-def _pieces(seen: Observation, body: bytes) -> list[bytes]:
+def _pieces(observation: Observation, body: bytes) -> list[bytes]:
     """Return the payload read by read, without secrets: each is found in the whole before that is cut."""
-    clean = redactor(frozenset(secrets_of(seen.target)))
+    clean = redactor(frozenset(secrets_of(observation.target)))
     text = body.decode("latin-1")
-    places = pairwise((0, *(arrival.offset for arrival in seen.recording.arrivals)))
+    places = pairwise((0, *(arrival.offset for arrival in observation.recording.arrivals)))
     return [clean.between(text, start, end).encode("latin-1") for start, end in places]
 
 
-def _expected(seen: Observation) -> str:
+def _expected(observation: Observation) -> str:
     """Return what the capture comes to without a check."""
-    clean, verdict = redactor(frozenset(secrets_of(seen.target))), seen.verdict
+    clean, verdict = redactor(frozenset(secrets_of(observation.target))), observation.verdict
     said = {
-        "protocol": seen.target.protocol,
+        "protocol": observation.target.protocol,
         "verdict": "/".join(filter(None, (verdict.outcome, verdict.cause))),
         "phase": str(verdict.phase),
-        "chunks": seen.recording.chunks,
-        "text": clean.between(seen.recording.text, 0, _BEGINNING),
+        "chunks": observation.recording.chunks,
+        "text": clean.between(observation.recording.text, 0, _BEGINNING),
         **({"unclean": str(verdict.unclean)} if verdict.unclean else {}),
     }
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())

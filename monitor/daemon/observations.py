@@ -32,16 +32,16 @@ def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
     return probe
 
 
-def _diagnosed(parts: Parts, seen: Observation) -> Observation:
+def _diagnosed(parts: Parts, observation: Observation) -> Observation:
     """Return it with whom it points at, and tell the gauges of other targets; a bug in that costs no observation."""
     try:
-        found = parts.diagnosis.take(seen)
+        found = parts.diagnosis.take(observation)
     except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
         parts.failed(error)
-        return seen
+        return observation
     for name, suspicions in found.now.items():
         parts.metrics.suspects(name, suspicions)
-    return replace(seen, diagnosis=found.suspicions)
+    return replace(observation, diagnosis=found.suspicions)
 
 
 def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
@@ -68,9 +68,9 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
     """
     metrics = parts.metrics
 
-    def remember(seen: Observation) -> None:
-        if parts.schedule.watches(seen.target.name):  # the last word of one that was removed is logged alone
-            parts.recent(seen)
+    def remember(observation: Observation) -> None:
+        if parts.schedule.watches(observation.target.name):  # the last word of one that was removed is logged alone
+            parts.recent(observation)
 
     sinks: tuple[tuple[str, Sink], ...] = (
         ("metrics", metrics),
@@ -79,15 +79,15 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
         (history.NAME, keep),
     )
 
-    def observed(seen: Observation) -> None:
-        if seen.charged:
-            parts.budget.spend(seen.target.name, seen.charged)
-        export_budget(parts, seen.target)
-        metrics.isolated(parts.isolation(seen))
-        kept = _bounded(seen)
+    def observed(observation: Observation) -> None:
+        if observation.charged:
+            parts.budget.spend(observation.target.name, observation.charged)
+        export_budget(parts, observation.target)
+        metrics.isolated(parts.isolation(observation))
+        kept = _bounded(observation)
         for name, sink in sinks:
             try:
-                sink(seen if sink is metrics else kept)
+                sink(observation if sink is metrics else kept)
             except Exception as error:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
                 metrics.sink_error(name)
                 structlog.get_logger().error("sink failed", sink=name, exc_info=error)
@@ -95,12 +95,12 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
     return observed
 
 
-def _bounded(seen: Observation) -> Observation:
+def _bounded(observation: Observation) -> Observation:
     """Return it with a recording that is small enough to keep; as it is if there is no memory to make one."""
     try:
-        return replace(seen, recording=thinned(seen.recording, _RECORDING_BYTES))
+        return replace(observation, recording=thinned(observation.recording, _RECORDING_BYTES))
     except MemoryError:
-        return seen
+        return observation
 
 
 def export_budget(parts: Parts, target: Target) -> None:

@@ -47,11 +47,11 @@ class Diagnosis:
         self._over: defaultdict[str, _Marks] = defaultdict(_marks)
         """The same by the name of the upstream."""
 
-    def take(self, seen: Observation) -> Diagnosed:
+    def take(self, observation: Observation) -> Diagnosed:
         """Take an observation and return whom it points at; what we stopped or broke ourselves points at nobody."""
-        if not says_something(seen):
+        if not says_something(observation):
             return Diagnosed()
-        history, probe = self._history(seen.target), facts_of(seen)
+        history, probe = self._history(observation.target), facts_of(observation)
         history.add(probe)
         if is_mark(probe):
             self._at[history.endpoint].append((history, probe))
@@ -74,17 +74,17 @@ class Diagnosis:
             return history.incident.suspicions
         return buffering(history, self._upstream(history))
 
-    def known(self, seen: Observation) -> Observation:
+    def known(self, observation: Observation) -> Observation:
         """Return an observation with who is suspected of it by now: evidence may have arrived since."""
-        history = self._histories.get(seen.target.name)
-        found = history.incident_of(seen.probe_id) if history is not None else None
+        history = self._histories.get(observation.target.name)
+        found = history.incident_of(observation.probe_id) if history is not None else None
         if found is None:
-            return seen
+            return observation
         incident, failed = found
         suspicions = incident.suspicions
         if failed.blame is not None and failed.blame not in {it.suspect for it in suspicions}:
             suspicions = (Suspicion(failed.blame, failed.because), *suspicions)
-        return seen if suspicions == seen.diagnosis else replace(seen, diagnosis=suspicions)
+        return observation if suspicions == observation.diagnosis else replace(observation, diagnosis=suspicions)
 
     def forget(self, name: str) -> None:
         """Forget a target that is not watched any more."""

@@ -82,9 +82,9 @@ class ProbeFacts:
 GOOD = frozenset({Outcome.OK, Outcome.UNVERIFIED})
 
 
-def says_something(seen: Observation) -> bool:
+def says_something(observation: Observation) -> bool:
     """Whether a probe is evidence: what we stopped or broke ourselves is none."""
-    return seen.verdict.outcome not in OUR_OWN
+    return observation.verdict.outcome not in OUR_OWN
 
 
 def endpoint_of(url: str) -> str:
@@ -94,28 +94,29 @@ def endpoint_of(url: str) -> str:
     return f"{parts.hostname or ''}:{port}"
 
 
-def facts_of(seen: Observation) -> ProbeFacts:
+def facts_of(observation: Observation) -> ProbeFacts:
     """Return what the diagnosis keeps of an observation."""
-    line, verdict, error = seen.recording, seen.verdict, seen.server_error
-    head, start, last = line.head, seen.timestamp.timestamp(), line.last_byte
+    line, verdict, error = observation.recording, observation.verdict, observation.server_error
+    head, start, last = line.head, observation.timestamp.timestamp(), line.last_byte
     framing = head.framing if head is not None else None
     ended = line.ending.kind is EndKind.COMPLETE
     return ProbeFacts(
-        probe_id=seen.probe_id,
+        probe_id=observation.probe_id,
         start=start,
-        end=start + seen.duration,
+        end=start + observation.duration,
         pair=(verdict.outcome, verdict.cause),
         status=head.status if head is not None else 0,
         chunked=framing is BodyFraming.CHUNKED,
         clean=ended and framing is not BodyFraming.CLOSE,
-        age=seen.duration,
-        silence=None if last is None else max(seen.duration - last, 0.0),
+        age=observation.duration,
+        silence=None if last is None else max(observation.duration - last, 0.0),
         first_byte=line.marks.get(Mark.FIRST_BYTE),
         chunks=line.chunks,
-        whole=seen.check is not None and (seen.check.fault is None or seen.check.progress == _WHOLE),
-        beginning=seen.check is not None and seen.check.beginning,
+        whole=observation.check is not None
+        and (observation.check.fault is None or observation.check.progress == _WHOLE),
+        beginning=observation.check is not None and observation.check.beginning,
         connected=line.connected,
-        after_cut=seen.after_cut,
+        after_cut=observation.after_cut,
         says=says(error.message or None, error.type or None, error.code or None) if error is not None else Says.NOTHING,
         retry_after=head is not None and head.retry_after is not None,
         buffered=buffered(line) if line.chunks >= BUFFERABLE else None,

@@ -21,14 +21,14 @@ class Isolation:
         self._cut_off: dict[str, str] = {}
         self._answered: set[str] = set()
 
-    def __call__(self, seen: Observation) -> bool:
+    def __call__(self, observation: Observation) -> bool:
         """Take an observation and return whether every target now fails before its head."""
-        if not _says_nothing(seen):
-            self.forget(seen.target.name)
-            if seen.recording.head is None:
-                self._cut_off[seen.target.name] = urlsplit(seen.target.url).hostname or ""
+        if not _says_nothing(observation):
+            self.forget(observation.target.name)
+            if observation.recording.head is None:
+                self._cut_off[observation.target.name] = urlsplit(observation.target.url).hostname or ""
             else:
-                self._answered.add(seen.target.name)
+                self._answered.add(observation.target.name)
         return self.now
 
     def forget(self, name: str) -> None:
@@ -42,6 +42,6 @@ class Isolation:
         return not self._answered and len(self._cut_off) >= _TARGETS and len(set(self._cut_off.values())) >= _HOSTS
 
 
-def _says_nothing(seen: Observation) -> bool:
-    verdict = seen.verdict
+def _says_nothing(observation: Observation) -> bool:
+    verdict = observation.verdict
     return verdict.outcome in OUR_OWN or (verdict.outcome is Outcome.UNREACHABLE and verdict.cause == "policy")

@@ -56,16 +56,16 @@ TABLE: dict[Terminator, tuple[ArrivalRule, ...]] = {
 }
 
 
-def arrived(seen: Recording, *, beginning: bool) -> bool:
+def arrived(recording: Recording, *, beginning: bool) -> bool:
     """Whether the end has arrived; `beginning` says that the check found only a right beginning."""
-    end, kind = seen.end, seen.ending.kind
+    end, kind = recording.end, recording.ending.kind
     said = Said(
         stands=end.stands_at is not None,
         early_ending=end.early_ending,
         with_output=end.with_output,
         marker=end.marker_at is not None,
         beginning=beginning,
-        clean=kind is EndKind.COMPLETE and not seen.partial,
+        clean=kind is EndKind.COMPLETE and not recording.partial,
         cut=kind in CUT,
     )
-    return next(row.arrived for row in TABLE[seen.rule.terminator] if row.when(said))
+    return next(row.arrived for row in TABLE[recording.rule.terminator] if row.when(said))

@@ -269,14 +269,14 @@ def table(facts: Facts) -> tuple[VerdictRow, ...]:
 
 
 def judge(
-    seen: Recording,
+    recording: Recording,
     check: CheckResult | None = None,
     *,
     content_types: tuple[str, ...] = (),
     max_tokens: int = 400,
 ) -> Verdict:
     """Say what a stream that has ended came to."""
-    facts = Facts(seen, check, content_types, max_tokens)
+    facts = Facts(recording, check, content_types, max_tokens)
     row = next(row for row in table(facts) if row.when(facts))
     complete = _complete(facts, row)
     return Verdict(
@@ -286,7 +286,7 @@ def judge(
         detail=detail(facts, row.outcome, row.cause),
         unclean=_unclean(facts) if complete or row.outcome in _BY_THE_BODY else None,
         accepted=_accepted(facts, row),
-        content_type_mismatch=facts.mismatch and seen.decoded,
+        content_type_mismatch=facts.mismatch and recording.decoded,
     )
 
 

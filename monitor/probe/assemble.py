@@ -49,7 +49,7 @@ def _charged(question: ProbeRequest, tokens: Tokens | None) -> int:
 
 def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     question: ProbeRequest,
-    seen: Recording,
+    recording: Recording,
     carried: ExchangeInfo,
     *,
     timestamp: datetime,
@@ -65,31 +65,31 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     """
     target = question.target
     safe = _Safe(target)
-    of_itself, seen = seen.head, _safe_recording(seen, safe)
-    check = _examined(question, seen)
+    of_itself, recording = recording.head, _safe_recording(recording, safe)
+    check = _examined(question, recording)
     verdict = judge(
-        replace(seen, head=of_itself),
+        replace(recording, head=of_itself),
         check,
         content_types=question.protocol.content_types,
         max_tokens=token_limit(target),
     )
     error = (
-        _failure(seen, verdict)
-        or _said_of_the_end(seen, verdict)
+        _failure(recording, verdict)
+        or _said_of_the_end(recording, verdict)
         or answered_error(carried.error_body.decode("utf-8", "replace"))
     )
     if outside is not None and verdict.phase is not Phase.END:
         error = error or answered_error(outside.text)
         verdict = _with_detail(verdict, outside)
-    if question.protocol.remark is not None and seen.decoded and (remark := question.protocol.remark()):
+    if question.protocol.remark is not None and recording.decoded and (remark := question.protocol.remark()):
         verdict = replace(verdict, detail=f"{verdict.detail}; {remark}" if verdict.detail else remark)
-    tokens = _tokens(seen, question.prompt)
+    tokens = _tokens(recording, question.prompt)
     return Observation(
         probe_id=question.probe_id,
         target=target,
         timestamp=timestamp,
         trigger=trigger,
-        recording=seen,
+        recording=recording,
         verdict=verdict,
         location=location,
         peer=carried.peer,
@@ -108,21 +108,21 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     )
 
 
-def _examined(question: ProbeRequest, seen: Recording) -> CheckResult | None:
+def _examined(question: ProbeRequest, recording: Recording) -> CheckResult | None:
     """Return what the content check finds, where there is a check and output to look at."""
-    if question.target.check is None or not seen.chunks:
+    if question.target.check is None or not recording.chunks:
         return None
-    return examine(question.target.check, seen.text, question.nonce)
+    return examine(question.target.check, recording.text, question.nonce)
 
 
-def _failure(seen: Recording, verdict: Verdict) -> Failure | None:
+def _failure(recording: Recording, verdict: Verdict) -> Failure | None:
     """Return the error of the stream: one after the end counts if the verdict says so."""
-    return seen.end.failure or (seen.end.late_failure if verdict.outcome is Outcome.STREAM_ERROR else None)
+    return recording.end.failure or (recording.end.late_failure if verdict.outcome is Outcome.STREAM_ERROR else None)
 
 
-def _said_of_the_end(seen: Recording, verdict: Verdict) -> Failure | None:
+def _said_of_the_end(recording: Recording, verdict: Verdict) -> Failure | None:
     """Return what the server says of a finish reason that makes no complete answer, as Cohere's `error` does."""
-    said = seen.end.words
+    said = recording.end.words
     return failure(said) if said and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
 
 
@@ -134,15 +134,15 @@ def _with_detail(verdict: Verdict, outside: Outside) -> Verdict:
     return replace(verdict, detail=f"{verdict.detail}; {lines} outside the protocol's framing")
 
 
-def _tokens(seen: Recording, prompt: str) -> Tokens | None:
-    usage = seen.usage.believed(chunks=seen.chunks)
-    if usage.output is None and not seen.chunks:
+def _tokens(recording: Recording, prompt: str) -> Tokens | None:
+    usage = recording.usage.believed(chunks=recording.chunks)
+    if usage.output is None and not recording.chunks:
         return None
     return Tokens(
         input=usage.input if usage.input is not None else len(prompt) // _CHARACTERS_A_TOKEN,
-        output=usage.output if usage.output is not None else seen.chunks,
+        output=usage.output if usage.output is not None else recording.chunks,
         reasoning=usage.reasoning or 0,
-        estimated=usage.output is None or (usage.input is None and seen.usage.input is not None),
+        estimated=usage.output is None or (usage.input is None and recording.usage.input is not None),
     )
 
 
@@ -162,13 +162,13 @@ def kept_bytes(target: Target) -> int:
     return most and most + redactor(frozenset(secrets_of(target))).margin
 
 
-def _safe_recording(seen: Recording, safe: _Safe) -> Recording:
+def _safe_recording(recording: Recording, safe: _Safe) -> Recording:
     """Return the recording with the server's own words made safe."""
-    head, end = seen.head, replace(seen.end, reason=safe(seen.end.reason, 100))
+    head, end = recording.head, replace(recording.end, reason=safe(recording.end.reason, 100))
     if head is not None:
         ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)
         head = replace(head, content_type=safe(head.content_type, 128) or "", request_ids=ids)
-    return replace(seen, head=head, end=end, model=safe(seen.model, 100))
+    return replace(recording, head=head, end=end, model=safe(recording.model, 100))
 
 
 def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerError | None:

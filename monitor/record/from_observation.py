@@ -27,16 +27,16 @@ _MONEY_DIGITS = 9
 """Decimals of an amount: one token of the cheapest models costs some 10^-8."""
 
 
-def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
+def event_of(observation: Observation, *, timeline: bool = False) -> ProbeEvent:
     """Return the event of contract section 3; a key that does not apply or was not reached is absent."""
-    recording, verdict, head = seen.recording, seen.verdict, seen.recording.head
+    recording, verdict, head = observation.recording, observation.verdict, observation.recording.head
     return ProbeEvent(
-        probe_id=seen.probe_id,
-        target=seen.target.name,
-        labels=dict(seen.target.labels) or UNSET,
-        location=seen.location or UNSET,
-        timestamp=seen.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        trigger=seen.trigger,
+        probe_id=observation.probe_id,
+        target=observation.target.name,
+        labels=dict(observation.target.labels) or UNSET,
+        location=observation.location or UNSET,
+        timestamp=observation.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        trigger=observation.trigger,
         monitor_version=__version__,
         outcome=verdict.outcome.value,
         cause=given(verdict.cause),
@@ -44,14 +44,14 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         unclean_end=verdict.unclean is not None,
         unclean_cause=verdict.unclean.value if verdict.unclean else UNSET,
         detail=verdict.detail,
-        protocol=seen.target.protocol,
-        model=given(seen.target.model),
+        protocol=observation.target.protocol,
+        model=given(observation.target.model),
         response_model=given(recording.model),
-        url=shown_url(seen.target),
-        peer=given(seen.peer),
-        ip_family=given(seen.ip_family),
-        connection=seen.connection,
-        retried=seen.retried or UNSET,
+        url=shown_url(observation.target),
+        peer=given(observation.peer),
+        ip_family=given(observation.ip_family),
+        connection=observation.connection,
+        retried=observation.retried or UNSET,
         http_version=head.http_version if head else UNSET,
         http_status=head.status if head else UNSET,
         content_type=(head and head.content_type) or UNSET,
@@ -63,10 +63,10 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         timings=Timings(**{mark.value: _seconds(time) for mark, time in recording.marks.items()}),
         uncertainty=_seconds(uncertainty(recording)),
         uncertainties=Uncertainties(**{name: _seconds(unsure) for name, unsure in uncertainties(recording).items()}),
-        own_delay=UNSET if seen.own_delay is None else _seconds(seen.own_delay),
-        schedule_delay=UNSET if seen.schedule_delay is None else _seconds(seen.schedule_delay),
-        duration=_seconds(seen.duration),
-        tail=UNSET if seen.tail is None else _seconds(seen.tail),
+        own_delay=UNSET if observation.own_delay is None else _seconds(observation.own_delay),
+        schedule_delay=UNSET if observation.schedule_delay is None else _seconds(observation.schedule_delay),
+        duration=_seconds(observation.duration),
+        tail=UNSET if observation.tail is None else _seconds(observation.tail),
         chunks=recording.chunks,
         pings=recording.pings,
         malformed_events=recording.end.malformed_events,
@@ -74,14 +74,14 @@ def event_of(seen: Observation, *, timeline: bool = False) -> ProbeEvent:
         arrivals=recording.reads,
         gap=_gap(gap_figures(recording)),
         buffered=buffered(recording),
-        tokens=given(seen.tokens),
-        price=_price(seen),
-        check=_check(seen),
-        slo=_slo(seen),
-        server_error=given(seen.server_error),
-        last_words=given(seen.last_words),
-        after_cut=seen.after_cut.value if seen.after_cut else UNSET,
-        diagnosis=seen.diagnosis or UNSET,
+        tokens=given(observation.tokens),
+        price=_price(observation),
+        check=_check(observation),
+        slo=_slo(observation),
+        server_error=given(observation.server_error),
+        last_words=given(observation.last_words),
+        after_cut=observation.after_cut.value if observation.after_cut else UNSET,
+        diagnosis=observation.diagnosis or UNSET,
         timeline=timeline_of(recording) if timeline else UNSET,
     )
 
@@ -111,23 +111,23 @@ def _gap(found: GapFigures | None) -> Gap | UnsetType:
     return UNSET if found is None else Gap(**{name: _seconds(value) for name, value in found._asdict().items()})
 
 
-def _check(seen: Observation) -> Check | UnsetType:
-    if (it := seen.check) is None:
+def _check(observation: Observation) -> Check | UnsetType:
+    if (it := observation.check) is None:
         return UNSET
     return Check(kind=it.kind, progress=UNSET if it.progress is None else round(it.progress, 4))
 
 
-def _price(seen: Observation) -> Price | UnsetType:
-    if seen.target.price is None or seen.tokens is None:
+def _price(observation: Observation) -> Price | UnsetType:
+    if observation.target.price is None or observation.tokens is None:
         return UNSET
-    amount = seen.target.price.of(seen.tokens.input, seen.tokens.output)
-    return Price(amount=round(amount, _MONEY_DIGITS), currency=seen.target.price.currency)
+    amount = observation.target.price.of(observation.tokens.input, observation.tokens.output)
+    return Price(amount=round(amount, _MONEY_DIGITS), currency=observation.target.price.currency)
 
 
-def _slo(seen: Observation) -> SloResult | UnsetType:
-    if seen.verdict.outcome in OUR_OWN:
+def _slo(observation: Observation) -> SloResult | UnsetType:
+    if observation.verdict.outcome in OUR_OWN:
         return UNSET
-    return SloResult(availability=seen.available, first_chunk=seen.first_chunk_good)
+    return SloResult(availability=observation.available, first_chunk=observation.first_chunk_good)
 
 
 def _seconds(value: float) -> float:

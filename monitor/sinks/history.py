@@ -67,9 +67,9 @@ class HistorySink:
         callbacks = WriterCallbacks(told.dropped, told.failed, told.bug)
         self._writer = Writer(NAME, self._write, (StoreError,), limits, callbacks, finish=self._store.close)
 
-    def __call__(self, seen: Observation) -> None:
+    def __call__(self, observation: Observation) -> None:
         """Leave a probe to be written; if the queue is full or closed it is dropped and counted. Never blocks."""
-        self._writer.put(seen)
+        self._writer.put(observation)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Write what is left, for at most `timeout` seconds; return whether all of it was tried."""
@@ -94,7 +94,7 @@ class HistorySink:
 class Nothing:
     """The sink of a monitor that keeps no history."""
 
-    def __call__(self, seen: Observation) -> None:
+    def __call__(self, observation: Observation) -> None:
         """Let it go."""
 
     def close(self) -> bool:
@@ -105,35 +105,35 @@ class Nothing:
 # -- what is kept of a probe -------------------------------------------------------------------------------------------
 
 
-def row(seen: Observation, most: Record, size: int) -> StoredProbe:
+def row(observation: Observation, most: Record, size: int) -> StoredProbe:
     """Return a probe as it is kept: with no more of the server's words than `most`, beyond `size` without timeline."""
-    made = event_of(capped(seen, most))
+    made = event_of(capped(observation, most))
     event = zipped([as_json(made)])
-    timeline = zipped(timeline_pieces(timeline_of(seen.recording)))
+    timeline = zipped(timeline_pieces(timeline_of(observation.recording)))
     return StoredProbe(
-        probe_id=seen.probe_id,
-        target=seen.target.name,
-        timestamp=seen.timestamp.timestamp(),
-        failed=seen.failed,
+        probe_id=observation.probe_id,
+        target=observation.target.name,
+        timestamp=observation.timestamp.timestamp(),
+        failed=observation.failed,
         event=event,
         timeline=timeline if len(event) + len(timeline) <= size else None,
         outcome=made.outcome,
         cause=made.cause or "",
         rollup=rollup_of(made),
-        step=Step(brief_of(made), seen.target.confirm, seen.target.recover)
-        if seen.trigger in CONFIRMING and not made.ours
+        step=Step(brief_of(made), observation.target.confirm, observation.target.recover)
+        if observation.trigger in CONFIRMING and not made.ours
         else None,
     )
 
 
-def capped(seen: Observation, most: Record) -> Observation:
+def capped(observation: Observation, most: Record) -> Observation:
     """Return a probe with no more of the server's own words than `most` keeps."""
-    if most is Record.FULL or _RANK.index(seen.target.record) <= _RANK.index(most):
-        return seen
-    words = seen.last_words if most is Record.TAIL and seen.verdict.truncated else None
+    if most is Record.FULL or _RANK.index(observation.target.record) <= _RANK.index(most):
+        return observation
+    words = observation.last_words if most is Record.TAIL and observation.verdict.truncated else None
     return replace(
-        seen,
-        server_error=None if most is Record.NONE else seen.server_error,
+        observation,
+        server_error=None if most is Record.NONE else observation.server_error,
         last_words=words and words[-KEPT[Record.TAIL] :],
     )
 

@@ -115,9 +115,9 @@ class LogSink:
     def __init__(self, writer: Writer[Line], repeats: Repeats) -> None:
         self._writer, self._repeats = writer, repeats
 
-    def __call__(self, seen: Observation) -> None:
+    def __call__(self, observation: Observation) -> None:
         """Leave one line to be written."""
-        self._writer.put(Probe(datetime.now(UTC), seen))
+        self._writer.put(Probe(datetime.now(UTC), observation))
 
     def tell_repeats(self) -> None:
         """Log how often messages were repeated since the last call, and were not written."""
@@ -131,11 +131,11 @@ class LogSink:
         return self._writer.close(timeout)
 
 
-def level_of(seen: Observation) -> str:
+def level_of(observation: Observation) -> str:
     """Return how loudly a probe is logged: failures of targets are warnings, failures of ours are errors."""
-    if seen.verdict.outcome is Outcome.INCONCLUSIVE:
+    if observation.verdict.outcome is Outcome.INCONCLUSIVE:
         return "error"
-    return "info" if seen.available or seen.verdict.outcome is Outcome.ABORTED else "warning"
+    return "info" if observation.available or observation.verdict.outcome is Outcome.ABORTED else "warning"
 
 
 # -- the forms of a line -----------------------------------------------------------------------------------------------

@@ -59,18 +59,18 @@ class RecentProbe:
         self._event = event
 
     @classmethod
-    def observed(cls, seen: Observation) -> RecentProbe:
+    def observed(cls, observation: Observation) -> RecentProbe:
         """Return a probe that has just ended."""
         brief = BriefProbe(
-            outcome=seen.verdict.outcome.value,
-            cause=given(seen.verdict.cause),
-            probe_id=seen.probe_id,
-            timestamp=seen.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            trigger=seen.trigger,
-            available=seen.available,
-            first_chunk=given(seen.recording.marks.get(Mark.FIRST_CHUNK)),
+            outcome=observation.verdict.outcome.value,
+            cause=given(observation.verdict.cause),
+            probe_id=observation.probe_id,
+            timestamp=observation.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            trigger=observation.trigger,
+            available=observation.available,
+            first_chunk=given(observation.recording.marks.get(Mark.FIRST_CHUNK)),
         )
-        return cls(brief, seen, None)
+        return cls(brief, observation, None)
 
     @classmethod
     def restored(cls, event: ProbeEvent) -> RecentProbe:
@@ -170,17 +170,17 @@ class TargetMemory:
         self.in_time += sample.first_chunk_good - oldest.first_chunk_good
 
 
-def _count(counts: Rollup, probe: RecentProbe, seen: Observation) -> None:
+def _count(counts: Rollup, probe: RecentProbe, observation: Observation) -> None:
     """Count a probe as `rollup_of` does."""
-    if seen.tokens is not None:
-        counts.input_tokens += seen.tokens.input
-        counts.output_tokens += seen.tokens.output
+    if observation.tokens is not None:
+        counts.input_tokens += observation.tokens.input
+        counts.output_tokens += observation.tokens.output
     if probe.scheduled:
         counts.probes += 1
-        counts.accepted += seen.verdict.accepted
-        counts.truncated += seen.verdict.truncated
-        counts.available += seen.available
-        counts.in_time += seen.first_chunk_good
+        counts.accepted += observation.verdict.accepted
+        counts.truncated += observation.verdict.truncated
+        counts.available += observation.available
+        counts.in_time += observation.first_chunk_good
         counts.outcomes[probe.brief.verdict] = counts.outcomes.get(probe.brief.verdict, 0) + 1
 
 
@@ -221,16 +221,16 @@ class RecentProbes:
                     probe.shrink(self._bytes)
                 self._drop_oldest(self._kept[name])
 
-    def __call__(self, seen: Observation) -> None:
+    def __call__(self, observation: Observation) -> None:
         """Remember one probe; our own faults, and probes that were not scheduled, are kept and not counted."""
-        probe = RecentProbe.observed(seen)
-        kept = self._kept[seen.target.name]
+        probe = RecentProbe.observed(observation)
+        kept = self._kept[observation.target.name]
         kept.appendleft(probe)
         probe.shrink(self._bytes)
         self._drop_oldest(kept)
-        memory = self._memories[seen.target.name]
-        memory.take(probe, seen.target, first_chunk_good=seen.first_chunk_good)
-        _count(memory.counts, probe, seen)
+        memory = self._memories[observation.target.name]
+        memory.take(probe, observation.target, first_chunk_good=observation.first_chunk_good)
+        _count(memory.counts, probe, observation)
 
     def restore(
         self,

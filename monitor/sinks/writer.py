@@ -58,13 +58,13 @@ class Writer(Generic[T]):
         write: Callable[[Sequence[T]], object],
         errors: tuple[type[Exception], ...],
         limits: WriterLimits[T],
-        told: WriterCallbacks,
+        callbacks: WriterCallbacks,
         *,
         finish: Callable[[], object] = lambda: None,
     ) -> None:
         self._name, self._write, self._finish = name, write, finish
         self._errors: tuple[type[Exception], ...] = (MemoryError, *errors)
-        self._limits, self._told = limits, told
+        self._limits, self._told = limits, callbacks
         self._queue: deque[T] = deque()
         self._waiting = 0
         self._closing = False
@@ -142,6 +142,6 @@ class Writer(Generic[T]):
             self._told.dropped(self._name)
 
 
-def weight_of(seen: Observation) -> int:
+def weight_of(observation: Observation) -> int:
     """Return about the bytes that an observation takes while it waits."""
-    return seen.recording.weight + len(seen.last_words or "") + _EACH
+    return observation.recording.weight + len(observation.last_words or "") + _EACH

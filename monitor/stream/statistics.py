@@ -15,21 +15,21 @@ _VISIBLE = frozenset({Kind.OUTPUT, Kind.REFUSAL})
 _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 2, 0.05
 
 
-def output_arrivals(seen: Recording) -> Iterator[Arrival]:
+def output_arrivals(recording: Recording) -> Iterator[Arrival]:
     """Yield each network read that carried output, as sure as the first output in it."""
-    views, last = seen.views, -1
+    views, last = recording.views, -1
     for at, kind, end in zip(views.event_arrivals, views.event_kinds, views.event_offsets, strict=True):
         if kind in IS_OUTPUT and at != last:
             last = at
             yield views.arrival(at, end)
 
 
-def _outputs(seen: Recording) -> tuple[list[float], list[float]]:
+def _outputs(recording: Recording) -> tuple[list[float], list[float]]:
     """Return the times of all network reads that carried output, and how uncertain each is.
 
     It is `output_arrivals` in a tenth of the time: a stream may have 200,000 of them.
     """
-    return _outputs_of(seen.columns)
+    return _outputs_of(recording.columns)
 
 
 @lru_cache(maxsize=1)
@@ -54,24 +54,24 @@ def _outputs_of(columns: Columns) -> tuple[list[float], list[float]]:
     return times, unsure
 
 
-def first_chunk(seen: Recording) -> Arrival | None:
+def first_chunk(recording: Recording) -> Arrival | None:
     """Return the read that carried the first output, with the uncertainty of its time; None without output."""
-    found = next(output_arrivals(seen), None)
-    return found and found._replace(uncertainty=found.uncertainty + seen.zero_uncertainty)
+    found = next(output_arrivals(recording), None)
+    return found and found._replace(uncertainty=found.uncertainty + recording.zero_uncertainty)
 
 
-def first_content(seen: Recording) -> Arrival | None:
+def first_content(recording: Recording) -> Arrival | None:
     """Return the read that carried the first visible text, with the uncertainty of its time; None without any."""
-    found = next((at for at, kind, _ in seen.events if kind in _VISIBLE), None)
-    return found and found._replace(uncertainty=found.uncertainty + seen.zero_uncertainty)
+    found = next((at for at, kind, _ in recording.events if kind in _VISIBLE), None)
+    return found and found._replace(uncertainty=found.uncertainty + recording.zero_uncertainty)
 
 
-def gaps(seen: Recording) -> list[tuple[float, float]]:
+def gaps(recording: Recording) -> list[tuple[float, float]]:
     """Return the seconds between network reads that carried output, each with its uncertainty.
 
     Of a thinned recording, `gap_figures` knows the gaps of the whole stream.
     """
-    return _apart(*_outputs(seen))
+    return _apart(*_outputs(recording))
 
 
 def _apart(times: list[float], unsure: list[float]) -> list[tuple[float, float]]:
@@ -79,9 +79,9 @@ def _apart(times: list[float], unsure: list[float]) -> list[tuple[float, float]]
     return [(after - before, one + other) for (before, after), (one, other) in steps]
 
 
-def gap_figures(seen: Recording) -> GapFigures | None:
+def gap_figures(recording: Recording) -> GapFigures | None:
     """Return median, 99th percentile and maximum of all gaps, also of a thinned recording; None without any."""
-    return seen.whole.gaps if seen.whole else figures([gap for gap, _ in gaps(seen)])
+    return recording.whole.gaps if recording.whole else figures([gap for gap, _ in gaps(recording)])
 
 
 def figures(apart: list[float]) -> GapFigures | None:
@@ -99,24 +99,27 @@ def _percentile(ordered: list[float], percent: int) -> float:
     return (ordered[at] * (100 - rest) + after * rest) / 100
 
 
-def uncertainty(seen: Recording) -> float:
+def uncertainty(recording: Recording) -> float:
     """Return how far the times of the chunks may be off, in seconds: the worst of them, and that of the first byte."""
-    chunks = max(_outputs(seen)[1], default=0.0)
-    return max(chunks + seen.zero_uncertainty, seen.mark_uncertainties.get(Mark.FIRST_BYTE, 0.0))
+    chunks = max(_outputs(recording)[1], default=0.0)
+    return max(chunks + recording.zero_uncertainty, recording.mark_uncertainties.get(Mark.FIRST_BYTE, 0.0))
 
 
-def uncertainties(seen: Recording) -> dict[str, float]:
+def uncertainties(recording: Recording) -> dict[str, float]:
     """Return by how many seconds each time may be off: every mark's, and those of `duration`, `tail` and the gaps."""
-    zero, found = seen.zero_uncertainty, {mark.value: unsure for mark, unsure in seen.mark_uncertainties.items()}
-    times, unsures = _outputs(seen)
-    if (event := next((at for at, _, _ in seen.events), None)) is not None and Mark.FIRST_EVENT in seen.marks:
+    zero, found = (
+        recording.zero_uncertainty,
+        {mark.value: unsure for mark, unsure in recording.mark_uncertainties.items()},
+    )
+    times, unsures = _outputs(recording)
+    if (event := next((at for at, _, _ in recording.events), None)) is not None and Mark.FIRST_EVENT in recording.marks:
         found[Mark.FIRST_EVENT.value] = event.uncertainty + zero
     if unsures:
         found[Mark.FIRST_CHUNK.value] = unsures[0] + zero
         found[Mark.LAST_CHUNK.value] = unsures[-1] + zero
-    if (content := first_content(seen)) is not None and Mark.FIRST_CONTENT in seen.marks:
+    if (content := first_content(recording)) is not None and Mark.FIRST_CONTENT in recording.marks:
         found[Mark.FIRST_CONTENT.value] = content.uncertainty
-    end = end_uncertainty(seen)
+    end = end_uncertainty(recording)
     found[Mark.END.value] = found["duration"] = end + zero
     if unsures:
         found["tail"] = end + unsures[-1]
@@ -125,30 +128,30 @@ def uncertainties(seen: Recording) -> dict[str, float]:
     return found
 
 
-def end_uncertainty(seen: Recording) -> float:
+def end_uncertainty(recording: Recording) -> float:
     """Return by how much the end may have come sooner: as the wire's end was noted, or as sure as what said the end."""
-    views, end = seen.views, seen.marks[Mark.END]
-    if end == seen.ending.at:
-        return seen.ending.uncertainty
+    views, end = recording.views, recording.marks[Mark.END]
+    if end == recording.ending.at:
+        return recording.ending.uncertainty
     return max((unsure for at, unsure in zip(views.times, views.spreads, strict=True) if at == end), default=0.0)
 
 
-def buffered(seen: Recording) -> bool:
+def buffered(recording: Recording) -> bool:
     """Whether five or more chunks came in at most two reads, within 5 % of the time to the first."""
-    first = seen.marks.get(Mark.FIRST_CHUNK)
-    if first is None or seen.chunks < BUFFERABLE:
+    first = recording.marks.get(Mark.FIRST_CHUNK)
+    if first is None or recording.chunks < BUFFERABLE:
         return False
-    if seen.marks[Mark.LAST_CHUNK] - first > _BUFFERED_SPREAD * first:
+    if recording.marks[Mark.LAST_CHUNK] - first > _BUFFERED_SPREAD * first:
         return False
-    return sum(1 for _ in islice(output_arrivals(seen), _BUFFERED_ARRIVALS + 1)) <= _BUFFERED_ARRIVALS
+    return sum(1 for _ in islice(output_arrivals(recording), _BUFFERED_ARRIVALS + 1)) <= _BUFFERED_ARRIVALS
 
 
-def silent_since_output(seen: Recording) -> bool:
+def silent_since_output(recording: Recording) -> bool:
     """Whether no byte came after the last output, as far as anything was framed or read apart from it.
 
     By the time of the ending: what came in the very moment after a deadline had passed is kept, and was too late.
     """
-    views, at = seen.views, seen.ending.at
+    views, at = recording.views, recording.ending.at
     known, events = len(views.times), len(views.event_kinds)
     while known and views.times[known - 1] > at:
         known -= 1

@@ -22,15 +22,15 @@ _FEWEST = 16
 _RARE = frozenset(CODES[kind] for kind in (Kind.FINISH, Kind.DONE, Kind.FAILURE, Kind.MALFORMED, Kind.PARTIAL))
 
 
-def thinned(seen: Recording, most: int) -> Recording:
+def thinned(recording: Recording, most: int) -> Recording:
     """Return a recording without its text, whose columns take at most about `most` bytes."""
-    bare = replace(seen, text="")
-    size = sum(map(len, seen.columns))
+    bare = replace(recording, text="")
+    size = sum(map(len, recording.columns))
     rows = max(most // (ARRIVAL_BYTES + EVENT_BYTES), _FEWEST)
-    views = seen.views
+    views = recording.views
     if size <= most or max(len(views.times), len(views.event_kinds)) <= rows:
         return bare
-    whole = seen.whole or Whole(len(views.times), len(views.event_kinds), gap_figures(seen))
+    whole = recording.whole or Whole(len(views.times), len(views.event_kinds), gap_figures(recording))
     return replace(bare, columns=_columns(views, rows), whole=whole)
 
 

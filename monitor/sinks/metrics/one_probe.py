@@ -23,10 +23,10 @@ class _Gauge(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-def exposition(seen: Observation) -> tuple[bytes, str]:
+def exposition(observation: Observation) -> tuple[bytes, str]:
     """Return the text of one probe's gauges and its content type; what was not reached is absent."""
     registry = CollectorRegistry()
-    for name, about, numbers, labels in _gauges(seen):
+    for name, about, numbers, labels in _gauges(observation):
         present = {values: number for values, number in numbers.items() if number is not None}
         if not present:
             continue
@@ -36,10 +36,10 @@ def exposition(seen: Observation) -> tuple[bytes, str]:
     return generate_latest(registry), CONTENT_TYPE
 
 
-def _gauges(seen: Observation) -> Iterator[_Gauge]:
-    line, verdict = seen.recording, seen.verdict
-    yield _one("probe_success", "Whether the target was available.", seen.available)
-    yield _one("probe_duration_seconds", "From the request to the stream's end.", seen.duration)
+def _gauges(observation: Observation) -> Iterator[_Gauge]:
+    line, verdict = observation.recording, observation.verdict
+    yield _one("probe_success", "Whether the target was available.", observation.available)
+    yield _one("probe_duration_seconds", "From the request to the stream's end.", observation.duration)
     yield _one("probe_http_status_code", "The status of the response.", line.head.status if line.head else None)
     yield _Gauge(
         "chat_stream_outcome",
@@ -64,34 +64,38 @@ def _gauges(seen: Observation) -> Iterator[_Gauge]:
     yield _Gauge(
         "chat_stream_last_step_seconds",
         "How long each step took.",
-        {(step,): seconds for step, seconds in seen.steps.items()},
+        {(step,): seconds for step, seconds in observation.steps.items()},
         ("step",),
     )
     yield _one("chat_stream_chunks", "How many pieces of output came.", line.chunks)
     yield _one("chat_stream_received_bytes", "How many bytes of the body came.", line.bytes)
-    yield from _tokens(seen)
+    yield from _tokens(observation)
     yield _one(
-        "chat_stream_progress_ratio", "How far the counted list came.", seen.check.progress if seen.check else None
+        "chat_stream_progress_ratio",
+        "How far the counted list came.",
+        observation.check.progress if observation.check else None,
     )
     yield _one(
-        "chat_stream_certificate_expiry_timestamp_seconds", "When the certificate expires.", seen.certificate_expiry
+        "chat_stream_certificate_expiry_timestamp_seconds",
+        "When the certificate expires.",
+        observation.certificate_expiry,
     )
     yield _one("chat_stream_timing_uncertainty_seconds", "How sure these times are.", uncertainty(line))
-    ended = seen.timestamp.timestamp() + seen.duration
+    ended = observation.timestamp.timestamp() + observation.duration
     yield _one("chat_stream_last_probe_timestamp_seconds", "Unix time at which this probe ended.", ended)
 
 
-def _tokens(seen: Observation) -> Iterator[_Gauge]:
-    if seen.tokens is None:
+def _tokens(observation: Observation) -> Iterator[_Gauge]:
+    if observation.tokens is None:
         return
     numbers: dict[tuple[str, ...], float | None] = {
-        ("input",): seen.tokens.input,
-        ("output",): seen.tokens.output,
+        ("input",): observation.tokens.input,
+        ("output",): observation.tokens.output,
     }
     yield _Gauge("chat_stream_tokens", "Tokens that the probe spent.", numbers, ("kind",))
-    yield _one("chat_stream_reasoning_tokens", "Those of the output that were reasoning.", seen.tokens.reasoning)
-    yield _one("chat_stream_tokens_estimated", "Whether the server counted none.", seen.tokens.estimated)
-    yield _one("chat_stream_output_tokens_per_second", "The rate of the output.", seen.output_rate)
+    yield _one("chat_stream_reasoning_tokens", "Those of the output that were reasoning.", observation.tokens.reasoning)
+    yield _one("chat_stream_tokens_estimated", "Whether the server counted none.", observation.tokens.estimated)
+    yield _one("chat_stream_output_tokens_per_second", "The rate of the output.", observation.output_rate)
 
 
 def _one(name: str, about: str, number: float | None) -> _Gauge:

@@ -146,40 +146,42 @@ class Metrics:
 
     # -- observations ----------------------------------------------------------------------------------------------
 
-    def __call__(self, seen: Observation) -> None:
+    def __call__(self, observation: Observation) -> None:
         """Be a sink."""
-        self.observe(seen)
+        self.observe(observation)
 
-    def observe(self, seen: Observation) -> None:
+    def observe(self, observation: Observation) -> None:
         """Take one probe into the numbers, and write anew the texts that it changed."""
-        if seen.verdict.outcome in OUR_OWN:
-            self._count("chat_monitor_probe_errors_total", (seen.verdict.outcome.value, seen.verdict.cause or ""))
+        if observation.verdict.outcome in OUR_OWN:
+            self._count(
+                "chat_monitor_probe_errors_total", (observation.verdict.outcome.value, observation.verdict.cause or "")
+            )
             return
-        self._observe_ourselves(seen)
-        watched = self._watched.get(seen.target.name)
+        self._observe_ourselves(observation)
+        watched = self._watched.get(observation.target.name)
         if watched is None:
             return
-        trace = _trace(seen)
-        if seen.trigger == "schedule":  # first of all: whatever fails below, the outcome is counted
-            _count_verdict(watched.subject, seen, trace)
-        _count_tokens(watched.subject, seen)
-        if seen.trigger == "schedule":
-            _count_traffic(watched.subject, seen)
-            _observe_first(watched.subject, seen, trace)
-            _observe_gaps(watched.subject, seen, trace)
-            _observe_length(watched.subject, seen, trace)
-            _judge_objectives(watched.subject, seen)
-            _say_last(watched.subject, seen)
-        if seen.trigger in {"schedule", "confirm"}:
-            _say_state(watched, seen)
+        trace = _trace(observation)
+        if observation.trigger == "schedule":  # first of all: whatever fails below, the outcome is counted
+            _count_verdict(watched.subject, observation, trace)
+        _count_tokens(watched.subject, observation)
+        if observation.trigger == "schedule":
+            _count_traffic(watched.subject, observation)
+            _observe_first(watched.subject, observation, trace)
+            _observe_gaps(watched.subject, observation, trace)
+            _observe_length(watched.subject, observation, trace)
+            _judge_objectives(watched.subject, observation)
+            _say_last(watched.subject, observation)
+        if observation.trigger in {"schedule", "confirm"}:
+            _say_state(watched, observation)
 
-    def _observe_ourselves(self, seen: Observation) -> None:
-        if seen.schedule_delay is not None:
-            self._observe("chat_monitor_schedule_delay_seconds", seen.schedule_delay)
-        if seen.own_delay is not None:
-            self._observe("chat_monitor_own_delay_seconds", seen.own_delay)
-        if Mark.FIRST_BYTE in seen.recording.marks:
-            self._observe("chat_monitor_timing_uncertainty_seconds", uncertainty(seen.recording))
+    def _observe_ourselves(self, observation: Observation) -> None:
+        if observation.schedule_delay is not None:
+            self._observe("chat_monitor_schedule_delay_seconds", observation.schedule_delay)
+        if observation.own_delay is not None:
+            self._observe("chat_monitor_own_delay_seconds", observation.own_delay)
+        if Mark.FIRST_BYTE in observation.recording.marks:
+            self._observe("chat_monitor_timing_uncertainty_seconds", uncertainty(observation.recording))
 
     # -- the monitor itself ----------------------------------------------------------------------------------------
 
@@ -311,19 +313,19 @@ def _media_range(part: str) -> tuple[str, str, float]:
 # -- what one observation does to one target's numbers -----------------------------------------------------------------
 
 
-def _count_tokens(subject: Subject, seen: Observation) -> None:
-    if seen.tokens is not None:
-        subject.add("chat_stream_tokens_total", seen.tokens.input, ("input",))
-        subject.add("chat_stream_tokens_total", seen.tokens.output, ("output",))
-        subject.add("chat_stream_reasoning_tokens_total", seen.tokens.reasoning)
-        subject.set("chat_stream_tokens_estimated", float(seen.tokens.estimated))
-        if (price := seen.target.price) is not None:
-            money = price.of(seen.tokens.input, seen.tokens.output)
+def _count_tokens(subject: Subject, observation: Observation) -> None:
+    if observation.tokens is not None:
+        subject.add("chat_stream_tokens_total", observation.tokens.input, ("input",))
+        subject.add("chat_stream_tokens_total", observation.tokens.output, ("output",))
+        subject.add("chat_stream_reasoning_tokens_total", observation.tokens.reasoning)
+        subject.set("chat_stream_tokens_estimated", float(observation.tokens.estimated))
+        if (price := observation.target.price) is not None:
+            money = price.of(observation.tokens.input, observation.tokens.output)
             subject.add("chat_stream_price_total", money, (price.currency,))
 
 
-def _count_verdict(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    verdict = seen.verdict
+def _count_verdict(subject: Subject, observation: Observation, trace: Trace | None) -> None:
+    verdict = observation.verdict
     subject.add("chat_stream_probes_total", values=(verdict.outcome.value,))
     if verdict.cause is not None:
         pair = (verdict.outcome.value, verdict.cause)
@@ -336,23 +338,26 @@ def _count_verdict(subject: Subject, seen: Observation, trace: Trace | None) -> 
         subject.add("chat_stream_unclean_ends_total", values=(verdict.unclean.value,))
 
 
-def _count_traffic(subject: Subject, seen: Observation) -> None:
-    line = seen.recording
+def _count_traffic(subject: Subject, observation: Observation) -> None:
+    line = observation.recording
     subject.add("chat_stream_buffered_total", float(buffered(line)))
     subject.add("chat_stream_malformed_events_total", line.end.malformed_events)
     subject.add("chat_stream_chunks_total", line.chunks)
     subject.add("chat_stream_received_bytes_total", line.bytes)
 
 
-def _observe_first(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    if (chunk := first_chunk(seen.recording)) is not None:
+def _observe_first(subject: Subject, observation: Observation, trace: Trace | None) -> None:
+    if (chunk := first_chunk(observation.recording)) is not None:
         _observe_certain(subject, "first_chunk", chunk.time, chunk.uncertainty, trace)
-    if Mark.FIRST_CONTENT in seen.recording.marks and (content := first_content(seen.recording)) is not None:
+    if (
+        Mark.FIRST_CONTENT in observation.recording.marks
+        and (content := first_content(observation.recording)) is not None
+    ):
         _observe_certain(subject, "first_content", content.time, content.uncertainty, trace)
 
 
-def _observe_gaps(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    every = gaps(seen.recording)
+def _observe_gaps(subject: Subject, observation: Observation, trace: Trace | None) -> None:
+    every = gaps(observation.recording)
     kept = [gap for gap, unsure in every if certain(gap, unsure)]
     subject.observe("chat_stream_chunk_gap_seconds", *kept, trace=trace)
     subject.add("chat_stream_timings_discarded_total", len(every) - len(kept), ("gap",))
@@ -360,12 +365,12 @@ def _observe_gaps(subject: Subject, seen: Observation, trace: Trace | None) -> N
         _observe_certain(subject, "max_gap", *max(every), trace)
 
 
-def _observe_length(subject: Subject, seen: Observation, trace: Trace | None) -> None:
-    unsure = end_uncertainty(seen.recording) + seen.recording.zero_uncertainty
-    if seen.verdict.outcome in {Outcome.OK, Outcome.UNVERIFIED}:
-        _observe_certain(subject, "duration", seen.duration, unsure, trace)
-    if seen.verdict.truncated:
-        _observe_certain(subject, "cut_after", seen.duration, unsure, trace)
+def _observe_length(subject: Subject, observation: Observation, trace: Trace | None) -> None:
+    unsure = end_uncertainty(observation.recording) + observation.recording.zero_uncertainty
+    if observation.verdict.outcome in {Outcome.OK, Outcome.UNVERIFIED}:
+        _observe_certain(subject, "duration", observation.duration, unsure, trace)
+    if observation.verdict.truncated:
+        _observe_certain(subject, "cut_after", observation.duration, unsure, trace)
 
 
 _HISTOGRAMS = {
@@ -385,27 +390,27 @@ def _observe_certain(subject: Subject, kind: str, value: float, unsure: float, t
         subject.add("chat_stream_timings_discarded_total", values=(kind,))
 
 
-def _judge_objectives(subject: Subject, seen: Observation) -> None:
-    for slo, good in (("availability", seen.available), ("first_chunk", seen.first_chunk_good)):
+def _judge_objectives(subject: Subject, observation: Observation) -> None:
+    for slo, good in (("availability", observation.available), ("first_chunk", observation.first_chunk_good)):
         subject.add("chat_stream_slo_probes_total", values=(slo,))
         subject.add("chat_stream_slo_good_total", float(good), (slo,))
 
 
-def _say_last(subject: Subject, seen: Observation) -> None:
+def _say_last(subject: Subject, observation: Observation) -> None:
     """Set the gauges of the last probe; what it did not reach is absent."""
-    ended = _ended(seen)
-    subject.set("chat_stream_last_probe_success", float(seen.available))
+    ended = _ended(observation)
+    subject.set("chat_stream_last_probe_success", float(observation.available))
     subject.set("chat_stream_last_probe_timestamp_seconds", ended)
-    if seen.available:
+    if observation.available:
         subject.set("chat_stream_last_success_timestamp_seconds", ended)
-    steps = seen.steps
+    steps = observation.steps
     for (step,) in STEPS:
         subject.set("chat_stream_last_step_seconds", steps.get(step), (step,))
-    subject.set("chat_stream_output_tokens_per_second", seen.output_rate)
-    subject.set("chat_stream_progress_ratio", seen.check.progress if seen.check else None)
-    if seen.certificate_expiry is not None:
-        subject.set("chat_stream_certificate_expiry_timestamp_seconds", seen.certificate_expiry)
-    _say_suspects(subject, seen.diagnosis)
+    subject.set("chat_stream_output_tokens_per_second", observation.output_rate)
+    subject.set("chat_stream_progress_ratio", observation.check.progress if observation.check else None)
+    if observation.certificate_expiry is not None:
+        subject.set("chat_stream_certificate_expiry_timestamp_seconds", observation.certificate_expiry)
+    _say_suspects(subject, observation.diagnosis)
 
 
 def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
@@ -414,13 +419,13 @@ def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
         subject.set("chat_stream_suspect", float(suspect in suspects), (suspect,))
 
 
-def _say_state(watched: _Watched, seen: Observation) -> None:
+def _say_state(watched: _Watched, observation: Observation) -> None:
     """Set what is known from several probes in a row."""
     watched.state.take(
-        available=seen.available,
-        truncated=seen.verdict.truncated,
-        confirm=seen.target.confirm,
-        recover=seen.target.recover,
+        available=observation.available,
+        truncated=observation.verdict.truncated,
+        confirm=observation.target.confirm,
+        recover=observation.target.recover,
     )
     _export_state(watched)
 
@@ -447,15 +452,15 @@ def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None
         subject.set("chat_stream_budget_tokens_remaining", None)
 
 
-def _ended(seen: Observation) -> float:
-    return seen.timestamp.timestamp() + seen.duration
+def _ended(observation: Observation) -> float:
+    return observation.timestamp.timestamp() + observation.duration
 
 
-def _trace(seen: Observation) -> Trace | None:
+def _trace(observation: Observation) -> Trace | None:
     """Return what an exemplar leads to; None where its id is no text of at most the size that OpenMetrics allows."""
-    if len(seen.probe_id) > _LONGEST_ID or not seen.probe_id.isprintable():
+    if len(observation.probe_id) > _LONGEST_ID or not observation.probe_id.isprintable():
         return None
-    return seen.probe_id, round(_ended(seen), 3)
+    return observation.probe_id, round(_ended(observation), 3)
 
 
 def _check_values(values: Sequence[str]) -> None:
