@@ -37,10 +37,10 @@ _CAP = 1 << 20
 
 def check_protocol(protocol: Protocol) -> None:
     """Hold a protocol to all that is checked here, on what its dialect says; ValueError if it has no dialect."""
-    speech = dialect_of(protocol).say(PIECES)
-    body = b"".join(speech.messages)
+    answer = dialect_of(protocol).encode(PIECES)
+    body = b"".join(answer.messages)
     any_split(protocol, body)
-    any_cut(protocol, body, speech.complete)
+    any_cut(protocol, body, answer.complete)
     any_garbage(protocol, body)
 
 

@@ -51,8 +51,8 @@ class Body:
     @staticmethod
     def of(case: ScriptContext, protocol: str, framing: str) -> Body:
         """Return the body of the right answer."""
-        wire = b"".join(part.wire for part in segments(case, case.speech))
-        return Body(protocol, framing, wire, frozenset(case.speech.starts), case.speech.complete)
+        wire = b"".join(part.wire for part in segments(case, case.answer))
+        return Body(protocol, framing, wire, frozenset(case.answer.starts), case.answer.complete)
 
     def payload(self, position: int) -> bytes:
         """Return what of the payload lies before a byte of the wire."""
@@ -112,7 +112,7 @@ def places_of(body: Body, by: str) -> list[int]:
 
 def test_every_framing_is_cut_at_every_byte() -> None:
     """Those that are cut at every byte have all the stream framings between them."""
-    assert {DIALECTS[name].framing for name in EVERY_BYTE} == {speaker.framing for speaker in DIALECTS.values()}
+    assert {DIALECTS[name].framing for name in EVERY_BYTE} == {dialect.framing for dialect in DIALECTS.values()}
 
 
 def wrong(seen: Observation, body: Body, position: int, by: str) -> str:

@@ -142,8 +142,8 @@ async def test_a_cut_at_every_byte(
     keys: dict[str, Any] = {"check": CHECK, "timeouts": PATIENT, "http": Http.TWO}
     query = "n=2&gap=0&ttfc=0"
     asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, **keys)
-    speech = case_for(FAULTS["ok"], DIALECTS[protocol], query, question_to(asked).call.body).speech
-    frames = Frames((*map(len, speech.messages), 0), speech.complete)
+    answer = case_for(FAULTS["ok"], DIALECTS[protocol], query, question_to(asked).call.body).answer
+    frames = Frames((*map(len, answer.messages), 0), answer.complete)
     probe, places = prober(), asyncio.Semaphore(AT_ONCE)
 
     async def cut(position: int) -> str:

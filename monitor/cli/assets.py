@@ -48,7 +48,7 @@ _CONFIG = "/etc/chat-monitor/config.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportRequest:
     """What the assets are fitted to: a config, the file it came from, and where the user's Grafana and runbooks are."""
 
     targets: Sequence[Target] = ()
@@ -65,11 +65,11 @@ class Wish:
         return [target.interval for target in self.targets]
 
 
-def export(what: str, directory: Path, wish: Wish) -> list[Path]:
+def export(what: str, directory: Path, request: ExportRequest) -> list[Path]:
     """Write what is wished for into a directory, over what is there by these names, and return the files."""
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, text in MAKERS[what](wish, directory):
+    for name, text in MAKERS[what](request, directory):
         files.append(directory / name)
         files[-1].parent.mkdir(parents=True, exist_ok=True)
         files[-1].write_text(text, encoding="utf-8")
@@ -86,12 +86,12 @@ def bundled(room: str) -> Path:
 # -- rules -------------------------------------------------------------------------------------------------------------
 
 
-def _rules(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
+def _rules(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]:
     text = (bundled("dashboards") / "rules" / "chat-monitor.rules.yml").read_text(encoding="utf-8")
-    yield "chat-monitor.rules.yml", "\n".join(_linked(fitted(text, wish.intervals), wish)) + "\n"
+    yield "chat-monitor.rules.yml", "\n".join(_linked(fitted(text, request.intervals), request)) + "\n"
 
 
-def _linked(rules: str, wish: Wish) -> Iterator[str]:
+def _linked(rules: str, request: ExportRequest) -> Iterator[str]:
     """Yield the lines of the rules with links to the user's runbooks and boards; an unknown address gets no link."""
     alert = ""
     for line in rules.splitlines():
@@ -100,10 +100,10 @@ def _linked(rules: str, wish: Wish) -> Iterator[str]:
         if not line.lstrip().startswith("dashboard_url:"):
             yield line
             continue
-        if wish.runbooks is not None:
-            yield f"{' ' * 10}runbook_url: {json.dumps(_runbook(wish.runbooks, alert))}"
-        if wish.grafana is not None:
-            yield line.replace(_GRAFANA, wish.grafana.rstrip("/"))
+        if request.runbooks is not None:
+            yield f"{' ' * 10}runbook_url: {json.dumps(_runbook(request.runbooks, alert))}"
+        if request.grafana is not None:
+            yield line.replace(_GRAFANA, request.grafana.rstrip("/"))
 
 
 def _runbook(address: str, alert: str) -> str:
@@ -143,17 +143,17 @@ def whole_seconds(seconds: float) -> str:
 # -- boards ------------------------------------------------------------------------------------------------------------
 
 
-def _dashboards(wish: Wish, directory: Path) -> Iterator[tuple[str, str]]:
-    labels = sorted({name for target in wish.targets for name in target.labels})
+def _dashboards(request: ExportRequest, directory: Path) -> Iterator[tuple[str, str]]:
+    labels = sorted({name for target in request.targets for name in target.labels})
     for file in sorted(bundled("dashboards").glob("*.json")):
         board = json.loads(_labelled(file.read_text(encoding="utf-8"), labels))
-        _widen(board, max(wish.intervals, default=FASTEST))
+        _widen(board, max(request.intervals, default=FASTEST))
         _offer(board, labels)
         yield f"{board['uid']}.json", json.dumps(board, indent=2, sort_keys=True) + "\n"
     for name in ("provider", "datasource"):
         text = (bundled("dashboards") / "provisioning" / f"{name}.yml").read_text(encoding="utf-8")
-        text = text.replace(_BOARDS, str(directory.resolve())).replace(_MONITOR, _address(wish.settings))
-        text = text.replace("timeInterval: 15s", f"timeInterval: {_every(wish)}")
+        text = text.replace(_BOARDS, str(directory.resolve())).replace(_MONITOR, _address(request.settings))
+        text = text.replace("timeInterval: 15s", f"timeInterval: {_every(request)}")
         yield f"chat-monitor.{name}.yml", text
 
 
@@ -203,11 +203,11 @@ def _widen(board: Board, slowest: float) -> None:
 # -- the scrape job, and whom Alertmanager tells -----------------------------------------------------------------------
 
 
-def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
-    web, location = wish.settings.web, wish.settings.monitor.location
-    text = _SCRAPE.format(every=_every(wish))
-    for port in range(web.port, web.port + wish.shards):
-        text += _SCRAPED.format(address=json.dumps(_address(wish.settings, port)))
+def _scrape_config(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]:
+    web, location = request.settings.web, request.settings.monitor.location
+    text = _SCRAPE.format(every=_every(request))
+    for port in range(web.port, web.port + request.shards):
+        text += _SCRAPED.format(address=json.dumps(_address(request.settings, port)))
         if location:
             text += _LOCATED.format(instance=json.dumps(f"{location}:{port}"), location=json.dumps(location))
     yield "chat-monitor.scrape.yml", text
@@ -217,9 +217,9 @@ def _scrape_config(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
     )
 
 
-def _every(wish: Wish) -> str:
+def _every(request: ExportRequest) -> str:
     """Return how often to scrape: as often as the fastest target is probed, and not too seldom for the rules."""
-    return whole_seconds(min([SCRAPE_MOST, *wish.intervals]))
+    return whole_seconds(min([SCRAPE_MOST, *request.intervals]))
 
 
 def _address(settings: Settings, port: int | None = None) -> str:
@@ -251,23 +251,23 @@ _LOCATED = """\
 # -- units -------------------------------------------------------------------------------------------------------------
 
 
-def _systemd(wish: Wish, _: Path) -> Iterator[tuple[str, str]]:
+def _systemd(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]:
     command = Path(sys.prefix) / "bin" / "chat-monitor"
     for file in sorted(bundled("systemd").glob("chat-monitor*")):
         text = file.read_text(encoding="utf-8")
-        if file.suffix == ".target" and wish.shards > 1:
-            wanted = "".join(f"Wants=chat-monitor@{index}-{wish.shards}.service\n" for index in _numbers(wish))
+        if file.suffix == ".target" and request.shards > 1:
+            wanted = "".join(f"Wants=chat-monitor@{index}-{request.shards}.service\n" for index in _numbers(request))
             text = text.replace("\n[Install]", f"{wanted}\n[Install]")
         if command.exists():
             text = text.replace(_COMMAND, str(command))
-        if wish.config_file is not None:
-            text = text.replace(_CONFIG, str(wish.config_file.resolve()))
+        if request.config_file is not None:
+            text = text.replace(_CONFIG, str(request.config_file.resolve()))
         yield file.name, text
 
 
-def _numbers(wish: Wish) -> range:
+def _numbers(request: ExportRequest) -> range:
     """Return the numbers of the shards, from 1."""
-    return range(1, wish.shards + 1)
+    return range(1, request.shards + 1)
 
 
 # -- Kubernetes --------------------------------------------------------------------------------------------------------
@@ -285,19 +285,19 @@ model = "my-model"
 """
 
 
-def _kubernetes(wish: Wish, directory: Path) -> Iterator[tuple[str, str]]:
-    [(_, rules)] = _rules(wish, directory)
-    [*boards] = _dashboards(wish, directory)
-    credentials = _credentials(wish.targets)
+def _kubernetes(request: ExportRequest, directory: Path) -> Iterator[tuple[str, str]]:
+    [(_, rules)] = _rules(request, directory)
+    [*boards] = _dashboards(request, directory)
+    credentials = _credentials(request.targets)
     cluster = Cluster(
-        config=_EXAMPLE if wish.config_file is None else wish.config_file.read_text(encoding="utf-8"),
+        config=_EXAMPLE if request.config_file is None else request.config_file.read_text(encoding="utf-8"),
         credentials=credentials,
-        locations=wish.settings.monitor.locations,
-        shards=wish.shards,
-        process=_process(wish),
+        locations=request.settings.monitor.locations,
+        shards=request.shards,
+        process=_process(request),
         rules=rules,
         boards={name: text for name, text in boards if name.endswith(".json")},
-        scrape_interval=_every(wish),
+        scrape_interval=_every(request),
     )
     _keep_places(directory / "base" / "credentials", credentials)
     yield from kubernetes_files(cluster)
@@ -316,18 +316,18 @@ def _keep_places(directory: Path, names: Sequence[str]) -> None:
         (directory / name).touch(mode=0o600, exist_ok=True)
 
 
-def _process(wish: Wish) -> Process:
+def _process(request: ExportRequest) -> Process:
     """Return what one of the shards takes."""
-    metrics = wish.settings.metrics
+    metrics = request.settings.metrics
     found = plan(
-        Config(wish.settings, tuple(wish.targets)),
+        Config(request.settings, tuple(request.targets)),
         lambda target: Footprint(series_per_target(metrics), bytes_per_target(metrics, target.labels)),
     )
-    processes = wish.shards * max(len(wish.settings.monitor.locations), 1)
-    return of_each(found, processes, wish.settings.limits, read_duration(_every(wish)) or SCRAPE_MOST)
+    processes = request.shards * max(len(request.settings.monitor.locations), 1)
+    return of_each(found, processes, request.settings.limits, read_duration(_every(request)) or SCRAPE_MOST)
 
 
-MAKERS: Mapping[str, Callable[[Wish, Path], Iterable[tuple[str, str]]]] = {
+MAKERS: Mapping[str, Callable[[ExportRequest, Path], Iterable[tuple[str, str]]]] = {
     "dashboards": _dashboards,
     "rules": _rules,
     "systemd": _systemd,

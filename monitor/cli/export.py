@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.assets import Wish
+from monitor.cli.assets import ExportRequest
 from monitor.cli.assets import export as write
 from monitor.cli.common import COMPLETE, refuse
 from monitor.cli.config_file import config_option, config_path, is_named, read_config
@@ -39,14 +39,14 @@ def export(  # noqa: PLR0913 - one argument for each option
     runbooks: str | None,
 ) -> int:
     """Write the bundled files into DIR, fitted to the config if there is one; print the name of each."""
-    wish = Wish(grafana=grafana, runbooks=runbooks, shards=shards)
+    request = ExportRequest(grafana=grafana, runbooks=runbooks, shards=shards)
     if is_named(config_file) or config_path(None).exists():
         config = read_config(config_file)
-        wish = Wish(config.targets, config.settings, config_path(config_file), grafana, runbooks, shards)
+        request = ExportRequest(config.targets, config.settings, config_path(config_file), grafana, runbooks, shards)
     else:
         click.echo("no config found: written as shipped, for intervals from 5s to 15m", err=True)
     try:
-        for file in write(what, directory, wish):
+        for file in write(what, directory, request):
             click.echo(file)
     except OSError as error:
         raise refuse(f"{error.filename or directory}: cannot be written: {error.strerror}") from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
-from monitor.diagnosis.words import Says, says
+from monitor.diagnosis.words import Statement, says
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspect
@@ -54,7 +54,7 @@ class ProbeFacts:
     """The content check shows a right beginning and no more."""
     connected: bool = False
     after_cut: AfterCut | None = None
-    says: Says = Says.NOTHING
+    says: Statement = Statement.NOTHING
     retry_after: bool = False
     buffered: bool | None = None
     """Whether it came in one piece; None if there was too little of it to tell."""
@@ -117,7 +117,9 @@ def facts_of(observation: Observation) -> ProbeFacts:
         beginning=observation.check is not None and observation.check.beginning,
         connected=line.connected,
         after_cut=observation.after_cut,
-        says=says(error.message or None, error.type or None, error.code or None) if error is not None else Says.NOTHING,
+        says=says(error.message or None, error.type or None, error.code or None)
+        if error is not None
+        else Statement.NOTHING,
         retry_after=head is not None and head.retry_after is not None,
         buffered=buffered(line) if line.chunks >= BUFFERABLE else None,
     )

@@ -11,7 +11,7 @@ from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
 from monitor.diagnosis.incident import History, Incident
 from monitor.diagnosis.timers import Cut, Timer, may_be_one, timer_of
 from monitor.diagnosis.upstream import can_come_from_behind, look_behind
-from monitor.diagnosis.words import Says
+from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 from monitor.record.parts import Suspect, Suspicion
 from monitor.stream.endings import AfterCut
@@ -152,30 +152,30 @@ def _gone(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _said_gone(_: Scene, failed: ProbeFacts) -> str:
-    if failed.says is Says.GONE and failed.pair in _ERRORS:
+    if failed.says is Statement.GONE and failed.pair in _ERRORS:
         return "the answer says that the server behind it failed"
     if failed.status == _BAD_GATEWAY:
         return "a 502: the server behind a gateway did not answer it"
-    if failed.pair == (Outcome.STREAM_ERROR, "upstream") and failed.says not in {Says.LATE, Says.CONTEXT}:
+    if failed.pair == (Outcome.STREAM_ERROR, "upstream") and failed.says not in {Statement.LATE, Statement.CONTEXT}:
         return "the stream says that the server behind it failed"
     return ""
 
 
 def _said_starting(scene: Scene, failed: ProbeFacts) -> str:
-    told = failed.says is Says.STARTING and failed.pair in _ERRORS
+    told = failed.says is Statement.STARTING and failed.pair in _ERRORS
     return "the server says that it is starting" if told and scene.history.ever_good else ""
 
 
 def _said_overload(_: Scene, failed: ProbeFacts) -> str:
-    if failed.says in {Says.GONE, Says.LATE, Says.STARTING}:
+    if failed.says in {Statement.GONE, Statement.LATE, Statement.STARTING}:
         return ""
-    told = failed.pair in _ERRORS and failed.says is Says.OVERLOADED and failed.pair[1] != "rate_limited"
+    told = failed.pair in _ERRORS and failed.says is Statement.OVERLOADED and failed.pair[1] != "rate_limited"
     plain = failed.pair in _OVERLOADED and (failed.status != _UNAVAILABLE or failed.retry_after)
     return "the server says that it is overloaded" if told or plain else ""
 
 
 def _said_context(_: Scene, failed: ProbeFacts) -> str:
-    told = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Says.CONTEXT)
+    told = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Statement.CONTEXT)
     return "the answer met the limit of the model's context or output" if told else ""
 
 
@@ -224,7 +224,7 @@ def _hangs_behind(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _is_late(failed: ProbeFacts) -> bool:
-    return failed.status == _GATEWAY_TIMEOUT or (failed.says is Says.LATE and failed.pair in _ERRORS)
+    return failed.status == _GATEWAY_TIMEOUT or (failed.says is Statement.LATE and failed.pair in _ERRORS)
 
 
 def _timer(scene: Scene, failed: ProbeFacts) -> str:
@@ -305,15 +305,15 @@ def _may_be_timed(scene: Scene, left: Sequence[ProbeFacts]) -> bool:
 
 
 def _is_raised(one: ProbeFacts) -> bool:
-    if one.says in {Says.GONE, Says.LATE, Says.STARTING, Says.OVERLOADED, Says.CONTEXT}:
+    if one.says in {Statement.GONE, Statement.LATE, Statement.STARTING, Statement.OVERLOADED, Statement.CONTEXT}:
         return False
-    in_stream = one.pair == (Outcome.STREAM_ERROR, "other") and one.says is Says.INTERNAL
+    in_stream = one.pair == (Outcome.STREAM_ERROR, "other") and one.says is Statement.INTERNAL
     return one.status == _INTERNAL or in_stream
 
 
 def _plain_503(scene: Scene, failed: ProbeFacts) -> str:
     """Blame overload for a 503 without words, if nothing else of the incident speaks of a server that went away."""
-    if failed.pair not in _OVERLOADED or failed.says not in {Says.NOTHING, Says.INTERNAL}:
+    if failed.pair not in _OVERLOADED or failed.says not in {Statement.NOTHING, Statement.INTERNAL}:
         return ""
     others = {one.pair for one in scene.incident.failures}
     went = others & (_STOPPED | {REFUSED}) or not scene.may_be_its_own(failed)

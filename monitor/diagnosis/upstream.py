@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
 from monitor.diagnosis.incident import History
-from monitor.diagnosis.words import Says
+from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 
 _MARGIN = 1.0
@@ -35,7 +35,7 @@ _FAILED: frozenset[Pair] = (_PASSED_ON - {(Outcome.WRONG_CONTENT, "too_short")})
 
 def can_come_from_behind(failed: ProbeFacts) -> bool:
     """Whether the server behind can be what failed: a gateway passes on or answers for it."""
-    return failed.pair in _PASSED_ON or failed.says in {Says.GONE, Says.LATE}
+    return failed.pair in _PASSED_ON or failed.says in {Statement.GONE, Statement.LATE}
 
 
 def explains(behind: ProbeFacts, failed: ProbeFacts) -> bool:

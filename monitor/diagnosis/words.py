@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 
 
-class Says(StrEnum):
+class Statement(StrEnum):
     """What an error message says about its cause, as far as that tells who failed."""
 
     NOTHING = "nothing"
@@ -21,14 +21,17 @@ class Says(StrEnum):
     """Its own code raised an exception."""
 
 
-_TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
+_TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
     (
-        Says.CONTEXT,
+        Statement.CONTEXT,
         (r"context[_ -]?(length|window|size)", "maximum context", "exceed_context", "prompt is too long"),
     ),
-    (Says.STARTING, (r"(is )?loading (the )?model", "model is loading", "still loading", "starting up", "warming up")),
     (
-        Says.GONE,
+        Statement.STARTING,
+        (r"(is )?loading (the )?model", "model is loading", "still loading", "starting up", "warming up"),
+    ),
+    (
+        Statement.GONE,
         (
             # the operating system's words, and those of Go, Node.js, Python and Rust clients
             "econn(refused|reset|aborted)", "epipe", "ehostunreach", "enotfound", "eai_again", r"errno 1(04|11|13)",
@@ -50,10 +53,10 @@ _TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
             r"(backend|worker|upstream) .{0,40}(unreachable|not reachable|has died|is dead|crashed)",
         ),
     ),
-    (Says.LATE, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
-    (Says.GONE, ("apiconnectionerror",)),  # LiteLLM's name for every other failure of its upstream, a time-out too
+    (Statement.LATE, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
+    (Statement.GONE, ("apiconnectionerror",)),  # LiteLLM's name for every other failure of its upstream, a time-out too
     (
-        Says.OVERLOADED,
+        Statement.OVERLOADED,
         (
             "overload", "capacity", r"\bbusy\b", r"queue .{0,20}full", r"full .{0,20}queue", "high (demand|load)",
             "too many (concurrent |pending |waiting )?requests", r"no (free |available )?slots?", "throttl",
@@ -61,7 +64,7 @@ _TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        Says.INTERNAL,
+        Statement.INTERNAL,
         (
             r"internal[_ ]?(server)?[_ ]?error", "traceback", r"unhandled", r"exception", r"out of memory",
             r"\b[A-Z]\w+(Error|Exception)\b", "assertion",
@@ -72,7 +75,11 @@ _TABLE: tuple[tuple[Says, tuple[str, ...]], ...] = (
 _PATTERNS = tuple((says, re.compile("|".join(words), re.IGNORECASE)) for says, words in _TABLE)
 
 
-def says(*words: str | None) -> Says:
+def says(*words: str | None) -> Statement:
     """Return what the words of an error (its message, type and code) say; NOTHING for words that tell nothing."""
     text = " ".join(word for word in words if word)
-    return next((found for found, pattern in _PATTERNS if pattern.search(text)), Says.NOTHING) if text else Says.NOTHING
+    return (
+        next((found for found, pattern in _PATTERNS if pattern.search(text)), Statement.NOTHING)
+        if text
+        else Statement.NOTHING
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar, cast
 
-from monitor.lab.dialects.base import Dialect, Say, Speech
+from monitor.lab.dialects.base import Dialect, Encode, EncodedAnswer
 from monitor.lab.params import COMMON, BadParameterError, Param
 from monitor.lab.steps import Script
 
@@ -30,7 +30,7 @@ UNCLEAN = Expect("ok", "unclean_end")
 class ScriptContext:
     """Everything that a script is made from."""
 
-    speaker: Dialect
+    dialect: Dialect
     pieces: tuple[str, ...]
     values: Mapping[str, object]
     """Parameters by name, as read."""
@@ -45,26 +45,26 @@ class ScriptContext:
         """The same with one value set, for faults that leave no choice."""
         return replace(self, values={**self.values, param.name: value})
 
-    def say(self, pieces: tuple[str, ...], finish: str | None = None) -> Speech:
+    def encode(self, pieces: tuple[str, ...], finish: str | None = None) -> EncodedAnswer:
         """An answer made of these pieces, in one message where no stream was asked for."""
         if not self.stream:
-            return Speech((self.speaker.whole("".join(pieces)),), range(1), 0)
-        return _said(self.speaker.say, pieces, self.speaker.finishes[0] if finish is None else finish)
+            return EncodedAnswer((self.dialect.whole("".join(pieces)),), range(1), 0)
+        return _encoded(self.dialect.encode, pieces, self.dialect.finishes[0] if finish is None else finish)
 
     @property
-    def speech(self) -> Speech:
+    def answer(self) -> EncodedAnswer:
         """The right and whole answer."""
-        return self.say(self.pieces)
+        return self.encode(self.pieces)
 
     @property
     def content_type(self) -> str:
         """The right content type."""
-        return self.speaker.content_type if self.stream else self.speaker.whole_type
+        return self.dialect.content_type if self.stream else self.dialect.whole_type
 
     @property
     def endless(self) -> bool:
         """Whether only the content check can tell that the answer is whole."""
-        return self.speech.end is None
+        return self.answer.end is None
 
     def named(self, what: str, name: str, messages: Mapping[str, bytes]) -> bytes:
         """One of the protocol's own messages, by the name that a parameter gives."""
@@ -74,9 +74,9 @@ class ScriptContext:
 
 
 @lru_cache(maxsize=256)
-def _said(say: Say, pieces: tuple[str, ...], finish: str) -> Speech:
-    """The speech, kept, for a case looks at it again and again."""
-    return say(pieces, finish)
+def _encoded(encode: Encode, pieces: tuple[str, ...], finish: str) -> EncodedAnswer:
+    """The answer, kept, for a case looks at it again and again."""
+    return encode(pieces, finish)
 
 
 Expectation = Expect | Callable[[ScriptContext], Expect]
@@ -101,9 +101,9 @@ class LabFault:
     examples: tuple[str, ...] | Callable[[Dialect], tuple[str, ...]] = ("",)
     """Queries worth trying, or those for a protocol; the index page and the tests go through them."""
 
-    def examples_for(self, speaker: Dialect) -> tuple[str, ...]:
+    def examples_for(self, dialect: Dialect) -> tuple[str, ...]:
         """Queries worth trying in this protocol."""
-        return self.examples(speaker) if callable(self.examples) else self.examples
+        return self.examples(dialect) if callable(self.examples) else self.examples
 
     @property
     def all_params(self) -> tuple[Param[object], ...]:

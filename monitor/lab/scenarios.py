@@ -41,21 +41,21 @@ class Scenario:
         return f"/{self.protocol}/{self.fault}" + (f"?{self.query}" if self.query else "")
 
 
-def case_for(fault: LabFault, speaker: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> ScriptContext:
+def case_for(fault: LabFault, dialect: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> ScriptContext:
     """The case that a query and a request's body ask for."""
-    if why := lacks(speaker, fault.needs):
+    if why := lacks(dialect, fault.needs):
         raise BadParameterError(f"{fault.name} does not go with this protocol: {why}")
     values = read_query(fault.all_params, query)
-    return ScriptContext(speaker, pieces(body, ScriptContext(speaker, (), values)[N]), values, stream)
+    return ScriptContext(dialect, pieces(body, ScriptContext(dialect, (), values)[N]), values, stream)
 
 
 @cache
 def scenarios(protocol: str, fault: LabFault) -> tuple[Scenario, ...]:
     """All examples of a fault that a protocol can show, with the verdict for the default list."""
-    speaker = DIALECTS[protocol]
-    queries = () if lacks(speaker, fault.needs) else fault.examples_for(speaker)
+    dialect = DIALECTS[protocol]
+    queries = () if lacks(dialect, fault.needs) else fault.examples_for(dialect)
     return tuple(
-        Scenario(protocol, fault.name, query, fault.expect(case_for(fault, speaker, query))) for query in queries
+        Scenario(protocol, fault.name, query, fault.expect(case_for(fault, dialect, query))) for query in queries
     )
 
 

@@ -1,4 +1,4 @@
-"""How a speech becomes a script: head, framed messages at their pace, and the body's own end."""
+"""How a answer becomes a script: head, framed messages at their pace, and the body's own end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
-from monitor.lab.dialects.base import Speech, compact
+from monitor.lab.dialects.base import EncodedAnswer, compact
 from monitor.lab.fault import ScriptContext
 from monitor.lab.params import BY, FRAMING, GAP, TTFC
 from monitor.lab.steps import Fin, Rst, Send, Step, Wait
@@ -37,9 +37,9 @@ def segment(case: ScriptContext, data: bytes) -> Segment:
     return Segment(b"", data, b"")
 
 
-def segments(case: ScriptContext, speech: Speech) -> list[Segment]:
+def segments(case: ScriptContext, answer: EncodedAnswer) -> list[Segment]:
     """The whole body, with its end."""
-    body = [segment(case, message) for message in speech.messages]
+    body = [segment(case, message) for message in answer.messages]
     return [*body, Segment(LAST_CHUNK, b"", b"")] if case[FRAMING] == "chunked" else body
 
 
@@ -66,24 +66,24 @@ def head_of(first: str, fields: Headers) -> bytes:
     return "".join(f"{line}\r\n" for line in (first, *(f"{name}: {value}" for name, value in fields), "")).encode()
 
 
-def opening(case: ScriptContext, speech: Speech, content_type: str = "", extra: Headers = ()) -> Send:
-    """The head for this speech."""
-    return Send(head(case, speech.starts[-1], content_type=content_type, extra=extra))
+def opening(case: ScriptContext, answer: EncodedAnswer, content_type: str = "", extra: Headers = ()) -> Send:
+    """The head for this answer."""
+    return Send(head(case, answer.starts[-1], content_type=content_type, extra=extra))
 
 
-def pause(case: ScriptContext, speech: Speech, index: int) -> list[Step]:
+def pause(case: ScriptContext, answer: EncodedAnswer, index: int) -> list[Step]:
     """The silence before a message: before the first output, between outputs, and before the end."""
-    first = speech.output.start
-    gap = case[GAP] if first < index <= speech.last else 0
+    first = answer.output.start
+    gap = case[GAP] if first < index <= answer.last else 0
     seconds = case[TTFC] if index == first else gap
     return [Wait(seconds)] if seconds else []
 
 
-def spoken(case: ScriptContext, speech: Speech, stop: int | None = None) -> list[Step]:
+def spoken(case: ScriptContext, answer: EncodedAnswer, stop: int | None = None) -> list[Step]:
     """The messages before number `stop`, each in a segment of its own, at their pace."""
     steps: list[Step] = []
-    for index, message in enumerate(speech.messages[:stop]):
-        steps += [*pause(case, speech, index), Send(segment(case, message).wire)]
+    for index, message in enumerate(answer.messages[:stop]):
+        steps += [*pause(case, answer, index), Send(segment(case, message).wire)]
     return steps
 
 
@@ -97,9 +97,9 @@ def closing(case: ScriptContext) -> list[Step]:
     return [Send(LAST_CHUNK)] if case[FRAMING] == "chunked" else hang_up(case)
 
 
-def whole(case: ScriptContext, speech: Speech, content_type: str = "", extra: Headers = ()) -> list[Step]:
-    """This speech in a response without fault."""
-    return [opening(case, speech, content_type, extra), *spoken(case, speech), *closing(case)]
+def whole(case: ScriptContext, answer: EncodedAnswer, content_type: str = "", extra: Headers = ()) -> list[Step]:
+    """This answer in a response without fault."""
+    return [opening(case, answer, content_type, extra), *spoken(case, answer), *closing(case)]
 
 
 def ending(case: ScriptContext) -> Step:
@@ -107,13 +107,13 @@ def ending(case: ScriptContext) -> Step:
     return Rst() if case[BY] == "rst" else Fin()
 
 
-def cut(case: ScriptContext, speech: Speech, position: int) -> list[Step]:
+def cut(case: ScriptContext, answer: EncodedAnswer, position: int) -> list[Step]:
     """The response up to byte `position` of its body on the wire, and then the connection's end."""
-    steps: list[Step] = [opening(case, speech)]
-    for index, part in enumerate(segments(case, speech)):
+    steps: list[Step] = [opening(case, answer)]
+    for index, part in enumerate(segments(case, answer)):
         if position <= 0:
             break
-        steps += [*pause(case, speech, index), Send(part.wire[:position])]
+        steps += [*pause(case, answer, index), Send(part.wire[:position])]
         position -= len(part.wire)
     return [*steps, ending(case)]
 

@@ -108,5 +108,5 @@ ANTHROPIC_MESSAGES = Protocol(
     complete_when="`message_stop`, and every block stopped",
     note="the key is `x-api-key`",
     example="servers/llama-server_anthropic_messages",
-    dialect="monitor.lab.dialects.anthropic_messages:SPEAKER",
+    dialect="monitor.lab.dialects.anthropic_messages:DIALECT",
 )

@@ -72,5 +72,5 @@ BEDROCK_CONVERSE = Protocol(
     note="binary frames, whose two checksums are compared; the key is a Bedrock API key (requests are not signed); "
     "the model stands in the URL",
     example="made/bedrock_converse_whole",
-    dialect="monitor.lab.dialects.bedrock_converse:SPEAKER",
+    dialect="monitor.lab.dialects.bedrock_converse:DIALECT",
 )

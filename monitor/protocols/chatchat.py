@@ -37,5 +37,5 @@ CHATCHAT = Protocol(
     complete_when="a `finish_reason`",
     note="it never sends `[DONE]`",
     example="chatchat/c03_success",
-    dialect="monitor.lab.dialects.chatchat:SPEAKER",
+    dialect="monitor.lab.dialects.chatchat:DIALECT",
 )

@@ -32,5 +32,5 @@ CHATCHAT_0_2 = Protocol(
     asked_at="`/chat/chat`, `/chat/knowledge_base_chat` of 0.2.9 and up",
     note="only a content check proves it whole",
     example="chatchat/c0210_chat_ok",
-    dialect="monitor.lab.dialects.chatchat_0_2:SPEAKER",
+    dialect="monitor.lab.dialects.chatchat_0_2:DIALECT",
 )

@@ -34,5 +34,5 @@ CHATCHAT_0_2_JSON = Protocol(
     asked_at="`/chat/chat` of 0.2.7 and 0.2.8; the knowledge base of 0.2.0 to 0.2.8",
     note="only a content check proves it whole",
     example="chatchat/mini_v027",
-    dialect="monitor.lab.dialects.chatchat_0_2_json:SPEAKER",
+    dialect="monitor.lab.dialects.chatchat_0_2_json:DIALECT",
 )

@@ -30,5 +30,5 @@ CHATCHAT_0_2_TEXT = Protocol(
     asked_at="`/chat/chat` of 0.2.0 to 0.2.6",
     note="only a content check proves it whole",
     example="chatchat/mini_v020",
-    dialect="monitor.lab.dialects.chatchat_0_2_text:SPEAKER",
+    dialect="monitor.lab.dialects.chatchat_0_2_text:DIALECT",
 )

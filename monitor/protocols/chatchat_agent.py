@@ -64,5 +64,5 @@ CHATCHAT_AGENT = Protocol(
     asked_at="the same routes with `tools`",
     complete_when='`"status": 5`',
     example="chatchat/c03_agent_qwen",
-    dialect="monitor.lab.dialects.chatchat_agent:SPEAKER",
+    dialect="monitor.lab.dialects.chatchat_agent:DIALECT",
 )

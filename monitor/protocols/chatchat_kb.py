@@ -60,5 +60,5 @@ CHATCHAT_KB = Protocol(
     asked_at="`/chat/kb_chat`, `/knowledge_base/.../chat/completions`",
     note="only a content check proves it whole",
     example="chatchat/c03_kb_ok",
-    dialect="monitor.lab.dialects.chatchat_kb:SPEAKER",
+    dialect="monitor.lab.dialects.chatchat_kb:DIALECT",
 )

@@ -72,5 +72,5 @@ COHERE_V2 = Protocol(
     asked_at="`/v2/chat`",
     complete_when="`message-end` with `COMPLETE`, `STOP_SEQUENCE` or `TOOL_CALL`",
     example="made/cohere_v2_whole",
-    dialect="monitor.lab.dialects.cohere_v2:SPEAKER",
+    dialect="monitor.lab.dialects.cohere_v2:DIALECT",
 )

@@ -93,5 +93,5 @@ COZE_V3 = Protocol(
     complete_when="`conversation.chat.completed`; marker `done`",
     note='`body = { bot_id = "..." }`',
     example="made/coze_v3_whole",
-    dialect="monitor.lab.dialects.coze_v3:SPEAKER",
+    dialect="monitor.lab.dialects.coze_v3:DIALECT",
 )

@@ -95,5 +95,5 @@ DIFY = Protocol(
     complete_when="`message_end`; in a chatflow `workflow_finished`, too; in a workflow that alone",
     note='a workflow\'s variable of another name than `query`: `body = { inputs = { NAME = "{prompt}" } }`',
     example="made/dify_chat_whole",
-    dialect="monitor.lab.dialects.dify:SPEAKER",
+    dialect="monitor.lab.dialects.dify:DIALECT",
 )

@@ -55,5 +55,5 @@ FASTGPT = Protocol(
     complete_when="`[DONE]`",
     note="`body = { detail = true }` for its named events",
     example="made/fastgpt_whole",
-    dialect="monitor.lab.dialects.fastgpt:SPEAKER",
+    dialect="monitor.lab.dialects.fastgpt:DIALECT",
 )

@@ -142,5 +142,5 @@ GEMINI = Protocol(
     note="the key is `x-goog-api-key` (Vertex AI: `headers`); the model stands in the URL; "
     "`alt=sse` there gives events, without it one JSON array comes",
     example="made/gemini_whole",
-    dialect="monitor.lab.dialects.gemini:SPEAKER",
+    dialect="monitor.lab.dialects.gemini:DIALECT",
 )

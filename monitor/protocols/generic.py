@@ -152,6 +152,6 @@ GENERIC = Protocol(
     note="the target's `generic` says the framing, and by dotted paths where output, reasoning, end, error and usage "
     "are; `body` is sent, with `{prompt}` filled in",
     example="chatchat/mini_v020",
-    dialect="monitor.lab.dialects.raw:SPEAKER",
+    dialect="monitor.lab.dialects.raw:DIALECT",
     configure=configured,
 )

@@ -67,5 +67,5 @@ LLAMACPP_COMPLETION = Protocol(
     complete_when='`"stop": true`',
     note="no chat template is applied to the prompt",
     example="servers/llama-server_completion_native",
-    dialect="monitor.lab.dialects.llamacpp_completion:SPEAKER",
+    dialect="monitor.lab.dialects.llamacpp_completion:DIALECT",
 )

@@ -66,5 +66,5 @@ OLLAMA_CHAT = Protocol(
     asked_at="`/api/chat`",
     complete_when='`"done": true`',
     example="made/ollama_chat_whole",
-    dialect="monitor.lab.dialects.ollama_chat:SPEAKER",
+    dialect="monitor.lab.dialects.ollama_chat:DIALECT",
 )

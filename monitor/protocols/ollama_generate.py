@@ -56,5 +56,5 @@ OLLAMA_GENERATE = Protocol(
     asked_at="`/api/generate` of Ollama",
     complete_when='`"done": true`',
     example="made/ollama_generate_whole",
-    dialect="monitor.lab.dialects.ollama_generate:SPEAKER",
+    dialect="monitor.lab.dialects.ollama_generate:DIALECT",
 )

@@ -35,5 +35,5 @@ OPENAI_CHAT = Protocol(
     asked_at="`/v1/chat/completions` of OpenAI, vLLM, llama.cpp, Ollama, LiteLLM, Azure, OpenRouter, ...",
     complete_when="a `finish_reason` on every choice; marker `[DONE]`",
     example="servers/llama-server_openai_chat_usage",
-    dialect="monitor.lab.dialects.openai_chat:SPEAKER",
+    dialect="monitor.lab.dialects.openai_chat:DIALECT",
 )

@@ -67,5 +67,5 @@ OPENAI_COMPLETIONS = Protocol(
     complete_when="a `finish_reason` on every choice; marker `[DONE]`",
     note="no chat template is applied to the prompt",
     example="made/openai_completions_whole",
-    dialect="monitor.lab.dialects.openai_completions:SPEAKER",
+    dialect="monitor.lab.dialects.openai_completions:DIALECT",
 )

@@ -124,5 +124,5 @@ OPENAI_RESPONSES = Protocol(
     complete_when="`response.completed`",
     note="a number missing among its events is `sequence_gap`",
     example="servers/llama-server_responses",
-    dialect="monitor.lab.dialects.openai_responses:SPEAKER",
+    dialect="monitor.lab.dialects.openai_responses:DIALECT",
 )

@@ -33,5 +33,5 @@ RAW = Protocol(
     asked_at="any URL",
     note="`body` is sent, with `{prompt}` filled in",
     example="chatchat/mini_v020",
-    dialect="monitor.lab.dialects.raw:SPEAKER",
+    dialect="monitor.lab.dialects.raw:DIALECT",
 )

@@ -53,5 +53,5 @@ TGI = Protocol(
     complete_when="a `generated_text`",
     note="no chat template is applied; a `temperature` of 0 is not sent, for it is refused",
     example="made/tgi_whole",
-    dialect="monitor.lab.dialects.tgi:SPEAKER",
+    dialect="monitor.lab.dialects.tgi:DIALECT",
 )

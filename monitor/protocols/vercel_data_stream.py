@@ -112,5 +112,5 @@ VERCEL_DATA_STREAM = Protocol(
     complete_when="`d:` with its `finishReason` (version 4), `finish` (version 5)",
     note="the application chooses the model: what else it wants goes into `body`",
     example="made/vercel_data_stream_whole",
-    dialect="monitor.lab.dialects.vercel_data_stream:SPEAKER",
+    dialect="monitor.lab.dialects.vercel_data_stream:DIALECT",
 )

@@ -59,5 +59,5 @@ WORKERS_AI = Protocol(
     complete_when="`[DONE]`, or a `finish_reason` as newer models have it",
     note="the model stands in the URL; newer models stream OpenAI's chunks there, and both shapes are read",
     example="made/workers_ai_whole",
-    dialect="monitor.lab.dialects.workers_ai:SPEAKER",
+    dialect="monitor.lab.dialects.workers_ai:DIALECT",
 )

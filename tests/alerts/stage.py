@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.cli.assets import Wish, export, fitted
+from monitor.cli.assets import ExportRequest, export, fitted
 from monitor.target import Target
 from tests.alerts.drills import DRILLS, EXPIRING, QUICK, Alert, Drill, critical, info, warning
 from tests.alerts.faults import HOST, Faults
@@ -149,14 +149,14 @@ def stage(directory: Path, cast: Cast | None = None) -> Iterator[Stage]:
 
 def _rules(directory: Path) -> Path:
     """What `export rules` writes for targets of one second; nothing in it is scaled by hand."""
-    wish = Wish(targets=[Target("any", "openai-chat", "http://127.0.0.1/", interval=INTERVAL)])
+    wish = ExportRequest(targets=[Target("any", "openai-chat", "http://127.0.0.1/", interval=INTERVAL)])
     [file] = export("rules", directory / "rules", wish)
     return file
 
 
 def _routes(directory: Path, webhook: Webhook) -> str:
     """The example for Alertmanager, with our webhook and its waits as short as the windows."""
-    files = export("scrape-config", directory / "scrape", Wish())
+    files = export("scrape-config", directory / "scrape", ExportRequest())
     text = next(file for file in files if "alertmanager" in file.name).read_text()
     text = fitted(text.replace("127.0.0.1:9099", f"127.0.0.1:{webhook.port}"), [INTERVAL])
     return re.sub("repeat_interval: .*", "repeat_interval: 1h", text)  # what is repeated is not notified anew

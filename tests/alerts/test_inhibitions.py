@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from monitor.cli.assets import Wish, export
+from monitor.cli.assets import ExportRequest, export
 from tests.alerts.stack import alertmanager, asked, until
 
 Labels = Mapping[str, str]
@@ -91,7 +91,7 @@ TOLD: tuple[tuple[str, Labels, Labels], ...] = (
 def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of an Alertmanager with the example, as it is exported."""
     place = tmp_path_factory.mktemp("inhibitions")
-    files = export("scrape-config", place, Wish())
+    files = export("scrape-config", place, ExportRequest())
     text = next(file for file in files if "alertmanager" in file.name).read_text()
     with alertmanager(text, place) as address:
         yield address

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cli.assets import MAKERS, MOST, Wish, bundled, export, fitted, scale, whole_seconds
+from monitor.cli.assets import MAKERS, MOST, ExportRequest, bundled, export, fitted, scale, whole_seconds
 from monitor.keys.units import seconds
 from monitor.keys.values import host_port
 from monitor.settings import Monitor, Settings, Web
@@ -32,7 +32,7 @@ def target(interval: float = 60.0, **labels: str) -> Target:
 @pytest.mark.parametrize("what", MAKERS)
 def test_everything_that_can_be_exported_is_written_and_only_under_our_name(what: str, tmp_path: Path) -> None:
     """Into a directory that need not exist; nothing of another's is overwritten, for each file has our name."""
-    files = export(what, tmp_path / "new" / "place", Wish())
+    files = export(what, tmp_path / "new" / "place", ExportRequest())
     assert files
     named = what == "kubernetes" or all(file.name.startswith("chat-monitor") for file in files)
     assert named
@@ -43,8 +43,8 @@ def test_everything_that_can_be_exported_is_written_and_only_under_our_name(what
 def test_the_rules_as_shipped_serve_a_minute_to_a_quarter_of_an_hour(tmp_path: Path) -> None:
     """With these intervals, or with no config at all, nothing but the links is changed."""
     for intervals in ([], [60.0], [5.0, 900.0], [61.0]):
-        wish = Wish([target(interval) for interval in intervals], grafana="https://grafana.example.com")
-        [file] = export("rules", tmp_path, wish)
+        request = ExportRequest([target(interval) for interval in intervals], grafana="https://grafana.example.com")
+        [file] = export("rules", tmp_path, request)
         assert file.read_text() == RULES
 
 
@@ -85,14 +85,14 @@ def test_fitted_rules_are_rules_with_other_windows() -> None:
 
 def test_the_dashboard_addresses_lead_to_the_users_grafana(tmp_path: Path) -> None:
     """No example host is left where one's own is named."""
-    [file] = export("rules", tmp_path, Wish(grafana="https://grafana.test/sub/"))
+    [file] = export("rules", tmp_path, ExportRequest(grafana="https://grafana.test/sub/"))
     assert "grafana.example.com/d/" not in file.read_text()
     assert "https://grafana.test/sub/d/chat-monitor-target" in file.read_text()
 
 
-def annotations_of(tmp_path: Path, wish: Wish) -> dict[str, dict[str, str]]:
+def annotations_of(tmp_path: Path, request: ExportRequest) -> dict[str, dict[str, str]]:
     """The annotations of each alert of the exported rules."""
-    [file] = export("rules", tmp_path, wish)
+    [file] = export("rules", tmp_path, request)
     rules = [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
     return {rule["alert"]: rule["annotations"] for rule in rules if "alert" in rule}
 
@@ -106,14 +106,14 @@ def annotations_of(tmp_path: Path, wish: Wish) -> dict[str, dict[str, str]]:
 )
 def test_every_alert_links_to_the_users_runbooks(tmp_path: Path, address: str, link: str) -> None:
     """The alert's name follows the address, or stands in it; a duration within an address is not fitted."""
-    written = annotations_of(tmp_path, Wish([target(5.0)], runbooks=address))
+    written = annotations_of(tmp_path, ExportRequest([target(5.0)], runbooks=address))
     assert all("runbook_url" in one for one in written.values())
     assert written["ChatStreamStalls"]["runbook_url"] == link
 
 
 def test_an_address_that_is_not_known_gets_no_link(tmp_path: Path) -> None:
     """Without `--runbooks` and `--grafana` an alert has its two sentences alone, and no dead link."""
-    kinds = {frozenset(one) for one in annotations_of(tmp_path, Wish()).values()}
+    kinds = {frozenset(one) for one in annotations_of(tmp_path, ExportRequest()).values()}
     assert kinds == {frozenset({"summary", "description"})}
 
 
@@ -123,8 +123,8 @@ def test_an_address_that_is_not_known_gets_no_link(tmp_path: Path) -> None:
 )
 def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, tmp_path: Path) -> None:
     """As often as the fastest target is probed, and with a name that ChatMonitorAbsent finds."""
-    wish = Wish([target(5.0), target(900.0)], Settings(web=Web(host_port(host, 9900))))
-    file = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name)
+    request = ExportRequest([target(5.0), target(900.0)], Settings(web=Web(host_port(host, 9900))))
+    file = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name)
     [job] = yaml.safe_load(file.read_text())["scrape_configs"]
     assert "chat-monitor" in job["job_name"]
     assert job["scrape_interval"] == job["scrape_timeout"] == "5s"
@@ -134,8 +134,8 @@ def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, 
 def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> None:
     """Two monitors that listen on loopback are told apart where their alerts meet, whatever a location is called."""
     for location in ("eu-1", 'the "old" hall: 2'):
-        wish = Wish([target()], Settings(Monitor(location), Web("127.0.0.1:9900")))
-        text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
+        request = ExportRequest([target()], Settings(Monitor(location), Web("127.0.0.1:9900")))
+        text = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name).read_text()
         [job] = yaml.safe_load(text)["scrape_configs"]
         labels = {"instance": f"{location}:9900", "location": location}
         assert job["static_configs"] == [{"targets": ["127.0.0.1:9900"], "labels": labels}]
@@ -143,8 +143,8 @@ def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> Non
 
 def test_the_scrape_job_asks_every_shard_of_the_host(tmp_path: Path) -> None:
     """Each on its own port, and with an instance of its own."""
-    wish = Wish([target()], Settings(Monitor("eu-1"), Web("127.0.0.1:9900")), shards=3)
-    text = next(file for file in export("scrape-config", tmp_path, wish) if "scrape" in file.name).read_text()
+    request = ExportRequest([target()], Settings(Monitor("eu-1"), Web("127.0.0.1:9900")), shards=3)
+    text = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name).read_text()
     [job] = yaml.safe_load(text)["scrape_configs"]
     assert [one["targets"] for one in job["static_configs"]] == [[f"127.0.0.1:{port}"] for port in (9900, 9901, 9902)]
     assert len({one["labels"]["instance"] for one in job["static_configs"]}) == 3
@@ -153,14 +153,14 @@ def test_the_scrape_job_asks_every_shard_of_the_host(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("shards", "wants"), [(1, []), (3, ["1-3", "2-3", "3-3"])])
 def test_the_target_starts_every_shard_of_the_host(shards: int, wants: list[str], tmp_path: Path) -> None:
     """One command starts them all; without a number, those that are enabled."""
-    export("systemd", tmp_path, Wish(shards=shards))
+    export("systemd", tmp_path, ExportRequest(shards=shards))
     text = (tmp_path / "chat-monitor.target").read_text()
     assert re.findall(r"^Wants=chat-monitor@(.+)\.service$", text, re.MULTILINE) == wants
 
 
 def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
     """Each label is a variable before the target's, and every query on targets heeds it."""
-    for file in export("dashboards", tmp_path, Wish([target(team="search"), target(region="eu")])):
+    for file in export("dashboards", tmp_path, ExportRequest([target(team="search"), target(region="eu")])):
         if file.suffix == ".json":
             board = json.loads(file.read_text())
             names = [variable["name"] for variable in board["templating"]["list"]]
@@ -171,7 +171,7 @@ def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
 
 def test_boards_without_a_config_are_those_of_the_repository(tmp_path: Path) -> None:
     """One source: what is exported is what is committed."""
-    for file in export("dashboards", tmp_path, Wish()):
+    for file in export("dashboards", tmp_path, ExportRequest()):
         if file.suffix == ".json":
             name = file.stem.removeprefix("chat-monitor-")
             assert json.loads(file.read_text()) == json.loads((ROOT / "dashboards" / f"{name}.json").read_text())
@@ -180,7 +180,7 @@ def test_boards_without_a_config_are_those_of_the_repository(tmp_path: Path) -> 
 def test_boards_open_with_a_window_that_holds_probes_enough(tmp_path: Path) -> None:
     """Sixty of the slowest target."""
     for interval, window in ((5.0, "5m"), (60.0, "1h"), (300.0, "6h"), (3600.0, "1d")):
-        file = export("dashboards", tmp_path, Wish([target(interval)]))[0]
+        file = export("dashboards", tmp_path, ExportRequest([target(interval)]))[0]
         board = json.loads(file.read_text())
         [variable] = [variable for variable in board["templating"]["list"] if variable["name"] == "window"]
         assert variable["current"]["value"] == window
@@ -188,7 +188,7 @@ def test_boards_open_with_a_window_that_holds_probes_enough(tmp_path: Path) -> N
 
 def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
     """Provisioning names the directory they were written to."""
-    export("dashboards", tmp_path, Wish([target(5.0)]))
+    export("dashboards", tmp_path, ExportRequest([target(5.0)]))
     provider = yaml.safe_load((tmp_path / "chat-monitor.provider.yml").read_text())["providers"][0]
     assert provider["options"]["path"] == str(tmp_path)
     source = yaml.safe_load((tmp_path / "chat-monitor.datasource.yml").read_text())["datasources"][0]
@@ -198,7 +198,7 @@ def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
 
 def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> None:
     """The command is where this one runs from, and the config the one that was named."""
-    files = export("systemd", tmp_path, Wish(config_file=Path("/somewhere/else.toml")))
+    files = export("systemd", tmp_path, ExportRequest(config_file=Path("/somewhere/else.toml")))
     for file in (one for one in files if one.suffix == ".service"):
         [start] = re.findall(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)
         assert start.startswith(f"{sys.prefix}/bin/chat-monitor run --config /somewhere/else.toml")
@@ -209,7 +209,7 @@ def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
 ) -> None:
     """Where the command is not in the environment that runs, as under `python -m monitor`, the unit names its own."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    for file in export("systemd", tmp_path / "units", Wish()):
+    for file in export("systemd", tmp_path / "units", ExportRequest()):
         assert file.read_text() == (bundled("systemd") / file.name).read_text()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.cli.assets import Wish, export
+from monitor.cli.assets import ExportRequest, export
 from monitor.config import load
 from monitor.daemon.app import DRAIN
 
@@ -47,7 +47,7 @@ def exported(tmp_path: Path, text: str, shards: int = 1) -> Path:
     text_of_other = text.replace("/run/other", str(tmp_path / "tenant"))
     file.write_text(text_of_other)
     config = load(file, {"LOCATION": "eu-1"})
-    export("kubernetes", tmp_path / "out", Wish(config.targets, config.settings, file, shards=shards))
+    export("kubernetes", tmp_path / "out", ExportRequest(config.targets, config.settings, file, shards=shards))
     return tmp_path / "out"
 
 
@@ -93,7 +93,7 @@ def test_a_config_without_secrets_needs_no_secret(tmp_path: Path) -> None:
 
 
 def _shipped(place: Path) -> Path:
-    export("kubernetes", place, Wish())
+    export("kubernetes", place, ExportRequest())
     assert load(place / "base" / "config.toml", {"LOCATION": ""}).targets[0].name == "example"
     return place
 
@@ -138,6 +138,6 @@ def test_overlays_say_how_many_and_where(place: Path) -> None:
 def test_rules_are_fitted_as_for_a_file(place: Path) -> None:
     """The same groups as `export rules` writes, with the windows of these intervals."""
     spec = read(place / "base" / "prometheusrule.yaml")["spec"]
-    export("rules", place / "rules", Wish(load(place.parent / "config.toml", {"LOCATION": "eu-1"}).targets))
+    export("rules", place / "rules", ExportRequest(load(place.parent / "config.toml", {"LOCATION": "eu-1"}).targets))
     assert spec == read(place / "rules" / "chat-monitor.rules.yml")
     assert "increase80m" in str(spec) or "increase1h20m" in str(spec)

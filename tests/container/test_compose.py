@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.cli.assets import Wish, export
+from monitor.cli.assets import ExportRequest, export
 from monitor.config import load
 from tests.alerts.stack import program
 from tests.kubernetes.test_manifests import tools
@@ -38,8 +38,8 @@ def test_every_file_that_is_mounted_is_there_or_is_exported(tmp_path: Path) -> N
     """What the two commands of its caption write is all that is missing."""
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     config = load(DEPLOY / "monitor.toml", {})
-    wish = Wish(config.targets, config.settings, DEPLOY / "monitor.toml")
-    written = {file.name for what in ("rules", "dashboards") for file in export(what, tmp_path, wish)}
+    request = ExportRequest(config.targets, config.settings, DEPLOY / "monitor.toml")
+    written = {file.name for what in ("rules", "dashboards") for file in export(what, tmp_path, request)}
     mounted = [volume.split(":")[0] for one in services.values() for volume in one.get("volumes", ())]
     for place in (one for one in mounted if one.startswith(".")):
         assert (DEPLOY / place).exists() or place == "./generated" or Path(place).name in written, place
@@ -47,7 +47,7 @@ def test_every_file_that_is_mounted_is_there_or_is_exported(tmp_path: Path) -> N
 
 def test_prometheus_and_alertmanager_accept_their_files(tmp_path: Path) -> None:
     """With the rules beside them, as they are mounted."""
-    export("rules", tmp_path, Wish())
+    export("rules", tmp_path, ExportRequest())
     (tmp_path / "prometheus.yml").write_text((DEPLOY / "prometheus.yml").read_text())
     for command in (
         [program("promtool", package="prometheus"), "check", "config", str(tmp_path / "prometheus.yml")],

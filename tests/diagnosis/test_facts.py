@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.diagnosis.facts import endpoint_of, facts_of, says_something
-from monitor.diagnosis.words import Says
+from monitor.diagnosis.words import Statement
 from monitor.stream.endings import EndKind
 from tests.diagnosis.parts import answered, cut, in_one_piece, invented, silent, unheard
 from tests.sinks.stories import START, refused, stopped, whole
@@ -28,8 +28,8 @@ def test_without_a_byte_it_waited_since_the_request() -> None:
 
 def test_what_else_is_kept() -> None:
     """Words, the content check, and whether a stream came in one piece."""
-    assert facts_of(answered(500, "connection refused")).says is Says.GONE
-    assert facts_of(answered(500)).says is Says.NOTHING
+    assert facts_of(answered(500, "connection refused")).says is Statement.GONE
+    assert facts_of(answered(500)).says is Statement.NOTHING
     assert facts_of(answered(503, retry=3)).retry_after
     assert facts_of(invented()).beginning
     assert not facts_of(silent()).beginning

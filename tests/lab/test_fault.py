@@ -20,7 +20,7 @@ def test_parameters_are_read_by_their_own_objects() -> None:
 def test_no_stream_is_one_message() -> None:
     """Where no stream was asked for, the whole answer is one message, so that every fault still applies."""
     one = ScriptContext(DIALECTS["raw"], PIECES, {}, stream=False)
-    assert one.speech.messages == (ANSWER.encode(),)
+    assert one.answer.messages == (ANSWER.encode(),)
     assert one.content_type == "text/plain; charset=utf-8"
     assert case("openai-chat", stream=False).content_type == "application/json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.lab.dialects.base import Speech
+from monitor.lab.dialects.base import EncodedAnswer
 from monitor.lab.params import FRAMING, GAP, TTFC
 from monitor.lab.steps import Fin, Rst, Send, Step, Wait
 from monitor.lab.wire import (
@@ -21,7 +21,7 @@ from monitor.lab.wire import (
 )
 from tests.lab.wires import case, sent
 
-ABC = Speech((b"role", b"a\n", b"bb\n", b"end\n", b"[DONE]"), range(1, 3), 3, 4)
+ABC = EncodedAnswer((b"role", b"a\n", b"bb\n", b"end\n", b"[DONE]"), range(1, 3), 3, 4)
 HEADS = {
     "chunked": b"Transfer-Encoding: chunked\r\n\r\n",
     "length": b"Content-Length: 19\r\n\r\n",
@@ -61,7 +61,7 @@ def test_output_comes_at_its_pace() -> None:
     waits: list[list[Step]] = [[], [Wait(2.0)], [Wait(1.0)], [Wait(1.0)], []]
     assert [pause(one, ABC, index) for index in range(5)] == waits
     assert (one[TTFC], one[GAP], one[FRAMING]) == (2.0, 1.0, "chunked")
-    without_end = Speech(ABC.messages, ABC.output)
+    without_end = EncodedAnswer(ABC.messages, ABC.output)
     assert pause(one, without_end, 3) == []
 
 

@@ -38,7 +38,10 @@ FOREIGN = {
 def verdicts(asked: str, spoken: str) -> set[str]:
     """Return what the lab's stream and the example of a protocol come to if another one was asked for."""
     protocol = PROTOCOLS[asked]
-    bodies = (b"".join(DIALECTS[spoken].say(("1\n", "2\n", "3\n")).messages), capture(PROTOCOLS[spoken].example).body)
+    bodies = (
+        b"".join(DIALECTS[spoken].encode(("1\n", "2\n", "3\n")).messages),
+        capture(PROTOCOLS[spoken].example).body,
+    )
     head = Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED)
     found = (judged(protocol, seen(protocol, body, head), Ending(EndKind.COMPLETE, 1.0)) for body in bodies)
     return {f"{verdict.outcome}/{verdict.cause}" for verdict in found}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.lab.dialects.anthropic_messages import say
+from monitor.lab.dialects.anthropic_messages import encode
 from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
@@ -92,7 +92,7 @@ def test_what_is_no_message(data: str) -> None:
 
 def test_a_block_left_open_is_incomplete() -> None:
     """The message's stop alone does not make it whole."""
-    messages = say(("1\n",)).messages
+    messages = encode(("1\n",)).messages
     open_block = b"".join(message for message in messages if b"content_block_stop" not in message)
     head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     verdicts = [

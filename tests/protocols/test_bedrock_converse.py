@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.lab.dialects.bedrock_converse import SPEAKER, say
+from monitor.lab.dialects.bedrock_converse import DIALECT, encode
 from monitor.protocols.bedrock_converse import BEDROCK_CONVERSE, CONTENT_TYPE
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
@@ -57,7 +57,7 @@ def test_what_is_no_frame(name: str, data: str) -> None:
         list(BEDROCK_CONVERSE.interpret(Message(data, 0, name)))
 
 
-MESSAGES = say(("a", "b")).messages
+MESSAGES = encode(("a", "b")).messages
 BAD = MESSAGES[2][:-1] + bytes((MESSAGES[2][-1] ^ 1,))
 STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
     "whole": (MESSAGES, "ok"),
@@ -66,7 +66,7 @@ STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
     "a wrong checksum after the end": ((*MESSAGES[:5], BAD), "ok"),
     "a cut frame": ((*MESSAGES[:2], MESSAGES[2][:20]), "truncated/mid_event"),
     "without its end": (MESSAGES[:3], "truncated/no_terminator"),
-    "an exception": ((*MESSAGES[:2], SPEAKER.errors["rate_limited"]), "stream_error/rate_limited"),
+    "an exception": ((*MESSAGES[:2], DIALECT.errors["rate_limited"]), "stream_error/rate_limited"),
 }
 
 

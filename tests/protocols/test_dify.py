@@ -30,7 +30,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
         [Meta(reason="message_replace", stop=Stop.CONTENT_FILTER)],
     ),
     "a file": (f'{{"event":"message_file",{CHAT},"type":"image","url":"u"}}', [Meta()]),
-    "speech": (f'{{"event":"tts_message",{CHAT},"audio":"qqqq"}}', [Meta()]),
+    "answer": (f'{{"event":"tts_message",{CHAT},"audio":"qqqq"}}', [Meta()]),
     "the message's end": (
         f'{{"event":"message_end",{CHAT},"metadata":{{"usage":{{"prompt_tokens":20,"completion_tokens":41}}}}}}',
         [Meta(usage=Usage(20, 41)), Finish()],
@@ -106,7 +106,7 @@ ALONE = [
 STREAMS: dict[str, tuple[list[str], str, str]] = {
     "a chat": ([ONE, TWO, LAST], "ok", "1\n2\n"),
     "a chat without its end": ([ONE, TWO], "truncated/no_terminator", "1\n2\n"),
-    "a chat with speech behind it": ([ONE, LAST, named("tts_message"), named("tts_message_end")], "ok", "1\n"),
+    "a chat with answer behind it": ([ONE, LAST, named("tts_message"), named("tts_message_end")], "ok", "1\n"),
     "a chatflow": ([START, ONE, TWO, END, LAST], "ok", "1\n2\n"),
     "a chatflow, the other way about": ([START, ONE, TWO, LAST, END], "ok", "1\n2\n"),
     "a chatflow without its message's end": ([START, ONE, END], "truncated/no_terminator", "1\n"),

@@ -45,8 +45,8 @@ class Stream(NamedTuple):
 
 def spoken(name: str) -> Stream:
     """Return what the lab says in this protocol."""
-    speech = DIALECTS[name].say(PIECES)
-    return Stream(PROTOCOLS[name], b"".join(speech.messages), speech.complete)
+    answer = DIALECTS[name].encode(PIECES)
+    return Stream(PROTOCOLS[name], b"".join(answer.messages), answer.complete)
 
 
 def captured(name: str, path: str, end: bytes) -> Stream:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from monitor.judge.verdict import Verdict, judge
-from monitor.lab.dialects.gemini import SPEAKER, say
+from monitor.lab.dialects.gemini import DIALECT, encode
 from monitor.protocols.gemini import GEMINI, EventsOrArray
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
@@ -114,18 +114,21 @@ def verdict_on(*messages: bytes) -> Verdict:
     return judge(line.finish(), content_types=GEMINI.content_types)
 
 
-STOPPED = SPEAKER.asides["stop"]
-FIRST, SECOND, LAST = say(("1\n", "2\n")).messages
+STOPPED = DIALECT.asides["stop"]
+FIRST, SECOND, LAST = encode(("1\n", "2\n")).messages
 STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
     "whole": ((FIRST, SECOND, LAST), "ok"),
     "a reason before any output": ((STOPPED, STOPPED, FIRST, LAST), "ok"),
     "a reason in the middle": ((FIRST, STOPPED, SECOND, LAST), "ok"),
     "a reason in the middle, and no other": ((FIRST, STOPPED, SECOND), "truncated/no_terminator"),
-    "a filter that the last reason takes back": ((FIRST, say((), "content_filter").messages[-1], SECOND, LAST), "ok"),
-    "a filter": ((FIRST, say((), "content_filter").messages[-1]), "filtered/content_filter"),
-    "counts behind the reason": ((FIRST, LAST, SPEAKER.asides["usage"]), "ok"),
+    "a filter that the last reason takes back": (
+        (FIRST, encode((), "content_filter").messages[-1], SECOND, LAST),
+        "ok",
+    ),
+    "a filter": ((FIRST, encode((), "content_filter").messages[-1]), "filtered/content_filter"),
+    "counts behind the reason": ((FIRST, LAST, DIALECT.asides["usage"]), "ok"),
     "no reason": ((FIRST, SECOND), "truncated/no_terminator"),
-    "a failure that is its reason": ((FIRST, say((), "abort").messages[-1]), "truncated/server_abort"),
+    "a failure that is its reason": ((FIRST, encode((), "abort").messages[-1]), "truncated/server_abort"),
     "a reason and nothing else": ((STOPPED,), "empty/no_output"),
     "a blocked prompt": ((b'data: {"promptFeedback":{"blockReason":"SAFETY"}}',), "filtered/prompt_blocked"),
 }

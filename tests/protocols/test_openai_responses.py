@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.lab.dialects.openai_responses import say
+from monitor.lab.dialects.openai_responses import encode
 from monitor.protocols.openai_responses import OPENAI_RESPONSES
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
@@ -82,7 +82,7 @@ def test_what_is_no_message(data: str) -> None:
 
 def test_a_number_left_out_is_a_lost_event() -> None:
     """Though the answer has its end."""
-    messages = say(("1\n", "2\n")).messages
+    messages = encode(("1\n", "2\n")).messages
     head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     body = b"".join(messages[:3] + messages[4:])
     verdict = judged(OPENAI_RESPONSES, seen(OPENAI_RESPONSES, body, head), Ending(EndKind.COMPLETE, 1.0))

@@ -27,7 +27,7 @@ async def app(
             break
     fault = dict(parse_qsl(scope["query_string"].decode())).get("fault")
     dialect = DIALECTS["openai-chat"]
-    speech = dialect.say(pieces(body), dialect.finishes[0])
+    speech = dialect.encode(pieces(body), dialect.finishes[0])
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for number, data in enumerate(speech.messages):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from monitor.cli.assets import Wish, export
+from monitor.cli.assets import ExportRequest, export
 from monitor.target import Target
 from tests.alerts.stack import Monitor, answers, asked, program, prometheus, until
 from tests.dashboards.live import free_port
@@ -197,7 +197,9 @@ def fleet(directory: Path, targets: int, shards: int) -> Iterator[Fleet]:
             list(pool.map(lambda one: found.start(*one), [*wanted, ("alone", 1, 1)]))
         found.announce()
         found.store = stack.enter_context(victoria(directory))
-        [rules] = export("rules", directory / "rules", Wish([Target("t", "raw", "http://127.0.0.1/", interval=WINDOW)]))
+        [rules] = export(
+            "rules", directory / "rules", ExportRequest([Target("t", "raw", "http://127.0.0.1/", interval=WINDOW)])
+        )
         found.prometheus = stack.enter_context(
             prometheus(
                 {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event, spaced
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "end_turn", "length": "max_tokens"}
@@ -19,7 +19,7 @@ TYPES: Mapping[str, str] = {
 }
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece."""
     outputs = [_delta({"type": "text_delta", "text": piece}) for piece in pieces]
     usage = {"input_tokens": 20, "output_tokens": 1}
@@ -36,7 +36,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         ),
         _event("message_stop"),
     )
-    return Speech(messages, range(2, 2 + len(outputs)), len(messages) - 1)
+    return EncodedAnswer(messages, range(2, 2 + len(outputs)), len(messages) - 1)
 
 
 def whole(text: str) -> bytes:
@@ -57,8 +57,8 @@ def _error(kind: str) -> bytes:
     return _event("error", error={"type": TYPES.get(kind, "api_error"), "message": ERRORS[kind][1]["message"]})
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     finishes=tuple(WORDS),

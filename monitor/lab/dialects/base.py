@@ -1,4 +1,4 @@
-"""What every speech is made of: the messages of one answer, which of them count, and what a protocol can say at all."""
+"""What every answer is made of: the messages of one answer, which of them count, and what a protocol can say at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINE_ENDS = b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class EncodedAnswer:
     """All messages of one answer in order, so that a fault can cut between or inside them."""
 
     messages: tuple[bytes, ...]
@@ -47,8 +47,8 @@ class Speech:
         """How many messages stand before output number `outputs` and, where there are fewer, before the end."""
         return self.output.start + min(outputs, len(self.output))
 
-    def insert(self, at: int, *messages: bytes) -> Speech:
-        """The same speech with messages put in before message `at`; what is put in is no output."""
+    def insert(self, at: int, *messages: bytes) -> EncodedAnswer:
+        """The same answer with messages put in before message `at`; what is put in is no output."""
         shift = len(messages)
         first, stop = self.output.start, self.output.stop
         return replace(
@@ -64,10 +64,10 @@ def _shifted(index: int | None, at: int, shift: int) -> int | None:
     return index if index is None or index < at else index + shift
 
 
-class Say(Protocol):
+class Encode(Protocol):
     """How a protocol says an answer made of pieces; `finish` is one of its finish words."""
 
-    def __call__(self, pieces: Sequence[str], finish: str = ...) -> Speech:
+    def __call__(self, pieces: Sequence[str], finish: str = ...) -> EncodedAnswer:
         """All its messages: role frame, output, finish, marker."""
 
     def __hash__(self) -> int:
@@ -78,7 +78,7 @@ class Say(Protocol):
 class Dialect:
     """One protocol as the lab speaks it."""
 
-    say: Say
+    encode: Encode
     whole: Callable[[str], bytes]
     """The body where no stream was asked for."""
     content_type: str
@@ -98,7 +98,7 @@ class Dialect:
     @property
     def can(self) -> frozenset[str]:
         """What faults may build on: names that `NEEDS` explains."""
-        sample = self.say(("x",))
+        sample = self.encode(("x",))
         has = {
             "end": sample.end is not None,
             "marker": sample.marker is not None,
@@ -125,9 +125,9 @@ NEEDS: Mapping[str, str] = {
 }
 
 
-def lacks(speaker: Dialect, needs: Sequence[str]) -> str:
+def lacks(dialect: Dialect, needs: Sequence[str]) -> str:
     """Why a fault with these needs does not go with this protocol; empty where it does."""
-    return "; ".join(NEEDS.get(need, f"it has no {need}") for need in needs if need not in speaker.can)
+    return "; ".join(NEEDS.get(need, f"it has no {need}") for need in needs if need not in dialect.can)
 
 
 def compact(value: object) -> str:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
-from monitor.lab.dialects.base import Dialect, Speech, compact
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "end_turn", "length": "max_tokens", "content_filter": "content_filtered"}
@@ -20,7 +20,7 @@ EXCEPTIONS: Mapping[str, str] = {
 """Cause of `stream_error` -> the exceptions that ConverseStream has; it reports all else before the stream."""
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece."""
     outputs = [_delta({"text": piece}) for piece in pieces]
     usage = {"inputTokens": 20, "outputTokens": len(outputs), "totalTokens": 20 + len(outputs)}
@@ -31,7 +31,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         _event("messageStop", stopReason=WORDS[finish]),
         _event("metadata", usage=usage, metrics={"latencyMs": 612}),
     )
-    return Speech(messages, range(1, 1 + len(outputs)), len(outputs) + 2, closed_by=b"")
+    return EncodedAnswer(messages, range(1, 1 + len(outputs)), len(outputs) + 2, closed_by=b"")
 
 
 def whole(text: str) -> bytes:
@@ -65,8 +65,8 @@ def _delta(delta: Mapping[str, object]) -> bytes:
     return _event("contentBlockDelta", contentBlockIndex=0, delta=delta)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="application/vnd.amazon.eventstream",
     framing="binary",

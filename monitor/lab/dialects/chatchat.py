@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event, spaced
 from monitor.lab.dialects.errors import ERRORS
 
 EOL = "\r\n"
@@ -13,11 +13,11 @@ PING = b": ping - 2026-11-22 22:22:07.102944\r\n\r\n"
 EMPTY: Mapping[str, Any] = {"function_call": None, "refusal": None, "role": None, "tool_calls": None}
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece."""
     outputs = [_delta(piece) for piece in pieces]
     end = 1 + len(outputs)
-    return Speech((_delta("", role="assistant"), *outputs, _delta(None, finish)), range(1, end), end)
+    return EncodedAnswer((_delta("", role="assistant"), *outputs, _delta(None, finish)), range(1, end), end)
 
 
 def whole(text: str) -> bytes:
@@ -56,8 +56,8 @@ def _delta(content: str | None, finish: str | None = None, role: str | None = No
     return event(compact(frame), EOL)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     finishes=("stop", "length", "content_filter", "abort"),  # passed on from the server behind it

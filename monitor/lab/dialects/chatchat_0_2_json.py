@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, spaced
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one object a piece."""
     del finish
-    return Speech(tuple(_text(piece) for piece in pieces), range(len(pieces)))
+    return EncodedAnswer(tuple(_text(piece) for piece in pieces), range(len(pieces)))
 
 
 def _text(text: str) -> bytes:
     return spaced({"text": text, "message_id": "m1"}).encode()
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=_text,
     content_type="text/event-stream; charset=utf-8",
     framing="json",

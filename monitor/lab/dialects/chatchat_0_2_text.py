@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from monitor.lab.dialects import raw
 
-SPEAKER = replace(
-    raw.SPEAKER,
+DIALECT = replace(
+    raw.DIALECT,
     content_type="text/event-stream; charset=utf-8",
     whole_type="text/event-stream; charset=utf-8",
 )

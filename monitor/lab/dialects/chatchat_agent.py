@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.lab.dialects import chatchat
-from monitor.lab.dialects.base import Dialect, Speech, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, event, spaced
 
 STARTED, TOKEN, MODEL_DONE, FINISHED, TOOL_STARTED, TOOL_DONE, FAILED = 1, 2, 3, 5, 6, 7, 8
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one status 2 a piece; no finish reason is ever sent."""
     del finish
     text = "".join(pieces)
     outputs = [_frame(TOKEN, piece) for piece in pieces]
     end = len(outputs) + 2
     messages = (_frame(STARTED), *outputs, _frame(MODEL_DONE, text), _frame(FINISHED, text))
-    return Speech(messages, range(1, end - 1), end)
+    return EncodedAnswer(messages, range(1, end - 1), end)
 
 
 def whole(text: str) -> bytes:
@@ -43,8 +43,8 @@ def _frame(status: int, content: str = "") -> bytes:
     return event(spaced(frame), chatchat.EOL)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     errors={**chatchat.failures(), "status": _frame(FAILED, "the tool raised KeyError")},
@@ -55,5 +55,5 @@ SPEAKER = Dialect(
         "tool-start": _frame(TOOL_STARTED),
         "tool-end": _frame(TOOL_DONE),
     },
-    garbled=chatchat.SPEAKER.garbled,
+    garbled=chatchat.DIALECT.garbled,
 )

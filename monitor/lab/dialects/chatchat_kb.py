@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.lab.dialects import chatchat
-from monitor.lab.dialects.base import Dialect, Speech, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, event, spaced
 
 DOCS = (
     "出处 [1] [doc.csv](http://127.0.0.1/knowledge_base/download_doc?file_name=doc.csv) \n\nq: what is a monitor\n\n",
 )
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The documents with an empty delta, then one delta a piece."""
     del finish
-    return Speech((_frame("", docs=DOCS), *(_frame(piece) for piece in pieces)), range(1, 1 + len(pieces)))
+    return EncodedAnswer((_frame("", docs=DOCS), *(_frame(piece) for piece in pieces)), range(1, 1 + len(pieces)))
 
 
 def whole(text: str) -> bytes:
@@ -42,12 +42,12 @@ def _frame(content: str, **more: object) -> bytes:
     return event(spaced(frame), chatchat.EOL)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     errors=chatchat.failures(),
     ping=chatchat.PING,
     asides={"empty": _frame(""), "docs": _frame("", docs=DOCS)},
-    garbled=chatchat.SPEAKER.garbled,
+    garbled=chatchat.DIALECT.garbled,
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "COMPLETE", "length": "MAX_TOKENS", "abort": "TIMEOUT", "error": "ERROR"}
 """OpenAI's finish words, by which the lab's faults know them, and Cohere's."""
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece."""
     outputs = [_content({"text": piece}) for piece in pieces]
     start = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
@@ -24,7 +24,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         _event("content-end", index=0),
         _event("message-end", delta={"finish_reason": WORDS[finish], "usage": usage}),
     )
-    return Speech(messages, range(2, 2 + len(outputs)), len(messages) - 1)
+    return EncodedAnswer(messages, range(2, 2 + len(outputs)), len(messages) - 1)
 
 
 def whole(text: str) -> bytes:
@@ -47,8 +47,8 @@ def _event(name: str, **more: object) -> bytes:
 
 CITATION = {"start": 0, "end": 1, "text": "1", "sources": [{"type": "document", "id": "doc:0"}], "type": "TEXT_CONTENT"}
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream",
     finishes=tuple(WORDS),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
 
 IDS: Mapping[str, object] = {"id": "7490890868547698724", "conversation_id": "7490890868547682340", "bot_id": "lab"}
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece, and then whole."""
     del finish
     outputs = [_message("delta", piece) for piece in pieces]
@@ -24,7 +24,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         _chat("completed", completed_at=1700000001, usage=usage),
         _event("done", "[DONE]"),
     )
-    return Speech(messages, range(2, 2 + len(outputs)), len(messages) - 2, len(messages) - 1)
+    return EncodedAnswer(messages, range(2, 2 + len(outputs)), len(messages) - 2, len(messages) - 1)
 
 
 def whole(text: str) -> bytes:
@@ -47,8 +47,8 @@ def _event(name: str, value: object) -> bytes:
     return f"event:{name}\ndata:{compact(value)}\n\n".encode()
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     errors={

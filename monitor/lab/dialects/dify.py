@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, event, spaced
 from monitor.lab.dialects.errors import ERRORS
 
 IDS: Mapping[str, object] = {
@@ -16,14 +16,14 @@ IDS: Mapping[str, object] = {
 CODES: Mapping[str, str] = {"quota": "provider_quota_exceeded", "auth": "unauthorized", "not_found": "not_found"}
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece; what a filter stops is replaced."""
     outputs = [_event("message", answer=piece) for piece in pieces]
     replaced = (_event("message_replace", answer="I cannot say that."),) if finish == "content_filter" else ()
     usage = {"prompt_tokens": 20, "completion_tokens": len(outputs), "total_tokens": 20 + len(outputs)}
     end = _event("message_end", metadata={"usage": usage, "retriever_resources": []})
     messages = (*outputs, *replaced, end)
-    return Speech(messages, range(len(outputs)), len(messages) - 1)
+    return EncodedAnswer(messages, range(len(outputs)), len(messages) - 1)
 
 
 def whole(text: str) -> bytes:
@@ -54,8 +54,8 @@ def _error(kind: str) -> bytes:
     return _event("error", code=code, message=ERRORS[kind][1]["message"], status=400)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     finishes=("stop", "content_filter"),
@@ -68,8 +68,8 @@ SPEAKER = Dialect(
         ),
         "reasoning": _event("reasoning_chunk", data={"reasoning": "one after the other ", "is_final": False}),
         "file": _event("message_file", id="lab", type="image", belongs_to="assistant", url="http://127.0.0.1/a.png"),
-        "speech": _event("tts_message", audio="qqqq"),
-        "speech-end": _event("tts_message_end", audio=""),
+        "answer": _event("tts_message", audio="qqqq"),
+        "answer-end": _event("tts_message_end", audio=""),
         "workflow": _workflow("succeeded"),
         "partial": _workflow("partial-succeeded"),
     },

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 TOOL: Mapping[str, object] = {"id": "call_lab", "toolName": "Count", "toolAvatar": "", "functionName": "count"}
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece; the model's own finish reason is never passed on."""
     del finish
     outputs = [_answer({"role": "assistant", "content": piece}) for piece in pieces]
@@ -21,7 +21,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         event("[DONE]", name="answer"),
         _named("flowResponses", [{"nodeId": "lab", "moduleName": "AI", "moduleType": "chatNode", "runningTime": 0.9}]),
     )
-    return Speech(messages, range(1, 1 + len(outputs)), len(messages) - 2)
+    return EncodedAnswer(messages, range(1, 1 + len(outputs)), len(messages) - 2)
 
 
 def whole(text: str) -> bytes:
@@ -39,8 +39,8 @@ def _named(name: str, value: object) -> bytes:
     return event(compact(value), name=name)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream;charset=utf-8",
     errors={kind: _named("error", {"message": error["message"]}) for kind, (_, error) in ERRORS.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event, spaced
 
 EOL = "\r\n"
 WORDS: Mapping[str, str] = {
@@ -23,10 +23,12 @@ ERRORS: Mapping[str, tuple[int, str, str]] = {
 }
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece, and one that ends it."""
     outputs = [_event({"text": piece}) for piece in pieces]
-    return Speech((*outputs, _event({"text": ""}, WORDS[finish], len(outputs))), range(len(outputs)), len(outputs))
+    return EncodedAnswer(
+        (*outputs, _event({"text": ""}, WORDS[finish], len(outputs))), range(len(outputs)), len(outputs)
+    )
 
 
 def whole(text: str) -> bytes:
@@ -55,8 +57,8 @@ def _error(kind: str) -> Mapping[str, object]:
     return {"error": {"code": code, "message": message, "status": status}}
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream",
     whole_type="application/json; charset=UTF-8",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "eos", "length": "limit"}
 """OpenAI's finish words, by which the lab's faults know them, and llama.cpp's."""
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece."""
     outputs = [_piece(piece, number) for number, piece in enumerate(pieces, 1)]
-    return Speech((*outputs, event(compact(_last("", len(outputs), finish)))), range(len(outputs)), len(outputs))
+    return EncodedAnswer((*outputs, event(compact(_last("", len(outputs), finish)))), range(len(outputs)), len(outputs))
 
 
 def whole(text: str) -> bytes:
@@ -48,8 +48,8 @@ def _last(content: str, number: int, finish: str) -> Mapping[str, object]:
     }
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream",
     whole_type="application/json; charset=utf-8",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
 
 COUNTS: Mapping[str, int] = {
@@ -16,11 +16,11 @@ COUNTS: Mapping[str, int] = {
 }
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one line a piece."""
     outputs = [_line({"content": piece}) for piece in pieces]
     last = _line({"content": ""}, done_reason=finish, done=True, **COUNTS, eval_count=len(outputs))
-    return Speech((*outputs, last), range(len(outputs)), len(outputs))
+    return EncodedAnswer((*outputs, last), range(len(outputs)), len(outputs))
 
 
 def whole(text: str) -> bytes:
@@ -36,8 +36,8 @@ def _line(message: Mapping[str, object], *, done: bool = False, **more: object) 
 
 TOOL_CALL = {"function": {"name": "count", "arguments": {"to": 9}}}
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="application/x-ndjson",
     whole_type="application/json; charset=utf-8",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
 from monitor.lab.dialects.ollama_chat import COUNTS
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one line a piece."""
     outputs = [_line(piece) for piece in pieces]
     last = _line("", done_reason=finish, done=True, context=[2, 105], **COUNTS, eval_count=len(outputs))
-    return Speech((*outputs, last), range(len(outputs)), len(outputs))
+    return EncodedAnswer((*outputs, last), range(len(outputs)), len(outputs))
 
 
 def whole(text: str) -> bytes:
@@ -26,8 +26,8 @@ def _line(response: str, *, done: bool = False, **more: object) -> bytes:
     return compact(frame).encode() + b"\n"
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="application/x-ndjson",
     whole_type="application/json; charset=utf-8",

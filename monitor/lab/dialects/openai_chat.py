@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 FRAME: Mapping[str, Any] = {
@@ -16,7 +16,7 @@ FRAME: Mapping[str, Any] = {
 }
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece."""
     outputs = [_delta({"content": piece}) for piece in pieces]
     end = 1 + len(outputs)
@@ -27,7 +27,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         _frame(choices=[], usage=_usage(len(outputs))),
         event("[DONE]"),
     )
-    return Speech(messages, range(1, end), end, end + 2)
+    return EncodedAnswer(messages, range(1, end), end, end + 2)
 
 
 def whole(text: str) -> bytes:
@@ -51,8 +51,8 @@ def _usage(output: int) -> Mapping[str, int]:
 
 TOOL_CALL = {"index": 0, "id": "call_lab", "type": "function", "function": {"name": "count", "arguments": "{}"}}
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     finishes=("stop", "length", "content_filter", "abort", "error"),

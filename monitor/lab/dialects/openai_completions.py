@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 FRAME: Mapping[str, object] = {"id": "cmpl-lab", "object": "text_completion", "created": 1700000000, "model": "lab"}
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece."""
     outputs = [_piece(piece) for piece in pieces]
     end = len(outputs)
     messages = (*outputs, _piece("", finish), _frame(choices=[], usage=_usage(end)), event("[DONE]"))
-    return Speech(messages, range(end), end, end + 2)
+    return EncodedAnswer(messages, range(end), end, end + 2)
 
 
 def whole(text: str) -> bytes:
@@ -39,8 +39,8 @@ def _usage(output: int) -> Mapping[str, int]:
     return {"prompt_tokens": 20, "completion_tokens": output, "total_tokens": 20 + output}
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     finishes=("stop", "length", "content_filter", "abort", "error"),

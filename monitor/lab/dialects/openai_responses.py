@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 REASONS: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """OpenAI's finish words, by which the lab's faults know them, and why a response is incomplete."""
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one delta a piece."""
     text = "".join(pieces)
     usage = {"input_tokens": 20, "output_tokens": len(pieces), "total_tokens": 20 + len(pieces)}
@@ -27,7 +27,7 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         (f"response.{last['status']}", {"response": last}),
     )
     messages = tuple(_event(name, sequence_number=number, **more) for number, (name, more) in enumerate(named))
-    return Speech(messages, range(2, 2 + len(pieces)), len(messages) - 1)
+    return EncodedAnswer(messages, range(2, 2 + len(pieces)), len(messages) - 1)
 
 
 def whole(text: str) -> bytes:
@@ -44,8 +44,8 @@ def _event(name: str, **more: object) -> bytes:
     return event(compact({"type": name, **more}), name=name)
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
     finishes=("stop", *REASONS),

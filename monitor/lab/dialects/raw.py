@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech
+from monitor.lab.dialects.base import Dialect, EncodedAnswer
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer itself, one write a piece."""
     del finish
-    return Speech(tuple(piece.encode() for piece in pieces), range(len(pieces)))
+    return EncodedAnswer(tuple(piece.encode() for piece in pieces), range(len(pieces)))
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=str.encode,
     whole_type="text/plain; charset=utf-8",
     content_type="text/plain; charset=utf-8",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 
 WORDS: Mapping[str, str] = {"stop": "eos_token", "length": "length"}
 """OpenAI's finish words, by which the lab's faults know them, and TGI's."""
@@ -16,13 +16,13 @@ ERRORS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one token a piece, and the token that ends it."""
     outputs = [_token(piece, index) for index, piece in enumerate(pieces, 1)]
     count = len(outputs)
     details = {"finish_reason": WORDS[finish], "generated_tokens": count + 1, "seed": None, "input_length": 20}
     last = _token("<eos>", count + 1, special=True, generated_text="".join(pieces), details=details)
-    return Speech((*outputs, last), range(count), count)
+    return EncodedAnswer((*outputs, last), range(count), count)
 
 
 def whole(text: str) -> bytes:
@@ -39,8 +39,8 @@ def _event(frame: Mapping[str, object]) -> bytes:
     return f"data:{compact(frame)}\n\n".encode()
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream",
     finishes=tuple(WORDS),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one part a piece."""
     outputs = [_part("0", piece) for piece in pieces]
     end = {"finishReason": finish, "usage": {"promptTokens": 20, "completionTokens": len(outputs)}}
@@ -18,20 +18,20 @@ def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
         _part("e", {**end, "isContinued": False}),
         _part("d", end),
     )
-    return Speech(messages, range(1, 1 + len(outputs)), len(outputs) + 2)
+    return EncodedAnswer(messages, range(1, 1 + len(outputs)), len(outputs) + 2)
 
 
 def whole(text: str) -> bytes:
     """The parts in one piece: a data stream is all that it has."""
-    return b"".join(say((text,)).messages)
+    return b"".join(encode((text,)).messages)
 
 
 def _part(code: str, value: object) -> bytes:
     return f"{code}:{compact(value)}\n".encode()
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/plain; charset=utf-8",
     whole_type="text/plain; charset=utf-8",

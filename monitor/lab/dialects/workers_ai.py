@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.lab.dialects.base import Dialect, Speech, compact, event
+from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 
-def say(pieces: Sequence[str], finish: str = "stop") -> Speech:
+def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece."""
     del finish
     outputs = [_event(response=piece, p="abdefghijk") for piece in pieces]
     usage = {"prompt_tokens": 20, "completion_tokens": len(outputs), "total_tokens": 20 + len(outputs)}
-    return Speech((*outputs, _event(response="", usage=usage), event("[DONE]")), range(len(outputs)), len(outputs) + 1)
+    return EncodedAnswer(
+        (*outputs, _event(response="", usage=usage), event("[DONE]")), range(len(outputs)), len(outputs) + 1
+    )
 
 
 def whole(text: str) -> bytes:
@@ -25,8 +27,8 @@ def _event(**frame: object) -> bytes:
     return event(compact(frame))
 
 
-SPEAKER = Dialect(
-    say=say,
+DIALECT = Dialect(
+    encode=encode,
     whole=whole,
     content_type="text/event-stream",
     errors={kind: _event(error=error) for kind, (_, error) in ERRORS.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.lab.dialects.base import LINE_ENDS, Speech
+from monitor.lab.dialects.base import LINE_ENDS, EncodedAnswer
 from monitor.lab.fault import OK, UNCLEAN, Expect, LabFault, ScriptContext
 from monitor.lab.faults.healthy import IDLE
 from monitor.lab.params import AFTER, BY, COUNT, DURATION, FRAMING, MARKER, YES_NO, BadParameterError, Param, or_none
@@ -35,28 +35,28 @@ INCOMPLETE = Expect("truncated/incomplete_answer")
 
 def position(case: ScriptContext) -> int:
     """Where on the wire the case wants its cut."""
-    speech = case.speech
-    parts = segments(case, speech)
+    answer = case.answer
+    parts = segments(case, answer)
     if (wire := case[WIRE]) is not None:
         return wire
     payload = case[PAYLOAD]
-    return position_of(parts, speech.starts[speech.upto(case[AFTER])] if payload is None else payload)
+    return position_of(parts, answer.starts[answer.upto(case[AFTER])] if payload is None else payload)
 
 
 def cut_anywhere(case: ScriptContext) -> Script:
     """The connection ends inside the body."""
-    return cut(case, case.speech, position(case))
+    return cut(case, case.answer, position(case))
 
 
 def judged_cut(case: ScriptContext) -> Expect:
     """What a cut comes to, by where it falls: behind the end it is no more than unclean."""
-    speech = case.speech
-    parts = segments(case, speech)
+    answer = case.answer
+    parts = segments(case, answer)
     place = position(case)
     sent = payload_at(parts, place)
     wired = place >= sum(len(part.wire) for part in parts) and case[FRAMING] != "close"
-    if sent >= speech.complete:
-        clean = wired or (case[FRAMING] == "close" and case[BY] == "fin" and sent in speech.starts)
+    if sent >= answer.complete:
+        clean = wired or (case[FRAMING] == "close" and case[BY] == "fin" and sent in answer.starts)
         return OK if clean else UNCLEAN
     if case[BY] == "rst":
         return Expect("truncated/reset")
@@ -65,26 +65,26 @@ def judged_cut(case: ScriptContext) -> Expect:
 
 def clean_end(case: ScriptContext, sent: int) -> Expect:
     """What a clean end of the wire comes to after so much of the payload."""
-    speech = case.speech
-    start = max(start for start in speech.starts if start <= sent)
-    message = next((m for s, m in zip(speech.starts, speech.messages, strict=False) if s == start), b"")
-    inside = "messages" in case.speaker.can and 0 < sent - start < len(message.rstrip(LINE_ENDS))
+    answer = case.answer
+    start = max(start for start in answer.starts if start <= sent)
+    message = next((m for s, m in zip(answer.starts, answer.messages, strict=False) if s == start), b"")
+    inside = "messages" in case.dialect.can and 0 < sent - start < len(message.rstrip(LINE_ENDS))
     if inside:
         return Expect("truncated/mid_event")
-    if speech.end is not None:
+    if answer.end is not None:
         return NO_END
-    return INCOMPLETE if sent > speech.starts[speech.output.start] else NOTHING
+    return INCOMPLETE if sent > answer.starts[answer.output.start] else NOTHING
 
 
 def clean_cut(case: ScriptContext) -> Script:
     """A clean end of the wire before the protocol's end, with its bare marker where wanted."""
-    speech = case.speech
-    messages = speech.messages[: speech.upto(case[AFTER])]
+    answer = case.answer
+    messages = answer.messages[: answer.upto(case[AFTER])]
     if case[MARKER] == "yes":
-        if speech.marker is None:
+        if answer.marker is None:
             raise BadParameterError("marker=yes: this protocol has none")
-        messages += (speech.messages[speech.marker],)
-    return whole(case, replace(speech, messages=messages, end=None, marker=None))
+        messages += (answer.messages[answer.marker],)
+    return whole(case, replace(answer, messages=messages, end=None, marker=None))
 
 
 def judged_endless(case: ScriptContext) -> Expect:
@@ -96,9 +96,9 @@ def judged_endless(case: ScriptContext) -> Expect:
 
 def after_end(case: ScriptContext) -> Script:
     """Everything up to the end is said, and the body's own end is missing."""
-    speech = case.speech
-    stop = speech.output.stop if speech.end is None else speech.end + 1
-    return [one_more(case, speech), *spoken(case, speech, stop), ending(case)]
+    answer = case.answer
+    stop = answer.output.stop if answer.end is None else answer.end + 1
+    return [one_more(case, answer), *spoken(case, answer, stop), ending(case)]
 
 
 def judged_after_end(case: ScriptContext) -> Expect:
@@ -108,22 +108,22 @@ def judged_after_end(case: ScriptContext) -> Expect:
 
 def left_open(case: ScriptContext) -> Script:
     """Everything is said, and the socket stays open."""
-    return [one_more(case, case.speech), *spoken(case, case.speech), Hold()]
+    return [one_more(case, case.answer), *spoken(case, case.answer), Hold()]
 
 
-def one_more(case: ScriptContext, speech: Speech) -> Send:
-    """A head that promises more than the speech, so that a length-delimited body is left without its end, too."""
-    return Send(head(case, speech.starts[-1] + 1))
+def one_more(case: ScriptContext, answer: EncodedAnswer) -> Send:
+    """A head that promises more than the answer, so that a length-delimited body is left without its end, too."""
+    return Send(head(case, answer.starts[-1] + 1))
 
 
 def stall(case: ScriptContext) -> Script:
     """Silence in the middle, or pings without output."""
-    speech = case.speech
-    stop = speech.upto(case[AFTER])
-    every, ping = case[PINGS], case.speaker.ping
-    steps: list[Step] = [Send(head(case, OPEN_LENGTH)), *spoken(case, speech, stop)]
+    answer = case.answer
+    stop = answer.upto(case[AFTER])
+    every, ping = case[PINGS], case.dialect.ping
+    steps: list[Step] = [Send(head(case, OPEN_LENGTH)), *spoken(case, answer, stop)]
     if case[HALF] == "yes":
-        steps += half_event(case, speech, min(stop, len(speech.messages) - 1))
+        steps += half_event(case, answer, min(stop, len(answer.messages) - 1))
     if every is None:
         return [*steps, Hold()]
     if ping is None:
@@ -131,17 +131,17 @@ def stall(case: ScriptContext) -> Script:
     return [*steps, Repeat(segment(case, ping).wire, every)]
 
 
-def half_event(case: ScriptContext, speech: Speech, index: int) -> list[Step]:
+def half_event(case: ScriptContext, answer: EncodedAnswer, index: int) -> list[Step]:
     """The first half of a message, apart from what came before it."""
-    if "messages" not in case.speaker.can:
+    if "messages" not in case.dialect.can:
         raise BadParameterError("half=yes: this protocol has no events")
-    wire = segment(case, speech.messages[index]).wire
-    return [*pause(case, speech, index), Send(wire[: len(wire) // 2])]
+    wire = segment(case, answer.messages[index]).wire
+    return [*pause(case, answer, index), Send(wire[: len(wire) // 2])]
 
 
-def _middle(speech: Speech, index: int) -> int:
-    index = min(index, len(speech.messages) - 1)
-    return speech.starts[index] + len(speech.messages[index]) // 2
+def _middle(answer: EncodedAnswer, index: int) -> int:
+    index = min(index, len(answer.messages) - 1)
+    return answer.starts[index] + len(answer.messages[index]) // 2
 
 
 def judged_stall(case: ScriptContext) -> Expect:
@@ -157,23 +157,23 @@ def judged_stall(case: ScriptContext) -> Expect:
 
 def broken_at(case: ScriptContext, at: int) -> Script:
     """A clean end of the wire at this payload byte."""
-    speech = case.speech
-    index = max(i for i, start in enumerate(speech.starts) if start <= at)
-    half = speech.messages[index][: at - speech.starts[index]]
-    return whole(case, replace(speech, messages=(*speech.messages[:index], half)))
+    answer = case.answer
+    index = max(i for i, start in enumerate(answer.starts) if start <= at)
+    half = answer.messages[index][: at - answer.starts[index]]
+    return whole(case, replace(answer, messages=(*answer.messages[:index], half)))
 
 
 def mid_event(case: ScriptContext) -> Script:
     """A clean end inside an event."""
-    speech = case.speech
-    return broken_at(case, _middle(speech, min(speech.upto(case[AFTER]), len(speech.messages) - 1)))
+    answer = case.answer
+    return broken_at(case, _middle(answer, min(answer.upto(case[AFTER]), len(answer.messages) - 1)))
 
 
 def mid_character(case: ScriptContext) -> Script:
     """A clean end inside a character of three bytes."""
     after = min(case[AFTER], len(case.pieces) - 1)
     wide = replace(case, pieces=(*case.pieces[:after], WIDE, *case.pieces[after:]))
-    return broken_at(wide, b"".join(wide.speech.messages).index(WIDE.encode()) + 1)
+    return broken_at(wide, b"".join(wide.answer.messages).index(WIDE.encode()) + 1)
 
 
 MID_EVENT = Expect("truncated/mid_event")

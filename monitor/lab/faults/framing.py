@@ -40,11 +40,11 @@ def chunk_data(case: ScriptContext) -> Script:
 def _broken(case: ScriptContext, broken: Callable[[bytes], bytes]) -> Script:
     """The body up to the bad chunk and a good one behind it; then an open socket, for a monitor is to see it itself."""
     case = case.but(FRAMING, "chunked")
-    speech = case.speech
-    index = min(speech.upto(case[AFTER]), speech.last)
-    message = speech.messages[index]
+    answer = case.answer
+    index = min(answer.upto(case[AFTER]), answer.last)
+    message = answer.messages[index]
     bad = broken(message) + segment(case, message).wire
-    steps = [opening(case, speech), *spoken(case, speech, index), *pause(case, speech, index), Send(bad)]
+    steps = [opening(case, answer), *spoken(case, answer, index), *pause(case, answer, index), Send(bad)]
     if case[WITH] == "head":
         steps = [Send(b"".join(step.data for step in steps if isinstance(step, Send)))]
     return [*steps, Hold()]

@@ -75,20 +75,20 @@ HEAD = Param("as", choice(*HEADS), "http1", "which bad head")
 
 def _stop(case: ScriptContext) -> int:
     """How many messages that is: all of them, if more output was asked for than there is."""
-    speech = case.speech
-    return len(speech.messages) if case[AFTER] > len(speech.output) else speech.upto(case[AFTER])
+    answer = case.answer
+    return len(answer.messages) if case[AFTER] > len(answer.output) else answer.upto(case[AFTER])
 
 
 def _up_to(case: ScriptContext) -> list[Step]:
     """The answer up to as much output as was asked for."""
     case = case.but(FRAMING, "chunked")
-    return [opening(case, case.speech), *spoken(case, case.speech, _stop(case))]
+    return [opening(case, case.answer), *spoken(case, case.answer, _stop(case))]
 
 
 def _arrived(case: ScriptContext) -> bool:
     """Whether that is all of it."""
-    speech = case.speech
-    return sum(map(len, speech.messages[: _stop(case)])) >= speech.complete
+    answer = case.answer
+    return sum(map(len, answer.messages[: _stop(case)])) >= answer.complete
 
 
 def reset(case: ScriptContext) -> Script:
@@ -118,7 +118,7 @@ def goaway(case: ScriptContext) -> Script:
     if case[THEN] == "fin":
         return [*_up_to(case), said, Fin()]
     before = _up_to(case)
-    return [*before, said, *whole(case, case.speech)[len(before) :]]
+    return [*before, said, *whole(case, case.answer)[len(before) :]]
 
 
 def judged_goaway(case: ScriptContext) -> Expect:
@@ -130,17 +130,17 @@ def judged_goaway(case: ScriptContext) -> Expect:
 
 def length(case: ScriptContext) -> Script:
     """A content-length that the data does not agree with."""
-    speech = case.speech
-    total = speech.starts[-1] + (1 if case[DECLARED] == "longer" else -1)
+    answer = case.answer
+    total = answer.starts[-1] + (1 if case[DECLARED] == "longer" else -1)
     case = case.but(FRAMING, "chunked")
-    head = opening(case, speech, extra=(("Content-Length", str(total)),))
-    return [head, *whole(case, speech)[1:]]
+    head = opening(case, answer, extra=(("Content-Length", str(total)),))
+    return [head, *whole(case, answer)[1:]]
 
 
 def judged_length(case: ScriptContext) -> Expect:
     """The last byte of the answer makes it whole; the length is an unclean end then."""
-    speech = case.speech
-    return UNCLEAN if speech.complete <= speech.starts[-1] else Expect("truncated/incomplete_body")
+    answer = case.answer
+    return UNCLEAN if answer.complete <= answer.starts[-1] else Expect("truncated/incomplete_body")
 
 
 def frame(case: ScriptContext) -> Script:
@@ -167,8 +167,8 @@ def head(case: ScriptContext) -> Script:
 
 def frames(case: ScriptContext) -> Script:
     """The right answer in frames of another size, each with padding."""
-    body, size = b"".join(case.speech.messages), max(case[SIZE], 1)
-    head = opening(case.but(FRAMING, "chunked"), case.speech)
+    body, size = b"".join(case.answer.messages), max(case[SIZE], 1)
+    head = opening(case.but(FRAMING, "chunked"), case.answer)
     pieces = [_padded(body[at : at + size]) for at in range(0, len(body), size)]
     return [head, *pieces, StreamFrames(lambda stream: wire.data(stream, b"", end=True))]
 
@@ -182,13 +182,13 @@ def _padded(piece: bytes) -> StreamFrames:
 def pinged(case: ScriptContext) -> Script:
     """The right answer, with PING, SETTINGS, PRIORITY and an unknown frame between its messages."""
     others = PING + wire.SETTINGS + wire.frame(0x77, b"?") + wire.frame(FrameType.PRIORITY, bytes(5), stream=1001)
-    head, *body = whole(case.but(FRAMING, "chunked"), case.speech)
+    head, *body = whole(case.but(FRAMING, "chunked"), case.answer)
     return [head, *(one for step in body for one in (StreamFrames(lambda _: others), step))]
 
 
 def cut(case: ScriptContext) -> Script:
     """The connection ends at a byte of the frames after the head."""
-    head, *body = whole(case.but(FRAMING, "chunked"), case.speech)
+    head, *body = whole(case.but(FRAMING, "chunked"), case.answer)
 
     def sent(stream: int) -> bytes:
         first, *rest = (step.data for step in in_http2([head, *body], stream) if isinstance(step, Send))
@@ -200,10 +200,10 @@ def cut(case: ScriptContext) -> Script:
 def judged_cut(case: ScriptContext) -> Expect:
     """By how much of the answer lies before it."""
     position, arrived = case[WIRE], 0
-    for message in (*case.speech.messages, b""):
+    for message in (*case.answer.messages, b""):
         arrived += min(max(position - HEADER, 0), len(message))
         position -= HEADER + len(message)
-    if arrived < case.speech.complete:
+    if arrived < case.answer.complete:
         return Expect("truncated/reset" if case[HOW] == "rst" else "truncated/incomplete_body")
     return OK if position >= 0 else UNCLEAN
 

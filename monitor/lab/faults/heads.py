@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
-from monitor.lab.dialects.base import Speech, compact
+from monitor.lab.dialects.base import EncodedAnswer, compact
 from monitor.lab.fault import OK, Expect, LabFault, ScriptContext
 from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Param, ParamType, choice, text_like
 from monitor.lab.steps import Fin, Hold, Repeat, Script, Send, Step, Wait
@@ -106,7 +106,7 @@ def json_body(case: ScriptContext) -> Script:
 def judged_json(case: ScriptContext) -> Expect:
     """If a message is a bare JSON object, an error object decodes as one: judged, and flagged."""
     cause = {"error": "other", "404": "not_found"}.get(case[JSON])
-    bare = case.speaker.framing in {"lines", "json"} and case.speech.messages[0].lstrip().startswith(b"{")
+    bare = case.dialect.framing in {"lines", "json"} and case.answer.messages[0].lstrip().startswith(b"{")
     return Expect(f"stream_error/{cause}", "content_type_mismatch") if bare and cause else CONTENT_TYPE
 
 
@@ -125,11 +125,11 @@ def no_body(case: ScriptContext) -> Script:
 
 def encoding(case: ScriptContext) -> Script:
     """A body that is compressed although identity was asked for; br and zstd only by name, for nobody may look."""
-    plain = b"".join(case.speech.messages)
+    plain = b"".join(case.answer.messages)
     body = CODERS[case[CODING]](plain)
     body = body[: len(body) // 2] if case[HALVED] == "yes" else body
     name = "gzip" if case[CODING] == "bomb" else case[CODING]
-    return whole(case, Speech((body,), range(0)), extra=(("Content-Encoding", name),))
+    return whole(case, EncodedAnswer((body,), range(0)), extra=(("Content-Encoding", name),))
 
 
 CODERS: Mapping[str, Callable[[bytes], bytes]] = {
@@ -148,7 +148,7 @@ def no_response(case: ScriptContext) -> Script:
 
 def partial_head(case: ScriptContext) -> Script:
     """The connection ends inside the head."""
-    data = opening(case, case.speech).data[:-1][: case[BYTE]]
+    data = opening(case, case.answer).data[:-1][: case[BYTE]]
     return [Send(data), ending(case)] if data else [ending(case)]
 
 
@@ -165,9 +165,9 @@ def judged_partial(case: ScriptContext) -> Expect:
 def slow_head(case: ScriptContext) -> Script:
     """The head one byte at a time."""
     steps: list[Step] = []
-    for byte in opening(case, case.speech).data:
+    for byte in opening(case, case.answer).data:
         steps += [Wait(case[EVERY]), Send(bytes((byte,)))]
-    return [*steps, *spoken(case, case.speech), *closing(case)]
+    return [*steps, *spoken(case, case.answer), *closing(case)]
 
 
 def judged_slow(case: ScriptContext) -> Expect:
@@ -188,13 +188,13 @@ def endless_interim(case: ScriptContext) -> Script:
 
 def _doubled(case: ScriptContext, *extra: tuple[str, str]) -> bytes:
     fields = (("Content-Type", case.content_type), *extra, *case.truth)
-    return head_of(status_line(200), fields) + b"".join(segment(case, m).wire for m in case.speech.messages)
+    return head_of(status_line(200), fields) + b"".join(segment(case, m).wire for m in case.answer.messages)
 
 
 GARBAGE: Mapping[str, Callable[[ScriptContext], bytes]] = {
     "garbage": lambda _: b"\x00\x01\x02\xff\xfe and then some words\r\n\r\n",
     "ssh": lambda _: b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
-    "http09": lambda case: b"".join(case.speech.messages),
+    "http09": lambda case: b"".join(case.answer.messages),
     "h2": lambda _: (
         b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00\x00\x05\x00\xff\xff\xff"
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 
-from monitor.lab.dialects.base import LINE_ENDS, Speech
+from monitor.lab.dialects.base import LINE_ENDS, EncodedAnswer
 from monitor.lab.fault import OK, UNCLEAN, Expect, LabFault, ScriptContext
 from monitor.lab.params import (
     AT,
@@ -47,7 +47,7 @@ EOLS = {
 
 def ok(case: ScriptContext) -> Script:
     """The right answer."""
-    return whole(case, case.speech)
+    return whole(case, case.answer)
 
 
 def paced(first: float, gap: float, total: float, stalled: str) -> Expect:
@@ -67,21 +67,21 @@ def timely(case: ScriptContext) -> Expect:
 
 def buffered(case: ScriptContext) -> Script:
     """The head at once, and the whole body later in one segment."""
-    body = b"".join(part.wire for part in segments(case, case.speech))
-    return [opening(case, case.speech), Wait(case[DELAY]), Send(body), *hang_up(case)]
+    body = b"".join(part.wire for part in segments(case, case.answer))
+    return [opening(case, case.answer), Wait(case[DELAY]), Send(body), *hang_up(case)]
 
 
 def bundled(case: ScriptContext) -> Expect:
     """A flag, where there are enough chunks to tell; without messages one segment is one chunk."""
     enough = 5
-    told = "messages" in case.speaker.can and len(case.pieces) >= enough
+    told = "messages" in case.dialect.can and len(case.pieces) >= enough
     return Expect("ok", "buffered" if told else "")
 
 
 def drip(case: ScriptContext) -> Script:
     """The body in tiny segments that heed no border."""
-    body = b"".join(part.wire for part in segments(case, case.speech))
-    steps: list[Step] = [opening(case, case.speech)]
+    body = b"".join(part.wire for part in segments(case, case.answer))
+    steps: list[Step] = [opening(case, case.answer)]
     for start in range(0, len(body), case[BYTES]):
         steps += [Wait(case[EVERY]), Send(body[start : start + case[BYTES]])]
     return [*steps, *hang_up(case)]
@@ -89,89 +89,89 @@ def drip(case: ScriptContext) -> Script:
 
 def judged_drip(case: ScriptContext) -> Expect:
     """By the time that each message takes, byte after byte."""
-    speech, pace = case.speech, case[EVERY] / case[BYTES]
-    first = speech.starts[speech.output.start + 1] * pace
-    gap = max(map(len, speech.messages)) * pace
-    return paced(first, gap, speech.starts[-1] * pace, "stalled/no_output")
+    answer, pace = case.answer, case[EVERY] / case[BYTES]
+    first = answer.starts[answer.output.start + 1] * pace
+    gap = max(map(len, answer.messages)) * pace
+    return paced(first, gap, answer.starts[-1] * pace, "stalled/no_output")
 
 
 def pings(case: ScriptContext) -> Script:
     """A ping before every output."""
-    speech = case.speech
-    for index in reversed(speech.output):
-        speech = speech.insert(index, case.speaker.ping or b"")
-    return whole(case, speech)
+    answer = case.answer
+    for index in reversed(answer.output):
+        answer = answer.insert(index, case.dialect.ping or b"")
+    return whole(case, answer)
 
 
 def aside(case: ScriptContext) -> Script:
     """One more message that real servers put in."""
-    speech = case.speech
-    asides = case.speaker.asides
+    answer = case.answer
+    asides = case.dialect.asides
     message = case.named("what", case[WHAT], {**asides, ANY: next(iter(asides.values()))})
-    places = {"first": speech.output.start, "middle": speech.upto(len(speech.output) // 2), "last": speech.output.stop}
-    return whole(case, speech.insert(places[case[WHERE]], message))
+    places = {"first": answer.output.start, "middle": answer.upto(len(answer.output) // 2), "last": answer.output.stop}
+    return whole(case, answer.insert(places[case[WHERE]], message))
 
 
 def no_marker(case: ScriptContext) -> Script:
     """The end, and nothing behind it."""
-    speech = case.speech
-    return whole(case, Speech(speech.messages[: speech.marker], speech.output, speech.end))
+    answer = case.answer
+    return whole(case, EncodedAnswer(answer.messages[: answer.marker], answer.output, answer.end))
 
 
 def unterminated(case: ScriptContext) -> Script:
     """The message that makes it whole comes last, and without its line end."""
-    speech = case.speech
-    messages = (*speech.messages[: speech.last], speech.messages[speech.last].rstrip(LINE_ENDS))
-    return whole(case, Speech(messages, speech.output, speech.end))
+    answer = case.answer
+    messages = (*answer.messages[: answer.last], answer.messages[answer.last].rstrip(LINE_ENDS))
+    return whole(case, EncodedAnswer(messages, answer.output, answer.end))
 
 
 def judged_unterminated(case: ScriptContext) -> Expect:
     """Where messages have no line ends, none is missing."""
-    last = case.speech.messages[case.speech.last]
+    last = case.answer.messages[case.answer.last]
     return OK if last == last.rstrip(LINE_ENDS) else UNCLEAN
 
 
 def line_ends(case: ScriptContext) -> Script:
     """The same events with other line ends, and a byte order mark where wanted."""
-    speech = case.speech
+    answer = case.answer
     messages = [
         eol.join(message.splitlines()) + last
-        for message, (eol, last) in zip(speech.messages, cycle(EOLS[case[ENDS]]), strict=False)
+        for message, (eol, last) in zip(answer.messages, cycle(EOLS[case[ENDS]]), strict=False)
     ]
     if case[BOM] == "yes":
         messages[0] = b"\xef\xbb\xbf" + messages[0]
-    return whole(case, Speech(tuple(messages), speech.output, speech.end))
+    return whole(case, EncodedAnswer(tuple(messages), answer.output, answer.end))
 
 
 def chunk_style(case: ScriptContext) -> Script:
     """Chunk framing that is legal and rare."""
     case = case.but(FRAMING, "chunked")
     sizes = {"extension": "{:x};lab=1", "zeros": "{:08x}", "upper": "{:X}", "blanks": "{:x}  ", "trailer": "{:x}"}
-    steps: list[Step] = [opening(case, case.speech)]
-    for index, message in enumerate(case.speech.messages):
+    steps: list[Step] = [opening(case, case.answer)]
+    for index, message in enumerate(case.answer.messages):
         size = sizes[case[STYLE]].format(len(message)).encode()
-        steps += [*pause(case, case.speech, index), Send(size + b"\r\n" + message + b"\r\n")]
+        steps += [*pause(case, case.answer, index), Send(size + b"\r\n" + message + b"\r\n")]
     return [*steps, Send(b"0\r\nX-Lab-Trailer: yes\r\n\r\n" if case[STYLE] == "trailer" else LAST_CHUNK)]
 
 
 def content_type(case: ScriptContext) -> Script:
     """The right stream under a wrong type."""
-    return whole(case, case.speech, content_type=case[TYPE])
+    return whole(case, case.answer, content_type=case[TYPE])
 
 
 def trailing(case: ScriptContext) -> Script:
     """Bytes behind the body's end, in its own segment: a client that has the end hangs up and sees no later one."""
     if case[FRAMING] == "close":
         case = case.but(FRAMING, "length")
-    *before, last = (*spoken(case, case.speech), *closing(case))
+    *before, last = (*spoken(case, case.answer), *closing(case))
     more = {"words": b"and one more thing\r\n", "response": b"HTTP/1.1 200 OK\r\n\r\n"}[case[BEHIND]]
-    return [opening(case, case.speech), *before, Send(last.data + more if isinstance(last, Send) else more)]
+    return [opening(case, case.answer), *before, Send(last.data + more if isinstance(last, Send) else more)]
 
 
 def interim(case: ScriptContext) -> Script:
     """Informational heads before the final one."""
     hints = head_of(status_line(103), (("Link", "</style.css>; rel=preload"),))
-    return [*(Send(hints) for _ in range(case[AT])), *whole(case, case.speech)]
+    return [*(Send(hints) for _ in range(case[AT])), *whole(case, case.answer)]
 
 
 FAULTS = (
@@ -213,8 +213,8 @@ FAULTS = (
         params=(WHAT, WHERE),
         script=aside,
         ended=OK,
-        examples=lambda speaker: (
-            *(f"what={name}" for name in speaker.asides),
+        examples=lambda dialect: (
+            *(f"what={name}" for name in dialect.asides),
             *(f"where={place}" for place in ("middle", "last")),
         ),
     ),

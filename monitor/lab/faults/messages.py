@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from monitor.lab.dialects.base import Speech
+from monitor.lab.dialects.base import EncodedAnswer
 from monitor.lab.dialects.errors import ERRORS
 from monitor.lab.fault import OK, Expect, LabFault, ScriptContext
 from monitor.lab.faults.cuts import NO_END, NOTHING, judged_endless
@@ -26,19 +26,19 @@ REFUSAL = ("I ", "would ", "rather ", "not ", "count ", "today.")
 
 def error(case: ScriptContext) -> Script:
     """An error after some output, and a clean end of the wire."""
-    speech = case.speech
-    failure = case.named("kind", case[KIND], case.speaker.errors)
-    messages = (*speech.messages[: speech.upto(case[AFTER])], failure, *_marker(case))
-    return whole(case, replace(speech, messages=messages, end=None, marker=None))
+    answer = case.answer
+    failure = case.named("kind", case[KIND], case.dialect.errors)
+    messages = (*answer.messages[: answer.upto(case[AFTER])], failure, *_marker(case))
+    return whole(case, replace(answer, messages=messages, end=None, marker=None))
 
 
 def _marker(case: ScriptContext) -> tuple[bytes, ...]:
-    speech = case.speech
+    answer = case.answer
     if case[MARKER] == "no":
         return ()
-    if speech.marker is None:
+    if answer.marker is None:
         raise BadParameterError("marker=yes: this protocol has none")
-    return (speech.messages[speech.marker],)
+    return (answer.messages[answer.marker],)
 
 
 def judged_error(case: ScriptContext) -> Expect:
@@ -48,33 +48,33 @@ def judged_error(case: ScriptContext) -> Expect:
 
 def finish(case: ScriptContext, word: str) -> Script:
     """The answer breaks off with this finish reason."""
-    words = case.speaker.finishes
+    words = case.dialect.finishes
     if word not in words:
         raise BadParameterError(f"as={word}: allowed here is one of {', '.join(words)}")
-    speech = case.say(case.pieces[: case[AFTER]], word)
-    if case[MARKER] == "no" and speech.marker is not None:
-        speech = replace(speech, messages=speech.messages[: speech.marker], marker=None)
-    return whole(case, speech)
+    answer = case.encode(case.pieces[: case[AFTER]], word)
+    if case[MARKER] == "no" and answer.marker is not None:
+        answer = replace(answer, messages=answer.messages[: answer.marker], marker=None)
+    return whole(case, answer)
 
 
 def empty(case: ScriptContext) -> Script:
     """All that belongs to an answer but the output."""
-    return whole(case, case.say(()))
+    return whole(case, case.encode(()))
 
 
 def no_output(case: ScriptContext) -> Script:
     """A clean end of the wire without output and without an end."""
-    speech = case.speech
-    marker = () if speech.marker is None else (speech.messages[speech.marker],)
+    answer = case.answer
+    marker = () if answer.marker is None else (answer.messages[answer.marker],)
     found = {
         "nothing": (),
-        "role": speech.messages[: speech.output.start],
-        "pings": (case.speaker.ping,) * 3 if case.speaker.ping else (),
+        "role": answer.messages[: answer.output.start],
+        "pings": (case.dialect.ping,) * 3 if case.dialect.ping else (),
         "marker": marker,
     }
     if not found[case[WHAT]] and case[WHAT] != "nothing":
         raise BadParameterError(f"what={case[WHAT]}: this protocol has none")
-    return whole(case, Speech(found[case[WHAT]], range(0)))
+    return whole(case, EncodedAnswer(found[case[WHAT]], range(0)))
 
 
 def edited(edit: Callable[[tuple[str, ...], int], tuple[str, ...]]) -> Callable[[ScriptContext], Script]:
@@ -82,7 +82,7 @@ def edited(edit: Callable[[tuple[str, ...], int], tuple[str, ...]]) -> Callable[
 
     def script(case: ScriptContext) -> Script:
         at = max(0, min(case[AT], len(case.pieces) - 2))
-        return whole(case, case.say(edit(case.pieces, at)))
+        return whole(case, case.encode(edit(case.pieces, at)))
 
     return script
 
@@ -101,12 +101,12 @@ def _swapped(pieces: tuple[str, ...], at: int) -> tuple[str, ...]:
 
 def wrong(case: ScriptContext) -> Script:
     """Another answer than the one asked for."""
-    return whole(case, case.say(REFUSAL))
+    return whole(case, case.encode(REFUSAL))
 
 
 def short(case: ScriptContext) -> Script:
     """The answer stops early and says that it is done."""
-    return whole(case, case.say(case.pieces[: case[AFTER]]))
+    return whole(case, case.encode(case.pieces[: case[AFTER]]))
 
 
 def judged_short(case: ScriptContext) -> Expect:
@@ -118,35 +118,35 @@ def judged_short(case: ScriptContext) -> Expect:
 
 def malformed_event(case: ScriptContext) -> Script:
     """One event in the place of an output does not decode."""
-    speech = case.speech
-    index = speech.output[min(case[AT], len(speech.output) - 1)]
-    broken = case.named("as", case[BROKEN], case.speaker.garbled)
-    return whole(case, replace(speech, messages=(*speech.messages[:index], broken, *speech.messages[index + 1 :])))
+    answer = case.answer
+    index = answer.output[min(case[AT], len(answer.output) - 1)]
+    broken = case.named("as", case[BROKEN], case.dialect.garbled)
+    return whole(case, replace(answer, messages=(*answer.messages[:index], broken, *answer.messages[index + 1 :])))
 
 
 def not_protocol(case: ScriptContext) -> Script:
     """Events of the right framing that hold no such protocol."""
-    noise = case.named("as", "text", case.speaker.garbled)
-    return whole(case, Speech((noise,) * len(case.pieces), range(0)))
+    noise = case.named("as", "text", case.dialect.garbled)
+    return whole(case, EncodedAnswer((noise,) * len(case.pieces), range(0)))
 
 
 def infinite(case: ScriptContext) -> Script:
     """Output that never ends."""
-    speech = case.say(("the same again and again, and then once more\n",))
-    lead = b"".join(segment(case, message).wire for message in speech.messages[: speech.output.start])
-    again = segment(case, speech.messages[speech.output.start]).wire
+    answer = case.encode(("the same again and again, and then once more\n",))
+    lead = b"".join(segment(case, message).wire for message in answer.messages[: answer.output.start])
+    again = segment(case, answer.messages[answer.output.start]).wire
     return [Send(head(case, OPEN_LENGTH) + lead), Repeat(again * BATCH, 0.0)]
 
 
 def huge_event(case: ScriptContext) -> Script:
     """One event with a very long text."""
-    return whole(case, case.say(("9" * case[EVENT],)))
+    return whole(case, case.encode(("9" * case[EVENT],)))
 
 
 def tiny_chunks(case: ScriptContext) -> Script:
     """One event in chunks of one byte, which never ends."""
-    speech = case.speech
-    lead = speech.messages[speech.output.start][:6]
+    answer = case.answer
+    lead = answer.messages[answer.output.start][:6]
     return [Send(head(case, OPEN_LENGTH) + segment(case, lead).wire), Repeat(segment(case, b"9").wire * 1024, 0.0)]
 
 
@@ -163,7 +163,7 @@ FAULTS = (
         params=(AFTER, KIND, MARKER),
         script=error,
         ended=judged_error,
-        examples=lambda speaker: ("after=0", *(f"kind={kind}" for kind in speaker.errors)),
+        examples=lambda dialect: ("after=0", *(f"kind={kind}" for kind in dialect.errors)),
     ),
     LabFault(
         name="server-abort",
@@ -241,7 +241,7 @@ FAULTS = (
         params=(AT, BROKEN),
         script=malformed_event,
         ended=MALFORMED,
-        examples=lambda speaker: tuple(f"as={how}" for how in ("json", "shape") if how in speaker.garbled),
+        examples=lambda dialect: tuple(f"as={how}" for how in ("json", "shape") if how in dialect.garbled),
     ),
     LabFault(
         name="not-protocol",
@@ -264,6 +264,6 @@ FAULTS = (
         says="one event that never ends, in chunks of one byte",
         needs=("messages",),
         script=tiny_chunks,
-        ended=lambda case: BROKEN_FRAME if case.speaker.framing == "binary" else TOO_LARGE,
+        ended=lambda case: BROKEN_FRAME if case.dialect.framing == "binary" else TOO_LARGE,
     ),
 )

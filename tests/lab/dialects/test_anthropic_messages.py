@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.lab.dialects.anthropic_messages import SPEAKER, say
+from monitor.lab.dialects.anthropic_messages import DIALECT, encode
 
 CAPTURE = (
     b"event: content_block_delta\n"
@@ -12,14 +12,14 @@ CAPTURE = (
 
 def test_an_answer_to_the_byte() -> None:
     """Each piece as a real gateway sent it, between the start and the stop of its block and of the message."""
-    speech = say((" the", " the"), "length")
-    assert [speech.messages[index] for index in speech.output] == [CAPTURE, CAPTURE]
-    assert (speech.end, speech.marker) == (6, None)
-    assert b'"stop_reason": "max_tokens"' in speech.messages[5]
-    assert speech.messages[6] == b'event: message_stop\ndata: {"type": "message_stop"}\n\n'
+    answer = encode((" the", " the"), "length")
+    assert [answer.messages[index] for index in answer.output] == [CAPTURE, CAPTURE]
+    assert (answer.end, answer.marker) == (6, None)
+    assert b'"stop_reason": "max_tokens"' in answer.messages[5]
+    assert answer.messages[6] == b'event: message_stop\ndata: {"type": "message_stop"}\n\n'
 
 
 def test_errors_come_with_their_type() -> None:
     """As the vendor names them."""
-    assert b'"overloaded_error"' in SPEAKER.errors["overloaded"]
-    assert b'"api_error"' in SPEAKER.errors["upstream"]
+    assert b'"overloaded_error"' in DIALECT.errors["overloaded"]
+    assert b'"api_error"' in DIALECT.errors["upstream"]

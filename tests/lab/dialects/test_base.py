@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.lab.dialects import DIALECTS
-from monitor.lab.dialects.base import NEEDS, Speech, compact, event, lacks, spaced
+from monitor.lab.dialects.base import NEEDS, EncodedAnswer, compact, event, lacks, spaced
 
-SPEECH = Speech((b"role\n", b"a\r\n\r\n", b"bb\n\n", b"end\r\n", b"[DONE]\n"), range(1, 3), 3, 4)
-ENDLESS = Speech((b"docs\n", b"a\r\n\r\n", b"bb\n\n"), range(1, 3))
+SPEECH = EncodedAnswer((b"role\n", b"a\r\n\r\n", b"bb\n\n", b"end\r\n", b"[DONE]\n"), range(1, 3), 3, 4)
+ENDLESS = EncodedAnswer((b"docs\n", b"a\r\n\r\n", b"bb\n\n"), range(1, 3))
 
 
 def test_where_the_messages_lie() -> None:
@@ -22,10 +22,10 @@ def test_where_the_messages_lie() -> None:
 def test_what_is_put_in_is_no_output() -> None:
     """Before, inside and behind the output, the indices still point at the same messages."""
     for at, output in ((0, range(2, 4)), (1, range(2, 4)), (2, range(1, 4)), (3, range(1, 3))):
-        speech = SPEECH.insert(at, b"new")
-        assert speech.messages[at] == b"new"
-        assert speech.output == output
-        assert (speech.end, speech.marker) == (4, 5)
+        answer = SPEECH.insert(at, b"new")
+        assert answer.messages[at] == b"new"
+        assert answer.output == output
+        assert (answer.end, answer.marker) == (4, 5)
     late = SPEECH.insert(4, b"new")
     assert (late.end, late.marker) == (3, 5)
     assert replace(ENDLESS).insert(3, b"x", b"y").end is None

@@ -8,10 +8,10 @@ from zlib import crc32
 
 import pytest
 
-from monitor.lab.dialects.bedrock_converse import SPEAKER, say
+from monitor.lab.dialects.bedrock_converse import DIALECT, encode
 
 
-@pytest.mark.parametrize("message", say(("1\n", "2\n")).messages)
+@pytest.mark.parametrize("message", encode(("1\n", "2\n")).messages)
 def test_a_frame_has_its_lengths_and_checksums(message: bytes) -> None:
     """As Amazon's clients compare them."""
     total, headers, prelude = struct.unpack(">III", message[:12])
@@ -22,9 +22,9 @@ def test_a_frame_has_its_lengths_and_checksums(message: bytes) -> None:
 
 def test_an_answer() -> None:
     """A delta a piece, the block's and the message's stop, the counts; the end is the last byte of its frame."""
-    speech = say(("1\n", "2\n"), "length")
-    assert (speech.output, speech.end, speech.marker) == (range(1, 3), 4, None)
-    assert b'"stopReason":"max_tokens"' in speech.messages[4]
-    assert speech.complete == sum(map(len, speech.messages[:5]))
-    assert b"throttlingException" in SPEAKER.errors["rate_limited"]
-    assert json.loads(SPEAKER.whole("1"))["stopReason"] == "end_turn"
+    answer = encode(("1\n", "2\n"), "length")
+    assert (answer.output, answer.end, answer.marker) == (range(1, 3), 4, None)
+    assert b'"stopReason":"max_tokens"' in answer.messages[4]
+    assert answer.complete == sum(map(len, answer.messages[:5]))
+    assert b"throttlingException" in DIALECT.errors["rate_limited"]
+    assert json.loads(DIALECT.whole("1"))["stopReason"] == "end_turn"

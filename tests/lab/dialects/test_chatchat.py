@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.lab.dialects.chatchat import SPEAKER, say, whole
+from monitor.lab.dialects.chatchat import DIALECT, encode, whole
 from tests.lab.wires import objects
 
 CAPTURE = (
@@ -19,17 +19,17 @@ CAPTURE = (
 
 def test_an_answer() -> None:
     """The first delta is empty and carries the role, the last one a finish reason; there is no marker."""
-    speech = say((" the",))
-    first, _, last = (one["choices"][0] for one in objects(speech.messages))
+    answer = encode((" the",))
+    first, _, last = (one["choices"][0] for one in objects(answer.messages))
     assert (first["delta"]["content"], first["delta"]["role"]) == ("", "assistant")
     assert (last["delta"]["content"], last["finish_reason"]) == (None, "stop")
-    assert (speech.output, speech.end, speech.marker) == (range(1, 2), 2, None)
+    assert (answer.output, answer.end, answer.marker) == (range(1, 2), 2, None)
 
 
 def test_a_frame_to_the_byte() -> None:
     """As a real server sent it, but for the names of completion and model."""
     real = CAPTURE.replace(b"chatcmpl-fake1", b"chatcmpl-lab").replace(b'"model":"ok"', b'"model":"lab"')
-    assert say((" the",)).messages[1] == real
+    assert encode((" the",)).messages[1] == real
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_frame_to_the_byte() -> None:
 )
 def test_errors_are_texts(kind: str, text: str) -> None:
     """In the words of its client library, and sometimes in none."""
-    assert SPEAKER.errors[kind] == f"data: {json.dumps({'error': text})}\r\n\r\n".encode()
+    assert DIALECT.errors[kind] == f"data: {json.dumps({'error': text})}\r\n\r\n".encode()
 
 
 def test_no_stream() -> None:

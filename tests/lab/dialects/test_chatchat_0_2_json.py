@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from monitor.lab.dialects.chatchat_0_2_json import SPEAKER, say
+from monitor.lab.dialects.chatchat_0_2_json import DIALECT, encode
 
 CAPTURE = b'{"text": " the", "message_id": "m1"}'
 
 
 def test_an_answer_to_the_byte() -> None:
     """One object a piece and nothing between them, as a real server sent it."""
-    speech = say((" the", " the"))
-    assert speech.messages == (CAPTURE, CAPTURE)
-    assert (speech.output, speech.end, speech.marker) == (range(2), None, None)
+    answer = encode((" the", " the"))
+    assert answer.messages == (CAPTURE, CAPTURE)
+    assert (answer.output, answer.end, answer.marker) == (range(2), None, None)
 
 
 def test_it_says_that_it_streams_events() -> None:
     """The type is that of the later releases."""
-    assert SPEAKER.content_type == "text/event-stream; charset=utf-8"
-    assert SPEAKER.whole(" the") == CAPTURE
+    assert DIALECT.content_type == "text/event-stream; charset=utf-8"
+    assert DIALECT.whole(" the") == CAPTURE

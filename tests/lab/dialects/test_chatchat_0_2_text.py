@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from monitor.lab.dialects.chatchat_0_2_text import SPEAKER
+from monitor.lab.dialects.chatchat_0_2_text import DIALECT
 
 
 def test_the_bytes_are_the_answer() -> None:
     """One write a piece, and only the type speaks of events, as a real server had it."""
-    assert SPEAKER.say((" the", " fake")).messages == (b" the", b" fake")
-    assert SPEAKER.content_type == "text/event-stream; charset=utf-8"
+    assert DIALECT.encode((" the", " fake")).messages == (b" the", b" fake")
+    assert DIALECT.content_type == "text/event-stream; charset=utf-8"

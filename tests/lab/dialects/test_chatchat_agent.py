@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from monitor.lab.dialects.chatchat_agent import SPEAKER, say, whole
+from monitor.lab.dialects.chatchat_agent import DIALECT, encode, whole
 from tests.lab.wires import objects
 
 CAPTURE = (
@@ -16,21 +16,21 @@ CAPTURE = (
 
 def test_an_answer() -> None:
     """Started, tokens, the whole text twice; the last status is the end."""
-    speech = say(("a", "b"))
-    said = [(one["status"], one["choices"][0]["delta"]["content"]) for one in objects(speech.messages)]
+    answer = encode(("a", "b"))
+    said = [(one["status"], one["choices"][0]["delta"]["content"]) for one in objects(answer.messages)]
     assert said == [(1, ""), (2, "a"), (2, "b"), (3, "ab"), (5, "ab")]
-    assert (speech.output, speech.end, speech.marker) == (range(1, 3), 4, None)
+    assert (answer.output, answer.end, answer.marker) == (range(1, 3), 4, None)
 
 
 def test_a_frame_to_the_byte() -> None:
     """As a real server sent it, but for names and times."""
-    assert say(("Hello from the fake ", "upstream.")).messages[-1] == CAPTURE
+    assert encode(("Hello from the fake ", "upstream.")).messages[-1] == CAPTURE
 
 
 def test_errors_have_a_status_of_their_own() -> None:
     """Beside the error object of all routes."""
-    assert objects([SPEAKER.errors["status"]])[0]["status"] == 8
-    assert objects([SPEAKER.errors["empty"]]) == [{"error": ""}]
+    assert objects([DIALECT.errors["status"]])[0]["status"] == 8
+    assert objects([DIALECT.errors["empty"]]) == [{"error": ""}]
 
 
 def test_no_stream() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from monitor.lab.dialects.chatchat_kb import say, whole
+from monitor.lab.dialects.chatchat_kb import encode, whole
 from tests.lab.wires import objects
 
 CAPTURE = (
@@ -16,17 +16,17 @@ CAPTURE = (
 
 def test_an_answer() -> None:
     """Documents with an empty delta first, then the pieces, and no end."""
-    speech = say(("a", "b"))
-    docs, *pieces = objects(speech.messages)
+    answer = encode(("a", "b"))
+    docs, *pieces = objects(answer.messages)
     assert docs["docs"]
     assert docs["choices"][0]["delta"]["content"] == ""
     assert [one["choices"][0]["delta"]["content"] for one in pieces] == ["a", "b"]
-    assert (speech.output, speech.end, speech.marker) == (range(1, 3), None, None)
+    assert (answer.output, answer.end, answer.marker) == (range(1, 3), None, None)
 
 
 def test_a_frame_to_the_byte() -> None:
     """As a real server sent it, but for names and times."""
-    assert say((" from",)).messages[1] == CAPTURE
+    assert encode((" from",)).messages[1] == CAPTURE
 
 
 def test_no_stream() -> None:

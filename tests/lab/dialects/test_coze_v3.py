@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from monitor.lab.dialects.coze_v3 import SPEAKER, say
+from monitor.lab.dialects.coze_v3 import DIALECT, encode
 
 
 def test_an_answer() -> None:
     """A delta a piece, all of it again, the chat's end with the counts, and the marker."""
-    speech = say(("1\n", "2\n"), "length")
-    pieces = [speech.messages[index] for index in speech.output]
+    answer = encode(("1\n", "2\n"), "length")
+    pieces = [answer.messages[index] for index in answer.output]
     assert all(piece.startswith(b'event:conversation.message.delta\ndata:{"id":') for piece in pieces)
-    assert b'"content":"1\\n2\\n"' in speech.messages[4]
-    assert speech.messages[6].startswith(b"event:conversation.chat.completed\n")
-    assert b'"output_count":2' in speech.messages[6]
-    assert speech.messages[7] == b'event:done\ndata:"[DONE]"\n\n'
-    assert (speech.output, speech.end, speech.marker) == (range(2, 4), 6, 7)
+    assert b'"content":"1\\n2\\n"' in answer.messages[4]
+    assert answer.messages[6].startswith(b"event:conversation.chat.completed\n")
+    assert b'"output_count":2' in answer.messages[6]
+    assert answer.messages[7] == b'event:done\ndata:"[DONE]"\n\n'
+    assert (answer.output, answer.end, answer.marker) == (range(2, 4), 6, 7)
 
 
 def test_errors_are_a_state_of_the_chat_or_an_event() -> None:
     """Each with a code and a message."""
-    assert SPEAKER.errors["other"].startswith(b"event:conversation.chat.failed\n")
-    assert b'"last_error":{"code":5000,"msg":"the dice fell badly"}' in SPEAKER.errors["other"]
-    assert SPEAKER.errors["event"] == b'event:error\ndata:{"code":4000,"msg":"the dice fell badly"}\n\n'
+    assert DIALECT.errors["other"].startswith(b"event:conversation.chat.failed\n")
+    assert b'"last_error":{"code":5000,"msg":"the dice fell badly"}' in DIALECT.errors["other"]
+    assert DIALECT.errors["event"] == b'event:error\ndata:{"code":4000,"msg":"the dice fell badly"}\n\n'

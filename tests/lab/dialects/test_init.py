@@ -13,34 +13,34 @@ every_protocol = pytest.mark.parametrize("protocol", DIALECTS)
 @every_protocol
 def test_each_piece_is_one_output(protocol: str) -> None:
     """In order, one message a piece, before the end and the marker."""
-    speech = DIALECTS[protocol].say(PIECES)
-    assert len(speech.output) == len(PIECES)
-    for index, piece in zip(speech.output, PIECES, strict=True):
-        assert piece.strip().encode() in speech.messages[index]
-    last = len(speech.messages) - 1
-    assert speech.output.stop <= (last if speech.end is None else speech.end) + (speech.end is None)
-    assert speech.marker in {None, last}
+    answer = DIALECTS[protocol].encode(PIECES)
+    assert len(answer.output) == len(PIECES)
+    for index, piece in zip(answer.output, PIECES, strict=True):
+        assert piece.strip().encode() in answer.messages[index]
+    last = len(answer.messages) - 1
+    assert answer.output.stop <= (last if answer.end is None else answer.end) + (answer.end is None)
+    assert answer.marker in {None, last}
 
 
 @every_protocol
 def test_nothing_to_say_is_no_output(protocol: str) -> None:
     """The frame of the answer stays."""
-    speech = DIALECTS[protocol].say(())
-    assert len(speech.output) == 0
-    assert (speech.end is None) == (DIALECTS[protocol].say(PIECES).end is None)
+    answer = DIALECTS[protocol].encode(())
+    assert len(answer.output) == 0
+    assert (answer.end is None) == (DIALECTS[protocol].encode(PIECES).end is None)
 
 
 @every_protocol
 def test_messages_end_where_events_end(protocol: str) -> None:
     """Everything a protocol can say ends its event, so that a cut between messages falls between events."""
-    speaker = DIALECTS[protocol]
-    if speaker.framing in {"raw", "binary"}:
+    dialect = DIALECTS[protocol]
+    if dialect.framing in {"raw", "binary"}:
         return
-    eol = speaker.say(PIECES).messages[0].rpartition(b"}")[2]
-    ping = () if speaker.ping is None else (speaker.ping,)
-    said = (*speaker.say(PIECES).messages, *speaker.errors.values(), *speaker.asides.values(), *ping)
+    eol = dialect.encode(PIECES).messages[0].rpartition(b"}")[2]
+    ping = () if dialect.ping is None else (dialect.ping,)
+    said = (*dialect.encode(PIECES).messages, *dialect.errors.values(), *dialect.asides.values(), *ping)
     assert all(message.endswith(eol) for message in said)
-    assert eol in {"sse": {b"\n\n", b"\r\n\r\n"}, "lines": {b"\n"}, "json": {b""}}[speaker.framing]
+    assert eol in {"sse": {b"\n\n", b"\r\n\r\n"}, "lines": {b"\n"}, "json": {b""}}[dialect.framing]
 
 
 @every_protocol
@@ -52,5 +52,5 @@ def test_the_whole_answer_holds_the_text(protocol: str) -> None:
 @every_protocol
 def test_characters_are_sent_as_they_are(protocol: str) -> None:
     """Not escaped, so that a cut can fall inside one."""
-    speech = DIALECTS[protocol].say(("三",))
-    assert "三".encode() in b"".join(speech.messages)
+    answer = DIALECTS[protocol].encode(("三",))
+    assert "三".encode() in b"".join(answer.messages)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 
-from monitor.lab.dialects.openai_chat import SPEAKER, say, whole
+from monitor.lab.dialects.openai_chat import DIALECT, encode, whole
 from tests.lab.wires import objects
 
 
 def test_an_answer() -> None:
     """Role frame, deltas, finish reason, usage frame without choices, marker."""
-    speech = say(("a", "b"))
-    role, first, second, finish, usage = objects(speech.messages)
+    answer = encode(("a", "b"))
+    role, first, second, finish, usage = objects(answer.messages)
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert [one["choices"][0]["delta"] for one in (first, second)] == [{"content": "a"}, {"content": "b"}]
     assert finish["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
     assert usage["choices"] == []
     assert usage["usage"] == {"prompt_tokens": 20, "completion_tokens": 2, "total_tokens": 22}
-    assert speech.messages[-1] == b"data: [DONE]\n\n"
-    assert (speech.output, speech.end, speech.marker) == (range(1, 3), 3, 5)
+    assert answer.messages[-1] == b"data: [DONE]\n\n"
+    assert (answer.output, answer.end, answer.marker) == (range(1, 3), 3, 5)
 
 
 def test_a_frame_to_the_byte() -> None:
     """Compact JSON and LF, as llama.cpp and OpenAI write it."""
-    assert say(("1\n",)).messages[1] == (
+    assert encode(("1\n",)).messages[1] == (
         b'data: {"id":"chatcmpl-lab","object":"chat.completion.chunk","created":1700000000,"model":"lab",'
         b'"choices":[{"index":0,"delta":{"content":"1\\n"},"finish_reason":null}]}\n\n'
     )
@@ -31,9 +31,9 @@ def test_a_frame_to_the_byte() -> None:
 
 def test_other_endings() -> None:
     """Every finish reason can be said, and every error is an object of its own."""
-    for word in SPEAKER.finishes:
-        assert objects(say((), word).messages)[1]["choices"][0]["finish_reason"] == word
-    assert objects([SPEAKER.errors["quota"]])[0]["error"]["code"] == "insufficient_quota"
+    for word in DIALECT.finishes:
+        assert objects(encode((), word).messages)[1]["choices"][0]["finish_reason"] == word
+    assert objects([DIALECT.errors["quota"]])[0]["error"]["code"] == "insufficient_quota"
 
 
 def test_no_stream() -> None:

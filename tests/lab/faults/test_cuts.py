@@ -21,9 +21,9 @@ every_protocol = pytest.mark.parametrize("protocol", ALL)
 def test_a_cut_at_every_byte_promises_ok_only_behind_the_end(protocol: str, framing: str, by: str) -> None:
     """Never before the byte that makes the answer whole has been sent, and always after it."""
     one = case(protocol)
-    complete = one.speech.complete
+    complete = one.answer.complete
     wire = played(protocol, "ok", f"framing={framing}").body
-    parts = segments(case(protocol, "ok", f"framing={framing}"), one.speech)
+    parts = segments(case(protocol, "ok", f"framing={framing}"), one.answer)
     for position in range(0, len(wire) + 1, 7):
         query = f"wire={position}&framing={framing}&by={by}&gap=0&ttfc=0"
         cut = played(protocol, "cut", query)
@@ -76,7 +76,7 @@ def test_a_cut_behind_the_end_is_flagged(protocol: str, query: str, flag: str) -
 
 def test_a_line_end_that_is_missing_is_flagged() -> None:
     """A cut between the last event and its line end, which no framing shows."""
-    complete = case("chatchat-kb").speech.complete
+    complete = case("chatchat-kb").answer.complete
     assert expected("chatchat-kb", "cut", f"at={complete}&framing=close").flag == "unclean_end"
 
 
@@ -94,8 +94,8 @@ def test_a_clean_cut_ends_clean(protocol: str) -> None:
     body = played(protocol, "clean-cut", "after=2").body
     whole = dechunked(played(protocol, "ok").body)
     assert whole.startswith(dechunked(body))
-    speech = case(protocol).speech
-    assert speech.end is None or speech.messages[speech.end] not in dechunked(body)
+    answer = case(protocol).answer
+    assert answer.end is None or answer.messages[answer.end] not in dechunked(body)
     verdict = "truncated/no_terminator" if protocol in ENDED else "truncated/incomplete_answer"
     assert expected(protocol, "clean-cut", "after=2").verdict == verdict
 
@@ -117,7 +117,7 @@ def test_without_an_end_the_check_alone_sees_a_clean_cut() -> None:
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_all_is_said_and_the_body_has_no_end(protocol: str, framing: str) -> None:
     """By FIN, by RST, or with a socket that stays open; only a close-delimited FIN leaves nothing to wish for."""
-    complete = case(protocol).speech.complete
+    complete = case(protocol).answer.complete
     for fault, query, last in (
         ("cut-after-end", "by=fin", Fin()),
         ("cut-after-end", "by=rst", Rst()),
@@ -179,11 +179,11 @@ def test_what_a_protocol_lacks_cannot_go_on() -> None:
 @pytest.mark.parametrize("after", [0, 3, 99])
 def test_a_clean_end_inside_an_event(protocol: str, after: int) -> None:
     """Before the answer is whole, and in the middle of a message."""
-    speech = case(protocol).speech
+    answer = case(protocol).answer
     payload = dechunked(played(protocol, "mid-event", f"after={after}").body)
-    assert b"".join(speech.messages).startswith(payload)
-    assert len(payload) < speech.complete
-    assert len(payload) not in speech.starts
+    assert b"".join(answer.messages).startswith(payload)
+    assert len(payload) < answer.complete
+    assert len(payload) not in answer.starts
     assert not payload.endswith(b"\n")
 
 

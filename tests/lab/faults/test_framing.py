@@ -15,10 +15,10 @@ def test_the_body_is_sound_up_to_the_bad_chunk(protocol: str, after: int) -> Non
     """And never whole before it, whatever framing was asked for; a good chunk follows, and the socket stays open."""
     one = played(protocol, "chunk-size", f"after={after}&framing=length&gap=0&ttfc=0")
     sound, _, rest = one.body.partition(b"zz\r\n")
-    speech = case(protocol).speech
+    answer = case(protocol).answer
     payload = dechunked(sound + b"0\r\n\r\n")
-    assert b"".join(speech.messages).startswith(payload)
-    assert len(payload) < speech.complete
+    assert b"".join(answer.messages).startswith(payload)
+    assert len(payload) < answer.complete
     assert rest
     assert one.last == Hold()
 

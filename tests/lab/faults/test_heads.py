@@ -96,7 +96,7 @@ def test_no_body_at_all() -> None:
 
 def test_compressed_bodies() -> None:
     """Real gzip and deflate, a bomb, names without content for the rest, and data that ends in the middle."""
-    plain = b"".join(case("raw").speech.messages)
+    plain = b"".join(case("raw").answer.messages)
 
     def body(query: str) -> bytes:
         one = played("raw", "encoding", query)

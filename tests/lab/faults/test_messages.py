@@ -27,10 +27,10 @@ def pieces_of(fault: str, query: str = "") -> list[str]:
 @pytest.mark.parametrize("protocol", ["openai-chat", "chatchat", "chatchat-agent", "chatchat-kb"])
 def test_an_error_ends_the_stream(protocol: str) -> None:
     """Each kind after the output asked for, and nothing behind it."""
-    speech = case(protocol).speech
+    answer = case(protocol).answer
     for kind, message in DIALECTS[protocol].errors.items():
         payload = payload_of(protocol, "error", f"after=2&kind={kind}")
-        assert payload == b"".join(speech.messages[: speech.output.start + 2]) + message
+        assert payload == b"".join(answer.messages[: answer.output.start + 2]) + message
     assert expected(protocol, "error", "kind=quota").verdict == "stream_error/quota"
     assert expected(protocol, "error", "kind=empty").verdict == "stream_error/other"
     with pytest.raises(BadParameterError, match="kind=nope: allowed here is one of"):
@@ -78,10 +78,10 @@ def test_an_end_without_output() -> None:
 @pytest.mark.parametrize("protocol", DIALECTS)
 def test_no_output_and_no_end(protocol: str) -> None:
     """Nothing at all, or what is no output; what the protocol lacks is refused."""
-    speaker = DIALECTS[protocol]
+    dialect = DIALECTS[protocol]
     assert payload_of(protocol, "no-output") == b""
-    if speaker.ping is not None:
-        assert payload_of(protocol, "no-output", "what=pings") == speaker.ping * 3
+    if dialect.ping is not None:
+        assert payload_of(protocol, "no-output", "what=pings") == dialect.ping * 3
     else:
         with pytest.raises(BadParameterError, match="what=pings: this protocol has none"):
             played(protocol, "no-output", "what=pings")
@@ -136,13 +136,13 @@ def test_an_answer_that_stops_early_and_says_so() -> None:
 )
 def test_one_event_does_not_decode(protocol: str, name: str) -> None:
     """In the place of an output; all others are as they were."""
-    speech = case(protocol).speech
+    answer = case(protocol).answer
     broken = DIALECTS[protocol].garbled[name]
-    index = speech.output.start + 3
-    wanted = b"".join((*speech.messages[:index], broken, *speech.messages[index + 1 :]))
+    index = answer.output.start + 3
+    wanted = b"".join((*answer.messages[:index], broken, *answer.messages[index + 1 :]))
     assert payload_of(protocol, "malformed-event", f"as={name}") == wanted
     last = payload_of(protocol, "malformed-event", f"as={name}&at=99")
-    assert last.index(broken) == speech.starts[speech.output.stop - 1]
+    assert last.index(broken) == answer.starts[answer.output.stop - 1]
 
 
 def test_events_that_hold_no_protocol() -> None:
