@@ -18,7 +18,7 @@ from monitor.config import Config
 from monitor.daemon import systemd
 from monitor.daemon.observations import history_sink, probe_of, through_sinks
 from monitor.daemon.parts import Load, Parts, cancel_all, every, status
-from monitor.daemon.reload import reload, reload_on_change
+from monitor.daemon.reload import reload, reload_on_change, renew_secrets
 from monitor.daemon.secrets import secrets_in
 from monitor.daemon.signals import Signals
 from monitor.daemon.sources import discovery_of, keep_discovering
@@ -126,6 +126,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))
             parts.begin(reload_on_change(parts, load))
+            parts.begin(renew_secrets(parts))
             if parts.signals.reload_asked:
                 parts.signals.reload()
         if listening is not None:

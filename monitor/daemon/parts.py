@@ -13,6 +13,7 @@ import structlog
 
 from monitor.budget import Budget
 from monitor.config import Config
+from monitor.daemon.secret_files import SecretFiles
 from monitor.daemon.signals import Signals
 from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.diagnosis.isolation import Isolation
@@ -52,6 +53,7 @@ class Parts:
     finding: asyncio.Task[Any] | None = None
     """Reads the sources of targets again and again."""
     discovery: Discovery | None = None
+    secret_files: SecretFiles = field(default_factory=SecretFiles)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the config or the targets are replaced."""
     access: Access | None = None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import replace
 
 import structlog
 
 from monitor.config import ConfigError
 from monitor.config.include import fingerprint
+from monitor.config.secrets import Places
 from monitor.daemon import systemd
 from monitor.daemon.parts import Load, Parts, status
+from monitor.daemon.secret_files import SecretFiles, shown
+from monitor.daemon.secrets import secrets_in
 from monitor.daemon.sources import discovery_of, keep_discovering
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
 
@@ -36,6 +40,7 @@ async def reload(parts: Parts, load: Load) -> str | None:
         targets = await targets_of(config, await found.refresh())
         if parts.signals.stop.is_set():
             return "the monitor is stopping"
+        parts.secret_files = SecretFiles()  # the reload has read every file itself
         await replace_targets(parts, config, targets)
         await parts.client.renew(config.settings.limits, config.settings.network)
         config_loaded(parts)
@@ -58,6 +63,39 @@ async def reload_on_change(parts: Parts, load: Load) -> None:
             except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
                 parts.failed(error)
                 refused = text
+
+
+async def renew_secrets(parts: Parts) -> None:
+    """Use files of secrets, CAs and client certificates as they are now, again and again; the config stays."""
+    current = parts.secrets
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        try:
+            current = await _renew_changed(parts, current)
+        except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
+            parts.failed(error)
+
+
+async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]:
+    """Compare the files once and use what changed; return what is secret now, `before` if nothing changed."""
+    places = Places(parts.config.document.directory, os.environ)
+    files = parts.secret_files
+    changed, wrong = await asyncio.to_thread(files.compare, parts.targets, places)
+    for file, why in wrong.items():
+        parts.metrics.secret_reloaded(ok=False)
+        structlog.get_logger().error("a file of a secret cannot be used, the old one stays", file=file, why=why)
+    async with parts.changing:
+        if not changed or files is not parts.secret_files:  # a reload meanwhile has read them all
+            return before
+        config = replace(parts.config, targets=files.renewed(parts.config.targets))
+        await replace_targets(parts, config, files.renewed(parts.targets))
+        now = await asyncio.to_thread(secrets_in, parts.config, parts.targets)
+        parts.secrets |= before | now  # a private key that was replaced is in no file any more
+        await parts.client.close_kept([one.name for one in parts.targets if one.tls in changed])
+    for one in changed:
+        parts.metrics.secret_reloaded(ok=True)
+        structlog.get_logger().info("a file of a secret has changed and is in use", file=shown(one))
+    return now
 
 
 def _fingerprint(parts: Parts) -> str | None:

@@ -39,7 +39,7 @@ def keep_discovering(parts: Parts, found: Discovery) -> None:
 
     async def changed(targets: tuple[Target, ...]) -> None:
         async with parts.changing:
-            watched = await targets_of(parts.config, targets)
+            watched = parts.secret_files.renewed(await targets_of(parts.config, targets))
             if not parts.signals.stop.is_set():
                 await replace_targets(parts, parts.config, watched)
                 systemd.notify(status(parts))

@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.daemon.observations import export_budget, probe_of
 from monitor.daemon.parts import Parts
 from monitor.daemon.secrets import secrets_in
-from monitor.http import ALPN, resolver, tls_context
+from monitor.http import ALPN, resolver, tls, tls_context
 from monitor.record.observation import public_url
 from monitor.target import Target
 
@@ -80,9 +80,9 @@ def read_certificates(targets: Iterable[Target]) -> None:
     secure = [target for target in targets if target.url.lower().startswith("https:")]
     for target in secure:
         try:
-            tls_context.__wrapped__(target.tls, ALPN[target.http])
+            tls.load(target.tls, ALPN[target.http])
         except OSError as error:
             raise OSError(f"target {target.name!r}: a file of `tls` cannot be used: {error}") from error
-    tls_context.cache_clear()
+    tls.forget()
     for target in secure:
         tls_context(target.tls, ALPN[target.http])

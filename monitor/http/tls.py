@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from monitor.target import Http, Tls
 
@@ -12,12 +15,25 @@ ALPN: Mapping[Http, tuple[str, ...]] = {Http.ONE: (), Http.TWO: ("h2",), Http.AU
 """What is offered in the TLS handshake; HTTP/1.1 alone needs no offer."""
 
 
-@functools.lru_cache(maxsize=256)
+@dataclass(slots=True)
+class LoadedContext:
+    """A context, and the digest of the files that it was made of."""
+
+    context: ssl.SSLContext
+    digest: bytes
+
+
 def tls_context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """Return the context for these settings, offering these protocols by ALPN; it reads files.
 
     OSError and ssl.SSLError if a file cannot be used.
     """
+    return _kept(tls, alpn).context
+
+
+def load(tls: Tls, alpn: tuple[str, ...] = ()) -> LoadedContext:
+    """Make the context for these settings from the files as they are now; errors as `tls_context`."""
+    digest = digest_of(tls)  # first: a file that changes meanwhile differs from it
     context = ssl.create_default_context(cafile=tls.ca_file)
     if tls.insecure_skip_verify:
         context.check_hostname = False
@@ -26,4 +42,34 @@ def tls_context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         context.load_cert_chain(tls.cert_file, tls.key_file)
     if alpn:
         context.set_alpn_protocols(list(alpn))
-    return context
+    return LoadedContext(context, digest)
+
+
+_kept = functools.lru_cache(maxsize=1024)(load)
+
+
+def files_of(tls: Tls) -> tuple[str, ...]:
+    """Return the paths of the files that these settings name."""
+    return tuple(file for file in (tls.ca_file, tls.cert_file, tls.key_file) if file is not None)
+
+
+def digest_of(tls: Tls) -> bytes:
+    """Return a digest of what the files hold now; OSError if one cannot be read."""
+    return hashlib.sha256(b"".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files_of(tls))).digest()
+
+
+def in_use(tls: Tls, digest: object) -> bool:
+    """Return whether all contexts for these settings were made of files with this digest; errors as `tls_context`."""
+    return all(_kept(tls, alpn).digest == digest for alpn in ALPN.values())
+
+
+def renew(tls: Tls) -> None:
+    """Make the contexts anew for all connections to come; if that fails, the old ones stay and the error is raised."""
+    for alpn, made in [(alpn, load(tls, alpn)) for alpn in ALPN.values()]:
+        kept = _kept(tls, alpn)
+        kept.context, kept.digest = made.context, made.digest
+
+
+def forget() -> None:
+    """Forget all contexts: each is made anew when it is needed."""
+    _kept.cache_clear()

@@ -58,6 +58,7 @@ def health() -> dashboard.Dashboard:
         .with_row(dashboard.Row("Config and sources"))
         .with_panel(reloads())
         .with_panel(configs())
+        .with_panel(secret_reloads())
         .with_panel(discovery())
         .with_row(dashboard.Row("Process"))
         .with_panel(processor())
@@ -321,6 +322,17 @@ def configs() -> stat.Panel:
         COUNT,
         now(f"count({different('chat_monitor_config_hash')})"),
     ).thresholds(steps(GOOD, (2, FAIR)))
+
+
+def secret_reloads() -> timeseries.Panel:
+    """Whether changed keys and certificates are in use."""
+    return described(
+        lines(24, 6),
+        "Changed secrets",
+        "Are changed keys, CAs and certificates in use? Failure: a file cannot be used, and the old secret stays.",
+        COUNT,
+        over_time(counted("chat_monitor_secret_reloads_total", by="result"), "{{result}}"),
+    )
 
 
 def discovery() -> statetimeline.Panel:

@@ -200,6 +200,10 @@ class Metrics:
             self._set("chat_monitor_config_last_reload_success_timestamp_seconds", timestamp)
             self._set("chat_monitor_config_hash", int(digest[:12], 16))
 
+    def secret_reloaded(self, *, ok: bool) -> None:
+        """Count a changed file of a secret, CA or certificate that was taken, or one that could not be used."""
+        self._count("chat_monitor_secret_reloads_total", ("success" if ok else "failure",))
+
     def isolated(self, now: bool) -> None:  # noqa: FBT001 (as its gauge reads)
         """Say whether every target fails before its head."""
         self._set("chat_monitor_isolated", float(now))
