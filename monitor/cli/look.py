@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -16,13 +18,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from monitor.cli.bundle import bundle, write
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
 from monitor.cli.completion import target_names
+from monitor.cli.config_file import load_or_exit
 from monitor.cli.event_loop import raised_by_ctrl_c, run_loop
 from monitor.cli.keyboard import keyboard, keys
 from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource, ProbeSourceError
 from monitor.cli.terminal import explanation, lines, width_of
 from monitor.cli.top import Screen, draw, fitted
+from monitor.config import load
 from monitor.http import fetch
 from monitor.record.probe_event import EventError, read
 from monitor.record.target_summary import TargetSummary
@@ -83,15 +88,37 @@ def history(  # noqa: PLR0913 - a parameter for each option
 
 @click.command()
 @click.argument("probe_id")
+@click.option(
+    "--bundle",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a new file for the server's support, too: the probe and the last good one with their times and "
+    "request ids, and the request as a curl command. It holds no secret, label, target name or text of an answer.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="With --bundle: the config that has the target. Without it, the curl command has the default prompt.",
+)
 @_url_option
 @_db_option
-def explain(probe_id: str, *, url: str, db: Path | None) -> int:
+def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: str, db: Path | None) -> int:
     """Show what is kept of one probe: where its time went, the last bytes, and the diagnosis."""
+    if config_file is not None and file is None:
+        raise click.UsageError("--config needs --bundle: it is read for the request in that file")
+    config = None if config_file is None else load_or_exit(partial(load, config_file, os.environ))
     place = _lookback(url, db)
     event = _looked_up(lambda: read(place.find(probe_id)))
     console = Console(highlight=False, soft_wrap=True)
     for line in explanation(event, width_of(console)):
         console.print(line)
+    if file is not None:
+        target = next((one for one in config.targets if one.name == event.target), None) if config else None
+        wrong = write(_looked_up(lambda: bundle(place, event, target)), file)
+        if wrong is not None:
+            raise refuse(visible(wrong), FAILED_TO_TELL)
+        click.echo(visible(f"written to {file}: read it before you send it"), err=True)
     return COMPLETE
 
 

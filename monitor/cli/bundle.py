@@ -1,0 +1,79 @@
+"""A file about one probe for the support of the server: what happened, a good probe beside it, and the request."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from monitor.cli.probe_source import ProbeSource, ProbeSourceError
+from monitor.files import private, reason
+from monitor.judge.verdict import Outcome
+from monitor.probe.curl import curl_command
+from monitor.record.probe_event import ProbeEvent, plain, read
+from monitor.target import Http, Target
+
+_OURS = frozenset({
+    "target", "labels", "location", "trigger", "schedule_delay", "last_words", "diagnosis", "slo", "price", "check",
+})  # fmt: skip
+"""Keys of an event that are nobody else's concern: our names and prices, our conclusions, and the text of answers."""
+_SEARCHED = 1000
+"""Probes before it among which the last good one is looked for."""
+
+
+def bundle(place: ProbeSource, event: ProbeEvent, target: Target | None) -> dict[str, Any]:
+    """Return what the file holds; `target` is the config's, None if the request is only known from the event.
+
+    `probe` and `last_good_probe` are events without `_OURS`; the second is absent if none is kept. `curl` is absent if
+    the protocol cannot make a request. ProbeSourceError if the probes cannot be read.
+    """
+    good = _last_good(place, event)
+    curl = _curl(target or _target_of(event), key=target is None)
+    made = {"probe": _shown(event), "last_good_probe": good and _shown(good), "curl": curl}
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def write(content: dict[str, Any], path: Path) -> str | None:
+    """Write the file, readable by its owner only; return why it cannot be. A file that is there is not replaced."""
+    try:
+        file = open(path, "xb", opener=private)  # noqa: SIM115 - what follows removes only what was made here
+    except OSError as error:
+        return f"{path}: cannot be written: {reason(error)}"
+    try:
+        with file:
+            file.write(json.dumps(content, indent=2).encode() + b"\n")
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()  # half a file helps nobody
+        return f"{path}: cannot be written: {reason(error)}"
+    return None
+
+
+def _shown(event: ProbeEvent) -> dict[str, Any]:
+    return {key: value for key, value in plain(event).items() if key not in _OURS}
+
+
+def _last_good(place: ProbeSource, event: ProbeEvent) -> ProbeEvent | None:
+    """Return the newest complete probe of the target before this one, with its timeline; None if none is kept."""
+    recent = map(read, place.newest(_SEARCHED, event.target, failed=False))
+    found = next((one for one in recent if one.outcome == Outcome.OK and one.timestamp < event.timestamp), None)
+    if found is None:
+        return None
+    try:
+        return read(place.find(found.probe_id))
+    except ProbeSourceError:  # it was dropped since
+        return found
+
+
+def _target_of(event: ProbeEvent) -> Target:
+    """Return a target with what the event says of the request; prompt and limits are the defaults."""
+    http = Http.TWO if event.http_version == "2" else Http.ONE
+    return Target(event.target, event.protocol, event.url, model=event.model or "", http=http)
+
+
+def _curl(target: Target, *, key: bool) -> str | None:
+    try:
+        return curl_command(target, key=key)
+    except Exception:  # noqa: BLE001 - a protocol from outside may raise anything, and the rest is useful without it
+        return None
