@@ -15,7 +15,6 @@ import re
 import stat
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -25,7 +24,10 @@ import yaml
 from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
+from monitor.config.secrets import Places
 from monitor.http import ALPN, fetch, tls_context
+from monitor.keys.secret import Secret
+from monitor.keys.values import Wrong
 from monitor.probe.confidential import of_url
 from monitor.record.observation import host_of, public_url
 from monitor.redaction import redactor
@@ -33,8 +35,8 @@ from monitor.target import Target
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
 """Makes a target of the keys of a [[targets]], given the name of their source; a ConfigError says what is wrong."""
-Fetch = Callable[[str], Awaitable[bytes]]
-"""Gets the document at a URL, in bounded time and length; the text of an OSError contains no secret."""
+Fetch = Callable[[str, Secret | None], Awaitable[bytes]]
+"""Gets the document at a URL with a bearer token, if any, in bounded time and length; an OSError contains no secret."""
 Changed = Callable[[tuple[Target, ...]], Awaitable[object]]
 
 Read = bytes | str
@@ -103,7 +105,7 @@ class Discovery:
         self._reserved = frozenset(reserved)
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
-        self._safe = redactor(frozenset(secret for one in sources for url in one.http_sd for secret in of_url(url)))
+        self._secrets = frozenset(secret for one in sources for url in one.http_sd for secret in of_url(url))
         self._telling = asyncio.Lock()
         self._retired = False
         self._handed: tuple[Target, ...] = ()
@@ -164,7 +166,7 @@ class Discovery:
     async def _look(self, source: settings.DiscoverySource, known: Found) -> Found:
         """Read every place; one that cannot be read keeps its document, and an unchanged target is kept."""
         if source.http_sd:
-            answers = await asyncio.gather(*map(self._fetched, source.http_sd))
+            answers = await asyncio.gather(*(self._fetched(url, source) for url in source.http_sd))
             read = dict(zip(source.http_sd, answers, strict=True))
         else:
             read = await asyncio.to_thread(_files, source.file_sd)
@@ -177,12 +179,22 @@ class Discovery:
         made, mistakes = await asyncio.to_thread(_targets, documents, known.made, self._make_target)
         return Found(documents, made, (*unreadable, *mistakes))
 
-    async def _fetched(self, url: str) -> Read:
+    async def _fetched(self, url: str, source: settings.DiscoverySource) -> Read:
         try:
-            data = await self._fetch(url)
+            data = await self._fetch(url, await self._token(source))
+        except Wrong as error:
+            return f"cannot be asked: bearer_token_file {(error.context or {})['message']}"
         except OSError as error:
             return _unread(error)
         return await asyncio.to_thread(_in_order, data)
+
+    async def _token(self, source: settings.DiscoverySource) -> Secret | None:
+        """Read a source's token as it is now; Wrong if it cannot be used."""
+        if source.bearer_token_file is None:
+            return None
+        token = await asyncio.to_thread(Places(Path(), {}).secret_file, source.bearer_token_file)
+        self._secrets |= {token.reveal()}
+        return token
 
     def _combine(self) -> None:
         """Combine the sources: of two targets with one name the first counts."""
@@ -208,7 +220,8 @@ class Discovery:
         A server that lists targets may repeat what its URL holds: that is redacted.
         """
         self._told.refreshed(source, not wrong)
-        told = [printable(self._safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
+        safe = redactor(self._secrets)
+        told = [printable(safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
         told += [f"and {len(wrong) - MOST_ERRORS} more"] if len(wrong) > MOST_ERRORS else []
         text = "; ".join(told)
         if text and text != self._said.get(source):
@@ -236,7 +249,10 @@ def of_config(
         return target
 
     sources = [one for one in config.settings.discovery if urls or not one.http_sd]
-    get = partial(fetch, network=config.settings.network, within=_WITHIN, at_most=LARGEST)
+
+    async def get(url: str, token: Secret | None) -> bytes:
+        return await fetch(url, config.settings.network, within=_WITHIN, at_most=LARGEST, token=token)
+
     return Discovery(sources, make, callbacks, get, reserved={one.name for one in config.targets}, before=before)
 
 

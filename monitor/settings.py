@@ -250,6 +250,14 @@ class DiscoverySource:
         types.HIDDEN,
         says("URLs that list targets.", ["https://inventory.example.net/chat-targets"]),
     ] = ()
+    bearer_token_file: Annotated[
+        types.File | None,
+        types.Path.SECRET,
+        says(
+            "A file with the token that the servers of `http_sd` are sent; it is read at each refresh.",
+            "inventory.token",
+        ),
+    ] = None
     refresh: Annotated[float, units.duration("1s", "1d"), says("How often they are read again.")] = 60.0
 
 

@@ -61,6 +61,7 @@ class Heard:
         self.wrong: list[str] = []
         self.failed: list[BaseException] = []
         self.answers: dict[str, bytes | Exception] = {}
+        self.tokens: list[str | None] = []
         self.made: list[str] = []
         self.asked = asyncio.Event()
 
@@ -73,8 +74,9 @@ class Heard:
     def _failed(self, error: BaseException) -> None:
         self.failed.append(error)
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, token: Secret | None) -> bytes:
         """Answer a request."""
+        self.tokens.append(None if token is None else token.reveal())
         self.asked.set()
         answer = self.answers[url]
         if isinstance(answer, Exception):
@@ -394,6 +396,27 @@ async def test_lists_at_urls(make: Make, heard: Heard) -> None:
     assert heard.wrong == [
         f"{shown}: HTTP status 503; http://b.test/: is not valid JSON (line 1); for YAML name the file *.yml or *.yaml",
         f'{shown}: TimeoutError; http://b.test/: target c: confirm: "x" is not an integer',
+    ]
+
+
+async def test_a_token_is_read_at_each_refresh(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """A new one is sent from the next refresh on, no message holds either, and an empty file keeps the list."""
+    token = tmp_path / "token"
+    source = settings.DiscoverySource("lists", http_sd=(LISTS,), bearer_token_file=str(token))
+    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    found = make(source)
+    token.write_text("first-canary\n")
+    assert names(await found.refresh()) == ["a"]
+    token.write_text("second-canary")
+    heard.answers = {LISTS: OSError("not for first-canary or second-canary")}
+    assert names(await found.refresh()) == ["a"]
+    token.write_text("")
+    assert names(await found.refresh()) == ["a"]
+    assert heard.tokens == ["first-canary", "second-canary"]
+    shown = "lists: https://lists.test/targets?token=***: cannot be"
+    assert heard.wrong == [
+        f"{shown} read: not for [redacted] or [redacted]",
+        f"{shown} asked: bearer_token_file names a file that is empty",
     ]
 
 

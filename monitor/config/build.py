@@ -88,10 +88,10 @@ def _located(table: _T, places: Places, notes: Notes, base: KeyPath) -> _T:
 
     def located(one: object, key: KeyPath, path: Path | None) -> object:
         if isinstance(one, tuple):
-            return tuple(located(each, key, path) for each in one)
+            return tuple(located(each, (*key, index), path) for index, each in enumerate(one))
         if path is None:
             return _located(one, places, notes, key)
-        exposed = places.exposed_key if path is Path.PEM else None
+        exposed = {Path.PEM: places.exposed_key, Path.SECRET: places.exposed}.get(path)
         return None if one is None else _read(partial(_FINDERS[path], places), str(one), key, notes, exposed)
 
     changes = {
@@ -126,6 +126,7 @@ _FINDERS: Mapping[Path, Callable[[Places, str], str]] = {
     Path.CONFIG: lambda places, name: str(places.directory / name),
     Path.STATE: Places.state,
     Path.PEM: Places.pem,
+    Path.SECRET: Places.secret_path,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from monitor.config.mistake import KeyPath, key_text
 from monitor.config.rules import Complaint, Draft, plain_secret, says_turns, short_turn
@@ -95,6 +96,11 @@ def discovery(table: DiscoverySource, base: KeyPath, urls: object) -> Iterator[C
         yield from plain_secret((*base, "http_sd", index), url)
     if bool(table.file_sd) == bool(table.http_sd):
         yield Complaint(base, "must have either file_sd or http_sd", "write one [[discovery]] for each source")
+    if table.bearer_token_file and table.file_sd:
+        said = "has no effect with file_sd: a file is read without a request"
+        yield Complaint((*base, "bearer_token_file"), said, odd=True)
+    if table.bearer_token_file and any("@" in urlsplit(url).netloc for url in table.http_sd):
+        yield Complaint((*base, "bearer_token_file"), "a URL has a user, too", "a request has one Authorization header")
 
 
 def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Complaint]:

@@ -38,6 +38,11 @@ class Places:
         """Read a secret that goes into a header."""
         return _secret(self._read(name), "names a file that")
 
+    def secret_path(self, name: str) -> str:
+        """Return the path of a file that holds a secret which goes into a header."""
+        self.secret_file(name)
+        return str(self.find(name))
+
     def secret_variable(self, name: str) -> Secret:
         """Take a secret from the environment."""
         if name not in self.environ:

@@ -23,4 +23,7 @@ def secrets_in(config: Config, targets: Iterable[Target]) -> frozenset[str]:
     for source in config.settings.discovery:
         for url in source.http_sd:
             found.update(of_url(url))
+        if source.bearer_token_file is not None:
+            with suppress(OSError, UnicodeDecodeError):  # the refresh reports that
+                found.add(Path(source.bearer_token_file).read_text().strip())
     return frozenset(found)

@@ -17,6 +17,7 @@ from monitor.http.request import credentials
 from monitor.http.resolver import resolver
 from monitor.http.session import session
 from monitor.http.tls import tls_context
+from monitor.keys.secret import Secret
 from monitor.settings import Network
 from monitor.target import Tls
 
@@ -29,13 +30,16 @@ class StatusError(OSError):
         self.status = status
 
 
-async def fetch(url: str, network: Network, *, within: float, at_most: int) -> bytes:
-    """Get a document, one byte more than `at_most` where it is longer; OSError says why not, and holds no secret."""
+async def fetch(url: str, network: Network, *, within: float, at_most: int, token: Secret | None = None) -> bytes:
+    """Get a document, one byte more than `at_most` if it is longer; OSError says why not, and holds no secret.
+
+    `token` is sent as a bearer token (RFC 6750) in place of the URL's user.
+    """
     attempts = ConnectionAttempts(network)
     try:
         secure = await asyncio.to_thread(tls_context, Tls())
         async with asyncio.timeout(within), session(network, resolver(network), lambda: attempts) as client:
-            return await _document(client, URL(url), secure, at_most)
+            return await _document(client, URL(url), secure, at_most, token)
     except StatusError:
         raise
     except TimeoutError:
@@ -47,10 +51,13 @@ async def fetch(url: str, network: Network, *, within: float, at_most: int) -> b
         attempts.close()
 
 
-async def _document(client: aiohttp.ClientSession, url: URL, secure: ssl.SSLContext, at_most: int) -> bytes:
+async def _document(
+    client: aiohttp.ClientSession, url: URL, secure: ssl.SSLContext, at_most: int, token: Secret | None
+) -> bytes:
     headers = {"User-Agent": f"chat-monitor/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     url, user = credentials(url)
-    headers |= {} if user is None else {"Authorization": user}
+    authorization = user if token is None else f"Bearer {token.reveal()}"
+    headers |= {} if authorization is None else {"Authorization": authorization}
     async with client.get(url, headers=headers, allow_redirects=False, ssl=secure) as response:
         if response.status != HTTPStatus.OK:
             raise StatusError(response.status)

@@ -61,6 +61,8 @@ class Path(Enum):
     """In the state directory, else beside the config; nothing is read."""
     PEM = auto()
     """Among the credentials, else beside the config; it has to hold PEM."""
+    SECRET = auto()
+    """Among the credentials, else beside the config; it has to hold a secret of one line."""
 
 
 class Hidden(Enum):

@@ -31,10 +31,15 @@ def test_targets_keys_and_sources_of_targets(tmp_path: Path) -> None:
         api_key=Secret("an-api-key"),
         tls=Tls(key_file=str(pem), cert_file=str(tmp_path / "no")),
     )
-    config = Config(Settings(discovery=(DiscoverySource("fleet", http_sd=(_URL,)),)), ())
+    (tmp_path / "token").write_text("of-an-inventory\n")
+    sources = [
+        DiscoverySource("fleet", http_sd=(_URL,), bearer_token_file=str(tmp_path / "token")),
+        DiscoverySource("gone", http_sd=(_URL,), bearer_token_file=str(tmp_path / "no")),
+    ]
+    config = Config(Settings(discovery=tuple(sources)), ())
     lines = set(pem_lines(pem.read_text()))
     assert len(lines) >= 2
-    assert {"an-api-key", "pass-word", "of-a-list", *lines} <= secrets_in(config, [target])
+    assert {"an-api-key", "of-an-inventory", "pass-word", "of-a-list", *lines} <= secrets_in(config, [target])
 
 
 @pytest.mark.usefixtures("own_logging")

@@ -306,6 +306,16 @@ def of_url(url: str) -> str:
     return f'[[discovery]]\nname = "fleet"\nhttp_sd = ["{url}"]\n'
 
 
+async def test_an_inventory_that_wants_a_token(lab: Lab, file: QuickFile, inventory: Inventory, tmp_path: Path) -> None:
+    """It is sent as a bearer token, from a file beside the config."""
+    (tmp_path / "inventory.token").write_text("token-canary\n")
+    inventory.groups = [group(lab.url + QUICK_OK, "found")]
+    file.write(rest=of_url(inventory.base) + 'bearer_token_file = "inventory.token"\n' + DEFAULTS)
+    async with discovering(file) as daemon:
+        assert (await daemon.line(event="probe"))["target"] == "found"
+        assert inventory.asked[0].headers["Authorization"] == "Bearer token-canary"
+
+
 async def test_an_inventory_is_asked_again_and_again(
     lab: Lab, file: QuickFile, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

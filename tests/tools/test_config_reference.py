@@ -36,7 +36,7 @@ def test_the_example_loads_as_it_is() -> None:
 
 def test_the_example_loads_with_every_key_set(tmp_path: Path) -> None:
     """With every # taken away it is still right: each default is a value that can be written."""
-    for name in ("gateway.token", "gateway.key"):
+    for name in ("gateway.token", "gateway.key", "inventory.token"):
         (tmp_path / name).write_text("secret")
     for name in ("ca.pem", "client.pem", "client.key"):
         (tmp_path / name).write_text("-----BEGIN X-----")
