@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real scale soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
+.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real scale container soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -84,10 +84,13 @@ deb: $(VENV)/dev  ## Build a Debian package (Debian 12, amd64) into dist/, with 
 scale: $(VENV)/dev  ## Share 400 targets of the lab among four shards in each of two locations; kill one, make them five (5 minutes).
 	$(BIN)/pytest -m real -s tests/scale
 
+container: $(VENV)/dev  ## Build the image with buildah on a base by debootstrap, run it with podman, and validate compose.yaml.
+	$(BIN)/pytest -m real -s tests/container
+
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
 	test -x .real/schemathesis/bin/st || { $(PYTHON) -m venv .real/schemathesis && .real/schemathesis/bin/pip install --quiet --disable-pip-version-check -r requirements/real-schemathesis.txt; }
-	$(BIN)/pytest -m real -n 3 --dist loadscope --durations=10
+	$(BIN)/pytest -m real -n 3 --dist loadscope --durations=10 --ignore tests/scale/test_scale.py --ignore tests/container
 
 MINUTES ?= 10
 soak: $(VENV)/dev  ## Watch 200 faults for MINUTES=10 while the daemon is reloaded, starved and killed; REPORT=FILE.md.

@@ -57,12 +57,12 @@ def connections() -> Iterator[bytes]:
 
 def spoken(protocol: str) -> Iterator[bytes]:
     """Yield whole answers of a protocol, and each of its other messages, as the lab has them."""
-    speaker = DIALECTS.get(protocol)
-    if speaker is None:
+    dialect = DIALECTS.get(protocol)
+    if dialect is None:
         return
-    for finish in speaker.finishes:
-        yield b"".join(speaker.say(PIECES, finish).messages)
-    yield from (*speaker.errors.values(), *speaker.asides.values(), *speaker.garbled.values())
+    for finish in dialect.finishes:
+        yield b"".join(dialect.encode(PIECES, finish).messages)
+    yield from (*dialect.errors.values(), *dialect.asides.values(), *dialect.garbled.values())
 
 
 def recordings() -> Iterator[bytes]:

@@ -264,7 +264,7 @@ def test_more_replicas_than_shards_are_odd(
     cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, shard: str, *, warns: bool
 ) -> None:
     """The daemon says of how many targets some replicas will be missing, and starts."""
-    monkeypatch.setattr("monitor.cli.run._watch", lambda *_: 0)
+    monkeypatch.setattr("monitor.cli.run.watch_config", lambda *_: 0)
     config.write_text(config.read_text().replace("[defaults]", "[defaults]\nreplicas = 3"))
     done = cli("run", "--config", config, "--shard", shard)
     assert done.status == 0

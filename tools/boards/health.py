@@ -304,7 +304,7 @@ def history() -> timeseries.Panel:
 def reloads() -> stat.Panel:
     """How old the config is."""
     return described(
-        number(8).height(7),
+        number(6).height(7),
         "Age of the config",
         "When was the config last loaded? How long ago each monitor last loaded its config without a mistake.",
         SECONDS,
@@ -315,7 +315,7 @@ def reloads() -> stat.Panel:
 def configs() -> stat.Panel:
     """Whether all run with the same."""
     return described(
-        number(8).height(7),
+        number(6).height(7),
         "Different configs",
         "How many different configs are in use? By their digests. Monitors that share one config and differ here "
         "have not all been reloaded.",
@@ -327,7 +327,7 @@ def configs() -> stat.Panel:
 def secret_reloads() -> timeseries.Panel:
     """Whether changed keys and certificates are in use."""
     return described(
-        lines(24, 6),
+        lines(6, 7),
         "Changed secrets",
         "Are changed keys, CAs and certificates in use? Failure: a file cannot be used, and the old secret stays.",
         COUNT,
@@ -339,7 +339,7 @@ def discovery() -> statetimeline.Panel:
     """Whether the sources of targets can be read."""
     return (
         described(
-            states(8, 7),
+            states(6, 7),
             "Discovery",
             "Can the sources of targets be read? The last refresh of each `[[discovery]]`. Empty where there is none.",
             COUNT,
