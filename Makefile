@@ -28,7 +28,7 @@ demo: $(BIN)/chat-monitor  ## Run the fault lab, the daemon and the status page 
 test: $(VENV)/dev  ## Run the ordinary tests; it says how many need Debian packages or real servers and are left to test-real.
 	$(BIN)/pytest -m 'not real' -n $(JOBS) --dist worksteal
 
-coverage: $(VENV)/dev  ## Run the tests and fail if they leave out a line or a branch of the product; it takes twice as long.
+coverage: $(VENV)/dev  ## Run the tests and fail if they cover less than 99.5 % of lines and branches; it takes twice as long.
 	$(BIN)/pytest -q -m 'not real' -n $(JOBS) --dist worksteal --cov --cov-report=term
 
 check: lint types contracts unit  ## Lint, types, import contracts and unit tests.

@@ -78,6 +78,7 @@ def test_good_values_pass_unchanged(check: Callable[[Any], Any], good: object) -
         (values.url, "http://h/a b", "is a URL with a space or a control character in it"),
         (values.page_url, "https://me:pw@h/", "is a URL with a user in it, and would be exported with it"),
         (values.page_url, "https://h/?a=1", "is a URL with a query; pages are below its path"),
+        (values.currency, "usd", "is not the code of a currency"),
         (values.url, "http://h/#top", "is a URL with a #fragment, which is never sent"),
         (values.optional_url, "x", "is not an http or https URL"),
         (values.listen, "localhost", "is not HOST:PORT"), (values.listen, "::1:80", "is not HOST:PORT"),
