@@ -90,7 +90,7 @@ container: $(VENV)/dev  ## Build the image with buildah on a base by debootstrap
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
 	test -x .real/schemathesis/bin/st || { $(PYTHON) -m venv .real/schemathesis && .real/schemathesis/bin/pip install --quiet --disable-pip-version-check -r requirements/real-schemathesis.txt; }
-	$(BIN)/pytest -m real -n 3 --dist loadscope --durations=10 --ignore tests/scale/test_scale.py --ignore tests/container
+	$(BIN)/pytest -m real -n 3 --dist loadscope --durations=10 --ignore tests/scale --ignore tests/container
 
 MINUTES ?= 10
 soak: $(VENV)/dev  ## Watch 200 faults for MINUTES=10 while the daemon is reloaded, starved and killed; REPORT=FILE.md.

@@ -84,4 +84,4 @@ class Faults:
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
             self._loop.close()
-            del DRAWS[draw.name]
+            DRAWS.pop(draw.name, None)  # two stages can be up in one process

@@ -26,7 +26,7 @@ Event = dict[str, Any]
 
 STREAMS = 4
 """As many as a test has at a time; the model server has a slot for each."""
-PATIENCE = 240.0
+PATIENCE = 480.0
 """Seconds after which what a test waits for will never come; an idle machine takes a tenth of that."""
 PATIENT = {"connect": "60s", "headers": "3m", "first_chunk": "3m", "idle": "60s", "total": "4m"}
 """Timeouts that a machine which does other things besides does not reach."""

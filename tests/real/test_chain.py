@@ -18,7 +18,7 @@ from tests.sinks.stories import mistakes
 pytestmark = [
     pytest.mark.real,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(bool(not_installed()), reason=not_installed()),
 ]
 
@@ -242,7 +242,7 @@ def timings_are_plausible(event: Event) -> None:
     assert timings["first_content"] == timings["first_chunk"]
     assert event["duration"] == timings["end"]
     assert event["tail"] == pytest.approx(timings["end"] - timings["last_chunk"], abs=1e-5)
-    assert 0 <= event["uncertainty"] < 0.01, "0 is less than half a microsecond"
+    assert 0 <= event["uncertainty"] < 0.05, "0 is less than half a microsecond; a busy machine is less sure"
     assert 0 <= event["schedule_delay"] < 5.0
     assert (event["http_status"], event["body_framing"], event["unclean_end"]) == (200, "chunked", False)
     assert event["pings"] == kinds(event).count("ping")

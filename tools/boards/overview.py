@@ -223,6 +223,7 @@ def _dressed(panel: table.Panel) -> table.Panel:
             setting("mappings", [model.RegexMap(options=model.DashboardRegexMapOptions(".+", _open()))]),
         ],
     }
+    panel.no_value("-")  # no suspect, no external_url
     for title, width in FAILING.values():
         panel.override_by_name(title, [setting("custom.width", width), *looks.get(title, [])])
     return panel
@@ -360,5 +361,6 @@ def month() -> bargauge.Panel:
         )
         .max(1)
         .decimals(2)
+        .no_value("no probes")
         .thresholds(steps(BAD, (0.95, FAIR), (0.99, GOOD)))
     )
