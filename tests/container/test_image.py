@@ -20,7 +20,6 @@ from tests.alerts.stack import answers, program, until
 from tests.dashboards.live import free_port
 
 ROOT = Path(__file__).parents[2]
-MIRROR = "http://deb.debian.org/debian"
 REAL = ROOT / ".real" / "container"
 STORE = ("--root", str(REAL / "store"), "--runroot", str(REAL / "run"), "--storage-driver", "vfs")
 BASE, IMAGE = "localhost/debootstrap:bookworm", "localhost/chat-monitor:test"
@@ -71,7 +70,7 @@ def _make_base(directory: Path) -> None:
     """Make Debian with Python in a directory, and an image of it."""
     debootstrap = program("debootstrap", package="debootstrap")
     packages = "--include=python3,python3-venv,ca-certificates"
-    done(debootstrap, "--variant=minbase", packages, "bookworm", str(directory / "root"), MIRROR)
+    done(debootstrap, "--variant=minbase", packages, "bookworm", str(directory / "root"))
     archive = directory / "base.tar"
     done("tar", "--create", "--directory", str(directory / "root"), "--file", str(archive), ".")
     podman("import", str(archive), BASE)
