@@ -273,7 +273,7 @@ def _numbers(request: ExportRequest) -> range:
 # -- Kubernetes --------------------------------------------------------------------------------------------------------
 
 _EXAMPLE = """\
-# Put your own targets here: https://github.com/chat-monitor/chat-monitor/blob/main/docs/configuration.md
+# Put your own targets here; docs/configuration.md has every key.
 [monitor]
 location = "${LOCATION}"
 
