@@ -55,12 +55,14 @@ def test_every_config_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: p
 
 
 def typed(page: Path) -> Iterator[list[str]]:
-    """Every command of ours that a page shows in a code block, word by word."""
+    """Every command of ours that a page shows, in a code block or in its text, word by word."""
+    for shown in re.findall(r"`(chat-monitor [a-z][^`]+)`", page.read_text()):
+        yield shlex.split(" ".join(shown.split()))
     for block in [*blocks(page), *blocks(page, "sh")]:
         for line in block.replace("\\\n", " ").splitlines():
-            shown = re.match(r"(?:\$ )?(?:\S*/bin/)?(chat-monitor [a-z].*)", line.strip())
-            if shown:
-                words = shlex.split(shown[1], comments=True)
+            found = re.match(r"(?:\$ )?(?:\S*/bin/)?(chat-monitor [a-z].*)", line.strip())
+            if found:
+                words = shlex.split(found[1], comments=True)
                 yield words[: next((at for at, word in enumerate(words) if word in {"&", "|", ">", "&&"}), None)]
 
 
@@ -71,7 +73,7 @@ def test_every_command_of_a_page_exists(page: Path) -> None:
         command = commands.get_command(click.Context(commands), words[1])
         assert command, " ".join(words)
         known = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
-        given = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
+        given = {word.partition("=")[0] for word in words[2:] if word.startswith("-")}
         assert given <= known | {"--help"}, " ".join(words)
 
 

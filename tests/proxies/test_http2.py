@@ -15,39 +15,20 @@ import trustme
 
 from monitor.record.observation import Observation
 from monitor.target import Http, Timeouts, Tls
+from tests.proxies.conftest import NGINX as HTTP1_NGINX
 from tests.proxies.conftest import During
 from tests.proxies.programs import ROOT, Program, binary, free_port, running, upstream
 from tests.test_wire import verdict
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_leaks")]
 
-NGINX = """
-{user}worker_processes 1;
-error_log stderr warn;
-pid {place}/pid;
-{main}
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {place}/body;
-    proxy_temp_path {place}/proxy;
-    fastcgi_temp_path {place}/fastcgi;
-    uwsgi_temp_path {place}/uwsgi;
-    scgi_temp_path {place}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl http2;
-        ssl_certificate {chain};
-        ssl_certificate_key {key};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Connection '';
-            proxy_buffering off;
-            proxy_read_timeout {timeout};
-        }}
-    }}
-}}
-"""
+NGINX = HTTP1_NGINX.replace(
+    "listen 127.0.0.1:{port};",
+    "listen 127.0.0.1:{port} ssl http2; ssl_certificate {chain}; ssl_certificate_key {key};",
+).replace(
+    "{location}",
+    "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off; proxy_read_timeout {timeout};",
+)
 HAPROXY = """
 global
     hard-stop-after 500ms
