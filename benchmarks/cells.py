@@ -15,7 +15,7 @@ class Cell:
 
     The first chunk comes `first` ms after the request. The slots start over `spread` seconds. The loop is held up for
     `block` seconds five times a second. `scraped` seconds lie between two scrapes of the daemon.
-    `busy` loops share its core.
+    `busy` loops share its core. `http` is the version that is spoken.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Cell:
     scraped: float = 0.0
     busy: int = 0
     """Endless loops that share the client's core."""
+    http: str = "1.1"
 
     @property
     def query(self) -> dict[str, int]:
@@ -66,6 +67,14 @@ CELLS: tuple[Cell, ...] = (
     Cell("streams-200", 200, 145, 6.3, 2),
     Cell("streams-500", 500, 145, 6.3, 2, (DAEMON, AIOHTTP, BARE, FLOOR)),
     Cell("streams-1000", 1000, 145, 6.3, 2, (DAEMON, AIOHTTP, FLOOR)),
+    *(
+        Cell(f"h2-{streams}", streams, chunks, interval, rounds, clients, spread=spread, http="2")
+        for streams, chunks, interval, rounds, spread, clients in (
+            (1, 15, 1.1, 8, 0.0, (DAEMON, FLOOR)),
+            (200, 70, 3.3, 2, 3.0, (DAEMON, HTTPX, FLOOR)),
+            (500, 70, 3.3, 2, 3.0, (DAEMON, FLOOR)),
+        )
+    ),
     # its first chunks do not come in step with what holds the loop up: a request is only issued between two of those
     Cell("blocked-100", 100, 145, 6.3, 2, (DAEMON, AIOHTTP), first=230, block=0.05),
     Cell("at-once-1000", 1000, 145, 6.3, 1, (DAEMON, AIOHTTP, FLOOR), spread=0.0),

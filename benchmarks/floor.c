@@ -1,12 +1,13 @@
 // The floor: what a reader in C, with one epoll loop and nothing else to do, measures of the same streams.
 //
-// floor PORT PATH STREAMS SPREAD_US INTERVAL_US ROUNDS OUT
+// floor PORT PATH STREAMS SPREAD_US INTERVAL_US ROUNDS OUT [2]
 //
 // Each of STREAMS slots asks ROUNDS times, INTERVAL_US apart, the slots spread over SPREAD_US. It only reads: events are
-// counted by their size on the wire. OUT.kernel holds the kernel's stamps, OUT.clock the clock after each read, both a
+// counted by their size on the wire; with `2`, of HTTP/2. OUT.kernel holds the kernel's stamps, OUT.clock the clock after each read, both a
 // `struct record` for each read: number 0 (a: when it was asked, b: its X-Request-ID as a number) and else
 // number 1 (a: payload bytes so far, b: when, c: uncertainty, which is not known here: 0).
 #define _GNU_SOURCE
+#include "http2.h"
 #include "wire.h"
 
 #include <arpa/inet.h>
@@ -14,7 +15,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -35,6 +35,7 @@ static int poller;
 static struct sockaddr_in server;
 static const char *path;
 static int64_t slots, rounds, interval, asked, ended;
+static size_t http2_head; // bytes before the DATA frames of an answer; 0 over HTTP/1.1
 
 static void ask(struct slot *slot)
 {
@@ -55,13 +56,40 @@ static void ask(struct slot *slot)
     epoll_ctl(poller, EPOLL_CTL_ADD, slot->fd, &wanted);
 }
 
+static char *field(char *at, const char *name, const char *value)
+{
+    return at + sprintf(at, "%s%c%s", name, (int)strlen(value), value);
+}
+
+// Write a request in HTTP/2: the preface, empty SETTINGS, the headers as literals, and the body.
+static int http2_ask(char *into, const char *id)
+{
+    char *at = into + sprintf(into, "%s", PREFACE);
+    at += frame_head(at, 0, SETTINGS, 0, 0);
+    char *frame = at;
+    at = field(at + FRAME_HEAD, "\x83\x86\x04", path); // POST, http, :path
+    at = field(at, "\x01", "127.0.0.1");               // :authority
+    at = field(at, "\x0f\x10", "application/json");     // content-type
+    *at++ = 0;                                         // a literal name
+    at = field(at, "\x0cx-request-id", id);
+    frame_head(frame, (size_t)(at - frame) - FRAME_HEAD, HEADERS, END_HEADERS, 1);
+    at += frame_head(at, sizeof BODY - 1, DATA, END_STREAM, 1);
+    return (int)(at + sprintf(at, "%s", BODY) - into);
+}
+
+static int http1_ask(char *into, size_t room, const char *id)
+{
+    return snprintf(into, room,
+                    "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\n"
+                    "Content-Length: %zu\r\n\r\n%s",
+                    path, id, sizeof BODY - 1, BODY);
+}
+
 static void connected(struct slot *slot)
 {
-    char request[1024];
-    int size = snprintf(request, sizeof request,
-                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Request-ID: %lld\r\n"
-                        "Content-Length: %zu\r\n\r\n%s",
-                        path, (long long)slot->number, sizeof BODY - 1, BODY);
+    char request[1024], id[32];
+    snprintf(id, sizeof id, "%lld", (long long)slot->number);
+    int size = http2_head ? http2_ask(request, id) : http1_ask(request, sizeof request, id);
     if (send(slot->fd, request, (size_t)size, MSG_NOSIGNAL) != size) {
         perror("floor: send");
         exit(1);
@@ -72,6 +100,10 @@ static void connected(struct slot *slot)
 
 static void look_for_head(struct slot *slot, const char *data, ssize_t count)
 {
+    if (http2_head) {
+        slot->head = slot->got >= (int64_t)http2_head ? (int64_t)http2_head : 0;
+        return;
+    }
     size_t before = (size_t)(slot->got - count), room = sizeof slot->front - 1;
     if (before < room) {
         size_t size = (size_t)count < room - before ? (size_t)count : room - before;
@@ -101,7 +133,8 @@ static void readable(struct slot *slot)
     slot->got += count;
     if (!slot->head)
         look_for_head(slot, data, count);
-    int64_t payload = slot->head ? (slot->got - slot->head) / (int64_t)WIRE_SIZE * (int64_t)EVENT_SIZE : 0;
+    int64_t size = http2_head ? HTTP2_WIRE_SIZE : WIRE_SIZE;
+    int64_t payload = slot->head ? (slot->got - slot->head) / size * (int64_t)EVENT_SIZE : 0;
     if (payload > 0) {
         note(&kernel, slot->number, 1, payload, stamp ? stamp : now, 0);
         note(&plain, slot->number, 1, payload, now, 0);
@@ -159,8 +192,8 @@ static int store_both(const char *out)
 
 int main(int count, char **arguments)
 {
-    if (count != 8) {
-        fprintf(stderr, "usage: floor PORT PATH STREAMS SPREAD_US INTERVAL_US ROUNDS OUT\n");
+    if (count != 8 && count != 9) {
+        fprintf(stderr, "usage: floor PORT PATH STREAMS SPREAD_US INTERVAL_US ROUNDS OUT [2]\n");
         return 2;
     }
     prctl(PR_SET_TIMERSLACK, 1);
@@ -170,6 +203,8 @@ int main(int count, char **arguments)
     setrlimit(RLIMIT_NOFILE, &files);
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arguments[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     path = arguments[2];
+    char head[256];
+    http2_head = count == 9 ? http2_answer_head(head) : 0;
     slots = atoll(arguments[3]);
     interval = atoll(arguments[5]) * 1000;
     rounds = atoll(arguments[6]);

@@ -11,6 +11,7 @@ Result = Mapping[str, Any]
 Found = Mapping[tuple[str, str], Result]
 _ALL = ("streams-1", "streams-50", "streams-200", "streams-500", "streams-1000")
 _MANY = _ALL[1:]
+_HTTP2 = ("h2-200", "h2-500")
 _OWN = (*(cell.name for cell in CELLS if cell.name.startswith("own-")), "streams-1000", "tls-1000")
 _MILLION = 1_000_000
 
@@ -72,12 +73,12 @@ def _times(more: float | None, less: float | None) -> float | None:
 
 def _errors(found: Found) -> Iterator[Goal]:
     first, gap = ("first_chunk", "p99"), ("gap", "p99")
-    for cell in _MANY:
+    for cell in (*_MANY, *_HTTP2):
         yield Goal(f"first chunk, error p99, {cell}", _figure(found, cell, *first), 60, "us")
     yield _better(found, "streams-200", 20)
     yield Goal("first chunk, error p99, loop blocked", _figure(found, "blocked-100", *first), 150, "us")
     yield _better(found, "blocked-100", 200)
-    for cell in _ALL:
+    for cell in (*_ALL, "h2-1", *_HTTP2):
         yield Goal(f"gaps kept, error p99, {cell}", _figure(found, cell, *gap), 15, "us")
 
 

@@ -28,7 +28,7 @@ class Load:
     """What a client is asked to do: `streams` slots spread over `spread` seconds ask `rounds` times, `interval` apart.
 
     The answer has `chunks` events of `event` bytes each, in `event_on_wire` bytes of HTTP. The loop is held up for
-    `block` seconds every `block_every`.
+    `block` seconds every `block_every`. `http` is the version that is spoken.
     """
 
     origin: str
@@ -43,6 +43,7 @@ class Load:
     ca_file: str | None = None
     block: float = 0.0
     block_every: float = 0.2
+    http: str = "1.1"
 
     @property
     def url(self) -> str:

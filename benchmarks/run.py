@@ -92,7 +92,9 @@ Watched = tuple[list[machine.Sample], dict[str, object]]
 def _floor(bench: Bench, cell: Cell, _client: str, server: Server, out: Path) -> Watched:
     numbers = (cell.streams, round(cell.spread * 1e6), round(cell.interval * 1e6), cell.rounds)
     path = f"/v1/chat/completions?{'&'.join(f'{name}={value}' for name, value in cell.query.items())}"
-    return _watch(bench, [str(bench.tools.floor), str(server.port), path, *map(str, numbers), str(out)], cell), {}
+    version = [cell.http] if cell.http == "2" else []
+    command = [str(bench.tools.floor), str(server.port), path, *map(str, numbers), str(out), *version]
+    return _watch(bench, command, cell), {}
 
 
 def _in_python(bench: Bench, cell: Cell, client: str, server: Server, out: Path) -> Watched:
@@ -108,6 +110,7 @@ def _in_python(bench: Bench, cell: Cell, client: str, server: Server, out: Path)
         out=str(out),
         ca_file=str(bench.certificate.chain) if cell.tls and bench.certificate else None,
         block=cell.block,
+        http=cell.http,
     )
     samples = _watch(bench, [sys.executable, "-m", f"benchmarks.clients.{_MODULES[client][0]}", load.dump()], cell)
     return samples, {"failures": json.loads(Path(f"{out}.failures").read_text())}
@@ -145,13 +148,14 @@ def daemon_config(cell: Cell, origin: str, *, ca_file: Path | None = None, timel
         f'[log]\nformat = "json"\ntimeline = {"true" if timeline else "false"}',
         "[limits]\nconcurrency = 10000\nper_host = 10000",
         f'[defaults]\ncheck = "none"\nmodel = "bench"\ninterval = "{round(cell.interval * 1000)}ms"',
+        f'http = "{cell.http}"',
         f'[defaults.tls]\nca_file = "{ca_file}"' if ca_file else "",
         *(
             f'[[targets]]\nname = "target-{at}"\nprotocol = "openai-chat"\nurl = "{origin}/v1/chat/completions?{query}"'
             for at in range(cell.streams)
         ),
     ]
-    return "\n\n".join(tables) + "\n"
+    return "\n".join(tables) + "\n"
 
 
 def events(log: Path) -> Iterator[dict[str, Any]]:

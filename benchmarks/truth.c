@@ -2,7 +2,8 @@
 //
 // truth LOG [CERTIFICATE KEY]
 //
-// It answers `POST /v1/chat/completions?first=US&gap=US&n=N` with Server-Sent Events over chunked HTTP/1.1: the head at
+// It answers `POST /v1/chat/completions?first=US&gap=US&n=N` with Server-Sent Events, over chunked HTTP/1.1, or over HTTP/2
+// if a client begins with its preface (prior knowledge; one request a connection). The head comes at
 // once, the first chunk `first` us after the request was read, a further one each `gap` us, `n` of them, one write each,
 // and one `gap` later the end. On its first line of output are the port, and the sizes of an event, in the payload and
 // on the wire. On SIGTERM it stores LOG, a `struct record` for each of:
@@ -13,6 +14,7 @@
 //
 // and LOG.ids, the X-Request-ID of each connection, one a line.
 #define _GNU_SOURCE
+#include "http2.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -20,7 +22,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -38,7 +39,7 @@ enum { ACCEPTED = -2, REQUESTED = -1, GONE = -3 };
 struct stream {
     int64_t number; // of the connection, as in the log
     int fd;
-    bool shaking, asked, ended;
+    bool shaking, asked, ended, http2;
     size_t got;
     char *request;
     int64_t first, gap, chunks, next, due, start;
@@ -55,8 +56,11 @@ static int poller;
 static volatile sig_atomic_t stopped;
 static struct stream **heap;
 static size_t waiting, heap_room;
-static char chunk[WIRE_SIZE + 1], ending[sizeof END + 32];
-static size_t digits_at, ending_size;
+// The bytes of an answer, in each version of HTTP.
+static struct wire {
+    char head[256], chunk[EVENT_SIZE + 32], ending[sizeof END + 32];
+    size_t head_size, chunk_size, ending_size, digits_at;
+} http1, http2;
 #ifdef WITH_TLS
 static SSL_CTX *context;
 #endif
@@ -151,18 +155,19 @@ static void finish(struct stream *stream)
 // Write what is due; the stream is gone when that fails.
 static void fire(struct stream *stream)
 {
+    struct wire *wire = stream->http2 ? &http2 : &http1;
     int64_t number = stream->next++;
     if (number > stream->chunks) {
         unplan(stream);
-        if (put_out(stream, number, ending, ending_size))
+        if (put_out(stream, number, wire->ending, wire->ending_size))
             finish(stream);
         else
             drop(stream);
         return;
     }
     for (int at = 6, left = (int)number; at >= 0; at--, left /= 10)
-        chunk[digits_at + at] = (char)('0' + left % 10);
-    if (put_out(stream, number, chunk, WIRE_SIZE))
+        wire->chunk[wire->digits_at + at] = (char)('0' + left % 10);
+    if (put_out(stream, number, wire->chunk, wire->chunk_size))
         plan(stream, stream->start + stream->first + number * stream->gap);
     else
         drop(stream);
@@ -186,10 +191,23 @@ static void keep_id(struct stream *stream)
     snprintf(ids[stream->number], ID_ROOM, "%.*s", (int)(length < ID_ROOM ? length : ID_ROOM - 1), found);
 }
 
-static bool whole(const struct stream *stream)
+// Whether a request in HTTP/2 is whole; if so, what matters of it is put down as HTTP/1.1 says it.
+static bool translated(struct stream *stream)
 {
+    char path[512] = "", id[512] = "";
+    if (!http2_request(stream->request, stream->got, path, id, sizeof path))
+        return false;
+    snprintf(stream->request, REQUEST_ROOM, "POST %s HTTP/2\r\nX-Request-ID: %s\r\n\r\n", path, id);
+    return true;
+}
+
+static bool whole(struct stream *stream)
+{
+    stream->http2 = !strncmp(stream->request, PREFACE, PREFACE_SIZE);
     const char *body = strstr(stream->request, "\r\n\r\n");
     const char *length = strcasestr(stream->request, "\r\ncontent-length:");
+    if (stream->http2)
+        return translated(stream);
     return body && stream->got >= (size_t)(body + 4 - stream->request) + (length ? (size_t)atoll(length + 17) : 0);
 }
 
@@ -203,7 +221,11 @@ static void begin(struct stream *stream, int64_t stamp, int64_t read_at)
     stream->next = 1;
     note(&events, stream->number, REQUESTED, stamp, read_at, 0);
     keep_id(stream);
-    if (put_out(stream, 0, HEAD, sizeof HEAD - 1))
+    const struct wire *wire = stream->http2 ? &http2 : &http1;
+    if (stream->http2 && stream->chunks * (int64_t)EVENT_SIZE + (int64_t)sizeof END > LEAST_WINDOW) {
+        fprintf(stderr, "truth: over HTTP/2 an answer has at most %d bytes\n", LEAST_WINDOW);
+        drop(stream);
+    } else if (put_out(stream, 0, wire->head, wire->head_size))
         plan(stream, stream->start + stream->first);
     else
         drop(stream);
@@ -352,9 +374,16 @@ static void serve(int listener)
 
 static void prepare(void)
 {
-    snprintf(chunk, sizeof chunk, "%02zx\r\n%s\r\n", EVENT_SIZE, EVENT);
-    digits_at = 4 + sizeof EVENT_FRONT - 1;
-    ending_size = (size_t)snprintf(ending, sizeof ending, "%zx\r\n%s\r\n0\r\n\r\n", sizeof END - 1, END);
+    http1.head_size = (size_t)snprintf(http1.head, sizeof http1.head, "%s", HEAD);
+    http1.chunk_size = (size_t)snprintf(http1.chunk, sizeof http1.chunk, "%02zx\r\n%s\r\n", EVENT_SIZE, EVENT);
+    http1.digits_at = 4 + sizeof EVENT_FRONT - 1;
+    http1.ending_size = (size_t)snprintf(http1.ending, sizeof http1.ending, "%zx\r\n%s\r\n0\r\n\r\n", sizeof END - 1, END);
+    grow_tree();
+    http2.head_size = http2_answer_head(http2.head);
+    http2.digits_at = frame_head(http2.chunk, EVENT_SIZE, DATA, 0, 1) + sizeof EVENT_FRONT - 1;
+    http2.chunk_size = FRAME_HEAD + (size_t)snprintf(http2.chunk + FRAME_HEAD, EVENT_SIZE + 1, "%s", EVENT);
+    frame_head(http2.ending, sizeof END - 1, DATA, END_STREAM, 1);
+    http2.ending_size = FRAME_HEAD + (size_t)snprintf(http2.ending + FRAME_HEAD, sizeof END, "%s", END);
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

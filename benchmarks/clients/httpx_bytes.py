@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 
 import httpx
@@ -11,20 +12,28 @@ from benchmarks.load import Load, Seen, Slots, allow_files, body
 
 
 async def main(load: Load) -> None:
-    """Run the load over one client."""
+    """Run the load over one client; over HTTP/2 each request has a client, or they would share one connection."""
     context = ssl.create_default_context(cafile=load.ca_file) if load.ca_file else False
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     data, url = body(), load.url
-    async with httpx.AsyncClient(timeout=None, limits=limits, verify=context) as client:  # noqa: S113 - loopback
+    http2 = load.http == "2"
 
-        async def ask(request_id: str, seen: Seen) -> None:
-            headers = {"Content-Type": "application/json", "X-Request-ID": request_id}
-            seen.start()
-            async with client.stream("POST", url, content=data, headers=headers) as response:
-                async for piece in response.aiter_bytes():
-                    seen.read(len(piece))
+    def made() -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=None, limits=limits, verify=context, http1=not http2, http2=http2)  # noqa: S113 - loopback
 
-        await Slots(load, ask).run()
+    async def ask_over(client: httpx.AsyncClient, request_id: str, seen: Seen) -> None:
+        headers = {"Content-Type": "application/json", "X-Request-ID": request_id}
+        seen.start()
+        async with client.stream("POST", url, content=data, headers=headers) as response:
+            async for piece in response.aiter_bytes():
+                seen.read(len(piece))
+
+    async def ask_alone(request_id: str, seen: Seen) -> None:
+        async with made() as client:
+            await ask_over(client, request_id, seen)
+
+    async with made() as shared:
+        await Slots(load, ask_alone if http2 else functools.partial(ask_over, shared)).run()
 
 
 if __name__ == "__main__":

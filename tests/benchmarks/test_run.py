@@ -20,6 +20,8 @@ from benchmarks.growth import grow
 from benchmarks.report import markdown
 from benchmarks.run import ROOT, Bench, measure
 from benchmarks.server import Server, build, certificate, serving, truths
+from monitor.http.h2_connection import Answer, Http2Connection, Payload, Said, StreamEnd
+from monitor.stream.endings import EndKind
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads Linux's clocks of processes"),
@@ -54,6 +56,32 @@ def test_every_write_is_on_record(bench: Bench) -> None:
     dues = [truth.writes[number].due - truth.requested for number in (1, 2, 3)]
     assert dues == [2_000_000, 3_000_000, 4_000_000]
     assert all(write.due <= write.before <= write.after for write in truth.writes.values())
+
+
+def test_every_write_over_http2_is_on_record(bench: Bench) -> None:
+    """A client of HTTP/2 gets the same events, one a DATA frame; path and request id are those of its headers."""
+    connection, found = Http2Connection(), list[Said]()
+    pseudo = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":authority": "x",
+        ":path": "/v1/chat/completions?first=2000&gap=1000&n=3",
+    }
+    connection.request(pseudo, [("X-Request-ID", "an id / of ~any~ {text}")], b"{}")
+    with (
+        serving(bench.tools, bench.directory / "log", None) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as asking,
+    ):
+        asking.sendall(connection.output())
+        for data in iter(lambda: asking.recv(65536), b""):
+            found += connection.receive(data, 0.0)
+    truth = truths(bench.directory / "log")["an id / of ~any~ {text}"]
+    assert found[0] == Answer(200, [(b"content-type", b"text/event-stream")], ended=False)
+    assert found[-1] == StreamEnd(EndKind.COMPLETE)
+    sizes = [len(one.data) for one in found if isinstance(one, Payload)]
+    assert sizes[:3] == [server.event] * 3
+    assert sorted(truth.writes) == [0, 1, 2, 3, 4]
+    assert [truth.writes[number].due - truth.requested for number in (1, 2, 3)] == [2_000_000, 3_000_000, 4_000_000]
 
 
 def result(**more: object) -> dict[str, Any]:
@@ -132,6 +160,17 @@ def test_the_docs_page_has_the_figures_that_are_kept() -> None:
 
 
 # -- whole runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("client", [cells.DAEMON, cells.HTTPX, cells.FLOOR])
+def test_http2_is_served_and_read(bench: Bench, client: str) -> None:
+    """The same over HTTP/2: every chunk is seen by every client that speaks it."""
+    if client == cells.HTTPX:
+        pytest.importorskip("httpx")
+    for found in measure(bench, replace(TINY, http="2"), client):
+        assert found["chunks_seen"] == found["chunks_sent"]
+        assert found["streams"] == found["chunks_sent"] / 4 >= 3  # type: ignore[operator]
 
 
 @pytest.mark.real
