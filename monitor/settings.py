@@ -62,8 +62,12 @@ class Web:
     """The pages, the metrics and the API."""
 
     listen: Annotated[
-        types.Listen, says("Address and port to listen on; anything but loopback needs `--web.config.file`.")
-    ] = "127.0.0.1:9877"
+        types.Listen,
+        says(
+            "Address and port to listen on, or an array of them; `:9877` and `[::]:9877` take IPv4 and IPv6, and "
+            "anything but loopback needs `--web.config.file`."
+        ),
+    ] = ("127.0.0.1:9877",)
     probe: Annotated[bool, says("Whether `GET /probe?target=NAME` may start a probe, which spends tokens.")] = False
     allowed_hosts: Annotated[
         tuple[types.HostName, ...],
@@ -88,14 +92,9 @@ class Web:
     ] = 256
 
     @property
-    def host(self) -> str:
-        """The address to listen on."""
-        return values.split_listen(self.listen)[0]
-
-    @property
-    def port(self) -> int:
-        """The port to listen on; 0 for a free one."""
-        return values.split_listen(self.listen)[1]
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each address to listen on; "" is every address, and port 0 a free one."""
+        return tuple(map(values.split_listen, self.listen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ async def running(
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-        config = config or Config(settings or Settings(web=Web("127.0.0.1:0")), targets)
+        config = config or Config(settings or Settings(web=Web(("127.0.0.1:0",))), targets)
         task = asyncio.create_task(
             watch(config, signals, stdout=stdout, load=load, access=access, listening=port.set_result)
         )

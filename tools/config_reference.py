@@ -274,8 +274,9 @@ def facts(node: Schema) -> str:
 
 
 def _choices(node: Schema) -> str:
-    """Name what may be chosen; a pattern beside it only lets variables and names from outside pass."""
-    named = [option for option in node["anyOf"] if "pattern" not in option]
+    """Name what may be chosen; a pattern beside words only lets variables and names from outside pass."""
+    words = any("enum" in option for option in node["anyOf"])
+    named = [option for option in node["anyOf"] if not words or "pattern" not in option]
     return " or ".join(facts(option) for option in named)
 
 

@@ -206,7 +206,8 @@ def _widen(board: Board, slowest: float) -> None:
 def _scrape_config(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]:
     web, location = request.settings.web, request.settings.monitor.location
     text = _SCRAPE.format(every=_every(request))
-    for port in range(web.port, web.port + request.shards):
+    first = web.addresses[0][1]
+    for port in range(first, first + request.shards):
         text += _SCRAPED.format(address=json.dumps(_address(request.settings, port)))
         if location:
             text += _LOCATED.format(instance=json.dumps(f"{location}:{port}"), location=json.dumps(location))
@@ -224,10 +225,10 @@ def _every(request: ExportRequest) -> str:
 
 def _address(settings: Settings, port: int | None = None) -> str:
     """Return where the monitor is to be asked from its own machine, or another one of its host that has this port."""
-    host, port = settings.web.host, settings.web.port if port is None else port
+    host, own = settings.web.addresses[0]
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
-    return host_port(host, port)
+    return host_port(host, own if port is None else port)
 
 
 _SCRAPE = """\

@@ -57,7 +57,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | 
     count = len(config.targets)
     if (many := _series(config.settings.metrics)) is not None:
         click.echo(f"warning: {config.document.mistake(('metrics', 'buckets'), many)}", err=True)
-    if not is_loopback(config.settings.web.host):
+    if not all(is_loopback(host) for host, _ in config.settings.web.addresses):
         message = (
             "is not a loopback address: the daemon needs --web.config.file or --web.allow-unprotected to listen there"
         )

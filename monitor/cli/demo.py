@@ -64,7 +64,7 @@ async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[st
     """Run until asked to stop; `announce` is told the addresses of the status page and of the lab."""
     async with await serve("127.0.0.1", 0) as lab:
         base = f"http://127.0.0.1:{lab.port}"
-        settings = Settings(Monitor("demo"), Web(host_port(host, port)), limits=Limits(per_host=50))
+        settings = Settings(Monitor("demo"), Web((host_port(host, port),)), limits=Limits(per_host=50))
         await watch(
             Config(settings, tuple(targets(base))),
             signals,

@@ -27,7 +27,7 @@ from monitor.web.server import ListenError
 )
 def demo(listen: str) -> int:
     """Run the fault lab, the daemon and the status page on loopback, without a config."""
-    host, port = host_and_port(listen, "--listen")
+    host, port = _where(listen)
 
     def announce(page: str, lab: str) -> None:
         click.echo(
@@ -57,7 +57,7 @@ def lab(listen: str, protocols: tuple[str, ...]) -> int:
 
     TLS faults need the extra `lab`: pip install '.[lab]' in a checkout.
     """
-    host, port = host_and_port(listen, "--listen")
+    host, port = _where(listen)
     for name in protocols:
         try:
             add_dialect(name)
@@ -98,3 +98,9 @@ async def _tls_faults(stack: AsyncExitStack, host: str, first_port: int, log: Lo
         click.echo(f"no TLS faults: {error}; they need the extra `lab`: pip install '.[lab]' in a checkout", err=True)
         return None
     return await stack.enter_async_context(tls_lab(host, first_port, log=log))
+
+
+def _where(listen: str) -> tuple[str, int]:
+    """Return host and port; without a host, every address of IPv4."""
+    host, port = host_and_port(listen, "--listen")
+    return host or "0.0.0.0", port  # noqa: S104 - the user asks for it

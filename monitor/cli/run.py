@@ -21,7 +21,7 @@ from monitor.config import load as read
 from monitor.daemon.app import StartError, watch
 from monitor.daemon.signals import Signals
 from monitor.keys.values import host_port
-from monitor.settings import Settings
+from monitor.settings import Settings, Web
 from monitor.shard import WHOLE, Shard, parse
 from monitor.web.access import Access
 from monitor.web.server import ListenError
@@ -38,7 +38,11 @@ _LAST_PORT = 65535
     help="Probe part I of N of the targets; I starts at 1. `auto/N` takes I from the ordinal at the end of $POD_NAME.",
 )
 @click.option(
-    "--web.listen-address", "listen", metavar="HOST:PORT", help="The address to listen on, in place of `web.listen`."
+    "--web.listen-address",
+    "listen",
+    metavar="HOST:PORT",
+    multiple=True,
+    help="An address to listen on, in place of `web.listen`; may be repeated. `:9877` takes IPv4 and IPv6.",
 )
 @click.option(
     "--web.port-by-shard",
@@ -58,7 +62,7 @@ _LAST_PORT = 65535
 def run(  # noqa: PLR0913 - one argument for each option
     config_file: Path | None,
     shard: str | None,
-    listen: str | None,
+    listen: tuple[str, ...],
     web_config: Path | None,
     *,
     by_shard: bool,
@@ -83,7 +87,8 @@ def run(  # noqa: PLR0913 - one argument for each option
     access = _access(web_config)
     for warning in (*config.warnings, *(access.warnings if access is not None else ())):
         click.echo(f"warning: {warning}", err=True)
-    _refuse_unprotected(config.settings.web.host, unprotected=unprotected or (access is not None and access.protects))
+    if not unprotected and (access is None or not access.protects):
+        _refuse_unprotected(config.settings.web)
     return watch_config(config, load, access, hangups)
 
 
@@ -106,16 +111,20 @@ def watch_config(config: Config, load: Callable[[], Config], access: Access | No
         raise refuse(str(error)) from None
 
 
-def _listening(settings: Settings, listen: str | None, further: int = 0) -> Settings:
-    """Return the settings with the address of the command line, if there is one, and its port so much further on."""
-    if listen is None and not further:
+def _listening(settings: Settings, listen: Sequence[str], further: int = 0) -> Settings:
+    """Return the settings with the addresses of the command line, if there are any, and ports so much further on."""
+    if not listen and not further:
         return settings
-    host, port = (
-        (settings.web.host, settings.web.port) if listen is None else host_and_port(listen, "--web.listen-address")
-    )
+    given = [host_and_port(one, "--web.listen-address") for one in listen]
+    moved = [_further(host, port, further) for host, port in given or settings.web.addresses]
+    return replace(settings, web=replace(settings.web, listen=tuple(dict.fromkeys(moved))))
+
+
+def _further(host: str, port: int, further: int) -> str:
+    """Return an address with its port so much further on; a free port stays one."""
     if port + further > _LAST_PORT:
         raise refuse(f"--web.port-by-shard: port {port} + {further} is above {_LAST_PORT}")
-    return replace(settings, web=replace(settings.web, listen=host_port(host, port + further if port else 0)))
+    return host_port(host, port + further if port else 0)
 
 
 def _access(path: Path | None) -> Access | None:
@@ -123,10 +132,11 @@ def _access(path: Path | None) -> Access | None:
     return None if path is None else load_or_exit(lambda: Access(path))
 
 
-def _refuse_unprotected(host: str, *, unprotected: bool) -> None:
-    if not unprotected and not is_loopback(host):
+def _refuse_unprotected(web: Web) -> None:
+    public = next((host_port(*address) for address in web.addresses if not is_loopback(address[0])), None)
+    if public is not None:
         raise refuse(
-            f"refusing to listen on {host}: anyone who can connect can see every target; listen on 127.0.0.1, "
+            f"refusing to listen on {public}: anyone who can connect can see every target; listen on 127.0.0.1, "
             "or pass --web.config.file with TLS or users, or --web.allow-unprotected"
         )
 

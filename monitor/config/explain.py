@@ -142,6 +142,8 @@ MESSAGES: dict[str, Callable[[ErrorContext], Message]] = {
 def mistake(error: ErrorDetails, document: Document, base: KeyPath, model: type[Table]) -> tuple[KeyPath, Mistake]:
     """Return where in the document an error lies, and what to say of it."""
     path = (*base, *(part for part in error["loc"] if not (isinstance(part, str) and _is_ours(part))))
+    if isinstance(document.at(path[:-1]), str):  # a text in place of an array of one
+        path = path[:-1]
     if error["type"] == "extra_forbidden":
         return path, document.mistake(path, "unknown key", suggestion(path, base, model))
     if error["type"] == "union_tag_not_found" and document.at((*path, "kind")) is not None:

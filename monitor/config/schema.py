@@ -36,6 +36,15 @@ def _inlined(node: object, definitions: Schema) -> object:
             return node
 
 
+def _one_written_as_text(node: Schema) -> Schema:
+    """Return the default of an array that may be one text, if it is one."""
+    match node:
+        case {"default": [only], "anyOf": [{"type": "string"}, *_]}:
+            return {"default": only}
+        case _:
+            return {}
+
+
 def _tidied(node: Schema) -> Schema:
     """Leave out what TOML has not (null) and generated titles, and write defaults as the file does."""
     if isinstance(node.get("title"), str):
@@ -47,6 +56,7 @@ def _tidied(node: Schema) -> Schema:
         node = left[0] | node
     elif options:
         node["anyOf"] = left
+        node |= _one_written_as_text(node)
     if node.get("type") == "string" and "enum" in node:
         enum = {"type": node.pop("type"), "enum": node.pop("enum")}
         node["anyOf"] = [enum, {"type": "string", "pattern": VARIABLE_PATTERN}]

@@ -27,7 +27,6 @@ from monitor.daemon.targets import config_loaded, make_ready, replace_targets, t
 from monitor.daemon.web import restore_recent, served
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
-from monitor.keys.values import host_port
 from monitor.maintenance import active
 from monitor.redaction import redacted
 from monitor.schedule import Schedule
@@ -136,7 +135,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
             every(parts, CLOCK_EVERY, lambda _: _follow(parts)),
         ):
             systemd.notify("READY=1", status(parts))
-            say.info("started", targets=len(parts.targets), address=host_port(parts.settings.web.host, server.port))
+            say.info("started", targets=len(parts.targets), address=", ".join(server.addresses))
             await parts.signals.stop.wait()
             systemd.notify("STOPPING=1", "STATUS=draining")
             say.info("stopping", drain_seconds=DRAIN)

@@ -49,7 +49,7 @@ async def served(parts: Parts, load: Load | None) -> AsyncIterator[Server]:
     if scarce is not None:
         structlog.get_logger().warning("too few descriptors", why=scarce)
     app = application(_source(parts, load), access=access)
-    server = await serve(app, web.host, web.port, tls=access.context if access else None, most=most)
+    server = await serve(app, web.addresses, tls=access.context if access else None, most=most)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.close)
         if access is not None:

@@ -136,7 +136,16 @@ ProxyUrl = Annotated[
     ),
 ]
 HostName = Annotated[str, AfterValidator(values.host_name)]
-Listen = Annotated[str, AfterValidator(values.listen), _text(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]*):[0-9]{1,5}")]
+_LISTEN = rf"^(?:(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]*):[0-9]{{1,5}}|{units.VARIABLE_PATTERN})$"
+_OneListen: JsonDict = {"type": "string", "pattern": _LISTEN}
+Listen = Annotated[
+    tuple[Annotated[str, AfterValidator(values.listen)], ...],
+    Field(strict=False),
+    AfterValidator(values.not_empty),
+    AfterValidator(values.all_different),
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+    WithJsonSchema({"anyOf": [_OneListen, {"type": "array", "items": _OneListen, "minItems": 1}]}),
+]
 Networks = Annotated[
     tuple[IPv4Network | IPv6Network, ...],
     Written(

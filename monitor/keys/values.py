@@ -219,13 +219,13 @@ def listen(text: str) -> str:
 
 
 def split_listen(text: str) -> tuple[str, int]:
-    """Return host and port; port 0 lets the system choose."""
+    """Return host, "" for every address of both families, and port; port 0 lets the system choose."""
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     fine = colon and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < _PORTS.stop
     if not fine or (":" in bare) != (host != bare) or not bare.isprintable() or " " in bare:
         raise wrong("is not HOST:PORT", 'for example "127.0.0.1:9877" or "[::1]:9877"')
-    return bare or "0.0.0.0", int(port)  # noqa: S104 - ":9877" means that by old custom; the daemon asks for protection
+    return bare, int(port)
 
 
 def host_port(host: str, port: int) -> str:

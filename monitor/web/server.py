@@ -14,6 +14,8 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from monitor.keys.values import host_port
+
 SHUTDOWN_SECONDS = 2.0
 PATIENCE = 10.0
 """How long a connection may stand without a request: between this and twice this."""
@@ -34,6 +36,11 @@ _OTHERS = 64
 _LEAST = 8
 """Connections that are served however few descriptors there are."""
 
+_EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - who may listen on it is the caller's to decide
+_BOTH_FAMILIES = frozenset({"", "::"})
+
+Address = tuple[str, int]
+"""Host and port; "" is every address, and port 0 a free one."""
 Close = Callable[[], None]
 
 _HINTS = {
@@ -48,10 +55,18 @@ class ListenError(Exception):
 
 
 class Server:
-    """An application that is being served; `port` is the one that was bound."""
+    """An application that is being served on sockets that are bound; `port` is that of the first."""
 
-    def __init__(self, runner: web.AppRunner, port: int, tasks: Sequence[asyncio.Task[None]], closed: Close) -> None:
-        self.port = port
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        sockets: Sequence[socket.socket],
+        tasks: Sequence[asyncio.Task[None]],
+        closed: Close,
+    ) -> None:
+        names = [one.getsockname() for one in sockets]
+        self.port = int(names[0][1])
+        self.addresses = tuple(host_port(*name[:2]) for name in names)
         self._runner = runner
         self._tasks = tasks
         self._close = closed
@@ -65,16 +80,15 @@ class Server:
         await self._runner.cleanup()
 
 
-async def serve(  # noqa: PLR0913 - what is served, where, and its bounds
+async def serve(
     app: web.Application,
-    host: str,
-    port: int,
+    addresses: Sequence[Address],
     *,
     tls: ssl.SSLContext | None = None,
     patience: float = PATIENCE,
     most: int = MOST,
 ) -> Server:
-    """Serve `app` on `host` and `port`, over TLS where it is given; port 0 takes a free one.
+    """Serve `app` on each of these addresses, over TLS if it is given; ListenError if one cannot be listened on.
 
     At most `most` connections are held at once. A further one takes the place of one that idles, if there is one.
     """
@@ -84,10 +98,10 @@ async def serve(  # noqa: PLR0913 - what is served, where, and its bounds
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        sockets = await _bound(host, port)
-    except OSError as error:
+        sockets = await _bound(addresses)
+    except ListenError:
         await runner.cleanup()
-        raise ListenError(_why(host, port, error)) from error
+        raise
     assert runner.server is not None, "the runner is set up"
     entrance = _Entrance(runner.server, tls, most, asked, busy)
     accepting = [asyncio.create_task(entrance.accept(one)) for one in sockets]
@@ -98,10 +112,32 @@ async def serve(  # noqa: PLR0913 - what is served, where, and its bounds
         for one in sockets:
             one.close()
 
-    return Server(runner, sockets[0].getsockname()[1], tasks, closed)
+    return Server(runner, sockets, tasks, closed)
 
 
-async def _bound(host: str, port: int) -> list[socket.socket]:
+async def _bound(addresses: Sequence[Address]) -> list[socket.socket]:
+    """Return sockets that listen on all of these addresses, or on none."""
+    sockets: list[socket.socket] = []
+    for host, port in addresses:
+        # who lists IPv4's own address for this port, too, means IPv6 alone
+        both = host in _BOTH_FAMILIES and (_EVERY_IPV4, port) not in addresses and socket.has_dualstack_ipv6()
+        try:
+            sockets += [_dual(port)] if both else await _of_host(host or _EVERY_IPV4, port)
+        except OSError as error:
+            for one in sockets:
+                one.close()
+            raise ListenError(_why(host, port, error)) from error
+    return sockets
+
+
+def _dual(port: int) -> socket.socket:
+    """Return a socket that listens on every address of IPv4 and IPv6."""
+    made = socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+    made.setblocking(False)  # noqa: FBT003 - as the standard library has it
+    return made
+
+
+async def _of_host(host: str, port: int) -> list[socket.socket]:
     """Return sockets that listen on every address of `host`."""
     server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port, start_serving=False)
     sockets = [one.dup() for one in server.sockets]
@@ -266,7 +302,7 @@ async def _sweep(runner: web.AppRunner, asked: set[web.RequestHandler], patience
 
 
 def _why(host: str, port: int, error: OSError) -> str:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = host_port(host, port)
     if isinstance(error, socket.gaierror):
         return f"cannot listen on {address}: the name does not resolve; give an address of this machine"
     code = error.errno or errno.EADDRNOTAVAIL  # from Python 3.13 on, asyncio keeps that one to itself

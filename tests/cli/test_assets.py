@@ -119,11 +119,16 @@ def test_an_address_that_is_not_known_gets_no_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("host", "address"),
-    [("127.0.0.1", "127.0.0.1:9900"), ("0.0.0.0", "127.0.0.1:9900"), ("::1", "[::1]:9900")],  # noqa: S104 - a config's text
+    [
+        ("127.0.0.1", "127.0.0.1:9900"),
+        ("0.0.0.0", "127.0.0.1:9900"),  # noqa: S104 - a config's text
+        ("", "127.0.0.1:9900"),
+        ("::1", "[::1]:9900"),
+    ],
 )
 def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, tmp_path: Path) -> None:
     """As often as the fastest target is probed, and with a name that ChatMonitorAbsent finds."""
-    request = ExportRequest([target(5.0), target(900.0)], Settings(web=Web(host_port(host, 9900))))
+    request = ExportRequest([target(5.0), target(900.0)], Settings(web=Web((host_port(host, 9900),))))
     file = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name)
     [job] = yaml.safe_load(file.read_text())["scrape_configs"]
     assert "chat-monitor" in job["job_name"]
@@ -134,7 +139,7 @@ def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, 
 def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> None:
     """Two monitors that listen on loopback are told apart where their alerts meet, whatever a location is called."""
     for location in ("eu-1", 'the "old" hall: 2'):
-        request = ExportRequest([target()], Settings(Monitor(location), Web("127.0.0.1:9900")))
+        request = ExportRequest([target()], Settings(Monitor(location), Web(("127.0.0.1:9900",))))
         text = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name).read_text()
         [job] = yaml.safe_load(text)["scrape_configs"]
         labels = {"instance": f"{location}:9900", "location": location}
@@ -143,7 +148,7 @@ def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> Non
 
 def test_the_scrape_job_asks_every_shard_of_the_host(tmp_path: Path) -> None:
     """Each on its own port, and with an instance of its own."""
-    request = ExportRequest([target()], Settings(Monitor("eu-1"), Web("127.0.0.1:9900")), shards=3)
+    request = ExportRequest([target()], Settings(Monitor("eu-1"), Web(("127.0.0.1:9900",))), shards=3)
     text = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name).read_text()
     [job] = yaml.safe_load(text)["scrape_configs"]
     assert [one["targets"] for one in job["static_configs"]] == [[f"127.0.0.1:{port}"] for port in (9900, 9901, 9902)]

@@ -89,7 +89,7 @@ def glimpsed(seen: Sequence[Observation]) -> TargetSummary:
 async def test_the_daemon(behind: Behind) -> None:
     """Its lists, one probe, and all targets at a glance."""
     source = behind.source()
-    server = await serve(application(source), "127.0.0.1", 0)
+    server = await serve(application(source), [("127.0.0.1", 0)])
     try:
         place = Daemon(f"http://127.0.0.1:{server.port}/", get)
         await asyncio.to_thread(looked, place, behind)

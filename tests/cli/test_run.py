@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -154,9 +155,13 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--web.listen-address", "0.0.0.0:0"), "chat-monitor: refusing to listen on 0.0.0.0"),
-        (("--web.listen-address", ":0"), "chat-monitor: refusing to listen on 0.0.0.0"),
-        (("--web.listen-address", "127.0.0.1.example:0"), "chat-monitor: refusing to listen on 127.0.0.1.example"),
+        (("--web.listen-address", "0.0.0.0:0"), "chat-monitor: refusing to listen on 0.0.0.0:0"),
+        (("--web.listen-address", ":0"), "chat-monitor: refusing to listen on :0"),
+        (
+            ("--web.listen-address", "127.0.0.1:0", "--web.listen-address", "[::]:0"),
+            "chat-monitor: refusing to listen on [::]:0",
+        ),
+        (("--web.listen-address", "127.0.0.1.example:0"), "chat-monitor: refusing to listen on 127.0.0.1.example:0"),
         (("--web.config.file", "/nowhere/web.yml"), "/nowhere/web.yml: cannot be read: no such file or directory\n"),
         (("--web.listen-address", "127.0.0.1"), "is not HOST:PORT"),
         (("--web.listen-address", "127.0.0.1:65536"), "is not HOST:PORT"),
@@ -204,6 +209,21 @@ def test_a_public_address_wants_protection(
     assert ("web.yml: others than its owner can read this file" in done.err) is (status == 0)
 
 
+def test_every_address_that_is_asked_for_is_served(config: Path) -> None:
+    """Repeated options and an array of the config: all are bound and written, IPv6 in brackets."""
+    config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = ["[::1]:0", "127.0.0.1:0"]'))
+    repeated = ("--web.listen-address", "127.0.0.1:0", "--web.listen-address", "[::1]:0")
+    for options, hosts in (((), ["[::1]", "127.0.0.1"]), (repeated, ["127.0.0.1", "[::1]"])):
+        with started("run", "--config", config, *options) as process:
+            addresses = said(process, event="started")["address"].split(", ")
+            for address in addresses:
+                with urlopen(f"http://{address}/-/healthy", timeout=WITHIN) as answer:
+                    assert answer.status == 200
+            assert [one.rpartition(":")[0] for one in addresses] == hosts
+            process.send_signal(signal.SIGTERM)
+            assert ended(process).status == 0
+
+
 def test_shards_share_the_targets(config: Path) -> None:
     """Each of two daemons watches its part, and together they watch all."""
     numbers = []
@@ -219,20 +239,24 @@ def test_shards_share_the_targets(config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "address"),
+    ("options", "addresses"),
     [
-        (("--shard", "3/4", "--web.port-by-shard"), "127.0.0.1:9879"),
-        (("--shard", "1/4", "--web.port-by-shard"), "127.0.0.1:9877"),
-        (("--shard", "2/4", "--web.port-by-shard", "--web.listen-address", "[::1]:9000"), "[::1]:9001"),
-        (("--shard", "2/4", "--web.port-by-shard", "--web.listen-address", "[::1]:0"), "[::1]:0"),
-        (("--shard", "3/4"), "127.0.0.1:9877"),
+        (("--shard", "3/4", "--web.port-by-shard"), ("127.0.0.1:9879",)),
+        (("--shard", "1/4", "--web.port-by-shard"), ("127.0.0.1:9877",)),
+        (("--shard", "2/4", "--web.port-by-shard", "--web.listen-address", "[::1]:9000"), ("[::1]:9001",)),
+        (("--shard", "2/4", "--web.port-by-shard", "--web.listen-address", "[::1]:0"), ("[::1]:0",)),
+        (
+            ("--shard", "1/4", "--web.listen-address", "[::1]:9", "--web.listen-address", "127.0.0.1:9"),
+            ("[::1]:9", "127.0.0.1:9"),
+        ),
+        (("--shard", "3/4"), ("127.0.0.1:9877",)),
     ],
 )
 def test_shards_of_one_host_have_ports_of_their_own(
-    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], address: str
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], addresses: tuple[str, ...]
 ) -> None:
     """The first listens where the config says, each further one a port further; any port stays any port."""
-    heard = []
+    heard: list[tuple[tuple[str, ...], int]] = []
 
     def watch(config: Config, *_: object) -> int:
         heard.append((config.settings.web.listen, config.shard.index + 1))
@@ -241,7 +265,7 @@ def test_shards_of_one_host_have_ports_of_their_own(
     monkeypatch.setattr("monitor.cli.run.watch_config", watch)
     config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:9877"'))
     assert cli("run", "--config", config, *options).status == 0
-    assert heard == [(address, int(options[1][0]))]
+    assert heard == [(addresses, int(options[1][0]))]
 
 
 def test_a_pod_is_a_shard_by_its_environment(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,7 @@ def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
     """Sections end in the settings, with addresses, times and paths read."""
     settings = read(TARGET + SECTIONS).settings
     assert settings.monitor.location == "eu-1"
-    assert settings.web == Web("[::1]:80", probe=True, allowed_hosts=("m.example",))
+    assert settings.web == Web(("[::1]:80",), probe=True, allowed_hosts=("m.example",))
     assert settings.history == HistorySettings(str(tmp_path / "h.db"), max_age=3600.0, record="none")
     assert settings.metrics.detail == "lean"
     assert settings.metrics.buckets.gap == (1.0, 2.5)

@@ -122,7 +122,7 @@ async def test_a_maintenance_window(lab: Lab) -> None:
     """The targets that it names are skipped and counted, the others are not."""
     now, hour = datetime.now(UTC), timedelta(hours=1)
     window = Maintenance("now", targets=("rests",), start=now - hour, end=now + hour)
-    settings = Settings(web=Web("127.0.0.1:0"), maintenance=(window,))
+    settings = Settings(web=Web(("127.0.0.1:0",)), maintenance=(window,))
     targets = (named("rests", lab.url + QUICK_OK), named("works", lab.url + QUICK_OK))
     async with running(*targets, settings=settings) as daemon:
         assert (await daemon.line(event="probe"))["target"] == "works"
@@ -158,5 +158,5 @@ async def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}: the port is taken"):
-            async with running(settings=Settings(web=Web(f"127.0.0.1:{port}"))):
+            async with running(settings=Settings(web=Web((f"127.0.0.1:{port}",)))):
                 pass

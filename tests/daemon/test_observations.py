@@ -55,7 +55,7 @@ async def test_a_recording_that_cannot_be_thinned_is_kept_whole(lab: Lab, monkey
 async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
     """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
     path = tmp_path / "history.db"
-    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(path)))
+    settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(path)))
     gate = Reached()
     async with (
         peer((Send(HEAD + HI), Gate(gate))) as server,
@@ -83,7 +83,7 @@ async def test_long_streams_are_thinned_before_they_are_kept(
     """Log, history and API have a part of the timeline and say so; metrics and figures are those of all of it."""
     monkeypatch.setattr("monitor.daemon.observations._RECORDING_BYTES", 0)
     settings = Settings(
-        web=Web("127.0.0.1:0"), log=Log(timeline=True), history=HistorySettings(str(tmp_path / "history.db"))
+        web=Web(("127.0.0.1:0",)), log=Log(timeline=True), history=HistorySettings(str(tmp_path / "history.db"))
     )
     async with running(named("good", lab.url + QUICK_OK, check=CountCheck(40)), settings=settings) as daemon:
         event = await daemon.line(event="probe")
@@ -103,7 +103,7 @@ async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("monitor.daemon.observations.history.HistorySink", partial(HistorySink, retry=0.001))
     path = tmp_path / "history.db"
     path.write_text("half a fi")
-    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(path)))
+    settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(path)))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         said = await daemon.line(event="the history cannot be written")
         assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)
@@ -140,7 +140,7 @@ async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pyte
 
 async def test_tokens_are_spent_and_said(lab: Lab) -> None:
     """With a budget of tokens a day, what a probe took is taken from what is left."""
-    settings = Settings(web=Web("127.0.0.1:0"), limits=Limits(tokens_per_day=1000))
+    settings = Settings(web=Web(("127.0.0.1:0",)), limits=Limits(tokens_per_day=1000))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         tokens = (await daemon.line(event="probe"))["tokens"]
         left = await daemon.metric('chat_stream_budget_tokens_remaining{target="good"}')
@@ -149,7 +149,7 @@ async def test_tokens_are_spent_and_said(lab: Lab) -> None:
 
 async def test_a_probe_without_output_spends_nothing(lab: Lab) -> None:
     """A target that answers nothing uses up no tokens."""
-    settings = Settings(web=Web("127.0.0.1:0"), limits=Limits(tokens_per_day=1000))
+    settings = Settings(web=Web(("127.0.0.1:0",)), limits=Limits(tokens_per_day=1000))
     async with running(named("none", f"{lab.url}/openai-chat/no-response"), settings=settings) as daemon:
         await daemon.line(event="probe")
         assert await daemon.metric('chat_stream_budget_tokens_remaining{target="none"}') == 1000

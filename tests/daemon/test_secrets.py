@@ -48,7 +48,7 @@ async def test_no_message_holds_a_hash_a_key_or_a_source(tmp_path: Path) -> None
     hashed, password = "$2b$04$" + "abcdefghij" * 5 + "klm", "of-a-list"
     (tmp_path / "web.yml").write_text(f'basic_auth_users: {{me: "{hashed}"}}\n')
     access = await asyncio.to_thread(Access, tmp_path / "web.yml")
-    settings = Settings(web=Web("127.0.0.1:0"), discovery=(DiscoverySource("fleet", http_sd=(_URL,)),))
+    settings = Settings(web=Web(("127.0.0.1:0",)), discovery=(DiscoverySource("fleet", http_sd=(_URL,)),))
     async with running(settings=settings, access=access) as daemon:
         logging.getLogger("library").error("met %s and %s", hashed, password)
         assert (await daemon.line(logger="library"))["event"] == "met [redacted] and [redacted]"

@@ -347,7 +347,7 @@ async def test_a_reload_while_it_starts(file: QuickFile, inventory: Inventory, l
     page = f"http://127.0.0.1:{port}/-/"
     file.write(watched("old", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
     config = await file.first()
-    config = replace(config, settings=replace(config.settings, web=Web(f"127.0.0.1:{port}")))
+    config = replace(config, settings=replace(config.settings, web=Web((f"127.0.0.1:{port}",))))
 
     async def reloading() -> int:
         async with aiohttp.ClientSession() as session:

@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> ConfigFile:
 
 async def test_what_memory_forgot_is_found(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a history, also after a restart: the API lists its probes, and tells of each."""
-    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(tmp_path / "history.db")))
+    settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(tmp_path / "history.db")))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         before = await daemon.line(event="probe")
     monkeypatch.setattr(RecentProbes, "__call__", lambda *_: None)
@@ -47,7 +47,7 @@ async def test_what_memory_forgot_is_found(lab: Lab, tmp_path: Path, monkeypatch
 
 async def test_a_probe_by_scrape(lab: Lab) -> None:
     """`/probe` answers with the numbers of a young probe, else of the one in flight, else of one that it makes."""
-    settings = Settings(web=Web("127.0.0.1:0", probe=True))
+    settings = Settings(web=Web(("127.0.0.1:0",), probe=True))
     targets = [named(name, lab.url + QUICK_CUT) for name in ("one", "two")]
     async with running(*targets, settings=settings) as daemon:
         first = await daemon.line(event="probe")
@@ -62,7 +62,7 @@ async def test_a_probe_by_scrape(lab: Lab) -> None:
 async def test_a_scrape_beyond_the_budget(lab: Lab) -> None:
     """A probe that may not be made is 429 with the reason; without `[web] probe = true` there is no such address."""
     poor = named("poor", f"{lab.url}/openai-chat/no-response", tokens_per_day=1, paused=True)
-    async with running(poor, settings=Settings(web=Web("127.0.0.1:0", probe=True))) as daemon:
+    async with running(poor, settings=Settings(web=Web(("127.0.0.1:0",), probe=True))) as daemon:
         status, text = await daemon.get("/probe?target=poor")
         assert (status, text) == (429, "the target is paused\n")
     async with running(poor) as daemon:
@@ -149,7 +149,7 @@ async def test_users_change_without_a_reload(
 
 async def test_the_pages_after_a_restart(lab: Lab, tmp_path: Path) -> None:
     """They show the history's probes before the first new one: state, failure, and the probe's page with its stream."""
-    settings = Settings(web=Web("127.0.0.1:0"), history=HistorySettings(str(tmp_path / "history.db")))
+    settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(tmp_path / "history.db")))
     bad = replace(named("bad", lab.url + QUICK_CUT), confirm=1)
     async with running(bad, settings=settings) as daemon:
         probe_id = (await daemon.line(event="probe"))["probe_id"]

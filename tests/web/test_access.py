@@ -270,7 +270,7 @@ async def test_over_tls(made: Made) -> None:
     access = await asyncio.to_thread(Access, made.write(TLS % "" + users))
     trusted = ssl.create_default_context()
     made.authority.configure_trust(trusted)
-    server = await serve(application(daemon().source(), access=access), "127.0.0.1", 0, tls=access.context)
+    server = await serve(application(daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)
     try:
         assert await asked(server.port, trusted) == 401
         assert await asked(server.port, trusted, "/-/healthy") == 200
@@ -291,7 +291,7 @@ async def test_a_client_without_a_certificate(made: Made) -> None:
     """Where certificates are required, who has none or another name on it is not answered; who has one is."""
     more = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
     access = await asyncio.to_thread(Access, made.write(TLS % more))
-    server = await serve(application(daemon().source(), access=access), "127.0.0.1", 0, tls=access.context)
+    server = await serve(application(daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)
 
     def client(name: str) -> ssl.SSLContext:
         context = ssl.create_default_context()

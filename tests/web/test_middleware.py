@@ -136,7 +136,7 @@ async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixtu
         return None
 
     source = replace(behind.source(), reload=reload, counted=lambda *_: answered.set())
-    server = await serve(application(source), "127.0.0.1", 0)  # aiohttp's own test server would cancel the handler
+    server = await serve(application(source), [("127.0.0.1", 0)])  # aiohttp's own test server would cancel the handler
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await asked.wait()

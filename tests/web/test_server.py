@@ -22,7 +22,7 @@ from tests.web.sources import daemon
 
 async def test_a_free_port_is_named() -> None:
     """Port 0 takes a free one, which answers until the server is closed."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{server.port}/-/healthy") as response:
             assert response.status == 200
@@ -36,13 +36,57 @@ async def test_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is taken; stop what holds it"):
-            await serve(application(daemon().source()), "127.0.0.1", port)
+            await serve(application(daemon().source()), [("127.0.0.1", port)])
+
+
+@pytest.mark.parametrize("host", ["", "::"])
+async def test_every_address_of_both_families(host: str) -> None:
+    """`:9877` and `[::]:9877` are answered over IPv4 and IPv6, on one port."""
+    server = await serve(application(daemon().source()), [(host, 0)])
+    try:
+        assert server.addresses == (f"[::]:{server.port}",)
+        for one in ("127.0.0.1", "::1"):
+            assert b" 200 " in await answered(server.port, one)
+    finally:
+        await server.close()
+
+
+async def test_both_families_on_sockets_of_their_own() -> None:
+    """`[::]` beside `0.0.0.0` on one port takes IPv6 alone, so that both can be bound."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    server = await serve(application(daemon().source()), [("::", port), ("0.0.0.0", port)])  # noqa: S104 - asked for
+    try:
+        assert server.addresses == (f"[::]:{port}", f"0.0.0.0:{port}")
+        for one in ("127.0.0.1", "::1"):
+            assert b" 200 " in await answered(port, one)
+    finally:
+        await server.close()
+
+
+async def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`:9877` is IPv4 alone if the kernel has no IPv6."""
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    server = await serve(application(daemon().source()), [("", 0)])
+    assert server.addresses == (f"0.0.0.0:{server.port}",)
+    await server.close()
+
+
+async def test_one_of_several_addresses_that_is_taken() -> None:
+    """It is named, and the others are not left listening."""
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as freed:
+        taken, free = other.getsockname()[1], freed.getsockname()[1]
+        freed.close()
+        with pytest.raises(ListenError, match=f"127.0.0.1:{taken}: the port is taken"):
+            await serve(application(daemon().source()), [("127.0.0.1", free), ("127.0.0.1", taken)])
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", free)
 
 
 async def test_an_address_of_another_machine() -> None:
     """An address that this machine does not have is named."""
     with pytest.raises(ListenError, match=r"192\.0\.2\.1:9877: this machine has no such address"):
-        await serve(application(daemon().source()), "192.0.2.1", 9877)
+        await serve(application(daemon().source()), [("192.0.2.1", 9877)])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +109,7 @@ def test_why(host: str, error: OSError, text: str) -> None:
 
 async def test_a_connection_that_never_asks_is_closed() -> None:
     """Who connects and sends nothing, or half a head, is dropped; who asked and idles is kept."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0, patience=0.05)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], patience=0.05)
     silent, silent_writer = await asyncio.open_connection("127.0.0.1", server.port)
     half, half_writer = await asyncio.open_connection("127.0.0.1", server.port)
     asking, asking_writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -83,7 +127,7 @@ async def test_a_connection_that_never_asks_is_closed() -> None:
 
 async def test_closing_does_not_wait_for_idle_connections() -> None:
     """A connection that is kept alive holds up no shutdown."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"HEAD /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
@@ -96,9 +140,9 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
 ASK = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-async def answered(port: int) -> bytes:
+async def answered(port: int, host: str = "127.0.0.1") -> bytes:
     """Ask over a new connection, and return the status line."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection(host, port)
     writer.write(ASK)
     try:
         return await reader.readline()
@@ -108,7 +152,7 @@ async def answered(port: int) -> bytes:
 
 async def test_idle_connections_make_room() -> None:
     """Beyond the limit those that never asked go first, then those that idle; who comes is answered."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0, most=4)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], most=4)
     asking, asking_writer = await asyncio.open_connection("127.0.0.1", server.port)
     asking_writer.write(ASK)
     await asking.readuntil(b"healthy.\n")
@@ -133,7 +177,7 @@ async def test_connections_that_are_answered_are_kept() -> None:
 
     app = web.Application()
     app.router.add_get("/", slow)
-    server = await serve(app, "127.0.0.1", 0, most=1)
+    server = await serve(app, [("127.0.0.1", 0)], most=1)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await entered.wait()
@@ -151,7 +195,7 @@ async def test_handshakes_that_never_end_make_room() -> None:
     authority, served, trusted = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("localhost").configure_cert(served)
     authority.configure_trust(trusted)
-    server = await serve(application(daemon().source()), "127.0.0.1", 0, tls=served, most=4)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], tls=served, most=4)
     silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusted, server_hostname="localhost")
     writer.write(ASK)
@@ -163,7 +207,7 @@ async def test_handshakes_that_never_end_make_room() -> None:
 
 async def test_no_descriptor_is_free() -> None:
     """While none is free an idle connection is closed for who comes, and the server goes on."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", server.port)
     idle_writer.write(ASK)
     await idle.readuntil(b"healthy.\n")
@@ -180,7 +224,7 @@ async def test_no_descriptor_is_free() -> None:
 
 async def test_the_last_descriptor() -> None:
     """One that took the last descriptor and has not begun makes room for the next, and is closed."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
     first, second = (socket.create_connection(("127.0.0.1", server.port)) for _ in range(2))
     spare = os.dup(first.fileno())
     with no_more_descriptors():
@@ -204,7 +248,7 @@ def test_descriptors_are_reserved_for_probes(descriptors: int, held: int, *, war
 
 async def test_a_burst_keeps_nobody_out() -> None:
     """Of many connections that come at once the last one is answered."""
-    server = await serve(application(daemon().source()), "127.0.0.1", 0, most=4)
+    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], most=4)
     burst = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
     burst[-1].sendall(ASK)
     burst[-1].setblocking(False)
