@@ -51,7 +51,7 @@ class ProbeFacts:
     whole: bool = False
     """The content check shows the whole answer, whatever the stream's end was."""
     beginning: bool = False
-    """The content check shows a right beginning and no more."""
+    """The content check shows only a correct beginning."""
     connected: bool = False
     after_cut: AfterCut | None = None
     says: Statement = Statement.NOTHING

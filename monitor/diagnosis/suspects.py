@@ -1,4 +1,4 @@
-"""Who is suspected: what each failure of an incident is blamed on, and which explanation of them stands."""
+"""Who is suspected: what each failure of an incident is blamed on, and which explanation covers most of them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from monitor.record.parts import Suspect, Suspicion
 from monitor.stream.endings import AfterCut
 
 PATTERN, SAID, SHOWN = 1, 2, 3
-"""How strong a blame is: several probes share something; the server says it; another probe shows it."""
+"""The strength of evidence: several probes share something; the server reports it; another probe observes it."""
 _WINDOW = 10
-"""Probes back to which failures of past incidents are looked at for what they have in common with those of now."""
+"""How many probes back failures of past incidents are compared with those of the current one."""
 _TOGETHER = 1.0
 """Seconds within which cuts of several streams are one event."""
 _TWICE, _THRICE = 2, 3
 _BUFFERED, _BUFFERED_LATEST = 3, 5
 _RECENT = 2
-"""Failures among which a suspect has to explain one: what it explained before is over."""
+"""A suspect has to explain at least one of this many newest failures."""
 _USUAL = 0.25
-"""Share of a gateway's patience within which answers usually began, if it is the server behind that hangs."""
+"""If answers usually began within this share of a gateway's time-out, its upstream hangs."""
 _INTERNAL, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT, _SITE_OVERLOADED = 500, 502, 503, 504, 529
 
 Pairs = frozenset[Pair]
@@ -36,18 +36,18 @@ _BROKEN: Pairs = frozenset({
     (Outcome.TRUNCATED, "incomplete_body"), (Outcome.TRUNCATED, "reset"),
     (Outcome.NO_RESPONSE, "closed"), (Outcome.NO_RESPONSE, "reset"), (Outcome.NO_RESPONSE, "partial_head"),
 })  # fmt: skip
-"""The peer broke the connection, as a process that ends does."""
+"""The peer broke the connection, as a process does that ends."""
 _SHORT: Pairs = frozenset({
     (Outcome.TRUNCATED, "no_terminator"), (Outcome.TRUNCATED, "mid_event"), (Outcome.TRUNCATED, "incomplete_answer"),
 })  # fmt: skip
 _CUT = _BROKEN | _SHORT
 """The peer ended the stream before its end."""
 _STOPPED = _CUT | {(Outcome.TRUNCATED, "server_abort"), (Outcome.STREAM_ERROR, "other")}
-"""What a stream comes to whose server is stopped: some say so with their last words."""
+"""The outcomes of streams whose server is stopped; some servers report that before they close."""
 _SILENT: Pairs = frozenset({
     (Outcome.TRUNCATED, "no_terminator"), (Outcome.TRUNCATED, "incomplete_answer"), (Outcome.EMPTY, "no_output"),
 })  # fmt: skip
-"""A clean end of the body under which an error may lie that was not passed on."""
+"""Clean ends of a body that may hide an error which was not passed on."""
 _INVENTED: Pair = (Outcome.WRONG_CONTENT, "missing")
 _LEFT: Pair = (Outcome.TRUNCATED, "incomplete_body")
 _NO_WAY: Pairs = frozenset({(Outcome.UNREACHABLE, "dns"), (Outcome.UNREACHABLE, "network")})
@@ -62,7 +62,7 @@ _ERRORS: Pairs = _OVERLOADED | {
     (Outcome.HTTP_ERROR, "server"), (Outcome.HTTP_ERROR, "rate_limited"), (Outcome.HTTP_ERROR, "rejected"),
     (Outcome.STREAM_ERROR, "upstream"), (Outcome.STREAM_ERROR, "other"), (Outcome.STREAM_ERROR, "rate_limited"),
 }  # fmt: skip
-"""Errors whose words are about the server, or about who is behind it."""
+"""Errors whose text describes the server or its upstream."""
 
 
 _WELL = frozenset({Behind.WELL, Behind.RUNNING})
@@ -75,9 +75,9 @@ class Scene:
     history: History
     incident: Incident
     upstream: History | None = None
-    """The target behind it, if it is probed."""
+    """Its upstream, if that is probed."""
     beside: Sequence[tuple[History, ProbeFacts]] = ()
-    """Other targets on the same host and port, with what they met lately that a process's end can have caused."""
+    """Other targets on the same host and port, with their latest failures that the end of a process can have caused."""
     sharing: Sequence[tuple[History, ProbeFacts]] = ()
     """Other targets with the same upstream, with their latest cuts."""
 
@@ -91,11 +91,11 @@ class Scene:
 
     @property
     def has_upstream(self) -> bool:
-        """Whether the config names a target behind it."""
+        """Whether the config names an upstream."""
         return self.history.upstream is not None
 
     def may_be_its_own(self, failed: ProbeFacts) -> bool:
-        """Whether nothing behind it can be at fault: nothing is named, or it was well then, and fails at no time."""
+        """Whether no upstream can be at fault: none is configured, or it was healthy then and has not failed lately."""
         if not self.has_upstream:
             return True
         return failed.behind in _WELL and self.upstream is not None and not _fails_at_times(self.upstream)
@@ -108,11 +108,11 @@ def _fails_at_times(history: History) -> bool:
 Because = Callable[[Scene, ProbeFacts], str]
 
 
-# -- what is shown -----------------------------------------------------------------------------------------------------
+# -- evidence that is observed -----------------------------------------------------------------------------------------
 
 
 def _failed_behind(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame the upstream that failed as well at that time."""
+    """Blame the upstream, which failed at that time too."""
     if scene.upstream is None:
         return ""
     behind, by = look_behind(failed, scene.upstream)
@@ -120,11 +120,11 @@ def _failed_behind(scene: Scene, failed: ProbeFacts) -> str:
         failed.behind = behind
     if by is None or behind is not Behind.FAILED:
         return ""
-    return f"the target behind it, {scene.upstream.name}, failed as well: {by.word}"
+    return f"its upstream, {scene.upstream.name}, failed as well: {by.word}"
 
 
 def _cut_together(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame the upstream that several gateways have in common, and that they lost within a second."""
+    """Blame the common upstream of several gateways that lost their streams within a second."""
     if failed.pair not in _CUT or failed.behind is Behind.RUNNING:
         return ""
     others = [h for h, one in scene.sharing if h.endpoint != scene.history.endpoint and _one_event(failed, one)]
@@ -133,31 +133,31 @@ def _cut_together(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _gone(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame a restart: nobody listens where somebody did."""
+    """Blame a restart: connections are refused where a server answered before."""
     if failed.pair == REFUSED and (scene.history.answered or any(h.answered for h, _ in scene.beside)):
-        return "nobody listens where a server answered before"
+        return "connections are refused where a server answered before"
     if failed.after_cut is AfterCut.REFUSED:
-        return "a probe was cut, and right after it nobody was listening"
+        return "a probe was cut, and a connection right after that was refused"
     if failed.pair not in _STOPPED:
         return ""
     if any(cut is failed and after.pair == REFUSED for cut, after in pairwise(scene.incident.failures)):
-        return "a probe was cut, and the next one found nobody listening"
+        return "a probe was cut, and the next one was refused"
     for other, one in scene.beside:
         if one.pair == REFUSED and -_TOGETHER <= one.end - failed.end <= scene.history.interval + _TOGETHER:
-            return f"a probe was cut, and {other.name} found nobody listening at the same address"
+            return f"a probe was cut, and {other.name} was refused at the same address"
     return ""
 
 
-# -- what the server says ----------------------------------------------------------------------------------------------
+# -- evidence that the server reports ----------------------------------------------------------------------------------
 
 
 def _said_gone(_: Scene, failed: ProbeFacts) -> str:
     if failed.says is Statement.GONE and failed.pair in _ERRORS:
-        return "the answer says that the server behind it failed"
+        return "the response says that an upstream failed"
     if failed.status == _BAD_GATEWAY:
-        return "a 502: the server behind a gateway did not answer it"
+        return "a 502: a gateway got no valid response from its upstream"
     if failed.pair == (Outcome.STREAM_ERROR, "upstream") and failed.says not in {Statement.LATE, Statement.CONTEXT}:
-        return "the stream says that the server behind it failed"
+        return "the stream says that an upstream failed"
     return ""
 
 
@@ -176,51 +176,51 @@ def _said_overload(_: Scene, failed: ProbeFacts) -> str:
 
 def _said_context(_: Scene, failed: ProbeFacts) -> str:
     told = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Statement.CONTEXT)
-    return "the answer met the limit of the model's context or output" if told else ""
+    return "the answer reached a limit on the model's context or output" if told else ""
 
 
 def _no_way(_: Scene, failed: ProbeFacts) -> str:
-    return "it did not get as far as the server" if failed.pair in _NO_WAY else ""
+    return "the request did not reach the server" if failed.pair in _NO_WAY else ""
 
 
 def _invented_end(scene: Scene, failed: ProbeFacts) -> str:
     told = failed.pair == _INVENTED and failed.beginning and scene.may_be_its_own(failed)
-    return "the answer broke off, and an end was said all the same" if told else ""
+    return "the answer is incomplete, but the stream sent a complete end" if told else ""
 
 
 # -- what several probes have in common --------------------------------------------------------------------------------
 
 
 def _late(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame a gateway that waited too short: the server behind answers others, or usually needs nearly as long."""
+    """Blame a gateway's time-out that is too short: its upstream answers others, or usually needs nearly as long."""
     if not _is_late(failed):
         return ""
     late = [one for one in scene.pool if _is_late(one) and one.behind is not Behind.FAILED]
     slow = _slow_behind(scene, failed)
     if scene.has_upstream and failed.behind is not Behind.UNKNOWN:
         enough = failed.behind in _WELL and (slow or sum(one.behind in _WELL for one in late) >= _TWICE)
-        return "a gateway waited no longer, and the server behind it was well" if enough else ""
+        return "a gateway timed out while its upstream was healthy" if enough else ""
     usual = max(scene.history.first_bytes, default=None)
     enough = usual is not None and usual >= failed.age / 2 and len(late) >= _TWICE
-    return f"a gateway waited no longer, for answers that began after up to {usual:.1f} s" if enough else ""
+    return f"a gateway timed out, and answers took up to {usual:.1f} s to begin before" if enough else ""
 
 
 def _slow_behind(scene: Scene, failed: ProbeFacts) -> bool:
-    """Whether the server behind began a good answer later than the gateway waited for."""
+    """Whether the upstream began a good answer after more time than the gateway waits."""
     probes = scene.upstream.probes if scene.upstream is not None else ()
     near = (one for one in probes if one.good and abs(one.end - failed.end) <= scene.history.reach)
     return any(one.first_byte is not None and one.first_byte >= failed.age for one in near)
 
 
 def _hangs_behind(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame the server behind that hangs: a gateway waited far longer than answers ever needed, again and again."""
+    """Blame an upstream that hangs: a gateway waited far longer than answers ever needed, several times."""
     if not _is_late(failed) or scene.has_upstream:
         return ""
     usual = max(scene.history.first_bytes, default=None)
     late = [one for one in scene.incident.failures if _is_late(one)]
     if usual is None or len(late) < _THRICE or any(usual > _USUAL * one.age for one in late):
         return ""
-    return f"a gateway waited {failed.age:.0f} s for a server that had begun within {usual:.1f} s"
+    return f"a gateway waited {failed.age:.0f} s for answers that began within {usual:.1f} s before"
 
 
 def _is_late(failed: ProbeFacts) -> bool:
@@ -258,14 +258,14 @@ def _several_at_once(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _has_common_upstream(scene: Scene, failed: ProbeFacts) -> bool:
-    """Whether what was cut together has one upstream, so that it may be that one's end."""
+    """Whether the targets that were cut together share one upstream, so that it may have ended."""
     if not scene.has_upstream:
         return False
     return all(h.upstream == scene.history.upstream for h, one in scene.beside if _one_event(failed, one))
 
 
 def _one_event(one: ProbeFacts, other: ProbeFacts) -> bool:
-    """Whether two cuts are one event: at one time, of streams that did not begin, or fall silent, together."""
+    """Whether two cuts are one event: at the same time, of streams that neither began nor fell silent together."""
     if abs(one.end - other.end) > _TOGETHER or abs(one.start - other.start) <= _TOGETHER:
         return False
     silent = (one.silence or 0.0) > _TOGETHER and (other.silence or 0.0) > _TOGETHER
@@ -273,30 +273,30 @@ def _one_event(one: ProbeFacts, other: ProbeFacts) -> bool:
 
 
 def _left_by_an_exception(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame the application: bodies without their last chunk at no common age, or several 500s, and nothing behind."""
+    """Blame the application: bodies without the last chunk at no common age, or several 500s, with a good upstream."""
     own = [one for one in scene.pool if scene.may_be_its_own(one) and one.rank < SAID]
     if scene.has_upstream and len(own) < _THRICE:
         return ""
     left = [one for one in own if _is_left(scene, one)]
     if _is_left(scene, failed) and failed in left and len(left) >= _TWICE:
         if not _may_be_timed(scene, left):
-            return f"{len(left)} streams lacked the last chunk, from a server that goes on answering"
+            return f"{len(left)} streams lacked the last chunk, and the server still answers"
         return ""
     raised = [one for one in own if _is_raised(one)]
     if failed in raised and len(raised) >= _TWICE:
-        return f"{len(raised)} answers say that the server itself failed"
+        return f"{len(raised)} responses report an internal error of the server"
     return ""
 
 
 def _is_left(scene: Scene, one: ProbeFacts) -> bool:
-    """Whether a body was left without its last chunk by a process that lives on."""
+    """Whether a body ended without its last chunk while the process is still running."""
     if one.pair != _LEFT or not one.chunked or one.after_cut not in {AfterCut.ACCEPTED, None}:
         return False
     return not any(_one_event(one, other) for _, other in scene.beside)
 
 
 def _may_be_timed(scene: Scene, left: Sequence[ProbeFacts]) -> bool:
-    """Whether cuts, too few to tell, may be those of a timer."""
+    """Whether a timer may have caused these cuts, which are too few to decide."""
     cuts = [_cut(one) for one in left]
     if _timer_of(scene) is not None:
         return True
@@ -312,29 +312,29 @@ def _is_raised(one: ProbeFacts) -> bool:
 
 
 def _plain_503(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame overload for a 503 without words, if nothing else of the incident speaks of a server that went away."""
+    """Blame overload for a 503 without a message, if no other failure of the incident shows a server that stopped."""
     if failed.pair not in _OVERLOADED or failed.says not in {Statement.NOTHING, Statement.INTERNAL}:
         return ""
     others = {one.pair for one in scene.incident.failures}
     went = others & (_STOPPED | {REFUSED}) or not scene.may_be_its_own(failed)
-    return "" if went else "a 503, from a server that stays"
+    return "" if went else "a 503 from a server that is still up"
 
 
 def _connects_not(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame the network for connections that are not taken, unless the server took some and then hung."""
+    """Blame the network for connections that time out, unless the server accepted some and then hung."""
     if failed.pair != _NO_CONNECTION:
         return ""
     pairs = [one.pair for one in scene.incident.failures]
     hung = any(pair in _HANGING or pair[0] is Outcome.HTTP_ERROR for pair in pairs)
-    return "" if hung or pairs.count(_NO_CONNECTION) < _TWICE else "it did not get as far as the server"
+    return "" if hung or pairs.count(_NO_CONNECTION) < _TWICE else "the request did not reach the server"
 
 
 def _swallowed(scene: Scene, failed: ProbeFacts) -> str:
-    """Blame an error that was not passed on: clean ends without the protocol's end, from a server that goes on."""
+    """Blame an error that was not passed on: clean ends without the protocol's end, from a server that still runs."""
     silent = [one for one in scene.pool if _is_silent(one) and scene.may_be_its_own(one) and one.rank < SAID]
     if failed not in silent or len(silent) < _TWICE or _timer_of(scene) is not None:
         return ""
-    return f"{len(silent)} streams ended as if all were well, and were not whole"
+    return f"{len(silent)} streams ended cleanly and were not complete"
 
 
 def _is_silent(one: ProbeFacts) -> bool:
@@ -348,7 +348,7 @@ def is_mark(probe: ProbeFacts) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a failure is blamed on: `because` says why, or nothing."""
+    """What a failure is blamed on: `because` returns the evidence, or "" if there is none."""
 
     suspect: Suspect
     strength: int
@@ -374,11 +374,11 @@ RULES = (
     Rule(Suspect.OVERLOAD, PATTERN, _plain_503),
     Rule(Suspect.NETWORK, PATTERN, _connects_not),
 )
-"""In this order, the strongest first. A blame is replaced by a stronger one alone, but a pattern is looked at anew."""
+"""The strongest first. Only stronger evidence replaces a blame; patterns are evaluated again each time."""
 
 
 def work_out(scene: Scene) -> tuple[Suspicion, ...]:
-    """Blame each failure of an incident, and return whom the explanation that stands points at, and why."""
+    """Blame each failure of an incident, and return the suspects with their evidence."""
     for failed in scene.incident.failures:
         _blame(scene, failed, SHOWN)
     for failed in scene.incident.failures:
@@ -400,7 +400,7 @@ def _blame(scene: Scene, failed: ProbeFacts, strength: int) -> None:
 
 
 def _standing(scene: Scene) -> tuple[Suspicion, ...]:
-    """Return the explanation that covers most of the incident, and beside it what it cannot have done just now."""
+    """Return the explanation that covers most of the incident, and that of the newest failure if the first cannot."""
     failures = list(scene.incident.failures)
     explanations = [_explanation(suspect, failures) for suspect in dict.fromkeys(_blamed(failures))]
     recent = set(map(id, failures[-_RECENT:]))
@@ -420,7 +420,7 @@ def _blamed(failures: Iterable[ProbeFacts]) -> Iterable[Suspect]:
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
-    """A suspect with the failures that it covers, those that are blamed on it and those that it explains as well."""
+    """A suspect with the failures that it covers: those blamed on it, and those that it explains as well."""
 
     suspect: Suspect
     covered: Sequence[ProbeFacts]
@@ -436,9 +436,9 @@ class _Explanation:
         return self.covered[-1].end
 
     def because(self, incident: Incident) -> str:
-        """Return the evidence, and how many of the failures it explains, if it does not count them itself."""
+        """Return the evidence, and how many failures it explains if its text has no count."""
         text = self.evidence.because
-        if incident.count == 1 or text[0].isdigit() or text.startswith("the target behind it"):
+        if incident.count == 1 or text[0].isdigit() or text.startswith("its upstream, "):
             return text
         return f"{text} ({len(self.covered)} of {incident.count} failures of this incident)"
 
@@ -468,17 +468,17 @@ _EXPLAINS: dict[Suspect, Callable[[ProbeFacts], bool]] = {
     Suspect.CONTEXT: lambda _: False,
     Suspect.BUFFERING_PROXY: lambda _: False,
 }  # fmt: skip
-"""What else a suspect does that is established by something stronger."""
+"""Which other failures a suspect explains, once stronger evidence points at it."""
 
 
 def buffering(history: History, upstream: History | None) -> tuple[Suspicion, ...]:
-    """Suspect a proxy that buffers: the latest streams came in one piece, and not so from the target behind."""
+    """Suspect a proxy that buffers: the latest streams arrived in one piece, but not those of the upstream."""
     streams = [one for one in reversed(history.probes) if one.buffered is not None][:_BUFFERED_LATEST]
     if len(streams) < _BUFFERED or not all(one.buffered for one in streams):
         return ()
     if upstream is not None and _is_buffered(upstream):
         return ()
-    return (Suspicion(Suspect.BUFFERING_PROXY, f"the last {len(streams)} streams came in one piece"),)
+    return (Suspicion(Suspect.BUFFERING_PROXY, f"the last {len(streams)} streams arrived in one piece"),)
 
 
 def _is_buffered(history: History) -> bool:

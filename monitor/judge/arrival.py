@@ -57,7 +57,7 @@ TABLE: dict[Terminator, tuple[ArrivalRule, ...]] = {
 
 
 def arrived(recording: Recording, *, beginning: bool) -> bool:
-    """Whether the end has arrived; `beginning` says that the check found only a right beginning."""
+    """Whether the end has arrived; `beginning` says that the check found only a correct beginning."""
     end, kind = recording.end, recording.ending.kind
     said = Said(
         stands=end.stands_at is not None,

@@ -50,7 +50,7 @@ class CheckResult(NamedTuple):
     fault: str | None
     progress: float | None = None
     beginning: bool = False
-    """The answer is a right beginning of the counted list."""
+    """The answer is a correct beginning of the counted list."""
 
 
 _WORDS = (

@@ -1,6 +1,6 @@
-"""The sentence that says what was seen: the words of the explanation, with its numbers, and notes on what else helps.
+"""The sentence that describes what happened: the explanation's text with its numbers, and notes with further facts.
 
-Nothing of it is the server's but its finish reason, and that only if it is one plain word.
+It quotes nothing of the server but the finish reason, and only if that is one plain word.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pair = tuple[str, str | None]
 
 
 class Note(NamedTuple):
-    """What is put after the words of these pairs, when that holds."""
+    """What is added to the sentence of these outcomes and causes, if a condition holds."""
 
     pairs: frozenset[Pair]
     when: Callable[[Facts], bool]
@@ -47,7 +47,7 @@ def _marker_alone(facts: Facts) -> bool:
 
 
 def _may_be_invented(facts: Facts) -> bool:
-    """Whether the stream said a complete end, and all that is wrong is that the answer is no more than a beginning."""
+    """Whether the stream sent a complete end, and the only fault is that the answer is no more than a beginning."""
     clean = facts.ending.kind is EndKind.COMPLETE and facts.seen.end.stops == {Stop.COMPLETE}
     return clean and facts.arrived and facts.beginning
 
@@ -58,19 +58,19 @@ _STOPPED = frozenset({
     ("truncated", "token_limit"), ("wrong_content", "token_limit"),
 })  # fmt: skip
 NOTES = (
-    Note(_NO_TERMINATOR, _taken_back, "an end was said, and output followed it"),
+    Note(_NO_TERMINATOR, _taken_back, "the stream sent an end, and output followed it"),
     Note(_NO_TERMINATOR, _marker_alone, "the marker came without the end"),
     Note(
         frozenset({("wrong_content", "missing")}),
         _may_be_invented,
-        "the answer breaks off, and the stream says that it is complete: a gateway may have invented the end",
+        "the answer is incomplete, and the stream says that it is complete: a gateway may have added the end",
     ),
     Note(_STOPPED, lambda it: own_word(it.seen.end.reason) != "", "finish reason {reason}"),
 )
 
 
 def detail(facts: Facts, outcome: str, cause: str | None) -> str:
-    """Say what was seen of a stream that came to this."""
+    """Return the sentence for a stream with this outcome and cause."""
     seen, pair = facts.seen, (str(outcome), cause)
     framing = seen.head.framing.value if seen.head else ""
     progress = facts.check.progress if facts.check else None
@@ -91,24 +91,24 @@ def detail(facts: Facts, outcome: str, cause: str | None) -> str:
 
 
 def _expected(framing: str, said: str) -> str:
-    """Say what a body that was cut lacks, and what an HTTP/2 peer said before."""
+    """Return what a truncated body lacks, and what an HTTP/2 peer reported before."""
     missing = _SHORT_OF.get(framing, "no head")
     return said if said.startswith(_LENGTH) else f"{missing}, {said}" if said.startswith(_AFTER) else missing
 
 
 def _reset(said: str) -> str:
-    """Say what was reset: in HTTP/2 that may be the stream alone."""
+    """Return what was reset: in HTTP/2, possibly only the stream."""
     how = next((words for word, words in _STREAM_RESETS.items() if said.startswith(word)), "")
     return f"{how} the stream ({said})" if how else "reset the connection"
 
 
 def own_word(reason: str | None) -> str:
-    """Return a finish reason that is one plain word; "" for anything else that a server may say there."""
+    """Return a finish reason that is one plain word; "" for anything else that a server may send there."""
     return reason if reason and _PLAIN.fullmatch(reason) else ""
 
 
 def _reason(facts: Facts) -> str:
-    """Return the finish reason in the server's word, or what it means if that is no plain word."""
+    """Return the finish reason as the server sent it, or what it means if that is not a plain word."""
     return own_word(facts.seen.end.reason) or ", ".join(sorted(facts.seen.end.stops))
 
 

@@ -1,4 +1,4 @@
-"""For every outcome and cause: what was seen, whose fault it likely is, and what to do; used by details and docs.
+"""For every outcome and cause: what happened, whose fault it likely is, and what to do; used by details and docs.
 
 `seen` is a template over: chunks, framing, expected, closed, reset, after, status, reason, why, progress, limit.
 """
@@ -23,12 +23,12 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "complete: {chunks}", "nobody's", "nothing",
     ),
     ("unverified", None): Explanation(
-        "{chunks} and a clean end; the protocol declares no end and no content check is configured",
-        "nobody's, as far as the monitor can see", "configure `check`: it is the only proof of a whole answer here",
+        "{chunks} and a clean end; the protocol has no end and no content check is configured",
+        "nobody, as far as is known", "configure `check`: it is the only proof of a whole answer here",
     ),
     ("truncated", "incomplete_body"): Explanation(
         "peer {closed} inside the {framing} body ({expected}); {chunks} received",
-        _CUT, "look for a restart or an exception in the app's log at that second; equal ages point at a proxy",
+        _CUT, "look for a restart or an exception in the app's log at that second; equal ages suggest a proxy",
     ),
     ("truncated", "reset"): Explanation(
         "peer {reset} inside the {framing} body; {chunks} received",
@@ -36,20 +36,20 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "look for kills (OOM), for conntrack limits, and for the balancer's idle time-out",
     ),
     ("truncated", "malformed_body"): Explanation(
-        "the {framing} body broke its own framing ({why}); {chunks} received",
-        "the server or a proxy that rewrites bodies", "compare a probe past the proxy with one of the server itself",
+        "the framing of the {framing} body is invalid ({why}); {chunks} received",
+        "the server or a proxy that rewrites bodies", "probe the server directly and compare",
     ),
     ("truncated", "no_terminator"): Explanation(
-        "the response ended clean, but the protocol's end never came; {chunks} received",
+        "the response ended cleanly, but the protocol's end never came; {chunks} received",
         "the server's upstream: it failed, and the server did not report it",
         "look at the upstream's log; a proxy speaking HTTP/1.0 upstream (nginx's default) also hides a cut like this",
     ),
     ("truncated", "mid_event"): Explanation(
-        "the response ended clean inside an event or a character; {chunks} received",
-        "a proxy or a server that closed its output early", "compare a probe past the proxy with one of the server",
+        "the response ended cleanly inside an event or a character; {chunks} received",
+        "a proxy or a server that closed its output early", "probe the server directly and compare",
     ),
     ("truncated", "server_abort"): Explanation(
-        "the finish reason itself says failure ({reason}); {chunks} received",
+        "the finish reason is a failure ({reason}); {chunks} received",
         "the model server", "look at the model server's log: it stopped the request itself",
     ),
     ("truncated", "token_limit"): Explanation(
@@ -57,7 +57,7 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
         "the model server's own limit (context size, a cap on output)", "raise its limit, or lower the check's size",
     ),
     ("truncated", "incomplete_answer"): Explanation(
-        "the response ended clean, but the answer is only a right beginning ({progress} of it); {chunks} received",
+        "the response ended cleanly, but the answer is only a correct beginning ({progress} of it); {chunks} received",
         "the server's upstream: it failed, and the server did not report it",
         "look at the upstream's log at that second",
     ),
@@ -73,19 +73,19 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("timeout", "connect"): Explanation(
         "no connection within {limit}",
-        "the network, a firewall that drops, or a full listen queue; if the connection stood, a port that speaks no "
-        "TLS or a stuck proxy",
-        "try a connection from this machine by hand",
+        "the network, a firewall that drops packets, or a full listen queue; if TCP connected, a port without "
+        "TLS or a hung proxy",
+        "try to connect by hand from here",
     ),
     ("timeout", "headers"): Explanation(
-        "no whole response head within {limit}", "the server: it accepted and did not answer",
+        "no whole response head within {limit}", "the server: it accepted the request and did not answer",
         "look at its queue and its workers",
     ),
     ("timeout", "first_chunk"): Explanation(
         "no output within {limit}", "an overloaded or hung model", "look at the model server's queue",
     ),
     ("timeout", "total"): Explanation(
-        "not complete within {limit}; {chunks} received", "a slow model, or an answer without end",
+        "not complete within {limit}; {chunks} received", "a slow model, or an answer that does not end",
         "compare tokens per second with the usual rate",
     ),
     **{
@@ -119,8 +119,8 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("unreachable", "dns"): Explanation(
         "the name does not resolve ({why})", "DNS", "look the name up from this machine",
     ),
-    ("unreachable", "refused"): Explanation("connection refused", "nothing listens there", "start the server"),
-    ("unreachable", "network"): Explanation("no connection ({why})", "the network", "try from this machine by hand"),
+    ("unreachable", "refused"): Explanation("connection refused", "no server listens on that port", "start the server"),
+    ("unreachable", "network"): Explanation("no connection ({why})", "the network", "try to connect by hand from here"),
     ("unreachable", "tls_certificate"): Explanation(
         "the certificate was not accepted ({why})", "the certificate", "renew it, or configure `tls.ca_file`",
     ),
@@ -161,14 +161,14 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ),
     ("bad_response", "malformed_event"): Explanation(
         "complete, but an event does not decode ({why})", "the server or a proxy that rewrites bodies",
-        "save the stream with `probe --save` and look at it",
+        "save the stream with `probe --save` and inspect it",
     ),
     ("bad_response", "sequence_gap"): Explanation(
         "complete, but a numbered event is missing", "a proxy or server that loses events",
-        "compare with a probe past the proxy",
+        "probe the server directly and compare",
     ),
     ("bad_response", "too_large"): Explanation(
-        "the stream exceeded our limit on size ({why}); {chunks} received", "a model or server without end",
+        "the stream exceeded our limit on size ({why}); {chunks} received", "a model or server that does not stop",
         "raise `[limits]` if such answers are intended",
     ),
     ("empty", "no_output"): Explanation(
@@ -181,17 +181,17 @@ MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("filtered", "refusal"): Explanation("the model refused", "the model", "change `prompt`"),
     ("filtered", "prompt_blocked"): Explanation("the prompt was blocked", "the provider's filter", "change `prompt`"),
     ("wrong_content", "duplicated"): Explanation(
-        "complete, but part of the answer is repeated ({progress} was right)",
+        "complete, but part of the answer is repeated ({progress} is correct)",
         "the model, or a server that sends a piece twice", "check whether it is always the same place",
     ),
     ("wrong_content", "out_of_order"): Explanation(
-        "complete, but the answer is out of order ({progress} was right)", "the model, or a server that reorders",
+        "complete, but the answer is out of order ({progress} is correct)", "the model, or a server that reorders",
         "check whether it is always the same place",
     ),
     ("wrong_content", "missing"): Explanation(
-        "complete, but part of the answer is missing ({progress} was right)",
+        "complete, but part of the answer is missing ({progress} is correct)",
         "the model, lost pieces, or a gateway that sends the end of an answer that its upstream did not finish",
-        "if the model never counts right, use another `check`; if it is a gateway, look at its upstream",
+        "if the model cannot count reliably, use another `check`; if the target is a gateway, look at its upstream",
     ),
     ("wrong_content", "too_short"): Explanation(
         "complete, but too short", "the model", "compare with the usual length",

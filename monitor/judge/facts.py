@@ -92,7 +92,7 @@ class Facts:
 
     @property
     def beginning(self) -> bool:
-        """The answer is a right beginning of the counted list, and no more."""
+        """The answer is only a correct beginning of the counted list."""
         return self.check is not None and self.check.fault is not None and self.check.beginning
 
     @property

@@ -66,7 +66,7 @@ def test_several_probes(cli: Cli, lab_url: str) -> None:
 def test_several_probes_point_at_somebody(cli: Cli, lab_url: str) -> None:
     """Whom they suspect together stands under the table, and in the events from the second on."""
     url = f"{lab_url}/openai-chat/cut?{PACE}"
-    suspect = "app_exception: 3 streams lacked the last chunk, from a server that goes on answering"
+    suspect = "app_exception: 3 streams lacked the last chunk, and the server still answers"
     assert cli("probe", url, "-n", "3").out.splitlines()[-1] == f"  suspect {suspect}"
     events = [json.loads(one) for one in cli("probe", url, "-n", "2", "--json").out.splitlines()]
     assert ["diagnosis" in one for one in events] == [False, True]

@@ -148,7 +148,7 @@ def test_a_504_while_the_upstream_is_frozen() -> None:
 def test_a_proxy_that_buffers() -> None:
     """Three streams in one piece, and none otherwise; short answers say nothing, nor does a server that does so too."""
     story = [whole(), in_one_piece(), in_one_piece(), in_one_piece()]
-    because = {Suspect.BUFFERING_PROXY: "the last 3 streams came in one piece"}
+    because = {Suspect.BUFFERING_PROXY: "the last 3 streams arrived in one piece"}
     assert suspects(*story) == because
     assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, piece_by_piece(), BEHIND)]) == because
     assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, in_one_piece(), BEHIND)]) == {}
@@ -167,13 +167,13 @@ def test_a_restart(broken: object) -> None:
 def test_a_restart_that_shows_at_once() -> None:
     """Nobody listened right after the cut; one that was taken says that the process is still there."""
     gone = after(cut(3.0), AfterCut.REFUSED)
-    assert suspects(gone) == {Suspect.RESTART: "a probe was cut, and right after it nobody was listening"}
+    assert suspects(gone) == {Suspect.RESTART: "a probe was cut, and a connection right after that was refused"}
     assert suspects(after(gone, AfterCut.ACCEPTED)) == {}
 
 
 def test_a_server_that_died_between_its_probes() -> None:
     """It was there, and now nobody listens: no stream had to be cut for that."""
-    assert suspects(whole(), refused()) == {Suspect.RESTART: "nobody listens where a server answered before"}
+    assert suspects(whole(), refused()) == {Suspect.RESTART: "connections are refused where a server answered before"}
 
 
 def test_a_server_that_is_starting() -> None:
@@ -202,7 +202,7 @@ def test_another_target_finds_nobody_there() -> None:
     story = [at(0.0, cut(3.0)), at(0.2, refused(), other)]
     found = given(*story).now("gateway")
     assert [(it.suspect, it.because) for it in found] == [
-        (Suspect.RESTART, "a probe was cut, and other found nobody listening at the same address")
+        (Suspect.RESTART, "a probe was cut, and other was refused at the same address")
     ]
     assert given(story[0], at(3.0, refused(), other)).now("gateway") == ()
 
@@ -223,7 +223,7 @@ def test_gateways_that_lose_one_upstream() -> None:
 def test_a_generator_that_dies() -> None:
     """Chunked bodies without a last chunk, at no common age, from a server that is there; or 500s again and again."""
     told = suspects(cut(3.0), whole(), cut(4.7))
-    assert told == {Suspect.APP_EXCEPTION: "2 streams lacked the last chunk, from a server that goes on answering"}
+    assert told == {Suspect.APP_EXCEPTION: "2 streams lacked the last chunk, and the server still answers"}
     assert set(suspects(answered(500), whole(), answered(500))) == {Suspect.APP_EXCEPTION}
     assert set(suspects(*[cut(12.3, number=8)] * 4)) == {Suspect.APP_EXCEPTION}, (
         "it stops at one place, not at one time"
@@ -239,7 +239,7 @@ def test_an_end_that_says_nothing() -> None:
 
 def test_an_end_that_a_gateway_invents() -> None:
     """A right beginning with a said end: an error was swallowed, unless the server behind is still to be heard."""
-    because = "the answer broke off, and an end was said all the same"
+    because = "the answer is incomplete, but the stream sent a complete end"
     assert suspects(invented()) == {Suspect.SILENT_END: because}
     assert suspects(invented(), target=IN_FRONT) == {}
     assert set(suspects(invented(), target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND)])) == {Suspect.SILENT_END}
@@ -305,7 +305,7 @@ def test_the_target_behind_failed_as_well() -> None:
     found = suspects(
         cut(3.0), cut(4.7), target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND), at(1.01, refused(), BEHIND)]
     )
-    assert found == {Suspect.UPSTREAM: "the target behind it, behind, failed as well: unreachable/refused"}
+    assert found == {Suspect.UPSTREAM: "its upstream, behind, failed as well: unreachable/refused"}
 
 
 def test_overload_of_the_upstream_is_the_upstream() -> None:

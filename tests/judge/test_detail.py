@@ -43,9 +43,9 @@ from tests.judge.streams import (
 
 LENGTH = Head(200, SSE[0], framing=BodyFraming.LENGTH)
 CLOSE = Head(200, SSE[0], framing=BodyFraming.CLOSE)
-NO_END = "the response ended clean, but the protocol's end never came"
-MISSING_40 = "complete, but part of the answer is missing (40% was right)"
-INVENTED = "the answer breaks off, and the stream says that it is complete: a gateway may have invented the end"
+NO_END = "the response ended cleanly, but the protocol's end never came"
+MISSING_40 = "complete, but part of the answer is missing (40% is correct)"
+INVENTED = "the answer is incomplete, and the stream says that it is complete: a gateway may have added the end"
 DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
     "ok": (stream(TEXT, TEXT, STOP), None, "complete: 2 chunks"),
     "a chunked body": (
@@ -76,22 +76,22 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
     "a reason in our words": (
         stream(TEXT, Finish("secret", Stop.ABORT)),
         None,
-        "the finish reason itself says failure (secret); 1 chunk received",
+        "the finish reason is a failure (secret); 1 chunk received",
     ),
     "the server's own word": (
         stream(TEXT, Finish("MALFORMED_FUNCTION_CALL", Stop.ABORT)),
         None,
-        "the finish reason itself says failure (MALFORMED_FUNCTION_CALL); 1 chunk received",
+        "the finish reason is a failure (MALFORMED_FUNCTION_CALL); 1 chunk received",
     ),
     "a reason that is no plain word": (
         stream(TEXT, Finish("<b> a sentence", Stop.ABORT)),
         None,
-        "the finish reason itself says failure (abort); 1 chunk received",
+        "the finish reason is a failure (abort); 1 chunk received",
     ),
     "several reasons without a word": (
         stream(Output("no", Part.REFUSAL), Finish(None, Stop.ABORT)),
         None,
-        "the finish reason itself says failure (abort, refusal); 1 chunk received",
+        "the finish reason is a failure (abort, refusal); 1 chunk received",
     ),
     "a filter's own word": (
         stream(TEXT, Finish("RECITATION", Stop.CONTENT_FILTER)),
@@ -142,7 +142,7 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
     "output after the end": (
         stream(TEXT, STOP, TEXT),
         None,
-        f"{NO_END}; 2 chunks received; an end was said, and output followed it",
+        f"{NO_END}; 2 chunks received; the stream sent an end, and output followed it",
     ),
     "a marker without the end": (
         stream(TEXT, DONE, rule=MARKED),
@@ -157,7 +157,7 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
     "a checksum": (
         stream(TEXT, Malformed("a checksum does not match", body=True)),
         None,
-        "the chunked body broke its own framing (a checksum does not match); 1 chunk received",
+        "the framing of the chunked body is invalid (a checksum does not match); 1 chunk received",
     ),
     "a head that broke a limit": (
         headless(end("malformed_head", "a line of more than 64 KiB"), connected=True),
@@ -167,12 +167,12 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
     "progress": (
         stream(TEXT, rule=NONE),
         BEGUN,
-        "the response ended clean, but the answer is only a right beginning (40% of it); 1 chunk received",
+        "the response ended cleanly, but the answer is only a correct beginning (40% of it); 1 chunk received",
     ),
     "no progress": (
         stream(TEXT, STOP),
         CheckResult("count", "missing"),
-        "complete, but part of the answer is missing (nothing was right)",
+        "complete, but part of the answer is missing (nothing is correct)",
     ),
     "another type": (
         typed("text/html", BAD),

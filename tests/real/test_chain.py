@@ -139,7 +139,7 @@ async def test_a_model_server_that_is_killed_has_a_face_of_its_own_on_every_rout
             was_cut_in_the_middle(event)
         assert "server_error" in seen["new-chat"]
         behind = {"upstream": "the target behind it, direct, failed as well: truncated/incomplete_body"}
-        killed = {"restart": "a probe was cut, and right after it nobody was listening"}
+        killed = {"restart": "a probe was cut, and a connection right after that was refused"}
         assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
             "direct": killed
         }
