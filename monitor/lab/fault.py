@@ -96,8 +96,6 @@ class LabFault:
     params: tuple[Param[object], ...] = ()
     needs: tuple[str, ...] = ()
     """What the protocol must have for it."""
-    http2: bool = False
-    """Whether it is one of HTTP/2 alone."""
     examples: tuple[str, ...] | Callable[[Dialect], tuple[str, ...]] = ("",)
     """Queries worth trying, or those for a protocol; the index page and the tests go through them."""
 

@@ -145,7 +145,7 @@ class Lab:
         fault = FAULTS.get(name) or HTTP2_FAULTS.get(name)
         if fault is None:
             raise BadParameterError(f"{name}: no such fault; / lists them")
-        if fault.http2 and request.version != HTTP_2:
+        if name in HTTP2_FAULTS and request.version != HTTP_2:
             raise BadParameterError(f'{name}: this fault is one of HTTP/2 alone: probe it with http = "2"')
         case = case_for(fault, DIALECTS[protocol], query, request.body, stream=wants_stream(request.body))
         expect = fault.expect(case)

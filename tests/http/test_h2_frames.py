@@ -8,7 +8,13 @@ from monitor.http.h2_frames import HEADER, MAX_FRAME, DataPart, Flag, Frame, Fra
 from monitor.lab import h2_wire as wire
 
 PADDED = wire.frame(FrameType.DATA, b"\x03hello\0\0\0", flags=Flag.PADDED, stream=1)
-WIRE = wire.SETTINGS + wire.data(1, b"abc") + PADDED + wire.headers(1, [("a", "b")]) + wire.data(3, b"", end=True)
+FRAMES = (
+    wire.SETTINGS, wire.data(1, b"abc"), PADDED, wire.headers(1, [("a", "b")]), wire.data(3, b"", end=True)
+)  # fmt: skip
+WIRE = b"".join(FRAMES)
+
+ENDS = (0, *(len(b"".join(FRAMES[: number + 1])) for number in range(len(FRAMES))))
+"""The bytes at which a frame has ended."""
 
 
 def split(*pieces: bytes) -> list[Frame | DataPart]:
@@ -34,6 +40,19 @@ def test_any_segmentation_gives_the_same(size: int) -> None:
     found, whole = split(*pieces), split(WIRE)
     assert [one for one in found if isinstance(one, Frame)] == [one for one in whole if isinstance(one, Frame)]
     assert b"".join(one.data for one in found if isinstance(one, DataPart)) == b"abchello"
+
+
+def test_a_cut_at_every_byte_loses_no_data() -> None:
+    """Before any byte, all data has been handed on that lies before it, and the frames that are whole there."""
+    first, padded = ENDS[1] + HEADER, ENDS[2] + HEADER + 1
+    data = [*range(first, first + len(b"abc")), *range(padded, padded + len(b"hello"))]
+    for position in range(len(WIRE) + 1):
+        found = split(WIRE[:position])
+        came = b"".join(one.data for one in found if isinstance(one, DataPart))
+        assert came == b"abchello"[: sum(at < position for at in data)]
+        whole = b"".join(one.wire for one in found if isinstance(one, Frame))
+        assert WIRE.startswith(whole)
+        assert len(whole) == max(at for at in ENDS if at <= position)
 
 
 def test_data_comes_before_its_frame_is_whole() -> None:

@@ -218,7 +218,6 @@ FAULTS = (
         script=cut,
         ended=judged_cut,
         examples=("", "wire=60&by=rst"),
-        http2=True,
     ),
     LabFault(
         name="h2-reset",
@@ -227,7 +226,6 @@ FAULTS = (
         script=reset,
         ended=judged_reset,
         examples=("", "code=NO_ERROR", "code=CANCEL", "after=0", "after=10000"),
-        http2=True,
     ),
     LabFault(
         name="h2-refused",
@@ -236,7 +234,6 @@ FAULTS = (
         script=refused,
         ended=Expect("no_response/reset"),
         examples=("", "by=goaway", "code=HTTP_1_1_REQUIRED"),
-        http2=True,
     ),
     LabFault(
         name="h2-goaway",
@@ -245,7 +242,6 @@ FAULTS = (
         script=goaway,
         ended=judged_goaway,
         examples=("", "then=fin&code=INTERNAL_ERROR"),
-        http2=True,
     ),
     LabFault(
         name="h2-length",
@@ -254,7 +250,6 @@ FAULTS = (
         script=length,
         ended=judged_length,
         examples=("as=longer", "as=shorter"),
-        http2=True,
     ),
     LabFault(
         name="h2-frame",
@@ -263,7 +258,6 @@ FAULTS = (
         script=frame,
         ended=judged_malformed,
         examples=tuple(f"as={name}" for name in BROKEN),
-        http2=True,
     ),
     LabFault(
         name="h2-flood",
@@ -272,7 +266,6 @@ FAULTS = (
         script=flood,
         ended=judged_malformed,
         examples=tuple(f"as={name}" for name in FLOODS),
-        http2=True,
     ),
     LabFault(
         name="h2-head",
@@ -281,7 +274,6 @@ FAULTS = (
         script=head,
         ended=MALFORMED_HEAD,
         examples=tuple(f"as={name}" for name in HEADS),
-        http2=True,
     ),
     LabFault(
         name="h2-frames",
@@ -290,13 +282,11 @@ FAULTS = (
         script=frames,
         ended=OK,
         examples=("bytes=1", "bytes=100"),
-        http2=True,
     ),
     LabFault(
         name="h2-others",
         says="the right answer, and frames between that say nothing of it",
         script=pinged,
         ended=OK,
-        http2=True,
     ),
 )
