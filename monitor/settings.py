@@ -185,6 +185,14 @@ class Limits:
     events: Annotated[
         int, Field(ge=100, le=100_000_000), Unit("events"), says("How many events a stream may have before that.")
     ] = 200_000
+    in_flight_bytes: Annotated[
+        int,
+        units.memory("1MiB", "64GiB"),
+        says(
+            "How much memory the streams in flight may take together; beyond that, the one that takes most is "
+            "`inconclusive/resources`."
+        ),
+    ] = 128 * MIB
     tokens_per_day: Annotated[
         types.Tokens | None,
         says("How many tokens all targets together may spend a day; beyond that, probes are skipped.", 5_000_000),

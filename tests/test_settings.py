@@ -19,6 +19,7 @@ def test_the_defaults_are_the_contracts() -> None:
     limits = settings.limits
     assert (limits.concurrency, limits.per_host, limits.tokens_per_day) == (50, 4, None)
     assert (limits.stream_bytes, limits.event_bytes, limits.events) == (32 * MIB, 4 * MIB, 200_000)
+    assert limits.in_flight_bytes == 128 * MIB
     assert (settings.web.addresses, settings.web.probe) == ((("127.0.0.1", 9877),), False)
     assert settings.metrics.detail == "full"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from monitor.config.load import Config
 from monitor.config.rules import takes_prompt
 from monitor.protocols import find
+from monitor.protocols.decoder import MOST_VALUES
 from monitor.settings import (
     KEPT_BYTES,
     KEPT_BYTES_PER_TARGET,
@@ -17,6 +18,7 @@ from monitor.settings import (
     Limits,
     MetricsSettings,
 )
+from monitor.stream.recording import ARRIVAL_BYTES, EVENT_BYTES
 from monitor.target import ListCheck, ModelPrice, Target, own_limits
 
 DAY = 86400.0
@@ -29,9 +31,12 @@ _SERIES = {"full": 250, "lean": 120}
 _BYTES_PER_SERIES = 130
 # Measured: the program with its libraries, and what a target takes beside its recordings, metrics included.
 _PROGRAM_BYTES, _TARGET_BYTES = 112 * MIB, 160 * 1024
-# A stream in flight: its answer in a buffer that grows by an eighth, 45 bytes an event, and an event that is read,
-# joined, decoded and parsed; what is judged is held once more, as text of up to four bytes a character.
-_GROWTH, _BYTES_PER_EVENT, _COPIES_OF_EVENT, _COPIES_WHEN_JUDGED = 9 / 8, 45, 4, 5
+# What a connection takes beside its stream: a head of 256 KiB as bytes and as headers, a read, the buffers of TLS.
+_CONNECTION_BYTES = 1 * MIB
+# Buffers of streams grow by an eighth. One event at a time is joined, decoded and parsed, as texts of up to four bytes
+# a character, and each of its values takes some 220 bytes. One stream at a time is judged: its columns are copied, and
+# its answer is such a text, and bytes again for a pattern.
+_GROWTH, _COPIES_OF_EVENT, _BYTES_OF_A_VALUE, _COPIES_WHEN_JUDGED = 9 / 8, 12, 256, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +157,12 @@ def plan(config: Config, footprint: Callable[[Target], Footprint] | None = None)
 def memory_bound(targets: int, limits: Limits) -> int:
     """Return how many bytes the daemon takes at most with so many targets."""
     kept = max(KEPT_BYTES, KEPT_BYTES_PER_TARGET * targets) + LOG_QUEUE_BYTES + QUEUE_BYTES
-    columns = limits.events * _BYTES_PER_EVENT
-    stream = round((limits.stream_bytes + columns) * _GROWTH) + limits.event_bytes * _COPIES_OF_EVENT
-    judged = limits.stream_bytes * _COPIES_WHEN_JUDGED
-    return _PROGRAM_BYTES + _TARGET_BYTES * targets + kept + min(limits.concurrency, targets) * stream + judged
+    streams = min(limits.concurrency, targets)
+    stream = limits.stream_bytes + limits.events * ARRIVAL_BYTES + (limits.events + MOST_VALUES) * EVENT_BYTES
+    in_flight = round(min(limits.in_flight_bytes, streams * stream) * _GROWTH) + streams * _CONNECTION_BYTES
+    decoded = limits.event_bytes * _COPIES_OF_EVENT + MOST_VALUES * _BYTES_OF_A_VALUE
+    judged = min(stream, limits.in_flight_bytes) * _COPIES_WHEN_JUDGED
+    return _PROGRAM_BYTES + _TARGET_BYTES * targets + kept + in_flight + decoded + judged
 
 
 def _one(target: Target, monitors: int, footprint: Callable[[Target], Footprint]) -> TargetPlan:

@@ -85,9 +85,12 @@ def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Complaint]:
 
 
 def limits(table: Limits) -> Iterator[Complaint]:
-    """Complain of an event that may be longer than its stream."""
+    """Complain of an event that may be longer than its stream, and of a stream that may be longer than all of them."""
     if table.event_bytes > table.stream_bytes:
         yield Complaint(("limits", "event_bytes"), "is above stream_bytes")
+    if table.in_flight_bytes < table.stream_bytes:
+        said = "is below stream_bytes: a stream of so many bytes is ended before"
+        yield Complaint(("limits", "in_flight_bytes"), said, odd=True)
 
 
 def discovery(table: DiscoverySource, base: KeyPath, urls: object) -> Iterator[Complaint]:

@@ -27,6 +27,7 @@ from monitor.daemon.targets import config_loaded, make_ready, replace_targets, t
 from monitor.daemon.web import restore_recent, served
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
+from monitor.in_flight import InFlight
 from monitor.maintenance import active
 from monitor.redaction import redacted
 from monitor.schedule import Schedule
@@ -74,7 +75,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     )
     keep = history_sink(parts)
     observed = through_sinks(parts, write, keep)
-    parts.client = Client(settings.limits, settings.network)
+    parts.client = Client(settings.limits, settings.network, in_flight=InFlight(settings.limits, _full))
     parts.schedule = Schedule(
         probe_of(parts, settings),
         schedule.ScheduleCallbacks(observed, metrics.skipped, metrics.in_flight, parts.failed, _backed_off),
@@ -154,6 +155,11 @@ async def _unless_stopped(parts: Parts, work: Coroutine[Any, Any, T]) -> T | Non
 
 def _backed_off(name: str, seconds: float) -> None:
     structlog.get_logger().info("the server asked to wait: no probes meanwhile", target=name, seconds=round(seconds))
+
+
+def _full(held: int) -> None:
+    say = structlog.get_logger()
+    say.warning("the streams in flight held more than in_flight_bytes: the largest was ended", held=held)
 
 
 def _resting(parts: Parts, target: Target) -> bool:

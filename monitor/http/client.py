@@ -15,6 +15,7 @@ from monitor.http.h2_protocol import protocol_for
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
 from monitor.http.resolver import Noted, resolver
 from monitor.http.session import SharedSession, session
+from monitor.in_flight import InFlight, StreamMemory
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
 from monitor.target import Http
@@ -42,8 +43,15 @@ class PooledConnection:
 class Client:
     """Sends requests, each over a connection of its own, or over the one that a request before has left."""
 
-    def __init__(self, limits: Limits, network: Network, names: AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        network: Network,
+        names: AbstractResolver | None = None,
+        in_flight: InFlight | None = None,
+    ) -> None:
         self._limits = limits
+        self._in_flight = in_flight or InFlight(limits)
         self._network = network
         self._resolver = names or resolver(network)
         self._shared: SharedSession | None = None
@@ -56,30 +64,33 @@ class Client:
 
         If a kept connection is gone before a byte of the answer came, the request is sent once more over a fresh one,
         on the clock that runs already; so it is in HTTP/1.1 if the peer requires that. If the peer cut the connection,
-        one more is tried, to learn if it is alive.
+        one more is tried, to learn if it is alive; a stream that holds much is not kept waiting for that.
         """
-        exchange = await self._exchange(request, recording, feed)
-        if exchange.was_cut and exchange.attempts.peer is not None:
-            exchange.info.after_cut = await look_after_cut(*exchange.attempts.peer)
+        with self._in_flight.stream() as memory:
+            exchange = await self._exchange(request, recording, feed, memory)
+            if exchange.was_cut and exchange.attempts.peer is not None and not memory.above_share:
+                exchange.info.after_cut = await look_after_cut(*exchange.attempts.peer)
         return exchange.info
 
-    async def _exchange(self, request: HttpRequest, recording: Recorder, feed: Feed) -> Exchange:
+    async def _exchange(self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory) -> Exchange:
         first = None
         if (kept := await self._take(request)) is not None:
-            first = Exchange(request, recording, feed, self._limits, kept.attempts)
+            first = Exchange(request, recording, feed, self._limits, kept.attempts, memory=memory)
             if not await self._run(first, kept):
                 return first
             recording.begin_again()
-        exchange = await self._dial(request, recording, feed, first)
+        exchange = await self._dial(request, recording, feed, memory, first)
         if not exchange.wants_http_1:
             return exchange
         recording.begin_again()
-        return await self._dial(replace(request, http=Http.ONE), recording, feed, exchange)
+        return await self._dial(replace(request, http=Http.ONE), recording, feed, memory, exchange)
 
-    async def _dial(self, request: HttpRequest, recording: Recorder, feed: Feed, first: Exchange | None) -> Exchange:
+    async def _dial(
+        self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory, first: Exchange | None
+    ) -> Exchange:
         """Send over a fresh connection, on the clock of a first attempt if there was one."""
         attempts = ConnectionAttempts(self._network, protocol_for(request))
-        exchange = Exchange(request, recording, feed, self._limits, attempts)
+        exchange = Exchange(request, recording, feed, self._limits, attempts, memory=memory)
         if first is not None:
             exchange.clock, exchange.info.retried = first.clock, True
         await self._run(exchange, self._fresh(attempts, keep=request.keep_for is not None))
@@ -125,6 +136,7 @@ class Client:
         if network.resolver != self._network.resolver:
             self._resolver = resolver(network)
         self._limits, self._network = limits, network
+        self._in_flight.limit(limits)
         self._generation += 1
         self._shared = None
         await self.close_kept()

@@ -17,6 +17,7 @@ from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, absent, expiry, fo
 from monitor.http.h2_protocol import REQUIRES_HTTP_1, alpn, not_possible
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest, credentials
 from monitor.http.tls import tls_context
+from monitor.in_flight import StreamMemory
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder
@@ -33,8 +34,15 @@ class Exchange:
     the connection's protocol (`head`, `payload`, `end`) and of the deadlines.
     """
 
-    def __init__(
-        self, request: HttpRequest, recording: Recorder, feed: Feed, limits: Limits, attempts: ConnectionAttempts
+    def __init__(  # noqa: PLR0913 - what an exchange is made of
+        self,
+        request: HttpRequest,
+        recording: Recorder,
+        feed: Feed,
+        limits: Limits,
+        attempts: ConnectionAttempts,
+        *,
+        memory: StreamMemory,
     ) -> None:
         self.request, self.recording, self.attempts = request, recording, attempts
         self.clock = Clock()
@@ -43,6 +51,7 @@ class Exchange:
         self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._feed = feed
         self._limits = limits
+        self._memory = memory
         self._kept = attempts.protocol
         self._size = 0
         self._stage = 0
@@ -60,6 +69,7 @@ class Exchange:
         self.attempts.observer = self
         self.clock.start()
         self.attempts.clock = self.clock
+        self._memory.stop = self._out_of_memory
         self.deadlines.start(self.clock, self._received, self._expire)
         try:
             if self._kept is not None:
@@ -126,7 +136,7 @@ class Exchange:
         self.deadlines.stop()
         if self._drain is not None:
             self._drain.cancel()
-        self.attempts.observer = self.attempts.clock = None
+        self.attempts.observer = self.attempts.clock = self._memory.stop = None
         for sock in self.attempts.sockets:
             sock.setup = None
         if self.attempts.protocol is not None:
@@ -179,8 +189,10 @@ class Exchange:
             why = f"more than {limits.events} reads"
         if why is not None:
             self.end(EndKind.TOO_LARGE, at, why)
-        elif recording.turns != turns:
-            self._follow(recording)
+        else:
+            if recording.turns != turns:
+                self._follow(recording)
+            self._memory.hold(recording.weight)
 
     def _follow(self, recording: Recorder) -> None:
         """Set the timer anew if the stream has begun or ended, or goes on after its end: another deadline runs then."""
@@ -205,6 +217,9 @@ class Exchange:
 
     def _expire(self, deadline: Deadline, at: float, late: float) -> None:
         self._settle(expiry(deadline, at, late, self.request.timeouts, self.attempts))
+
+    def _out_of_memory(self, why: str) -> None:
+        self.end(EndKind.RESOURCES, time.monotonic(), why)
 
     def _settle(self, ending: Ending) -> None:
         if self.ended.done():

@@ -81,6 +81,7 @@ class Prober:
             if most:
                 kept.extend(data)
                 del kept[:-most]
+            recorder.unframed = decoder.held + len(kept)
             if self.save is not None:
                 self.save(data)
             return decoder.too_large

@@ -16,6 +16,8 @@ _PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
 """Names of events that are pings, whatever their data is."""
 _SHORT = 16
 """Characters of a marker with white space around it."""
+MOST_VALUES = 100_000
+"""Objects, lists and their elements in one message."""
 _JSON = ("{", "[", '"')
 _EVENTS = frozenset(get_args(Event))
 """The classes of events: to look one up costs a fifth of what `isinstance` does."""
@@ -43,6 +45,11 @@ class Decoder:
         self._broken = False
         self._end = 0
 
+    @property
+    def held(self) -> int:
+        """About how many bytes the message takes that is not whole yet."""
+        return self._framer.held
+
     def feed(self, data: bytes) -> list[tuple[Event, int]]:
         """Return the events that `data` completes, each with the payload offset of its last byte."""
         found: list[tuple[Event, int]] = []
@@ -50,10 +57,15 @@ class Decoder:
             return found
         self._end += len(data)
         for message in self._framer.feed(data):
-            if not self._left:
+            if self._left <= 0:
                 self.too_large = "too many events"
                 return found
+            if _crowded(message):
+                self.too_large = f"an event of more than {MOST_VALUES} values"
+                return found
+            before = len(found)
             self._read(message, found)
+            self._left -= max(len(found) - before, 1)
         if self._framer.broken:
             self._tell_broken(found)
         if self._framer.too_large:
@@ -67,7 +79,7 @@ class Decoder:
             return found
         rest, unseparated = self._framer.close(), False
         self._tell_broken(found)
-        if rest.message is not None and rest.message.data:
+        if rest.message is not None and rest.message.data and not _crowded(rest.message):
             unseparated = not self._framed and self._unseparated(rest.message)
             self._read(rest.message, found)
         if rest.inside and not unseparated:
@@ -92,7 +104,6 @@ class Decoder:
             found.append((Malformed(self._framer.broken, body=True), self._framer.broken_at))
 
     def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
-        self._left -= 1
         if message.outside:
             if (failure := self.outside.take(message.data, self._readable)) is not None:
                 found.append((failure, message.end))
@@ -139,6 +150,12 @@ class Decoder:
         except (KeyError, ValueError, TypeError, RecursionError):
             return text.lstrip().startswith(MARKER)
         return not all(isinstance(event, Meta) and event.foreign for event in said)
+
+
+def _crowded(message: Message) -> bool:
+    """Whether a message may hold more values than are read: as JSON they take many times its bytes, and long."""
+    text = message.data
+    return len(text) > MOST_VALUES and sum(map(text.count, "{[,")) > MOST_VALUES
 
 
 def _why(error: Exception) -> str:

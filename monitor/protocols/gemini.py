@@ -63,6 +63,11 @@ class EventsOrArray(ServerSentEvents):
         self.too_large = self._array.too_large
         return messages
 
+    @property
+    def held(self) -> int:
+        """About how many bytes of memory the unfinished message takes."""
+        return super().held if self._array is None else self._array.held
+
     def close(self) -> Rest:
         """Take the end of the stream and return what was left."""
         return super().close() if self._array is None else self._array.close()

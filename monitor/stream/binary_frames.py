@@ -46,6 +46,11 @@ class BinaryFrames:
         self._text = False
         """What is left is no frame but text."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes of memory the unfinished frame takes."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the frames that they complete."""
         if self._text:

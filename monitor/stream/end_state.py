@@ -5,6 +5,7 @@ An end stands if no output follows it. Output after an end takes it back: the st
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import NamedTuple
 
 from monitor.stream.events import Failure, Finish, Malformed, Meta, Stop
@@ -12,6 +13,12 @@ from monitor.stream.recording import End, EndRule
 from monitor.target import Terminator
 
 _KEPT_REASONS, _KEPT_LATE, _KEPT_MISSING = 3, 100, 10_000
+LONGEST_WORDS = 1 << 17
+"""Characters that are kept of a text of the server: what an event shows of it is redacted before it is cut."""
+CHOICE_BYTES = 300
+"""What the end of one answer takes."""
+_NUMBER_BYTES = 90
+"""What a number takes that is missing."""
 
 
 class _ChoiceEnd(NamedTuple):
@@ -66,6 +73,11 @@ class Numbers:
         self._unread_since += self._highest is not None
 
     @property
+    def missing(self) -> int:
+        """How many numbers are missing so far."""
+        return len(self._missing)
+
+    @property
     def gap(self) -> bool:
         """Whether more numbers are missing than events did not decode in their place."""
         return self._lost or len(self._missing) > self._unread
@@ -79,9 +91,9 @@ class EndState:
     """
 
     __slots__ = (
-        "_amid", "_hints", "_indexed", "_last_output", "_late", "_malformed", "_malformed_events", "_marker_end",
-        "_numbers", "_open", "_refused", "_spilled", "broken", "early_ending", "ends", "failed_at", "failure",
-        "marker_at", "reason", "rule", "words",
+        "_amid", "_failure_bytes", "_hints", "_indexed", "_last_output", "_late", "_malformed", "_malformed_events",
+        "_marker_end", "_numbers", "_open", "_reason_bytes", "_refused", "_spilled", "broken", "early_ending", "ends",
+        "failed_at", "failure", "marker_at", "reason", "rule", "words",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule) -> None:
@@ -113,6 +125,7 @@ class EndState:
         self._malformed_events = 0
         self._amid = 0
         self._numbers = Numbers()
+        self._reason_bytes = self._failure_bytes = 0
 
     # -- what is said ----------------------------------------------------------------------------------------------
 
@@ -138,7 +151,7 @@ class EndState:
     def meta(self, event: Meta, time: float, offset: int) -> None:
         """Take what a message without output says of choices, of an end to come, and its number."""
         if event.reason is not None:
-            self.reason = event.reason
+            self._give_reason(event.reason, self.words)
         if event.stop is not None:
             self._hints.add(event.stop)
         if event.choice is not None and self._indexed and event.choice not in self.ends and self.marker_at is None:
@@ -156,10 +169,11 @@ class EndState:
             return
         if self.marker_at is not None and self.stands_at is not None:
             return
+        self.ends.pop(key, None)  # what was said last is last
         self.ends[key] = _ChoiceEnd(time, offset, event.stop)
         self._open.discard(key)
         if event.reason is not None:
-            self.reason, self.words = event.reason, event.words
+            self._give_reason(event.reason, event.words)
 
     def done(self, time: float, offset: int) -> None:
         """Take the marker; one that is neither declared nor asked for closes only what has ended."""
@@ -171,7 +185,7 @@ class EndState:
         if self._closed_before(offset) if self.rule.declares_marker else self._ended_before(offset):
             self._keep(event, time, offset)
         elif self.failure is None:
-            self.failure = event
+            self.failure = self._short(event)
             self.failed_at = time if self.failed_at is None else self.failed_at
 
     def misread(self, event: Malformed, time: float, offset: int) -> None:
@@ -186,6 +200,19 @@ class EndState:
             self._numbers.unread()
             if len(self._malformed) < _KEPT_REASONS:
                 self._malformed.append(event.why)
+
+    def _give_reason(self, reason: str, words: str) -> None:
+        self.reason, self.words = reason[:LONGEST_WORDS], words[:LONGEST_WORDS]
+        self._reason_bytes = getsizeof(self.reason) + getsizeof(self.words)
+
+    def _short(self, event: Failure) -> Failure:
+        """Return an error with as much of its words as is ever looked at."""
+        texts = [text or "" for text in (event.message, event.type, event.code)]
+        if max(map(len, texts)) > LONGEST_WORDS:
+            message, kind, code = texts = [text[:LONGEST_WORDS] for text in texts]
+            event = Failure(event.fault, message, kind or None, code or None, event.framed)
+        self._failure_bytes += sum(map(getsizeof, texts))
+        return event
 
     def _take_back(self, key: int) -> None:
         """Take back the end of an answer that goes on; what came after it came before the end."""
@@ -204,6 +231,11 @@ class EndState:
                     self.meta(event, time, offset)
 
     def _keep(self, event: Failure | Malformed | Meta, time: float, offset: int) -> None:
+        """Keep what came after the end; of errors the first one, for no other can count."""
+        if isinstance(event, Failure):
+            if any(isinstance(late.event, Failure) for late in self._late):
+                return
+            event = self._short(event)
         if len(self._late) < _KEPT_LATE:
             self._late.append(_Late(event, time, offset))
 
@@ -215,7 +247,22 @@ class EndState:
         if self._closed_before(offset):
             return True
         by_the_end = self.rule.terminator in {Terminator.END, Terminator.EITHER}
-        return by_the_end and self.stands_at is not None and offset > max(said.offset for said in self.ends.values())
+        return by_the_end and self.stands_at is not None and offset > self._last_end.offset
+
+    @property
+    def _last_end(self) -> _ChoiceEnd:
+        """The end of an answer that was said last."""
+        return self.ends[next(reversed(self.ends))]
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        return (
+            CHOICE_BYTES * (len(self.ends) + len(self._open))
+            + _NUMBER_BYTES * self._numbers.missing
+            + self._reason_bytes
+            + self._failure_bytes
+        )
 
     # -- what it comes to ------------------------------------------------------------------------------------------
 
@@ -227,7 +274,7 @@ class EndState:
         """
         if not self.ends or self._open:
             return None
-        said = max(said.time for said in self.ends.values())
+        said = self._last_end.time
         if len(self.ends) >= self.rule.choices:
             return said
         return self.marker_at if self.marker_at is None else max(said, self.marker_at)

@@ -28,6 +28,10 @@ class Rest(NamedTuple):
     """A last line that the framing does not have."""
 
 
+PIECE_BYTES = 64
+"""What a piece of a message takes besides its bytes: an object, and its place in a list."""
+
+
 class Framer(Protocol):
     """What every framing offers."""
 
@@ -38,6 +42,10 @@ class Framer(Protocol):
     """Why nothing more can be taken out of this framing (a checksum or a length that is wrong), in our words."""
     broken_at: int
     """The payload offset at which that is known."""
+
+    @property
+    def held(self) -> int:
+        """About how many bytes of memory the unfinished message takes."""
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the messages that they complete."""

@@ -35,6 +35,11 @@ class ConcatenatedJson:
         self._depth = 0
         self._quoted = False
 
+    @property
+    def held(self) -> int:
+        """How many bytes of memory the unfinished value takes."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the values that they complete."""
         if self.too_large:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.stream.events import Message
-from monitor.stream.framing import Rest, text_message
+from monitor.stream.framing import PIECE_BYTES, Rest, text_message
 
 
 class Lines:
@@ -19,6 +19,11 @@ class Lines:
         """The unfinished line, read by read: joined once, when its end comes."""
         self._held = 0
         self._start = 0
+
+    @property
+    def held(self) -> int:
+        """About how many bytes of memory the unfinished line takes."""
+        return self._held + PIECE_BYTES * len(self._pieces)
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the lines that they complete."""

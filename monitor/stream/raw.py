@@ -19,6 +19,7 @@ class Raw:
         del limit  # a message is one read
         self._decode = codecs.getincrementaldecoder("utf-8")("replace")
         self._end = 0
+        self.held = 0
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return their text."""

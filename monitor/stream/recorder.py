@@ -9,10 +9,20 @@ from array import array
 from bisect import bisect_left
 from types import MappingProxyType
 
-from monitor.stream.end_state import EndState
+from monitor.stream.end_state import LONGEST_WORDS, EndState
 from monitor.stream.endings import Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.events import Done, Event, Failure, Finish, Malformed, Meta, Output, Part, Partial, Usage
-from monitor.stream.recording import AFTER_THE_END, CODES, OUTPUT_CODES, Columns, EndRule, Kind, Recording
+from monitor.stream.recording import (
+    AFTER_THE_END,
+    ARRIVAL_BYTES,
+    CODES,
+    EVENT_BYTES,
+    OUTPUT_CODES,
+    Columns,
+    EndRule,
+    Kind,
+    Recording,
+)
 from monitor.target import Timeouts
 
 _LAST_CHUNK, _CONTENT = Mark.LAST_CHUNK, Part.CONTENT
@@ -33,7 +43,7 @@ class Recorder:
         "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets",
         "_mark_uncertainties", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts",
         "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "chunks",
-        "connected", "ending", "head", "marks", "rule", "turns", "zero_uncertainty",
+        "connected", "ending", "head", "marks", "rule", "turns", "unframed", "zero_uncertainty",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -46,6 +56,8 @@ class Recorder:
         self.chunks = 0
         self.turns = 0
         """Rises with each event after which another deadline may run; a further piece of the answer is none."""
+        self.unframed = 0
+        """Bytes that are held besides the recording: of a message that is not whole yet, and of the last ones."""
         self._end = EndState(self.rule)
         self._mark_uncertainties: dict[Mark, float] = {}
         self.zero_uncertainty = 0.0
@@ -264,7 +276,7 @@ class Recorder:
 
     def _learn(self, event: Meta) -> None:
         if event.model is not None and self._model is None:
-            self._model = event.model
+            self._model = event.model[:LONGEST_WORDS]
         if event.usage is not None:
             self._usage = self._usage.updated(event.usage)
 
@@ -289,6 +301,12 @@ class Recorder:
     def reads(self) -> int:
         """How many network reads brought payload."""
         return len(self._times)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes, those besides it included."""
+        columns = ARRIVAL_BYTES * len(self._times) + EVENT_BYTES * len(self._event_kinds)
+        return columns + len(self._text) + self.unframed + self._end.weight
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
         """Return the deadline that runs now and when it passes; if two pass together, the first of the table."""

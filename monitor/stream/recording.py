@@ -55,6 +55,8 @@ OUTPUT_CODES = {
 IS_OUTPUT = frozenset(OUTPUT_CODES.values())
 AFTER_THE_END = 0x80
 """Set in the code of what would be output before the end, and is none after it."""
+ARRIVAL_BYTES, EVENT_BYTES = 32, 13
+"""Bytes of an arrival and of an event in the columns."""
 
 
 @dataclass(frozen=True, slots=True)

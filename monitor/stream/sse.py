@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from monitor.stream.events import Message
-from monitor.stream.framing import BOM, Rest
+from monitor.stream.framing import BOM, PIECE_BYTES, Rest
 
 LINE_END = re.compile(rb"\r\n|\r|\n")
 _IGNORED = frozenset({b"id", b"retry"})
@@ -37,6 +37,11 @@ class ServerSentEvents:
         """Bytes of the event in hand, in lines of whatever field; 0 between events."""
         self._name = b""
         self._end = 0
+
+    @property
+    def held(self) -> int:
+        """About how many bytes of memory the unfinished event takes."""
+        return self._held + self._size + PIECE_BYTES * (len(self._pieces) + len(self._data))
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the events and comments that they complete."""

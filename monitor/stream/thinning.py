@@ -12,11 +12,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
 
-from monitor.stream.recording import CODES, IS_OUTPUT, Columns, Kind, Recording, Views, Whole
+from monitor.stream.recording import (
+    ARRIVAL_BYTES,
+    CODES,
+    EVENT_BYTES,
+    IS_OUTPUT,
+    Columns,
+    Kind,
+    Recording,
+    Views,
+    Whole,
+)
 from monitor.stream.statistics import gap_figures
 
-ARRIVAL_BYTES, EVENT_BYTES = 32, 13
-"""Bytes of an arrival and of an event in the columns."""
 _FEWEST = 16
 """Rows that are kept however little room there is."""
 _RARE = frozenset(CODES[kind] for kind in (Kind.FINISH, Kind.DONE, Kind.FAILURE, Kind.MALFORMED, Kind.PARTIAL))

@@ -93,4 +93,6 @@ def test_the_memory_bound_counts_what_is_kept_and_what_runs(read: Read) -> None:
     small = plan(read(TARGET + B + "[limits]\nstream_bytes = '4MiB'")).memory
     assert one < single < two
     assert small < two - 100 * MIB
+    assert memory_bound(200, Limits()) < 900 * MIB, "streams in flight share a memory"
+    assert memory_bound(200, Limits(in_flight_bytes=256 * MIB)) - memory_bound(200, Limits()) == 128 * MIB * 9 // 8
     assert memory_bound(8192, Limits()) - memory_bound(4096, Limits()) >= 4096 * KEPT_BYTES_PER_TARGET

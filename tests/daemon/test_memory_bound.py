@@ -8,11 +8,12 @@ import re
 import resource
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from monitor.lab.peer import peer
-from monitor.lab.steps import Send
+from monitor.lab.steps import Hold, Send
 
 TARGETS = 64
 _EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 250_000 + b'"},"finish_reason":null}]}\n\n'
@@ -45,7 +46,42 @@ async def test_endless_streams_of_large_events_stay_under_the_figure(tmp_path: P
             run.kill()
             await run.wait()
     assert peak < bound
-    assert bound < 500 << 20
+    assert bound < 450 << 20
+
+
+async def test_many_streams_share_a_memory(tmp_path: Path) -> None:
+    """32 hostile streams at once stay under the figure: those that hold most end as our own fault, and the log says so.
+
+    Some send events that never end, in small pieces, and fall silent; some send as much text as they may.
+    """
+    shared = '[limits]\nconcurrency = 32\nper_host = 32\nin_flight_bytes = "32MiB"\n'
+    piece = b"data: " + b"y" * 64
+    scripts = ((Send(_HEAD), Send(_EVENT * 40)), (Send(_HEAD), Send(piece * 50_000), Hold()))
+    async with peer(*[*scripts] * 16) as server:
+        config = tmp_path / "config.toml"
+        config.write_text(_config(server.url, targets=32).replace(_LIMITS, shared))
+        bound = await _planned(config)
+        run = await asyncio.create_subprocess_exec(
+            *_COMMAND, "run", "--config", str(config), stdout=asyncio.subprocess.PIPE, limit=1 << 24
+        )
+        try:
+            assert run.stdout is not None
+            causes: Counter[str] = Counter()
+            said = 0
+            while not causes["resources"] or causes.total() < 16 or not said:
+                event = json.loads(await run.stdout.readline())
+                if event["event"] == "started":
+                    run.send_signal(signal.SIGUSR1)
+                if event["event"] == "probe":
+                    causes[event["cause"]] += 1
+                said += event["event"] == "the streams in flight held more than in_flight_bytes: the largest was ended"
+            peak = await asyncio.to_thread(_peak, run.pid)
+        finally:
+            run.kill()
+            await run.wait()
+    assert causes.keys() <= {"resources", "no_terminator", "too_large"}
+    assert peak < bound
+    assert bound < 700 << 20
 
 
 async def test_without_memory_each_probe_ends_in_one_event(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
 from monitor.http.fetch import fetch
 from monitor.http.request import HttpRequest
+from monitor.in_flight import InFlight, StreamMemory
 from monitor.lab.steps import Send
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
@@ -157,4 +158,5 @@ REQUEST = HttpRequest("GET", "http://127.0.0.1/", {}, b"", SHORT)
 
 async def unsent() -> Exchange:
     """Return an exchange whose request no network sees."""
-    return Exchange(REQUEST, Recorder(), lambda _: None, Limits(), ConnectionAttempts(Network()))
+    limits, attempts = Limits(), ConnectionAttempts(Network())
+    return Exchange(REQUEST, Recorder(), lambda _: None, limits, attempts, memory=StreamMemory(InFlight(limits)))

@@ -11,8 +11,9 @@ from monitor.http.after_cut import look_after_cut
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Rst, Script, Send
+from monitor.settings import Limits
 from monitor.stream.endings import AfterCut
-from tests.conftest import Ask
+from tests.conftest import Ask, MakeProber, target
 from tests.http.parts import CLOSED, HEAD, HI, OK, STOP, closed_port, no_more_descriptors, unchecked
 from tests.records import record
 from tests.test_wire import verdict
@@ -101,3 +102,11 @@ async def test_a_stop_in_that_moment_costs_nothing() -> None:
             await asyncio.sleep(0)
             looking.cancel("shutdown")
             assert await looking is None
+
+
+async def test_a_stream_that_holds_much_does_not_wait(prober: MakeProber) -> None:
+    """A stream above its share of the memory is judged at once: what it holds is needed by others."""
+    asked = prober(limits=Limits(in_flight_bytes=5000, concurrency=50))
+    async with peer((Send(CUT), Fin())) as server:
+        seen = await asked(target(server.url, check=None), "cli")
+    assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", None)

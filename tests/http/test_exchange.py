@@ -13,7 +13,7 @@ from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
-from monitor.lab.steps import Fin, Hold, Repeat, Send, Wait
+from monitor.lab.steps import Fin, Gate, Hold, Repeat, Send, Wait
 from monitor.record.from_observation import event_of
 from monitor.settings import Limits
 from monitor.stream.endings import Deadline, Mark
@@ -215,3 +215,25 @@ async def test_an_end_that_nobody_was_there_to_see(
     assert uncertainties(seen.recording)["duration"] >= 9.5
     if wanted != "ok":
         assert "the monitor itself did not run" in seen.verdict.detail
+
+
+async def test_streams_in_flight_share_a_memory(prober: MakeProber) -> None:
+    """If all together hold too much, the one that holds most ends as our own fault, however silent; others go on."""
+    came, arrived = bytearray(), asyncio.Event()
+
+    def save(data: bytes) -> None:
+        came.extend(data)
+        if len(came) >= 8000:
+            arrived.set()
+
+    asked = prober(limits=Limits(in_flight_bytes=10_000, concurrency=2), save=save)
+    long = HI.replace(b"hi", b"x" * 3000)
+    assert long != HI
+    async with (
+        peer((Send(CLOSED + b"data: " + b"x" * 8000), Hold())) as large,
+        peer((Gate(arrived), Send(CLOSED + long + STOP), Fin())) as small,
+    ):
+        both = (asked(target(f"{one.url}/", check=None), "cli") for one in (large, small))
+        ended, whole = await asyncio.gather(*both)
+    assert (verdict(ended), verdict(whole)) == ("inconclusive/resources", "ok")
+    assert "held more than `in_flight_bytes`, 10000 bytes, and this one most: 8" in ended.verdict.detail

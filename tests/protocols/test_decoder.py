@@ -9,8 +9,9 @@ from typing import cast
 import msgspec
 import pytest
 
+from monitor.protocols import find
 from monitor.protocols.base import Protocol, Request
-from monitor.protocols.decoder import Decoder, InterpretError
+from monitor.protocols.decoder import MOST_VALUES, Decoder, InterpretError
 from monitor.protocols.stream_errors import named_error
 from monitor.stream.events import Done, Event, Failure, Fault, Malformed, Message, Meta, Output, Partial
 from monitor.stream.framing import Framer, Rest
@@ -173,6 +174,13 @@ def test_exactly_as_many_events_as_may_be() -> None:
     assert reader.too_large is None
 
 
+def test_events_are_counted_and_not_messages() -> None:
+    """A message that says many things counts as many: each takes as much as one that comes alone."""
+    reader = decoder(events=3)
+    assert len(reader.feed(b"data: a b c d\n\ndata: e\n\n")) == 4
+    assert reader.too_large == "too many events"
+
+
 @pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson])
 @pytest.mark.parametrize(
     ("interpret", "events"),
@@ -326,3 +334,41 @@ def test_what_lost_its_framing_and_can_be_read(events: list[Event], kept: bool) 
     reader = Decoder(Protocol("any", ServerSentEvents, request, lambda _: events), event_bytes=99, events=99)
     reader.feed(b'{"detail": "no"}\n')
     assert reader.outside.text == ('{"detail": "no"}\n' if kept else "")
+
+
+def of_values(count: int) -> Decoder:
+    """Return a decoder of chat chunks that has read one message of so many values, and is at its end."""
+    reader = Decoder(find("openai-chat"), event_bytes=1 << 20, events=1 << 20)
+    assert not reader.feed(b'data: {"choices":[' + b",".join([b"{}"] * ((count - 1) // 2)))
+    return reader
+
+
+def test_a_message_of_many_values() -> None:
+    """A message of more values than are read is too large: as JSON it takes 24 times its bytes, and seconds."""
+    reader = of_values(MOST_VALUES + 3)
+    assert reader.feed(b"]}\n\n") == []
+    assert reader.too_large == "an event of more than 100000 values"
+    reader = of_values(MOST_VALUES - 3)
+    assert len(reader.feed(b"]}\n\n")) == (MOST_VALUES - 4) // 2
+    assert reader.too_large is None
+
+
+def test_a_message_of_many_values_that_is_cut() -> None:
+    """What is left of such a message at the end of the stream is not read either."""
+    assert [type(event) for event, _ in of_values(MOST_VALUES + 3).close()] == [Partial]
+
+
+def test_a_long_text_is_one_value() -> None:
+    """However long a text is, it is read: nothing in it is an object, a list or a place in one."""
+    reader = Decoder(find("openai-chat"), event_bytes=1 << 20, events=10)
+    text = b"x" * (2 * MOST_VALUES)
+    (found,) = reader.feed(b'data: {"choices":[{"delta":{"content":"' + text + b'"}}]}\n\n')
+    assert found[0] == Output(text.decode())
+
+
+def test_what_is_held_of_a_message() -> None:
+    """It is what the framing holds."""
+    reader = decoder(ConcatenatedJson)
+    assert reader.held == 0
+    reader.feed(b'{"a"')
+    assert reader.held == 4

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any, NoReturn
+
 import pytest
 
-from monitor.stream.end_state import EndState
+from monitor.stream.end_state import LONGEST_WORDS, EndState
 from monitor.stream.events import (
     Event,
     Failure,
@@ -304,3 +307,61 @@ def test_an_event_that_does_not_decode_is_not_lost() -> None:
 def test_a_number_after_the_end_is_no_gap() -> None:
     """What comes when all is said is not missed."""
     assert told(Meta(sequence=1), STOP, Meta(sequence=9)).end.sequence_gap is False
+
+
+class Unscanned(dict[int, Any]):
+    """Ends of which nobody looks at all."""
+
+    def values(self) -> NoReturn:
+        """Fail."""
+        raise AssertionError("all ends are looked at")
+
+
+def test_many_ends_take_linear_time() -> None:
+    """A message after the ends of many parts looks at the last of them alone."""
+    state = EndState(PARTS)
+    state.ends = Unscanned()
+    for part in range(5):
+        state.meta(Meta(choice=part), float(part), part)
+        state.finish(Finish(choice=part), float(part), part)
+        assert state.stands_at == part
+        state.fail(Failure(Fault.OTHER), float(part), part + 1)
+    assert state.failure is None
+
+
+def test_the_last_end_is_the_one_said_last() -> None:
+    """If ends are said again, the end stands from the last one on, whichever answer's it is."""
+    state = EndState(EndRule(choices=2, early=True))
+    for choice, time in ((0, 1.0), (1, 2.0), (0, 3.0)):
+        state.finish(Finish("stop", choice=choice), time, int(time))
+    assert state.stands_at == 3.0
+
+
+def test_of_a_servers_words_a_bounded_part_is_kept() -> None:
+    """Words of an error and of an end are cut where nobody looks at them, and of late errors the first is kept."""
+    long = "x" * (LONGEST_WORDS + 1)
+    early = told(Failure(Fault.OTHER, long, long, long)).end.failure
+    assert early == Failure(Fault.OTHER, long[1:], long[1:], long[1:])
+    late = told(STOP, Failure(Fault.OTHER, long), Failure(Fault.AUTH)).end
+    assert late.late_failure == Failure(Fault.OTHER, long[1:])
+    assert told(Finish(long, words=long)).end.words == long[1:]
+    assert told(Finish(long, words=long)).end.reason == long[1:]
+    assert told(Meta(reason=long)).end.reason == long[1:]
+    assert told(Meta(model=long)).model == long[1:]
+
+
+def test_what_it_weighs() -> None:
+    """Ends, numbers that are missing and words are counted."""
+    state = EndState(PARTS)
+    weights = [state.weight]
+    state.meta(Meta(choice=0, sequence=1), 1.0, 1)
+    weights.append(state.weight)
+    state.meta(Meta(sequence=100), 2.0, 2)
+    weights.append(state.weight)
+    state.finish(Finish("stop", choice=0), 3.0, 3)
+    weights.append(state.weight)
+    state.fail(Failure(Fault.OTHER, "x" * 1000), 4.0, 4)
+    weights.append(state.weight)
+    assert all(after > before for before, after in pairwise(weights))
+    assert weights[2] - weights[1] > 98 * 80
+    assert weights[4] - weights[3] > 1000

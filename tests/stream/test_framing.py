@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.stream.binary_frames import BinaryFrames
-from monitor.stream.framing import Framer, Rest
+from monitor.stream.framing import PIECE_BYTES, Framer, Rest
 from monitor.stream.json_objects import ConcatenatedJson, JsonArray
 from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
@@ -127,3 +127,26 @@ def test_these_framings_cannot_be_broken(framing: Callable[[int], Framer]) -> No
     framer.feed(b"\x00\xff{]data: \n\n")
     framer.close()
     assert framer.broken == ""
+
+
+HELD = {
+    "a line in two reads": (ServerSentEvents, [b"data: a", b"bc"], 9, 2),
+    "lines of an event": (ServerSentEvents, [b"data: a\ndata: bc\nda"], 19, 3),
+    "a line": (Lines, [b"a\nbc", b"d"], 3, 2),
+    "a value": (ConcatenatedJson, [b'{"a":1} {"b"'], 4, 0),
+    "an element": (JsonArray, [b'[{"a":1},{"b"'], 4, 0),
+    "a frame": (BinaryFrames, [b"\0\0\0\x20\0"], 5, 0),
+    "a read": (Raw, [b"abc", b"\xe2"], 0, 0),
+}
+
+
+@pytest.mark.parametrize(("framing", "data", "size", "pieces"), HELD.values(), ids=HELD.keys())
+def test_what_is_held_of_a_message(
+    framing: Callable[[int], Framer], data: Sequence[bytes], size: int, pieces: int
+) -> None:
+    """It is the bytes of the unfinished message, and what their pieces take as objects."""
+    framer = framing(ROOMY)
+    assert framer.held == 0
+    for piece in data:
+        framer.feed(piece)
+    assert framer.held == size + pieces * PIECE_BYTES

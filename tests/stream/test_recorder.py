@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from monitor.stream.end_state import CHOICE_BYTES
 from monitor.stream.endings import Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.events import (
     Event,
@@ -19,7 +20,7 @@ from monitor.stream.events import (
     Usage,
 )
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import Arrival, EndRule, Kind
+from monitor.stream.recording import ARRIVAL_BYTES, EVENT_BYTES, Arrival, EndRule, Kind
 from monitor.stream.statistics import (
     gaps,
     output_arrivals,
@@ -419,3 +420,13 @@ def test_whether_a_piece_was_said_before_is_asked_of_several() -> None:
     """One piece may be said twice; what two said is the same if only white space differs."""
     assert told(Output("ab"), Output("ab", again=True)).chunks == 2
     assert told(Output("a"), Output("b"), Output(" ab ", again=True)).chunks == 2
+
+
+def test_what_a_recording_weighs_while_it_runs() -> None:
+    """Arrivals, events, the answer's text and what is held beside it are counted."""
+    line = Recorder()
+    assert line.weight == 0
+    line.arrived(1.0, 0.0, 10)
+    line.record(Output("abc"), 10)
+    line.unframed = 7
+    assert line.weight == ARRIVAL_BYTES + EVENT_BYTES + 3 + 7 + CHOICE_BYTES
