@@ -32,14 +32,7 @@ RECEIVERS = {"critical": {"on-call"}, "warning": {"day", "monitoring"}, "info": 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(PATIENCE + 180)]
 
 
-ONE_AGE = pytest.mark.xfail(strict=False, reason="the burn of the error budget may be notified first: not decided yet")
-
-
-@pytest.mark.parametrize(
-    "alert",
-    [pytest.param(one, marks=ONE_AGE if one.name == "ChatStreamCutsAtOneAge" else ()) for one in ALERTS],
-    ids=str,
-)
+@pytest.mark.parametrize("alert", ALERTS, ids=str)
 def test_a_fault_reaches_the_webhook_as_this_alert_and_its_end_as_resolved(drill: Stage, alert: Alert) -> None:
     """The JSON has the labels, whole sentences, and is sent to whom it concerns; mended, the alert is resolved."""
     wanted = {key for act in drill.acts for key in act.expected if key[:2] == (alert.name, alert.severity)}
@@ -71,11 +64,7 @@ def test_the_drill_has_twenty_incidents_and_more() -> None:
     assert len(INCIDENTS) >= 20
 
 
-@pytest.mark.parametrize(
-    "incident",
-    [pytest.param(one, marks=ONE_AGE if one.name == "one-age" else ()) for one in INCIDENTS],
-    ids=lambda one: one.name,
-)
+@pytest.mark.parametrize("incident", INCIDENTS, ids=lambda one: one.name)
 def test_one_incident_is_one_notification(drill: Stage, incident: Drill) -> None:
     """From its first alert to the end of its last, somebody gets one message with one alert."""
     [alert] = incident.brings
