@@ -8,6 +8,7 @@ cannot set keys, files, variables or code.
 from __future__ import annotations
 
 import asyncio
+import base64
 import glob
 import hashlib
 import json
@@ -25,7 +26,8 @@ from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, discovered
 from monitor.config.mistake import printable
 from monitor.config.secrets import Places
-from monitor.http import ALPN, fetch, tls_context
+from monitor.http import ALPN, FetchOptions, fetch, tls_context
+from monitor.keys import proxies
 from monitor.keys.secret import Secret
 from monitor.keys.values import Wrong
 from monitor.probe.confidential import of_url
@@ -35,8 +37,8 @@ from monitor.target import Target
 
 MakeTarget = Callable[[Mapping[str, Any], str], Target]
 """Makes a target of the keys of a [[targets]], given the name of their source; a ConfigError says what is wrong."""
-Fetch = Callable[[str, Secret | None], Awaitable[bytes]]
-"""Gets the document at a URL with a bearer token, if any, in bounded time and length; an OSError contains no secret."""
+Fetch = Callable[[str, FetchOptions], Awaitable[bytes]]
+"""Gets the document at a URL in bounded time and length; an OSError contains no secret."""
 Changed = Callable[[tuple[Target, ...]], Awaitable[object]]
 
 Read = bytes | str
@@ -68,11 +70,15 @@ _OVERWRITTEN = frozenset({"job", "instance"})
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryCallbacks:
-    """What discovery calls: after each refresh with its success, with a new error text, and for a bug."""
+    """What discovery calls: after each refresh with its success, with a new error text, and for a bug.
+
+    `learned` is given each secret that a refresh has read, before it is sent.
+    """
 
     refreshed: Callable[[str, bool], None]
     wrong: Callable[[str, str], None]
     failed: Callable[[BaseException], None]
+    learned: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,10 @@ class Found:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     made: Mapping[str, Target] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
+
+
+class _UnusableError(Exception):
+    """A secret of a source cannot be used; the text says why."""
 
 
 class Discovery:
@@ -97,11 +107,14 @@ class Discovery:
         callbacks: DiscoveryCallbacks,
         fetch: Fetch,
         *,
+        environ: Mapping[str, str] | None = None,
+        network: settings.Network | None = None,
         reserved: Collection[str] = (),
         before: Discovery | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self._make_target, self._told, self._fetch = make_target, callbacks, fetch
+        self._environ, self._network = environ or {}, network or settings.Network()
         self._reserved = frozenset(reserved)
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
@@ -181,38 +194,63 @@ class Discovery:
 
     async def _fetched(self, url: str, source: settings.DiscoverySource) -> Read:
         try:
-            data = await self._fetch(url, await self._token(source))
-        except Wrong as error:
-            return f"cannot be asked: bearer_token_file {(error.context or {})['message']}"
+            authorization = await self._authorization(source)
+            options = FetchOptions(authorization, source.tls, self._proxy(url, source))
+            data = await self._fetch(url, options)
+        except _UnusableError as error:
+            return f"cannot be asked: {error}"
         except OSError as error:
             return _unread(error)
         return await asyncio.to_thread(_in_order, data)
 
-    async def _token(self, source: settings.DiscoverySource) -> Secret | None:
-        """Read a source's token as it is now; Wrong if it cannot be used."""
-        if source.bearer_token_file is None:
+    async def _authorization(self, source: settings.DiscoverySource) -> str | None:
+        """Return the header of a source's token, or of its user and password, as they are now; None without."""
+        basic, places = source.basic_auth, Places(Path(), self._environ)
+        if source.bearer_token_file is not None:
+            return f"Bearer {await self._read('bearer_token_file', places.secret_file, source.bearer_token_file)}"
+        if basic.password_file is not None:
+            password = await self._read("basic_auth.password_file", places.password_file, basic.password_file)
+        elif basic.password_env is not None:
+            password = await self._read("basic_auth.password_env", places.password_variable, basic.password_env)
+        else:
             return None
-        token = await asyncio.to_thread(Places(Path(), {}).secret_file, source.bearer_token_file)
-        self._secrets |= {token.reveal()}
-        return token
+        pair = base64.b64encode(f"{basic.username}:{password}".encode()).decode()
+        return f"Basic {pair}"
+
+    async def _read(self, key: str, read: Callable[[str], Secret], name: str) -> str:
+        """Read a secret, and have it hidden from now on."""
+        try:
+            secret = (await asyncio.to_thread(read, name)).reveal()
+        except Wrong as error:
+            raise _UnusableError(f"{key} {(error.context or {})['message']}") from None
+        if secret not in self._secrets:
+            self._secrets |= {secret}
+            self._told.learned(secret)
+        return secret
+
+    def _proxy(self, url: str, source: settings.DiscoverySource) -> str | None:
+        """Return the proxy through which a source's URL is asked."""
+        proxy = source.proxy.reveal() if source.proxy is not None else None
+        if proxy is None and self._network.proxy_from_environment:
+            proxy = proxies.proxy_of_environment(url, self._environ)
+        return None if proxies.excepted(url, self._network.no_proxy) else proxy
 
     def _combine(self) -> None:
-        """Combine the sources: of two targets with one name the first counts."""
+        """Combine the sources: of two targets with one name the first counts; one that two list alike is no error."""
         taken = dict.fromkeys(self._reserved, "the config")
-        combined: list[Target] = []
+        combined: dict[str, Target] = {}
         for source in self.sources:
             found = self._found[source.name]
-            targets = found.made.values()
             clashes = [
-                f"target {one.name}: {taken[one.name]} has a target with this name"
-                for one in targets
-                if one.name in taken
+                f"target {one.name}: {taken[one.name]} has another target with this name"
+                for one in found.made.values()
+                if one.name in taken and combined.get(one.name) != one
             ]
-            ours = [one for one in targets if one.name not in taken]
-            taken |= dict.fromkeys((one.name for one in ours), f"the source {source.name}")
-            combined += ours
+            ours = {one.name: one for one in found.made.values() if one.name not in taken}
+            taken |= dict.fromkeys(ours, f"the source {source.name}")
+            combined |= ours
             self._report(source.name, [*found.wrong, *clashes])
-        self.targets = tuple(sorted(combined, key=lambda one: one.name))
+        self.targets = tuple(combined[name] for name in sorted(combined))
 
     def _report(self, source: str, wrong: list[str]) -> None:
         """Set the gauge each time; report an error only if it differs from the last one.
@@ -250,10 +288,13 @@ def of_config(
 
     sources = [one for one in config.settings.discovery if urls or not one.http_sd]
 
-    async def get(url: str, token: Secret | None) -> bytes:
-        return await fetch(url, config.settings.network, within=_WITHIN, at_most=LARGEST, token=token)
+    network = config.settings.network
 
-    return Discovery(sources, make, callbacks, get, reserved={one.name for one in config.targets}, before=before)
+    async def get(url: str, options: FetchOptions) -> bytes:
+        return await fetch(url, network, within=_WITHIN, at_most=LARGEST, options=options)
+
+    reserved = {one.name for one in config.targets}
+    return Discovery(sources, make, callbacks, get, environ=environ, network=network, reserved=reserved, before=before)
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
@@ -369,11 +410,13 @@ def _targets(
         for values in (one for group in parse(data, _suffix(place)) for one in keys(group)):
             name = values["name"]
             where = f"{_shown(place)}: target {printable(name)}"
-            refused = "duplicate name" if name in names else _refusal(values)
+            said = json.dumps(values, sort_keys=True)
+            if said in made:
+                continue  # one target that is listed twice
+            refused = "another target has this name" if name in names else _refusal(values)
             if refused:
                 mistakes.append(f"{where}: {refused}")
                 continue
-            said = json.dumps(values, sort_keys=True)
             try:
                 made[said] = known.get(said) or make(values, where)
                 names.add(name)

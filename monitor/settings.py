@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from monitor.keys import types, units, values
+from monitor.keys.tls import Tls
 from monitor.keys.types import Unit, says
 
 MIB = 1024 * 1024
@@ -238,6 +239,36 @@ class Network:
             "10.0.0.2:53",
         ),
     ] = "system"
+    proxy_from_environment: Annotated[
+        bool,
+        says(
+            "Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold for targets and sources that have no `proxy`; "
+            "otherwise these variables are ignored."
+        ),
+    ] = False
+    no_proxy: Annotated[
+        types.NoProxy,
+        says(
+            "Hosts that are asked without a proxy, whatever names one: addresses, networks, names with their "
+            "subdomains, `.example.net` for subdomains alone, each but a network with `:PORT` if that matters.",
+            ["10.0.0.0/8", "gateway.internal"],
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """The user and the password that the servers of `http_sd` are sent."""
+
+    username: Annotated[types.OptionalLine, says("The name of the user.", "chat-monitor")] = None
+    password_file: Annotated[
+        types.File | None,
+        types.Path.PASSWORD,
+        says("A file with the password; it is read at each refresh.", "inventory.password"),
+    ] = None
+    password_env: Annotated[
+        types.VariableName, says("The environment variable that holds the password.", "INVENTORY_PASSWORD")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +295,13 @@ class DiscoverySource:
             "A file with the token that the servers of `http_sd` are sent; it is read at each refresh.",
             "inventory.token",
         ),
+    ] = None
+    basic_auth: BasicAuth = field(default_factory=BasicAuth)
+    tls: Tls = field(default_factory=Tls)
+    proxy: Annotated[
+        types.ProxyUrl,
+        types.HIDDEN,
+        says("The HTTP proxy through which the servers of `http_sd` are asked.", "http://proxy.internal:3128"),
     ] = None
     refresh: Annotated[float, units.duration("1s", "1d"), says("How often they are read again.")] = 60.0
 

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from monitor.keys import types, units
 from monitor.keys.secret import Secret
+from monitor.keys.tls import Tls
 from monitor.keys.types import HIDDEN, Unit, says
 
 
@@ -190,25 +191,6 @@ class ModelPrice:
     def of(self, input_tokens: int, output_tokens: int) -> float:
         """Return the money that so many tokens cost; reasoning counts as output."""
         return (input_tokens * self.input + output_tokens * self.output) / _PER
-
-
-PemFile = Annotated[types.File | None, types.Path.PEM]
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How the target's certificate is judged, and ours for it; PEM files."""
-
-    ca_file: Annotated[PemFile, says("The authorities to trust instead of the system's.", "ca.pem")] = None
-    cert_file: Annotated[PemFile, says("The client certificate, with its chain.", "client.pem")] = None
-    key_file: Annotated[
-        PemFile, says("The client certificate's key, if `cert_file` does not contain it.", "client.key")
-    ] = None
-    server_name: Annotated[
-        types.HostName | None,
-        says("The name to ask for and to expect in the certificate, instead of the URL's host.", "gateway.internal"),
-    ] = None
-    insecure_skip_verify: Annotated[bool, says("Whether any certificate is accepted: for tests only.")] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -15,7 +16,9 @@ import pytest
 from monitor import discovery, settings
 from monitor.config import Config, discovered, load
 from monitor.discovery import Discovery, DiscoveryCallbacks, Group, keys, parse
+from monitor.http import FetchOptions
 from monitor.keys.secret import Secret
+from monitor.settings import BasicAuth, Network
 from monitor.target import Target
 
 URL = "http://10.0.0.7:8000/v1/chat/completions"
@@ -61,22 +64,26 @@ class Heard:
         self.wrong: list[str] = []
         self.failed: list[BaseException] = []
         self.answers: dict[str, bytes | Exception] = {}
-        self.tokens: list[str | None] = []
+        self.asked_with: list[FetchOptions] = []
+        self.learned: list[str] = []
         self.made: list[str] = []
         self.asked = asyncio.Event()
 
     def told(self) -> DiscoveryCallbacks:
         """Return who is told: this."""
         return DiscoveryCallbacks(
-            self.gauge.__setitem__, lambda source, text: self.wrong.append(f"{source}: {text}"), self._failed
+            self.gauge.__setitem__,
+            lambda source, text: self.wrong.append(f"{source}: {text}"),
+            self._failed,
+            self.learned.append,
         )
 
     def _failed(self, error: BaseException) -> None:
         self.failed.append(error)
 
-    async def fetch(self, url: str, token: Secret | None) -> bytes:
+    async def fetch(self, url: str, options: FetchOptions) -> bytes:
         """Answer a request."""
-        self.tokens.append(None if token is None else token.reveal())
+        self.asked_with.append(options)
         self.asked.set()
         answer = self.answers[url]
         if isinstance(answer, Exception):
@@ -255,7 +262,7 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
             group(URL, __name__="typo", __protcol__="raw"),
             group(URL, __name__="code", __protocol__="os:system"),
             group(URL, __name__="thief", zone="${KEY}", __locations__="${KEY}"),
-            group(URL, __name__="good"),
+            group(URL, __name__="good", team="other"),
             group(URL, __name__="n", outcome="x"),
         )
     )
@@ -270,7 +277,7 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
         f'{path}: target ftp: url: the value is not an http or https URL (for example "https://host:8443/v1/chat/completions")',
         f"{path}: target typo: unknown label __protcol__",
         f"{path}: target code: protocol: a protocol from outside can only be set in the config",
-        f"{path}: target good: duplicate name",
+        f"{path}: target good: another target has this name",
         f'{path}: target n: labels.outcome: "outcome" is a reserved label name (for example "config_outcome" is free)',
     ]
 
@@ -292,8 +299,8 @@ async def test_of_two_targets_of_one_name_the_first_counts(make: Make, heard: He
     assert heard.gauge == {"first": True, "second": False}
     assert heard.wrong == [
         (
-            "second: target one: the source first has a target with this name; "
-            "target static: the config has a target with this name"
+            "second: target one: the source first has another target with this name; "
+            "target static: the config has another target with this name"
         )
     ]
 
@@ -412,12 +419,69 @@ async def test_a_token_is_read_at_each_refresh(make: Make, heard: Heard, tmp_pat
     assert names(await found.refresh()) == ["a"]
     token.write_text("")
     assert names(await found.refresh()) == ["a"]
-    assert heard.tokens == ["first-canary", "second-canary"]
+    assert [one.authorization for one in heard.asked_with] == ["Bearer first-canary", "Bearer second-canary"]
+    assert heard.learned == ["first-canary", "second-canary"]
     shown = "lists: https://lists.test/targets?token=***: cannot be"
     assert heard.wrong == [
         f"{shown} read: not for [redacted] or [redacted]",
         f"{shown} asked: bearer_token_file names a file that is empty",
     ]
+
+
+@pytest.mark.parametrize("password", ["pass-canary", "пароль-canary"])
+async def test_a_user_and_a_password(make: Make, heard: Heard, tmp_path: Path, password: str) -> None:
+    """They are sent in the Basic scheme, in UTF-8, from a file or a variable, and no message holds the password."""
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n")
+    sources = (
+        settings.DiscoverySource("one", http_sd=(LISTS,), basic_auth=BasicAuth("me", password_file=str(file))),
+        settings.DiscoverySource("two", http_sd=("http://b.test/",), basic_auth=BasicAuth("me", password_env="P")),
+        settings.DiscoverySource("gone", http_sd=("http://c.test/",), basic_auth=BasicAuth("me", password_env="NO")),
+    )
+    heard.answers = {LISTS: OSError(f"not for {password}"), "http://b.test/": written(group(URL, __name__="b"))}
+    assert names(await make(*sources, environ={"P": password}).refresh()) == ["b"]
+    header = f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
+    assert [one.authorization for one in heard.asked_with] == [header, header]
+    assert set(heard.learned) == {password}
+    assert heard.wrong == [
+        "one: https://lists.test/targets?token=***: cannot be read: not for [redacted]",
+        "gone: http://c.test/: cannot be asked: basic_auth.password_env the variable is not set",
+    ]
+    assert password not in repr(heard.asked_with)
+
+
+async def test_the_proxy_of_a_source(make: Make, heard: Heard) -> None:
+    """Its own comes first, then that of the environment if the config asks for that; `no_proxy` makes exceptions."""
+    own, url, here = Secret("http://own.test:1"), "http://b.test/", "http://127.0.0.1/"
+    sources = [
+        settings.DiscoverySource("own", http_sd=("http://a.test/",), proxy=own),
+        settings.DiscoverySource("other", http_sd=(url, "http://in.lan/", here)),
+    ]
+    asked = ("http://a.test/", url, "http://in.lan/", here)
+    heard.answers = dict.fromkeys(asked, b"[]")
+    environ, mine, theirs = {"HTTP_PROXY": "of.environment:2"}, own.reveal(), "http://of.environment:2"
+    for network, expected in (
+        (Network(), [mine, None, None, None]),
+        (Network(proxy_from_environment=True), [mine, theirs, theirs, None]),
+        (Network(proxy_from_environment=True, no_proxy=("a.test", ".lan")), [None, theirs, None, None]),
+    ):
+        heard.asked_with.clear()
+        await make(*sources, environ=environ, network=network).refresh()
+        assert [one.proxy for one in heard.asked_with] == expected
+
+
+async def test_one_target_in_two_lists(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """It is one target and no error, in one source or in two; another target of its name is an error."""
+    same = written(group(URL, __name__="a", team="x"), group(URL, __name__="a", team="x"))
+    (tmp_path / "a.json").write_bytes(same)
+    heard.answers = {LISTS: same, "http://b.test/": same}
+    source = settings.DiscoverySource("lists", http_sd=(LISTS, "http://b.test/"))
+    found = make(source, files(tmp_path))
+    assert names(await found.refresh()) == ["a"]
+    assert (heard.gauge, heard.wrong) == ({"lists": True, "fleet": True}, [])
+    (tmp_path / "a.json").write_bytes(written(group(URL, __name__="a", team="y")))
+    assert names(await found.refresh()) == ["a"]
+    assert heard.wrong == ["fleet: target a: the source lists has another target with this name"]
 
 
 async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, heard: Heard, tmp_path: Path) -> None:

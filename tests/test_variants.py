@@ -15,12 +15,12 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from monitor.keys.tls import Tls
 from monitor.lab.fault import Expect
 from monitor.lab.peer import peer
 from monitor.lab.scenarios import Scenario
 from monitor.lab.steps import Fin, Hold, Rst, Script, Send, Step
 from monitor.stream.endings import Deadline, Mark
-from monitor.target import Tls
 from tests.conftest import MakeProber, only, target
 from tests.test_wire import Probed, conclusive, ender, misplaced, verdict
 

@@ -17,7 +17,7 @@ from monitor.config.schema import Schema, schema
 ROOT = Path(__file__).parents[1]
 _WIDTH = 116
 # Of two keys that exclude each other, the second is shown in prose.
-_INSTEAD = frozenset({"api_key_file", "http_sd", "start", "end", "models"})
+_INSTEAD = frozenset({"api_key_file", "basic_auth", "http_sd", "password_env", "start", "end", "models"})
 # Shown with a target: of all targets it would make no sense.
 _OF_ONE_TARGET = frozenset({"upstream"})
 _CHECKS = "check"
@@ -92,17 +92,27 @@ def _free(name: str, node: Schema) -> Iterator[str]:
 
 def _key(name: str, node: Schema) -> Iterator[str]:
     yield from _prose(f"{node['description']} [{facts(node)}]")
-    value = toml(node["default"] if _speaks(node) else node["examples"][0], bare=node.get("format") == "date-time")
+    value = toml(_shown(node), bare=node.get("format") == "date-time")
     if name in _INSTEAD:
         yield f"# In its stead: {name} = {value}"
     else:
         yield f"#{name} = {value}"
+    for other in _INSTEAD & node.get("properties", {}).keys():
+        yield f"# Or, in this table: {other} = {toml(node['properties'][other]['examples'][0])}"
     if name == _CHECKS:
         yield '# Or: check = "none"'
         yield from (f"# Or: check = {toml(_example_of(kind))}" for kind in _kinds(node)[1:])
         yield from _prose(
             f"Each kind may hold: required = true. {_kinds(node)[0]['properties']['required']['description']}"
         )
+
+
+def _shown(node: Schema) -> object:
+    """Return what a key is shown with: its default, or an example; of a table, the examples of its keys."""
+    if "properties" in node:
+        inner = node["properties"].items()
+        return {key: one["examples"][0] for key, one in inner if "examples" in one and key not in _INSTEAD}
+    return node["default"] if _speaks(node) else node["examples"][0]
 
 
 def _prose(text: str) -> list[str]:

@@ -36,7 +36,12 @@ class Notes(NamedTuple):
 
 def settings(sections: Mapping[str, Any], lists: Mapping[str, Any], places: Places, findings: Findings) -> Settings:
     """Return all that is not a target; a file that cannot be read is noted."""
-    return _located(Settings(**sections, **lists), places, Notes(findings.wrong, findings.odd), ())
+    notes = Notes(findings.wrong, findings.odd)
+    for index, source in enumerate(lists["discovery"]):
+        if source.basic_auth.password_env:
+            key = ("discovery", index, "basic_auth", "password_env")
+            _read(places.password_variable, source.basic_auth.password_env, key, notes)
+    return _located(Settings(**sections, **lists), places, notes, ())
 
 
 def target(draft: Draft, places: Places, findings: Findings) -> Target:
@@ -91,8 +96,12 @@ def _located(table: _T, places: Places, notes: Notes, base: KeyPath) -> _T:
             return tuple(located(each, (*key, index), path) for index, each in enumerate(one))
         if path is None:
             return _located(one, places, notes, key)
-        exposed = {Path.PEM: places.exposed_key, Path.SECRET: places.exposed}.get(path)
-        return None if one is None else _read(partial(_FINDERS[path], places), str(one), key, notes, exposed)
+        exposed = _EXPOSED.get(path, lambda _places, _name: None)
+        return (
+            None
+            if one is None
+            else _read(partial(_FINDERS[path], places), str(one), key, notes, partial(exposed, places))
+        )
 
     changes = {
         name: located(getattr(table, name), (*base, name), path)
@@ -127,6 +136,12 @@ _FINDERS: Mapping[Path, Callable[[Places, str], str]] = {
     Path.STATE: Places.state,
     Path.PEM: Places.pem,
     Path.SECRET: Places.secret_path,
+    Path.PASSWORD: Places.password_path,
+}
+_EXPOSED: Mapping[Path, Callable[[Places, str], str | None]] = {
+    Path.PEM: Places.exposed_key,
+    Path.SECRET: Places.exposed,
+    Path.PASSWORD: Places.exposed,
 }
 
 

@@ -19,10 +19,12 @@ from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, Targe
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
+from monitor.keys import proxies
+from monitor.keys.secret import Secret
 from monitor.prices import price_of
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
-from monitor.settings import Monitor, Settings
+from monitor.settings import Monitor, Network, Settings
 from monitor.shard import WHOLE, Shard
 from monitor.target import Target
 
@@ -31,7 +33,7 @@ _LISTS = {name: model.table(kind) for name, kind in _TABLES.items() if get_origi
 _KEYS = frozenset(model.keys(Settings)) - _TABLES.keys()
 _SECTIONS = {name: model.table(kind) for name, kind in _TABLES.items() if name not in _LISTS}
 
-_AROUND = frozenset({"monitor", "defaults", "discovery", "prices"})
+_AROUND = frozenset({"monitor", "network", "defaults", "discovery", "prices"})
 """What of a config bears on a target that stands elsewhere; that there is discovery says that not all are known."""
 
 
@@ -145,9 +147,10 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetR
     values = _filled(environ, findings)
     sections, lists = _sections(values, findings), _lists(values, findings)
     drafts = _with_upstreams(list(_drafts(values, sections["monitor"], findings)))
+    drafts = [_with_proxy(one, sections["network"], environ, findings) for one in drafts]
     for draft in drafts:
         _apply(rules, draft, findings)
-    _note(findings, _relations(sections, lists, drafts, findings))
+    _note(findings, _relations(sections, lists, drafts, environ, findings))
     places = Places(document.directory, environ)
     targets = [
         replace(one, price=price_of(sections["prices"], one.model))
@@ -261,6 +264,19 @@ def _with_upstreams(drafts: list[Draft]) -> list[Draft]:
     return list(map(with_upstream, drafts))
 
 
+def _with_proxy(draft: Draft, network: Network, environ: Mapping[str, str], findings: Findings) -> Draft:
+    """Let the proxy be that of the environment if the config asks for that, and none if it makes an exception."""
+    own = draft.target.proxy
+    if any(findings.is_broken((*base, key)) for base in (draft.base, ("defaults",)) for key in ("url", "proxy")):
+        return draft
+    if own is None and network.proxy_from_environment and not draft.says("proxy"):
+        found = proxies.proxy_of_environment(draft.target.url, environ)
+        own = None if found is None else Secret(found)
+    if own is not None and proxies.excepted(draft.target.url, network.no_proxy):
+        own = None
+    return replace(draft, target=replace(draft.target, proxy=own))
+
+
 def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
     """Find the protocol; one from outside is imported, and may do anything while it is."""
     try:
@@ -306,6 +322,7 @@ def _relations(
     sections: Mapping[str, Any],
     lists: Mapping[str, list[tuple[KeyPath, Any]]],
     drafts: list[Draft],
+    environ: Mapping[str, str],
     findings: Findings,
 ) -> Iterator[Complaint]:
     """Apply what holds between targets, and within the other sections."""
@@ -321,8 +338,11 @@ def _relations(
         yield from relations.locations(sections["monitor"], sound)
     if not findings.is_broken(("limits",)):
         yield from relations.limits(sections["limits"])
-    for base, table in _unbroken(lists["discovery"], findings, "file_sd", "http_sd"):
-        yield from relations.discovery(table, base, findings.document.at((*base, "http_sd")))
+    if not findings.is_broken(("network",)):
+        yield from relations.network(sections["network"], environ)
+    for base, table in _unbroken(lists["discovery"], findings, *_SOURCE):
+        written = (findings.document.at((*base, key)) for key in ("http_sd", "proxy"))
+        yield from relations.discovery(table, base, *written)
     for base, table in _unbroken(lists["maintenance"], findings, *_WINDOW):
         yield from relations.maintenance(table, base, known)
     for name in ("discovery", "maintenance"):
@@ -335,6 +355,7 @@ def _relations(
         yield Complaint(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")
 
 
+_SOURCE = ("file_sd", "http_sd", "bearer_token_file", "basic_auth", "tls", "proxy")
 _WINDOW = ("start", "end", "at", "duration", "targets", "labels")
 
 

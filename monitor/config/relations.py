@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from monitor.config.mistake import KeyPath, key_text
 from monitor.config.rules import Complaint, Draft, plain_secret, says_turns, short_turn
+from monitor.keys.proxies import unusable
 from monitor.maintenance import names
-from monitor.settings import DiscoverySource, Limits, Maintenance, Monitor
+from monitor.settings import BasicAuth, DiscoverySource, Limits, Maintenance, Monitor, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +94,49 @@ def limits(table: Limits) -> Iterator[Complaint]:
         yield Complaint(("limits", "in_flight_bytes"), said, odd=True)
 
 
-def discovery(table: DiscoverySource, base: KeyPath, urls: object) -> Iterator[Complaint]:
+def discovery(table: DiscoverySource, base: KeyPath, urls: object, proxy: object) -> Iterator[Complaint]:
     """Complain of a source that is neither of files nor of URLs, or both, and of secrets in its URLs as written."""
     for index, url in enumerate(urls if isinstance(urls, list) else ()):
         yield from plain_secret((*base, "http_sd", index), url)
     if bool(table.file_sd) == bool(table.http_sd):
         yield Complaint(base, "must have either file_sd or http_sd", "write one [[discovery]] for each source")
-    if table.bearer_token_file and table.file_sd:
-        said = "has no effect with file_sd: a file is read without a request"
-        yield Complaint((*base, "bearer_token_file"), said, odd=True)
-    if table.bearer_token_file and any("@" in urlsplit(url).netloc for url in table.http_sd):
-        yield Complaint((*base, "bearer_token_file"), "a URL has a user, too", "a request has one Authorization header")
+    if table.proxy is not None:
+        yield from plain_secret((*base, "proxy"), proxy if isinstance(proxy, str) else "")
+    default = DiscoverySource(table.name)
+    for name in ("bearer_token_file", "basic_auth", "tls", "proxy") if table.file_sd else ():
+        if getattr(table, name) != getattr(default, name):
+            said = "has no effect with file_sd: a file is read without a request"
+            yield Complaint((*base, name), said, odd=True)
+    if table.tls.key_file and not table.tls.cert_file:
+        yield Complaint((*base, "tls", "key_file"), "needs a cert_file")
+    if (
+        table.tls != default.tls
+        and table.http_sd
+        and not any(url.lower().startswith("https:") for url in table.http_sd)
+    ):
+        yield Complaint((*base, "tls"), "has no effect: no URL is https", odd=True)
+    yield from _authorization(table, base)
+
+
+def _authorization(table: DiscoverySource, base: KeyPath) -> Iterator[Complaint]:
+    """Complain of more than one user or token, and of a user without exactly one password."""
+    basic, has_basic, hint = table.basic_auth, table.basic_auth != BasicAuth(), "a request has one Authorization header"
+    key = "bearer_token_file" if table.bearer_token_file else "basic_auth"
+    if (has_basic or table.bearer_token_file) and any("@" in urlsplit(url).netloc for url in table.http_sd):
+        yield Complaint((*base, key), "a URL has a user, too", hint)
+    elif has_basic and table.bearer_token_file:
+        yield Complaint((*base, "basic_auth"), "bearer_token_file is given, too", hint)
+    if has_basic and not basic.username:
+        yield Complaint((*base, "basic_auth"), "has no username")
+    elif has_basic and bool(basic.password_file) == bool(basic.password_env):
+        yield Complaint((*base, "basic_auth"), "must have either password_file or password_env")
+
+
+def network(table: Network, environ: Mapping[str, str]) -> Iterator[Complaint]:
+    """Complain of a variable of the environment that is to name a proxy and does not."""
+    for name in unusable(environ) if table.proxy_from_environment else ():
+        message = f"the variable {name} does not hold the URL of an HTTP proxy"
+        yield Complaint(("network", "proxy_from_environment"), message, 'for example "http://proxy.internal:3128"')
 
 
 def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Complaint]:

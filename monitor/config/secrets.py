@@ -43,11 +43,27 @@ class Places:
         self.secret_file(name)
         return str(self.find(name))
 
+    def password_file(self, name: str) -> Secret:
+        """Read a password, which may hold characters beyond ASCII."""
+        return _password(self._read(name), "names a file that")
+
+    def password_path(self, name: str) -> str:
+        """Return the path of a file that holds a password."""
+        self.password_file(name)
+        return str(self.find(name))
+
+    def password_variable(self, name: str) -> Secret:
+        """Take a password from the environment."""
+        return _password(self._variable(name), "names a variable that")
+
     def secret_variable(self, name: str) -> Secret:
         """Take a secret from the environment."""
+        return _secret(self._variable(name), "names a variable that")
+
+    def _variable(self, name: str) -> str:
         if name not in self.environ:
             raise wrong("the variable is not set", "write the name of the variable, not the key itself")
-        return _secret(self.environ[name], "names a variable that")
+        return self.environ[name]
 
     def pem(self, name: str) -> str:
         """Return the path of a PEM file that can be read."""
@@ -85,10 +101,22 @@ class Places:
         )
 
 
-def _secret(text: str, source: str) -> Secret:
+def _line(text: str, source: str) -> str:
     value = text.rstrip("\r\n")
     if not value.strip():
         raise wrong(f"{source} is empty")
+    return value
+
+
+def _password(text: str, source: str) -> Secret:
+    value = _line(text, source)
+    if not value.isprintable():
+        raise wrong(f"{source} does not hold one line of printable characters")
+    return Secret(value)
+
+
+def _secret(text: str, source: str) -> Secret:
+    value = _line(text, source)
     try:
         return Secret(header_value(value))
     except ValueError:

@@ -10,7 +10,8 @@ from monitor.config.secrets import Places
 from monitor.http import tls
 from monitor.keys import values
 from monitor.keys.secret import Secret
-from monitor.target import Target, Tls
+from monitor.keys.tls import Tls
+from monitor.target import Target
 
 File = str | Tls
 """The name of a secret's file as the config has it, or the TLS settings, whose files are used together."""

@@ -24,9 +24,11 @@ def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) 
     def wrong(source: str, text: str) -> None:
         structlog.get_logger().warning("a source of targets is not in order", source=source, why=text)
 
-    return discovery.of_config(
-        config, discovery.DiscoveryCallbacks(refreshed, wrong, parts.failed), os.environ, before=before
-    )
+    def learned(secret: str) -> None:
+        parts.learned |= {secret}
+
+    callbacks = discovery.DiscoveryCallbacks(refreshed, wrong, parts.failed, learned)
+    return discovery.of_config(config, callbacks, os.environ, before=before)
 
 
 def keep_discovering(parts: Parts, found: Discovery) -> None:

@@ -8,10 +8,13 @@ or the peer does.
 from __future__ import annotations
 
 from monitor.http.client import Client
-from monitor.http.fetch import StatusError, fetch
+from monitor.http.fetch import FetchOptions, StatusError, fetch
 from monitor.http.reachability import reach
 from monitor.http.request import ExchangeInfo, HttpRequest
 from monitor.http.resolver import resolver
 from monitor.http.tls import ALPN, tls_context
 
-__all__ = ["ALPN", "Client", "ExchangeInfo", "HttpRequest", "StatusError", "fetch", "reach", "resolver", "tls_context"]
+__all__ = [
+    "ALPN", "Client", "ExchangeInfo", "FetchOptions", "HttpRequest", "StatusError", "fetch", "reach", "resolver",
+    "tls_context",
+]  # fmt: skip

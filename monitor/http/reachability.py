@@ -13,8 +13,8 @@ from monitor.http.details import certificate_words, errno_words, lookup_words, t
 from monitor.http.policy import denied
 from monitor.http.resolver import family, resolver
 from monitor.http.tls import tls_context
+from monitor.keys.tls import Tls
 from monitor.settings import Network
-from monitor.target import Tls
 
 
 async def reach(url: str, tls: Tls, network: Network, within: float) -> str | None:

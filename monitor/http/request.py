@@ -9,8 +9,9 @@ from typing import Protocol
 
 from yarl import URL
 
+from monitor.keys.tls import Tls
 from monitor.stream.endings import AfterCut, EndKind, Head
-from monitor.target import Http, Timeouts, Tls
+from monitor.target import Http, Timeouts
 
 NO_HTTP = "no HTTP/1.1 response head"
 

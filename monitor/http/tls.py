@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.target import Http, Tls
+from monitor.keys.tls import Tls
+from monitor.target import Http
 
 ALPN: Mapping[Http, tuple[str, ...]] = {Http.ONE: (), Http.TWO: ("h2",), Http.AUTO: ("h2", "http/1.1")}
 """What is offered in the TLS handshake; HTTP/1.1 alone needs no offer."""

@@ -63,6 +63,8 @@ class Path(Enum):
     """Among the credentials, else beside the config; it has to hold PEM."""
     SECRET = auto()
     """Among the credentials, else beside the config; it has to hold a secret of one line."""
+    PASSWORD = auto()
+    """The same, and the secret may hold characters beyond ASCII."""
 
 
 class Hidden(Enum):
@@ -134,6 +136,9 @@ ProxyUrl = Annotated[
         Annotated[str, AfterValidator(values.optional_url), _text(f"(?:{_URL})?")],
         lambda text: Secret(text) if text else None,
     ),
+]
+NoProxy = Annotated[
+    tuple[Annotated[str, AfterValidator(values.proxy_exception), _text(r"[^\s,]+")], ...], Field(strict=False)
 ]
 HostName = Annotated[str, AfterValidator(values.host_name)]
 _LISTEN = rf"^(?:(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]*):[0-9]{{1,5}}|{units.VARIABLE_PATTERN})$"

@@ -212,6 +212,13 @@ def optional_url(text: str) -> str:
     return url(text) if text else text
 
 
+def proxy_exception(text: str) -> str:
+    """Accept one of the hosts that are asked without a proxy."""
+    if not text.isprintable() or not text.strip() or any(mark in text for mark in " ,"):
+        raise wrong("is not a host", 'for example "10.0.0.0/8", "gateway.internal" or ".example.net", one in each text')
+    return text
+
+
 def listen(text: str) -> str:
     """Accept HOST:PORT or :PORT, with an IPv6 address in brackets."""
     split_listen(text)

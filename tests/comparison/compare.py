@@ -24,6 +24,7 @@ from typing import NamedTuple
 import aiohttp
 
 from monitor.http import Client
+from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Send
@@ -33,7 +34,7 @@ from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import EndKind
-from monitor.target import CountCheck, Target, Timeouts, Tls
+from monitor.target import CountCheck, Target, Timeouts
 from tests.protocols.streams import START, Reported
 from tests.protocols.test_gateway_streams import STREAMS as GATEWAY_STREAMS
 from tests.protocols.test_reported_streams import STREAMS as REPORTED_STREAMS

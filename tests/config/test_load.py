@@ -219,3 +219,42 @@ def test_each_of_several_models_is_a_target(read: Read) -> None:
 def test_a_mistake_of_several_models_is_said_once(mistakes: Said, more: str, mistake: str) -> None:
     """However many targets a table makes, each of its mistakes is one line."""
     assert mistakes(TARGET + more) == [mistake]
+
+
+PROXIED = TARGET.replace("127.0.0.1", "a.test") + TARGET.replace('"a"', '"b"').replace("127.0.0.1", "b.test")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", [None, None]),
+        ("[network]\nproxy_from_environment = true\n", ["http://env:1", "http://env:1"]),
+        ("[network]\nproxy_from_environment = true\nno_proxy = ['b.test']\n", ["http://env:1", None]),
+        ("[network]\nproxy_from_environment = true\n[defaults]\nproxy = ''\n", [None, None]),
+        ("[network]\nproxy_from_environment = true\n[defaults]\nproxy = 'http://own:2'\n", ["http://own:2"] * 2),
+        ("[network]\nno_proxy = ['a.test']\n[defaults]\nproxy = 'http://own:2'\n", [None, "http://own:2"]),
+    ],
+)
+def test_the_proxy_of_the_environment_counts_if_it_is_asked_for(read: Read, text: str, found: list[str | None]) -> None:
+    """A target's own proxy comes first, an empty one is none, and `no_proxy` holds for all of them."""
+    targets = read(text + PROXIED, {"HTTP_PROXY": "env:1"}).targets
+    assert [one.proxy and one.proxy.reveal() for one in targets] == found
+
+
+def test_a_variable_that_names_no_proxy_is_a_mistake(mistakes: Said) -> None:
+    """It is named, its value is not repeated, and it is one mistake however many targets there are."""
+    environ = {"HTTP_PROXY": "socks5://user:pass-canary@h:1"}
+    hint = '(for example "http://proxy.internal:3128")'
+    text = "[network]\nproxy_from_environment = true\n" + TARGET
+    assert mistakes(text, environ) == [
+        f"2: network.proxy_from_environment: the variable HTTP_PROXY does not hold the URL of an HTTP proxy {hint}"
+    ]
+    assert mistakes("[network]\nproxy_from_environment = true\n" + TARGET.replace("http:", "nope:"), {}) != []
+
+
+def test_http_2_through_the_proxy_of_the_environment(mistakes: Said) -> None:
+    """The rules see that proxy as they see one of the config."""
+    text = "[network]\nproxy_from_environment = true\n" + PROXIED + 'http = "2"\n'
+    found = mistakes(text, {"HTTP_PROXY": "env:1"})
+    assert len(found) == 1
+    assert "HTTP/2 without TLS does not go through a proxy" in found[0]

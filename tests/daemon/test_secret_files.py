@@ -17,10 +17,11 @@ from monitor.config.secrets import Places
 from monitor.daemon.secret_files import Compared, SecretFiles
 from monitor.http import tls
 from monitor.keys.secret import Secret
+from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab, serve
 from monitor.lab.steps import Fin, Send
-from monitor.target import Target, Tls
+from monitor.target import Target
 from tests.conftest import WITHIN
 from tests.daemons import HEAD, HI, QUICK_OK, STOP, ConfigFile, reloaded, running, watched
 from tests.http.parts import CertificateAuthority

@@ -11,17 +11,20 @@ import pytest
 from monitor.config import Config
 from monitor.daemon.secrets import secrets_in
 from monitor.keys.secret import Secret, pem_lines
+from monitor.keys.tls import Tls
 from monitor.lab.certificates import key_pem, new_key
-from monitor.settings import DiscoverySource, Settings, Web
-from monitor.target import Target, Tls
+from monitor.settings import BasicAuth, DiscoverySource, Settings, Web
+from monitor.target import Target
 from monitor.web.access import Access
 from tests.daemons import running
 
 _URL = "http://user:pass-word@127.0.0.1:1/list?token=of-a-list"
 
 
-def test_targets_keys_and_sources_of_targets(tmp_path: Path) -> None:
-    """Keys of targets, private TLS keys line by line, and what stands in the URLs of sources."""
+def test_targets_keys_and_sources_of_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of targets, private TLS keys line by line, and what stands in the URLs of sources, with their passwords."""
+    own = tmp_path / "own.key"
+    own.write_bytes(key_pem(new_key()))
     pem = tmp_path / "client.key"
     pem.write_bytes(key_pem(new_key()))
     target = Target(
@@ -35,10 +38,21 @@ def test_targets_keys_and_sources_of_targets(tmp_path: Path) -> None:
     sources = [
         DiscoverySource("fleet", http_sd=(_URL,), bearer_token_file=str(tmp_path / "token")),
         DiscoverySource("gone", http_sd=(_URL,), bearer_token_file=str(tmp_path / "no")),
+        DiscoverySource(
+            "basic",
+            http_sd=(_URL,),
+            basic_auth=BasicAuth("me", password_file=str(tmp_path / "token")),
+            tls=Tls(key_file=str(own)),
+            proxy=Secret("http://p:of-a-proxy@h:1"),
+        ),
+        DiscoverySource("variable", http_sd=(_URL,), basic_auth=BasicAuth("me", password_env="INVENTORY")),
     ]
     config = Config(Settings(discovery=tuple(sources)), ())
-    lines = set(pem_lines(pem.read_text()))
+    lines = set(pem_lines(pem.read_text())) | set(pem_lines(own.read_text()))
     assert len(lines) >= 2
+    monkeypatch.setenv("INVENTORY", "of-a-variable")
+    monkeypatch.setenv("https_proxy", "http://p:of-the-environment@h:1")
+    assert {"of-a-proxy", "of-a-variable", "of-the-environment"} <= secrets_in(config, [target])
     assert {"an-api-key", "of-an-inventory", "pass-word", "of-a-list", *lines} <= secrets_in(config, [target])
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -314,6 +316,25 @@ async def test_an_inventory_that_wants_a_token(lab: Lab, file: QuickFile, invent
     async with discovering(file) as daemon:
         assert (await daemon.line(event="probe"))["target"] == "found"
         assert inventory.asked[0].headers["Authorization"] == "Bearer token-canary"
+
+
+async def test_a_token_that_was_replaced_stays_hidden(
+    lab: Lab, file: QuickFile, inventory: Inventory, tmp_path: Path
+) -> None:
+    """A password that is read of its file is sent at the next refresh, and no later message shows either of them."""
+    password = tmp_path / "inventory.password"
+    password.write_text("first-canary\n")
+    inventory.groups = [group(lab.url + QUICK_OK, "found")]
+    basic = 'basic_auth = { username = "me", password_file = "inventory.password" }\n'
+    file.write(rest=of_url(inventory.base) + basic + DEFAULTS)
+    async with discovering(file) as daemon:
+        for word in ("first-canary", "second-canary"):
+            password.write_text(word)
+            wanted = f"Basic {b64encode(f'me:{word}'.encode()).decode()}"
+            while inventory.asked[-1].headers["Authorization"] != wanted:
+                await daemon.get("/-/healthy")
+        logging.getLogger("library").error("met first-canary and second-canary")
+        assert (await daemon.line(logger="library"))["event"] == "met [redacted] and [redacted]"
 
 
 async def test_an_inventory_is_asked_again_and_again(

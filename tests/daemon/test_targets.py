@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from monitor.daemon.app import StartError
+from monitor.keys.tls import Tls
 from monitor.lab.server import Lab, serve
-from monitor.target import Tls
 from tests.daemons import QUICK_CUT, QUICK_OK, ConfigFile, named, reloaded, running, watched
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")

@@ -21,10 +21,10 @@ from monitor.http.exchange import Exchange
 from monitor.http.fetch import fetch
 from monitor.http.request import HttpRequest
 from monitor.in_flight import InFlight, StreamMemory
+from monitor.keys.tls import Tls
 from monitor.lab.steps import Send
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
-from monitor.target import Tls
 from tests.conftest import SHORT
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
+from monitor.keys.tls import Tls
 from monitor.lab.peer import Peer, peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Hold, ReadRequest, Rst, Send, Step
@@ -22,7 +23,7 @@ from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import Deadline, Mark
-from monitor.target import Connection, Target, Tls
+from monitor.target import Connection, Target
 from tests.conftest import PATIENT, MakeProber, only, target
 from tests.daemons import HI, STOP
 from tests.http.parts import OK, CertificateAuthority, closed_port

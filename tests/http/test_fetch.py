@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from base64 import b64decode
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from monitor.http import FetchOptions
+from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Send, Wait
 from monitor.settings import Network
@@ -70,3 +75,59 @@ async def test_a_document_that_cannot_be_asked_for(ca: CertificateAuthority) -> 
     with closed_port() as port:
         assert await got(f"http://127.0.0.1:{port}") == "no connection (Connection refused)"
     assert await got("http://a..b/") == "the name does not resolve (unknown name)"
+
+
+async def test_a_header_in_place_of_the_urls_user() -> None:
+    """A token or a user of the config is sent, and that of the URL is not."""
+    async with peer((Send(LISTED), Hold())) as server:
+        url = server.url.replace("//", "//user:pw@")
+        assert await got(url, options=FetchOptions("Bearer tok")) == b"[]"
+        assert dict(server.requests[0].headers)["authorization"] == "Bearer tok"
+
+
+async def test_a_document_of_a_private_authority(ca: CertificateAuthority, tmp_path: Path) -> None:
+    """The files of `tls` are used as they are at each request: authority, client certificate, expected name."""
+    ca_file, cert_file, key_file = (str(tmp_path / name) for name in ("ca.pem", "client.pem", "client.key"))
+    context = ca.server("inventory.test")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca.file)
+    tls = Tls(ca_file, cert_file, key_file, "inventory.test")
+    async with peer((Send(LISTED), Fin()), ssl=context) as server:
+        assert str(await got(server.url, options=FetchOptions(tls=tls))).startswith("a file of `tls` cannot be used: ")
+        ca.authority.cert_pem.write_to_path(ca_file)
+        issued = ca.authority.issue_cert("monitor.test")
+        issued.private_key_pem.write_to_path(key_file)
+        issued.cert_chain_pems[0].write_to_path(cert_file)
+        assert await got(server.url, options=FetchOptions(tls=tls)) == b"[]"
+        other = FetchOptions(tls=Tls(ca_file, cert_file, key_file))
+        assert "IP address mismatch" in str(await got(server.url, options=other))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_document_through_a_proxy(scheme: str) -> None:
+    """The proxy gets its own user, the name is not looked up here, and what it refuses is said."""
+    script = (Send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), Fin())
+    async with peer(script) as proxy:
+        options = FetchOptions("Bearer tok", proxy=proxy.url.replace("//", "//кто:там@"))
+        said = await got(f"{scheme}://inventory.test/list", options=options)
+        request = proxy.requests[0]
+        headers = dict(request.headers)
+        assert said == "the proxy refused: it wants a user and a password"
+        assert b64decode(headers["proxy-authorization"].removeprefix("Basic ")).decode() == "кто:там"
+        assert ("authorization" in headers) is (scheme == "http")
+        assert request.method == ("GET" if scheme == "http" else "CONNECT")
+
+
+async def test_a_document_that_a_proxy_does_not_bring() -> None:
+    """A list comes through a proxy; one that answers otherwise, is not there, or may not be asked is said so."""
+    async with peer((Send(LISTED), Hold())) as proxy:
+        assert await got("http://inventory.test/", options=FetchOptions(proxy=proxy.url)) == b"[]"
+        denied = Network(deny=(ip_network("10.0.0.0/8"),))
+        said = await got("http://10.0.0.1/", options=FetchOptions(proxy=proxy.url), network=denied)
+        assert said == "10.0.0.1 is denied by [network]"
+    async with peer((Send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), Fin())) as proxy:
+        said = await got("https://inventory.test/", options=FetchOptions(proxy=proxy.url))
+        assert said == "the proxy refused (status 502)"
+    with closed_port() as port:
+        said = await got("http://inventory.test/", options=FetchOptions(proxy=f"http://127.0.0.1:{port}"))
+        assert said == "no connection to the proxy (Connection refused)"

@@ -16,6 +16,7 @@ from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest
 from monitor.http.timestamps import TimestampedSocket
 from monitor.keys.secret import Secret
+from monitor.keys.tls import Tls
 from monitor.lab import h2_wire as wire
 from monitor.lab.h2_wire import PREFACE
 from monitor.lab.peer import peer
@@ -23,7 +24,7 @@ from monitor.lab.steps import Fin, Hold, ReadRequest, Rst, Send
 from monitor.probe.run import Prober
 from monitor.record.from_observation import event_of
 from monitor.stream.endings import Deadline, Mark
-from monitor.target import Connection, Http, Tls
+from monitor.target import Connection, Http
 from tests.conftest import PATIENT, SHORT, Ask, MakeProber, only, target
 from tests.http.h2_parts import FIELDS, HEAD, WHOLE, agreeing, answer, head, in_http2
 from tests.http.parts import HI, OK, STOP, CertificateAuthority

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from monitor.http.reachability import reach
+from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.settings import Network
-from monitor.target import Tls
 from tests.http.parts import OK, CertificateAuthority, Mute, closed_port
 from tests.name_servers import has, name_server
 

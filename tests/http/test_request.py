@@ -10,9 +10,9 @@ from yarl import URL
 
 from monitor.http.request import HttpRequest, credentials
 from monitor.keys.secret import Secret
+from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.steps import Send
-from monitor.target import Tls
 from tests.conftest import SHORT, MakeProber, target
 from tests.http.parts import OK, unchecked
 from tests.test_wire import verdict

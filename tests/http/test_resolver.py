@@ -14,11 +14,11 @@ import pytest
 from monitor.http.reachability import reach
 from monitor.http.resolver import Resolver
 from monitor.keys.secret import Secret
+from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.settings import Network
 from monitor.stream.endings import Deadline, Mark
-from monitor.target import Tls
 from tests.conftest import WITHIN, Ask, MakeProber, only, target
 from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent

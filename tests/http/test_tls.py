@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trustme
 
+from monitor.keys.tls import Tls
 from monitor.lab.server import serve
 from monitor.stream.endings import Mark
-from monitor.target import Tls
 from tests.conftest import Ask
 from tests.http.parts import CertificateAuthority, closed_port
 from tests.test_wire import verdict

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.keys.tls import Tls
 from monitor.lab.server import serve
 from monitor.lab.tls import tls_lab
 from monitor.lab.tls_faults import FAULTS, SAME_PORT, TlsFault, TlsLab
 from monitor.stream.endings import Deadline
-from monitor.target import Tls
 from tests.conftest import PATIENT, Ask, only
 from tests.lab.wires import fetch
 from tests.records import record

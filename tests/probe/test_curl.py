@@ -8,9 +8,10 @@ import subprocess
 from dataclasses import replace
 
 from monitor.keys.secret import Secret
+from monitor.keys.tls import Tls
 from monitor.probe.curl import curl_command
 from monitor.record.observation import public_url
-from monitor.target import Http, Tls
+from monitor.target import Http
 from tests.sinks.stories import GATEWAY
 
 

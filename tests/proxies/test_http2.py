@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import pytest
 import trustme
 
+from monitor.keys.tls import Tls
 from monitor.record.observation import Observation
-from monitor.target import Http, Timeouts, Tls
+from monitor.target import Http, Timeouts
 from tests.proxies.conftest import NGINX as HTTP1_NGINX
 from tests.proxies.conftest import During
 from tests.proxies.programs import ROOT, Program, binary, free_port, running, upstream

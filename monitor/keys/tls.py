@@ -1,0 +1,27 @@
+"""The keys of a table `tls`: how a server's certificate is judged, and ours for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from monitor.keys import types
+from monitor.keys.types import says
+
+PemFile = Annotated[types.File | None, types.Path.PEM]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How the server's certificate is judged, and ours for it; PEM files."""
+
+    ca_file: Annotated[PemFile, says("The authorities to trust instead of the system's.", "ca.pem")] = None
+    cert_file: Annotated[PemFile, says("The client certificate, with its chain.", "client.pem")] = None
+    key_file: Annotated[
+        PemFile, says("The client certificate's key, if `cert_file` does not contain it.", "client.key")
+    ] = None
+    server_name: Annotated[
+        types.HostName | None,
+        says("The name to ask for and to expect in the certificate, instead of the URL's host.", "gateway.internal"),
+    ] = None
+    insecure_skip_verify: Annotated[bool, says("Whether any certificate is accepted: for tests only.")] = False
