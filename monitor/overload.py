@@ -34,10 +34,11 @@ class OverloadGate:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait until one more probe may run, and count it for as long as it does."""
-        while self.running >= self.most:
+        """Wait until one more probe may run, and count it for as long as it does; who waits longest is first."""
+        if self._waiting or self.running >= self.most:
             await self._turn()
-        self.running += 1
+        else:
+            self.running += 1
         try:
             yield
         finally:
@@ -58,22 +59,23 @@ class OverloadGate:
             self._wake()
 
     async def _turn(self) -> None:
+        """Wait until a place was given."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            self._wake()  # the place that this one was given, if it was
-            raise
-        finally:
-            if waiter in self._waiting:
+            if not waiter.cancelled():
+                self.running -= 1  # it was given one in the moment in which it was cancelled
+                self._wake()
+            elif waiter in self._waiting:
                 self._waiting.remove(waiter)
+            raise
 
     def _wake(self) -> None:
-        """Wake as many as there are places for, those first that wait longest."""
-        free = self.most - self.running
-        while self._waiting and free > 0:
+        """Give as many places as there are, to those first that wait longest."""
+        while self._waiting and self.running < self.most:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-                free -= 1
+                self.running += 1

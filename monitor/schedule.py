@@ -126,6 +126,8 @@ class Schedule:
         self._scheduler.add_listener(lambda event: callbacks.failed(event.exception), EVENT_JOB_ERROR)
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[str] = set()
+        """Targets of which a probe was begun and has no place yet."""
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
         self._last: dict[str, float] = {}
         self.firsts: dict[str, asyncio.TimerHandle] = {}
@@ -271,7 +273,7 @@ class Schedule:
         if time.monotonic() < self._rests.get(target.name, 0.0):
             return "backoff"
         if target.name in self._running:
-            return "overlap"
+            return "concurrency" if target.name in self._waiting else "overlap"
         return None if self._budget.allows(target) else "budget"
 
     def ask(self, name: str, trigger: str, within: float | None = None) -> Answer:
@@ -320,14 +322,20 @@ class Schedule:
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._running[name]
+        self._waiting.discard(name)
         self._told.in_flight(len(self._running))
         _refuse(self._awaited.pop(task, ()), "ended")
         if not task.cancelled() and (error := task.exception()) is not None:
             self._told.failed(error)
 
     async def _run(self, target: Target, trigger: str, planned: float) -> None:
-        """Probe once a place is free; the wait for it is ours and not part of what is measured."""
-        async with self._place(target) as placed:
+        """Probe once a place is free; the wait for it is ours and not part of what is measured.
+
+        A scheduled probe keeps its place in the line however long it waits, so that each target has its turn, and the
+        ticks meanwhile are skipped. If other monitors probe the target, too, or somebody asked, it waits for a turn.
+        """
+        patient = trigger == "schedule" and target.turns == 1
+        async with self._place(target, None if patient else target.turn_seconds) as placed:
             await (self._ask_it if placed else self._find_no_place)(target, trigger, planned)
 
     async def _find_no_place(self, target: Target, trigger: str, _: float) -> None:
@@ -346,20 +354,22 @@ class Schedule:
             answer.set_result(seen)
 
     @asynccontextmanager
-    async def _place(self, target: Target) -> AsyncIterator[bool]:
-        """Wait for a place among those of the host and among all, at most one turn; whether there was one.
+    async def _place(self, target: Target, within: float | None) -> AsyncIterator[bool]:
+        """Wait for a place among those of the host and among all, at most so many seconds; whether there was one.
 
         While the loop is late, there are fewer among all.
         """
         async with AsyncExitStack() as places:
+            self._waiting.add(target.name)
             try:
-                async with asyncio.timeout(target.turn_seconds):
+                async with asyncio.timeout(within):
                     for semaphore in (self._hosts[host_of(target.url)], self._all):
                         await places.enter_async_context(semaphore)
                     await places.enter_async_context(self.overload.place())
             except TimeoutError:
                 yield False
             else:
+                self._waiting.discard(target.name)
                 yield True
 
     def _back_off(self, observation: Observation) -> None:

@@ -146,3 +146,21 @@ async def test_who_gives_up_takes_no_place_from_others() -> None:
     assert waiting.placed == list(range(3, FEWEST + 3))
     await waiting.finish()
     assert gate.running == 0
+
+
+async def test_nobody_comes_before_who_waits() -> None:
+    """A place that is free again is that of who waits longest, also if another asks before that one has run."""
+    gate = OverloadGate()
+    first = AsyncExitStack()
+    await first.enter_async_context(gate.place())
+    gate.most = 1
+    waiting = Waiting(gate, 1)
+    await turns()
+    await first.aclose()
+    late = asyncio.create_task(gate.place().__aenter__())
+    await turns()
+    assert (waiting.placed, late.done(), gate.running) == ([0], False, 1)
+    late.cancel()
+    await waiting.finish()
+    await asyncio.gather(late, return_exceptions=True)
+    assert gate.running == 0

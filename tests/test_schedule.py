@@ -363,30 +363,49 @@ async def test_a_slow_host_delays_no_other(script: Scripted, make: Make) -> None
 
 @pytest.mark.parametrize("limits", [{"per_host": 1}, {"concurrency": 1}], ids=["host", "all"])
 async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str, int]) -> None:
-    """Who finds no place within an interval is skipped and counted, and holds no place of anybody else's."""
+    """What confirms a failure, and finds no place within an interval, is not made, and holds nobody else's place."""
     schedule = make(**limits)
     schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
-    schedule.begin(a_target("second", interval=0.01), 0.0)
-    await script.until(lambda: script.skipped["second", "concurrency"] == 1)
+    schedule.begin(a_target("second", interval=0.01), 0.0, "confirm")
+    await script.until(lambda: "second" not in schedule._running)
     script.let_go.set()
     schedule.begin(a_target("third"), 0.0)
     await script.until(lambda: len(script.observed) == 2)
     assert [name for name, _, _ in script.asked] == ["first", "third"]
+    assert not script.skipped
+
+
+@pytest.mark.parametrize("limits", [{"per_host": 1}, {"concurrency": 1}], ids=["host", "all"])
+async def test_each_target_has_its_turn(script: Scripted, make: Make, limits: dict[str, int]) -> None:
+    """A target that waits longer than its interval is asked before those that came later; its ticks are counted."""
+    schedule = make(**limits)
+    schedule.begin(a_target("first"), 0.0)
+    await script.until(lambda: bool(script.asked))
+    schedule.start([a_target("second", interval=0.01)])
+    await script.until(lambda: script.skipped["second", "concurrency"] >= 3)
+    schedule.begin(a_target("third"), 0.0)
+    script.let_go.set()
+    await script.until(lambda: len(script.observed) >= 3)
+    assert [name for name, _, _ in script.asked[:3]] == ["first", "second", "third"]
+    assert not script.skipped["second", "overlap"]
 
 
 async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) -> None:
-    """Who finds no place within an interval is skipped as `concurrency`, and the others start as soon as they may."""
+    """Who finds no place meanwhile is skipped as `concurrency`, and all start in their order as soon as they may."""
     schedule = make()
     schedule.overload.most = 1
     schedule.begin(a_target("first", "a.test"), 0.0)
     await script.until(lambda: bool(script.asked))
-    schedule.begin(a_target("second", "b.test", interval=0.01), 0.0)
+    schedule.begin(a_target("second", "b.test"), 0.0)
     schedule.begin(a_target("third", "c.test"), 0.0)
-    await script.until(lambda: script.skipped["second", "concurrency"] == 1)
+    while schedule._waiting != {"second", "third"}:  # noqa: ASYNC110 - nobody is told
+        await asyncio.sleep(0)
+    schedule.begin(a_target("second", "b.test"), 0.0)
+    assert script.skipped == {("second", "concurrency"): 1}
     script.let_go.set()
-    await script.until(lambda: len(script.observed) == 2)
-    assert [name for name, _, _ in script.asked] == ["first", "third"]
+    await script.until(lambda: len(script.observed) == 3)
+    assert [name for name, _, _ in script.asked] == ["first", "second", "third"]
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

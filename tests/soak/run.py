@@ -470,9 +470,19 @@ async def soak(seconds: float, targets: int, seed: int) -> Findings:
     return found(it, seconds, replace(judgement, lost=lost))
 
 
+def _is_still(it: Soak, name: str) -> bool:
+    """Whether a target was not asked for some intervals, while as many others were as have their turn before it.
+
+    A machine that is too busy for the interval has each target asked in its turn, later.
+    """
+    ended = sorted((event.ended, event.target) for event in it.accounts[-1].events)
+    since = max((at for at, target in ended if target == name), default=it.since[name])
+    others = sum(at > since for at, _ in ended)
+    return it.calm_at - since > INTERVALS * fleet.INTERVAL and others > INTERVALS * len(it.hand)
+
+
 def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
     """Put together what a soak measured."""
-    last = {event.target: event.ended for event in it.accounts[-1].events}
     warm = plan.warm_after(it.memory[-1][0])
     at_warm = next(size for at, size in it.memory if at >= warm)
     skips = "chat_stream_probes_skipped_total"
@@ -486,7 +496,7 @@ def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
         growth=growth(it.memory, warm),
         warm_after=warm,
         memory=(it.memory[0][1], at_warm, it.memory[-1][1]),
-        still=[name for name in it.due if it.calm_at - last.get(name, 0.0) > INTERVALS * fleet.INTERVAL],
+        still=[name for name in it.due if _is_still(it, name)],
         unanswered=it.unanswered,
         leaked=it.leaked,
         unhandled=ledger.total(it.last, "chat_monitor_unhandled_exceptions_total"),
