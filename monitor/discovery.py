@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from monitor import settings
-from monitor.config import Config, ConfigError, Mistake, discovered
+from monitor.config import Config, ConfigError, Mistake, all_discovered
 from monitor.config.mistake import printable
 from monitor.config.secrets import Places
 from monitor.http import ALPN, FetchOptions, fetch, tls_context
@@ -35,8 +35,8 @@ from monitor.record.observation import host_of, public_url
 from monitor.redaction import redactor
 from monitor.target import Target
 
-MakeTarget = Callable[[Mapping[str, Any], str], Target]
-"""Makes a target of the keys of a [[targets]], given the name of their source; a ConfigError says what is wrong."""
+MakeTargets = Callable[[Sequence[tuple[Mapping[str, Any], str]]], Sequence[Target | ConfigError]]
+"""Makes a target of the keys of each [[targets]] with the name of their source, or says what is wrong with it."""
 Fetch = Callable[[str, FetchOptions], Awaitable[bytes]]
 """Gets the document at a URL in bounded time and length; an OSError contains no secret."""
 Changed = Callable[[tuple[Target, ...]], Awaitable[object]]
@@ -45,7 +45,7 @@ Read = bytes | str
 """A valid document, or what is wrong with it."""
 
 LARGEST = 16 * 1024 * 1024
-MOST_TARGETS = 10_000
+MOST_TARGETS = 50_000
 """Targets of one document: each takes memory and a place in the schedule, whoever writes the document."""
 MOST_ERRORS, _LONGEST_ERROR = 20, 500
 """Errors of one source that are reported, and characters of one: a message about a long list is no list itself."""
@@ -103,7 +103,7 @@ class Discovery:
     def __init__(  # noqa: PLR0913 - who is asked and who is told are both the daemon's to say
         self,
         sources: Sequence[settings.DiscoverySource],
-        make_target: MakeTarget,
+        make_targets: MakeTargets,
         callbacks: DiscoveryCallbacks,
         fetch: Fetch,
         *,
@@ -113,7 +113,7 @@ class Discovery:
         before: Discovery | None = None,
     ) -> None:
         self.sources = tuple(sources)
-        self._make_target, self._told, self._fetch = make_target, callbacks, fetch
+        self._make_targets, self._told, self._fetch = make_targets, callbacks, fetch
         self._environ, self._network = environ or {}, network or settings.Network()
         self._reserved = frozenset(reserved)
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
@@ -132,7 +132,7 @@ class Discovery:
     async def refresh(self) -> tuple[Target, ...]:
         """Read every source now and return all targets, in the order of their names; done once before `run`."""
         await asyncio.gather(*map(self._refresh, self.sources))
-        self._combine()
+        await self._combine()
         self._handed = self.targets
         return self.targets
 
@@ -152,8 +152,8 @@ class Discovery:
             await self._refresh(source)
             if self._retired:
                 return
-            self._combine()
             async with self._telling:
+                await self._combine()
                 await self._hand_on(changed)
 
     async def _hand_on(self, changed: Changed) -> None:
@@ -189,7 +189,9 @@ class Discovery:
             if isinstance(data, bytes) or place in known.documents
         }
         unreadable = tuple(f"{_shown(place)}: {why}" for place, why in read.items() if isinstance(why, str))
-        made, mistakes = await asyncio.to_thread(_targets, documents, known.made, self._make_target)
+        if documents == known.documents and known.made and not known.wrong:
+            return replace(known, wrong=unreadable)
+        made, mistakes = await asyncio.to_thread(_targets, documents, known.made, self._make_targets)
         return Found(documents, made, (*unreadable, *mistakes))
 
     async def _fetched(self, url: str, source: settings.DiscoverySource) -> Read:
@@ -235,22 +237,12 @@ class Discovery:
             proxy = proxies.proxy_of_environment(url, self._environ)
         return None if proxies.excepted(url, self._network.no_proxy) else proxy
 
-    def _combine(self) -> None:
-        """Combine the sources: of two targets with one name the first counts; one that two list alike is no error."""
-        taken = dict.fromkeys(self._reserved, "the config")
-        combined: dict[str, Target] = {}
-        for source in self.sources:
-            found = self._found[source.name]
-            clashes = [
-                f"target {one.name}: {taken[one.name]} has another target with this name"
-                for one in found.made.values()
-                if one.name in taken and combined.get(one.name) != one
-            ]
-            ours = {one.name: one for one in found.made.values() if one.name not in taken}
-            taken |= dict.fromkeys(ours, f"the source {source.name}")
-            combined |= ours
-            self._report(source.name, [*found.wrong, *clashes])
-        self.targets = tuple(combined[name] for name in sorted(combined))
+    async def _combine(self) -> None:
+        """Combine the sources and report each; thousands of targets take a while, so this is done in a thread."""
+        found = [(source.name, self._found[source.name]) for source in self.sources]
+        self.targets, clashes = await asyncio.to_thread(_combined, found, self._reserved)
+        for name, one in found:
+            self._report(name, [*one.wrong, *clashes[name]])
 
     def _report(self, source: str, wrong: list[str]) -> None:
         """Set the gauge each time; report an error only if it differs from the last one.
@@ -267,6 +259,28 @@ class Discovery:
         self._said[source] = text
 
 
+def _combined(
+    sources: Sequence[tuple[str, Found]], reserved: Collection[str]
+) -> tuple[tuple[Target, ...], dict[str, list[str]]]:
+    """Return the targets in the order of their names, and clashes by source.
+
+    Of two targets with one name the first counts; one that two sources list alike is no error.
+    """
+    taken = dict.fromkeys(reserved, "the config")
+    combined: dict[str, Target] = {}
+    clashes = {}
+    for source, found in sources:
+        clashes[source] = [
+            f"target {one.name}: {taken[one.name]} has another target with this name"
+            for one in found.made.values()
+            if one.name in taken and combined.get(one.name) != one
+        ]
+        ours = {one.name: one for one in found.made.values() if one.name not in taken}
+        taken |= dict.fromkeys(ours, f"the source {source}")
+        combined |= ours
+    return tuple(combined[name] for name in sorted(combined)), clashes
+
+
 def of_config(
     config: Config,
     callbacks: DiscoveryCallbacks,
@@ -277,14 +291,9 @@ def of_config(
 ) -> Discovery:
     """Return the discovery of a config's sources; without `urls`, only of those that need no request."""
 
-    def make(values: Mapping[str, Any], where: str) -> Target:
-        target = discovered(values, environ, where, config)
-        try:
-            if target.url.lower().startswith("https:"):
-                tls_context(target.tls, ALPN[target.http])  # here, outside of the event loop's thread: it reads files
-        except OSError as error:
-            raise ConfigError((Mistake(where, None, "tls", f"one of its files cannot be used: {error}"),)) from None
-        return target
+    def make(several: Sequence[tuple[Mapping[str, Any], str]]) -> list[Target | ConfigError]:
+        made = all_discovered(several, environ, config)
+        return [_with_context(one, where) for one, (_, where) in zip(made, several, strict=True)]
 
     sources = [one for one in config.settings.discovery if urls or not one.http_sd]
 
@@ -295,6 +304,16 @@ def of_config(
 
     reserved = {one.name for one in config.targets}
     return Discovery(sources, make, callbacks, get, environ=environ, network=network, reserved=reserved, before=before)
+
+
+def _with_context(target: Target | ConfigError, where: str) -> Target | ConfigError:
+    """Make the TLS context of a target here, outside of the event loop's thread: that reads files."""
+    try:
+        if isinstance(target, Target) and target.url.lower().startswith("https:"):
+            tls_context(target.tls, ALPN[target.http])
+    except OSError as error:
+        return ConfigError((Mistake(where, None, "tls", f"one of its files cannot be used: {error}"),))
+    return target
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
@@ -399,38 +418,60 @@ def _group(number: int, value: object) -> Group:
     raise ValueError(f"[{number}].targets is not a list of strings")
 
 
+@dataclass(slots=True)
+class _Listed:
+    """One target as a document lists it: its keys, where, and what came of them."""
+
+    values: Mapping[str, Any]
+    where: str
+    came_to: Target | str | None = None
+    """The target, or what is wrong with it; None until it is made."""
+
+
 def _targets(
-    documents: Mapping[str, bytes], known: Mapping[str, Target], make: MakeTarget
+    documents: Mapping[str, bytes], known: Mapping[str, Target], make: MakeTargets
 ) -> tuple[dict[str, Target], list[str]]:
     """Make the targets of documents that are not known yet, and list the errors of the invalid ones."""
-    made: dict[str, Target] = {}
-    names: set[str] = set()
-    mistakes: list[str] = []
+    listed: dict[str, _Listed] = {}
     for place, data in documents.items():
         for values in (one for group in parse(data, _suffix(place)) for one in keys(group)):
-            name = values["name"]
-            where = f"{_shown(place)}: target {printable(name)}"
-            said = json.dumps(values, sort_keys=True)
-            if said in made:
-                continue  # one target that is listed twice
-            refused = "another target has this name" if name in names else _refusal(values)
-            if refused:
-                mistakes.append(f"{where}: {refused}")
-                continue
-            try:
-                made[said] = known.get(said) or make(values, where)
-                names.add(name)
-            except ConfigError as error:
-                mistakes += str(error).splitlines()
+            where = f"{_shown(place)}: target {printable(values['name'])}"
+            key = json.dumps(values, sort_keys=True)  # one target that is listed twice is no mistake
+            listed.setdefault(key, _Listed(values, where, _refused(values, where) or known.get(key)))
+    _make([*listed.values()], make)
+    made = {key: one.came_to for key, one in listed.items() if isinstance(one.came_to, Target)}
+    mistakes = [line for one in listed.values() if isinstance(one.came_to, str) for line in one.came_to.splitlines()]
     return made, mistakes
 
 
-def _refusal(values: Mapping[str, Any]) -> str:
-    """Say why a target is refused: it has something that only the config may set, or an unknown label."""
+def _make(listed: Sequence[_Listed], make: MakeTargets) -> None:
+    """Make what is not made yet, all at once but for those whose name another one has: of these the first counts."""
+    firsts: dict[str, _Listed] = {}
+    others = []
+    for one in listed:
+        if isinstance(one.came_to, str):
+            continue
+        if firsts.setdefault(one.values["name"], one) is not one:
+            others.append(one)
+    fresh = [one for one in firsts.values() if one.came_to is None]
+    for one, made in zip(fresh, make([(one.values, one.where) for one in fresh]), strict=True):
+        one.came_to = made if isinstance(made, Target) else str(made)
+    for one in others:
+        name = one.values["name"]
+        if isinstance(firsts[name].came_to, Target):
+            one.came_to = f"{one.where}: another target has this name"
+            continue
+        [again] = [one.came_to] if one.came_to is not None else make([(one.values, one.where)])
+        one.came_to = again if isinstance(again, Target) else str(again)
+        firsts[name] = one
+
+
+def _refused(values: Mapping[str, Any], where: str) -> str | None:
+    """Say why a target is refused: it has something that only the config may set, or an unknown label; else None."""
     if ":" in values.get("protocol", ""):
-        return "protocol: a protocol from outside can only be set in the config"
+        return f"{where}: protocol: a protocol from outside can only be set in the config"
     unknown = next((name for name in values["labels"] if name.startswith("__")), None)
-    return f"unknown label {printable(unknown)}" if unknown else ""
+    return f"{where}: unknown label {printable(unknown)}" if unknown else None
 
 
 # -- groups ------------------------------------------------------------------------------------------------------------

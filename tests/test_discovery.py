@@ -7,14 +7,14 @@ import base64
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor import discovery, settings
-from monitor.config import Config, discovered, load
+from monitor.config import Config, ConfigError, all_discovered, load
 from monitor.discovery import Discovery, DiscoveryCallbacks, Group, keys, parse
 from monitor.http import FetchOptions
 from monitor.keys.secret import Secret
@@ -112,12 +112,12 @@ Make = Callable[..., Discovery]
 def make(config: Config, heard: Heard) -> Make:
     """Return what makes a discovery over the defaults of the config."""
 
-    def make_target(values: Mapping[str, Any], where: str) -> Target:
-        heard.made.append(values["name"])
-        return discovered(values, ENVIRON, where, config)
+    def make_targets(several: Sequence[tuple[Mapping[str, Any], str]]) -> list[Target | ConfigError]:
+        heard.made += [values["name"] for values, _ in several]
+        return all_discovered(several, ENVIRON, config)
 
     def make(*sources: settings.DiscoverySource, **more: Any) -> Discovery:  # noqa: ANN401 - what Discovery takes
-        return Discovery(sources, make_target, heard.told(), heard.fetch, **more)
+        return Discovery(sources, make_targets, heard.told(), heard.fetch, **more)
 
     return make
 
@@ -282,6 +282,49 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
     ]
 
 
+async def test_of_several_of_one_name_the_first_that_is_valid_counts(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """Invalid ones before it are named as such, and others after it, but for its repetitions, too."""
+    urls = ("ftp://a.test/", "ftp://b.test/", "http://c.test/", "http://d.test/", "http://c.test/", "http://e.test/")
+    (tmp_path / "a.json").write_bytes(written(*(group(url, __name__="one") for url in urls)))
+    found = make(files(tmp_path))
+    for _ in range(2):
+        assert [one.url for one in await found.refresh()] == ["http://c.test/"]
+    [said] = heard.wrong
+    assert [part.partition("target one: ")[2].split(" ")[0] for part in said.split("; ")] == [
+        "url:", "url:", "another", "another",
+    ]  # fmt: skip
+
+
+async def test_one_mistake_among_many_is_found(make: Make, heard: Heard, tmp_path: Path) -> None:
+    """Targets are validated many at a time, and each has the labels that it was given alone, wherever it stands."""
+    groups = [group(f"http://{number}.test/", __name__=f"t{number}", zone=str(number)) for number in range(40)]
+    groups[17] = group("ftp://17.test/", __name__="t17")
+    groups[23] = group("http://23.test/", __name__="t23")
+    (tmp_path / "a.json").write_bytes(written(*groups))
+    targets = {one.name: one for one in await make(files(tmp_path)).refresh()}
+    assert targets.keys() == {f"t{number}" for number in range(40)} - {"t17"}
+    assert (targets["t23"].labels, targets["t39"].labels) == ({"team": "search"}, {"team": "search", "zone": "39"})
+    assert heard.wrong[0].startswith(f"fleet: {tmp_path}/a.json: target t17: url: ")
+
+
+async def test_ten_thousands_of_targets_are_taken_by_difference(heard: Heard, tmp_path: Path) -> None:
+    """A document may list as many; after a change only what is new in it is made."""
+    made = []
+
+    def make(several: Sequence[tuple[Mapping[str, Any], str]]) -> list[Target | ConfigError]:
+        made.append(len(several))
+        return [Target(values["name"], "raw", values["url"]) for values, _ in several]
+
+    groups = [group(f"http://a.test/{number}", __name__=f"t{number}") for number in range(12_000)]
+    path = tmp_path / "a.json"
+    path.write_bytes(written(*groups))
+    found = Discovery([files(tmp_path)], make, heard.told(), heard.fetch)
+    assert len(await found.refresh()) == len(await found.refresh()) == 12_000
+    path.write_bytes(written(*groups[10:], group("http://b.test/", __name__="new")))
+    assert len(await found.refresh()) == 11_991
+    assert (made, heard.wrong) == ([12_000, 1], [])
+
+
 @pytest.mark.parametrize("key", ["api_key_env", "api_key_file", "header_files", "headers", "proxy", "tls", "body"])
 async def test_a_source_says_nothing_of_secrets_and_files(make: Make, heard: Heard, tmp_path: Path, key: str) -> None:
     """Who writes a source chooses no variable, file, header or proxy of ours."""
@@ -334,15 +377,17 @@ def _large(path: Path) -> None:
 
 
 def _long(path: Path) -> None:
-    path.write_bytes(written(*[group("10.0.0.7:1", "10.0.0.7:2")] * 5_001))
+    path.write_bytes(written(*[group("10.0.0.7:1", "10.0.0.7:2")] * 25_001))
 
 
 async def test_a_long_list_of_errors_is_a_short_message(make: Make, heard: Heard, tmp_path: Path) -> None:
     """Whoever writes a list of ten thousand wrong targets gets the first errors, their number, and no more."""
-    (tmp_path / "a.json").write_bytes(written(*[group(URL, __name__="a", __protocol__="x" * 5000)] * 1000))
+    (tmp_path / "a.json").write_bytes(
+        written(*(group(URL, __name__=f"a{number}", __protocol__="x" * 5000) for number in range(100)))
+    )
     await make(files(tmp_path)).refresh()
     (told,) = heard.wrong
-    assert told.endswith("; and 980 more")
+    assert told.endswith("; and 80 more")
     assert told.count("a.json: ") == discovery.MOST_ERRORS
     assert len(told) < 20_000
 
@@ -354,7 +399,7 @@ async def test_a_long_list_of_errors_is_a_short_message(make: Make, heard: Heard
         (Path.unlink, "cannot be read: No such file or directory"),
         (_pipe, "is not a regular file"),
         (_large, "is larger than 16 MiB"),
-        (_long, "lists more than 10,000 targets"),
+        (_long, "lists more than 50,000 targets"),
     ],
 )
 async def test_the_last_good_list_is_kept(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.config.load import Config, discovered, load, target
+from monitor.config.load import Config, all_discovered, discovered, load, target
 from monitor.config.mistake import ConfigError, Mistake
 from monitor.config.plan import Footprint, Plan, TargetPlan, plan
 from monitor.config.schema import schema
@@ -14,6 +14,7 @@ __all__ = [
     "Mistake",
     "Plan",
     "TargetPlan",
+    "all_discovered",
     "discovered",
     "load",
     "plan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -72,9 +72,11 @@ _SENT = ("body", "headers", "url", "proxy", "prompt")
 
 def _told(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
     """Return the values of variables that the server is sent; the name of its own host is no secret before it."""
-    written = [draft.document.at((*base, key)) for base in (("defaults",), draft.base) for key in _SENT]
+    tables = [table for base in (("defaults",), draft.base) if isinstance(table := draft.document.at(base), dict)]
+    names = sorted(references([table[key] for table in tables for key in _SENT if key in table]) & environ.keys())
+    if not names:
+        return ()
     hosts = {urlsplit(str(url)).netloc.rpartition("@")[2] for url in (draft.target.url, draft.target.proxy) if url}
-    names = sorted(references(written) & environ.keys())
     return tuple(Secret(environ[name]) for name in names if not any(environ[name] in host for host in hosts))
 
 
@@ -103,12 +105,26 @@ def _located(table: _T, places: Places, notes: Notes, base: KeyPath) -> _T:
             else _read(partial(_FINDERS[path], places), str(one), key, notes, partial(exposed, places))
         )
 
-    changes = {
-        name: located(getattr(table, name), (*base, name), path)
-        for name, hint in keys(type(table)).items()
-        for path in ([None] if inner(hint) else [note for note in model.notes(hint) if isinstance(note, Path)])
-    }
+    named = _with_files(cast("Any", type(table)))
+    given = {name: getattr(table, name) for name, _ in named}
+    found = {name: located(given[name], (*base, name), path) for name, path in named}
+    changes = {name: one for name, one in found.items() if one is not given[name] and one != given[name]}
     return replace(cast("Any", table), **changes) if changes else table
+
+
+@cache
+def _with_files(kind: type[Any]) -> tuple[tuple[str, Path | None], ...]:
+    """Return the keys that name a file, each with how it is found; None for a table that has such keys."""
+    return tuple(
+        (name, path)
+        for name, hint in keys(kind).items()
+        for path in (_below(hint) if inner(hint) else [note for note in model.notes(hint) if isinstance(note, Path)])
+    )
+
+
+def _below(hint: object) -> list[None]:
+    below = inner(hint)
+    return [None] if below is not None and _with_files(cast("Any", below)) else []
 
 
 def _read(
@@ -149,4 +165,7 @@ def same_labels(targets: Iterable[Target]) -> tuple[Target, ...]:
     """Give every target the same label names, in the same order; one that it lacks is empty."""
     given = tuple(targets)
     names = sorted({name for target in given for name in target.labels})
-    return tuple(replace(one, labels={name: one.labels.get(name, "") for name in names}) for one in given)
+    return tuple(
+        one if list(one.labels) == names else replace(one, labels={name: one.labels.get(name, "") for name in names})
+        for one in given
+    )

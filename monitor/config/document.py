@@ -16,6 +16,8 @@ from monitor.config.mistake import ConfigError, KeyPath, Mistake, key_text, prin
 
 LARGEST = 16 * 1024 * 1024
 DEEPEST = 32
+_MOST_PARSED = 8 * 1024 * 1024
+"""Characters that are parsed again and again to find every syntax error: some seconds of work."""
 # Stands for a value that could not be read; a private code point that nobody writes into a config.
 _UNREAD = "\uf8ffunread"
 _TOML = Language(tree_sitter_toml.language())
@@ -65,13 +67,12 @@ class Document:
         """Return what is written there; None where nothing is."""
         value: object = self.values
         for part in path:
-            match value, part:
-                case dict(), str() if part in value:
-                    value = value[part]
-                case list(), int() if part < len(value):
-                    value = value[part]
-                case _:
-                    return None
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
         return value
 
     def mistake(self, path: KeyPath, message: str, hint: str = "") -> Mistake:
@@ -158,7 +159,7 @@ def _refused(file: str, line: int | None, message: str, hint: str = "") -> Confi
 def _values(text: str, file: str) -> tuple[dict[str, object], str, list[Mistake]]:
     """Parse; after a syntax error mend its line, note it, and parse again, as long as that leads on."""
     mistakes: list[Mistake] = []
-    while True:
+    for _ in range(max(_MOST_PARSED // (len(text) + 1), 10)):
         try:
             return tomllib.loads(text), text, mistakes
         except RecursionError:
@@ -172,6 +173,8 @@ def _values(text: str, file: str) -> tuple[dict[str, object], str, list[Mistake]
             text = mended
         except ValueError:  # Python's own limit on the digits of an integer
             raise _refused(file, None, "holds a number of thousands of digits") from None
+    more = Mistake(file, None, "", "has more syntax errors than are shown here")
+    raise ConfigError((*mistakes, more))
 
 
 def _syntax(error: str, text: str, file: str) -> tuple[int, Mistake]:

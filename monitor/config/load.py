@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast, get_origin
+from typing import Any, NamedTuple, cast, get_origin
 
 from monitor.config import build, explain, model, relations
 from monitor.config.document import NO_DOCUMENT, Document
@@ -24,7 +25,7 @@ from monitor.keys.secret import Secret
 from monitor.prices import price_of
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
-from monitor.settings import Monitor, Network, Settings
+from monitor.settings import Monitor, Network, Prices, Settings
 from monitor.shard import WHOLE, Shard
 from monitor.target import Target
 
@@ -35,6 +36,8 @@ _SECTIONS = {name: model.table(kind) for name, kind in _TABLES.items() if name n
 
 _AROUND = frozenset({"monitor", "network", "defaults", "discovery", "prices"})
 """What of a config bears on a target that stands elsewhere; that there is discovery says that not all are known."""
+_TOGETHER = 500
+"""Discovered targets that are validated in one document: enough that the settings around them hardly count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,41 @@ def target(values: Mapping[str, Any], environ: Mapping[str, str], source: str = 
 
 def discovered(values: Mapping[str, Any], environ: Mapping[str, str], source: str, config: Config) -> Target:
     """Return a target that was found by a source of `config`, over its defaults; it cannot ask for our variables."""
+    return _only(_around([values], source, config), environ, RULES)
+
+
+def all_discovered(
+    several: Sequence[tuple[Mapping[str, Any], str]], environ: Mapping[str, str], config: Config
+) -> list[Target | ConfigError]:
+    """Return each target that was found by a source of `config`, or what is wrong with it.
+
+    Each is given with the name of its source. They are validated many at a time: what is around them is read once.
+    """
+    batches = (several[start : start + _TOGETHER] for start in range(0, len(several), _TOGETHER))
+    return [one for batch in batches for one in _together(batch, environ, config)]
+
+
+def _together(
+    batch: Sequence[tuple[Mapping[str, Any], str]], environ: Mapping[str, str], config: Config
+) -> list[Target | ConfigError]:
+    """Validate targets in one document; if one of them is wrong, in two halves, down to that one alone."""
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        with suppress(ConfigError):
+            return [*_parts(_around([values for values, _ in batch], "", config), environ, RULES).targets]
+        return _together(batch[:middle], environ, config) + _together(batch[middle:], environ, config)
+    [(values, source)] = batch
+    try:
+        return [discovered(values, environ, source, config)]
+    except ConfigError as error:
+        return [error]
+
+
+def _around(several: Iterable[Mapping[str, Any]], source: str, config: Config) -> Document:
+    """Return a document of targets, with what of the config bears on them; no labels leave those of the defaults."""
     around = {name: config.document.values[name] for name in _AROUND & config.document.values.keys()}
-    own = {key: _as_it_is(value) for key, value in values.items()}
-    return _only(Document(source, config.document.directory, around | {"targets": [own]}), environ, RULES)
+    targets = [{key: _as_it_is(value) for key, value in values.items() if value != {}} for values in several]
+    return Document(source, config.document.directory, around | {"targets": targets})
 
 
 def _as_it_is(value: object) -> object:
@@ -143,6 +178,19 @@ def _only(document: Document, environ: Mapping[str, str], rules: tuple[TargetRul
 
 
 def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetRule, ...]) -> Config:
+    found = _parts(document, environ, rules)
+    return Config(found.settings, build.same_labels(found.targets), found.warnings, document)
+
+
+class _Parts(NamedTuple):
+    """What a document says; the targets have the labels that each was given itself."""
+
+    settings: Settings
+    targets: list[Target]
+    warnings: tuple[Mistake, ...]
+
+
+def _parts(document: Document, environ: Mapping[str, str], rules: tuple[TargetRule, ...]) -> _Parts:
     findings = Findings(document)
     values = _filled(environ, findings)
     sections, lists = _sections(values, findings), _lists(values, findings)
@@ -151,15 +199,16 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetR
     for draft in drafts:
         _apply(rules, draft, findings)
     _note(findings, _relations(sections, lists, drafts, environ, findings))
-    places = Places(document.directory, environ)
-    targets = [
-        replace(one, price=price_of(sections["prices"], one.model))
-        for one in (build.target(draft, places, findings) for draft in drafts)
-    ]
+    places = Places(document.directory, environ, {})
+    targets = [_priced(build.target(draft, places, findings), sections["prices"]) for draft in drafts]
     arrays = {name: tuple(one for _, one in found) for name, found in lists.items()}
     settings = build.settings(sections, arrays, places, findings)
     findings.raise_if_wrong()
-    return Config(settings, build.same_labels(targets), findings.in_order(), document)
+    return _Parts(settings, targets, findings.in_order())
+
+
+def _priced(target: Target, prices: Prices) -> Target:
+    return replace(target, price=price_of(prices, target.model)) if prices.models else target
 
 
 def _filled(environ: Mapping[str, str], findings: Findings) -> Values:
@@ -274,7 +323,7 @@ def _with_proxy(draft: Draft, network: Network, environ: Mapping[str, str], find
         own = None if found is None else Secret(found)
     if own is not None and proxies.excepted(draft.target.url, network.no_proxy):
         own = None
-    return replace(draft, target=replace(draft.target, proxy=own))
+    return draft if own is draft.target.proxy else replace(draft, target=replace(draft.target, proxy=own))
 
 
 def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
@@ -305,9 +354,12 @@ def _known(written: object, error: str) -> str:
 def _apply(rules: Iterable[TargetRule], draft: Draft, findings: Findings) -> None:
     """Ask the rules whose keys are in order."""
     for rule in rules:
-        reads = [(*base, *key.split(".")) for key in rule.reads for base in (draft.base, ("defaults",))]
-        if not any(map(findings.is_broken, reads)):
+        if not findings.broken or not any(map(findings.is_broken, _reads(rule, draft))):
             _note(findings, (one._replace(key=draft.place(one.key)) for one in rule.check(draft)))
+
+
+def _reads(rule: TargetRule, draft: Draft) -> Iterator[KeyPath]:
+    return ((*base, *key.split(".")) for key in rule.reads for base in (draft.base, ("defaults",)))
 
 
 def _note(findings: Findings, complaints: Iterable[Complaint]) -> None:

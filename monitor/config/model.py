@@ -42,13 +42,26 @@ def _once(function: _F) -> _F:
 
 def value(table: Table) -> Any:  # noqa: ANN401 - an instance of what declared the table
     """Return the dataclass that a validated table stands for."""
-    return table.declared_by(**{name: _value(inner) for name, inner in table})
+    written = table.model_fields_set
+    return table.declared_by(
+        **{name: _value(inner) if name in written else _of_default(inner) for name, inner in table.__dict__.items()}
+    )
 
 
 def _value(inner: object) -> object:
     if isinstance(inner, Table):
         return value(inner)
     return tuple(map(_value, inner)) if isinstance(inner, tuple) else inner
+
+
+def _of_default(inner: object) -> object:
+    """Return the value of a key that is not written: a table of which nothing is written is made once for all."""
+    return _unwritten(type(inner)) if isinstance(inner, Table) else inner
+
+
+@_once
+def _unwritten(kind: type[Table]) -> object:
+    return value(kind())
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
@@ -27,28 +27,40 @@ class Known:
     complete: bool
     labels: Collection[str] = ()
     """The names of their labels."""
+    _near: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What was suggested for names that no target has."""
 
     def lacks(self, name: str) -> bool:
         """Whether there is no such target, for sure."""
         return self.complete and name not in self.upstream_of
 
     def near(self, written: str) -> str:
-        """Suggest the target that was probably meant."""
-        near = get_close_matches(written, self.plain, 1)
-        return f'did you mean "{near[0]}"?' if near else ""
+        """Suggest the target that was probably meant; among thousands, for the first mistakes alone."""
+        if written not in self._near:
+            if len(self._near) * len(self.plain) > _MOST_COMPARED:
+                return ""
+            near = get_close_matches(written, self.plain, 1)
+            self._near[written] = f'did you mean "{near[0]}"?' if near else ""
+        return self._near[written]
 
-    def leads_back(self, name: str) -> bool:
-        """Whether the targets behind this one have it behind them in turn."""
+    def circular(self) -> set[str]:
+        """Return the targets whose upstreams lead back to them; each is looked at once."""
+        found: set[str] = set()
         seen: set[str] = set()
-        step = self.upstream_of.get(name, "")
-        while step and step not in seen:
-            if step == name:
-                return True
-            seen.add(step)
-            step = self.upstream_of.get(step, "")
-        return False
+        for first in self.upstream_of:
+            path: list[str] = []
+            step = first
+            while step and step not in seen:
+                seen.add(step)
+                path.append(step)
+                step = self.upstream_of.get(step, "")
+            if step in path:
+                found.update(path[path.index(step) :])
+        return found
 
 
+_MOST_COMPARED = 50_000
+"""How often a name is compared with a mistaken one: half a second of work."""
 _NO_TARGET = "no target has this name"
 
 
@@ -63,6 +75,7 @@ def unique(named: Sequence[tuple[KeyPath, str]], place: Callable[[KeyPath], str]
 
 def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
     """Complain of an `upstream` that is no other target, or that leads back."""
+    circular = known.circular()
     for draft in drafts:
         upstream, key = draft.target.upstream, draft.place(("upstream",))
         if not upstream:
@@ -71,7 +84,7 @@ def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
             yield Complaint(key, "a target cannot be its own upstream")
         elif known.lacks(upstream):
             yield Complaint(key, _NO_TARGET, known.near(draft.text(("upstream",))))
-        elif known.leads_back(draft.target.name):
+        elif draft.target.name in circular:
             yield Complaint(key, "the upstreams of this target lead back to it")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from monitor.files import exposed
 from monitor.keys.secret import Secret, pem_lines
@@ -14,6 +16,23 @@ CREDENTIALS = "CREDENTIALS_DIRECTORY"
 STATE = "STATE_DIRECTORY"
 _LARGEST = 1024 * 1024
 
+_T = TypeVar("_T")
+
+
+def _once(method: Callable[[Places, str], _T]) -> Callable[[Places, str], _T]:
+    """Have a method remember what it found of each name, if its `Places` remember; an error is raised each time."""
+
+    @wraps(method)
+    def found(self: Places, name: str) -> _T:
+        if self.known is None:
+            return method(self, name)
+        key = (method.__name__, name)
+        if key not in self.known:
+            self.known[key] = method(self, name)
+        return cast("_T", self.known[key])
+
+    return found
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -21,7 +40,10 @@ class Places:
 
     directory: Path
     environ: Mapping[str, str]
+    known: dict[tuple[str, str], Any] | None = field(default=None, compare=False, repr=False)
+    """If given, each file is read once, for thousands of targets may name it; by the method and the file's name."""
 
+    @_once
     def find(self, name: str) -> Path:
         """Return the path of a file that the config names."""
         credentials = self.environ.get(CREDENTIALS)
@@ -34,10 +56,12 @@ class Places:
         state = self.environ.get(STATE, "").partition(":")[0]
         return str((Path(state) if state else self.directory) / name)
 
+    @_once
     def secret_file(self, name: str) -> Secret:
         """Read a secret that goes into a header."""
         return _secret(self._read(name), "names a file that")
 
+    @_once
     def secret_path(self, name: str) -> str:
         """Return the path of a file that holds a secret which goes into a header."""
         self.secret_file(name)
@@ -65,16 +89,19 @@ class Places:
             raise wrong("the variable is not set", "write the name of the variable, not the key itself")
         return self.environ[name]
 
+    @_once
     def pem(self, name: str) -> str:
         """Return the path of a PEM file that can be read."""
         if "-----BEGIN " not in self._read(name):
             raise wrong("is not a PEM file")
         return str(self.find(name))
 
+    @_once
     def exposed(self, name: str) -> str | None:
         """Return the mode of a secret's file if others can read it, else None."""
         return exposed(self.find(name))
 
+    @_once
     def exposed_key(self, name: str) -> str | None:
         """Return the mode of a PEM file if it holds a private key that others can read, else None."""
         return self.exposed(name) if any(pem_lines(self._read(name))) else None

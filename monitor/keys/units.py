@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -29,8 +30,9 @@ _SECONDS_UP_TO = 120_000
 _SECOND = 1000
 
 
+@lru_cache(maxsize=1000)
 def seconds(text: str) -> float | None:
-    """Read a duration; None where it is none."""
+    """Read a duration; None if it is none."""
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         return None
@@ -38,8 +40,9 @@ def seconds(text: str) -> float | None:
     return round(sum(float(number) * unit for number, unit in parts if number), 9)
 
 
+@lru_cache(maxsize=1000)
 def size(text: str) -> int | None:
-    """Read a size in bytes; None where it is none."""
+    """Read a size in bytes; None if it is none."""
     match = _SIZE.fullmatch(text)
     return None if match is None else int(float(match[1]) * _BYTES[match[2]])
 

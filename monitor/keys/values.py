@@ -174,7 +174,7 @@ def url(text: str) -> str:
         raise wrong("is a URL without a host", _URL_HINT)
     if port is not None and port not in _PORTS:
         raise wrong("is a URL whose port is not in 1..65535", _URL_HINT)
-    if any(c.isspace() or not c.isprintable() for c in text):
+    if " " in text or not text.isprintable():  # of what is printable, only the space is white space
         raise wrong("is a URL with a space or a control character in it", "write %20 for a space")
     if not _is_host(parts.hostname):
         raise wrong("is a URL with an invalid host name", "labels of 1 to 63 characters, with dots between")

@@ -114,6 +114,13 @@ def test_names_every_syntax_error(text: str, said: list[str]) -> None:
     assert errors(text) == said
 
 
+def test_of_very_many_syntax_errors_the_first_are_named() -> None:
+    """Each error costs another reading of the whole file: of a long one only ten are named, and it is said."""
+    said = errors("".join(f"a{number} = x\n" for number in range(20)) + "# comment\n" * 100_000)
+    assert [one.split(": ")[0] for one in said] == [*(f"c.toml:{line}" for line in range(1, 11)), "c.toml"]
+    assert said[-1] == "c.toml: has more syntax errors than are shown here"
+
+
 def test_reads_on_around_a_bad_line() -> None:
     """A value that cannot be read is left out and known as broken, in arrays of tables too, and the rest is there."""
     document = parsed("[t]\na = x\nb = 1\n[[u]]\nc = y\nv = [{d = 1}]\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.config.relations import Known
 from tests.config.cases import ENVIRON, TARGET, Case, Heard, Read, Said, said
 
 B = TARGET.replace('"a"', '"b"')
@@ -59,3 +60,18 @@ def test_a_name_from_a_variable_is_no_suggestion(mistakes: Said) -> None:
     """A hint never tells what a variable holds."""
     found = mistakes(TARGET + 'upstream = "s3cre"\n' + B.replace('"b"', '"${V}"'), {"V": "s3cret"})
     assert found == [f"5: targets[0].upstream: {NO_TARGET}"]
+
+
+def test_among_thousands_of_targets_the_first_mistakes_alone_have_a_suggestion() -> None:
+    """Comparing thousands of mistaken names with thousands of others would take minutes; a name is compared once."""
+    known = Known({}, [f"t{number:05}" for number in range(10_000)], complete=True)
+    found = [known.near(f"t{number:05}x") for number in range(9)]
+    assert found[0] == 'did you mean "t00000"?'
+    assert found[-1] == ""
+    assert known.near("t00000x") == found[0]
+
+
+def test_a_chain_of_thousands_is_followed_once() -> None:
+    """Targets behind a circle are not in it, however long the chain that leads there."""
+    chain = {f"t{number}": f"t{number + 1}" for number in range(20_000)} | {"t20000": "t19998"}
+    assert Known(chain, [], complete=True).circular() == {"t19998", "t19999", "t20000"}

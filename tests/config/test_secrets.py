@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,16 @@ def test_pem_files_are_found_and_looked_at(places: Places, tmp_path: Path) -> No
     assert places.pem("ca.pem") == str(tmp_path / "creds" / "ca.pem")
     with pytest.raises(Wrong, match="is not a PEM file"):
         places.pem("no.pem")
+
+
+def test_a_file_that_thousands_of_targets_name_is_read_once(places: Places, tmp_path: Path) -> None:
+    """Places that remember give what they found first; an error is raised each time, until the file is there."""
+    known = replace(places, known={})
+    with pytest.raises(Wrong):
+        known.secret_file("key")
+    file = tmp_path / "etc" / "key"
+    file.write_text("first")
+    assert known.secret_file("key").reveal() == "first"
+    file.write_text("second")
+    assert known.secret_file("key").reveal() == "first"
+    assert places.secret_file("key").reveal() == "second"

@@ -20,8 +20,9 @@ from tests.alerts.stack import answers, program, until
 from tests.dashboards.live import free_port
 
 ROOT = Path(__file__).parents[2]
-REAL = ROOT / ".real" / "container"
-STORE = ("--root", str(REAL / "store"), "--runroot", str(REAL / "run"), "--storage-driver", "vfs")
+KEPT = ROOT / ".cache" / "container"
+"""Base and image are kept here: the base takes minutes to make."""
+STORE = ("--root", str(KEPT / "store"), "--runroot", str(KEPT / "run"), "--storage-driver", "vfs")
 BASE, IMAGE = "localhost/debootstrap:bookworm", "localhost/chat-monitor:test"
 LEFT_OUT = (".git", ".venv", ".real", ".cache", "__pycache__", ".*_cache")
 
@@ -79,7 +80,7 @@ def _make_base(directory: Path) -> None:
 HARDENED = (
     "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--network=host",
     "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--no-healthcheck",
-    "--tmpfs", "/var/lib/chat-monitor:mode=1777",
+    "--mount", "type=tmpfs,destination=/var/lib/chat-monitor,U=true",
 )  # fmt: skip
 """A container without root that writes nowhere else. Health checks of podman need systemd, so one is made by hand."""
 
@@ -115,11 +116,8 @@ def test_the_daemon_is_process_1_without_root_and_drains_when_it_is_stopped(box:
     until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), 120, "the daemon")
     assert "chat-monitor" in podman("exec", box, "cat", "/proc/1/cmdline").split("\0")[1]
     assert podman("exec", box, "id", "--user").strip() == str(USER)
-    refused = subprocess.run(
-        ["podman", *STORE, "--runtime", "runc", "--cgroup-manager=cgroupfs", "exec", box, "touch", "/x"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "Read-only file system" in refused.stderr
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        podman("exec", box, "touch", "/x")
     until(lambda: "history.db" in podman("exec", box, "ls", "/var/lib/chat-monitor"), 60, "history")
     podman("stop", "--time", "40", box)
     assert json.loads(podman("inspect", box))[0]["State"]["ExitCode"] == 0
@@ -132,7 +130,7 @@ def test_the_daemon_is_process_1_without_root_and_drains_when_it_is_stopped(box:
 def test_the_health_check_of_the_image_is_what_it_says(box: str) -> None:
     """Its command succeeds while the daemon runs, and fails while nothing answers; the demo needs no config."""
     found = json.loads(podman("image", "inspect", IMAGE))[0]
-    check = found["HealthCheck"]["Test"]
+    check = found["Healthcheck"]["Test"]
     assert (found["User"], found["Config"]["StopSignal"], check[0]) == (f"{USER}:{USER}", "SIGTERM", "CMD")
     own = [word.replace("9877", "19877") for word in check[1:]]
     start(box, "demo", "--listen", "127.0.0.1:19877")
