@@ -320,7 +320,12 @@ class Target:
         ),
     ] = None
     proxy: Annotated[
-        types.ProxyUrl, HIDDEN, says("The HTTP proxy to go through; empty for none.", "http://proxy.internal:3128")
+        types.ProxyUrl,
+        HIDDEN,
+        says(
+            "The HTTP proxy to go through, in TLS if it is `https://` (with the settings of `tls`); empty for none.",
+            "http://proxy.internal:3128",
+        ),
     ] = None
     api_key_env: Annotated[
         types.VariableName,

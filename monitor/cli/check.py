@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from monitor import __version__
 from monitor.cli.common import COMPLETE, FAILED_TO_TELL, is_loopback
 from monitor.cli.config_file import config_option, discovered, existing_config, read_config
 from monitor.cli.event_loop import run_loop
@@ -19,14 +20,14 @@ from monitor.config import Config
 from monitor.config.capacity import enough, of_each
 from monitor.config.plan import Footprint, Plan
 from monitor.config.plan import plan as planned
-from monitor.http import reach
+from monitor.http import HttpRequest, Reachability, reach
 from monitor.keys.durations import elapsed
 from monitor.record.rollup import HOUR, KEPT, MINUTE
 from monitor.settings import MIB, Buckets, MetricsSettings
 from monitor.sinks.history_rollups import retention, rollup_bytes
 from monitor.sinks.history_store import tables_of
 from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
-from monitor.target import Target
+from monitor.target import Http, Target
 
 
 @click.command()
@@ -170,18 +171,35 @@ def _at_once(config: Config) -> int:
 
 def _try_connections(config: Config) -> int:
 
-    async def trying() -> list[str | None]:
-        network = config.settings.network
-        trials = (reach(_dialled(one), one.tls, network, one.timeouts.connect) for one in config.targets)
-        return list(await asyncio.gather(*trials))
+    async def trying() -> list[Reachability]:
+        return list(await asyncio.gather(*(reach(_request(one), config.settings.network) for one in config.targets)))
 
-    failures = run_loop(trying())
-    for target, failure in zip(config.targets, failures, strict=True):
-        where = "its proxy: " if target.proxy is not None else ""
-        click.echo(f"{target.name}: {where}{failure or 'connected'}")
-    return FAILED_TO_TELL if any(failures) else COMPLETE
+    lines = list(map(_came_of, config.targets, run_loop(trying())))
+    for target, (line, _) in zip(config.targets, lines, strict=True):
+        click.echo(f"{target.name}: {line}")
+    return COMPLETE if all(well for _, well in lines) else FAILED_TO_TELL
 
 
-def _dialled(target: Target) -> str:
-    """Return the URL that a probe of this target connects to: the target's, or its proxy's."""
-    return target.url if target.proxy is None else target.proxy.reveal()
+def _request(target: Target) -> HttpRequest:
+    """Return a request for which a connection is dialled as for a probe of this target; it is not sent."""
+    proxy = None if target.proxy is None else target.proxy.reveal()
+    headers = {"User-Agent": f"chat-monitor/{__version__}"}
+    return HttpRequest("POST", target.url, headers, b"", target.timeouts, tls=target.tls, proxy=proxy, http=target.http)
+
+
+def _came_of(target: Target, reached: Reachability) -> tuple[str, bool]:
+    """Return what to print of a try, and whether a probe would have its connection."""
+    secure = target.url.lower().startswith("https:")
+    if reached.why_not:
+        return reached.why_not, False
+    if target.http is Http.TWO and secure and reached.agreed != "h2":
+        return 'connected, but the server does not offer HTTP/2 (ALPN: none), and http is "2": write "auto"', False
+    if target.proxy is not None:
+        how = "connected through its proxy" if secure else "connected to its proxy; what is past it was not tried"
+    else:
+        how = "connected"
+    if target.http is Http.TWO and not secure:
+        return f"{how}; nothing was sent to try HTTP/2", True
+    if target.http is Http.ONE or not secure:
+        return how, True
+    return f"{how}, {'HTTP/2' if reached.agreed == 'h2' else 'HTTP/1.1'} (ALPN: {reached.agreed or 'none'})", True

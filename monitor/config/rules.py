@@ -94,12 +94,8 @@ def _terminator(draft: Draft) -> Iterator[Complaint]:
 def _http_2_through_a_proxy(draft: Draft) -> Iterator[Complaint]:
     """HTTP/2 is agreed on with the target alone: a proxy has to connect us to it, and is spoken to in HTTP/1.1."""
     proxy, secure = draft.target.proxy, draft.target.url.lower().startswith("https:")
-    if draft.target.http is not Http.TWO or proxy is None:
-        return
-    if not secure:
+    if draft.target.http is Http.TWO and proxy is not None and not secure:
         yield Complaint(("http",), "HTTP/2 without TLS does not go through a proxy", 'write "1.1" or "auto"')
-    elif proxy.reveal().lower().startswith("https:"):
-        yield Complaint(("http",), "HTTP/2 does not go through a proxy over TLS", 'write "auto", which is 1.1 there')
 
 
 def _asked(draft: Draft) -> Iterator[Complaint]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn, Protocol
@@ -32,8 +33,20 @@ class Observer(Protocol):
 class ConnectionAttempts:
     """The connections of one request: at most one of several attempts succeeds."""
 
-    def __init__(self, network: Network, make_protocol: MakeProtocol = HttpProtocol) -> None:
+    def __init__(
+        self,
+        network: Network,
+        make_protocol: MakeProtocol = HttpProtocol,
+        *,
+        tunnelled: bool = False,
+    ) -> None:
         self.make_protocol = make_protocol
+        self.tunnelled = tunnelled
+        """Whether a proxy is to connect us to the target."""
+        self.proxy_tls: ssl.SSLContext | None = None
+        """What a proxy is spoken to with if that is done in TLS."""
+        self.tunnelling = tunnelled
+        """Whether the proxy has not yet connected us."""
         self.sockets: list[TimestampedSocket] = []
         self.protocol: HttpProtocol | None = None
         self.transport: asyncio.BaseTransport | None = None
@@ -82,7 +95,8 @@ class ConnectionAttempts:
 
     def made(self, protocol: HttpProtocol, transport: asyncio.BaseTransport) -> None:
         """Take the connection that stands, to the target or to its proxy."""
-        self.certificate = transport.get_extra_info("peercert") or {}
+        self.tunnelling = self.tunnelled and self.protocol is None
+        self.certificate = {} if self.tunnelling else transport.get_extra_info("peercert") or {}
         name = transport.get_extra_info("peername")
         self.peer = (str(name[0]), int(name[1])) if name else None
         found = transport.get_extra_info("socket")
@@ -91,11 +105,6 @@ class ConnectionAttempts:
         self.protocol, self.transport, self._below = protocol, transport, _below_tls(transport)
         if self.observer is not None:
             self.observer.connected()
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether the connection that stands is one of TLS."""
-        return self.protocol is not None and self.protocol.encrypted
 
     @property
     def current(self) -> TimestampedSocket | None:
@@ -117,9 +126,10 @@ class ConnectionAttempts:
 
 
 def _below_tls(transport: asyncio.BaseTransport) -> asyncio.BaseTransport:
-    """Return the transport below TLS (private, pinned).
+    """Return the transport below TLS, and below that of a proxy as well (private, pinned).
 
     From Python 3.12 on, a TLS transport that is closed twice, as aiohttp does, forgets what is below and cannot be
     aborted: the socket would be closed under a live transport, and the next owner of its descriptor could not connect.
     """
-    return getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return _below_tls(below) if below is not None else transport

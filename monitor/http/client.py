@@ -89,7 +89,7 @@ class Client:
         self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory, first: Exchange | None
     ) -> Exchange:
         """Send over a fresh connection, on the clock of a first attempt if there was one."""
-        attempts = ConnectionAttempts(self._network, protocol_for(request))
+        attempts = ConnectionAttempts(self._network, protocol_for(request), tunnelled=request.tunnelled)
         exchange = Exchange(request, recording, feed, self._limits, attempts, memory=memory)
         if first is not None:
             exchange.clock, exchange.info.retried = first.clock, True

@@ -30,7 +30,8 @@ def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttemp
         return EndKind.RESOURCES, errno_words(error)
     return (
         _denied(error, attempts)
-        or _not_connected(error, request, attempts)
+        or _no_proxy(error, request, attempts)
+        or _not_connected(error, attempts)
         or _no_head(error, attempts)
         or ((EndKind.RESET, errno_words(error)) if isinstance(error, OSError) else None)
         or (EndKind.INTERNAL, type(error).__name__)
@@ -74,7 +75,7 @@ def _denied(error: Exception, attempts: ConnectionAttempts) -> tuple[EndKind, st
     return EndKind.POLICY, f"the proxy's, {attempts.denied}" if of_proxy else attempts.denied
 
 
-def _not_connected(error: Exception, request: HttpRequest, attempts: ConnectionAttempts) -> tuple[EndKind, str] | None:
+def _not_connected(error: Exception, attempts: ConnectionAttempts) -> tuple[EndKind, str] | None:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return EndKind.TLS_CERTIFICATE, certificate_words(error.certificate_error)
@@ -88,12 +89,27 @@ def _not_connected(error: Exception, request: HttpRequest, attempts: ConnectionA
             return _not_dialled(error, attempts)
         case aiohttp.InvalidURL():
             return EndKind.DNS, "no valid host"
-        case aiohttp.ClientError() if request.tunnelled and not attempts.encrypted:
+        case aiohttp.ClientError() if attempts.tunnelling:
             return EndKind.PROXY, "no usable answer to CONNECT"
         case FileNotFoundError() | PermissionError() | ssl.SSLError() if attempts.protocol is None:
             return EndKind.INTERNAL, "a file of `tls` cannot be used"
         case OSError() if attempts.protocol is None:
             return EndKind.NETWORK, errno_words(error)
+        case _:
+            return None
+
+
+def _no_proxy(error: Exception, request: HttpRequest, attempts: ConnectionAttempts) -> tuple[EndKind, str] | None:
+    """Return what it is if the proxy has no address, or no TLS; the target's name is looked up by the proxy alone."""
+    if request.proxy is None or attempts.protocol is not None:
+        return None
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return EndKind.PROXY, f"its name does not resolve: {lookup_words(error.os_error)}"
+        case aiohttp.ClientConnectorCertificateError():
+            return EndKind.PROXY, f"its certificate was not accepted: {certificate_words(error.certificate_error)}"
+        case aiohttp.ClientSSLError():
+            return EndKind.PROXY, f"the TLS handshake with it failed: {tls_words(error)}"
         case _:
             return None
 

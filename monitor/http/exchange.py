@@ -7,16 +7,14 @@ import ssl
 import time
 
 import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
 
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
 from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, absent, expiry, forget_frames, translate
-from monitor.http.h2_protocol import REQUIRES_HTTP_1, alpn, not_possible
-from monitor.http.request import ExchangeInfo, Feed, HttpRequest, credentials
-from monitor.http.tls import tls_context
+from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
+from monitor.http.request import ExchangeInfo, Feed, HttpRequest
+from monitor.http.session import send
 from monitor.in_flight import StreamMemory
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
@@ -87,27 +85,7 @@ class Exchange:
         return ending
 
     async def _send(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-        request, headers = self.request, CIMultiDict(self.request.headers)
-        url, user = credentials(URL(request.url))
-        if user is not None:
-            headers.setdefault("Authorization", user)  # a key of the target's own comes first
-        proxy, proxy_headers = None, None
-        if request.proxy is not None:
-            self.attempts.check_host(url.host or "")
-            proxy, user = credentials(URL(request.proxy))
-            proxy_headers = {} if user is None else {"Proxy-Authorization": user}
-            headers.update({} if request.secure else proxy_headers)
-        response = await session.request(
-            request.method,
-            url,
-            headers=headers,
-            data=request.body or None,
-            allow_redirects=False,
-            proxy=proxy,
-            proxy_headers=proxy_headers,
-            ssl=tls_context(request.tls, alpn(request)) if request.secure else True,
-            server_hostname=request.tls.server_name if request.secure else None,
-        )
+        response = await send(session, self.request, self.attempts)
         if not self._answered:
             response.close()
             raise RuntimeError("an answer past our protocol")
@@ -244,7 +222,7 @@ class Exchange:
     def connected(self) -> None:
         """Take the connection that stands: other deadlines run from here on. A proxy's is not yet ours."""
         protocol, sock = self.attempts.protocol, self.attempts.current
-        if protocol is None or sock is None or self._tunnelling:
+        if protocol is None or sock is None or self.attempts.tunnelling:
             return
         if self.request.secure and not self.reused:
             self.recording.mark(Mark.TLS, *sock.read_after)
@@ -258,11 +236,6 @@ class Exchange:
 
     def _received(self) -> int:
         return self.attempts.current.received if self.attempts.current else 0
-
-    @property
-    def _tunnelling(self) -> bool:
-        """Whether the proxy has not yet connected us to the target."""
-        return self.request.tunnelled and not self.attempts.encrypted
 
     @property
     def reused(self) -> bool:
@@ -314,7 +287,7 @@ class Exchange:
             return
         self._peer()
         sent = protocol.request_sent_at
-        if sent is not None and sent >= max(protocol.made_at, self.clock.issued) and not self._tunnelling:
+        if sent is not None and sent >= max(protocol.made_at, self.clock.issued) and not self.attempts.tunnelling:
             self.recording.mark(Mark.REQUEST_SENT, self.clock.since(sent), self.clock.uncertainty)
             self.info.own_delay = self.clock.own
 
@@ -326,5 +299,5 @@ class Exchange:
         v6 = ":" in host
         self.info.peer = f"[{host}]:{port}" if v6 else f"{host}:{port}"
         self.info.ip_family = 6 if v6 else 4
-        if "notAfter" in self.attempts.certificate:
+        if self.request.secure and "notAfter" in self.attempts.certificate:
             self.info.certificate_expiry = float(ssl.cert_time_to_seconds(self.attempts.certificate["notAfter"]))

@@ -22,7 +22,6 @@ from monitor.http.h2_connection import Answer, Http2Connection, Payload, StreamE
 from monitor.http.head import head
 from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest, Receiver
-from monitor.http.tls import ALPN
 from monitor.stream.endings import BodyFraming, EndKind
 from monitor.target import Http
 
@@ -35,19 +34,10 @@ OnMade = Callable[[HttpProtocol, asyncio.BaseTransport], None]
 MakeProtocol = Callable[[asyncio.AbstractEventLoop, OnMade], HttpProtocol]
 
 
-def alpn(request: HttpRequest) -> tuple[str, ...]:
-    """Return what is offered for this request; a proxy that is spoken to in TLS would take the offer for itself."""
-    through_tls = request.proxy is not None and request.proxy.lower().startswith("https:")
-    return () if through_tls and request.http is Http.AUTO else ALPN[request.http]
-
-
 def not_possible(request: HttpRequest) -> str:
     """Return why HTTP/2 cannot be spoken through the proxy of this request; "" if it can, or need not."""
-    if request.http is not Http.TWO or request.proxy is None:
-        return ""
-    if not request.secure:
-        return "HTTP/2 without TLS does not go through a proxy"
-    return "HTTP/2 does not go through a proxy over TLS" if request.proxy.lower().startswith("https:") else ""
+    plain = request.http is Http.TWO and request.proxy is not None and not request.secure
+    return "HTTP/2 without TLS does not go through a proxy" if plain else ""
 
 
 def protocol_for(request: HttpRequest) -> MakeProtocol:

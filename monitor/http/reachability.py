@@ -1,60 +1,74 @@
-"""A connection tried and let go of again: what `check --connect` does."""
+"""A connection dialled as a probe dials it, and closed before anything is sent: what `check --connect` does."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import NamedTuple, NoReturn
 
-from yarl import URL
+import aiohttp
+from aiohttp.connector import Connection
 
-from monitor.http.details import certificate_words, errno_words, lookup_words, tls_words
-from monitor.http.policy import denied
-from monitor.http.resolver import family, resolver
-from monitor.http.tls import tls_context
-from monitor.keys.tls import Tls
+from monitor.http.attempts import ConnectionAttempts
+from monitor.http.details import errno_words
+from monitor.http.errors import translate
+from monitor.http.h2_request import VersionedRequest
+from monitor.http.request import HttpRequest
+from monitor.http.resolver import resolver
+from monitor.http.session import send, session
 from monitor.settings import Network
+from monitor.stream.endings import EndKind
+
+_WORDS: Mapping[EndKind, str] = {
+    EndKind.TLS_CERTIFICATE: "the certificate was not accepted ({})",
+    EndKind.TLS_HANDSHAKE: "the TLS handshake failed ({})",
+    EndKind.DNS: "the name does not resolve ({})",
+    EndKind.PROXY: "the proxy did not open the connection ({})",
+    EndKind.POLICY: "{} is denied by [network]",
+}
 
 
-async def reach(url: str, tls: Tls, network: Network, within: float) -> str | None:
-    """Open a connection to where `url` points, TLS included, and send nothing on it; return why not, or None."""
-    address = URL(url)
-    secure = address.scheme == "https"
-    host, port = address.host or "", address.port or 0
+class Reachability(NamedTuple):
+    """What came of a try."""
+
+    why_not: str = ""
+    """Why there is no connection, in our words; "" if it stood."""
+    agreed: str = ""
+    """The protocol that was agreed on by ALPN; "" if none was."""
+
+
+class _StandsError(Exception):
+    """The connection stands; its argument is what was agreed on."""
+
+
+class _Unsent(VersionedRequest):
+    """A request that is not sent when its connection stands."""
+
+    async def send(self, conn: Connection) -> NoReturn:
+        """Raise _StandsError."""
+        assert conn.transport is not None, "aiohttp has just made it"
+        tls = conn.transport.get_extra_info("ssl_object")
+        raise _StandsError((tls.selected_alpn_protocol() if tls is not None else None) or "")
+
+
+async def reach(request: HttpRequest, network: Network) -> Reachability:
+    """Open the connection for a request, through its proxy and with TLS, and send nothing on it.
+
+    Only CONNECT is sent, to a proxy. Without TLS to the target the connection is that to the proxy.
+    """
+    attempts = ConnectionAttempts(network, tunnelled=request.tunnelled)
+    within = request.timeouts.connect
+    unsent = session(network, resolver(network), lambda: attempts, request_class=_Unsent)
     try:
-        async with asyncio.timeout(within):
-            found = await resolver(network).resolve(host, port, family(network))
-            allowed = [one["host"] for one in found if not denied(one["host"], network)]
-            if not allowed:
-                return f"{found[0]['host']} is denied by [network]"
-            name = tls.server_name or host
-            context = tls_context(tls) if secure else None
-            writer = await _opened(allowed, port, context, name if secure else None)
-            writer.transport.abort()
-    except ssl.SSLCertVerificationError as error:
-        return f"the certificate was not accepted ({certificate_words(error)})"
-    except ssl.SSLError as error:
-        return f"the TLS handshake failed ({tls_words(error)})"
+        async with asyncio.timeout(within), unsent as client:
+            await send(client, request, attempts)
+        raise AssertionError("an answer to a request that was not sent")
+    except _StandsError as stands:
+        return Reachability(agreed=str(stands))
     except TimeoutError:
-        return f"no connection within {within:g} s"
-    except socket.gaierror as error:
-        return f"the name does not resolve ({lookup_words(error)})"
-    except OSError as error:
-        return f"no connection ({errno_words(error)})"
-    return None
-
-
-async def _opened(
-    addresses: Sequence[str], port: int, context: ssl.SSLContext | None, name: str | None
-) -> asyncio.StreamWriter:
-    """Return a connection to the first of these that takes one; OSError of the last where none does."""
-    *others, last = addresses
-    for address in others:
-        try:
-            return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
-        except ssl.SSLError:
-            raise
-        except OSError:
-            continue
-    return (await asyncio.open_connection(last, port, ssl=context, server_hostname=name))[1]
+        return Reachability(f"no connection within {within:g} s")
+    except (aiohttp.ClientError, OSError) as error:
+        kind, detail = translate(error, request, attempts)
+        return Reachability(_WORDS.get(kind, "no connection ({})").format(detail or errno_words(error)))
+    finally:
+        attempts.close()

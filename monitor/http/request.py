@@ -68,6 +68,11 @@ class HttpRequest:
         return self.proxy is not None and self.secure
 
     @property
+    def proxied_in_tls(self) -> bool:
+        """Whether a proxy is spoken to in TLS."""
+        return self.proxy is not None and self.proxy.lower().startswith("https:")
+
+    @property
     def connection_key(self) -> ConnectionKey:
         """What two requests must have in common to share a connection."""
         return self.keep_for, self.url, self.tls, self.proxy, self.http

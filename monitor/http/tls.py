@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import ssl
+from asyncio import sslproto
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from monitor.keys.tls import Tls
 from monitor.target import Http
@@ -74,3 +77,17 @@ def renew(tls: Tls) -> None:
 def forget() -> None:
     """Forget all contexts: each is made anew when it is needed."""
     _kept.cache_clear()
+
+
+def mend_tls_in_tls() -> bool:
+    """Let a handshake in TLS inside TLS, as through a proxy, fail as any other; whether that was needed.
+
+    Before CPython 3.13 asyncio hands its private `_abort` the error, which that does not take: the TypeError would hide
+    why the handshake failed. Pinned by a test of such a handshake.
+    """
+    made: Any = sslproto.SSLProtocol
+    plain = made._abort  # noqa: SLF001 - see above
+    if len(inspect.signature(plain).parameters) > 1:
+        return False
+    made._abort = lambda protocol, _=None: plain(protocol)  # noqa: SLF001 - see above
+    return True

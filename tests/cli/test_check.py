@@ -6,9 +6,13 @@ import json
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monitor.http import Reachability
+from monitor.keys.secret import Secret
+from monitor.target import Http
 from tests.cli.commands import PACE, Cli
 
 
@@ -95,7 +99,7 @@ def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
 
 
 def test_a_target_behind_a_proxy_is_not_dialled(cli: Cli, lab_url: str, tmp_path: Path) -> None:
-    """`check --connect` tries the proxy, as a probe would dial nobody else, and says so."""
+    """`check --connect` dials the proxy alone, as a probe does; without TLS nothing past it is tried."""
     config = tmp_path / "proxied.toml"
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -105,8 +109,58 @@ def test_a_target_behind_a_proxy_is_not_dialled(cli: Cli, lab_url: str, tmp_path
         done = cli("check", "--config", config, "--connect")
     assert (done.status, done.out.splitlines()[1:]) == (
         1,
-        ["behind: its proxy: connected", "lost: its proxy: no connection (Connection refused)"],
+        [
+            "behind: connected to its proxy; what is past it was not tried",
+            "lost: the proxy did not open the connection (Connection refused)",
+        ],
     )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({}, Reachability(), "connected", True),
+        ({"http": Http.AUTO}, Reachability(agreed="h2"), "connected, HTTP/2 (ALPN: h2)", True),
+        ({"http": Http.AUTO}, Reachability(), "connected, HTTP/1.1 (ALPN: none)", True),
+        ({"http": Http.TWO}, Reachability(agreed="h2"), "connected, HTTP/2 (ALPN: h2)", True),
+        (
+            {"http": Http.TWO},
+            Reachability(),
+            'connected, but the server does not offer HTTP/2 (ALPN: none), and http is "2": write "auto"',
+            False,
+        ),
+        (
+            {"http": Http.TWO, "url": "http://one.test"},
+            Reachability(),
+            "connected; nothing was sent to try HTTP/2",
+            True,
+        ),
+        (
+            {"http": Http.AUTO, "proxy": Secret("http://proxy.test")},
+            Reachability(agreed="h2"),
+            "connected through its proxy, HTTP/2 (ALPN: h2)",
+            True,
+        ),
+        ({}, Reachability("no connection (Connection refused)"), "no connection (Connection refused)", False),
+    ],
+)
+def test_what_came_of_a_try(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[dict[str, Any], Reachability, str, bool]
+) -> None:
+    """The line names what was agreed on; a server that does not offer the HTTP/2 that the config wants is a failure."""
+    keys, reached, said, well = case
+
+    async def answer(*_: object) -> Reachability:
+        return reached
+
+    monkeypatch.setattr("monitor.cli.check.reach", answer)
+    lines = {"url": "https://one.test", **keys}
+    config = tmp_path / "one.toml"
+    shown = {key: value.reveal() if isinstance(value, Secret) else str(value) for key, value in lines.items()}
+    rows = "".join(f'{key} = "{value}"\n' for key, value in shown.items())
+    config.write_text(f'[[targets]]\nname = "one"\nprotocol = "openai-chat"\nmodel = "m"\n{rows}')
+    done = cli("check", "--config", config, "--connect")
+    assert (done.status, done.out.splitlines()[1:]) == (0 if well else 1, [f"one: {said}"])
 
 
 def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> None:

@@ -36,14 +36,13 @@ def test_a_protocol_from_outside_is_held_to_what_it_declares(
 
 
 NO_TLS = 'HTTP/2 without TLS does not go through a proxy (write "1.1" or "auto")'
-OVER_TLS = 'HTTP/2 does not go through a proxy over TLS (write "auto", which is 1.1 there)'
 
 
 @pytest.mark.parametrize(
     ("url", "http", "proxy", "complaint"),
     [
         ("http://chat.test", "2", "http://p.test:1", NO_TLS),
-        ("https://chat.test", "2", "https://p.test:1", OVER_TLS),
+        ("https://chat.test", "2", "https://p.test:1", ""),
         ("https://chat.test", "2", "http://p.test:1", ""),
         ("https://chat.test", "auto", "https://p.test:1", ""),
         ("http://chat.test", "2", "", ""),

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
 from monitor.http.fetch import fetch
+from monitor.http.reachability import Reachability, reach
 from monitor.http.request import HttpRequest
 from monitor.in_flight import InFlight, StreamMemory
 from monitor.keys.tls import Tls
@@ -105,6 +107,12 @@ async def got(url: str, **more: Any) -> bytes | str:  # noqa: ANN401 - what fetc
         return await fetch(url, **(given | more))
     except OSError as error:
         return str(error)
+
+
+async def tried(url: str, network: Network | None = None, *, within: float = 20.0, **more: Any) -> Reachability:  # noqa: ANN401 - of HttpRequest
+    """Return what comes of a connection that is only tried."""
+    timeouts = replace(SHORT, connect=within)
+    return await reach(HttpRequest("POST", url, {}, b"", timeouts, **more), network or Network())
 
 
 class CertificateAuthority:

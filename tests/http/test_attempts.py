@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,10 +17,12 @@ from monitor.http.tls import tls_context
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
+from monitor.lab.steps import Send
 from monitor.settings import Network
 from monitor.stream.endings import Mark
+from monitor.target import Http
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import OK, CertificateAuthority, Names, unchecked
+from tests.http.parts import OK, CertificateAuthority, Mute, Names, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -54,15 +57,25 @@ async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(ca: Cer
 
 
 @asynccontextmanager
-async def tunnel(port: int) -> AsyncIterator[str]:
-    """Yield the URL of a proxy that connects everybody to one port of loopback."""
+async def tunnel(
+    port: int, *, tls: ssl.SSLContext | None = None, offers: list[str | None] | None = None
+) -> AsyncIterator[str]:
+    """Yield the URL of a proxy that connects everybody to one port of loopback.
+
+    With `tls` it is spoken to in TLS; what was then agreed on by ALPN is appended to `offers`.
+    """
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             writer.write(data)
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:
+            writer.close()
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if tls is not None and offers is not None:
+            offers.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         there, back = await asyncio.open_connection("127.0.0.1", port)
@@ -70,9 +83,9 @@ async def tunnel(port: int) -> AsyncIterator[str]:
         for one in (writer, back):
             one.transport.abort()
 
-    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         await server.wait_closed()
@@ -89,3 +102,57 @@ async def test_tls_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
     assert seen.certificate_expiry
     assert verdict(cut) == "truncated/incomplete_body"
     assert verdict(wrong) == "unreachable/tls_certificate"
+
+
+PROXY_REFUSES = (Send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),)
+
+
+@pytest.mark.parametrize("http", list(Http))
+async def test_tls_through_a_proxy_that_is_spoken_to_in_tls(ask: Ask, ca: CertificateAuthority, http: Http) -> None:
+    """The handshake with the proxy offers no HTTP/2; times, certificate and endings are the target's."""
+    offers: list[str | None] = []
+    both, more = ca.server("chat.test"), ca.server()
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    more.set_alpn_protocols(["h2", "http/1.1"])
+    through: dict[str, Any] = {"tls": ca.trusted, "http": http}
+    async with await serve("127.0.0.1", 0, ssl=both) as lab, tunnel(lab.port, tls=more, offers=offers) as proxy:
+        through |= {"proxy": Secret(proxy)}
+        seen = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
+        cut = await ask("https://chat.test/openai-chat/cut?gap=0&ttfc=0", **through)
+        wrong = await ask("https://other.test/openai-chat/ok", **through)
+    assert verdict(seen) == "ok"
+    assert seen.recording.head
+    assert seen.recording.head.http_version == ("1.1" if http is Http.ONE else "2")
+    assert seen.certificate_expiry
+    marks = seen.recording.marks
+    assert marks[Mark.CONNECT] < marks[Mark.TLS] <= marks[Mark.REQUEST_SENT] <= marks[Mark.HEADERS]
+    assert verdict(cut) == "truncated/incomplete_body"
+    assert verdict(wrong) == "unreachable/tls_certificate"
+    assert offers == [None] * 3
+
+
+async def test_a_proxy_in_tls_that_does_not_connect_us(ask: Ask, ca: CertificateAuthority) -> None:
+    """Its refusal, its certificate and its port without TLS are the proxy's, and no certificate is the target's."""
+    mute = await asyncio.get_running_loop().create_server(lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0)
+    async with peer(PROXY_REFUSES, PROXY_REFUSES, ssl=ca.server()) as proxy, mute:
+        plain = f"https://127.0.0.1:{mute.sockets[0].getsockname()[1]}"
+        seen = [
+            await ask("https://chat.test/", tls=ca.trusted, proxy=Secret(proxy.url)),
+            await ask("https://chat.test/", proxy=Secret(proxy.url)),
+            await ask("http://chat.test/", proxy=Secret(plain)),
+        ]
+        request = proxy.requests[0]
+    assert [verdict(one) for one in seen] == ["unreachable/proxy"] * 3
+    assert [one.certificate_expiry for one in seen] == [None] * 3
+    assert "its certificate was not accepted: unable to get local issuer certificate" in seen[1].verdict.detail
+    assert "the TLS handshake with it failed" in seen[2].verdict.detail
+    assert request.method == "CONNECT"
+    assert request.headers["user-agent"].startswith("chat-monitor/")
+
+
+async def test_a_plain_target_behind_a_proxy_in_tls(ask: Ask, ca: CertificateAuthority) -> None:
+    """The target's `tls` settings are those for its proxy; the proxy's certificate is not the target's."""
+    async with peer(OK, ssl=ca.server()) as proxy:
+        seen = await ask(**unchecked("http://chat.test/", tls=ca.trusted, proxy=Secret(proxy.url)))
+    assert verdict(seen) == "ok"
+    assert seen.certificate_expiry is None

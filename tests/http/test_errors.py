@@ -98,6 +98,13 @@ async def test_a_proxy_that_is_not_there(ask: Ask) -> None:
             assert verdict(seen) == "unreachable/proxy"
 
 
+async def test_a_proxy_that_has_no_address(ask: Ask) -> None:
+    """The name that does not resolve is the proxy's: the target's own is looked up by the proxy alone."""
+    seen = await ask("https://chat.test/", proxy=Secret("http://nowhere.invalid:3128"))
+    assert verdict(seen) == "unreachable/proxy"
+    assert "its name does not resolve: unknown name" in seen.verdict.detail
+
+
 async def test_a_proxy_that_says_nothing(ask: Ask) -> None:
     """A tunnel that does not come is a connection that does not come."""
     async with peer((Hold(),)) as proxy:

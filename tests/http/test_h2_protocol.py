@@ -11,7 +11,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from monitor.http.h2_protocol import Http2Protocol, alpn, not_possible, protocol_for
+from monitor.http.h2_protocol import Http2Protocol, not_possible, protocol_for
 from monitor.http.protocol import HttpProtocol
 from monitor.http.request import HttpRequest
 from monitor.http.timestamps import TimestampedSocket
@@ -104,31 +104,19 @@ async def test_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
             assert Mark.TLS in seen.recording.marks
 
 
-@pytest.mark.parametrize(
-    ("url", "proxy", "words"),
-    [
-        ("http://chat.test", "http://127.0.0.1:1", "HTTP/2 without TLS does not go through a proxy"),
-        ("https://chat.test", "https://127.0.0.1:1", "HTTP/2 does not go through a proxy over TLS"),
-    ],
-)
-async def test_a_proxy_that_it_does_not_go_through(ask: Ask, url: str, proxy: str, words: str) -> None:
+async def test_without_tls_it_goes_through_no_proxy(ask: Ask) -> None:
     """The verdict says why, and nothing is dialled."""
-    seen = await ask(**in_http2(url, proxy=Secret(proxy)))
+    seen = await ask(**in_http2("http://chat.test", proxy=Secret("http://127.0.0.1:1")))
     assert verdict(seen) == "unreachable/proxy"
-    assert words in seen.verdict.detail
+    assert "HTTP/2 without TLS does not go through a proxy" in seen.verdict.detail
 
 
-def test_what_is_offered() -> None:
-    """A proxy over TLS would take our offer for itself: there `auto` is HTTP/1.1."""
+def test_what_a_request_needs() -> None:
+    """HTTP/1.1 alone, or a protocol that speaks both."""
 
     def request(http: Http, url: str = "https://chat.test/", proxy: str | None = None) -> HttpRequest:
         return HttpRequest("GET", url, {}, b"", SHORT, proxy=proxy, http=http)
 
-    assert alpn(request(Http.ONE)) == ()
-    assert alpn(request(Http.TWO)) == ("h2",)
-    assert alpn(request(Http.AUTO)) == ("h2", "http/1.1")
-    assert alpn(request(Http.AUTO, proxy="https://proxy.test")) == ()
-    assert alpn(request(Http.AUTO, proxy="http://proxy.test")) == ("h2", "http/1.1")
     assert not_possible(request(Http.TWO, proxy="http://proxy.test")) == ""
     assert protocol_for(request(Http.ONE)) is HttpProtocol
     assert protocol_for(request(Http.AUTO, "http://chat.test/")) is HttpProtocol

@@ -11,16 +11,15 @@ from typing import Any, Literal
 
 import pytest
 
-from monitor.http.reachability import reach
+from monitor.http.reachability import Reachability
 from monitor.http.resolver import Resolver
 from monitor.keys.secret import Secret
-from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.settings import Network
 from monitor.stream.endings import Deadline, Mark
 from tests.conftest import WITHIN, Ask, MakeProber, only, target
-from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, unchecked
+from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, tried, unchecked
 from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
 from tests.records import record
 from tests.test_wire import verdict
@@ -133,7 +132,7 @@ async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Ans
     async with name_server({"one.test": answer}) as zone:
         network = Network(resolver=zone.address)
         seen = await prober(network=network)(target("http://one.test/"), "cli")
-        assert await reach("http://one.test/", Tls(), network, 20.0) == f"the name does not resolve ({words})"
+        assert (await tried("http://one.test/", network)).why_not == f"the name does not resolve ({words})"
         assert await got("http://one.test/", network=network) == f"the name does not resolve ({words})"
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
     assert words in seen.verdict.detail
@@ -184,7 +183,7 @@ async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> N
         url = f"http://one.test:{server.port}/"
         seen = await prober(network=network)(target(url), "cli")
         assert verdict(seen) == "unreachable/policy"
-        assert str(await reach(url, Tls(), network, 20.0)).endswith("is denied by [network]")
+        assert (await tried(url, network)).why_not.endswith("is denied by [network]")
         assert str(await got(url, network=network)).endswith("is denied by [network]")
         await server.over()
         assert server.requests == []
@@ -205,7 +204,7 @@ async def test_all_doors_ask_the_name_server() -> None:
     """`check --connect` and the sources of targets, too, and one address that is dead leaves the other."""
     async with peer((Send(LISTED), Fin())) as server, name_server({"one.test": has("127.0.0.1", "::1")}) as zone:
         network, url = Network(resolver=zone.address), f"http://one.test:{server.port}/"
-        assert await reach(url, Tls(), network, 20.0) is None
-        assert await reach(url, Tls(), replace(network, deny=(ip_network("::1"),)), 20.0) is None
-        assert await reach(url, Tls(), replace(network, ip_family=6), 20.0) == "no connection (Connection refused)"
+        assert await tried(url, network) == Reachability()
+        assert await tried(url, replace(network, deny=(ip_network("::1"),))) == Reachability()
+        assert await tried(url, replace(network, ip_family=6)) == Reachability("no connection (Connection refused)")
         assert await got(url, network=network) == b"[]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from asyncio import sslproto
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
+from monitor.http.tls import mend_tls_in_tls
 from monitor.keys.tls import Tls
 from monitor.lab.server import serve
 from monitor.stream.endings import Mark
@@ -147,3 +149,15 @@ async def test_a_file_of_tls_that_cannot_be_used(ask: Ask, tmp_path: Path, name:
     with closed_port() as port:
         seen = await ask(f"https://127.0.0.1:{port}/", tls=Tls(ca_file=str(tmp_path / name)))
     assert verdict(seen) == "inconclusive/internal"
+
+
+def test_tls_in_tls_is_mended_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where asyncio's own `_abort` takes no error it is given one that does; where it takes one, it is left alone."""
+    plain: Any = sslproto.SSLProtocol
+    calls: list[object] = []
+    monkeypatch.setattr(plain, "_abort", calls.append)
+    assert mend_tls_in_tls()
+    assert not mend_tls_in_tls()
+    plain._abort("one", ConnectionError())
+    plain._abort("two")
+    assert calls == ["one", "two"]
