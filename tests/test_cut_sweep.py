@@ -1,7 +1,8 @@
 """The property: cut at every byte of a response, in every framing, by FIN and by RST, and never ok without its end.
 
-One protocol of each stream framing (events, lines, concatenated JSON, raw) is cut at every byte. The others are cut
-around the byte that makes their answer whole, and at every thirteenth byte: other ones in each framing and by each end.
+One protocol of each stream framing (events, lines, concatenated JSON, raw) is cut at every byte in every framing: at
+even bytes by FIN in one framing and by RST in the next. The others are cut at every thirteenth byte: other ones in each
+framing and by each end. All are cut around the byte that makes their answer whole, by FIN and by RST.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from monitor.probe.request import ask as question_to
 from monitor.record.observation import Observation
 from monitor.target import CountCheck
 from tests.conftest import PATIENT, MakeProber, target
+from tests.lab.wires import BODY
 from tests.test_wire import dechunked, verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -97,17 +99,29 @@ async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, 
             seen = await probe(target(url, protocol, check=CHECK, timeouts=PATIENT), "cli")
         return wrong(seen, body, position, by)
 
-    every = range(len(body.wire) + 1) if protocol in EVERY_BYTE else places_of(body, by)
-    wrongs = await asyncio.gather(*map(cut, every))
+    wrongs = await asyncio.gather(*map(cut, places_of(body, by)))
     assert not any(wrongs), "\n".join(filter(None, wrongs))
 
 
 def places_of(body: Body, by: str) -> list[int]:
-    """Return where a body is cut that is not cut at every byte."""
-    last = len(body.wire)
-    first = 2 * ("chunked", "length", "close").index(body.framing) + (by == "rst")
+    """Return where a body is cut by one of the two ends."""
+    last, of_framing = len(body.wire), ("chunked", "length", "close").index(body.framing)
+    every = body.protocol in EVERY_BYTE
+    first = (of_framing + (by == "rst")) % 2 if every else 2 * of_framing + (by == "rst")
     whole = bisect_left(range(last), body.complete, key=lambda position: len(body.payload(position)))
-    return sorted({0, *range(first, last, STRIDE), *range(whole - AROUND, min(whole + AROUND, last)), last})
+    around = range(max(whole - AROUND, 0), min(whole + AROUND, last))
+    return sorted({0, *range(first, last, 2 if every else STRIDE), *around, last})
+
+
+@pytest.mark.parametrize("protocol", EVERY_BYTE)
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+def test_every_byte_is_a_place(protocol: str, framing: str) -> None:
+    """Between them FIN and RST cut these protocols at every byte, and both cut around the end of the answer."""
+    body = Body.of(case_for(FAULTS["ok"], DIALECTS[protocol], f"n=2&framing={framing}", BODY), protocol, framing)
+    by_fin, by_rst = set(places_of(body, "fin")), set(places_of(body, "rst"))
+    assert by_fin | by_rst == set(range(len(body.wire) + 1))
+    both = {len(body.payload(position)) for position in by_fin & by_rst}
+    assert {body.complete - 1, body.complete} <= both
 
 
 def test_every_framing_is_cut_at_every_byte() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for path in (ROOT / "monitor").rglob("*.py") if path.name not in {"__init__.py", "__main__.py"})
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 FILES = sorted(path for folder in ("monitor", "tests", "benchmarks", "tools", "fuzz") for path in (ROOT / folder).rglob("*.py"))  # fmt: skip  # noqa: E501 - one list
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
@@ -22,35 +25,57 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name)
-def test_every_module_has_a_test_file_of_its_own(module: Path) -> None:
+@cache
+def parsed(file: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(file.read_text())
+
+
+def test_every_module_has_a_test_file_of_its_own() -> None:
     """What tests a module stands where its name says."""
-    place = module.relative_to(ROOT / "monitor")
-    assert (ROOT / "tests" / place.parent / f"test_{place.name}").is_file()
+    places = [module.relative_to(ROOT / "monitor") for module in MODULES]
+    assert [place for place in places if not (ROOT / "tests" / place.parent / f"test_{place.name}").is_file()] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=name)
-def test_every_file_opens_with_what_it_is(file: Path) -> None:
+def test_every_file_opens_with_what_it_is() -> None:
     """The first line of its docstring is a sentence, or the beginning of one that goes on."""
-    caption = ast.get_docstring(ast.parse(file.read_text()))
-    assert caption
-    assert caption.split("\n\n")[0].rstrip().endswith((".", ":", "?"))
+    captions = {name(file): ast.get_docstring(parsed(file)) or "" for file in FILES}
+    ends = (".", ":", "?")
+    assert [file for file, text in captions.items() if not text.split("\n\n")[0].rstrip().endswith(ends)] == []
 
 
 def behaviours(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The test functions of a file."""
-    functions = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))  # fmt: skip  # noqa: E501 - one pass
+    functions = (node for node in ast.walk(parsed(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return [function for function in functions if function.name.startswith("test_")]
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "tests").rglob("test_*.py")), ids=name)
-def test_every_test_says_what_it_shows_and_none_sleeps(file: Path) -> None:
-    """A docstring a test, and no waiting for time to pass but the turn of a loop."""
-    for test in behaviours(file):
-        assert ast.get_docstring(test), f"{test.name} has no docstring"
-        for call in (node for node in ast.walk(test) if isinstance(node, ast.Call)):
-            if ast.unparse(call.func) in {"asyncio.sleep", "time.sleep", "sleep"}:
-                assert ast.unparse(call.args[0]) == "0", f"{test.name} sleeps"
+def sleeps(test: ast.AST) -> Iterator[str]:
+    """Say which calls of a test wait for time to pass, and not for the turn of a loop."""
+    for node in ast.walk(test):
+        match node:
+            case ast.Call(ast.Name("sleep") | ast.Attribute(ast.Name("asyncio" | "time"), "sleep"), [ast.Constant(0)]):
+                continue
+            case ast.Call(ast.Name("sleep") | ast.Attribute(ast.Name("asyncio" | "time"), "sleep")):
+                yield ast.unparse(node)
+            case _:
+                continue
+
+
+def test_every_test_says_what_it_shows() -> None:
+    """A docstring a test."""
+    tests = [(file, test) for file in TESTS for test in behaviours(file)]
+    assert [f"{name(file)}::{test.name}" for file, test in tests if not ast.get_docstring(test)] == []
+
+
+def test_no_test_sleeps() -> None:
+    """A test waits for a state: nothing waits for time to pass, in a test or in what it calls in its file."""
+    assert list(sleeps(ast.parse("await asyncio.sleep(0), time.sleep(0.1), sleep(x)"))) == [
+        "time.sleep(0.1)",
+        "sleep(x)",
+    ]
+    found = {name(file): list(sleeps(parsed(file))) for file in TESTS}
+    assert {file: calls for file, calls in found.items() if calls} == {}
 
 
 MOST_PRIVATE_NAMES = 81
@@ -62,7 +87,7 @@ def private_names_of_the_product() -> set[str]:
     names = set()
     for module in FILES:
         if (ROOT / "monitor") in module.parents:
-            for node in ast.walk(ast.parse(module.read_text())):
+            for node in ast.walk(parsed(module)):
                 match node:
                     case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
                         names.add(name)
@@ -76,7 +101,7 @@ def private_names_of_the_product() -> set[str]:
 def private_uses(file: Path, private: set[str]) -> list[str]:
     """The private names of the product that a test reads, imports or replaces; what it calls its own `self` is its."""
     uses = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parsed(file)):
         match node:
             case ast.Attribute(ast.Name("self" | "cls"), _):
                 continue
@@ -125,7 +150,7 @@ def test_no_class_name_stands_for_two_things() -> None:
     places: dict[str, list[str]] = {}
     for module in FILES:
         if (ROOT / "monitor") in module.parents:
-            for node in ast.walk(ast.parse(module.read_text())):
+            for node in ast.walk(parsed(module)):
                 if isinstance(node, ast.ClassDef):
                     places.setdefault(node.name, []).append(f"{name(module)}:{node.lineno}")
     assert {one: found for one, found in places.items() if len(found) > 1} == {}

@@ -255,6 +255,12 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
             yield Mutant(module, line, lines[line - 1].strip(), change, ast.unparse(ast.fix_missing_locations(tree)))
 
 
+def changed_lines(source: str) -> set[tuple[str, str]]:
+    """Return the line and the change of every mutant of a source, without making the mutants."""
+    lines = source.splitlines()
+    return {(lines[getattr(node, "lineno", 0) - 1].strip(), change) for node, change, _ in _places(ast.parse(source))}
+
+
 @contextlib.contextmanager
 def _replaced(parent: ast.AST, old: ast.AST, new: ast.AST) -> Iterator[None]:
     """Put one node in the place of another for a while."""

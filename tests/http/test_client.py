@@ -245,9 +245,11 @@ OURS = "monitor.http", "monitor.protocols", "monitor.stream"
 
 def alive() -> Counter[str]:
     """Return how many objects of a probe there are, and of aiohttp's, by their types."""
-    places = (f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
-    probes = (place for place in places if not place.startswith("monitor.http.timestamps"))
-    return Counter(place for place in probes if place.startswith((*OURS, "aiohttp.client", "aiohttp.connector")))
+    kinds = Counter(map(type, gc.get_objects()))
+    places = {f"{kind.__module__}.{kind.__qualname__}": number for kind, number in kinds.items()}
+    probes = {place: number for place, number in places.items() if not place.startswith("monitor.http.timestamps")}
+    ours = (*OURS, "aiohttp.client", "aiohttp.connector")
+    return Counter({place: number for place, number in probes.items() if place.startswith(ours)})
 
 
 async def left_by(probe: Callable[[], Awaitable[object]]) -> Counter[str]:
