@@ -197,22 +197,30 @@ class Http2Connection:
         self._pump()
 
     def _bear(self, frame: Frame, at: float) -> None:
-        """Count what has to be bounded: blocks of headers, and frames that carry nothing of an answer."""
+        """Count what has to be bounded: blocks of headers, and frames that carry nothing of an answer.
+
+        A whole block counts as such a frame, for interim responses may be many.
+        """
         if frame.kind in HEADS:
-            self.answer_bytes += len(frame.wire)
-            self._block += len(frame.wire)
-            self._continuations = self._continuations + 1 if frame.kind == FrameType.CONTINUATION else 0
-            if self._block > HEAD_BYTES:
-                raise FrameError(_TOO_LARGE)
-            if self._continuations > _CONTINUATIONS:
-                raise FrameError(f"it has more than {_CONTINUATIONS} CONTINUATION frames")
-            if frame.flags & Flag.END_HEADERS:
-                self._block = 0
-        elif frame.kind != FrameType.DATA or not (frame.payload or frame.flags & Flag.END_STREAM):
-            self._others += 1
-            self._began = at if self._began is None else self._began
-            if self._others > _BURST + _PER_SECOND * (at - self._began):
-                raise FrameError(f"a flood of {_name(frame.kind)} frames")
+            self._bear_head(frame)
+            if not frame.flags & Flag.END_HEADERS:
+                return
+            self._block = 0
+        elif frame.stream == self._stream and frame.carries:
+            return
+        self._others += 1
+        self._began = at if self._began is None else self._began
+        if self._others > _BURST + _PER_SECOND * (at - self._began):
+            raise FrameError(f"a flood of {_name(frame.kind)} frames")
+
+    def _bear_head(self, frame: Frame) -> None:
+        self.answer_bytes += len(frame.wire)
+        self._block += len(frame.wire)
+        self._continuations = self._continuations + 1 if frame.kind == FrameType.CONTINUATION else 0
+        if self._block > HEAD_BYTES:
+            raise FrameError(_TOO_LARGE)
+        if self._continuations > _CONTINUATIONS:
+            raise FrameError(f"it has more than {_CONTINUATIONS} CONTINUATION frames")
 
     def _goaway(self, frame: Frame) -> Iterator[Said]:
         """Note that no more streams are wanted; one above the last id was refused, others go on.

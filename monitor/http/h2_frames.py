@@ -64,6 +64,14 @@ class Frame(NamedTuple):
         """What comes after its header."""
         return self.wire[HEADER:]
 
+    @property
+    def carries(self) -> bool:
+        """Whether it is a DATA frame with data, or with the end of its stream: padding alone says nothing."""
+        if self.kind != FrameType.DATA:
+            return False
+        begin = HEADER + 1 + self.wire[HEADER] if self.flags & Flag.PADDED and len(self.wire) > HEADER else HEADER
+        return len(self.wire) > begin or bool(self.flags & Flag.END_STREAM)
+
 
 class DataPart(NamedTuple):
     """Data of a DATA frame of which the rest may not have come yet."""

@@ -155,6 +155,13 @@ def test_how_an_answer_ends(reads: list[bytes], kind: EndKind, detail: str) -> N
         (wire.SETTINGS * (FLOOD + 1), "a flood of SETTINGS frames"),
         (wire.SETTINGS + wire.frame(Type.PING, bytes(8)) * FLOOD, "a flood of PING frames"),
         (wire.SETTINGS + wire.frame(0x77, b"x") * FLOOD, "a flood of unknown frames"),
+        (wire.SETTINGS + wire.headers(1, [(":status", "103")]) * FLOOD, "a flood of HEADERS frames"),
+        (wire.SETTINGS + wire.reset(3) * FLOOD, "a flood of RST_STREAM frames"),
+        (wire.SETTINGS + wire.goaway(2**31 - 1) * FLOOD, "a flood of GOAWAY frames"),
+        (wire.SETTINGS + wire.headers(1, [("x", "y")], end=True), "an invalid HEADERS frame"),
+        (wire.SETTINGS + wire.headers(3, FIELDS), "an invalid HEADERS frame"),
+        (wire.SETTINGS + wire.data(0, b"x"), "an invalid DATA frame"),
+        (wire.SETTINGS + wire.data(3, b"x"), "an invalid DATA frame"),
     ],
 )  # fmt: skip
 def test_what_is_no_answer(sent: bytes, words: str) -> None:
@@ -169,7 +176,32 @@ def test_what_breaks_inside_a_body() -> None:
     """What came before it, in the same read too, is kept; empty DATA frames are a flood like any other."""
     found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
     assert found[1:] == [Payload(b"abc"), StreamEnd(EndKind.MALFORMED, "an invalid PING frame")]
-    assert end_of(HEAD, wire.data(1, b"") * FLOOD) == StreamEnd(EndKind.MALFORMED, "a flood of DATA frames")
+    padding = wire.frame(Type.DATA, b"\x02\0\0", flags=Flag.PADDED, stream=1)
+    for empty in (wire.data(1, b""), padding):
+        assert end_of(HEAD, empty * FLOOD) == StreamEnd(EndKind.MALFORMED, "a flood of DATA frames")
+
+
+@pytest.mark.parametrize(
+    ("frame", "name"),
+    [(wire.reset(1), "RST_STREAM"), (wire.data(1, b"x"), "DATA"), (wire.window(1, 1), "WINDOW_UPDATE")],
+)
+def test_a_flood_for_a_stream_that_has_ended(frame: bytes, name: str) -> None:
+    """It ends the answer that is under way on the kept connection, and what is written for it is bounded."""
+    connection = asked()
+    said(connection, HEAD, wire.data(1, b"a", end=True))
+    connection.request(PSEUDO, (), b"")
+    connection.output()
+    found = said(connection, wire.headers(3, FIELDS), frame * 20_000)
+    assert found[1:] == [StreamEnd(EndKind.MALFORMED, f"a flood of {name} frames")]
+    assert len(connection.output()) < 100_000
+
+
+def test_many_small_pieces_are_no_flood() -> None:
+    """Frames that carry one byte each are an answer, padded or not."""
+    padded = wire.frame(Type.DATA, b"\x01x\0", flags=Flag.PADDED, stream=1)
+    found = said(asked(), HEAD, padded * FLOOD, wire.data(1, b"y") * FLOOD, wire.data(1, b"", end=True))
+    assert b"".join(one.data for one in found if isinstance(one, Payload)) == b"x" * FLOOD + b"y" * FLOOD
+    assert found[-1] == StreamEnd(EndKind.COMPLETE)
 
 
 def test_pings_over_time_are_no_flood() -> None:

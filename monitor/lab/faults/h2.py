@@ -40,6 +40,18 @@ BROKEN: Mapping[str, Make] = {
     "padding": lambda stream: wire.frame(FrameType.DATA, b"\x09abc", flags=Flag.PADDED, stream=stream),
     "continuation": lambda stream: wire.frame(FrameType.CONTINUATION, b"", flags=Flag.END_HEADERS, stream=stream),
     "goaway": lambda _: wire.frame(FrameType.GOAWAY, b"short"),
+    "trailers": lambda stream: wire.headers(stream, [("x-lab", "trailers")]),
+    "status": lambda stream: wire.headers(stream, [(":status", "200")], end=True),
+    "pushed": lambda stream: wire.frame(
+        FrameType.PUSH_PROMISE,
+        (2).to_bytes(4) + wire.block([(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]),
+        flags=Flag.END_HEADERS,
+        stream=stream,
+    ),
+    "no-stream": lambda _: wire.data(0, b"x"),
+    "other-stream": lambda stream: wire.data(stream + 2, b"x"),
+    "other-head": lambda stream: wire.headers(stream + 1, [(":status", "200")]),
+    "no-more": lambda stream: wire.window(stream, 0),
     "long": lambda stream: wire.frame(FrameType.DATA, bytes(MAX_FRAME + 1), stream=stream),
 }
 FRAME = Param("as", choice(*BROKEN), "ping", "which frame is broken, and how")
@@ -48,6 +60,10 @@ FLOODS: Mapping[str, Make] = {
     "settings": lambda _: wire.SETTINGS * ENOUGH,
     "ping": lambda _: PING * ENOUGH,
     "data": lambda stream: wire.data(stream, b"") * ENOUGH,
+    "padding": lambda stream: wire.frame(FrameType.DATA, b"\x09" + bytes(9), flags=Flag.PADDED, stream=stream) * ENOUGH,
+    "priority": lambda _: wire.frame(FrameType.PRIORITY, bytes(5), stream=1001) * ENOUGH,
+    "goaway": lambda _: wire.goaway(2**31 - 1) * ENOUGH,
+    "reset": lambda stream: wire.reset(stream + 2) * ENOUGH,
     "unknown": lambda _: wire.frame(0x77, b"?") * ENOUGH,
     "window": lambda _: wire.window(0, 1) * ENOUGH,
 }
@@ -65,6 +81,8 @@ HEADS: Mapping[str, Callable[[int, list[tuple[str, str]]], bytes]] = {
     "many": lambda stream, fields: wire.headers(stream, [*fields, *((f"x-{n}", "x") for n in range(1001))]),
     "line": lambda stream, fields: wire.headers(stream, [*fields, ("x-large", LARGE + LARGE)]),
     "large": lambda stream, fields: wire.headers(stream, [*fields, *((f"x-{n}", LARGE) for n in range(9))]),
+    "interim": lambda stream, _: wire.headers(stream, [(":status", "103")]) * ENOUGH,
+    "trailers": lambda stream, _: wire.headers(stream, [("x-lab", "trailers")], end=True),
     "continuation": lambda stream, _: (
         wire.frame(FrameType.HEADERS, b"", stream=stream)
         + wire.frame(FrameType.CONTINUATION, b"", stream=stream) * ENOUGH
