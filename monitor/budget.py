@@ -15,7 +15,8 @@ from typing import Any
 from monitor import files
 from monitor.target import Target
 
-_LARGEST = 16 * 1024 * 1024
+_VERSION = 1
+"""Of the file; one without a version is the first."""
 
 
 def _today() -> date:
@@ -74,10 +75,13 @@ class Budget:
     def dump(self) -> bytes:
         """Return what was spent today, to be saved in a file."""
         self._turn()
-        return json.dumps({"day": self._day.isoformat(), "spent": self._spent}).encode()
+        return json.dumps({"version": _VERSION, "day": self._day.isoformat(), "spent": self._spent}).encode()
 
     def load(self, kept: bytes) -> None:
-        """Add what was spent before, if it was today; raise ValueError if `dump` did not write it."""
+        """Add what was spent before, if it was today.
+
+        ValueError if `dump` did not write it, NewerFileError if that of a later version did.
+        """
         self._turn()
         day, spent = _read(kept)
         if day == self._day:
@@ -96,6 +100,8 @@ def _read(kept: bytes) -> tuple[date, Mapping[str, int]]:
     except RecursionError:
         raise ValueError("is nested too deep") from None
     match values:
+        case {"version": int() as version} if version > _VERSION:
+            raise files.NewerFileError
         case {"day": str() as day, "spent": dict() as spent} if all(map(_is_amount, spent.values())):
             return date.fromisoformat(day), spent
     raise ValueError("is not a budget")
@@ -110,15 +116,4 @@ def _is_amount(value: object) -> bool:
 
 def restore(budget: Budget, path: Path) -> str | None:
     """Load what was saved, if anything; an invalid file is put aside. Return the error, if any."""
-    try:
-        with path.open("rb") as file:
-            kept = file.read(_LARGEST)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return f"{path}: cannot be read: {files.reason(error)}"
-    try:
-        budget.load(kept)
-    except ValueError:
-        return f"{path}: is not a valid budget; {files.put_aside(path)}, and today's tokens are counted from 0"
-    return None
+    return files.restore(path, budget.load, "a valid budget", "today's tokens are counted from 0")

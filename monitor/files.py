@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+_LARGEST = 16 * 1024 * 1024
 _PRIVATE = 0o600
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OF_OTHERS_BUT_ITS_GROUP = stat.S_IRWXO | stat.S_IWGRP
@@ -30,13 +31,39 @@ def save(content: bytes, path: Path) -> str | None:
     return None
 
 
-def put_aside(path: Path, endings: Sequence[str] = ("",)) -> str:
-    """Rename a damaged file to `NAME.corrupt`, over the one before it, and return what was done as a sentence.
+class NewerFileError(ValueError):
+    """A file of state was written by a later version of the monitor."""
+
+
+def restore(path: Path, load: Callable[[bytes], object], what: str, then: str) -> str | None:
+    """Read a file of state and pass it to `load`; a file that is not there is fine. Return the error, if any.
+
+    A file that `load` refuses by a ValueError is put aside, as `NAME.newer` if a later version wrote it. `what` says
+    what a valid file is, and `then` how the monitor goes on without it.
+    """
+    try:
+        with path.open("rb") as file:
+            kept = file.read(_LARGEST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{path}: cannot be read: {reason(error)}"
+    try:
+        load(kept)
+    except NewerFileError:
+        return f"{path}: was written by a later version; {put_aside(path, suffix='newer')}, and {then}"
+    except ValueError:
+        return f"{path}: is not {what}; {put_aside(path)}, and {then}"
+    return None
+
+
+def put_aside(path: Path, endings: Sequence[str] = ("",), suffix: str = "corrupt") -> str:
+    """Rename a file to `NAME.SUFFIX`, over the one before it, and return what was done as a sentence.
 
     `endings` names the files that belong to it. Their order is kept: SQLite throws a log without its file away, but
     would take it for another file's own.
     """
-    aside = path.with_name(f"{path.name}.corrupt")
+    aside = path.with_name(f"{path.name}.{suffix}")
     try:
         for ending in endings:
             place = aside.with_name(aside.name + ending)

@@ -1,4 +1,4 @@
-"""Whether a target is in one of its maintenance windows at a given moment.
+"""Whether a target is in one of its maintenance windows at a given moment, and the windows that were set by the API.
 
 A recurring window begins at its time of day on the clock of its time zone and lasts its duration in real time. If
 that clock skips the time, it begins as long after midnight as on any other day; if it shows the time twice, at the
@@ -12,18 +12,32 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from monitor.files import NewerFileError
+from monitor.keys import units
 from monitor.keys.values import WEEKDAYS
 from monitor.settings import Maintenance
 from monitor.target import Target
 
 _DAY = timedelta(days=1)
+_USUAL, _LONGEST = _DAY, 366 * _DAY
+"""How long a window lasts that was set without an end, and how far ahead one may end."""
 
 
 def active(windows: Iterable[Maintenance], target: Target, now: datetime) -> bool:
     """Whether one of the windows is open for the target at `now`, which has a time zone."""
-    return any(concerns(window, target) and _open(window, now) for window in windows)
+    return any(concerns(window, target) and open_until(window, now) is not None for window in windows)
+
+
+def resting_until(windows: Iterable[Maintenance], target: Target, now: datetime) -> datetime | None:
+    """Return when the last of the windows that are open for the target ends, in UTC; None if none is open."""
+    ends = (open_until(window, now) for window in windows if concerns(window, target))
+    return max((end for end in ends if end is not None), default=None)
 
 
 def concerns(window: Maintenance, target: Target) -> bool:
@@ -37,13 +51,15 @@ def names(pattern: str, name: str) -> bool:
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}/")
 
 
-def _open(window: Maintenance, now: datetime) -> bool:
+def open_until(window: Maintenance, now: datetime) -> datetime | None:
+    """Return when a window that is open at `now` ends, in UTC; None if it is closed."""
     if window.start is not None and window.end is not None:
-        return window.start <= now < window.end
+        return window.end.astimezone(UTC) if window.start <= now < window.end else None
     if window.at is None or window.duration is None:
-        return False
+        return None
     lasts = timedelta(seconds=window.duration)
-    return any(begin <= now < begin + lasts for begin in _beginnings(window, window.at, lasts, now))
+    ends = (begin + lasts for begin in _beginnings(window, window.at, lasts, now) if begin <= now < begin + lasts)
+    return max(ends, default=None)
 
 
 def _beginnings(window: Maintenance, at: time, lasts: timedelta, now: datetime) -> Iterator[datetime]:
@@ -61,3 +77,125 @@ def _beginnings(window: Maintenance, at: time, lasts: timedelta, now: datetime) 
 def _zone(name: str) -> tzinfo:
     """Read each time zone from its file once."""
     return UTC if name == "UTC" else ZoneInfo(name)
+
+
+# -- windows that were set by the API ----------------------------------------------------------------------------------
+
+
+class SetWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A maintenance window that somebody has set while the monitor runs."""
+
+    id: Annotated[str, Meta(description="Its id.")]
+    targets: Annotated[tuple[str, ...], Meta(description="Names of targets, or patterns; empty for all.")] = ()
+    labels: Annotated[dict[str, str], Meta(description="Labels that the targets have, or patterns.")] = {}
+    start: Annotated[datetime, Meta(description="When it begins, in RFC 3339.", tz=True)]
+    end: Annotated[datetime, Meta(description="When it ends, in RFC 3339.", tz=True)]
+    created: Annotated[datetime, Meta(description="When it was set, in RFC 3339.", tz=True)]
+    created_by: Annotated[str, Meta(description="The user who set it.")]
+    comment: Annotated[str, Meta(description="Why.")] = ""
+
+    @property
+    def window(self) -> Maintenance:
+        """What it means, as a window of the config."""
+        return Maintenance(self.id, self.targets, self.labels, self.start, self.end)
+
+
+class WindowRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A maintenance window to set: which targets it concerns, and until when."""
+
+    targets: Annotated[
+        tuple[str, ...], Meta(description='Names of targets, or patterns with `*`, `?` or `[...]`; `["*"]` for all.')
+    ] = ()
+    labels: Annotated[
+        dict[str, str], Meta(description="Labels that the targets have, each equal to this or matching its pattern.")
+    ] = {}
+    start: (
+        Annotated[datetime, Meta(description="When it begins, in RFC 3339; now by default.", tz=True)] | UnsetType
+    ) = UNSET
+    end: Annotated[datetime, Meta(description="When it ends, in RFC 3339.", tz=True)] | UnsetType = UNSET
+    duration: (
+        Annotated[str, Meta(description='How long it lasts, such as `"90m"`; 24 hours without this and `end`.')]
+        | UnsetType
+    ) = UNSET
+    comment: Annotated[str, Meta(description="Why, for those who see it.", max_length=1000)] = ""
+
+    def window(self, window_id: str, now: datetime, user: str) -> SetWindow:
+        """Return the window that is asked for; ValueError says why it cannot be."""
+        if not self.targets and not self.labels:
+            raise ValueError('targets or labels: name at least one; ["*"] in targets is all targets')
+        start = self.start or now
+        end = self._end(start)
+        if end <= max(start, now):
+            raise ValueError("end: is not after start, or not in the future")
+        if end - now > _LONGEST:
+            raise ValueError(f"end: is more than {_LONGEST.days} days ahead")
+        return SetWindow(
+            id=window_id,
+            targets=self.targets,
+            labels=self.labels,
+            start=start,
+            end=end,
+            created=now,
+            created_by=user,
+            comment=self.comment,
+        )
+
+    def _end(self, start: datetime) -> datetime:
+        if self.duration is UNSET:
+            return self.end or start + _USUAL
+        if self.end is not UNSET:
+            raise ValueError("duration: end is given, too; leave one of them out")
+        seconds = units.seconds(self.duration)
+        if not seconds or seconds > _LONGEST.total_seconds():
+            raise ValueError(f'duration: is not between "1ms" and "{_LONGEST.days}d"')
+        return start + timedelta(seconds=seconds)
+
+
+class SetWindows:
+    """The windows that were set and have not ended, in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, SetWindow] = {}
+
+    def add(self, window: SetWindow) -> None:
+        """Add a window."""
+        self._windows[window.id] = window
+
+    def end(self, window_id: str, now: datetime) -> SetWindow | None:
+        """Remove a window and return it, ended now; None if there is none of this id."""
+        found = {one.id: one for one in self.all(now)}.get(window_id)
+        if found is None:
+            return None
+        del self._windows[window_id]
+        return msgspec.structs.replace(found, end=max(now, found.start))
+
+    def all(self, now: datetime) -> tuple[SetWindow, ...]:
+        """Return the windows that have not ended."""
+        self._windows = {key: one for key, one in self._windows.items() if one.end > now}
+        return tuple(self._windows.values())
+
+    def dump(self) -> bytes:
+        """Return the windows, to be saved in a file."""
+        return msgspec.json.encode(_File(_VERSION, tuple(self._windows.values())))
+
+    def load(self, kept: bytes) -> None:
+        """Take the windows that `dump` wrote; ValueError if it did not, NewerFileError if a later version did."""
+        if msgspec.json.decode(kept, type=_Version).version > _VERSION:  # msgspec's errors are ValueErrors
+            raise NewerFileError
+        for one in msgspec.json.decode(kept, type=_File).windows:
+            self.add(one)
+
+
+_VERSION = 1
+
+
+class _Version(msgspec.Struct):
+    """What every version of the file begins with."""
+
+    version: int
+
+
+class _File(_Version):
+    """The file of the windows."""
+
+    windows: tuple[SetWindow, ...]

@@ -147,6 +147,25 @@ def test_a_file_that_is_no_budget_is_put_aside(tmp_path: Path, held: bytes) -> N
     assert (tmp_path / "budget.json.corrupt").read_bytes() == held
 
 
+def test_a_budget_of_a_later_version_is_kept_beside(tmp_path: Path) -> None:
+    """It is no damage: the file is put aside as it is, and the count begins at 0."""
+    path = tmp_path / "budget.json"
+    path.write_bytes(b'{"version": 2, "spent": []}')
+    said = restore(spent(), path)
+    assert said is not None
+    assert "was written by a later version; it was put aside as budget.json.newer" in said
+    assert (tmp_path / "budget.json.newer").read_bytes() == b'{"version": 2, "spent": []}'
+
+
+def test_a_budget_without_a_version_is_read(tmp_path: Path) -> None:
+    """The first version of the file did not say which it is."""
+    path = tmp_path / "budget.json"
+    path.write_bytes(b'{"day": "2030-01-05", "spent": {"one": 60}}')
+    budget = spent()
+    assert restore(budget, path) is None
+    assert budget.left(limited()) == 40
+
+
 def test_what_cannot_be_put_aside_stays(tmp_path: Path) -> None:
     """Where the directory does not let it go, that is said, and nothing is raised."""
     path = tmp_path / "budget.json"

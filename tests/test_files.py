@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.files import exposed, private, put_aside, reason, save
+from monitor.files import NewerFileError, exposed, private, put_aside, reason, restore, save
 
 
 def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
@@ -84,3 +84,18 @@ def test_what_others_can_read_is_exposed(
 def test_what_is_no_regular_file_is_not_exposed(tmp_path: Path) -> None:
     """Neither a directory nor a file that is not there."""
     assert (exposed(tmp_path), exposed(tmp_path / "none")) == (None, None)
+
+
+def newer(_: bytes) -> None:
+    """Find a file that a later version wrote."""
+    raise NewerFileError
+
+
+def test_a_file_of_a_later_version_is_put_aside(tmp_path: Path) -> None:
+    """Nothing of it is lost, and the message says what to look for."""
+    path = tmp_path / "state"
+    path.write_bytes(b"of tomorrow")
+    said = restore(path, newer, "a state", "it begins anew")
+    assert said == f"{path}: was written by a later version; it was put aside as state.newer, and it begins anew"
+    assert (tmp_path / "state.newer").read_bytes() == b"of tomorrow"
+    assert restore(path, newer, "a state", "it begins anew") is None

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from monitor.maintenance import active
+from monitor.files import NewerFileError
+from monitor.maintenance import SetWindows, WindowRequest, active, resting_until
 from monitor.settings import Maintenance
 from monitor.target import Target
 
@@ -146,3 +147,77 @@ def test_a_window_chooses_by_name_pattern_and_label(chosen: dict[str, Any], name
     window = replace(ONCE, **chosen)
     targets = [replace(ONE, name=name, labels=of) for name, of in labels.items()]
     assert [target.name for target in targets if active([window], target, at("2030-01-06T00:00:00"))] == names
+
+
+def test_until_when_windows_hold() -> None:
+    """Of several open windows the last end counts; a window of other targets, and a closed one, count nothing."""
+    moment = at("2030-01-05T23:30")
+    assert resting_until([ONCE, NIGHT], ONE, moment) == at("2030-01-06T02:00")
+    assert resting_until([NIGHT], ONE, moment) == at("2030-01-06T01:00")
+    assert resting_until([replace(NIGHT, targets=("other",))], ONE, moment) is None
+    assert resting_until([ONCE, NIGHT], ONE, at("2030-01-06T03:00")) is None
+
+
+NOW = at("2030-01-01T12:00")
+
+
+def asked(**more: Any) -> WindowRequest:  # noqa: ANN401 - fields of WindowRequest
+    """Return a request for a window of one target."""
+    return WindowRequest(targets=("one",), **more)
+
+
+def test_what_a_request_says() -> None:
+    """It lasts for a day unless the request says otherwise, from now or from its start on."""
+    assert asked().window("i", NOW, "me").end == NOW + timedelta(days=1)
+    assert asked(duration="2h").window("i", NOW, "me").end == NOW + timedelta(hours=2)
+    later = asked(start=NOW + timedelta(days=7)).window("i", NOW, "me")
+    assert (later.start, later.end) == (NOW + timedelta(days=7), NOW + timedelta(days=8))
+    assert asked(end=NOW + timedelta(days=60)).window("i", NOW, "me").end == NOW + timedelta(days=60)
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (WindowRequest(), "name at least one"),
+        (asked(end=NOW, duration="1h"), "leave one of them out"),
+        (asked(end=NOW), "end: is not after start, or not in the future"),
+        (asked(start=NOW + timedelta(hours=2), end=NOW + timedelta(hours=1)), "end: is not after start"),
+        (asked(start=NOW - timedelta(hours=2), end=NOW - timedelta(hours=1)), "not in the future"),
+        (asked(duration="0s"), "duration: is not between"),
+        (asked(end=NOW + timedelta(days=400)), "end: is more than 366 days ahead"),
+    ],
+)
+def test_what_cannot_be_asked_for(request_: WindowRequest, says: str) -> None:
+    """A window that concerns nobody, has no time, or would be forgotten."""
+    with pytest.raises(ValueError, match=says):
+        request_.window("i", NOW, "me")
+
+
+def test_windows_that_were_set_are_kept() -> None:
+    """They are read back as they were written, one that has ended is dropped, and one may be ended early."""
+    windows, again = SetWindows(), SetWindows()
+    short, long = asked(duration="1h").window("short", NOW, "me"), asked(comment="why").window("long", NOW, "me")
+    windows.add(short)
+    windows.add(long)
+    again.load(windows.dump())
+    assert again.all(NOW) == (short, long)
+    assert again.all(NOW + timedelta(hours=1)) == (long,)
+    assert again.end("short", NOW) is None
+    ended = again.end("long", NOW + timedelta(hours=2))
+    assert ended is not None
+    assert ended.end == NOW + timedelta(hours=2)
+    assert again.all(NOW) == ()
+    assert active([long.window], ONE, NOW)
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"version": 1, "windows": [{}]}', b'{"version": "x"}'])
+def test_a_file_that_is_none(kept: bytes) -> None:
+    """It is refused whole."""
+    with pytest.raises(ValueError, match=r"."):
+        SetWindows().load(kept)
+
+
+def test_a_file_of_a_later_version() -> None:
+    """It is told apart from one that is damaged."""
+    with pytest.raises(NewerFileError):
+        SetWindows().load(b'{"version": 2, "windows": {"other": true}}')

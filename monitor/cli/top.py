@@ -129,7 +129,7 @@ def columns(summaries: Sequence[TargetSummary], now: datetime) -> list[Column]:
 
 
 def _verdict(it: TargetSummary) -> Text:
-    note = "paused" if it.paused else "not probed lately" if it.stale else ""
+    note = "paused" if it.paused else "maintenance" if it.maintenance_until else "not probed lately" if it.stale else ""
     if not it.last or note:
         return Text(note or "-", style="dim")
     return Text(verdict_words(it.last), style=style_of(it.last))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.config.load import Config, all_discovered, discovered, load, target
+from monitor.config.load import Config, all_discovered, check_window, discovered, load, target
 from monitor.config.mistake import ConfigError, Mistake
 from monitor.config.plan import Footprint, Plan, TargetPlan, plan
 from monitor.config.schema import schema
@@ -15,6 +15,7 @@ __all__ = [
     "Plan",
     "TargetPlan",
     "all_discovered",
+    "check_window",
     "discovered",
     "load",
     "plan",

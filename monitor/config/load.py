@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,10 +22,11 @@ from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
 from monitor.keys import proxies
 from monitor.keys.secret import Secret
+from monitor.maintenance import concerns
 from monitor.prices import price_of
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
-from monitor.settings import Monitor, Network, Prices, Settings
+from monitor.settings import Maintenance, Monitor, Network, Prices, Settings
 from monitor.shard import WHOLE, Shard
 from monitor.target import Target
 
@@ -154,6 +155,25 @@ def _around(several: Iterable[Mapping[str, Any]], source: str, config: Config) -
     return Document(source, config.document.directory, around | {"targets": targets})
 
 
+def check_window(window: Maintenance, targets: Iterable[Target]) -> None:
+    """Check a maintenance window that stands in no file as one of the config; it has to concern a target of these."""
+    targets = tuple(targets)
+    values: Values = {"name": window.name, "targets": list(window.targets), "labels": dict(window.labels)}
+    values |= {"start": window.start, "end": window.end}
+    findings, base = Findings(Document("request", Path(), {"maintenance": [values]})), ("maintenance", 0)
+    validated(_LISTS["maintenance"], values, base, findings)
+    names = [one.name for one in targets]
+    known = relations.Known(
+        dict.fromkeys(names, ""), names, complete=True, labels={name for one in targets for name in one.labels}
+    )
+    if not findings.broken:
+        _note(findings, relations.maintenance(window, base, known))
+        if not any(concerns(window, one) for one in targets):
+            findings.wrong((*base, "labels" if window.labels else "targets"), "no target has these names and labels")
+    with _named_by_key("maintenance[0]."):
+        findings.raise_if_wrong()
+
+
 def _as_it_is(value: object) -> object:
     """Protect the text, and that in tables and arrays, from having variables filled in."""
     match value:
@@ -169,10 +189,16 @@ def _as_it_is(value: object) -> object:
 
 def _only(document: Document, environ: Mapping[str, str], rules: tuple[TargetRule, ...]) -> Target:
     """Return a document's one target; its mistakes name the key alone."""
-    try:
+    with _named_by_key("targets[0]."):
         return _config(document, environ, rules).targets[0]
+
+
+@contextmanager
+def _named_by_key(prefix: str) -> Iterator[None]:
+    """Have mistakes name the key below `prefix` alone."""
+    try:
+        yield
     except ConfigError as error:
-        prefix = "targets[0]."
         mistakes = (replace(one, key=one.key.removeprefix(prefix), target="") for one in error.mistakes)
         raise ConfigError(tuple(mistakes)) from None
 

@@ -7,7 +7,6 @@ import gc
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from typing import IO, Any, TypeVar
 
 import structlog
@@ -16,6 +15,7 @@ from monitor import schedule
 from monitor.budget import Budget
 from monitor.config import Config
 from monitor.daemon import systemd
+from monitor.daemon.maintenance import resting, restore_windows
 from monitor.daemon.observations import history_sink, probe_of, through_sinks
 from monitor.daemon.parts import Load, Parts, cancel_all, every, status
 from monitor.daemon.reload import reload, reload_on_change, renew_secrets
@@ -28,13 +28,11 @@ from monitor.daemon.web import restore_recent, served
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.in_flight import InFlight
-from monitor.maintenance import active
 from monitor.redaction import redacted
 from monitor.schedule import Schedule
 from monitor.sinks import log
 from monitor.sinks.memory import RecentProbes
 from monitor.sinks.metrics.sink import Metrics
-from monitor.target import Target
 from monitor.web.access import Access
 
 T = TypeVar("T")
@@ -81,7 +79,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         schedule.ScheduleCallbacks(observed, metrics.skipped, metrics.in_flight, parts.failed, _backed_off),
         settings.limits,
         budget,
-        resting=lambda target: _resting(parts, target),
+        resting=lambda target: resting(parts, target) is not None,
     )
     metrics.shard(config.shard.index, config.shard.count)
     metrics.place(settings.monitor.location, settings.web.external_url)
@@ -111,6 +109,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
         )
         for part in (_stamping(), *beats, budget_on_disk(parts)):
             await beside.enter_async_context(part)
+        await restore_windows(parts)
         async with parts.changing:  # the page is there already, and may be asked for a reload
             listed = await _unless_stopped(parts, found.refresh())
             if listed is None:
@@ -160,11 +159,6 @@ def _backed_off(name: str, seconds: float) -> None:
 def _full(held: int) -> None:
     say = structlog.get_logger()
     say.warning("the streams in flight held more than in_flight_bytes: the largest was ended", held=held)
-
-
-def _resting(parts: Parts, target: Target) -> bool:
-    windows = parts.settings.maintenance
-    return bool(windows) and active(windows, target, datetime.now(UTC))
 
 
 @asynccontextmanager

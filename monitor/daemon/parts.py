@@ -19,6 +19,7 @@ from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.diagnosis.isolation import Isolation
 from monitor.discovery import Discovery
 from monitor.http import Client
+from monitor.maintenance import SetWindows
 from monitor.schedule import Schedule
 from monitor.settings import Settings
 from monitor.sinks.memory import RecentProbes
@@ -55,6 +56,8 @@ class Parts:
     finding: asyncio.Task[Any] | None = None
     """Reads the sources of targets again and again."""
     discovery: Discovery | None = None
+    windows: SetWindows = field(default_factory=SetWindows)
+    """The maintenance windows that users have set."""
     secret_files: SecretFiles = field(default_factory=SecretFiles)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the config or the targets are replaced."""

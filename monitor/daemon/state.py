@@ -17,14 +17,20 @@ from monitor.files import save
 SAVE_EVERY = 5.0
 
 
+def state_directory() -> Path | None:
+    """Return systemd's state directory; None without one."""
+    first = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(first) if first else None
+
+
 @asynccontextmanager
 async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
     """Keep today's tokens in systemd's state directory, where there is one, so that no restart forgets them."""
-    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not directory:
+    directory = state_directory()
+    if directory is None:
         yield
         return
-    path, say = Path(directory) / "budget.json", structlog.get_logger()
+    path, say = directory / "budget.json", structlog.get_logger()
     if (wrong := await asyncio.to_thread(restore, parts.budget, path)) is not None:
         say.warning("tokens spent before are not known", why=wrong)
     saved, turn = parts.budget.dump(), asyncio.Lock()

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from monitor.config import ConfigError
+from monitor.daemon.maintenance import resting, window_source
 from monitor.daemon.parts import Load, Parts, every
 from monitor.daemon.reload import reload
 from monitor.record.observation import Observation
@@ -98,6 +99,8 @@ def _source(parts: Parts, load: Load | None) -> Source:
         started=datetime.now(UTC),
         reload=None if load is None else lambda: reload(parts, load),
         probe=probe,
+        resting=lambda target: resting(parts, target),
+        windows=window_source(parts),
         history=history_reader(parts.settings.history.path),
         scrape=scrape if parts.settings.web.probe else None,
         exposition=one_probe.exposition,

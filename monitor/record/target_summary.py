@@ -119,6 +119,9 @@ class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
     upstream: Annotated[str, Meta(description="The name of the target that it asks itself.")] | UnsetType = UNSET
     interval: Annotated[float, Meta(description="Seconds between scheduled probes.")] | UnsetType = UNSET
     paused: Annotated[bool, Meta(description="Whether it is not probed.")] = False
+    maintenance_until: (
+        Annotated[str, Meta(description="When the maintenance window ends, in RFC 3339, if it is in one.")] | UnsetType
+    ) = UNSET
     probes: Annotated[Count, Meta(description="Scheduled probes since the start.")] | UnsetType = UNSET
     accepted: (
         Annotated[Count, Meta(description="Those of which the answer was a stream that could be read.")] | UnsetType

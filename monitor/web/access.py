@@ -74,6 +74,12 @@ class Access:
         return self._loaded.file.headers
 
     @property
+    def authenticates(self) -> bool:
+        """Whether it is known of everybody who is let in who that is: by a password, or a client certificate."""
+        tls = self._loaded.file.tls
+        return self.asks_users or (tls is not None and tls.client_auth is ssl.CERT_REQUIRED)
+
+    @property
     def asks_users(self) -> bool:
         """Whether a user name and a password are required."""
         return bool(self._loaded.file.users)
@@ -182,6 +188,16 @@ class Access:
         wanted = self._loaded.file.tls.client_sans if self._loaded.file.tls else ()
         names = {name for _, name in (certificate or {}).get("subjectAltName", ())}
         return not wanted or not names.isdisjoint(wanted)
+
+    def user(self, authorization: str, certificate: Mapping[str, Any] | None) -> str:
+        """Return who was let in: the name of the user, else that in the client's certificate."""
+        given = _basic(authorization) if self.asks_users else None
+        if given is not None:
+            return given[0]
+        found = certificate or {}
+        names = [name for _, name in found.get("subjectAltName", ())]
+        common = [value for part in found.get("subject", ()) for key, value in part if key == "commonName"]
+        return str(next(iter((*common, *names)), "a client with a certificate"))
 
     def close(self) -> None:
         """Let go of the thread."""

@@ -43,7 +43,7 @@ STATE = web.AppKey("state", AppState)
 _MESSAGES = {
     404: "This page does not exist.",
     405: "This address does not accept that method.",
-    413: "The request body is too large: no request here needs one.",
+    413: "The request body is too large.",
     417: "That expectation cannot be met.",
     505: "HTTP/1.1 and HTTP/1.0 are served.",
     500: "The monitor failed to answer because of a fault of its own; its log has the details. Probing goes on.",
@@ -87,7 +87,8 @@ def about(request: web.Request) -> pages.About:
 
 def view_of(source: Source, target: Target) -> TargetView:
     """Return a target with its recent probes, and who is suspected of the last one by now."""
-    view = TargetView(target, tuple(source.recent(target.name)), source.memory(target.name))
+    resting = source.resting(target)
+    view = TargetView(target, tuple(source.recent(target.name)), source.memory(target.name), resting)
     if view.last is not None:
         source.suspects(view.last)
     return view

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from monitor.web import actions, api, exposition, guard, middleware, views
+from monitor.web import actions, api, exposition, guard, middleware, views, windows
 from monitor.web.access import Access
 from monitor.web.answers import API, STATE, AppState
 from monitor.web.source import Source
@@ -34,6 +34,7 @@ _GET: tuple[tuple[str, Handler], ...] = (
     ("/failures", views.failures),
     (f"{API}/targets", api.targets),
     (f"{API}/targets/{{name}}", api.target),
+    (f"{API}/maintenance", windows.listed),
     (f"{API}/probes", api.probes),
     (f"{API}/probes/{{id}}", api.probe),
     (f"{API}/openapi.json", api.openapi),
@@ -41,7 +42,9 @@ _GET: tuple[tuple[str, Handler], ...] = (
 _POST: tuple[tuple[str, Handler], ...] = (
     ("/-/reload", actions.reload),
     (f"{API}/targets/{{name}}/probe", actions.probe_now),
+    (f"{API}/maintenance", windows.added),
 )
+_DELETE: tuple[tuple[str, Handler], ...] = ((f"{API}/maintenance/{{id}}", windows.ended),)
 
 
 def application(
@@ -64,6 +67,7 @@ def application(
     )
     app.add_routes([web.get(path, handler) for path, handler in _GET])
     app.add_routes([web.post(path, handler) for path, handler in _POST])
+    app.add_routes([web.delete(path, handler) for path, handler in _DELETE])
     app.add_routes([web.get(middleware.PROBE_PATH, actions.probe_by_scrape, allow_head=False)])
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_threads)

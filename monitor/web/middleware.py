@@ -20,7 +20,7 @@ from monitor.web.answers import STATE, problem
 PROBE_PATH = "/probe"
 """Read with GET, as Prometheus does, but it starts a probe: no other site's link may lead here."""
 BODY_BYTES = 16 * 1024
-"""The most of a request's body; none here needs one."""
+"""The most of a request's body."""
 _HEADERS = {
     "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from monitor import __version__
+from monitor.maintenance import SetWindow, WindowRequest
 from monitor.record.observation import Observation
 from monitor.record.probe_event import ProbeEvent
+from monitor.settings import Maintenance
 from monitor.sinks.history_queries import Event
 from monitor.sinks.memory import RecentProbe, TargetMemory
 from monitor.target import Target
@@ -49,6 +51,20 @@ class HistoryReader:
     """The newest failures that a query selects, newest first, one more than a page shows."""
 
 
+@dataclass(frozen=True, slots=True)
+class WindowSource:
+    """The maintenance windows, and what users may do with them."""
+
+    configured: Callable[[], Sequence[Maintenance]]
+    """Those of the config."""
+    set: Callable[[], Sequence[SetWindow]]
+    """Those that were set and have not ended."""
+    add: Callable[[WindowRequest, str], Awaitable[SetWindow]]
+    """Sets a window for the user of this name; ValueError or ConfigError says why not."""
+    end: Callable[[str, str], Awaitable[SetWindow | None]]
+    """Ends the window of an id for a user, and returns it; None if there is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What the application shows and does. Everything is called in the event loop's thread."""
@@ -77,6 +93,10 @@ class Source:
 
     RefusedError if it may not start, TimeoutError if the one in flight takes longer.
     """
+    resting: Callable[[Target], datetime | None] = lambda _: None
+    """Returns until when a target is in a maintenance window; None if it is in none."""
+    windows: WindowSource | None = None
+    """None if windows can be neither listed nor set."""
     history: HistoryReader | None = None
     """What outlasts memory; None if no file is kept."""
     exposition: Callable[[Observation], tuple[bytes, str]] | None = None

@@ -17,7 +17,7 @@ from monitor.record.rollup import Rollup
 from monitor.record.target_summary import BriefProbe, FirstChunkSummary, State, TargetSummary, window_of
 from monitor.sinks.memory import RecentProbe, TargetMemory
 from monitor.target import Target
-from monitor.web.words import parsed
+from monitor.web.words import iso, parsed
 
 BRIEF = 30
 """How many recent probes a summary has."""
@@ -31,6 +31,8 @@ class TargetView:
     target: Target
     recent: Sequence[RecentProbe] = ()
     memory: TargetMemory = field(default_factory=TargetMemory)
+    resting_until: datetime | None = None
+    """When the maintenance window ends that it is in; None if it is in none."""
 
     @cached_property
     def last(self) -> RecentProbe | None:
@@ -78,7 +80,7 @@ class TargetView:
 
     def stale(self, now: datetime) -> bool:
         """Whether the newest probe is older than the schedule explains."""
-        if self.target.paused or not self.recent:
+        if self.target.paused or self.resting_until or not self.recent:
             return False
         began = parsed(self.recent[0].brief.timestamp or "")
         age = (now - began).total_seconds() if began else 0.0
@@ -99,6 +101,7 @@ class TargetView:
             upstream=given(it.upstream),
             interval=it.interval,
             paused=it.paused,
+            maintenance_until=iso(self.resting_until) if self.resting_until else UNSET,
             probes=counts.probes,
             accepted=counts.accepted,
             truncated=counts.truncated,

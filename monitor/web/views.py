@@ -78,7 +78,7 @@ async def every_view(source: Source) -> list[TargetView]:
     for place, target in enumerate(source.targets()):
         if place % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)
-        views.append(TargetView(target, source.recent(target.name), source.memory(target.name)))
+        views.append(TargetView(target, source.recent(target.name), source.memory(target.name), source.resting(target)))
     return views
 
 

@@ -36,6 +36,13 @@ def summaries() -> list[TargetSummary]:
     ]
 
 
+def test_a_target_in_maintenance() -> None:
+    """It says so in place of its last verdict."""
+    it = TargetSummary(name="moved", last=told(cut()), maintenance_until="2026-11-22T23:10:00Z", state="down")
+    [screen] = [" ".join(line.plain for line in draw([it], Screen(), NOW, (100, 12)))]
+    assert "maintenance" in screen
+
+
 def top(width: int) -> Iterable[Text]:
     """Return the screen of a terminal of 12 lines."""
     return draw(summaries(), Screen(), NOW, (width, 12))

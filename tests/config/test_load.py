@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.config import ConfigError, Mistake, load, target
+from monitor.config import ConfigError, Mistake, check_window, load, target
 from monitor.config.model import FileTable
 from monitor.keys.secret import Secret
+from monitor.settings import Maintenance
 from monitor.shard import Shard
 from monitor.target import Target
 from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
@@ -258,3 +260,19 @@ def test_http_2_through_the_proxy_of_the_environment(mistakes: Said) -> None:
     found = mistakes(text, {"HTTP_PROXY": "env:1"})
     assert len(found) == 1
     assert "HTTP/2 without TLS does not go through a proxy" in found[0]
+
+
+def test_a_window_that_stands_in_no_file(read: Read) -> None:
+    """It is checked as one of the config, and has to concern a target."""
+    b = TARGET.replace('"a"', '"b"')
+    targets = read(TARGET + "labels = { team = 'x' }\n" + b + "labels = { team = 'y' }\n").targets
+    start, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC)
+    check_window(Maintenance("w", ("a",), {"team": "x"}, start, end), targets)
+    for window, message in (
+        (Maintenance("w", ("a b",), {}, start, end), 'request: targets[0]: "a b" is not a valid name'),
+        (Maintenance("w", ("c",), {}, start, end), "request: targets[0]: no target has this name"),
+        (Maintenance("w", ("a",), {"team": "y"}, start, end), "request: labels: no target has these names and labels"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            check_window(window, targets)
+        assert str(caught.value).startswith(message)

@@ -335,3 +335,17 @@ def test_a_secret_that_others_can_read_is_warned_of(made: Made, text: str, named
         file.chmod(0o600)
     assert list(access.warnings) == []
     access.close()
+
+
+def test_who_was_let_in(access: Access, made: Made) -> None:
+    """By the name of the user, else by what the client's certificate says."""
+    certificate = {"subject": ((("commonName", "ops"),),), "subjectAltName": (("DNS", "ops.example"),)}
+    assert (access.authenticates, access.user(basic("prom", "right"), certificate)) == (True, "prom")
+    tls = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: ca.pem, "
+    for auth_type, authenticates in (("RequireAndVerifyClientCert", True), ("VerifyClientCertIfGiven", False)):
+        found = Access(made.write(f"{tls}client_auth_type: {auth_type}}}"))
+        assert found.authenticates is authenticates
+        assert found.user(basic("prom", "right"), certificate) == "ops"
+        assert found.user("", {"subjectAltName": (("DNS", "ops.example"),)}) == "ops.example"
+        assert found.user("", None) == "a client with a certificate"
+        found.close()
