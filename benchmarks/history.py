@@ -148,7 +148,7 @@ async def fetched(path: Path, probe_id: str) -> dict[str, tuple[float, float]]:
         started=datetime.now(UTC),
         history=history_reader(str(path)),
     )
-    server, found = await serve(application(source), "127.0.0.1", 0), dict[str, tuple[float, float]]()
+    server, found = await serve(application(source), [("127.0.0.1", 0)]), dict[str, tuple[float, float]]()
     async with ClientSession(f"http://127.0.0.1:{server.port}") as session:
         for page in PAGES:
             times = list[tuple[float, float]]()

@@ -108,7 +108,8 @@ def main() -> None:
     if hooks.block:
         hold_loop_up(hooks)
     if hooks.spread is not None:
-        schedule._SPREAD = hooks.spread  # noqa: SLF001 - how all start at once without such a key
+        assert schedule.SPREAD  # an assignment alone would make a new name of one that is gone
+        schedule.SPREAD = hooks.spread
     try:
         cli.main()
     finally:

@@ -107,7 +107,9 @@ class ChunkedBody(CloseBody):
     __slots__ = ("_left", "_line", "_step")
 
     _SIZE = re.compile(rb"""0*([0-9A-Fa-f]{1,16})[ \t]*(?:;(?:[^"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n])*")*)?\r\n""")
-    _SIZE_BEGUN = re.compile(rb"0*[0-9A-Fa-f]{1,16}[ \t]*(?:;[^\r\n]*)?\r?")
+    _SIZE_BEGUN = re.compile(rb"0{0,64}[0-9A-Fa-f]{1,16}[ \t]{0,64}(?:;[^\r\n]*)?\r?")
+    _IN_EXTENSION = 200
+    """Bytes after which what was begun as a size is in its extension."""
     _RESPONSE = b"HTTP/1."
     _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
     _CRLF = b"\r\n"
@@ -117,7 +119,7 @@ class ChunkedBody(CloseBody):
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
-        self._line = b""
+        self._line = bytearray()
         """What has come of a line that is not whole."""
         self._step: Callable[[ChunkedBody, bytes, int, list[bytes]], int] = ChunkedBody._size
         """What reads on. Unbound: a bound method would be a reference cycle."""
@@ -147,13 +149,11 @@ class ChunkedBody(CloseBody):
         found = None if self._line else self._SIZE.match(data, at)
         end = found.end() if found else self._line_end(data, at)
         if found is None:
-            line, self._line = self._line, b""
-            found = self._SIZE.fullmatch(line)
+            found = self._SIZE.fullmatch(self._line) if self._line.endswith(b"\n") else None
             if found is None:
-                self._line = line
-                begun = self._SIZE_BEGUN.fullmatch(line) or self._RESPONSE.startswith(line)
-                self.broken = not begun or len(line) > self._LONGEST_LINE
+                self.broken = not self._begun(end - at) or len(self._line) > self._LONGEST_LINE
                 return end
+            self._line = bytearray()
         self._left = int(found[1], 16)
         if not self._left:
             self._step = ChunkedBody._trailer
@@ -163,6 +163,13 @@ class ChunkedBody(CloseBody):
         else:
             self._step = ChunkedBody._data
         return end
+
+    def _begun(self, new: int) -> bool:
+        """Whether the line may become a size; only what is new is looked at, if it is in the extension."""
+        line = self._line
+        if len(line) - new > self._IN_EXTENSION:
+            return line.find(b"\r", -new - 1, -1) < 0 and not line.endswith(b"\n")
+        return bool(self._SIZE_BEGUN.fullmatch(line)) or self._RESPONSE.startswith(line)
 
     def _data(self, data: bytes, at: int, payload: list[bytes]) -> int:
         taken = min(len(data) - at, self._left)
@@ -178,7 +185,7 @@ class ChunkedBody(CloseBody):
         self.broken = not wanted.startswith(came)
         self._line += came
         if self._line == self._CRLF:
-            self._line, self._step = b"", ChunkedBody._size
+            self._line, self._step = bytearray(), ChunkedBody._size
         return at + len(came)
 
     def _trailer(self, data: bytes, at: int, _payload: list[bytes]) -> int:
@@ -190,7 +197,7 @@ class ChunkedBody(CloseBody):
             return end
         self.whole = line == self._CRLF
         self.broken = not self.whole and not self._FIELD.fullmatch(line)
-        self._line = b""
+        self._line = bytearray()
         return end
 
     def _line_end(self, data: bytes, at: int) -> int:

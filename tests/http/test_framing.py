@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -181,3 +182,41 @@ def test_anything_in_any_segments(data: bytes, cuts: list[int]) -> None:
     borders = sorted({0, *cuts, len(data)})
     parts = [data[one:two] for one, two in pairwise(borders)]
     assert followed(ChunkedBody(), parts) == followed(ChunkedBody(), [data])
+
+
+class Looks:
+    """Looks whether a line may become a size, and counts the bytes that it looked at."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def fullmatch(self, line: bytearray) -> re.Match[bytes] | None:
+        """As the framing's own expression does."""
+        self.bytes += len(line)
+        return BEGUN.fullmatch(line)
+
+
+BEGUN = ChunkedBody._SIZE_BEGUN
+
+
+def test_a_long_extension_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In small reads, only what is new of a chunk's extension is looked at: 60 KiB took half a second."""
+    looks = Looks()
+    monkeypatch.setattr(ChunkedBody, "_SIZE_BEGUN", looks)
+    body = ChunkedBody()
+    for piece in (b"3;", *[b"x" * 50] * 1000, b"\r", b"\nabc\r\n"):
+        assert body.take(piece) in {b"", b"abc"}
+    assert not body.broken
+    assert looks.bytes < 2000
+
+
+@pytest.mark.parametrize("last", [b"\rx", b"\r\r", b"a\rb", b"\n"])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_long_extension_that_breaks(last: bytes, split: bool) -> None:
+    """A carriage return in it, or a line feed alone at its end, is found in whatever read it comes."""
+    body = ChunkedBody()
+    body.take(b"3;" + b"x" * 300)
+    for piece in [bytes([one]) for one in last] if split else [last]:
+        assert not body.broken
+        body.take(piece)
+    assert body.broken
