@@ -7,11 +7,11 @@ import errno
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import aiohttp
 
+from monitor.http.certificate import expiry_of
 from monitor.http.clock import Clock
 from monitor.http.h2_protocol import MakeProtocol
 from monitor.http.policy import PolicyDeniedError, denied, denied_host
@@ -53,7 +53,10 @@ class ConnectionAttempts:
         self._below: asyncio.BaseTransport | None = None
         # kept from when the connection was made: a TLS transport that was closed no longer has them
         self.peer: tuple[str, int] | None = None
-        self.certificate: Mapping[str, Any] = {}
+        self.certificate_expiry: float | None = None
+        """In Unix seconds."""
+        self.dialled: tuple[str, int] | None = None
+        """The address to which the last socket was opened."""
         self.denied: str | None = None
         """The address that the policy denied."""
         self.observer: Observer | None = None
@@ -79,6 +82,7 @@ class ConnectionAttempts:
         family, kind, proto, _, sockaddr = address
         if denied(str(sockaddr[0]), self._network):
             self._refuse(str(sockaddr[0]))
+        self.dialled = str(sockaddr[0]), int(sockaddr[1])
         opened = TimestampedSocket(family, kind, proto, poll_tracking_selector())
         opened.setup = self.clock
         self.sockets.append(opened)
@@ -96,7 +100,7 @@ class ConnectionAttempts:
     def made(self, protocol: HttpProtocol, transport: asyncio.BaseTransport) -> None:
         """Take the connection that stands, to the target or to its proxy."""
         self.tunnelling = self.tunnelled and self.protocol is None
-        self.certificate = {} if self.tunnelling else transport.get_extra_info("peercert") or {}
+        self.certificate_expiry = None if self.tunnelling else expiry_of(transport)
         name = transport.get_extra_info("peername")
         self.peer = (str(name[0]), int(name[1])) if name else None
         found = transport.get_extra_info("socket")

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from yarl import URL
 
 from monitor.http.after_cut import look_after_cut
 from monitor.http.attempts import ConnectionAttempts
+from monitor.http.certificate import presented_expiry
 from monitor.http.exchange import Exchange
 from monitor.http.h2_protocol import protocol_for
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
@@ -64,12 +66,16 @@ class Client:
 
         If a kept connection is gone before a byte of the answer came, the request is sent once more over a fresh one,
         on the clock that runs already; so it is in HTTP/1.1 if the peer requires that. If the peer cut the connection,
-        one more is tried, to learn if it is alive; a stream that holds much is not kept waiting for that.
+        one more is tried, to learn if it is alive; a stream that holds much is not kept waiting for that. If the peer's
+        certificate was refused, one more is tried, to learn when that expires.
         """
         with self._in_flight.stream() as memory:
             exchange = await self._exchange(request, recording, feed, memory)
             if exchange.was_cut and exchange.attempts.peer is not None and not memory.above_share:
                 exchange.info.after_cut = await look_after_cut(*exchange.attempts.peer)
+        if (address := exchange.refused_certificate_of) is not None:
+            name = request.tls.server_name or URL(request.url).host or ""
+            exchange.info.certificate_expiry = await presented_expiry(*address, name, request.timeouts.connect)
         return exchange.info
 
     async def _exchange(self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory) -> Exchange:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 
 import aiohttp
@@ -269,6 +268,13 @@ class Exchange:
         return closed or ending.kind in CUT
 
     @property
+    def refused_certificate_of(self) -> tuple[str, int] | None:
+        """The address whose certificate was refused; None if none was, or a proxy stands before it."""
+        ending = self.recording.ending
+        refused = ending is not None and ending.kind is EndKind.TLS_CERTIFICATE and self.request.proxy is None
+        return self.attempts.dialled if refused else None
+
+    @property
     def leaves_a_connection(self) -> bool:
         """Whether another request may be sent on it: the answer was whole, and nothing came after it."""
         ending, protocol = self.recording.ending, self.attempts.protocol
@@ -299,5 +305,5 @@ class Exchange:
         v6 = ":" in host
         self.info.peer = f"[{host}]:{port}" if v6 else f"{host}:{port}"
         self.info.ip_family = 6 if v6 else 4
-        if self.request.secure and "notAfter" in self.attempts.certificate:
-            self.info.certificate_expiry = float(ssl.cert_time_to_seconds(self.attempts.certificate["notAfter"]))
+        if self.request.secure:
+            self.info.certificate_expiry = self.attempts.certificate_expiry

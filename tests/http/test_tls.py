@@ -54,6 +54,7 @@ async def test_a_certificate_that_does_not_hold(
         seen = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/tls_certificate", "connect")
     assert f"OpenSSL verify code {code}" in seen.verdict.detail
+    assert seen.certificate_expiry is not None
 
 
 async def test_an_authority_that_nobody_knows(ask: Ask, ca: CertificateAuthority) -> None:
