@@ -12,6 +12,7 @@ from monitor.config.presets import STARTS, Start
 from monitor.config.schema import schema
 
 SCHEMA = "chat-monitor.schema.json"
+_STANDARD_OUTPUT = "-"
 
 
 @click.command()
@@ -24,12 +25,15 @@ SCHEMA = "chat-monitor.schema.json"
 def init(file: Path, preset: str) -> int:
     """Write a first config to FILE (default config.toml), and its JSON Schema for editors beside it.
 
-    A FILE that exists is not overwritten.
+    A FILE that exists is not overwritten. `-` prints the config to standard output, without a schema.
     """
     start = STARTS[preset]
+    if str(file) == _STANDARD_OUTPUT:
+        click.echo(first_config(preset, start), nl=False)
+        return COMPLETE
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(first_config(preset, start))
+            stream.write(f"#:schema ./{SCHEMA}\n{first_config(preset, start)}")
         (file.parent / SCHEMA).write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
     except FileExistsError:
         raise refuse(f"{file} exists already, and is not overwritten; name another file") from None
@@ -46,7 +50,6 @@ def init(file: Path, preset: str) -> int:
 def first_config(name: str, start: Start) -> str:
     """Return the text of a config with one target."""
     lines = [
-        f"#:schema ./{SCHEMA}",
         "# A first config of chat-monitor. Every key: config.example.toml and docs/configuration.md.",
         "",
         "[defaults]",

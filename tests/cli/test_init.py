@@ -36,6 +36,15 @@ def test_an_editor_finds_the_schema(cli: Cli, tmp_path: Path, monkeypatch: pytes
     assert "targets" in schema["properties"]
 
 
+def test_a_first_config_on_standard_output(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` prints the config and nothing else, and writes no file."""
+    monkeypatch.chdir(tmp_path)
+    done = cli("init", "-")
+    assert (done.status, done.err, list(tmp_path.iterdir())) == (0, "", [])
+    (tmp_path / "printed.toml").write_text(done.out)
+    assert len(load(tmp_path / "printed.toml", {"OPENAI_API_KEY": "k"}).targets) == 1
+
+
 def test_nothing_is_overwritten(cli: Cli, tmp_path: Path) -> None:
     """A file that exists stays as it is, and one that cannot be written is one line."""
     file = tmp_path / "config.toml"
