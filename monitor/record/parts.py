@@ -12,6 +12,16 @@ T = TypeVar("T")
 Count = Annotated[int, Meta(ge=0)]
 
 
+def prepared(kind: type[T]) -> type[T]:
+    """Prepare a type for decoding while its module is imported, and return it.
+
+    msgspec does that when a type is decoded for the first time. If two threads do so at once, one of them uses what the
+    other has half made, and the process dies of SIGSEGV (msgspec 0.22).
+    """
+    msgspec.json.Decoder(kind)
+    return kind
+
+
 class Suspect(StrEnum):
     """Who or what may be at fault: a closed set, as it stands in events, labels and docs."""
 

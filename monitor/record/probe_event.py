@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from monitor.judge.verdict import OUR_OWN, TRUNCATED, UNREADABLE, Outcome, Phase, Unclean
-from monitor.record.parts import Count, ServerError, Suspicion, Tokens
+from monitor.record.parts import Count, ServerError, Suspicion, Tokens, prepared
 from monitor.stream.endings import AfterCut, BodyFraming
 from monitor.stream.recording import Kind
 
@@ -144,6 +144,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.omitted_arrivals or self.omitted_events)
 
 
+@prepared
 class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="probe"):
     """One probe, judged: the daemon's JSON log line, `probe --json`, a row of the history, the body of the API.
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from monitor.record.parts import prepared
 from monitor.record.probe_event import ProbeEvent
 from monitor.settings import CUT_AFTER_BUCKETS, GAP_BUCKETS, LATENCY_BUCKETS
 
@@ -37,6 +38,7 @@ def certain(value: float, uncertainty: float) -> bool:
     return uncertainty <= max(_CERTAIN, value * _CERTAIN_SHARE)
 
 
+@prepared
 class Rollup(msgspec.Struct, kw_only=True):
     """Counts of one target in one span of time."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from monitor.record.parts import prepared
 from monitor.record.target_summary import BriefProbe
 
 
@@ -31,6 +32,7 @@ class ConfirmedState:
             self.up = True
 
 
+@prepared
 class TargetState(msgspec.Struct, kw_only=True):
     """The confirmed state of a target with the probes that bound its incident; the history keeps it across restarts."""
 

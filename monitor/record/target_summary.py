@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from monitor.judge.verdict import TRUNCATED
-from monitor.record.parts import Count, given
+from monitor.record.parts import Count, given, prepared
 from monitor.record.probe_event import ProbeEvent, Ratio, Seconds
 from monitor.record.rollup import Rollup
 
@@ -105,6 +105,7 @@ def window_of(rollup: Rollup) -> WindowSummary:
     )
 
 
+@prepared
 class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One target: what is configured, what was counted since the start, and its recent probes, newest first.
 

@@ -103,21 +103,24 @@ def parse(query: Mapping[str, str]) -> StatusQuery:
 
 def overview(views: Sequence[TargetView], query: StatusQuery) -> Overview:
     """Return what the status page shows of these targets."""
-    found = sorted((view for view in views if _matches(view, query)), key=SORTS[query.sort])
-    labels = sorted({f"{key}={value}" for view in views for key, value in view.target.labels.items()})
+    chosen = [view for view in views if _matches(view, query)] if query.search or query.label else views
+    found = sorted(chosen, key=SORTS[query.sort])
+    labels = sorted(f"{key}={value}" for key, value in {pair for view in views for pair in view.target.labels.items()})
     names = [*_GROUPS, *sorted({label.partition("=")[0] for label in labels})]
     sections = _by_group(found, query) if query.group else _by_state(found, query)
     return Overview(Counter(view.state for view in views), sections, query, labels[:WHOLE], names[:WHOLE], story(views))
 
 
 def _by_state(found: Sequence[TargetView], query: StatusQuery) -> list[Section]:
+    members: dict[State, list[TargetView]] = {state: [] for state in State}
+    for view in found:
+        members[view.state].append(view)
     sections, left = [], WHOLE
     for state in State if not query.state else (State(query.state),):
-        members = [view for view in found if view.state is state]
-        section = _section(state, members, query, left)
+        section = _section(state, members[state], query, left)
         if state in ATTENTION:
             left -= len(section.shown)
-        if members:
+        if members[state]:
             sections.append(section)
     return sections
 

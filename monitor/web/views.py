@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -26,6 +25,7 @@ from monitor.web.answers import about, in_reader, in_worker, page, problem, requ
 from monitor.web.api import from_history, in_memory, windows_of
 from monitor.web.failure_query import FailureQuery
 from monitor.web.pages import Neighbours, RequestFacts
+from monitor.web.pages.hex_dump import unescaped
 from monitor.web.source import Source
 from monitor.web.span import TimeSpan, span
 from monitor.web.target_history import TargetHistory, from_memory, from_rollups
@@ -33,8 +33,6 @@ from monitor.web.target_view import TargetView
 from monitor.web.words import ended
 
 _EVENTS = 10_000
-_ESCAPED = re.compile(r"\\x(09|0a|0d)")
-"""The control characters that framings are made of, as last words have them."""
 _AT_ONCE = 500
 """Targets that are looked at between two turns of the event loop: a millisecond or two."""
 _SHOWN, _LONGEST = timedelta(hours=24), timedelta(days=90)
@@ -147,8 +145,7 @@ def last_output(event: ProbeEvent) -> str:
         return ""
     try:
         decoder = Decoder(find(event.protocol), event_bytes=MIB, events=_EVENTS)
-        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), event.last_words)
-        _, _, rest = text.partition("\n")  # the first line is cut anywhere
+        _, _, rest = unescaped(event.last_words).partition("\n")  # the first line is cut anywhere
         found = decoder.feed(rest.encode("utf-8", "replace"))
     except Exception:  # noqa: BLE001 - a protocol from outside may raise anything, and the words are there as they came
         return ""

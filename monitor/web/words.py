@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, UnsetType
 
+from monitor.keys.durations import measured
 from monitor.record.probe_event import ProbeEvent
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
@@ -13,22 +14,13 @@ NOTHING = "\N{EM DASH}"
 
 
 def seconds(value: float | UnsetType | None) -> str:
-    """Return a duration to three figures or so: `0.4 ms`, `210 ms`, `4.10 s`, `2 min 05 s`."""
-    if value is None or value is UNSET:
-        return NOTHING
-    if value < 0.01:  # noqa: PLR2004 -- ten milliseconds, from which on tenths of one say nothing
-        return f"{value * 1000:.1f} ms"
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    if value < 2 * _MINUTE:
-        return f"{value:.2f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s"
+    """Return a measured time to three figures or so, and a dash if there is none."""
+    return NOTHING if value is None or value is UNSET else measured(value)
 
 
 def limit(value: float) -> str:
-    """Return a configured duration as it was meant: `5 s`, `0.5 s`, `300 s`."""
-    return f"{value:g} s"
+    """Return a configured duration as it was meant: `5 s`, `500 ms`, `300 s`."""
+    return f"{value:g} s" if value >= 1 or not value else f"{value * 1000:g} ms"
 
 
 def span(value: float) -> str:

@@ -15,7 +15,7 @@ from tests.web import scenes
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (None, "—"), (UNSET, "—"), (0.0, "0.0 ms"), (0.00042, "0.4 ms"), (0.21, "210 ms"), (4.1, "4.10 s"),
+        (None, "—"), (UNSET, "—"), (0.0, "0 us"), (0.00042, "420 us"), (0.21, "210 ms"), (4.1, "4.10 s"),
         (119.0, "119.00 s"),
         (125.4, "2 min 05 s"),
     ],
@@ -34,7 +34,7 @@ def test_span(value: float, told: str) -> None:
     assert words.span(value) == told
 
 
-@pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "0.5 s"), (300.0, "300 s")])
+@pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "500 ms"), (300.0, "300 s")])
 def test_limit(value: float, told: str) -> None:
     """A configured duration is told as it was meant."""
     assert words.limit(value) == told

@@ -14,7 +14,7 @@ from monitor.record.rollup import BOUNDS, Buckets, Rollup, merged
 from monitor.web.span import TimeSpan
 from monitor.web.target_history import Series, TargetHistory
 from monitor.web.tones import Tone, verdict_tone
-from monitor.web.words import count, seconds
+from monitor.web.words import count, limit
 
 WIDTH, HEIGHT = 1000, 200
 """The units of a chart's viewBox."""
@@ -180,7 +180,7 @@ def first_chunks(history: TargetHistory, threshold: float) -> FirstChunks:
     bounds = BOUNDS["first_chunk"]
     total = history.total.first_chunk
     if not total:
-        return FirstChunks(time_axis(history.span), [], "", "", [], seconds(threshold), None, "no first chunk was seen")
+        return FirstChunks(time_axis(history.span), [], "", "", [], limit(threshold), None, "no first chunk was seen")
     low = bounds[max(min(total) - 1, 0)] / (2 if min(total) == 0 else 1)
     high = bounds[min(max(total), len(bounds) - 1)]
     if threshold <= _SHOWN_THRESHOLD * high:
@@ -189,11 +189,11 @@ def first_chunks(history: TargetHistory, threshold: float) -> FirstChunks:
     number = count(sum(total.values()), "time")
     return FirstChunks(
         axis=time_axis(history.span),
-        values=[AxisLabel(seconds(value), percent(axis.y(value))) for value in axis.labels()],
+        values=[AxisLabel(limit(value), percent(axis.y(value))) for value in axis.labels()],
         good=_path(history, axis, failed=False),
         bad=_path(history, axis, failed=True),
         cells=[] if history.points else list(_cells(history, axis)),
-        threshold=seconds(threshold),
+        threshold=limit(threshold),
         threshold_y=percent(axis.y(threshold)) if low <= threshold <= high else None,
         caption=f"{number} to the first chunk; times of the axis are UTC"
         + (", a point is the mean of a minute" if history.points else ", darker cells have more"),
@@ -245,8 +245,8 @@ def _cells(history: TargetHistory, axis: _Log) -> Iterator[HeatCell]:
 def bucket(index: int, bounds: Sequence[float]) -> str:
     """Return what a bucket holds: from the bound before it to its own."""
     if index >= len(bounds):
-        return f"over {seconds(bounds[-1])}"
-    return f"{seconds(bounds[index - 1]) if index else '0'} to {seconds(bounds[index])}"
+        return f"over {limit(bounds[-1])}"
+    return f"{limit(bounds[index - 1]) if index else '0'} to {limit(bounds[index])}"
 
 
 def distribution(buckets: Buckets, name: str) -> list[Bin]:

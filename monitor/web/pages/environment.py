@@ -89,6 +89,11 @@ def sentence(text: str) -> Markup:
     return coded(f"{text[:1].upper()}{text[1:]}." if text else "")
 
 
+def block(text: str) -> Markup:
+    """Return text of several lines with its line feeds; all else as it is `shown`."""
+    return Markup("\n").join(escape(shown(line)) for line in text.split("\n"))
+
+
 _ENVIRONMENT = Environment(
     loader=DictLoader({name: _file(name) for name in _TEMPLATES}),  # read now: the event loop waits for no disk
     autoescape=True,
@@ -98,6 +103,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters |= {
+    "block": block,
     "clock": words.clock,
     "coded": coded,
     "count": words.count,

@@ -10,6 +10,7 @@ from monitor.record.parts import NOT_KNOWN
 from monitor.record.probe_event import ProbeEvent, plain
 from monitor.target import Timeouts
 from monitor.web.pages.environment import About, render
+from monitor.web.pages.hex_dump import hex_dump
 from monitor.web.pages.waterfall import waterfall
 from monitor.web.tones import Tone, tone
 
@@ -47,6 +48,7 @@ def probe(
         "waterfall": waterfall(event, asked.timeouts),
         "curl": asked.curl,
         "decoded": decoded,
+        "last_bytes": list(hex_dump(event.last_words or "")),
         "explained": news is not Tone.GOOD,
         "not_known": None if event.available or event.ours or event.diagnosis else NOT_KNOWN,
         "record": list(flat({key: value for key, value in plain(event).items() if key not in _ELSEWHERE})),

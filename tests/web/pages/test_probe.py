@@ -76,7 +76,8 @@ def test_what_it_means() -> None:
 def test_the_server_s_own_words() -> None:
     """Its error and the last text before the end are shown apart from ours, if they were kept."""
     text = Document(probe(scenes.cut())).text
-    assert "The last text before the end:17 18\\x0adata: {" in text
+    assert "as it came; secrets are replaced:17 18\\x0adata: {" in text
+    assert "0000  31 37 20 31 38 0a 64 61 74 61 3a 20 7b           17 18.data: {" in text
     erred = Document(probe(scenes.erred(message="upstream gone"))).text
     assert "typeserver_errorcode502messageupstream gone" in erred
     assert "own words" not in Document(probe(scenes.complete())).text
@@ -84,11 +85,14 @@ def test_the_server_s_own_words() -> None:
 
 
 def test_what_was_decoded_of_them() -> None:
-    """The output in the last words stands before them, and the request as a command after them."""
-    page = draw(scenes.event(scenes.cut()), Neighbours(), ABOUT, RequestFacts(Timeouts(), "curl -N 'u'"), "17 18")
+    """The output in the last words stands before them, and the request as a command after them; both in lines."""
+    page = draw(
+        scenes.event(scenes.cut()), Neighbours(), ABOUT, RequestFacts(Timeouts(), "curl -N \\\n  'u'"), "17\n18"
+    )
     text = Document(page).text
-    assert "The last output that was decoded:17 18" in text
-    assert "curl -N 'u'" in text
+    assert "The last output that was decoded:17\n18" in text
+    assert "curl -N \\\n  'u'" in text
+    assert "curl -N \\\n  &#39;u&#39;" in page
     assert "x-request-idr-1 copy" in text
 
 

@@ -71,7 +71,7 @@ def test_what_is_configured() -> None:
     document = Document(target(scenes.view(of)))
     assert "secret" not in document.text
     for word in (
-        "https://llm.example/v1/chat/completions?key=***", "0.5 s", "count", "team=search", "2 failures in a row",
+        "https://llm.example/v1/chat/completions?key=***", "500 ms", "count", "team=search", "2 failures in a row",
         "connect 5 s, headers 30 s, first chunk 60 s, idle 30 s, total 300 s", "99 % available, 95 % within 2 s",
     ):  # fmt: skip
         assert word in document.text
@@ -114,7 +114,7 @@ def test_probe_now_is_offered_if_it_is_possible() -> None:
 
 def test_a_threshold_that_is_near_is_drawn() -> None:
     """The chart has the SLO's line if the bars come near it."""
-    assert "SLO 2.00 s" in Document(target(scenes.view(scenes.target(), scenes.complete(first=1.5)))).text
+    assert "SLO 2 s" in Document(target(scenes.view(scenes.target(), scenes.complete(first=1.5)))).text
 
 
 def test_a_hostile_server_stays_text() -> None:
