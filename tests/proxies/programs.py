@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,10 +18,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-READY_WITHIN = 10.0
+READY_WITHIN = 60.0
 LOOK_EVERY = 0.02
-PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-"""Debian puts servers where a user's PATH does not look."""
+PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin", str(ROOT / ".real" / "proxies" / "bin")))
+"""Debian puts servers where a user's PATH does not look; `make proxies` installs those of PyPI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class Program:
         self.process.send_signal(number)
 
 
-def binary(name: str, package: str) -> str:
-    """Return the path of a program; skip the test where it is not installed."""
+def binary(name: str, package: str = "") -> str:
+    """Return the path of a program; skip the test where it is not installed: of Debian's package, else of PyPI."""
     found = shutil.which(name, path=PLACES)
     if found is None:
-        pytest.skip(f"{name} is not installed: apt-get install {package}")
+        pytest.skip(f"{name} is not installed: {f'apt-get install {package}' if package else 'make proxies'}")
     return found
 
 
@@ -58,13 +59,17 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], port: int, place: Path, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    port: int,
+    place: Path,
+    env: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Program]:
-    """Start a program and wait for its port; end it with the context."""
+    """Start a program and wait for its port, with `tls` for its certificate as well; end it with the context."""
     log = place / "log"
     process = started(command, place, log, {**os.environ, **(env or {})})
     try:
-        await listening(process, port, log)
+        await listening(process, port, log, tls=tls)
         yield Program(process, port, log)
     finally:
         end(process)
@@ -80,14 +85,22 @@ def _said(log: Path) -> str:
     return log.read_text()
 
 
-async def listening(process: subprocess.Popen[str], port: int, log: Path, within: float = READY_WITHIN) -> None:
-    """Return when somebody listens there; what is waited for is another program."""
+async def listening(
+    process: subprocess.Popen[str],
+    port: int,
+    log: Path,
+    within: float = READY_WITHIN,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Return when somebody listens there; what is waited for is another program.
+
+    With `tls` it has to have its certificate: traefik listens before, and has one of its own until then.
+    """
     async with asyncio.timeout(within):
         while True:
             with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                await writer.wait_closed()
+                _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+                writer.transport.abort()
                 return
             assert process.poll() is None, _said(log)
             await asyncio.sleep(LOOK_EVERY)

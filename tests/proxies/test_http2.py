@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
+import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import pytest
 import trustme
 
+from monitor.keys.secret import Secret
 from monitor.keys.tls import Tls
 from monitor.record.observation import Observation
 from monitor.target import Http, Timeouts
@@ -32,7 +36,7 @@ NGINX = HTTP1_NGINX.replace(
 )
 HAPROXY = """
 global
-    hard-stop-after 500ms
+    hard-stop-after {stop}
 defaults
     mode http
     timeout connect 2s
@@ -45,7 +49,8 @@ listen lab
 """
 CADDY = """
 {{
-    admin off
+    admin {admin}
+    grace_period {stop}
     auto_https off
 }}
 https://127.0.0.1:{port} {{
@@ -57,6 +62,55 @@ https://127.0.0.1:{port} {{
         }}
     }}
 }}
+"""
+ENVOY = """
+admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin_port}}}}}}}
+node: {{id: one, cluster: one}}
+dynamic_resources: {{lds_config: {{path_config_source: {{path: "{place}/listeners.yaml"}}}}}}
+static_resources:
+  clusters:
+  - name: model
+    type: STATIC
+    load_assignment:
+      cluster_name: model
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
+"""
+ENVOY_LISTENERS = """
+resources:
+- "@type": type.googleapis.com/envoy.config.listener.v3.Listener
+  name: front
+  metadata: {{filter_metadata: {{version: {{number: {number}}}}}}}
+  address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+  filter_chains:
+  - transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+        common_tls_context:
+          alpn_protocols: [h2, http/1.1]
+          tls_certificates: [{{certificate_chain: {{filename: "{chain}"}}, private_key: {{filename: "{key}"}}}}]
+    filters:
+    - name: envoy.filters.network.http_connection_manager
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+        stat_prefix: front
+        drain_timeout: {stop}
+        route_config:
+          virtual_hosts:
+          - name: all
+            domains: ["*"]
+            routes: [{{match: {{prefix: "/"}}, route: {{cluster: model, timeout: {timeout}}}}}]
+        http_filters:
+        - name: envoy.filters.http.router
+          typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+"""
+TRAEFIK = """
+tls: {{certificates: [{{certFile: "{chain}", keyFile: "{key}"}}]}}
+http:
+  routers: {{all: {{rule: "PathPrefix(`/`)", service: model, tls: {{}}}}}}
+  services: {{model: {{loadBalancer: {{servers: [{{url: "http://127.0.0.1:{upstream}"}}]}}}}}}
 """
 
 
@@ -72,8 +126,10 @@ class Files(NamedTuple):
 class Front(Protocol):
     """Starts a server in front of a port."""
 
-    def __call__(self, name: str, upstream: int, read: str = "10s") -> AbstractAsyncContextManager[Program]:
-        """Run it for as long as the context lasts."""
+    def __call__(
+        self, name: str, upstream: int, read: str = "10s", stop: str = "10s"
+    ) -> AbstractAsyncContextManager[Program]:
+        """Run it for as long as the context lasts; `stop` is how long it waits for streams if it stops."""
         ...
 
 
@@ -98,11 +154,17 @@ def _caddy(_: Path, config: str) -> list[str]:
     return [binary("caddy", "caddy"), "run", "--config", config, "--adapter", "caddyfile"]
 
 
+def _haproxy(_: Path, config: str) -> list[str]:
+    return [binary("haproxy", "haproxy"), "-W", "-db", "-f", config]
+
+
+def _envoy(_: Path, config: str) -> list[str]:
+    return [binary("envoy"), "-c", config, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
+
+
 CONFIGS: dict[str, tuple[str, Callable[[Path, str], list[str]]]] = {
-    "nginx": (NGINX, _nginx),
-    "haproxy": (HAPROXY, lambda _, config: [binary("haproxy", "haproxy"), "-W", "-db", "-f", config]),
-    "caddy": (CADDY, _caddy),
-}
+    "nginx": (NGINX, _nginx), "haproxy": (HAPROXY, _haproxy), "caddy": (CADDY, _caddy), "envoy": (ENVOY, _envoy),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -110,20 +172,37 @@ def front(tmp_path: Path, files: Files) -> Front:
     """Return what starts one of them, with TLS and HTTP/2."""
 
     @asynccontextmanager
-    async def start(name: str, upstream: int, read: str = "10s") -> AsyncIterator[Program]:
-        port = free_port()
+    async def start(name: str, upstream: int, read: str = "10s", stop: str = "10s") -> AsyncIterator[Program]:
+        port, admin = free_port(), free_port()
+        user = "user root;\n" if os.geteuid() == 0 else ""  # else its workers could not write below tmp_path
+        values: dict[str, Any] = {
+            "user": user, "main": "", "place": tmp_path, "port": port, "upstream": upstream, "timeout": read,
+            "stop": stop, "admin": f"127.0.0.1:{admin}", "admin_port": admin, **files._asdict(),
+        }  # fmt: skip
+        for number in (1, 2):
+            (tmp_path / f"listeners-{number}.yaml").write_text(ENVOY_LISTENERS.format(**values, number=number))
+        (tmp_path / "listeners-1.yaml").rename(tmp_path / "listeners.yaml")
+        (tmp_path / "admin").write_text(values["admin"])
         if name in CONFIGS:
             template, command_of = CONFIGS[name]
-            config = tmp_path / name
-            user = "user root;\n" if os.geteuid() == 0 else ""  # else its workers could not write below tmp_path
-            values = {"user": user, "main": "", "place": tmp_path, "port": port, "upstream": upstream}
-            config.write_text(template.format(**values, timeout=read, **files._asdict()))
+            config = tmp_path / f"{name}.{'yaml' if name == 'envoy' else 'conf'}"
+            config.write_text(template.format(**values))
             command = command_of(tmp_path, str(config))
+            command += ["--drain-time-s", stop.removesuffix("s")] if name == "envoy" else []
         elif name == "nghttpx":
             command = [
                 binary("nghttpx", "nghttp2-proxy"), f"-f127.0.0.1,{port}", f"-b127.0.0.1,{upstream}",
                 f"--backend-read-timeout={read}", "--workers=1", "--single-process",
                 str(files.key), str(files.chain),
+            ]  # fmt: skip
+        elif name == "traefik":
+            config = tmp_path / "dynamic.yaml"
+            config.write_text(TRAEFIK.format(**values))
+            transport = "--entrypoints.web.transport"
+            command = [
+                binary("traefik"), f"--entrypoints.web.address=127.0.0.1:{port}", "--log.level=ERROR",
+                f"{transport}.respondingtimeouts.writetimeout={read}", f"{transport}.lifecycle.gracetimeout={stop}",
+                f"--providers.file.filename={config}",
             ]  # fmt: skip
         else:
             command = [
@@ -131,7 +210,8 @@ def front(tmp_path: Path, files: Files) -> Front:
                 "--keyfile", str(files.key), "--graceful-timeout", "1", "tests.proxies.http2_app:app",
             ]  # fmt: skip
         home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
-        async with running(command, port, tmp_path, {**home, "PYTHONPATH": str(ROOT)}) as program:
+        tls = ssl.create_default_context(cafile=files.authority)
+        async with running(command, port, tmp_path, {**home, "PYTHONPATH": str(ROOT)}, tls) as program:
             yield program
 
     return start
@@ -140,7 +220,13 @@ def front(tmp_path: Path, files: Files) -> Front:
 class Look(Protocol):
     """Probes one of them in HTTP/2."""
 
-    async def __call__(self, program: Program, query: str, act: Callable[[], object] | None = None) -> Observation:
+    async def __call__(
+        self,
+        program: Program,
+        query: str,
+        act: Callable[[], object] | None = None,
+        **more: Any,  # noqa: ANN401 - fields of Target
+    ) -> Observation:
         """Return what was seen; `act` is called in mid-stream."""
         ...
 
@@ -150,8 +236,18 @@ def look(during: During, files: Files) -> Look:
     """Return what probes in HTTP/2, over TLS."""
     timeouts = Timeouts(connect=5.0, headers=5.0, first_chunk=5.0, idle=2.5, total=20.0, drain=0.5)
 
-    async def probe(program: Program, query: str, act: Callable[[], object] | None = None) -> Observation:
-        keys: dict[str, Any] = {"http": Http.TWO, "tls": Tls(ca_file=str(files.authority)), "timeouts": timeouts}
+    async def probe(
+        program: Program,
+        query: str,
+        act: Callable[[], object] | None = None,
+        **more: Any,  # noqa: ANN401 - see Look
+    ) -> Observation:
+        keys: dict[str, Any] = {
+            "http": Http.TWO,
+            "tls": Tls(ca_file=str(files.authority)),
+            "timeouts": timeouts,
+            **more,
+        }
         return await during(f"https://127.0.0.1:{program.port}/openai-chat/{query}", act, **keys)
 
     return probe
@@ -163,7 +259,7 @@ def spoken(seen: Observation) -> str:
     return f"{verdict(seen)} {version} {seen.verdict.detail}"
 
 
-PROXIES = ("nginx", "haproxy", "caddy", "nghttpx")
+PROXIES = ("nginx", "haproxy", "caddy", "nghttpx", "envoy", "traefik")
 
 
 @pytest.mark.parametrize("name", [*PROXIES, "hypercorn"])
@@ -175,7 +271,7 @@ async def test_a_whole_answer(front: Front, look: Look, lab_port: int, name: str
     assert seen.recording.reads > 20
 
 
-SAYS_IT = {"nginx": "RST_STREAM INTERNAL_ERROR", "nghttpx": "RST_STREAM INTERNAL_ERROR"}
+SAYS_IT = dict.fromkeys(("nginx", "nghttpx", "envoy", "traefik"), "RST_STREAM INTERNAL_ERROR")
 """Those that say by a reset of the stream that an answer is not whole; the others end it as if it were."""
 
 
@@ -203,7 +299,7 @@ async def test_its_time_out(front: Front, look: Look, lab_port: int, name: str) 
     assert seen.recording.chunks == 3
 
 
-@pytest.mark.parametrize("name", ["haproxy", "nghttpx", "hypercorn", "caddy", "nginx"])
+@pytest.mark.parametrize("name", [*PROXIES, "hypercorn"])
 async def test_one_that_is_killed(front: Front, look: Look, lab_port: int, name: str) -> None:
     """SIGKILL ends the connection without END_STREAM: by a FIN, or by a reset if it had not read all of ours."""
     async with front(name, lab_port) as program:
@@ -212,7 +308,7 @@ async def test_one_that_is_killed(front: Front, look: Look, lab_port: int, name:
     assert verdict(seen) in {"truncated/incomplete_body", "truncated/reset"}, spoken(seen)
 
 
-@pytest.mark.parametrize("name", ["haproxy", "nghttpx", "hypercorn", "caddy", "nginx"])
+@pytest.mark.parametrize("name", [*PROXIES, "hypercorn"])
 async def test_one_that_freezes(front: Front, look: Look, lab_port: int, name: str) -> None:
     """SIGSTOP is silence, and no cut."""
     async with front(name, lab_port) as program:
@@ -224,20 +320,131 @@ async def test_one_that_freezes(front: Front, look: Look, lab_port: int, name: s
     assert verdict(seen) == "stalled/silent", spoken(seen)
 
 
-@pytest.mark.parametrize("name", ["nginx", "nghttpx"])
+def _reload(program: Program, name: str) -> None:
+    """Have a proxy read its config again; what it does with the streams is its own."""
+    place = program.log.parent
+    match name:
+        case "haproxy":
+            program.signal(signal.SIGUSR2)
+        case "caddy":
+            config = place / "caddy.conf"
+            config.write_text(config.read_text() + f"http://127.0.0.1:{free_port()} {{\n respond ok\n}}\n")
+            address = (place / "admin").read_text()
+            command = [
+                binary("caddy"),
+                "reload",
+                "--config",
+                str(config),
+                "--adapter",
+                "caddyfile",
+                "--address",
+                address,
+            ]
+            subprocess.run(command, check=True, capture_output=True)
+        case "envoy":
+            (place / "listeners-2.yaml").rename(place / "listeners.yaml")
+        case "traefik":
+            config = place / "dynamic.yaml"
+            changed = config.read_text().replace("PathPrefix(`/`)", "PathPrefix(`/openai-chat`)")
+            (place / "new").write_text(changed)
+            (place / "new").rename(config)
+        case _:
+            program.signal(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("name", [one for one in PROXIES if one != "caddy"])
 async def test_a_reload(front: Front, look: Look, lab_port: int, name: str) -> None:
     """A reload may announce itself by GOAWAY, and leaves the stream alone."""
     async with front(name, lab_port) as program:
-        seen = await look(program, "ok?gap=40ms", lambda: program.signal(signal.SIGHUP))
+        seen = await look(program, "ok?gap=60ms", threading.Thread(target=_reload, args=(program, name)).start)
     assert verdict(seen) == "ok", spoken(seen)
 
 
-async def test_a_hard_stop(front: Front, look: Look, lab_port: int) -> None:
-    """The `hard-stop-after` of haproxy ends what still streams as if it were whole."""
-    async with front("haproxy", lab_port) as program:
+CUT_BY_A_RELOAD = {
+    "haproxy": "truncated/no_terminator",
+    "caddy": "truncated/no_terminator",
+    "envoy": "truncated/incomplete_body",
+}
+
+
+@pytest.mark.parametrize("name", CUT_BY_A_RELOAD)
+async def test_a_reload_that_cuts(front: Front, look: Look, lab_port: int, name: str) -> None:
+    """Caddy 2.6 cuts at once, haproxy after `hard-stop-after`, envoy after its drain time; two of them end it clean."""
+    async with front(name, lab_port, stop="1s") as program:
+        seen = await look(program, "ok?gap=60ms", threading.Thread(target=_reload, args=(program, name)).start)
+    assert verdict(seen) == CUT_BY_A_RELOAD[name], spoken(seen)
+
+
+STOPS = {
+    "haproxy": signal.SIGUSR1,
+    **dict.fromkeys(("nginx", "caddy", "nghttpx", "envoy", "traefik", "hypercorn"), signal.SIGTERM),
+}
+ENDS_CLEAN = frozenset({"haproxy", "caddy"})
+
+
+@pytest.mark.parametrize("name", STOPS)
+async def test_a_stop(front: Front, look: Look, lab_port: int, name: str) -> None:
+    """At once, or after the time that it is given, the rest of the stream is cut; haproxy and Caddy end it clean."""
+    async with front(name, lab_port, stop="1s") as program:
         processes = family(program)
-        seen = await look(program, "ok?gap=60ms", lambda: _signal(processes, signal.SIGUSR1))
-    assert verdict(seen) == "truncated/no_terminator", spoken(seen)
+        seen = await look(program, "ok?gap=60ms", lambda: _signal(processes, STOPS[name]))
+    cut = {"truncated/no_terminator"} if name in ENDS_CLEAN else {"truncated/incomplete_body", "truncated/reset"}
+    assert verdict(seen) in cut, spoken(seen)
+
+
+CONNECTING = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [h2, http/1.1]
+            tls_certificates: [{{certificate_chain: {{filename: "{chain}"}}, private_key: {{filename: "{key}"}}}}]
+      filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {{connect_matcher: {{}}}}
+                route:
+                  cluster: target
+                  timeout: 10s
+                  upgrade_configs: [{{upgrade_type: CONNECT, connect_config: {{}}}}]
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+          upgrade_configs: [{{upgrade_type: CONNECT}}]
+  clusters:
+  - name: target
+    type: STATIC
+    load_assignment:
+      cluster_name: target
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
+"""
+
+
+async def test_through_a_proxy_in_tls(front: Front, look: Look, lab_port: int, files: Files, tmp_path: Path) -> None:
+    """CONNECT to envoy over TLS, which speaks HTTP/2 itself if it is offered: the target is asked in HTTP/2."""
+    config, port = tmp_path / "connect.yaml", free_port()
+    async with front("nginx", lab_port) as target:
+        config.write_text(CONNECTING.format(port=port, upstream=target.port, **files._asdict()))
+        async with running(_envoy(tmp_path, str(config)), port, tmp_path) as proxy:
+            through: dict[str, Any] = {"proxy": Secret(f"https://127.0.0.1:{port}")}
+            whole = await look(target, "ok?gap=20ms", **through)
+            cut = await look(target, "ok?gap=60ms", proxy.process.kill, **through)
+    assert spoken(whole).startswith("ok 2"), spoken(whole)
+    assert verdict(cut) in {"truncated/incomplete_body", "truncated/reset"}, spoken(cut)
 
 
 @pytest.mark.parametrize("fault", ["raise", "return"])
