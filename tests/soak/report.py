@@ -84,8 +84,8 @@ class Findings:
     ends: Mapping[str, str] = field(default_factory=dict)
     """What became of each life, by how it was ended."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    scrapes: tuple[int, float] = (0, 0.0)
-    """How many were answered, and the slowest of them in seconds."""
+    scrapes: tuple[int, float, int] = (0, 0.0, 0)
+    """How many were answered, the slowest in seconds, and how many the machine left no time to answer."""
     cpu: Mapping[str, float] = field(default_factory=dict)
     """Of each process the share of a core that it took."""
     sink_errors: int = 0
@@ -162,7 +162,11 @@ def as_json(found: Findings) -> dict[str, object]:
         "acts": dict(found.acts),
         "ends": dict(found.ends),
         "skipped": dict(found.skipped),
-        "scrapes": {"answered": found.scrapes[0], "slowest_seconds": round(found.scrapes[1], 3)},
+        "scrapes": {
+            "answered": found.scrapes[0],
+            "slowest_seconds": round(found.scrapes[1], 3),
+            "starved": found.scrapes[2],
+        },
         "cpu": {name: round(share, 3) for name, share in found.cpu.items()},
         "sink_errors": found.sink_errors,
         "dropped": found.dropped,
@@ -218,7 +222,10 @@ def _facts(found: Findings) -> Iterator[str]:
         f"- {len(found.judgement.faults)} kinds of fault were met; {found.judgement.killed} probes were in flight, or "
         "their lines in the queue, when the process was killed."
     )
-    yield f"- {found.scrapes[0]} scrapes were answered, the slowest in {found.scrapes[1]:.2f} s."
+    answered, slowest, starved = found.scrapes
+    yield f"- {answered} scrapes were answered, the slowest in {slowest:.2f} s."
+    if starved:
+        yield f"- {starved} scrapes had no answer in 30 s, while the machine gave the daemon no processor for most of them."
     yield f"- Memory: {start} MB at the start of the long life, {warm} MB when warm, {end} MB at its end."
     yield f"- The fit of its growth leaves out the first {found.warm_after:.0f} s."
     yield f"- Skipped ticks: {', '.join(f'{reason} {n}' for reason, n in found.skipped.items()) or 'none'}."

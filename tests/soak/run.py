@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import machine
 from tests.dashboards.live import free_port
 from tests.soak import fleet, ledger, plan
-from tests.soak.asking import ACCEPTS, HOST, be_rude, read_slowly
+from tests.soak.asking import ACCEPTS, HOST, PATIENCE, be_rude, read_slowly
 from tests.soak.attackers import come_back, guess, hostile, leaks
 from tests.soak.ledger import LifeAccount, Window
 from tests.soak.plan import Act, End, Life
@@ -46,6 +46,8 @@ RELOADED = 30.0
 CALM = 90.0
 """Seconds within which all comes back that was taken: longer than a slow reader and a kept connection are given."""
 DRAINED = 40.0
+REMEMBERED = 4000
+"""Probes that the daemon keeps in memory at most: until it has them, that grows."""
 INTERVALS = 3
 """Of its intervals a target may let pass without a probe."""
 OK, REFUSED = 200, 500
@@ -71,6 +73,10 @@ class Soak:
     acts: Counter[str] = field(default_factory=Counter)
     ends: dict[str, str] = field(default_factory=dict)
     unanswered: list[str] = field(default_factory=list)
+    starved: int = 0
+    """Scrapes that the machine left it no time to answer."""
+    sampled_from: float = 0.0
+    """When its memory was first noted; Unix seconds."""
     answered: int = 0
     slowest: float = 0.0
     memory: list[tuple[float, int]] = field(default_factory=list)
@@ -170,10 +176,14 @@ async def scrapes(soak: Soak, it: Daemon) -> None:
     """Scrape from many clients at once; each answer has to be whole."""
 
     async def one(number: int) -> None:
-        began = time.monotonic()
+        began, before = time.monotonic(), waited(it.process.pid)
         got = await it.asked("/metrics", more=ACCEPTS[number % len(ACCEPTS)])
+        took = time.monotonic() - began
+        soak.slowest = max(soak.slowest, took)
+        if not got.status and took >= PATIENCE and waited(it.process.pid) - before > STARVED * took:
+            soak.starved += 1
+            return
         soak.answered += got.status == OK
-        soak.slowest = max(soak.slowest, time.monotonic() - began)
         soak.expect(f"a scrape was answered with {got.status}, {len(got.body)} bytes", right=got.status == OK)
 
     await asyncio.gather(*map(one, range(SCRAPERS)))
@@ -412,6 +422,7 @@ async def begin(soak: Soak, it: Daemon) -> None:
 async def sample(soak: Soak, it: Daemon, lab_pid: int) -> None:
     """Note its memory every second, and when it or the lab had to wait for a processor."""
     began, look = time.monotonic(), time.time()
+    soak.sampled_from = look
     who = {it.process.pid: Window(LATE, "the machine gave it no processor", 0, 0)}
     who[lab_pid] = Window("", "the machine gave the lab no processor", 0, 0)
     before = {pid: waited(pid) for pid in who}
@@ -481,10 +492,16 @@ def _is_still(it: Soak, name: str) -> bool:
     return it.calm_at - since > INTERVALS * fleet.INTERVAL and others > INTERVALS * len(it.hand)
 
 
+def _filled_after(it: Soak) -> float:
+    """Return after how many seconds the recent probes of all targets took their place in memory, or at the end."""
+    ended = sorted(event.ended for event in it.accounts[-1].events)
+    return ended[REMEMBERED] - it.sampled_from if len(ended) > REMEMBERED else it.memory[-1][0]
+
+
 def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
     """Put together what a soak measured."""
-    warm = plan.warm_after(it.memory[-1][0])
-    at_warm = next(size for at, size in it.memory if at >= warm)
+    warm = max(plan.warm_after(it.memory[-1][0]), _filled_after(it))
+    at_warm = next((size for at, size in it.memory if at >= warm), it.memory[-1][1])
     skips = "chat_stream_probes_skipped_total"
     reasons = {reason: ledger.total(it.last, skips, f'reason="{reason}"') for reason in SKIPS}
     return Findings(
@@ -503,7 +520,7 @@ def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:
         acts=dict(sorted(it.acts.items())),
         ends=it.ends,
         skipped={reason: number for reason, number in reasons.items() if number and reason != "paused"},
-        scrapes=(it.answered, it.slowest),
+        scrapes=(it.answered, it.slowest, it.starved),
         cpu=it.cpu,
         sink_errors=ledger.total(it.last, "chat_monitor_sink_errors_total", 'sink="log"'),
         dropped=it.accounts[-1].dropped,

@@ -28,7 +28,7 @@ GOOD = Findings(
     acts={"40 scrapes at once": 3},
     ends={"SIGTERM twice": "ended as it had to"},
     skipped={"overlap": 2},
-    scrapes=(120, 0.5),
+    scrapes=(120, 0.5, 0),
     cpu={"daemon": 0.25},
     machine={"cores": 2},
 )
@@ -128,3 +128,9 @@ def test_the_json_is_json() -> None:
     assert said["kept"] is True
     assert said["growth_error"] is None
     assert said["verdicts"] == {"ok": 3}
+
+
+def test_scrapes_that_the_machine_left_no_time_for() -> None:
+    """The report says how many there were, if there were any."""
+    assert "had no answer" not in as_markdown(GOOD)
+    assert "- 3 scrapes had no answer in 30 s" in as_markdown(replace(GOOD, scrapes=(120, 31.0, 3)))
