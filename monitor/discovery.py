@@ -32,7 +32,7 @@ from monitor.keys.secret import Secret
 from monitor.keys.values import Wrong
 from monitor.probe.confidential import of_url
 from monitor.record.observation import host_of, public_url
-from monitor.redaction import redactor
+from monitor.redaction import newest, redactor
 from monitor.target import Target
 
 MakeTargets = Callable[[Sequence[tuple[Mapping[str, Any], str]]], Sequence[Target | ConfigError]]
@@ -119,6 +119,7 @@ class Discovery:
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
         self._said: dict[str, str] = {}
         self._secrets = frozenset(secret for one in sources for url in one.http_sd for secret in of_url(url))
+        self._learned: tuple[str, ...] = ()
         self._telling = asyncio.Lock()
         self._retired = False
         self._handed: tuple[Target, ...] = ()
@@ -225,8 +226,8 @@ class Discovery:
             secret = (await asyncio.to_thread(read, name)).reveal()
         except Wrong as error:
             raise _UnusableError(f"{key} {(error.context or {})['message']}") from None
-        if secret not in self._secrets:
-            self._secrets |= {secret}
+        if secret not in self._learned:
+            self._learned = newest(self._learned, secret)
             self._told.learned(secret)
         return secret
 
@@ -250,7 +251,7 @@ class Discovery:
         A server that lists targets may repeat what its URL holds: that is redacted.
         """
         self._told.refreshed(source, not wrong)
-        safe = redactor(self._secrets)
+        safe = redactor(self._secrets.union(self._learned))
         told = [printable(safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
         told += [f"and {len(wrong) - MOST_ERRORS} more"] if len(wrong) > MOST_ERRORS else []
         text = "; ".join(told)

@@ -17,6 +17,8 @@ _LONGEST_FORM = 12
 _MOST_MARGIN = 1 << 16
 _LAYERS = 3
 """How often a text may be encoded: a URL in JSON in HTML."""
+_ROTATED = 50
+"""Secrets that are replaced again and again, and still found; a token may be another one at each refresh."""
 _SURE = 8
 """Characters from which on a needle is found in any case: a shorter one may be an ordinary word."""
 
@@ -114,6 +116,11 @@ def redactor(secrets: frozenset[str]) -> Redactor:
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """Return `text` without any of `secrets`, in any form, nor anything that looks like a key."""
     return redactor(frozenset(secrets))(text)
+
+
+def newest(known: tuple[str, ...], secret: str) -> tuple[str, ...]:
+    """Return the secrets of a place in which another one stands now, with that one, as far as they are still found."""
+    return (*(one for one in known if one != secret), secret)[-_ROTATED:]
 
 
 def visible(text: str) -> str:

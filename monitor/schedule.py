@@ -126,7 +126,7 @@ class Schedule:
         self._scheduler.add_listener(lambda event: callbacks.failed(event.exception), EVENT_JOB_ERROR)
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._waiting: set[str] = set()
+        self.waiting: set[str] = set()
         """Targets of which a probe was begun and has no place yet."""
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
         self._last: dict[str, float] = {}
@@ -273,7 +273,7 @@ class Schedule:
         if time.monotonic() < self._rests.get(target.name, 0.0):
             return "backoff"
         if target.name in self._running:
-            return "concurrency" if target.name in self._waiting else "overlap"
+            return "concurrency" if target.name in self.waiting else "overlap"
         return None if self._budget.allows(target) else "budget"
 
     def ask(self, name: str, trigger: str, within: float | None = None) -> Answer:
@@ -322,7 +322,7 @@ class Schedule:
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._running[name]
-        self._waiting.discard(name)
+        self.waiting.discard(name)
         self._told.in_flight(len(self._running))
         _refuse(self._awaited.pop(task, ()), "ended")
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -360,7 +360,7 @@ class Schedule:
         While the loop is late, there are fewer among all.
         """
         async with AsyncExitStack() as places:
-            self._waiting.add(target.name)
+            self.waiting.add(target.name)
             try:
                 async with asyncio.timeout(within):
                     for semaphore in (self._hosts[host_of(target.url)], self._all):
@@ -369,7 +369,7 @@ class Schedule:
             except TimeoutError:
                 yield False
             else:
-                self._waiting.discard(target.name)
+                self.waiting.discard(target.name)
                 yield True
 
     def _back_off(self, observation: Observation) -> None:

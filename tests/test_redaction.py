@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.redaction import REDACTED, Redactor, last_words, redacted, visible, words
+from monitor.redaction import REDACTED, Redactor, last_words, newest, redacted, visible, words
 
 SECRET = "canary-9f3b-4c1d"
 
@@ -188,3 +188,12 @@ def test_any_text_is_made_safe(text: str, limit: int) -> None:
     assert len(safe) <= limit
     assert SECRET not in safe
     assert all(character == " " or unicodedata.category(character)[0] not in "CZ" for character in safe)
+
+
+def test_rotated_secrets_are_found_for_a_while() -> None:
+    """A token that is another one at each refresh makes no search of years: the newest fifty are found."""
+    known: tuple[str, ...] = ()
+    for number in range(60):
+        known = newest(known, f"token-{number}")
+    known = newest(known, "token-30")
+    assert (len(known), known[-1], known[0]) == (50, "token-30", "token-10")

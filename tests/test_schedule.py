@@ -399,7 +399,7 @@ async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) ->
     await script.until(lambda: bool(script.asked))
     schedule.begin(a_target("second", "b.test"), 0.0)
     schedule.begin(a_target("third", "c.test"), 0.0)
-    while schedule._waiting != {"second", "third"}:  # noqa: ASYNC110 - nobody is told
+    while schedule.waiting != {"second", "third"}:  # noqa: ASYNC110 - nobody is told
         await asyncio.sleep(0)
     schedule.begin(a_target("second", "b.test"), 0.0)
     assert script.skipped == {("second", "concurrency"): 1}

@@ -47,7 +47,7 @@ class Parts:
     """What is watched here: the config's and what was discovered."""
     secrets: frozenset[str] = frozenset()
     """Those of the config and of the targets of now, and of those before them."""
-    learned: frozenset[str] = frozenset()
+    learned: tuple[str, ...] = ()
     """Those that discovery has read of files: also one that was replaced before a message repeats it."""
     schedule: Schedule = field(init=False)
     client: Client = field(init=False)
@@ -67,7 +67,7 @@ class Parts:
     @property
     def hidden(self) -> frozenset[str]:
         """What no message may hold: `secrets`, what was `learned`, and those of the web config file as it is now."""
-        return self.secrets | self.learned | (self.access.secrets if self.access is not None else frozenset())
+        return self.secrets.union(self.learned) | (self.access.secrets if self.access is not None else frozenset())
 
     @property
     def settings(self) -> Settings:

@@ -12,6 +12,7 @@ from monitor.daemon import systemd
 from monitor.daemon.parts import Parts, status
 from monitor.daemon.targets import replace_targets, targets_of
 from monitor.discovery import Discovery
+from monitor.redaction import newest
 from monitor.target import Target
 
 
@@ -25,7 +26,7 @@ def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) 
         structlog.get_logger().warning("a source of targets is not in order", source=source, why=text)
 
     def learned(secret: str) -> None:
-        parts.learned |= {secret}
+        parts.learned = newest(parts.learned, secret)
 
     callbacks = discovery.DiscoveryCallbacks(refreshed, wrong, parts.failed, learned)
     return discovery.of_config(config, callbacks, os.environ, before=before)

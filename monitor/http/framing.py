@@ -107,7 +107,7 @@ class ChunkedBody(CloseBody):
     __slots__ = ("_left", "_line", "_step")
 
     _SIZE = re.compile(rb"""0*([0-9A-Fa-f]{1,16})[ \t]*(?:;(?:[^"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n])*")*)?\r\n""")
-    _SIZE_BEGUN = re.compile(rb"0{0,64}[0-9A-Fa-f]{1,16}[ \t]{0,64}(?:;[^\r\n]*)?\r?")
+    SIZE_BEGUN = re.compile(rb"0{0,64}[0-9A-Fa-f]{1,16}[ \t]{0,64}(?:;[^\r\n]*)?\r?")
     _IN_EXTENSION = 200
     """Bytes after which what was begun as a size is in its extension."""
     _RESPONSE = b"HTTP/1."
@@ -169,7 +169,7 @@ class ChunkedBody(CloseBody):
         line = self._line
         if len(line) - new > self._IN_EXTENSION:
             return line.find(b"\r", -new - 1, -1) < 0 and not line.endswith(b"\n")
-        return bool(self._SIZE_BEGUN.fullmatch(line)) or self._RESPONSE.startswith(line)
+        return bool(self.SIZE_BEGUN.fullmatch(line)) or self._RESPONSE.startswith(line)
 
     def _data(self, data: bytes, at: int, payload: list[bytes]) -> int:
         taken = min(len(data) - at, self._left)

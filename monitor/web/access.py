@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import secrets
 import ssl
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -26,9 +25,9 @@ from monitor.files import exposed
 from monitor.keys.secret import pem_lines
 from monitor.web.access_file import AccessFile, Pem, ServerTls, read_access
 
-_WAITING = 8
-"""Passwords for one user from one address that wait to be checked: beyond that, somebody tries them out."""
-_REMEMBERED = 100
+_WAITING = 64
+"""Passwords that wait to be checked: beyond that, somebody tries them out."""
+_REMEMBERED, _REMEMBERED_WRONG = 100, 1000
 _LONGEST_PASSWORD = 72
 """Bytes that bcrypt takes."""
 _NOBODY = "$2b${:02d}$" + "." * 53
@@ -59,8 +58,10 @@ class Access:
         self.secrets = _secrets(self._loaded.file)
         """Hashes of passwords and the private key: what no message may hold."""
         self._pepper = secrets.token_bytes(32)
-        self._known: dict[bytes, None] = {}
-        self._lines: defaultdict[tuple[str, str], _Line] = defaultdict(_Line)
+        self._known = _Marks(_REMEMBERED)
+        self._wrong = _Marks(_REMEMBERED_WRONG)
+        self.lines: dict[tuple[str, str], _Line] = {}
+        """Passwords that are checked or wait for it, by address and user."""
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 
     @property
@@ -106,12 +107,13 @@ class Access:
             return False
         ours, theirs = _but_the_certificate(self._loaded.file.tls), _but_the_certificate(file.tls)
         if ours != theirs:
-            raise self._wrong("tls_server_config", "has changed, and is in force after a restart only")
+            raise self._mistake("tls_server_config", "has changed, and is in force after a restart only")
         if file.tls is not None:
             assert self.context is not None, "TLS is served"
             self._made(file.tls)  # what does not fit together is found out before it is served
             _load_certificate(self.context, file.tls)
         self._known.clear()
+        self._wrong.clear()
         self._loaded = _Loaded(file, stamp)
         self.secrets |= _secrets(file)
         return True
@@ -125,9 +127,9 @@ class Access:
         try:
             return _context(tls)
         except (OSError, ValueError) as error:  # ssl's own errors are of both kinds
-            raise self._wrong("tls_server_config", f"cannot be served: {printable(str(error), 200)}") from error
+            raise self._mistake("tls_server_config", f"cannot be served: {printable(str(error), 200)}") from error
 
-    def _wrong(self, key: str, message: str) -> ConfigError:
+    def _mistake(self, key: str, message: str) -> ConfigError:
         return ConfigError((Mistake(str(self.path), None, key, message),))
 
     # -- who comes -----------------------------------------------------------------------------------------------------
@@ -136,8 +138,9 @@ class Access:
         """Whether the Authorization header names a user with the right password; BusyError if too many wait.
 
         Passwords wait in a line for each user and address (`peer`), and one of each line is checked at a time: a flood
-        of wrong ones locks out nobody who comes from elsewhere or is another user. Those of one line that give the
-        same password share its check.
+        of wrong ones holds up nobody who comes from elsewhere or is another user. If too many wait, one of the longest
+        line is refused, whichever: nobody can keep others out by filling it. Those of one line that give the same
+        password share its check, and a password that was right or wrong before is not checked again.
         """
         users = self._loaded.file.users
         if not users:
@@ -149,39 +152,44 @@ class Access:
         costliest = max(map(_cost, users.values()))
         hashed = users.get(name, _NOBODY.format(costliest))
         mark = hmac.digest(self._pepper, b"\0".join((name.encode(), hashed.encode(), password)), hashlib.sha256)
-        if mark in self._known:
-            return True
-        key = (peer, name if name in users else "")
-        line = self._lines[key]
-        check = line.checks.get(mark)
-        if check is None:
-            if line.waiting >= _WAITING:
-                raise BusyError
-            line.waiting += 1
-            check = line.checks[mark] = asyncio.create_task(self._checked(key, mark, password, hashed, costliest))
-        if await asyncio.shield(check) and name in users:  # who leaves takes nobody's check along
-            self._remember(mark)
-            return True
-        return False
+        if mark in self._known or mark in self._wrong:
+            return mark in self._known
+        check = self._check((peer, name if name in users else ""), mark, _Check(password, hashed.encode(), costliest))
+        fits = await asyncio.shield(check.found)  # who leaves takes nobody's check along
+        if fits is None:
+            raise BusyError
+        fits = fits and name in users
+        (self._known if fits else self._wrong).add(mark)
+        return fits
 
-    async def _checked(self, key: tuple[str, str], mark: bytes, password: bytes, hashed: str, cost: int) -> bool:
-        """Check a password out of the loop's way; bcrypt lets other threads run meanwhile."""
-        line = self._lines[key]
+    def _check(self, key: tuple[str, str], mark: bytes, check: _Check) -> _Check:
+        """Have a password checked in its line, and return its check: one that is under way, if there is one."""
+        line = self.lines.get(key)
+        if line is not None and mark in line.checks:
+            return line.checks[mark]
+        if sum(len(one.waiting) for one in self.lines.values()) >= _WAITING:
+            max(self.lines.values(), key=lambda one: len(one.waiting)).refuse_one()
+        if line is None:
+            line = self.lines[key] = _Line()
+            line.task = asyncio.create_task(self._work(key, line))
+        line.checks[mark] = check
+        line.waiting.append(mark)
+        return check
+
+    async def _work(self, key: tuple[str, str], line: _Line) -> None:
+        """Check the passwords of a line out of the loop's way; bcrypt lets other threads run meanwhile."""
+        loop = asyncio.get_running_loop()
         try:
-            async with line.first:
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._worker, _matches, password, hashed.encode(), cost)
-        finally:
-            line.waiting -= 1
-            del line.checks[mark]
-            if not line.waiting:
-                self._lines.pop(key, None)
-
-    def _remember(self, mark: bytes) -> None:
-        """Keep in mind what fitted, by a digest: a scrape every few seconds costs no bcrypt each."""
-        if len(self._known) >= _REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        self._known[mark] = None
+            while line.waiting:
+                mark = line.waiting.pop(0)
+                check = line.checks[mark]
+                fits = await loop.run_in_executor(self._worker, _matches, check.password, check.hashed, check.cost)
+                check.found.set_result(fits)
+                del line.checks[mark]
+        finally:  # at a stop the others are refused
+            for check in line.checks.values():
+                check.found.set_result(None)
+            del self.lines[key]
 
     def knows(self, certificate: Mapping[str, Any] | None) -> bool:
         """Whether a client's certificate, as `getpeercert` tells it, bears one of the names that are let in."""
@@ -204,14 +212,53 @@ class Access:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
 
+class _Marks:
+    """The newest of what is kept in mind, by a digest: a scrape every few seconds costs no bcrypt each."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._marks: dict[bytes, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def __contains__(self, mark: bytes) -> bool:
+        return mark in self._marks
+
+    def add(self, mark: bytes) -> None:
+        """Keep one more, instead of the oldest if there are too many."""
+        if len(self._marks) >= self._most:
+            self._marks.pop(next(iter(self._marks)))
+        self._marks[mark] = None
+
+    def clear(self) -> None:
+        """Keep none."""
+        self._marks.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A password and what it is checked against; `found` is whether it fits, None if it was refused unchecked."""
+
+    password: bytes
+    hashed: bytes
+    cost: int
+    found: asyncio.Future[bool | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
 @dataclass(slots=True)
 class _Line:
     """Passwords for one user from one address."""
 
-    waiting: int = 0
-    checks: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
-    """Those under way, by what is checked."""
-    first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    checks: dict[bytes, _Check] = field(default_factory=dict)
+    """Those that wait, and the one that is checked, by what is checked."""
+    waiting: list[bytes] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+    def refuse_one(self) -> None:
+        """Refuse any of those that wait."""
+        mark = self.waiting.pop(secrets.randbelow(len(self.waiting)))
+        self.checks.pop(mark).found.set_result(None)
 
 
 def _cost(hashed: str) -> int:

@@ -100,7 +100,12 @@ async def _denied(request: web.Request) -> web.Response | None:
         admitted = await access.admits(request.headers.get("Authorization", ""), request.remote or "")
     except BusyError:
         return problem(request, 429, "Too many passwords are waiting to be checked.")
-    return None if admitted else problem(request, 401, "A user name and a password are required.", _CHALLENGE)
+    if admitted:
+        return None
+    answer = problem(request, 401, "A user name and a password are required.", _CHALLENGE)
+    if hdrs.AUTHORIZATION in request.headers:
+        answer.force_close()  # who tries out passwords connects for each, and takes nobody's place meanwhile
+    return answer
 
 
 def _refusal(request: web.Request) -> str | None:

@@ -196,13 +196,13 @@ class Looks:
         return BEGUN.fullmatch(line)
 
 
-BEGUN = ChunkedBody._SIZE_BEGUN
+BEGUN = ChunkedBody.SIZE_BEGUN
 
 
 def test_a_long_extension_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """In small reads, only what is new of a chunk's extension is looked at: 60 KiB took half a second."""
     looks = Looks()
-    monkeypatch.setattr(ChunkedBody, "_SIZE_BEGUN", looks)
+    monkeypatch.setattr(ChunkedBody, "SIZE_BEGUN", looks)
     body = ChunkedBody()
     for piece in (b"3;", *[b"x" * 50] * 1000, b"\r", b"\nabc\r\n"):
         assert body.take(piece) in {b"", b"abc"}

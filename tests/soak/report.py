@@ -225,7 +225,7 @@ def _facts(found: Findings) -> Iterator[str]:
     answered, slowest, starved = found.scrapes
     yield f"- {answered} scrapes were answered, the slowest in {slowest:.2f} s."
     if starved:
-        yield f"- {starved} scrapes had no answer in 30 s, while the machine gave the daemon no processor for most of them."
+        yield f"- {starved} scrapes had no answer in 30 s, for most of which the machine gave the daemon no processor."
     yield f"- Memory: {start} MB at the start of the long life, {warm} MB when warm, {end} MB at its end."
     yield f"- The fit of its growth leaves out the first {found.warm_after:.0f} s."
     yield f"- Skipped ticks: {', '.join(f'{reason} {n}' for reason, n in found.skipped.items()) or 'none'}."

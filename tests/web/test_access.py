@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -98,14 +99,69 @@ async def test_who_is_admitted(access: Access, header: str, admitted: bool) -> N
 
 
 async def test_many_guesses_at_a_time(access: Access) -> None:
-    """Passwords are checked one by one, eight may wait, and who is known already does not."""
+    """Passwords are checked one by one, 64 may wait, of more than that any is refused, and who is known waits not."""
     assert await access.admits(basic("prom", "right"))
-    guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(8)]
+    guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(80)]
     await asyncio.sleep(0)
-    with pytest.raises(BusyError):
-        await access.admits(basic("prom", "guess 9"))
     assert await access.admits(basic("prom", "right"))
-    assert await asyncio.gather(*guesses) == [False] * 8
+    assert not any(guess.done() and not guess.exception() for guess in guesses), "who is known came first"
+    found = await asyncio.gather(*guesses, return_exceptions=True)
+    assert [one for one in found if not isinstance(one, BusyError)] == [False] * 64
+
+
+async def test_who_is_right_is_let_in_among_guesses_from_the_same_address(access: Access) -> None:
+    """A first right password waits for those before it, 60 here, and is not refused for them."""
+    guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(60)]
+    await asyncio.sleep(0)
+    right = asyncio.ensure_future(access.admits(basic("prom", "right")))
+    await asyncio.sleep(0)
+    later = [asyncio.ensure_future(access.admits(basic("prom", f"late {number}"))) for number in range(3)]
+    assert await right
+    assert all(guess.done() for guess in guesses)
+    assert not later[-1].done()
+    assert await asyncio.gather(*guesses, *later) == [False] * 63
+
+
+async def test_a_full_line_lets_others_in(access: Access) -> None:
+    """If too many wait, one of the longest line is refused, and none of another address or user."""
+    guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"), "a")) for number in range(65)]
+    await asyncio.sleep(0)
+    assert await access.admits(basic("prom", "right"), "b")
+    assert await access.admits(basic("jürgen", "grün"), "a")
+    found = await asyncio.gather(*guesses, return_exceptions=True)
+    assert any(isinstance(one, BusyError) for one in found)
+
+
+async def test_a_wrong_password_is_checked_once(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends the same wrong password again and again costs one check, until the file says otherwise."""
+    assert not await access.admits(basic("prom", "wrong"))
+    with monkeypatch.context() as patched:
+        patched.delattr(bcrypt, "checkpw")
+        assert not await access.admits(basic("prom", "wrong"))
+    access.path.write_text(f"basic_auth_users:\n  prom: {hashed('wrong')}\n")
+    assert await asyncio.to_thread(access.refresh)
+    assert await access.admits(basic("prom", "wrong"))
+
+
+async def test_of_wrong_passwords_the_newest_are_kept_in_mind(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of them takes a bounded memory."""
+    monkeypatch.setattr(access._wrong, "_most", 2)
+    for number in range(3):
+        assert not await access.admits(basic("prom", f"wrong {number}"))
+    assert len(access._wrong) == 2
+
+
+async def test_passwords_that_wait_at_a_stop_are_refused(access: Access) -> None:
+    """Nobody waits for a check that is not made any more."""
+    guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    (line,) = access.lines.values()
+    assert line.task is not None
+    line.task.cancel()
+    found = await asyncio.gather(*guesses, return_exceptions=True)
+    assert all(isinstance(one, BusyError) for one in found)
+    assert access.lines == {}
 
 
 async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
@@ -115,12 +171,12 @@ async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
         asyncio.ensure_future(access.admits(basic(user, f"guess {number}"), "10.0.0.1")) for user, number in flood
     ]
     await asyncio.sleep(0)
-    assert len(access._lines) == 2
+    assert len(access.lines) == 2
     assert await access.admits(basic("prom", "right"), "10.0.0.2")
     assert not all(guess.done() for guess in guesses), "who is right did not wait for all of them"
     assert await access.admits(basic("jürgen", "grün"), "10.0.0.1")
     assert await asyncio.gather(*guesses) == [False] * 16
-    assert access._lines == {}
+    assert access.lines == {}
 
 
 async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access) -> None:
@@ -131,7 +187,7 @@ async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access
     assert await asyncio.gather(*asking[1:]) == [True] * 39
     wrong = [asyncio.ensure_future(access.admits(basic("prom", "wrong"), "10.0.0.1")) for _ in range(40)]
     assert await asyncio.gather(*wrong) == [False] * 40
-    assert access._lines == {}
+    assert access.lines == {}
 
 
 async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +213,7 @@ async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyP
 
 async def test_what_is_remembered_is_bounded(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes, and is checked anew."""
-    monkeypatch.setattr("monitor.web.access._REMEMBERED", 1)
+    monkeypatch.setattr(access._known, "_most", 1)
     for header in (basic("prom", "right"), basic("jürgen", "grün")) * 2:
         assert await access.admits(header)
         assert len(access._known) == 1
@@ -263,7 +319,7 @@ async def served(port: int, trusted: ssl.SSLContext) -> str:
     return str(writer.get_extra_info("peercert")["serialNumber"])
 
 
-async def test_over_tls(made: Made) -> None:
+async def test_over_tls(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Users are asked for, health is not; a certificate that was replaced is served from then on, without a restart."""
     first = made.certificate()
     users = f"basic_auth_users: {{prom: {hashed('right')}}}\n"
@@ -276,8 +332,16 @@ async def test_over_tls(made: Made) -> None:
         assert await asked(server.port, trusted, "/-/healthy") == 200
         assert await asked(server.port, trusted, "/-/ready") == 200
         assert await asked(server.port, trusted, Authorization=basic("prom", "right")) == 200
-        access._lines["127.0.0.1", "prom"].waiting = 8
-        assert await asked(server.port, trusted, Authorization=basic("prom", "guess")) == 429
+        monkeypatch.setattr("monitor.web.access._WAITING", 1)
+        checked = threading.Event()
+        access._worker.submit(checked.wait)
+        guesses = [
+            asyncio.ensure_future(asked(server.port, trusted, Authorization=basic("prom", f"guess {number}")))
+            for number in range(3)
+        ]
+        await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+        checked.set()
+        assert sorted(await asyncio.gather(*guesses)) == [401, 401, 429]
         assert await served(server.port, trusted) == first
         second = made.certificate()
         assert await asyncio.to_thread(access.refresh)
