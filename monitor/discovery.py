@@ -151,10 +151,10 @@ class Discovery:
         while True:
             await asyncio.sleep(source.refresh)
             await self._refresh(source)
-            if self._retired:
-                return
             async with self._telling:
                 await self._combine()
+                if self._retired:
+                    return
                 await self._hand_on(changed)
 
     async def _hand_on(self, changed: Changed) -> None:
@@ -242,7 +242,7 @@ class Discovery:
         """Combine the sources and report each; thousands of targets take a while, so this is done in a thread."""
         found = [(source.name, self._found[source.name]) for source in self.sources]
         self.targets, clashes = await asyncio.to_thread(_combined, found, self._reserved)
-        for name, one in found:
+        for name, one in found if not self._retired else ():
             self._report(name, [*one.wrong, *clashes[name]])
 
     def _report(self, source: str, wrong: list[str]) -> None:

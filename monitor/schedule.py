@@ -1,19 +1,22 @@
 """Run every target on its interval and phase, never two at once for one; count what was skipped. APScheduler's door.
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
-together, and a restart moves none. At the start each target is probed once, spread over the first seconds. A target
-that several monitors probe has a turn for each of them in every interval: it is probed in this monitor's turn alone, at
-the start and to confirm a failure as well, so that no two of them ask it at once. APScheduler follows the wall clock:
-if that steps, the ticks are armed again.
+together, and a restart moves none. At the start each target is probed once, spread by what the limits can carry; if its
+phase comes sooner, that is its first probe. Targets are armed one by one, so that the event loop can turn between
+thousands of them. A target that several monitors probe has a turn for each of them in every interval: it is probed in
+this monitor's turn alone, at the start and to confirm a failure as well, so that no two of them ask it at once.
+APScheduler follows the wall clock: if that steps, the ticks are armed again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
+import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +25,7 @@ from typing import Any
 
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.base import STATE_RUNNING
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.budget import Budget
@@ -36,7 +40,9 @@ Probe = Callable[[Target, str, float], Awaitable[Observation]]
 Answer = asyncio.Future[Observation]
 
 SPREAD = 5.0
-"""Seconds over which the first probes are spread."""
+"""Seconds over which the first probes are spread at least."""
+TYPICAL = 4.0
+"""Seconds that a probe takes, to reckon how many first probes the limits can carry; only the spread hangs on it."""
 _STEP = 1.0
 """Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
 _EARLY = 0.001
@@ -46,6 +52,14 @@ _MOST_INTERVALS, _LONGEST_REST = 10, 3600.0
 """How long a server's Retry-After is obeyed at most: nothing is known of the target meanwhile."""
 _STUCK = 60.0
 """Seconds beyond two intervals after which a target without a tick shows that the schedule has stopped."""
+
+
+_END = object()
+
+
+def _exhaust(steps: Iterable[None]) -> None:
+    for _ in steps:
+        pass
 
 
 class ProbeNotStartedError(Exception):
@@ -145,6 +159,7 @@ class Schedule:
 
     def limit(self, limits: Limits) -> None:
         """Set how many may run at once; probes that run now do not count against new limits."""
+        self._limits = limits
         self._all = asyncio.Semaphore(limits.concurrency)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
 
@@ -153,50 +168,89 @@ class Schedule:
     @property
     def running(self) -> bool:
         """Whether the ticks are armed."""
-        return bool(self._scheduler.running)
+        return bool(self._scheduler.state == STATE_RUNNING)
 
     def watches(self, name: str) -> bool:
         """Whether there is a target of that name."""
         return name in self._targets
 
     def start(self, targets: Iterable[Target]) -> None:
-        """Arm every target: its first probe within the first seconds, then its ticks."""
-        self.update(targets)
-        self._scheduler.start()
+        """Arm every target: its first probe, then its ticks."""
+        _exhaust(self.starting(targets))
+
+    def starting(self, targets: Iterable[Target]) -> Iterator[None]:
+        """Do what `start` does, target by target."""
+        self._scheduler.start(paused=True)
+        yield from self.updating(targets)
+        if not self._draining:
+            self._scheduler.resume()
 
     def update(self, targets: Iterable[Target]) -> None:
         """Watch these targets from now on: an unchanged one goes on as it was, with what it has in flight."""
-        if self._draining:
-            return
-        wanted = {target.name: target for target in targets}
+        _exhaust(self.updating(targets))
+
+    def updating(self, targets: Iterable[Target]) -> Iterator[None]:
+        """Do what `update` does, target by target, and no more once the schedule drains."""
+        steps = self._updating({target.name: target for target in targets})
+        while not self._draining and next(steps, _END) is not _END:
+            yield
+
+    def _updating(self, wanted: Mapping[str, Target]) -> Iterator[None]:
         for name in self._targets.keys() - wanted.keys():
             self._forget(name)
+            yield
         fresh = []
         for name, target in wanted.items():
             known = self._targets.get(name)
-            self._targets[name] = target
             if known is None:
-                fresh.append(target)
-            elif _asked_otherwise(known, target):
-                self._stop(name, "reload")
-                self._rests.pop(name, None)
-                if (known.interval, known.turn, known.turns) != (target.interval, target.turn, target.turns):
-                    self._arm(target, self._wall())
-        self._spread(fresh)
+                fresh.append((phase(name, 1.0), target))
+            else:
+                self._change(known, target)
+            yield
+        yield from self._spread([target for _, target in sorted(fresh, key=lambda one: one[0])])
 
-    def _spread(self, targets: list[Target]) -> None:
-        """Plan the first probes, one right now and the others over some seconds, and arm the ticks."""
-        now, loop = self._wall(), asyncio.get_running_loop()
-        for target in (one for one in targets if one.turns > 1):
-            self._arm(target, now)
-        targets = [one for one in targets if one.turns == 1]
-        for number, target in enumerate(sorted(targets, key=lambda one: phase(one.name, 1.0))):
-            wait = SPREAD * number / len(targets)
-            planned = time.monotonic() + wait
-            self.firsts[target.name] = loop.call_later(wait, self._first, target.name, planned)
-            self._arm(target, now + wait + target.interval / 2)
+    def _change(self, known: Target, target: Target) -> None:
+        """Take what has changed of a target."""
+        self._targets[target.name] = target
+        if known is target or not _asked_otherwise(known, target):
+            return
+        self._stop(target.name, "reload")
+        self._rests.pop(target.name, None)
+        if (known.interval, known.turn, known.turns) != (target.interval, target.turn, target.turns):
+            self.arm(target, self._wall())
 
-    def _arm(self, target: Target, after: float) -> None:
+    def _spread(self, targets: list[Target]) -> Iterator[None]:
+        """Plan the first probes, one right now and the others one after another, and arm the ticks."""
+        began, loop = self._wall(), asyncio.get_running_loop()
+        pace = self._pace(sum(one.turns == 1 for one in targets))
+        for target in targets:
+            self._targets[target.name] = target
+            now = self._wall()
+            wait = next(pace[host_of(target.url)]) if target.turns == 1 else math.inf
+            planned = max(began + wait, now)
+            if wait <= SPREAD or planned < next_tick(target.name, target.interval, now, _wait(target)):
+                due = time.monotonic() + planned - now
+                self.firsts[target.name] = loop.call_later(planned - now, self._first, target.name, due)
+                self.arm(target, planned + target.interval / 2)
+            else:
+                self.arm(target, now)
+            yield
+
+    def _pace(self, targets: int) -> defaultdict[str, Iterator[float]]:
+        """Return for each host when its first probes are to start, in seconds from now.
+
+        They come one after another: no faster than in `SPREAD` seconds, and no faster than the limits can carry.
+        """
+        among_all = max(SPREAD / max(targets, 1), TYPICAL / self._limits.concurrency)
+        of_all = itertools.count()
+
+        def of_host() -> Iterator[float]:
+            for number in itertools.count():
+                yield max(next(of_all) * among_all, number * TYPICAL / self._limits.per_host)
+
+        return defaultdict(of_host)
+
+    def arm(self, target: Target, after: float) -> None:
         """Have the target tick in its phase, from the first such moment after that Unix time on."""
         tick = next_tick(target.name, target.interval, after, _wait(target))
         self._last[target.name] = time.monotonic() + tick - self._wall() - target.interval
@@ -228,13 +282,13 @@ class Schedule:
         self._offset = offset
         if stepped:
             for target in self._targets.values():
-                self._arm(target, self._wall())
+                self.arm(target, self._wall())
         return stepped
 
     def moving(self) -> bool:
         """Whether every target ticks: what feeds systemd's watchdog."""
         now = time.monotonic()
-        return all(now - self._last[name] < 2 * one.interval + _STUCK for name, one in self._targets.items())
+        return all(now - self._last.get(name, now) < 2 * one.interval + _STUCK for name, one in self._targets.items())
 
     # -- ticks -----------------------------------------------------------------------------------------------------
 
@@ -306,10 +360,11 @@ class Schedule:
         assert task is not None, "probes run in tasks"
         return (answer for answer in self._awaited.pop(task, ()) if not answer.done())
 
-    def ask_all(self, trigger: str) -> None:
-        """Probe every target now that may be."""
-        for target in self._targets.values():
+    def asking_all(self, trigger: str) -> Iterator[None]:
+        """Probe every target now that may be, one by one."""
+        for target in tuple(self._targets.values()):
             self.begin(target, 0.0, trigger)
+            yield
 
     # -- probes ----------------------------------------------------------------------------------------------------
 

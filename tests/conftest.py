@@ -256,6 +256,7 @@ def own_logging() -> Iterator[None]:
 def no_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask every target at once when the daemon starts."""
     monkeypatch.setattr("monitor.schedule.SPREAD", 0.0)
+    monkeypatch.setattr("monitor.schedule.TYPICAL", 0.0)
 
 
 def _left() -> list[str]:

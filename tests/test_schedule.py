@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -214,6 +215,38 @@ async def test_the_first_probes_are_spread(make: Make) -> None:
     took = asyncio.get_running_loop().time() - before
     firsts = sorted(timer.when() - before for timer in schedule.firsts.values())
     assert all(number <= first <= number + took for number, first in enumerate(firsts))
+
+
+async def test_the_first_probes_of_many_come_as_the_limits_can_carry_them(make: Make) -> None:
+    """On one host with four places one a second, or in phase if that is sooner; on many hosts 12.5 a second."""
+    loop, schedule = asyncio.get_running_loop(), make()
+    before = loop.time()
+    schedule.start([a_target(name, interval=600.0) for name in NAMES])
+    took = loop.time() - before
+    firsts = sorted(timer.when() - before for timer in schedule.firsts.values())
+    assert len(ticks(schedule)) == 1000 > len(firsts) > 5
+    assert firsts[-1] < 600.0 + took
+    assert all(later - earlier > 1.0 - took for earlier, later in pairwise(firsts))
+    others = make()
+    before = loop.time()
+    others.start([a_target(name, host=f"{name}.test", interval=600.0) for name in NAMES[:500]])
+    took = loop.time() - before
+    assert 30.0 < max(timer.when() for timer in others.firsts.values()) - before < 40.0 + took
+
+
+async def test_targets_are_armed_one_by_one(script: Scripted, make: Make) -> None:
+    """Between any two the loop may turn; a drain in between ends it, and nothing is probed any more."""
+    schedule = make()
+    steps = schedule.starting(map(a_target, NAMES[:3]))
+    armed = []
+    while schedule.firsts.keys() != {NAMES[0], NAMES[1]} and len(schedule.firsts) < 2:
+        next(steps)
+        armed.append(len(schedule.firsts))
+    assert {later - earlier for earlier, later in pairwise(armed)} <= {0, 1}
+    assert (schedule.running, schedule.moving()) == (False, True)
+    await schedule.drain(1.0, asyncio.Event())
+    assert [*steps] == []
+    assert (schedule.running, script.asked, len(schedule.firsts)) == (False, [], 2)
 
 
 async def test_the_ticks_follow_in_phase(make: Make) -> None:
@@ -764,7 +797,7 @@ async def test_all_can_be_asked_now(script: Scripted, make: Make) -> None:
     schedule = make()
     known(schedule, a_target("idle"), a_target("runs"), a_target("rests", paused=True))
     schedule.begin(a_target("runs"), 0.0)
-    schedule.ask_all("signal")
+    assert [*schedule.asking_all("signal")]
     await script.until(lambda: len(script.asked) == 2)
     assert [(name, trigger) for name, trigger, _ in script.asked] == [("runs", "schedule"), ("idle", "signal")]
     assert script.skipped == {}
@@ -993,7 +1026,7 @@ async def test_a_schedule_that_drains_takes_nothing_on(script: Scripted, make: M
     schedule.start([a_target(), a_target("two")])
     await schedule.drain(1.0, asyncio.Event())
     schedule.update([a_target("three")])
-    schedule.ask_all("signal")
+    assert [*schedule.asking_all("signal")]
     await asyncio.sleep(0)
     assert script.asked == []
     assert not schedule.watches("three")

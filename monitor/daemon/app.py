@@ -17,7 +17,7 @@ from monitor.config import Config
 from monitor.daemon import systemd
 from monitor.daemon.maintenance import resting, restore_windows
 from monitor.daemon.observations import history_sink, probe_of, through_sinks
-from monitor.daemon.parts import Load, Parts, cancel_all, every, status
+from monitor.daemon.parts import Load, Parts, cancel_all, every, in_slices, status
 from monitor.daemon.reload import reload, reload_on_change, renew_secrets
 from monitor.daemon.secrets import secrets_in
 from monitor.daemon.signals import Signals
@@ -61,9 +61,10 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     """Watch a config's targets until told to stop, then drain; ListenError or StartError where that cannot begin."""
     settings = config.settings
     metrics = Metrics(settings.metrics)
-    recent, budget = RecentProbes(len(config.here)), Budget(config.tokens_per_day)
+    here = await targets_of(config, ())
+    recent, budget = RecentProbes(len(here)), Budget(config.tokens_per_day)
     parts = Parts(config, metrics, recent, budget, signals, access=access)
-    parts.secrets = await asyncio.to_thread(secrets_in, config, config.here)
+    parts.secrets = await asyncio.to_thread(secrets_in, config, here)
     write = log.configure(
         settings.log,
         stdout,
@@ -115,13 +116,13 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
             if listed is None:
                 return
             await replace_targets(parts, parts.config, await targets_of(parts.config, listed))
-            config_loaded(parts)
+            await config_loaded(parts)
             await restore_recent(parts)
-            parts.schedule.start(parts.targets)
+            await in_slices(parts.schedule.starting(parts.targets))
             keep_discovering(parts, found)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
         gc.set_threshold(*_COLLECT)
-        parts.signals.probe = lambda: parts.schedule.ask_all("signal")
+        parts.signals.probe = lambda: parts.begin(in_slices(parts.schedule.asking_all("signal")))
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))
             parts.begin(reload_on_change(parts, load))

@@ -43,7 +43,7 @@ async def reload(parts: Parts, load: Load) -> str | None:
         parts.secret_files = SecretFiles()  # the reload has read every file itself
         await replace_targets(parts, config, targets)
         await parts.client.renew(config.settings.limits, config.settings.network)
-        config_loaded(parts)
+        await config_loaded(parts)
         keep_discovering(parts, found)
         systemd.notify("READY=1", status(parts))
         structlog.get_logger().info("reloaded", targets=len(parts.targets))
@@ -88,7 +88,7 @@ async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]
         if not changed or files is not parts.secret_files:  # a reload meanwhile has read them all
             return before
         config = replace(parts.config, targets=files.renewed(parts.config.targets))
-        await replace_targets(parts, config, files.renewed(parts.targets))
+        await replace_targets(parts, config, await asyncio.to_thread(files.renewed, parts.targets))
         now = await asyncio.to_thread(secrets_in, parts.config, parts.targets)
         parts.secrets |= before | now  # a private key that was replaced is in no file any more
         await parts.client.close_kept([one.name for one in parts.targets if one.tls in changed])

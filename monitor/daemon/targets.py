@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
 from monitor.config import Config
 from monitor.daemon.observations import export_budget, probe_of
-from monitor.daemon.parts import Parts
+from monitor.daemon.parts import Parts, in_slices
 from monitor.daemon.secrets import secrets_in
 from monitor.http import ALPN, resolver, tls, tls_context
 from monitor.record.observation import public_url
@@ -36,37 +36,55 @@ async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, .
         structlog.get_logger().warning("changed, and in force after a restart only", tables=needs_restart)
     known = {target.name: target for target in parts.targets}
     wanted = {target.name: target for target in targets}
-    for name in known.keys() - wanted.keys():
-        parts.metrics.remove(name)
-        parts.recent.forget(name)
-        parts.isolation.forget(name)
-        parts.diagnosis.forget(name)
-    parts.metrics.relabel(_label_names(targets))
-    for name, target in wanted.items():
-        if known.get(name) != target:
-            parts.metrics.add(target)
+    gone = known.keys() - wanted.keys()
     parts.schedule.probe = probe_of(parts, settings)
     parts.budget.total = config.tokens_per_day
     if settings.limits != parts.settings.limits:
         parts.schedule.limit(settings.limits)
     parts.secrets = secrets
+    parts.metrics.relabel(_label_names(targets))
+    await in_slices(_exported(parts, known, wanted))
     parts.config, parts.targets = config, targets
-    parts.recent.share(len(targets))
-    for target in targets:
+    if parts.schedule.running:
+        await in_slices(parts.schedule.updating(targets))
+    await in_slices(parts.recent.sharing(len(targets)))
+    await in_slices(_forgotten(parts, gone))
+    await parts.client.close_kept(gone)
+
+
+def _exported(parts: Parts, known: Mapping[str, Target], wanted: Mapping[str, Target]) -> Iterator[None]:
+    """Export what is new or changed of the targets, one by one."""
+    for name, target in wanted.items():
+        if known.get(name) != target:
+            parts.metrics.add(target)
         export_budget(parts, target)
-    parts.schedule.update(targets)
-    await parts.client.close_kept(known.keys() - wanted.keys())
+        yield
+
+
+def _forgotten(parts: Parts, gone: Iterable[str]) -> Iterator[None]:
+    """Forget targets that are not scheduled any more, one by one."""
+    for name in gone:
+        parts.metrics.remove(name)
+        parts.recent.forget(name)
+        parts.isolation.forget(name)
+        parts.diagnosis.forget(name)
+        yield
 
 
 def _label_names(targets: Iterable[Target]) -> tuple[str, ...]:
     return tuple(sorted({name for target in targets for name in target.labels}))
 
 
-def config_loaded(parts: Parts) -> None:
+async def config_loaded(parts: Parts) -> None:
     """Say which config is in force; secrets are not in its hash, for no repr shows them."""
-    urls = [public_url(target.url) for target in parts.config.here]  # no repr shows those either
-    digest = hashlib.sha256(repr((parts.settings, parts.config.here, urls)).encode()).hexdigest()
+    digest = await asyncio.to_thread(_digest, parts.config)
     parts.metrics.config_loaded(digest, ok=True, timestamp=time.time())
+
+
+def _digest(config: Config) -> str:
+    here = config.here
+    urls = [public_url(target.url) for target in here]  # no repr shows those either
+    return hashlib.sha256(repr((config.settings, here, urls)).encode()).hexdigest()
 
 
 def make_ready(config: Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from urllib.parse import urlsplit
 
 from monitor.judge.verdict import OUR_OWN, Outcome
@@ -19,6 +20,8 @@ class Isolation:
 
     def __init__(self) -> None:
         self._cut_off: dict[str, str] = {}
+        self._hosts: Counter[str] = Counter()
+        """Of the targets that are cut off, how many are on each host."""
         self._answered: set[str] = set()
 
     def __call__(self, observation: Observation) -> bool:
@@ -26,20 +29,25 @@ class Isolation:
         if not _says_nothing(observation):
             self.forget(observation.target.name)
             if observation.recording.head is None:
-                self._cut_off[observation.target.name] = urlsplit(observation.target.url).hostname or ""
+                host = urlsplit(observation.target.url).hostname or ""
+                self._cut_off[observation.target.name] = host
+                self._hosts[host] += 1
             else:
                 self._answered.add(observation.target.name)
         return self.now
 
     def forget(self, name: str) -> None:
         """Leave a target out until it is heard of again: it was removed, or is not probed for now."""
-        self._cut_off.pop(name, None)
+        if (host := self._cut_off.pop(name, None)) is not None:
+            self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host]
         self._answered.discard(name)
 
     @property
     def now(self) -> bool:
         """Whether all that is known points at us: five targets or more, on two hosts or more, and no answer."""
-        return not self._answered and len(self._cut_off) >= _TARGETS and len(set(self._cut_off.values())) >= _HOSTS
+        return not self._answered and len(self._cut_off) >= _TARGETS and len(self._hosts) >= _HOSTS
 
 
 def _says_nothing(observation: Observation) -> bool:

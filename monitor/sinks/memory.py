@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from sys import getsizeof
@@ -212,14 +212,19 @@ class RecentProbes:
 
     def share(self, targets: int) -> None:
         """Share the room among another number of targets; of each the newest stay."""
+        for _ in self.sharing(targets):
+            pass
+
+    def sharing(self, targets: int) -> Iterator[None]:
+        """Do what `share` does, target by target."""
         before = self._each, self._bytes
         self._each, self._bytes = _each(targets), _share(targets)
-        if (self._each, self._bytes) != before:
-            for name, kept in self._kept.items():
-                self._kept[name] = deque(islice(kept, self._each), self._each)
-                for probe in self._kept[name]:
-                    probe.shrink(self._bytes)
-                self._drop_oldest(self._kept[name])
+        for name in tuple(self._kept) if (self._each, self._bytes) != before else ():
+            self._kept[name] = deque(islice(self._kept[name], self._each), self._each)
+            for probe in self._kept[name]:
+                probe.shrink(self._bytes)
+            self._drop_oldest(self._kept[name])
+            yield
 
     def __call__(self, observation: Observation) -> None:
         """Remember one probe; our own faults, and probes that were not scheduled, are kept and not counted."""

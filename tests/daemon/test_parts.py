@@ -6,10 +6,12 @@ import asyncio
 import errno
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from monitor.daemon.parts import SLICE, in_slices
 from monitor.keys.secret import Secret
 from monitor.lab.server import Lab
 from monitor.probe.run import Prober
@@ -39,6 +41,25 @@ async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
         assert (await daemon.line(event="unhandled exception"))["why"] == "something is odd"
         assert await daemon.metric(counted) == 2
         assert (await daemon.get("/-/healthy"))[0] == 200
+
+
+async def test_the_loop_turns_between_slices() -> None:
+    """Whatever is done step by step leaves the loop to others after each slice, and is done whole."""
+    loop, turns = asyncio.get_running_loop(), [0]
+
+    def turn() -> None:
+        turns.append(0)
+        handle[0] = loop.call_soon(turn)
+
+    def steps() -> Iterator[None]:
+        for _ in range(3 * SLICE + 1):
+            turns[-1] += 1
+            yield
+
+    handle = [loop.call_soon(turn)]
+    await in_slices(steps())
+    handle[0].cancel()
+    assert (sum(turns), max(turns)) == (3 * SLICE + 1, SLICE)
 
 
 async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import trustme
 
 from monitor.daemon.app import StartError
+from monitor.daemon.parts import SLICE
 from monitor.keys.tls import Tls
 from monitor.lab.server import Lab, serve
+from monitor.schedule import Schedule
+from monitor.sinks.metrics.sink import Metrics
+from monitor.target import Target
 from tests.daemons import QUICK_CUT, QUICK_OK, ConfigFile, named, reloaded, running, watched
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
@@ -73,3 +78,57 @@ async def test_certificates_are_read_again(file: ConfigFile, tmp_path: Path) -> 
             assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["cause"] == "tls_certificate"
             await reloaded(daemon)
             assert json.loads((await daemon.post("/api/v1/targets/secure/probe"))[1])["outcome"] == "ok"
+
+
+class Turns:
+    """Counts how many targets are exported, and how many armed, between two turns of the event loop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.most = Counter[str]()
+        self.all = Counter[str]()
+        self._now = Counter[str]()
+        self._handle = asyncio.get_running_loop().call_soon(self._turn)
+        add, arm = Metrics.add, Schedule.arm
+
+        def added(metrics: Metrics, target: Target) -> None:
+            self._count("exported")
+            add(metrics, target)
+
+        def armed(schedule: Schedule, target: Target, after: float) -> None:
+            self._count("armed")
+            arm(schedule, target, after)
+
+        monkeypatch.setattr(Metrics, "add", added)
+        monkeypatch.setattr(Schedule, "arm", armed)
+
+    def _turn(self) -> None:
+        self._now.clear()
+        self._handle = asyncio.get_running_loop().call_soon(self._turn)
+
+    def _count(self, what: str) -> None:
+        self._now[what] += 1
+        self.all[what] += 1
+        self.most[what] = max(self.most[what], self._now[what])
+
+    def stop(self) -> None:
+        """Count no more."""
+        self._handle.cancel()
+
+
+async def test_the_loop_turns_between_many_targets(file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start and in a reload, no more than a slice of them is exported or armed at a time."""
+    targets = [watched(f"t{number}", "http://127.0.0.1:9/", "paused = true") for number in range(5 * SLICE)]
+    file.write(*targets)
+    turns = Turns(monkeypatch)
+    async with running(config=await file.first(), load=file) as daemon:
+        assert turns.all == {"exported": 5 * SLICE, "armed": 5 * SLICE}
+        file.write(*(one.replace("1h", "30m") for one in targets[SLICE:]), *_others(3 * SLICE))
+        await reloaded(daemon)
+        turns.stop()
+        assert await daemon.metric("chat_monitor_targets") == 7 * SLICE
+    assert turns.all == {"exported": 12 * SLICE, "armed": 12 * SLICE}
+    assert turns.most == {"exported": SLICE, "armed": SLICE}
+
+
+def _others(number: int) -> list[str]:
+    return [watched(f"other{index}", "http://127.0.0.1:9/", "paused = true") for index in range(number)]

@@ -16,9 +16,9 @@ from tests.scale.fleet import INTERVAL, PLACES, Fleet, alerts, fleet, query
 SHARDS, TARGETS = 4, int(os.environ.get("SCALE_TARGETS", "400"))
 APART = 0.05
 """How far a share over all shards may differ from that of the one daemon: fixed before the first run."""
-PATIENCE = 240.0
+PATIENCE = 900.0
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
