@@ -1,14 +1,14 @@
 # Everything a developer or a CI does with the project; each target sets up what it needs, inside the checkout.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
-# Tests wait more than they work: more of them at a time than there are cores.
-JOBS ?= 4
+# Tests wait as much as they work: more of them at a time than there are cores.
+JOBS ?= 6
 BIN := $(VENV)/bin
 # Bytecode is kept, whatever the caller's environment says: without it each of the programs that the tests start, and
 # each worker of pytest, compiles all modules anew, which takes a quarter of the time of `make test`.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test coverage check lint types contracts unit format docs test-newest test-real scale container soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
+.PHONY: help demo test coverage coverage-newest check lint types contracts unit format docs test-newest test-real scale container soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,9 @@ test-newest:  ## Run the tests on the newest Python that is here, in an environm
 	@test -n "$(NEWEST)" || { echo "no Python newer than 3.11 is here: skipped"; exit 0; }
 	@test -z "$(NEWEST)" || $(MAKE) PYTHON="$(NEWEST)" VENV=.cache/newest .cache/newest/dev
 	@test -z "$(NEWEST)" || .cache/newest/bin/pytest -q -m 'not real' -n $(JOBS) --dist worksteal
+
+coverage-newest:  ## Run them on the newest Python that is here and measure what they cover: test-newest and coverage in one run.
+	@$(MAKE) $(if $(NEWEST),PYTHON="$(NEWEST)" VENV=.cache/newest) coverage
 
 format: $(VENV)/dev  ## Format, and mend what can be mended.
 	$(BIN)/ruff format
