@@ -43,6 +43,8 @@ from tests.judge.streams import (
 
 LENGTH = Head(200, SSE[0], framing=BodyFraming.LENGTH)
 CLOSE = Head(200, SSE[0], framing=BodyFraming.CLOSE)
+H2 = Head(200, SSE[0], framing=BodyFraming.H2)
+SHORT_BODY = "content-length is 9, and 5 bytes came in DATA frames"
 NO_END = "the response ended cleanly, but the protocol's end never came"
 MISSING_40 = "complete, but part of the answer is missing (40% is correct)"
 INVENTED = "the answer is incomplete, and the stream says that it is complete: a gateway may have added the end"
@@ -65,6 +67,46 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
         stream(TEXT, ended=RST, head=CLOSE),
         None,
         "peer reset the connection inside the close-delimited body; 1 chunk received",
+    ),
+    "a stream of HTTP/2 that its connection ended": (
+        stream(TEXT, ended=FIN, head=H2),
+        None,
+        "peer closed the connection inside the HTTP/2 body (no END_STREAM); 1 chunk received",
+    ),
+    "a stream of HTTP/2 that ends before its length": (
+        stream(TEXT, ended=end("incomplete", SHORT_BODY), head=H2),
+        None,
+        f"peer ended the stream inside the HTTP/2 body ({SHORT_BODY}); 1 chunk received",
+    ),
+    "a connection of HTTP/2 that closes after its GOAWAY": (
+        stream(TEXT, ended=end("incomplete", "after GOAWAY (NO_ERROR)"), head=H2),
+        None,
+        "peer closed the connection inside the HTTP/2 body (no END_STREAM, after GOAWAY (NO_ERROR)); 1 chunk received",
+    ),
+    "a stream of HTTP/2 that is reset": (
+        stream(TEXT, ended=end("reset", "RST_STREAM CANCEL"), head=H2),
+        None,
+        "peer reset the stream (RST_STREAM CANCEL) inside the HTTP/2 body; 1 chunk received",
+    ),
+    "a stream of HTTP/2 that is refused": (
+        headless(end("reset", "GOAWAY NO_ERROR"), sent=True, connected=True),
+        None,
+        "peer refused the stream (GOAWAY NO_ERROR) before a whole response head",
+    ),
+    "a connection that closes without an answer": (
+        headless(end("closed"), sent=True, connected=True),
+        None,
+        "peer closed the connection before any response",
+    ),
+    "a connection of HTTP/2 that closes without an answer after its GOAWAY": (
+        headless(end("closed", "after GOAWAY (NO_ERROR)"), sent=True, connected=True),
+        None,
+        "peer closed the connection before any response, after GOAWAY (NO_ERROR)",
+    ),
+    "JSON of something else": (
+        stream(Meta(foreign=True)),
+        None,
+        "nothing in the body decodes as the protocol (JSON with nothing of the protocol in it)",
     ),
     "a limit of time": (stream(TEXT, ended=IDLE), None, "no byte for 30s after output had begun; 1 chunk received"),
     "a limit without words": (
