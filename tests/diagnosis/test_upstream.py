@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.diagnosis.facts import Behind, facts_of
+from monitor.diagnosis.facts import Behind, Pair, ProbeFacts, facts_of
 from monitor.diagnosis.incident import History
-from monitor.diagnosis.upstream import can_come_from_behind, look_behind
+from monitor.diagnosis.upstream import can_come_from_behind, explains, look_behind
+from monitor.diagnosis.words import Statement
+from monitor.judge.verdict import Outcome
 from monitor.record.observation import Observation
 from monitor.stream.endings import Deadline
 from tests.diagnosis.parts import BEHIND, answered, at, cut, too_slow
+from tests.diagnosis.tables import FAILURES, PAIRS, probed, words, written
 from tests.sinks.stories import refused, whole
+
+PASSED_ON = written("""
+    truncated: incomplete_body reset malformed_body no_terminator mid_event server_abort incomplete_answer
+    empty: no_output no_body
+    wrong_content: missing too_short
+    stalled: silent no_output
+    timeout: headers first_chunk total
+    http_error: server overloaded
+    stream_error: upstream overloaded other
+    no_response: closed reset partial_head
+    bad_response: content_type
+""")
+"""What a gateway comes to whose upstream dies, hangs or raises."""
+FAILED_BEHIND = PASSED_ON - {"wrong_content/too_short"} | written("unreachable: refused network\ntimeout: connect")
+"""What an upstream comes to that dies, hangs or raises."""
+CUT: Pair = (Outcome.TRUNCATED, "incomplete_body")
+TOO_SHORT: Pair = (Outcome.WRONG_CONTENT, "too_short")
+REFUSED: Pair = (Outcome.UNREACHABLE, "refused")
+REFUSAL: Pair = (Outcome.HTTP_ERROR, "auth")
 
 
 def looked(failed: Observation, *behind: Observation) -> Behind:
@@ -68,3 +90,88 @@ def test_what_can_come_from_behind(failed: Observation, can: bool) -> None:
     assert can_come_from_behind(facts_of(failed)) is can
     refusal = at(0.0, answered(401))
     assert looked(at(0.0, refusal), at(0.01, refusal)) is Behind.FAILED, "one and the same refusal"
+
+
+def test_every_failure_that_a_gateway_passes_on() -> None:
+    """These outcomes can come from behind; words of an upstream that is gone or late say so of any other."""
+    assert words(pair for pair in PAIRS if can_come_from_behind(probed(pair))) == PASSED_ON
+    for says in Statement:
+        every = all(can_come_from_behind(probed(pair, says=says)) for pair in FAILURES)
+        assert every == (says in {Statement.GONE, Statement.LATE}), says
+
+
+def test_every_failure_behind_that_explains_one_in_front() -> None:
+    """A dead upstream explains a cut; a key that it refuses explains the same refusal alone, and a good one nothing."""
+    assert words(pair for pair in PAIRS if explains(probed(pair), probed(CUT))) == FAILED_BEHIND
+    assert words(pair for pair in PAIRS if explains(probed(pair), probed(TOO_SHORT))) == FAILED_BEHIND | words(
+        [TOO_SHORT]
+    )
+    assert words(pair for pair in PAIRS if explains(probed(pair), probed(REFUSAL))) == words([REFUSAL])
+
+
+def test_no_failure_behind_explains_that_nobody_answers_in_front() -> None:
+    """An address that does not connect is reached without the upstream, even if both fail alike."""
+    alike = {pair for pair in FAILURES if explains(probed(pair), probed(pair))}
+    assert words(set(FAILURES) - alike) == {
+        *words(it for it in FAILURES if it[0] is Outcome.UNREACHABLE),
+        "timeout/connect",
+    }
+
+
+FRONT = probed(CUT, end=1000.0, age=10.0, silence=2.0)
+"""A cut at 1000 s, after two seconds of silence: what cut it happened from 998 s on."""
+REACH = 2 * BEHIND.interval + 1.0
+
+
+@pytest.mark.parametrize(
+    ("behind", "found"),
+    [
+        # a failure counts while what it met can be what was met in front
+        ([probed(REFUSED, end=998.0 - REACH)], Behind.FAILED),
+        ([probed(REFUSED, end=998.0 - REACH - 0.1)], Behind.UNKNOWN),
+        ([probed(REFUSED, end=1001.0 + REACH, age=1.0)], Behind.FAILED),
+        ([probed(REFUSED, end=1001.1 + REACH, age=1.0)], Behind.UNKNOWN),
+        # a good probe is about all of its time
+        ([probed(end=990.0), probed(end=1001.0 + REACH, age=1.0)], Behind.WELL),
+        ([probed(end=990.0), probed(end=1001.1 + REACH, age=1.0)], Behind.UNKNOWN),
+        ([probed(end=1000.0)], Behind.UNKNOWN),
+        ([probed(end=1000.1)], Behind.WELL),
+        # a failure within a second of it decides, whatever the probes around came to
+        ([probed(REFUSED, end=997.0), probed(end=999.0), probed(end=1001.0)], Behind.FAILED),
+        ([probed(REFUSED, end=996.9), probed(end=999.0), probed(end=1001.0)], Behind.WELL),
+        ([probed(end=1000.5), probed(REFUSED, end=1002.0, age=1.0)], Behind.FAILED),
+        ([probed(end=1000.5), probed(REFUSED, end=1002.1, age=1.0)], Behind.WELL),
+        ([probed(REFUSED, end=1050.0, age=50.0, silence=49.0), probed(end=1000.5)], Behind.FAILED),
+        ([probed(REFUSED, end=1050.0, age=50.0, silence=48.9), probed(end=1000.5)], Behind.WELL),
+        ([probed(REFUSED, end=996.9), probed(end=995.0), probed(end=1001.0)], Behind.FAILED),
+        ([probed(REFUSAL, end=1000.0), probed(REFUSED, end=1000.5)], Behind.FAILED),
+        ([probed(REFUSAL, end=1000.5), probed(REFUSED, end=999.5)], Behind.FAILED),
+        ([probed(REFUSAL, end=1000.5)], Behind.UNKNOWN),
+        # a stream that began before what cut this one, and outlived it, shows that it ran
+        ([probed(end=1000.3, age=2.4)], Behind.RUNNING),
+        ([probed(end=1000.3, age=2.3)], Behind.WELL),
+        ([probed(end=1000.2, age=9.0)], Behind.WELL),
+        ([probed(CUT, end=1003.0, age=9.0, silence=0.1)], Behind.FAILED),
+        ([probed(end=1000.3, age=2.4), probed(REFUSED, end=990.0)], Behind.RUNNING),
+        ([probed(end=1000.3, age=2.4), probed(REFUSED, end=999.9)], Behind.FAILED),
+    ],
+)  # fmt: skip
+def test_when_a_probe_behind_counts(behind: list[ProbeFacts], found: Behind) -> None:
+    """To the tenth of a second: two intervals around the failure, a second beside it, a stream through it."""
+    history = History.of(BEHIND)
+    for one in behind:
+        history.add(one)
+    was, by = look_behind(FRONT, history)
+    assert was is found
+    assert (by is None) == (found is Behind.UNKNOWN)
+
+
+def test_the_probe_that_says_it_is_named() -> None:
+    """The nearest failure of those that explain it: what ran meanwhile, then what came after, then what came before."""
+    history = History.of(BEHIND)
+    before, later = probed(REFUSED, end=990.0), probed(REFUSED, end=1010.0, age=1.0)
+    for one in (before, later):
+        history.add(one)
+    assert look_behind(FRONT, history) == (Behind.FAILED, later)
+    history.add(meanwhile := probed(REFUSED, end=1000.5))
+    assert look_behind(FRONT, history) == (Behind.FAILED, meanwhile)
