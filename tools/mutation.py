@@ -62,7 +62,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "tests/stream/test_lines.py",
     ),
     "monitor.protocols.decoder": ("tests/protocols/test_decoder.py",),
-    "monitor.diagnosis.suspects": ("tests/diagnosis/test_suspects.py",),
+    "monitor.diagnosis.suspects": ("tests/diagnosis/test_suspects.py", "tests/diagnosis/test_rules.py"),
     "monitor.diagnosis.timers": ("tests/diagnosis/test_timers.py",),
     "monitor.diagnosis.upstream": ("tests/diagnosis/test_upstream.py",),
     "monitor.diagnosis.isolation": ("tests/diagnosis/test_isolation.py",),

@@ -28,3 +28,17 @@ def written(text: str) -> set[str]:
 def probed(pair: Pair = (Outcome.OK, None), *, end: float = 60.0, age: float = 1.0, **more: Any) -> ProbeFacts:  # noqa: ANN401 - fields of ProbeFacts
     """Return what is kept of a probe that came to this, `age` seconds after its request."""
     return ProbeFacts(f"at {end}", end - age, end, pair, age=age, **more)
+
+
+CUT_PAIRS = written("""
+    truncated: incomplete_body reset no_terminator mid_event incomplete_answer
+    no_response: closed reset partial_head
+""")
+"""The peer ended the stream before its end."""
+STOPPED = CUT_PAIRS | written("truncated: server_abort\nstream_error: other")
+"""What a stream comes to whose server is stopped; some servers report that before they close."""
+ERRORS = written("""
+    http_error: overloaded server rate_limited rejected
+    stream_error: overloaded upstream other rate_limited
+""")
+"""Errors whose words describe the server or its upstream."""

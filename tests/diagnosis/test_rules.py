@@ -1,0 +1,305 @@
+"""The rules of suspicion, each held against every outcome: which failures it takes, and which it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
+from monitor.diagnosis.incident import History
+from monitor.diagnosis.suspects import Scene, work_out
+from monitor.diagnosis.words import Statement
+from monitor.judge.verdict import Outcome
+from monitor.record.parts import Suspect
+from monitor.stream.endings import AfterCut
+from monitor.target import Target
+from tests.diagnosis.parts import BEHIND, IN_FRONT
+from tests.diagnosis.tables import CUT_PAIRS, ERRORS, FAILURES, STOPPED, probed, words, written
+from tests.sinks.stories import GATEWAY
+
+OK: Pair = (Outcome.OK, None)
+LEFT: Pair = (Outcome.TRUNCATED, "incomplete_body")
+REFUSED: Pair = (Outcome.UNREACHABLE, "refused")
+NO_CONNECTION: Pair = (Outcome.TIMEOUT, "connect")
+OVERLOADED: Pair = (Outcome.HTTP_ERROR, "overloaded")
+SERVER: Pair = (Outcome.HTTP_ERROR, "server")
+ALL = words(FAILURES)
+OVERLOAD = written("http_error: overloaded\nstream_error: overloaded")
+CONTEXT = written("stream_error: context_length\ntruncated: token_limit")
+SILENT = written("truncated: no_terminator incomplete_answer\nempty: no_output")
+NO_WAY = written("unreachable: dns network")
+HANGING = written("stalled: silent no_output\ntimeout: headers first_chunk total")
+
+Story = Callable[[Pair], Sequence[ProbeFacts]]
+
+
+def suspected(*probes: ProbeFacts, target: Target = GATEWAY, **more: Any) -> dict[str, str]:  # noqa: ANN401 - fields of Scene
+    """Return who is suspected after these probes of a target, and why; nobody if the last one was good."""
+    history = History.of(target)
+    for one in probes:
+        history.add(one)
+    if history.incident is None:
+        return {}
+    return {it.suspect: it.because for it in work_out(Scene(history, history.incident, **more))}
+
+
+def times(number: int, pair: Pair, **more: Any) -> list[ProbeFacts]:  # noqa: ANN401 - fields of ProbeFacts
+    """Return so many failures of one kind, a minute apart, at ages that no timer has."""
+    return [probed(pair, end=60.0 * one + 100.0, age=3.1 + 1.7 * one * one, **more) for one in range(number)]
+
+
+GOOD = probed(OK, end=10.0, first_byte=0.5, connected=True)
+SLOW = probed(OK, end=10.0, first_byte=20.0, connected=True)
+RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
+    "a cut, and the next one was refused": (
+        Suspect.RESTART, lambda it: [probed(it), probed(REFUSED, end=120.0)], STOPPED,
+    ),
+    "refused where a server answered": (Suspect.RESTART, lambda it: [GOOD, probed(it)], words([REFUSED])),
+    "refused right after": (Suspect.RESTART, lambda it: [probed(it, after_cut=AfterCut.REFUSED)], ALL),
+    "accepted right after": (Suspect.RESTART, lambda it: [probed(it, after_cut=AfterCut.ACCEPTED)], set()),
+    "it says that it is starting": (
+        Suspect.RESTART,
+        lambda it: [GOOD, probed(it, says=Statement.STARTING)],
+        ERRORS - {"stream_error/upstream"} | words([REFUSED]),
+    ),
+    "it says so and was never good": (Suspect.RESTART, lambda it: [probed(it, says=Statement.STARTING)], set()),
+    "it says that an upstream is gone": (
+        Suspect.UPSTREAM, lambda it: [probed(it, says=Statement.GONE)], ERRORS,
+    ),
+    "a 502": (Suspect.UPSTREAM, lambda it: [probed(it, status=502)], ALL),
+    "the kind of the error": (Suspect.UPSTREAM, lambda it: [probed(it)], {"stream_error/upstream"}),
+    "the kind of the error, and a time-out": (
+        Suspect.UPSTREAM, lambda it: [probed(it, says=Statement.LATE)], set(),
+    ),
+    "the kind of the error, and a context": (
+        Suspect.UPSTREAM, lambda it: [probed(it, says=Statement.CONTEXT)], set(),
+    ),
+    "it says that the context is full": (
+        Suspect.CONTEXT, lambda it: [probed(it, says=Statement.CONTEXT)], ERRORS | CONTEXT,
+    ),
+    "the context is full": (Suspect.CONTEXT, lambda it: [probed(it)], CONTEXT),
+    "it says that it is overloaded": (
+        Suspect.OVERLOAD,
+        lambda it: [probed(it, says=Statement.OVERLOADED)],
+        ERRORS - written("http_error: rate_limited\nstream_error: rate_limited upstream"),
+    ),
+    "it is overloaded": (Suspect.OVERLOAD, lambda it: [probed(it)], OVERLOAD),
+    "it is overloaded, and the words are of an upstream": (
+        Suspect.OVERLOAD, lambda it: [probed(it, says=Statement.GONE)], set(),
+    ),
+    "it is overloaded, and the words are of a time-out": (
+        Suspect.OVERLOAD, lambda it: [probed(it, says=Statement.LATE)], set(),
+    ),
+    "it is overloaded, and the words are of a start": (
+        Suspect.OVERLOAD, lambda it: [probed(it, says=Statement.STARTING)], set(),
+    ),
+    "a 503 with a time to come back": (
+        Suspect.OVERLOAD, lambda it: [probed(it, status=503, retry_after=True, says=Statement.INTERNAL)], OVERLOAD,
+    ),
+    "a 503 and nothing else": (Suspect.OVERLOAD, lambda it: [probed(it, status=503)], OVERLOAD),
+    "a 503 of an internal error": (
+        Suspect.OVERLOAD, lambda it: [probed(it, status=503, says=Statement.INTERNAL)], OVERLOAD,
+    ),
+    "a 503 beside another failure": (
+        Suspect.OVERLOAD,
+        lambda it: [probed(it), probed(OVERLOADED, end=120.0, status=503)],
+        ALL - STOPPED - NO_WAY - CONTEXT - words([REFUSED]) - {"stream_error/upstream"},
+    ),
+    "no way to it": (Suspect.NETWORK, lambda it: [probed(it)], NO_WAY),
+    "no way to it, twice": (Suspect.NETWORK, lambda it: times(2, it), NO_WAY | {"timeout/connect"}),
+    "no connections beside another failure": (
+        Suspect.NETWORK,
+        lambda it: [probed(it), probed(NO_CONNECTION, end=120.0), probed(NO_CONNECTION, end=180.0)],
+        {it for it in ALL if not it.startswith("http_error")} - HANGING,
+    ),
+    "three at one age": (
+        Suspect.PROXY_TIMEOUT,
+        lambda it: [probed(it, end=60.0 * one, age=30.0, chunks=one) for one in (1, 2, 3)],
+        CUT_PAIRS,
+    ),
+    "three at one age that were whole": (
+        Suspect.PROXY_TIMEOUT,
+        lambda it: [probed(it, end=60.0 * one, age=30.0, chunks=one, whole=True) for one in (1, 2, 3)],
+        set(),
+    ),
+    "two time-outs of a gateway that usually needs as long": (
+        Suspect.PROXY_TIMEOUT,
+        lambda it: [SLOW, *(probed(it, end=60.0 * one, age=30.0, says=Statement.LATE) for one in (1, 2))],
+        ERRORS,
+    ),
+    "two 504": (
+        Suspect.PROXY_TIMEOUT,
+        lambda it: [SLOW, *(probed(it, end=60.0 * one, age=40.0, status=504) for one in (1, 2))],
+        ALL - OVERLOAD - CONTEXT - NO_WAY - words([REFUSED]) - {"stream_error/upstream"},
+    ),
+    "two 504 that took longer than twice what is usual": (
+        Suspect.PROXY_TIMEOUT,
+        lambda it: [SLOW, *(probed(it, end=60.0 * one, age=40.1, status=504) for one in (1, 2))],
+        set(),
+    ),
+    "three 504 of a gateway that is usually quick": (
+        Suspect.UPSTREAM,
+        lambda it: [GOOD, *(probed(it, end=60.0 * one, age=2.0, status=504) for one in (1, 2, 3))],
+        ALL - CUT_PAIRS - OVERLOAD - CONTEXT - NO_WAY - words([REFUSED]),
+    ),
+    "three 504 of a gateway that is quick to give up": (
+        Suspect.UPSTREAM,
+        lambda it: [GOOD, *(probed(it, end=60.0 * one, age=1.9, status=504) for one in (1, 2, 3))],
+        {"stream_error/upstream"},
+    ),
+    "two clean ends": (Suspect.SILENT_END, lambda it: times(2, it, clean=True), SILENT),
+    "two ends of a whole answer": (Suspect.SILENT_END, lambda it: times(2, it, whole=True), SILENT),
+    "two ends of a server that is still there": (
+        Suspect.SILENT_END, lambda it: times(2, it, after_cut=AfterCut.ACCEPTED), SILENT,
+    ),
+    "two ends that may be a restart's": (Suspect.SILENT_END, lambda it: times(2, it), set()),
+    "one clean end": (Suspect.SILENT_END, lambda it: times(1, it, clean=True), set()),
+    "an end that was invented": (
+        Suspect.SILENT_END, lambda it: [probed(it, beginning=True)], {"wrong_content/missing"},
+    ),
+    "two bodies without their last chunk": (
+        Suspect.APP_EXCEPTION, lambda it: times(2, it, chunked=True), words([LEFT]),
+    ),
+    "two bodies that were shorter than their length": (Suspect.APP_EXCEPTION, lambda it: times(2, it), set()),
+    "two bodies, and nobody there": (
+        Suspect.APP_EXCEPTION, lambda it: times(2, it, chunked=True, after_cut=AfterCut.REFUSED), set(),
+    ),
+    "two internal errors in the stream": (
+        Suspect.APP_EXCEPTION, lambda it: times(2, it, says=Statement.INTERNAL), {"stream_error/other"},
+    ),
+    "one internal error": (Suspect.APP_EXCEPTION, lambda it: times(1, it, status=500), set()),
+    "two 500": (
+        Suspect.APP_EXCEPTION,
+        lambda it: times(2, it, status=500),
+        ALL - OVERLOAD - CONTEXT - NO_WAY - {"stream_error/upstream"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("suspect", "story", "taken"), RULES.values(), ids=RULES.keys())
+def test_which_failures_a_rule_takes(suspect: Suspect, story: Story, taken: set[str]) -> None:
+    """Of all that a probe can come to, these and no others are blamed on it."""
+    assert words(pair for pair in FAILURES if suspect in suspected(*story(pair))) == taken
+
+
+@pytest.mark.parametrize("says", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
+def test_words_that_are_of_no_exception(says: Statement) -> None:
+    """A 500 whose words say what it is about is not counted as an exception of the application."""
+    assert Suspect.APP_EXCEPTION not in suspected(*times(2, SERVER, status=500, says=says))
+
+
+EXPLAINED: dict[Suspect, tuple[ProbeFacts, set[str]]] = {
+    Suspect.RESTART: (probed(LEFT, end=900.0, after_cut=AfterCut.REFUSED), STOPPED | OVERLOAD | words([REFUSED])),
+    Suspect.OVERLOAD: (probed(OVERLOADED, end=900.0, status=529), OVERLOAD | HANGING),
+    Suspect.NETWORK: (probed((Outcome.UNREACHABLE, "dns"), end=900.0), NO_WAY | {"timeout/connect"}),
+    Suspect.CONTEXT: (probed((Outcome.TRUNCATED, "token_limit"), end=900.0), CONTEXT),
+    Suspect.UPSTREAM: (
+        probed(SERVER, end=900.0, status=502),
+        written("""
+            truncated: incomplete_body reset malformed_body no_terminator mid_event server_abort incomplete_answer
+            empty: no_output no_body
+            wrong_content: missing too_short
+            stalled: silent no_output
+            timeout: headers first_chunk total
+            http_error: server
+            stream_error: upstream other
+            no_response: closed reset partial_head
+            bad_response: content_type
+        """),
+    ),
+}
+"""What else of an incident a suspect explains once stronger evidence points at it."""
+
+
+@pytest.mark.parametrize(("suspect", "evidence", "explained"), [(it, *row) for it, row in EXPLAINED.items()])
+def test_what_else_a_suspect_explains(suspect: Suspect, evidence: ProbeFacts, explained: set[str]) -> None:
+    """The evidence counts the failures that it covers."""
+    found = {pair: suspected(probed(pair), fresh(evidence)).get(suspect, "") for pair in FAILURES}
+    assert (
+        words(pair for pair, text in found.items() if text.endswith("(2 of 2 failures of this incident)")) == explained
+    )
+
+
+def fresh(one: ProbeFacts) -> ProbeFacts:
+    """Return a probe on which nothing was blamed yet."""
+    return probed(one.pair, end=one.end, status=one.status, after_cut=one.after_cut)
+
+
+def test_what_is_explained_behind_a_gateway() -> None:
+    """Overload that an upstream's failure caused is no restart's, and an upstream that was well explains nothing."""
+    restart = EXPLAINED[Suspect.RESTART][0]
+    by = suspected(probed(OVERLOADED, behind=Behind.FAILED, status=503), fresh(restart))[Suspect.RESTART]
+    assert by.endswith("(1 of 2 failures of this incident)")
+    for behind in Behind:
+        text = suspected(probed(LEFT, behind=behind), fresh(EXPLAINED[Suspect.UPSTREAM][0]))[Suspect.UPSTREAM]
+        number = 1 if behind in {Behind.WELL, Behind.RUNNING} else 2
+        assert text.endswith(f"({number} of 2 failures of this incident)"), behind
+
+
+OTHER = Target("other", "openai-chat", "http://10.0.0.8/v1", upstream="behind")
+BESIDE = Target("beside", "openai-chat", GATEWAY.url)
+
+
+def mark(target: Target, pair: Pair, **more: Any) -> tuple[History, ProbeFacts]:  # noqa: ANN401 - fields of ProbeFacts
+    """Return a cut of another target."""
+    return History.of(target), probed(pair, **more)
+
+
+def test_cuts_at_two_addresses_with_one_upstream() -> None:
+    """Each cut that falls within a second of another's; a timer's would have begun, or fallen silent, together."""
+
+    def with_other(pair: Pair, target: Target = OTHER, **more: Any) -> dict[str, str]:  # noqa: ANN401 - see mark
+        cuts = {"end": 60.5, "age": 20.0} | more
+        return suspected(probed(pair, end=60.0, age=9.0), target=IN_FRONT, sharing=[mark(target, LEFT, **cuts)])
+
+    assert words(it for it in FAILURES if Suspect.UPSTREAM in with_other(it)) == CUT_PAIRS | {"stream_error/upstream"}
+    assert with_other(LEFT) == {Suspect.UPSTREAM: "other has the same upstream and was cut within a second"}
+    assert with_other(LEFT, end=61.0) != {}
+    assert with_other(LEFT, end=61.1) == {}
+    assert with_other(LEFT, end=60.5, age=10.5) == {}, "they began within a second"
+    assert with_other(LEFT, end=60.5, age=10.6) != {}
+    assert with_other(LEFT, target=Target("twin", "openai-chat", GATEWAY.url, upstream="behind")) == {}, "one address"
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "one_event"),
+    [(None, None, True), (2.0, None, True), (None, 2.0, True), (1.0, 2.0, True), (2.0, 1.0, True), (1.1, 1.1, False)],
+)
+def test_streams_that_fell_silent_together(mine: float | None, its: float | None, one_event: bool) -> None:
+    """Two that were silent for more than a second before their cut can be a timer's; one alone cannot."""
+    other = mark(BESIDE, LEFT, end=60.5, age=20.0, silence=its)
+    found = suspected(probed(LEFT, end=60.0, age=9.0, silence=mine), beside=[other])
+    assert (Suspect.RESTART in found) is one_event
+
+
+def test_cuts_at_one_address() -> None:
+    """Each cut that falls within a second of another's there is a restart, but not if they may share their upstream."""
+
+    def with_other(pair: Pair, other: Pair = LEFT, upstream: str | None = None, own: Target = GATEWAY) -> bool:
+        beside = Target("beside", "openai-chat", GATEWAY.url, upstream=upstream)
+        cut = mark(beside, other, end=60.5, age=20.0)
+        return Suspect.RESTART in suspected(probed(pair, end=60.0, age=9.0), target=own, beside=[cut])
+
+    assert words(it for it in FAILURES if with_other(it)) == CUT_PAIRS
+    assert words(it for it in FAILURES if with_other(LEFT, it)) == CUT_PAIRS | words([REFUSED])
+    assert not with_other(LEFT, upstream="behind", own=IN_FRONT)
+    assert with_other(LEFT, upstream="another", own=IN_FRONT)
+    assert with_other(LEFT, upstream="behind")
+
+
+@pytest.mark.parametrize(("end", "gone"), [(58.9, False), (59.0, True), (60.0, True), (121.0, True), (121.1, False)])
+def test_another_target_is_refused(end: float, gone: bool) -> None:
+    """From a second before the cut to an interval and a second after it."""
+    found = suspected(probed(LEFT, end=60.0), beside=[mark(BESIDE, REFUSED, end=end)])
+    assert found == ({Suspect.RESTART: "a probe was cut, and beside was refused at the same address"} if gone else {})
+
+
+def test_a_503_of_a_gateway_whose_upstream_is_not_known_to_be_well() -> None:
+    """It may be the upstream's: only a gateway whose upstream was healthy is itself overloaded."""
+    well = History.of(BEHIND)
+    for end in (50.0, 70.0):
+        well.add(probed(OK, end=end))
+    assert suspected(probed(OVERLOADED, status=503), target=IN_FRONT) == {}
+    assert set(suspected(probed(OVERLOADED, status=503), target=IN_FRONT, upstream=well)) == {Suspect.OVERLOAD}
