@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from monitor.stream.endings import Deadline, Ending, EndKind
+from monitor.stream.endings import Deadline, Ending, EndKind, Mark
 from monitor.stream.events import (
     Event,
+    Output,
+    Part,
     Partial,
 )
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import Arrival, GapFigures
+from monitor.stream.recording import LINE_ENDS, Arrival, GapFigures, Whole
 from monitor.stream.statistics import (
     buffered,
+    end_uncertainty,
     figures,
     first_chunk,
+    first_content,
+    gap_figures,
     gaps,
     output_arrivals,
     silent_since_output,
+    uncertainties,
     uncertainty,
 )
 from tests.stream.parts import DONE, PING, ROLE, STOP, TEXT, finished, running, told
@@ -53,6 +60,89 @@ def test_uncertainty_without_output() -> None:
     recorder.record(ROLE, 10)
     line = finished(recorder)
     assert (uncertainty(line), first_chunk(line), gaps(line)) == (0.004, None, [])
+
+
+def unsure() -> Recorder:
+    """Return a stream of a role, reasoning in the middle of a read, and text at the end of one; each time is unsure."""
+    recorder = Recorder()
+    recorder.zero_uncertainty = 0.5
+    recorder.mark(Mark.REQUEST_SENT, 0.1, 0.25)
+    recorder.arrived(1.0, 0.01, 10, spread=0.02)
+    recorder.record(ROLE, 10)
+    recorder.arrived(2.0, 0.03, 100, spread=0.04)
+    recorder.record(Output("why", Part.REASONING), 50)
+    recorder.arrived(3.0, 0.05, 200, spread=0.06)
+    recorder.record(TEXT, 200)
+    return recorder
+
+
+def test_uncertainty_of_each_time() -> None:
+    """A clock that is read from zero is as unsure as its own read and zero together; between two reads zero is out."""
+    recorder = unsure()
+    recorder.ending = Ending(EndKind.COMPLETE, 4.0, uncertainty=0.07)
+    assert uncertainties(recorder.finish()) == pytest.approx({
+        "request_sent": 0.25, "first_byte": 0.51, "first_event": 0.51, "first_chunk": 0.54, "first_content": 0.55,
+        "last_chunk": 0.55, "end": 0.57, "duration": 0.57, "tail": 0.12, "gap": 0.09,
+    })  # fmt: skip
+
+
+def test_uncertainty_of_what_did_not_come() -> None:
+    """Without output there is no tail and no gap, without visible text no time of it, without an event none at all."""
+    recorder = Recorder()
+    assert uncertainties(finished(recorder)) == {"end": 0.0, "duration": 0.0}
+    recorder.arrived(1.0, 0.01, 10)
+    assert uncertainties(finished(recorder)) == {"first_byte": 0.01, "end": 0.0, "duration": 0.0}
+    recorder.record(PING, 10)
+    assert uncertainties(finished(recorder)).keys() == {"first_byte", "end", "duration"}
+    recorder.record(Output("why", Part.REASONING), 10)
+    names = {"first_byte", "first_event", "first_chunk", "last_chunk", "end", "duration", "tail"}
+    assert uncertainties(finished(recorder)).keys() == names
+
+
+def test_uncertainty_of_the_end() -> None:
+    """An end of the wire is as sure as the wire was; one that the stream said, as sure as the read that said it."""
+    recorder = unsure()
+    recorder.arrived(3.5, 0.08, 300, spread=0.09)
+    recorder.record(STOP, 300)
+    recorder.ending = Ending(EndKind.DEADLINE, 5.5, "2 s", Deadline.DRAIN, uncertainty=0.07)
+    assert recorder.finish().marks[Mark.END] == 3.5
+    assert end_uncertainty(recorder.finish()) == 0.09
+    recorder.ending = Ending(EndKind.COMPLETE, 5.5, uncertainty=0.07)
+    assert end_uncertainty(recorder.finish()) == 0.07
+    thinned = replace(recorder.finish(), marks={Mark.END: 3.6})
+    assert end_uncertainty(thinned) == 0.0
+
+
+def test_the_first_visible_text() -> None:
+    """Reasoning is none, and a refusal is some."""
+    recorder = unsure()
+    assert first_content(finished(recorder)) == Arrival(3.0, 0.55, 200)
+    refusal = Recorder()
+    refusal.arrived(1.0, 0.25, 10)
+    refusal.record(Output("no", Part.REFUSAL), 10)
+    assert first_content(finished(refusal)) == Arrival(1.0, 0.25, 10)
+    assert first_content(told(ROLE, STOP)) is None
+
+
+@pytest.mark.parametrize(("after", "unsure"), [(0, 0.25), (LINE_ENDS, 0.25), (LINE_ENDS + 1, 0.5)])
+def test_line_ends_close_a_message(after: int, unsure: float) -> None:
+    """A chunk before which only line ends are missing to the end of its read is as sure as the read's last byte."""
+    recorder = Recorder()
+    recorder.arrived(1.0, 0.25, 50, spread=0.5)
+    recorder.record(TEXT, 50 - after)
+    line = finished(recorder)
+    assert [at.uncertainty for at in output_arrivals(line)] == [unsure]
+    assert (first_chunk(line) or Arrival(0.0, 0.0, 0)).uncertainty == unsure
+    assert uncertainty(line) == unsure
+
+
+def test_figures_of_a_thinned_recording() -> None:
+    """They are those of the whole stream; without it, of the gaps that are there."""
+    line = told(TEXT, TEXT, TEXT)
+    assert gap_figures(line) == GapFigures(1.0, 1.0, 1.0)
+    known = GapFigures(0.25, 0.5, 0.75)
+    assert gap_figures(replace(line, whole=Whole(9, 9, known))) == known
+    assert gap_figures(told(TEXT)) is None
 
 
 BUFFERED = {
