@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from sys import getsizeof
 from typing import Any, NoReturn
 
 import pytest
 
-from monitor.stream.end_state import LONGEST_WORDS, EndState
+from monitor.stream.end_state import CHOICE_BYTES, LONGEST_WORDS, EndState
 from monitor.stream.events import (
     Event,
     Failure,
@@ -20,7 +21,7 @@ from monitor.stream.events import (
     Usage,
 )
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import EndRule, Kind
+from monitor.stream.recording import End, EndRule, Kind
 from monitor.stream.statistics import (
     gaps,
     output_arrivals,
@@ -348,6 +349,10 @@ def test_of_a_servers_words_a_bounded_part_is_kept() -> None:
     assert told(Finish(long, words=long)).end.reason == long[1:]
     assert told(Meta(reason=long)).end.reason == long[1:]
     assert told(Meta(model=long)).model == long[1:]
+    assert LONGEST_WORDS == 131_072
+    just = Failure(Fault.OTHER, long[1:])
+    assert told(just).end.failure is just, "words that are not too long are kept as they are"
+    assert told(TEXT).end.words == End().words == ""
 
 
 def test_what_it_weighs() -> None:
@@ -363,5 +368,13 @@ def test_what_it_weighs() -> None:
     state.fail(Failure(Fault.OTHER, "x" * 1000), 4.0, 4)
     weights.append(state.weight)
     assert all(after > before for before, after in pairwise(weights))
-    assert weights[2] - weights[1] > 98 * 80
+    assert weights[1] - weights[0] == CHOICE_BYTES == 300
+    assert weights[2] - weights[1] == 98 * 90
     assert weights[4] - weights[3] > 1000
+
+
+def test_a_reason_and_its_words_are_weighed() -> None:
+    """Both are kept."""
+    state = EndState(EndRule())
+    state.finish(Finish("stop", words="x" * 1000), 1.0, 1)
+    assert state.weight == CHOICE_BYTES + getsizeof("stop") + getsizeof("x" * 1000)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.stream.binary_frames import BinaryFrames
-from monitor.stream.framing import PIECE_BYTES, Framer, Rest
+from monitor.stream.framing import Framer, Rest
 from monitor.stream.json_objects import ConcatenatedJson, JsonArray
 from monitor.stream.lines import Lines
 from monitor.stream.raw import Raw
@@ -149,4 +149,4 @@ def test_what_is_held_of_a_message(
     assert framer.held == 0
     for piece in data:
         framer.feed(piece)
-    assert framer.held == size + pieces * PIECE_BYTES
+    assert framer.held == size + pieces * 64

@@ -10,7 +10,7 @@ from monitor.stream.events import (
     Output,
 )
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import End, EndRule, Kind
+from monitor.stream.recording import ARRIVAL_BYTES, EVENT_BYTES, End, EndRule, Kind
 from monitor.stream.statistics import (
     gaps,
 )
@@ -43,6 +43,8 @@ def test_what_is_kept_of_a_stream_is_weighed() -> None:
     """Its weight is that of its columns and its text."""
     line = told(*[Output("four")] * 100)
     assert line.weight == sum(map(len, line.columns)) + getsizeof("four" * 100)
+    assert sum(map(len, line.columns)) == 100 * (ARRIVAL_BYTES + EVENT_BYTES)
+    assert (ARRIVAL_BYTES, EVENT_BYTES) == (32, 13)
 
 
 def test_what_can_be_read_of_it() -> None:

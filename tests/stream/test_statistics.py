@@ -207,6 +207,8 @@ def test_what_came_too_late_breaks_no_silence(between: tuple[float, ...], silent
         ([], None),
         ([0.5], GapFigures(0.5, 0.5, 0.5)),
         ([0.1, 0.2], GapFigures(0.15, 0.199, 0.2)),
+        ([0.0, 1.0, 10.0], GapFigures(1.0, 9.82, 10.0)),
+        ([0.0, 1.0, 3.0, 100.0], GapFigures(2.0, 97.09, 100.0)),
         ([n / 100 for n in range(101)], GapFigures(0.5, 0.99, 1.0)),
     ],
 )
