@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -394,4 +395,29 @@ def test_the_nonce_decides_the_order() -> None:
     prompt = words_prompt(WordsCheck(6), NONCE, "Hello.")
     assert prompt.startswith(f"[{NONCE}] Hello.")
     assert " ".join(ASKED) in prompt
-    assert END in words_prompt(WordsCheck(6), NONCE)
+    assert words_prompt(WordsCheck(2), NONCE) == (
+        f"[{NONCE}] Copy these words in this order: {ONE} {TWO}. Write one word per line and nothing else. "
+        f"After the last word, write {END} on a line of its own."
+    )
+    assert words_prompt(WordsCheck(6), NONCE, "Hello.") == f"[{NONCE}] Hello.\n" + words_prompt(WordsCheck(6), NONCE)
+
+
+def test_the_words_can_be_told_apart() -> None:
+    """Small letters alone, none the beginning of another, and none that can be a part of a nonce."""
+    words = sorted(words_for(WordsCheck(1000), NONCE))
+    assert len(words) == 60
+    assert all(re.fullmatch("[a-z]{5,8}", word) for word in words)
+    assert not any(after.startswith(word) for word, after in pairwise(words))
+    assert all(set(word) - set("0123456789abcdef") for word in words)
+
+
+@pytest.mark.parametrize("check", [CountCheck(2), WordsCheck(2)])
+def test_how_far_into_an_answer_the_list_is_looked_for(check: CountCheck | WordsCheck) -> None:
+    """In 65,536 characters and 64 for each number, to the character; what a model thinks counts only to a megabyte."""
+    answer = f"1\n2\n{END}" if isinstance(check, CountCheck) else f"{ONE}\n{TWO}\n{END}"
+    room = 65_536 + 64 * check.to - len(answer)
+    assert examine(check, "-" * (room - 1) + "\n" + answer, NONCE).fault is None
+    assert examine(check, "-" * room + "\n" + answer, NONCE).fault == "missing"
+    thought = (1 << 20) - len(answer) - len("<think></think>")
+    assert examine(check, f"<think>{'-' * thought}</think>{answer}", NONCE).fault is None
+    assert examine(check, f"<think>{'-' * (thought + 1)}</think>{answer}", NONCE).fault == "missing"
