@@ -11,8 +11,6 @@ from asyncio.subprocess import PIPE
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from monitor.lab.peer import peer
 from monitor.lab.steps import Send
 from tests.daemons import HEAD, HI, STOP
@@ -20,18 +18,22 @@ from tests.daemons import HEAD, HI, STOP
 CLIENTS = 300
 DESCRIPTORS = 256
 _SCRAPES = _PROBES = 20
+_TARGETS = 5
 _MOST_LINES = 30
 """Lines of the log besides those of probes: how it starts, and a kind of message that repeats."""
 
 
-@pytest.mark.timeout(180)
 async def test_idle_clients_cost_no_probe_no_scrape_and_few_lines(tmp_path: Path) -> None:
     """300 clients that come back whenever they are closed, at 256 descriptors: scrapes and probes go on as before."""
     async with peer((Send(HEAD + HI + STOP + b"data: [DONE]\n\n"),)) as server:
         config = tmp_path / "config.toml"
         config.write_text(
-            f'[web]\nlisten = "127.0.0.1:0"\n[[targets]]\nname = "t"\nprotocol = "openai-chat"\nmodel = "m"\n'
-            f'url = "{server.url}/v1/chat/completions"\ninterval = "1s"\ncheck = "none"\n'
+            '[web]\nlisten = "127.0.0.1:0"\n'
+            + "".join(
+                f'[[targets]]\nname = "t{number}"\nprotocol = "openai-chat"\nmodel = "m"\n'
+                f'url = "{server.url}/v1/chat/completions"\ninterval = "1s"\ncheck = "none"\n'
+                for number in range(_TARGETS)
+            )
         )
         run = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "monitor", "run", "--config", str(config)),
