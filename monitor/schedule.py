@@ -2,7 +2,7 @@
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
 together, and a restart moves none. At the start each target is probed once, spread by what the limits can carry; if its
-phase comes sooner, that is its first probe. Targets are armed one by one, so that the event loop can turn between
+phase comes sooner, or it was probed less than an interval ago, its tick is its first probe. Targets are armed one by one, so that the event loop can turn between
 thousands of them. A target that several monitors probe has a turn for each of them in every interval: it is probed in
 this monitor's turn alone, at the start and to confirm a failure as well, so that no two of them ask it at once.
 APScheduler follows the wall clock: if that steps, the ticks are armed again.
@@ -146,6 +146,8 @@ class Schedule:
         self._last: dict[str, float] = {}
         self.firsts: dict[str, asyncio.TimerHandle] = {}
         """Timers of the first probes that are still to come, by target."""
+        self.probed: Mapping[str, float] = {}
+        """When targets were probed last before the start, in Unix seconds."""
         self.confirming: dict[str, asyncio.TimerHandle] = {}
         """Timers of the probes that confirm a failure, by target."""
         self._failures: defaultdict[str, int] = defaultdict(int)
@@ -182,6 +184,7 @@ class Schedule:
         """Do what `start` does, target by target."""
         self._scheduler.start(paused=True)
         yield from self.updating(targets)
+        self.probed = {}
         if not self._draining:
             self._scheduler.resume()
 
@@ -222,11 +225,11 @@ class Schedule:
     def _spread(self, targets: list[Target]) -> Iterator[None]:
         """Plan the first probes, one right now and the others one after another, and arm the ticks."""
         began, loop = self._wall(), asyncio.get_running_loop()
-        pace = self._pace(sum(one.turns == 1 for one in targets))
+        pace = self._pace(sum(not self._has_tick_alone(one) for one in targets))
         for target in targets:
             self._targets[target.name] = target
             now = self._wall()
-            wait = next(pace[host_of(target.url)]) if target.turns == 1 else math.inf
+            wait = math.inf if self._has_tick_alone(target) else next(pace[host_of(target.url)])
             planned = max(began + wait, now)
             if wait <= SPREAD or planned < next_tick(target.name, target.interval, now, _wait(target)):
                 due = time.monotonic() + planned - now
@@ -235,6 +238,10 @@ class Schedule:
             else:
                 self.arm(target, now)
             yield
+
+    def _has_tick_alone(self, target: Target) -> bool:
+        """Whether a target has no first probe: it has a turn, or was probed less than an interval before the start."""
+        return target.turns > 1 or 0.0 <= self._wall() - self.probed.get(target.name, 0.0) < target.interval
 
     def _pace(self, targets: int) -> defaultdict[str, Iterator[float]]:
         """Return for each host when its first probes are to start, in seconds from now.

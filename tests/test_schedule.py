@@ -258,6 +258,21 @@ async def test_the_ticks_follow_in_phase(make: Make) -> None:
     assert 29.0 < tick - time.time() < 91.0
 
 
+@pytest.mark.parametrize(("age", "waits"), [(0.0, True), (59.0, True), (60.0, False), (-5.0, False)])
+async def test_a_target_that_was_probed_lately_waits_for_its_tick(make: Make, age: float, waits: bool) -> None:
+    """One that was probed within its interval before the start keeps its phase; another, and one to come, is first."""
+    now = time.time()
+    schedule = make(wall=lambda: now)
+    schedule.probed = {"one": now - age}
+    schedule.start([a_target(), a_target("new")])
+    assert ("one" in schedule.firsts, "new" in schedule.firsts) == (not waits, True)
+    if waits:
+        assert ticks(schedule)["one"] == pytest.approx(next_tick("one", 60.0, now), abs=1e-3)
+    schedule.update([])
+    schedule.update([a_target()])
+    assert "one" in schedule.firsts
+
+
 async def test_a_target_is_asked_again_and_again(script: Scripted, make: Make) -> None:
     """Each tick asks anew once the probe before is over."""
     script.let_go.set()

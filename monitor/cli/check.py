@@ -135,7 +135,10 @@ def _print_history(config: Config) -> None:
     """Print how large the history's file gets at most, and for how long it keeps the figures of the pages."""
     settings, targets = config.settings.history, len(config.here)
     if settings.path is None:
-        click.echo("history: none is kept; the pages show what was probed since the start ([history] path keeps it)")
+        click.echo(
+            "history: none is kept; the pages show what was probed since the start, and a restart probes all targets "
+            "at once ([history] path keeps both)"
+        )
         return
     kept = retention(targets, tables_of(settings.max_bytes))
     rollups = min(rollup_bytes() * targets, tables_of(settings.max_bytes) // 2)

@@ -24,7 +24,7 @@ from monitor.daemon.signals import Signals
 from monitor.daemon.sources import discovery_of, keep_discovering
 from monitor.daemon.state import budget_on_disk
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
-from monitor.daemon.web import restore_recent, served
+from monitor.daemon.web import kept_probes, restore_recent, served
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.in_flight import InFlight
@@ -117,7 +117,9 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
                 return
             await replace_targets(parts, parts.config, await targets_of(parts.config, listed))
             await config_loaded(parts)
-            await restore_recent(parts)
+            kept = await kept_probes(parts)
+            restore_recent(parts, kept)
+            parts.schedule.probed = await asyncio.to_thread(kept.probed, parts.targets)
             await in_slices(parts.schedule.starting(parts.targets))
             keep_discovering(parts, found)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again

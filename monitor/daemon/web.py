@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from pathlib import Path
 
 import structlog
+from msgspec import UNSET
 
 from monitor.config import ConfigError
 from monitor.daemon.maintenance import resting, window_source
 from monitor.daemon.parts import Load, Parts, every
 from monitor.daemon.reload import reload
-from monitor.record.observation import Observation
+from monitor.judge.verdict import OUR_OWN
+from monitor.record.observation import Observation, shown_url
 from monitor.record.probe_event import EventError, ProbeEvent, read
 from monitor.record.target_state import TargetState
 from monitor.schedule import ProbeNotStartedError
@@ -25,6 +28,7 @@ from monitor.sinks import history_queries as store
 from monitor.sinks.history_store import StoreError
 from monitor.sinks.memory import RecentProbe
 from monitor.sinks.metrics import one_probe
+from monitor.target import Target
 from monitor.web.access import Access
 from monitor.web.app import application
 from monitor.web.failure_query import MOST, FailureQuery
@@ -134,22 +138,53 @@ def history_reader(path: str | None) -> HistoryReader | None:
     return HistoryReader(newest, partial(store.find, file), neighbours, rollups, failures)
 
 
-async def restore_recent(parts: Parts) -> None:
-    """Show the history's newest probes before the first new ones; without a file that can be read, nothing."""
+@dataclass(frozen=True, slots=True)
+class KeptProbes:
+    """What the history knows of the time before the start: the newest events of each target, and the states."""
+
+    events: Mapping[str, Sequence[ProbeEvent]] = field(default_factory=dict)
+    states: Mapping[str, TargetState] = field(default_factory=dict)
+
+    def probed(self, targets: Iterable[Target]) -> dict[str, float]:
+        """Return when the last scheduled probe began, in Unix seconds, of each target that is asked as it was then."""
+        found = ((one.name, self._last(one)) for one in targets)
+        return {name: when for name, when in found if when is not None}
+
+    def _last(self, target: Target) -> float | None:
+        asked = (shown_url(target), target.protocol, target.model or UNSET)
+        return next(
+            (
+                datetime.fromisoformat(event.timestamp).timestamp()
+                for event in self.events.get(target.name, ())
+                if event.trigger == "schedule"
+                and event.outcome not in OUR_OWN
+                and (event.url, event.protocol, event.model) == asked
+            ),
+            None,
+        )
+
+
+async def kept_probes(parts: Parts) -> KeptProbes:
+    """Read what the history knows; nothing without a file that can be read."""
     path, each = parts.settings.history.path, parts.recent.each
     if path is None:
-        return
+        return KeptProbes()
 
-    def kept() -> tuple[dict[str, list[ProbeEvent]], dict[str, TargetState]]:
+    def kept() -> KeptProbes:
         file = Path(path)
         events = {name: [read(event) for event in events] for name, events in store.of_each(file, each).items()}
-        return events, store.states(file)
+        return KeptProbes(events, store.states(file))
 
     try:
-        events, states = await asyncio.to_thread(kept)
-        parts.recent.restore(parts.targets, events, states)
-        for target in parts.targets:
-            if target.name in states:
-                parts.metrics.restore(target.name, states[target.name].confirmed)
+        return await asyncio.to_thread(kept)
     except (StoreError, EventError) as error:
         structlog.get_logger().info("the pages begin without the history's probes", why=str(error))
+        return KeptProbes()
+
+
+def restore_recent(parts: Parts, kept: KeptProbes) -> None:
+    """Show the history's newest probes before the first new ones."""
+    parts.recent.restore(parts.targets, kept.events, kept.states)
+    for target in parts.targets:
+        if target.name in kept.states:
+            parts.metrics.restore(target.name, kept.states[target.name].confirmed)

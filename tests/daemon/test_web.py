@@ -12,7 +12,7 @@ import pytest
 
 from monitor.lab.peer import peer
 from monitor.lab.server import Lab
-from monitor.lab.steps import Fin, Gate, Send
+from monitor.lab.steps import Fin, Gate, Hold, Send
 from monitor.settings import HistorySettings, Settings, Web
 from monitor.sinks.memory import RecentProbes
 from monitor.target import Timeouts
@@ -145,6 +145,26 @@ async def test_users_change_without_a_reload(
         for _ in range(2):  # the second look begins when the first is over
             in_vain.clear()
             await in_vain.wait()
+
+
+async def test_a_restart_does_not_probe_again_what_was_probed_lately(lab: Lab, tmp_path: Path) -> None:
+    """A target whose last probe is younger than its interval waits for its tick.
+
+    One that is new, that is asked otherwise, or whose last probe was stopped is probed at once.
+    """
+    settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(tmp_path / "history.db")))
+    same, moved = named("same", lab.url + QUICK_OK), named("moved", lab.url + QUICK_OK)
+    async with peer((Hold(),), (Hold(),)) as silent:
+        stopped = named("stopped", silent.url)
+        async with running(same, moved, stopped, settings=settings) as daemon:
+            await daemon.until("chat_monitor_probes_in_flight", 1)
+        moved = replace(moved, url=lab.url + QUICK_CUT)
+        async with running(same, moved, stopped, named("new", lab.url + QUICK_OK), settings=settings) as daemon:
+            probed = {(await daemon.line(event="probe"))["target"] for _ in range(2)}
+            await daemon.until("chat_monitor_probes_in_flight", 1)
+            assert probed == {"moved", "new"}
+            assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="same"}') == 0
+            assert await daemon.metric('chat_stream_last_probe_success{target="same"}') is None
 
 
 async def test_the_pages_after_a_restart(lab: Lab, tmp_path: Path) -> None:
