@@ -186,5 +186,5 @@ def restore_recent(parts: Parts, kept: KeptProbes) -> None:
     """Show the history's newest probes before the first new ones."""
     parts.recent.restore(parts.targets, kept.events, kept.states)
     for target in parts.targets:
-        if target.name in kept.states:
-            parts.metrics.restore(target.name, kept.states[target.name].confirmed)
+        if target.name in kept.states or target.name in kept.events:  # the former version kept events alone
+            parts.metrics.restore(target.name, parts.recent.memory(target.name).state.confirmed)
