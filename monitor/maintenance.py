@@ -180,9 +180,9 @@ class SetWindows:
 
     def load(self, kept: bytes) -> None:
         """Take the windows that `dump` wrote; ValueError if it did not, NewerFileError if a later version did."""
-        if msgspec.json.decode(kept, type=_Version).version > _VERSION:  # msgspec's errors are ValueErrors
+        if _READ_VERSION.decode(kept).version > _VERSION:  # msgspec's errors are ValueErrors
             raise NewerFileError
-        for one in msgspec.json.decode(kept, type=_File).windows:
+        for one in _READ.decode(kept).windows:
             self.add(one)
 
 
@@ -199,3 +199,7 @@ class _File(_Version):
     """The file of the windows."""
 
     windows: tuple[SetWindow, ...]
+
+
+# made while the module is imported: two threads that prepare one type at once end the process (msgspec 0.22)
+_READ_VERSION, _READ = msgspec.json.Decoder(_Version), msgspec.json.Decoder(_File)

@@ -24,6 +24,7 @@ USERS_ONLY = (
 )
 _NO_WINDOWS = "This monitor sets no maintenance windows."
 _BODY_SECONDS = 10.0
+_REQUEST = msgspec.json.Decoder(WindowRequest)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ async def added(request: web.Request) -> web.Response:
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             body = await request.read()
-        window = await source.windows.add(msgspec.json.decode(body, type=WindowRequest), user)
+        window = await source.windows.add(_REQUEST.decode(body), user)
     except TimeoutError:
         return problem(request, 408, f"The body did not come within {_BODY_SECONDS:g} s.")
     except ValueError as error:  # msgspec's, too
