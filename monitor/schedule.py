@@ -2,10 +2,10 @@
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
 together, and a restart moves none. At the start each target is probed once, spread by what the limits can carry; if its
-phase comes sooner, or it was probed less than an interval ago, its tick is its first probe. Targets are armed one by one, so that the event loop can turn between
-thousands of them. A target that several monitors probe has a turn for each of them in every interval: it is probed in
-this monitor's turn alone, at the start and to confirm a failure as well, so that no two of them ask it at once.
-APScheduler follows the wall clock: if that steps, the ticks are armed again.
+phase comes sooner, or it was probed less than an interval ago, its tick is its first probe. Targets are armed one by
+one, so that the event loop can turn between thousands of them. A target that several monitors probe has a turn for each
+of them in every interval: it is probed in this monitor's turn alone, at the start and to confirm a failure as well, so
+that no two of them ask it at once. APScheduler follows the wall clock: if that steps, the ticks are armed again.
 """
 
 from __future__ import annotations
