@@ -28,8 +28,8 @@ HEAD = """\
 #
 # "#key = value" is a key at its default, or, where there is none, with an example: take the # away to set it.
 # Durations are text: "500ms", "90s", "5m", "1h", "30d". Sizes are text: "500kB", "32MiB". ${NAME} in any text is the
-# environment variable of that name, and $${ the text ${. Secrets never stand here: use api_key_env, api_key_file,
-# header_files, or ${NAME}. Check the file by: chat-monitor check --config FILE
+# environment variable of that name, ${NAME:-x} is x without it, and $${ the text ${. Secrets never stand here: use
+# api_key_env, api_key_file, header_files, or ${NAME}. Check the file by: chat-monitor check --config FILE
 """
 TARGETS = """\
 # One [[targets]] for each chat to watch. It may hold every key of [defaults]; its own keys win.
@@ -174,7 +174,7 @@ every mistake in it at once, each with its line and a hint; `chat-monitor check 
 - **Durations** are text with units: `"500ms"`, `"90s"`, `"5m"`, `"1h"`, `"1m30s"`, `"30d"`. A bare number is a mistake.
 - **Sizes** are text with units: `B`, `kB`, `MB`, `GB` (powers of 1000) and `KiB`, `MiB`, `GiB` (powers of 1024).
 - **Variables**: `${NAME}` in any text, in arrays and in `body` too, is the environment variable of that name. One that
-  is not set is a mistake. `$${` is the text `${`.
+  is not set is a mistake; `${NAME:-default}` is `default` if the variable is not set or empty. `$${` is the text `${`.
 - **Secrets never stand in the file.** `api_key_env` names a variable; `api_key_file` and `header_files` name files. A
   relative name is looked for in `$CREDENTIALS_DIRECTORY` first (systemd's `LoadCredential=`), then beside the config.
   Line ends after the secret are cut off. A header that looks like a secret and is written out is a mistake. A file that

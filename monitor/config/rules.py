@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from monitor.config.document import Document
 from monitor.config.mistake import KeyPath
 from monitor.config.tables import Values
+from monitor.config.variables import has_default
 from monitor.keys.units import duration_text
 from monitor.protocols import Protocol, whole_path
 from monitor.settings import Monitor
@@ -252,7 +253,7 @@ def _texts(value: object, path: KeyPath) -> Iterator[KeyPath]:
 
 def _is_secret(names: re.Pattern[str], name: str, written: str) -> bool:
     looks = names.search(name) or _SECRET_VALUE.search(written)
-    return bool(looks and written) and _SUBSTITUTED not in written
+    return bool(looks and written) and (_SUBSTITUTED not in written or has_default(written))
 
 
 def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
@@ -275,7 +276,7 @@ def _holds_secret(url: str) -> bool:
     parts = urlsplit(url)
     password = parts.netloc.rpartition("@")[0].partition(":")[2]
     keys = [value for name, value in parse_qsl(parts.query) if _SECRET_QUERY.search(name)]
-    return any(value and _SUBSTITUTED not in value for value in (password, *keys))
+    return any(value and (_SUBSTITUTED not in value or has_default(value)) for value in (password, *keys))
 
 
 def _tls_in_vain(draft: Draft) -> Iterator[Complaint]:

@@ -1,4 +1,4 @@
-"""`${VAR}` in the strings of a config: replaced from the environment, and never shown again."""
+"""`${VAR}` and `${VAR:-default}` in the strings of a config: replaced from the environment, and never shown again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from monitor.config.mistake import KeyPath
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_DEFAULT = ":-"
 
 Report = Callable[[KeyPath, str, str], None]
 
@@ -27,6 +29,11 @@ def references(value: object) -> set[str]:
             return set().union(*map(references, value))
         case _:
             return set()
+
+
+def has_default(text: str) -> bool:
+    """Whether a text, as it is written, holds a default that says something: it stands in the file as it is."""
+    return any((match[1] or "").partition(_DEFAULT)[2] for match in _REFERENCE.finditer(text))
 
 
 @dataclass(slots=True)
@@ -55,12 +62,14 @@ class Filling:
     def _replacement(self, match: re.Match[str], path: KeyPath) -> str:
         if match[0] == "$${":
             return "${"
-        name = match[1]
+        name, has_default, default = match[1].partition(_DEFAULT)
         if not match[2] or not _NAME.fullmatch(name):
             return self._fail(path, "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${")
+        if has_default and not self.environ.get(name):
+            return default if "${" not in default else self._fail(path, "contains a variable in a default", "name one")
         if name not in self.environ:
             near = get_close_matches(name, self.environ, 1, 0.8)
-            hint = f"did you mean ${{{near[0]}}}?" if near else "set it, or write $${ for the text ${"
+            hint = f"did you mean ${{{near[0]}}}?" if near else f"set it, or write ${{{name}:-DEFAULT}}"
             return self._fail(path, f"the variable {name} is not set", hint)
         value = self.environ[name]
         if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):

@@ -21,6 +21,8 @@ def filled(value: object) -> tuple[object, list[tuple[KeyPath, str, str]], list[
     ("text", "result"),
     [
         ("Bearer ${KEY}", "Bearer s3cret"), ("${KEY}${KEY}", "s3crets3cret"), ("${EMPTY}", ""), ("$${KEY}", "${KEY}"),
+        ("${KEY:-x}", "s3cret"), ("${NOPE:-x y}!", "x y!"), ("${EMPTY:-x}", "x"), ("${NOPE:-}", ""),
+        ("${NOPE:-a:-b}", "a:-b"),
         ("$KEY", "$KEY"), ("^a$", "^a$"), ("$$", "$$"), ("${BRACE}", "${KEY}"), ("${ACCENT}", "é"), ("", ""),
     ],
 )  # fmt: skip
@@ -38,11 +40,12 @@ def test_everything_is_filled_but_keys_and_numbers() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("${NOPE}", "the variable NOPE is not set", "set it, or write $${ for the text ${"),
+        ("${NOPE}", "the variable NOPE is not set", "set it, or write ${NOPE:-DEFAULT}"),
         ("${KEYS}", "the variable KEYS is not set", "did you mean ${KEY}?"),
         ("${}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
         ("${a b}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
-        ("${KEY:-x}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
+        ("${:-x}", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
+        ("${NOPE:-${KEY}}", "contains a variable in a default", "name one"),
         ("${KEY", "contains a ${ without a variable name", "write ${NAME}, or $${ for the text ${"),
         ("${BAD}", "the variable BAD is not UTF-8", ""),
     ],
