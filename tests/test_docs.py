@@ -56,6 +56,15 @@ def test_every_config_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: p
         load(file, Anything())
 
 
+@pytest.mark.parametrize("page", [ROOT / "docs" / "evidence.md"])
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    """A claim is shown by a test that is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page.read_text())
+    assert len(named) > 30
+    for file, test in named:
+        assert re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{test}"
+
+
 def typed(page: Path) -> Iterator[list[str]]:
     """Every command of ours that a page shows, in a code block or in its text, word by word."""
     for shown in re.findall(r"`(chat-monitor [a-z][^`]+)`", page.read_text()):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from monitor.keys.values import url as checked_url
+from monitor.keys.values import proxy_url
 
 _VARIABLES = {"http": ("HTTP_PROXY", "http_proxy"), "https": ("HTTPS_PROXY", "https_proxy")}
 PROXY_VARIABLES = tuple(name for names in _VARIABLES.values() for name in names)
@@ -81,7 +81,7 @@ def _with_scheme(proxy: str) -> str:
 
 def _is_url(text: str) -> bool:
     try:
-        checked_url(text)
+        proxy_url(text)
     except ValueError:
         return False
     return True

@@ -133,7 +133,7 @@ HttpUrl = Annotated[str, AfterValidator(values.url), _text(_URL)]
 ProxyUrl = Annotated[
     Secret | None,
     Written(
-        Annotated[str, AfterValidator(values.optional_url), _text(f"(?:{_URL})?")],
+        Annotated[str, AfterValidator(values.optional_proxy_url), _text(f"(?:{_URL})?")],
         lambda text: Secret(text) if text else None,
     ),
 ]

@@ -207,9 +207,19 @@ def _is_host(name: str) -> bool:
 _URL_HINT = 'for example "https://host:8443/v1/chat/completions"'
 
 
-def optional_url(text: str) -> str:
-    """Accept a URL, or nothing for none."""
-    return url(text) if text else text
+def proxy_url(text: str) -> str:
+    """Accept the URL of an HTTP proxy, which has no path."""
+    parts = urlsplit(url(text))
+    if parts.path not in {"", "/"} or parts.query:
+        raise wrong(
+            "is the URL of a proxy with a path", "in its user or password, write %2F for /, %40 for @, %23 for #"
+        )
+    return text
+
+
+def optional_proxy_url(text: str) -> str:
+    """Accept the URL of a proxy, or nothing for none."""
+    return proxy_url(text) if text else text
 
 
 def proxy_exception(text: str) -> str:

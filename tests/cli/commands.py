@@ -80,8 +80,8 @@ def said(process: subprocess.Popen[str], **wanted: str) -> dict[str, Any]:
 def fetched(url: str) -> str:
     """Return the whole answer to a plain request."""
     host, _, path = url.removeprefix("http://").partition("/")
-    name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), WITHIN) as connection:
+    name, _, port = host.rpartition(":")
+    with socket.create_connection((name.strip("[]"), int(port)), WITHIN) as connection:
         connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         with connection.makefile("rb") as answer:
             return answer.read().decode()

@@ -35,13 +35,15 @@ def test_it_ends_with_its_terminal(command: tuple[str, ...]) -> None:
         assert ended(process).status == 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_the_lab_runs_alone(number: signal.Signals, status: int) -> None:
-    """It says where, serves its index, and tells of every request."""
-    with started("lab", "--listen", "127.0.0.1:0") as process:
+@pytest.mark.parametrize(
+    ("number", "status", "host"), [(signal.SIGTERM, 0, "127.0.0.1"), (signal.SIGINT, 130, "[::1]")]
+)
+def test_the_lab_runs_alone(number: signal.Signals, status: int, host: str) -> None:
+    """It says where, IPv6 in brackets, serves its index, and tells of every request."""
+    with started("lab", "--listen", f"{host}:0") as process:
         assert process.stderr is not None
         where = process.stderr.readline()
-        assert where.startswith("fault lab on http://127.0.0.1:")
+        assert where.startswith(f"fault lab on http://{host}:")
         url = where.split()[3]
         assert "Fault lab" in fetched(url)
         assert fetched(f"{url}openai-chat/empty").startswith("HTTP/1.1 200 OK")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from msgspec import UNSET
@@ -25,12 +26,14 @@ from monitor.settings import MIB, HistorySettings, Network
 from monitor.sinks.history import row
 from monitor.sinks.history_store import Store, StoredProbe
 from monitor.target import Record
+from monitor.web.access import Access
 from monitor.web.app import application
 from monitor.web.server import serve
 from tests.records import record
 from tests.sinks.kept_probes import old_file, probes, rows
 from tests.web import scenes
 from tests.web.sources import Daemon as Behind
+from tests.web.test_access import hashed
 
 NAME = 'a/b%2F "c" é'
 AGES = 1e12
@@ -103,6 +106,22 @@ async def test_the_daemon(behind: Behind) -> None:
     assert worked_out.first_chunk
     assert (asked.first_chunk.p50, asked.truncation_ratio) == (worked_out.first_chunk.p50, 1 / 2)
     assert (glances["resting"].paused, glances["resting"].last) == (True, UNSET)
+
+
+@pytest.mark.parametrize("password", ["grün", "пароль", "p@ss:w/rd"])
+async def test_a_daemon_that_asks_who_comes(behind: Behind, tmp_path: Path, password: str) -> None:
+    """User and password of the URL are sent in UTF-8, as the daemon reads them."""
+    file = tmp_path / "web.yml"
+    await asyncio.to_thread(file.write_text, f"basic_auth_users:\n  jürgen: {hashed(password)}\n")
+    access = await asyncio.to_thread(Access, file)
+    server = await serve(application(behind.source(), access=access), [("127.0.0.1", 0)])
+    try:
+        user = f"{quote('jürgen')}:{quote(password, safe='')}"
+        place = Daemon(f"http://{user}@127.0.0.1:{server.port}/", get)
+        assert NAME in {it.name for it in await asyncio.to_thread(place.summaries)}
+    finally:
+        await server.close()
+        access.close()
 
 
 def test_the_file(behind: Behind, file: File) -> None:

@@ -69,5 +69,5 @@ def test_exceptions(url: str, exception: str, holds: bool) -> None:
 
 def test_variables_that_name_no_proxy() -> None:
     """What is no URL of an HTTP proxy is named by its variable; one that is not set is fine."""
-    assert list(unusable({"HTTP_PROXY": "socks5://p:1", "https_proxy": "p:port"})) == ["HTTP_PROXY", "https_proxy"]
+    assert list(unusable({"HTTP_PROXY": "socks5://p:1", "https_proxy": "u:12/w@p:1"})) == ["HTTP_PROXY", "https_proxy"]
     assert list(unusable({"HTTP_PROXY": "p:1", "HTTPS_PROXY": "", "NO_PROXY": "%%"})) == []
