@@ -25,6 +25,8 @@ from monitor.settings import Maintenance
 from monitor.target import Target
 
 _DAY = timedelta(days=1)
+_MOST = 1000
+"""Windows that may be set: each is compared with a target before its probe."""
 _USUAL, _LONGEST = _DAY, 366 * _DAY
 """How long a window lasts that was set without an end, and how far ahead one may end."""
 
@@ -158,7 +160,9 @@ class SetWindows:
         self._windows: dict[str, SetWindow] = {}
 
     def add(self, window: SetWindow) -> None:
-        """Add a window."""
+        """Add a window; ValueError if there are too many."""
+        if len(self._windows) >= _MOST:
+            raise ValueError(f"there are {_MOST:,} windows already: end some of them")
         self._windows[window.id] = window
 
     def end(self, window_id: str, now: datetime) -> SetWindow | None:

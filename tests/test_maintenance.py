@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from monitor.files import NewerFileError
@@ -208,6 +209,15 @@ def test_windows_that_were_set_are_kept() -> None:
     assert ended.end == NOW + timedelta(hours=2)
     assert again.all(NOW) == ()
     assert active([long.window], ONE, NOW)
+
+
+def test_windows_are_bounded() -> None:
+    """Nobody can have the monitor compare a target with ever more windows."""
+    windows, one = SetWindows(), asked().window("0", NOW, "me")
+    for number in range(1000):
+        windows.add(msgspec.structs.replace(one, id=str(number)))
+    with pytest.raises(ValueError, match="1,000 windows already"):
+        windows.add(msgspec.structs.replace(one, id="more"))
 
 
 @pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"version": 1, "windows": [{}]}', b'{"version": "x"}'])
