@@ -193,7 +193,7 @@ class Http2Connection:
         except ProtocolError as error:
             raise FrameError(_words(error, frame.kind)) from None
         for event in events:
-            yield from self._event(event)
+            yield from self._event(event, frame.kind)
         self._pump()
 
     def _bear(self, frame: Frame, at: float) -> None:
@@ -234,7 +234,7 @@ class Http2Connection:
         if 0 < last < self._stream or (self._stream and not last):
             yield self._end(EndKind.RESET, f"GOAWAY {self.goaway}")
 
-    def _event(self, event: Event) -> Iterator[Said]:
+    def _event(self, event: Event, kind: int) -> Iterator[Said]:
         if getattr(event, "stream_id", None) != self._stream or not self._stream:
             return
         match event:
@@ -248,6 +248,8 @@ class Http2Connection:
                 yield self._disagreement()
             case StreamEnded():
                 yield self._end(EndKind.COMPLETE)
+            case StreamReset() if not event.remote_reset:  # h2 resets a stream of which a frame is invalid
+                raise FrameError(f"an invalid {_name(kind)} frame")
             case StreamReset():
                 yield self._end(EndKind.RESET, f"RST_STREAM {code_name(event.error_code)}")
             case _:  # trailers, windows, pings, settings: h2 has done what is to do

@@ -15,7 +15,8 @@ HEADER = 9
 MAX_FRAME = 16384
 """Bytes of payload that a peer may send in a frame, for we never allow more (section 4.2)."""
 _STREAM = 0x7FFF_FFFF
-_HTTP_1 = b"HTTP/1."
+_HTTP_1, _TLS_ALERT = b"HTTP/1.", b"\x15\x03"
+_NOT_SETTINGS = "its first frame is not SETTINGS"
 
 
 class FrameType(IntEnum):
@@ -100,13 +101,13 @@ class FrameSplitter:
         """Return what `data` completes; a FrameError if the bytes are not frames, or one is too long."""
         buffer = self._unsplit
         buffer += data
-        if not self._begun and buffer.startswith(_HTTP_1):
-            raise FrameError("it answers in HTTP/1.1")
+        if not self._begun:
+            _check_begin(buffer)
         while len(buffer) >= HEADER:
             length, kind, flags = int.from_bytes(buffer[:3]), buffer[3], buffer[4]
             stream = int.from_bytes(buffer[5:HEADER]) & _STREAM
-            if not self._begun and (kind != FrameType.SETTINGS or flags & Flag.ACK or stream):
-                raise FrameError("its first frame is not SETTINGS")
+            if not self._begun and (flags & Flag.ACK or stream):
+                raise FrameError(_NOT_SETTINGS)
             if length > MAX_FRAME:
                 raise FrameError(f"a frame of more than {MAX_FRAME} bytes")
             self._begun = True
@@ -129,3 +130,14 @@ class FrameSplitter:
         part = bytes(self._unsplit[begin + self._given : max(begin, end)])
         self._given += len(part)
         return part
+
+
+def _check_begin(begin: bytearray) -> None:
+    """Raise a FrameError as soon as what came first cannot be SETTINGS: a peer may close before a whole frame."""
+    if begin.startswith(_HTTP_1):
+        raise FrameError("it answers in HTTP/1.1")
+    if begin.startswith(_TLS_ALERT):
+        raise FrameError("it answers in TLS")
+    other = len(begin) > 3 and begin[3] != FrameType.SETTINGS  # noqa: PLR2004 - the offset of a frame's type
+    if other and not _HTTP_1.startswith(begin):
+        raise FrameError(_NOT_SETTINGS)

@@ -87,6 +87,7 @@ def issue(place: Path, host: str) -> TlsCredentials:
     (place / "key.pem").write_bytes(key_pem(key))
     contexts = {name: _context(place, certificate) for name, certificate in shown.items()}
     contexts |= {name: _context(place, shown["good"]) for name in ("client-certificate", "no-close-notify")}
+    contexts["good"].set_alpn_protocols(["h2", "http/1.1"])
     demanding = contexts["client-certificate"]
     demanding.verify_mode, demanding.sslobject_class = CERT_REQUIRED, AlertingSSLObject
     demanding.load_verify_locations(place / "ca.pem")

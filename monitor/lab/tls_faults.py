@@ -31,7 +31,7 @@ class TlsFault:
 
 
 FAULTS = (
-    TlsFault("good", "nothing: the whole lab, over TLS", OK),
+    TlsFault("good", "nothing: the whole lab, over TLS, in HTTP/2 if a client offers it (ALPN)", OK),
     TlsFault("expired", "the certificate expired yesterday", CERTIFICATE, "verify code 10"),
     TlsFault("not-yet-valid", "the certificate is valid from tomorrow on", CERTIFICATE, "verify code 9"),
     TlsFault("self-signed", "the certificate is signed by nobody but itself", CERTIFICATE, "verify code 18"),

@@ -52,14 +52,14 @@ async def plain_aiohttp(context: ssl.SSLContext) -> Ask:
     return ask
 
 
-async def plain_httpx(context: ssl.SSLContext) -> Ask:
-    """httpx: a client, `raise_for_status`, and `aiter_lines`."""
+async def plain_httpx(context: ssl.SSLContext, *, http2: bool = False) -> Ask:
+    """httpx: a client, `raise_for_status`, and `aiter_lines`; with `http2`, in HTTP/2 alone."""
     httpx: Any = import_module("httpx")
 
     async def ask(url: str, prompt: str) -> int:
         pieces = 0
         async with (
-            httpx.AsyncClient(verify=context) as client,
+            httpx.AsyncClient(verify=context, http1=not http2, http2=http2) as client,
             client.stream("POST", url, json=body(prompt)) as response,
         ):
             response.raise_for_status()
@@ -68,6 +68,11 @@ async def plain_httpx(context: ssl.SSLContext) -> Ask:
         return pieces
 
     return ask
+
+
+async def httpx_in_http2(context: ssl.SSLContext) -> Ask:
+    """httpx, in HTTP/2."""
+    return await plain_httpx(context, http2=True)
 
 
 async def official(context: ssl.SSLContext) -> Ask:
@@ -138,6 +143,7 @@ async def guidellm(context: ssl.SSLContext) -> Ask:
 CLIENTS: Mapping[str, Callable[[ssl.SSLContext], Awaitable[Ask]]] = {
     "aiohttp": plain_aiohttp,
     "httpx": plain_httpx,
+    "httpx-http2": httpx_in_http2,
     "openai": official,
     "anthropic": official_anthropic,
     "guidellm": guidellm,

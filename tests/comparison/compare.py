@@ -34,7 +34,7 @@ from monitor.probe.run import Prober
 from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import EndKind
-from monitor.target import CountCheck, Target, Timeouts
+from monitor.target import CountCheck, Http, Target, Timeouts
 from tests.protocols.streams import START, Reported
 from tests.protocols.test_gateway_streams import STREAMS as GATEWAY_STREAMS
 from tests.protocols.test_reported_streams import STREAMS as REPORTED_STREAMS
@@ -99,6 +99,34 @@ CASES = (
     Case("tls-expired", "an expired certificate"),
     Case("tls-no-close-notify-cut", "half the answer over TLS, ended without close_notify"),
 )
+HTTP2_CASES = (
+    Case("ok", "nothing is wrong", fine=True),
+    Case("h2-frames?bytes=7", "whole, in small padded frames", fine=True),
+    Case("h2-others", "whole, with PING, SETTINGS and unknown frames between", fine=True),
+    Case("h2-goaway", "whole, and GOAWAY in the middle, as a server sends it before it stops", fine=True),
+    Case("h2-reset?after=10000", "whole, and RST_STREAM in place of END_STREAM", fine=True),
+    Case("h2-reset?after=5", "RST_STREAM INTERNAL_ERROR in mid-stream"),
+    Case("h2-reset?after=5&code=NO_ERROR", "RST_STREAM NO_ERROR in mid-stream"),
+    Case("h2-reset?after=5&code=CANCEL", "RST_STREAM CANCEL in mid-stream"),
+    Case("h2-goaway?after=5&then=fin", "GOAWAY in mid-stream, and FIN"),
+    Case("h2-cut?wire=900&by=fin", "the connection is closed in mid-stream"),
+    Case("h2-cut?wire=900&by=rst", "the connection is reset in mid-stream"),
+    Case("h2-refused", "the stream is refused"),
+    Case("h2-refused?by=goaway", "GOAWAY in place of an answer"),
+    Case("h2-frame?after=5&as=ping", "an invalid PING in mid-stream"),
+    Case("h2-frame?after=5&as=headers", "an invalid block of headers in mid-stream"),
+    Case("h2-flood?after=5&as=settings", "a flood of SETTINGS in mid-stream, then silence"),
+    Case("h2-head?as=continuation", "a head that never ends, in CONTINUATION frames"),
+    Case("h2-head?as=http1", "an answer in HTTP/1.1"),
+    Case("clean-cut?after=5", "half the answer, and END_STREAM"),
+    Case("clean-cut?after=5&marker=yes", "half the answer, `[DONE]`, and END_STREAM"),
+    Case("mid-event", "END_STREAM inside an event"),
+    Case("error", "an error object in the stream, and END_STREAM"),
+)
+"""Over HTTP/2; what silence does is in the table above."""
+CURL = {"curl": ("--http2-prior-knowledge",), "curl, over TLS": ("--http2",)}
+"""Columns of curl, with the options that make it speak HTTP/2."""
+CURL_TIMED_OUT = 28
 REPORTED = (
     "One-API: stop on every chunk",
     "One-API: stop on every chunk, cut",
@@ -167,6 +195,13 @@ does not have whole, an error for one that is whole, or no word within {patience
 
 {versions}
 
+## Over HTTP/2
+
+The same request in HTTP/2, to the faults that HTTP/2 has: by prior knowledge, and with curl also over TLS. The verdicts
+of the monitor are the same there. The number is curl's exit status.
+
+{http2_table}
+
 ## Streams of real servers and gateways
 
 Streams as users reported them, asked for without a content check, by this product and by the official client of the
@@ -176,6 +211,8 @@ protocol's vendor. The marks mean the same.
 
 - **chat-monitor**: one probe, in the first table with the counted list as its check; timeouts: {timeouts}.
 - **aiohttp**, **httpx**: the loop of their documentation: status checked, every `data:` line parsed, default timeouts.
+- **httpx, HTTP/2**: the same loop with `http2=True, http1=False`.
+- **curl**: the same request with `--fail --no-buffer`; `complete` if it exits with 0.
 - **openai**: `chat.completions.create(stream=True)`, read to its end; no retries, which would hide faults.
 - **GuideLLM**: the HTTP backend of its benchmarks; a request that raises nothing is counted as completed.
 - **blackbox_exporter**: a POST of the same request; once as `http_2xx`, once with `fail_if_body_not_matches_regexp`.
@@ -195,12 +232,13 @@ def url_of(case: Case, lab: Lab, tls: TlsLab) -> str:
     return tls.url(next(fault for fault in tls.faults if fault.target == case.path), "127.0.0.1")
 
 
-async def ours(urls: Sequence[str], ca_file: str) -> list[str]:
+async def ours(urls: Sequence[str], ca_file: str, http: Http = Http.ONE) -> list[str]:
     """Return what this product says of each."""
     prober = Prober(Client(Limits(), Network()), Limits())
 
     def target(url: str) -> Target:
-        return Target("it", "openai-chat", url, "lab", timeouts=TIMEOUTS, check=CountCheck(), tls=Tls(ca_file))
+        tls = Tls(ca_file)
+        return Target("it", "openai-chat", url, "lab", timeouts=TIMEOUTS, check=CountCheck(), tls=tls, http=http)
 
     return [in_words(seen) for seen in await asyncio.gather(*(prober(target(url), "cli") for url in urls))]
 
@@ -221,6 +259,27 @@ async def theirs(client: str, urls: Sequence[str], ca_file: str) -> list[str]:
     out, _ = await process.communicate(json.dumps(job).encode())
     found: list[str] = json.loads(out)
     return found
+
+
+async def curls(options: Sequence[str], urls: Sequence[str], ca_file: str) -> list[str]:
+    """Return what curl says of each."""
+    return list(await asyncio.gather(*(curl(options, url, ca_file) for url in urls)))
+
+
+async def curl(options: Sequence[str], url: str, ca_file: str) -> str:
+    """Return what curl says of one: whether it exits with 0, and with output."""
+    request = json.dumps({"model": "lab", "stream": True, "messages": [{"role": "user", "content": PROMPT}]})
+    common = f"--silent --fail --no-buffer --max-time {PATIENCE:g} --cacert {ca_file}".split()
+    command = ["curl", *common, *options, "--header", "Content-Type: application/json", "--data", request, url]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    match process.returncode:
+        case 0:
+            return "complete" if b'"content":' in out else "complete, without output"
+        case code if code == CURL_TIMED_OUT:
+            return f"still waiting after {PATIENCE:g} s"
+        case code:
+            return f"curl: {code}"
 
 
 async def exporter(urls: Sequence[str], ca_file: str, place: Path) -> dict[str, list[str]]:
@@ -352,17 +411,17 @@ def cell(case: Case, says: str) -> str:
     return f"**{says}**" if misleads(case, says) else says
 
 
-def table(columns: Mapping[str, Sequence[str]]) -> Iterable[str]:
-    """Return the lines of the table: a row for each case, and how often each client misleads."""
+def table(columns: Mapping[str, Sequence[str]], cases: Sequence[Case] = CASES) -> Iterable[str]:
+    """Return the lines of a table: a row for each case, and how often each client misleads."""
     yield f"| stream | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"
-    for number, case in enumerate(CASES):
+    for number, case in enumerate(cases):
         cells = (cell(case, said[number]) for said in columns.values())
         yield f"| {case.says}<br>`{case.path}` | {' | '.join(cells)} |"
     wrong = (
-        f"{sum(misleads(case, word) for case, word in zip(CASES, said, strict=True))}" for said in columns.values()
+        f"{sum(misleads(case, word) for case, word in zip(cases, said, strict=True))}" for said in columns.values()
     )
-    yield f"| misleading, of {len(CASES)} | {' | '.join(wrong)} |"
+    yield f"| misleading, of {len(cases)} | {' | '.join(wrong)} |"
 
 
 def versions() -> Mapping[str, str]:
@@ -393,17 +452,44 @@ async def asked(place: Path) -> dict[str, Sequence[str]]:
         return columns
 
 
+async def asked_in_http2() -> dict[str, Sequence[str]]:
+    """Ask everybody who speaks HTTP/2, one after the other; return the columns."""
+    async with tls_lab("127.0.0.1", 0) as tls, await serve("127.0.0.1", 0) as lab:
+        urls = http2_urls(lab.url)
+        good = next(fault for fault in tls.faults if fault.name == "good")
+        encrypted = http2_urls(f"https://127.0.0.1:{good.port}")
+        columns: dict[str, Sequence[str]] = {"chat-monitor": await ours(urls, tls.ca_file, Http.TWO)}
+        if await ours(encrypted, tls.ca_file, Http.TWO) != columns["chat-monitor"]:
+            sys.exit("the verdicts over TLS are others: the page says that they are the same")
+        columns["httpx, HTTP/2"] = await theirs("httpx-http2", urls, tls.ca_file)
+        for name, options in CURL.items():
+            columns[name] = await curls(options, encrypted if "TLS" in name else urls, tls.ca_file)
+        return columns
+
+
+def http2_urls(lab: str) -> list[str]:
+    """Return where the cases of HTTP/2 are asked for."""
+    return [f"{lab}/openai-chat/{case.path}" for case in HTTP2_CASES]
+
+
+def curl_version() -> str:
+    """Return curl's version."""
+    return subprocess.check_output(["curl", "--version"], text=True).split()[1]
+
+
 def page() -> str:
     """Return the page."""
     with TemporaryDirectory() as place:
         columns = asyncio.run(asked(Path(place)))
+    over_http2 = asyncio.run(asked_in_http2())
     rows = asyncio.run(asked_for_reported())
     names = [f"{NAMES.get(client, client)} {version}" for client, version in versions().items()]
-    said = f"Asked: {', '.join(names)}, blackbox_exporter {exporter_version()} of Debian."
+    said = f"Asked: {', '.join(names)}, blackbox_exporter {exporter_version()} and curl {curl_version()} of Debian."
     limits = ", ".join(f"{name} {value:g} s" for name, value in vars_of(TIMEOUTS))
     return FRAME.format(
         patience=PATIENCE,
         table="\n".join(table(columns)),
+        http2_table="\n".join(table(over_http2, HTTP2_CASES)),
         reported="\n".join(reported_table(rows)),
         versions=said,
         timeouts=limits,

@@ -8,14 +8,32 @@ import pytest
 
 from monitor.lab.server import serve
 from monitor.lab.tls import tls_lab
-from tests.comparison.compare import CASES, PAGE, REPORTED, Case, cell, misleads, ours, ours_of, reported, url_of
+from monitor.target import Http
+from tests.comparison.compare import (
+    CASES,
+    HTTP2_CASES,
+    PAGE,
+    REPORTED,
+    Case,
+    cell,
+    http2_urls,
+    misleads,
+    ours,
+    ours_of,
+    reported,
+    url_of,
+)
 
 ROW = re.compile(r"\| (?P<says>.*)<br>`(?P<path>.*)` \| (?P<cells>.*) \|")
 
 
-def rows() -> dict[str, list[str]]:
-    """Return the cells of the page by the path that was asked for."""
-    found = (ROW.fullmatch(line) for line in PAGE.read_text().splitlines())
+TABLES = {"HTTP/1.1": CASES, "HTTP/2": HTTP2_CASES}
+
+
+def rows(http: str = "HTTP/1.1") -> dict[str, list[str]]:
+    """Return the cells of one table of the page by the path that was asked for."""
+    tables = dict(zip(TABLES, PAGE.read_text().split("## Over HTTP/2"), strict=True))
+    found = (ROW.fullmatch(line) for line in tables[http].splitlines())
     return {row["path"]: row["cells"].split(" | ") for row in found if row}
 
 
@@ -29,6 +47,16 @@ async def test_our_column_is_what_we_say_now() -> None:
     assert not any(misleads(case, words) for case, words in zip(CASES, said, strict=True))
 
 
+async def test_our_column_over_http2_is_what_we_say_now() -> None:
+    """The same of the table of HTTP/2."""
+    async with await serve("127.0.0.1", 0) as lab:
+        said = await ours(http2_urls(lab.url), "", Http.TWO)
+    assert {path: cells[0] for path, cells in rows("HTTP/2").items()} == {
+        case.path: cell(case, words) for case, words in zip(HTTP2_CASES, said, strict=True)
+    }
+    assert not any(misleads(case, words) for case, words in zip(HTTP2_CASES, said, strict=True))
+
+
 @pytest.mark.parametrize("name", REPORTED)
 async def test_our_word_on_a_reported_stream_is_what_we_say_now(name: str) -> None:
     """Of the streams that users reported, too, every verdict on the page is today's, and none misleads."""
@@ -38,14 +66,15 @@ async def test_our_word_on_a_reported_stream_is_what_we_say_now(name: str) -> No
     assert not misleads(Case("", name, fine=stream.comes_to == "ok"), said)
 
 
-def test_what_is_bold_misleads() -> None:
+@pytest.mark.parametrize("http", TABLES)
+def test_what_is_bold_misleads(http: str) -> None:
     """The marks on the page are what the words are worth, and their sum is its last line."""
-    cases = {case.path: case for case in CASES}
-    columns = list(zip(*rows().values(), strict=True))
-    for path, cells in rows().items():
+    cases = {case.path: case for case in TABLES[http]}
+    columns = list(zip(*rows(http).values(), strict=True))
+    for path, cells in rows(http).items():
         assert [cell(cases[path], said.strip("*")) for said in cells] == cells
     bold = [sum(said.startswith("**") for said in column) for column in columns]
-    assert f"| misleading, of {len(CASES)} | {' | '.join(map(str, bold))} |" in PAGE.read_text()
+    assert f"| misleading, of {len(cases)} | {' | '.join(map(str, bold))} |" in PAGE.read_text()
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,8 @@ def test_what_breaks_inside_a_body() -> None:
     found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
     assert found[1:] == [Payload(b"abc"), StreamEnd(EndKind.MALFORMED, "an invalid PING frame")]
     padding = wire.frame(Type.DATA, b"\x02\0\0", flags=Flag.PADDED, stream=1)
+    more = wire.window(1, 2**31 - 1)
+    assert end_of(HEAD, more) == StreamEnd(EndKind.MALFORMED, "an invalid WINDOW_UPDATE frame")
     for empty in (wire.data(1, b""), padding):
         assert end_of(HEAD, empty * FLOOD) == StreamEnd(EndKind.MALFORMED, "a flood of DATA frames")
 

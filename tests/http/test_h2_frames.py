@@ -77,10 +77,12 @@ def test_padding_that_is_longer_than_its_frame_is_no_data() -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it answers in HTTP/1.1"),
         (wire.data(1, b"x"), "its first frame is not SETTINGS"),
         (wire.SETTINGS_ACK, "its first frame is not SETTINGS"),
+        (b"SSH-", "its first frame is not SETTINGS"),
+        (b"\x15\x03\x01\0\2\2\x28", "it answers in TLS"),
         (wire.SETTINGS + bytes(3) + wire.frame(FrameType.DATA), ""),
         (wire.SETTINGS + (MAX_FRAME + 1).to_bytes(3) + bytes(6), "a frame of more than 16384 bytes"),
     ],
-    ids=["http/1.1", "no settings", "an acknowledgement first", "an odd frame", "too long"],
+    ids=["http/1.1", "no settings", "an acknowledgement first", "SSH", "TLS", "an odd frame", "too long"],
 )
 def test_what_is_no_frame(sent: bytes, words: str) -> None:
     """Bytes that are not HTTP/2 are refused with the reason; a frame of an unknown type is a frame."""
@@ -89,6 +91,8 @@ def test_what_is_no_frame(sent: bytes, words: str) -> None:
         return
     with pytest.raises(FrameError, match=words):
         split(sent)
+    with pytest.raises(FrameError, match=words):
+        split(*(sent[at : at + 1] for at in range(len(sent))))
 
 
 def test_whether_a_head_has_begun() -> None:

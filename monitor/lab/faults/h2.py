@@ -51,6 +51,7 @@ BROKEN: Mapping[str, Make] = {
     "no-stream": lambda _: wire.data(0, b"x"),
     "other-stream": lambda stream: wire.data(stream + 2, b"x"),
     "other-head": lambda stream: wire.headers(stream + 1, [(":status", "200")]),
+    "overflow": lambda stream: wire.window(stream, 2**31 - 1),
     "no-more": lambda stream: wire.window(stream, 0),
     "long": lambda stream: wire.frame(FrameType.DATA, bytes(MAX_FRAME + 1), stream=stream),
 }
