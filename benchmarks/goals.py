@@ -12,7 +12,7 @@ Found = Mapping[tuple[str, str], Result]
 _ALL = ("streams-1", "streams-50", "streams-200", "streams-500", "streams-1000")
 _MANY = _ALL[1:]
 _HTTP2 = ("h2-200", "h2-500")
-_OWN = (*(cell.name for cell in CELLS if cell.name.startswith("own-")), "streams-1000", "tls-1000")
+OWN = (*(cell.name for cell in CELLS if cell.name.startswith("own-")), "streams-1000", "tls-1000")
 _MILLION = 1_000_000
 
 
@@ -98,7 +98,7 @@ def _intervals(found: Found) -> Iterator[Goal]:
 
 def _own(found: Found) -> Iterator[Goal]:
     """Of what is kept, the time from the request to the first chunk by the server's clock: without our own delay."""
-    for cell in _OWN:
+    for cell in OWN:
         yield Goal(f"request to first chunk, error p99, {cell}", _figure(found, cell, "request", "p99"), 1000, "us")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.goals import costs_apart, goals
+from benchmarks.cells import DAEMON
+from benchmarks.goals import OWN, costs_apart, goals
 
 Result = Mapping[str, Any]
 
@@ -15,7 +16,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     results: Sequence[Result] = found["results"]
     loads = [one for one in results if "first_chunk" in one]
     tables = [table for table in map(_cell, _grouped(loads)) if table]
-    return "\n\n".join([_about(found), *tables, *_chunks(loads), *_growth(results), *_goals(results)])
+    return "\n\n".join([_about(found), *tables, *_chunks(loads), *_own(loads), *_growth(results), *_goals(results)])
 
 
 def _about(found: Mapping[str, Any]) -> str:
@@ -103,6 +104,21 @@ def _chunks(results: Iterable[Result]) -> list[str]:
     return [
         "\n".join(["| client | CPU a further chunk, us | CPU a probe besides, us |", "|---|---|---|", *lines])
     ] * bool(lines)
+
+
+def _own(results: Iterable[Result]) -> list[str]:
+    """Return, for the cells of the own delay, how many probes are kept in the histograms and how exact those are."""
+    ours = {one["cell"]: one for one in results if one["client"] == DAEMON and "kept" in one.get("request", {})}
+    lines = ["| own delay | probes | kept | too uncertain | server held up | error p99 of what is kept, us | missed |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for cell in OWN:
+        if cell in ours:
+            one = ours[cell]["request"]
+            probes = one["kept"] + one["discarded"] + one["unknown"]
+            counts = f"{probes} | {one['kept']} | {one['discarded']} | {one['unknown']}"
+            p99 = _short(one["p99"]) if "p99" in one else "-"
+            lines.append(f"| {cell} | {counts} | {p99} | {one['missed_far']} of {one['samples']} |")
+    return ["\n".join(lines)] if len(lines) > 2 else []
 
 
 def _growth(results: Iterable[Result]) -> list[str]:

@@ -21,6 +21,8 @@ from monitor.stream.recorder import Recorder
 from monitor.target import Http
 
 _ERROR_BODY = 65536
+_READ_BYTES, _WEIGH_EVERY = 128, 16384
+"""What a read takes besides its bytes, at most, and after how much growth the memory of a stream is counted again."""
 _PROXY_AUTHENTICATION_REQUIRED = 407
 
 
@@ -51,6 +53,8 @@ class Exchange:
         self._memory = memory
         self._kept = attempts.protocol
         self._size = 0
+        self._unweighed = 0
+        """About how much the stream may have grown since its memory was counted."""
         self._stage = 0
         self._answered = False
         self._declined_at: float | None = None
@@ -169,7 +173,10 @@ class Exchange:
         else:
             if recording.turns != turns:
                 self._follow(recording)
-            self._memory.hold(recording.weight)
+            self._unweighed += len(data) + _READ_BYTES
+            if self._unweighed > _WEIGH_EVERY:
+                self._unweighed = 0
+                self._memory.hold(recording.weight)
 
     def _follow(self, recording: Recorder) -> None:
         """Set the timer anew if the stream has begun or ended, or goes on after its end: another deadline runs then."""

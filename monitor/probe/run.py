@@ -81,11 +81,11 @@ class Prober:
             if most:
                 kept.extend(data)
                 del kept[:-most]
-            recorder.unframed = decoder.held + len(kept)
             if self.save is not None:
                 self.save(data)
             return decoder.too_large
 
+        recorder.besides = lambda: decoder.held + len(kept)
         info = ExchangeInfo()
         try:
             info = await self.client.send(request.call, recorder, feed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 from types import MappingProxyType
 
 from monitor.stream.end_state import LONGEST_WORDS, EndState
@@ -42,8 +43,8 @@ class Recorder:
     __slots__ = (
         "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets",
         "_mark_uncertainties", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts",
-        "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "chunks",
-        "connected", "ending", "head", "marks", "rule", "turns", "unframed", "zero_uncertainty",
+        "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "besides",
+        "chunks", "connected", "ending", "head", "marks", "rule", "turns", "zero_uncertainty",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -56,8 +57,8 @@ class Recorder:
         self.chunks = 0
         self.turns = 0
         """Rises with each event after which another deadline may run; a further piece of the answer is none."""
-        self.unframed = 0
-        """Bytes that are held besides the recording: of a message that is not whole yet, and of the last ones."""
+        self.besides: Callable[[], int] = int
+        """Returns how many bytes are held besides the recording: of a message that is not whole, of what is kept."""
         self._end = EndState(self.rule)
         self._mark_uncertainties: dict[Mark, float] = {}
         self.zero_uncertainty = 0.0
@@ -306,7 +307,7 @@ class Recorder:
     def weight(self) -> int:
         """About how many bytes of memory it takes, those besides it included."""
         columns = ARRIVAL_BYTES * len(self._times) + EVENT_BYTES * len(self._event_kinds)
-        return columns + len(self._text) + self.unframed + self._end.weight
+        return columns + len(self._text) + self.besides() + self._end.weight
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
         """Return the deadline that runs now and when it passes; if two pass together, the first of the table."""

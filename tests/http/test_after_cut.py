@@ -106,7 +106,8 @@ async def test_a_stop_in_that_moment_costs_nothing() -> None:
 
 async def test_a_stream_that_holds_much_does_not_wait(prober: MakeProber) -> None:
     """A stream above its share of the memory is judged at once: what it holds is needed by others."""
-    asked = prober(limits=Limits(in_flight_bytes=5000, concurrency=50))
-    async with peer((Send(CUT), Fin())) as server:
+    asked = prober(limits=Limits(in_flight_bytes=500_000, concurrency=50))
+    long = HI + b"data: " + b"x" * 20_000
+    async with peer((Send(CHUNKED + b"%x\r\n%s\r\n" % (len(long), long)), Fin())) as server:
         seen = await asked(target(server.url, check=None), "cli")
     assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", None)

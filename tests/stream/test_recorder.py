@@ -428,5 +428,5 @@ def test_what_a_recording_weighs_while_it_runs() -> None:
     assert line.weight == 0
     line.arrived(1.0, 0.0, 10)
     line.record(Output("abc"), 10)
-    line.unframed = 7
+    line.besides = lambda: 7
     assert line.weight == ARRIVAL_BYTES + EVENT_BYTES + 3 + 7 + CHOICE_BYTES
