@@ -48,6 +48,21 @@ def test_a_variable_holds_a_secret(places: Places) -> None:
     assert "k" not in repr(secret).removeprefix("Secret")
 
 
+def test_a_password_may_have_any_printable_characters(places: Places, tmp_path: Path) -> None:
+    """Beyond ASCII too, from a file as from a variable; a second line, or a control character, is a mistake."""
+    file = tmp_path / "etc" / "password"
+    file.write_text("пароль €\r\n")
+    assert places.password_path("password") == str(file)
+    assert places.password_file("password").reveal() == "пароль €"
+    assert places.password_variable("KEY").reveal() == "k"
+    for text in ("one\ntwo", "tab\tin it"):
+        file.write_text(text)
+        with pytest.raises(Wrong) as caught:
+            places.password_file("password")
+        message = (caught.value.context or {})["message"]
+        assert message == "names a file that does not hold one line of printable characters"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("NOPE", "the variable is not set"), ("BLANK", "names a variable that is empty")],
