@@ -21,7 +21,7 @@ from monitor.daemon.parts import Load, Parts, cancel_all, every, in_slices, stat
 from monitor.daemon.reload import reload, reload_on_change, renew_secrets
 from monitor.daemon.secrets import secrets_in
 from monitor.daemon.signals import Signals
-from monitor.daemon.sources import discovery_of, keep_discovering
+from monitor.daemon.sources import discovery_of, first_lists, keep_discovering
 from monitor.daemon.state import budget_on_disk
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
 from monitor.daemon.web import kept_probes, restore_recent, served
@@ -112,16 +112,16 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
             await beside.enter_async_context(part)
         await restore_windows(parts)
         async with parts.changing:  # the page is there already, and may be asked for a reload
-            listed = await _unless_stopped(parts, found.refresh())
+            listed = await _unless_stopped(parts, first_lists(parts, found))
             if listed is None:
                 return
-            await replace_targets(parts, parts.config, await targets_of(parts.config, listed))
+            await replace_targets(parts, parts.config, await targets_of(parts.config, listed.targets))
             await config_loaded(parts)
             kept = await kept_probes(parts)
             restore_recent(parts, kept)
             parts.schedule.probed = await asyncio.to_thread(kept.probed, parts.targets)
             await in_slices(parts.schedule.starting(parts.targets))
-            keep_discovering(parts, found)
+            keep_discovering(parts, found, listed.late)
         gc.freeze()  # what stands now stays: a full collection need not look at it, and hold the loop, again
         gc.set_threshold(*_COLLECT)
         parts.signals.probe = lambda: parts.begin(in_slices(parts.schedule.asking_all("signal")))

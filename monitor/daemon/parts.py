@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -27,6 +27,7 @@ from monitor.sinks.metrics.sink import Metrics
 from monitor.target import Target
 from monitor.web.access import Access
 
+T = TypeVar("T")
 Load = Callable[[], Config]
 """Reads the config anew; ConfigError with every mistake in it."""
 
@@ -88,7 +89,7 @@ class Parts:
             self.metrics.unhandled()
             structlog.get_logger().error("unhandled exception", why=context["message"], exc_info=error)
 
-    def begin(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something beside the schedule."""
         task = asyncio.create_task(work)
         self.tasks.add(task)

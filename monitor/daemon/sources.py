@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from typing import NamedTuple
 
 import structlog
 
@@ -14,6 +16,9 @@ from monitor.daemon.targets import replace_targets, targets_of
 from monitor.discovery import Discovery
 from monitor.redaction import newest
 from monitor.target import Target
+
+FIRST_LISTS = 2.0
+"""Seconds that the config's own targets wait for the first lists at the start."""
 
 
 def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) -> Discovery:
@@ -32,8 +37,25 @@ def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) 
     return discovery.of_config(config, callbacks, os.environ, before=before)
 
 
-def keep_discovering(parts: Parts, found: Discovery) -> None:
-    """Have the sources read again and again, instead of those of the config before."""
+class FirstLists(NamedTuple):
+    """What the sources list at the start; `late` is the task that reads them, if they are not there yet."""
+
+    targets: tuple[Target, ...]
+    late: asyncio.Task[tuple[Target, ...]] | None = None
+
+
+async def first_lists(parts: Parts, found: Discovery) -> FirstLists:
+    """Read the sources; if the config has targets of its own, these do not wait long for a source that hangs."""
+    reading = parts.begin(found.refresh())
+    done, _ = await asyncio.wait({reading}, timeout=FIRST_LISTS if parts.config.here else None)
+    if done:
+        return FirstLists(reading.result())
+    structlog.get_logger().info("the first lists of targets are late: the config's own are probed meanwhile")
+    return FirstLists((), reading)
+
+
+def keep_discovering(parts: Parts, found: Discovery, late: asyncio.Task[tuple[Target, ...]] | None = None) -> None:
+    """Have the sources read again and again, instead of those of the config before; first take what comes `late`."""
     if parts.discovery is not None and parts.finding is not None:
         parts.discovery.retire()
         parts.finding.cancel()
@@ -48,4 +70,9 @@ def keep_discovering(parts: Parts, found: Discovery) -> None:
                 systemd.notify(status(parts))
                 structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
 
-    parts.discovery, parts.finding = found, parts.begin(found.run(changed))
+    async def finding() -> None:
+        if late is not None:
+            await changed(await late)
+        await found.run(changed)
+
+    parts.discovery, parts.finding = found, parts.begin(finding())

@@ -27,6 +27,7 @@ from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.settings import Web
 from monitor.shard import Shard
+from tests.conftest import WITHIN
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, Running, reloaded, running, watched
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
@@ -360,8 +361,44 @@ async def test_an_inventory_is_asked_again_and_again(
         assert await daemon.metric(GAUGE) == 1
 
 
-async def test_a_reload_while_it_starts(file: QuickFile, inventory: Inventory, lab: Lab) -> None:
+async def test_an_inventory_that_hangs_at_the_start(
+    lab: Lab, file: QuickFile, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config's own targets are probed meanwhile, and what it lists once it answers is taken."""
+    monkeypatch.setattr("monitor.daemon.sources.FIRST_LISTS", 0.001)
+    gate = inventory.gate = Reached()
+    inventory.groups = [group(lab.url + QUICK_OK, "found")]
+    file.write(watched("own", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
+    async with discovering(file) as daemon:
+        assert (await daemon.line(event="probe"))["target"] == "own"
+        assert (await daemon.get("/-/ready"))[0] == 200
+        assert await daemon.metric(GAUGE) is None
+        gate.set()
+        assert (await daemon.line(event="probe"))["target"] == "found"
+        assert await daemon.metric(GAUGE) == 1
+
+
+async def test_a_reload_while_the_first_lists_are_late(
+    lab: Lab, file: QuickFile, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a source that is no more in the config lists too late is not taken."""
+    monkeypatch.setattr("monitor.daemon.sources.FIRST_LISTS", 0.001)
+    gate = inventory.gate = Reached()
+    inventory.groups = [group(lab.url + QUICK_OK, "found")]
+    file.write(watched("own", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
+    async with discovering(file) as daemon:
+        await gate.reached.wait()
+        file.write(watched("own", lab.url + QUICK_OK), rest=DEFAULTS)
+        await reloaded(daemon)
+        gate.set()
+        assert await names(daemon) == ["own"]
+
+
+async def test_a_reload_while_it_starts(
+    file: QuickFile, inventory: Inventory, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page is there while the first lists are waited for: a reload waits for its turn, and what it says holds."""
+    monkeypatch.setattr("monitor.daemon.sources.FIRST_LISTS", WITHIN)
     gate = inventory.gate = Reached()
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
