@@ -501,7 +501,7 @@ _BUSY = {
     "backoff": "the server asked to wait (Retry-After)",
     "draining": "the monitor is stopping",
     "concurrency": "too many probes run; try again later",
-    "ended": "the probe was ended before it saw anything; the log says why",
+    "ended": "the probe was stopped before it started; see the log",
 }
 
 

@@ -81,7 +81,7 @@ class Web:
     external_url: Annotated[
         types.PageUrl,
         says(
-            "The URL under which people reach the pages, with the path of a reverse proxy: boards link there.",
+            "The URL of the pages for users, with the path of a reverse proxy: dashboards link there.",
             "https://monitor.example.net/chat",
         ),
     ] = None
@@ -89,7 +89,7 @@ class Web:
         int,
         Field(ge=8, le=100_000),
         Unit("connections"),
-        says("How many clients may be connected at once; beyond that, one that idles is closed."),
+        says("How many clients may be connected at once; beyond that, an idle connection is closed."),
     ] = 256
 
     @property

@@ -315,9 +315,7 @@ class Target:
     ] = Http.ONE
     upstream: Annotated[
         types.OptionalTargetName,
-        says(
-            "The name of the target that this one forwards to, to find whose fault a cut is; empty for none.", "local"
-        ),
+        says("The name of the target that this one forwards to, used to diagnose failures; empty for none.", "local"),
     ] = None
     proxy: Annotated[
         types.ProxyUrl,
@@ -378,7 +376,7 @@ class Target:
     alerts: Annotated[
         Literal["page", "ticket", "none"],
         says(
-            "Which alerts of the shared rules the target may raise: `ticket` none that pages, `none` none at all.",
+            "Which alerts the target may raise: `page` all of them, `ticket` only those that do not page, or `none`.",
         ),
     ] = "page"
     thresholds: Thresholds = field(default_factory=Thresholds)

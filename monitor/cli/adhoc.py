@@ -117,7 +117,7 @@ def adhoc_target(url: str, options: Options) -> Target:
     """Return a target for a URL of the command line, held to the rules of the config."""
     found = _target(url, options.protocol or _assumed(url), options)
     if found.model is None and _takes_model(found):
-        click.echo("no model is requested: most servers want one (--model NAME)", err=True)
+        click.echo("no model is requested; most servers require one (--model NAME)", err=True)
     return found
 
 
@@ -145,8 +145,8 @@ def _assumed(url: str) -> str:
         click.echo(f"protocol {fitting.name}, assumed from the path (--protocol chooses another)", err=True)
         return fitting.name
     if (whole := whole_path(url, PROTOCOLS[_FIRST])) is not None:
-        raise refuse(f"{path or '/'} is the path of a base URL: add to it, for example {whole} ({_FIRST})")
-    click.echo(f"protocol {_FIRST}, tried because the path tells none (--protocol chooses another)", err=True)
+        raise refuse(f"{path or '/'} is the path of a base URL; append the rest, for example {whole} ({_FIRST})")
+    click.echo(f"protocol {_FIRST}, tried because the path identifies none (--protocol chooses another)", err=True)
     return _FIRST
 
 

@@ -68,7 +68,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | 
     )
     if not connect:
         for source in (one.name for one in config.settings.discovery if one.http_sd):
-            click.echo(f"discovery {source}: its URLs are read with --connect")
+            click.echo(f"discovery {source}: its URLs are only read with --connect")
     if plan:
         _print_plan(config, shards)
     status = _try_connections(config) if connect else COMPLETE

@@ -38,7 +38,7 @@ def export(  # noqa: PLR0913 - one argument for each option
     grafana: str | None,
     runbooks: str | None,
 ) -> int:
-    """Write the bundled files into DIR, fitted to the config if there is one; print the name of each."""
+    """Write the bundled files to DIR, adapted to the config if there is one; print the name of each."""
     request = ExportRequest(grafana=grafana, runbooks=runbooks, shards=shards)
     if is_named(config_file) or config_path(None).exists():
         config = read_config(config_file)

@@ -22,9 +22,9 @@ def hints(observation: Observation) -> Iterator[str]:
     if observation.verdict.cause == "not_found":
         url, model = visible(public_url(observation.target.url)), observation.target.model
         yield (
-            f"asked for {url}, model {visible(model)}: one of them is unknown there"
+            f"requested {url}, model {visible(model)}: the server does not have one of them"
             if model
-            else f"asked for {url}: it is unknown there"
+            else f"requested {url}: the server does not have it"
         )
 
 

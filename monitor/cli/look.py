@@ -72,9 +72,9 @@ def history(  # noqa: PLR0913 - a parameter for each option
     place = _lookback(url, db)
     found = _looked_up(lambda: place.newest(limit, target, failed=failed))
     if not found and target is not None and not _looked_up(lambda: place.newest(1, target, failed=False)):
-        raise refuse(visible(f"no probe of a target {target!r} is kept"), FAILED_TO_TELL)
+        raise refuse(visible(f"no probe of a target {target!r} is stored"), FAILED_TO_TELL)
     if not found:
-        click.echo("no such probe is kept", err=True)
+        click.echo("no such probe is stored", err=True)
     if as_json:
         for event in found:
             click.echo(ascii_only(json.dumps(event).encode()))
@@ -92,8 +92,8 @@ def history(  # noqa: PLR0913 - a parameter for each option
     "--bundle",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a new file for the server's support, too: the probe and the last good one with their times and "
-    "request ids, and the request as a curl command. It holds no secret, label, target name or text of an answer.",
+    help="Also write a new file for the server's support: the probe and the last good one with their times and "
+    "request ids, and the request as a curl command. It contains no secrets, labels, target names or answer text.",
 )
 @click.option(
     "--config",
@@ -104,7 +104,7 @@ def history(  # noqa: PLR0913 - a parameter for each option
 @_url_option
 @_db_option
 def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: str, db: Path | None) -> int:
-    """Show what is kept of one probe: where its time went, the last bytes, and the diagnosis."""
+    """Show a stored probe: its waterfall, the last bytes and the diagnosis."""
     if config_file is not None and file is None:
         raise click.UsageError("--config needs --bundle: it is read for the request in that file")
     config = None if config_file is None else load_or_exit(partial(load, config_file, os.environ))

@@ -60,8 +60,8 @@ _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 @click.argument("subject", metavar="NAME|URL", shell_complete=target_names)
 @config_option
 @target_options
-@click.option("--prompt", help="The prompt to send, {nonce} in it is new each time; the answer is not checked then.")
-@click.option("--max-tokens", type=click.IntRange(1, 1_000_000), help="The most tokens to ask for.")
+@click.option("--prompt", help="The prompt to send; {nonce} in it is replaced. The answer is not checked then.")
+@click.option("--max-tokens", type=click.IntRange(1, 1_000_000), help="The limit on output tokens.")
 @click.option("--timeout", type=Duration(), metavar="DURATION", help="The time for the whole stream, such as 20s.")
 @click.option("--curl", is_flag=True, help="Print the request as a curl command, with $KEY for the key; send nothing.")
 @click.option("-n", "count", default=1, type=click.IntRange(1, 10_000), help="The number of probes, one after another.")

@@ -101,7 +101,7 @@ class Daemon:
             raise ProbeSourceError(f"{where}: {_refusal(error.status)}") from None
         except OSError as error:
             raise ProbeSourceError(
-                f"no answer from {where} ({error}): does the daemon run, and listen there? "
+                f"no answer from {where} ({error}): is the daemon running, and does it listen there? "
                 "pass --url URL, or --db FILE for its history's file"
             ) from None
         except (ValueError, RecursionError):  # msgspec's own are among them
@@ -110,12 +110,12 @@ class Daemon:
 
 def _refusal(status: int) -> str:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return f"status {status}: it lets in whom its web config file names: pass --url http://USER:PASSWORD@HOST:PORT"
+        return f"status {status}: its web config file requires a user: pass --url http://USER:PASSWORD@HOST:PORT"
     return f"the answer has status {status}"
 
 
 def _unknown(probe_id: str) -> str:
-    return f"no probe {probe_id!r} is kept: it is too old, or was never made; the probe command keeps none of its own"
+    return f"no probe {probe_id!r} is stored: it is too old or never existed; `chat-monitor probe` stores none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class File:
                 for name, events in kept.items()
             ]
         except msgspec.ValidationError as error:
-            raise ProbeSourceError(f"{self.path}: holds no event of a probe: {error}") from None
+            raise ProbeSourceError(f"{self.path}: contains an invalid event: {error}") from None
 
 
 def _with_state(it: TargetSummary, state: TargetState | None, sums: dict[str, Rollup] | None) -> TargetSummary:

@@ -46,14 +46,14 @@ def record(
     config_file: Path | None,
     **given: Any,  # noqa: ANN401 - the fields of Options
 ) -> int:
-    """Probe once, and keep the stream in DIR as the tests replay it: bytes, timing and verdict, without secrets.
+    """Probe once and write the stream to DIR for replay in tests: bytes, timing and verdict, without secrets.
 
-    The files have mode 0600. Look through them before you pass them on: an answer can hold more than keys.
+    The files have mode 0600. Review them before you share them: an answer can contain other confidential text.
     """
     target, settings = chosen(subject, config_file, Options(**given))
     seen, body = _probed(target, settings)
     if not seen.recording.arrivals:
-        raise refuse(f"no stream came, and nothing was kept: {seen.verdict.detail}", FAILED_TO_TELL)
+        raise refuse(f"no stream arrived, and nothing was written: {seen.verdict.detail}", FAILED_TO_TELL)
     try:
         for file in keep(seen, body, directory):
             click.echo(file)

@@ -54,7 +54,7 @@ _LAST_PORT = 65535
     "--web.config.file",
     "web_config",
     type=click.Path(path_type=Path),
-    help="TLS, client certificates and users, in Prometheus' own web config format.",
+    help="TLS, client certificates and users, as a file in Prometheus' web config format.",
 )
 @click.option(
     "--web.allow-unprotected", "unprotected", is_flag=True, help="Listen on a public address without TLS or users."

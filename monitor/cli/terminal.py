@@ -111,13 +111,13 @@ def _kept_of(event: ProbeEvent) -> Iterator[Text]:
     for name, value in (event.request_ids or {}).items():
         yield Text(f"  {visible(name)}: {visible(value)}", style="dim")
     if event.last_words:
-        yield Text("  the last that came:")
+        yield Text("  last bytes received:")
         yield Text(f"    {visible(event.last_words)}", style="yellow")
     if not event.timeline:
-        yield Text("  its timeline was not kept", style="dim")
+        yield Text("  its timeline is not stored", style="dim")
     elif event.timeline.thinned:
         omitted = _some(event.timeline.omitted_events or 0, "event")
-        yield Text(f"  {omitted} of this long stream are not kept; the figures are those of all of it", style="dim")
+        yield Text(f"  {omitted} of this long stream are not stored; the figures include them", style="dim")
 
 
 def _steps(geometry: Waterfall, width: int) -> Iterator[Text]:
@@ -167,7 +167,7 @@ def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
     if event.check and event.check.progress is not UNSET:
         said.append(f"{event.check.progress:.0%} of the answer")
     if event.buffered:
-        said.append("buffered on the way")
+        said.append("buffered by a proxy")
     said.append(f"times ±{measured(event.uncertainty)}")
     yield Text("  " + "; ".join(said), style="dim")
     yield Text(f"  probe {visible(event.probe_id)}", style="dim")

@@ -156,7 +156,7 @@ async def _unless_stopped(parts: Parts, work: Coroutine[Any, Any, T]) -> T | Non
 
 
 def _backed_off(name: str, seconds: float) -> None:
-    structlog.get_logger().info("the server asked to wait: no probes meanwhile", target=name, seconds=round(seconds))
+    structlog.get_logger().info("probing is paused: the server asked to wait", target=name, seconds=round(seconds))
 
 
 def _full(held: int) -> None:
@@ -184,10 +184,10 @@ def _lag(parts: Parts, late: float) -> None:
     if math.isinf(before) and not math.isinf(most):
         structlog.get_logger().warning("the event loop is late: fewer probes run at once", most=most)
     elif math.isinf(most) and not math.isinf(before):
-        structlog.get_logger().info("the event loop keeps up again: probes run as configured")
+        structlog.get_logger().info("the event loop is on time again: probes run as configured")
 
 
 def _follow(parts: Parts) -> None:
     """Follow the wall clock where it stepped: APScheduler goes by it."""
     if parts.schedule.follow_clock():
-        structlog.get_logger().warning("the wall clock has stepped; the schedule is armed anew")
+        structlog.get_logger().warning("the wall clock has stepped; the schedule was restarted")

@@ -52,7 +52,7 @@ def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
 
     def wrong(text: str | None) -> None:
         if text is None:
-            structlog.get_logger().info("the history is written again")
+            structlog.get_logger().info("the history can be written again")
         else:
             structlog.get_logger().warning("the history cannot be written", why=text)
 

@@ -84,7 +84,7 @@ class Parts:
         """Take what the loop was left with: a timer or a task that failed and that nobody asked for its result."""
         error = context.get("exception")
         if isinstance(error, OSError):  # a listener without descriptors, a connection that broke: no bug of anybody's
-            structlog.get_logger().warning("the event loop met an error", why=context["message"], exc_info=error)
+            structlog.get_logger().warning("error in the event loop", why=context["message"], exc_info=error)
         else:
             self.metrics.unhandled()
             structlog.get_logger().error("unhandled exception", why=context["message"], exc_info=error)

@@ -83,7 +83,7 @@ async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]
     changed, wrong = await asyncio.to_thread(files.compare, parts.targets, places)
     for file, why in wrong.items():
         parts.metrics.secret_reloaded(ok=False)
-        structlog.get_logger().error("a file of a secret cannot be used, the old one stays", file=file, why=why)
+        structlog.get_logger().error("a secret file cannot be used, the old secret stays in use", file=file, why=why)
     async with parts.changing:
         if not changed or files is not parts.secret_files:  # a reload meanwhile has read them all
             return before
@@ -94,7 +94,7 @@ async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]
         await parts.client.close_kept([one.name for one in parts.targets if one.tls in changed])
     for one in changed:
         parts.metrics.secret_reloaded(ok=True)
-        structlog.get_logger().info("a file of a secret has changed and is in use", file=shown(one))
+        structlog.get_logger().info("a secret file has changed and is in use", file=shown(one))
     return now
 
 
@@ -106,6 +106,6 @@ def _fingerprint(parts: Parts) -> str | None:
 def _refuse(parts: Parts, why: str) -> str:
     """Say why the old config stays."""
     parts.metrics.config_loaded("", ok=False, timestamp=time.time())
-    structlog.get_logger().error("reload refused, the old config stays", why=why)
-    systemd.notify("READY=1", "STATUS=reload refused, the old config stays")
+    structlog.get_logger().error("reload rejected, the old config stays in use", why=why)
+    systemd.notify("READY=1", "STATUS=reload rejected, the old config stays in use")
     return why

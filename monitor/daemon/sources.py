@@ -28,7 +28,7 @@ def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) 
         parts.metrics.discovered(source, ok=ok)
 
     def wrong(source: str, text: str) -> None:
-        structlog.get_logger().warning("a source of targets is not in order", source=source, why=text)
+        structlog.get_logger().warning("a discovery source has errors", source=source, why=text)
 
     def learned(secret: str) -> None:
         parts.learned = newest(parts.learned, secret)
@@ -68,7 +68,7 @@ def keep_discovering(parts: Parts, found: Discovery, late: asyncio.Task[tuple[Ta
             if not parts.signals.stop.is_set():
                 await replace_targets(parts, parts.config, watched)
                 systemd.notify(status(parts))
-                structlog.get_logger().info("other targets were discovered", targets=len(parts.targets))
+                structlog.get_logger().info("the discovered targets have changed", targets=len(parts.targets))
 
     async def finding() -> None:
         if late is not None:

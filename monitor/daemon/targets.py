@@ -33,7 +33,7 @@ async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, .
         if getattr(settings, name) != getattr(parts.settings, name)
     ]
     if needs_restart:
-        structlog.get_logger().warning("changed, and in force after a restart only", tables=needs_restart)
+        structlog.get_logger().warning("changed tables take effect after a restart", tables=needs_restart)
     known = {target.name: target for target in parts.targets}
     wanted = {target.name: target for target in targets}
     gone = known.keys() - wanted.keys()

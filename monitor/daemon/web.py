@@ -52,7 +52,7 @@ async def served(parts: Parts, load: Load | None) -> AsyncIterator[Server]:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most, scarce = bounded(web.max_connections, parts.settings.limits.concurrency, descriptors)
     if scarce is not None:
-        structlog.get_logger().warning("too few descriptors", why=scarce)
+        structlog.get_logger().warning("too few file descriptors", why=scarce)
     app = application(_source(parts, load), access=access)
     server = await serve(app, web.addresses, tls=access.context if access else None, most=most)
     async with AsyncExitStack() as stack:
@@ -67,9 +67,9 @@ async def _refreshed(access: Access) -> None:
     """Take users and certificate of the web config file as they are now, or say why they stay as they were."""
     try:
         if await asyncio.to_thread(access.refresh):
-            structlog.get_logger().info("web config file read anew")
+            structlog.get_logger().info("web config file reloaded")
     except (ConfigError, OSError) as error:
-        structlog.get_logger().error("web config file refused, what it said before stays", why=str(error))
+        structlog.get_logger().error("web config file rejected, the previous one stays in use", why=str(error))
 
 
 def _source(parts: Parts, load: Load | None) -> Source:
@@ -178,7 +178,7 @@ async def kept_probes(parts: Parts) -> KeptProbes:
     try:
         return await asyncio.to_thread(kept)
     except (StoreError, EventError) as error:
-        structlog.get_logger().info("the pages begin without the history's probes", why=str(error))
+        structlog.get_logger().info("the pages start without the probes of the history", why=str(error))
         return KeptProbes()
 
 

@@ -1,4 +1,4 @@
-"""How a request ended before its answer began: the one place that translates what libraries raise into an `Ending`."""
+"""How a request ended before its response began: the one place that translates library exceptions to an `Ending`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from monitor.stream.endings import Deadline, Ending, EndKind
 from monitor.target import Timeouts
 
 ABORT_REASONS = frozenset({"shutdown", "reload"})
-"""For what the daemon stops a request."""
+"""Why the daemon aborts a request."""
 CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
-"""The peer ended the connection before its answer was whole."""
+"""The peer ended the connection before its response was complete."""
 TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline, or to an end of the connection, and still judge it."""
 
 
 def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttempts) -> tuple[EndKind, str]:
-    """Return what ending an exception of the request is, and its detail in our words."""
+    """Return the ending that an exception of the request stands for, and its detail in our words."""
     if isinstance(error, MemoryError) or errno_of(error) in EXHAUSTED:
         return EndKind.RESOURCES, errno_words(error)
     return (
@@ -39,7 +39,7 @@ def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttemp
 
 
 def expiry(deadline: Deadline, at: float, late: float, timeouts: Timeouts, attempts: ConnectionAttempts) -> Ending:
-    """Return what a deadline is that has passed: an end, unless the loop itself was `late` seconds."""
+    """Return the ending for a deadline that passed; it is RESOURCES if the loop itself was `late` seconds."""
     if late > TOO_LATE and deadline is not Deadline.DRAIN:
         return Ending(EndKind.RESOURCES, at, f"the event loop was {late:.1f} s late")
     limit = f"{getattr(timeouts, deadline.value):g} s"
@@ -47,25 +47,25 @@ def expiry(deadline: Deadline, at: float, late: float, timeouts: Timeouts, attem
         limit += _how_far(attempts)
     held_back = attempts.protocol.held_back if attempts.protocol is not None else 0
     if deadline is Deadline.HEADERS and held_back:
-        limit += f", for the peer's flow-control window did not open: it holds back {held_back} bytes of the request"
+        limit += f"; the peer's flow-control window stayed closed, and {held_back} bytes of the request were not sent"
     return Ending(EndKind.DEADLINE, at, limit, deadline)
 
 
 def _how_far(attempts: ConnectionAttempts) -> str:
-    """Say what stood when the time for a connection was over."""
+    """Return how far the connection got before its deadline."""
     sock = attempts.current
     if sock is None:
-        return ", for the name was not looked up by then"
+        return "; the name was not resolved by then"
     if sock.connected_at is None:
         return ""
-    stood = f", though the TCP connection stood after {sock.connected_after[0] * 1000:.0f} ms"
+    stood = f"; TCP connected after {sock.connected_after[0] * 1000:.0f} ms"
     missing = "the answer to the TLS handshake" if sock.first_sent_at is not None else "the next step"
-    return f"{stood}: {missing} did not come; a port that speaks no TLS may be silent so"
+    return f"{stood}, but {missing} did not come; a port without TLS can be silent like this"
 
 
 def absent(seconds: float) -> str:
-    """Say that an end came while nobody was there to see it."""
-    return f"the connection ended while the monitor itself did not run, at some time in {seconds:.1f} s"
+    """Return the detail of an end that came while the process was suspended."""
+    return f"the connection ended while the monitor was suspended, at some time within {seconds:.1f} s"
 
 
 def _denied(error: Exception, attempts: ConnectionAttempts) -> tuple[EndKind, str] | None:
@@ -116,7 +116,7 @@ def _no_proxy(error: Exception, request: HttpRequest, attempts: ConnectionAttemp
 
 def _not_dialled(error: aiohttp.ClientConnectorError, attempts: ConnectionAttempts) -> tuple[EndKind, str]:
     if attempts.current is not None and attempts.current.first_sent_at is not None:
-        return EndKind.TLS_HANDSHAKE, "the peer closed the connection in it"
+        return EndKind.TLS_HANDSHAKE, "the peer closed the connection during it"
     if error.os_error.errno == errno.ECONNRESET and not isinstance(error, aiohttp.ClientProxyConnectionError):
         return EndKind.RESET, ""
     if error.os_error.errno == errno.ECONNREFUSED:
@@ -132,7 +132,7 @@ def _no_head(error: Exception, attempts: ConnectionAttempts) -> tuple[EndKind, s
         case aiohttp.ClientResponseError():
             return EndKind.MALFORMED_HEAD, NO_HTTP
         case aiohttp.ClientOSError() if _is_tls_alert(error):
-            return EndKind.TLS_HANDSHAKE, "the server refused us after it; it may want `tls.cert_file`"
+            return EndKind.TLS_HANDSHAKE, "the server rejected the client after it; it may require `tls.cert_file`"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if sock is not None and sock.reset_at is None:
             return (EndKind.PARTIAL_HEAD if protocol is not None and protocol.received else EndKind.CLOSED), ""
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
@@ -142,9 +142,9 @@ def _no_head(error: Exception, attempts: ConnectionAttempts) -> tuple[EndKind, s
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Drop what an exception, and those that led to it, have unwound.
+    """Clear the frames of an exception and of its causes.
 
-    The frames of a traceback hold the exception, which holds the traceback: a cycle around all that they had at hand.
+    The frames of a traceback refer to the exception, which refers to the traceback: a cycle that keeps locals alive.
     """
     done: set[int] = set()
     while error is not None and id(error) not in done:  # a library may have tied them to a ring

@@ -91,7 +91,7 @@ class Exchange:
         response = await send(session, self.request, self.attempts)
         if not self._answered:
             response.close()
-            raise RuntimeError("an answer past our protocol")
+            raise RuntimeError("the response bypassed our protocol class")
         return response
 
     def _ending_of(self, error: Exception | asyncio.CancelledError) -> Ending:
@@ -133,7 +133,7 @@ class Exchange:
         self.recording.zero_uncertainty = self.clock.uncertainty
         self._connection_marks()
         if self.request.proxy is not None and found.status == _PROXY_AUTHENTICATION_REQUIRED:
-            self.end(EndKind.PROXY, at, "it wants a user and a password")
+            self.end(EndKind.PROXY, at, "it requires a user and a password")
             return
         self.recording.head = found
         self.recording.mark(Mark.HEADERS, self.clock.since(at), uncertainty + self.clock.uncertainty)

@@ -133,7 +133,7 @@ class HttpProtocol(ResponseHandler):
             return
         tap = self._socket
         if message.headers.get("Content-Length") == _NO_LENGTH:
-            self.receiver.end(EndKind.MALFORMED_HEAD, tap.read_at, "Content-Length is beyond any body")
+            self.receiver.end(EndKind.MALFORMED_HEAD, tap.read_at, "Content-Length is too large for any body")
             return
         framing, self._body = _framing(message)
         self._parser = None
@@ -190,7 +190,7 @@ class HttpProtocol(ResponseHandler):
     @property
     def _socket(self) -> TimestampedSocket:
         if self.tap is None:
-            raise RuntimeError("a connection past our sockets")
+            raise RuntimeError("the connection bypassed our socket class")
         return self.tap
 
     def _abort(self) -> None:

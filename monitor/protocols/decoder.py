@@ -88,7 +88,7 @@ class Decoder:
         if rest.outside is not None:
             self._read(rest.outside, found)
         if self._framer.foreign and not self._framed:
-            why = "none of it is framed as the protocol frames its messages"
+            why = "nothing in it has the protocol's framing"
             found.append((Malformed(why, framed=False), self._end))
         return found
 
@@ -168,6 +168,6 @@ def _why(error: Exception) -> str:
         case msgspec.DecodeError() | UnicodeError():
             return "no JSON"
         case ValueError():
-            return "no JSON, or a value out of range"
+            return "not JSON, or a value out of range"
         case _:
             return "a value of another type"

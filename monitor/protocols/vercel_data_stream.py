@@ -49,7 +49,7 @@ def interpret(message: Message) -> Iterator[Event]:
     elif found := _PART.fullmatch(line):
         yield from _part(found[1], found[2])
     else:
-        raise ValueError("no part of a data stream")
+        raise ValueError("not a part of a data stream")
 
 
 def _event(data: str) -> Iterator[Event]:

@@ -23,7 +23,7 @@ def prepared(kind: type[T]) -> type[T]:
 
 
 class Suspect(StrEnum):
-    """Who or what may be at fault: a closed set, as it stands in events, labels and docs."""
+    """Who or what may be at fault: a closed set, the same in events, labels and docs."""
 
     PROXY_TIMEOUT = "proxy_timeout"
     RESTART = "restart"
@@ -54,7 +54,7 @@ class ServerError(msgspec.Struct, frozen=True):
 
 
 class Suspicion(msgspec.Struct, frozen=True):
-    """Whom the failures of an incident, together, point at, and by what evidence, in our words."""
+    """A suspect of an incident, with the evidence in our words."""
 
     suspect: Annotated[
         str,
@@ -63,8 +63,8 @@ class Suspicion(msgspec.Struct, frozen=True):
     because: Annotated[str, Meta(description="The evidence, in a sentence.")]
 
 
-NOT_KNOWN = "not known: no evidence points at anybody yet"
-"""What is shown of a failed probe that nobody is suspected of."""
+NOT_KNOWN = "not known: there is no evidence yet"
+"""The text for a failed probe without a suspect."""
 
 
 def given(value: T | None) -> T | UnsetType:

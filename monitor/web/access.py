@@ -107,7 +107,7 @@ class Access:
             return False
         ours, theirs = _but_the_certificate(self._loaded.file.tls), _but_the_certificate(file.tls)
         if ours != theirs:
-            raise self._mistake("tls_server_config", "has changed, and is in force after a restart only")
+            raise self._mistake("tls_server_config", "has changed; a restart is needed for it to take effect")
         if file.tls is not None:
             assert self.context is not None, "TLS is served"
             self._made(file.tls)  # what does not fit together is found out before it is served
@@ -313,7 +313,7 @@ def _load_certificate(context: ssl.SSLContext, tls: ServerTls) -> None:
 
 def _no_password() -> str:
     """Have no terminal asked for a password."""
-    raise ValueError("the key is encrypted, and nobody is there to give its password")
+    raise ValueError("the key is encrypted, and its password cannot be entered here")
 
 
 def _secrets(file: AccessFile) -> frozenset[str]:

@@ -117,7 +117,7 @@ def read_access(path: Path) -> AccessFile:
         reading.wrong(None, "", "is nested too deep")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        reading.wrong(mark, "", f"is no valid YAML: {printable(getattr(error, 'problem', None) or 'unreadable', 200)}")
+        reading.wrong(mark, "", f"is not valid YAML: {printable(getattr(error, 'problem', None) or 'unreadable', 200)}")
     else:
         found = _file(reading, {} if root is None else reading.table(root, "", _TOP))
         reading.raise_if_wrong()
@@ -144,7 +144,7 @@ class _Reading:
         """Return the values of a mapping by their keys, which have to be known where `known` says which are."""
         if not isinstance(node, yaml.MappingNode):
             if not _is_nothing(node):
-                self.wrong(node, key, "is no mapping")
+                self.wrong(node, key, "is not a mapping")
             return {}
         found: dict[str, yaml.Node] = {}
         for name, value in node.value:
@@ -154,7 +154,7 @@ class _Reading:
                 near = get_close_matches(text, known, 1)
                 self.wrong(name, path, "unknown key", f"did you mean {near[0]}?" if near else "")
             elif text in found:
-                self.wrong(name, path, "stands there twice")
+                self.wrong(name, path, "is given twice")
             elif not _is_nothing(value):
                 found[text] = value
         return found
@@ -163,7 +163,7 @@ class _Reading:
         if node is None:
             return ""
         if not isinstance(node, yaml.ScalarNode) or node.tag != _TEXT or not node.value.strip():
-            self.wrong(node, key, "is no text")
+            self.wrong(node, key, "is not a string")
             return ""
         return str(node.value)
 
@@ -175,7 +175,7 @@ class _Reading:
         if node is None:
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.wrong(node, key, "is no list")
+            self.wrong(node, key, "is not a list")
             return []
         return [(one, self.text(one, f"{key}[{index}]")) for index, one in enumerate(node.value)]
 
@@ -185,7 +185,7 @@ class _Reading:
             return text
         near = get_close_matches(text, words, 1)
         listed = ", ".join(words) if len(words) <= _SHORT_LIST else "those that Prometheus' docs list"
-        self.wrong(node, key, f"is none of {listed}", f"did you mean {near[0]}?" if near else "")
+        self.wrong(node, key, f"is not one of {listed}", f"did you mean {near[0]}?" if near else "")
         return ""
 
 
@@ -217,9 +217,9 @@ def _users(reading: _Reading, node: yaml.Node) -> dict[str, str]:
         key, hashed = f"basic_auth_users.{printable(name)}", reading.text(value, f"basic_auth_users.{printable(name)}")
         known = _HASH.fullmatch(hashed)
         if not name or ":" in name:
-            reading.wrong(value, key, "is no user name: it is empty, or has a colon in it")
+            reading.wrong(value, key, "is not a valid user name: it is empty or contains a colon")
         elif hashed and not known:
-            reading.wrong(value, key, "is no bcrypt hash", "htpasswd -nBC 10 NAME makes one")
+            reading.wrong(value, key, "is not a bcrypt hash", "htpasswd -nBC 10 NAME makes one")
         elif known and int(known[1]) > _COSTLIEST:
             reading.wrong(value, key, f"is a bcrypt hash of a cost above {_COSTLIEST}, which takes seconds to check")
         found[name] = hashed
@@ -234,9 +234,9 @@ def _http(reading: _Reading, node: yaml.Node) -> dict[str, str]:
     for name, value in headers.items():
         text = reading.text(value, f"{key}.{name}")
         if _HEADERS[name] and text and text.lower() not in _HEADERS[name]:
-            reading.wrong(value, f"{key}.{name}", f"is none of {', '.join(_HEADERS[name])}")
+            reading.wrong(value, f"{key}.{name}", f"is not one of {', '.join(_HEADERS[name])}")
         elif not text.isascii() or not text.isprintable():
-            reading.wrong(value, f"{key}.{name}", "is no header value")
+            reading.wrong(value, f"{key}.{name}", "is not a valid header value")
         found[name] = text
     return found
 
@@ -276,7 +276,7 @@ def _pem(reading: _Reading, table: Mapping[str, yaml.Node], key: str) -> Pem:
         reading.wrong(table[key], f"{base}.{key}", f"{path} is given too", "leave one of them out")
     place = reading.path.parent / file
     if file and not place.is_file():
-        reading.wrong(table[path], f"{base}.{path}", "names no file", f"looked for {printable(str(place), 200)}")
+        reading.wrong(table[path], f"{base}.{path}", "file does not exist", f"looked for {printable(str(place), 200)}")
     return Pem(str(place) if file else "", text)
 
 
@@ -285,7 +285,7 @@ def _client_auth(
 ) -> str:
     node = table.get("client_auth_type")
     if isinstance(node, yaml.ScalarNode) and node.value in _UNVERIFIED:
-        message = "asks for certificates that nobody verifies, which this server cannot"
+        message = "requests certificates without verifying them, which this server does not support"
         reading.wrong(node, "tls_server_config.client_auth_type", message, "write RequireAndVerifyClientCert")
         return "NoClientCert"
     return word("client_auth_type", _CLIENT_AUTH, "NoClientCert")
@@ -315,4 +315,4 @@ def _odd(tls: ServerTls, table: Mapping[str, yaml.Node]) -> Iterator[tuple[yaml.
     if tls.min_version > tls.max_version:
         yield table.get("min_version"), "min_version", "is above max_version"
     if isinstance(curves, yaml.SequenceNode) and len(curves.value) > 1:
-        yield curves, "curve_preferences", "can name one curve here"
+        yield curves, "curve_preferences", "can name only one curve"

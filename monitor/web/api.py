@@ -18,7 +18,7 @@ from monitor.web.answers import STATE, in_reader, problem, requested_view, resou
 from monitor.web.openapi import description
 from monitor.web.target_history import WINDOWS, windows_since
 
-_NO_PROBE = "No probe of this id is kept: it is too old, or was never made."
+_NO_PROBE = "No probe with this id is stored: it is too old or never existed."
 
 
 async def targets(request: web.Request) -> web.Response:

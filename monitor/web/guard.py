@@ -10,10 +10,10 @@ from ipaddress import ip_address
 _AUTHORITY = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 FOREIGN_HOST = (
-    "This Host name is not one of this monitor's. It answers to localhost, to addresses, and to the names that "
+    "This Host name is not one of this monitor's. It accepts localhost, IP addresses, and the names that "
     "`[web] allowed_hosts` lists."
 )
-FOREIGN_PAGE = "Requests that another site's page makes are refused."
+FOREIGN_PAGE = "Requests from the pages of other sites are refused."
 
 
 def hostname(authority: str) -> str | None:

@@ -129,7 +129,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
 }
 _ALWAYS = {
-    400: "The request is no valid HTTP, or its path holds an invalid character.",
+    400: "The request is not valid HTTP, or its path contains an invalid character.",
     401: "A user name and a password are required.",
     403: "The request comes from another site, names another host, or its client is not allowed to make it.",
     413: "The request has a body that is too large.",

@@ -30,7 +30,7 @@ def requested(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
     if unknown:
         raise BadRequestError("The parameters are target, the name of a configured target, and debug.")
     if len(targets) != 1:
-        raise BadRequestError("Exactly one target is asked for: /probe?target=NAME.")
+        raise BadRequestError("Exactly one target is required: /probe?target=NAME.")
     return targets[0], ("debug", "true") in query
 
 
@@ -43,7 +43,7 @@ def time_limit(header: str | None) -> float | None:
     except ValueError:
         seconds = 0.0
     if not isfinite(seconds) or seconds <= 0:
-        raise BadRequestError(f"{TIMEOUT_HEADER} is no number of seconds above 0.")
+        raise BadRequestError(f"{TIMEOUT_HEADER} is not a number of seconds above 0.")
     return min(max(seconds - _SPARE, seconds / 2), _LONGEST)
 
 

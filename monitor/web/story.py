@@ -41,7 +41,7 @@ def _behind_one(failing: Sequence[TargetView], watched: Sequence[TargetView]) ->
         itself = any(view.target.name == upstream for view in failing)
         if number + itself == len(failing) and number + itself > 1:
             also = ", which fails as well" if itself else ""
-            yield f"All targets that fail are behind {upstream}{also}."
+            yield f"All failing targets have the upstream {upstream}{also}."
 
 
 def _on_one_host(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _for_one_reason(failing: Sequence[TargetView], watched: Sequence[TargetView]
     reasons = Counter(view.memory.last.brief.verdict for view in failing if view.memory.last is not None)
     for verdict, number in reasons.most_common(1):
         if number >= _SOME and number * 3 >= len(failing) * 2:
-            yield f"{number} of the {count(len(failing), 'target')} that fail came to {verdict}."
+            yield f"{number} of the {count(len(failing), 'failing target')} ended with {verdict}."
 
 
 _STORIES: tuple[Callable[[Sequence[TargetView], Sequence[TargetView]], Iterator[str]], ...] = (

@@ -55,7 +55,7 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("http://127.0.0.1:9",), "/ is the path of a base URL: add to it, for example /v1/chat/completions"),
+        (("http://127.0.0.1:9",), "/ is the path of a base URL; append the rest, for example /v1/chat/completions"),
         (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),
@@ -230,7 +230,7 @@ def test_the_first_answer_confirms_the_protocol(cli: Cli, tmp_path: Path) -> Non
     saved = tmp_path / "body"
     done, heard = answered(cli, "/what", OPENAI, options=("--json", "--save", str(saved)))
     assert (json.loads(done.out)["protocol"], len(heard)) == ("openai-chat", 1)
-    assert "protocol openai-chat, tried because the path tells none (--protocol chooses another)" in done.err
+    assert "protocol openai-chat, tried because the path identifies none (--protocol chooses another)" in done.err
     assert saved.read_bytes() == OPENAI
 
 

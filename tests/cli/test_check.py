@@ -175,7 +175,7 @@ def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> 
         groups = [{"targets": [f"{lab_url}/openai-chat/ok?{PACE}"], "labels": {"__name__": "found"}}]
         (config.parent / "a.json").write_text(json.dumps(groups))
         done = cli("check", "--config", config, "--plan")
-        said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are read with --connect"]
+        said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are only read with --connect"]
         assert (done.status, done.out.splitlines()[:2]) == (0, said)
         assert [row.split()[0] for row in done.out.splitlines()[-7:-4]] == ["broken", "found", "all"]
         done = cli("check", "--config", config, "--connect")

@@ -45,6 +45,6 @@ def test_a_404_shows_what_was_asked_for() -> None:
     """The URL without its secrets, and the model."""
     target = replace(GATEWAY, url="http://user:canary@host/v1/x?key=canary", model="m\x1b")
     (hint,) = hints(http_error("not_found", target))
-    assert hint == "asked for http://host/v1/x?key=***, model m\\x1b: one of them is unknown there"
+    assert hint == "requested http://host/v1/x?key=***, model m\\x1b: the server does not have one of them"
     (hint,) = hints(http_error("not_found", replace(target, model=None)))
-    assert hint == "asked for http://host/v1/x?key=***: it is unknown there"
+    assert hint == "requested http://host/v1/x?key=***: the server does not have it"

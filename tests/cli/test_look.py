@@ -39,7 +39,7 @@ def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
     assert cli("history", "b", "--db", kept).out == cli("history", "--failed", "--db", kept).out != done.out
     (event,) = map(json.loads, cli("history", "-n", "1", "--json", "--db", kept).out.splitlines())
     assert event == record(cut(replace(GATEWAY, name="b"), probe_id="2", last_words="so far so g"))
-    assert cli("history", "gateway", "--failed", "--db", kept) == Done(0, "", "no such probe is kept\n")
+    assert cli("history", "gateway", "--failed", "--db", kept) == Done(0, "", "no such probe is stored\n")
 
 
 def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
@@ -48,7 +48,7 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith("truncated/incomplete_body  b  openai-chat\n")
     assert "  do      look for a restart" in done.out
-    assert done.out.endswith("  the last that came:\n    so far so g\n")
+    assert done.out.endswith("  last bytes received:\n    so far so g\n")
     assert cli("explain", "3", "--db", kept) == Done(
         1,
         "",
@@ -158,7 +158,7 @@ def test_a_terminal_that_only_writes_on(kept: Path) -> None:
 def test_a_target_without_any_probe_is_an_error(cli: Cli, kept: Path) -> None:
     """A name that is not known is 1; a known target without a failed probe is an empty list and 0."""
     done = cli("history", "nobody", "--db", kept)
-    assert done == Done(1, "", "chat-monitor: no probe of a target 'nobody' is kept\n")
+    assert done == Done(1, "", "chat-monitor: no probe of a target 'nobody' is stored\n")
     assert cli("history", "nobody", "--failed", "--db", kept).status == 1
     done = cli("history", "gateway", "--failed", "--db", kept)
-    assert (done.status, done.out, done.err) == (0, "", "no such probe is kept\n")
+    assert (done.status, done.out, done.err) == (0, "", "no such probe is stored\n")

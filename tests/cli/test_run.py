@@ -49,7 +49,7 @@ def test_the_daemon_takes_its_signals(config: Path) -> None:
         assert said(process, event="probe", target="new")["trigger"] == "schedule"
         config.write_text(good.replace("[web]", "nope = 1\n[web]"))
         process.send_signal(signal.SIGHUP)
-        refusal = said(process, event="reload refused, the old config stays")["why"]
+        refusal = said(process, event="reload rejected, the old config stays in use")["why"]
         assert f"{config}:" in refusal
         assert "nope: " in refusal
         process.send_signal(signal.SIGUSR1)

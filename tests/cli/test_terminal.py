@@ -132,7 +132,7 @@ def test_the_figures_that_apply_are_shown() -> None:
     together = begun((0.2, Output("x")))
     for offset in range(95, 100):
         together.record(Output("x"), offset)
-    assert "buffered on the way" in "\n".join(shown(seen(end(together, EndKind.COMPLETE, 0.3))))
+    assert "buffered by a proxy" in "\n".join(shown(seen(end(together, EndKind.COMPLETE, 0.3))))
     rated = "\n".join(shown(whole(tokens=Tokens(9, 5, estimated=True))))
     assert "10.0 tokens/s (estimated)" in rated
 
@@ -193,7 +193,7 @@ def test_all_that_is_kept_of_a_probe() -> None:
         "",
         "  2026-11-22 22:10:00Z  schedule  https://gateway.example.com:8443/v1/chat?key=***  192.0.2.7:443  HTTP 200",
         "  x-request-id: r-1",
-        "  the last that came:",
+        "  last bytes received:",
         "    so far so g",
     ]
 
@@ -212,14 +212,14 @@ def test_a_probe_whose_timeline_is_thinned() -> None:
     """What is omitted is said, and no number of reads that nobody knows."""
     probe = seen(line(*chunks(*(0.1 + number / 100 for number in range(500)))))
     rows = explained(told(replace(probe, recording=thinned(probe.recording, 0))))
-    assert re.fullmatch(r"  48\d events of this long stream are not kept; the figures are those of all of it", rows[-1])
+    assert re.fullmatch(r"  48\d events of this long stream are not stored; the figures include them", rows[-1])
     assert any(row.startswith("  500 chunks; gaps p50 10.0 ms") for row in rows)
 
 
 def test_a_probe_whose_timeline_was_not_kept() -> None:
     """It is said, and what stands in its event is shown."""
     rows = explained(told(whole(), timeline=False))
-    assert rows[-1] == "  its timeline was not kept"
+    assert rows[-1] == "  its timeline is not stored"
     assert any(row.startswith("  3 chunks; gaps p50 200 ms") for row in rows)
     slow = explained(told(whole(replace(GATEWAY, slo=Slo(first_chunk=FirstChunkSlo(0.1))))))
     assert "  over its SLO: first chunk after 200 ms" in slow

@@ -136,7 +136,7 @@ async def test_a_step_of_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("monitor.daemon.app.CLOCK_EVERY", 0.001)
     monkeypatch.setattr(Schedule, "follow_clock", lambda _: next(stepped, False))
     async with running() as daemon:
-        assert (await daemon.line(event="the wall clock has stepped; the schedule is armed anew"))["level"] == "warning"
+        assert (await daemon.line(event="the wall clock has stepped; the schedule was restarted"))["level"] == "warning"
 
 
 async def test_an_overload_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ async def test_an_overload_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as daemon:
         late = await daemon.line(event="the event loop is late: fewer probes run at once")
         assert (late["level"], late["most"]) == ("warning", 7)
-        assert (await daemon.line(event="the event loop keeps up again: probes run as configured"))["level"] == "info"
+        assert (await daemon.line(event="the event loop is on time again: probes run as configured"))["level"] == "info"
 
 
 # -- starting ----------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ async def test_idle_clients_cost_no_probe_no_scrape_and_few_lines(tmp_path: Path
             await run.wait()
     assert set(outcomes) == {"ok"}
     others = [line for line in lines if line["event"] != "probe"]
-    assert others[0]["event"] == "too few descriptors"
+    assert others[0]["event"] == "too few file descriptors"
     assert len(others) < _MOST_LINES
 
 

@@ -107,7 +107,7 @@ async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pyt
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         said = await daemon.line(event="the history cannot be written")
         assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)
-        await daemon.line(event="the history is written again")
+        await daemon.line(event="the history can be written again")
         await daemon.until('chat_monitor_sink_errors_total{sink="history"}', 1)
         await daemon.until('chat_stream_probes_total{outcome="ok",target="good"}', 1)
     assert len(await asyncio.to_thread(newest, path, 9)) == 1

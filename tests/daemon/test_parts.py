@@ -36,7 +36,7 @@ async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
         assert ("a bug in a timer" in said["exception"], said["level"]) == (True, "error")
         assert await daemon.metric(counted) == 1
         loop.call_soon(fail, OSError(errno.EMFILE, "too many open files"))
-        assert "too many open files" in (await daemon.line(event="the event loop met an error"))["exception"]
+        assert "too many open files" in (await daemon.line(event="error in the event loop"))["exception"]
         loop.call_exception_handler({"message": "something is odd"})
         assert (await daemon.line(event="unhandled exception"))["why"] == "something is odd"
         assert await daemon.metric(counted) == 2

@@ -24,7 +24,7 @@ from tests.name_servers import has, name_server, says
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 ANSWER = (Send(HEAD + HI + STOP), Fin())
-REFUSED = "reload refused, the old config stays"
+REFUSED = "reload rejected, the old config stays in use"
 GAUGE = "chat_monitor_config_last_reload_successful"
 
 
@@ -124,7 +124,7 @@ async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
         settled = '[log]\nlevel = "debug"\n[metrics]\ndetail = "lean"\n[history]\nmax_age = "1d"\n'
         file.write(one, rest=settled + '[monitor]\nlocation = "eu-1"')
         await reloaded(daemon)
-        said = await daemon.line(event="changed, and in force after a restart only")
+        said = await daemon.line(event="changed tables take effect after a restart")
         assert (said["level"], said["tables"]) == ("warning", ["log", "metrics", "history"])
         assert json.loads((await daemon.post("/api/v1/targets/one/probe"))[1])["location"] == "eu-1"
 
@@ -204,7 +204,7 @@ async def test_users_change_with_a_reload(lab: Lab, file: ConfigFile, tmp_path: 
     async with running(config=config, load=file, access=access) as daemon:
         web.write_text(USERS % "plain")
         status, text = await daemon.post("/-/reload")
-        assert (status, "web.yml:1: basic_auth_users.prom: is no bcrypt hash" in text) == (500, True)
+        assert (status, "web.yml:1: basic_auth_users.prom: is not a bcrypt hash" in text) == (500, True)
         web.write_text(USERS % ("$2b$04$" + "." * 53))
         await reloaded(daemon)
         assert [(await daemon.get(path))[0] for path in ("/", "/-/ready")] == [401, 200]
@@ -381,7 +381,7 @@ async def test_systemd_is_told_of_a_reload(
             assert (await loop.sock_recv(hearing, 999)).startswith(b"READY=1\n")
             for text, status in (
                 ((good, watched("more", lab.url + QUICK_OK)), b"STATUS=watching 2 targets"),
-                (("nope = 1",), b"STATUS=reload refused, the old config stays"),
+                (("nope = 1",), b"STATUS=reload rejected, the old config stays in use"),
             ):
                 file.write(*text)
                 daemon.signals.reload()

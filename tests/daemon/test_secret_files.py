@@ -29,8 +29,8 @@ from tests.http.parts import CertificateAuthority
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 ANSWER = (Send(HEAD + HI + STOP), Fin())
-TAKEN = "a file of a secret has changed and is in use"
-KEPT = "a file of a secret cannot be used, the old one stays"
+TAKEN = "a secret file has changed and is in use"
+KEPT = "a secret file cannot be used, the old secret stays in use"
 NOTHING = Compared(frozenset(), {})
 
 

@@ -35,8 +35,8 @@ pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 DEFAULTS = '[defaults]\nprotocol = "openai-chat"\nmodel = "lab"\ninterval = "1h"\ncheck = "none"'
 FILES = '[[discovery]]\nname = "fleet"\nfile_sd = ["*.json"]\n'
 GAUGE = 'chat_monitor_discovery_last_refresh_successful{source="fleet"}'
-OTHERS = "other targets were discovered"
-NOT_IN_ORDER = "a source of targets is not in order"
+OTHERS = "the discovered targets have changed"
+NOT_IN_ORDER = "a discovery source has errors"
 
 
 class QuickFile(ConfigFile):

@@ -136,11 +136,11 @@ async def test_users_change_without_a_reload(
     monkeypatch.setattr(access, "refresh", look)
     async with running(config=config, load=file, access=access) as daemon:
         web.write_text(USERS % "plain")
-        refused = await daemon.line(event="web config file refused, what it said before stays")
-        assert "is no bcrypt hash" in refused["why"]
+        refused = await daemon.line(event="web config file rejected, the previous one stays in use")
+        assert "is not a bcrypt hash" in refused["why"]
         assert (await daemon.get("/"))[0] == 200
         web.write_text(USERS % ("$2b$04$" + "." * 53))
-        await daemon.line(event="web config file read anew")
+        await daemon.line(event="web config file reloaded")
         assert (await daemon.get("/"))[0] == 401
         for _ in range(2):  # the second look begins when the first is over
             in_vain.clear()

@@ -208,7 +208,7 @@ async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
         (Deadline.HEADERS, 0.9, EndKind.DEADLINE, "1 s"),
         (Deadline.HEADERS, 1.1, EndKind.RESOURCES, "the event loop was 1.1 s late"),
         (Deadline.DRAIN, 1.1, EndKind.DEADLINE, "0.3 s"),
-        (Deadline.CONNECT, 0.0, EndKind.DEADLINE, "0.5 s, for the name was not looked up by then"),
+        (Deadline.CONNECT, 0.0, EndKind.DEADLINE, "0.5 s; the name was not resolved by then"),
     ],
 )
 async def test_a_deadline_that_has_passed(deadline: Deadline, late: float, kind: EndKind, words: str) -> None:

@@ -153,7 +153,7 @@ async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: An
         late = await asyncio.gather(*hung)
     assert verdict(seen) == "ok"
     assert {(verdict(one), one.verdict.phase) for one in late} == {("timeout/connect", "connect")}
-    assert late[0].verdict.detail.startswith("no connection within 0.5 s, for the name was not looked up by then")
+    assert late[0].verdict.detail.startswith("no connection within 0.5 s; the name was not resolved by then")
     assert "canary" not in str(record(late[0]))
 
 

@@ -30,7 +30,7 @@ WORDS = {
     "self-signed": "self-signed certificate, OpenSSL verify code 18",
     "wrong-host": "IP address mismatch, certificate is not valid for '127.0.0.1'., OpenSSL verify code 64",
     "unknown-ca": "unable to get local issuer certificate, OpenSSL verify code 20",
-    "fin": "the peer closed the connection in it",
+    "fin": "the peer closed the connection during it",
     "old-protocol": "unsupported protocol",
     "client-certificate": "it may want `tls.cert_file`",
 }

@@ -28,7 +28,7 @@ _ASLEEP = 1.0
 HOUR = 3600.0
 SEEN = 1.0
 """Seconds within which the daemon sees that its clock was set."""
-STEPPED = "the wall clock has stepped; the schedule is armed anew"
+STEPPED = "the wall clock has stepped; the schedule was restarted"
 
 pytestmark = [
     pytest.mark.real,

@@ -11,7 +11,7 @@ from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
 from monitor.stream.events import Event, Failure, Fault, Malformed, Meta, Output, Partial
 from monitor.target import Target
 
-BROKEN = Malformed("no JSON, or a value out of range")
+BROKEN = Malformed("not JSON, or a value out of range")
 STREAMS: dict[str, tuple[str, list[Event]]] = {
     "chat": ('{"text": "a", "message_id": "m1"}{"text": " b", "message_id": "m1"}', [Output("a"), Output(" b")]),
     "knowledge base, documents with every piece": ('{"answer": "a", "docs": ["d1"]}', [Output("a")]),

@@ -61,7 +61,7 @@ def said(reader: Decoder, *pieces: bytes) -> list[tuple[Event, int]]:
     return events + reader.close()
 
 
-UNFRAMED = Malformed("none of it is framed as the protocol frames its messages", framed=False)
+UNFRAMED = Malformed("nothing in it has the protocol's framing", framed=False)
 STREAMS: dict[str, tuple[bytes, list[tuple[Event, int]]]] = {
     "events": (b"data: a b\n\ndata: .\n\n", [(Output("a"), 9), (Output("b"), 9), (Done(), 18)]),
     "pings and names": (b":\n\nevent: x\n\n", [(Meta(ping=True), 1), (Meta(ping=True), 11)]),
@@ -106,10 +106,10 @@ WHYS = {
     "key": "no key 'choices'",
     "bare-key": "a missing key",
     "other-key": "a missing key",
-    "json": "no JSON, or a value out of range",
+    "json": "not JSON, or a value out of range",
     "msgspec": "no JSON",
     "unicode": "no JSON",
-    "value": "no JSON, or a value out of range",
+    "value": "not JSON, or a value out of range",
     "type": "a value of another type",
     "deep": "nested too deeply",
 }
@@ -276,7 +276,7 @@ def test_an_object_spread_over_several_messages() -> None:
 
     reader = Decoder(Protocol("none", Lines, request, no_json), event_bytes=99, events=99)
     data = b'{\n"error": "connection refused"\n}\nlater\n'
-    bad = Malformed("no JSON, or a value out of range")
+    bad = Malformed("not JSON, or a value out of range")
     ends = [1, 31, 33, 39]
     assert said(reader, data) == [(bad, ends[0]), (bad, ends[1]), (bad, ends[2]), (GONE, ends[2]), (bad, ends[3])]
     assert reader.outside.text == "later\n"

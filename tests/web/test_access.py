@@ -249,7 +249,7 @@ async def test_users_change(access: Access, made: Made) -> None:
     assert not await access.admits(basic("prom", "right"))
     assert await access.admits(basic("prom", "new"))
     made.write("basic_auth_users: {prom: new}\n")
-    with pytest.raises(ConfigError, match="is no bcrypt hash"):
+    with pytest.raises(ConfigError, match="is not a bcrypt hash"):
         await asyncio.to_thread(access.refresh)
     assert await access.admits(basic("prom", "new"))
 

@@ -42,9 +42,12 @@ EARLIER = [scenes.complete()] * 5
         ([on("a", str(number), REFUSED) for number in range(5)], "All 5 targets on a fail."),
         (
             [on("a", "1", CUT, upstream="3"), on("b", "2", RESET, upstream="3"), on("c", "3", RESET), FINE],
-            "All targets that fail are behind 3, which fails as well.",
+            "All failing targets have the upstream 3, which fails as well.",
         ),
-        ([on("a", "1", CUT, upstream="3"), on("b", "2", RESET, upstream="3")], "All targets that fail are behind 3."),
+        (
+            [on("a", "1", CUT, upstream="3"), on("b", "2", RESET, upstream="3")],
+            "All failing targets have the upstream 3.",
+        ),
         (
             [on("a", "1", CUT), on("a", "2", RESET), on("b", "3", GOOD), on("c", "4", RESET)],
             "All 2 targets on a fail; 1 of the other 2 targets fails.",
@@ -59,7 +62,7 @@ EARLIER = [scenes.complete()] * 5
         ),
         (
             [on("a", "1", CUT), on("b", "2", CUT, CUT, *EARLIER), on("c", "3", CUT, CUT), on("a", "4", GOOD)],
-            "3 of the 3 targets that fail came to truncated/incomplete_body.",
+            "3 of the 3 failing targets ended with truncated/incomplete_body.",
         ),
         ([on("a", "1", CUT, CUT), on("b", "2", RESET), on("c", "3", HEADLESS), on("a", "4", GOOD)], ""),
         ([on("a", "1", CUT), on("a", "2", CUT, paused=True), on("b", "3", GOOD)], ""),

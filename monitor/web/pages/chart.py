@@ -32,9 +32,9 @@ _USUAL_TIMEOUTS = (
     (29.5, 31.5, "30 s: gunicorn, Google's load balancer, Heroku"),
     (59.5, 61.5, "60 s: nginx, AWS's load balancer"),
     (99.5, 101.5, "100 s: Cloudflare"),
-    (119.5, 121.5, "120 s: a usual setting"),
+    (119.5, 121.5, "120 s: a common setting"),
     (299.5, 301.5, "300 s: Envoy's idle time-out"),
-    (599.5, 601.5, "600 s: a usual setting of gateways"),
+    (599.5, 601.5, "600 s: a common setting of gateways"),
 )
 """Ages at which proxies end streams by default, each with the bounds of its bucket."""
 
@@ -180,7 +180,7 @@ def first_chunks(history: TargetHistory, threshold: float) -> FirstChunks:
     bounds = BOUNDS["first_chunk"]
     total = history.total.first_chunk
     if not total:
-        return FirstChunks(time_axis(history.span), [], "", "", [], limit(threshold), None, "no first chunk was seen")
+        return FirstChunks(time_axis(history.span), [], "", "", [], limit(threshold), None, "no first chunks")
     low = bounds[max(min(total) - 1, 0)] / (2 if min(total) == 0 else 1)
     high = bounds[min(max(total), len(bounds) - 1)]
     if threshold <= _SHOWN_THRESHOLD * high:

@@ -48,7 +48,7 @@ def budget(good: int, number: int, objective: float) -> str:
     """Return what is left of an error budget: of the probes that may be bad, how many may still be."""
     allowed = (1 - objective) * number
     if allowed <= 0:
-        return "none is allowed" if number else ""
+        return "none allowed" if number else ""
     spent = (number - good) / allowed
     return f"{100 * (1 - spent):.0f} % left" if spent <= 1 else f"spent {spent:.3g} times"
 

@@ -145,7 +145,7 @@ def _lines(event: ProbeEvent, timeouts: Timeouts | None, total: float) -> Iterat
 
 def _omitted(timeline: Timeline) -> str:
     omitted = f"{count(timeline.omitted_events or 0, 'event')} and {count(timeline.omitted_arrivals or 0, 'read')}"
-    return f"{omitted} of this long stream are not kept; its figures are those of all of it"
+    return f"{omitted} of this long stream are not stored; its figures include them"
 
 
 def _step(event: ProbeEvent, bar: Bar, total: float) -> DrawnLane:

@@ -40,4 +40,4 @@ def test_the_page() -> None:
 
 def test_no_failure() -> None:
     """Nothing found is said in words."""
-    assert "No failure is known in this time." in Document(failures([], FailureQuery(), ABOUT)).text
+    assert "No failures in this time." in Document(failures([], FailureQuery(), ABOUT)).text

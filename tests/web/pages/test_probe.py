@@ -43,7 +43,7 @@ def test_a_probe_of_the_history_has_the_same_page() -> None:
 def test_a_probe_whose_timeline_was_not_kept() -> None:
     """Its page says so, and has the steps."""
     text = Document(draw(read(record(scenes.cut())), Neighbours(), ABOUT)).text
-    assert "The timeline of this probe was not kept." in text
+    assert "The timeline of this probe is not stored." in text
     assert "TLS handshake" in text
 
 
@@ -52,7 +52,7 @@ def test_a_verdict_of_another_version() -> None:
     event = msgspec.structs.replace(scenes.event(scenes.cut()), outcome="vanished")
     text = Document(draw(event, Neighbours(), ABOUT)).text
     assert "? vanished" in text
-    assert "What it means" not in text
+    assert "Explanation" not in text
 
 
 def test_neighbours() -> None:
@@ -69,7 +69,7 @@ def test_what_it_means() -> None:
     assert "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request" in text
     assert "not known: no evidence" in Document(probe(scenes.reset())).text
     complete = Document(probe(scenes.complete())).text
-    assert "What it means" not in complete
+    assert "Explanation" not in complete
     assert "point" not in complete
 
 
