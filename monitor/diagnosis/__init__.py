@@ -1,1 +1,1 @@
-"""Who is suspected of a target's incident, and whether it is our own network."""
+"""The suspects of a target's incident, and whether the monitor's own network failed."""

@@ -1,4 +1,4 @@
-"""Who is suspected of the incidents of all targets: takes every observation, and says what it changes."""
+"""The suspects of all targets' incidents: takes every observation and returns what it changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from monitor.record.parts import Suspicion
 from monitor.target import Target
 
 _MARKS = 16
-"""Cuts that are kept of all targets at one address, or with one upstream."""
+"""The most cuts that are stored for all targets at one address, or with one upstream."""
 
 _TOGETHER = 1.0
-"""Seconds within which cuts of several targets can be one event."""
+"""Cuts of several targets within this many seconds can be one event."""
 
 Suspicions = tuple[Suspicion, ...]
 _Marks = deque[tuple[History, ProbeFacts]]
@@ -25,7 +25,7 @@ _Marks = deque[tuple[History, ProbeFacts]]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosed:
-    """Whom an observation points at, and who is suspected now by target: of its own, and of others that it changes."""
+    """The suspects of an observation, and the current suspects by target: its own and others that it changes."""
 
     suspicions: Suspicions = ()
     now: Mapping[str, Suspicions] = field(default_factory=dict)
@@ -36,19 +36,19 @@ def _marks() -> _Marks:
 
 
 class Diagnosis:
-    """Remembers the latest probes and the incidents of every target, some kilobytes each."""
+    """Stores the latest probes and the incidents of every target, some kilobytes each."""
 
     def __init__(self) -> None:
         self._histories: dict[str, History] = {}
         self._in_front: defaultdict[str, set[str]] = defaultdict(set)
-        """By the name of an upstream, the targets in front of it."""
+        """The targets of each upstream, by its name."""
         self._at: defaultdict[str, _Marks] = defaultdict(_marks)
-        """By host and port, what its targets met that the end of a process can have caused."""
+        """By host and port, the failures of its targets that the end of a process can have caused."""
         self._over: defaultdict[str, _Marks] = defaultdict(_marks)
-        """The same by the name of the upstream."""
+        """The same by name of the upstream."""
 
     def take(self, observation: Observation) -> Diagnosed:
-        """Take an observation and return whom it points at; what we stopped or broke ourselves points at nobody."""
+        """Take an observation and return its suspects; an aborted or inconclusive probe has none."""
         if not says_something(observation):
             return Diagnosed()
         history, probe = self._history(observation.target), facts_of(observation)
@@ -66,7 +66,7 @@ class Diagnosis:
         return Diagnosed(mine, {name: it for name, it in after.items() if it != before[name]} | {history.name: mine})
 
     def now(self, name: str) -> Suspicions:
-        """Return who is suspected of what a target is in now: nobody once it has recovered."""
+        """Return the suspects of a target's current incident; none after it has recovered."""
         history = self._histories.get(name)
         if history is None:
             return ()
@@ -75,7 +75,7 @@ class Diagnosis:
         return buffering(history, self._upstream(history))
 
     def known(self, observation: Observation) -> Observation:
-        """Return an observation with who is suspected of it by now: evidence may have arrived since."""
+        """Return an observation with its current suspects: evidence may have arrived since it ended."""
         history = self._histories.get(observation.target.name)
         found = history.incident_of(observation.probe_id) if history is not None else None
         if found is None:
@@ -87,7 +87,7 @@ class Diagnosis:
         return observation if suspicions == observation.diagnosis else replace(observation, diagnosis=suspicions)
 
     def forget(self, name: str) -> None:
-        """Forget a target that is not watched any more."""
+        """Forget a target that is no longer probed."""
         history = self._histories.pop(name, None)
         if history is None:
             return
@@ -99,7 +99,7 @@ class Diagnosis:
                 del self._in_front[history.upstream]
 
     def _history(self, target: Target) -> History:
-        """Return a target's history: one that is asked elsewhere, or has another upstream, begins anew."""
+        """Return a target's history; a target with a new URL or upstream gets an empty one."""
         history = self._histories.get(target.name)
         if history is not None and (history.url, history.upstream) != (target.url, target.upstream):
             self.forget(target.name)
@@ -126,7 +126,7 @@ class Diagnosis:
         return [other for other in found if _is_news_for(other, probe, history.reach)]
 
     def _work_out(self, history: History) -> None:
-        """Work out the incident of now, or, just after it, the last one: evidence arrives late."""
+        """Update the suspects of the current incident or, just after it, of the last one: evidence arrives late."""
         incident = next(history.incidents)
         incident.suspicions = work_out(self._scene(history, incident))
 
@@ -140,13 +140,13 @@ def _others(marks: Iterable[tuple[History, ProbeFacts]], history: History) -> li
 
 
 def _is_news_for(history: History, probe: ProbeFacts, reach: float) -> bool:
-    """Whether a target has an incident, or had one a moment ago, that the probe of another can explain."""
+    """Whether a target has, or just had, an incident that another target's probe can explain."""
     incident = next(history.incidents, None)
     return incident is not None and (history.incident is not None or incident.newest.end >= probe.start - reach)
 
 
 def _without(marks: defaultdict[str, _Marks], key: str, name: str) -> None:
-    """Remove what a target left there, and the place if nothing is left in it."""
+    """Remove a target's marks at a key, and the key if it is empty then."""
     left = [mark for mark in marks.get(key, ()) if mark[0].name != name]
     if left:
         marks[key] = deque(left, maxlen=_MARKS)

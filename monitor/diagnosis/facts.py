@@ -1,4 +1,4 @@
-"""What the diagnosis keeps of one probe: a small record, made in one place from an observation."""
+"""What the diagnosis stores of one probe: a small record, made in one place from an observation."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _WHOLE = 1.0
 
 
 class Behind(Enum):
-    """What is known of the target behind at the time of a failure."""
+    """The state of the upstream at the time of a failure."""
 
     UNKNOWN = "unknown"
     FAILED = "failed"
     WELL = "well"
     """Its probes before and after were good."""
     RUNNING = "running"
-    """A good stream of it went on through that moment."""
+    """A good stream of it was running at that moment."""
 
 
 @dataclass(slots=True, eq=False)
 class ProbeFacts:
-    """One probe of a target. Times are Unix seconds, durations seconds; `rank` and below are what it is blamed on."""
+    """One probe of a target. Times are Unix seconds, durations seconds; the fields from `rank` on are its diagnosis."""
 
     probe_id: str
     start: float
@@ -41,7 +41,7 @@ class ProbeFacts:
     """The final status; 0 without a head."""
     chunked: bool = False
     clean: bool = False
-    """The body ended as its framing declares, so whoever sent it was alive: a chunked or length-delimited one."""
+    """The body was chunked or length-delimited and ended as declared, so its sender was running."""
     age: float = 0.0
     """From the request to the end."""
     silence: float | None = None
@@ -49,7 +49,7 @@ class ProbeFacts:
     first_byte: float | None = None
     chunks: int = 0
     whole: bool = False
-    """The content check shows the whole answer, whatever the stream's end was."""
+    """The content check shows the whole answer, however the stream ended."""
     beginning: bool = False
     """The content check shows only a correct beginning."""
     connected: bool = False
@@ -57,7 +57,7 @@ class ProbeFacts:
     says: Statement = Statement.NOTHING
     retry_after: bool = False
     buffered: bool | None = None
-    """Whether it came in one piece; None if there was too little of it to tell."""
+    """Whether it arrived in one piece; None if it was too short to decide."""
     behind: Behind = Behind.UNKNOWN
     rank: int = 0
     blame: Suspect | None = None
@@ -65,7 +65,7 @@ class ProbeFacts:
 
     @property
     def good(self) -> bool:
-        """Whether it came to a whole answer."""
+        """Whether it got a whole answer."""
         return self.pair[0] in GOOD
 
     @property
@@ -75,7 +75,7 @@ class ProbeFacts:
 
     @property
     def waited_since(self) -> float:
-        """When what ended it may have begun: after the last byte, or with the request if none arrived."""
+        """The earliest time at which its failure may have begun: the last byte, or the request if none arrived."""
         return self.end - (self.age if self.silence is None else self.silence)
 
 
@@ -83,19 +83,19 @@ GOOD = frozenset({Outcome.OK, Outcome.UNVERIFIED})
 
 
 def says_something(observation: Observation) -> bool:
-    """Whether a probe is evidence: what we stopped or broke ourselves is none."""
+    """Whether a probe is evidence; aborted and inconclusive probes are not."""
     return observation.verdict.outcome not in OUR_OWN
 
 
 def endpoint_of(url: str) -> str:
-    """Return host and port of a URL: what listens there is one process or one group of them."""
+    """Return host and port of a URL: one process or one group of processes listens there."""
     parts = urlsplit(url)
     port = parts.port or _PORTS.get(parts.scheme.lower(), 0)
     return f"{parts.hostname or ''}:{port}"
 
 
 def facts_of(observation: Observation) -> ProbeFacts:
-    """Return what the diagnosis keeps of an observation."""
+    """Return the facts of an observation."""
     line, verdict, error = observation.recording, observation.verdict, observation.server_error
     head, start, last = line.head, observation.timestamp.timestamp(), line.last_byte
     framing = head.framing if head is not None else None

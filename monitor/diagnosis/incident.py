@@ -1,4 +1,4 @@
-"""What is remembered of one target: its latest probes, and its incidents with what they are blamed on."""
+"""The stored history of one target: its latest probes, and its incidents with their blame."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from monitor.record.parts import Suspicion
 from monitor.target import Target
 
 KEPT = 16
-"""Probes that are kept of a target, and failures of an incident: some 400 bytes each."""
+"""The most probes of a target and failures of an incident that are stored: about 400 bytes each."""
 _PAST = 3
 
 
 @dataclass(slots=True)
 class Incident:
-    """Failures of one target, from the first to its recovery; the newest are kept, and all are counted."""
+    """Failures of one target, from the first to its recovery; the newest are stored, and all are counted."""
 
     failures: deque[ProbeFacts] = field(default_factory=lambda: deque(maxlen=KEPT))
     count: int = 0
@@ -27,7 +27,7 @@ class Incident:
     suspicions: tuple[Suspicion, ...] = ()
 
     def add(self, failed: ProbeFacts) -> None:
-        """Take one failure more."""
+        """Add a failure."""
         self.failures.append(failed)
         self.count += 1
         self.good = 0
@@ -40,7 +40,7 @@ class Incident:
 
 @dataclass(slots=True)
 class History:
-    """One target's latest probes, the oldest first, the incident that it is in, and its last past ones."""
+    """One target's latest probes, oldest first, its current incident, and its last past ones."""
 
     name: str
     url: str
@@ -50,11 +50,11 @@ class History:
     endpoint: str
     probes: deque[ProbeFacts] = field(default_factory=lambda: deque(maxlen=KEPT))
     first_bytes: deque[float] = field(default_factory=lambda: deque(maxlen=8))
-    """When the first byte of the latest good answers arrived: what is usual."""
+    """The times to first byte of the latest good answers: what is usual."""
     incident: Incident | None = None
     past: deque[Incident] = field(default_factory=lambda: deque(maxlen=_PAST))
     answered: bool = False
-    """Whether somebody has ever listened there."""
+    """Whether a server has ever answered there."""
     ever_good: bool = False
 
     @classmethod
@@ -63,12 +63,12 @@ class History:
         return cls(target.name, target.url, target.upstream, target.interval, target.recover, endpoint_of(target.url))
 
     def follow(self, target: Target) -> None:
-        """Take the settings that a reload can change without making it another server."""
+        """Take the settings that a reload can change without the target being a different server."""
         self.interval = target.interval
         self.recover = target.recover
 
     def add(self, probe: ProbeFacts) -> None:
-        """Take a probe that has ended: a failure begins or continues an incident, good ones end it."""
+        """Add a probe: a failure begins or continues an incident, good probes end it."""
         self.probes.append(probe)
         self.answered = self.answered or probe.connected
         if not probe.good:
@@ -86,13 +86,13 @@ class History:
 
     @property
     def incidents(self) -> Iterator[Incident]:
-        """The incident of now, then the past ones, the newest first."""
+        """The current incident, then the past ones, newest first."""
         if self.incident is not None:
             yield self.incident
         yield from reversed(self.past)
 
     def incident_of(self, probe_id: str) -> tuple[Incident, ProbeFacts] | None:
-        """Return the incident that a probe is part of, and what is known of the probe; None if it is not kept."""
+        """Return the incident that a probe is part of, and the probe's facts; None if it is not stored."""
         for incident in self.incidents:
             for failed in incident.failures:
                 if failed.probe_id == probe_id:
@@ -105,5 +105,5 @@ class History:
 
     @property
     def reach(self) -> float:
-        """Seconds within which one of its probes says something of another moment."""
+        """Seconds within which one of its probes is evidence for another moment."""
         return 2.0 * self.interval + 1.0

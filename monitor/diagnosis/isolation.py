@@ -1,4 +1,4 @@
-"""Whether it is us: every target fails before its head at once, so the fault most likely is our own network."""
+"""Whether the monitor is isolated: every target fails before its head, so most likely our own network failed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _HOSTS = 2
 
 
 class Isolation:
-    """Keeps what each target last came to; told of an observation, it says whether we are cut off.
+    """Stores the last result of each target; called with an observation, it returns whether we are isolated.
 
-    What was stopped by us, or never sent because our own rule forbids the address, says nothing either way.
+    Probes that we aborted, or did not send because our own policy denies the address, are ignored.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Isolation:
         return self.now
 
     def forget(self, name: str) -> None:
-        """Leave a target out until it is heard of again: it was removed, or is not probed for now."""
+        """Ignore a target until its next observation: it was removed or is not probed for now."""
         if (host := self._cut_off.pop(name, None)) is not None:
             self._hosts[host] -= 1
             if not self._hosts[host]:
@@ -46,7 +46,7 @@ class Isolation:
 
     @property
     def now(self) -> bool:
-        """Whether all that is known points at us: five targets or more, on two hosts or more, and no answer."""
+        """Whether at least five targets on at least two hosts are known, and none answers."""
         return not self._answered and len(self._cut_off) >= _TARGETS and len(self._hosts) >= _HOSTS
 
 

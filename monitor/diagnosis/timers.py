@@ -1,4 +1,4 @@
-"""Whether one timer can have ended several streams: ages that lie together, and nothing else that they share."""
+"""Whether one timer can have ended several streams: their ages are close, and nothing else explains that."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _APART, _APART_SHARE = 0.4, 0.01
-"""Seconds, or if that is more the share of the age, within which one timer's cuts lie: nginx is up to 300 ms early."""
+"""Cuts of one timer lie within this many seconds or this share of the age: nginx is up to 300 ms early."""
 _ENOUGH, _MANY = 3, 4
 _SHARE = 0.6
-"""Of the cuts, how many have to be at that age: of five, two may be of something else."""
+"""The share of the cuts that must be at that age: of five, two may have another cause."""
 _LATEST = 6
 _SHORTEST = 1.0
-"""Seconds below which the pace of an answer, and not a timer, makes ages equal."""
+"""Below this many seconds the pace of an answer, not a timer, makes ages equal."""
 _ROUND, _NEAR = 5.0, 0.35
-"""Time-outs are mostly set to multiples of 5 s."""
+"""Most time-outs are multiples of 5 s."""
 _EXACT = 0.15
-"""Seconds within which a timer that is set in whole seconds and starts with the request is exact."""
+"""Seconds within which a timer of whole seconds from the request is exact."""
 _ODD = 10.0
-"""Seconds from which on an age that is not round needs one cut more."""
+"""From this many seconds on, an age that is not round needs one more cut."""
 _PAUSES = 4.0
-"""How much longer than the usual pause between chunks a silence is that a timer ended."""
+"""A silence that a timer ended is longer than the usual pause between chunks by this factor."""
 
 
 class Cut(NamedTuple):
@@ -32,7 +32,7 @@ class Cut(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """The timer that ended these cuts: the shortest and the longest time, and since when it ran."""
+    """The timer that ended these cuts: the shortest and the longest time, and what starts it."""
 
     shortest: float
     longest: float
@@ -43,7 +43,7 @@ class Timer(NamedTuple):
         return f"{middle:.1f} s +- {spread:.1f} after {self.since}"
 
     def ended(self, cut: Cut) -> bool:
-        """Whether it can have ended this one."""
+        """Whether it can have ended this stream."""
         time = cut.age if self.since == REQUEST else cut.silence
         slack = max(_APART, _APART_SHARE * self.shortest)
         return time is not None and self.longest - slack <= time <= self.shortest + slack
@@ -53,13 +53,13 @@ REQUEST, LAST_BYTE = "the request", "the last byte"
 
 
 def timer_of(cuts: Sequence[Cut]) -> Timer | None:
-    """Return the timer that ended most of these cuts, newest first; None if none can be told."""
+    """Return the timer that ended most of these cuts, newest first; None if there is no such timer."""
     latest = cuts[:_LATEST]
     return _since_request(latest) or _since_last_byte(latest)
 
 
 def may_be_one(cuts: Sequence[Cut]) -> bool:
-    """Whether most of two cuts or more lie so close together that a timer may have ended them."""
+    """Whether most of at least two cuts are so close together that a timer may have ended them."""
     ages = together(cut.age for cut in cuts if cut.age >= _SHORTEST)
     silences = together(cut.silence for cut in cuts if _is_long(cut))
     return max(len(ages), len(silences)) > max(len(cuts) / 2, 1)
@@ -86,7 +86,7 @@ def _since_request(cuts: Sequence[Cut]) -> Timer | None:
     middle, spread = (first + last) / 2, last - first
     amounts = {cut.chunks for cut in cuts if first <= cut.age <= last}
     by_content = len(amounts) == 1 and amounts != {0}
-    """The same piece of the answer was the last of each: what stops there stops at one age, too."""
+    """The last piece of the answer was the same in each: such streams also stop at one age."""
     is_round = abs(middle - round(middle / _ROUND) * _ROUND) <= _NEAR + spread / 2
     is_exact = spread <= _EXACT and abs(middle - round(middle)) <= _EXACT
     is_long = len(group) >= _MANY and first >= _ODD

@@ -1,4 +1,4 @@
-"""Whether the target behind another was well at the time of a failure: by its probes around that time."""
+"""Whether a target's upstream was healthy at the time of a failure, by the upstream's probes around that time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 
 _MARGIN = 1.0
-"""Seconds by which one failure is seen earlier or later than the other: they pass through other hops."""
+"""Seconds by which one failure may be observed earlier or later than the other, because of different hops."""
 _RUNNING = 0.2
-"""Seconds that a stream went on after a moment, to be one that this moment did not end."""
+"""A stream that continued this many seconds after a moment was not ended by it."""
 
 _NO_CONNECTION: Pair = (Outcome.TIMEOUT, "connect")
 _PASSED_ON: frozenset[Pair] = frozenset({
@@ -26,30 +26,30 @@ _PASSED_ON: frozenset[Pair] = frozenset({
     (Outcome.NO_RESPONSE, "closed"), (Outcome.NO_RESPONSE, "reset"), (Outcome.NO_RESPONSE, "partial_head"),
     (Outcome.BAD_RESPONSE, "content_type"),
 })  # fmt: skip
-"""What a server comes to whose upstream dies, hangs or raises."""
+"""Outcomes of a server whose upstream dies, hangs or raises."""
 _FAILED: frozenset[Pair] = (_PASSED_ON - {(Outcome.WRONG_CONTENT, "too_short")}) | {
     (Outcome.UNREACHABLE, "refused"), (Outcome.UNREACHABLE, "network"), _NO_CONNECTION,
 }  # fmt: skip
-"""What an upstream comes to that dies, hangs or raises; a key of ours that it refuses is no fault of it."""
+"""Outcomes of an upstream that dies, hangs or raises; a refused key of ours is not its fault."""
 
 
 def can_come_from_behind(failed: ProbeFacts) -> bool:
-    """Whether the server behind can be what failed: a gateway passes on or answers for it."""
+    """Whether the upstream can have caused a failure: a gateway passes it on or answers in its place."""
     return failed.pair in _PASSED_ON or failed.says in {Statement.GONE, Statement.LATE}
 
 
 def explains(behind: ProbeFacts, failed: ProbeFacts) -> bool:
-    """Whether a failure of the target behind is one that makes the target in front fail so."""
+    """Whether a failure of the upstream explains a failure of its gateway."""
     if behind.good or failed.pair[0] is Outcome.UNREACHABLE or failed.pair == _NO_CONNECTION:
         return False
     return behind.pair == failed.pair or (behind.pair in _FAILED and can_come_from_behind(failed))
 
 
 def look_behind(failed: ProbeFacts, upstream: History) -> tuple[Behind, ProbeFacts | None]:
-    """Return what the upstream was when `failed` failed, and its probe that says so; None if none does yet.
+    """Return the upstream's state when `failed` failed, and the probe that shows it; None if there is none yet.
 
-    A probe says what it met from its beginning to its end. One that runs at the moment decides; else the probes
-    before and after that moment do: one failure is enough, and it is well if both were good.
+    A probe is evidence from its start to its end. One that was running at that moment decides, else the probes before
+    and after it: one failure is enough, and the upstream was healthy if both were good.
     """
     begun, ended = failed.waited_since, failed.end
     near = [one for one in upstream.probes if _within(one, begun - upstream.reach, ended + upstream.reach)]
@@ -67,7 +67,7 @@ def look_behind(failed: ProbeFacts, upstream: History) -> tuple[Behind, ProbeFac
 
 
 def _within(one: ProbeFacts, begin: float, end: float) -> bool:
-    """Whether what a probe says is about a moment between these: a good one about all of it, else about its end."""
+    """Whether a probe is evidence for a moment in this span: a good one from its start on, a failed one at its end."""
     return (one.start if one.good else one.waited_since) <= end and one.end >= begin
 
 

@@ -1,4 +1,4 @@
-"""What a server's own words say about who failed: one table, for every shape of error and every gateway."""
+"""What an error message says about the cause: one table for every shape of error and every gateway."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 
 class Statement(StrEnum):
-    """What an error message says about its cause, as far as that tells who failed."""
+    """What an error message says about who failed."""
 
     NOTHING = "nothing"
     GONE = "gone"
-    """The server that it forwards to did not take the connection, or broke it."""
+    """Its upstream refused or broke the connection."""
     LATE = "late"
-    """It waited for something and gave up."""
+    """It timed out."""
     STARTING = "starting"
     OVERLOADED = "overloaded"
     CONTEXT = "context"
@@ -33,7 +33,7 @@ _TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
     (
         Statement.GONE,
         (
-            # the operating system's words, and those of Go, Node.js, Python and Rust clients
+            # messages of the operating system, and of Go, Node.js, Python and Rust clients
             "econn(refused|reset|aborted)", "epipe", "ehostunreach", "enotfound", "eai_again", r"errno 1(04|11|13)",
             r"connection (was )?(refused|reset|aborted|closed|terminated|lost|dropped|failure|failed|error)",
             r"connect(ion)? time(d )?-?out", "cannot connect", "can't connect", "could ?n[o']t connect",
@@ -54,7 +54,7 @@ _TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
         ),
     ),
     (Statement.LATE, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
-    (Statement.GONE, ("apiconnectionerror",)),  # LiteLLM's name for every other failure of its upstream, a time-out too
+    (Statement.GONE, ("apiconnectionerror",)),  # LiteLLM's name for its upstream's failures, time-outs included
     (
         Statement.OVERLOADED,
         (
@@ -71,12 +71,12 @@ _TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
         ),
     ),
 )  # fmt: skip
-"""From the most telling to the least: a gateway that says "overloaded: connection refused" says the latter."""
+"""From the most specific to the least: "overloaded: connection refused" means the latter."""
 _PATTERNS = tuple((says, re.compile("|".join(words), re.IGNORECASE)) for says, words in _TABLE)
 
 
 def says(*words: str | None) -> Statement:
-    """Return what the words of an error (its message, type and code) say; NOTHING for words that tell nothing."""
+    """Return what an error (its message, type and code) says about the cause; NOTHING if it is unknown."""
     text = " ".join(word for word in words if word)
     return (
         next((found for found, pattern in _PATTERNS if pattern.search(text)), Statement.NOTHING)

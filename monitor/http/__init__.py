@@ -1,8 +1,8 @@
-"""Send one request over HTTP and hand on what arrives, with the time of each read; aiohttp's client is known only here.
+"""Send one request over HTTP and pass on what arrives, with the time of each read; the only user of aiohttp's client.
 
 Start at `exchange.py`. Bytes are recorded in the call that brings them (`protocol.py`); the task waits for one future:
-the end. `errors.py` is the one place that translates the library's exceptions. Nothing is raised for what the network
-or the peer does.
+the end. `errors.py` is the one place that translates the library's exceptions. Faults of the network or the peer are
+endings, not exceptions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a server still takes connections, right after it cut one: nothing is sent, and nothing is measured."""
+"""Whether a server still accepts connections right after it cut one: nothing is sent, and nothing is measured."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from monitor.http.timestamps import EXHAUSTED
 from monitor.stream.endings import AfterCut
 
 AGAIN = 0.25
-"""Seconds to the second look: the kernel may close a process's listening socket after its connections."""
+"""Seconds to the second attempt: the kernel may close a process's listening socket after its connections."""
 WITHIN = 0.2
-"""Seconds that a look waits for an answer: both are over within the half second that a probe has to end."""
+"""Seconds that an attempt waits: both are over within the half second that a probe has to end."""
 
 
 async def look_after_cut(host: str, port: int, again: float = AGAIN, within: float = WITHIN) -> AfterCut | None:
-    """Connect to where the cut connection led, at once and, if that is accepted, again; nothing is sent.
+    """Connect to the address of the cut connection, at once and, if that is accepted, again; nothing is sent.
 
-    Return what the last look came to; None if we ourselves could not look. A cancellation is not raised: the probe has
-    ended, and its result must not be lost for this.
+    Return the result of the last attempt; None if the monitor itself could not try. A cancellation is not raised: the
+    probe has ended, and its result must not be lost for this.
     """
     try:
         found = await _look(host, port, within)

@@ -1,4 +1,4 @@
-"""The connections of one request: sockets with timestamps, opened if the address may be dialled."""
+"""The connections of one request: sockets with timestamps, opened if the policy allows the address."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from monitor.settings import Network
 
 
 class Observer(Protocol):
-    """What is notified of the steps of a connection."""
+    """Is notified of the steps of a connection."""
 
     def resolved(self, at: float, uncertainty: float) -> None:
-        """Take that the name was looked up, at most `uncertainty` before `at` seconds from zero."""
+        """The name was resolved at most `uncertainty` before `at`, in seconds from zero."""
 
     def connected(self) -> None:
-        """Take that a connection stands."""
+        """A connection was established."""
 
 
 class ConnectionAttempts:
@@ -51,7 +51,7 @@ class ConnectionAttempts:
         self.protocol: HttpProtocol | None = None
         self.transport: asyncio.BaseTransport | None = None
         self._below: asyncio.BaseTransport | None = None
-        # kept from when the connection was made: a TLS transport that was closed no longer has them
+        # stored when the connection is made: a TLS transport that was closed no longer has them
         self.peer: tuple[str, int] | None = None
         self.certificate_expiry: float | None = None
         """In Unix seconds."""
@@ -65,12 +65,12 @@ class ConnectionAttempts:
         self._network = network
 
     def asked(self) -> None:
-        """Take that a name is looked up from now on."""
+        """The resolution of a name begins now."""
         if self.clock is not None:
             self.clock.waits(time.monotonic())
 
     def resolved(self, at: float | None) -> None:
-        """Take that the name was looked up, at `at`, or at some time since the loop's last poll."""
+        """The name was resolved at `at`, or at some time since the loop's last poll."""
         selector = poll_tracking_selector()
         late = selector.lateness() if selector is not None else 0.0
         found, uncertainty = (at, 0.0) if at is not None else (time.monotonic(), late)
@@ -78,7 +78,7 @@ class ConnectionAttempts:
             self.observer.resolved(*self.clock.acts(found, uncertainty))
 
     def open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """Return a socket for one address, which is checked here, where it is dialled."""
+        """Return a socket for one address, which is checked here, just before it is dialled."""
         family, kind, proto, _, sockaddr = address
         if denied(str(sockaddr[0]), self._network):
             self._refuse(str(sockaddr[0]))
@@ -89,7 +89,7 @@ class ConnectionAttempts:
         return opened
 
     def check_host(self, host: str) -> None:
-        """Raise a PolicyDeniedError if `host` is a denied address; needed if a proxy dials it in our place."""
+        """Raise a PolicyDeniedError if `host` is a denied address; needed if a proxy dials it for us."""
         if denied_host(host, self._network):
             self._refuse(host)
 
@@ -98,7 +98,7 @@ class ConnectionAttempts:
         raise PolicyDeniedError(errno.EACCES, "denied by [network]")
 
     def made(self, protocol: HttpProtocol, transport: asyncio.BaseTransport) -> None:
-        """Take the connection that stands, to the target or to its proxy."""
+        """Take the established connection, to the target or to its proxy."""
         self.tunnelling = self.tunnelled and self.protocol is None
         self.certificate_expiry = None if self.tunnelling else expiry_of(transport)
         name = transport.get_extra_info("peername")
@@ -112,7 +112,7 @@ class ConnectionAttempts:
 
     @property
     def current(self) -> TimestampedSocket | None:
-        """The socket of the connection that stands, or the last one that was opened."""
+        """The socket of the established connection, or the last one that was opened."""
         if self.protocol is not None and self.protocol.tap is not None:
             return self.protocol.tap
         return self.sockets[-1] if self.sockets else None

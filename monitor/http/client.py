@@ -1,4 +1,4 @@
-"""Sends requests, each over a connection of its own, or over the one that a request before has left."""
+"""Sends requests, each over its own connection, or over the one that a previous request left open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from monitor.target import Http
 
 @dataclass(frozen=True, slots=True)
 class PooledConnection:
-    """A connection, and its session: one of its own if it may be kept."""
+    """A connection and its session, which is separate if the connection may be kept."""
 
     attempts: ConnectionAttempts
     session: aiohttp.ClientSession
@@ -33,17 +33,17 @@ class PooledConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether a request may be sent on it now."""
+        """Whether a request can be sent on it now."""
         return self.attempts.protocol is None or self.attempts.protocol.keepable
 
     async def close(self) -> None:
-        """Close the connection, and its session if no other request uses that."""
+        """Close the connection, and its session if no other request uses it."""
         self.attempts.close()
         await (self.session.close() if self.shared is None else self.shared.leave())
 
 
 class Client:
-    """Sends requests, each over a connection of its own, or over the one that a request before has left."""
+    """Sends requests, each over its own connection, or over the one that a previous request left open."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Client:
         self._shared: SharedSession | None = None
         self._kept: dict[ConnectionKey, PooledConnection] = {}
         self._generation = 0
-        """Rises when no connection may be kept that was begun before."""
+        """Increases when connections opened before must not be kept."""
 
     async def send(self, request: HttpRequest, recording: Recorder, feed: Feed) -> ExchangeInfo:
-        """Send `request`, fill `recording` up to its ending, hand the payload to `feed`; a cancellation is an ending.
+        """Send `request`, fill `recording` up to its ending, pass the payload to `feed`; a cancellation is an ending.
 
         If a kept connection is gone before a byte of the answer came, the request is sent once more over a fresh one,
         on the clock that runs already; so it is in HTTP/1.1 if the peer requires that. If the peer cut the connection,
@@ -94,7 +94,7 @@ class Client:
     async def _dial(
         self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory, first: Exchange | None
     ) -> Exchange:
-        """Send over a fresh connection, on the clock of a first attempt if there was one."""
+        """Send over a fresh connection, on the clock of the first attempt if there was one."""
         attempts = ConnectionAttempts(self._network, protocol_for(request), tunnelled=request.tunnelled)
         exchange = Exchange(request, recording, feed, self._limits, attempts, memory=memory)
         if first is not None:
@@ -103,7 +103,7 @@ class Client:
         return exchange
 
     def _fresh(self, attempts: ConnectionAttempts, *, keep: bool) -> PooledConnection:
-        """Return a connection that is not yet dialled."""
+        """Return a connection that is not dialled yet."""
         if keep:
             names = Noted(self._resolver, lambda: attempts)
             return PooledConnection(attempts, session(self._network, names, lambda: attempts, keep=True))
@@ -112,9 +112,9 @@ class Client:
         return PooledConnection(attempts, self._shared.join(attempts), self._shared)
 
     async def _run(self, exchange: Exchange, connection: PooledConnection) -> bool:
-        """Run the exchange; keep the connection if another request may follow, of two with one key the later one.
+        """Run the exchange; keep the connection if another request may follow, and of two with one key the later one.
 
-        Return whether it was in vain.
+        Return whether it has to be repeated.
         """
         generation = self._generation
         unwanted: PooledConnection | None = connection
@@ -130,7 +130,7 @@ class Client:
                 await unwanted.close()
 
     async def _take(self, request: HttpRequest) -> PooledConnection | None:
-        """Return the connection that was kept for this request; None if there is none, or it is not usable now."""
+        """Return the connection kept for this request; None if there is none, or it is no longer usable."""
         kept = self._kept.pop(request.connection_key, None) if request.keep_for is not None else None
         if kept is None or kept.usable:
             return kept
@@ -138,7 +138,7 @@ class Client:
         return None
 
     async def renew(self, limits: Limits, network: Network) -> None:
-        """Take other rules for all requests to come; no connection that was made under those before is kept."""
+        """Use new rules for all further requests; connections made under the old ones are not kept."""
         if network.resolver != self._network.resolver:
             self._resolver = resolver(network)
         self._limits, self._network = limits, network

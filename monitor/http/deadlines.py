@@ -1,4 +1,4 @@
-"""The deadlines of one exchange: what ends a wait whose time is over."""
+"""The deadlines of one exchange."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from monitor.stream.recorder import Recorder
 from monitor.target import Timeouts
 
 Expired = Callable[[Deadline, float, float], None]
-"""Takes a deadline that has passed, when it was in seconds from zero, and how many seconds late the loop is."""
+"""Called with a deadline that passed, its time in seconds from zero, and how many seconds late the loop is."""
 
 
 class Deadlines:
-    """Calls back once a deadline of the recording has passed.
+    """Calls back when a deadline of the recording has passed.
 
-    The timer is set once and looks at the recording when it rings, so that a deadline which moves away costs nothing.
-    Before a deadline counts as passed, what is already in the socket is read: the loop turns until no byte comes, for a
-    quarter of a second at most, so that a peer who never stops sending cannot put it off.
+    The timer is set once and checks the recording when it fires, so that a deadline which moves costs nothing. Before
+    a deadline counts as passed, data that is already in the socket is read: the loop runs until no byte comes, for a
+    quarter of a second at most, so that a peer that never stops sending cannot postpone it.
     """
 
     _PATIENCE = 0.25
@@ -32,25 +32,25 @@ class Deadlines:
         self._expired: Expired | None = None
 
     def start(self, clock: Clock, received: Callable[[], int], expired: Expired) -> None:
-        """Start on a clock that runs; `received` returns how many bytes have come so far."""
+        """Start on a running clock; `received` returns the number of bytes received so far."""
         self._clock, self._received, self._expired = clock, received, expired
         self.arm()
 
     def arm(self) -> None:
-        """Set the timer to the deadline that runs now."""
+        """Set the timer to the current deadline."""
         if self._timer is not None:
             self._timer.cancel()
         if self._expired is not None:
             self._timer = self._loop.call_at(self._clock.zero + self._recording.deadline(self._timeouts)[1], self._ring)
 
     def stop(self) -> None:
-        """Call nobody back any more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._received = self._expired = None
 
     def _ring(self, before: int = -1, turns: int = 2, until: float | None = None) -> None:
-        assert self._received is not None, "a timer of deadlines that were started"
+        assert self._received is not None, "the timer exists only after `start`"
         assert self._expired is not None, "likewise"
         deadline, when = self._recording.deadline(self._timeouts)
         now, until = self._loop.time(), until or self._loop.time() + self._PATIENCE

@@ -1,4 +1,4 @@
-"""What went wrong, in our own words: nothing that a peer has said, and no secret, is among them."""
+"""Error details in our own words, without any text of a peer and without secrets."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from monitor.http.resolver import NotResolvedError
 
 
 def errno_of(error: BaseException) -> int | None:
-    """Return the operating system's number of an error, also of one inside the library's own."""
+    """Return the errno of an error, also if the library has wrapped it."""
     inner = getattr(error, "os_error", error)
     return inner.errno if isinstance(inner, OSError) else None
 
 
 def errno_words(error: BaseException) -> str:
-    """Return the operating system's words, or the error's kind where it has none."""
+    """Return the operating system's message, or the error's class if there is none."""
     code = errno_of(error)
     return os.strerror(code) if code and code in errno.errorcode else type(error).__name__
 
 
 def lookup_words(error: OSError) -> str:
-    """Say why a name has no address."""
+    """Return why a name has no address."""
     if isinstance(error, NotResolvedError):
         return str(error.strerror)
     names = {
@@ -46,26 +46,26 @@ def lookup_words(error: OSError) -> str:
 
 
 def certificate_words(error: Exception) -> str:
-    """Say why a certificate was not accepted, in OpenSSL's words and with its code."""
+    """Return why a certificate was not accepted, with OpenSSL's message and code."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"{error.verify_message}, OpenSSL verify code {error.verify_code}"
     return type(error).__name__
 
 
 def tls_words(error: Exception) -> str:
-    """Say why a handshake failed, in OpenSSL's words."""
+    """Return why a handshake failed, with OpenSSL's message."""
     inner = getattr(error, "os_error", error)
     reason = getattr(inner, "reason", None)
     return str(reason).replace("_", " ").lower() if reason else "no TLS answer"
 
 
 def head_words(error: http_exceptions.HttpProcessingError) -> str:
-    """Say why a head does not parse."""
+    """Return why a head does not parse."""
     cause = error.__cause__ or error  # aiohttp wraps what its parser raised
     if isinstance(error, HeadTooLargeError):
         return f"it has more than {HEAD_BYTES // KIB} KiB"
     if isinstance(cause, http_exceptions.LineTooLong):
         return f"a line of it has more than {HEAD_LINE // KIB} KiB"
-    if "Too many headers" in str(cause):  # pinned by a test; aiohttp has no class of its own for it
+    if "Too many headers" in str(cause):  # pinned by a test; aiohttp has no class for it
         return f"it has more than {HEADERS:,} headers"
     return "no valid status line and headers"

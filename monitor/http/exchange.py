@@ -1,4 +1,4 @@
-"""One request and its answer: what arrives is recorded where it arrives, and one future is its end."""
+"""One request and its response: data is recorded where it arrives, and one future is the end."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _PROXY_AUTHENTICATION_REQUIRED = 407
 
 
 class Exchange:
-    """One request and its answer.
+    """One request and its response.
 
-    The task that runs it waits for aiohttp until the head, and then for one future. All else happens in the calls of
+    Its task waits for aiohttp until the head, and then for one future. Everything else happens in the calls of
     the connection's protocol (`head`, `payload`, `end`) and of the deadlines.
     """
 
@@ -62,7 +62,7 @@ class Exchange:
         self._task: asyncio.Task[object] | None = None
 
     async def run(self, session: aiohttp.ClientSession) -> Ending:
-        """Send the request and return how its answer ended; whatever happens, a cancellation too, is an ending."""
+        """Send the request and return how its response ended; every failure, a cancellation too, is an ending."""
         if why := not_possible(self.request):
             return Ending(EndKind.PROXY, 0.0, why)
         response = None
@@ -95,7 +95,7 @@ class Exchange:
         return response
 
     def _ending_of(self, error: Exception | asyncio.CancelledError) -> Ending:
-        """Return what was the end when this was raised: a cancellation of ours says that there is one already."""
+        """Return the ending for an exception: our own cancellation means that there already is one."""
         if self.ended.done() and not self.ended.cancelled():
             if isinstance(error, asyncio.CancelledError) and self._task is not None:
                 self._task.uncancel()
@@ -108,12 +108,12 @@ class Exchange:
         unsure = max(sock.lateness, sock.end_uncertainty) if sock is not None else 0.0
         if unsure > TOO_LATE and kind in CUT:
             kind, detail = EndKind.RESOURCES, absent(unsure)
-        elif kind is EndKind.RESET:  # also if that came before asyncio looked at its connect
+        elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recording.connected = True
         return Ending(kind, self.clock.now(), detail, uncertainty=unsure)
 
     def _detach(self) -> None:
-        """Drop what refers back here: a recording is freed with its probe, and needs no garbage collector."""
+        """Remove references back to this object, so that a recording is freed without the garbage collector."""
         self.deadlines.stop()
         if self._drain is not None:
             self._drain.cancel()
@@ -123,10 +123,10 @@ class Exchange:
         if self.attempts.protocol is not None:
             self.attempts.protocol.receiver = None
 
-    # -- the answer --------------------------------------------------------------------------------------------------
+    # -- the response --------------------------------------------------------------------------------------------------
 
     def head(self, found: Head, at: float, uncertainty: float) -> None:
-        """Take the final head; a body that is not a stream is read only for an error's own words."""
+        """Take the final head; a body that is not a stream is only read for its error message."""
         self._answered = True
         if self.attempts.current is not None:
             self.attempts.current.setup = None
@@ -149,7 +149,7 @@ class Exchange:
             self.deadlines.arm()
 
     def payload(self, data: bytes, at: float, uncertainty: float, spread: float) -> None:
-        """Record the payload of one read, and what the stream says in it."""
+        """Record the payload of one read and the events in it."""
         if self._declined_at is not None:
             self._keep_error(data)
             return
@@ -179,14 +179,14 @@ class Exchange:
                 self._memory.hold(recording.weight)
 
     def _follow(self, recording: Recorder) -> None:
-        """Set the timer anew if the stream has begun or ended, or goes on after its end: another deadline runs then."""
+        """Set the timer again if the stream has begun, ended, or continued after its end: the deadline has changed."""
         stage = 2 if recording.settled_at is not None else 1 if recording.chunks else 0
         if stage != self._stage:
             self._stage = stage
             self.deadlines.arm()
 
     def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False) -> None:
-        """Take the end; the first one counts. Before the head aiohttp waits for an answer, and is stopped."""
+        """Take the end; the first one counts. Before the head aiohttp still waits for a response, and is cancelled."""
         if self._declined_at is not None:
             kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
         unsure = self._lateness(at)
@@ -195,7 +195,7 @@ class Exchange:
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
 
     def _lateness(self, at: float) -> float:
-        """Return by how much the end that was noted at `at` may have come before that; what has a stamp is known."""
+        """Return by how much the end noted at `at` may have come earlier; an end with a timestamp is exact."""
         sock = self.attempts.current
         return sock.end_uncertainty if sock is not None and at in {sock.fin_at, sock.reset_at} else 0.0
 
@@ -214,7 +214,7 @@ class Exchange:
             self._task.cancel()
 
     def _keep_error(self, data: bytes) -> None:
-        """Keep the words of a refusal, as far as they are worth it."""
+        """Store the beginning of an error body."""
         self.info.error_body += data
         if len(self.info.error_body) >= _ERROR_BODY:
             self.end(EndKind.DECLINED, 0.0)
@@ -222,11 +222,11 @@ class Exchange:
     # -- the connection ----------------------------------------------------------------------------------------------
 
     def resolved(self, at: float, uncertainty: float) -> None:
-        """Note when the name was looked up."""
+        """Note when the name was resolved."""
         self.recording.mark(Mark.DNS, at, uncertainty)
 
     def connected(self) -> None:
-        """Take the connection that stands: other deadlines run from here on. A proxy's is not yet ours."""
+        """Take the established connection: other deadlines apply from here on. One to a proxy does not count yet."""
         protocol, sock = self.attempts.protocol, self.attempts.current
         if protocol is None or sock is None or self.attempts.tunnelling:
             return
@@ -245,28 +245,28 @@ class Exchange:
 
     @property
     def reused(self) -> bool:
-        """Whether the connection is one that a request before has left."""
+        """Whether a previous request left the connection open."""
         return self._kept is not None and self._kept is self.attempts.protocol
 
     @property
     def in_vain(self) -> bool:
-        """Whether the connection that was kept was gone, so that no byte of an answer came."""
+        """Whether the kept connection was closed before a byte of a response came."""
         ending, protocol = self.recording.ending, self.attempts.protocol
         gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}
         return self.reused and gone and protocol is not None and not protocol.received
 
     @property
     def wants_http_1(self) -> bool:
-        """Whether the peer wants HTTP/1.1 for a request that may be either (RFC 9113, section 7)."""
+        """Whether the peer requires HTTP/1.1 for a request that may use either (RFC 9113, section 7)."""
         ending = self.recording.ending
         refused = ending is not None and self.recording.head is None and REQUIRES_HTTP_1 in ending.detail
         return refused and self.request.http is Http.AUTO
 
     @property
     def was_cut(self) -> bool:
-        """Whether the target itself closed the connection before the end: what is past a proxy is not seen.
+        """Whether the target itself closed the connection before the end; through a proxy that is unknown.
 
-        A body that only the connection's end delimits looks whole whoever ended it, a process that dies as well.
+        A body that only the connection's end delimits looks whole even if the process died.
         """
         ending, head = self.recording.ending, self.recording.head
         if ending is None or self.recording.ended_at is not None or self.request.proxy is not None:
@@ -283,13 +283,13 @@ class Exchange:
 
     @property
     def leaves_a_connection(self) -> bool:
-        """Whether another request may be sent on it: the answer was whole, and nothing came after it."""
+        """Whether another request can be sent on it: the response was whole, and nothing came after it."""
         ending, protocol = self.recording.ending, self.attempts.protocol
         whole = ending is not None and ending.kind is EndKind.COMPLETE and not ending.extra
         return whole and protocol is not None and protocol.keepable
 
     def _connection_marks(self) -> None:
-        """Note the steps of the connection, as far as it got."""
+        """Note the connection's steps, as far as it got."""
         sock, protocol = self.attempts.current, self.attempts.protocol
         self.info.reused = self.reused
         if sock is None:
@@ -305,7 +305,7 @@ class Exchange:
             self.info.own_delay = self.clock.own
 
     def _peer(self) -> None:
-        """Note who answered, and until when its certificate is valid."""
+        """Note the peer's address and the expiry of its certificate."""
         if self.attempts.peer is None:
             return
         host, port = self.attempts.peer

@@ -1,4 +1,4 @@
-"""One document, got whole or not at all: a source's list of targets, what the daemon's API tells."""
+"""Fetch one document, whole or not at all: a discovery source, or a resource of the daemon's API."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from monitor.settings import Network
 
 
 class StatusError(OSError):
-    """The answer has another status than 200."""
+    """The response has another status than 200."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the answer has status {status}")
+        super().__init__(f"the response has status {status}")
         self.status = status
 
 
@@ -43,7 +43,7 @@ class FetchOptions:
 async def fetch(
     url: str, network: Network, *, within: float, at_most: int, options: FetchOptions | None = None
 ) -> bytes:
-    """Get a document, one byte more than `at_most` if it is longer; OSError says why not, and holds no secret."""
+    """Return a document, `at_most` bytes and one more if it is longer; an OSError says why not, without secrets."""
     attempts, options = ConnectionAttempts(network), options or FetchOptions()
     try:
         secure = await asyncio.to_thread(_context, options.tls)
@@ -56,7 +56,7 @@ async def fetch(
             raise OSError(_refused_by_proxy(error.status)) from None
         raise
     except TimeoutError:
-        raise OSError(f"no whole answer within {within:g} s") from None
+        raise OSError(f"no complete response within {within:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         denied_here = attempts.denied is not None and not attempts.sockets
         raise OSError(f"{attempts.denied} is denied by [network]" if denied_here else _why_not(error)) from None
@@ -109,7 +109,7 @@ def _refused_by_proxy(status: int) -> str:
 
 
 def _why_not(error: Exception) -> str:
-    """Say why a document did not come, in our own words."""
+    """Return why a document could not be fetched, in our own words."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"the certificate was not accepted ({certificate_words(error.certificate_error)})"
@@ -124,8 +124,8 @@ def _why_not(error: Exception) -> str:
         case aiohttp.ClientConnectorError():
             return f"no connection ({errno_words(error)})"
         case aiohttp.ClientPayloadError(args=(reason,)) if reason == BROKEN:
-            return f"no whole answer ({BROKEN})"
+            return f"no complete response ({BROKEN})"
         case aiohttp.ClientError() | ValueError():
-            return f"no whole answer ({type(error).__name__})"
+            return f"no complete response ({type(error).__name__})"
         case _:
             return str(error)

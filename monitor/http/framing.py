@@ -1,6 +1,6 @@
 """Split the bytes of one connection into the response's heads, the payload of its body and the rest; no I/O (RFC 9112).
 
-aiohttp parses each head, and gets it alone, whatever the segments. Bodies are taken out of their framing here.
+aiohttp parses each head, and gets it alone, independent of segments. Bodies are unframed here.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 KIB = 1024
 HEAD_LINE, HEADERS, HEAD_BYTES = 64 * KIB, 1000, 256 * KIB
-"""What a response head may have: bytes in a line, headers, and bytes in all."""
+"""Limits of a response head: bytes in a line, headers, and bytes in total."""
 
 
 class HeadSplitter:
-    """Splits what comes before the body into heads, interim ones too, so that the parser gets each alone."""
+    """Splits the data before the body into heads, interim ones included, so that the parser gets each alone."""
 
     __slots__ = ("_head", "final", "foreign")
 
@@ -24,22 +24,22 @@ class HeadSplitter:
 
     def __init__(self) -> None:
         self.final = False
-        """The final head is complete; what follows is body."""
+        """The final head is complete; the rest is body."""
         self.foreign = False
-        """The head is not of HTTP/1.0 or 1.1; the parser would accept one of RTSP."""
+        """The head is not of HTTP/1.0 or 1.1; the parser would also accept RTSP."""
         self._head = bytearray()
 
     @property
     def size(self) -> int:
-        """Bytes of the head that is not whole yet."""
+        """Bytes of the incomplete head."""
         return len(self._head)
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """Return the heads, or parts of them, that `data` holds, and the body's bytes after them."""
+        """Return the heads, or parts of them, in `data`, and the body's bytes after them."""
         heads = []
         while data and not self.final:
             before = len(self._head)
-            begun = data if before else data.lstrip(b"\r\n")  # some servers leave an empty line before a head
+            begun = data if before else data.lstrip(b"\r\n")  # some servers send an empty line before a head
             self._head += begun
             blank = self._BLANK_LINE.search(self._head, max(0, before - 3))
             end = blank.end() - before + len(data) - len(begun) if blank else len(data)
@@ -60,21 +60,21 @@ _ANSWERED = "another HTTP response in place of a chunk's size"
 
 
 class CloseBody:
-    """Takes the payload out of a body's framing; this one is delimited by the close: every byte is payload."""
+    """Removes the framing of a body; this one is delimited by the close, so every byte is payload."""
 
     __slots__ = ("broken", "rest", "whole")
 
     def __init__(self) -> None:
         self.whole = False
-        """The body has had its last byte."""
+        """The last byte of the body has arrived."""
         self.broken = False
-        """Its framing is invalid; what comes does not belong to it any more."""
+        """The framing is invalid; further bytes do not belong to the body."""
         self.rest = b""
-        """What came after the last byte of a whole body, in the read that brought it."""
+        """The bytes after the last byte of a whole body, in the same read."""
 
     @property
     def fault(self) -> str:
-        """What is invalid in a framing that is broken, as far as it is known."""
+        """What is invalid in a broken framing, if known."""
         return BROKEN
 
     def take(self, data: bytes) -> bytes:
@@ -83,7 +83,7 @@ class CloseBody:
 
 
 class LengthBody(CloseBody):
-    """Counts a body that has declared its length."""
+    """A body with a declared length."""
 
     __slots__ = ("_left",)
 
@@ -93,7 +93,7 @@ class LengthBody(CloseBody):
         self.whole = not length
 
     def take(self, data: bytes) -> bytes:
-        """Return what of `data` is within the length."""
+        """Return the part of `data` within the length."""
         left = self._left
         self._left = max(left - len(data), 0)
         if not self._left:
@@ -102,7 +102,7 @@ class LengthBody(CloseBody):
 
 
 class ChunkedBody(CloseBody):
-    """Follows the framing of a chunked body (RFC 9112, section 7.1); blanks after a size, as old servers send, pass."""
+    """A chunked body (RFC 9112, section 7.1); blanks after a size, which old servers send, are accepted."""
 
     __slots__ = ("_left", "_line", "_step")
 
@@ -114,27 +114,27 @@ class ChunkedBody(CloseBody):
     _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
     _CRLF = b"\r\n"
     _LONGEST_LINE = HEAD_LINE
-    """Bytes of a chunk's size with its extensions, and of a line of the trailer: as many as of a line of the head."""
+    """The limit on a chunk's size line and a trailer line in bytes: that of a line of the head."""
 
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
         self._line = bytearray()
-        """What has come of a line that is not whole."""
+        """The incomplete line so far."""
         self._step: Callable[[ChunkedBody, bytes, int, list[bytes]], int] = ChunkedBody._size
-        """What reads on. Unbound: a bound method would be a reference cycle."""
+        """The function that reads on; unbound, because a bound method would be a reference cycle."""
 
     @property
     def fault(self) -> str:
-        """What is invalid: proxies write an error of their own into a body that they have begun."""
+        """What is invalid: some proxies write their own error into a body that they have begun."""
         answered = self._step is ChunkedBody._size and self._line.startswith(self._RESPONSE)
         return _ANSWERED if answered else BROKEN
 
     def take(self, data: bytes) -> bytes:
-        """Return the payload in the next bytes; of a body that breaks, what comes before the fault."""
+        """Return the payload in the next bytes; if the framing breaks, the payload before the fault."""
         if self._step is ChunkedBody._size and not self._line and (size := self._SIZE.match(data)):
             begin, length = size.end(), int(size[1], 16)
-            if length and data[begin + length :] == self._CRLF:  # one whole chunk a read: the usual case
+            if length and data[begin + length :] == self._CRLF:  # one whole chunk in a read: the usual case
                 return data[begin : begin + length]
         payload: list[bytes] = []
         at = 0
@@ -189,7 +189,7 @@ class ChunkedBody(CloseBody):
         return at + len(came)
 
     def _trailer(self, data: bytes, at: int, _payload: list[bytes]) -> int:
-        """Look for the empty line after the last chunk; the lines before it must be fields, and are not read."""
+        """Find the empty line after the last chunk; the lines before it must be fields, and are ignored."""
         end = self._line_end(data, at)
         line = self._line
         if not line.endswith(b"\n"):
@@ -201,7 +201,7 @@ class ChunkedBody(CloseBody):
         return end
 
     def _line_end(self, data: bytes, at: int) -> int:
-        """Add to the line that is not whole; return where in `data` it ends for now."""
+        """Add to the incomplete line; return where in `data` it ends for now."""
         end = data.find(b"\n", at) + 1 or len(data)
         self._line += data[at:end]
         return end

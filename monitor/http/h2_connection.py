@@ -1,7 +1,7 @@
-"""HTTP/2 on one connection without I/O: bytes in, what they say, and bytes to send; h2 is known only here (RFC 9113).
+"""HTTP/2 on one connection without I/O: bytes in, events and bytes to send out; the only user of h2 (RFC 9113).
 
-One stream at a time is open. What h2 leaves to its user is decided here: how an answer ended, in which words, and how
-much of what is no answer is borne.
+One stream at a time is open. This module decides what h2 leaves to its user: how a response ended, the detail, and how
+many frames that are not part of a response are accepted.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from monitor.http.h2_frames import HEADS, DataPart, Flag, Frame, FrameError, Fra
 from monitor.stream.endings import EndKind
 
 _WINDOW = 1 << 20
-"""Bytes that a server may send before we acknowledge some: as many as it sends while a read is handled."""
+"""Bytes that a server may send before we acknowledge some: more than it sends while a read is handled."""
 _DEFAULT_WINDOW = 65535
 _BURST, _PER_SECOND = 1000, 50
-"""Frames that carry nothing of an answer: so many at once, and so many more a second, before they are a flood."""
+"""Frames that carry no part of a response: this many at once, and this many more a second, before it is a flood."""
 _CONTINUATIONS = 32
-"""Frames of one block of headers, twice what the largest one needs: empty ones would let it have no end."""
+"""Frames of one header block, twice what the largest one needs; with empty ones it could be endless."""
 _GOAWAY_BYTES = 8
 _SWITCHING = b"101"
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
 _TOO_LARGE = f"it has more than {HEAD_BYTES // KIB} KiB"
 _PUBLIC = frozenset({"accept", "accept-encoding", "content-length", "content-type", "user-agent"})
-"""Headers that a proxy on the way may keep in a table that it shares among requests (RFC 7541, section 7.1.3)."""
+"""Headers that a proxy must not put into a table that it shares among requests (RFC 7541, section 7.1.3)."""
 _OF_A_CONNECTION = frozenset({
     "connection", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -53,13 +53,13 @@ _WORDS: tuple[tuple[type[ProtocolError], str], ...] = (
 
 
 class Answer(NamedTuple):
-    """The final head of an answer."""
+    """The final head of a response."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     """Without the pseudo-headers; names are in lower case."""
     ended: bool
-    """It ended the stream, too: there is no body."""
+    """The head ended the stream: there is no body."""
 
 
 class Payload(NamedTuple):
@@ -93,7 +93,7 @@ class Http2Connection:
         self._h2 = _h2()
         self._splitter = FrameSplitter()
         self._stream = 0
-        """The stream of the request; 0 if none is under way."""
+        """The stream of the request; 0 if there is none."""
         self._unsent = b""
         self._block, self._continuations = 0, 0
         self._others = 0
@@ -102,16 +102,16 @@ class Http2Connection:
         self._declared: int | None = None
         self._received = 0
         self.broken = False
-        """The peer broke the protocol: the connection is of no more use."""
+        """The peer violated the protocol: the connection is unusable."""
         self.goaway = ""
-        """The code of the GOAWAY that came, by its name."""
+        """The name of the error code of the GOAWAY that came."""
         self.answer_bytes = 0
-        """Bytes of frames that belong to the answer, of headers or data."""
+        """Bytes of frames that belong to the response, headers or data."""
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def request(self, pseudo: Mapping[str, str], headers: Iterable[tuple[str, str]], body: bytes) -> None:
-        """Open a stream and send on it as much as the peer's window takes."""
+        """Open a stream and send as much as the peer's window allows."""
         self._stream = self._h2.get_next_available_stream_id()
         self._answered, self._declared, self._received, self.answer_bytes = False, None, 0, 0
         self._others, self._began = 0, None
@@ -152,16 +152,16 @@ class Http2Connection:
 
     @property
     def inside_a_head(self) -> bool:
-        """Whether a part of a head has come, and not all of it."""
+        """Whether an incomplete head has come."""
         return bool(self._block) or self._splitter.inside_a_head
 
     @property
     def in_a_body(self) -> bool:
-        """Whether a body is under way."""
+        """Whether an incomplete body has come."""
         return bool(self._stream) and self._answered
 
     def receive(self, data: bytes, at: float) -> Iterator[Said]:
-        """Take what was read at `at`, in seconds of any clock, and return what it says; `StreamEnd` comes last."""
+        """Take data read at `at`, in seconds of any clock, and return its events; `StreamEnd` comes last."""
         if self.broken:
             return
         try:
@@ -223,9 +223,9 @@ class Http2Connection:
             raise FrameError(f"it has more than {_CONTINUATIONS} CONTINUATION frames")
 
     def _goaway(self, frame: Frame) -> Iterator[Said]:
-        """Note that no more streams are wanted; one above the last id was refused, others go on.
+        """Note that the peer accepts no more streams; one above the last id was refused, others continue.
 
-        h2 takes no frame after it, and is not shown it.
+        h2 accepts no frame after a GOAWAY, so it does not get one.
         """
         if frame.stream or len(frame.payload) < _GOAWAY_BYTES:
             raise FrameError("an invalid GOAWAY frame")
@@ -252,7 +252,7 @@ class Http2Connection:
                 raise FrameError(f"an invalid {_name(kind)} frame")
             case StreamReset():
                 yield self._end(EndKind.RESET, f"RST_STREAM {code_name(event.error_code)}")
-            case _:  # trailers, windows, pings, settings: h2 has done what is to do
+            case _:  # trailers, windows, pings, settings: h2 has handled them
                 pass
 
     def _head(self, event: ResponseReceived) -> Answer:
@@ -286,7 +286,7 @@ class Http2Connection:
 
 
 def _h2() -> H2Connection:
-    """Return the library's state of a client's connection that has said its preface."""
+    """Return h2's state of a client connection that has sent its preface."""
     made = H2Connection(H2Configuration(client_side=True, header_encoding=None))
     made.local_settings = Settings(
         client=True,
@@ -310,5 +310,5 @@ def _name(kind: int) -> str:
 
 
 def _words(error: ProtocolError, kind: int) -> str:
-    """Say what is wrong with a frame that h2 did not take; its own words hold what the peer sent."""
+    """Return what is wrong with a frame that h2 rejected; h2's own message contains data of the peer."""
     return next((words for cls, words in _WORDS if isinstance(error, cls)), f"an invalid {_name(kind)} frame")

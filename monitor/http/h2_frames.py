@@ -1,7 +1,7 @@
 """Split the bytes of an HTTP/2 connection into frames; no I/O (RFC 9113, section 4).
 
-The library h2 gets each frame alone. It raises for an invalid frame before it returns what the frames before it said,
-and it returns the data of a frame only when that is whole: here the data of a frame is handed on as it arrives.
+The library h2 gets each frame alone. For an invalid frame it raises before it returns the events of the frames before
+it, and it returns the data of a frame only when that is whole; here the data of a frame is passed on as it arrives.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 HEADER = 9
-"""Bytes before the payload of a frame: its length, type, flags and stream."""
+"""Bytes of a frame's header: its length, type, flags and stream."""
 MAX_FRAME = 16384
-"""Bytes of payload that a peer may send in a frame, for we never allow more (section 4.2)."""
+"""The largest payload of a frame that a peer may send, because we never allow more (section 4.2)."""
 _STREAM = 0x7FFF_FFFF
 _HTTP_1, _TLS_ALERT = b"HTTP/1.", b"\x15\x03"
 _NOT_SETTINGS = "its first frame is not SETTINGS"
 
 
 class FrameType(IntEnum):
-    """The types of frames that matter here (section 6)."""
+    """The frame types that are used here (section 6)."""
 
     DATA = 0
     HEADERS = 1
@@ -35,7 +35,7 @@ class FrameType(IntEnum):
 
 
 class Flag(IntFlag):
-    """The flags of frames that matter here."""
+    """The frame flags that are used here."""
 
     END_STREAM = 0x1
     ACK = 0x1
@@ -44,11 +44,11 @@ class Flag(IntFlag):
 
 
 HEADS = frozenset({FrameType.HEADERS, FrameType.PUSH_PROMISE, FrameType.CONTINUATION})
-"""Frames that carry a block of headers, or a part of one."""
+"""Frames that carry a header block or a part of one."""
 
 
 class FrameError(ValueError):
-    """The bytes are not frames that are allowed; the text says why, in our words."""
+    """The bytes are not valid frames; the text says why, in our words."""
 
 
 class Frame(NamedTuple):
@@ -62,7 +62,7 @@ class Frame(NamedTuple):
 
     @property
     def payload(self) -> bytes:
-        """What comes after its header."""
+        """The bytes after its header."""
         return self.wire[HEADER:]
 
     @property
@@ -75,30 +75,30 @@ class Frame(NamedTuple):
 
 
 class DataPart(NamedTuple):
-    """Data of a DATA frame of which the rest may not have come yet."""
+    """Data of a DATA frame, of which more may follow."""
 
     stream: int
     data: bytes
 
 
 class FrameSplitter:
-    """Splits what arrives into frames, and hands on the data of DATA frames at once."""
+    """Splits data into frames, and passes on the data of DATA frames at once."""
 
     __slots__ = ("_begun", "_given", "_unsplit")
 
     def __init__(self) -> None:
         self._unsplit = bytearray()
         self._given = 0
-        """Bytes of data of the frame at the front that were handed on."""
+        """Bytes of the first frame's data that were passed on."""
         self._begun = False
 
     @property
     def inside_a_head(self) -> bool:
-        """Whether a part of a frame with headers has come, and not all of it."""
+        """Whether an incomplete frame with headers has come."""
         return len(self._unsplit) > 3 and self._unsplit[3] in HEADS  # noqa: PLR2004 - the offset of a frame's type
 
     def split(self, data: bytes) -> Iterator[Frame | DataPart]:
-        """Return what `data` completes; a FrameError if the bytes are not frames, or one is too long."""
+        """Return the frames that `data` completes; a FrameError if the bytes are not frames, or one is too long."""
         buffer = self._unsplit
         buffer += data
         if not self._begun:
@@ -121,7 +121,7 @@ class FrameSplitter:
             yield Frame(kind, flags, stream, wire)
 
     def _part(self, length: int, flags: int) -> bytes:
-        """Return the data of the frame at the front that has come and was not handed on, without its padding."""
+        """Return the data of the first frame that was not passed on yet, without its padding."""
         begin, end = HEADER, HEADER + length
         if flags & Flag.PADDED:
             if not length or len(self._unsplit) == HEADER:

@@ -1,7 +1,7 @@
-"""HTTP/2 over a connection of aiohttp's: the same dialling, TLS, proxies and pool, and our own path for all its bytes.
+"""HTTP/2 over a connection of aiohttp: it dials, does TLS, proxies and pooling; all bytes are handled here.
 
-aiohttp gets the head of an answer as its own parser would hand it over, and the end of the body, by which it gives the
-connection back. Whether HTTP/2 is spoken at all is known when TLS stands (ALPN); without it, this is `HttpProtocol`.
+aiohttp gets the head of a response as from its own parser, and the end of the body, after which it releases the
+connection. ALPN decides if HTTP/2 is used; without it, this is `HttpProtocol`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from monitor.target import Http
 
 _VERSION = HttpVersion(2, 0)
 REQUIRES_HTTP_1 = "HTTP_1_1_REQUIRED"
-"""The code by which a peer refuses a request that it takes in HTTP/1.1."""
+"""The error code of a peer that only accepts the request in HTTP/1.1."""
 _NOT_AGREED = "the server did not agree to HTTP/2 by ALPN"
 
 OnMade = Callable[[HttpProtocol, asyncio.BaseTransport], None]
@@ -35,13 +35,13 @@ MakeProtocol = Callable[[asyncio.AbstractEventLoop, OnMade], HttpProtocol]
 
 
 def not_possible(request: HttpRequest) -> str:
-    """Return why HTTP/2 cannot be spoken through the proxy of this request; "" if it can, or need not."""
+    """Return why HTTP/2 is not possible through the proxy of this request; "" if it is possible or not required."""
     plain = request.http is Http.TWO and request.proxy is not None and not request.secure
     return "HTTP/2 without TLS does not go through a proxy" if plain else ""
 
 
 def protocol_for(request: HttpRequest) -> MakeProtocol:
-    """Return what makes the protocol of a connection for this request."""
+    """Return the factory of the connection's protocol for this request."""
     if request.http is Http.ONE or (request.http is Http.AUTO and not request.secure):
         return HttpProtocol
     required = request.http is Http.TWO
@@ -54,13 +54,13 @@ def _text(data: bytes) -> str:
 
 
 class _FramedBody(CloseBody):
-    """Stands for a body whose end only END_STREAM is: a connection that ends before it has cut it."""
+    """A body whose end is END_STREAM: if the connection ends before that, the body is cut."""
 
 
 class Http2Protocol(HttpProtocol):
-    """The protocol of a connection on which HTTP/2 may be spoken.
+    """The protocol of a connection that may use HTTP/2.
 
-    `required`: HTTP/1.1 will not do. `prior`: it is spoken without being agreed on (RFC 9113, section 3.3).
+    `required`: HTTP/1.1 is not acceptable. `prior`: HTTP/2 is used without negotiation (RFC 9113, section 3.3).
     """
 
     __slots__ = ("_http2", "_prior", "_required")
@@ -73,42 +73,42 @@ class Http2Protocol(HttpProtocol):
         super().__init__(loop, on_made)
 
     def begin(self, receiver: Receiver | None) -> None:
-        """Take the next answer for `receiver`; without HTTP/2, if it is required, there is none."""
+        """Take the next response for `receiver`; if HTTP/2 is required and not used, there is none."""
         super().begin(receiver)
         if receiver is not None and self._required and self._http2 is None:
             receiver.end(EndKind.TLS_HANDSHAKE, time.monotonic(), _NOT_AGREED)
 
     @property
     def speaks_http2(self) -> bool:
-        """Whether the peer has agreed to HTTP/2, or need not be asked."""
+        """Whether the peer has agreed to HTTP/2, or no agreement is needed."""
         return self._http2 is not None
 
     @property
     def keepable(self) -> bool:
-        """Whether another request may be sent."""
+        """Whether another request can be sent."""
         return super().keepable and (self._http2 is None or self._http2.usable)
 
     @property
     def request_sent_at(self) -> float | None:
-        """When the last byte of the request left; None if it did not, or the peer's window holds some of it back."""
+        """When the last byte of the request left; None if it has not, or the peer's window blocks a part of it."""
         unsent = self.held_back or (self._required and self._http2 is None)
         return None if unsent else super().request_sent_at
 
     @property
     def held_back(self) -> int:
-        """Bytes of the request that the peer's flow control holds back."""
+        """Bytes of the request that the peer's flow control blocks."""
         return self._http2.held_back if self._http2 is not None else 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learn what is spoken."""
+        """Note which version of HTTP was negotiated."""
         tls = transport.get_extra_info("ssl_object")
         if self._prior or (tls is not None and tls.selected_alpn_protocol() == "h2"):
             self._http2 = Http2Connection()
         super().connection_made(transport)
 
     def send_request(self, pseudo: Mapping[str, str], headers: Iterable[tuple[str, str]], body: bytes) -> None:
-        """Send a request, as far as the peer's window allows; the rest follows when it opens."""
-        assert self._http2 is not None, "asked for only if `speaks_http2`"
+        """Send a request as far as the peer's window allows; the rest follows when it opens."""
+        assert self._http2 is not None, "only called if `speaks_http2`"
         self._http2.request(pseudo, headers, body)
         self._write(self._http2)
 
@@ -120,7 +120,7 @@ class Http2Protocol(HttpProtocol):
             return
         tap, payload = self._socket, list[bytes]()
         if self.sent_at is None and self.receiver is not None and not http2.held_back and tap.last_sent_at is not None:
-            self.sent_at, tap.setup = tap.last_sent_at, None  # what we send from here on is not the request
+            self.sent_at, tap.setup = tap.last_sent_at, None  # bytes sent from here on are not the request
         for said in http2.receive(data, tap.read_at):
             match said:
                 case Payload():
@@ -135,7 +135,7 @@ class Http2Protocol(HttpProtocol):
         self._write(http2)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """StreamEnd the answer; before its head, aiohttp raises in the request, unless the peer has said why."""
+        """End the response; before its head aiohttp raises in the request, unless the peer sent a reason."""
         http2, receiver = self._http2, self.receiver
         if http2 is None or receiver is None:
             super().connection_lost(exc)
@@ -155,7 +155,7 @@ class Http2Protocol(HttpProtocol):
         return tap.fin_at if tap.fin_at is not None else tap.read_at
 
     def _answer(self, answer: Answer) -> None:
-        """Hand the head to aiohttp, as its own parser does, and to the receiver."""
+        """Pass the head to aiohttp, as its own parser does, and to the receiver."""
         if self.receiver is None:
             return
         headers = CIMultiDict((_text(name), _text(value)) for name, value in answer.headers)
@@ -184,7 +184,7 @@ class Http2Protocol(HttpProtocol):
         payload.clear()
 
     def _end(self, end: StreamEnd) -> None:
-        """StreamEnd the answer; aiohttp gives the connection back, or closes it."""
+        """End the response; aiohttp releases the connection or closes it."""
         receiver, self._body = self.receiver, None
         if end.kind is EndKind.COMPLETE and self._payload is not None:
             self._payload.feed_eof()
@@ -194,7 +194,7 @@ class Http2Protocol(HttpProtocol):
             receiver.end(end.kind, self._socket.read_at, end.detail)
 
     def _write(self, http2: Http2Connection) -> None:
-        """Send what there is to send, as little as there is to acknowledge; a broken connection is closed."""
+        """Send pending bytes, however few; a broken connection is closed."""
         transport = self.transport
         if not isinstance(transport, asyncio.Transport) or transport.is_closing():
             return

@@ -1,4 +1,4 @@
-"""A request of aiohttp's that is sent in HTTP/2 if the connection speaks it."""
+"""A request of aiohttp that is sent in HTTP/2 if the connection uses it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from monitor.http.h2_protocol import Http2Protocol
 
 
 class VersionedRequest(ClientRequest):
-    """A request that is written in the version of HTTP that its connection speaks.
+    """A request that is written in the version of HTTP that its connection uses.
 
-    aiohttp makes one for each request of a session (`request_class`), and sends it when the connection stands.
+    aiohttp makes one for each request of a session (`request_class`), and sends it when the connection is established.
     """
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:

@@ -1,4 +1,4 @@
-"""The head of an answer, as far as it says something to us."""
+"""The parts of a response head that are used here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multidict import MultiMapping
 from monitor.stream.endings import BodyFraming, Head
 
 _DECLARING = frozenset({BodyFraming.LENGTH, BodyFraming.H2})
-"""Framings in which Content-Length may say that a body is empty."""
+"""Framings in which Content-Length may declare an empty body."""
 _REQUEST_IDS = (
     "x-request-id", "request-id", "x-amzn-requestid", "x-ms-request-id", "apim-request-id", "cf-ray", "x-trace-id",
     "x-correlation-id", "x-litellm-call-id", "openai-request-id",
@@ -22,7 +22,7 @@ _REQUEST_IDS = (
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _LONGEST_RETRY = 366 * 86400.0
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
-"""What compresses a body; any other word (`none`, `utf-8`, `identity`) changes nothing."""
+"""Codings that compress a body; any other value (`none`, `utf-8`, `identity`) is ignored."""
 
 
 class HeadTooLargeError(HttpProcessingError):
@@ -30,7 +30,7 @@ class HeadTooLargeError(HttpProcessingError):
 
 
 def head(message: RawResponseMessage, framing: BodyFraming) -> Head:
-    """Return what the status and headers of an answer say, and how its body is framed."""
+    """Return the status and headers that are used, and the body's framing."""
     headers = message.headers
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return Head(
@@ -46,7 +46,7 @@ def head(message: RawResponseMessage, framing: BodyFraming) -> Head:
 
 
 def _encoding(headers: MultiMapping[str]) -> str:
-    """Return the codings that keep us from reading the body, of either header, joined by commas."""
+    """Return the codings of either header that make the body unreadable, joined by commas."""
     lines = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
     codings = [coding.strip().lower() for line in lines for coding in line.split(",")]
     return ", ".join(coding for coding in codings if coding in _CODINGS)[:40]

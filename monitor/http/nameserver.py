@@ -1,7 +1,7 @@
-"""Ask one name server for the addresses of a name: `[network] resolver`; the door of dnspython.
+"""Ask one name server for the addresses of a name: `[network] resolver`; the only user of dnspython.
 
-Imported only where a name server is configured, for the library takes 30 ms and 2 MB. Of the library this uses the
-messages and the exchange of one, not its resolver, which measures by the wall clock and swallows cancellations.
+It is imported only if a name server is configured, because the library takes 30 ms and 2 MB. This uses the library's
+messages and queries, not its resolver, which measures by the wall clock and swallows cancellations.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import dns.rdatatype
 from monitor.keys.values import split_listen
 
 _BACKEND = dns.asyncbackend.get_backend("asyncio")
-# as that does, this reads modules from disk now: else the first record of each kind would, in the loop
-dns.rdata.load_all_types()  # type: ignore[no-untyped-call]  # the library has not annotated it
+# this reads modules from disk now; otherwise the first record of each type would, in the event loop
+dns.rdata.load_all_types()  # type: ignore[no-untyped-call]  # the library does not annotate it
 
 Address = tuple[socket.AddressFamily, str]
 
 _AGAIN = 2.0
-"""Seconds after which a question that nobody answered is asked again: a datagram may get lost."""
+"""Seconds after which an unanswered query is sent again: a datagram may get lost."""
 _OTHER_FAMILY = 0.05
 """Seconds that the addresses of one family wait for those of the other (RFC 8305, section 3)."""
 _RECORDS = {socket.AF_INET6: dns.rdatatype.AAAA, socket.AF_INET: dns.rdatatype.A}
@@ -39,17 +39,17 @@ _LOOPBACK = {socket.AF_INET6: "::1", socket.AF_INET: "127.0.0.1"}
 
 
 class NameServer:
-    """A name server at IP:PORT, asked over UDP, and over TCP where an answer does not fit into a datagram."""
+    """A name server at IP:PORT, queried over UDP, and over TCP if an answer does not fit into a datagram."""
 
     def __init__(self, where: str) -> None:
         self._host, self._port = split_listen(where)
         self._family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
 
     async def addresses(self, host: str, family: int = socket.AF_UNSPEC) -> list[Address]:
-        """Return the addresses of `host`, IPv6 first; for as long as nobody answers it does not return.
+        """Return the addresses of `host`, IPv6 first; it waits until there is an answer.
 
-        OSError where there is none: its number is one of getaddrinfo's, or what kept us from asking; its text is in
-        our own words. Addresses, and `localhost` (RFC 6761, section 6.3), are asked of nobody.
+        OSError if there is none: its number is one of getaddrinfo's, or that of our own failure to ask; its text is in
+        our own words. Addresses and `localhost` (RFC 6761, section 6.3) need no query.
         """
         kinds = [kind for kind in _RECORDS if family in {socket.AF_UNSPEC, kind}]
         if (literal := _literal(host)) is not None:
@@ -87,7 +87,7 @@ class NameServer:
             return error if ours else OSError(error.errno, f"the name server: {os.strerror(error.errno or 0)}")
 
     async def _reply(self, name: dns.name.Name, kind: socket.AddressFamily) -> dns.message.Message:
-        """Return the answer, however late; datagrams that are none are passed over, for anybody may send one."""
+        """Return the answer, however late; other datagrams are ignored, because anyone may send one."""
         query = dns.message.make_query(name, _RECORDS[kind])
         while True:
             with contextlib.suppress(TimeoutError):
@@ -96,7 +96,7 @@ class NameServer:
 
     async def _exchange(self, query: dns.message.QueryMessage) -> dns.message.Message:
         there, port = self._host, self._port
-        # connected, so that a refusal is heard; the library has not annotated it
+        # connected, so that a refusal is reported; the library does not annotate it
         made = _BACKEND.make_socket(self._family, socket.SOCK_DGRAM, destination=(there, port))  # type: ignore[no-untyped-call]
         async with await made as sock:
             reply, _ = await dns.asyncquery.udp_with_fallback(
@@ -106,7 +106,7 @@ class NameServer:
 
 
 async def _answered(asked: list[asyncio.Task[list[Address] | OSError]]) -> None:
-    """Wait for all, but where one has addresses only a little while for the other."""
+    """Wait for both; if one has addresses, only a short time for the other."""
     done, others = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     if others:
         found = any(isinstance(task.result(), list) for task in done)
@@ -114,7 +114,7 @@ async def _answered(asked: list[asyncio.Task[list[Address] | OSError]]) -> None:
 
 
 def _literal(host: str) -> Address | None:
-    """Return an address that is written as one; None for a name."""
+    """Return a literal address; None for a name."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
@@ -123,8 +123,8 @@ def _literal(host: str) -> Address | None:
 
 
 def _addresses(reply: dns.message.Message) -> list[str]:
-    """Return the addresses that an answer has for what was asked, through its aliases; OSError where it has none."""
-    assert isinstance(reply, dns.message.QueryMessage), "what answers a query is one"
+    """Return the addresses in an answer, through its aliases; OSError if it has none."""
+    assert isinstance(reply, dns.message.QueryMessage), "a reply to a query has its class"
     match reply.rcode():
         case dns.rcode.NOERROR:
             records = reply.resolve_chaining().answer
@@ -138,5 +138,5 @@ def _addresses(reply: dns.message.Message) -> list[str]:
 
 
 def _tells(refusal: OSError) -> bool:
-    """Whether this is more than that there is no such address: of two families' refusals it is the one to be said."""
+    """Whether this error is more specific than "no such address": of two families' errors it is the one to report."""
     return refusal.errno != socket.EAI_NONAME

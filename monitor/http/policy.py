@@ -1,4 +1,4 @@
-"""Which addresses may be dialled, however they are written."""
+"""Which addresses may be dialled, in any notation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOW_32 = (
 )
 """Networks whose addresses carry an IPv4 address in their last 32 bits."""
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
-"""A site's own NAT64 (RFC 8215): the length of its prefix is not known, and with it where the IPv4 address is."""
+"""A site's own NAT64 (RFC 8215): the length of its prefix, and so the place of the IPv4 address, is unknown."""
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 """The upper half of an interface identifier that ends with an IPv4 address (RFC 5214)."""
 _LOOPBACK = (IPv6Address("::1"), IPv4Address("127.0.0.1"))
@@ -41,14 +41,14 @@ _32_BITS = 0xFFFFFFFF
 
 
 class PolicyDeniedError(OSError):
-    """The address may not be dialled; raised where it would be."""
+    """The address may not be dialled; raised instead of dialling it."""
 
 
 @lru_cache(maxsize=1024)
 def denied(address: str, network: Network) -> bool:
     """Whether `address` may not be dialled: link-local and metadata addresses never, unless allowed.
 
-    An address that carries or stands for another one is denied if either is. ValueError if `address` is invalid.
+    An address that contains or maps to another one is denied if either is. ValueError if `address` is invalid.
     """
     refused = (*network.deny, *_METADATA)
     return any(
@@ -58,7 +58,7 @@ def denied(address: str, network: Network) -> bool:
 
 
 def denied_host(host: str, network: Network) -> bool:
-    """Whether `host`, as a URL has it, is an address that may not be dialled; a name is none."""
+    """Whether `host` of a URL is an address that may not be dialled; False for a name."""
     try:
         return denied(host, network)
     except ValueError:
@@ -66,7 +66,7 @@ def denied_host(host: str, network: Network) -> bool:
 
 
 def _reached(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
-    """Return the addresses that a packet to `address` may reach, itself among them."""
+    """Return the addresses that a packet to `address` may reach, including itself."""
     if address.is_unspecified:  # Linux dials loopback for it
         yield from (address, *_LOOPBACK[isinstance(address, IPv4Address) :])
     elif isinstance(address, IPv4Address):
@@ -95,6 +95,6 @@ def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
 
 
 def _at_prefixes(bits: int) -> Iterator[int]:
-    """Return what stands after a prefix of 48, 56 and 64 bits; bits 64 to 71 are left out (RFC 6052, section 2.2)."""
+    """Return the 32 bits after a prefix of 48, 56 and 64 bits, without bits 64 to 71 (RFC 6052, section 2.2)."""
     joined = bits >> 64 << 56 | bits & (1 << 56) - 1
     yield from (joined >> 120 - length - 32 & _32_BITS for length in (48, 56, 64))

@@ -1,7 +1,7 @@
-"""HTTP/1.1 over one connection: aiohttp's protocol up to the head of an answer, and our own path for its body.
+"""HTTP/1.1 over one connection: aiohttp's protocol up to the head of a response, and our own code for its body.
 
-What comes after the final head does not reach aiohttp: the payload is taken out of its framing here and handed on with
-the time of its read, and the end of the body or of the connection is the end of the exchange.
+Data after the final head does not reach aiohttp: the payload is unframed here and passed on with the time of its
+read, and the end of the body or of the connection is the end of the exchange.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from monitor.stream.endings import BodyFraming, EndKind
 
 _FINAL, _SWITCHING = 200, 101
 _NO_LENGTH = str(2**64 - 1)
-"""The one length that aiohttp's parser takes for none; longer ones it refuses itself."""
+"""The one length that aiohttp's parser treats as no length; it rejects longer ones itself."""
 _NO_BODY = frozenset({_SWITCHING, 204, 304})
 
 
 class HttpProtocol(ResponseHandler):
     """The protocol of one connection, fresh or kept.
 
-    `receiver` takes the answer. Without one aiohttp has it alone: that of a proxy to CONNECT, those of `fetch`.
+    `receiver` takes the response. Without one only aiohttp gets it: a proxy's response to CONNECT, or that of `fetch`.
     """
 
-    # slots: with our attributes beside aiohttp's, the dictionary of an instance would share its keys with no other's
+    # slots: otherwise the dictionaries of instances would not share their keys
     __slots__ = (
         "_body", "_on_made", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at", "tap",
     )  # fmt: skip
@@ -50,33 +50,33 @@ class HttpProtocol(ResponseHandler):
         self.begin(None)
 
     def begin(self, receiver: Receiver | None) -> None:
-        """Take the next answer for `receiver`; what an answer before it has left is forgotten."""
+        """Take the next response for `receiver`; the state of the previous one is cleared."""
         self.receiver = receiver
         self.sent_at: float | None = None
         self.received = 0
         self.extra = False
-        """More came than was asked for."""
+        """Bytes came after the response."""
         self._splitter = HeadSplitter()
         self._body: CloseBody | None = None
         self._payload = None
 
     @property
     def request_sent_at(self) -> float | None:
-        """When the last byte of the request left, as far as it is known."""
+        """When the last byte of the request left, if known."""
         return self.sent_at if self.sent_at is not None or self.tap is None else self.tap.last_sent_at
 
     @property
     def held_back(self) -> int:
-        """Bytes of the request that the peer's flow control holds back: HTTP/1.1 has none."""
+        """Bytes of the request that the peer's flow control blocks: HTTP/1.1 has none."""
         return 0
 
     @property
     def keepable(self) -> bool:
-        """Whether another request may be sent: the connection stands, and nobody sent more than was asked for."""
+        """Whether another request can be sent: the connection is open, and nothing came after the response."""
         return self.is_connected() and not (self.should_close or self.extra)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note when the connection, TLS included, stood."""
+        """Note when the connection was established, TLS included."""
         self.made_at = time.monotonic()
         self.encrypted = transport.get_extra_info("ssl_object") is not None
         super().connection_made(transport)
@@ -95,14 +95,14 @@ class HttpProtocol(ResponseHandler):
             self._read_body(data, body, receiver)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End the body, if one was read; before it aiohttp raises in the request."""
+        """End the body, if there is one; before it aiohttp raises in the request."""
         receiver, body = self.receiver, self._body
         super().connection_lost(exc)
         if receiver is not None and body is not None:
             receiver.end(*self._loss(exc, body))
 
     def forget(self) -> None:
-        """Drop an answer that no task has read: its payload refers back here."""
+        """Drop a response that no task has read: its payload refers back here."""
         self._buffer.clear()
 
     # -- the head ----------------------------------------------------------------------------------------------------
@@ -140,9 +140,9 @@ class HttpProtocol(ResponseHandler):
         self.receiver.head(head(message, framing), tap.read_at, tap.uncertainty)
 
     def _look_for_a_fault(self) -> None:
-        """End a connection whose answer aiohttp could not parse: it ends no body whose framing breaks.
+        """End a connection whose response aiohttp could not parse: it does not end a body whose framing breaks.
 
-        It has only closed it: over TLS that waits for the peer, and closed once more it would keep its socket.
+        aiohttp only closes it: over TLS that waits for the peer, and a second close would keep the socket.
         """
         if self.exception() is None:
             return
@@ -154,7 +154,7 @@ class HttpProtocol(ResponseHandler):
     # -- the body ----------------------------------------------------------------------------------------------------
 
     def _read_body(self, data: bytes, body: CloseBody, receiver: Receiver) -> None:
-        """Hand on the payload, and the end of a body that says it itself."""
+        """Pass on the payload, and the end of a body that declares it."""
         tap = self.tap or self._socket
         if payload := body.take(data):
             receiver.payload(payload, tap.read_at, tap.uncertainty, tap.spread)
@@ -165,18 +165,18 @@ class HttpProtocol(ResponseHandler):
             receiver.end(EndKind.MALFORMED, tap.read_at, body.fault)
 
     def _finish(self, body: CloseBody, tap: TimestampedSocket, receiver: Receiver) -> None:
-        """End a whole body; aiohttp then gives the connection back, or closes it."""
+        """End a whole body; aiohttp then releases the connection or closes it."""
         self.extra = bool(body.rest.strip()) or (not self.encrypted and tap.waiting())
         if self._payload is not None:
             self._payload.feed_eof()
         receiver.end(EndKind.COMPLETE, tap.read_at, extra=self.extra)
 
     def _loss(self, exc: BaseException | None, body: CloseBody) -> tuple[EndKind, float, str]:
-        """Return how a body ended that the end of its connection has ended, and when."""
+        """Return how a body ended with its connection, and when."""
         tap = self._socket
         if tap.reset_at is not None:
             return EndKind.RESET, tap.reset_at, ""
-        if isinstance(exc, ssl.SSLError):  # a fatal alert, or bytes that are not TLS records: the tunnel was torn down
+        if isinstance(exc, ssl.SSLError):  # a fatal alert, or bytes that are not TLS records: TLS was aborted
             return EndKind.RESET, time.monotonic(), ""
         if exc is not None and not isinstance(exc, OSError):
             return EndKind.INTERNAL, time.monotonic(), type(exc).__name__
@@ -199,7 +199,7 @@ class HttpProtocol(ResponseHandler):
 
 
 def _framing(message: RawResponseMessage) -> tuple[BodyFraming, CloseBody]:
-    """Return how the body of an answer is framed (RFC 9112, section 6.3)."""
+    """Return how the body of a response is framed (RFC 9112, section 6.3)."""
     length = message.headers.get("Content-Length")
     if message.code in _NO_BODY:
         return BodyFraming.CLOSE, LengthBody(0)

@@ -1,4 +1,4 @@
-"""One request as it is to be sent, and the two sides of its exchange: what takes the answer, and what was learned."""
+"""One request to send, the interface that takes its response, and further information about the exchange."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from monitor.target import Http, Timeouts
 NO_HTTP = "no HTTP/1.1 response head"
 
 Feed = Callable[[bytes], "str | None"]
-"""Takes the payload's next bytes, records what they say, and returns why no more may be read, or None."""
+"""Takes the payload's next bytes, records their events, and returns why reading must stop, or None."""
 
 ConnectionKey = tuple[str | None, str, Tls, str | None, Http]
 
 
 def credentials(url: URL) -> tuple[URL, str | None]:
-    """Return a URL without its user-info, and that as HTTP's Basic scheme has it, in UTF-8 (RFC 7617); None without."""
+    """Return a URL without its user-info, and that as a Basic authorization in UTF-8 (RFC 7617); None without one."""
     if not url.user and not url.password:
         return url, None
     pair = f"{url.user or ''}:{url.password or ''}".encode()
@@ -30,7 +30,7 @@ def credentials(url: URL) -> tuple[URL, str | None]:
 
 
 class Receiver(Protocol):
-    """What takes an answer as it arrives, whatever version of HTTP brings it. Times are seconds of `time.monotonic`."""
+    """Takes a response as it arrives, in any version of HTTP. Times are seconds of `time.monotonic`."""
 
     def head(self, found: Head, at: float, uncertainty: float) -> None:
         """Take the final head, whose last byte arrived at most `uncertainty` before `at`."""
@@ -54,17 +54,17 @@ class HttpRequest:
     tls: Tls = field(default_factory=Tls)
     proxy: str | None = field(default=None, repr=False)
     keep_for: str | None = None
-    """Whose connection is kept for the next request; None for nobody's."""
+    """The name under which the connection is kept for the next request; None if it is not kept."""
     http: Http = Http.ONE
 
     @property
     def secure(self) -> bool:
-        """Whether the target, through a proxy or not, is spoken to in TLS."""
+        """Whether the connection to the target uses TLS, through a proxy or not."""
         return self.url.lower().startswith("https:")
 
     @property
     def tunnelled(self) -> bool:
-        """Whether a proxy has to connect us to the target before we speak with it."""
+        """Whether a proxy has to open a tunnel to the target first."""
         return self.proxy is not None and self.secure
 
     @property
@@ -74,13 +74,13 @@ class HttpRequest:
 
     @property
     def connection_key(self) -> ConnectionKey:
-        """What two requests must have in common to share a connection."""
+        """The key that two requests must have in common to share a connection."""
         return self.keep_for, self.url, self.tls, self.proxy, self.http
 
 
 @dataclass(slots=True)
 class ExchangeInfo:
-    """What was learned besides the recording; `reused` and `retried` are of a connection that was kept."""
+    """Information besides the recording; `reused` and `retried` are about a kept connection."""
 
     reused: bool = False
     retried: bool = False
@@ -90,4 +90,4 @@ class ExchangeInfo:
     error_body: bytes = b""
     after_cut: AfterCut | None = None
     own_delay: float | None = None
-    """Seconds by which the monitor itself was late until the request was sent; the times do not contain them."""
+    """The monitor's own delay in seconds until the request was sent; it is not part of any time."""

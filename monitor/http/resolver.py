@@ -1,4 +1,4 @@
-"""How names are looked up: by the system, each look-up in a thread of its own, or by asking one name server."""
+"""Name resolution: by the system, each look-up in its own thread, or by one name server."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Addresses = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[
 
 
 def resolver(network: Network) -> AbstractResolver:
-    """Return what looks names up as `[network] resolver` has it; a name server's first one reads files."""
+    """Return the resolver that `[network] resolver` selects; the first one with a name server reads files."""
     return Resolver() if network.resolver == "system" else Asking(network.resolver)
 
 
 def family(network: Network) -> socket.AddressFamily:
-    """Return the only kind of address that is dialled, or that it may be either."""
+    """Return the address family to dial, or AF_UNSPEC."""
     return {4: socket.AF_INET, 6: socket.AF_INET6}.get(network.ip_family, socket.AF_UNSPEC)
 
 
 class Resolver(AbstractResolver):
-    """Looks names up, each in a thread of its own, so that a hung look-up holds up nobody else.
+    """Looks up each name in its own thread, so that a hung look-up does not block others.
 
-    aiohttp's own shares the default executor: a dozen hung look-ups starve every other target there.
+    aiohttp's own resolver shares the default executor, where a dozen hung look-ups block every other target.
     """
 
     def __init__(self, at_most: int = 256) -> None:
@@ -64,15 +64,15 @@ class Resolver(AbstractResolver):
         return found, at
 
     def _run(self, work: Callable[[], Addresses], answer: asyncio.Future[tuple[Addresses, float]]) -> None:
-        """Do the look-up, in its thread; the place is free again when it ends, not when nobody waits any more."""
+        """Do the look-up in its thread; its slot is released when it ends, not when its waiter is cancelled."""
         try:
             told = functools.partial(self._tell, answer.set_result, (work(), time.monotonic()))
         except OSError as error:
             told = functools.partial(self._tell, answer.set_exception, error)
-        except UnicodeError:  # an empty or an overlong label
+        except UnicodeError:  # an empty or overlong label
             unknown = socket.gaierror(socket.EAI_NONAME, "no name")
             told = functools.partial(self._tell, answer.set_exception, unknown)
-        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             answer.get_loop().call_soon_threadsafe(told, answer)
 
     def _tell(self, tell: Callable[[Any], None], what: object, answer: asyncio.Future[tuple[Addresses, float]]) -> None:
@@ -81,7 +81,7 @@ class Resolver(AbstractResolver):
             tell(what)
 
     async def close(self) -> None:
-        """Keep nothing, close nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 class NotResolvedError(socket.gaierror):
@@ -89,7 +89,7 @@ class NotResolvedError(socket.gaierror):
 
 
 class Asking(AbstractResolver):
-    """Looks names up by asking one name server, at IP:PORT, and nobody else."""
+    """Looks names up at one name server, at IP:PORT."""
 
     def __init__(self, where: str) -> None:
         from monitor.http.nameserver import NameServer  # noqa: PLC0415 - dnspython is loaded where it is asked for alone
@@ -110,21 +110,21 @@ class Asking(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Keep nothing, close nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 class Asker(Protocol):
-    """What is notified of a look-up."""
+    """Is notified of a look-up."""
 
     def asked(self) -> None:
-        """Take that a name is looked up from now on."""
+        """The look-up of a name begins now."""
 
     def resolved(self, at: float | None) -> None:
-        """Take that it was, at the monotonic time `at` if that is known."""
+        """The look-up ended, at the monotonic time `at` if that is known."""
 
 
 class Noted(AbstractResolver):
-    """A resolver that tells when it was asked and when it had its answer."""
+    """A resolver that reports when a look-up begins and ends."""
 
     def __init__(self, resolver: AbstractResolver, asker: Callable[[], Asker]) -> None:
         self._resolver = resolver
@@ -133,7 +133,7 @@ class Noted(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return what the resolver does."""
+        """Return the resolver's result."""
         asker = self._asker()
         asker.asked()
         if isinstance(self._resolver, Resolver):
@@ -144,4 +144,4 @@ class Noted(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Leave the resolver to its owner."""
+        """Do nothing: the resolver belongs to its owner."""

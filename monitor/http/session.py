@@ -1,4 +1,4 @@
-"""aiohttp's session, which does nothing of its own accord: of one connection that is kept, or of all that are not."""
+"""aiohttp sessions without automatic behaviour: one for each kept connection, and one for all others."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from monitor.http.tls import ALPN, mend_tls_in_tls, tls_context
 from monitor.settings import Network
 
 _LARGE_BUFFER = 1 << 24
-"""aiohttp's flow control stays out of the way: the caps are ours."""
+"""So large that aiohttp's flow control never acts: the limits are ours."""
 _KEPT_FOR = 2 * 86400.0
-"""Seconds, more than the longest interval: how long a connection may idle is the peer's to say."""
+"""Seconds, more than the longest interval: the peer decides how long a connection may idle."""
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -49,7 +49,7 @@ def session(
     keep: bool = False,
     request_class: type[VersionedRequest] = VersionedRequest,
 ) -> aiohttp.ClientSession:
-    """Return a session whose connections are those of `attempts`, and which does nothing of its own accord."""
+    """Return a session with the connections of `attempts` and without automatic behaviour."""
     loop = asyncio.get_running_loop()
     kept: dict[str, Any] = {"keepalive_timeout": _KEPT_FOR} if keep else {"force_close": True}
     connector = _Connector(
@@ -61,7 +61,7 @@ def session(
         limit=0,
         family=family(network),
     )
-    # private, and pinned by a test: without it no probe has a connection, and says so
+    # private, and pinned by a test: without it every probe fails with a clear error
     connector._factory = lambda: attempts().make_protocol(loop, attempts().made)  # type: ignore[assignment] # noqa: SLF001
     made = aiohttp.ClientSession(
         connector=connector,
@@ -120,19 +120,19 @@ def _of_this_task() -> ConnectionAttempts:
 
 
 class SharedSession:
-    """One session for all requests that run now and whose connections are not kept.
+    """One session for all current requests whose connections are not kept.
 
-    A session and its connector cost 0.3 ms and 5 kB. Each task, and what dials for it, finds the connections of its own
-    request by its context, and the connector keeps none, so that no request can meet another's.
+    A session and its connector cost 0.3 ms and 5 kB. Each task, and the code that dials for it, finds the connections
+    of its request in its context, and the connector keeps none, so that requests never share a connection.
     """
 
     def __init__(self, network: Network, resolver: AbstractResolver) -> None:
         self.users = 0
-        """How many requests run over it; without any it is closed."""
+        """The number of requests that use it; at 0 it is closed."""
         self.session = session(network, Noted(resolver, _of_this_task), _of_this_task)
 
     def join(self, attempts: ConnectionAttempts) -> aiohttp.ClientSession:
-        """Begin a request of this task, with these connections."""
+        """Begin a request of this task with these connections."""
         self.users += 1
         _ATTEMPTS.set(attempts)
         return self.session

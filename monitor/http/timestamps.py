@@ -1,7 +1,7 @@
-"""The socket that knows when the kernel received what, when the request left, and how the peer ended.
+"""A socket that records when the kernel received data, when the request left, and how the peer ended.
 
-It stands behind aiohttp's public `socket_factory`; asyncio's selector transport reads and writes through it, for plain
-text and for TLS alike. Times are seconds of `time.monotonic`, which is the clock of asyncio's loops.
+aiohttp gets it through its public `socket_factory`; asyncio's selector transport reads and writes through it, for
+plain text and for TLS. Times are seconds of `time.monotonic`, which is the clock of asyncio's loops.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _READ = 65536
 _BILLION = 1_000_000_000
 _SKEW_NS = 20_000
-"""The two clocks are read one after the other: a stamp may seem to be this much in the future."""
+"""The two clocks are read one after the other: a timestamp may appear to be this much in the future."""
 _TIGHT_NS = 2_000
-"""Between the two clocks nothing came that took longer: else they are read once more."""
+"""If reading both clocks takes longer, they are read again."""
 
 STAMPS = sys.platform == "linux"
 _MICROSECOND = 1e-6
 _WAKING_NS = 1_000_000
-"""How late a process that waits for no core may be woken."""
+"""How late a process may be woken that does not wait for a core."""
 _OVERSLEPT_NS = 5_000_000
-"""A poll that ends so long after its time-out was no wait: the process was stopped."""
+"""A poll that ends this long after its time-out means that the process was stopped."""
 _LONGEST_POLL = 0.25
-"""Seconds: a process that was stopped is noticed by a poll that took longer than it was to take."""
+"""Seconds: a poll that took longer than requested shows that the process was stopped."""
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_TCP_INFO = struct.Struct("@68xI28xI")  # linux/tcp.h: the smoothed round trip in us, the segments sent again
+_TCP_INFO = struct.Struct("@68xI28xI")  # linux/tcp.h: the smoothed round trip in us, the retransmitted segments
 _QUEUED = "/proc/thread-self/schedstat"
-"""Linux's account of a thread: ns on a core, ns in the queue for one, turns."""
+"""Linux's schedstat of a thread: ns on a core, ns in the run queue, time slices."""
 
 
 class PollTrackingSelector(selectors.DefaultSelector):
-    """The loop's selector, noting when it last looked: what a read brings came after that, however late the read is.
+    """The loop's selector, which notes its last poll: data of a read arrived after that, however late the read is.
 
-    It bounds the arrival of bytes that have no stamp of their own: of segments that the kernel merged, it keeps the
-    last one's stamp alone.
+    This bounds the arrival of bytes without a timestamp: of segments that the kernel merged, it keeps only the
+    last one's.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.quiet_at = time.monotonic_ns()
-        """A time, in monotonic ns, at which no byte waited that is reported now."""
+        """A time in monotonic ns at which none of the data reported now was waiting."""
         self._looked = self.quiet_at
         self.suspended = _suspended()
-        """Seconds that the machine was suspended since it was started; CLOCK_MONOTONIC does not count them."""
+        """Seconds that the machine was suspended since boot; CLOCK_MONOTONIC does not count them."""
         self._account = _open_account()
         self._queued = 0
         self.room = memoryview(bytearray(_READ))
-        """Where the sockets of this loop read into: to allocate as much for each read can cost 10 us."""
+        """The read buffer of this loop's sockets: allocating one for each read can cost 10 us."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Poll, as asyncio asks: first look, and wait only where there is nothing."""
+        """Poll as asyncio requests: first without waiting, and wait only if nothing is ready."""
         entered = time.monotonic_ns()
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
@@ -78,18 +78,18 @@ class PollTrackingSelector(selectors.DefaultSelector):
         return ready
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release the resources."""
         super().close()
         if self._account is not None:
             os.close(self._account)
             self._account = None
 
     def lateness(self) -> float:
-        """Return how long ago, in seconds, what is noticed now may have happened."""
+        """Return how many seconds ago an event that is noticed now may have happened."""
         return max(time.monotonic_ns() - self.quiet_at, 0) / _BILLION
 
     def _woken(self, entered: int, timeout: float) -> int:
-        """Return a time before which nothing ended the wait: that it did was noticed late by the time in the queue."""
+        """Return a time before which nothing ended the wait: it was noticed late by the time in the run queue."""
         returned, queued, suspended = time.monotonic_ns(), self._queued, self.suspended
         waited = returned - entered
         self.suspended = _suspended()
@@ -111,7 +111,7 @@ def _suspended() -> float:
 
 
 def _open_account() -> int | None:
-    """Open the account of the thread that runs; None where the system keeps none."""
+    """Open the schedstat of the current thread; None if the system has none."""
     try:
         return os.open(_QUEUED, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -122,13 +122,13 @@ _CLOCKS: WeakKeyDictionary[asyncio.AbstractEventLoop, PollTrackingSelector] = We
 
 
 TLS_BUFFER = 16384
-"""Bytes that asyncio keeps ready for what a TLS stream brings: one record."""
+"""The size of asyncio's buffer for a TLS stream: one record."""
 
 
 def bound_tls_buffers() -> bool:
-    """Make asyncio's TLS streams smaller: its 256 KiB a stream are most of their memory; whether that can be done.
+    """Make the buffers of asyncio's TLS streams smaller than its 256 KiB; return whether that is possible.
 
-    The attribute is private, and pinned by a test; without it they are as large as they were.
+    The attribute is private, and pinned by a test; without it the buffers keep their size.
     """
     if not isinstance(getattr(sslproto.SSLProtocol, "max_size", None), int):
         return False
@@ -137,7 +137,7 @@ def bound_tls_buffers() -> bool:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop whose polls are noted, and whose TLS streams are small."""
+    """Return an event loop that notes its polls and has small TLS buffers."""
     bound_tls_buffers()
     clock = PollTrackingSelector()
     loop = asyncio.SelectorEventLoop(clock)
@@ -146,7 +146,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def poll_tracking_selector() -> PollTrackingSelector | None:
-    """Return the clock of the running loop's polls; None where the loop is another's."""
+    """Return the running loop's selector; None if the loop is not ours."""
     return _CLOCKS.get(asyncio.get_running_loop())
 
 
@@ -154,16 +154,16 @@ _recvmsg_into = socket.socket.recvmsg_into
 
 
 class Setup(Protocol):
-    """What is notified of whose turn it is while a connection is made and a request sent (see `clock.Clock`)."""
+    """Is notified of the turns while a connection is made and a request sent (see `clock.Clock`)."""
 
     def waits(self, at: float) -> None:
-        """Note that somebody else is waited for."""
+        """Note that a wait begins."""
 
     def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
-        """Note that it is our turn since `at`, or since up to `uncertainty` before it; return both from zero."""
+        """Note that a wait ended at `at`, or up to `uncertainty` before it; return both from zero."""
 
     def blocked(self) -> None:
-        """Note that the peer takes no more bytes for now."""
+        """Note that the peer accepts no more bytes for now."""
 
     def doubts(self, uncertainty: float) -> None:
         """Note a delay that may be ours or the peer's."""
@@ -183,11 +183,11 @@ class TimestampedSocket(socket.socket):
         self._clock = clock
         now = time.monotonic()
         self.setup: Setup | None = None
-        """What is notified until the answer begins."""
+        """Is notified until the response begins."""
         self.connected_at: float | None = None
-        """When it was noticed that the connection stands; the loop may have been late."""
+        """When it was noticed that the connection is established; the loop may have been late."""
         self.connected_after = self.read_after = (0.0, 0.0)
-        """Seconds from the request's zero to `connected_at`, and to the last read before the answer; how uncertain."""
+        """Seconds from zero to `connected_at`, and to the last read before the response, with uncertainty."""
         self._asked_at = now
         self._blocked = False
         self.first_sent_at: float | None = None
@@ -211,7 +211,7 @@ class TimestampedSocket(socket.socket):
     # -- connecting ------------------------------------------------------------------------------------------------
 
     def connect(self, address: Any, /) -> None:  # noqa: ANN401 - as the socket module has it
-        """Connect, noting when: after the call, for the time in it is ours, and the round trip is known besides."""
+        """Connect and note the time after the call: the time in it is ours, and the round trip is known separately."""
         try:
             super().connect(address)
         finally:
@@ -221,17 +221,17 @@ class TimestampedSocket(socket.socket):
         self._connected()
 
     def getsockopt(self, *args: int) -> Any:  # noqa: ANN401 - as the socket module has it
-        """Note the moment at which asyncio asks whether its connect succeeded: after the socket has said so."""
+        """Note when asyncio checks if its connect succeeded: after the socket has reported it."""
         value = super().getsockopt(*args)
         if args == (socket.SOL_SOCKET, socket.SO_ERROR):
-            if not value or value == errno.ECONNRESET:  # a peer that resets has accepted before
+            if not value or value == errno.ECONNRESET:  # a peer that resets has accepted the connection before
                 self._connected()
             elif self.setup is not None:
                 self.setup.acts(time.monotonic(), self.lateness)
         return value
 
     def _connected(self) -> None:
-        """Note when the connection stood: a round trip after it was asked for, if the kernel has measured one."""
+        """Note when the connection was established: a round trip after it was requested, if the kernel measured one."""
         self.connected_at = time.monotonic()
         if self.setup is None:
             return
@@ -242,7 +242,7 @@ class TimestampedSocket(socket.socket):
             self.connected_after = self.setup.acts(self.connected_at, min(self.lateness, since_asked))
 
     def round_trip(self) -> float | None:
-        """Return how long the kernel's handshake took, in seconds; None if it does not tell, or had to ask again."""
+        """Return the duration of the TCP handshake in seconds; None if the kernel has none, or retransmitted."""
         try:
             micros, again = _TCP_INFO.unpack_from(super().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256))
         except (OSError, AttributeError, struct.error):
@@ -251,13 +251,13 @@ class TimestampedSocket(socket.socket):
 
     @property
     def lateness(self) -> float:
-        """How long ago, in seconds, what is noticed now may have happened; 0 if the loop's polls are not noted."""
+        """How many seconds ago an event that is noticed now may have happened; 0 if the loop's polls are not noted."""
         return self._clock.lateness() if self._clock is not None else 0.0
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
-        """Send, noting the clock just before: 3 to 15 us from the wire, where the clock after it can be late by ms."""
+        """Send, and note the time just before: 3 to 15 us before the wire; the time after it can be late by ms."""
         self._sending()
         try:
             count = super().send(data, flags)
@@ -269,7 +269,7 @@ class TimestampedSocket(socket.socket):
         return count
 
     def sendmsg(self, buffers: Sequence[ReadableBuffer], *rest: Any) -> int:  # type: ignore[override]  # noqa: ANN401 - likewise
-        """Send several buffers; asyncio does from Python 3.12 on."""
+        """Send several buffers, as asyncio does from Python 3.12 on."""
         self._sending()
         try:
             count = super().sendmsg(buffers, *rest)
@@ -285,18 +285,18 @@ class TimestampedSocket(socket.socket):
         if self.first_sent_at is None:
             self.first_sent_at = self.last_sent_at
         if self.setup is not None:
-            if self._blocked:  # how long the socket has been ready for more is not known
+            if self._blocked:  # since when the socket accepts more is unknown
                 self.setup.doubts(self.lateness)
             self.setup.waits(self.last_sent_at)
 
     def _refused(self) -> None:
-        """Note that the socket takes nothing for now."""
+        """Note that the socket accepts nothing for now."""
         self._blocked = True
         if self.setup is not None:
             self.setup.blocked()
 
     def _sent(self, setup: Setup, blocked: bool) -> None:  # noqa: FBT001 - of two callers
-        """Note that the bytes left at some time in the call, and whether the socket takes no more for now."""
+        """Note that the bytes left at some time during the call, and whether the socket accepts no more for now."""
         setup.doubts(time.monotonic() - (self.last_sent_at or 0.0))
         self._blocked = False
         if blocked:
@@ -330,7 +330,7 @@ class TimestampedSocket(socket.socket):
         return count
 
     def waiting(self) -> bool:
-        """Whether bytes wait to be read; an empty line, which some servers send behind a body, does not count."""
+        """Whether bytes are waiting to be read; an empty line, which some servers send after a body, does not count."""
         try:
             return bool(super().recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT).strip())
         except OSError:
@@ -342,16 +342,16 @@ class TimestampedSocket(socket.socket):
             self.end_uncertainty = self._since_it_may_have_ended()
 
     def _since_it_may_have_ended(self) -> float:
-        """Return how long ago, in seconds, the end may have come: since the last byte, if no poll found nothing since.
+        """Return how many seconds ago the end may have come: since the last byte, if no poll has been idle since.
 
-        A read that takes all the data does not tell that the end already waits after it.
+        A read of all data does not show if the end is already waiting after it.
         """
         if self._clock is None or self._clock.quiet_at > self._read_before:
             return self.lateness
         return max(time.monotonic() - self.read_at, 0.0)
 
     def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int, began: int) -> None:
-        """Note one read; what the next one brings came after this one `began`, however long it took to look here."""
+        """Note one read; data of the next one arrived after this one `began`."""
         now, wall, bracket = clocks()
         if not count:
             self.fin_at = now / _BILLION
@@ -359,7 +359,7 @@ class TimestampedSocket(socket.socket):
             return
         before, clock = self._read_before, self._clock
         quiet = before if clock is None else max(before, clock.quiet_at)
-        if self._more:  # what a full read left behind came before it
+        if self._more:  # the data that a full read left arrived before it
             quiet = self._quiet
         arrived = _arrival(ancillary, now, wall, before)
         at = now if arrived is None else arrived
@@ -373,7 +373,7 @@ class TimestampedSocket(socket.socket):
 
 
 def clocks() -> tuple[int, int, int]:
-    """Return the monotonic and the wall clock in ns, read together, and how far apart they may be."""
+    """Return the monotonic and the wall clock in ns, read together, and the uncertainty."""
     before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
     if after - before > _TIGHT_NS:
         before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
@@ -381,7 +381,7 @@ def clocks() -> tuple[int, int, int]:
 
 
 def _arrival(ancillary: list[tuple[int, int, bytes]], now: int, wall: int, before: int) -> int | None:
-    """Return the kernel's stamp in monotonic ns; None where there is none or it does not lie between two reads."""
+    """Return the kernel's timestamp in monotonic ns; None if there is none or it is not between two reads."""
     for level, kind, data in ancillary:
         if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
@@ -392,7 +392,7 @@ def _arrival(ancillary: list[tuple[int, int, bytes]], now: int, wall: int, befor
 
 
 class Stamping:
-    """Keeps the kernel's stamping switched on: the first socket that asks waits some 100 ms for a static key."""
+    """Keeps the kernel's timestamps enabled: the first socket that enables them waits about 100 ms for a static key."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -402,7 +402,7 @@ class Stamping:
         self._socket.bind(("127.0.0.1", 0))
 
     async def ready(self, within: float = 0.5) -> bool:
-        """Wait until a datagram to ourselves is stamped, at most `within` seconds; whether it was."""
+        """Wait until a datagram to ourselves has a timestamp, at most `within` seconds; return whether it has."""
         until = time.monotonic() + within
         while STAMPS and time.monotonic() < until:
             self._socket.sendto(b"?", self._socket.getsockname())
@@ -415,9 +415,9 @@ class Stamping:
         return False
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errors that are this machine's own fault."""
+"""Errors that mean that this machine lacks resources."""

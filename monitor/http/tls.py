@@ -1,4 +1,4 @@
-"""The TLS contexts, one for each setting."""
+"""The TLS contexts, one for each set of settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from monitor.keys.tls import Tls
 from monitor.target import Http
 
 ALPN: Mapping[Http, tuple[str, ...]] = {Http.ONE: (), Http.TWO: ("h2",), Http.AUTO: ("h2", "http/1.1")}
-"""What is offered in the TLS handshake; HTTP/1.1 alone needs no offer."""
+"""The ALPN offer of each version of HTTP; HTTP/1.1 alone needs none."""
 
 
 @dataclass(slots=True)
 class LoadedContext:
-    """A context, and the digest of the files that it was made of."""
+    """A context and the digest of the files that it was made from."""
 
     context: ssl.SSLContext
     digest: bytes
@@ -36,8 +36,8 @@ def tls_context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
 
 
 def load(tls: Tls, alpn: tuple[str, ...] = ()) -> LoadedContext:
-    """Make the context for these settings from the files as they are now; errors as `tls_context`."""
-    digest = digest_of(tls)  # first: a file that changes meanwhile differs from it
+    """Make the context for these settings from the current files; errors as in `tls_context`."""
+    digest = digest_of(tls)  # first, so that a file that changes meanwhile is noticed
     context = ssl.create_default_context(cafile=tls.ca_file)
     if tls.insecure_skip_verify:
         context.check_hostname = False
@@ -58,24 +58,24 @@ def files_of(tls: Tls) -> tuple[str, ...]:
 
 
 def digest_of(tls: Tls) -> bytes:
-    """Return a digest of what the files hold now; OSError if one cannot be read."""
+    """Return a digest of the current content of the files; OSError if one cannot be read."""
     return hashlib.sha256(b"".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files_of(tls))).digest()
 
 
 def in_use(tls: Tls, digest: object) -> bool:
-    """Return whether all contexts for these settings were made of files with this digest; errors as `tls_context`."""
+    """Return whether all contexts for these settings were made from files with this digest; errors as `tls_context`."""
     return all(_kept(tls, alpn).digest == digest for alpn in ALPN.values())
 
 
 def renew(tls: Tls) -> None:
-    """Make the contexts anew for all connections to come; if that fails, the old ones stay and the error is raised."""
+    """Renew the contexts for all further connections; if that fails, the old ones stay and the error is raised."""
     for alpn, made in [(alpn, load(tls, alpn)) for alpn in ALPN.values()]:
         kept = _kept(tls, alpn)
         kept.context, kept.digest = made.context, made.digest
 
 
 def forget() -> None:
-    """Forget all contexts: each is made anew when it is needed."""
+    """Forget all contexts: each is made again when it is needed."""
     _kept.cache_clear()
 
 

@@ -1,6 +1,6 @@
 """Whether the protocol's end has arrived: a table over end, output, marker, wire and `terminator` (contract, "Ends").
 
-First match wins. An end that *stands* is one that no output followed; an *early-ending* stream has taken an end back.
+The first match wins. An end *stands* if no output followed it; an *early-ending* stream has taken an end back.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.MALFORMED})
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the table asks."""
+    """What the table looks at."""
 
     stands: bool
     early_ending: bool
     with_output: bool
-    """The end that stands came in one message with output."""
+    """The end that stands came in the same message as output."""
     marker: bool
     beginning: bool
-    """A configured check shows that the answer is only a beginning."""
+    """A configured check shows that the answer is only a correct beginning."""
     clean: bool
-    """The body ended clean, and not inside a message."""
+    """The body ended cleanly, and not inside a message."""
     cut: bool
 
 
@@ -40,11 +40,11 @@ class ArrivalRule(NamedTuple):
 
 
 _BY_THE_END = (
-    # an end on a first chunk, as servers say it on every chunk: a marker, or a right answer, proves it
+    # an end in the first chunk, as servers send that put it in every chunk: a marker or a correct answer proves it
     ArrivalRule(lambda it: it.stands and it.with_output and it.beginning and it.cut and not it.marker, arrived=False),
     ArrivalRule(lambda it: it.stands and not it.early_ending, arrived=True),
     ArrivalRule(lambda it: it.stands and (it.marker or it.clean), arrived=True),
-    ArrivalRule(lambda it: it.stands, arrived=False),  # a cut, silence or a deadline: what the wire or the clock says
+    ArrivalRule(lambda it: it.stands, arrived=False),  # a cut, silence or a deadline: that decides
 )
 _NOT = ArrivalRule(lambda _: True, arrived=False)
 TABLE: dict[Terminator, tuple[ArrivalRule, ...]] = {

@@ -1,8 +1,8 @@
-"""Was the answer whole: the counted list or given words with a nonce, a required pattern, or a least length.
+"""Whether the answer is whole: the counted list or given words with a nonce, a required pattern, or a minimum length.
 
 The counted list asks for the numbers 1 to N and then a word made of the nonce. It defeats caches, shows how far a
-stream got before it died, and finds lost, repeated and reordered pieces in a stream that looks complete. How models
-really write lists is tolerated: a preamble, commas, "1." and "1)", bold, a thinking block, words after the end.
+stream got before a cut, and finds lost, repeated and reordered pieces in a stream that looks complete. Common ways
+of models to write lists are tolerated: a preamble, commas, "1." and "1)", bold, a thinking block, text after the end.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from monitor.target import Check, CountCheck, LengthCheck, PatternCheck, WordsCh
 _THINKING = re.compile(r"(?:\A|<think(?:ing)?>).*?</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _LABEL = r"(?:[.):|\]-]|[^\S\n]*[|\u2013\u2014=\u2192-])[^\d\n,;]{1,20}"
 _NUMBERED_LINE = re.compile(
-    # A label, and the same number behind it; where one more follows in the line, it is a list in one line.
+    # A label, and the same number after it; if one more follows in the line, it is a list in one line.
     rf"^([^\w\n]*)(\d+){_LABEL}(?=\2(?!\d)(?![^\w\n]+\d+\b))",
     re.MULTILINE,
 )
 _HALF_LABELLED = re.compile(rf"^([^\w\n]*(\d+)){_LABEL}(\d+)\Z", re.MULTILINE)
 _GROUPED = re.compile(r"(?<!\d)(\d{1,3})[,.'\u2019 \xa0\u2009\u202f](\d{3})(?!\d)")
 _GROUPS = 1000
-"""From this number on, thousands may be set apart."""
+"""From this number on, thousands may be separated."""
 _HALF_GROUPED = re.compile(r"(?<=\d)[,.'\u2019 \xa0\u2009\u202f](?=\d{1,3}\Z)")
 _SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.IGNORECASE)
-"""What may stand between two pieces of one list; also the start of the closing word, where that came twice, too."""
+"""What may be between two pieces of one list; also the start of the closing word, if that came twice."""
 _HALF_SAID = re.compile(r"\d|(?<![A-Za-z])EN?(?![A-Za-z])", re.IGNORECASE)
-"""What stands between the last number and the closing word only where a piece of either came twice."""
+"""What is between the last number and the closing word only if a piece of either came twice."""
 _ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
 _MOST_DIGITS = 6
 _LONGEST = 1 << 20
-"""Characters of thinking and answer that are looked at."""
+"""Characters of thinking and answer that are examined."""
 _ROOM = 1 << 16
 _ROOM_A_NUMBER = 64
-"""Characters for what is said around a list and for each of its numbers: beyond them nobody looks for the list, so
-that a stream of megabytes holds the loop for no longer than an answer."""
+"""Characters for the text around a list and for each of its numbers: the list is not searched beyond them, so that
+a stream of megabytes blocks the loop no longer than an answer does."""
 
 
 class CheckResult(NamedTuple):
-    """What the content check found: `fault` is None if the answer is whole."""
+    """The result of a content check: `fault` is None if the answer is whole."""
 
     kind: str
     fault: str | None
@@ -61,18 +61,18 @@ _WORDS = (
     "velvet", "walnut", "yogurt", "zebra", "autumn", "bridge", "castle", "desert", "empire", "finger", "glacier",
     "hazel", "insect", "jewel", "kingdom", "lemon",
 )  # fmt: skip
-"""What the words check asks for: none is the beginning of another, and none can be a part of a nonce."""
+"""The words of the words check: none is a prefix of another, and none can be part of a nonce."""
 _WORD = re.compile(r"[A-Za-z]+")
 _BEGUN = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,12}\Z")
 
 
 def words_for(check: WordsCheck, nonce: str) -> list[str]:
-    """Return the words that this probe asks for, in the order that its nonce decides."""
+    """Return the words that this probe asks for, in an order that depends on its nonce."""
     return sorted(_WORDS, key=lambda word: sha256(f"{nonce}{word}".encode()).digest())[: check.to]
 
 
 def words_prompt(check: WordsCheck, nonce: str, before: str | None = None) -> str:
-    """Return the prompt for the given words, the nonce at its front and at its end; `before` is put first."""
+    """Return the prompt for the given words, with the nonce at its front and at its end; `before` is put first."""
     words = " ".join(words_for(check, nonce))
     text = (
         f"[{nonce}] Copy these words in this order: {words}. Write one word per line and nothing else. "
@@ -82,14 +82,14 @@ def words_prompt(check: WordsCheck, nonce: str, before: str | None = None) -> st
 
 
 def counting_prompt(to: int, nonce: str, before: str | None = None) -> str:
-    """Return the prompt for the counted list, the nonce at its front and at its end; `before` is put first."""
+    """Return the prompt for the counted list, with the nonce at its front and at its end; `before` is put first."""
     list_of = f"[{nonce}] Count from 1 to {to}. Write one number per line, digits only, and nothing else."
     text = f"{list_of} After the last number, write END-{nonce} on a line of its own."
     return f"[{nonce}] {before}\n{text}" if before else text
 
 
 def examine(check: Check, text: str, nonce: str) -> CheckResult:
-    """Say whether `text` is the whole answer that `check` asks for."""
+    """Examine whether `text` is the whole answer that `check` asks for."""
     match check:
         case CountCheck():
             answer = _THINKING.sub("", text[:_LONGEST])
@@ -98,7 +98,7 @@ def examine(check: Check, text: str, nonce: str) -> CheckResult:
             answer = _THINKING.sub("", text[:_LONGEST])
             return _words(check, answer[: _ROOM + _ROOM_A_NUMBER * check.to], nonce)
         case PatternCheck():
-            found = expression(check.pattern).search(text.encode("utf-8", "replace"))  # lone surrogates come, too
+            found = expression(check.pattern).search(text.encode("utf-8", "replace"))  # it may contain lone surrogates
             return CheckResult("pattern", None if found else "pattern")
         case LengthCheck():  # pragma: no branch - checks are a closed union
             enough = len(text) >= check.min
@@ -106,19 +106,19 @@ def examine(check: Check, text: str, nonce: str) -> CheckResult:
 
 
 def _words(check: WordsCheck, text: str, nonce: str) -> CheckResult:
-    """Read the words as the numbers of their places, and the list of them as the counted list."""
+    """Replace each word with the number of its place, and check that as a counted list."""
     places = {word: str(place) for place, word in enumerate(words_for(check, nonce), 1)}
     begun = _BEGUN.search(text)
     if begun is not None and any(
         word.startswith(begun[0].casefold()) for word in places.keys() - {begun[0].casefold()}
     ):
-        text = text[: begun.start()]  # a cut fell into a word
+        text = text[: begun.start()]  # the cut is inside a word
     numbered = _WORD.sub(lambda word: places.get(word[0].casefold(), word[0]), text)
     return _count(CountCheck(check.to), numbered, nonce)._replace(kind="words")
 
 
 def _count(check: CountCheck, text: str, nonce: str) -> CheckResult:
-    """Read the list as the numbers 1 to N, and its closing word as number N + 1."""
+    """Check the list as the numbers 1 to N, and its closing word as number N + 1."""
     end = check.to + 1
     answer = _plain(text, end, nonce)
     found = list(_items(nonce).finditer(answer))
@@ -138,7 +138,7 @@ def _count(check: CountCheck, text: str, nonce: str) -> CheckResult:
 
 
 def _items(nonce: str) -> re.Pattern[str]:
-    """Return what finds the parts of a list: its numbers, and as `end` its closing word or the start of one said twice.
+    """Return a pattern for the parts of a list: numbers, and as `end` the closing word or the start of a repeated one.
 
     A closing word without its nonce, or a nonce without its word, has lost a piece.
     """
@@ -148,7 +148,7 @@ def _items(nonce: str) -> re.Pattern[str]:
 
 
 def _plain(text: str, end: int, nonce: str) -> str:
-    """Return the answer without the labels of a numbered list, and its numbers without marks between thousands."""
+    """Return the answer without the labels of a numbered list and without thousands separators."""
     answer = _HALF_LABELLED.sub(_label, _NUMBERED_LINE.sub(r"\1", text))
     numbered_end = rf"^([^\w\n]*){end}[.):][^\w\n]*(?=[^\W\d]|{re.escape(nonce)}|\Z)"
     answer = re.sub(numbered_end, r"\1", answer, flags=re.MULTILINE | re.IGNORECASE)
@@ -158,15 +158,15 @@ def _plain(text: str, end: int, nonce: str) -> str:
 
 
 def _joined(pair: re.Match[str], end: int) -> str:
-    """Return "1,000" as one number; two numbers of a list stay two, for together they are more than any of it."""
+    """Return "1,000" as one number; two numbers of a list stay two, because joined they exceed the list."""
     together = pair[1] + pair[2]
     return together if int(together) < end else pair[0]
 
 
 def _longest_run(items: list[int], end: int) -> tuple[int, int]:
-    """Return start and length of the longest 1, 2, 3, ...: of two whole ones the first, else the later.
+    """Return start and length of the longest run 1, 2, 3, ...: of two whole ones the first, else the later.
 
-    A preamble may name numbers of its own, and a whole list that comes twice is seen by what follows it.
+    A preamble may contain numbers, and a whole list that comes twice is found by what follows the first one.
     """
     best = (0, 0)
     for first, item in enumerate(items):
@@ -179,20 +179,20 @@ def _longest_run(items: list[int], end: int) -> tuple[int, int]:
 
 
 def _label(found: re.Match[str]) -> str:
-    """Return a last line "20. 2" as its label alone: the cut fell into the number after it."""
+    """Return a last line "20. 2" as its label alone: the cut is inside the number after it."""
     return found[1] if found[2].startswith(found[3]) else found[0]
 
 
 def _number(digits: str, to: int) -> int:
-    """Return the number; 0, which no list has, for one past the end of this list."""
+    """Return the number; 0, which is in no list, for a number past the end of this list."""
     number = int(digits) if len(digits) <= _MOST_DIGITS else 0
     return number if number <= to else 0
 
 
 def _begun_before(answer: str, found: list[re.Match[str]], before: list[int], between: str) -> bool:
-    """Whether 1 to k stand directly before the run, so that its beginning was said twice.
+    """Whether 1 to k are directly before the run, so that its beginning was repeated.
 
-    Directly: with nothing but white space and punctuation, or what stands `between` the run's own items.
+    Directly: with only white space and punctuation, or what is `between` the run's own items.
     """
     size = before[-1] if before else 0
     if not 0 < size <= len(before) or before[-size:] != list(range(1, size + 1)):
@@ -202,12 +202,12 @@ def _begun_before(answer: str, found: list[re.Match[str]], before: list[int], be
 
 
 def _between(answer: str, pair: list[re.Match[str]]) -> str:
-    """Return what stands between two items; nothing where there are no two."""
+    """Return the text between two items; "" if there are fewer than two."""
     return answer[pair[0].end() : pair[1].start()] if len(pair) > 1 else ""
 
 
 def _said_again(following: list[int], end: int) -> bool:
-    """Whether the list begins anew behind its end, or its last part comes twice."""
+    """Whether the list begins again after its end, or its last part is repeated."""
     if following[:2] == [1, 2]:
         return True
     again = following[: following.index(end) + 1] if end in following else []
@@ -215,13 +215,13 @@ def _said_again(following: list[int], end: int) -> bool:
 
 
 def _rest(answer: str, run: list[re.Match[str]]) -> str:
-    """Return what follows the run, without what it has in common with what stands between its last two items."""
+    """Return the text after the run, without the separator that it shares with the run's last two items."""
     rest = answer[run[-1].end() :]
     return rest[len(commonprefix((rest, _between(answer, run[-2:])))) :]
 
 
 def _may_go_on(rest: str, wanted: int, to: int, nonce: str) -> bool:
-    """Whether nothing follows the run but white space and punctuation, or a beginning of what comes next."""
+    """Whether only white space and punctuation, or the beginning of the next item, follow the run."""
     if wanted > to:
         word, end = "".join(filter(str.isalnum, rest)).casefold(), f"end{nonce}".casefold()
         return word != end and end.startswith(word)
@@ -230,7 +230,7 @@ def _may_go_on(rest: str, wanted: int, to: int, nonce: str) -> bool:
 
 
 def _broken(items: list[int], length: int, following: list[int]) -> str:
-    """Say what is wrong with a list that breaks off after `length`."""
+    """Return the fault of a list that breaks off after `length` items."""
     if following and 0 < following[0] <= length:
         return "duplicated"
     return "out_of_order" if following and length + 1 in items else "missing"

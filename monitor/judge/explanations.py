@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Explanation(NamedTuple):
-    """What a verdict means to the person on call."""
+    """What a verdict means for the person on call."""
 
     seen: str
     whose: str

@@ -1,4 +1,4 @@
-"""The questions that the verdict asks of a recording and of what the content check found."""
+"""The facts that the verdict table tests, from a recording and the result of the content check."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from monitor.stream.events import Failure
 from monitor.stream.recording import Recording
 
 _BELIEVED = 10_000_000
-"""Tokens that a server may have counted."""
+"""The largest plausible token count of a server."""
 _CHARACTERS_A_TOKEN = 3
 _NEARLY = 0.9
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The questions that the table asks of a recording."""
+    """The facts that the verdict table tests."""
 
     seen: Recording
     check: CheckResult | None
@@ -33,7 +33,7 @@ class Facts:
 
     @property
     def failure(self) -> Failure | None:
-        """The error that the stream carries; one after the end counts if that end proves nothing."""
+        """The error in the stream; one after the end counts if that end proves nothing."""
         end = self.seen.end
         return end.failure or (None if self.arrived else end.late_failure)
 
@@ -54,7 +54,7 @@ class Facts:
 
     @property
     def mismatch(self) -> bool:
-        """The body's media type is none that the protocol sends."""
+        """The body's media type is not one of the protocol."""
         head = self.seen.head
         return head is not None and bool(self.content_types) and head.content_type not in self.content_types
 
@@ -66,28 +66,28 @@ class Facts:
 
     @property
     def bodiless(self) -> bool:
-        """The head declares that no body follows."""
+        """The head declares an empty body."""
         return self.seen.head is not None and self.seen.head.empty
 
     @property
     def undecoded(self) -> bool:
-        """Something came, and nothing of it was of the protocol."""
+        """Payload came, and nothing in it belongs to the protocol."""
         came = self.seen.end.malformed_events > 0 or Mark.FIRST_EVENT in self.seen.marks
         return not self.seen.decoded and came
 
     @property
     def wrong(self) -> str | None:
-        """The check's complaint; None where it passed or there is none."""
+        """The fault that the check found; None if it passed or there is no check."""
         return self.check.fault if self.check else None
 
     @property
     def passed(self) -> bool:
-        """The answer is proved whole by the check alone: for a protocol without an end, that is the end."""
+        """The check alone proves the answer whole: for a protocol without an end, that is the end."""
         return not self.seen.rule.declared and self.right
 
     @property
     def malformed(self) -> bool:
-        """Some event before the end does not decode; where the answer's last piece is the end, before that."""
+        """An event before the end does not decode; if the last piece of the answer is the end, before that."""
         return (self.seen.end.malformed_amid if self.passed else self.seen.end.malformed_events) > 0
 
     @property
@@ -99,8 +99,8 @@ class Facts:
     def our_limit(self) -> bool:
         """The answer used up our own `max_tokens`.
 
-        If the server counts no tokens, or counts what cannot be, chunks and characters stand for them, and nine tenths
-        are enough: a limit that may be ours is not held against the server.
+        If the server reports no tokens, or an implausible number, chunks and characters are counted instead, and nine
+        tenths are enough: a limit that may be ours is not blamed on the server.
         """
         counted = self.seen.usage.output
         if counted is not None and 0 < counted <= _BELIEVED:

@@ -1,6 +1,6 @@
-"""What one stream came to: an ordered table, first match wins (contract, section 1).
+"""The verdict on one stream: an ordered table, the first match wins (contract, section 1).
 
-`judge` is pure: it looks at a finished recording and at what the content check found, and at nothing else.
+`judge` is a pure function of a finished recording and the result of the content check.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.stream.statistics import silent_since_output
 
 
 class Outcome(StrEnum):
-    """What one probe came to."""
+    """The outcome of one probe."""
 
     OK = "ok"
     UNVERIFIED = "unverified"
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """What was going on when it stopped."""
+    """What the probe was doing when it stopped."""
 
     CONNECT = "connect"
     REQUEST = "request"
@@ -51,7 +51,7 @@ class Phase(StrEnum):
 
 
 class Unclean(StrEnum):
-    """What the wire did after the protocol's end had arrived."""
+    """How the connection failed after the protocol's end had arrived."""
 
     INCOMPLETE_BODY = "incomplete_body"
     RESET = "reset"
@@ -84,7 +84,7 @@ CAUSES: dict[Outcome, tuple[str, ...]] = {
     Outcome.ABORTED: ("shutdown", "reload", "client"),
     Outcome.INCONCLUSIVE: ("resources", "internal"),
 }  # fmt: skip
-"""The closed sets: every outcome with its causes, as they stand in events, labels and docs."""
+"""The closed sets: every outcome with its causes, the same in events, labels and docs."""
 
 TRUNCATED: frozenset[tuple[Outcome, str | None]] = frozenset(
     (outcome, cause)
@@ -93,20 +93,20 @@ TRUNCATED: frozenset[tuple[Outcome, str | None]] = frozenset(
     if outcome in {Outcome.TRUNCATED, Outcome.STALLED, Outcome.STREAM_ERROR}
     or (outcome is Outcome.TIMEOUT and cause in {"first_chunk", "total"})
 )
-"""The pairs that the truncation ratio counts, where the stream was accepted."""
+"""The pairs that the truncation ratio counts if the stream was accepted."""
 
 OUR_OWN = frozenset({Outcome.ABORTED, Outcome.INCONCLUSIVE})
-"""Outcomes that say nothing of the target and count nowhere."""
+"""Outcomes that say nothing about the target and are counted in no ratio."""
 
 UNREADABLE = frozenset({
     (Outcome.BAD_RESPONSE, "encoding"), (Outcome.BAD_RESPONSE, "content_type"), (Outcome.EMPTY, "no_body"),
 })  # fmt: skip
-"""Answers with a 2xx head that are no stream to read: not accepted."""
+"""Responses with a 2xx head that are not a readable stream: not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the probe came to; `unclean` only where the protocol's end had arrived."""
+    """The verdict; `unclean` is only set if the protocol's end had arrived."""
 
     outcome: Outcome
     cause: str | None
@@ -114,7 +114,7 @@ class Verdict:
     detail: str = ""
     unclean: Unclean | None = None
     accepted: bool = False
-    """A 2xx head, and a stream that could be read."""
+    """The head was 2xx and the stream could be read."""
     content_type_mismatch: bool = False
 
     @property
@@ -128,7 +128,7 @@ When = Callable[[Facts], bool]
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """One line of the table: this outcome and cause, when that holds."""
+    """One row of the table: the outcome and cause if its condition holds."""
 
     outcome: Outcome
     cause: str | None
@@ -262,7 +262,7 @@ UNDECLARED = (
 
 
 def table(facts: Facts) -> tuple[VerdictRow, ...]:
-    """Return the rows that apply: where the end has arrived, where it has not, or where none is declared."""
+    """Return the rows that apply: if the end has arrived, if it has not, or if none is declared."""
     if facts.passed or facts.arrived:
         return EVERYWHERE + ARRIVED
     return EVERYWHERE + (MISSING if facts.seen.rule.declared else UNDECLARED)
@@ -275,7 +275,7 @@ def judge(
     content_types: tuple[str, ...] = (),
     max_tokens: int = 400,
 ) -> Verdict:
-    """Say what a stream that has ended came to."""
+    """Return the verdict on a stream that has ended."""
     facts = Facts(recording, check, content_types, max_tokens)
     row = next(row for row in table(facts) if row.when(facts))
     complete = _complete(facts, row)
@@ -291,11 +291,11 @@ def judge(
 
 
 _BY_THE_BODY = frozenset({Outcome.UNVERIFIED, Outcome.WRONG_CONTENT})
-"""Where no end is declared and no check is passed, these say that the body's own end is taken for one."""
+"""If no end is declared and no check passed, these outcomes mean that the body's end counts as the end."""
 
 
 def _complete(facts: Facts, row: VerdictRow) -> bool:
-    """Whether the stream was judged as one that is whole, however the wire ended afterwards."""
+    """Whether the stream was judged as complete, independent of how the connection ended afterwards."""
     of_the_stream = row.outcome not in OUR_OWN and row not in CONNECTION + HEAD
     return of_the_stream and (facts.arrived or (facts.passed and row in ARRIVED))
 

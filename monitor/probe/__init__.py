@@ -1,1 +1,1 @@
-"""One probe: what to ask, asking once, what it came to."""
+"""One probe: its request, its run, and its result."""

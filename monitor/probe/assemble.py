@@ -1,4 +1,4 @@
-"""What one probe came to: the recording judged, redacted, and put together as an observation."""
+"""The result of one probe: the recording is judged and redacted, and becomes an observation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _CHARACTERS_A_TOKEN = 4
 
 
 def token_limit(target: Target) -> int:
-    """Return the limit on output tokens that is really asked for: the target's `body` may have one of its own."""
+    """Return the limit on output tokens that is sent: the target's `body` may override it."""
     return min(own_limits(target.body), default=target.max_tokens)
 
 
 def _merged_limit(question: ProbeRequest) -> int:
-    """Return the limit on output tokens of the body that is sent, for all answers together."""
+    """Return the limit on output tokens in the body that is sent, for all answers together."""
     try:
         body = json.loads(question.call.body or b"{}")
     except ValueError:
@@ -47,7 +47,7 @@ def _charged(question: ProbeRequest, tokens: Tokens | None) -> int:
     return charge(question.target, question.call.body, _merged_limit(question), tokens.input + tokens.output)
 
 
-def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
+def observe(  # noqa: PLR0913 - the parts of a probe's result
     question: ProbeRequest,
     recording: Recording,
     carried: ExchangeInfo,
@@ -59,9 +59,9 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
     schedule_delay: float | None = None,
     outside: Outside | None = None,
 ) -> Observation:
-    """Judge what was seen and put it together; the server's own words are redacted here, once for all sinks.
+    """Judge a recording and return the observation; the server's text is redacted here, once for all sinks.
 
-    `outside` is what came outside the protocol's framing.
+    `outside` is the text outside the protocol's framing.
     """
     target = question.target
     safe = _Safe(target)
@@ -109,7 +109,7 @@ def observe(  # noqa: PLR0913 - what a probe saw has as many sides as this
 
 
 def _examined(question: ProbeRequest, recording: Recording) -> CheckResult | None:
-    """Return what the content check finds, where there is a check and output to look at."""
+    """Return the result of the content check, if there is a check and output."""
     if question.target.check is None or not recording.chunks:
         return None
     return examine(question.target.check, recording.text, question.nonce)
@@ -121,13 +121,13 @@ def _failure(recording: Recording, verdict: Verdict) -> Failure | None:
 
 
 def _said_of_the_end(recording: Recording, verdict: Verdict) -> Failure | None:
-    """Return what the server says of a finish reason that makes no complete answer, as Cohere's `error` does."""
+    """Return the server's message about a finish reason of an incomplete answer, such as Cohere's `error`."""
     said = recording.end.words
     return failure(said) if said and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
 
 
 def _with_detail(verdict: Verdict, outside: Outside) -> Verdict:
-    """Say in the detail that lines came which the framing does not have, if any did."""
+    """Add to the detail that there were lines outside the framing, if there were any."""
     if not outside.lines:
         return verdict
     lines = f"{outside.lines} line{'' if outside.lines == 1 else 's'}"
@@ -147,7 +147,7 @@ def _tokens(recording: Recording, prompt: str) -> Tokens | None:
 
 
 class _Safe:
-    """Makes the server's words safe to keep: none of the target's secrets is left in them."""
+    """Makes text of the server safe to store: it removes the target's secrets."""
 
     def __init__(self, target: Target) -> None:
         self.redactor = redactor(frozenset(secrets_of(target)))
@@ -157,13 +157,13 @@ class _Safe:
 
 
 def kept_bytes(target: Target) -> int:
-    """Return how much of the end of a body has to be kept, so that `record` finds no half of a secret at its front."""
+    """Return how much of a body's end to buffer, so that what `record` stores does not begin inside a secret."""
     most = KEPT[target.record]
     return most and most + redactor(frozenset(secrets_of(target))).margin
 
 
 def _safe_recording(recording: Recording, safe: _Safe) -> Recording:
-    """Return the recording with the server's own words made safe."""
+    """Return the recording with the server's text made safe."""
     head, end = recording.head, replace(recording.end, reason=safe(recording.end.reason, 100))
     if head is not None:
         ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)

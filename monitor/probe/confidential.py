@@ -1,4 +1,4 @@
-"""What a target's server is told in confidence: all that may not be found in anything that we keep of its answers."""
+"""The secrets that are sent to a target's server: they must not appear in anything that is stored of its answers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PUBLIC = frozenset({
     "accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version", "cache-control",
     "connection", "content-type", "openai-beta", "user-agent",
 })  # fmt: skip
-"""Headers whose values are words of a protocol; one that comes from a variable is kept secret all the same."""
+"""Headers whose values are not secret; a value from a variable is secret in any case."""
 _SECRET_KEY = re.compile(r"(?i)(?:authorization|api[-_]?key|secret|password|token|cookie|credentials?)$")
 
 
 def secrets_of(target: Target) -> Iterator[str]:
-    """Return every value that the server, or a proxy before it, may have been told in confidence."""
+    """Return every secret value that the server, or a proxy in front of it, receives."""
     if target.api_key is not None:
         yield target.api_key.reveal()
     for secret in target.from_variables:
@@ -34,7 +34,7 @@ def secrets_of(target: Target) -> Iterator[str]:
 
 
 def of_url(url: str) -> Iterator[str]:
-    """Return the user, the password and the values of the query of a URL, as they are written and decoded."""
+    """Return the user, the password and the query values of a URL, both as written and decoded."""
     parts = urlsplit(url)
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
     for written in (user, password, user + colon + password):
@@ -45,7 +45,7 @@ def of_url(url: str) -> Iterator[str]:
 
 
 def _of_header(value: str) -> Iterator[str]:
-    """Return a header's value, its token without the scheme, its cookies, and what the Basic scheme has encoded."""
+    """Return a header's value, its token without the scheme, its cookies, and the decoded Basic credentials."""
     yield value
     yield value.rpartition(" ")[2]
     for pair in value.split(";"):
@@ -61,7 +61,7 @@ def _of_header(value: str) -> Iterator[str]:
 
 
 def _of_body(key: str, value: object) -> Iterator[str]:
-    """Return the texts of a body that stand under a key whose name says that they are secret."""
+    """Return the strings of a body whose key indicates a secret."""
     match value:
         case Mapping():
             for name, inner in value.items():

@@ -1,4 +1,4 @@
-"""A probe's request as a curl command: to be run by hand, or sent to whoever runs the server. It holds no secret."""
+"""A probe's request as a curl command, without secrets: to be run by hand, or sent to the server's operator."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _VERSIONS = {
     (Http.AUTO, True): "--http2",
     (Http.TWO, False): "--http2-prior-knowledge",
 }
-"""How curl is asked for HTTP/2, by what the target says of it and whether TLS is spoken."""
+"""curl's option for the version of HTTP, by the target's `http` and whether the URL is https."""
 _VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]*")
 
 
 def curl_command(target: Target, *, key: bool = False) -> str:
-    """Return the request of a probe: keys and own headers as variables of the shell, other secrets cut out.
+    """Return the request of a probe, with keys and custom headers as shell variables and other secrets removed.
 
-    `key` says that there is a key, though the target holds none. The nonce in the prompt is of this request alone.
+    `key` says that there is a key, although the target has none here. The nonce in the prompt is new.
     """
     shown = replace(
         target,
@@ -58,12 +58,12 @@ def _parts(call: HttpRequest, target: Target) -> Iterator[str]:
 
 
 def _placeholder(name: str, value: Secret) -> str:
-    """Return a variable in the place of a header's value, for it may be a secret; two headers never are."""
+    """Return a variable in place of a header's value, which may be secret; two headers never are."""
     return value.reveal() if name.lower() in _PLAIN else "$" + re.sub(r"[^A-Z0-9]", "_", f"HEADER_{name}".upper())
 
 
 def _quoted(text: str) -> str:
-    """Quote a header for the shell: a variable stays one."""
+    """Quote a header for the shell so that variables are expanded."""
     if _VARIABLE.search(text) is None:
         return shlex.quote(text)
     return '"' + re.sub(r'([\\"`])', r"\\\1", text) + '"'

@@ -1,4 +1,4 @@
-"""What one probe asks: its id, its nonce, and the request that carries them."""
+"""The request of one probe: its id, its nonce, and the HTTP request with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_PROMPT = "[{nonce}] Write two sentences about the sea, then write END-{
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What one probe asks, made new for each: its id, its nonce, and the call that carries them."""
+    """The request of one probe, new for each: its id, its nonce, and the HTTP request with them."""
 
     target: Target
     protocol: Protocol
@@ -32,7 +32,7 @@ class ProbeRequest:
 
 
 def ask(target: Target) -> ProbeRequest:
-    """Return a new question to `target`."""
+    """Return a new request to `target`."""
     protocol = find(target.protocol).of(target)
     probe_id, nonce = new_id(), secrets.token_hex(4)
     prompt = _prompt(target, nonce)
@@ -58,7 +58,7 @@ def ask(target: Target) -> ProbeRequest:
 
 
 def unasked(target: Target) -> ProbeRequest:
-    """Return what stands for a question that could not be asked."""
+    """Return a placeholder for a request that could not be made."""
     call = HttpRequest("GET", target.url, {}, b"", target.timeouts, target.tls)
     return ProbeRequest(target, find(target.protocol), new_id(), "", "", call)
 
@@ -78,12 +78,12 @@ def new_id() -> str:
 
 
 def end_rule(target: Target, protocol: Protocol) -> EndRule:
-    """Return what counts as the end: the protocol's declaration, the target's `terminator` and what it asks for."""
+    """Return what counts as the end, from the protocol, the target's `terminator` and the requested answers."""
     return protocol.end_rule(target.terminator, _asked_for(target.body, protocol.choices))
 
 
 def _asked_for(body: Mapping[str, object], key: str) -> int:
-    """Return how many answers the target's body asks for at `key`, a dotted path; one if it does not say."""
+    """Return how many answers the target's body requests at `key`, a dotted path; one by default."""
     found: object = body
     for name in key.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None

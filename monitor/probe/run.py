@@ -1,4 +1,4 @@
-"""Ask one target once: the request goes out, the stream is decoded into the recording, and the end is judged."""
+"""Run one probe: send the request, decode the stream into the recording, and judge it at the end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from monitor.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Prober:
-    """All that probes share; calling it asks a target once.
+    """What all probes share; a call runs one probe.
 
-    `save` takes the payload as it arrives, in the event loop: it must not wait for a disk.
+    `save` gets the payload as it arrives, in the event loop: it must not wait for a disk.
     """
 
     client: Client
@@ -32,13 +32,13 @@ class Prober:
     save: Callable[[bytes], object] | None = None
 
     async def __call__(self, target: Target, trigger: str, schedule_delay: float | None = None) -> Observation:
-        """Probe `target`; a cancellation ends the probe as `aborted`, and whatever fails here as `inconclusive`."""
+        """Probe `target`; a cancellation ends the probe as `aborted`, a failure of the monitor as `inconclusive`."""
         request: ProbeRequest | None = None
         try:
             request = ask(target)
             return await self._probe(request, trigger, schedule_delay)
         except Exception as error:  # noqa: BLE001 - memory, or a protocol from outside: every probe ends in one event
-            clear_frames(error.__traceback__)  # they hold all that the stream has left
+            clear_frames(error.__traceback__)  # they refer to the data of the stream
             kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
             recorder = Recorder(EndRule())
             recorder.ending = Ending(kind, 0.0, type(error).__name__)

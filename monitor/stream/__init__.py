@@ -1,1 +1,1 @@
-"""What a stream says, without I/O: events, framings, the recording of one stream."""
+"""Streams without I/O: events, framings, and the recording of one stream."""

@@ -20,13 +20,13 @@ _AROUND = _PRELUDE.size + _CRC.size
 _LONGEST = (24 << 20) + (128 << 10) + _AROUND
 """What the format allows: 24 MiB of payload, 128 KiB of headers."""
 _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Bytes of a header's value by its type; types 6 (bytes) and 7 (text) say their length."""
+"""Bytes of a header's value by its type; types 6 (bytes) and 7 (text) are preceded by their length."""
 _COUNTED = frozenset({6, 7})
 _TEXT = 7
 
 
 _TEXT_BYTES = re.compile(rb"[\t\n\r -~]{4}")
-"""The length of a frame is never as large as four characters of text, which a gateway's own error begins with."""
+"""A frame's length is never as large as four characters of text, with which an error of a gateway begins."""
 
 
 class BinaryFrames:
@@ -44,7 +44,7 @@ class BinaryFrames:
         self._rest = bytearray()
         self._start = 0
         self._text = False
-        """What is left is no frame but text."""
+        """The rest is text, not frames."""
 
     @property
     def held(self) -> int:
@@ -70,7 +70,7 @@ class BinaryFrames:
         return messages
 
     def close(self) -> Rest:
-        """Take the end of the stream; a frame that was begun cannot be whole."""
+        """Take the end of the stream; a frame that was begun is incomplete."""
         left = bytes(self._rest)
         self._rest.clear()
         if self._text:

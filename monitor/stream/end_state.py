@@ -1,6 +1,6 @@
-"""What a stream says about its end: which end stands, whether one was taken back, and what counts before and after it.
+"""What a stream says about its end: which end counts, whether one was taken back, and what comes before and after it.
 
-An end stands if no output follows it. Output after an end takes it back: the stream is early-ending from then on.
+An end *stands* if no output follows it. Output after an end takes it back: the stream is early-ending from then on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBER_BYTES = 90
 
 
 class _ChoiceEnd(NamedTuple):
-    """The end of one answer, as it was said."""
+    """The end of one answer."""
 
     time: float
     offset: int
@@ -30,7 +30,7 @@ class _ChoiceEnd(NamedTuple):
 
 
 class _Late(NamedTuple):
-    """What came after an end that stands, and counts if that end is taken back."""
+    """An event after an end that stands; it counts if that end is taken back."""
 
     event: Failure | Malformed | Meta
     time: float
@@ -38,7 +38,7 @@ class _Late(NamedTuple):
 
 
 class Numbers:
-    """Which numbers of a numbered stream never came, between the first one and the highest."""
+    """Which numbers of a numbered stream are missing between the first one and the highest."""
 
     __slots__ = ("_highest", "_lost", "_missing", "_unread", "_unread_since")
 
@@ -46,14 +46,14 @@ class Numbers:
         self._highest: int | None = None
         self._missing: set[int] = set()
         self._lost = False
-        """More are missing than can still be on their way."""
+        """More are missing than can still arrive."""
         self._unread_since = 0
         """Events since the highest number that did not decode."""
         self._unread = 0
-        """How many of the missing numbers may be theirs."""
+        """How many of the missing numbers may belong to them."""
 
     def came(self, number: int) -> None:
-        """Take a number, in whatever order they come."""
+        """Take a number; they may come in any order."""
         if self._highest is None:
             self._highest = number
             return
@@ -69,7 +69,7 @@ class Numbers:
         self._highest, self._unread_since = number, 0
 
     def unread(self) -> None:
-        """Take an event whose number cannot be read: it came in the place of one."""
+        """Take an event whose number cannot be read; it counts for one missing number."""
         self._unread_since += self._highest is not None
 
     @property
@@ -79,15 +79,15 @@ class Numbers:
 
     @property
     def gap(self) -> bool:
-        """Whether more numbers are missing than events did not decode in their place."""
+        """Whether more numbers are missing than events failed to decode."""
         return self._lost or len(self._missing) > self._unread
 
 
 class EndState:
     """Follows what the stream says about its end.
 
-    Times are in seconds from zero; offsets say where in the payload the message ends: what one message carries is said
-    at once, in whatever order.
+    Times are in seconds from zero. Offsets are where in the payload a message ends: the events of one message count as
+    simultaneous, in any order.
     """
 
     __slots__ = (
@@ -99,22 +99,22 @@ class EndState:
     def __init__(self, rule: EndRule) -> None:
         self.rule = rule
         self.marker_at: float | None = None
-        """When the marker arrived; None as long as it has not."""
+        """When the marker arrived; None if it has not."""
         self.early_ending = False
         """An end was taken back."""
         self.reason: str | None = None
         self.words = ""
         self.failure: Failure | None = None
         self.broken: str | None = None
-        """Why nothing more can be taken out of the body's framing, in our words."""
+        """Why the body's framing cannot be read further, in our words."""
         self.failed_at: float | None = None
         """When the first error came, or the framing broke."""
         self._indexed = rule.parts or rule.choices > 1
         self.ends: dict[int, _ChoiceEnd] = {}
-        """The end of each answer, as it stands."""
+        """The end of each answer that stands."""
         self._open: set[int] = set()
         self._hints: set[Stop] = set()
-        """What was said of an end that is still to come."""
+        """The finish reason of an end that has not come yet."""
         self._refused = False
         self._marker_end = -1
         self._last_output = -1
@@ -127,10 +127,10 @@ class EndState:
         self._numbers = Numbers()
         self._reason_bytes = self._failure_bytes = 0
 
-    # -- what is said ----------------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------------
 
     def output(self, choice: int, offset: int) -> bool:
-        """Take a piece of the answer; whether it is one: after the marker there is none."""
+        """Take a piece of the answer; return whether it counts: after the marker it does not."""
         if self.marker_at is not None and offset > self._marker_end:
             self._spilled = True
             return False
@@ -149,7 +149,7 @@ class EndState:
         self._refused = True
 
     def meta(self, event: Meta, time: float, offset: int) -> None:
-        """Take what a message without output says of choices, of an end to come, and its number."""
+        """Take what a message without output says about choices, an end to come, and its number."""
         if event.reason is not None:
             self._give_reason(event.reason, self.words)
         if event.stop is not None:
@@ -163,7 +163,7 @@ class EndState:
                 self._numbers.came(event.sequence)
 
     def finish(self, event: Finish, time: float, offset: int) -> None:
-        """Take the end of an answer. The first one counts; if ends are said early, the last."""
+        """Take the end of an answer. The first one counts; in an early-ending stream, the last."""
         key = event.choice if self._indexed else 0
         if key in self.ends and not (self.rule.early or self.early_ending):
             return
@@ -176,12 +176,12 @@ class EndState:
             self._give_reason(event.reason, event.words)
 
     def done(self, time: float, offset: int) -> None:
-        """Take the marker; one that is neither declared nor asked for closes only what has ended."""
+        """Take the marker; one that is neither declared nor required only closes answers that have ended."""
         if self.marker_at is None and (self.rule.declares_marker or self.stands_at is not None):
             self.marker_at, self._marker_end = time, offset
 
     def fail(self, event: Failure, time: float, offset: int) -> None:
-        """Take an error: it counts before the marker or, if none is declared, before the end."""
+        """Take an error: it counts if it comes before the marker or, if none is declared, before the end."""
         if self._closed_before(offset) if self.rule.declares_marker else self._ended_before(offset):
             self._keep(event, time, offset)
         elif self.failure is None:
@@ -189,7 +189,7 @@ class EndState:
             self.failed_at = time if self.failed_at is None else self.failed_at
 
     def misread(self, event: Malformed, time: float, offset: int) -> None:
-        """Take what does not decode: it counts before the end, or before the marker if that is required."""
+        """Take an undecodable event: it counts if it comes before the end, or before the marker if that is required."""
         if self._ended_before(offset):
             self._keep(event, time, offset)
         elif event.body:
@@ -215,7 +215,7 @@ class EndState:
         return event
 
     def _take_back(self, key: int) -> None:
-        """Take back the end of an answer that goes on; what came after it came before the end."""
+        """Take back the end of an answer that continues; events after it now count as before the end."""
         del self.ends[key]
         self._open.add(key)
         self._hints.clear()
@@ -243,7 +243,7 @@ class EndState:
         return self.marker_at is not None and offset > self._marker_end
 
     def _ended_before(self, offset: int) -> bool:
-        """Whether all that is required was said before the message that ends at `offset`."""
+        """Whether everything required came before the message that ends at `offset`."""
         if self._closed_before(offset):
             return True
         by_the_end = self.rule.terminator in {Terminator.END, Terminator.EITHER}
@@ -264,13 +264,13 @@ class EndState:
             + self._failure_bytes
         )
 
-    # -- what it comes to ------------------------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------------------------
 
     @property
     def stands_at(self) -> float | None:
-        """When the end arrived that stands: every answer that was asked for has one, and none goes on.
+        """When the end that stands arrived: every requested answer has one, and none continued.
 
-        After the marker a server may have sent fewer than were asked for.
+        After the marker a server may have sent fewer answers than requested.
         """
         if not self.ends or self._open:
             return None
@@ -281,9 +281,9 @@ class EndState:
 
     @property
     def at(self) -> float | None:
-        """When the end arrived that can be relied on while the stream runs; None as long as there is none.
+        """When an end arrived that is reliable while the stream runs; None if there is none.
 
-        If an end was taken back, the next one proves nothing before the marker, or before the body has ended.
+        If an end was taken back, the next one proves nothing until the marker, or the end of the body.
         """
         if not self.ends and self.marker_at is None:
             return None
@@ -304,11 +304,11 @@ class EndState:
 
     @property
     def settled_at(self) -> float | None:
-        """When nothing more had to be waited for: the end, an error, or a framing that is broken."""
+        """When there was nothing more to wait for: the end, an error, or a broken framing."""
         return self.at if self.at is not None else self.failed_at
 
     def result(self) -> End:
-        """Return what the stream said, once it has ended."""
+        """Return the result after the stream has ended."""
         late_failures = (late.event for late in self._late if isinstance(late.event, Failure))
         late_garbage = any(isinstance(late.event, Malformed) for late in self._late)
         stops = {said.stop for said in self.ends.values()} | self._hints | ({Stop.REFUSAL} if self._refused else set())

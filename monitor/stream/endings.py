@@ -1,4 +1,4 @@
-"""How the bytes of a response can end, what its head said, and the clocks and deadlines that it passes on the way.
+"""How the bytes of a response can end, its head, and the clocks and deadlines of a probe.
 
 Every time is in seconds from zero, the moment the request was issued (contract, section 2).
 """
@@ -26,7 +26,7 @@ class Mark(StrEnum):
 
 
 class Deadline(StrEnum):
-    """Which of our limits on time passed; each is a field of `Timeouts`."""
+    """Which of our time limits passed; each is a field of `Timeouts`."""
 
     CONNECT = "connect"
     HEADERS = "headers"
@@ -37,7 +37,7 @@ class Deadline(StrEnum):
 
 
 class BodyFraming(StrEnum):
-    """How the response says where its body ends (RFC 9112, section 6; RFC 9113, section 8.1)."""
+    """How the response delimits its body (RFC 9112, section 6; RFC 9113, section 8.1)."""
 
     CHUNKED = "chunked"
     LENGTH = "length"
@@ -46,7 +46,7 @@ class BodyFraming(StrEnum):
 
 
 class EndKind(StrEnum):
-    """How the bytes stopped: the transport's word, which knows nothing of protocols."""
+    """How the bytes stopped, for the transport alone and independent of protocols."""
 
     # no connection
     DNS = "dns"
@@ -56,11 +56,11 @@ class EndKind(StrEnum):
     TLS_HANDSHAKE = "tls_handshake"
     PROXY = "proxy"
     POLICY = "policy"
-    # connected, no whole head
+    # connected, no complete head
     CLOSED = "closed"
     PARTIAL_HEAD = "partial_head"
     MALFORMED_HEAD = "malformed_head"
-    # a head that says that no stream follows: the body was not read as one
+    # a head that announces no stream: the body was not decoded
     DECLINED = "declined"
     # a body
     COMPLETE = "complete"
@@ -77,7 +77,7 @@ class EndKind(StrEnum):
 
 
 class AfterCut(StrEnum):
-    """What a connection came to that was tried right after the peer had cut one."""
+    """The result of a connection attempt right after the peer had cut one."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -89,7 +89,7 @@ class AfterCut(StrEnum):
 class Ending:
     """How the bytes stopped, and when; `detail` in our words (or the operating system's), never the peer's.
 
-    `deadline` is set if `kind` is DEADLINE. `extra` says that bytes came after the end of the body.
+    `deadline` is set if `kind` is DEADLINE. `extra` is set if bytes came after the end of the body.
     """
 
     kind: EndKind
@@ -98,19 +98,19 @@ class Ending:
     deadline: Deadline | None = None
     extra: bool = False
     uncertainty: float = 0.0
-    """It came at most this many seconds before `at`."""
+    """The stream ended at most this many seconds before `at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the final response head said."""
+    """The final response head."""
 
     status: int
     content_type: str = ""
     encoding: str = ""
     framing: BodyFraming = BodyFraming.CLOSE
     empty: bool = False
-    """The head declares that there is no body."""
+    """The head declares an empty body."""
     retry_after: int | None = None
     """Seconds that the server asked to wait."""
     request_ids: tuple[tuple[str, str], ...] = ()

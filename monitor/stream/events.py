@@ -1,4 +1,4 @@
-"""What a stream can say, whatever protocol it speaks: a framed message, and the closed union of events read from it."""
+"""The events of a stream in any protocol: a framed message, and the closed union of events decoded from it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from msgspec import Struct
 class Message(Struct, frozen=True, gc=False):
     """One framed unit of a stream.
 
-    `end` is the payload offset just behind its last byte; line ends that only close it are not counted.
+    `end` is the payload offset after its last byte; line ends that only close it are not counted.
     """
 
     data: str
     end: int
     name: str = ""
     comment: bool = False
-    """An SSE comment: life on the wire and nothing else."""
+    """An SSE comment: a sign of life and nothing else."""
     outside: bool = False
-    """A line that the framing does not have, and passes over."""
+    """A line that is not part of the framing and is ignored."""
 
 
 class Part(StrEnum):
@@ -33,7 +33,7 @@ class Part(StrEnum):
 
 
 class Stop(StrEnum):
-    """What a finish reason means, whatever word the protocol has for it."""
+    """What a finish reason means, independent of the protocol."""
 
     COMPLETE = "complete"
     LENGTH = "length"
@@ -57,23 +57,23 @@ class Fault(StrEnum):
 
 
 MOST_TOKENS = 10_000_000
-"""Tokens of one stream: a server that counts more is not believed."""
+"""Tokens of one stream: a larger count from a server is ignored."""
 
 
 class Usage(NamedTuple):
-    """Tokens as the server counted them; None if it did not say."""
+    """Tokens as the server counted them; None if it did not report them."""
 
     input: int | None = None
     output: int | None = None
     reasoning: int | None = None
 
     def updated(self, newer: Usage) -> Usage:
-        """Return this with what was counted later; a later zero says nothing, for many send zeros until they know."""
+        """Return this updated with later counts; a later zero is ignored, because many servers send zeros at first."""
         pairs = zip(newer, self, strict=True)
         return Usage(*(new if new or old is None else old for new, old in pairs))
 
     def believed(self, *, chunks: int) -> Usage:
-        """Return what of it can be right: no zeros beside output, and nothing beyond `MOST_TOKENS`."""
+        """Return the plausible counts: no zeros if there was output, and nothing above `MOST_TOKENS`."""
         read, written, thought = (None if count is None or count > MOST_TOKENS else count for count in self)
         return Usage(read or (None if chunks else read), written or (None if chunks else written), thought)
 
@@ -85,9 +85,9 @@ class Output(Struct, frozen=True, gc=False):
     part: Part = Part.CONTENT
     choice: int = 0
     repeats: bool = False
-    """It says again what was streamed before, and is output only where nothing was."""
+    """It repeats what was streamed before, and is output only if nothing was."""
     again: bool = False
-    """It may be the whole answer said once more, which nothing in it tells; where it is, it is no output."""
+    """It may repeat the whole answer, which it does not declare; if it does, it is not output."""
 
 
 class Meta(Struct, frozen=True, gc=False):
@@ -95,19 +95,19 @@ class Meta(Struct, frozen=True, gc=False):
 
     ping: bool = False
     foreign: bool = False
-    """JSON with nothing of the protocol in it: it does not count as decoded."""
+    """JSON without anything of the protocol: it does not count as decoded."""
     shared: bool = False
-    """Another protocol has the same message: after messages of another one alone it does not count as decoded."""
+    """Another protocol has the same message: after messages of only another protocol it does not count as decoded."""
     model: str | None = None
     usage: Usage | None = None
     choice: int | None = None
-    """A choice that this message opens or speaks of."""
+    """A choice that this message opens or refers to."""
     reason: str | None = None
-    """A finish reason said before the end itself (Anthropic's `message_delta`)."""
+    """A finish reason that comes before the end itself (Anthropic's `message_delta`)."""
     stop: Stop | None = None
     """What that reason means."""
     sequence: int | None = None
-    """The number of a numbered message; a gap is a lost one."""
+    """The number of a numbered message; a gap means a lost message."""
 
 
 class Finish(Struct, frozen=True, gc=False):
@@ -117,9 +117,9 @@ class Finish(Struct, frozen=True, gc=False):
     stop: Stop = Stop.COMPLETE
     choice: int = 0
     words: str = ""
-    """What the server says of that reason in a sentence (Cohere's `error`, Gemini's `finishMessage`)."""
+    """The server's message about that reason (Cohere's `error`, Gemini's `finishMessage`)."""
     shared: bool = False
-    """It is a marker that other protocols have, too: after messages of another one alone it is that one's."""
+    """A marker that other protocols have, too: after messages of only another protocol it belongs to that one."""
 
 
 class Done(Struct, frozen=True, gc=False):
@@ -134,7 +134,7 @@ class Failure(Struct, frozen=True, gc=False):
     type: str | None = None
     code: str | None = None
     framed: bool = True
-    """It came as a message; False for an object that stood outside the framing."""
+    """It came as a message; False for an object outside the framing."""
 
 
 class Malformed(Struct, frozen=True, gc=False):
@@ -142,13 +142,13 @@ class Malformed(Struct, frozen=True, gc=False):
 
     why: str
     framed: bool = True
-    """It came as a message; False for bytes of which the framing made none."""
+    """It came as a message; False for bytes outside the framing."""
     body: bool = False
     """The framing itself is broken (a checksum or a length that is wrong): nothing after it can be read."""
 
 
 class Partial(Struct, frozen=True, gc=False):
-    """What was left when the stream stopped: inside a message (`parsed` False), or a whole one without its line end."""
+    """The rest when the stream stopped: a partial message (`parsed` False), or a whole one without its line end."""
 
     parsed: bool = False
 

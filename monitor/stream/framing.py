@@ -1,8 +1,8 @@
-"""What every framing offers: a stream of bytes is cut into messages, however the network cut it.
+"""The interface of framings: they divide a stream of bytes into messages, independent of how the network split it.
 
-A framer holds the bytes of at most one unfinished message, `limit` of them: past that `too_large` is set and the rest
+A framer buffers at most one unfinished message of `limit` bytes: above that `too_large` is set and the rest is
 ignored. End of data is an input: `close` gives what was left. Offsets count payload bytes from the stream's start.
-Every framer takes time linear in the bytes it reads, however small the reads are.
+Every framer takes time linear in the number of bytes, even if the reads are small.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ BOM = codecs.BOM_UTF8
 
 
 class Rest(NamedTuple):
-    """What was left when the stream stopped.
+    """The rest when the stream stopped.
 
-    `message` is what it would be if it were whole: try it. `inside` says that bytes of a message were left; if it is
+    `message` is the rest as a message: try to decode it. `inside` says that the message is incomplete; if it is
     False, the message is whole.
     """
 
     message: Message | None = None
     inside: bool = False
     outside: Message | None = None
-    """A last line that the framing does not have."""
+    """A last line that is not part of the framing."""
 
 
 PIECE_BYTES = 64
@@ -33,15 +33,15 @@ PIECE_BYTES = 64
 
 
 class Framer(Protocol):
-    """What every framing offers."""
+    """The interface of a framing."""
 
     too_large: bool
     foreign: bool
-    """Bytes came that this framing never has, and were passed over."""
+    """Bytes that cannot be part of this framing came and were ignored."""
     broken: str
-    """Why nothing more can be taken out of this framing (a checksum or a length that is wrong), in our words."""
+    """Why the framing cannot be read further (a wrong checksum or length), in our words."""
     broken_at: int
-    """The payload offset at which that is known."""
+    """The payload offset at which it broke."""
 
     @property
     def held(self) -> int:

@@ -18,7 +18,7 @@ _BLANK = BOM + b" \t\r\n"
 class ConcatenatedJson:
     """A framer of concatenated JSON; values are found by their brackets alone.
 
-    What stands between them and is neither white space nor a comma is a message of its own, which will not decode.
+    Anything between them other than white space and commas is a separate message, which will not decode.
     """
 
     def __init__(self, limit: int) -> None:
@@ -30,7 +30,7 @@ class ConcatenatedJson:
         self._rest = bytearray()
         self._start = 0
         self._at = 0
-        """Where in `_rest` the message in hand begins; `_scanned` is how far it was looked at: no byte twice."""
+        """Where the current message begins in `_rest`; `_scanned` is how far it was scanned."""
         self._scanned = 0
         self._depth = 0
         self._quoted = False
@@ -60,14 +60,14 @@ class ConcatenatedJson:
         return messages
 
     def close(self) -> Rest:
-        """Take the end of the stream; a value that was begun cannot be whole, and what is no value is."""
+        """Take the end of the stream; a value that was begun is incomplete, any other text is complete."""
         end = len(self._rest)
         rest = Rest(inside=True) if self._depth else Rest(self._message(end))
         self._rest.clear()
         return rest
 
     def _message(self, end: int) -> Message | None:
-        """Return what stands before `end` as a message; None if that is nothing but white space."""
+        """Return the text before `end` as a message; None if it is only white space."""
         return text_message(bytes(self._rest[self._at : end]).rstrip(_BETWEEN), self._start + self._at)
 
     def _overflows(self, size: int) -> bool:
@@ -78,7 +78,7 @@ class ConcatenatedJson:
         return self.too_large
 
     def _scan(self) -> int | None:
-        """Return where the message in hand ends, or None if it does not yet."""
+        """Return where the current message ends, or None if it does not yet."""
         if not self._depth and (opening := self._opening()) != self._at:
             return opening
         while found := (INSIDE if self._quoted else OUTSIDE).search(self._rest, self._scanned):
@@ -89,7 +89,7 @@ class ConcatenatedJson:
         return None
 
     def _opening(self) -> int | None:
-        """Pass over white space, and return where the next value begins; None if none does yet."""
+        """Skip white space, and return where the next value begins; None if none does yet."""
         space = _SPACE.match(self._rest, self._at)
         self._at = space.end() if space else self._at
         opening = OPENING.search(self._rest, max(self._at, self._scanned))
@@ -111,9 +111,9 @@ class ConcatenatedJson:
 
 
 class JsonArray(ConcatenatedJson):
-    """A framer of the elements of one array: each is a message when it ends, and the array has to be closed.
+    """A framer of the elements of one array: each is a message when it ends, and the array must be closed.
 
-    A body that is no array is read as concatenated JSON.
+    A body that is not an array is read as concatenated JSON.
     """
 
     def __init__(self, limit: int, start: int = 0) -> None:
@@ -132,12 +132,12 @@ class JsonArray(ConcatenatedJson):
         return super().feed(data)
 
     def close(self) -> Rest:
-        """Take the end of the stream; an array that is not closed is left inside."""
+        """Take the end of the stream; an array that is not closed is incomplete."""
         rest = super().close()
         return Rest(rest.message, inside=True) if self._open else rest
 
     def _opening(self) -> int | None:
-        """Pass over white space and commas, and the bracket that closes the array."""
+        """Skip white space, commas and the bracket that closes the array."""
         found = super()._opening()
         if self._open and self._rest[self._at : self._at + 1] == b"]":
             self._open = False

@@ -7,7 +7,7 @@ from monitor.stream.framing import PIECE_BYTES, Rest, text_message
 
 
 class Lines:
-    """A framer of lines; lines of white space alone and a byte order mark are passed over."""
+    """A framer of lines; blank lines and a byte order mark are skipped."""
 
     def __init__(self, limit: int) -> None:
         self.too_large = False
@@ -16,7 +16,7 @@ class Lines:
         self.broken_at = 0
         self._limit = limit
         self._pieces: list[bytes] = []
-        """The unfinished line, read by read: joined once, when its end comes."""
+        """The pieces of the unfinished line: joined once, when its end comes."""
         self._held = 0
         self._start = 0
 
@@ -55,14 +55,14 @@ class Lines:
         return line
 
     def _overflows(self, line: int) -> bool:
-        """Whether a line of so many bytes passes the limit; it is dropped then."""
+        """Whether a line of this many bytes exceeds the limit; it is then dropped."""
         if line > self._limit:
             self.too_large, self._pieces = True, []
         return self.too_large
 
 
 class JsonLines(Lines):
-    """A framer of lines that are JSON objects: a last line that begins as none is no half of one."""
+    """A framer of lines that are JSON objects: a last line that does not begin like one is not half of one."""
 
     def close(self) -> Rest:
         """Take the end of the stream; a last line without its line end is offered as a message."""

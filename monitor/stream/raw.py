@@ -1,4 +1,4 @@
-"""No messages at all: every read is the text of its bytes."""
+"""A framing without messages: every read is the text of its bytes."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Raw:
         return [Message(text, self._end)] if text else []
 
     def close(self) -> Rest:
-        """Take the end of the stream; a character that was begun is left."""
+        """Take the end of the stream; an unfinished character is the rest."""
         return Rest(inside=bool(self._decode.getstate()[0]))

@@ -30,13 +30,13 @@ _LAST_CHUNK, _CONTENT = Mark.LAST_CHUNK, Part.CONTENT
 _VISIBLE = frozenset({Part.CONTENT, Part.REFUSAL})
 _REPEATED = Meta()
 _SEVERAL, _LONGEST_CHARACTER, _SPACE = 2, 4, 64
-"""How many pieces make an answer that can be said again; bytes of a character; bytes of white space around it."""
+"""How many pieces make an answer that can be repeated; bytes of a character; bytes of white space around it."""
 
 
 class Recorder:
-    """What one probe records; it survives whatever ends the stream.
+    """Records one stream; the record survives any ending of the stream.
 
-    Arrivals and events are kept in flat arrays, so that a long stream costs some 50 bytes a chunk. Set `head`,
+    Arrivals and events are in flat arrays, so that a long stream takes about 50 bytes a chunk. Set `head`,
     `connected` and `ending` when they are known, then call `finish`.
     """
 
@@ -51,29 +51,29 @@ class Recorder:
         self.rule = rule or EndRule()
         self.marks: dict[Mark, float] = {}
         self.connected = False
-        """The connection, TLS included, stands."""
+        """The connection is established, TLS included."""
         self.head: Head | None = None
         self.ending: Ending | None = None
         self.chunks = 0
         self.turns = 0
-        """Rises with each event after which another deadline may run; a further piece of the answer is none."""
+        """Increases with each event that may change the current deadline; a further piece of the answer does not."""
         self.besides: Callable[[], int] = int
         """Returns how many bytes are held besides the recording: of a message that is not whole, of what is kept."""
         self._end = EndState(self.rule)
         self._mark_uncertainties: dict[Mark, float] = {}
         self.zero_uncertainty = 0.0
-        """Zero is at most this much later: a delay of the monitor that cannot be told from one of the peer."""
+        """Zero is at most this much later: a delay that may be the monitor's or the peer's."""
         self._pings = 0
         self._model: str | None = None
         self._usage = Usage()
         self._decoded = False
         self._unread = False
-        """A message came with nothing of the protocol in it, or one that does not decode."""
+        """A message came that does not decode or has nothing of the protocol."""
         self._partial = False
         self._unterminated = False
         self._output_characters = 0
         self._output_end = -1
-        """Payload offset at which the last message that carried output ends."""
+        """Payload offset at which the last message with output ends."""
         self._parts: set[Part] = set()
         """Which kinds of output came."""
         self._text = bytearray()
@@ -88,13 +88,13 @@ class Recorder:
     # -- recording -------------------------------------------------------------------------------------------------
 
     def begin_again(self) -> None:
-        """Forget an attempt that got no byte of an answer."""
+        """Discard an attempt that got no byte of a response."""
         self.connected = False
         self.marks.clear()
         self._mark_uncertainties.clear()
 
     def mark(self, mark: Mark, time: float, uncertainty: float = 0.0) -> None:
-        """Note that a clock was passed, once: the first time counts."""
+        """Note the time of a mark; only the first time counts."""
         if mark not in self.marks:
             self.marks[mark] = time
             self._mark_uncertainties[mark] = uncertainty
@@ -112,7 +112,7 @@ class Recorder:
         self._offsets.append(offset)
 
     def record(self, event: Event, offset: int) -> None:
-        """Note what was read from the payload before `offset`; an arrival must cover it."""
+        """Note an event decoded from the payload before `offset`; an arrival must cover it."""
         at = self._arrival_of(offset)
         if not isinstance(event, Output):
             self.turns += 1
@@ -127,8 +127,8 @@ class Recorder:
         self._event_offsets.append(offset)
 
     def finish(self) -> Recording:
-        """Return what was recorded, once `ending` is known; what is recorded afterwards is not in it."""
-        assert self.ending is not None, "a recording is finished once the stream has ended"
+        """Return the recording, after `ending` is set; later events are not part of it."""
+        assert self.ending is not None, "a recording is finished after the stream has ended"
         marks = self.marks.copy()
         marks.setdefault(Mark.END, self._ended_at(self.ending))
         return Recording(
@@ -161,19 +161,19 @@ class Recorder:
         )
 
     def _ended_at(self, ending: Ending) -> float:
-        """Return when the stream ended: if only our drain ended it, when the protocol's end or an error arrived."""
+        """Return when the stream ended: if our drain deadline ended it, when the protocol's end or an error arrived."""
         settled = self._end.settled_at
         at = settled if settled is not None and ending.kind is EndKind.DEADLINE else ending.at
         return max(at, self.marks.get(Mark.LAST_CHUNK, 0.0))
 
     def _repeats(self, event: Output) -> bool:
-        """Whether a piece says again what was streamed; a whole answer is new if only its reasoning was streamed."""
+        """Whether a piece repeats what was streamed; a whole answer is new if only its reasoning was streamed."""
         if event.repeats and self.chunks:
             return event.part in self._parts or event.part is Part.REASONING or bool(self._end.ends)
         return (event.again or bool(self._end.ends)) and self._said_before(event.text)
 
     def _said_before(self, text: str) -> bool:
-        """Whether a text is all that several pieces said before, but for white space around it."""
+        """Whether a text equals several earlier pieces together, except for white space around it."""
         if self.chunks < _SEVERAL or len(text) * _LONGEST_CHARACTER + _SPACE < len(self._text):
             return False
         return text.strip() == self._said.strip()
@@ -183,16 +183,16 @@ class Recorder:
         return self._text.decode("utf-8", "surrogatepass")
 
     def _arrival_of(self, offset: int) -> int:
-        """Return which arrival covers `offset`: mostly the last one, for what came is read at once."""
+        """Return the arrival that covers `offset`: usually the last one, because reads are decoded at once."""
         offsets = self._offsets
         if len(offsets) > 1 and offset <= offsets[-2]:
             return bisect_left(offsets, offset)
         return max(len(offsets) - 1, 0)
 
     def _output(self, event: Output, at: int, offset: int) -> bool:
-        """Take a piece of the answer; whether it is one: after the end there is none.
+        """Take a piece of the answer; return whether it counts: after the end it does not.
 
-        All pieces that one message carries (of several answers, of reasoning and text) are one chunk.
+        All pieces in one message (of several answers, of reasoning and text) are one chunk.
         """
         time, part, text = self._times[at], event.part, event.text
         self._decoded = True
@@ -252,7 +252,7 @@ class Recorder:
                 return Kind.FAILURE
 
     def _ended(self, event: Finish | Done, time: float, offset: int) -> Kind:
-        """Take an end or a marker; a marker that others share is theirs after their messages alone."""
+        """Take an end or a marker; after messages of only another protocol, a shared marker belongs to that one."""
         theirs = self._of_another and (isinstance(event, Done) or event.shared)
         self._frame(time, decoded=not theirs)
         if isinstance(event, Finish) and not theirs:
@@ -264,7 +264,7 @@ class Recorder:
 
     @property
     def _of_another(self) -> bool:
-        """Whether messages came, and none of them is the protocol's."""
+        """Whether messages came, and none of them of this protocol."""
         return self._unread and not self._decoded
 
     def _frame(self, time: float, *, decoded: bool = True) -> None:
@@ -281,16 +281,16 @@ class Recorder:
         if event.usage is not None:
             self._usage = self._usage.updated(event.usage)
 
-    # -- what is known so far --------------------------------------------------------------------------------------
+    # -- state so far ----------------------------------------------------------------------------------------------
 
     @property
     def ended_at(self) -> float | None:
-        """When the protocol's end arrived, as far as it can be relied on; None as long as it has not."""
+        """When a reliable end of the protocol arrived; None if it has not."""
         return self._end.at
 
     @property
     def settled_at(self) -> float | None:
-        """When there was nothing more to wait for but the wire's end: the end or an error had arrived."""
+        """When only the connection's end remained to wait for: the end or an error had arrived."""
         return self._end.settled_at
 
     @property
@@ -305,12 +305,12 @@ class Recorder:
 
     @property
     def weight(self) -> int:
-        """About how many bytes of memory it takes, those besides it included."""
+        """The approximate size in bytes, including those besides it."""
         columns = ARRIVAL_BYTES * len(self._times) + EVENT_BYTES * len(self._event_kinds)
         return columns + len(self._text) + self.besides() + self._end.weight
 
     def deadline(self, timeouts: Timeouts) -> tuple[Deadline, float]:
-        """Return the deadline that runs now and when it passes; if two pass together, the first of the table."""
+        """Return the current deadline and when it passes; if two pass together, the first of the table."""
         settled_at = self._end.settled_at
         if settled_at is not None:
             return Deadline.DRAIN, max(settled_at + timeouts.drain, self._more_may_come(timeouts))
@@ -327,7 +327,7 @@ class Recorder:
         return min(running, key=lambda row: row[1])
 
     def _more_may_come(self, timeouts: Timeouts) -> float:
-        """Return until when output is waited for after an end that the protocol may have said early."""
+        """Return until when to wait for output after an end that may be early."""
         end = self._end
         if not self.rule.early or end.at is None or end.marker_at is not None:
             return 0.0

@@ -1,4 +1,4 @@
-"""What was recorded of one stream, once it has ended: it never changes again, and everything else is derived from it.
+"""The recording of one stream after its end: it never changes, and everything else is derived from it.
 
 Every time is in seconds from zero, the moment the request was issued (contract, section 2).
 """
@@ -16,11 +16,11 @@ from monitor.stream.events import Failure, Part, Stop, Usage
 from monitor.target import Terminator
 
 LINE_ENDS = 4
-"""Bytes that close a message and are not counted to it: at most two line ends of two."""
+"""Bytes that close a message and do not belong to it: at most two line ends of two bytes."""
 
 
 class Arrival(NamedTuple):
-    """One network read: when its last byte reached this machine, how sure that is, and where in the payload it ends."""
+    """One network read: when its last byte reached this machine, the uncertainty, and where in the payload it ends."""
 
     time: float
     uncertainty: float
@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
 
 
 class Kind(StrEnum):
-    """What an event is, as the recording keeps it."""
+    """The kind of an event in a recording."""
 
     OUTPUT = "output"
     REASONING = "reasoning"
@@ -54,7 +54,7 @@ OUTPUT_CODES = {
 }
 IS_OUTPUT = frozenset(OUTPUT_CODES.values())
 AFTER_THE_END = 0x80
-"""Set in the code of what would be output before the end, and is none after it."""
+"""Set in the code of output that came after the end and does not count."""
 ARRIVAL_BYTES, EVENT_BYTES = 32, 13
 """Bytes of an arrival and of an event in the columns."""
 
@@ -68,55 +68,55 @@ class EndRule:
     declares_marker: bool = False
     """The protocol has a marker, or the target asks for one."""
     early: bool = False
-    """The protocol is known to say its end before the last output (Gemini)."""
+    """The protocol is known to send its end before the last output (Gemini)."""
     choices: int = 1
-    """How many answers were asked for at once: the end is that of each. If it is one, every index is that answer."""
+    """How many answers were requested at once: each needs an end. If it is one, every index is that answer."""
     parts: bool = False
-    """Indices are no answers but parts of one (Anthropic's blocks): each that was begun has to end."""
+    """Indices are parts of one answer (Anthropic's blocks), and each that was begun has to end."""
 
     @property
     def declared(self) -> bool:
-        """Whether anything in the stream can say that it is complete."""
+        """Whether anything in the stream can declare that it is complete."""
         return self.terminator is not Terminator.NONE and (self.declares_end or self.declares_marker)
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the stream itself said about its end; what that proves is judged with the wire's ending beside it."""
+    """What the stream itself said about its end; the verdict also considers how the connection ended."""
 
     stands_at: float | None = None
-    """When the last byte of the message arrived that says the end which stands; None if none does."""
+    """When the last byte of the message with the end that stands arrived; None if there is none."""
     with_output: bool = False
-    """That message carried output, too."""
+    """That message also carried output."""
     early_ending: bool = False
     """An end was taken back by output that followed it."""
     marker_at: float | None = None
     """When the marker arrived."""
     stops: frozenset[Stop] = frozenset()
-    """What the finish reasons mean."""
+    """The meanings of the finish reasons."""
     reason: str | None = None
-    """The last finish reason, in the server's word."""
+    """The last finish reason, as the server sent it."""
     words: str = ""
-    """What the server says of it in a sentence."""
+    """The server's message about it."""
     failure: Failure | None = None
     """The first error before the end."""
     late_failure: Failure | None = None
-    """The first error after the end that stands: it counts if that end proves nothing."""
+    """The first error after the end that stands; it counts if that end proves nothing."""
     broken: str | None = None
-    """Why nothing more could be taken out of the body's own framing before the end, in our words."""
+    """Why the body's framing could not be read further before the end, in our words."""
     malformed: tuple[str, ...] = ()
-    """Why the first events that do not decode do not, in our words."""
+    """Why the first undecodable events do not decode, in our words."""
     malformed_events: int = 0
     malformed_amid: int = 0
     """How many of them came before the last output."""
     trailing: bool = False
-    """Output came after the marker, or something that does not decode after the end."""
+    """Output came after the marker, or an undecodable event after the end."""
     sequence_gap: bool = False
-    """A number between the first and the highest never came."""
+    """A number between the first and the highest is missing."""
 
 
 class Columns(NamedTuple):
-    """Every arrival and every event, a column each: some 50 bytes a chunk, and nothing in it can change."""
+    """Every arrival and every event in immutable columns: about 50 bytes a chunk."""
 
     times: bytes
     uncertainties: bytes
@@ -128,7 +128,7 @@ class Columns(NamedTuple):
 
     @property
     def views(self) -> Views:
-        """The same as numbers."""
+        """The columns as sequences of numbers."""
         return Views(
             memoryview(self.times).cast("d"),
             memoryview(self.uncertainties).cast("d"),
@@ -155,10 +155,10 @@ class Views(NamedTuple):
     event_offsets: memoryview[int]
 
     def arrival(self, at: int, end: int) -> Arrival:
-        """Return an arrival, as sure as what ends at payload offset `end` in it.
+        """Return an arrival, with the uncertainty of the byte that ends at payload offset `end` in it.
 
-        What follows that in the same read may be a segment of its own that the kernel merged with it, and then the
-        stamp is that segment's.
+        Bytes after it in the same read may be another segment that the kernel merged with it, and then the
+        timestamp is that segment's.
         """
         if at >= len(self.times):
             return Arrival(0.0, 0.0, 0)
@@ -175,7 +175,7 @@ class GapFigures(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """What a recording came to before it was thinned, as far as what is left of it cannot say."""
+    """Figures of a recording before it was thinned that can no longer be computed."""
 
     reads: int
     events: int
@@ -184,17 +184,17 @@ class Whole(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one probe recorded of its stream, up to its ending."""
+    """The recording of one stream, up to its ending."""
 
     rule: EndRule
     ending: Ending
     marks: Mapping[Mark, float]
     mark_uncertainties: Mapping[Mark, float]
-    """By how many seconds each step of the connection, the head and the first byte may have come sooner."""
+    """Seconds by which each connection step, the head and the first byte may have come earlier."""
     zero_uncertainty: float
-    """Seconds by which all times may be too late: a delay of the monitor that cannot be told from one of the peer."""
+    """Seconds by which all times may be too late: a delay that may be the monitor's or the peer's."""
     connected: bool
-    """The connection, TLS included, stood."""
+    """The connection was established, TLS included."""
     head: Head | None
     end: End
     chunks: int
@@ -205,11 +205,11 @@ class Recording:
     model: str | None
     usage: Usage
     decoded: bool
-    """Something of the protocol was read: not only pings, nor only what does not decode."""
+    """A message of the protocol was decoded, other than pings."""
     partial: bool
     """The stream stopped inside a message or a character."""
     unterminated: bool
-    """The last message came whole, but without what closes it."""
+    """The last message was whole, but without its line end."""
     columns: Columns
     whole: Whole | None = None
     """Set if arrivals and events were thinned to save memory."""
@@ -238,18 +238,18 @@ class Recording:
 
     @property
     def arrivals(self) -> list[Arrival]:
-        """Every network read of payload that is kept, in order."""
+        """Every stored network read of payload, in order."""
         views = self.views
         return [Arrival(*row) for row in zip(views.times, views.uncertainties, views.offsets, strict=True)]
 
     @property
     def events(self) -> Iterator[tuple[Arrival, Kind, int]]:
-        """Every event that is kept: its arrival, as sure as that event is, its kind, and the offset of its end."""
+        """Every stored event: its arrival with the event's uncertainty, its kind, and the offset of its end."""
         views = self.views
         for at, kind, end in zip(views.event_arrivals, views.event_kinds, views.event_offsets, strict=True):
             yield views.arrival(at, end), KINDS[kind & ~AFTER_THE_END], end
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes."""
+        """The approximate size in bytes."""
         return sum(map(len, self.columns)) + getsizeof(self.text)

@@ -1,4 +1,4 @@
-"""Server-sent events, as the WHATWG HTML standard (section 9.2.6) reads them, and as servers really send them."""
+"""Server-sent events, as the WHATWG HTML standard (section 9.2.6) defines them, and as servers send them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _IGNORED = frozenset({b"id", b"retry"})
 class ServerSentEvents:
     """A framer of events, with three differences from the standard that a monitor needs.
 
-    Comments, and events without data, are handed on as life on the wire. The unterminated last event is offered by
-    `close`. A field `error`, which old llama.cpp servers send, is handed on as an event of that name.
+    Comments, and events without data, are returned as signs of life. `close` returns the unterminated last event.
+    A field `error`, which old llama.cpp servers send, is returned as an event of that name.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,7 +25,7 @@ class ServerSentEvents:
         self.broken_at = 0
         self._limit = limit
         self._pieces: list[bytes] = []
-        """The unfinished line, read by read: joined once, when its end comes."""
+        """The pieces of the unfinished line: joined once, when its end comes."""
         self._held = 0
         """Bytes in `_pieces`."""
         self._start = 0
@@ -34,7 +34,7 @@ class ServerSentEvents:
         self._at_start = True
         self._data: list[bytes] = []
         self._size = 0
-        """Bytes of the event in hand, in lines of whatever field; 0 between events."""
+        """Bytes of the current event, in lines of any field; 0 between events."""
         self._name = b""
         self._end = 0
 
@@ -61,7 +61,7 @@ class ServerSentEvents:
         return messages
 
     def _whole(self, data: bytes) -> Message | None:
-        """Return the event that `data` is, if it is nothing but one line of data and its end: most reads bring one."""
+        """Return the event if `data` is exactly one data line with its end: most reads are."""
         if self._held or self._size or self._after_cr or len(data) > self._limit or data[:6] != b"data: ":
             return None
         if data.find(b"\n") != len(data) - 2 or data[-1:] != b"\n" or b"\r" in data:
@@ -71,7 +71,7 @@ class ServerSentEvents:
         return Message(str(data[6:-2], "utf-8", "replace"), self._start - 2)
 
     def _lines(self, data: bytes, messages: list[Message]) -> None:
-        """Take every whole line, whatever ends it, and hold what follows the last one."""
+        """Take every whole line with any line end, and buffer what follows the last one."""
         held, at = self._held, 0
         if self._after_cr and data[:1] == b"\n":
             at = 1
@@ -89,7 +89,7 @@ class ServerSentEvents:
             self._hold(data[begun:])
 
     def _plain_lines(self, data: bytes, messages: list[Message]) -> None:
-        """Do the same if every line ends with a line feed, as nearly all servers' do: in half the time."""
+        """The same in half the time, if every line ends with a line feed, as nearly all servers' do."""
         first, *lines = data.split(b"\n")
         lines.insert(0, self._joined(first))
         rest = lines.pop()
@@ -119,7 +119,7 @@ class ServerSentEvents:
         return line
 
     def close(self) -> Rest:
-        """Take the end of the stream; an event that lacks only its blank line is offered as a message."""
+        """Take the end of the stream; an event that lacks only its blank line is returned as a message."""
         line = self._joined(b"")
         field = line.partition(b":")[0]
         cut_field = bool(line) and field not in {b"", b"data", b"event", b"error"} | _IGNORED
@@ -136,7 +136,7 @@ class ServerSentEvents:
         return Rest(found[0] if found else None, left, outside)
 
     def _without_bom(self, data: bytes) -> bytes:
-        """Return the stream so far without its byte order mark; nothing while it may still be one."""
+        """Return the data so far without its byte order mark; nothing while it may still be one."""
         data = self._joined(data)
         if len(data) < len(BOM) and BOM.startswith(data):
             self._hold(data)
@@ -173,7 +173,7 @@ class ServerSentEvents:
         self._end = end
 
     def _pass_over(self, end: int) -> None:
-        """Let an event that was begun end after a line in it that is none of its fields: messages end in order."""
+        """Move the end of the current event after a line in it that is not a field, so that messages end in order."""
         if self._size:
             self._end = end
 
@@ -187,7 +187,7 @@ class ServerSentEvents:
         self._data, self._size, self._name = [], 0, b""
 
     def _overflows(self, line: int) -> bool:
-        """Whether the event in hand passes the limit with a line of `line` bytes; it is dropped then."""
+        """Whether the current event exceeds the limit with a line of `line` bytes; it is then dropped."""
         if self._size + line > self._limit:
             self.too_large = True
             self._pieces, self._held, self._data, self._name, self._size = [], 0, [], b"", 0

@@ -1,4 +1,4 @@
-"""What a recording comes to in numbers: gaps, uncertainty, buffering, silence; pure functions of it."""
+"""Statistics of a recording: gaps, uncertainty, buffering, silence; pure functions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from monitor.stream.endings import Mark
 from monitor.stream.recording import IS_OUTPUT, LINE_ENDS, Arrival, Columns, GapFigures, Kind, Recording
 
 BUFFERABLE = 5
-"""Chunks from which on a stream can be seen to be buffered."""
+"""The fewest chunks of a stream that can be recognised as buffered."""
 _VISIBLE = frozenset({Kind.OUTPUT, Kind.REFUSAL})
 _BUFFERED_ARRIVALS, _BUFFERED_SPREAD = 2, 0.05
 
 
 def output_arrivals(recording: Recording) -> Iterator[Arrival]:
-    """Yield each network read that carried output, as sure as the first output in it."""
+    """Yield each network read that carried output, with the uncertainty of the first output in it."""
     views, last = recording.views, -1
     for at, kind, end in zip(views.event_arrivals, views.event_kinds, views.event_offsets, strict=True):
         if kind in IS_OUTPUT and at != last:
@@ -27,14 +27,14 @@ def output_arrivals(recording: Recording) -> Iterator[Arrival]:
 def _outputs(recording: Recording) -> tuple[list[float], list[float]]:
     """Return the times of all network reads that carried output, and how uncertain each is.
 
-    It is `output_arrivals` in a tenth of the time: a stream may have 200,000 of them.
+    The same as `output_arrivals` in a tenth of the time: a stream may have 200,000 of them.
     """
     return _outputs_of(recording.columns)
 
 
 @lru_cache(maxsize=1)
 def _outputs_of(columns: Columns) -> tuple[list[float], list[float]]:
-    """Do so for the columns of a recording; several figures in a row are made of the same ones."""
+    """The same for a recording's columns; cached, because several figures use them in a row."""
     views = columns.views
     known, sure, spread, ends = (
         views.times.tolist(),
@@ -69,7 +69,7 @@ def first_content(recording: Recording) -> Arrival | None:
 def gaps(recording: Recording) -> list[tuple[float, float]]:
     """Return the seconds between network reads that carried output, each with its uncertainty.
 
-    Of a thinned recording, `gap_figures` knows the gaps of the whole stream.
+    For a thinned recording, `gap_figures` has the gaps of the whole stream.
     """
     return _apart(*_outputs(recording))
 
@@ -93,20 +93,20 @@ def figures(apart: list[float]) -> GapFigures | None:
 
 
 def _percentile(ordered: list[float], percent: int) -> float:
-    """Return a percentile of ordered numbers, between the two nearest, as `statistics.quantiles` has it."""
+    """Return a percentile of ordered numbers, interpolated as in `statistics.quantiles`."""
     at, rest = divmod(percent * (len(ordered) - 1), 100)
     after = ordered[min(at + 1, len(ordered) - 1)]
     return (ordered[at] * (100 - rest) + after * rest) / 100
 
 
 def uncertainty(recording: Recording) -> float:
-    """Return how far the times of the chunks may be off, in seconds: the worst of them, and that of the first byte."""
+    """Return the largest uncertainty in seconds of the chunks' times and of the first byte."""
     chunks = max(_outputs(recording)[1], default=0.0)
     return max(chunks + recording.zero_uncertainty, recording.mark_uncertainties.get(Mark.FIRST_BYTE, 0.0))
 
 
 def uncertainties(recording: Recording) -> dict[str, float]:
-    """Return by how many seconds each time may be off: every mark's, and those of `duration`, `tail` and the gaps."""
+    """Return the uncertainty in seconds of every mark, and of `duration`, `tail` and the gaps."""
     zero, found = (
         recording.zero_uncertainty,
         {mark.value: unsure for mark, unsure in recording.mark_uncertainties.items()},
@@ -129,7 +129,7 @@ def uncertainties(recording: Recording) -> dict[str, float]:
 
 
 def end_uncertainty(recording: Recording) -> float:
-    """Return by how much the end may have come sooner: as the wire's end was noted, or as sure as what said the end."""
+    """Return the uncertainty of the end: that of the connection's end, or of the message with the protocol's end."""
     views, end = recording.views, recording.marks[Mark.END]
     if end == recording.ending.at:
         return recording.ending.uncertainty
@@ -147,9 +147,9 @@ def buffered(recording: Recording) -> bool:
 
 
 def silent_since_output(recording: Recording) -> bool:
-    """Whether no byte came after the last output, as far as anything was framed or read apart from it.
+    """Whether no byte came after the last output, in a later message or read.
 
-    By the time of the ending: what came in the very moment after a deadline had passed is kept, and was too late.
+    Only until the ending: what came just after a deadline had passed is recorded, but was too late.
     """
     views, at = recording.views, recording.ending.at
     known, events = len(views.times), len(views.event_kinds)

@@ -1,8 +1,8 @@
 """Makes a recording small enough to keep: fewer arrivals and events, and the figures of all of them.
 
-The answer's text is left out, for nothing needs it after the verdict. What stays is chosen so that a picture of the
-stream is still true: its first and last output, the two around its longest gap, what is rare, and of the rest a sample
-in equal steps.
+The answer's text is removed, because nothing needs it after the verdict. The remaining rows keep the picture of the
+stream correct: the first and last output, the two around the longest gap, rare events, and an even sample of the
+rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from monitor.stream.recording import (
 from monitor.stream.statistics import gap_figures
 
 _FEWEST = 16
-"""Rows that are kept however little room there is."""
+"""The fewest rows that are kept."""
 _RARE = frozenset(CODES[kind] for kind in (Kind.FINISH, Kind.DONE, Kind.FAILURE, Kind.MALFORMED, Kind.PARTIAL))
 
 
@@ -64,7 +64,7 @@ def _of(column: Sequence[float], rows: Iterable[int], code: str) -> bytes:
 
 
 def _chosen(count: int, wanted: Iterable[int], most: int) -> list[int]:
-    """Return at most `most` of `count` places in order: those that are wanted first, then a sample in equal steps."""
+    """Return at most `most` of `count` indices in order: the wanted ones first, then an even sample."""
     chosen = set(islice(dict.fromkeys(wanted), most))
     room = most - len(chosen)
     if count and room > 0:
@@ -73,7 +73,7 @@ def _chosen(count: int, wanted: Iterable[int], most: int) -> list[int]:
 
 
 def _telling_events(views: Views) -> list[int]:
-    """Return the places of the events that a picture needs, the most needed first."""
+    """Return the indices of the events that a picture needs, the most important first."""
     kinds, arrivals, times = views.event_kinds, views.event_arrivals, views.times
     output = [at for at, kind in enumerate(kinds) if kind in IS_OUTPUT]
     firsts = output[:1] + [at for before, at in pairwise(output) if arrivals[before] != arrivals[at]]
