@@ -1,4 +1,4 @@
-"""How many tokens may still be spent today (UTC), for each target and for all together; and a file that remembers it.
+"""The tokens that may still be spent today (UTC), for each target and for all together; and the file that stores it.
 
 `files.save` writes the file, `restore` reads it. Call both in a thread; they return the error, if any.
 """
@@ -24,9 +24,9 @@ def _today() -> date:
 
 
 _MARGIN = 4
-"""A probe is charged at most so many times what it asks for."""
+"""The factor of its request that a probe is charged at most."""
 _BYTES_PER_TOKEN = 3
-"""By the widest tokenizers."""
+"""For the tokenizers with the most tokens."""
 _TEMPLATE = 20
 """Tokens of a chat template."""
 
@@ -34,15 +34,15 @@ _TEMPLATE = 20
 def charge(target: Target, body: bytes, limit: int, tokens: int) -> int:
     """Return what a probe is charged: the server's count, at most four times its request and `limit`.
 
-    `body` is the request's, after the target's own was merged into it. Otherwise a server that counts wrong could spend
-    the budget of all targets. `tokens_per_probe` declares a server that really takes more.
+    `body` is that of the request, with the target's `body` merged. Without the limit a server with wrong counts could
+    exhaust the budget of all targets. `tokens_per_probe` is for a server that really takes more.
     """
     asked = len(body) // _BYTES_PER_TOKEN + _TEMPLATE + limit
     return min(tokens, max(_MARGIN * asked, target.tokens_per_probe or 0))
 
 
 class Budget:
-    """Counts what was spent since midnight; `total` is for all targets, None for no limit, and may be changed."""
+    """Counts the tokens spent since midnight; `total` is for all targets, None for no limit, and may be changed."""
 
     def __init__(self, total: int | None, today: Callable[[], date] = _today) -> None:
         self.total = total
@@ -56,7 +56,7 @@ class Budget:
         self._spent[name] += tokens
 
     def left(self, target: Target) -> int | None:
-        """Return what a probe of `target` may still spend; None without a limit."""
+        """Return the tokens that a probe of `target` may still spend; None without a limit."""
         self._turn()
         limits = [
             limit - spent
@@ -69,11 +69,11 @@ class Budget:
         return max(min(limits), 0) if limits else None
 
     def allows(self, target: Target) -> bool:
-        """Whether `target` may be probed: something is left, however little."""
+        """Whether `target` may be probed: at least one token is left."""
         return self.left(target) != 0
 
     def dump(self) -> bytes:
-        """Return what was spent today, to be saved in a file."""
+        """Return today's counts, to be saved in a file."""
         self._turn()
         return json.dumps({"version": _VERSION, "day": self._day.isoformat(), "spent": self._spent}).encode()
 
@@ -115,5 +115,5 @@ def _is_amount(value: object) -> bool:
 
 
 def restore(budget: Budget, path: Path) -> str | None:
-    """Load what was saved, if anything; an invalid file is put aside. Return the error, if any."""
+    """Load the saved counts, if any; an invalid file is put aside. Return the error, if any."""
     return files.restore(path, budget.load, "a valid budget", "today's tokens are counted from 0")

@@ -46,9 +46,9 @@ Read = bytes | str
 
 LARGEST = 16 * 1024 * 1024
 MOST_TARGETS = 50_000
-"""Targets of one document: each takes memory and a place in the schedule, whoever writes the document."""
+"""The most targets of one document: each takes memory and a place in the schedule."""
 MOST_ERRORS, _LONGEST_ERROR = 20, 500
-"""Errors of one source that are reported, and characters of one: a message about a long list is no list itself."""
+"""The most errors of one source that are reported, and the most characters of an error."""
 _WITHIN = 10.0
 """Seconds within which a URL must answer."""
 _LONGEST_NAME = 63
@@ -59,13 +59,13 @@ _TEXTS = (
 _NUMBERS = ("confirm", "max_tokens", "tokens_per_day", "replicas")
 _SWITCHES = {"true": True, "false": False}
 _KEYS = {f"__{key}__": key for key in (*_TEXTS, *_NUMBERS, "paused", "locations")}
-"""The labels that stand for keys of a target."""
+"""The labels that set keys of a target."""
 _PARTS = frozenset({"__scheme__", "__path__"})
 """The labels that, with an address, make a URL."""
-# What an inventory that Prometheus reads as well may say to it.
+# Labels for Prometheus in an inventory that Prometheus reads as well.
 _NOT_OURS = re.compile(r"__(?:meta_|param_|tmp).*|__(?:address|metrics_path|scrape_interval|scrape_timeout)__")
 _OVERWRITTEN = frozenset({"job", "instance"})
-"""Labels that Prometheus itself sets on every series that it scrapes."""
+"""Labels that Prometheus sets on every series that it scrapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class DiscoveryCallbacks:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one source gave: each valid document by its place, the targets by their keys, and the errors."""
+    """The result of one source: each valid document by its place, the targets by their keys, and the errors."""
 
     documents: Mapping[str, bytes] = field(default_factory=dict)
     made: Mapping[str, Target] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Discovery:
     `before` is the discovery of the previous config: its documents are kept, so that a reload loses nothing.
     """
 
-    def __init__(  # noqa: PLR0913 - who is asked and who is told are both the daemon's to say
+    def __init__(  # noqa: PLR0913 - the daemon sets both inputs and callbacks
         self,
         sources: Sequence[settings.DiscoverySource],
         make_targets: MakeTargets,
@@ -131,20 +131,20 @@ class Discovery:
         return {place: data for found in self._found.values() for place, data in found.documents.items()}
 
     async def refresh(self) -> tuple[Target, ...]:
-        """Read every source now and return all targets, in the order of their names; done once before `run`."""
+        """Read every source now and return all targets, sorted by name; call it once before `run`."""
         await asyncio.gather(*map(self._refresh, self.sources))
         await self._combine()
         self._handed = self.targets
         return self.targets
 
     async def run(self, changed: Changed) -> None:
-        """Refresh each source at its interval, for ever; call `changed` if the targets differ from the last ones."""
+        """Refresh each source at its interval, forever; call `changed` if the targets differ from the last ones."""
         async with asyncio.TaskGroup() as group:
             for source in self.sources:
                 group.create_task(self._keep(source, changed), name=f"discovery {source.name}")
 
     def retire(self) -> None:
-        """Call back no more: another discovery has replaced this one, and what is being read now is too late."""
+        """Stop all callbacks: another discovery has replaced this one, and the current read is too late."""
         self._retired = True
 
     async def _keep(self, source: settings.DiscoverySource, changed: Changed) -> None:
@@ -324,7 +324,7 @@ def _files(patterns: Sequence[str]) -> dict[str, Read]:
     """Read the files of the patterns, each once; a plain name is a file, whether it exists or not."""
     found: dict[str, None] = {}
     for pattern in patterns:
-        # pathlib takes no pattern that begins at the root
+        # pathlib accepts no pattern that begins at the root
         found |= dict.fromkeys(sorted(glob.glob(pattern)) if glob.has_magic(pattern) else (pattern,))  # noqa: PTH207
     return {place: _file(Path(place)) for place in found}
 

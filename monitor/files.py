@@ -1,4 +1,4 @@
-"""Files of state, written whole or not at all and put aside if they are damaged; and who else can read a file."""
+"""State files, written atomically and put aside if they are damaged; and whether others can read a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_OTHERS_BUT_ITS_GROUP = stat.S_IRWXO | stat.S_IWGRP
 
 
 def save(content: bytes, path: Path) -> str | None:
-    """Write a file so that at any moment either the old or the new one is there; return what went wrong, or None."""
+    """Write a file atomically: at any moment either the old or the new one exists; return the error, or None."""
     beside = path.with_name(f"{path.name}.new")
     try:
         with open(beside, "wb", opener=private) as file:
@@ -26,7 +26,7 @@ def save(content: bytes, path: Path) -> str | None:
         _sync_directory(path.parent)
     except OSError as error:
         with suppress(OSError):
-            beside.unlink()  # what a full disk left of it
+            beside.unlink()  # a partial file, if the disk is full
         return f"{path}: cannot be written: {reason(error)}"
     return None
 
@@ -60,8 +60,8 @@ def restore(path: Path, load: Callable[[bytes], object], what: str, then: str) -
 def put_aside(path: Path, endings: Sequence[str] = ("",), suffix: str = "corrupt") -> str:
     """Rename a file to `NAME.SUFFIX`, over the one before it, and return what was done as a sentence.
 
-    `endings` names the files that belong to it. Their order is kept: SQLite throws a log without its file away, but
-    would take it for another file's own.
+    `endings` are the suffixes of the files that belong to it. The order matters: SQLite discards a log without its
+    file, but would apply it to another file.
     """
     aside = path.with_name(f"{path.name}.{suffix}")
     try:
@@ -77,14 +77,14 @@ def put_aside(path: Path, endings: Sequence[str] = ("",), suffix: str = "corrupt
 
 
 def reason(error: OSError) -> str:
-    """Return the system's words for an error, such as `no such file or directory`."""
+    """Return the system's message for an error, such as `no such file or directory`."""
     return (error.strerror or "unknown error").lower()
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file and let nobody else read it, also if it was there: an `opener` of `open`.
+    """Open a file with mode 0600, also if it exists: an `opener` for `open`.
 
-    Devices and pipes stay as they are, and so does a file of another user.
+    Devices, pipes and files of other users keep their mode.
     """
     descriptor = os.open(path, flags, _PRIVATE)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -94,10 +94,10 @@ def private(path: str, flags: int) -> int:
 
 
 def exposed(path: Path) -> str | None:
-    """Return the mode of a file, such as `0644`, if others than its owner can read or change it; else None.
+    """Return the mode of a file, such as `0644`, if users other than its owner can read or change it; else None.
 
-    The group may read a file of root's, as PostgreSQL has it for its keys: a service has no other way to read that.
-    A file that is not there, or is no regular file, is exposed to nobody.
+    The group may read a file owned by root, as PostgreSQL allows for its keys: a service has no other way to read it.
+    A file that does not exist or is not a regular file counts as not exposed.
     """
     try:
         found = path.stat()
@@ -108,10 +108,10 @@ def exposed(path: Path) -> str | None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Have the rename itself reach the disk, too."""
+    """Sync the directory, so that the rename itself reaches the disk."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # not every file system can; without it, a power cut may bring back the old file
+        with suppress(OSError):  # not on every file system; without it, a power failure may restore the old file
             os.fsync(directory)
     finally:
         os.close(directory)

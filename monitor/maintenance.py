@@ -1,7 +1,7 @@
 """Whether a target is in one of its maintenance windows at a given moment, and the windows that were set by the API.
 
-A recurring window begins at its time of day on the clock of its time zone and lasts its duration in real time. If
-that clock skips the time, it begins as long after midnight as on any other day; if it shows the time twice, at the
+A recurring window begins at its local time of day in its time zone and lasts its duration in real time. If daylight
+saving skips that time, the window begins as long after midnight as on other days; if the time occurs twice, at the
 first.
 """
 
@@ -65,13 +65,13 @@ def open_until(window: Maintenance, now: datetime) -> datetime | None:
 
 
 def _beginnings(window: Maintenance, at: time, lasts: timedelta, now: datetime) -> Iterator[datetime]:
-    """Return when, in UTC, the windows began that may still be open: one a day, as far back as one lasts."""
+    """Return the starts, in UTC, of the windows that may still be open: one a day, as far back as one lasts."""
     zone = _zone(window.timezone)
     today = now.astimezone(zone).date()
     for ago in range(math.ceil(lasts / _DAY) + 1):
         day = today - timedelta(days=ago)
         if WEEKDAYS[day.weekday()] in window.weekdays:
-            # in UTC: between two times of one zone, Python computes with wall-clock times
+            # in UTC: Python subtracts two times of one zone as wall-clock times
             yield datetime.combine(day, at, zone).astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""Lets fewer probes run at once while the event loop is late, until it keeps up again."""
+"""Lowers the number of concurrent probes while the event loop is late."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from contextlib import asynccontextmanager
 from statistics import median
 
 LATE = 0.02
-"""Seconds: a loop that is later than this, by the median of the last looks, cannot time a first chunk of 200 ms."""
+"""Seconds: if the median lateness is above this, a first chunk of 200 ms cannot be timed."""
 LOOKS = 4
-"""Looks at the loop from one decision to the next: a single slow callback is no overload."""
+"""Samples of lateness for one decision: a single slow callback is not overload."""
 FEWEST = 10
-"""Probes that may run however late the loop is: with so few of them, other work of the machine makes it late."""
+"""The lower bound of the limit: with so few probes, other work of the machine makes the loop late."""
 _LESS, _MORE = 0.7, 1.1
 
 
 class OverloadGate:
-    """Counts the probes that run, and makes further ones wait while there are more than a late loop can time.
+    """Counts the running probes, and makes further ones wait while there are more than a late loop can time.
 
-    The limit falls by a third of the probes that run at each decision at which the loop is late, and rises by a tenth
-    at each other. It is lifted once less than half of it is used.
+    At each decision the limit falls to two thirds of the running probes if the loop is late, and else rises by a
+    tenth. It is removed when less than half of it is used.
     """
 
     def __init__(self) -> None:
         self.running = 0
         self.most = math.inf
-        """How many probes may run at once; infinite while the loop keeps up."""
+        """How many probes may run at once; infinite while the loop is on time."""
         self._looks: list[float] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -46,7 +46,7 @@ class OverloadGate:
             self._wake()
 
     def look(self, lateness: float) -> None:
-        """Take by how many seconds the event loop was late just now."""
+        """Take a sample of the event loop's lateness in seconds."""
         self._looks.append(lateness)
         if len(self._looks) < LOOKS:
             return

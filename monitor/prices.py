@@ -1,4 +1,4 @@
-"""Which price of the config is a target's: the exact name of its model, else the longest pattern that fits it."""
+"""Find the price of a target's model: its exact name, else the longest pattern that matches."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from monitor.target import ModelPrice
 
 
 def price_of(prices: Prices, model: str | None) -> ModelPrice | None:
-    """Return what a million tokens of `model` cost; None if the config has no price for it.
+    """Return the price of a million tokens of `model`; None if the config has none.
 
-    A target without a model, whose URL names it, is matched as an empty name: `"*"` fits it.
+    A target without a model (its URL names it) has an empty name, which `"*"` matches.
     """
     name = model or ""
     fitting = [pattern for pattern in prices.models if pattern == name or fnmatchcase(name, pattern)]

@@ -1,4 +1,4 @@
-"""The server's own words, made safe to keep: secrets out in every form, control characters visible, cut to length."""
+"""Make text of a server safe to store: secrets redacted in every form, control characters escaped, truncated."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import NamedTuple
 REDACTED = "[redacted]"
 _MIN_SECRET = 4
 _LONGEST_FORM = 12
-"""Characters that one character of a secret takes at most: `\\\\u00e4` that was escaped again, `%2525`, an entity."""
+"""The most characters that encode one character of a secret: `\\\\u00e4` escaped again, `%2525`, an entity."""
 _MOST_MARGIN = 1 << 16
 _LAYERS = 3
-"""How often a text may be encoded: a URL in JSON in HTML."""
+"""How many times a text may be encoded: a URL in JSON in HTML."""
 _ROTATED = 50
 """Secrets that are replaced again and again, and still found; a token may be another one at each refresh."""
 _SURE = 8
-"""Characters from which on a needle is found in any case: a shorter one may be an ordinary word."""
+"""Needles of at least this many characters match in any case: a shorter one may be an ordinary word."""
 
 _LOOKS_SECRET = re.compile(
     r"(?i)(?:\bbearer\s+([A-Za-z0-9._~+/=-]{6,})|\bbasic\s+([A-Za-z0-9+/]{8,}={0,2}(?![A-Za-z0-9+/]))"
@@ -38,7 +38,7 @@ _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
 
 
 class _Needle(NamedTuple):
-    """One form of a secret: what is looked for, whether in any case, and whether it is base64."""
+    """One form of a secret: the text, whether it matches in any case, and whether it is base64."""
 
     text: str
     any_case: bool
@@ -46,31 +46,31 @@ class _Needle(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """A text that was decoded, and where each of its characters, and its end, stood in the one that came in."""
+    """A decoded text, and the position of each of its characters and of its end in the original."""
 
     text: str
     at: range | list[int]
 
 
 class Redactor:
-    """Finds a set of secrets in texts, in every form in which they travel.
+    """Finds a set of secrets in texts, in every usual encoding.
 
-    Those are: as they are, in any case; percent-encoded or escaped as JSON, Python or HTML have it, wholly or in part,
-    and up to three times over; in base64, alone or with what stands around them; in hexadecimal; in a wrong encoding.
+    Those are: unchanged, in any case; percent-encoded or escaped as in JSON, Python or HTML, wholly or in part,
+    up to three times; in base64, alone or with the text around them; in hexadecimal; in a wrong character encoding.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {secret for secret in secrets if len(secret) >= _MIN_SECRET}
         self._needles = tuple({needle for secret in known for needle in _forms(secret)})
         self.margin = min(max(map(len, known), default=0) * _LONGEST_FORM, _MOST_MARGIN)
-        """Characters that a secret takes at most in a text: what is cut closer to its end may cut one in two."""
+        """The most characters that a secret takes in a text: a cut closer to its end may divide a secret."""
 
     def __call__(self, text: str) -> str:
-        """Return `text` without any of the secrets, nor anything that looks like a key."""
+        """Return `text` without the secrets and without anything that looks like a key."""
         return self.between(text, 0, len(text))
 
     def between(self, text: str, start: int, end: int) -> str:
-        """Return that part of `text`, redacted before it is cut: no half of a secret is left at an end."""
+        """Return that part of `text`, redacted before it is cut, so that no part of a secret remains at an end."""
         kept, at = [], start
         for first, last in self._spans(text):
             if last > at and first < end:
@@ -79,7 +79,7 @@ class Redactor:
         return "".join((*kept, text[at:end]))
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where secrets stand, in order, and none inside another."""
+        """Return the positions of the secrets, in order and without overlaps."""
         found = sorted(
             {(layer.at[first], layer.at[last]) for layer in _layers(text) for first, last in self._in(layer.text)}
         )
@@ -109,12 +109,12 @@ class Redactor:
 
 @lru_cache(maxsize=2048)
 def redactor(secrets: frozenset[str]) -> Redactor:
-    """Return what finds these secrets; made once for each set."""
+    """Return the redactor of these secrets; made once for each set."""
     return Redactor(secrets)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without any of `secrets`, in any form, nor anything that looks like a key."""
+    """Return `text` without `secrets` in any form and without anything that looks like a key."""
     return redactor(frozenset(secrets))(text)
 
 
@@ -134,7 +134,7 @@ def ascii_only(json: bytes) -> bytes:
     r"""Return JSON with every character beyond printable ASCII as its `\u` escape, so that it is safe to print."""
     if json.isascii() and b"\x7f" not in json:
         return json
-    # Beyond ASCII stands only inside strings, where JSON has the escape.
+    # Characters beyond ASCII are only inside strings, where JSON has the escape.
     return _BEYOND_ASCII.sub(_json_escape, json.decode()).encode()
 
 
@@ -148,7 +148,7 @@ def words(text: str, safe: Redactor, limit: int = 300) -> str:
 def last_words(text: str, safe: Redactor, most: int) -> str:
     """Return the last `most` characters of `text`, redacted before it is cut, and visible.
 
-    `text` has to begin `safe.margin` characters earlier, if it is not whole.
+    If `text` is not complete, it has to begin `safe.margin` characters earlier.
     """
     return visible(safe.between(text, max(len(text) - most, 0), len(text)))
 
@@ -157,7 +157,7 @@ def last_words(text: str, safe: Redactor, most: int) -> str:
 
 
 def _forms(secret: str) -> Iterator[_Needle]:
-    """Return what is looked for in the layers of a text."""
+    """Return the needles for a secret."""
     data = secret.encode("utf-8", "surrogatepass")
     written = {secret, secret.replace(" ", "+"), data.decode("latin-1")}
     if not secret.isascii():
@@ -170,7 +170,7 @@ def _forms(secret: str) -> Iterator[_Needle]:
 
 
 def _cores(data: bytes) -> Iterator[str]:
-    """Return what of the base64 of any text that holds `data` depends on it alone, at each of the three alignments."""
+    """Return the part of the base64 of `data` in any text that depends only on it, for each of the three alignments."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode()
         end = (before + len(data)) * 8 // 6
@@ -178,13 +178,13 @@ def _cores(data: bytes) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    """Return `text` in lower case, in as many characters: a few letters beyond ASCII have more in lower case."""
+    """Return `text` in lower case with the same length: a few letters beyond ASCII become longer in lower case."""
     lower = text.lower()
     return lower if len(lower) == len(text) else text.translate(_ASCII_FOLDED)
 
 
 def _whole_base64(text: str, first: int, last: int) -> tuple[int, int]:
-    """Return where the base64 around a part of it begins and ends."""
+    """Return the start and end of the base64 text around a part of it."""
     while first and _IN_BASE64.fullmatch(text[first - 1]):
         first -= 1
     around = _IN_BASE64.match(text, last)
@@ -195,7 +195,7 @@ def _whole_base64(text: str, first: int, last: int) -> tuple[int, int]:
 
 
 def _layers(text: str) -> Iterator[_Layer]:
-    """Return the text as it is, decoded, decoded again, for as long as there is something to decode."""
+    """Return the text itself, decoded, decoded again, and so on while there is something to decode."""
     layer = _Layer(text, range(len(text) + 1))
     for _ in range(_LAYERS):
         yield layer
@@ -224,11 +224,11 @@ def _decoded(layer: _Layer) -> _Layer:
 
 
 Decoded = list[tuple[str, int]]
-"""Characters, each with how many it was written in."""
+"""Characters, each with the number of characters that encoded it."""
 
 
 def _from_bytes(data: bytes, width: int) -> Decoded:
-    """Read bytes, each of which was written in `width` characters."""
+    """Decode bytes, each of which was written with `width` characters."""
     try:
         return [(one, width * len(one.encode())) for one in data.decode()]
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Run every target on its interval and phase, never two at once for one; count what was skipped. APScheduler's door.
+"""Probe every target at its interval and phase, one probe at a time, and count skips; the only user of APScheduler.
 
 A target's ticks fall on its phase, a stable hash of its name, so that a thousand targets of one interval do not start
 together, and a restart moves none. At the start each target is probed once, spread by what the limits can carry; if its
@@ -46,12 +46,12 @@ TYPICAL = 4.0
 _STEP = 1.0
 """Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
 _EARLY = 0.001
-"""APScheduler's times are whole microseconds: a tick may seem to come before its phase."""
+"""APScheduler's times are whole microseconds: a tick may appear to come before its phase."""
 _ASK_LATER = frozenset({429, 503})
 _MOST_INTERVALS, _LONGEST_REST = 10, 3600.0
-"""How long a server's Retry-After is obeyed at most: nothing is known of the target meanwhile."""
+"""The longest Retry-After that is obeyed: the target is not probed meanwhile."""
 _STUCK = 60.0
-"""Seconds beyond two intervals after which a target without a tick shows that the schedule has stopped."""
+"""A target without a tick for two intervals and this many seconds shows that the schedule has stopped."""
 
 
 _END = object()
@@ -67,16 +67,16 @@ class ProbeNotStartedError(Exception):
 
 
 def phase(name: str, interval: float, wait: float = 0.0) -> float:
-    """Return the target's own offset in seconds within `interval`, the same on every machine and after every start.
+    """Return the target's offset in seconds within `interval`, the same on every machine and after every start.
 
-    `wait` is in seconds: how much later than the first of its monitors this one probes it.
+    `wait` is how many seconds later than the first of its monitors this one probes it.
     """
     digest = hashlib.sha256(name.encode()).digest()
     return (int.from_bytes(digest[:8]) / 2**64 * interval + wait) % interval
 
 
 def next_tick(name: str, interval: float, after: float, wait: float = 0.0) -> float:
-    """Return the first Unix time from `after` on that is in the target's phase."""
+    """Return the first Unix time from `after` on that has the target's phase."""
     own = phase(name, interval, wait)
     return after + (own - after) % interval
 
@@ -93,9 +93,9 @@ def _wait(target: Target) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCallbacks:
-    """What the schedule calls: for each observation, each skip with its reason, the number in flight, and a bug.
+    """Called by the schedule: for each observation, each skip with its reason, the number in flight, and a bug.
 
-    `backed_off` is given a target's name, and for how many seconds it is not probed because the server asked for that.
+    `backed_off` gets a target's name and for how many seconds it is not probed because the server requested it.
     """
 
     observed: Callable[[Observation], None]
@@ -110,7 +110,7 @@ def _never(_: Target) -> bool:
 
 
 def _asked_otherwise(known: Target, target: Target) -> bool:
-    """Return whether a target has changed in what bears on its probes: labels, alerts and prices do not."""
+    """Return whether a change of a target affects its probes: labels, alerts and prices do not."""
     same = replace(known, labels=target.labels, alerts=target.alerts, thresholds=target.thresholds, price=target.price)
     return same != target
 
@@ -118,10 +118,10 @@ def _asked_otherwise(known: Target, target: Target) -> bool:
 class Schedule:
     """The running schedule of a set of targets, which `update` replaces.
 
-    `resting` says whether a target is in a maintenance window. `wall` is the wall clock, in Unix seconds.
+    `resting` returns whether a target is in a maintenance window. `wall` is the wall clock, in Unix seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of, most of it with a default
+    def __init__(  # noqa: PLR0913 - its parts, most with a default
         self,
         probe: Probe,
         callbacks: ScheduleCallbacks,
@@ -145,18 +145,18 @@ class Schedule:
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
         self._last: dict[str, float] = {}
         self.firsts: dict[str, asyncio.TimerHandle] = {}
-        """Timers of the first probes that are still to come, by target."""
+        """Timers of the pending first probes, by target."""
         self.probed: Mapping[str, float] = {}
         """When targets were probed last before the start, in Unix seconds."""
         self.confirming: dict[str, asyncio.TimerHandle] = {}
         """Timers of the probes that confirm a failure, by target."""
         self._failures: defaultdict[str, int] = defaultdict(int)
         self._rests: dict[str, float] = {}
-        """Until when, by the monotonic clock, a server has asked not to be asked."""
+        """Until when, by the monotonic clock, a server has asked for no requests (Retry-After)."""
         self._draining = False
         self._offset = wall() - time.monotonic()
         self.overload = OverloadGate()
-        """Lets fewer probes run at once while the event loop is late."""
+        """Lowers the number of concurrent probes while the event loop is late."""
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:
@@ -189,7 +189,7 @@ class Schedule:
             self._scheduler.resume()
 
     def update(self, targets: Iterable[Target]) -> None:
-        """Watch these targets from now on: an unchanged one goes on as it was, with what it has in flight."""
+        """Replace the targets; an unchanged one continues, with its probe in flight."""
         _exhaust(self.updating(targets))
 
     def updating(self, targets: Iterable[Target]) -> Iterator[None]:
@@ -258,7 +258,7 @@ class Schedule:
         return defaultdict(of_host)
 
     def arm(self, target: Target, after: float) -> None:
-        """Have the target tick in its phase, from the first such moment after that Unix time on."""
+        """Arm the target's ticks from the first one after that Unix time on."""
         tick = next_tick(target.name, target.interval, after, _wait(target))
         self._last[target.name] = time.monotonic() + tick - self._wall() - target.interval
         start = datetime.fromtimestamp(tick, UTC)
@@ -283,7 +283,7 @@ class Schedule:
             task.cancel(why)
 
     def follow_clock(self) -> bool:
-        """Arm all ticks again if the wall clock has stepped against the monotonic one; return whether it had."""
+        """Arm all ticks again if the wall clock has stepped against the monotonic one; return whether it has."""
         offset = self._wall() - time.monotonic()
         stepped = abs(offset - self._offset) > _STEP
         self._offset = offset
@@ -293,7 +293,7 @@ class Schedule:
         return stepped
 
     def moving(self) -> bool:
-        """Whether every target ticks: what feeds systemd's watchdog."""
+        """Whether every target ticks: the condition for systemd's watchdog."""
         now = time.monotonic()
         return all(now - self._last.get(name, now) < 2 * one.interval + _STUCK for name, one in self._targets.items())
 
@@ -308,7 +308,7 @@ class Schedule:
         """Start a probe in the target's phase, and count the ticks that were missed since the last one."""
         target = self._targets.get(name)
         if target is None:
-            return  # it was removed when the tick was already on its way
+            return  # it was removed when the tick was already due
         late = lateness(name, target.interval, self._wall(), _wait(target))
         planned = time.monotonic() - late
         for _ in range(round((planned - self._last[name]) / target.interval) - 1):
@@ -317,7 +317,7 @@ class Schedule:
         self.begin(target, late)
 
     def begin(self, target: Target, late: float, trigger: str = "schedule") -> None:
-        """Start a probe, or count why not; a drain starts nothing more."""
+        """Start a probe, or count why not; nothing starts during a drain."""
         if self._draining:
             return
         reason = self._reason_not(target)
@@ -338,10 +338,10 @@ class Schedule:
         return None if self._budget.allows(target) else "budget"
 
     def ask(self, name: str, trigger: str, within: float | None = None) -> Answer:
-        """Probe a target now, out of schedule; ProbeNotStartedError says why not, KeyError that the name is unknown.
+        """Probe a target now, out of schedule; ProbeNotStartedError says why not, KeyError if the name is unknown.
 
         `within` limits the seconds that the probe may take, if that is less than the target's own limit. A paused
-        target, and one that asked for a pause, is probed if a person asks.
+        target, and one whose server sent Retry-After, is probed if a person requests it.
         """
         target = self._targets[name]
         reason = "draining" if self._draining else self._reason_not(target)
@@ -362,9 +362,9 @@ class Schedule:
         return answer
 
     def _answers(self) -> Iterator[Answer]:
-        """Return what waits for the probe that runs in this task, and still does."""
+        """Return the futures that still wait for the probe of this task."""
         task = asyncio.current_task()
-        assert task is not None, "probes run in tasks"
+        assert task is not None, "every probe runs in a task"
         return (answer for answer in self._awaited.pop(task, ()) if not answer.done())
 
     def asking_all(self, trigger: str) -> Iterator[None]:
@@ -419,7 +419,7 @@ class Schedule:
     async def _place(self, target: Target, within: float | None) -> AsyncIterator[bool]:
         """Wait for a place among those of the host and among all, at most so many seconds; whether there was one.
 
-        While the loop is late, there are fewer among all.
+        While the loop is late, the monitor has fewer places.
         """
         async with AsyncExitStack() as places:
             self.waiting.add(target.name)
@@ -435,7 +435,7 @@ class Schedule:
                 yield True
 
     def _back_off(self, observation: Observation) -> None:
-        """Ask no more for as long as a 429 or 503 said, at most ten intervals and an hour; another answer ends that."""
+        """Obey the Retry-After of a 429 or 503, at most ten intervals and an hour; another response ends that."""
         name, head = observation.target.name, observation.recording.head
         self._rests.pop(name, None)
         if head is None or head.status not in _ASK_LATER or not head.retry_after:
@@ -446,7 +446,7 @@ class Schedule:
             self._told.backed_off(name, seconds)
 
     def _confirm(self, observation: Observation) -> None:
-        """After a failure, ask again sooner, where that is configured, until as many failed as confirm it."""
+        """After a failure, probe again sooner, if configured, until enough failures confirm it."""
         target = observation.target
         if observation.trigger not in {"schedule", "confirm"} or observation.verdict.outcome in OUR_OWN:
             return
@@ -460,7 +460,7 @@ class Schedule:
             self.confirming[target.name] = loop.call_later(sooner, self.begin, target, 0.0, "confirm")
 
     def _is_in_turn(self, target: Target, seconds: float) -> bool:
-        """Whether in so many seconds it is still this monitor's turn to probe the target."""
+        """Whether it is still this monitor's turn to probe the target after this many seconds."""
         if target.turns == 1:
             return True
         return lateness(target.name, target.interval, self._wall() + seconds, _wait(target)) < target.turn_seconds
@@ -470,7 +470,7 @@ class Schedule:
             timer.cancel()
 
     async def drain(self, within: float, hurry: asyncio.Event) -> None:
-        """Start nothing more, give what is in flight `within` seconds or until `hurry`, and stop the rest."""
+        """Start nothing more, give the probes in flight `within` seconds or until `hurry`, and cancel the rest."""
         self._draining = True
         for timer in (*self.confirming.values(), *self.firsts.values()):
             timer.cancel()
@@ -489,10 +489,10 @@ class Schedule:
         await everything
 
 
-# APScheduler may drop nothing (no grace) and make nothing up (coalesce): we count what was missed ourselves
+# APScheduler must drop nothing (no grace) and catch up nothing (coalesce): missed ticks are counted here
 _RULES = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 _FOR_PEOPLE = frozenset({"paused", "backoff"})
-"""What keeps the schedule from a target, and no person."""
+"""Skip reasons that do not apply to a person's request."""
 _BUSY = {
     "overlap": "a probe of this target is in flight",
     "budget": "the tokens of today are spent",

@@ -1,4 +1,4 @@
-"""What the config says of everything but targets: frozen values. Each field that says what it does is a key."""
+"""The settings of the config except targets, as frozen values. Each field with a description is a key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from monitor.keys.types import Unit, says
 
 MIB = 1024 * 1024
 KEPT_BYTES, KEPT_BYTES_PER_TARGET = 128 * MIB, 32 * 1024
-"""What the recent probes of all targets take in memory: the first in all, or the second a target if that is more."""
+"""Memory for the recent probes of all targets: the first in total, or the second for each target if that is more."""
 LOG_QUEUE_BYTES = 8 * MIB
-"""Bytes that wait for the log's stream: a reader that stalls is noticed before much is lost at once."""
+"""Bytes that may wait for the log's stream before lines are dropped."""
 QUEUE_BYTES = 32 * MIB
-"""Bytes that wait for the history before further probes are dropped."""
+"""Bytes that may wait for the history before further probes are dropped."""
 
 
 def _doubling(first: float, last: float) -> tuple[float, ...]:
@@ -31,7 +31,7 @@ def _doubling(first: float, last: float) -> tuple[float, ...]:
 
 LATENCY_BUCKETS = _doubling(0.01, 655.36)
 GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-# Pairs around the usual time-outs of proxies: 15, 30, 60, 100, 120, 300 and 600 s.
+# Pairs around common time-outs of proxies: 15, 30, 60, 100, 120, 300 and 600 s.
 CUT_AFTER_BUCKETS = (
     1.0, 5.0, 10.0, 14.5, 16.5, 29.5, 31.5, 59.5, 61.5, 99.5, 101.5, 119.5, 121.5, 299.5, 301.5, 599.5, 601.5,
 )  # fmt: skip
@@ -169,7 +169,7 @@ class MetricsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What all targets together, or a single stream, may take."""
+    """Limits of all targets together, and of a single stream."""
 
     concurrency: Annotated[int, Field(ge=1, le=10_000), Unit("probes"), says("How many probes run at a time.")] = 50
     per_host: Annotated[
@@ -341,7 +341,7 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that is not a target."""
+    """The whole config except its targets."""
 
     monitor: Monitor = field(default_factory=Monitor)
     web: Web = field(default_factory=Web)

@@ -1,4 +1,4 @@
-"""Which of n monitors probe which target: rendezvous hashing, so that a further monitor moves only its own."""
+"""Which of n monitors probe which target: rendezvous hashing, so that another monitor only takes its own share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Shard:
     count: int = 1
 
     def rank(self, name: str, replicas: int = 1) -> int | None:
-        """Return which of the monitors that probe the target `name` this one is, from 0; None if it is none of them."""
+        """Return this monitor's number, from 0, among those that probe the target `name`; None if it does not."""
         found = rank(name, self.index, self.count)
         return found if found < replicas else None
 

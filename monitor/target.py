@@ -1,6 +1,6 @@
-"""One thing to watch: where it is, how to ask it, what a whole answer is, and what is too slow.
+"""One target: its URL, its request, what a whole answer is, and what is too slow.
 
-Each field that says what it does is a key of the config.
+Each field with a description is a key of the config.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.keys.types import HIDDEN, Unit, says
 
 
 class Terminator(StrEnum):
-    """What has to be seen for a stream to be complete (contract, section 1)."""
+    """What makes a stream complete (contract, section 1)."""
 
     END = "end"
     MARKER = "marker"
@@ -29,14 +29,14 @@ class Terminator(StrEnum):
 
 
 class Connection(StrEnum):
-    """Whether each probe dials anew, or takes the connection that the one before left open."""
+    """Whether each probe opens a connection, or reuses the one that the previous probe left open."""
 
     FRESH = "fresh"
     REUSE = "reuse"
 
 
 class Http(StrEnum):
-    """Which version of HTTP is spoken."""
+    """The version of HTTP."""
 
     ONE = "1.1"
     TWO = "2"
@@ -44,7 +44,7 @@ class Http(StrEnum):
 
 
 class Record(StrEnum):
-    """How much of the server's own words is kept."""
+    """How much text of the server is stored."""
 
     NONE = "none"
     ERROR = "error"
@@ -53,7 +53,7 @@ class Record(StrEnum):
 
 
 KEPT = {Record.NONE: 0, Record.ERROR: 0, Record.TAIL: 512, Record.FULL: 65536}
-"""Bytes of the end of a body that each keeps."""
+"""The bytes of a body's end that each stores."""
 
 
 Deadline = Annotated[float, units.duration("10ms", "1d")]
@@ -75,7 +75,7 @@ class Timeouts:
     ] = 2.0
 
     def within(self, seconds: float) -> Timeouts:
-        """Return these, where all of it, drain included, has to be over after so many seconds."""
+        """Return these limited so that the probe, drain included, is over after this many seconds."""
         drain = min(self.drain, seconds / 10)
         return replace(self, total=min(self.total, seconds - drain), drain=drain)
 
@@ -130,7 +130,7 @@ class LengthCheck:
 
 
 ListCheck = CountCheck | WordsCheck
-"""Checks that ask for an answer of their own: the monitor writes their prompt."""
+"""Checks with their own prompt."""
 Check = CountCheck | WordsCheck | PatternCheck | LengthCheck
 
 
@@ -177,19 +177,19 @@ class Thresholds:
 
 
 _PER = 1_000_000
-"""Tokens that a price is of."""
+"""The number of tokens of a price."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPrice:
-    """What a million tokens of one model cost, in a currency."""
+    """The price of a million tokens of one model, in a currency."""
 
     input: float
     output: float
     currency: str
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the money that so many tokens cost; reasoning counts as output."""
+        """Return the cost of this many tokens; reasoning counts as output."""
         return (input_tokens * self.input + output_tokens * self.output) / _PER
 
 
@@ -223,14 +223,14 @@ class Generic:
 
     @property
     def reads_json(self) -> bool:
-        """Whether any path is given, so that messages are JSON."""
+        """Whether any path is set, so that messages are JSON."""
         paths = (self.output, self.reasoning, self.end, self.error, self.usage.input, self.usage.output)
         return any(path is not None for path in paths)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One chat to watch."""
+    """One chat to probe."""
 
     name: Annotated[
         types.Name,
@@ -404,19 +404,19 @@ class Target:
         says("What is merged into the request's JSON body; an empty table replaces one.", {"seed": 7}),
     ] = field(default_factory=dict)
     api_key: Secret | None = None
-    """What `api_key_env` or `api_key_file` holds. `headers` has what `header_files` hold, too."""
+    """The key from `api_key_env` or `api_key_file`. The values from `header_files` are in `headers`."""
     price: ModelPrice | None = None
-    """What `[prices]` says of its model."""
+    """The price of its model in `[prices]`."""
     from_variables: tuple[Secret, ...] = ()
-    """The values of the variables that the server is sent, in whatever key."""
+    """The values of all variables that are sent to the server, in any key."""
     turn: int = 0
-    """Which of the monitors that probe the target this one is, from 0: its probes start so many turns later."""
+    """This monitor's number among those that probe the target, from 0: its probes start this many turns later."""
     turns: int = 1
-    """How many monitors probe the target, in all locations: an interval has so many turns of the same length."""
+    """The number of monitors that probe the target, in all locations: an interval has as many turns of equal length."""
 
     @property
     def turn_seconds(self) -> float:
-        """How long a turn is: the time from the start of a monitor's probe to the start of the next monitor's."""
+        """The length of a turn: the time from the start of one monitor's probe to the start of the next monitor's."""
         return self.interval / self.turns
 
 

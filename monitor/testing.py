@@ -1,4 +1,4 @@
-"""What must hold for every protocol, for the tests of one from outside: split anywhere, cut anywhere, garbage.
+"""Invariants of every protocol, for the tests of an external one: split anywhere, cut anywhere, garbage.
 
     from monitor.testing import check_protocol
 
@@ -30,13 +30,13 @@ ENDINGS = (
     Ending(EndKind.MALFORMED, 1.0),
     Ending(EndKind.DEADLINE, 1.0, deadline=Deadline.IDLE),
 )
-"""Each way in which a wire can end."""
+"""The ways in which a connection can end."""
 _BYTES = b'data: {}[]":,\n\r\\\x00\xff'
 _CAP = 1 << 20
 
 
 def check_protocol(protocol: Protocol) -> None:
-    """Hold a protocol to all that is checked here, on what its dialect says; ValueError if it has no dialect."""
+    """Check all invariants of a protocol with streams of its dialect; ValueError if it has no dialect."""
     answer = dialect_of(protocol).encode(PIECES)
     body = b"".join(answer.messages)
     any_split(protocol, body)
@@ -45,7 +45,7 @@ def check_protocol(protocol: Protocol) -> None:
 
 
 def any_split(protocol: Protocol, body: bytes) -> None:
-    """Check that a stream says the same at the same places however the network splits it; raw reads are exempt."""
+    """Check that a stream decodes to the same events at the same offsets for any split; raw reads are exempt."""
     if protocol.framing is Raw:
         return
     whole = _events(protocol, [body])
@@ -55,9 +55,9 @@ def any_split(protocol: Protocol, body: bytes) -> None:
 
 
 def any_cut(protocol: Protocol, body: bytes, complete: int) -> None:
-    """Check that a stream cut before byte `complete`, where its end is whole, is never ok, and always after it.
+    """Check that a stream cut before byte `complete`, where its end is whole, is never ok, and always is after it.
 
-    A protocol that declares no end is never ok at all, for no content check proves it here.
+    A protocol without an end is never ok, because there is no content check here.
     """
     for cut in range(len(body) + 1):
         for ending in ENDINGS:
@@ -67,7 +67,7 @@ def any_cut(protocol: Protocol, body: bytes, complete: int) -> None:
 
 
 def any_garbage(protocol: Protocol, body: bytes, rounds: int = 200) -> None:
-    """Check that changed bytes, and bytes of no protocol, raise nothing and say the same however they are split."""
+    """Check that corrupted and random bytes raise nothing, and decode to the same events for any split."""
     random = Random(1)  # noqa: S311 - the same bytes in every run
     for data in _garbage(random, body, rounds):
         pieces = list(_pieces(random, data))
@@ -77,7 +77,7 @@ def any_garbage(protocol: Protocol, body: bytes, rounds: int = 200) -> None:
 
 
 def verdict(protocol: Protocol, body: bytes, ending: Ending) -> Verdict:
-    """Return the verdict on a body that came in one piece after a right head, and whose wire ended like this."""
+    """Return the verdict on a body that came in one piece after a correct head, with this ending."""
     recorder = Recorder(protocol.end_rule())
     recorder.connected = True
     recorder.head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)

@@ -746,7 +746,7 @@ async def test_an_answer_that_never_comes(script: Scripted, make: Make) -> None:
     known(schedule, a_target())
     script.error = RuntimeError("a bug")
     script.let_go.set()
-    with pytest.raises(ProbeNotStartedError, match="ended before it saw anything"):
+    with pytest.raises(ProbeNotStartedError, match="stopped before it started"):
         await schedule.ask("one", "api")
     await script.until(lambda: script.failed == [script.error])
 

@@ -111,7 +111,7 @@ class Daemon:
 def _refusal(status: int) -> str:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return f"status {status}: its web config file requires a user: pass --url http://USER:PASSWORD@HOST:PORT"
-    return f"the answer has status {status}"
+    return f"the response has status {status}"
 
 
 def _unknown(probe_id: str) -> str:

@@ -1,1 +1,1 @@
-"""What a key of the config can hold: types with their units, bounds and checks, for the fields that declare keys."""
+"""The types of config keys, with their units, bounds and checks, for the fields that declare keys."""

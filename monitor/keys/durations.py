@@ -1,4 +1,4 @@
-"""Durations as people read them, in pages and on terminals; `units.duration_text` writes them as a config has them."""
+"""Durations for people, in pages and on terminals; `units.duration_text` writes them for a config."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"))
 
 
 def measured(seconds: float) -> str:
-    """Return a measured time with three figures or so: `45 us`, `4.5 ms`, `210 ms`, `4.10 s`, `2 min 05 s`."""
+    """Return a measured time with about three digits: `45 us`, `4.5 ms`, `210 ms`, `4.10 s`, `2 min 05 s`."""
     if seconds < 0.001:  # noqa: PLR2004 - a millisecond
         return f"{seconds * 1e6:.0f} us"
     if seconds < 0.09995:  # noqa: PLR2004 - what rounds to 100.0 ms is written without the tenth
@@ -21,7 +21,7 @@ def measured(seconds: float) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """Return how long ago something was, or how long it has lasted, in one unit: `90 s`, `5 min`, `3 h`, `2 d`."""
+    """Return an age or a long duration in one unit: `90 s`, `5 min`, `3 h`, `2 d`."""
     for length, unit in _UNITS:
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"

@@ -9,18 +9,18 @@ import re2
 
 
 class Expression(Protocol):
-    """A compiled regular expression of RE2's."""
+    """A compiled RE2 regular expression."""
 
     def search(self, text: bytes) -> object | None:
-        """Return where `text` matches it, None where it does not."""
+        """Return the match in `text`, or None."""
         ...
 
 
 @lru_cache(maxsize=1024)
 def expression(pattern: str) -> Expression:
-    """Return what finds `pattern`, in RE2's syntax; ValueError says why it is invalid.
+    """Compile `pattern`, in RE2's syntax; a ValueError says why it is invalid.
 
-    RE2 takes time in proportion to the text: no answer of a server can hold the loop, whatever the pattern.
+    RE2 takes time linear in the text, so that no answer can block the loop, whatever the pattern.
     """
     options = re2.Options()
     options.log_errors = False

@@ -16,14 +16,14 @@ Step = str | int | None
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """Where something is in a JSON value; with `expected`, only a value of that text is there."""
+    """A path into a JSON value; with `expected`, it only matches a value with that text."""
 
     text: str
     steps: tuple[Step, ...]
     expected: str | None = None
 
     def find(self, value: object) -> list[object]:
-        """Return what is at the path, without null; nothing if the value has no such path."""
+        """Return the values at the path, without null; nothing if the value has no such path."""
         found: Sequence[object] = [value]
         for step in self.steps:
             found = [inner for outer in found for inner in _inner(outer, step)]
@@ -32,14 +32,14 @@ class JsonPath:
 
 
 def parse(text: str) -> JsonPath:
-    """Return the path that a text writes; ValueError says what is wrong with it."""
+    """Parse a path; a ValueError says what is wrong with it."""
     path, equals, expected = text.partition("=")
     steps: list[Step] = []
     at = 0
     while found := _STEP.match(path, at):
         dotted = path.startswith(".", at)
         if dotted == (at == 0) and not (at and path.startswith("[", at)):
-            break  # no dot before the first step, and one before every other key
+            break  # no dot before the first step, one before every other key
         index, key, star = found.groups()
         steps.append(None if star or index == "*" else _step(index or key))
         at = found.end()

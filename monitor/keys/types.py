@@ -1,7 +1,7 @@
-"""The types of keys: what a value is in the monitor, how the file writes it, and what an editor checks of it.
+"""The types of config keys: the value in the monitor, its form in the file, and what an editor checks.
 
-A key of the config is a dataclass field whose annotation carries `says(...)`. The other annotations are pydantic's, or
-one of these; from them the file is read, checked, explained and documented.
+A key of the config is a dataclass field whose annotation has `says(...)`. The other annotations are pydantic's, or
+from here; the file is read, checked, explained and documented from them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from monitor.keys.secret import Secret
 
 
 def says(sentence: str, example: object = None) -> FieldInfo:
-    """Make a field a key of the config: what it does, in one sentence, and an example if its default shows none."""
+    """Make a field a config key: its description in one sentence, and an example if the default shows none."""
     found: FieldInfo = Field(description=sentence, examples=None if example is None else [example])
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a bare number counts."""
+    """The unit of a bare number."""
 
     name: str
 
@@ -42,7 +42,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The file writes the value as `form`, and `read` makes the value of it."""
+    """The file has the value as `form`, and `read` converts it."""
 
     form: Any
     read: Callable[[Any], object]
@@ -53,22 +53,22 @@ class Written:
 
 
 class Path(Enum):
-    """Where a relative file name is looked for, and what is read from it when the config is."""
+    """Where a relative file name is looked up, and what is read from it with the config."""
 
     CONFIG = auto()
-    """Beside the config; nothing is read."""
+    """In the config's directory; nothing is read."""
     STATE = auto()
-    """In the state directory, else beside the config; nothing is read."""
+    """In the state directory, else in the config's; nothing is read."""
     PEM = auto()
-    """Among the credentials, else beside the config; it has to hold PEM."""
+    """In the credentials directory, else in the config's; it must contain PEM."""
     SECRET = auto()
-    """Among the credentials, else beside the config; it has to hold a secret of one line."""
+    """In the credentials directory, else in the config's; it must contain a secret of one line."""
     PASSWORD = auto()
     """The same, and the secret may hold characters beyond ASCII."""
 
 
 class Hidden(Enum):
-    """The value may be a secret, or hold one: no message quotes it."""
+    """The value may be or contain a secret: no message quotes it."""
 
     HIDDEN = auto()
 
@@ -77,12 +77,12 @@ HIDDEN = Hidden.HIDDEN
 
 
 def _text(pattern: str) -> WithJsonSchema:
-    """Return what an editor checks: the pattern, or a text with a ${VAR} in it."""
+    """Return the schema for editors: the pattern, or a text with a ${VAR} in it."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern}|{units.VARIABLE_PATTERN})$"})
 
 
 def _or_none(form: object) -> Written:
-    """Return how a text is read whose empty form means none."""
+    """Return how a text is read whose empty form means None."""
     return Written(form, lambda text: text or None)
 
 
@@ -175,7 +175,7 @@ Bounds = Annotated[
     Unit("seconds"),
 ]
 Temperature = Annotated[
-    # A nullable number, not a union of two: so it has one complaint, not two.
+    # A nullable number, not a union, so that an invalid value gives one error and not two.
     Annotated[float, Field(ge=0, le=10)] | None,
     BeforeValidator(lambda given: None if given == "none" else given),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 10}, {"const": "none"}]}),
@@ -200,12 +200,12 @@ TimeZone = Annotated[str, AfterValidator(values.time_zone)]
 
 
 def _mapping(names: JsonDict, value: JsonDict, **more: int) -> WithJsonSchema:
-    """Return what an editor checks of a table whose keys are free: its names, and its values or a ${VAR}."""
+    """Return the schema for editors of a table with free keys: its names, and its values or a ${VAR}."""
     return WithJsonSchema({"type": "object", "additionalProperties": value, "propertyNames": names, **more})
 
 
 def _in_any_case(words: Iterable[str]) -> str:
-    """Return a pattern that needs no flag, which not every regular expression of an editor has."""
+    """Return a case-insensitive pattern without a flag, which not every editor supports."""
     return "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in sorted(words))
 
 

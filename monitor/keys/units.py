@@ -17,7 +17,7 @@ from monitor.keys.values import wrong
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-# For editors, which need not know that units come in order.
+# For editors, which do not check the order of units.
 DURATION_PATTERN = f"(?:{_NUMBER}(?:ms|[smhd]))+"
 SIZE_PATTERN = f"{_NUMBER}(?:{'|'.join(_BYTES)})"
 VARIABLE_PATTERN = r".*\$\{.*"
@@ -25,7 +25,7 @@ VARIABLE_PATTERN = r".*\$\{.*"
 _DURATION = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in _SECONDS))
 _SIZE = re.compile(f"({_NUMBER})({'|'.join(_BYTES)})")
 _PLAIN = re.compile(_NUMBER)
-# Below this, seconds alone read best: "90s" rather than "1m30s".
+# Below this, plain seconds are more readable: "90s" rather than "1m30s".
 _SECONDS_UP_TO = 120_000
 _SECOND = 1000
 
@@ -48,7 +48,7 @@ def size(text: str) -> int | None:
 
 
 def duration_text(value: float) -> str:
-    """Write seconds as the shortest duration that is read back as them (to the millisecond)."""
+    """Return seconds as the shortest duration that parses to the same value (to the millisecond)."""
     left = round(value * 1000)
     if 0 < left < _SECOND:
         return f"{left}ms"
@@ -62,14 +62,14 @@ def duration_text(value: float) -> str:
 
 
 def size_text(value: int) -> str:
-    """Write bytes in the largest unit that divides them."""
+    """Return bytes in the largest unit that divides them."""
     unit = max((unit for unit, factor in _BYTES.items() if value % factor == 0), key=_BYTES.__getitem__)
     return f"{value // _BYTES[unit]}{unit}"
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What is written as text with a unit: how it is read and written, and between which bounds it may lie."""
+    """A value written as text with a unit: how it is parsed and written, and its bounds."""
 
     least: str
     most: str
@@ -91,7 +91,7 @@ class Quantity:
         return {"type": "string", "pattern": pattern, "x-unit": self.noun, "x-least": self.least, "x-most": self.most}
 
     def value(self, given: object) -> float:
-        """Read what was given, or say why it cannot be."""
+        """Parse a given value, or raise with the reason."""
         value = self.read(given) if isinstance(given, str) else None
         if value is None:
             raise wrong(f"is not a {self.noun}", f"write for example {self.example}", better=self._with_unit(given))
@@ -103,7 +103,7 @@ class Quantity:
 
     def _bound(self, text: str) -> float:
         value = self.read(text)
-        assert value is not None, "bounds are written by us"
+        assert value is not None, "our own bounds are valid"
         return value
 
     def _with_unit(self, given: object) -> str:
@@ -113,14 +113,14 @@ class Quantity:
 
 
 def duration(least: str, most: str) -> Quantity:
-    """Return how a duration is read that may lie between these bounds."""
+    """Return the type of a duration within these bounds."""
     return Quantity(
         least, most, "duration", DURATION_PATTERN, '"500ms", "90s", "5m" or "1h"', "s", seconds, duration_text
     )
 
 
 def memory(least: str, most: str) -> Quantity:
-    """Return how a size is read that may lie between these bounds."""
+    """Return the type of a size within these bounds."""
     return Quantity(
         least, most, "size", SIZE_PATTERN, '"500kB" or "32MiB"', "B", size, lambda value: size_text(int(value))
     )

@@ -1,7 +1,7 @@
-"""Checks of single values: what a name, label, header, URL, address or pattern has to look like.
+"""Validators of single values: names, labels, headers, URLs, addresses, patterns.
 
-Each takes what was given and returns it, or raises with a text that never quotes it: the value may be a secret.
-What `why` and `better` say is drawn from the value, and shown only where the file holds it plainly.
+Each returns the given value, or raises with a message that never quotes it: the value may be a secret.
+`why` and `better` are derived from the value, and only shown if the file contains it in plain text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST_LABEL = 256
 LONGEST_MODEL = 190
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# They decide how the message is framed and read, which is what is measured.
+# They decide how the message is framed, which is what is measured.
 OWN_HEADERS = frozenset({
     "accept-encoding", "connection", "content-encoding", "content-length", "expect", "keep-alive", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade",
@@ -48,17 +48,17 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 Wrong = PydanticCustomError
-"""What is raised; its context holds the texts."""
+"""The type of the error; its context has the texts."""
 
 
 def wrong(message: str, hint: str = "", *, why: str = "", better: str = "") -> PydanticCustomError:
-    """Return the error that says so; `better` is a hint that takes the place of `hint`."""
-    # Pydantic would fill {braces} in the message from its context: these texts are said as they are.
+    """Return the error with this message; `better` is a hint that replaces `hint`."""
+    # Pydantic would replace {braces} in the message from its context: these texts are passed unchanged.
     return PydanticCustomError("value", "{message}", {"message": message, "hint": hint, "why": why, "better": better})
 
 
 def name(text: str) -> str:
-    """Accept what can be a label value, a piece of a URL's path and a word in a sentence."""
+    """Accept a name that can be a label value, a path segment and a word in a sentence."""
     if not re.fullmatch(NAME_PATTERN, text):
         raise wrong("is not a valid name", "letters, digits, '.', '_' and '-', at most 63, a letter or digit first")
     return text
@@ -86,7 +86,7 @@ def optional_target_name(text: str) -> str:
 
 
 def model_name(text: str) -> str:
-    """Accept what can end a target's name."""
+    """Accept a model name that can be a suffix of a target's name."""
     if not text.isprintable() or not text.strip() or len(text) > LONGEST_MODEL:
         raise wrong("is not a valid model name", f"1 to {LONGEST_MODEL} printable characters")
     return text
@@ -100,7 +100,7 @@ def currency(text: str) -> str:
 
 
 def all_different(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Accept texts of which none is there twice."""
+    """Accept texts without duplicates."""
     if len(set(texts)) < len(texts):
         raise wrong("contains the same text twice")
     return texts
@@ -114,7 +114,7 @@ def one_line(text: str) -> str:
 
 
 def label_name(text: str) -> str:
-    """Accept a Prometheus label name that is nobody else's."""
+    """Accept a Prometheus label name that is not reserved."""
     if not re.fullmatch(LABEL_PATTERN, text):
         raise wrong("is not a valid label name", "letters, digits and '_', no digit first")
     if text.startswith("__"):
@@ -132,7 +132,7 @@ def label_value(text: str) -> str:
 
 
 def header_name(text: str) -> str:
-    """Accept an HTTP field name that is not the monitor's own to set."""
+    """Accept an HTTP field name that the monitor does not set itself."""
     if not _TOKEN.fullmatch(text):
         raise wrong("is not a valid header name")
     if text.lower() in OWN_HEADERS:
@@ -146,7 +146,7 @@ def optional_header_name(text: str) -> str:
 
 
 def header_value(text: str) -> str:
-    """Accept printable ASCII: other characters are read differently by each server."""
+    """Accept printable ASCII: servers interpret other characters differently."""
     if not text.isascii() or not text.replace("\t", " ").isprintable():
         raise wrong("is not a valid header value", "printable ASCII characters only")
     return text
@@ -184,7 +184,7 @@ def url(text: str) -> str:
 
 
 def page_url(text: str) -> str:
-    """Accept nothing, or a URL under which pages are reached: it is exported, so it may hold no password."""
+    """Accept nothing, or the URL of the pages: it is exported, so it must not contain a password."""
     if not text:
         return text
     parts = urlsplit(url(text))
@@ -196,7 +196,7 @@ def page_url(text: str) -> str:
 
 
 def _is_host(name: str) -> bool:
-    """Whether a name can be asked for: each of its labels is one, in ASCII or by IDNA."""
+    """Whether a name can be resolved: each of its labels is valid, in ASCII or by IDNA."""
     try:
         name.removesuffix(".").encode("idna")
     except UnicodeError:
@@ -348,17 +348,17 @@ def not_empty(values: tuple[_T, ...]) -> tuple[_T, ...]:
 
 
 def not_blank(text: str) -> str:
-    """Accept text that says something."""
+    """Accept text that is not blank."""
     if not text.strip():
         raise wrong("is empty")
     return text
 
 
 def encodable(values: dict[str, Any]) -> dict[str, Any]:
-    """Accept what JSON can hold: no dates, no nan, no infinity."""
+    """Accept values that JSON can represent: no dates, no nan, no infinity."""
     for key, value in values.items():
         if not _is_json(value):
-            raise wrong(f"has in {key!r} what JSON has not: a date, a time, nan or inf", "quote it")
+            raise wrong(f"has in {key!r} a value that JSON cannot represent: a date, a time, nan or inf", "quote it")
     return values
 
 

@@ -1,1 +1,1 @@
-"""What one probe came to, and its public record."""
+"""The result of one probe, and its public record."""

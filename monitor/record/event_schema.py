@@ -27,11 +27,11 @@ def event_schema() -> Json:
 
 
 def always_written(part: Json, held_as: Callable[[Json], Json] = dict) -> Json:
-    """Return an object's schema with the rule of what is required (see probe_event), each property by `held_as`."""
+    """Return an object's schema with its required keys (see probe_event), each property mapped by `held_as`."""
     properties = part["properties"]
     return {
         "type": "object",
-        # Python 3.13 strips the indentation of docstrings: without it the text is the same on each version
+        # Python 3.13 strips the indentation of docstrings; stripped here, the text is the same on every version
         "description": " ".join(part["description"].split()),
         "required": [name for name, held in properties.items() if name in part["required"] or "default" in held],
         "properties": {name: _without_default(held_as(held)) for name, held in properties.items()},
@@ -39,7 +39,7 @@ def always_written(part: Json, held_as: Callable[[Json], Json] = dict) -> Json:
 
 
 def _inlined(part: Any, parts: Json) -> Any:  # noqa: ANN401 - any part of a JSON document
-    """Return a part with what it refers to in place, and with the rule of what is required (see probe_event)."""
+    """Return a part with its references inlined and its required keys set (see probe_event)."""
     if isinstance(part, list):
         return [_inlined(held, parts) for held in part]
     if not isinstance(part, dict):

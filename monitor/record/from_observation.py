@@ -1,4 +1,4 @@
-"""The event of a probe, made from its observation: the only place that fills a `ProbeEvent`."""
+"""Make the event of a probe from its observation: the only place that fills a `ProbeEvent`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from monitor.stream.recording import GapFigures, Recording
 from monitor.stream.statistics import buffered, gap_figures, uncertainties, uncertainty
 
 _MONEY_DIGITS = 9
-"""Decimals of an amount: one token of the cheapest models costs some 10^-8."""
+"""Decimals of an amount: a token of the cheapest models costs about 10^-8."""
 
 
 def event_of(observation: Observation, *, timeline: bool = False) -> ProbeEvent:
@@ -87,7 +87,7 @@ def event_of(observation: Observation, *, timeline: bool = False) -> ProbeEvent:
 
 
 def timeline_of(recording: Recording) -> Timeline:
-    """Return every arrival and event that a recording has kept; it takes a while for a long stream."""
+    """Return every arrival and event of a recording; it takes long for a long stream."""
     arrivals, before = [], 0
     for arrival in recording.arrivals:
         size = arrival.offset - before
@@ -131,5 +131,5 @@ def _slo(observation: Observation) -> SloResult | UnsetType:
 
 
 def _seconds(value: float) -> float:
-    """Round to microseconds, the finest that is meant."""
+    """Round to microseconds, the precision of an event."""
     return round(value, 6)

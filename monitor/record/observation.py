@@ -1,4 +1,4 @@
-"""What one probe came to: what every sink receives, and what the probe event is made of."""
+"""The result of one probe: every sink receives it, and the probe event is made from it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Observation:
     retried: bool = False
     schedule_delay: float | None = None
     own_delay: float | None = None
-    """Seconds by which the monitor itself was late until the request was sent; the times do not contain them."""
+    """The monitor's own delay in seconds until the request was sent; it is not part of any time."""
     tokens: Tokens | None = None
     charged: int = 0
-    """Tokens that the budget is charged: no server can spend it by counting wrong."""
+    """Tokens charged to the budget, bounded so that a server's wrong count cannot exhaust it."""
     check: CheckResult | None = None
     server_error: ServerError | None = None
     last_words: str | None = None
-    """The last text before a cut, where `record` keeps it."""
+    """The last text before a cut, if `record` stores it."""
     certificate_expiry: float | None = None
     """Unix time at which the leaf certificate expires."""
     response_content_type: str = ""
@@ -62,18 +62,18 @@ class Observation:
 
     @property
     def failed(self) -> bool:
-        """Whether it found the target not available; what is our own says nothing of it."""
+        """Whether the target was unavailable; False for aborted and inconclusive probes."""
         return not self.available and self.verdict.outcome not in OUR_OWN
 
     @property
     def check_required(self) -> bool:
-        """Whether a failed check makes the probe a failure: said in the config, or true where no end is declared."""
+        """Whether a failed check makes the probe a failure: as configured, by default if the protocol has no end."""
         said = self.target.check.required if self.target.check else None
         return said if said is not None else not self.recording.rule.declared
 
     @property
     def first_chunk_good(self) -> bool:
-        """Whether the first chunk came within its threshold; not reached is bad."""
+        """Whether the first chunk came within its threshold; False if it never came."""
         first = self.recording.marks.get(Mark.FIRST_CHUNK)
         return first is not None and first <= self.target.slo.first_chunk.threshold
 
@@ -87,7 +87,7 @@ class Observation:
 
     @property
     def output_rate(self) -> float | None:
-        """Output tokens a second: (output - 1) / (last_chunk - first_chunk); None where that says nothing."""
+        """Output tokens a second: (output - 1) / (last_chunk - first_chunk); None if that is undefined."""
         marks = self.recording.marks
         if self.tokens is None or self.tokens.output < _MIN_SAMPLES or Mark.FIRST_CHUNK not in marks:
             return None
@@ -96,7 +96,7 @@ class Observation:
 
     @property
     def steps(self) -> dict[str, float]:
-        """Durations of the steps that were passed, in the words of `chat_stream_last_step_seconds`."""
+        """Durations of the completed steps, by the labels of `chat_stream_last_step_seconds`."""
         marks, before, found = self.recording.marks, 0.0, {}
         for step, mark in _STEPS:
             if mark in marks:
@@ -117,11 +117,11 @@ _STEPS = (
 
 
 _SHORTEST_HIDDEN = 4
-"""Characters of a value that is hidden in a path: a shorter one may be anybody's."""
+"""The fewest characters of a value that is hidden in a path: a shorter one may be an ordinary word."""
 
 
 def shown_url(target: Target) -> str:
-    """Return the URL of a target without user-info, query values and what variables put into its path."""
+    """Return the URL of a target without user-info, query values and the values of variables in its path."""
     hidden = {one.reveal() for one in target.from_variables} if target.from_variables else set()
     return public_url(target.url, hidden)
 
@@ -140,5 +140,5 @@ def public_url(url: str, hidden: Iterable[str] = ()) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host, with its port where one is given, of `url`."""
+    """Return the host of `url`, with its port if one is given."""
     return urlsplit(url).netloc.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""Parts that an observation and the event made of it share: tokens, the server's words, and suspects."""
+"""Parts that an observation and its event share: tokens, the server's error, and suspects."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class ServerError(msgspec.Struct, frozen=True):
-    """The server's own words about a failure: cut to length, control characters escaped, secrets redacted."""
+    """The server's own error message: truncated, control characters escaped, secrets redacted."""
 
     type: Annotated[str, Meta(description="Its type of error.")] | UnsetType = UNSET
     code: Annotated[str, Meta(description="Its error code.")] | UnsetType = UNSET

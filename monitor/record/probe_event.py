@@ -1,9 +1,9 @@
-"""The event of one probe, declared once: the log line, the history's row, the API's body, and what CLI and pages read.
+"""The event of one probe, declared once: the log line, the history's row, the API's body, the input of CLI and pages.
 
-A field whose default is UNSET may be absent. Every other key is always written; its default, if it has one, is what a
-reader assumes if another version left the key out. Writers are strict: an event is made by `from_observation.event_of`
-and fits the JSON Schema that `event_schema` derives from these declarations. Readers are lenient: they ignore unknown
-keys and accept unknown words. A text of an event is not safe to print before it went through `redaction.visible`.
+A field whose default is UNSET may be absent. Every other key is always written; a reader assumes its default, if any,
+when another version left the key out. Writers are strict: an event is made by `from_observation.event_of` and
+matches the JSON Schema that `event_schema` derives from these declarations. Readers are lenient: they ignore unknown
+keys and accept unknown values. Pass the text of an event through `redaction.visible` before printing it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST = 1e9
 _MIN_TOKENS = 2
 _SUCCESS = 2
 _ROWS = 5000
-"""Rows of a timeline that are encoded at once: other threads wait for the interpreter meanwhile."""
+"""Rows of a timeline that are encoded at once: other threads wait for the interpreter lock meanwhile."""
 
 Seconds = Annotated[float, Meta(ge=0, le=_LONGEST)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -33,11 +33,11 @@ Text = Annotated[str, Meta(min_length=1)]
 
 
 class EventError(ValueError):
-    """What was read is not the event of a probe; the text says what is wrong with it."""
+    """The value is not the event of a probe; the text says what is wrong with it."""
 
 
 def _word(words: Iterable[str], description: str, **more: str) -> Meta:
-    """Describe a string of a closed set; readers accept other words, which a newer version may have written."""
+    """Describe a string of a closed set; readers accept other values, which a newer version may have written."""
     return Meta(description=description, extra_json_schema={"enum": [str(word) for word in words], **more})
 
 
@@ -89,7 +89,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """What the content check found."""
+    """The result of the content check."""
 
     kind: Annotated[str, _word(("count", "words", "pattern", "length"), "The kind of check.")] = ""
     progress: (
@@ -115,7 +115,7 @@ class ArrivalRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class EventRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One thing that was decoded."""
+    """One decoded event of the stream."""
 
     time: Annotated[Seconds, _about("When.")]
     uncertainty: Annotated[Seconds, _about("How uncertain that is.")]
@@ -274,7 +274,7 @@ class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
     @property
     def verdict(self) -> str:
-        """Outcome and cause as one word."""
+        """Outcome and cause, joined with a slash."""
         return f"{self.outcome}/{self.cause}" if self.cause else self.outcome
 
     @property
@@ -284,12 +284,12 @@ class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
     @property
     def ours(self) -> bool:
-        """Whether it says nothing of the target."""
+        """Whether it says nothing about the target."""
         return self.outcome in OUR_OWN
 
     @property
     def accepted(self) -> bool:
-        """Whether a 2xx head came, and a stream that could be read."""
+        """Whether the head was 2xx and the stream could be read."""
         good = (self.http_status or 0) // 100 == _SUCCESS
         return good and not self.ours and (self.outcome, self.cause or None) not in UNREADABLE
 
@@ -313,7 +313,7 @@ class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
 
 def reached(timings: Timings) -> dict[str, float]:
-    """Return the clocks that were reached, in their order, with their times in seconds."""
+    """Return the reached clocks in order, with their times in seconds."""
     return {name: time for name, time in msgspec.structs.asdict(timings).items() if time is not UNSET}
 
 
@@ -326,7 +326,7 @@ def read(value: object) -> ProbeEvent:
 
 
 def plain(event: ProbeEvent) -> dict[str, Any]:
-    """Return an event as values that any JSON encoder takes."""
+    """Return an event as plain values for any JSON encoder."""
     return dict(msgspec.to_builtins(event))
 
 
@@ -367,7 +367,7 @@ def _rows(rows: list[Any]) -> Iterator[bytes]:
 def _encoded(event: ProbeEvent) -> bytes:
     try:
         return msgspec.json.encode(event)
-    except UnicodeEncodeError:  # a lone surrogate in what a server sent
+    except UnicodeEncodeError:  # a lone surrogate in data of a server
         return msgspec.json.encode(without_surrogates(plain(event)))
 
 

@@ -1,7 +1,7 @@
-"""What the probes of one target came to in a span of time: whole numbers that add up, so that spans can be merged.
+"""Counts of one target's probes in a span of time: integers that can be added, so that spans can be merged.
 
-A rollup is a function of the events alone: it can be counted again from a log. It counts as the metrics do: by
-scheduled probes that say something of the target, tokens and money by all probes, and no timing that is too uncertain.
+A rollup depends only on the events: it can be computed again from a log. It counts as the metrics do: scheduled
+probes that are neither aborted nor inconclusive, tokens and money of all probes, and no timing that is too uncertain.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from monitor.settings import CUT_AFTER_BUCKETS, GAP_BUCKETS, LATENCY_BUCKETS
 MINUTE, HOUR = 60, 3600
 DAY = 24 * HOUR
 KEPT = {MINUTE: 48 * HOUR, HOUR: 90 * DAY}
-"""The length in seconds of each sort of rollup, and for how many seconds they are kept."""
+"""The length in seconds of each kind of rollup, and for how many seconds they are kept."""
 BOUNDS: dict[str, tuple[float, ...]] = {
     "first_chunk": LATENCY_BUCKETS,
     "gap_p50": GAP_BUCKETS,
     "gap_max": GAP_BUCKETS,
     "cut_after": CUT_AFTER_BUCKETS,
 }
-"""The upper bounds in seconds of each distribution; they do not depend on the buckets of the metrics."""
+"""The upper bounds in seconds of each distribution, independent of the buckets of the metrics."""
 _CERTAIN, _CERTAIN_SHARE = 0.001, 0.1
 _MICRO, _NANO = 1_000_000, 1_000_000_000
 Buckets = dict[int, int]
-"""How many values fell into each bucket, by its index; the last one is for values over every bound."""
+"""The number of values in each bucket, by its index; the last one is for values above every bound."""
 
 
 def certain(value: float, uncertainty: float) -> bool:
@@ -56,11 +56,11 @@ class Rollup(msgspec.Struct, kw_only=True):
     """By `outcome/cause`."""
     first_chunk: Buckets = {}
     gap_p50: Buckets = {}
-    """Of the median gap of each stream."""
+    """The median gap of each stream."""
     gap_max: Buckets = {}
-    """Of the longest gap of each stream."""
+    """The longest gap of each stream."""
     cut_after: Buckets = {}
-    """Of the ages at which truncated streams ended."""
+    """The ages at which truncated streams ended."""
     price: dict[str, int] = {}
     """Money by currency, in billionths."""
 
@@ -81,7 +81,7 @@ class Rollup(msgspec.Struct, kw_only=True):
         return self.first_chunk_us / number / _MICRO if number else None
 
     def add(self, other: Rollup) -> None:
-        """Add what another span counted."""
+        """Add the counts of another span."""
         for name in _WHOLE:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in COUNTED:
@@ -91,7 +91,7 @@ class Rollup(msgspec.Struct, kw_only=True):
 
 
 COUNTED = ("outcomes", "first_chunk", "gap_p50", "gap_max", "cut_after", "price")
-"""The fields that count by key."""
+"""The fields with counts by key."""
 _WHOLE = tuple(name for name in Rollup.__struct_fields__ if name not in COUNTED)
 
 
@@ -104,7 +104,7 @@ def merged(rollups: Iterable[Rollup]) -> Rollup:
 
 
 def rollup_of(event: ProbeEvent) -> Rollup:
-    """Return what one probe counts as."""
+    """Return the rollup of one probe."""
     found = Rollup()
     if event.tokens:
         found.input_tokens, found.output_tokens = event.tokens.input, event.tokens.output

@@ -1,4 +1,4 @@
-"""The state of one target: up or down, confirmed by several probes in a row, as metrics, pages and API show it."""
+"""The state of one target: up or down, confirmed by several probes in a row; metrics, pages and API show it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ConfirmedState:
     """Truncated streams in a row, up to the last probe."""
 
     def take(self, *, available: bool, truncated: bool, confirm: int, recover: int) -> None:
-        """Count one scheduled or confirming probe that says something of the target."""
+        """Count one scheduled or confirming probe that is neither aborted nor inconclusive."""
         self.failures = 0 if available else self.failures + 1
         self.truncations = self.truncations + 1 if truncated else 0
         self.successes = self.successes + 1 if available else 0
@@ -34,16 +34,16 @@ class ConfirmedState:
 
 @prepared
 class TargetState(msgspec.Struct, kw_only=True):
-    """The confirmed state of a target with the probes that bound its incident; the history keeps it across restarts."""
+    """The confirmed state of a target with the probes that bound its incident; the history stores it."""
 
     confirmed: ConfirmedState = msgspec.field(default_factory=ConfirmedState)
     began: BriefProbe | None = None
-    """The first of the failures that are not over; None if the target is up and does not fail."""
+    """The first failure of the current incident; None if the target is up and does not fail."""
     last_good: BriefProbe | None = None
-    """The last probe that found the target available, before those failures or of all."""
+    """The last probe that found the target available."""
 
     def take(self, probe: BriefProbe, *, confirm: int, recover: int) -> None:
-        """Count one scheduled or confirming probe that says something of the target."""
+        """Count one scheduled or confirming probe that is neither aborted nor inconclusive."""
         available = bool(probe.available)
         if available:
             self.last_good = probe

@@ -1,4 +1,4 @@
-"""One target and its recent probes in brief: the API's resource, which `chat-monitor top` reads and shows."""
+"""A summary of one target and its recent probes: the API's resource, which `chat-monitor top` shows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from monitor.record.rollup import Rollup
 
 
 class State(StrEnum):
-    """How a target stands; what needs somebody first."""
+    """The state of a target, the most urgent first."""
 
     DOWN = "down"
-    """Failures in a row have confirmed it."""
+    """It failed several times in a row (`confirm`)."""
     AT_RISK = "at_risk"
-    """It fails now, not yet confirmed, or an SLO is not kept by the recent probes."""
+    """It fails, but that is not confirmed yet, or the recent probes miss an SLO."""
     NOT_PROVEN = "not_proven"
-    """No probe has shown a whole answer yet, or nothing can: the protocol has no end and there is no check."""
+    """No probe has proved a whole answer yet, or none can: the protocol has no end and there is no check."""
     OK = "ok"
     PAUSED = "paused"
 
 
 class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """One recent probe in a few words."""
+    """One recent probe in brief."""
 
     outcome: Annotated[str, Meta(description="What it came to.")]
     cause: Annotated[str, Meta(description="Why, if the outcome has causes.")] | UnsetType = UNSET
@@ -42,17 +42,17 @@ class BriefProbe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """Outcome and cause as one word."""
+        """Outcome and cause, joined with a slash."""
         return f"{self.outcome}/{self.cause}" if self.cause else self.outcome
 
     @property
     def truncated(self) -> bool:
-        """Whether it is one of the failures that the truncation ratio counts."""
+        """Whether the truncation ratio counts it."""
         return (self.outcome, self.cause or None) in TRUNCATED
 
 
 CONFIRMING = frozenset({"schedule", "confirm"})
-"""The triggers of the probes that a target's state is made of."""
+"""The triggers of the probes that change a target's state."""
 
 
 def brief_of(event: ProbeEvent) -> BriefProbe:
@@ -69,7 +69,7 @@ def brief_of(event: ProbeEvent) -> BriefProbe:
 
 
 class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Times to the first chunk in seconds: the last probe's, and those that 50 % and 95 % of the recent ones kept."""
+    """Times to the first chunk in seconds: the last probe's, and the 50th and 95th percentile of the recent ones."""
 
     last: Annotated[Seconds, Meta(description="The last probe's.")] | UnsetType = UNSET
     p50: Annotated[Seconds, Meta(description="What half of the recent probes did not exceed.")] | UnsetType = UNSET
@@ -77,17 +77,17 @@ class FirstChunkSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the scheduled probes of a span of time came to, in whole hours; tokens are those of all probes."""
+    """Counts of the scheduled probes in a span of whole hours; tokens are those of all probes."""
 
-    probes: Annotated[Count, Meta(description="Scheduled probes that say something of the target.")] = 0
-    accepted: Annotated[Count, Meta(description="Those of which the answer was a stream that could be read.")] = 0
+    probes: Annotated[Count, Meta(description="Scheduled probes, without aborted and inconclusive ones.")] = 0
+    accepted: Annotated[Count, Meta(description="Those whose response was a readable stream.")] = 0
     truncated: Annotated[Count, Meta(description="Those of the accepted whose end never came.")] = 0
     available: Annotated[Count, Meta(description="Those that found the target available.")] = 0
     in_time: Annotated[Count, Meta(description="Those whose first chunk came within its SLO's threshold.")] = 0
     input_tokens: Annotated[Count, Meta(description="Tokens of the prompts of all probes.")] = 0
     output_tokens: Annotated[Count, Meta(description="Tokens of the answers of all probes.")] = 0
-    truncation_ratio: Annotated[Ratio, Meta(description="Truncated by accepted probes.")] | UnsetType = UNSET
-    availability: Annotated[Ratio, Meta(description="Available by all scheduled probes.")] | UnsetType = UNSET
+    truncation_ratio: Annotated[Ratio, Meta(description="Truncated divided by accepted probes.")] | UnsetType = UNSET
+    availability: Annotated[Ratio, Meta(description="Available divided by all scheduled probes.")] | UnsetType = UNSET
 
 
 def window_of(rollup: Rollup) -> WindowSummary:
@@ -107,39 +107,37 @@ def window_of(rollup: Rollup) -> WindowSummary:
 
 @prepared
 class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One target: what is configured, what was counted since the start, and its recent probes, newest first.
+    """One target: its config, its counts since the start, and its recent probes, newest first.
 
     As in a probe's event, UNSET keys may be absent; a reader assumes the other defaults.
     """
 
     name: Annotated[str, Meta(description="Its name.")]
-    protocol: Annotated[str, Meta(description="The protocol that it is asked in.")] | UnsetType = UNSET
+    protocol: Annotated[str, Meta(description="The protocol of its requests.")] | UnsetType = UNSET
     url: Annotated[str, Meta(description="Its URL, without user-info and query values.")] | UnsetType = UNSET
     model: Annotated[str, Meta(description="The model that is requested.")] | UnsetType = UNSET
     labels: Annotated[dict[str, str], Meta(description="Its labels.")] | UnsetType = UNSET
-    upstream: Annotated[str, Meta(description="The name of the target that it asks itself.")] | UnsetType = UNSET
+    upstream: Annotated[str, Meta(description="The name of the target that it forwards to.")] | UnsetType = UNSET
     interval: Annotated[float, Meta(description="Seconds between scheduled probes.")] | UnsetType = UNSET
     paused: Annotated[bool, Meta(description="Whether it is not probed.")] = False
     maintenance_until: (
         Annotated[str, Meta(description="When the maintenance window ends, in RFC 3339, if it is in one.")] | UnsetType
     ) = UNSET
     probes: Annotated[Count, Meta(description="Scheduled probes since the start.")] | UnsetType = UNSET
-    accepted: (
-        Annotated[Count, Meta(description="Those of which the answer was a stream that could be read.")] | UnsetType
-    ) = UNSET
+    accepted: Annotated[Count, Meta(description="Those whose response was a readable stream.")] | UnsetType = UNSET
     truncated: Annotated[Count, Meta(description="Those of the accepted whose end never came.")] | UnsetType = UNSET
-    truncation_ratio: Annotated[Ratio, Meta(description="Truncated by accepted probes.")] | UnsetType = UNSET
+    truncation_ratio: Annotated[Ratio, Meta(description="Truncated divided by accepted probes.")] | UnsetType = UNSET
     state: (
         Annotated[str, Meta(description="The confirmed state.", extra_json_schema={"enum": [it.value for it in State]})]
         | UnsetType
     ) = UNSET
     failing_since: (
-        Annotated[str, Meta(description="When the first probe of the failures that are not over began.")] | UnsetType
+        Annotated[str, Meta(description="When the first probe of the current failures began.")] | UnsetType
     ) = UNSET
     last_good: (
         Annotated[
             BriefProbe,
-            Meta(description="The last probe before those, or the last of all, that found the target available."),
+            Meta(description="The last probe that found the target available."),
         ]
         | UnsetType
     ) = UNSET
@@ -148,19 +146,19 @@ class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             dict[str, WindowSummary],
             Meta(
-                description="If a history is kept: what its probes came to in the last `24h`; "
+                description="If a history is configured: the counts of its probes in the last `24h`; "
                 "of one target alone also in the last `7d` and `30d`."
             ),
         ]
         | UnsetType
     ) = UNSET
-    consecutive_failures: Annotated[Count, Meta(description="Failures in a row that are not over.")] = 0
-    stale: Annotated[bool, Meta(description="Whether the newest probe is older than the interval explains.")] = False
+    consecutive_failures: Annotated[Count, Meta(description="Current failures in a row.")] = 0
+    stale: Annotated[bool, Meta(description="Whether the newest probe is older than the schedule explains.")] = False
     first_chunk: Annotated[FirstChunkSummary, Meta(description="Times to the first chunk.")] | UnsetType = UNSET
     last: (
         Annotated[
             ProbeEvent,
-            Meta(description="The last probe that says something of the target; another only if there is none."),
+            Meta(description="The last probe that is neither aborted nor inconclusive; another only if there is none."),
         ]
         | UnsetType
     ) = UNSET
@@ -168,7 +166,7 @@ class TargetSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def summarize(name: str, events: Sequence[ProbeEvent]) -> TargetSummary:
-    """Return what the events of one target, newest first, come to; nothing of its config is known."""
+    """Return the summary of the events of one target, newest first, without its config."""
     judged = [event for event in events if not event.ours]
     counted = [event for event in judged if event.accepted and event.trigger == "schedule"]
     firsts = sorted(event.timings.first_chunk for event in events if event.timings.first_chunk is not UNSET)

@@ -1,4 +1,4 @@
-"""The geometry of a waterfall, from a probe's event: which bars and lanes it has, and where on one axis of time.
+"""The geometry of a probe's waterfall: its bars and lanes on one time axis.
 
 Pure numbers: the terminal draws them in columns, the pages as SVG in per cent.
 """
@@ -28,7 +28,7 @@ STEPS = (
 )
 """Each step and the clock that ends it."""
 REST = "rest"
-"""The bar from the last step that was passed to the end."""
+"""The bar from the last completed step to the end."""
 OUTPUT = "output"
 _LANES: tuple[tuple[str, frozenset[str]], ...] = (
     (OUTPUT, frozenset({Kind.OUTPUT, Kind.REASONING, Kind.TOOL_CALL, Kind.REFUSAL})),
@@ -42,7 +42,7 @@ _SHORTEST = 1e-6
 
 
 class Bar(NamedTuple):
-    """One step, from when to when in seconds."""
+    """One step with its start and end in seconds."""
 
     step: str
     start: float
@@ -51,33 +51,33 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """All events of one sort in order of time."""
+    """All events of one kind, in order of time."""
 
     name: str
     events: Sequence[EventRow] = ()
     reads: int = 0
-    """In how many network reads they came."""
+    """The number of network reads that carried them."""
 
     @property
     def times(self) -> list[float]:
-        """When each came, in seconds."""
+        """The time of each in seconds."""
         return [event.time for event in self.events]
 
     def cells(self, total: float, cells: int) -> Counter[int]:
-        """Return how many events fall into each of `cells` + 1 places of an axis from 0 to `total`."""
+        """Return how many events are in each of `cells` + 1 cells of an axis from 0 to `total`."""
         return Counter(place(event.time, total, cells) for event in self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """What is drawn of one probe: a bar for each step, a lane for each sort of event, an axis from 0 to `total`."""
+    """The waterfall of one probe: a bar for each step, a lane for each kind of event, an axis from 0 to `total`."""
 
     bars: tuple[Bar, ...]
     lanes: tuple[Lane, ...]
     total: float
 
     def lane(self, name: str) -> Lane:
-        """Return a lane, which may have nothing on it."""
+        """Return a lane, which may be empty."""
         return next((lane for lane in self.lanes if lane.name == name), Lane(name))
 
 
@@ -105,7 +105,7 @@ def _bars(event: ProbeEvent) -> Iterator[Bar]:
 
 
 def _lanes(event: ProbeEvent) -> Iterator[Lane]:
-    """Yield the lanes that have something on them; a kind that is not known is not drawn."""
+    """Yield the lanes that have events; an unknown kind is not drawn."""
     if not event.timeline:
         return
     ends = [read.offset + read.size for read in event.timeline.arrivals]

@@ -196,7 +196,7 @@ def test_a_list_with_a_mistake(cli: Cli, config: Path) -> None:
 @pytest.mark.parametrize(
     ("history", "expected"),
     [
-        ("", ["history: none is kept; the pages show what was probed since the start"]),
+        ("", ["history: none; the pages show the probes since the start"]),
         (
             '[history]\npath = "h.db"\n',
             [

@@ -52,8 +52,7 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
     assert cli("explain", "3", "--db", kept) == Done(
         1,
         "",
-        "chat-monitor: no probe '3' is kept: it is too old, or was never made; "
-        "the probe command keeps none of its own\n",
+        "chat-monitor: no probe '3' is stored: it is too old or never existed; `chat-monitor probe` stores none\n",
     )
 
 

@@ -80,7 +80,7 @@ def looked(place: ProbeSource, behind: Behind) -> None:
     assert newest(place, "nobody") == []
     assert place.newest(1, NAME, failed=False) == [json.loads(json.dumps(record(cut)))]
     assert place.find(cut.probe_id) == json.loads(json.dumps(record(cut, timeline=True)))
-    with pytest.raises(ProbeSourceError, match=r"no probe '\.\./x y' is kept: it is too old, or was never made; "):
+    with pytest.raises(ProbeSourceError, match=r"no probe '\.\./x y' is stored: it is too old or never existed; "):
         place.find("../x y")
 
 
@@ -177,11 +177,11 @@ def test_what_the_file_knows(file: File) -> None:
             b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n",
             "127.0.0.1:.*: status 401: .* pass --url http://USER:PASSWORD@",
         ),
-        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "the answer has status 404"),
-        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "the answer has status 500"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "the response has status 404"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "the response has status 500"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "the server there is not a chat-monitor of this version"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xff", "not a chat-monitor of this version"),
-        (b"", "no answer from http://127.0.0.1:.* does the daemon run.* pass --url URL, or --db FILE"),
+        (b"", "no answer from http://127.0.0.1:.* is the daemon running.* pass --url URL, or --db FILE"),
     ],
 )
 async def test_a_daemon_that_does_not_tell(answer: bytes, why: str) -> None:
@@ -209,7 +209,7 @@ def test_one_probe_of_a_daemon_that_fails() -> None:
     def refuse(_: str) -> bytes:
         raise StatusError(503)
 
-    with pytest.raises(ProbeSourceError, match="the answer has status 503"):
+    with pytest.raises(ProbeSourceError, match="the response has status 503"):
         Daemon("http://127.0.0.1", refuse).find("1")
 
 
@@ -223,5 +223,5 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     odd = row(scenes.cut(), Record.FULL, MIB)
     store.keep([StoredProbe("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
     store.close()
-    with pytest.raises(ProbeSourceError, match=r"h\.db: holds no event of a probe"):
+    with pytest.raises(ProbeSourceError, match=r"h\.db: contains an invalid event"):
         File(path).summaries()

@@ -52,7 +52,7 @@ def test_where_no_stream_came_nothing_is_kept(cli: Cli, lab_url: str, tmp_path: 
     """Status 1, and why."""
     done = cli("record", f"{lab_url}/openai-chat/http?status=503", str(tmp_path / "none"))
     assert (done.status, done.out) == (1, "")
-    assert "no stream came, and nothing was kept" in done.err
+    assert "no stream arrived, and nothing was written" in done.err
     assert not (tmp_path / "none").exists()
 
 

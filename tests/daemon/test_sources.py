@@ -353,7 +353,7 @@ async def test_an_inventory_is_asked_again_and_again(
         assert headers["Authorization"].startswith("Basic ")
         inventory.status = 503
         said = await daemon.line(event=NOT_IN_ORDER)
-        assert said["why"] == f"{inventory.base}?token=***: cannot be read: the answer has status 503"
+        assert said["why"] == f"{inventory.base}?token=***: cannot be read: the response has status 503"
         assert await daemon.metric(GAUGE) == 0
         assert await names(daemon) == ["found"]
         inventory.status, inventory.groups = 200, []

@@ -34,11 +34,11 @@ async def test_a_document_is_got() -> None:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ((Send(b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"),), "the answer has status 302"),
-        ((Send(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),), "the answer has status 500"),
-        ((Send(LISTED[:-1]), Fin()), "no whole answer (ClientPayloadError)"),
-        ((Fin(),), "no whole answer (ServerDisconnectedError)"),
-        ((Send(b"SSH-2.0-OpenSSH\r\n"), Fin()), "no whole answer (ClientResponseError)"),
+        ((Send(b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"),), "the response has status 302"),
+        ((Send(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),), "the response has status 500"),
+        ((Send(LISTED[:-1]), Fin()), "no complete response (ClientPayloadError)"),
+        ((Fin(),), "no complete response (ServerDisconnectedError)"),
+        ((Send(b"SSH-2.0-OpenSSH\r\n"), Fin()), "no complete response (ClientResponseError)"),
     ],
 )
 async def test_a_document_that_does_not_come(script: tuple[Any, ...], why: str) -> None:
@@ -54,8 +54,8 @@ async def test_a_document_is_waited_for_in_bounded_time() -> None:
     """Silence ends with our patience; a body whose framing breaks, which aiohttp tells nobody, ends at once."""
     broken = LISTED.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")[:-2]
     async with peer((Hold(),)) as silent, peer((Send(broken), Wait(0.02), Send(b"zz\r\n"), Hold())) as odd:
-        assert await got(silent.url, within=0.1) == "no whole answer within 0.1 s"
-        assert await got(odd.url) == "no whole answer (the framing does not parse)"
+        assert await got(silent.url, within=0.1) == "no complete response within 0.1 s"
+        assert await got(odd.url) == "no complete response (the framing does not parse)"
 
 
 @pytest.mark.usefixtures("no_leaks")

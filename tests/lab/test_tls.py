@@ -32,7 +32,7 @@ WORDS = {
     "unknown-ca": "unable to get local issuer certificate, OpenSSL verify code 20",
     "fin": "the peer closed the connection during it",
     "old-protocol": "unsupported protocol",
-    "client-certificate": "it may want `tls.cert_file`",
+    "client-certificate": "it may require `tls.cert_file`",
 }
 """What the event's detail says beside the verdict."""
 

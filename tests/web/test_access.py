@@ -258,7 +258,7 @@ def test_other_tls_needs_a_restart(made: Made) -> None:
     """What cannot be changed under open connections is refused and said."""
     access = Access(made.write(TLS % ""))
     made.write(TLS % ", min_version: TLS13")
-    with pytest.raises(ConfigError, match="in force after a restart only"):
+    with pytest.raises(ConfigError, match="has changed; a restart is needed"):
         access.refresh()
     access.close()
 

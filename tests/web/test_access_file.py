@@ -110,7 +110,7 @@ TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
         (TLS.replace("cert.pem", "none.pem"), "web.yml:2: tls_server_config.cert_file: file does not exist"),
         (TLS + "  min_version: TLS14\n", "min_version: is not one of TLS10, TLS11, TLS12, TLS13"),
         (TLS + "  min_version: TLS13\n  max_version: TLS12\n", "web.yml:4: tls_server_config.min_version: is above"),
-        (TLS + "  client_auth_type: RequireAnyClientCert\n", "asks for certificates that nobody verifies"),
+        (TLS + "  client_auth_type: RequireAnyClientCert\n", "requests certificates without verifying them"),
         (TLS + "  client_auth_type: Any\n", "client_auth_type: is not one of NoClientCert, VerifyClientCertIfGiven"),
         (TLS + "  client_auth_type: VerifyClientCertIfGiven\n", "needs a client_ca_file to verify with"),
         (TLS + "  client_ca_file: ca.pem\n", "has no effect without a client_auth_type that verifies"),

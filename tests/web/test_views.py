@@ -70,7 +70,7 @@ async def test_failures(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     assert "./targets/t02-reset" in document.links
     assert "./targets/t01-cut" not in document.links
     nothing = Document(await (await client.get("/failures?to=2020-01-01T00:00:00Z")).text())
-    assert "No failure is known" in nothing.text
+    assert "No failures in this time." in nothing.text
     assert (await client.get("/failures?from=soon")).status == 400
     old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"))
     client = await aiohttp_client(application(replace(behind.source(), history=history({"old": old}))))

@@ -23,7 +23,7 @@ def test_budgets_and_costs() -> None:
     """A whole budget, one that was exceeded, and an objective that allows no failure; money if prices are known."""
     assert budget(100, 100, 0.99) == "100 % left"
     assert budget(97, 100, 0.99) == "spent 3 times"
-    assert budget(97, 100, 1.0) == "none is allowed"
+    assert budget(97, 100, 1.0) == "none allowed"
     assert cost(Rollup(price={"EUR": 1_500_000_000}, output_tokens=12)) == "1.50 EUR, 12 tokens"
 
 

@@ -67,7 +67,7 @@ def test_what_it_means() -> None:
     text = Document(probe(scenes.cut())).text
     assert "Likely: the server process, a proxy's time-out, or a restart." in text
     assert "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request" in text
-    assert "not known: no evidence" in Document(probe(scenes.reset())).text
+    assert "not known: there is no evidence" in Document(probe(scenes.reset())).text
     complete = Document(probe(scenes.complete())).text
     assert "Explanation" not in complete
     assert "point" not in complete

@@ -128,7 +128,7 @@ def test_figures_of_the_history() -> None:
     day = Rollup(accepted=200, truncated=1, input_tokens=5000, output_tokens=7)
     windows = {"gw": {"24h": day, "30d": Rollup(probes=1000, available=995)}}
     text = Document(status(overview([view], StatusQuery()), windows, ABOUT)).text
-    for words in ("of 24 hours", "0.5 %", "5,007 tok", "50 %"):
+    for words in ("for 24 hours", "0.5 %", "5,007 tok", "50 %"):
         assert words in text
     assert "0 tok" in Document(status(overview([view], StatusQuery()), {}, ABOUT)).text
 

@@ -125,7 +125,7 @@ def test_what_is_omitted_of_a_thinned_stream_is_said() -> None:
     whole = scenes.observed(scenes.played(steps, Ending(EndKind.RESET, 9)))
     omitted = picture(replace(whole, recording=thinned(whole.recording, 0))).omitted
     assert omitted
-    assert re.fullmatch(r"48\d events and 48\d reads of this long stream are not kept; .*", omitted)
+    assert re.fullmatch(r"48\d events and 48\d reads of this long stream are not stored; .*", omitted)
 
 
 @pytest.mark.parametrize(
