@@ -34,7 +34,10 @@ async def test_a_document_is_got() -> None:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ((Send(b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"),), "the response has status 302"),
+        (
+            (Send(b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"),),
+            "the response has status 302",
+        ),
         ((Send(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),), "the response has status 500"),
         ((Send(LISTED[:-1]), Fin()), "no complete response (ClientPayloadError)"),
         ((Fin(),), "no complete response (ServerDisconnectedError)"),
