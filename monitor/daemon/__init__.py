@@ -1,1 +1,1 @@
-"""The daemon: it puts the parts together, starts, reloads and drains them."""
+"""The daemon: connects the parts, starts, reloads and drains them."""

@@ -1,4 +1,4 @@
-"""Start the daemon from its parts, drain and stop it: the one place that sees the whole way from schedule to sinks."""
+"""Start the daemon from its parts, drain and stop it: the only module that knows the whole path."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ from monitor.web.access import Access
 T = TypeVar("T")
 
 DRAIN = 25.0
-"""Seconds that probes in flight are given at a stop; systemd/chat-monitor.service gives the process some more."""
+"""Seconds for probes in flight at a stop; systemd/chat-monitor.service gives the process slightly more."""
 LAG_EVERY = 0.25
 CLOCK_EVERY = 1.0
 _COLLECT = (20_000, 20, 20)
-"""Objects, and younger collections, between collections: probes leave few cycles, and after each 700 costs a tenth."""
+"""Thresholds of the garbage collector: probes leave few cycles, and the default (700) costs a tenth of the CPU."""
 
 
 class StartError(Exception):
     """The daemon cannot start as configured; the text says what is wrong and where."""
 
 
-async def watch(  # noqa: PLR0913 - what is watched, and who is told
+async def watch(  # noqa: PLR0913 - the config and the callbacks
     config: Config,
     signals: Signals,
     *,
@@ -58,7 +58,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
     access: Access | None = None,
     listening: Callable[[int], None] | None = None,
 ) -> None:
-    """Watch a config's targets until told to stop, then drain; ListenError or StartError where that cannot begin."""
+    """Probe a config's targets until a stop is requested, then drain; ListenError or StartError if it cannot start."""
     settings = config.settings
     metrics = Metrics(settings.metrics)
     here = await targets_of(config, ())
@@ -91,7 +91,7 @@ async def watch(  # noqa: PLR0913 - what is watched, and who is told
         asyncio.get_running_loop().set_exception_handler(None)
         await cancel_all(parts.tasks)
         await parts.client.close_kept()
-        for sink in (keep, write):  # the log last: it tells what became of the history
+        for sink in (keep, write):  # the log last: it reports errors of the history
             await asyncio.to_thread(sink.close)
 
 
@@ -146,7 +146,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
 
 
 async def _unless_stopped(parts: Parts, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what `work` comes to; None if a stop is asked for before, and then it is cancelled."""
+    """Return the result of `work`; None if a stop is requested before, and then it is cancelled."""
     task, stop = asyncio.create_task(work), asyncio.create_task(parts.signals.stop.wait())
     try:
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,7 +166,7 @@ def _full(held: int) -> None:
 
 @asynccontextmanager
 async def _stamping() -> AsyncIterator[None]:
-    """Keep the kernel's stamping switched on for as long as we run."""
+    """Keep the kernel's timestamps enabled while the daemon runs."""
     stamping = Stamping()
     try:
         await stamping.ready()
@@ -176,7 +176,7 @@ async def _stamping() -> AsyncIterator[None]:
 
 
 def _lag(parts: Parts, late: float) -> None:
-    """Note by how many seconds the event loop is late, and let fewer probes run at once if it stays so."""
+    """Note by how many seconds the event loop is late, and lower the number of concurrent probes if it stays late."""
     parts.metrics.lag(late)
     before = parts.schedule.overload.most
     parts.schedule.overload.look(late)
@@ -188,6 +188,6 @@ def _lag(parts: Parts, late: float) -> None:
 
 
 def _follow(parts: Parts) -> None:
-    """Follow the wall clock where it stepped: APScheduler goes by it."""
+    """Follow steps of the wall clock, which APScheduler uses."""
     if parts.schedule.follow_clock():
         structlog.get_logger().warning("the wall clock has stepped; the schedule was restarted")

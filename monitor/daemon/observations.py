@@ -1,4 +1,4 @@
-"""What a probe's observation goes through: the diagnosis, the budget, the isolation gauge, then the sinks."""
+"""The path of a probe's observation: the diagnosis, the budget, the isolation gauge, then the sinks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RECORDING_BYTES = MIB
 
 
 def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
-    """Return what asks a target, and says what the answer and those before it point at."""
+    """Return the function that probes a target and adds the suspects."""
     prober = Prober(parts.client, settings.limits, settings.monitor.location)
 
     async def probe(target: Target, trigger: str, schedule_delay: float) -> Observation:
@@ -33,7 +33,7 @@ def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
 
 
 def _diagnosed(parts: Parts, observation: Observation) -> Observation:
-    """Return it with whom it points at, and tell the gauges of other targets; a bug in that costs no observation."""
+    """Return it with its suspects, and update the gauges of other targets; a bug in that loses no observation."""
     try:
         found = parts.diagnosis.take(observation)
     except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on
@@ -45,7 +45,7 @@ def _diagnosed(parts: Parts, observation: Observation) -> Observation:
 
 
 def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
-    """Return what keeps every event in a file, where the config names one."""
+    """Return the history sink; one that does nothing if the config has no file."""
     settings = parts.settings.history
     if settings.path is None:
         return history.Nothing()
@@ -62,14 +62,14 @@ def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
 
 
 def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
-    """Return what every observation goes through: the budget, the isolation gauge, then the sinks.
+    """Return the function that passes an observation to the budget, the isolation gauge and the sinks.
 
-    The metrics see the whole recording; what waits or is kept has a bounded part of it.
+    The metrics get the whole recording; sinks that queue or store it get a bounded part.
     """
     metrics = parts.metrics
 
     def remember(observation: Observation) -> None:
-        if parts.schedule.watches(observation.target.name):  # the last word of one that was removed is logged alone
+        if parts.schedule.watches(observation.target.name):  # the last probe of a removed target is only logged
             parts.recent(observation)
 
     sinks: tuple[tuple[str, Sink], ...] = (
@@ -96,7 +96,7 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
 
 
 def _bounded(observation: Observation) -> Observation:
-    """Return it with a recording that is small enough to keep; as it is if there is no memory to make one."""
+    """Return it with a recording that is small enough to keep; unchanged if there is no memory to make one."""
     try:
         return replace(observation, recording=thinned(observation.recording, _RECORDING_BYTES))
     except MemoryError:
@@ -104,5 +104,5 @@ def _bounded(observation: Observation) -> Observation:
 
 
 def export_budget(parts: Parts, target: Target) -> None:
-    """Export what is left of a target's tokens for today."""
+    """Export the remaining tokens of a target for today."""
     parts.metrics.budget(target.name, parts.budget.left(target))

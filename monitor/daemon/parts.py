@@ -29,15 +29,15 @@ from monitor.web.access import Access
 
 T = TypeVar("T")
 Load = Callable[[], Config]
-"""Reads the config anew; ConfigError with every mistake in it."""
+"""Reads the config again; a ConfigError has every mistake in it."""
 
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of a running daemon, and what is replaced while it runs: the config, the targets, who finds them."""
+    """The parts of a running daemon, and what a reload replaces: the config, the targets, the discovery."""
 
     config: Config
-    """What the file says, without what was discovered."""
+    """The config without discovered targets."""
     metrics: Metrics
     recent: RecentProbes
     budget: Budget
@@ -45,17 +45,17 @@ class Parts:
     isolation: Isolation = field(default_factory=Isolation)
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     targets: tuple[Target, ...] = ()
-    """What is watched here: the config's and what was discovered."""
+    """The targets that are probed here: configured and discovered ones."""
     secrets: frozenset[str] = frozenset()
-    """Those of the config and of the targets of now, and of those before them."""
+    """The secrets of the config and the targets, including earlier ones."""
     learned: tuple[str, ...] = ()
     """Those that discovery has read of files: also one that was replaced before a message repeats it."""
     schedule: Schedule = field(init=False)
     client: Client = field(init=False)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    """What was begun beside the schedule, kept until it is done."""
+    """Background tasks, referenced until they are done."""
     finding: asyncio.Task[Any] | None = None
-    """Reads the sources of targets again and again."""
+    """The task that refreshes the discovery sources."""
     discovery: Discovery | None = None
     windows: SetWindows = field(default_factory=SetWindows)
     """The maintenance windows that users have set."""
@@ -63,7 +63,7 @@ class Parts:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the config or the targets are replaced."""
     access: Access | None = None
-    """Who may come to the pages; None for all."""
+    """The access rules of the pages; None for all clients."""
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -72,18 +72,18 @@ class Parts:
 
     @property
     def settings(self) -> Settings:
-        """All that is not a target."""
+        """The config without its targets."""
         return self.config.settings
 
     def failed(self, error: BaseException) -> None:
-        """Count and log an exception that nobody else took."""
+        """Count and log an unhandled exception."""
         self.metrics.unhandled()
         structlog.get_logger().error("unhandled exception", exc_info=error)
 
     def strayed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Take what the loop was left with: a timer or a task that failed and that nobody asked for its result."""
+        """Handle an unhandled exception of the event loop, such as that of a timer or a task."""
         error = context.get("exception")
-        if isinstance(error, OSError):  # a listener without descriptors, a connection that broke: no bug of anybody's
+        if isinstance(error, OSError):  # a listener without descriptors, a connection that broke: not a bug
             structlog.get_logger().warning("error in the event loop", why=context["message"], exc_info=error)
         else:
             self.metrics.unhandled()
@@ -103,7 +103,7 @@ class Parts:
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Let go of what was begun and is not done: a reload that comes too late."""
+    """Cancel tasks that are not done, such as a reload that comes too late."""
     left = tuple(tasks)
     for task in left:
         task.cancel()
@@ -112,7 +112,7 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 @asynccontextmanager
 async def every(parts: Parts, seconds: float, act: Callable[[float], object]) -> AsyncIterator[None]:
-    """Do something every so many seconds, told how late it is."""
+    """Call `act` every `seconds`, with how late it is."""
 
     async def acting() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Reload: take the config as it is now, whole or not at all, when asked or when its file changes."""
+"""Reload: use the current config, whole or not at all, on request or when its file changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOK_EVERY = 2.0
 
 
 async def reload(parts: Parts, load: Load) -> str | None:
-    """Take the config as it is now, whole or not at all; return what is wrong with it, None once it is in force."""
+    """Use the current config, whole or not at all; return what is wrong with it, or None when it is in use."""
     async with parts.changing:
         systemd.reloading()
         try:
@@ -40,7 +40,7 @@ async def reload(parts: Parts, load: Load) -> str | None:
         targets = await targets_of(config, await found.refresh())
         if parts.signals.stop.is_set():
             return "the monitor is stopping"
-        parts.secret_files = SecretFiles()  # the reload has read every file itself
+        parts.secret_files = SecretFiles()  # the reload has read every file
         await replace_targets(parts, config, targets)
         await parts.client.renew(config.settings.limits, config.settings.network)
         await config_loaded(parts)
@@ -51,7 +51,7 @@ async def reload(parts: Parts, load: Load) -> str | None:
 
 
 async def reload_on_change(parts: Parts, load: Load) -> None:
-    """Reload, where the config asks for it, once its file says something else and has said so for two looks."""
+    """Reload, if the config enables it, when the file's content has changed and two checks agree."""
     before = refused = None
     while True:
         await asyncio.sleep(LOOK_EVERY)
@@ -66,7 +66,7 @@ async def reload_on_change(parts: Parts, load: Load) -> None:
 
 
 async def renew_secrets(parts: Parts) -> None:
-    """Use files of secrets, CAs and client certificates as they are now, again and again; the config stays."""
+    """Keep the files of secrets, CAs and client certificates up to date; the config itself is not reloaded."""
     current = parts.secrets
     while True:
         await asyncio.sleep(LOOK_EVERY)
@@ -77,7 +77,7 @@ async def renew_secrets(parts: Parts) -> None:
 
 
 async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]:
-    """Compare the files once and use what changed; return what is secret now, `before` if nothing changed."""
+    """Compare the files once and use what changed; return the current secrets, `before` if nothing changed."""
     places = Places(parts.config.document.directory, os.environ)
     files = parts.secret_files
     changed, wrong = await asyncio.to_thread(files.compare, parts.targets, places)
@@ -85,12 +85,12 @@ async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]
         parts.metrics.secret_reloaded(ok=False)
         structlog.get_logger().error("a secret file cannot be used, the old secret stays in use", file=file, why=why)
     async with parts.changing:
-        if not changed or files is not parts.secret_files:  # a reload meanwhile has read them all
+        if not changed or files is not parts.secret_files:  # a reload has read them all meanwhile
             return before
         config = replace(parts.config, targets=files.renewed(parts.config.targets))
         await replace_targets(parts, config, await asyncio.to_thread(files.renewed, parts.targets))
         now = await asyncio.to_thread(secrets_in, parts.config, parts.targets)
-        parts.secrets |= before | now  # a private key that was replaced is in no file any more
+        parts.secrets |= before | now  # a replaced private key is in no file any more
         await parts.client.close_kept([one.name for one in parts.targets if one.tls in changed])
     for one in changed:
         parts.metrics.secret_reloaded(ok=True)
@@ -99,12 +99,12 @@ async def _renew_changed(parts: Parts, before: frozenset[str]) -> frozenset[str]
 
 
 def _fingerprint(parts: Parts) -> str | None:
-    """Return the text of the config's files; None if one cannot be read, as while it is being replaced."""
+    """Return the text of the config's files; None if one cannot be read, for example while it is replaced."""
     return fingerprint(parts.config.document, os.environ)
 
 
 def _refuse(parts: Parts, why: str) -> str:
-    """Say why the old config stays."""
+    """Report why the old config stays in use."""
     parts.metrics.config_loaded("", ok=False, timestamp=time.time())
     structlog.get_logger().error("reload rejected, the old config stays in use", why=why)
     systemd.notify("READY=1", "STATUS=reload rejected, the old config stays in use")

@@ -14,11 +14,11 @@ from monitor.keys.tls import Tls
 from monitor.target import Target
 
 File = str | Tls
-"""The name of a secret's file as the config has it, or the TLS settings, whose files are used together."""
+"""A secret's file as named in the config, or TLS settings, whose files are used together."""
 
 
 class Compared(NamedTuple):
-    """Which files have changed and can be used, and what is newly wrong with others."""
+    """Which files have changed and can be used, and new errors of others."""
 
     changed: frozenset[File]
     wrong: dict[str, str]
@@ -26,7 +26,7 @@ class Compared(NamedTuple):
 
 @dataclass(slots=True)
 class SecretFiles:
-    """What the files held when they were last used. A file counts as changed once two readings agree."""
+    """The content of the files when they were last used. A file counts as changed when two readings agree."""
 
     _used: dict[str, Secret] = field(default_factory=dict)
     _read: dict[File, Secret | bytes | str] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class SecretFiles:
         changed, wrong = set(), {}
         for file, found in self._read.items():
             if before.get(file) != found:
-                continue  # it may be half written
+                continue  # it may be partially written
             differs, why = (False, found) if isinstance(found, str) else self._use(file, found)
             if differs:
                 changed.add(file)
@@ -53,14 +53,14 @@ class SecretFiles:
         return Compared(frozenset(changed), wrong)
 
     def _files(self, targets: tuple[Target, ...]) -> list[File]:
-        """Return every file of the targets once; what was not used before is what a target holds."""
+        """Return every file of the targets once; one that was not used before has the target's value."""
         named = dict(pair for target in targets for pair in _secrets(target))
         self._used = {file: self._used.get(file, secret) for file, secret in named.items()}
         secured = {target.tls for target in targets if target.url.lower().startswith("https:")}
         return [*named, *(one for one in secured if tls.files_of(one))]
 
     def _use(self, file: File, found: Secret | bytes) -> tuple[bool, str]:
-        """Use what a file holds; return whether it is something else than before, and why it cannot be used."""
+        """Use the content of a file; return whether it has changed, and why it cannot be used."""
         if isinstance(file, Tls):
             return _use_certificates(file, found)
         differs = self._used[file] != found
@@ -77,7 +77,7 @@ class SecretFiles:
 
 
 def shown(file: File) -> str:
-    """Return the names of a file, or of those that are used together."""
+    """Return the name of a file, or of those that are used together."""
     return file if isinstance(file, str) else ", ".join(tls.files_of(file))
 
 

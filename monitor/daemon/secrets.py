@@ -1,4 +1,4 @@
-"""Every secret that the daemon knows, so that no message or trace of the log shows one."""
+"""All secrets of the daemon, so that no log message or traceback shows one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def secrets_in(config: Config, targets: Iterable[Target]) -> frozenset[str]:
     sources = config.settings.discovery
     used = {one.tls for one in targets} | {one.tls for one in sources}
     for file in {name for tls in used for name in (tls.key_file, tls.cert_file) if name}:
-        with suppress(OSError, UnicodeDecodeError):  # who uses the file reports that
+        with suppress(OSError, UnicodeDecodeError):  # the user of the file reports that
             found.update(pem_lines(Path(file).read_text()))
     for source in sources:
         for url in (*source.http_sd, source.proxy.reveal() if source.proxy else ""):

@@ -1,4 +1,4 @@
-"""What signals ask of the daemon: to drain, to hurry, to reload, to probe."""
+"""The effects of signals on the daemon: drain, hurry, reload, probe."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ ABORTING = "aborting the probes in flight"
 
 @dataclass(slots=True)
 class Signals:
-    """What signals ask for: SIGTERM and SIGINT to drain, a second one to hurry; SIGHUP to reload, SIGUSR1 to probe."""
+    """Requests by signals: SIGTERM and SIGINT drain, a second one hurries; SIGHUP reloads, SIGUSR1 probes."""
 
     announce: Callable[[str], object] = lambda _: None
-    """Takes what a person at the keyboard should read after Ctrl-C."""
+    """Called with a message for the user after Ctrl-C."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     stopped_by: signal.Signals | None = None
     reload_asked: bool = False
-    """SIGHUP came before the schedule was armed; the reload is then made up for."""
+    """SIGHUP came before the schedule was armed; the reload follows then."""
     reload: Callable[[], object] = field(init=False)
     probe: Callable[[], object] = lambda: None
 
@@ -29,11 +29,11 @@ class Signals:
         self.reload = self.remember_reload
 
     def remember_reload(self) -> None:
-        """Note that a reload was asked for before one can be made."""
+        """Note a request for a reload that cannot be done yet."""
         self.reload_asked = True
 
     def on_stop(self, number: signal.Signals) -> None:
-        """Take SIGTERM or SIGINT."""
+        """Handle SIGTERM or SIGINT."""
         again = self.stop.is_set()
         (self.hurry if again else self.stop).set()
         self.stopped_by = self.stopped_by or number
@@ -41,7 +41,7 @@ class Signals:
             self.announce(ABORTING if again else STOPPING)
 
     def listen(self) -> None:
-        """Take the process's signals."""
+        """Install the signal handlers."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.on_stop, number)
@@ -49,9 +49,9 @@ class Signals:
         loop.add_signal_handler(signal.SIGUSR1, self._ask, "probe")
 
     def stop_with_the_terminal(self) -> None:
-        """Take SIGHUP as SIGTERM: what has no config to reload ends with its terminal."""
+        """Handle SIGHUP as SIGTERM: without a config to reload, the process ends with its terminal."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_stop, signal.SIGHUP)
 
     def _ask(self, what: str) -> None:
-        """Do what is set by now."""
+        """Call the current handler of a request."""
         getattr(self, what)()

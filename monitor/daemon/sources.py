@@ -1,4 +1,4 @@
-"""The sources of discovered targets: read at the start, after a reload, and again and again."""
+"""The discovery sources: read at the start, after a reload, and at intervals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST_LISTS = 2.0
 
 
 def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) -> Discovery:
-    """Return what reads the sources of a config; what was read until now stands where a source cannot be read."""
+    """Return the discovery of a config; a source that cannot be read keeps its last targets."""
 
     def refreshed(source: str, ok: bool) -> None:  # noqa: FBT001 - as Told has it
         parts.metrics.discovered(source, ok=ok)

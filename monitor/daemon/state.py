@@ -1,4 +1,4 @@
-"""The state that the daemon keeps on disk: the tokens spent today."""
+"""The daemon's state on disk: the tokens spent today."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def state_directory() -> Path | None:
 
 @asynccontextmanager
 async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
-    """Keep today's tokens in systemd's state directory, where there is one, so that no restart forgets them."""
+    """Save today's tokens in systemd's state directory, if there is one, so that they survive a restart."""
     directory = state_directory()
     if directory is None:
         yield
@@ -37,7 +37,7 @@ async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
 
     async def save_if_changed() -> None:
         nonlocal saved
-        async with turn:  # two writers would spoil each other's file
+        async with turn:  # two concurrent writers would corrupt the file
             if (now := parts.budget.dump()) != saved:
                 saved = now
                 if (wrong := await asyncio.to_thread(save, now, path)) is not None:

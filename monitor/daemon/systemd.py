@@ -1,4 +1,4 @@
-"""What systemd is told: ready, status, stopping, reloading, and that the schedule still moves (sd_notify(3))."""
+"""Notifications to systemd: ready, status, stopping, reloading, and the watchdog (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 
 def notify(*lines: str) -> None:
-    """Tell systemd, where it listens; never wait for it, never fail for it."""
+    """Notify systemd, if it listens; this never blocks or fails."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -23,12 +23,12 @@ def notify(*lines: str) -> None:
 
 
 def reloading() -> None:
-    """Tell that a reload has begun; READY=1 ends it."""
+    """Notify that a reload has begun; READY=1 ends it."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def watchdog_seconds() -> float | None:
-    """Return how often systemd wants to hear from this process; None where it does not."""
+    """Return the watchdog interval of systemd in seconds; None without a watchdog."""
     try:
         wanted = int(os.environ.get("WATCHDOG_USEC", ""))
     except ValueError:
@@ -39,9 +39,9 @@ def watchdog_seconds() -> float | None:
 
 @asynccontextmanager
 async def watchdog(moving: Callable[[], bool], failed: Callable[[Exception], None]) -> AsyncIterator[None]:
-    """Feed the watchdog for as long as `moving` holds; a loop that is blocked feeds nothing either.
+    """Notify the watchdog while `moving` is true; a blocked loop sends nothing either.
 
-    Where `moving` has a bug nothing is fed, `failed` is told, and it is asked again.
+    If `moving` raises, nothing is sent, `failed` is called, and it is tried again.
     """
     seconds = watchdog_seconds()
     task = None if seconds is None else asyncio.create_task(_feed(seconds / 3, moving, failed), name="watchdog")

@@ -1,4 +1,4 @@
-"""Replace the config and the targets that are probed by it, by difference."""
+"""Replace the config and its targets, by difference."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from monitor.target import Target
 
 
 async def targets_of(config: Config, found: Sequence[Target]) -> tuple[Target, ...]:
-    """Return what is watched here of a config and of what was discovered; thousands of targets take a while."""
+    """Return the configured and discovered targets that are probed here; thousands of targets take a while."""
     return await asyncio.to_thread(lambda: config.along_with(found).here)
 
 
 async def replace_targets(parts: Parts, config: Config, targets: tuple[Target, ...]) -> None:
-    """Put a config, and what is watched by it, in the old ones' place, by difference."""
+    """Replace the config and the targets, by difference."""
     settings = config.settings
     secrets = await asyncio.to_thread(lambda: secrets_in(parts.config, parts.targets) | secrets_in(config, targets))
     needs_restart = [
@@ -76,7 +76,7 @@ def _label_names(targets: Iterable[Target]) -> tuple[str, ...]:
 
 
 async def config_loaded(parts: Parts) -> None:
-    """Say which config is in force; secrets are not in its hash, for no repr shows them."""
+    """Export the hash of the config in use; it contains no secrets, because no repr shows them."""
     digest = await asyncio.to_thread(_digest, parts.config)
     parts.metrics.config_loaded(digest, ok=True, timestamp=time.time())
 
@@ -88,13 +88,13 @@ def _digest(config: Config) -> str:
 
 
 def make_ready(config: Config) -> None:
-    """Read the files of a config's probes before one needs them: certificates, and what asks a name server."""
+    """Read the files that probes need in advance: certificates, and the resolver's modules."""
     resolver(config.settings.network)
     read_certificates(config.here)
 
 
 def read_certificates(targets: Iterable[Target]) -> None:
-    """Make the TLS contexts anew, before a probe needs them: that reads files. OSError names the target."""
+    """Make the TLS contexts in advance, because that reads files. An OSError names the target."""
     secure = [target for target in targets if target.url.lower().startswith("https:")]
     for target in secure:
         try:

@@ -1,4 +1,4 @@
-"""The web server of a running daemon, and what its pages and API ask of the other parts."""
+"""The web server of a running daemon, and the functions that its pages and API call."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from monitor.web.source import HistoryReader, RefusedError, Source
 from monitor.web.target_history import RollupReader
 
 REFRESH_EVERY = 60.0
-"""Seconds between looks at the web config file and the certificate that it names."""
+"""Seconds between checks of the web config file and its certificate."""
 _SCRAPE_SHARE = 0.9
-"""Of the time that a scrape has, what its probe may take: it is judged and answered within the rest."""
+"""The share of a scrape's time for its probe: judging and answering take the rest."""
 
 
 @asynccontextmanager
 async def served(parts: Parts, load: Load | None) -> AsyncIterator[Server]:
-    """Serve the pages, the API and the metrics; re-read the web config file and its certificate now and then."""
+    """Serve the pages, the API and the metrics; re-read the web config file and its certificate at intervals."""
     web = parts.settings.web
     access = parts.access
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -64,7 +64,7 @@ async def served(parts: Parts, load: Load | None) -> AsyncIterator[Server]:
 
 
 async def _refreshed(access: Access) -> None:
-    """Take users and certificate of the web config file as they are now, or say why they stay as they were."""
+    """Use the current users and certificate of the web config file, or log why the previous ones stay in use."""
     try:
         if await asyncio.to_thread(access.refresh):
             structlog.get_logger().info("web config file reloaded")
@@ -73,7 +73,7 @@ async def _refreshed(access: Access) -> None:
 
 
 def _source(parts: Parts, load: Load | None) -> Source:
-    def suspects(probe: RecentProbe) -> None:  # its upstream's failure may have shown since
+    def suspects(probe: RecentProbe) -> None:  # a failure of its upstream may be known since
         if probe.observation is not None:
             probe.suspicions = parts.diagnosis.known(probe.observation).diagnosis
 

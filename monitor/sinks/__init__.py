@@ -1,1 +1,1 @@
-"""Where observations go: each sink is a `Callable[[Observation], None]`, and one sink's fault is not another's."""
+"""The sinks of observations: each is a `Callable[[Observation], None]`, independent of failures of the others."""

@@ -1,7 +1,7 @@
-"""The sink that keeps: every probe's event goes into the history's file, written by a thread of its own.
+"""The history sink: a thread writes every probe's event to the history's file.
 
-Whoever observes only leaves the observation in a bounded queue. A disk that is slow, full or gone costs what does not
-fit into it, which is counted, and never a probe; writing goes on as soon as it can.
+The caller only puts the observation into a bounded queue. If the disk is slow, full or missing, observations that do
+not fit are dropped and counted; no probe is affected, and writing continues when the disk is available again.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_o
 from monitor.target import KEPT, Record
 
 CAPACITY = QUEUE_BYTES
-"""Bytes of observations that wait for the disk before further ones are dropped: some two thousand probes."""
+"""Bytes of observations that may wait for the disk before further ones are dropped: about two thousand probes."""
 RETRY = 5.0
-"""Seconds before a file that failed is tried again."""
+"""Seconds until a failed write is retried."""
 NAME = "history"
 _TEND = 60.0
-"""Seconds after which it is looked at what has grown too old, where nothing is written meanwhile."""
+"""Seconds without a write after which old probes are deleted."""
 _RANK = tuple(Record)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryCallbacks:
-    """Who is told what, from the writing thread: of a drop and a failure the sink's name, of a write the file's size.
+    """Called from the writing thread: with the sink's name for a drop or failure, with the file's size after a write.
 
-    `wrong` is told what is wrong with the file, once until something else is, and None once it is written again;
-    `bug` is told of what nobody expected.
+    `wrong` gets what is wrong with the file when that changes, and None when it can be written again; `bug` gets
+    unexpected exceptions.
     """
 
     dropped: Callable[[str], object]
@@ -49,7 +49,7 @@ class HistoryCallbacks:
 
 
 class HistorySink:
-    """The sink that writes each probe's event with its timeline to the file that the settings name."""
+    """The sink that writes each probe's event with its timeline to the configured file."""
 
     def __init__(
         self,
@@ -68,15 +68,15 @@ class HistorySink:
         self._writer = Writer(NAME, self._write, (StoreError,), limits, callbacks, finish=self._store.close)
 
     def __call__(self, observation: Observation) -> None:
-        """Leave a probe to be written; if the queue is full or closed it is dropped and counted. Never blocks."""
+        """Queue a probe; if the queue is full or closed it is dropped and counted. Never blocks."""
         self._writer.put(observation)
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write what is left, for at most `timeout` seconds; return whether all of it was tried."""
+        """Write the rest, for at most `timeout` seconds; return whether all of it was tried."""
         return self._writer.close(timeout)
 
     def _write(self, batch: Sequence[Observation]) -> None:
-        """Write the rows of a batch, in the writer's thread; StoreError if it has to be called again."""
+        """Write the rows of a batch, in the writer's thread; StoreError if it has to be retried."""
         rows = [row(seen, Record(self._settings.record), self._store.most) for seen in batch]
         try:
             self._told.size(self._store.keep(rows, time.time()))
@@ -92,21 +92,21 @@ class HistorySink:
 
 
 class Nothing:
-    """The sink of a monitor that keeps no history."""
+    """The sink of a monitor without a history."""
 
     def __call__(self, observation: Observation) -> None:
-        """Let it go."""
+        """Ignore the observation."""
 
     def close(self) -> bool:
-        """There is nothing left to write."""
+        """Do nothing: there is nothing to write."""
         return True
 
 
-# -- what is kept of a probe -------------------------------------------------------------------------------------------
+# -- the row of a probe -------------------------------------------------------------------------------------------
 
 
 def row(observation: Observation, most: Record, size: int) -> StoredProbe:
-    """Return a probe as it is kept: with no more of the server's words than `most`, beyond `size` without timeline."""
+    """Return the row of a probe: with at most `most` of the server's text, and without its timeline above `size`."""
     made = event_of(capped(observation, most))
     event = zipped([as_json(made)])
     timeline = zipped(timeline_pieces(timeline_of(observation.recording)))
@@ -127,7 +127,7 @@ def row(observation: Observation, most: Record, size: int) -> StoredProbe:
 
 
 def capped(observation: Observation, most: Record) -> Observation:
-    """Return a probe with no more of the server's own words than `most` keeps."""
+    """Return a probe with at most as much of the server's text as `most` allows."""
     if most is Record.FULL or _RANK.index(observation.target.record) <= _RANK.index(most):
         return observation
     words = observation.last_words if most is Record.TAIL and observation.verdict.truncated else None

@@ -1,6 +1,6 @@
-"""The questions that pages, API and commands ask of the history's file: each opens it for reading and closes it again.
+"""Queries of the history's file for pages, API and commands: each opens the file for reading and closes it again.
 
-Each raises StoreError if the file cannot be read. All of them wait for a disk: call them in a thread.
+Each raises StoreError if the file cannot be read. All of them wait for the disk: call them in a thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Event = dict[str, Any]
 _BEFORE = "SELECT probe_id FROM probes WHERE target = :target AND seq < :seq ORDER BY seq DESC LIMIT 1"
 _AFTER = "SELECT probe_id FROM probes WHERE target = :target AND seq > :seq ORDER BY seq LIMIT 1"
 _LOOKED_AT = 100
-"""Probes that did not fail, among which a good one is looked for: the others are faults of the monitor."""
+"""The number of unfailed probes to search for a good one: the others are faults of the monitor."""
 _FAILED = "SELECT event FROM probes WHERE failed = 1 ORDER BY timestamp DESC, seq DESC LIMIT :limit"
 _FAILURES = """SELECT event FROM probes WHERE failed = 1 AND timestamp BETWEEN :start AND :end
                AND :cause IN ('', outcome, cause, outcome || '/' || cause) ORDER BY timestamp DESC LIMIT :limit"""
@@ -41,7 +41,7 @@ _BETWEEN = """SELECT event FROM probes WHERE target = :target AND timestamp BETW
 
 
 def newest(path: Path, limit: int, *, target: str | None = None, failed: bool = False) -> list[Event]:
-    """Return the newest events without their timelines, newest first: of one target, or failed ones, if asked for."""
+    """Return the newest events without their timelines, newest first: optionally of one target, or only failed ones."""
     asked = {"target = :target": target is not None, "failed = 1": failed}
     conditions = " AND ".join(condition for condition, holds in asked.items() if holds) or "1"
     question = f"SELECT event FROM probes WHERE {conditions} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - ours alone
@@ -61,7 +61,7 @@ def of_each(path: Path, limit: int) -> dict[str, list[Event]]:
 
 
 def find(path: Path, probe_id: str) -> Event | None:
-    """Return the event of a probe, with its timeline if that was kept."""
+    """Return the event of a probe, with its timeline if that is stored."""
     with reading(path) as connection:
         question = "SELECT event, timeline FROM probes WHERE probe_id = ?"
         row = connection.execute(question, (probe_id,)).fetchone()
@@ -110,7 +110,7 @@ def between(path: Path, target: str, start: float, end: float, limit: int) -> li
 
 
 def sums(path: Path, names: Sequence[str], since: Mapping[str, float]) -> dict[str, dict[str, Rollup]]:
-    """Return by target, for each key of `since`, what its probes came to since that Unix time, in whole hours."""
+    """Return by target, for each key of `since`, the rollup since that Unix time, in whole hours."""
     found: dict[str, dict[str, Rollup]] = {}
     with _rolled(path) as connection:
         for key, start in since.items():
@@ -126,7 +126,7 @@ def series(path: Path, target: str, span: int, start: float, end: float) -> list
 
 
 def states(path: Path) -> dict[str, TargetState]:
-    """Return the state of every target; nothing from a file that an older version wrote."""
+    """Return the state of every target; empty for a file of an older version."""
     with reading(path) as connection:
         if not history_rollups.known(connection):
             return {}
@@ -135,13 +135,13 @@ def states(path: Path) -> dict[str, TargetState]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file for reading alone, so that nothing is made beside it; a file without a log has no writer now."""
+    """Open the file read-only, so that no file is created next to it; a file without a log has no writer."""
     try:
         path.stat()
         how = "mode=ro" if log_of(path).exists() else "immutable=1"
         with closing(connect(path, how)) as connection:
             if is_empty(connection):
-                raise StoreError(f"{path}: holds nothing yet")
+                raise StoreError(f"{path}: is still empty")
             see_version(connection, path)
             yield connection
     except (sqlite3.Error, OSError) as error:
@@ -150,7 +150,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _rolled(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a file that has rollups."""
+    """Open a file with rollups."""
     with reading(path) as connection:
         if not history_rollups.known(connection):
             raise StoreError(f"{path}: was written by an older chat-monitor; the daemon migrates it when it starts")

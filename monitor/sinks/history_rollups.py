@@ -1,6 +1,6 @@
-"""The history's rollups and states: counted, kept and read in the file's own tables, on a connection of its owner.
+"""The history's rollups and states: counted, stored and read in their own tables, on the owner's connection.
 
-A rollup is written in the transaction of the probes that it counts, so that both are there or neither is.
+A rollup is written in the transaction of the probes that it counts, so that both are stored or neither is.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TABLES = (
 )
 PINNED = """(SELECT began FROM states WHERE began IS NOT NULL
             UNION SELECT last_good FROM states WHERE began IS NOT NULL AND last_good IS NOT NULL)"""
-"""The ids of the probes that are kept while an incident lasts: the one that began it, and the last good one."""
+"""The ids of the probes that are not deleted during an incident: the first failure and the last good probe."""
 BYTES = {MINUTE: 64, HOUR: 128}
-"""About the bytes that one rollup of each length takes in the file: 55 and 80 were measured, of few outcomes."""
+"""The approximate size of one rollup of each length in the file: 55 and 80 bytes were measured, with few outcomes."""
 SHARE = 0.5
-"""The part of the tables' room that rollups may take."""
+"""The share of the tables' space for rollups."""
 _FIELDS = ", ".join((*NUMBERS, "counted"))
 _PUT = f"""INSERT OR REPLACE INTO rollups (target, span, start, {_FIELDS})
            VALUES (?, ?, ?, {", ".join("?" * (len(NUMBERS) + 1))})"""  # noqa: S608 - names of ours alone
@@ -48,7 +48,7 @@ _OLDEST_TENTH = """DELETE FROM rollups WHERE start <=
 
 
 class Step(NamedTuple):
-    """What a probe says of its target's state, and after how many in a row that is confirmed."""
+    """A probe's effect on its target's state, and after how many in a row that is confirmed."""
 
     probe: BriefProbe
     confirm: int
@@ -56,18 +56,18 @@ class Step(NamedTuple):
 
 
 def target_id(connection: sqlite3.Connection, name: str) -> int:
-    """Return the number of a target; a new one is given to a name that is not known."""
+    """Return the id of a target; an unknown name gets a new one."""
     connection.execute("INSERT OR IGNORE INTO names (name) VALUES (?)", (name,))
     return int(connection.execute("SELECT id FROM names WHERE name = ?", (name,)).fetchone()[0])
 
 
 def known(connection: sqlite3.Connection) -> bool:
-    """Whether the file has rollups: an older version wrote none."""
+    """Whether the file has rollups; older versions wrote none."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rollups'").fetchone() is not None
 
 
 def names(connection: sqlite3.Connection) -> list[str]:
-    """Return every target that the file knows."""
+    """Return the names of all targets in the file."""
     return [str(name) for (name,) in connection.execute("SELECT name FROM names").fetchall()]
 
 
@@ -107,7 +107,7 @@ def _id(probe: BriefProbe | None) -> str | None:
 
 
 def forget(connection: sqlite3.Connection, name: str, now: float, room: int) -> None:
-    """Delete the rollups of one target that are older than `room` bytes for all targets allow."""
+    """Delete the rollups of one target that do not fit into `room` bytes for all targets."""
     target = target_id(connection, name)
     number = int(connection.execute("SELECT count(*) FROM names").fetchone()[0])
     for span, seconds in retention(number, room).items():
@@ -117,7 +117,7 @@ def forget(connection: sqlite3.Connection, name: str, now: float, room: int) -> 
 
 
 def forget_name(connection: sqlite3.Connection, name: str) -> None:
-    """Delete the name of a target of which nothing else is kept."""
+    """Delete the name of a target without rollups."""
     target = target_id(connection, name)
     if connection.execute("SELECT 1 FROM rollups WHERE target = ? LIMIT 1", (target,)).fetchone() is None:
         connection.execute("DELETE FROM states WHERE target = ?", (target,))
@@ -130,14 +130,14 @@ def forget_oldest(connection: sqlite3.Connection) -> bool:
 
 
 def retention(targets: int, room: int) -> dict[int, int]:
-    """Return for how many seconds rollups of each length are kept, if so many targets share `room` bytes of tables."""
+    """Return for how many seconds rollups of each length are kept if this many targets share `room` bytes of tables."""
     whole = rollup_bytes() * max(targets, 1)
     share = min(1.0, room * SHARE / whole)
     return {span: int(seconds * share) for span, seconds in KEPT.items()}
 
 
 def rollup_bytes() -> int:
-    """Return about how many bytes all rollups of one target take."""
+    """Return the approximate size in bytes of all rollups of one target."""
     return sum(KEPT[span] // span * size for span, size in BYTES.items())
 
 
@@ -180,7 +180,7 @@ def series(
 
 
 def sums(connection: sqlite3.Connection, targets: Sequence[str], since: float) -> dict[str, Rollup]:
-    """Return the whole numbers of each target since a Unix time, in whole hours; what counts by key is left out."""
+    """Return the integer counts of each target since a Unix time, in whole hours, without the counts by key."""
     asked = (HOUR, int(since // HOUR) * HOUR, msgspec.json.encode(list(targets)).decode())
     rows = connection.execute(_SUMS, asked).fetchall()
     return {str(name): Rollup(**dict(zip(NUMBERS, numbers, strict=True))) for name, *numbers in rows}

@@ -1,7 +1,7 @@
 """The history's file: opened, checked, put aside if it is not ours, migrated, written, pruned and read.
 
-It is SQLite's, with a write-ahead log: what was committed survives the death of the process at any moment, and a
-reader does not block the writer. All of it waits for a disk: call it in a thread.
+It is an SQLite file with a write-ahead log: committed data survives a crash at any moment, and a reader does not block
+the writer. All functions wait for the disk: call them in a thread.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from monitor.sinks.history_rollups import PINNED, Step
 from monitor.target import Target
 
 VERSION = 2
-"""Of the tables; a file of a later one is left alone."""
+"""The version of the tables; a file with a later one is not changed."""
 _OURS = 0x63686D6F
 """SQLite's `application_id` of our files: "chmo"."""
 PATIENCE = 5.0
-"""Seconds for which another writer of the same file is waited for."""
+"""Seconds to wait for another writer of the same file."""
 _PAGE = 4096
 _WITH_LOG = ("", "-wal", "-shm")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-"""What no waiting mends: SQLite's primary codes."""
+"""SQLite's primary error codes of a damaged file, which a retry does not fix."""
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS probes (
          seq INTEGER PRIMARY KEY, probe_id TEXT NOT NULL UNIQUE, target TEXT NOT NULL, timestamp REAL NOT NULL,
@@ -53,10 +53,10 @@ _SECOND = (
     "CREATE INDEX probes_span ON probes (target, timestamp)",
     *history_rollups.TABLES,
 )
-"""What version 2 of the tables has beyond the first: rollups, states, and failures by their cause."""
+"""What version 2 of the tables adds: rollups, states, and failures by their cause."""
 _INSERT = """INSERT OR IGNORE INTO probes (probe_id, target, timestamp, failed, event, timeline, outcome, cause)
              VALUES (:probe_id, :target, :timestamp, :failed, :event, :timeline, :outcome, :cause)"""
-# Of a target's probes the newest :probes stay, and of those beyond them the newest :failures that failed.
+# Of a target's probes the newest :probes are kept, and of the older ones the newest :failures that failed.
 _BEYOND = "SELECT seq FROM probes WHERE target = :target ORDER BY seq DESC LIMIT 1 OFFSET :probes"
 _BEYOND_FAILED = """SELECT seq FROM probes WHERE target = :target AND failed = 1 AND seq <= :beyond
                     ORDER BY seq DESC LIMIT 1 OFFSET :failures"""
@@ -69,23 +69,23 @@ _OLDEST = f"""SELECT seq, length(event) + ifnull(length(timeline), 0) FROM probe
 _FORGET_OLD = f"DELETE FROM probes WHERE timestamp < ? AND probe_id NOT IN {PINNED}"  # noqa: S608 - ours
 _FORGET_UNTIL = f"DELETE FROM probes WHERE seq <= ? AND probe_id NOT IN {PINNED}"  # noqa: S608 - ours
 LARGEST = 256 * 1024 * 1024
-"""Bytes of one event or timeline, beyond which it is none of ours: the longest stream that is read has a tenth."""
+"""The largest valid event or timeline in bytes: that of the longest stream has a tenth."""
 
 
 _COLUMNS = {"seq", "probe_id", "target", "timestamp", "failed", "event", "timeline"}
 _USUAL = Target("-", "-", "-")
-"""The defaults of `confirm` and `recover`, by which the state is migrated: older files do not have them."""
+"""The defaults of `confirm` and `recover`, with which the state is migrated: older files do not have them."""
 _COLUMNS_OF = {1: _COLUMNS, 2: _COLUMNS | {"outcome", "cause"}}
 """The columns of the probes in each version of the tables."""
 
 
 class StoreError(Exception):
-    """The file cannot be used now; the text says which, why, and what was done about it."""
+    """The file cannot be used now; the text names it, the reason, and what was done about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredProbe:
-    """One probe as it is kept: `event` and `timeline` are compressed JSON, `timestamp` is Unix time."""
+    """The row of one probe: `event` and `timeline` are compressed JSON, `timestamp` is Unix time."""
 
     probe_id: str
     target: str
@@ -96,25 +96,25 @@ class StoredProbe:
     outcome: str = ""
     cause: str = ""
     rollup: Rollup = field(default_factory=Rollup)
-    """What it counts as."""
+    """Its counts."""
     step: Step | None = None
-    """What it says of its target's state; None if it says nothing."""
+    """Its effect on the target's state; None if it has none."""
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Its size in bytes."""
         return len(self.event) + len(self.timeline or b"")
 
 
 def tables_of(max_bytes: int) -> int:
-    """Return how many bytes of the file's limit its tables may take."""
+    """Return the share of the file's limit for its tables, in bytes."""
     return max_bytes * 11 // 16
 
 
 class Store:
     """The file of one writer, opened when it is needed and again after any failure.
 
-    Of `max_bytes` the tables may take eleven sixteenths and the log two; the rest is for what one transaction adds.
+    Of `max_bytes` the tables may take eleven sixteenths and the log two; the rest is for the growth by one transaction.
     """
 
     def __init__(self, path: Path, settings: HistorySettings) -> None:
@@ -122,14 +122,14 @@ class Store:
         self._tables = tables_of(settings.max_bytes)
         self._log = settings.max_bytes // 8
         self.most = settings.max_bytes // 16
-        """Bytes that are given to `keep` at once."""
+        """Bytes that one call of `keep` may get."""
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        """Which file it is: where another lies in its place by now, that one is opened."""
+        """The file's identity: if another file has replaced it, that one is opened."""
         self._checked: tuple[int, int] | None = None
 
     def keep(self, rows: Sequence[StoredProbe], now: float) -> int:
-        """Write rows, all or none, let go of what is too much, and return the file's size with its log."""
+        """Write rows, all or none, delete what exceeds the limits, and return the file's size with its log."""
         try:
             self._keep(self._opened(), rows, now)
             return sum(map(_size, _parts(self._path)[:2]))
@@ -140,7 +140,7 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
@@ -173,8 +173,8 @@ class Store:
         return connection
 
     def _failure(self, error: sqlite3.Error | OSError) -> StoreError:
-        """Close the file, put it aside where it is damaged, and return what is said."""
-        mine = self._file == _identity(self._path)  # or somebody else has put it aside already
+        """Close the file, put it aside if it is damaged, and return the error."""
+        mine = self._file == _identity(self._path)  # otherwise another process has put it aside already
         self.close()
         if mine and _is_damage(error):
             return StoreError(f"{self._path}: {reason(error)}; {files.put_aside(self._path, _WITH_LOG)}")
@@ -198,7 +198,7 @@ class Store:
         self._shrink(connection)
 
     def _fold(self, connection: sqlite3.Connection) -> None:
-        """Have what the log holds written into the tables, or say that a reader is in the way."""
+        """Checkpoint the log into the tables, or raise if a reader prevents it."""
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreError(f"{self._path}: its log is full: another program has been reading it for long")
@@ -216,7 +216,7 @@ class Store:
             connection.execute(_FORGET, {"target": target, "failed": 1, "seq": failed})
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
-        """Delete the oldest probes of all targets, and then rollups, until the tables take no more than they may."""
+        """Delete the oldest probes of all targets, and then rollups, until the tables are within their limit."""
         while (over := _used(connection) - self._tables) > 0:
             seq = None
             with closing(connection.execute(_OLDEST)) as oldest:
@@ -230,7 +230,7 @@ class Store:
                 return
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
-        """Give pages back that are more than the tables may take: `max_bytes` was larger once."""
+        """Free pages above the tables' limit: `max_bytes` was larger before."""
         step, before = self._log // 2 // _PAGE, None
         while (pages := _pragma(connection, "page_count")) > self._tables // _PAGE + step and pages != before:
             before = pages
@@ -239,7 +239,7 @@ class Store:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[StoredProbe]) -> None:
-    """Write the rows that are not there yet, and count them: a batch that is tried again counts once."""
+    """Write the rows that are not stored yet, and count them: a retried batch counts once."""
     new = [row for row in rows if connection.execute(_INSERT, _values(row)).rowcount == 1]
     history_rollups.count(connection, ((row.target, row.timestamp, row.rollup) for row in new))
     for target, group in groupby(sorted(new, key=lambda row: row.target), key=lambda row: row.target):
@@ -251,12 +251,12 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[StoredProbe]) -> None
 
 
 def connect(path: Path, how: str) -> sqlite3.Connection:
-    """Open the file; `how` is a query of SQLite's URI."""
+    """Open the file; `how` is the query of an SQLite URI."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=PATIENCE)
 
 
 def _be_ours(connection: sqlite3.Connection, path: Path, *, check: bool) -> None:
-    """Make the tables in an empty file; see that any other one is ours and, where it is asked for, sound."""
+    """Create the tables in an empty file; check that any other file is ours and, with `check`, intact."""
     if is_empty(connection):
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -270,13 +270,13 @@ def _be_ours(connection: sqlite3.Connection, path: Path, *, check: bool) -> None
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether nothing was ever written into the file."""
+    """Whether nothing was ever written to the file."""
     said = [_pragma(connection, name) for name in ("application_id", "user_version", "schema_version")]
     return not any(said)
 
 
 def see_version(connection: sqlite3.Connection, path: Path) -> None:
-    """StoreError if the file is of a later version, a damage if it is not a history."""
+    """Raise StoreError if the file has a later version, or the error of `damage` if it is not a history."""
     if _pragma(connection, "application_id") != _OURS:
         raise damage("another program's file")
     if (version := _pragma(connection, "user_version")) > VERSION:
@@ -289,9 +289,9 @@ def see_version(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, contiguous: int) -> None:
-    """Bring the tables of an older version up to date, and count what is in them; all of it or nothing.
+    """Migrate the tables of an older version, and count their probes; all or nothing.
 
-    Of each target the newest `contiguous` probes are counted: of those before them the failures alone were kept.
+    Of each target the newest `contiguous` probes are counted: of the older ones only the failures are stored.
     """
     if _pragma(connection, "user_version") == VERSION:
         return
@@ -306,7 +306,7 @@ def _migrate(connection: sqlite3.Connection, contiguous: int) -> None:
 
 
 def _recount(connection: sqlite3.Connection, target: str, contiguous: int) -> None:
-    """Count a target's probes of the first version, and name the outcomes of its failures."""
+    """Count a target's probes of the first version, and set the outcomes of its failures."""
     rows = connection.execute(
         "SELECT seq, timestamp, failed, event FROM probes WHERE target = ? ORDER BY seq DESC", (target,)
     )
@@ -329,7 +329,7 @@ def _recount(connection: sqlite3.Connection, target: str, contiguous: int) -> No
 
 
 def _event(blob: bytes) -> ProbeEvent | None:
-    """Return an event as it was kept; None if it cannot be read."""
+    """Return a stored event; None if it cannot be read."""
     try:
         return msgspec.json.decode(zlib.decompressobj().decompress(blob, LARGEST), type=ProbeEvent)
     except (zlib.error, msgspec.DecodeError):
@@ -337,7 +337,7 @@ def _event(blob: bytes) -> ProbeEvent | None:
 
 
 def damage(what: str) -> sqlite3.Error:
-    """Return the error of a file that cannot be mended: it is put aside."""
+    """Return the error of a damaged file, which is then put aside."""
     error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
     return error
@@ -351,11 +351,11 @@ def reason(error: sqlite3.Error | OSError) -> str:
     """Return why the file cannot be used."""
     if isinstance(error, OSError):
         return files.reason(error)
-    return f"holds no history of ours, or a damaged one ({error})" if _is_damage(error) else str(error)
+    return f"is not a history of chat-monitor, or is damaged ({error})" if _is_damage(error) else str(error)
 
 
 def _parts(path: Path) -> list[Path]:
-    """Return the file, its log, and the index of that."""
+    """Return the file, its log, and the log's index."""
     return [path.with_name(path.name + ending) for ending in _WITH_LOG]
 
 
@@ -365,7 +365,7 @@ def log_of(path: Path) -> Path:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return which file lies there."""
+    """Return the identity of the file at the path."""
     try:
         status = path.stat()
     except OSError:
@@ -377,7 +377,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-# -- small questions ---------------------------------------------------------------------------------------------------
+# -- small queries ---------------------------------------------------------------------------------------------------
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -399,7 +399,7 @@ def _columns(connection: sqlite3.Connection) -> set[str]:
 
 
 def targets(connection: sqlite3.Connection) -> list[str]:
-    """Return the targets of a file of any version."""
+    """Return the targets in a file of any version."""
     if history_rollups.known(connection):
         return history_rollups.names(connection)
     return [str(name) for (name,) in connection.execute("SELECT DISTINCT target FROM probes").fetchall()]

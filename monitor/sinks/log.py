@@ -1,8 +1,8 @@
 """The log: a line for each probe and for each message of the daemon, in one form and on one stream.
 
-A thread writes the lines, from a bounded queue: a stream that is slow, full or closed costs lines, which are counted,
-and never a probe. Whatever a server or a config sent, a line holds no control character and no lone surrogate.
-Messages that repeat are counted: a flood of them fills no disk.
+A thread writes the lines from a bounded queue: if the stream is slow, full or closed, lines are dropped and counted,
+and no probe is affected. A line never contains control characters or lone surrogates of a server or a config. Repeated
+messages are counted and not written, so that a flood does not fill the disk.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from monitor.sinks.repeats import MessageKind, Repeats
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 
 CAPACITY = LOG_QUEUE_BYTES
-"""Bytes that wait for the stream before lines are dropped: a thousand probes of 400 chunks."""
+"""Bytes that may wait for the stream before lines are dropped: a thousand probes of 400 chunks."""
 RETRY = 1.0
-"""Seconds before a stream that failed is tried again."""
+"""Seconds until a failed write is retried."""
 NAME = "log"
 PERIOD = 60.0
 """Seconds between two calls of `LogSink.tell_repeats`."""
 _TOLD = "repeats_told"
-"""Marks a message that says how often another one was repeated."""
+"""Marks a message that reports how often another one was repeated."""
 
 Message = Mapping[str, Any]
-"""One of the daemon's own: `event`, `level`, `timestamp`, then what belongs to it."""
+"""A message of the daemon: `event`, `level`, `timestamp`, then its own keys."""
 Report = Callable[[str], None]
-"""Told the sink's name when a line was dropped, or when writing failed; from any thread."""
+"""Called with the sink's name when a line was dropped or writing failed; from any thread."""
 
 
 class ByteStream(Protocol):
-    """An unbuffered binary stream: `write` may take only a part."""
+    """An unbuffered binary stream: `write` may write only a part."""
 
     def write(self, data: memoryview, /) -> int:
         """Write what can be written."""
 
 
 class Probe(NamedTuple):
-    """A probe that waits to be logged; its line is made by the thread."""
+    """A probe that waits to be logged; the thread makes its line."""
 
     at: datetime
     seen: Observation
@@ -63,11 +63,11 @@ Line = bytes | Probe
 
 
 class StreamError(Exception):
-    """The stream took nothing, or only a part of a line: nobody reads it, it is full, or it was closed."""
+    """The stream accepted nothing, or only a part of a line: it has no reader, is full, or was closed."""
 
 
 class LineStream:
-    """Writes lines to a stream, each to its end: half a line would spoil the next."""
+    """Writes whole lines to a stream: a partial line would corrupt the next."""
 
     def __init__(self, raw: ByteStream, form: Form, *, timeline: bool = False) -> None:
         self._raw, self._form, self._timeline = raw, form, timeline
@@ -75,7 +75,7 @@ class LineStream:
         self._rest = memoryview(b"")
 
     def __call__(self, batch: Sequence[Line]) -> None:
-        """Write one line, or the rest of the one that failed before; StreamError if it has to be called again."""
+        """Write one line, or the rest of the one that failed before; StreamError if it has to be retried."""
         (line,) = batch
         if line is not self._line:
             self._line, self._rest = line, memoryview(self._made(line))
@@ -110,29 +110,29 @@ def _report_bug(error: Exception) -> None:
 
 
 class LogSink:
-    """The sink that writes each probe's event, whatever the level of the daemon's own messages is."""
+    """The sink that writes each probe's event, independent of the level of the daemon's own messages."""
 
     def __init__(self, writer: Writer[Line], repeats: Repeats) -> None:
         self._writer, self._repeats = writer, repeats
 
     def __call__(self, observation: Observation) -> None:
-        """Leave one line to be written."""
+        """Queue one line."""
         self._writer.put(Probe(datetime.now(UTC), observation))
 
     def tell_repeats(self) -> None:
-        """Log how often messages were repeated since the last call, and were not written."""
+        """Log how many repeated messages were not written since the last call."""
         for (level, logger, text), times, seconds in self._repeats.turn():
             told = {_TOLD: True} | ({"logger": logger} if logger else {})
             structlog.get_logger().log(_RANK[level], f"{text}: repeated {times} times in {seconds:.0f} s", **told)
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write what is left, the daemon's own messages too; return whether all of it was tried."""
+        """Write the rest, including the daemon's own messages; return whether all of it was tried."""
         self.tell_repeats()
         return self._writer.close(timeout)
 
 
 def level_of(observation: Observation) -> str:
-    """Return how loudly a probe is logged: failures of targets are warnings, failures of ours are errors."""
+    """Return the level of a probe: failures of targets are warnings, our own failures are errors."""
     if observation.verdict.outcome is Outcome.INCONCLUSIVE:
         return "error"
     return "info" if observation.available or observation.verdict.outcome is Outcome.ABORTED else "warning"
@@ -142,11 +142,11 @@ def level_of(observation: Observation) -> str:
 
 _RANK = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
-"""As journald reads it from the beginning of a line (sd-daemon(3))."""
+"""The prefix of a line for journald (sd-daemon(3))."""
 
 
 class Form(NamedTuple):
-    """How a line looks: a probe's, and one of the daemon's own; each of its level."""
+    """How lines are written: a probe's, and a message's of the daemon, with its level."""
 
     probe: Callable[[str, ProbeEvent, datetime], bytes]
     """`datetime` is when the probe was logged, in UTC."""
@@ -187,7 +187,7 @@ FORMS: dict[str, Form] = {
 
 
 def _plain(value: object) -> object:
-    """Return what JSON has: a value that is not plain by its `str`, which hides a secret; no lone surrogates."""
+    """Return a JSON value: other types as their `str`, which hides secrets; without lone surrogates."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -203,17 +203,17 @@ def _plain(value: object) -> object:
 
 
 class _Door:
-    """What structlog hands finished lines to."""
+    """The logger to which structlog passes finished lines."""
 
     def __init__(self, writer: Writer[Line]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = writer.put
 
 
 class _Bridge(logging.Handler):
-    """Takes what libraries say through the standard library's logging to the same door."""
+    """Passes messages of libraries from the standard library's logging to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it in our form."""
+        """Log the record with structlog."""
         try:
             logger = structlog.get_logger()
             level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
@@ -222,7 +222,7 @@ class _Bridge(logging.Handler):
             self.handleError(record)
 
 
-def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not be said
+def configure(  # noqa: PLR0913 - the stream, the callbacks and the secrets
     settings: Log,
     stream: IO[str] | IO[bytes] | None,
     *,
@@ -231,9 +231,9 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
     hide: Callable[[str], str] = str,
     environ: Mapping[str, str] = os.environ,
 ) -> LogSink:
-    """Direct probes, structlog and the standard library's logging to `stream`; return the sink of the probes.
+    """Send probes, structlog and the standard library's logging to `stream`; return the sink of the probes.
 
-    `hide` takes the secrets out of texts that are not ours: tracebacks, and what libraries say.
+    `hide` removes secrets from texts that are not ours: tracebacks and messages of libraries.
     """
     form = FORMS[choose(settings.format, stream, environ)]
     lines = LineStream(_raw(stream), form, timeline=settings.timeline)
@@ -252,7 +252,7 @@ def configure(  # noqa: PLR0913 - where it goes, who is told, and what may not b
         wrapper_class=structlog.make_filtering_bound_logger(_RANK[settings.level]),
         logger_factory=lambda *_: _Door(writer),
     )
-    # What libraries say of their daily work is not ours to repeat, unless someone looks for a bug.
+    # Informational messages of libraries are not logged, except at level debug.
     least = logging.DEBUG if settings.level == "debug" else logging.WARNING
     logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
     return LogSink(writer, repeats)
@@ -267,7 +267,7 @@ def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, 
         return "json"
     if os.isatty(descriptor):
         return "text"
-    # The variable is inherited where stdout is sent elsewhere: systemd says to compare (systemd.exec(5)).
+    # The variable is inherited even if stdout is redirected: systemd.exec(5) says to compare.
     status = os.fstat(descriptor)
     return "journal" if environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}" else "json"
 
@@ -294,7 +294,7 @@ def _last(render: Callable[[str, Message], bytes], hide: Callable[[str], str]) -
 
 
 def _descriptor(stream: IO[str] | IO[bytes] | None) -> int | None:
-    """Return the descriptor behind a stream, where there is one that is open."""
+    """Return the file descriptor of a stream, if there is an open one."""
     try:
         descriptor = stream.fileno() if stream is not None else -1
         os.fstat(descriptor)
@@ -304,9 +304,9 @@ def _descriptor(stream: IO[str] | IO[bytes] | None) -> int | None:
 
 
 class _Unbuffered:
-    """A stream past Python's buffer, which would keep what a full disk refused and fail again at exit.
+    """A stream without Python's buffer, which would keep data that a full disk refused and fail again at exit.
 
-    The descriptor is asked for each time: one that was closed may by now be a target's connection.
+    The descriptor is looked up each time: a closed one may have been reused for a target's connection.
     """
 
     def __init__(self, stream: IO[str] | IO[bytes]) -> None:

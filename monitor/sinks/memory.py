@@ -1,4 +1,4 @@
-"""The sink that remembers: the newest probes of each target, its confirmed state, and what was counted of it."""
+"""The memory sink: the newest probes of each target, its confirmed state, and its counts."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from monitor.target import Target
 _ALL = 4000
 _MOST, _LEAST = 50, 5
 _EACH = 4096
-"""About the bytes of an observation beside its recording and its last words."""
+"""The approximate size in bytes of an observation without its recording and its last words."""
 _CHARACTER = 4
-"""Bytes of a character at most."""
+"""The most bytes of a character."""
 _WINDOW = 50
-"""Scheduled probes by which availability and the SLOs are shown."""
+"""The number of scheduled probes for availability and the SLOs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one scheduled probe means to the two SLOs."""
+    """The result of one scheduled probe for the two SLOs."""
 
     available: bool
     first_chunk_good: bool
@@ -46,7 +46,7 @@ _NOTHING = Sample(available=False, first_chunk_good=False)
 
 
 class RecentProbe:
-    """One probe in memory: in brief at once, and as its event if that is needed; that takes some 100 us."""
+    """One probe in memory: in brief, and as its event on demand, which takes about 100 us."""
 
     __slots__ = ("_event", "brief", "observation", "suspicions")
 
@@ -55,7 +55,7 @@ class RecentProbe:
         self.observation = observation
         """None if the probe was read from the history."""
         self.suspicions: tuple[Suspicion, ...] | None = None
-        """Who is suspected of it by now, if that is known better than when it ended."""
+        """Its current suspects, if they have changed since it ended."""
         self._event = event
 
     @classmethod
@@ -82,7 +82,7 @@ class RecentProbe:
         """The event without its timeline."""
         event = self._event
         if event is None:
-            assert self.observation is not None, "a probe is one of the two"
+            assert self.observation is not None, "a probe has one of the two"
             event = self._event = event_of(self.observation)
         if self.suspicions is not None and self.suspicions != (event.diagnosis or ()):
             return msgspec.structs.replace(event, diagnosis=self.suspicions or UNSET)
@@ -98,7 +98,7 @@ class RecentProbe:
 
     @property
     def ours(self) -> bool:
-        """Whether it says nothing of the target."""
+        """Whether it says nothing about the target."""
         return self.brief.outcome in OUR_OWN
 
     @property
@@ -108,17 +108,17 @@ class RecentProbe:
 
     @property
     def scheduled(self) -> bool:
-        """Whether ratios count it: probes by hand and our own faults bend none."""
+        """Whether ratios count it: probes by hand and our own faults do not count."""
         return self.brief.trigger == "schedule" and not self.ours
 
     @property
     def weight(self) -> int:
-        """Bytes in memory of an observation, about."""
+        """The approximate size of the observation in bytes."""
         seen = self.observation
         return 0 if seen is None else seen.recording.weight + getsizeof(seen.last_words) + _EACH
 
     def shrink(self, size: int) -> None:
-        """Make the observation fit into `size` bytes: its timeline is thinned, and its last words are cut."""
+        """Reduce the observation to `size` bytes: its timeline is thinned, and its last words are cut."""
         if self.observation is None:
             return
         room, words = size - _EACH, self.observation.last_words
@@ -130,23 +130,23 @@ class RecentProbe:
 
 @dataclass(slots=True)
 class TargetMemory:
-    """What is known of one target from its probes: the same rules as those of the metrics."""
+    """What is known about one target from its probes, by the same rules as the metrics."""
 
     counts: Rollup = field(default_factory=Rollup)
-    """What was counted since the start; distributions are not: the loop has no time for them."""
+    """The counts since the start, without distributions, which would cost the loop too much time."""
     state: TargetState = field(default_factory=TargetState)
     began: RecentProbe | None = None
-    """The probe that began the incident, kept while it lasts."""
+    """The first probe of the incident, kept while it lasts."""
     samples: deque[Sample] = field(default_factory=deque)
-    """The newest scheduled probes; pages read the two sums only, in a thread of theirs."""
+    """The newest scheduled probes; pages only read the two sums, in their thread."""
     available: int = 0
     in_time: int = 0
     last: RecentProbe | None = None
-    """The last probe, made by schedule or to confirm, that says something of the target."""
+    """The last scheduled or confirming probe that is neither aborted nor inconclusive."""
 
     @property
     def failing_since(self) -> str | None:
-        """When the first of the failures began that are not over; None if the target is up and does not fail."""
+        """When the first failure of the incident began; None if the target is up and does not fail."""
         return (self.state.began and self.state.began.timestamp) or None
 
     def take(self, probe: RecentProbe, target: Target, *, first_chunk_good: bool) -> None:
@@ -189,7 +189,7 @@ def _each(targets: int) -> int:
 
 
 def _share(targets: int) -> int:
-    """Return how many bytes the observations of one target may take."""
+    """Return the most bytes of the observations of one target."""
     return max(KEPT_BYTES // max(targets, 1), KEPT_BYTES_PER_TARGET)
 
 
@@ -207,11 +207,11 @@ class RecentProbes:
 
     @property
     def each(self) -> int:
-        """How many probes of a target are kept."""
+        """The most probes of a target that are kept."""
         return self._each
 
     def share(self, targets: int) -> None:
-        """Share the room among another number of targets; of each the newest stay."""
+        """Share the memory among another number of targets; of each the newest probes are kept."""
         for _ in self.sharing(targets):
             pass
 
@@ -227,7 +227,7 @@ class RecentProbes:
             yield
 
     def __call__(self, observation: Observation) -> None:
-        """Remember one probe; our own faults, and probes that were not scheduled, are kept and not counted."""
+        """Store one probe; our own faults, and probes that were not scheduled, are not counted."""
         probe = RecentProbe.observed(observation)
         kept = self._kept[observation.target.name]
         kept.appendleft(probe)
@@ -243,9 +243,9 @@ class RecentProbes:
         events: Mapping[str, Sequence[ProbeEvent]],
         states: Mapping[str, TargetState] | None = None,
     ) -> None:
-        """Remember the events of the history, newest first by target, and its states; nothing is counted.
+        """Restore the events of the history, newest first by target, and its states; nothing is counted.
 
-        Without a state, it is what the events alone come to.
+        Without a state, it is computed from the events.
         """
         for target in targets:
             for event in reversed(events.get(target.name, ())):
@@ -266,16 +266,16 @@ class RecentProbes:
         return tuple(self._kept.get(name, ()))
 
     def find(self, probe_id: str) -> RecentProbe | None:
-        """Return the probe of that id; None if it is not kept any more."""
+        """Return the probe with that id; None if it is no longer in memory."""
         began = (memory.began for memory in self._memories.values() if memory.began is not None)
         kept = (it for kept in self._kept.values() for it in kept)
         return next((it for it in chain(kept, began) if it.brief.probe_id == probe_id), None)
 
     def forget(self, name: str) -> None:
-        """Forget a target that is not watched any more."""
+        """Forget a target that is no longer probed."""
         self._kept.pop(name, None)
         self._memories.pop(name, None)
 
     def memory(self, name: str) -> TargetMemory:
-        """Return what is known of a target."""
+        """Return a target's memory."""
         return self._memories.get(name) or TargetMemory()

@@ -1,4 +1,4 @@
-"""Messages that repeat: the first of a kind in a period pass, the others are counted."""
+"""Repeated messages: the first of a kind in a period pass, the others are counted."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 MOST = 20
-"""Messages of one kind that pass in a period; as many pass of all kinds beyond the bound of kinds."""
+"""Messages of one kind that pass in a period; as many pass in total of kinds beyond the limit of kinds."""
 _KINDS = 1000
 _NUMBER = re.compile(r"\d+")
 
 
 class MessageKind(NamedTuple):
-    """What two messages have in common to be the same; numbers in the text are not looked at."""
+    """What two messages must have in common to be of one kind; numbers in the text are ignored."""
 
     level: str
     logger: str
-    """The library that the message comes from, "" for the daemon itself."""
+    """The library that the message comes from; "" for the daemon itself."""
     text: str
 
 
 class Repeated(NamedTuple):
-    """The last message of a kind, how many of its kind did not pass, and the seconds of the period."""
+    """The last message of a kind, the number that did not pass, and the length of the period in seconds."""
 
     last: MessageKind
     times: int
@@ -33,7 +33,7 @@ class Repeated(NamedTuple):
 
 
 class Repeats:
-    """Counts the messages of a period by kind; any thread may ask."""
+    """Counts the messages of a period by kind; thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._since = clock, clock()
@@ -42,7 +42,7 @@ class Repeats:
         self._lock = threading.Lock()
 
     def passes(self, message: MessageKind) -> bool:
-        """Whether a message is to be written; if not, it is counted."""
+        """Whether to write a message; if not, it is counted."""
         kind = message._replace(text=_NUMBER.sub("0", message.text))
         with self._lock:
             if kind not in self._times and len(self._times) >= _KINDS:
@@ -52,7 +52,7 @@ class Repeats:
             return self._times[kind] <= MOST
 
     def turn(self) -> list[Repeated]:
-        """End the period, begin the next, and return what did not pass."""
+        """End the period, begin the next, and return the messages that did not pass."""
         with self._lock:
             now = self._clock()
             seconds, self._since = now - self._since, now

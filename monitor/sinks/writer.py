@@ -1,7 +1,7 @@
-"""The writer of the sinks that wait for something: a bounded queue, one thread, and retries.
+"""The writer of sinks that may block: a bounded queue, one thread, and retries.
 
-Leaving an item never blocks: what does not fit into the queue is dropped and counted. The thread writes items in order,
-over as many failures as it takes. It also does what takes long, such as encoding a timeline.
+`put` never blocks: items that do not fit into the queue are dropped and counted. The thread writes items in order and
+retries failures. It also does slow work, such as encoding a timeline.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from monitor.record.observation import Observation
 
 T = TypeVar("T")
 _EACH = 4096
-"""About the bytes of an observation beside its recording."""
+"""The approximate size in bytes of an observation without its recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterCallbacks:
-    """What is called from the writing thread, `dropped` from any: with the writer's name for each item or failure."""
+    """Called from the writing thread (`dropped` from any) with the writer's name for each item or failure."""
 
     dropped: Callable[[str], object]
     failed: Callable[[str], object]
@@ -31,28 +31,28 @@ class WriterCallbacks:
 
 @dataclass(frozen=True, slots=True)
 class WriterLimits(Generic[T]):
-    """How much may wait, how much is written at once, and when a failure is tried again."""
+    """How much may wait, how much is written at once, and when a failure is retried."""
 
     weight: Callable[[T], int]
-    """About the bytes of an item."""
+    """Returns the approximate size of an item in bytes."""
     capacity: int
-    """Bytes that wait before further items are dropped; an item that is larger passes an empty queue."""
+    """Bytes that may wait before further items are dropped; an empty queue accepts a larger item."""
     batch: int = 0
-    """Bytes that are written at once; never less than one item."""
+    """Bytes that are written at once, at least one item."""
     retry: float = 1.0
-    """Seconds before a failed write is tried again."""
+    """Seconds until a failed write is retried."""
     idle: float | None = None
-    """Seconds without an item after which nothing is written, so that old things go; at the start, too."""
+    """Seconds without an item after which an empty batch is written, to delete old rows; also at the start."""
 
 
 class Writer(Generic[T]):
     """Writes items in order, in one thread, from a bounded queue.
 
-    `write` raises one of `errors` if it has to be called again with the same items, and is called again if memory ran
-    out; `finish` is called at the end.
+    `write` raises one of `errors` if it has to be retried with the same items; it is also retried if memory ran out.
+    `finish` is called at the end.
     """
 
-    def __init__(  # noqa: PLR0913 - what is written, how, and who is told
+    def __init__(  # noqa: PLR0913 - what is written, how, and the callbacks
         self,
         name: str,
         write: Callable[[Sequence[T]], object],
@@ -73,7 +73,7 @@ class Writer(Generic[T]):
         self._thread.start()
 
     def put(self, item: T) -> None:
-        """Leave an item to be written; if the queue is full or closed it is dropped and counted. Never blocks."""
+        """Queue an item; if the queue is full or closed it is dropped and counted. Never blocks."""
         weight = self._limits.weight(item)
         with self._changed:
             fits = not self._closing and (not self._waiting or self._waiting + weight <= self._limits.capacity)
@@ -85,7 +85,7 @@ class Writer(Generic[T]):
             self._told.dropped(self._name)
 
     def close(self, timeout: float) -> bool:
-        """Write what is left, for at most `timeout` seconds; return whether all of it was tried."""
+        """Write the rest, for at most `timeout` seconds; return whether all of it was tried."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -104,7 +104,7 @@ class Writer(Generic[T]):
         self._finish()
 
     def _next(self) -> list[T] | None:
-        """Return what is written at once, nothing if no item came for long, and None at the end."""
+        """Return the next batch, an empty one if no item came for long, and None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing, self._limits.idle)
             if self._closing and not self._queue:
@@ -117,7 +117,7 @@ class Writer(Generic[T]):
             return batch
 
     def _keep(self, batch: Sequence[T]) -> None:
-        """Write a batch over as many failures as it takes; at the close it is tried once more."""
+        """Write a batch, with retries; at the close it is tried once more."""
         last = False
         while True:
             try:
@@ -143,5 +143,5 @@ class Writer(Generic[T]):
 
 
 def weight_of(observation: Observation) -> int:
-    """Return about the bytes that an observation takes while it waits."""
+    """Return the approximate size in bytes of a waiting observation."""
     return observation.recording.weight + len(observation.last_words or "") + _EACH

@@ -1,8 +1,8 @@
-"""How the numbers are kept and written: a flat array a subject, and the text of each family rendered when it changed.
+"""How the numbers are stored and written: a flat array for each subject, a text for each family, rendered on change.
 
-A scrape writes what has changed since the one before, and then only joins texts. It takes each subject's list of texts
-once, and these lists are replaced, never changed: what it says of a subject is from one moment. The text is
-byte for byte what prometheus_client writes of the same numbers (`Collector` hands them to it; the tests compare).
+A scrape renders what has changed since the last one, and then only joins texts. It takes each subject's list of texts
+once, and these lists are replaced, never changed: the series of a subject are consistent. The text is byte for byte
+what prometheus_client writes for the same numbers (`Collector` passes them to it; the tests compare).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from monitor.settings import Buckets
 from monitor.sinks.metrics.families import Family, MetricKind, Scope, Values, bounds_of, chosen
 
 ABSENT: Final = math.nan
-"""Stands in a cell whose series is not exported; no measured number is NaN."""
+"""The value of a cell whose series is not exported; no measured number is NaN."""
 
 PIECE = 256 * 1024
-"""Bytes after which a scrape hands on what it has: some 0.1 ms of joining."""
+"""Bytes of a piece of a scrape: about 0.1 ms of joining."""
 
 WRITTEN = 20
-"""Families that are written anew between two turns of the loop: some 0.2 ms."""
+"""Families that are rendered between two turns of the loop: about 0.2 ms."""
 
 ROWS = 64
-"""Subjects that are looked at between two looks at that size."""
+"""Subjects between two checks of that size."""
 
 Trace = tuple[str, float]
-"""A probe's id and the time it ended: what an exemplar leads to."""
+"""A probe's id and the time it ended, for an exemplar."""
 Pairs = tuple[tuple[str, str], ...]
 Split = tuple[tuple[str, ...], ...]
 number_text = lru_cache(maxsize=8192)(floatToGoString)
@@ -46,7 +46,7 @@ generate_openmetrics, _ = choose_encoder("application/openmetrics-text; version=
 
 
 class Line(NamedTuple):
-    """One series as it is written: `template` wants the subject's labels, in `split` runs, and the number."""
+    """The template of one series, filled with the subject's labels, in `split` runs, and the number."""
 
     name: str
     labels: Pairs
@@ -55,7 +55,7 @@ class Line(NamedTuple):
 
 
 class Layout:
-    """Where one family's numbers stand in a subject's cells, and how they are written."""
+    """Where one family's numbers are in a subject's cells, and how they are written."""
 
     def __init__(self, family: Family, index: int, first: int, bounds: tuple[float, ...] | None, sheet: Sheet) -> None:
         self.family, self.index, self.first, self.sheet = family, index, first, sheet
@@ -73,7 +73,7 @@ class Layout:
         self.plain_head, self.rich_head = _heads(self.metric())
 
     def draw(self) -> None:
-        """Make the lines for the label names that the sheet shares now."""
+        """Make the lines for the sheet's current label names."""
         self.lines = tuple(self._lines())
         self.found = {}
 
@@ -92,7 +92,7 @@ class Layout:
         return self.sheet.line(self.family.name, tuple(zip(self.family.labels, values, strict=True)))
 
     def opened(self, values: Values) -> Line:
-        """Return the line of a series that was not there from the start."""
+        """Return the line of a series that did not exist from the start."""
         line = self.found.get(values)
         if line is None:
             line = self.found[values] = self.line(values)
@@ -107,7 +107,7 @@ class Layout:
         return [*running, total, amount]
 
     def metric(self) -> Metric:
-        """Return prometheus_client's word for this family, without samples."""
+        """Return prometheus_client's metric of this family, without samples."""
         return Metric(self.metric_name, self.family.help, self.kind)
 
 
@@ -125,7 +125,7 @@ class Sheet:
             self.named[family.name] = self._place(family, bounds_of(family, buckets)) if kept else None
 
     def share(self, shared: Iterable[str]) -> None:
-        """Take other label names; the texts of every subject are stale by it."""
+        """Set other label names; the texts of every subject become stale."""
         self.shared = tuple(sorted(shared))
         self.splits = []
         for layout in self.layouts:
@@ -139,7 +139,7 @@ class Sheet:
         return layout
 
     def line(self, name: str, labels: Pairs) -> Line:
-        """Return a line whose own labels are merged, in order, with those of its subject."""
+        """Return a line whose own labels are merged with those of its subject, in order."""
         own, parts, runs = dict(labels), [], list[tuple[str, ...]]()
         fresh = True
         for label in sorted((*own, *self.shared)):
@@ -161,7 +161,7 @@ class Sheet:
         return self.splits.index(runs)
 
     def most_series(self) -> int:
-        """Return how many series one subject can have."""
+        """Return the largest number of series of one subject."""
         return sum(len(layout.lines) + (layout.family.most or 0) for layout in self.layouts)
 
 
@@ -176,13 +176,13 @@ class Subject:
         self.exemplars: dict[int, dict[Hashable, tuple[float, Trace]]] = {}
         self._opened: dict[int, dict[Values, float]] = {}
         self.plain: list[bytes] = [b""] * len(sheet.layouts)
-        """The text of each family; this list is never changed, only replaced."""
+        """The text of each family; the list is never changed, only replaced."""
         self.rich: list[bytes] = self.plain
         """The same with exemplars, for OpenMetrics."""
         self.relabel(labels)
 
     def relabel(self, labels: Mapping[str, str]) -> None:
-        """Take these values of the sheet's labels; every text is stale."""
+        """Set the values of the sheet's labels; every text becomes stale."""
         self.labels = {name: labels[name] for name in self.sheet.shared}
         self._runs: dict[int, tuple[str, ...]] = {}
         self._stale = set(range(len(self.sheet.layouts)))
@@ -190,7 +190,7 @@ class Subject:
     # -- changing --------------------------------------------------------------------------------------------------
 
     def add(self, name: str, amount: float = 1.0, values: Values = (), trace: Trace | None = None) -> None:
-        """Count: what is not finite or would count down is not counted."""
+        """Increase a counter; an amount that is not finite or negative is ignored."""
         layout = self.sheet.named[name]
         if layout is None or not math.isfinite(amount) or amount <= 0:
             return
@@ -203,7 +203,7 @@ class Subject:
         self._mark(layout, values if place is None else place - layout.first, trace, amount)
 
     def set(self, name: str, number: float | None, values: Values = ()) -> None:
-        """Say what a gauge is; what is None or not finite is absent."""
+        """Set a gauge; None or a value that is not finite makes it absent."""
         layout = self.sheet.named[name]
         if layout is None:
             return
@@ -217,7 +217,7 @@ class Subject:
             self._stale.add(layout.index)
 
     def observe(self, name: str, *numbers: float, trace: Trace | None = None) -> None:
-        """Put numbers into a histogram; what is not finite is not observed."""
+        """Observe numbers in a histogram; values that are not finite are ignored."""
         layout = self.sheet.named[name]
         if layout is None:
             return
@@ -233,7 +233,7 @@ class Subject:
             self._mark(layout, place, trace if layout.kind == "histogram" else None, number)
 
     def _open(self, layout: Layout, values: Values, number: float) -> None:
-        """Keep the series seen last, as many as the family allows."""
+        """Add an open series; only the most recent ones are kept, as many as the family allows."""
         opened = self._opened.setdefault(layout.index, {})
         opened.pop(values, None)
         opened[values] = number
@@ -250,7 +250,7 @@ class Subject:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def refresh(self) -> int:
-        """Write anew what has changed since the last time; return how many families that was."""
+        """Render the families that have changed; return their number."""
         written = len(self._stale)
         if written:
             plain, rich = self.plain[:], self.rich[:]
@@ -261,11 +261,11 @@ class Subject:
         return written
 
     def series(self, layout: Layout) -> Iterator[tuple[Hashable, Line, float]]:
-        """Yield each series that is there, with the key of its exemplar."""
+        """Yield each existing series, with the key of its exemplar."""
         for key, (line, number) in enumerate(zip(layout.lines, layout.numbers(self.cells), strict=True)):
             if number == number:  # noqa: PLR0124 (false for NaN alone, and half the price of isnan)
                 yield key, line, number
-        # In the order of the words, lest the one seen last wander through the text.
+        # In the order of the labels, so that the order of the text is stable.
         for values, number in sorted(self._opened.get(layout.index, {}).items()):
             if not math.isnan(number):
                 yield values, layout.opened(values), number
@@ -294,7 +294,7 @@ class Subject:
 
 
 class Collector(CollectorProtocol):
-    """The same numbers for prometheus_client: what a registry that holds them renders is what the texts must be."""
+    """The same numbers for prometheus_client: a registry with them must render the same text."""
 
     def __init__(self, scopes: Sequence[tuple[Sheet, Mapping[str, Subject]]]) -> None:
         self._scopes = scopes
@@ -337,12 +337,12 @@ def pieces(snapshot: Sequence[tuple[Sheet, Sequence[list[bytes]]]], rest: bytes,
 
 
 def others(registry: CollectorRegistry, *, rich: bool) -> bytes:
-    """Return what prometheus_client writes of collectors that are not ours, with the format's end."""
+    """Return prometheus_client's text of other collectors, with the format's end."""
     return generate_openmetrics(registry) if rich else generate_latest(registry)
 
 
 def _heads(metric: Metric) -> tuple[bytes, bytes]:
-    """Return the HELP and TYPE lines of both formats, as prometheus_client itself writes them."""
+    """Return the HELP and TYPE lines of both formats, as prometheus_client writes them."""
 
     class One(CollectorProtocol):
         def collect(self) -> Iterable[Metric]:

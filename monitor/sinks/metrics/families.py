@@ -1,6 +1,6 @@
-"""Every metric of the contract in one table: name, type, labels with their closed values, and what it says.
+"""Every metric of the contract in one table: name, type, labels with their closed values, and its description.
 
-`docs/metrics.md` is made from it, and the storage and the text are laid out by it; it knows no library.
+`docs/metrics.md`, the storage and the text format are derived from it; it imports no library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monitor.settings import Buckets
 
 
 class MetricKind(StrEnum):
-    """The types of Prometheus that are used here."""
+    """The Prometheus metric types that are used here."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -26,14 +26,14 @@ class MetricKind(StrEnum):
 
 
 class Scope(Enum):
-    """Whose numbers they are: one set for each target, or one for the monitor itself."""
+    """The subject of a metric: each target, or the monitor itself."""
 
     TARGET = "target"
     MONITOR = "monitor"
 
 
 class Lean(StrEnum):
-    """What `[metrics] detail = "lean"` makes of a family."""
+    """How `[metrics] detail = "lean"` changes a family."""
 
     SAME = "same"
     OUT = "left out"
@@ -47,7 +47,7 @@ TARGET, MONITOR = Scope
 SAME, OUT = Lean
 
 ONE: tuple[Values, ...] = ((),)
-"""The one series of a family without labels of its own."""
+"""The one series of a family without its own labels."""
 
 
 def _each(*words: str) -> tuple[Values, ...]:
@@ -73,18 +73,18 @@ THRESHOLDS = _each("truncation", "cuts", "wrong_content", "rate_limited", "gap",
 SINKS = _each("metrics", "log", "history")
 
 FINE_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
-"""For the monitor's own timing errors, which are microseconds where all is well."""
+"""Buckets for the monitor's own timing errors, which are normally microseconds."""
 
 MOST_FAILURES = 25
-"""Pairs of `chat_stream_failures_total` that one target keeps: those seen last. It holds a target to 250 series."""
+"""The most pairs of `chat_stream_failures_total` of one target, the most recent ones: it limits a target's series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric: `labels` beyond those that every series of its scope carries, `values` those that exist at once.
+    """One metric: `labels` are its own, beyond those of every series of its scope; `values` exist from the start.
 
-    A label without `values` is open: its series appear when first seen, and at most `most` are kept. `start` is what
-    a gauge says before anything was measured; None is absent. `otel` is the OpenTelemetry instrument it corresponds to.
+    A label without `values` is open: its series appear when they are first used, and at most `most` are kept. `start`
+    is a gauge's value before anything was measured; None is absent. `otel` is the corresponding OpenTelemetry metric.
     """
 
     name: str
@@ -100,12 +100,12 @@ class Family:
 
     @property
     def scope(self) -> Scope:
-        """Whose numbers these are; the prefix says it."""
+        """The subject, by the prefix."""
         return TARGET if self.name.startswith("chat_stream_") else MONITOR
 
     @property
     def first(self) -> float | None:
-        """What each series says from the start: 0 for what counts, absent for a gauge that says nothing else."""
+        """The initial value of each series: 0 for counters and histograms, absent for a gauge without `start`."""
         return self.start if self.kind is GAUGE else 0.0
 
 
@@ -229,13 +229,13 @@ FAMILIES: tuple[Family, ...] = (
 RESERVED = frozenset(
     {"target", "le", "quantile"} | {label for row in FAMILIES if row.scope is TARGET for label in row.labels}
 )
-"""Label names that the config may not use: ours and the formats' own."""
+"""Label names that the config must not use: ours and those of the formats."""
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def label_mistakes(names: Sequence[str]) -> Iterator[str]:
-    """Say what is wrong with the config's label names, each in a sentence."""
+    """Yield what is wrong with the config's label names, one sentence each."""
     for name in names:
         if not _LABEL_NAME.fullmatch(name):
             yield f"label name {name!r} is not [a-zA-Z_][a-zA-Z0-9_]*"
@@ -252,7 +252,7 @@ def chosen(scope: Scope, detail: str) -> dict[Family, bool]:
 
 
 def bounds_of(family: Family, buckets: Buckets) -> tuple[float, ...] | None:
-    """Return a histogram's upper bounds without +Inf; None for what is not a histogram."""
+    """Return a histogram's upper bounds without +Inf; None for other types."""
     if family.bounds is None:
         return None
     bounds: tuple[float, ...] = FINE_BUCKETS if family.bounds == "fine" else getattr(buckets, family.bounds)
@@ -262,7 +262,7 @@ def bounds_of(family: Family, buckets: Buckets) -> tuple[float, ...] | None:
 
 
 def markdown(scope: Scope) -> str:
-    """Return the table of one scope's metrics for the docs; only a target's differ by detail."""
+    """Return the table of one scope's metrics for the docs; only a target's depend on the detail."""
     columns = ("metric", "type", "labels", "says", *(("lean", "OpenTelemetry") if scope is TARGET else ()))
     rows = [columns, ("---",) * len(columns)]
     for row in FAMILIES:

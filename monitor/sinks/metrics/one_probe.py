@@ -1,4 +1,4 @@
-"""One probe as gauges, in a registry of its own: what `GET /probe` answers, as blackbox_exporter does."""
+"""One probe as gauges in its own registry: the response of `GET /probe`, as in blackbox_exporter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Gauge(NamedTuple):
-    """A gauge: its name, what it is, and its number for each set of labels; None is left out."""
+    """A gauge: its name, description, and number for each set of labels; None is omitted."""
 
     name: str
     about: str
@@ -24,7 +24,7 @@ class _Gauge(NamedTuple):
 
 
 def exposition(observation: Observation) -> tuple[bytes, str]:
-    """Return the text of one probe's gauges and its content type; what was not reached is absent."""
+    """Return the text of one probe's gauges and its content type; steps that were not reached are absent."""
     registry = CollectorRegistry()
     for name, about, numbers, labels in _gauges(observation):
         present = {values: number for values, number in numbers.items() if number is not None}
@@ -43,20 +43,18 @@ def _gauges(observation: Observation) -> Iterator[_Gauge]:
     yield _one("probe_http_status_code", "The status of the response.", line.head.status if line.head else None)
     yield _Gauge(
         "chat_stream_outcome",
-        "What the probe came to; always 1.",
+        "The outcome and cause of the probe; always 1.",
         {(verdict.outcome.value, verdict.cause or "", verdict.phase.value): 1.0},
         ("outcome", "cause", "phase"),
     )
     yield _one("chat_stream_accepted", "Whether the head was 2xx and the stream could be read.", verdict.accepted)
     yield _one("chat_stream_truncated", "Whether it was accepted and its end never came.", verdict.truncated)
-    yield _one("chat_stream_unclean_end", "Whether the wire failed after the end.", verdict.unclean is not None)
+    yield _one("chat_stream_unclean_end", "Whether the connection failed after the end.", verdict.unclean is not None)
     yield _one("chat_stream_buffered", "Whether a proxy held the stream back.", buffered(line))
-    yield _one(
-        "chat_stream_time_to_first_chunk_seconds", "When the first output came.", line.marks.get(Mark.FIRST_CHUNK)
-    )
+    yield _one("chat_stream_time_to_first_chunk_seconds", "Time to the first output.", line.marks.get(Mark.FIRST_CHUNK))
     yield _one(
         "chat_stream_time_to_first_content_seconds",
-        "When the first visible text came.",
+        "Time to the first visible text.",
         line.marks.get(Mark.FIRST_CONTENT),
     )
     apart = gap_figures(line)
@@ -67,12 +65,12 @@ def _gauges(observation: Observation) -> Iterator[_Gauge]:
         {(step,): seconds for step, seconds in observation.steps.items()},
         ("step",),
     )
-    yield _one("chat_stream_chunks", "How many pieces of output came.", line.chunks)
-    yield _one("chat_stream_received_bytes", "How many bytes of the body came.", line.bytes)
+    yield _one("chat_stream_chunks", "Pieces of output received.", line.chunks)
+    yield _one("chat_stream_received_bytes", "Bytes of the body received.", line.bytes)
     yield from _tokens(observation)
     yield _one(
         "chat_stream_progress_ratio",
-        "How far the counted list came.",
+        "The share of the answer that was received.",
         observation.check.progress if observation.check else None,
     )
     yield _one(
@@ -80,7 +78,7 @@ def _gauges(observation: Observation) -> Iterator[_Gauge]:
         "When the certificate expires.",
         observation.certificate_expiry,
     )
-    yield _one("chat_stream_timing_uncertainty_seconds", "How sure these times are.", uncertainty(line))
+    yield _one("chat_stream_timing_uncertainty_seconds", "The uncertainty of these times.", uncertainty(line))
     ended = observation.timestamp.timestamp() + observation.duration
     yield _one("chat_stream_last_probe_timestamp_seconds", "Unix time at which this probe ended.", ended)
 

@@ -1,7 +1,7 @@
-"""What each observation, and what the monitor says of itself, does to the numbers that Prometheus scrapes.
+"""The metrics sink: updates the numbers for Prometheus with each observation and with the monitor's own events.
 
-Only probes of the schedule feed `chat_stream_*`, tokens excepted; what we stopped or broke ourselves counts in
-`chat_monitor_probe_errors_total` and nowhere else (contract, section 1).
+Only scheduled probes count in `chat_stream_*`, except for tokens; aborted and inconclusive probes only count in
+`chat_monitor_probe_errors_total` (contract, section 1).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version={}; charset=utf-8"
 _OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
 _LONGEST_ID = 100
-"""Of an exemplar's 128 characters."""
+"""The most characters of a probe's id, of the 128 of an exemplar."""
 
 
 @dataclass(slots=True)
 class _Watched:
-    """One target's numbers, and what it takes to know its next ones."""
+    """One target's numbers and its state."""
 
     subject: Subject
     state: ConfirmedState = field(default_factory=ConfirmedState)
 
 
 class Metrics:
-    """The sink that counts: `labels` are the config's label names, one set for all targets.
+    """The metrics sink: `labels` are the config's label names, one set for all targets.
 
-    Targets, observations and scrapes belong to one thread, the loop's; what the monitor says of itself, to any.
+    Call the methods for targets, observations and scrapes in the loop's thread; those for the monitor itself in any.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Metrics:
         self._subjects: dict[str, Subject] = {}
         self._own = Subject(Sheet(Scope.MONITOR, config.buckets, config.detail, ()), {})
         self._lock = threading.Lock()
-        """Guards the monitor's own numbers: sinks report their faults from threads of theirs."""
+        """Guards the monitor's own numbers: sinks report failures from their threads."""
         self._others = CollectorRegistry()
         self.registry = registry or CollectorRegistry()
-        """The same numbers as prometheus_client has them."""
+        """A registry of prometheus_client with the same numbers."""
         self.registry.register(Collector([(self._sheet, self._subjects), (self._own.sheet, {"": self._own})]))
         for theirs in (ProcessCollector(registry=None), PlatformCollector(registry=None)):
             self._others.register(theirs)
@@ -76,7 +76,7 @@ class Metrics:
     # -- targets ---------------------------------------------------------------------------------------------------
 
     def add(self, target: Target) -> None:
-        """Begin to export a target, or take what has changed of one that is; its counters go on."""
+        """Export a new target, or update a changed one; its counters continue."""
         labels = {"target": target.name, **{name: target.labels.get(name, "") for name in self.labels}}
         info = (target.protocol, host_of(target.url), target.model or "", target.upstream or "")
         _check_values([*labels.values(), *info])
@@ -92,7 +92,7 @@ class Metrics:
         self._set("chat_monitor_targets", len(self._watched))
 
     def relabel(self, labels: Sequence[str]) -> None:
-        """Take another set of the config's label names; every number goes on, under labels that `add` fills in."""
+        """Set other label names of the config; every number continues, and `add` sets the label values."""
         if tuple(labels) == self.labels:
             return
         mistakes = list(label_mistakes(labels))
@@ -111,15 +111,15 @@ class Metrics:
         self._set("chat_monitor_targets", len(self._watched))
 
     def paused(self, name: str, *, now: bool) -> None:
-        """Say whether a target is paused."""
+        """Set whether a target is paused."""
         self._tell(name, "chat_stream_paused", float(now))
 
     def budget(self, name: str, remaining: float | None) -> None:
-        """Say what is left today of a target's budget, None where nothing limits it; the limit is in its config."""
+        """Set what remains of a target's budget today, None without a limit; the limit is in its config."""
         self._tell(name, "chat_stream_budget_tokens_remaining", None if remaining is None else max(remaining, 0.0))
 
     def suspects(self, name: str, suspicions: Iterable[Suspicion]) -> None:
-        """Set who is suspected of a target's incident: evidence arrives with any probe, of other targets as well."""
+        """Set the suspects of a target's incident: evidence may come from probes of other targets."""
         watched = self._watched.get(name)
         if watched is not None:
             _say_suspects(watched.subject, suspicions)
@@ -147,11 +147,11 @@ class Metrics:
     # -- observations ----------------------------------------------------------------------------------------------
 
     def __call__(self, observation: Observation) -> None:
-        """Be a sink."""
+        """Observe one probe."""
         self.observe(observation)
 
     def observe(self, observation: Observation) -> None:
-        """Take one probe into the numbers, and write anew the texts that it changed."""
+        """Update the numbers with one probe, and render the texts that it changed."""
         if observation.verdict.outcome in OUR_OWN:
             self._count(
                 "chat_monitor_probe_errors_total", (observation.verdict.outcome.value, observation.verdict.cause or "")
@@ -162,7 +162,7 @@ class Metrics:
         if watched is None:
             return
         trace = _trace(observation)
-        if observation.trigger == "schedule":  # first of all: whatever fails below, the outcome is counted
+        if observation.trigger == "schedule":  # first, so that the outcome is counted even if something below fails
             _count_verdict(watched.subject, observation, trace)
         _count_tokens(watched.subject, observation)
         if observation.trigger == "schedule":
@@ -186,49 +186,49 @@ class Metrics:
     # -- the monitor itself ----------------------------------------------------------------------------------------
 
     def lag(self, seconds: float) -> None:
-        """Note how late the event loop woke."""
+        """Observe how late the event loop woke."""
         self._observe("chat_monitor_event_loop_lag_seconds", seconds)
 
     def in_flight(self, number: int) -> None:
-        """Say how many probes run now."""
+        """Set the number of probes in flight."""
         self._set("chat_monitor_probes_in_flight", number)
 
     def config_loaded(self, digest: str, ok: bool, timestamp: float) -> None:  # noqa: FBT001 (as its gauge reads)
-        """Note a (re)load of the config; `digest` is hexadecimal, and counts as `timestamp` does only if it was ok."""
+        """Note a (re)load of the config; `digest` (hexadecimal) and `timestamp` only count if it was ok."""
         self._set("chat_monitor_config_last_reload_successful", float(ok))
         if ok:
             self._set("chat_monitor_config_last_reload_success_timestamp_seconds", timestamp)
             self._set("chat_monitor_config_hash", int(digest[:12], 16))
 
     def secret_reloaded(self, *, ok: bool) -> None:
-        """Count a changed file of a secret, CA or certificate that was taken, or one that could not be used."""
+        """Count a changed file of a secret, CA or certificate that was loaded, or could not be used."""
         self._count("chat_monitor_secret_reloads_total", ("success" if ok else "failure",))
 
     def isolated(self, now: bool) -> None:  # noqa: FBT001 (as its gauge reads)
-        """Say whether every target fails before its head."""
+        """Set whether every target fails before its head."""
         self._set("chat_monitor_isolated", float(now))
 
     def place(self, location: str, external_url: str | None) -> None:
-        """Say from where the monitor watches, and under which URL people reach its pages."""
+        """Set the monitor's location and the URL of its pages."""
         self._set("chat_monitor_info", 1, (location, external_url or ""))
 
     def shard(self, index: int, count: int) -> None:
-        """Say which of how many monitors this is."""
+        """Set the index and the number of shards."""
         self._set("chat_monitor_shard_index", index)
         self._set("chat_monitor_shards", count)
 
     def discovered(self, source: str, *, ok: bool) -> None:
-        """Say how the last refresh of a source of targets went."""
+        """Set whether the last refresh of a source succeeded."""
         _check_values([source])
         self._set("chat_monitor_discovery_last_refresh_successful", float(ok), (source,))
 
     def undiscovered(self, source: str) -> None:
-        """Say no more of a source that the config has no more."""
+        """Remove a source that is no longer in the config."""
         with self._lock:
             self._own.set("chat_monitor_discovery_last_refresh_successful", None, (source,))
 
     def history_bytes(self, size: int) -> None:
-        """Say how large the history is on disk."""
+        """Set the size of the history on disk."""
         self._set("chat_monitor_history_bytes", size)
 
     def sink_error(self, sink: str) -> None:
@@ -236,15 +236,15 @@ class Metrics:
         self._count("chat_monitor_sink_errors_total", (sink,))
 
     def dropped(self, sink: str) -> None:
-        """Count what a sink dropped."""
+        """Count an event that a sink dropped."""
         self._count("chat_monitor_events_dropped_total", (sink,))
 
     def unhandled(self) -> None:
-        """Count an exception that nothing expected."""
+        """Count an unexpected exception."""
         self._count("chat_monitor_unhandled_exceptions_total")
 
     def http_request(self, handler: str, code: int) -> None:
-        """Count an answered request; `handler` is a route's name, never a path that was asked for."""
+        """Count an answered request; `handler` is a route's name, never the requested path."""
         self._count("chat_monitor_http_requests_total", (handler, str(code)))
 
     def _count(self, family: str, values: tuple[str, ...] = ()) -> None:
@@ -264,8 +264,7 @@ class Metrics:
     def pieces(self, accept: str = "") -> tuple[Iterator[bytes], str]:
         """Return the exposition in pieces, to be written with a turn of the loop between them, and its content type.
 
-        What changed since the last scrape is written first, some targets in a piece. What it says of a target is from
-        one moment.
+        Changes since the last scrape are rendered first, some targets at a time. The series of a target are consistent.
         """
         form = openmetrics_version(accept)
         content_type = PLAIN if form is None else OPENMETRICS.format(form)
@@ -292,7 +291,7 @@ class Metrics:
 
 
 def openmetrics_version(accept: str) -> str | None:
-    """Return the version of OpenMetrics that an Accept header likes best; None where it likes plain text better."""
+    """Return the preferred OpenMetrics version of an Accept header; None if it prefers plain text."""
     ranges = sorted((_media_range(part) for part in accept.split(",")), key=lambda row: -row[2])
     for media, wanted, quality in ranges:
         if not 0 < quality <= 1:
@@ -314,7 +313,7 @@ def _media_range(part: str) -> tuple[str, str, float]:
     return media.lower(), given.get("version", "").strip('"'), quality
 
 
-# -- what one observation does to one target's numbers -----------------------------------------------------------------
+# -- the effect of one observation on a target's numbers --------------------------------------------------------------
 
 
 def _count_tokens(subject: Subject, observation: Observation) -> None:
@@ -401,7 +400,7 @@ def _judge_objectives(subject: Subject, observation: Observation) -> None:
 
 
 def _say_last(subject: Subject, observation: Observation) -> None:
-    """Set the gauges of the last probe; what it did not reach is absent."""
+    """Set the gauges of the last probe; steps that it did not reach are absent."""
     ended = _ended(observation)
     subject.set("chat_stream_last_probe_success", float(observation.available))
     subject.set("chat_stream_last_probe_timestamp_seconds", ended)
@@ -424,7 +423,7 @@ def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
 
 
 def _say_state(watched: _Watched, observation: Observation) -> None:
-    """Set what is known from several probes in a row."""
+    """Set the gauges that depend on several probes in a row."""
     watched.state.take(
         available=observation.available,
         truncated=observation.verdict.truncated,
@@ -461,14 +460,14 @@ def _ended(observation: Observation) -> float:
 
 
 def _trace(observation: Observation) -> Trace | None:
-    """Return what an exemplar leads to; None where its id is no text of at most the size that OpenMetrics allows."""
+    """Return the exemplar; None if the probe's id is not a text within OpenMetrics' limit."""
     if len(observation.probe_id) > _LONGEST_ID or not observation.probe_id.isprintable():
         return None
     return observation.probe_id, round(_ended(observation), 3)
 
 
 def _check_values(values: Sequence[str]) -> None:
-    """Refuse what cannot be written as UTF-8: one such label would fail every scrape."""
+    """Reject values that are not valid UTF-8: one such label would fail every scrape."""
     for value in values:
         try:
             value.encode()
@@ -476,17 +475,17 @@ def _check_values(values: Sequence[str]) -> None:
             raise ValueError(f"label value {value!r} is not Unicode text") from wrong
 
 
-# -- what it will cost -------------------------------------------------------------------------------------------------
+# -- the size of the exposition ---------------------------------------------------------------------------------------
 
 
 def series_per_target(config: settings.MetricsSettings | None = None) -> int:
-    """Return how many series one target can have: all that can fail has failed, and it has a budget."""
+    """Return the largest number of series of one target: every failure has occurred, and it has a budget."""
     config = config or settings.MetricsSettings()
     return Sheet(Scope.TARGET, config.buckets, config.detail, ("target",)).most_series()
 
 
 def bytes_per_target(config: settings.MetricsSettings | None = None, labels: Mapping[str, str] | None = None) -> int:
-    """Return about how many bytes these are in a scrape, for a target with `labels` (its name among them)."""
+    """Return the approximate size of these in a scrape, for a target with `labels` (including its name)."""
     config = config or settings.MetricsSettings()
     labels = labels or {"target": "target-0001"}
     subject = Subject(Sheet(Scope.TARGET, config.buckets, config.detail, labels), labels)
