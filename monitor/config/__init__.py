@@ -1,4 +1,4 @@
-"""The config: one TOML file, read whole or refused with every mistake in it."""
+"""The config: TOML files, read whole or rejected with every mistake."""
 
 from __future__ import annotations
 

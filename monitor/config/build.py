@@ -1,4 +1,4 @@
-"""From the validated tables to the values that the rest of the monitor works with: files found, secrets read."""
+"""Make the values for the rest of the monitor from the validated tables: paths are resolved, secrets are read."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from monitor.target import Check, CountCheck, ListCheck, Target
 _T = TypeVar("_T")
 
 Note = Callable[[KeyPath, str, str], None]
-"""Takes what is found of a file: its key, what is wrong or odd, a hint."""
+"""Called with a finding about a file: its key, the message, a hint."""
 
 
 class Notes(NamedTuple):
-    """Where mistakes and warnings go."""
+    """The callbacks for mistakes and warnings."""
 
     wrong: Note
     odd: Note
 
 
 def settings(sections: Mapping[str, Any], lists: Mapping[str, Any], places: Places, findings: Findings) -> Settings:
-    """Return all that is not a target; a file that cannot be read is noted."""
+    """Return the settings without targets; a file that cannot be read is a mistake."""
     notes = Notes(findings.wrong, findings.odd)
     for index, source in enumerate(lists["discovery"]):
         if source.basic_auth.password_env:
@@ -45,7 +45,7 @@ def settings(sections: Mapping[str, Any], lists: Mapping[str, Any], places: Plac
 
 
 def target(draft: Draft, places: Places, findings: Findings) -> Target:
-    """Return one target with its secrets; one that cannot be read is noted."""
+    """Return one target with its secrets; one that cannot be read is a mistake."""
     given = draft.target
 
     notes = Notes(
@@ -67,11 +67,11 @@ def target(draft: Draft, places: Places, findings: Findings) -> Target:
 
 
 _SENT = ("body", "headers", "url", "proxy", "prompt")
-"""The keys whose variables a server learns, besides those that say which server it is and what for."""
+"""The keys whose variables are sent to the server, besides those that identify the server and the request."""
 
 
 def _told(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
-    """Return the values of variables that the server is sent; the name of its own host is no secret before it."""
+    """Return the values of variables that are sent to the server; its own host name is not secret to it."""
     tables = [table for base in (("defaults",), draft.base) if isinstance(table := draft.document.at(base), dict)]
     names = sorted(references([table[key] for table in tables for key in _SENT if key in table]) & environ.keys())
     if not names:
@@ -81,7 +81,7 @@ def _told(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
 
 
 def _check(draft: Draft) -> Check | None:
-    """Return the check: what is written, or the counted list if a prompt is sent that is not the user's own."""
+    """Return the check: the configured one, or the counted list if a prompt is sent and none is configured."""
     check = draft.target.check
     if check is None and not draft.says("check"):
         return CountCheck() if draft.protocol.asks and draft.target.prompt is None else None
@@ -91,7 +91,7 @@ def _check(draft: Draft) -> Check | None:
 
 
 def _located(table: _T, places: Places, notes: Notes, base: KeyPath) -> _T:
-    """Return the table with the paths of its files, in the tables below too."""
+    """Return the table with the paths of its files resolved, in nested tables too."""
 
     def located(one: object, key: KeyPath, path: Path | None) -> object:
         if isinstance(one, tuple):
@@ -134,7 +134,7 @@ def _read(
     notes: Notes,
     exposed: Callable[[str], str | None] | None = None,
 ) -> _T | None:
-    """Return what is read of a file or variable; None, which is noted, if it cannot be. So is an exposed file."""
+    """Return the content of a file or variable; None and a mistake if it cannot be read. Warn of an exposed file."""
     try:
         found = read(name)
         mode = exposed(name) if exposed is not None else None
@@ -143,7 +143,7 @@ def _read(
         notes.wrong(key, str(context["message"]), str(context["hint"]))
         return None
     if mode is not None:
-        notes.odd(key, f"names a file with a secret that others than its owner can read (mode {mode})", "chmod 600")
+        notes.odd(key, f"names a file with a secret that other users can read (mode {mode})", "chmod 600")
     return found
 
 
@@ -162,7 +162,7 @@ _EXPOSED: Mapping[Path, Callable[[Places, str], str | None]] = {
 
 
 def same_labels(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Give every target the same label names, in the same order; one that it lacks is empty."""
+    """Give every target the same label names, in the same order; a missing one is empty."""
     given = tuple(targets)
     names = sorted({name for target in given for name in target.labels})
     return tuple(

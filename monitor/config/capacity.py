@@ -1,6 +1,6 @@
-"""What the processes that share the targets take: cores, memory and scrapes, by a model whose figures were measured.
+"""The resources of the processes that share the targets: cores, memory and scrapes, by a model with measured figures.
 
-docs/scaling.md has the measurement (benchmarks/scaling.py); the figures are those of its machine, and a core of another
+docs/scaling.md has the measurement (benchmarks/scaling.py); the figures are for its machine, and a core of another
 one may be twice as fast.
 """
 
@@ -14,27 +14,27 @@ from monitor.settings import MIB, Limits
 from monitor.target import CountCheck, Target, WordsCheck
 
 IDLE_CORES = 0.002
-"""Of a core, for a process without targets: the clock, the lag of the loop, its own metrics."""
+"""The share of a core of a process without targets: the clock, the lag of the loop, its own metrics."""
 PROBE_SECONDS = 0.003
-"""Of a core, for a probe: connection, request, head, verdict, metrics, log and history."""
+"""Core seconds of a probe: connection, request, head, verdict, metrics, log and history."""
 CHUNK_SECONDS = 0.00003
-"""Of a core, for a chunk: read, decoded, recorded, written to the event."""
+"""Core seconds of a chunk: read, decoded, recorded, written to the event."""
 SCRAPE_SECONDS = 0.004
-"""Of a core, for a MiB of metrics."""
+"""Core seconds of a MiB of metrics."""
 PROGRAM_BYTES = 70 * MIB
 TARGET_BYTES = 16 * 1024
-"""Of a target: its series as text and its place in the schedule, without its recent probes."""
+"""Memory of a target: its series as text and its place in the schedule, without its recent probes."""
 SERIES_BYTES = 90
-"""Of a series beside those of the `lean` detail."""
+"""Memory of a series beyond those of the `lean` detail."""
 FULL_CORES = 0.5
-"""Of its core, how much a process is given: beyond, bursts delay the schedule."""
+"""The share of a core that a process may use: above it, bursts delay the schedule."""
 _LEAN_SERIES = 120
 _CHUNKS_PER_NUMBER, _CHUNKS_PER_WORD = 2, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What one of the processes takes; `most_memory` is a bound, everything else an estimate."""
+    """The resources of one process; `most_memory` is a bound, everything else an estimate."""
 
     targets: int
     cores: float
@@ -45,7 +45,7 @@ class Process:
 
 
 def of_each(plan: Plan, processes: int, limits: Limits, scrape_every: float = 15.0) -> Process:
-    """Return what each of so many processes takes on average, of all locations, scraped every so many seconds."""
+    """Return the average resources of each process if the targets are shared by this many in all locations."""
     watched = sum(one.monitors for one in plan.targets)
     per_second = plan.requests_per_day / DAY / processes
     chunks = sum(one.requests_per_day / DAY * chunks_of(one.target) for one in plan.targets) / processes
@@ -60,7 +60,7 @@ def of_each(plan: Plan, processes: int, limits: Limits, scrape_every: float = 15
 
 
 def chunks_of(target: Target) -> int:
-    """Return about how many chunks an answer has: a token is a chunk, and a list is as long as it was asked for."""
+    """Return the estimated number of chunks of an answer: a token is a chunk, and a list has its requested length."""
     match target.check:
         case CountCheck(to=to):
             return to * _CHUNKS_PER_NUMBER
@@ -71,6 +71,6 @@ def chunks_of(target: Target) -> int:
 
 
 def enough(plan: Plan, limits: Limits, places: int = 1) -> int:
-    """Return how many processes it takes, as many in each of so many places: each has half a core's work."""
+    """Return how many processes are enough, the same number in each location: each uses half a core."""
     work = of_each(plan, 1, limits).cores - IDLE_CORES
     return places * max(ceil(work / (FULL_CORES - IDLE_CORES) / places), 1)

@@ -1,4 +1,4 @@
-"""The file as it is written: its values by tomllib, the line of each by tree-sitter, and every syntax error in it."""
+"""A config file as written: its values from tomllib, the line of each from tree-sitter, and every syntax error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST = 16 * 1024 * 1024
 DEEPEST = 32
 _MOST_PARSED = 8 * 1024 * 1024
 """Characters that are parsed again and again to find every syntax error: some seconds of work."""
-# Stands for a value that could not be read; a private code point that nobody writes into a config.
+# The placeholder for a value that could not be read; a private code point that no config contains.
 _UNREAD = "\uf8ffunread"
 _TOML = Language(tree_sitter_toml.language())
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -35,7 +35,7 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Document:
-    """Values as written, before any substitution, and their text; `broken` could not be read and are left out."""
+    """Values as written, before any substitution, and their text; `broken` ones could not be read and are left out."""
 
     file: str
     directory: Path
@@ -48,23 +48,23 @@ class Document:
 
     @property
     def fingerprint(self) -> str:
-        """The text of all files, which differs if one of them does."""
+        """The text of all files, which changes if one of them does."""
         return "\0".join([self.text, *(f"{part.document.file}\0{part.document.text}" for part in self.parts)])
 
     @cached_property
     def lines(self) -> Mapping[KeyPath, int]:
-        """The first line of every key; worked out only when there is something to say of one."""
+        """The first line of every key; computed only when a message needs one."""
         return _lines(self.text.encode())
 
     def line(self, path: KeyPath) -> int | None:
-        """Return the line of a key, or of the nearest table around it that stands in the file."""
+        """Return the line of a key, or of the nearest enclosing table in the file."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
         return None
 
     def at(self, path: KeyPath) -> object:
-        """Return what is written there; None where nothing is."""
+        """Return the value as written; None if there is none."""
         value: object = self.values
         for part in path:
             if isinstance(value, dict):
@@ -76,7 +76,7 @@ class Document:
         return value
 
     def mistake(self, path: KeyPath, message: str, hint: str = "") -> Mistake:
-        """Say what is wrong with a key of this document, at its place in its file."""
+        """Return a mistake about a key of this document, with its line and file."""
         for part in self.parts:
             inner = None if path in self.lines else part.inner(path)
             if inner is not None:
@@ -86,27 +86,27 @@ class Document:
         return Mistake(self.file, self.line(path), key_text(path), message, hint, target)
 
     def place(self, path: KeyPath) -> str:
-        """Return where a key is: its path if there is one file, else FILE:LINE."""
+        """Return a key's place: its path if there is one file, else FILE:LINE."""
         mistake = self.mistake(path, "")
         return mistake.key if not self.parts and mistake.file == self.file else f"{mistake.file}:{mistake.line}"
 
 
 @dataclass(frozen=True)
 class IncludedFile:
-    """An included file, and how many elements of each array came before its own."""
+    """An included file, and the number of elements of each array before its own."""
 
     document: Document
     offsets: Mapping[str, int]
 
     def outer(self, path: KeyPath) -> KeyPath:
-        """Return the path in the whole config of a path in this file."""
+        """Return a path of this file as a path of the whole config."""
         match path:
             case (str() as name, int() as index, *rest) if name in self.offsets:
                 return (name, index + self.offsets[name], *rest)
         return path
 
     def inner(self, path: KeyPath) -> KeyPath | None:
-        """Return the path in this file of a path in the whole config; None if the key is in another file."""
+        """Return a path of the whole config as a path of this file; None if the key is in another file."""
         match path:
             case (str() as name, int() as index, *rest) if name in self.offsets:
                 local = (name, index - self.offsets[name])
@@ -115,11 +115,11 @@ class IncludedFile:
 
 
 NO_DOCUMENT = Document("", Path(), {})
-"""What a config was read from that stands in no file."""
+"""The document of a config without a file."""
 
 
 def read(path: Path) -> Document:
-    """Read a config file; what cannot be read at all is a ConfigError."""
+    """Read a config file; ConfigError if it cannot be read at all."""
     file = str(path)
     try:
         with path.open("rb") as stream:
@@ -137,7 +137,7 @@ def read(path: Path) -> Document:
 
 
 def parse(text: str, file: str, directory: Path) -> Document:
-    """Read a config's text; every syntax error is noted, and what is around them is read all the same."""
+    """Parse a config's text; every syntax error is noted, and the rest is parsed nevertheless."""
     values, mended, mistakes = _values(text, file)
     if _depth(values) > DEEPEST:
         raise _refused(file, None, f"is nested more than {DEEPEST} levels deep")
@@ -157,7 +157,7 @@ def _refused(file: str, line: int | None, message: str, hint: str = "") -> Confi
 
 
 def _values(text: str, file: str) -> tuple[dict[str, object], str, list[Mistake]]:
-    """Parse; after a syntax error mend its line, note it, and parse again, as long as that leads on."""
+    """Parse; after a syntax error note it, replace its line, and parse again, as long as that makes progress."""
     mistakes: list[Mistake] = []
     for _ in range(max(_MOST_PARSED // (len(text) + 1), 10)):
         try:
@@ -187,7 +187,7 @@ def _syntax(error: str, text: str, file: str) -> tuple[int, Mistake]:
 
 
 def _mend(text: str, number: int, *, duplicate: bool) -> str | None:
-    """Make a bad line harmless; None where the fault may lie elsewhere, so that more messages would only confuse."""
+    """Replace a bad line; None if the fault may be elsewhere, so that further messages would only confuse."""
     lines = text.split("\n")
     line = lines[number - 1]
     key = _KEY.match(line)
@@ -209,7 +209,7 @@ def _parses(line: str) -> bool:
 
 
 def _depth(values: dict[str, object]) -> int:
-    """Return how deep the nesting goes, without recursion: a dotted key can be thousands of tables deep."""
+    """Return the nesting depth, without recursion: a dotted key can be thousands of tables deep."""
     depth, level = 0, list(values.values())
     while level:
         depth += 1
@@ -220,14 +220,14 @@ def _depth(values: dict[str, object]) -> int:
 
 
 def _take_unread(values: dict[str, object], base: KeyPath = ()) -> Iterator[KeyPath]:
-    """Take the values that could not be read out of the tables, and return their paths."""
+    """Remove the values that could not be read from the tables, and return their paths."""
     for key, value in list(values.items()):
         path = (*base, key)
         if value == _UNREAD:
             del values[key]
             yield path
         elif key.startswith(_UNREAD):
-            del values[key]  # what stood under a table's second heading
+            del values[key]  # the keys under a table's second heading
         elif isinstance(value, dict):
             yield from _take_unread(value, path)
         elif isinstance(value, list):
@@ -257,7 +257,7 @@ def _lines(source: bytes) -> dict[KeyPath, int]:
 
 
 def _header(node: Node, elements: dict[KeyPath, int]) -> KeyPath:
-    """Return the path of a [table] or [[table]], where a name of an array means its last element."""
+    """Return the path of a [table] or [[table]]; the name of an array means its last element."""
     path: KeyPath = ()
     keys = _keys(node.named_children[0])
     for part in keys[:-1]:
@@ -276,7 +276,7 @@ def _keys(node: Node) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1000)
 def _parts(key: str) -> tuple[str, ...]:
-    """Return the parts of a bare, quoted or dotted key; tomllib knows how they are escaped."""
+    """Return the parts of a bare, quoted or dotted key; tomllib decodes escapes."""
     value: object = tomllib.loads(f"{key} = 0")
     keys = []
     while isinstance(value, dict):
@@ -291,7 +291,7 @@ def _note(found: dict[KeyPath, int], path: KeyPath, node: Node) -> None:
 
 
 def _descend(found: dict[KeyPath, int], base: KeyPath, node: Node) -> Iterator[tuple[KeyPath, Node]]:
-    """Note a pair or a value, and return what stands inside it."""
+    """Note a pair or a value, and return its children."""
     if node.type == "pair":
         base = (*base, *_keys(node.named_children[0]))
         _note(found, base, node)

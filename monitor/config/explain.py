@@ -1,4 +1,4 @@
-"""What pydantic found, in plain words: one mistake for each error, with a hint."""
+"""Explain pydantic's errors: one mistake for each error, with a hint."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from monitor.config.model import CHECKS, FileTable, Table, hidden
 from monitor.settings import Settings
 from monitor.target import Target
 
-# What stands there may be a secret, or hold one: it is not repeated.
+# The value may be or contain a secret: it is not repeated.
 _UNQUOTED = frozenset({*hidden(Target), *hidden(Settings)})
 _TAG = re.compile(r"<\w+>")
 _THE_VALUE = "the value"
 
 
 class ErrorContext(NamedTuple):
-    """One error: its context as pydantic has it, and what the file says."""
+    """One error: pydantic's context, and the value in the file."""
 
     context: Mapping[str, object]
     given: object
     shown: str
     example: str
     open: bool
-    """Nothing of the value is secret: it stands in the file as it is."""
+    """The value is not secret: the file contains it in plain text."""
 
 
 Message = tuple[str, str]
@@ -87,7 +87,7 @@ def _check_kind(case: ErrorContext) -> Message:
 
 
 def _own(case: ErrorContext) -> Message:
-    """Say what our validators say, with what they draw from the value only where it is no secret."""
+    """Return our validators' message, with parts of the value only if it is not secret."""
     message, hint = f"{case.shown} {case.context['message']}", str(case.context["hint"])
     why, better = str(case.context["why"]), str(case.context["better"])
     if not case.open:
@@ -140,7 +140,7 @@ MESSAGES: dict[str, Callable[[ErrorContext], Message]] = {
 
 
 def mistake(error: ErrorDetails, document: Document, base: KeyPath, model: type[Table]) -> tuple[KeyPath, Mistake]:
-    """Return where in the document an error lies, and what to say of it."""
+    """Return the path of an error in the document, and the mistake."""
     path = (*base, *(part for part in error["loc"] if not (isinstance(part, str) and _is_ours(part))))
     if isinstance(document.at(path[:-1]), str):  # a text in place of an array of one
         path = path[:-1]
@@ -160,7 +160,7 @@ def mistake(error: ErrorDetails, document: Document, base: KeyPath, model: type[
 
 
 def _is_ours(part: str) -> bool:
-    """Whether a part of a path is not one of the file's: a tag of a union, or pydantic's mark for a key."""
+    """Whether a part of a path is not in the file: a tag of a union, or pydantic's mark for a key."""
     return part == "[key]" or _TAG.fullmatch(part) is not None
 
 
@@ -174,7 +174,7 @@ def _example(error: ErrorDetails, model: type[Table]) -> str:
 
 
 def tables(model: type[BaseModel], base: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
-    """Return a table and all that stand in it, with their paths."""
+    """Return a table and its nested tables, with their paths."""
     yield base, model
     for name, field in model.model_fields.items():
         for inner in models(field.annotation):
@@ -182,7 +182,7 @@ def tables(model: type[BaseModel], base: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def models(annotation: object) -> Iterator[type[BaseModel]]:
-    """Return the models in a type, inside unions, tuples and annotations too."""
+    """Return the models in a type, including those in unions, tuples and annotations."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
@@ -193,7 +193,7 @@ _TABLES = tuple(tables(FileTable))
 
 
 def suggestion(path: KeyPath, base: KeyPath, model: type[Table]) -> str:
-    """Name the key that was probably meant: a neighbour of like spelling, or the same word elsewhere."""
+    """Suggest the key that was probably meant: one of similar spelling, or the same name elsewhere."""
     key = str(path[-1])
     inside = tuple(part for part in path[len(base) : -1] if isinstance(part, str))
     known = {name for place, table in tables(model) if place == inside for name in table.model_fields} - {key}
@@ -203,7 +203,7 @@ def suggestion(path: KeyPath, base: KeyPath, model: type[Table]) -> str:
 
 
 def _elsewhere(key: str, place: tuple[str, ...]) -> str:
-    """Find the word in another table: first in the same part of the file, then in a target, then anywhere."""
+    """Find the key in another table: first in the same part of the file, then in a target, then anywhere."""
     here, part = [table for at, table in _TABLES if at == place], place[:1]
     others = [at for at, table in _TABLES if key in table.model_fields and table not in here]
     others.sort(key=lambda at: (at[:1] != part, at[:1] != ("targets",)))

@@ -1,4 +1,4 @@
-"""What is found wrong or odd while a config is read, and which keys nobody may judge any more."""
+"""The mistakes and warnings found in a config, and the keys that rules must not judge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.config.mistake import ConfigError, KeyPath, Mistake
 
 @dataclass(slots=True)
 class Findings:
-    """Collects mistakes and warnings; a key that has a mistake is broken, and no rule that reads it is asked."""
+    """Collects mistakes and warnings; a key with a mistake is broken, and rules that read it are skipped."""
 
     document: Document
     mistakes: list[Mistake] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Findings:
             self.spoil(path)
 
     def spoil(self, path: KeyPath) -> None:
-        """Have no rule judge this key."""
+        """Mark a key as broken, so that no rule judges it."""
         self.broken.add(path)
         self._around.update(path[:length] for length in range(1, len(path)))
 
@@ -33,7 +33,7 @@ class Findings:
         self.add(path, self.document.mistake(path, message, hint))
 
     def add(self, path: KeyPath, mistake: Mistake) -> None:
-        """Note a mistake that is written already."""
+        """Add an existing mistake."""
         self.spoil(path)
         self.mistakes.append(mistake)
 
@@ -48,7 +48,7 @@ class Findings:
         return path in self._around or any(path[:length] in self.broken for length in range(1, len(path) + 1))
 
     def raise_if_wrong(self) -> None:
-        """End the reading where there is a mistake."""
+        """Raise a ConfigError if there is a mistake."""
         if self.mistakes:
             raise ConfigError(_in_order(self.mistakes), _in_order(self.warnings))
 
@@ -58,5 +58,5 @@ class Findings:
 
 
 def _in_order(mistakes: list[Mistake]) -> tuple[Mistake, ...]:
-    """Return each once, by line; what has no line comes first."""
+    """Return each once, by line; those without a line come first."""
     return tuple(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line or 0))

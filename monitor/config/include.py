@@ -1,4 +1,4 @@
-"""A config in several files: the tables and arrays of the files that it includes, merged into one document."""
+"""A config in several files: the tables and arrays of the included files, merged into one document."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from monitor.config.variables import Filling
 INCLUDE = "include"
 
 Twice = Callable[[KeyPath], None]
-"""What is told of a key that is set twice."""
+"""Called for a key that is set twice."""
 
 
 def read_all(path: Path, environ: Mapping[str, str]) -> Document:
-    """Read a config file and what it includes; a main file that cannot be read at all is a ConfigError."""
+    """Read a config file and the files it includes; ConfigError if the main file cannot be read at all."""
     main = read(path)
     parts, mistakes = [], list(main.mistakes)
     for key, file in _included(main, environ):
@@ -34,7 +34,7 @@ def read_all(path: Path, environ: Mapping[str, str]) -> Document:
 
 
 def fingerprint(document: Document, environ: Mapping[str, str]) -> str | None:
-    """Return what `Document.fingerprint` would be if the files were read now; None if one of them cannot be read."""
+    """Return the `Document.fingerprint` of the current files; None if one of them cannot be read."""
     try:
         parts = (f"{file}\0{_text(file)}" for _, file in _included(document, environ))
         return "\0".join([_text(Path(document.file)), *parts])

@@ -1,4 +1,4 @@
-"""From a file to a config: fill in variables, validate, apply the rules, fetch the secrets; or name every mistake."""
+"""Load a config: fill in variables, validate, apply the rules, read the secrets; or report every mistake."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ _KEYS = frozenset(model.keys(Settings)) - _TABLES.keys()
 _SECTIONS = {name: model.table(kind) for name, kind in _TABLES.items() if name not in _LISTS}
 
 _AROUND = frozenset({"monitor", "network", "defaults", "discovery", "prices"})
-"""What of a config bears on a target that stands elsewhere; that there is discovery says that not all are known."""
+"""The parts of a config that affect discovered targets; with discovery, not all targets are known."""
 _TOGETHER = 500
 """Discovered targets that are validated in one document: enough that the settings around them hardly count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All that a config file says, and what is odd in it."""
+    """A loaded config, and its warnings."""
 
     settings: Settings
     targets: tuple[Target, ...]
     warnings: tuple[Mistake, ...] = ()
     document: Document = field(default=NO_DOCUMENT, repr=False, compare=False)
-    """As it is written, for targets that are discovered later: variables are not filled in."""
+    """The config as written, for targets that are discovered later: variables are not filled in."""
     shard: Shard = WHOLE
 
     @property
     def here(self) -> tuple[Target, ...]:
-        """The targets that are watched from this monitor's location, and in its shard: each with this monitor's turn.
+        """The targets of this monitor's location and shard, each with this monitor's turn.
 
-        A target that several monitors probe has the share of its budget that is this monitor's.
+        A target that several monitors probe has this monitor's share of its budget.
         """
         return tuple(own for target in self.targets if (own := self._own(target)) is not None)
 
@@ -72,9 +72,9 @@ class Config:
         return tuple(sorted(set(target.locations or monitor.locations or (monitor.location,))))
 
     def monitors(self, target: Target) -> int:
-        """Return how many monitors are meant to probe a target: all its replicas in each of its locations.
+        """Return how many monitors probe a target: all its replicas in each of its locations.
 
-        Without a list of all locations only this one's are known of, and none if the target is not probed here.
+        Without a list of all locations only this location counts, or none if the target is not probed here.
         """
         monitor, places = self.settings.monitor, self.places(target)
         if not monitor.locations:
@@ -86,7 +86,7 @@ class Config:
         rank = self.shard.rank(target.name, target.replicas)
         if location not in places or rank is None:
             return None
-        turns = len(places) * target.replicas  # by the config alone: locations may have different numbers of shards
+        turns = len(places) * target.replicas  # from the config alone: locations may have different numbers of shards
         if turns == 1:
             return target
         return replace(
@@ -97,7 +97,7 @@ class Config:
         )
 
     def along_with(self, found: Iterable[Target]) -> Config:
-        """Return the config with targets that were discovered; all have the same label names again."""
+        """Return the config with discovered targets; all have the same label names again."""
         return replace(self, targets=build.same_labels((*self.targets, *found)))
 
 
@@ -106,18 +106,18 @@ def _share(tokens: int | None, of: int) -> int | None:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read a config file; a ConfigError carries every mistake in it."""
+    """Read a config file; a ConfigError has every mistake."""
     return _config(read_all(path, environ), environ, RULES)
 
 
 def target(values: Mapping[str, Any], environ: Mapping[str, str], source: str = "command line") -> Target:
-    """Return a target that stands in no file, from the keys of a [[targets]]; it may hold secrets in plain text."""
+    """Return a target without a file, from the keys of a [[targets]]; it may contain secrets in plain text."""
     document = Document(source, Path(), {"targets": [dict(values)]})
     return _only(document, environ, tuple(rule for rule in RULES if rule not in LITERAL_SECRETS))
 
 
 def discovered(values: Mapping[str, Any], environ: Mapping[str, str], source: str, config: Config) -> Target:
-    """Return a target that was found by a source of `config`, over its defaults; it cannot ask for our variables."""
+    """Return a target discovered by a source of `config`, over its defaults; it cannot use environment variables."""
     return _only(_around([values], source, config), environ, RULES)
 
 
@@ -175,7 +175,7 @@ def check_window(window: Maintenance, targets: Iterable[Target]) -> None:
 
 
 def _as_it_is(value: object) -> object:
-    """Protect the text, and that in tables and arrays, from having variables filled in."""
+    """Escape the text, and that in tables and arrays, so that no variables are filled in."""
     match value:
         case str():
             return value.replace("${", "$${")
@@ -188,7 +188,7 @@ def _as_it_is(value: object) -> object:
 
 
 def _only(document: Document, environ: Mapping[str, str], rules: tuple[TargetRule, ...]) -> Target:
-    """Return a document's one target; its mistakes name the key alone."""
+    """Return a document's only target; its mistakes name only the key."""
     with _named_by_key("targets[0]."):
         return _config(document, environ, rules).targets[0]
 
@@ -238,7 +238,7 @@ def _priced(target: Target, prices: Prices) -> Target:
 
 
 def _filled(environ: Mapping[str, str], findings: Findings) -> Values:
-    """Return the values with their variables filled in, but for what has a mistake."""
+    """Return the values with their variables filled in, without those with a mistake."""
     filling = Filling(environ, findings.wrong)
     values = cast("Values", filling.fill(findings.document.values))
     for path in filling.failed:
@@ -247,7 +247,7 @@ def _filled(environ: Mapping[str, str], findings: Findings) -> Values:
 
 
 def _pruned(values: Values, path: KeyPath) -> Values:
-    """Leave a key out, in an array of tables too."""
+    """Return the values without a key, in an array of tables too."""
     match path:
         case (str() as name, int() as index, _, *_) if isinstance(values.get(name), list):
             elements = list(values[name])
@@ -261,7 +261,7 @@ def _pruned(values: Values, path: KeyPath) -> Values:
 
 
 def _sections(values: Values, findings: Findings) -> dict[str, Any]:
-    """Validate the keys outside of tables, and every single table but the defaults."""
+    """Validate the keys outside of tables, and every table except the defaults."""
     for key in values.keys() - FileTable.model_fields:
         findings.wrong((key,), "unknown key", explain.suggestion((key,), (), FileTable))
     keys = validated(FileTable, {name: values[name] for name in _KEYS & values.keys()}, (), findings)[0]
@@ -272,7 +272,7 @@ def _sections(values: Values, findings: Findings) -> dict[str, Any]:
 
 
 def _lists(values: Values, findings: Findings) -> dict[str, list[tuple[KeyPath, Any]]]:
-    """Validate every array of tables but the targets."""
+    """Validate every array of tables except the targets."""
     return {
         name: [
             (base, model.value(validated(kind, one, base, findings)[0]))
@@ -326,7 +326,7 @@ def _of_models(target: Target) -> Iterator[Target]:
 
 
 def _with_upstreams(drafts: list[Draft]) -> list[Draft]:
-    """Let an upstream of several models be the one of a target's own model."""
+    """Resolve an upstream with several models to the one with a target's own model."""
     names = {draft.target.name for draft in drafts}
 
     def with_upstream(draft: Draft) -> Draft:
@@ -353,7 +353,7 @@ def _with_proxy(draft: Draft, network: Network, environ: Mapping[str, str], find
 
 
 def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
-    """Find the protocol; one from outside is imported, and may do anything while it is."""
+    """Find the protocol; an external one is imported, which runs its code."""
     try:
         return find(target.protocol).of(target)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
@@ -365,7 +365,7 @@ def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
 
 
 def _known(written: object, error: str) -> str:
-    """Name the protocol that was probably meant; what the error says may hold a variable's value."""
+    """Suggest the protocol that was probably meant; the error text may contain a variable's value."""
     text = written if isinstance(written, str) and "${" not in written else ""
     if ":" in text:
         return printable(error, 200)
@@ -378,7 +378,7 @@ def _known(written: object, error: str) -> str:
 
 
 def _apply(rules: Iterable[TargetRule], draft: Draft, findings: Findings) -> None:
-    """Ask the rules whose keys are in order."""
+    """Apply the rules whose keys are valid."""
     for rule in rules:
         if not findings.broken or not any(map(findings.is_broken, _reads(rule, draft))):
             _note(findings, (one._replace(key=draft.place(one.key)) for one in rule.check(draft)))
@@ -403,7 +403,7 @@ def _relations(
     environ: Mapping[str, str],
     findings: Findings,
 ) -> Iterator[Complaint]:
-    """Apply what holds between targets, and within the other sections."""
+    """Apply the rules between targets, and within the other sections."""
     place = findings.document.place
     sound = [draft for draft in drafts if not findings.is_broken((*draft.base, "name"))]
     known = relations.Known(
@@ -438,5 +438,5 @@ _WINDOW = ("start", "end", "at", "duration", "targets", "labels")
 
 
 def _unbroken(found: list[tuple[KeyPath, Any]], findings: Findings, *keys: str) -> list[tuple[KeyPath, Any]]:
-    """Return the tables of which these keys are in order."""
+    """Return the tables in which these keys are valid."""
     return [(base, table) for base, table in found if not any(findings.is_broken((*base, key)) for key in keys)]

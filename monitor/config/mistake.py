@@ -1,4 +1,4 @@
-"""A mistake in a config: where it stands, what is wrong with it, and what to write instead."""
+"""A mistake in a config: its place, what is wrong, and what to write instead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands: names of tables and keys, and indexes of arrays."""
+"""The path of a value: names of tables and keys, and indexes of arrays."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST = 60
@@ -14,7 +14,7 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong, or, among warnings, one that is odd; `target` is the name as written in the file."""
+    """One mistake or warning; `target` is the name as written in the file."""
 
     file: str
     line: int | None
@@ -32,7 +32,7 @@ class Mistake:
 
 
 class ConfigError(Exception):
-    """All that is wrong with a config, and what is odd beside it, in the order of the file."""
+    """All mistakes and warnings of a config, in the order of the file."""
 
     def __init__(self, mistakes: tuple[Mistake, ...], warnings: tuple[Mistake, ...] = ()) -> None:
         super().__init__("\n".join(map(str, mistakes)))
@@ -41,13 +41,13 @@ class ConfigError(Exception):
 
 
 def printable(text: str, longest: int = _LONGEST) -> str:
-    """Return the text, cut to a readable length, with what a terminal would act on escaped."""
+    """Return the text, truncated to a readable length, with control characters escaped."""
     cut = text if len(text) <= longest else text[:longest] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def key_text(path: KeyPath) -> str:
-    """Write a path as `targets[0].labels."a b"`."""
+    """Return a path as `targets[0].labels."a b"`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -58,7 +58,7 @@ def key_text(path: KeyPath) -> str:
 
 
 def written(value: object) -> str:
-    """Write a value as the file has it, short: strings in quotes, whole tables and arrays only by name."""
+    """Return a value as in the file, in short: strings in quotes, tables and arrays only by name."""
     match value:
         case str():
             return f'"{printable(value)}"'

@@ -1,7 +1,7 @@
-"""The tables of the file, made from the dataclasses whose fields declare the keys: what pydantic validates.
+"""The pydantic models of the file's tables, made from the dataclasses whose fields declare the keys.
 
-A key is a field that says what it does, or that is a table itself; its type, default, bounds and sentence stand there
-and nowhere else. A union of tables is a choice by their `kind`, or "none".
+A key is a field with a description, or a table; its type, default, bounds and sentence are declared only there.
+A union of tables is a choice by their `kind`, or "none".
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 
 class Table(BaseModel):
-    """A table of the config; a key that it does not have is a mistake."""
+    """A table of the config; an unknown key is a mistake."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=False
     )
     declared_by: ClassVar[type[Any]]
-    """The dataclass of the same keys."""
+    """The dataclass with the same keys."""
 
 
 def _once(function: _F) -> _F:
-    """Return the function with a memory: `cache` loses its signature."""
+    """Return the cached function with its signature, which `cache` loses."""
     return cast("_F", cache(function))
 
 
 def value(table: Table) -> Any:  # noqa: ANN401 - an instance of what declared the table
-    """Return the dataclass that a validated table stands for."""
+    """Return the dataclass of a validated table."""
     written = table.model_fields_set
     return table.declared_by(
         **{name: _value(inner) if name in written else _of_default(inner) for name, inner in table.__dict__.items()}
@@ -79,12 +79,12 @@ def _is_key(hint: object) -> bool:
 
 
 def notes(hint: object) -> tuple[object, ...]:
-    """Return what is noted beside a type."""
+    """Return the annotations of a type."""
     return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
 def plain(hint: object) -> object:
-    """Return a type without its notes."""
+    """Return a type without its annotations."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
@@ -95,7 +95,7 @@ def inner(hint: object) -> type[Any] | None:
 
 
 def hidden(kind: type[Any]) -> Iterator[str]:
-    """Return the keys, in the tables below too, whose values may be secrets."""
+    """Return the keys, in nested tables too, whose values may be secrets."""
     for name, hint in keys(kind).items():
         below = inner(hint)
         if below is not None:
@@ -105,7 +105,7 @@ def hidden(kind: type[Any]) -> Iterator[str]:
 
 
 def tables_of(kind: type[Any]) -> Iterator[str]:
-    """Return the keys that hold a table, of keys that are ours or the user's own."""
+    """Return the keys whose value is a table, with fixed or free keys."""
     return (name for name, hint in keys(kind).items() if is_dataclass(hint) or get_origin(plain(hint)) is Mapping)
 
 
@@ -113,7 +113,7 @@ def tables_of(kind: type[Any]) -> Iterator[str]:
 
 
 def _one_of(*alternatives: tuple[str, ...]) -> JsonDict:
-    """Return what an editor checks: that one of these sets of keys is there."""
+    """Return the schema for editors: one of these sets of keys is required."""
     return {"oneOf": [{"required": list(one)} for one in alternatives]}
 
 
@@ -143,7 +143,7 @@ def _field(kind: type[Any], name: str) -> Field[Any]:
 
 
 def _default(field: Field[Any]) -> object:
-    """Return the default that pydantic is told of: a table for a dataclass."""
+    """Return the default for pydantic: a table for a dataclass."""
     if field.default is not MISSING:
         return field.default
     if field.default_factory is MISSING:
@@ -153,12 +153,12 @@ def _default(field: Field[Any]) -> object:
 
 
 def sentence(kind: type[Any]) -> str:
-    """Return what a dataclass says of itself, in its first paragraph."""
+    """Return the first paragraph of a dataclass's docstring."""
     return " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _form(hint: object) -> Any:  # noqa: ANN401 - a type
-    """Return a key's type with tables in the place of dataclasses."""
+    """Return a key's type with tables instead of dataclasses."""
     below = inner(hint)
     if below is not None:
         element: Any = table(below)
@@ -180,7 +180,7 @@ def _choice(union: object) -> object:
 
 
 def _tag(words: frozenset[str]) -> Callable[[object], str | None]:
-    """Return how a choice is told; the angle brackets keep a tag apart from keys in the paths of errors."""
+    """Return the discriminator of a choice; the angle brackets distinguish a tag from keys in the paths of errors."""
 
     def tag(given: object) -> str | None:
         if given == "none":
@@ -202,7 +202,7 @@ CHECKS = tuple(str(_field(kind, "kind").default) for kind in get_args(Check))
 # -- the whole file ----------------------------------------------------------------------------------------------------
 
 _PROTOCOL = WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "string", "pattern": r":|\$\{"}]})
-# An editor cannot know what stands in the defaults: for it, only the name is required.
+# An editor does not know the defaults: for it, only the name is required.
 _REQUIRED_SOMEWHERE = Says(json_schema_extra={"x-required": True})
 
 
@@ -211,7 +211,7 @@ def _is_required(name: str) -> bool:
 
 
 def _of_target(name: str, *, required: bool) -> tuple[object, object]:
-    """Return type and default of a target's key; what is not required may be left out."""
+    """Return type and default of a target's key; an optional one may be left out."""
     hint, default = keys(Target)[name], _default(_field(Target, name))
     more = (_PROTOCOL,) if name == "protocol" else ()
     if required:
@@ -225,16 +225,16 @@ _OWN = frozenset({"name", "models"})
 DefaultsTable = _made(
     Target, "Defaults", {name: _of_target(name, required=False) for name in keys(Target) if name not in _OWN}
 )
-"""What `[defaults]` may hold: any key of a target but those that make it one or several of its own."""
+"""The keys of `[defaults]`: all keys of a target except those that name one or several targets."""
 TargetTable = _made(
     Target,
     "Target",
     {name: _of_target(name, required=_is_required(name)) for name in keys(Target)},
     {"required": ["name"]},
 )
-"""What each `[[targets]]` may hold."""
+"""The keys of each `[[targets]]`."""
 
-_IN_DEFAULTS = "What holds for every target that says nothing else: any of its keys but `name` and `models`."
+_IN_DEFAULTS = "The defaults of every target: any of its keys except `name` and `models`."
 _FILE = {name: (_form(hint), _default(_field(Settings, name))) for name, hint in keys(Settings).items()}
 FileTable = _made(
     Settings,

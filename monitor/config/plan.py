@@ -1,4 +1,4 @@
-"""What a config will cost: requests and tokens a day, series and bytes of a scrape, before anything is sent."""
+"""The cost of a config: requests and tokens a day, series and bytes of a scrape, computed without sending anything."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from monitor.stream.recording import ARRIVAL_BYTES, EVENT_BYTES
 from monitor.target import ListCheck, ModelPrice, Target, own_limits
 
 DAY = 86400.0
-# The request for the list, its two nonces and the chat template around it, by the widest tokenizers.
+# The prompt for the list, its two nonces and the chat template, for the tokenizers with the most tokens.
 _LIST_PROMPT_TOKENS = 100
 _TEMPLATE_TOKENS = 20
 _CHARACTERS_PER_TOKEN = 3
-# The contract's bounds on series, and what a line of the text format takes at most in practice.
+# The contract's limits on series, and the largest practical size of a line of the text format.
 _SERIES = {"full": 250, "lean": 120}
 _BYTES_PER_SERIES = 130
-# Measured: the program with its libraries, and what a target takes beside its recordings, metrics included.
+# Measured: the program with its libraries, and a target without its recordings, metrics included.
 _PROGRAM_BYTES, _TARGET_BYTES = 112 * MIB, 160 * 1024
 # What a connection takes beside its stream: a head of 256 KiB as bytes and as headers, a read, the buffers of TLS.
 _CONNECTION_BYTES = 1 * MIB
@@ -41,7 +41,7 @@ _GROWTH, _COPIES_OF_EVENT, _BYTES_OF_A_VALUE, _COPIES_WHEN_JUDGED = 9 / 8, 12, 2
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one target takes of a scrape."""
+    """One target's share of a scrape."""
 
     series: int
     bytes: int
@@ -49,13 +49,13 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the probes of one target cost; upper bounds: the prompt is estimated, and every answer is taken as full."""
+    """The cost of one target's probes, as upper bounds: the prompt is estimated, and every answer has full length."""
 
     requests_per_day: float
     input_tokens: int
-    """Of one request."""
+    """For one request."""
     output_tokens: int
-    """Of one request."""
+    """For one request."""
     price: ModelPrice | None = None
 
     @property
@@ -77,7 +77,7 @@ class Cost:
 
 
 def cost_of(target: Target, monitors: int = 1) -> Cost:
-    """Return what the probes of `target` by so many monitors cost at its interval; a paused target makes none."""
+    """Return the cost of `target`'s probes by this many monitors at its interval; a paused target has none."""
     asked, answered = _tokens(target)
     requests = 0.0 if target.paused else monitors * DAY / target.interval
     return Cost(requests, asked, answered, target.price)
@@ -85,14 +85,14 @@ def cost_of(target: Target, monitors: int = 1) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """What one target costs."""
+    """The cost of one target."""
 
     target: Target
     monitors: int
-    """How many monitors probe it: its replicas in all its locations."""
+    """The number of monitors that probe it: its replicas in all its locations."""
     cost: Cost
     footprint: Footprint
-    """What all its monitors together take of a scrape."""
+    """The share of a scrape of all its monitors together."""
 
     @property
     def requests_per_day(self) -> float:
@@ -117,7 +117,7 @@ class TargetPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a whole config costs."""
+    """The cost of a whole config."""
 
     targets: tuple[TargetPlan, ...]
     budget: int | None
@@ -148,7 +148,7 @@ class Plan:
 
 
 def plan(config: Config, footprint: Callable[[Target], Footprint] | None = None) -> Plan:
-    """Work out the cost; `footprint` knows the metrics, and without it their upper bounds are taken."""
+    """Compute the cost; `footprint` is for the configured metrics, and without it their upper bounds are used."""
     measure = footprint or _bound(config.settings.metrics)
     targets = tuple(_one(target, config.monitors(target), measure) for target in config.targets)
     return Plan(targets, config.settings.limits.tokens_per_day, memory_bound(len(config.here), config.settings.limits))
@@ -172,7 +172,7 @@ def _one(target: Target, monitors: int, footprint: Callable[[Target], Footprint]
 
 
 def _tokens(target: Target) -> tuple[int, int]:
-    """Return what one probe may spend, of input and of output; nothing if the protocol takes no prompt."""
+    """Return the most input and output tokens of one probe; 0 if the protocol takes no prompt."""
     if not takes_prompt(find(target.protocol), target.body):
         return 0, 0
     answer = max(own_limits(target.body), default=target.max_tokens)

@@ -1,4 +1,4 @@
-"""Sets of a target's keys by one word, and the first configs that `init` writes."""
+"""Named sets of a target's keys, and the first configs that `init` writes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "none": {},
-    # the least that still proves an end: 288 probes a day, each of some 30 output tokens
+    # the smallest check that still proves an end: 288 probes a day, each with about 30 output tokens
     "light": {"interval": "5m", "max_tokens": 100, "check": {"kind": "count", "to": 10}},
 }
-"""The keys that each `preset` sets, as the file writes them."""
+"""The keys that each `preset` sets, as in the file."""
 
 
 def with_preset(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return both tables with the keys of their preset below the keys that they set themselves.
 
-    A target's preset is above the keys of the defaults; if it has none, that of the defaults holds. With a `prompt` of
-    the user's the preset's check is left out, as the default check is.
+    A target's preset takes precedence over the keys of the defaults; without one, the defaults' preset applies. With a
+    `prompt` of the user the preset's check is left out, as the default check is.
     """
     if "preset" in own:
         return dict(defaults), _below(own, own["preset"], ({**defaults, **own}))
@@ -32,7 +32,7 @@ def _below(table: Mapping[str, Any], preset: object, both: Mapping[str, Any]) ->
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a first config says of a server: how it is asked, and which variable holds its key."""
+    """A server in a first config: its protocol, its URL, and the variable with its key."""
 
     protocol: str
     url: str
@@ -68,4 +68,4 @@ STARTS: Mapping[str, Start] = {
         more='body = { bot_id = "...", user_id = "probe" }',
     ),
 }
-"""The servers that `chat-monitor init --preset` knows."""
+"""The presets of `chat-monitor init --preset`."""

@@ -1,4 +1,4 @@
-"""What the targets have to do with each other, and the other sections within themselves."""
+"""The rules between targets, and within the other sections."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from monitor.settings import BasicAuth, DiscoverySource, Limits, Maintenance, Mo
 class Known:
     """The targets by name, each with its upstream ("" for none).
 
-    `plain` are the names that stand in the file as they are. Where the list is not complete, because others are
-    discovered or a name cannot be read, any name may turn out to be one.
+    `plain` are the names that the file contains in plain text. If the list is not complete, because others are
+    discovered or a name cannot be read, any name may exist.
     """
 
     upstream_of: Mapping[str, str]
@@ -31,7 +31,7 @@ class Known:
     """What was suggested for names that no target has."""
 
     def lacks(self, name: str) -> bool:
-        """Whether there is no such target, for sure."""
+        """Whether there is certainly no such target."""
         return self.complete and name not in self.upstream_of
 
     def near(self, written: str) -> str:
@@ -65,7 +65,7 @@ _NO_TARGET = "no target has this name"
 
 
 def unique(named: Sequence[tuple[KeyPath, str]], place: Callable[[KeyPath], str] = key_text) -> Iterator[Complaint]:
-    """Complain of every name that was there before; `place` says where."""
+    """Report every duplicate name; `place` returns where the first one is."""
     first: dict[str, KeyPath] = {}
     for base, name in named:
         if name in first:
@@ -74,7 +74,7 @@ def unique(named: Sequence[tuple[KeyPath, str]], place: Callable[[KeyPath], str]
 
 
 def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
-    """Complain of an `upstream` that is no other target, or that leads back."""
+    """Report an `upstream` that is not another target, or a cycle of upstreams."""
     circular = known.circular()
     for draft in drafts:
         upstream, key = draft.target.upstream, draft.place(("upstream",))
@@ -89,7 +89,7 @@ def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
 
 
 def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Complaint]:
-    """Complain of a location that is not among all locations; and once of short turns that nobody wrote."""
+    """Report a location that is not among all locations; and once short turns that no key sets."""
     if table.locations and table.location not in table.locations:
         near = get_close_matches(table.location, table.locations, 1)
         hint = f'did you mean "{near[0]}"?' if near else "add it there"
@@ -108,7 +108,7 @@ def limits(table: Limits) -> Iterator[Complaint]:
 
 
 def discovery(table: DiscoverySource, base: KeyPath, urls: object, proxy: object) -> Iterator[Complaint]:
-    """Complain of a source that is neither of files nor of URLs, or both, and of secrets in its URLs as written."""
+    """Report a source with neither files nor URLs, or both, and secrets in its URLs."""
     for index, url in enumerate(urls if isinstance(urls, list) else ()):
         yield from plain_secret((*base, "http_sd", index), url)
     if bool(table.file_sd) == bool(table.http_sd):
@@ -153,7 +153,7 @@ def network(table: Network, environ: Mapping[str, str]) -> Iterator[Complaint]:
 
 
 def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Complaint]:
-    """Complain of a window that is neither a single nor a recurring one, or of targets that are none."""
+    """Report a window that is neither single nor recurring, or that has unknown targets."""
     once, recurring = (table.start, table.end), (table.at, table.duration)
     if any(once) == any(recurring) or not (all(once) or all(recurring)):
         yield Complaint(base, "must have either start and end, or at and duration")

@@ -1,4 +1,4 @@
-"""What the keys of one target have to do with each other, and with its protocol: a table of rules."""
+"""The rules between the keys of one target, and with its protocol: a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECRET_HEADER = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|key|token|secret|password|cookie|credentials?)$|apikey"
 )
 _SECRET_VALUE = re.compile(r"(?i)^(?:bearer|basic) |^sk-|^AIza|^gh[ps]_|^hf_|^gsk_|^xai-|^AKIA|^eyJ[\w-]+\.")
-# Narrower than a header's: bodies have their `stop_token` and `max_tokens`.
+# Narrower than for headers: bodies have keys such as `stop_token` and `max_tokens`.
 _SECRET_IN_BODY = re.compile(
     r"(?i)(?:^|[-_])(?:authorization|api[-_]?key|secret|password|access[-_]token|credentials?)$|apikey"
 )
@@ -30,13 +30,13 @@ _SECRET_QUERY = re.compile(r"(?i)(?:^|[-_])(?:api[-_]?key|key|token|secret|passw
 _SUBSTITUTED = "${"
 _AUTHORIZATION = "authorization"
 _WITHIN_TOTAL = ("timeouts.connect", "timeouts.headers", "timeouts.first_chunk", "timeouts.idle")
-# A list of N numbers takes a token for each and one for the line's end, and some for the word behind it.
+# A list of N numbers takes a token for each and one for each line end, and some for the closing word.
 _TOKENS_PER_NUMBER, _TOKENS_PER_WORD, _TOKENS_BEHIND = 2, 4, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One target on its way: what the file says of it, and what it says together with the defaults."""
+    """One target during loading: its own keys, and those merged with the defaults."""
 
     document: Document
     base: KeyPath
@@ -46,23 +46,23 @@ class Draft:
     monitor: Monitor
 
     def place(self, rest: KeyPath) -> KeyPath:
-        """Return where a key of this target is written: in its own table, or in the defaults."""
+        """Return where a key of this target is set: in its own table, or in the defaults."""
         inherited = ("defaults", *rest)
         here = self.document.at((*self.base, *rest)) is not None
         return inherited if not here and self.document.at(inherited) is not None else (*self.base, *rest)
 
     def says(self, *keys: str) -> bool:
-        """Whether one of these is written, for this target or in the defaults."""
+        """Whether one of these is set, for this target or in the defaults."""
         return any(self.document.at(self.place((*key.split("."),))) is not None for key in keys)
 
     def text(self, rest: KeyPath) -> str:
-        """Return a text as it is written, before substitution."""
+        """Return a text as written, before substitution."""
         value = self.document.at(self.place(rest))
         return value if isinstance(value, str) else ""
 
 
 class Complaint(NamedTuple):
-    """What a rule has against a key; `odd` is a warning."""
+    """A rule's finding about a key; `odd` makes it a warning."""
 
     key: KeyPath
     message: str
@@ -71,7 +71,7 @@ class Complaint(NamedTuple):
 
 
 class TargetRule(NamedTuple):
-    """A rule, and the keys that it reads: it is not asked where one of them is broken."""
+    """A rule, and the keys that it reads: it is skipped if one of them is broken."""
 
     reads: tuple[str, ...]
     check: Callable[[Draft], Iterator[Complaint]]
@@ -93,14 +93,14 @@ def _terminator(draft: Draft) -> Iterator[Complaint]:
 
 
 def _http_2_through_a_proxy(draft: Draft) -> Iterator[Complaint]:
-    """HTTP/2 is agreed on with the target alone: a proxy has to connect us to it, and is spoken to in HTTP/1.1."""
+    """HTTP/2 is negotiated with the target: a proxy has to open a tunnel to it, over HTTP/1.1."""
     proxy, secure = draft.target.proxy, draft.target.url.lower().startswith("https:")
     if draft.target.http is Http.TWO and proxy is not None and not secure:
         yield Complaint(("http",), "HTTP/2 without TLS does not go through a proxy", 'write "1.1" or "auto"')
 
 
 def _asked(draft: Draft) -> Iterator[Complaint]:
-    """Where no prompt is sent, there is nothing to answer; what stands in the defaults is meant for the others."""
+    """Without a prompt there is no answer to check; keys in the defaults are meant for other targets."""
     if takes_prompt(draft.protocol, draft.target.body):
         return
     hint = 'put {prompt} into its body, or check the answer by { kind = "pattern", ... }'
@@ -111,7 +111,7 @@ def _asked(draft: Draft) -> Iterator[Complaint]:
 
 
 def takes_prompt(protocol: Protocol, body: Mapping[str, object]) -> bool:
-    """Whether a prompt reaches the server: the protocol asks, or the target's body has a place for one."""
+    """Whether a prompt is sent: the protocol has one, or the target's body has a place for one."""
     return protocol.asks or any(map(_mentions_prompt, body.values()))
 
 
@@ -128,7 +128,7 @@ def _mentions_prompt(value: object) -> bool:
 
 
 def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
-    """Look at the limit that is sent: the body's own, else ours where the protocol asks for an answer at all."""
+    """Check the limit that is sent: the body's own, else ours if the protocol asks for an answer."""
     check, own = draft.target.check, own_limits(draft.target.body)
     if isinstance(check, ListCheck) and (own or draft.protocol.asks):
         count = isinstance(check, CountCheck)
@@ -144,7 +144,7 @@ def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
 
 
 def _base_url(draft: Draft) -> Iterator[Complaint]:
-    """Clients add a path to a base URL; the monitor sends its requests to exactly the URL that is written."""
+    """Clients add a path to a base URL; the monitor sends its requests to exactly the configured URL."""
     path = whole_path(draft.target.url, draft.protocol)
     if path is not None:
         yield Complaint(("url",), "is a base URL, and nothing is added to it", f"did you mean {path}?", odd=True)
@@ -179,7 +179,7 @@ def _seconds(draft: Draft, key: str) -> float:
 
 
 def _named(draft: Draft, key: str) -> str:
-    """Write a key with its duration, unless that comes from a variable."""
+    """Return a key with its duration, unless that comes from a variable."""
     hidden = _SUBSTITUTED in draft.text((*key.split("."),))
     return key if hidden else f"{key} ({duration_text(_seconds(draft, key))})"
 
@@ -190,7 +190,7 @@ def _one_key(draft: Draft) -> Iterator[Complaint]:
 
 
 def _one_authorization(draft: Draft) -> Iterator[Complaint]:
-    """User and password of a URL are sent in the header `Authorization`, of which a request has one."""
+    """User and password of a URL are sent in the `Authorization` header, which a request has only once."""
     target = draft.target
     if "@" not in urlsplit(target.url).netloc:
         return
@@ -239,7 +239,7 @@ def _literal_secret_in_body(draft: Draft) -> Iterator[Complaint]:
 
 
 def _texts(value: object, path: KeyPath) -> Iterator[KeyPath]:
-    """Return where texts stand in a table."""
+    """Return the paths of the texts in a table."""
     match value:
         case dict():
             yield from (found for key, inner in value.items() for found in _texts(inner, (*path, key)))
@@ -263,7 +263,7 @@ def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
 
 
 def plain_secret(key: KeyPath, written: str) -> Iterator[Complaint]:
-    """Complain of a URL that is written with a password, a key or a user name in it."""
+    """Report a URL that contains a password, a key or a user name in plain text."""
     hint = "put that part into a variable: ${NAME}"
     if _holds_secret(written):
         yield Complaint(key, "contains a password or a key, which must not be in the file", hint)
@@ -290,7 +290,7 @@ def _client_certificate(draft: Draft) -> Iterator[Complaint]:
 
 
 def _answerable(draft: Draft) -> Iterator[Complaint]:
-    """Look for what the servers of this protocol refuse a request without."""
+    """Report missing keys without which the servers of this protocol refuse a request."""
     for key in draft.protocol.needs:
         if key not in draft.target.body:
             message = f"servers of {draft.protocol.name} refuse a request without {key}"
@@ -303,7 +303,7 @@ def _streams(draft: Draft) -> Iterator[Complaint]:
 
 
 def _generic(draft: Draft) -> Iterator[Complaint]:
-    """The keys of `generic` are for the protocol of that name, and bytes have no paths."""
+    """The keys of `generic` are for the protocol of that name, and raw bytes have no paths."""
     given = draft.target.generic
     if "generic" in draft.own and draft.protocol.name != "generic":
         yield Complaint(("generic",), "has no effect: the protocol is not generic", odd=True)
@@ -327,7 +327,7 @@ _TURNS = ("replicas", "locations", "interval")
 
 
 def short_turn(draft: Draft) -> tuple[str, str] | None:
-    """Return message and hint if several monitors probe a target in turns shorter than one probe may take."""
+    """Return message and hint if several monitors probe a target in turns that are shorter than a probe may take."""
     target = draft.target
     monitors = max(len(target.locations or draft.monitor.locations), 1) * target.replicas
     turn = target.interval / monitors
@@ -340,12 +340,12 @@ def short_turn(draft: Draft) -> tuple[str, str] | None:
 
 
 def says_turns(draft: Draft) -> bool:
-    """Whether anything that the turns depend on is written for this target or in the defaults."""
+    """Whether a key that the turns depend on is set for this target or in the defaults."""
     return draft.says(*_TURNS)
 
 
 def _turns(draft: Draft) -> Iterator[Complaint]:
-    """Compare the time between the probes of several monitors with the time that one may take."""
+    """Compare the time between the probes of several monitors with the longest time of one."""
     if says_turns(draft) and (found := short_turn(draft)) is not None:
         key = next(key for key in _TURNS if draft.says(key))
         yield Complaint((key,), *found, odd=True)
@@ -356,7 +356,7 @@ LITERAL_SECRETS = (
     TargetRule(("body",), _literal_secret_in_body),
     TargetRule(("url", "proxy"), _literal_url_secret),
 )
-"""What holds for a file alone: a command line may name its secrets."""
+"""The rules for files only: a command line may contain secrets."""
 RULES = (
     TargetRule(("protocol", "terminator"), _terminator),
     TargetRule(("http", "proxy", "url"), _http_2_through_a_proxy),

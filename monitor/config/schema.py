@@ -1,4 +1,4 @@
-"""The config as a JSON Schema, for editors: draft 7 without references, which every TOML language server reads."""
+"""The config as a JSON Schema for editors: draft 7 without references, which every TOML language server reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def schema() -> Schema:
 
 
 def _inlined(node: object, definitions: Schema) -> object:
-    """Put what a reference names in its place: in draft 7, nothing beside a reference counts."""
+    """Inline references: in draft 7, keys next to a reference are ignored."""
     match node:
         case {"$ref": str() as reference, **beside}:
             return _inlined(definitions[reference.rpartition("/")[2]] | beside, definitions)
@@ -46,7 +46,7 @@ def _one_written_as_text(node: Schema) -> Schema:
 
 
 def _tidied(node: Schema) -> Schema:
-    """Leave out what TOML has not (null) and generated titles, and write defaults as the file does."""
+    """Remove null, which TOML does not have, and generated titles, and write defaults as in the file."""
     if isinstance(node.get("title"), str):
         del node["title"]
     options = node.get("anyOf", [])

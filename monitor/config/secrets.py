@@ -1,4 +1,4 @@
-"""Files that a config names: where they are looked for, and what is read from them; nothing of it is ever shown."""
+"""The files that a config names: where they are searched, and their content, which is never shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _once(method: Callable[[Places, str], _T]) -> Callable[[Places, str], _T]:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where relative file names are looked for: the unit's credentials first, then beside the config."""
+    """Where relative file names are searched: the unit's credentials first, then the config's directory."""
 
     directory: Path
     environ: Mapping[str, str]
@@ -58,12 +58,12 @@ class Places:
 
     @_once
     def secret_file(self, name: str) -> Secret:
-        """Read a secret that goes into a header."""
+        """Read a secret for a header."""
         return _secret(self._read(name), "names a file that")
 
     @_once
     def secret_path(self, name: str) -> str:
-        """Return the path of a file that holds a secret which goes into a header."""
+        """Return the path of a file with a secret for a header."""
         self.secret_file(name)
         return str(self.find(name))
 
@@ -81,7 +81,7 @@ class Places:
         return _password(self._variable(name), "names a variable that")
 
     def secret_variable(self, name: str) -> Secret:
-        """Take a secret from the environment."""
+        """Return a secret from the environment."""
         return _secret(self._variable(name), "names a variable that")
 
     def _variable(self, name: str) -> str:
@@ -91,7 +91,7 @@ class Places:
 
     @_once
     def pem(self, name: str) -> str:
-        """Return the path of a PEM file that can be read."""
+        """Return the path of a readable PEM file."""
         if "-----BEGIN " not in self._read(name):
             raise wrong("is not a PEM file")
         return str(self.find(name))
@@ -103,7 +103,7 @@ class Places:
 
     @_once
     def exposed_key(self, name: str) -> str | None:
-        """Return the mode of a PEM file if it holds a private key that others can read, else None."""
+        """Return the mode of a PEM file if it contains a private key that others can read, else None."""
         return self.exposed(name) if any(pem_lines(self._read(name))) else None
 
     def _read(self, name: str) -> str:

@@ -1,1 +1,1 @@
-"""What the daemon shows over HTTP: /metrics, health, status pages and the same as JSON; knows nothing of the daemon."""
+"""The daemon's HTTP interface: /metrics, health checks, pages and the JSON API; it does not import the daemon."""

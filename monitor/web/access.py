@@ -1,4 +1,4 @@
-"""Who may come in: the TLS that is served, certificates and users of clients; kept up to date while it runs."""
+"""Access control: the server's TLS, client certificates and users; kept up to date while the daemon runs."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _WAITING = 64
 """Passwords that wait to be checked: beyond that, somebody tries them out."""
 _REMEMBERED, _REMEMBERED_WRONG = 100, 1000
 _LONGEST_PASSWORD = 72
-"""Bytes that bcrypt takes."""
+"""The most bytes that bcrypt uses."""
 _NOBODY = "$2b${:02d}$" + "." * 53
-"""A hash of a given cost that no password fits: what an unknown user's is checked against, to take as long."""
+"""A hash of a given cost that no password matches: for unknown users, so that the check takes as long."""
 
 
 class BusyError(Exception):
-    """Too many passwords wait to be checked."""
+    """Too many passwords are waiting to be checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What the file said when it was read last."""
+    """The content of the file when it was last read."""
 
     file: AccessFile
     stamp: tuple[object, ...]
 
 
 class Access:
-    """What a web config file asks for. `read` raises a ConfigError; `refresh` leaves all as it is where it would."""
+    """The access rules of a web config file. `refresh` keeps the previous rules if it raises a ConfigError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,7 +56,7 @@ class Access:
         """The TLS that is served; None for plain HTTP."""
         self._loaded = _Loaded(self._loaded.file, self._stamp(self._loaded.file))
         self.secrets = _secrets(self._loaded.file)
-        """Hashes of passwords and the private key: what no message may hold."""
+        """Hashes of passwords and the private key, which no message may contain."""
         self._pepper = secrets.token_bytes(32)
         self._known = _Marks(_REMEMBERED)
         self._wrong = _Marks(_REMEMBERED_WRONG)
@@ -66,7 +66,7 @@ class Access:
 
     @property
     def protects(self) -> bool:
-        """Whether it keeps anybody out, or anything secret."""
+        """Whether it restricts access or encrypts the connection."""
         return self._loaded.file.protects
 
     @property
@@ -87,19 +87,19 @@ class Access:
 
     @property
     def warnings(self) -> Iterator[str]:
-        """A line for each of its files with a secret that others can read: users' hashes, the private key."""
+        """Yield a line for each of its files with a secret that others can read: users' hashes, the private key."""
         tls, users = self._loaded.file.tls, self._loaded.file.users
         held = [self.path] if users or (tls and tls.key.text) else []
         for path in (*held, *([Path(tls.key.file)] if tls and tls.key.file else ())):
             if (mode := exposed(path)) is not None:
-                yield f"{path}: others than its owner can read this file, which holds a secret (mode {mode}): chmod 600"
+                yield f"{path}: other users can read this file, which contains a secret (mode {mode}): chmod 600"
 
     # -- files that change ---------------------------------------------------------------------------------------------
 
     def refresh(self) -> bool:
-        """Take users, headers and the certificate as they are now; whether they had changed. It reads files.
+        """Use the current users, headers and certificate; return whether they have changed. It reads files.
 
-        What else changed in the TLS needs a restart: a ConfigError says so, as it says every mistake.
+        Other changes of TLS need a restart: they raise a ConfigError, as every mistake does.
         """
         file = read_access(self.path)
         stamp = self._stamp(file)
@@ -110,7 +110,7 @@ class Access:
             raise self._mistake("tls_server_config", "has changed; a restart is needed for it to take effect")
         if file.tls is not None:
             assert self.context is not None, "TLS is served"
-            self._made(file.tls)  # what does not fit together is found out before it is served
+            self._made(file.tls)  # a mismatch is found before it is served
             _load_certificate(self.context, file.tls)
         self._known.clear()
         self._wrong.clear()
@@ -119,23 +119,23 @@ class Access:
         return True
 
     def _stamp(self, file: AccessFile) -> tuple[object, ...]:
-        """Return what changes with what the file says, or with a certificate that it names."""
+        """Return a value that changes with the file's content or its certificate."""
         pems = (file.tls.certificate, file.tls.key) if file.tls else ()
         return (file, tuple(sorted(file.users.items())), *(Path(pem.file).read_bytes() for pem in pems if pem.file))
 
     def _made(self, tls: ServerTls) -> ssl.SSLContext:
         try:
             return _context(tls)
-        except (OSError, ValueError) as error:  # ssl's own errors are of both kinds
+        except (OSError, ValueError) as error:  # ssl raises both
             raise self._mistake("tls_server_config", f"cannot be served: {printable(str(error), 200)}") from error
 
     def _mistake(self, key: str, message: str) -> ConfigError:
         return ConfigError((Mistake(str(self.path), None, key, message),))
 
-    # -- who comes -----------------------------------------------------------------------------------------------------
+    # -- clients -----------------------------------------------------------------------------------------------------
 
     async def admits(self, authorization: str, peer: str = "") -> bool:
-        """Whether the Authorization header names a user with the right password; BusyError if too many wait.
+        """Whether the Authorization header has a user with the correct password; BusyError if too many wait.
 
         Passwords wait in a line for each user and address (`peer`), and one of each line is checked at a time: a flood
         of wrong ones holds up nobody who comes from elsewhere or is another user. If too many wait, one of the longest
@@ -155,7 +155,7 @@ class Access:
         if mark in self._known or mark in self._wrong:
             return mark in self._known
         check = self._check((peer, name if name in users else ""), mark, _Check(password, hashed.encode(), costliest))
-        fits = await asyncio.shield(check.found)  # who leaves takes nobody's check along
+        fits = await asyncio.shield(check.found)  # a client that disconnects does not cancel the others' check
         if fits is None:
             raise BusyError
         fits = fits and name in users
@@ -192,7 +192,7 @@ class Access:
             del self.lines[key]
 
     def knows(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Whether a client's certificate, as `getpeercert` tells it, bears one of the names that are let in."""
+        """Whether a client's certificate, as from `getpeercert`, has one of the allowed names."""
         wanted = self._loaded.file.tls.client_sans if self._loaded.file.tls else ()
         names = {name for _, name in (certificate or {}).get("subjectAltName", ())}
         return not wanted or not names.isdisjoint(wanted)
@@ -208,7 +208,7 @@ class Access:
         return str(next(iter((*common, *names)), "a client with a certificate"))
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """Stop the thread."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
 
@@ -262,12 +262,12 @@ class _Line:
 
 
 def _cost(hashed: str) -> int:
-    """Return the cost of a bcrypt hash: it takes 2 to that power of rounds."""
+    """Return the cost of a bcrypt hash: it takes 2 to the power of this many rounds."""
     return int(hashed.split("$")[2])
 
 
 def _matches(password: bytes, hashed: bytes, cost: int) -> bool:
-    """Whether a password fits, in the time that a hash of `cost` takes: a cheaper one has the other rounds added."""
+    """Whether a password matches, in the time of a hash with `cost`: a cheaper one is padded with further rounds."""
     tried = password[:_LONGEST_PASSWORD]
     fits = bcrypt.checkpw(tried, hashed)
     for less in range(_cost(hashed.decode()), cost):
@@ -306,18 +306,18 @@ def _context(tls: ServerTls) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, tls: ServerTls) -> None:
-    """Have a context serve the certificate as it is now: connections from here on get it."""
+    """Load the current certificate into a context: further connections get it."""
     with _as_file(tls.certificate) as certificate, _as_file(tls.key) as key:
         context.load_cert_chain(certificate, key, password=_no_password)
 
 
 def _no_password() -> str:
-    """Have no terminal asked for a password."""
+    """Raise instead of prompting for a password on a terminal."""
     raise ValueError("the key is encrypted, and its password cannot be entered here")
 
 
 def _secrets(file: AccessFile) -> frozenset[str]:
-    """Return what of a web config file is secret; it reads the key."""
+    """Return the secrets of a web config file; it reads the key."""
     found = set(file.users.values())
     for pem in (file.tls.certificate, file.tls.key) if file.tls else ():
         found.update(pem_lines(Path(pem.file).read_text("utf-8", "replace") if pem.file else pem.text))
@@ -326,7 +326,7 @@ def _secrets(file: AccessFile) -> frozenset[str]:
 
 @contextmanager
 def _written(text: str) -> Iterator[str]:
-    with NamedTemporaryFile("w", suffix=".pem") as file:  # readable by ourselves alone
+    with NamedTemporaryFile("w", suffix=".pem") as file:  # readable only by this user
         file.write(text)
         file.flush()
         yield file.name

@@ -1,6 +1,6 @@
 """Prometheus' own web config format (`--web.config.file`): TLS, client certificates, users, headers; or every mistake.
 
-What Python's TLS cannot do is refused, never ignored: a file that protects less than it says is worse than none.
+Settings that Python's TLS does not support are rejected, never ignored: a file must not protect less than it says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.config.mistake import Mistake, printable
 
 _HASH = re.compile(r"\$2[aby]\$(0[4-9]|1[0-9]|2[0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _COSTLIEST = 14
-"""A hash of more rounds takes seconds, of a processor that measures time."""
+"""A hash with more rounds would take seconds of CPU time."""
 _VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1, "TLS11": ssl.TLSVersion.TLSv1_1,
     "TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3,
@@ -31,7 +31,7 @@ _CLIENT_AUTH = {
 }
 _UNVERIFIED = frozenset({"RequestClientCert", "RequireAnyClientCert"})
 _CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
-# Go's names, as Prometheus has them, to OpenSSL's. Those of TLS 1.3 are always on, here as there.
+# Go's names, as in Prometheus, to OpenSSL's. Those of TLS 1.3 are always enabled, as in Prometheus.
 _CIPHERS = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -54,8 +54,8 @@ _CIPHERS = {
     "TLS_CHACHA20_POLY1305_SHA256": "",
 }
 _SHORT_LIST = 5
-"""How many words a message lists."""
-_HEADERS: Mapping[str, tuple[str, ...]] = {  # with the values that Prometheus lets them have; none for any
+"""The most values that a message lists."""
+_HEADERS: Mapping[str, tuple[str, ...]] = {  # with the values that Prometheus allows; none for any
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -66,7 +66,7 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {  # with the values that Prometheus l
 
 @dataclass(frozen=True, slots=True)
 class Pem:
-    """A certificate or key: a file that may be replaced while we run, or the text itself."""
+    """A certificate or key: a file that may be replaced while the daemon runs, or the text itself."""
 
     file: str = ""
     text: str = field(default="", repr=False)
@@ -92,7 +92,7 @@ class ServerTls:
 
 @dataclass(frozen=True, slots=True)
 class AccessFile:
-    """All that a web config file says; `users` are names with their bcrypt hashes."""
+    """The content of a web config file; `users` are names with their bcrypt hashes."""
 
     tls: ServerTls | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -100,12 +100,12 @@ class AccessFile:
 
     @property
     def protects(self) -> bool:
-        """Whether it keeps anybody out, or anything secret."""
+        """Whether it restricts access or encrypts the connection."""
         return self.tls is not None or bool(self.users)
 
 
 def read_access(path: Path) -> AccessFile:
-    """Read a web config file; a ConfigError carries every mistake in it."""
+    """Read a web config file; a ConfigError has every mistake."""
     reading = _Reading(path)
     try:
         root = yaml.compose(path.read_text("utf-8"), yaml.SafeLoader)
@@ -126,7 +126,7 @@ def read_access(path: Path) -> AccessFile:
 
 
 class _Reading:
-    """Takes values out of YAML's nodes, and notes what is wrong; no value is repeated, for it may be secret."""
+    """Reads values from YAML nodes, and notes mistakes; no value is quoted, because it may be secret."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -141,7 +141,7 @@ class _Reading:
             raise ConfigError(tuple(sorted(self.mistakes, key=lambda one: one.line or 0)))
 
     def table(self, node: yaml.Node, key: str, known: Mapping[str, object] | None) -> dict[str, yaml.Node]:
-        """Return the values of a mapping by their keys, which have to be known where `known` says which are."""
+        """Return the values of a mapping by their keys, which have to be in `known` if that is given."""
         if not isinstance(node, yaml.MappingNode):
             if not _is_nothing(node):
                 self.wrong(node, key, "is not a mapping")
@@ -180,7 +180,7 @@ class _Reading:
         return [(one, self.text(one, f"{key}[{index}]")) for index, one in enumerate(node.value)]
 
     def choice(self, node: yaml.Node, key: str, text: str, words: Mapping[str, object]) -> str:
-        """Return the word where it is one of those."""
+        """Return the value if it is one of those."""
         if text in words:
             return text
         near = get_close_matches(text, words, 1)
@@ -228,7 +228,7 @@ def _users(reading: _Reading, node: yaml.Node) -> dict[str, str]:
 
 def _http(reading: _Reading, node: yaml.Node) -> dict[str, str]:
     table = reading.table(node, "http_server_config", _HTTP)
-    reading.flag(table.get("http2"), "http_server_config.http2")  # HTTP/1.1 is spoken, whatever it says
+    reading.flag(table.get("http2"), "http_server_config.http2")  # the server uses HTTP/1.1 in any case
     found, key = {}, "http_server_config.headers"
     headers = reading.table(table["headers"], key, _HEADERS) if "headers" in table else {}
     for name, value in headers.items():
@@ -292,14 +292,14 @@ def _client_auth(
 
 
 def _words(reading: _Reading, table: Mapping[str, yaml.Node], key: str, words: Mapping[str, str]) -> Iterator[str]:
-    """Return what the words of a list stand for; those that are none are noted."""
+    """Return what the values of a list map to; unknown ones are mistakes."""
     path = f"tls_server_config.{key}"
     found = [reading.choice(node, path, text, words) for node, text in reading.texts(table.get(key), path) if text]
     return iter([words[text] for text in found if text and words[text]])
 
 
 def _odd(tls: ServerTls, table: Mapping[str, yaml.Node]) -> Iterator[tuple[yaml.Node | None, str, str]]:
-    """Return what does not go together: the place, the key, and why."""
+    """Yield combinations that are not allowed: the place, the key, and why."""
     curves = table.get("curve_preferences")
     if not tls.certificate and not {"cert", "cert_file"} & table.keys():
         yield None, "cert_file", "is missing"

@@ -1,4 +1,4 @@
-"""Requests that make the monitor do something: reload its config, or probe a target."""
+"""Requests with an effect: reload the config, or probe a target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOO_SLOW = "The probe in flight takes longer than this scrape may; the next scr
 
 
 async def reload(request: web.Request) -> web.Response:
-    """`POST /-/reload`: take the config as it is now."""
+    """`POST /-/reload`: reload the config."""
     reload = source_of(request).reload
     if reload is None:
         return problem(request, 501, "This monitor runs without a config file: there is nothing to reload.")
@@ -42,7 +42,7 @@ async def probe_now(request: web.Request) -> web.Response:
 
 
 async def probe_by_scrape(request: web.Request) -> web.Response:
-    """`GET /probe?target=NAME`: answer as blackbox_exporter does."""
+    """`GET /probe?target=NAME`: respond as blackbox_exporter does."""
     source = source_of(request)
     if source.scrape is None or source.exposition is None:
         return problem(request, 404, _SWITCHED_OFF)

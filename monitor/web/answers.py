@@ -1,4 +1,4 @@
-"""What all handlers share: the application's state, bodies made in a thread, and errors in plain words."""
+"""Common parts of the handlers: the application's state, bodies made in a thread, and error responses."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Exposition = tuple[list[bytes], str]
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """The source, and threads for work that would block the event loop: drawing, compression, and the disk."""
+    """The source, and threads for work that would block the event loop: rendering, compression, and the disk."""
 
     source: Source
     hosts: frozenset[str]
-    """Host names that are answered besides localhost and addresses."""
+    """Accepted host names besides localhost and IP addresses."""
     write_timeout: float
     access: Access | None
     worker: ThreadPoolExecutor
     reader: ThreadPoolExecutor
     scrapes: dict[tuple[str, bool], asyncio.Future[Exposition]]
-    """Expositions that are being made, by Accept header and compression."""
+    """Expositions in progress, by Accept header and compression."""
 
 
 STATE = web.AppKey("state", AppState)
@@ -61,7 +61,7 @@ _TITLES = {
 
 
 def source_of(request: web.Request) -> Source:
-    """Return what the daemon handed in."""
+    """Return the application's source."""
     return request.app[STATE].source
 
 
@@ -71,7 +71,7 @@ def root_of(request: web.Request) -> str:
 
 
 def about(request: web.Request) -> pages.About:
-    """Return what every page says of the monitor itself."""
+    """Return the information about the monitor that every page shows."""
     source = source_of(request)
     return pages.About(
         now=source.now(),
@@ -86,7 +86,7 @@ def about(request: web.Request) -> pages.About:
 
 
 def view_of(source: Source, target: Target) -> TargetView:
-    """Return a target with its recent probes, and who is suspected of the last one by now."""
+    """Return a target with its recent probes, and the current suspects of the last one."""
     resting = source.resting(target)
     view = TargetView(target, tuple(source.recent(target.name)), source.memory(target.name), resting)
     if view.last is not None:
@@ -95,7 +95,7 @@ def view_of(source: Source, target: Target) -> TargetView:
 
 
 def requested_view(request: web.Request) -> TargetView | None:
-    """Return the target that the path names, with who is suspected of each probe; None if there is none."""
+    """Return the target in the path, with the suspects of each probe; None if there is none."""
     source, name = source_of(request), request.match_info["name"]
     view = next((view_of(source, target) for target in source.targets() if target.name == name), None)
     for probe in view.recent if view else ():
@@ -104,17 +104,17 @@ def requested_view(request: web.Request) -> TargetView | None:
 
 
 async def page(request: web.Request, draw: Callable[[], str]) -> web.Response:
-    """Answer with a page, drawn in the worker thread."""
+    """Respond with a page, rendered in the worker thread."""
     return await _body(request, lambda: draw().encode(), "text/html; charset=utf-8")
 
 
 async def resource(request: web.Request, make: Callable[[], dict[str, object]]) -> web.Response:
-    """Answer with JSON, made in the worker thread."""
+    """Respond with JSON, made in the worker thread."""
     return await _body(request, lambda: as_json(make()), "application/json; charset=utf-8")
 
 
 async def _body(request: web.Request, make: Callable[[], bytes], content_type: str) -> web.Response:
-    """Answer with a body, compressed if the client accepts that."""
+    """Respond with a body, compressed if the client accepts that."""
     headers = {"Content-Type": content_type, "Vary": "Accept-Encoding"}
     if not accepts_gzip(request.headers.get("Accept-Encoding", "")):
         return web.Response(body=await in_worker(request, make), headers=headers)
@@ -123,24 +123,24 @@ async def _body(request: web.Request, make: Callable[[], bytes], content_type: s
 
 
 async def in_reader(request: web.Request, work: Callable[[], _T]) -> _T:
-    """Do `work`, which waits for a disk, in the reader thread."""
+    """Run `work`, which waits for the disk, in the reader thread."""
     return await asyncio.get_running_loop().run_in_executor(request.app[STATE].reader, work)
 
 
 async def in_worker(request: web.Request, work: Callable[[], _T]) -> _T:
-    """Do `work`, which is long if there are many targets or events, in the worker thread."""
+    """Run `work`, which takes long with many targets or events, in the worker thread."""
     return await asyncio.get_running_loop().run_in_executor(request.app[STATE].worker, work)
 
 
 def as_json(value: dict[str, object]) -> bytes:
-    """Return JSON in ASCII alone: control and bidi characters become escapes, and lone surrogates do no harm."""
+    """Return JSON in ASCII: control and bidi characters and lone surrogates become escapes."""
     return json.dumps(value, ensure_ascii=True).encode() + b"\n"
 
 
 def problem(
     request: web.Request, status: int, text: str | None = None, headers: dict[str, str] | None = None
 ) -> web.Response:
-    """Return an error in plain words: as JSON under the API, as a page to browsers, else as text."""
+    """Return an error response: JSON for the API, a page for browsers, else text."""
     message = text or _MESSAGES.get(status, "This request cannot be answered.")
     if request.path.startswith("/api/"):
         body = as_json({"error": message})

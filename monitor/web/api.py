@@ -42,13 +42,13 @@ async def target(request: web.Request) -> web.Response:
 async def windows_of(
     request: web.Request, names: Sequence[str], wanted: Iterable[str]
 ) -> dict[str, dict[str, Rollup]] | None:
-    """Return by target, for each wanted window, what its probes came to; None without a history that can be read."""
+    """Return the rollup of each window by target; None without a readable history."""
     source = source_of(request)
     if source.history is None:
         return None
     since = windows_since(source.now())
     asked = {name: since[name] for name in wanted}
-    with suppress(StoreError):  # the history's own sink reports that
+    with suppress(StoreError):  # the history sink reports that
         return await in_reader(request, partial(source.history.rollups.sums, names, asked))
     return None
 
@@ -61,7 +61,7 @@ async def probes(request: web.Request) -> web.Response:
     except listing.BadQueryError as error:
         return problem(request, 400, str(error))
     if source.history is not None:
-        with suppress(StoreError):  # the history's own sink reports that; memory answers instead
+        with suppress(StoreError):  # the history sink reports that; memory answers instead
             found = await in_reader(request, partial(source.history.newest, query))
             return await resource(request, lambda: {"probes": found})
     names = (target.name for target in source.targets()) if query.target is None else (query.target,)
@@ -85,7 +85,7 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 def in_memory(request: web.Request) -> RecentProbe | None:
-    """Return the probe that the path names with its timeline, if memory has that."""
+    """Return the probe in the path with its timeline, if it is in memory."""
     source = source_of(request)
     found = source.find(request.match_info["id"])
     if found is None or (found.observation is None and source.history is not None):
@@ -95,7 +95,7 @@ def in_memory(request: web.Request) -> RecentProbe | None:
 
 
 async def from_history(request: web.Request, show: Callable[[Event], Awaitable[web.Response]]) -> web.Response:
-    """Show a probe that memory has not but the history has; say so if neither has it."""
+    """Show a probe that is only in the history; respond with an error if it is in neither."""
     history = source_of(request).history
     try:
         event = None if history is None else await in_reader(request, partial(history.find, request.match_info["id"]))

@@ -14,8 +14,8 @@ from monitor.web.answers import API, STATE, AppState
 from monitor.web.source import Source
 
 WRITE_SECONDS = 30.0
-"""How long writing a response may take: a client that reads a byte a second blocks no memory for longer."""
-# Bounds that hold for all: 8 KiB for the request line and for each header; a minute of Prometheus fits the keep-alive.
+"""Seconds that writing a response may take: a client that reads slowly does not hold memory for longer."""
+# Common limits: 8 KiB for the request line and for each header; the keep-alive exceeds a minute of Prometheus.
 _LIMITS = {
     "max_line_size": 8190,
     "max_field_size": 8190,
@@ -50,7 +50,7 @@ _DELETE: tuple[tuple[str, Handler], ...] = ((f"{API}/maintenance/{{id}}", window
 def application(
     source: Source, *, access: Access | None = None, write_timeout: float = WRITE_SECONDS
 ) -> web.Application:
-    """Return the application that shows `source` to clients that `access` lets in, or to all without it."""
+    """Return the application that serves `source` to clients that `access` admits, or to all without it."""
     arguments = _LIMITS | {"logger": middleware.RequestLog(source.counted)}
     app = web.Application(
         middlewares=[middleware.handle], handler_args=arguments, client_max_size=middleware.BODY_BYTES

@@ -1,4 +1,4 @@
-"""Compression of answers: gzip if the client accepts it."""
+"""Compression of responses: gzip if the client accepts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ZERO_WEIGHT = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 
 
 def gzipped(blocks: Iterable[bytes]) -> list[bytes]:
-    """Return the blocks as one gzip stream; zlib lets other threads run meanwhile."""
+    """Return the blocks as one gzip stream; zlib releases the interpreter lock."""
     compressing = zlib.compressobj(level=5, wbits=zlib.MAX_WBITS | 16)
     return [*map(compressing.compress, blocks), compressing.flush()]
 

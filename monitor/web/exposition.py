@@ -1,4 +1,4 @@
-"""`GET /metrics`: the exposition in pieces, with turns of the event loop in between, compressed if that is accepted."""
+"""`GET /metrics`: the exposition, made in pieces between turns of the event loop, and compressed if accepted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from monitor.web.answers import STATE, AppState, Exposition
 from monitor.web.compression import accepts_gzip, gzipped
 
 BLOCK_BYTES = 256 * 1024
-"""What is written of a scrape at a time."""
+"""The bytes of a scrape that are written at once."""
 
 
 class BlockResponse(web.StreamResponse):
-    """A long answer, written block by block: one write of all of it would copy it whole."""
+    """A long response, written block by block: a single write would copy all of it."""
 
     def __init__(self, blocks: Iterable[bytes], length: int, headers: Mapping[str, str]) -> None:
         super().__init__(headers=headers)
@@ -31,7 +31,7 @@ class BlockResponse(web.StreamResponse):
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Answer a scrape."""
+    """Respond to a scrape."""
     compressed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     blocks, content_type = await _shared(request.app[STATE], request.headers.get("Accept", ""), compressed=compressed)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
@@ -41,7 +41,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 
 async def _shared(state: AppState, accept: str, *, compressed: bool) -> Exposition:
-    """Return the exposition; requests for the same one while it is being made share it."""
+    """Return the exposition; concurrent requests for the same one share it."""
     key = accept, compressed
     making = state.scrapes.get(key)
     if making is None:
@@ -51,7 +51,7 @@ async def _shared(state: AppState, accept: str, *, compressed: bool) -> Expositi
 
 
 async def _made(state: AppState, accept: str, *, compressed: bool) -> Exposition:
-    """Put the exposition together, with a turn of the loop after every piece: probes are read in between."""
+    """Make the exposition, with a turn of the loop after every piece, so that probes are read in between."""
     pieces, content_type = state.source.metrics(accept)
     blocks, gathered, size = [], [], 0
     for piece in pieces:

@@ -17,14 +17,14 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class FailureQuery:
-    """Failures that began in a span of time, of one outcome or cause or all; None is without a bound."""
+    """Failures that began in a span of time, of one outcome or cause or all; None means no bound."""
 
     start: datetime | None = None
     end: datetime | None = None
     cause: str = ""
 
     def selects(self, event: ProbeEvent) -> bool:
-        """Whether a failure is of the wanted outcome or cause; the span is not looked at."""
+        """Whether a failure has the requested outcome or cause; the span is not checked."""
         return not self.cause or self.cause in {event.outcome, event.cause or "", event.verdict}
 
     def spans(self, event: ProbeEvent) -> bool:
@@ -34,7 +34,7 @@ class FailureQuery:
 
 
 def parse(query: Mapping[str, str], now: datetime) -> FailureQuery:
-    """Return what a request asks for; BadQueryError if a moment is invalid."""
+    """Parse a request's query; BadQueryError if a time is invalid."""
     start, end = (moment(name, query.get(name, ""), now) for name in ("from", "to"))
     if start and end and start > end:
         raise BadQueryError("from must not be after to.")

@@ -1,4 +1,4 @@
-"""`GET /api/v1/probes?target=NAME&failed=true&limit=N`: which of the recent probes are asked for."""
+"""`GET /api/v1/probes?target=NAME&failed=true&limit=N`: which of the recent probes are requested."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST = 1000
-"""Probes in one answer."""
+"""The most probes in one response."""
 USUAL = 50
-"""Probes in an answer to a request that names no limit."""
+"""The default limit."""
 _FLAGS = {"true": True, "false": False}
 _PARAMETERS = {"target": "a name", "failed": "true or false", "limit": f"a number from 1 to {MOST}"}
 
 
 class BadQueryError(ValueError):
-    """There is no such list; the text says what may be asked for."""
+    """The query is invalid; the text says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeQuery:
-    """The newest `limit` probes, of one target or all, and the failed ones alone or all."""
+    """The newest `limit` probes, of one target or all, optionally only failed ones."""
 
     target: str | None = None
     failed: bool = False
@@ -27,7 +27,7 @@ class ProbeQuery:
 
 
 def parse(query: Sequence[tuple[str, str]]) -> ProbeQuery:
-    """Return what the query of a request asks for, each parameter once at most."""
+    """Parse a request's query, with each parameter at most once."""
     given = dict(query)
     failed, limit = _FLAGS.get(given.get("failed", "false")), _number(given.get("limit", str(USUAL)))
     if len(given) < len(query) or given.keys() - _PARAMETERS or failed is None or limit is None:

@@ -1,4 +1,4 @@
-"""What every request goes through: who may ask, limits, headers, errors, and a limit on how long writing may take."""
+"""The middleware of all requests: access, limits, headers, errors, and a time limit for writing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor.web.access import BusyError
 from monitor.web.answers import STATE, problem
 
 PROBE_PATH = "/probe"
-"""Read with GET, as Prometheus does, but it starts a probe: no other site's link may lead here."""
+"""A GET route that starts a probe: links from other sites are refused."""
 BODY_BYTES = 16 * 1024
 """The most of a request's body."""
 _HEADERS = {
@@ -37,7 +37,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="chat-monitor", charset="UTF-8"'}
 
 
 class RequestLog(logging.LoggerAdapter[logging.Logger]):
-    """The library's log without clients' mistakes: an invalid request or body is counted and not logged."""
+    """aiohttp's log without clients' mistakes: an invalid request or body is counted and not logged."""
 
     def __init__(self, counted: Callable[[str, int], None]) -> None:
         super().__init__(logging.getLogger("aiohttp.server"))
@@ -60,7 +60,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 @web.middleware
 async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request, count it, and write the response within the time limit."""
+    """Handle a request, count it, and write the response within the time limit."""
     state = request.app[STATE]
     response = await _answer(request, handler)
     state.source.counted(_route(request), response.status)
@@ -90,7 +90,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _denied(request: web.Request) -> web.Response | None:
-    """Return the answer to a client that the web config file does not let in; health needs no login."""
+    """Return the response to a client that the web config file does not admit; health checks need no login."""
     access = request.app[STATE].access
     if access is None or request.path in _WITHOUT_LOGIN:
         return None
@@ -122,11 +122,11 @@ async def _write(request: web.Request, response: web.StreamResponse, timeout: fl
     except TimeoutError:
         drop(request.transport)
     except ConnectionError:
-        return  # the client has left
+        return  # the client has disconnected
 
 
 def drop(transport: asyncio.Transport | None) -> None:
-    """Reset a connection: if it were closed, the kernel would keep what was not read."""
+    """Reset a connection: after a close, the kernel would keep unsent data."""
     if transport is not None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()

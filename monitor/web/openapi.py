@@ -1,4 +1,4 @@
-"""The OpenAPI description of the JSON API, made from what declares its answers: `GET /api/v1/openapi.json`."""
+"""The OpenAPI description of the JSON API, made from the declarations of its bodies: `GET /api/v1/openapi.json`."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _ref(name: str) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one route does, takes and answers; `refuses` are the statuses besides those that each route may answer."""
+    """One route: its parameters and responses; `refuses` are its statuses besides those of every route."""
 
     summary: str
     found: str
-    """What the body of a 200 is."""
+    """The body of a 200 response."""
     schema: Json
     parameters: tuple[Json, ...] = ()
     body: Json | None = None
@@ -141,7 +141,7 @@ _ALWAYS = {
 
 
 def description(*, login: bool) -> Json:
-    """Return the OpenAPI document; `login` says whether this monitor asks for a user and a password."""
+    """Return the OpenAPI document; `login` says whether this monitor requires a user and a password."""
     paths: dict[str, Json] = {}
     for (method, path), operation in OPERATIONS.items():
         paths.setdefault(path, {})[method.lower()] = _described(method, path, operation)
@@ -150,7 +150,7 @@ def description(*, login: bool) -> Json:
         "info": {
             "title": "chat-monitor",
             "version": __version__,
-            "description": "Targets, and what their probes came to. A key that does not apply is absent, never null.",
+            "description": "Targets and the results of their probes. A key that does not apply is absent, never null.",
         },
         "servers": [{"url": "../..", "description": "Relative to this description: it holds under any prefix."}],
         "paths": paths,
@@ -182,7 +182,7 @@ def _required(body: Json) -> Json:
 
 
 def _schemas() -> Json:
-    """Return the bodies: the probe's event as its own schema has it, and the summaries of targets."""
+    """Return the schemas of the bodies: the probe's event, and the summaries of targets."""
     _, parts = msgspec.json.schema_components((*_SHOWN, *_TAKEN), ref_template=_SCHEMAS + "{name}")
     shown = {kind.__name__: always_written(parts[kind.__name__]) for kind in _SHOWN}
     summary = shown[TargetSummary.__name__]

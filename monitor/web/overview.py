@@ -1,4 +1,4 @@
-"""Which targets the status page shows, in which order: `GET /?q=&state=&label=&sort=&page=`."""
+"""Selection and order of the targets on the status page: `GET /?q=&state=&label=&sort=&page=`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from monitor.web.story import story
 from monitor.web.target_view import TargetView
 
 ATTENTION = (State.DOWN, State.AT_RISK, State.NOT_PROVEN)
-"""States that are shown whole."""
+"""States that need attention."""
 WHOLE = 100
-"""How many targets of those are shown, and how many on a page if one state is selected."""
+"""The most targets of those states, and on a page if one state is selected."""
 PAGE = 50
-"""How many of the others are shown on a page."""
+"""The most other targets on a page."""
 TITLES = {
     State.DOWN: "Down",
     State.AT_RISK: "Flaky or SLO at risk",
@@ -34,13 +34,13 @@ SORTS: dict[str, Callable[[TargetView], tuple[float | str, ...]]] = {
     "first_chunk": lambda view: (-(view.first_chunk_quantile(0.95) or 0.0), view.target.name),
     "truncated": lambda view: (-view.memory.counts.truncated / max(view.memory.counts.accepted, 1), view.target.name),
 }
-"""Each order, what needs somebody first."""
+"""The sort orders, the most urgent first."""
 _MOST_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class StatusQuery:
-    """What the status page is asked for: a part of a name, a state, a label `key=value`, an order, and a page."""
+    """The query of the status page: a part of a name, a state, a label `key=value`, an order, and a page."""
 
     search: str = ""
     state: str = ""
@@ -51,7 +51,7 @@ class StatusQuery:
     """`host`, `protocol`, `upstream`, or the name of a label; by state if it is empty."""
 
     def url(self, **changed: str | int) -> str:
-        """Return the query string of this with some values changed; a page is left out unless it is changed."""
+        """Return the query string with some values changed; the page is left out unless it is changed."""
         values: dict[str, str | int] = {"q": self.search, "state": self.state, "label": self.label, "sort": self.sort}
         values |= {"group": self.group, "page": 1}
         values |= changed
@@ -61,17 +61,17 @@ class StatusQuery:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The targets of one state or of one group: how many there are, and those on this page."""
+    """The targets of one state or group: their number, and those on this page."""
 
     state: State
-    """Of a group, the state of the worst."""
+    """The state; for a group, that of its worst target."""
     total: int
     shown: Sequence[TargetView]
     pages: int
-    """More than one if they are paged here."""
+    """The number of pages."""
     title: str
     rest: str = ""
-    """The query that shows all of them, if they are not all here."""
+    """The query for all of them, if not all are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ class Overview:
     labels: Sequence[str]
     """Each `key=value` that a target has, at most `WHOLE`."""
     groups: Sequence[str] = ()
-    """What targets can be grouped by."""
+    """The available groupings."""
     story: str = ""
-    """What those that fail have in common, as a sentence."""
+    """What the failing targets have in common, as a sentence."""
 
 
 def parse(query: Mapping[str, str]) -> StatusQuery:
-    """Return what a request asks for; BadQueryError if a value is invalid."""
+    """Parse a request's query; BadQueryError if a value is invalid."""
     state, sort, page = query.get("state", ""), query.get("sort", "name"), query.get("page", "1")
     if state and state not in set(State):
         raise BadQueryError(f"state must be one of {', '.join(State)}.")
@@ -102,7 +102,7 @@ def parse(query: Mapping[str, str]) -> StatusQuery:
 
 
 def overview(views: Sequence[TargetView], query: StatusQuery) -> Overview:
-    """Return what the status page shows of these targets."""
+    """Return the content of the status page for these targets."""
     chosen = [view for view in views if _matches(view, query)] if query.search or query.label else views
     found = sorted(chosen, key=SORTS[query.sort])
     labels = sorted(f"{key}={value}" for key, value in {pair for view in views for pair in view.target.labels.items()})
@@ -126,7 +126,7 @@ def _by_state(found: Sequence[TargetView], query: StatusQuery) -> list[Section]:
 
 
 def _by_group(found: Sequence[TargetView], query: StatusQuery) -> list[Section]:
-    """Return a section for each value, the worst first: what is not OK, and how many there are."""
+    """Return a section for each value, the worst first: the targets that are not OK, and the total number."""
     members: dict[str, list[TargetView]] = {}
     for view in found:
         members.setdefault(group_of(view.target, query.group), []).append(view)
@@ -150,7 +150,7 @@ _GROUPS: dict[str, Callable[[Target], str]] = {
     "protocol": lambda target: target.protocol,
     "upstream": lambda target: target.upstream or "",
 }
-"""What every target can be grouped by; all else are labels."""
+"""The groupings besides labels."""
 
 
 def group_of(target: Target, group: str) -> str:
@@ -159,7 +159,7 @@ def group_of(target: Target, group: str) -> str:
 
 
 def _section(state: State, members: Sequence[TargetView], query: StatusQuery, left: int) -> Section:
-    """Return the page of a section; what needs somebody is cut at `left` unless its state is selected."""
+    """Return the page of a section; states that need attention are cut at `left` unless selected."""
     if state in ATTENTION and not query.state:
         return Section(state, len(members), members[:left], 1, TITLES[state], query.url(state=state))
     size = WHOLE if query.state else PAGE

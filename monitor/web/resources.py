@@ -1,4 +1,4 @@
-"""The API's bodies: what the pages show, as JSON-ready values; a key that does not apply is absent, never null."""
+"""The API's bodies as JSON-ready values; a key that does not apply is absent, never null."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Windows = Mapping[str, Rollup]
 def targets(
     views: Sequence[TargetView], now: datetime, windows: Mapping[str, Windows] | None = None
 ) -> dict[str, object]:
-    """Return every target with its last probe and, in brief, those before; `windows` are by their names."""
+    """Return every target with its last probe and, in brief, earlier ones; `windows` are by name."""
 
     def known(view: TargetView) -> Windows | None:
         return None if windows is None else windows.get(view.target.name, {})
@@ -29,7 +29,7 @@ def targets(
 
 
 def target(view: TargetView, now: datetime, windows: Windows | None = None) -> dict[str, object]:
-    """Return one target with all recent probes, newest first, as their events."""
+    """Return one target with the events of all recent probes, newest first."""
     return dict(msgspec.to_builtins(view.summary(now, windows=windows))) | {
         "recent": [plain(probe.event) for probe in view.recent]
     }
@@ -41,6 +41,6 @@ def probe(event: ProbeEvent) -> dict[str, object]:
 
 
 def probes(recent: Iterable[RecentProbe], query: ProbeQuery) -> dict[str, object]:
-    """Return the newest of these probes that a query selects, newest first, as their events."""
+    """Return the events of the probes that a query selects, newest first."""
     wanted = (probe.event for probe in recent if probe.failed or not query.failed)
     return {"probes": [plain(event) for event in sorted(wanted, key=ended, reverse=True)[: query.limit]]}

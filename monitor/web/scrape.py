@@ -1,6 +1,6 @@
-"""`GET /probe?target=NAME`, as blackbox_exporter answers: which probe answers for a target, and how long it may take.
+"""`GET /probe?target=NAME`, as in blackbox_exporter: which probe is the response, and how long it may take.
 
-It spends tokens, so it is off unless the config says otherwise, and a probe that there is anyway answers in its stead.
+It spends tokens, so it is off by default, and an existing recent probe is used instead of a new one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _LONGEST = 86_400.0
 
 
 class BadRequestError(ValueError):
-    """Nothing is sent for such a request; the text says what is wrong with it."""
+    """The request is invalid and no probe is sent; the text says what is wrong."""
 
 
 def requested(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
-    """Return the target's name, and whether the record is wanted beside the numbers."""
+    """Return the target's name, and whether the event is requested with the numbers."""
     unknown = sorted({name for name, _ in query} - _PARAMETERS)
     targets = [value for name, value in query if name == "target"]
     if unknown:
@@ -35,7 +35,7 @@ def requested(query: Sequence[tuple[str, str]]) -> tuple[str, bool]:
 
 
 def time_limit(header: str | None) -> float | None:
-    """Return how many seconds an answer may take, by what Prometheus says of its patience; None for as it likes."""
+    """Return the time limit in seconds from Prometheus' scrape-timeout header; None without one."""
     if header is None:
         return None
     try:
@@ -48,7 +48,7 @@ def time_limit(header: str | None) -> float | None:
 
 
 def fresh(recent: Sequence[RecentProbe], interval: float, now: datetime) -> Observation | None:
-    """Return the newest probe that says something of the target, if it is younger than the interval."""
+    """Return the newest probe that is neither aborted nor inconclusive, if it is younger than the interval."""
     newest = next((probe.observation for probe in recent if not probe.ours), None)
     if newest is None or not 0 <= (now - newest.timestamp).total_seconds() < interval:
         return None

@@ -1,4 +1,4 @@
-"""What the daemon hands to the web application: callables and values, so that nothing here depends on the daemon."""
+"""The interface of the web application to the daemon: callables and values, so that it does not import the daemon."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class HistoryReader:
-    """Queries of the history's file. They are called in a thread; each raises StoreError."""
+    """Queries of the history's file. They run in a thread and raise StoreError."""
 
     newest: Callable[[ProbeQuery], list[Event]]
     """Events without their timelines, newest first."""
@@ -67,29 +67,29 @@ class WindowSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What the application shows and does. Everything is called in the event loop's thread."""
+    """The application's data and actions. Everything is called in the event loop's thread."""
 
     targets: Callable[[], Sequence[Target]]
     recent: Callable[[str], Sequence[RecentProbe]]
     """The recent probes of a target, newest first."""
     find: Callable[[str], RecentProbe | None]
-    """The probe of an id, if memory has it."""
+    """The probe with an id, if it is in memory."""
     memory: Callable[[str], TargetMemory]
-    """The state of a target, and what was counted of it."""
+    """The state and the counts of a target."""
     ready: Callable[[], bool]
-    """Whether the config is loaded, the schedule is armed, and the monitor does not drain; never about targets."""
+    """Whether the config is loaded, the schedule is armed, and the monitor is not draining; independent of targets."""
     metrics: Callable[[str], tuple[Iterable[bytes], str]]
-    """Takes the Accept header; returns the body, in pieces, and its content type."""
+    """Takes the Accept header; returns the body in pieces, and its content type."""
     counted: Callable[[str, int], None]
     """Called for every request with its route (a closed set) and status."""
     started: datetime
     reload: Callable[[], Awaitable[str | None]] | None = None
-    """Returns None once the new config is in force, else what is wrong with it."""
+    """Returns None when the new config is in use, else what is wrong with it."""
     suspects: Callable[[RecentProbe], None] = lambda _: None
-    """Sets who is suspected of a probe by now: evidence may have arrived after it ended."""
+    """Sets the current suspects of a probe: evidence may have arrived after it ended."""
     probe: Callable[[str], Awaitable[Observation]] | None = None
     scrape: Callable[[str, float | None], Awaitable[Observation]] | None = None
-    """Returns the target's probe in flight, else a new one, within so many seconds; None if that is switched off.
+    """Returns the target's probe in flight, else a new one, within this many seconds; None if that is disabled.
 
     RefusedError if it may not start, TimeoutError if the one in flight takes longer.
     """
@@ -98,13 +98,13 @@ class Source:
     windows: WindowSource | None = None
     """None if windows can be neither listed nor set."""
     history: HistoryReader | None = None
-    """What outlasts memory; None if no file is kept."""
+    """The history; None if none is configured."""
     exposition: Callable[[Observation], tuple[bytes, str]] | None = None
     """One probe as gauges, and their content type."""
     failed: Callable[[str, Exception], None] = report
-    """Called with the route and each exception that a handler let through."""
+    """Called with the route and each unhandled exception of a handler."""
     version: str = __version__
     location: str = ""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
-    """Host names that are ours besides loopback names and the address that is listened on."""
+    """Accepted host names besides loopback names and the listen address."""
     now: Callable[[], datetime] = _now

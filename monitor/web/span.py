@@ -1,4 +1,4 @@
-"""A span of time in the query of a page: `?from=&to=`, as moments or counted back from now."""
+"""A span of time in the query of a page: `?from=&to=`, as times or relative to now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TimeSpan:
     start: datetime
     end: datetime
     live: bool = False
-    """Whether it ends now, so that a page that shows it changes."""
+    """Whether it ends now, so that its page is updated."""
 
     @property
     def seconds(self) -> float:
@@ -30,7 +30,7 @@ class TimeSpan:
 
 
 def moment(name: str, text: str, now: datetime) -> datetime | None:
-    """Return the moment that a parameter names, None if it is empty; BadQueryError if it is invalid."""
+    """Parse a time parameter, None if it is empty; BadQueryError if it is invalid."""
     if not text:
         return None
     try:
@@ -39,12 +39,12 @@ def moment(name: str, text: str, now: datetime) -> datetime | None:
         # in a query, the + of a time zone is a space
         return parsed(text.replace(" ", "+") if "T" in text else text) or datetime.fromtimestamp(float(text), UTC)
     except (ValueError, OverflowError, OSError):
-        message = f"{name} must be a time as 2026-11-22T22:10:00Z, Unix seconds, or counted back as now-24h."
+        message = f"{name} must be a time as 2026-11-22T22:10:00Z, Unix seconds, or relative, such as now-24h."
         raise BadQueryError(message) from None
 
 
 def span(query: Mapping[str, str], now: datetime, *, default: timedelta, longest: timedelta) -> TimeSpan:
-    """Return the span that a request asks for, without one the last `default`; BadQueryError if it is invalid."""
+    """Return the requested span, by default the last `default`; BadQueryError if it is invalid."""
     start, end = (moment(name, query.get(name, ""), now) for name in ("from", "to"))
     live = end is None or end >= now
     end = now if end is None else min(end, now)

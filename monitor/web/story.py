@@ -1,4 +1,4 @@
-"""One sentence for several targets that fail together, if they tell one story."""
+"""One sentence about several targets that fail together, if they have something in common."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from monitor.web.target_view import TargetView
 from monitor.web.words import clock, count, parsed
 
 _MANY = 5
-"""Targets that have to fail before their heads, on two hosts at least, before our own network is suspected."""
+"""The fewest targets, on at least two hosts, that must fail before their heads to suspect the monitor's network."""
 _TOGETHER = 10.0
-"""Seconds within which failures began together."""
+"""Failures that began within this many seconds began together."""
 _SOME = 3
 _BEFORE_HEAD = frozenset({Outcome.UNREACHABLE, Outcome.NO_RESPONSE})
 _DEADLINES = frozenset({"connect", "headers"})
 
 
 def story(views: Sequence[TargetView]) -> str:
-    """Return what the targets that fail have in common, as a sentence; empty if that is nothing."""
+    """Return what the failing targets have in common, as a sentence; empty if nothing."""
     watched = [view for view in views if not view.target.paused and view.memory.last is not None]
     failing = [view for view in watched if view.failing]
     if len(failing) < 2:  # noqa: PLR2004 - one target has a page of its own
@@ -69,11 +69,11 @@ def _for_one_reason(failing: Sequence[TargetView], watched: Sequence[TargetView]
 _STORIES: tuple[Callable[[Sequence[TargetView], Sequence[TargetView]], Iterator[str]], ...] = (
     _isolated, _behind_one, _on_one_host, _began_together, _for_one_reason,
 )  # fmt: skip
-"""The most telling first."""
+"""The most specific first."""
 
 
 def _before_head(view: TargetView) -> bool:
     last = view.memory.last
-    assert last is not None, "only targets that were probed are looked at"
+    assert last is not None, "failing targets have a probe"
     deadline = last.brief.outcome == Outcome.TIMEOUT and last.brief.cause in _DEADLINES
     return last.brief.outcome in _BEFORE_HEAD or deadline

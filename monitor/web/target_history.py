@@ -1,6 +1,6 @@
-"""What a target's probes came to in a span of time, from the rollups of the history or from the probes in memory.
+"""A target's figures in a span of time, from the rollups of the history or from the probes in memory.
 
-Both make the same figures; what memory has is less. Reading the history waits for a disk.
+Both give the same figures; memory has fewer probes. Reading the history waits for the disk.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from monitor.web.span import TimeSpan
 from monitor.web.words import parsed
 
 WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
-"""The spans, in seconds, by which availability and ratios are shown."""
+"""The spans of availability and ratios, in seconds."""
 SINCE_START = "since start"
 _STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY)
 _COLUMNS = 100
-"""Columns of a chart at most."""
+"""The most columns of a chart."""
 POINTS = DAY
-"""Up to a span of so many seconds each minute is a point; beyond it a heatmap is drawn."""
+"""Up to this span in seconds each minute is a point; longer ones are drawn as a heatmap."""
 LISTED = 50
-"""Probes that are listed of a span."""
+"""The most probes that are listed."""
 
 Series = list[tuple[int, Rollup]]
 
@@ -35,9 +35,9 @@ class TargetHistory:
 
     span: TimeSpan
     step: int
-    """Seconds of a column."""
+    """The length of a column in seconds."""
     columns: Series
-    """What each column came to, with the Unix time of its beginning; one without a probe is left out."""
+    """The rollup of each column, with the Unix time of its start; columns without a probe are left out."""
     points: Series
     """The same by the minute, if the span is short enough."""
     windows: Mapping[str, Rollup]
@@ -45,22 +45,22 @@ class TargetHistory:
     listed: Sequence[ProbeEvent] = ()
     """The newest probes of the span, newest first."""
     upstream: Series = field(default_factory=list)
-    """The columns of the target behind it."""
+    """The columns of its upstream."""
 
     @property
     def total(self) -> Rollup:
-        """What the whole span came to."""
+        """The rollup of the whole span."""
         return merged(rollup for _, rollup in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class RollupReader:
-    """The questions that are asked of a history; each raises StoreError."""
+    """Queries of a history; each raises StoreError."""
 
     series: Callable[[str, int, float, float], Series]
     """A target's rollups of a length in seconds between two Unix times."""
     sums: Callable[[Sequence[str], Mapping[str, float]], dict[str, dict[str, Rollup]]]
-    """By target, for each key what its probes came to since that Unix time."""
+    """By target, for each key the rollup since that Unix time."""
     between: Callable[[str, float, float, int], list[ProbeEvent]]
     """The newest probes of a target between two Unix times."""
 
@@ -71,7 +71,7 @@ def windows_since(now: datetime) -> dict[str, float]:
 
 
 def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: TimeSpan, now: datetime) -> TargetHistory:
-    """Return the figures that the history has of a target; StoreError if it cannot be read."""
+    """Return the figures of a target from the history; StoreError if it cannot be read."""
     start, end = span.start.timestamp(), span.end.timestamp()
     step = step_of(span.seconds)
     length = MINUTE if step < HOUR and now.timestamp() - start <= KEPT[MINUTE] else HOUR
@@ -92,7 +92,7 @@ def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: Ti
 def from_memory(
     recent: Iterable[RecentProbe], counts: Rollup, upstream: Iterable[RecentProbe], span: TimeSpan
 ) -> TargetHistory:
-    """Return the figures of the probes that memory has, newest first, and what was counted since the start."""
+    """Return the figures of the probes in memory, newest first, and the counts since the start."""
     events = _within(recent, span)
     series = _series(events)
     step = step_of(span.seconds)
@@ -108,12 +108,12 @@ def from_memory(
 
 
 def step_of(seconds: float) -> int:
-    """Return the seconds of a column, so that a span has a hundred at most."""
+    """Return the length of a column in seconds, so that a span has at most a hundred."""
     return next((step for step in _STEPS if seconds <= step * _COLUMNS), _STEPS[-1])
 
 
 def in_columns(series: Series, step: int) -> Series:
-    """Return rollups merged into columns of `step` seconds that begin at whole ones of Unix time."""
+    """Return rollups merged into columns of `step` seconds, aligned to Unix time."""
     found: dict[int, Rollup] = {}
     for at, rollup in series:
         found.setdefault(at - at % step, Rollup()).add(rollup)

@@ -1,4 +1,4 @@
-"""One target as pages and API show it, worked out from its recent probes, newest first."""
+"""One target for pages and API, computed from its recent probes, newest first."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from monitor.target import Target
 from monitor.web.words import iso, parsed
 
 BRIEF = 30
-"""How many recent probes a summary has."""
+"""The most recent probes in a summary."""
 _INTERVALS_TO_STALE = 3
 
 
 @dataclass(frozen=True)
 class TargetView:
-    """One target with its probes, newest first, and what is known from them."""
+    """One target with its probes, newest first, and values derived from them."""
 
     target: Target
     recent: Sequence[RecentProbe] = ()
@@ -36,7 +36,7 @@ class TargetView:
 
     @cached_property
     def last(self) -> RecentProbe | None:
-        """The last probe that says something of the target; another only if there is none."""
+        """The last probe that is neither aborted nor inconclusive; another only if there is none."""
         judged = (probe for probe in self.recent if not probe.ours)
         return self.memory.last or next(judged, self.recent[0] if self.recent else None)
 
@@ -62,19 +62,19 @@ class TargetView:
 
     @property
     def slos_kept(self) -> bool:
-        """Whether the recent scheduled probes keep both objectives."""
+        """Whether the recent scheduled probes meet both objectives."""
         number, slo = len(self.memory.samples), self.target.slo
         in_time = self.memory.in_time >= slo.first_chunk.objective * number
         return in_time and self.memory.available >= slo.availability * number
 
     @cached_property
     def first_chunks(self) -> list[float]:
-        """The times to the first chunk of the recent scheduled probes, in rising order."""
+        """The times to the first chunk of the recent scheduled probes, in ascending order."""
         times = (probe.brief.first_chunk for probe in self.recent if probe.brief.trigger == "schedule")
         return sorted(time for time in times if time is not UNSET)
 
     def first_chunk_quantile(self, part: float) -> float | None:
-        """Return the smallest of the recent times to first chunk that `part` of them do not exceed."""
+        """Return the quantile `part` of the recent times to the first chunk."""
         ranked = self.first_chunks
         return ranked[max(ceil(part * len(ranked)) - 1, 0)] if ranked else None
 
@@ -89,7 +89,7 @@ class TargetView:
     def summary(
         self, now: datetime, *, last: bool = True, windows: Mapping[str, Rollup] | None = None
     ) -> TargetSummary:
-        """Return the API's resource; `last` says whether the last probe's event is in it."""
+        """Return the API's resource; `last` says whether to include the last probe's event."""
         it, counts = self.target, self.memory.counts
         number = len(self.memory.samples)
         return TargetSummary(

@@ -1,4 +1,4 @@
-"""How an outcome looks: one letter and one tone each, so that colour is never all that tells them apart."""
+"""The look of an outcome: a letter and a tone, so that colour is never the only difference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.record.target_summary import BriefProbe
 
 
 class Tone(StrEnum):
-    """What kind of news it is; the names are classes of the stylesheet. Worst first: the order of the status page."""
+    """The tone of an outcome; the names are CSS classes. Worst first, as on the status page."""
 
     CUT = "cut"
     DOWN = "down"
@@ -56,7 +56,7 @@ _TONES: dict[str, Tone] = {
 
 
 def usual_tone(outcome: str) -> Tone:
-    """Return the tone that an outcome has as a rule."""
+    """Return the usual tone of an outcome."""
     return _TONES.get(outcome, Tone.DOWN)
 
 
@@ -67,22 +67,22 @@ def verdict_tone(verdict: str) -> Tone:
 
 
 def tone(probe: ProbeEvent | BriefProbe) -> Tone:
-    """Return the tone of a probe: what the truncation ratio counts is a cut, a time-out in the stream too."""
+    """Return the tone of a probe: a cut if the truncation ratio counts it, including time-outs in the stream."""
     return Tone.CUT if probe.truncated else usual_tone(probe.outcome)
 
 
 def letter(outcome: str) -> str:
-    """Return the letter of an outcome; one that is not known has a question mark."""
+    """Return the letter of an outcome; a question mark for an unknown one."""
     return LETTERS.get(outcome, "?")
 
 
 def meaning(event: ProbeEvent) -> Explanation | None:
-    """Return what a verdict means, and what to do; None for a verdict that this version does not know."""
+    """Return the explanation of a verdict; None for an unknown one."""
     return MEANINGS.get((event.outcome, event.cause or None))
 
 
 def flags(event: ProbeEvent) -> list[str]:
-    """Return what is worth a word although it does not change the verdict."""
+    """Return remarks that do not change the verdict."""
     late = event.chunks > 0 and bool(event.slo) and not (event.slo and event.slo.first_chunk)
     return [
         word

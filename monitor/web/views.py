@@ -34,20 +34,20 @@ from monitor.web.words import ended
 
 _EVENTS = 10_000
 _AT_ONCE = 500
-"""Targets that are looked at between two turns of the event loop: a millisecond or two."""
+"""Targets that are summarized between two turns of the event loop: a millisecond or two."""
 _SHOWN, _LONGEST = timedelta(hours=24), timedelta(days=90)
-"""The span of a target's page without a query, and at most."""
+"""The default and the longest span of a target's page."""
 _BEFORE = timedelta(minutes=1)
-"""What is shown before the start, if nothing outlasts a restart."""
+"""The span to show before the start, if there is no history."""
 
 
 async def healthy(_: web.Request) -> web.Response:
-    """`GET /-/healthy`: the loop turns."""
+    """`GET /-/healthy`: the event loop runs."""
     return web.Response(text="chat-monitor is healthy.\n")
 
 
 async def ready(request: web.Request) -> web.Response:
-    """`GET /-/ready`: probes are made."""
+    """`GET /-/ready`: the schedule runs."""
     if source_of(request).ready():
         return web.Response(text="chat-monitor is ready.\n")
     return web.Response(status=503, text="chat-monitor is not ready: starting or draining.\n")
@@ -71,7 +71,7 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def every_view(source: Source) -> list[TargetView]:
-    """Return all targets with their probes; other tasks have their turn meanwhile."""
+    """Return all targets with their probes; other tasks can run meanwhile."""
     views = []
     for place, target in enumerate(source.targets()):
         if place % _AT_ONCE == _AT_ONCE - 1:
@@ -98,7 +98,7 @@ async def target(request: web.Request) -> web.Response:
 async def _history(request: web.Request, view: TargetView, asked: TimeSpan) -> TargetHistory:
     source, it = source_of(request), view.target
     if source.history is not None:
-        with suppress(StoreError):  # the history's own sink reports that; memory answers instead
+        with suppress(StoreError):  # the history sink reports that; memory is used instead
             reader = source.history.rollups
             return await in_reader(request, partial(from_rollups, reader, it.name, it.upstream, asked, source.now()))
     upstream = tuple(source.recent(it.upstream)) if it.upstream else ()
@@ -140,12 +140,12 @@ async def _probe_page(request: web.Request, event: ProbeEvent) -> web.Response:
 
 
 def last_output(event: ProbeEvent) -> str:
-    """Return the output in the last words of a stream, decoded; empty if none can be."""
+    """Return the decoded output in the last words of a stream; empty if there is none."""
     if not event.last_words:
         return ""
     try:
         decoder = Decoder(find(event.protocol), event_bytes=MIB, events=_EVENTS)
-        _, _, rest = unescaped(event.last_words).partition("\n")  # the first line is cut anywhere
+        _, _, rest = unescaped(event.last_words).partition("\n")  # the first line may be partial
         found = decoder.feed(rest.encode("utf-8", "replace"))
     except Exception:  # noqa: BLE001 - a protocol from outside may raise anything, and the words are there as they came
         return ""
@@ -153,7 +153,7 @@ def last_output(event: ProbeEvent) -> str:
 
 
 async def _neighbours(request: web.Request, event: ProbeEvent) -> Neighbours:
-    """Return the probes around one, by memory, and by the history for those that memory has not."""
+    """Return the probes around one, from memory, and from the history for those that are not in memory."""
     source = source_of(request)
     known = around(source, event)
     if source.history is None or None not in {known.previous, known.last_good}:
@@ -165,7 +165,7 @@ async def _neighbours(request: web.Request, event: ProbeEvent) -> Neighbours:
 
 
 def around(source: Source, event: ProbeEvent) -> Neighbours:
-    """Return the probes around one, as far as memory has them."""
+    """Return the probes around one, from memory."""
     briefs = [probe.brief for probe in source.recent(event.target)]
     ids = [str(brief.probe_id) for brief in briefs]
     if event.probe_id not in ids:
@@ -188,7 +188,7 @@ async def failures(request: web.Request) -> web.Response:
         return problem(request, 400, str(error))
     events = None
     if source.history is not None:
-        with suppress(StoreError):  # the history's own sink reports that; memory answers instead
+        with suppress(StoreError):  # the history sink reports that; memory is used instead
             events = await in_reader(request, partial(source.history.failures, query))
     if events is None:
         recent = [probe for target in source.targets() for probe in source.recent(target.name) if probe.failed]

@@ -1,4 +1,4 @@
-"""Numbers, durations and ages in few words, as they stand on the pages."""
+"""Numbers, durations and ages as text for the pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def limit(value: float) -> str:
 
 
 def span(value: float) -> str:
-    """Return how long something is ago or has lasted, in its one largest fitting unit."""
+    """Return an age or a long duration in its largest unit."""
     value = max(value, 0.0)
     if value < 2 * _MINUTE:
         return f"{value:.0f} s"
@@ -36,29 +36,29 @@ def span(value: float) -> str:
 
 
 def ratio(part: int, whole: int) -> str:
-    """Return `part` of `whole` in per cent; a dash where there is no whole."""
+    """Return `part` of `whole` in per cent; a dash if `whole` is 0."""
     if whole == 0:
         return NOTHING
     return f"{100 * part / whole:.3g} %"
 
 
 def count(number: int, noun: str) -> str:
-    """Return the number with its noun, in the plural where it needs one."""
+    """Return the number with its noun, in the plural if needed."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def iso(moment: datetime) -> str:
-    """Return a moment in UTC for machines."""
+    """Return a time in UTC for machines."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock(moment: datetime) -> str:
-    """Return a moment in UTC for people."""
+    """Return a time in UTC for people."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def parsed(timestamp: str) -> datetime | None:
-    """Return the moment of an event's timestamp, in UTC; None if it is not one."""
+    """Return the time of an event's timestamp, in UTC; None if it is invalid."""
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:
@@ -67,6 +67,6 @@ def parsed(timestamp: str) -> datetime | None:
 
 
 def ended(event: ProbeEvent) -> datetime:
-    """Return when a probe ended; the earliest moment there is if its timestamp cannot be read."""
+    """Return when a probe ended; the earliest possible time if its timestamp is invalid."""
     began = parsed(event.timestamp)
     return began + timedelta(seconds=event.duration) if began else datetime.min.replace(tzinfo=UTC)

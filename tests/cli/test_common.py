@@ -13,7 +13,7 @@ from monitor.cli.common import USAGE, host_and_port, is_loopback, refuse
     [
         ("127.0.0.1:9877", ("127.0.0.1", 9877)),
         ("[::1]:9877", ("::1", 9877)),
-        (":9877", ("0.0.0.0", 9877)),  # noqa: S104 - compared, not bound
+        (":9877", ("", 9877)),
         ("localhost:0", ("localhost", 0)),
     ],
 )

@@ -206,7 +206,7 @@ def test_a_public_address_wants_protection(
     file.chmod(0o644)
     done = cli("run", "--config", config, "--web.config.file", file, "--web.listen-address", "0.0.0.0:0")
     assert (done.status, "refusing to listen" in done.err) == (status, status == 2)
-    assert ("web.yml: others than its owner can read this file" in done.err) is (status == 0)
+    assert ("web.yml: other users can read this file" in done.err) is (status == 0)
 
 
 def test_every_address_that_is_asked_for_is_served(config: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_secret_that_others_can_read_is_odd(heard: Heard, tmp_path: Path) -> N
     ):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o644)
-    told = "names a file with a secret that others than its owner can read (mode 0644) (chmod 600)"
+    told = "names a file with a secret that other users can read (mode 0644) (chmod 600)"
     keys = ("5: targets[0].api_key_file", "6: targets[0].header_files.X-A", "7: targets[0].tls.key_file")
     assert heard(text) == ([], [f"{key}: {told}" for key in keys])
     for name in ("key", "header", "pem"):

@@ -415,9 +415,9 @@ def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> 
     [
         (lambda path: None, "no such file or directory"),  # noqa: ARG005 - nothing is made
         (Path.mkdir, "unable to open database file"),
-        (_garbage, "holds no history of ours, or a damaged one .file is not a database."),
+        (_garbage, "is not a history of chat-monitor, or is damaged .file is not a database."),
         (_another_programs, "another program's file"),
-        (Path.touch, "holds nothing yet"),
+        (Path.touch, "is still empty"),
     ],
 )
 def test_what_cannot_be_read_is_said(path: Path, make: object, said: str) -> None:

@@ -1,4 +1,4 @@
-"""The pages, as pure functions of values: no socket, no clock, and no knowledge of where probes are kept."""
+"""The pages as pure functions of values: no sockets, no clocks, no storage."""
 
 from monitor.web.pages.environment import CONTENT_SECURITY_POLICY, About, refusal
 from monitor.web.pages.failures import failures

@@ -1,6 +1,6 @@
-"""What a target's probes came to over time, as shapes of SVG: outcomes in lanes, first chunks, and distributions.
+"""A target's probes over time as SVG shapes: outcomes in lanes, first chunks, and distributions.
 
-Positions are per cent or units of a viewBox that is stretched: the charts fit every width, and text stays text.
+Positions are per cent, or units of a stretched viewBox: the charts fit every width, and text is not scaled.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from monitor.web.words import count, limit
 WIDTH, HEIGHT = 1000, 200
 """The units of a chart's viewBox."""
 SPARK = (90, 18)
-"""Those of a sparkline."""
+"""The units of a sparkline's viewBox."""
 _HOURS = 48 * 3600
 _LABELS = 6
 _FIRST, _LAST = 0.03, 0.93
-"""The parts of an axis before and after which a label is not centred on its place."""
+"""The parts of an axis near its ends, where a label is not centred."""
 _SHADES = 5
 _SHOWN_THRESHOLD = 4.0
-"""A threshold of more than so many times the highest value is not drawn: it would flatten the rest."""
+"""A threshold above this many times the highest value is not drawn, because it would flatten the chart."""
 _USUAL_TIMEOUTS = (
     (14.5, 16.5, "15 s: Envoy's route time-out"),
     (29.5, 31.5, "30 s: gunicorn, Google's load balancer, Heroku"),
@@ -36,12 +36,12 @@ _USUAL_TIMEOUTS = (
     (299.5, 301.5, "300 s: Envoy's idle time-out"),
     (599.5, 601.5, "600 s: a common setting of gateways"),
 )
-"""Ages at which proxies end streams by default, each with the bounds of its bucket."""
+"""Common proxy time-outs, each with the bounds of its bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class AxisLabel:
-    """A label of an axis, where it is in per cent, and how it is aligned with that."""
+    """A label of an axis, its position in per cent, and its alignment."""
 
     text: str
     at: str
@@ -50,7 +50,7 @@ class AxisLabel:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One column of a lane, with the span of time that it stands for."""
+    """One column of a lane, with its span of time."""
 
     x: str
     width: str
@@ -73,7 +73,7 @@ class OutcomeLane:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All outcomes of a span on one axis of time."""
+    """All outcomes of a span on one time axis."""
 
     axis: Sequence[AxisLabel]
     lanes: Sequence[OutcomeLane]
@@ -82,7 +82,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """One cell of a heatmap; its look is a shade from 1 to 5."""
+    """One cell of a heatmap, with a shade from 1 to 5."""
 
     x: str
     width: str
@@ -99,13 +99,13 @@ class FirstChunks:
     axis: Sequence[AxisLabel]
     values: Sequence[AxisLabel]
     good: str
-    """The path of the points of minutes without a failure."""
+    """The path of the points for minutes without a failure."""
     bad: str
-    """That of the others."""
+    """The path of the other points."""
     cells: Sequence[HeatCell]
     threshold: str
     threshold_y: str | None
-    """Where the SLO's line is; None if it is beyond the axis."""
+    """The position of the SLO's line; None if it is beyond the axis."""
     caption: str
 
 
@@ -117,16 +117,16 @@ class Bin:
     number: int
     width: str
     mark: str = ""
-    """A usual time-out that ends here."""
+    """A common time-out in this bucket."""
 
 
 def percent(part: float) -> str:
-    """Return a part of a whole as SVG has it."""
+    """Return a fraction as a percentage for SVG."""
     return f"{100 * part:.2f}%"
 
 
 def time_axis(span: TimeSpan) -> list[AxisLabel]:
-    """Return labels at round times of UTC."""
+    """Return labels at round UTC times."""
     step = next((it for it in _ROUND if span.seconds / it <= _LABELS), _ROUND[-1])
     start, end = span.start.timestamp(), span.end.timestamp()
     shown = "%H:%M" if span.seconds <= _HOURS else "%m-%d"
@@ -144,7 +144,7 @@ _ROUND = (60, 300, 600, 1800, 3600, 2 * 3600, 4 * 3600, 6 * 3600, 12 * 3600, 864
 
 
 def outcomes(history: TargetHistory) -> Outcomes:
-    """Return each outcome and cause over time, those that need somebody first, and the upstream's on the same axis."""
+    """Return each outcome and cause over time, the most urgent first, and the upstream's on the same axis."""
     return Outcomes(time_axis(history.span), _lanes(history, history.columns), _lanes(history, history.upstream))
 
 
@@ -169,7 +169,7 @@ def _blocks(history: TargetHistory, columns: Series, verdict: str, most: int) ->
 
 
 def _column(history: TargetHistory, at: int) -> tuple[str, str]:
-    """Return where a column begins and how wide it is, within the axis."""
+    """Return the position and the width of a column, within the axis."""
     start, length = history.span.start.timestamp(), history.span.seconds
     left, right = (min(max((it - start) / length, 0.0), 1.0) for it in (at, at + history.step))
     return percent(left), percent(max(right - left, 0.002))
@@ -207,12 +207,12 @@ class _Log:
         self._low, self._high = log10(low), log10(high)
 
     def y(self, value: float) -> float:
-        """Return how far from the top a value is, as a part of the height."""
+        """Return the distance of a value from the top, as a fraction of the height."""
         place = (log10(value) - self._low) / (self._high - self._low) if value > 0 else 0.0
         return 1 - min(max(place, 0.0), 1.0)
 
     def labels(self) -> Iterator[float]:
-        """Yield 1, 2 and 5 of each power of ten that are on the axis, fewer if it is long."""
+        """Yield 1, 2 and 5 times each power of ten on the axis, fewer if it is long."""
         factors = (1, 2, 5) if self._high - self._low <= 2 else (1,)  # noqa: PLR2004 - two powers of ten
         for power in range(floor(self._low), ceil(self._high) + 1):
             yield from (it for factor in factors if self._low <= log10(it := factor * 10.0**power) <= self._high)
@@ -243,7 +243,7 @@ def _cells(history: TargetHistory, axis: _Log) -> Iterator[HeatCell]:
 
 
 def bucket(index: int, bounds: Sequence[float]) -> str:
-    """Return what a bucket holds: from the bound before it to its own."""
+    """Return a bucket's range: from the previous bound to its own."""
     if index >= len(bounds):
         return f"over {limit(bounds[-1])}"
     return f"{limit(bounds[index - 1]) if index else '0'} to {limit(bounds[index])}"
@@ -261,7 +261,7 @@ def distribution(buckets: Buckets, name: str) -> list[Bin]:
 
 
 def cut_ages(rollup: Rollup) -> list[Bin]:
-    """Return the ages at which streams were cut; buckets around usual time-outs have a mark."""
+    """Return the ages at which streams were cut; buckets around common time-outs have a mark."""
     bounds, found = BOUNDS["cut_after"], rollup.cut_after
     marks = {low: text for low, _, text in _USUAL_TIMEOUTS}
     most = max(found.values(), default=1)
@@ -277,7 +277,7 @@ def cut_ages(rollup: Rollup) -> list[Bin]:
 
 
 def sparkline(values: Sequence[float | None], threshold: float) -> tuple[str, str]:
-    """Return the points of a line of values from the oldest on, and the height of the threshold; empty if not shown."""
+    """Return the points of a line of values, oldest first, and the height of the threshold; empty if not shown."""
     width, height = SPARK
     known = [value for value in values if value is not None]
     if not known:

@@ -1,4 +1,4 @@
-"""The templates' environment: everything is escaped, what cannot be seen is made visible, and nothing is undefined."""
+"""The templates' environment: everything is escaped, control characters are visible, undefined values are errors."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _ICON = (
 )
 _TEMPLATES = ("base.html", "macros.html", "status.html", "target.html", "probe.html", "failures.html", "refusal.html")
 POLL_SECONDS = 5
-"""How often the script asks for what has changed; without the script a page reloads every so many times ten."""
+"""Seconds between the script's polls; without the script a page reloads less often."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the pages say of the monitor itself."""
+    """Information about the monitor on every page."""
 
     now: datetime
     started: datetime
@@ -60,13 +60,13 @@ class About:
     probe_now: bool = False
     """Whether a probe can be requested."""
     history: bool = False
-    """Whether a file keeps probes that memory has not."""
+    """Whether a history keeps more probes than memory."""
     root: str = "./"
     """The relative URL of the status page: all links begin with it, so that pages work under any prefix."""
 
 
 def shown(value: object) -> object:
-    """Return what a template prints: text with control, format and bidi characters as escapes."""
+    """Return a value for a template: text with control, format and bidi characters as escapes."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -76,7 +76,7 @@ def segment(text: str) -> str:
 
 
 def coded(text: str) -> Markup:
-    """Return a text with what it puts into backticks as code."""
+    """Return a text with its backticks rendered as code."""
     parts = text.split("`")
     return Markup().join(
         Markup("<code>{}</code>").format(shown(part)) if place % 2 else escape(shown(part))
@@ -85,7 +85,7 @@ def coded(text: str) -> Markup:
 
 
 def sentence(text: str) -> Markup:
-    """Return what was seen as a sentence."""
+    """Return a detail as a sentence."""
     return coded(f"{text[:1].upper()}{text[1:]}." if text else "")
 
 
@@ -95,7 +95,9 @@ def block(text: str) -> Markup:
 
 
 _ENVIRONMENT = Environment(
-    loader=DictLoader({name: _file(name) for name in _TEMPLATES}),  # read now: the event loop waits for no disk
+    loader=DictLoader(
+        {name: _file(name) for name in _TEMPLATES}
+    ),  # read now: the event loop must not wait for the disk
     autoescape=True,
     undefined=StrictUndefined,
     finalize=shown,
@@ -128,11 +130,11 @@ _ENVIRONMENT.globals |= {
 
 
 def render(name: str, about: About, values: Mapping[str, object], *, news: Tone = Tone.NONE) -> str:
-    """Return a whole document; `news` colours the icon of its tab."""
+    """Return a whole document; `news` sets the colour of its icon."""
     icon = _ICON.format(colour=_ICON_COLOURS.get(news, "6b7785"))
     return _ENVIRONMENT.get_template(name).render({"about": about, "icon": icon, "live": False} | dict(values))
 
 
 def refusal(title: str, text: str, about: About) -> str:
-    """Return the page of a request that is not answered."""
+    """Return the page of an error response."""
     return render("refusal.html", about, {"title": title, "text": text})

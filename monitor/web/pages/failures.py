@@ -1,4 +1,4 @@
-"""The page of failures of all targets in time: those that ended within the same second stand together."""
+"""The page of failures of all targets over time: those that ended within the same second are grouped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FailureGroup:
 
     @property
     def targets(self) -> int:
-        """How many targets they are of."""
+        """The number of targets."""
         return len({event.target for event in self.events})
 
 

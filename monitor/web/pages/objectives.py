@@ -1,4 +1,4 @@
-"""How a target's objectives were kept in several spans of time, what is left of its error budgets, and its cost."""
+"""A target's objectives in several spans of time, its remaining error budgets, and its cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BILLION = 1e9
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveRow:
-    """One row of the objectives: what the probes of a span came to, in words."""
+    """One row of the objectives: the results of a span as texts."""
 
     name: str
     probes: int
@@ -23,13 +23,13 @@ class ObjectiveRow:
     in_time: str
     truncated: str
     availability_budget: str
-    """What is left of the error budget; empty without a probe."""
+    """The remaining error budget; empty without a probe."""
     first_chunk_budget: str
     cost: str
 
 
 def windows(found: Mapping[str, Rollup], slo: Slo) -> Iterator[ObjectiveRow]:
-    """Yield a row for each span; one that had no probe has none."""
+    """Yield a row for each span with probes."""
     for name in (SINCE_START, *WINDOWS):
         if (rollup := found.get(name)) is not None:
             yield ObjectiveRow(
@@ -45,7 +45,7 @@ def windows(found: Mapping[str, Rollup], slo: Slo) -> Iterator[ObjectiveRow]:
 
 
 def budget(good: int, number: int, objective: float) -> str:
-    """Return what is left of an error budget: of the probes that may be bad, how many may still be."""
+    """Return the remaining error budget: the share of allowed bad probes that is not used."""
     allowed = (1 - objective) * number
     if allowed <= 0:
         return "none allowed" if number else ""
@@ -54,18 +54,18 @@ def budget(good: int, number: int, objective: float) -> str:
 
 
 def left(good: int, number: int, objective: float) -> str:
-    """Return the same in a word: a part, or that it is spent."""
+    """Return the same in brief: a share, or that it is spent."""
     said = budget(good, number, objective)
     return said.removesuffix(" left") if said.endswith("left") else "spent" if said.startswith("spent") else NOTHING
 
 
 def cost(rollup: Rollup) -> str:
-    """Return what the probes of a span cost: money if prices are known, and tokens."""
+    """Return the cost of the probes of a span: money if prices are configured, and tokens."""
     return ", ".join([*_money(rollup), f"{rollup.input_tokens + rollup.output_tokens:,} tokens"])
 
 
 def brief_cost(rollup: Rollup) -> str:
-    """Return the same in few characters: money, or else tokens."""
+    """Return the same in brief: money, else tokens."""
     return ", ".join(_money(rollup)) or f"{rollup.input_tokens + rollup.output_tokens:,} tok"
 
 

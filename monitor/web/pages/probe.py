@@ -1,4 +1,4 @@
-"""The page of one probe: its verdict, the waterfall, what that means, and every value of its event."""
+"""The page of one probe: its verdict, waterfall and explanation, and every value of its event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNITS = {"bytes": "bytes"}
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The ids of the probes of the same target before and after one, and of the last good one before it."""
+    """The ids of the target's previous and next probe, and of the last good one before."""
 
     previous: str | None = None
     next: str | None = None
@@ -31,7 +31,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What the page says of the request, if its target is still configured."""
+    """Facts about the request, if its target is still configured."""
 
     timeouts: Timeouts | None = None
     curl: str = ""
@@ -40,7 +40,7 @@ class RequestFacts:
 def probe(
     event: ProbeEvent, neighbours: Neighbours, about: About, asked: RequestFacts | None = None, decoded: str = ""
 ) -> str:
-    """Return the page of one probe; `decoded` is the last output in the server's last words."""
+    """Return the page of one probe; `decoded` is the last output in the last text of the server."""
     news, asked = tone(event), asked or RequestFacts()
     values = {
         "probe": event,
@@ -57,7 +57,7 @@ def probe(
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the event's keys, one level for each dot, with their values and units."""
+    """Yield the event's keys, with dots for nested ones, with their values and units."""
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):

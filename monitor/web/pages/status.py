@@ -1,4 +1,4 @@
-"""The page of all targets: what needs somebody first."""
+"""The page of all targets, the most urgent first."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _NEWS = {
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One target: its view and its summary, its times to the first chunk as a line, and its figures in words."""
+    """One target: its view and summary, its times to the first chunk as a line, and its figures as text."""
 
     view: TargetView
     summary: TargetSummary
     points: str
-    """Of the line, in a box of 90 by 18."""
+    """The points of the line, in a box of 90 by 18."""
     threshold: str
-    """The height of the SLO's threshold in that box; empty if it is beyond it."""
+    """The height of the SLO's threshold in that box; empty if it is outside."""
     truncated: str
     truncated_of: str
     late: bool
     """Whether a stream was truncated."""
     budget: str
-    """What is left of the error budget of availability."""
+    """The remaining error budget of availability."""
     left: str
-    """The same in a word."""
+    """The same in brief."""
     cost: str
 
 
 def status(overview: Overview, windows: Mapping[str, Mapping[str, Rollup]] | None, about: About) -> str:
-    """Return the page of all targets; `windows` are the figures of those that are shown, by their names."""
+    """Return the page of all targets; `windows` are the figures of the shown ones, by name."""
     headline, news = headline_of(overview.counts)
     values = {
         "headline": headline,
@@ -72,7 +72,7 @@ def _figures(windows: Mapping[str, Mapping[str, Rollup]] | None, view: TargetVie
 
 
 def row(view: TargetView, windows: Mapping[str, Rollup] | None, about: About) -> StatusRow:
-    """Return the row of one target; without a history its figures are those since the start."""
+    """Return the row of one target; without a history its figures are since the start."""
     slo, since_start = view.target.slo, view.memory.counts
     day, month = (since_start if windows is None else windows.get(name, Rollup()) for name in ("24h", "30d"))
     firsts = [None if brief.first_chunk is UNSET else brief.first_chunk for brief in reversed(view.brief())]
@@ -92,7 +92,7 @@ def row(view: TargetView, windows: Mapping[str, Rollup] | None, about: About) ->
 
 
 def headline_of(counts: Mapping[State, int]) -> tuple[str, Tone]:
-    """Return how things stand in a few words, and what kind of news that is."""
+    """Return the headline and its tone."""
     watched = sum(counts.values()) - counts.get(State.PAUSED, 0)
     if not watched:
         return ("All targets are paused" if counts.get(State.PAUSED) else "No targets"), Tone.NONE

@@ -1,4 +1,4 @@
-"""The page of one target: its incident, what its probes came to in a span of time, and its config."""
+"""The page of one target: its incident, its probes in a span of time, and its config."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def target(view: TargetView, history: TargetHistory, about: About, curl: str = "
 
 
 def config(it: Target) -> dict[str, str]:
-    """Return the target's config in words, without secrets; what is not set has no key."""
+    """Return the target's config as text, without secrets; keys that are not set are absent."""
     values = {
         "url": shown_url(it),
         "protocol": it.protocol,

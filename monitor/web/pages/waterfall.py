@@ -1,6 +1,7 @@
-"""One stream on one axis of time: a bar for each step, a tick for each read, and lines for deadlines and the end.
+"""One stream on one time axis: a bar for each step, a tick for each read, and lines for deadlines and the end.
 
-A template draws it in HTML rows with an SVG in each. Positions are per cent: it fits every width, and text stays text.
+A template draws it as HTML rows with an SVG in each. Positions are per cent: it fits every width, and text is not
+scaled.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _STEPS = {
     "first_chunk": "first chunk",
     "stream": "stream",
 }
-# What the time between the last step that was passed and the end was spent on.
+# What the probe was doing between the last completed step and the end.
 _REST: dict[str, str] = {
     Phase.CONNECT: "connecting",
     Phase.REQUEST: "sending the request",
@@ -44,10 +45,10 @@ _REST: dict[str, str] = {
 }
 _LANES = {"output": "output", "ping": "pings", "other": "other events", "end": "end", "fault": "faults"}
 _CELLS = 1000
-"""Ticks nearer to each other than a thousandth of the axis are one: a long stream draws no more than its width."""
+"""Ticks closer than a thousandth of the axis are drawn as one, which bounds the size of a long stream's drawing."""
 _HALF, _MARGIN = 0.5, 0.05
 _STALL, _UNUSUAL, _MARKED = 1.0, 5, 5
-"""A gap is marked from a second on, if it is five times the median, and five gaps at most."""
+"""A gap is marked if it is at least a second and five times the median, at most five gaps."""
 _LABELS = 6
 _FAR_RIGHT = 0.93
 
@@ -63,7 +64,7 @@ class DrawnBar:
 
 
 class Tick(NamedTuple):
-    """Where a tick is on the axis, and where it begins: the higher it is, the more bytes came."""
+    """The position of a tick, and its top: the higher, the more bytes."""
 
     x: str
     y: str
@@ -80,7 +81,7 @@ class DrawnLine:
 
 @dataclass(frozen=True, slots=True)
 class DrawnLane:
-    """One row: a bar, or ticks with the longest gap, and what is written beside it."""
+    """One row: a bar, or ticks with the longest gap, and its texts."""
 
     label: str
     description: str
@@ -88,10 +89,10 @@ class DrawnLane:
     took: str | None = None
     bar: DrawnBar | None = None
     gaps: Sequence[DrawnBar] = ()
-    """The longest gap, and others that stand out."""
+    """The longest gap, and other unusual ones."""
     ticks: Sequence[Tick] = ()
     look: str = ""
-    """How the ticks look."""
+    """The style of the ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,11 @@ class Picture:
     lanes: Sequence[DrawnLane]
     lines: Sequence[DrawnLine] = ()
     omitted: str | None = None
-    """How much of a very long stream is not drawn."""
+    """The part of a very long stream that is not drawn."""
 
 
 def waterfall(event: ProbeEvent, timeouts: Timeouts | None = None) -> Picture:
-    """Return the picture of one probe; without its timeline, the steps alone; without time-outs, no deadlines."""
+    """Return the picture of one probe; without its timeline only the steps, without time-outs no deadlines."""
     drawn = geometry(event)
     unit, factor = ("s", 1) if drawn.total >= 1 else ("ms", 1000)
     lanes = [_step(event, bar, drawn.total) for bar in drawn.bars]
@@ -118,14 +119,14 @@ def waterfall(event: ProbeEvent, timeouts: Timeouts | None = None) -> Picture:
 
 
 def _sizes(timeline: Timeline) -> dict[EventRow, int]:
-    """Return how many bytes of payload each event took."""
+    """Return the payload bytes of each event."""
     events = sorted(timeline.events, key=lambda one: one.offset)
     before = [0, *(one.offset for one in events)]
     return {one: one.offset - start for one, start in zip(events, before, strict=False)}
 
 
 def _lines(event: ProbeEvent, timeouts: Timeouts | None, total: float) -> Iterator[DrawnLine]:
-    """Yield the deadlines that are on the axis, and the end if the stream was cut or gave up."""
+    """Yield the deadlines that are on the axis, and the end if the stream was cut or timed out."""
     if timeouts is not None:
         last = event.timings.last_chunk
         deadlines = {
@@ -173,12 +174,12 @@ def _events(lane: geometry_of.Lane, total: float, sizes: Mapping[EventRow, int])
 
 
 def _top(size: int, most: int) -> float:
-    """Return where a tick begins, as a part of the height: half of it for a byte, all but a margin for the most."""
+    """Return the top of a tick as a fraction of the height: half for one byte, all but a margin for the most."""
     return _HALF - (_HALF - _MARGIN) * (log1p(size) / log1p(most) if most else 1.0)
 
 
 def _label(event: ProbeEvent, bar: Bar) -> tuple[str, str]:
-    """Return what a bar is called, and how it looks: the rest as good or bad as the verdict."""
+    """Return the name and style of a bar: the rest has the tone of the verdict."""
     if bar.step != REST:
         return _STEPS[bar.step], bar.step
     news = tone(event)
@@ -193,7 +194,7 @@ def _told(lane: geometry_of.Lane) -> str:
 
 
 def _gaps(lane: geometry_of.Lane, total: float) -> Iterator[DrawnBar]:
-    """Yield the longest gap, and up to four others of a second or more that stand out from the usual one."""
+    """Yield the longest gap, and up to four others of at least a second that are unusually long."""
     pairs = sorted(pairwise(lane.times), key=lambda pair: pair[0] - pair[1])
     if not pairs or pairs[0][1] <= pairs[0][0]:
         return
@@ -207,7 +208,7 @@ def _gaps(lane: geometry_of.Lane, total: float) -> Iterator[DrawnBar]:
 
 
 def _round_step(total: float) -> float:
-    """Return the smallest of 1, 2, 5, 10, ... that needs no more than six labels."""
+    """Return the smallest of 1, 2, 5, 10, ... that gives at most six labels."""
     rough = total / _LABELS
     power = 10.0 ** (ceil(log10(rough)) - 1)
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
