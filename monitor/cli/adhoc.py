@@ -1,4 +1,4 @@
-"""A target as the command line gives it: of a URL, or one of the config with options in place of its own keys."""
+"""A target from the command line: for a URL, or a configured one with options instead of its keys."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _DEADLINES = ("connect", "headers", "first_chunk", "idle", "total")
 
 
 class Duration(click.ParamType[float]):
-    """A duration as a config has it, in seconds."""
+    """A duration as in a config, converted to seconds."""
 
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it; a usage error says how one is written."""
+        """Parse it; a usage error shows the format."""
         if isinstance(value, float):
             return value
         try:
@@ -48,7 +48,7 @@ class Duration(click.ParamType[float]):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line gives in place of a target's own keys; None for what it does not give."""
+    """Options that replace a target's keys; None for those not given."""
 
     protocol: str | None = None
     model: str | None = None
@@ -62,7 +62,7 @@ class Options:
     timeout: float | None = None
 
     def without_key(self) -> Options:
-        """Return these for a request that is shown and not sent: no key is read."""
+        """Return these without a key, for a request that is only shown."""
         return replace(self, api_key_env=None)
 
 
@@ -101,20 +101,20 @@ _OPTIONS = (
 
 
 def target_options(command: F) -> F:
-    """Give a command the options that take the place of a target's keys."""
+    """Add the options that replace a target's keys to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def refuse_missing_scheme(subject: str) -> None:
-    """Refuse what is a URL without its scheme: HOST:PORT cannot be the name of a target."""
+    """Refuse a URL without a scheme: HOST:PORT cannot be the name of a target."""
     if ":" in subject.partition("/")[0]:
         raise refuse(f"{subject}: a URL begins with http:// or https://; did you mean http://{subject}?")
 
 
 def adhoc_target(url: str, options: Options) -> Target:
-    """Return a target for a URL of the command line, held to the rules of the config."""
+    """Return a target for a URL of the command line, validated like the config."""
     found = _target(url, options.protocol or _assumed(url), options)
     if found.model is None and _takes_model(found):
         click.echo("no model is requested; most servers require one (--model NAME)", err=True)
@@ -122,18 +122,18 @@ def adhoc_target(url: str, options: Options) -> Target:
 
 
 def corrected(url: str, options: Options, limits: Limits, observation: Observation, payload: bytes) -> Target | None:
-    """Return the target of a URL in the protocol of its first answer, if that is not the one that was assumed.
+    """Return the target with the protocol of its first response, if that differs from the assumed one.
 
-    None says that the assumption holds, or that nothing better is known.
+    None means that the assumption was correct, or that no better one is known.
     """
     if observation.recording.decoded or (found := recognized(payload, limits)) is None:
         return None
-    click.echo(f"protocol {found.name}, assumed from the first answer (--protocol chooses another)", err=True)
+    click.echo(f"protocol {found.name}, assumed from the first response (--protocol chooses another)", err=True)
     return _target(url, found.name, options)
 
 
 def _assumed(url: str) -> str:
-    """Return the protocol that the path of a URL tells, else the one that most servers speak; say which it is.
+    """Return the protocol for the path of a URL, else the most common one, and print which it is.
 
     The lab's paths begin with the name. A base URL is refused.
     """
@@ -151,15 +151,15 @@ def _assumed(url: str) -> str:
 
 
 def overridden(target: Target, options: Options) -> Target:
-    """Return a target of the config with what the command line says in place of its own."""
+    """Return a target of the config with the options of the command line applied."""
     spoken = options.protocol or target.protocol
     given = _target(target.url, spoken, options)
     names = {name.lower() for name in given.headers}
     kept = {name: value for name, value in target.headers.items() if name.lower() not in names}
     other: dict[str, Any] = {"headers": kept | dict(given.headers)}
-    if spoken != target.protocol:  # what was meant for the other one does not fit
+    if spoken != target.protocol:  # settings for the other protocol do not apply
         other |= {"protocol": spoken, "terminator": given.terminator, "check": given.check, "prompt": None, "body": {}}
-    if options.prompt is not None:  # the check was made for the other prompt
+    if options.prompt is not None:  # the check is for the configured prompt
         other |= {"check": given.check}
     if options.api_key_env is not None:
         other["api_key"] = given.api_key
@@ -172,7 +172,7 @@ def overridden(target: Target, options: Options) -> Target:
 
 
 def _target(url: str, protocol: str, options: Options) -> Target:
-    """Return the target that the options alone describe."""
+    """Return the target that the options describe."""
     _refuse_unset("--api-key-env", options.api_key_env, os.environ)
     held = dict(_assigned("--header-env", text, "VAR") for text in options.header_env)
     for variable in held.values():
@@ -200,7 +200,7 @@ def _target(url: str, protocol: str, options: Options) -> Target:
 
 
 def _within(timeouts: Timeouts, seconds: float) -> Timeouts:
-    """Return the deadlines with a new total, and with none that is longer."""
+    """Return the deadlines with a new total, and none longer than that."""
     return replace(
         timeouts, **{name: min(getattr(timeouts, name), seconds) for name in _DEADLINES} | {"total": seconds}
     )
@@ -212,7 +212,7 @@ def _refuse_unset(option: str, variable: str | None, environ: Mapping[str, str])
 
 
 def _takes_model(target: Target) -> bool:
-    """Whether the request would be another with a model in it."""
+    """Whether a model would change the request."""
     protocol = find(target.protocol).of(target)
     return protocol.request(target, "") != protocol.request(replace(target, model="m"), "")
 
@@ -220,12 +220,12 @@ def _takes_model(target: Target) -> bool:
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise click.BadParameter("a header is 'NAME: VALUE'", param_hint="--header")  # which may hold a key
+        raise click.BadParameter("a header is 'NAME: VALUE'", param_hint="--header")  # it may contain a key
     return name.strip(), value.strip()
 
 
 def _assigned(option: str, text: str, what: str) -> tuple[str, str]:
-    """Return a header's name and where its value is; a text that has no such form may be a secret, and is not shown."""
+    """Return a header's name and the source of its value; an invalid text may be a secret, and is not shown."""
     name, equals, place = text.partition("=")
     if not equals or not name.strip() or not place:
         raise click.BadParameter(f"write NAME={what}", param_hint=option)

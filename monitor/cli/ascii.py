@@ -1,4 +1,4 @@
-"""Output on a terminal or a pipe whose encoding lacks some of our characters: those are written in ASCII."""
+"""Output in ASCII for characters that the encoding of a terminal or pipe lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ASCII = {
 
 
 def as_ascii(error: UnicodeError) -> tuple[str, int]:
-    r"""Return what stands for the characters that cannot be encoded: a look-alike, else an escape such as `\u4f60`."""
+    r"""Return the replacement of characters that cannot be encoded: a similar one, else an escape such as `\u4f60`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -23,7 +23,7 @@ def as_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def write_in_ascii(*streams: TextIO | None) -> None:
-    """Have these streams never fail for their encoding."""
+    """Set the error handler of these streams, so that they never fail to encode."""
     codecs.register_error(HANDLER, as_ascii)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):

@@ -1,6 +1,6 @@
-"""The bundled assets, written to a directory and fitted to the config: boards, rules, units and the scrape job.
+"""The bundled assets, written to a directory and adapted to the config: boards, rules, units and the scrape job.
 
-They have one source: `dashboards/` and `systemd/` of the checkout, which the wheel carries under `monitor/assets/`.
+Their source is `dashboards/` and `systemd/` of the checkout, which the wheel contains under `monitor/assets/`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
 from monitor.target import Target
 
 FASTEST, SLOWEST = 60.0, 900.0
-"""Seconds between the probes of targets that the rules serve as they are shipped, in their own time."""
+"""The intervals in seconds for which the rules are suitable as shipped."""
 MOST = 28.0
-"""How far windows grow at most: six hours become a week, which Prometheus keeps by default."""
+"""The largest factor of windows: six hours become a week, which is within Prometheus' default retention."""
 SCRAPE_MOST = 15.0
-"""Seconds between two scrapes at most."""
+"""The longest scrape interval in seconds."""
 ENOUGH = 60
-"""Probes that a board's window ought to hold."""
+"""The fewest probes in a board's window."""
 
 Board = dict[str, dict[str, list[dict[str, object]]]]
-"""Of a board's JSON, the part that is changed here."""
+"""The part of a board's JSON that is changed here."""
 
 _TARGET = re.compile(r'target=~\\"\$\w+\\"')
 _ALERT = re.compile(r"\s*- alert: (\w+)")
 _DURATION = re.compile(r"(?<![\d.])(\d+)([smhd])\b")
 _FIXED = frozenset({"24h"})
-"""Yesterday is yesterday, however often a target is probed."""
+"""`offset 24h` is not scaled with the interval."""
 _MONITOR = "127.0.0.1:9877"
 _GRAFANA = "https://grafana.example.com"
 _COMMAND = "/opt/chat-monitor/bin/chat-monitor"
@@ -49,7 +49,7 @@ _CONFIG = "/etc/chat-monitor/config.toml"
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What the assets are fitted to: a config, the file it came from, and where the user's Grafana and runbooks are."""
+    """The input of an export: a config, its file, and the URLs of the user's Grafana and runbooks."""
 
     targets: Sequence[Target] = ()
     settings: Settings = field(default_factory=Settings)
@@ -66,7 +66,7 @@ class ExportRequest:
 
 
 def export(what: str, directory: Path, request: ExportRequest) -> list[Path]:
-    """Write what is wished for into a directory, over what is there by these names, and return the files."""
+    """Write the requested files to a directory, replacing existing ones, and return them."""
     directory.mkdir(parents=True, exist_ok=True)
     files = []
     for name, text in MAKERS[what](request, directory):
@@ -77,7 +77,7 @@ def export(what: str, directory: Path, request: ExportRequest) -> list[Path]:
 
 
 def bundled(room: str) -> Path:
-    """Return where the assets lie: in the package where it was installed, else in the checkout."""
+    """Return the directory of the assets: in the installed package, else in the checkout."""
     package = Path(__file__).parents[1]
     inside = package / "assets" / room
     return inside if inside.is_dir() else package.parent / room
@@ -92,7 +92,7 @@ def _rules(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]:
 
 
 def _linked(rules: str, request: ExportRequest) -> Iterator[str]:
-    """Yield the lines of the rules with links to the user's runbooks and boards; an unknown address gets no link."""
+    """Yield the lines of the rules with links to the user's runbooks and boards; without a URL there is no link."""
     alert = ""
     for line in rules.splitlines():
         if found := _ALERT.match(line):
@@ -107,15 +107,15 @@ def _linked(rules: str, request: ExportRequest) -> Iterator[str]:
 
 
 def _runbook(address: str, alert: str) -> str:
-    """Return the address of an alert's runbook: `{alert}` in it is the alert's name, which else follows it."""
+    """Return the URL of an alert's runbook: the alert's name replaces `{alert}`, or is appended."""
     return address.replace("{alert}", alert) if "{alert}" in address else f"{address.rstrip('/')}/{alert}"
 
 
 def scale(intervals: Iterable[float]) -> float:
-    """Return by how much windows have to shrink or grow, so that the slowest target has samples enough in them.
+    """Return the factor of the windows, so that they contain enough samples of the slowest target.
 
-    Up to a minute the shorter window of a share holds sixty probes, from a quarter of an hour on the longer holds 24;
-    in between the rules serve every interval as they are.
+    Up to a minute the shorter window of a share contains sixty probes, from a quarter of an hour on the longer one
+    contains 24; in between the rules are suitable as shipped.
     """
     slowest = max(intervals, default=FASTEST)
     if slowest < FASTEST:
@@ -124,7 +124,7 @@ def scale(intervals: Iterable[float]) -> float:
 
 
 def fitted(rules: str, intervals: Iterable[float]) -> str:
-    """Return the rules with every duration in them fitted to the intervals of the targets."""
+    """Return the rules with every duration scaled to the intervals of the targets."""
     factor = scale(intervals)
 
     def changed(found: re.Match[str]) -> str:
@@ -136,7 +136,7 @@ def fitted(rules: str, intervals: Iterable[float]) -> str:
 
 
 def whole_seconds(seconds: float) -> str:
-    """Return a duration as Prometheus writes it, of whole seconds and at least one."""
+    """Return a duration in Prometheus' format, of whole seconds and at least one."""
     return duration_text(max(round(seconds), 1))
 
 
@@ -158,7 +158,7 @@ def _dashboards(request: ExportRequest, directory: Path) -> Iterator[tuple[str, 
 
 
 def _labelled(board: str, labels: Sequence[str]) -> str:
-    """Have every query on targets heed a variable for each label of the config."""
+    """Add a variable for each label of the config to every query on targets."""
     if not labels:
         return board
     matchers = "".join(rf", {name}=~\"$label_{name}\"" for name in labels)
@@ -191,7 +191,7 @@ def _offer(board: Board, labels: Sequence[str]) -> None:
 
 
 def _widen(board: Board, slowest: float) -> None:
-    """Let the board open with the shortest of its windows that holds probes enough."""
+    """Set the board's default window to the shortest one with enough probes."""
     for variable in board["templating"]["list"]:
         if variable["name"] == "window":
             choices = str(variable["query"]).split(",")
@@ -200,7 +200,7 @@ def _widen(board: Board, slowest: float) -> None:
             variable["current"] = {"selected": True, "text": choice, "value": choice}
 
 
-# -- the scrape job, and whom Alertmanager tells -----------------------------------------------------------------------
+# -- the scrape job and the Alertmanager config -----------------------------------------------------------------------
 
 
 def _scrape_config(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]:
@@ -219,12 +219,12 @@ def _scrape_config(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]
 
 
 def _every(request: ExportRequest) -> str:
-    """Return how often to scrape: as often as the fastest target is probed, and not too seldom for the rules."""
+    """Return the scrape interval: that of the fastest target, but short enough for the rules."""
     return whole_seconds(min([SCRAPE_MOST, *request.intervals]))
 
 
 def _address(settings: Settings, port: int | None = None) -> str:
-    """Return where the monitor is to be asked from its own machine, or another one of its host that has this port."""
+    """Return the address of the monitor on its own machine, optionally with another port."""
     host, own = settings.web.addresses[0]
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
@@ -305,20 +305,20 @@ def _kubernetes(request: ExportRequest, directory: Path) -> Iterator[tuple[str, 
 
 
 def _credentials(targets: Iterable[Target]) -> tuple[str, ...]:
-    """Return the names of the files of secrets that are looked for among the credentials."""
+    """Return the names of the secret files that are searched in the credentials directory."""
     named = {name for one in targets for name in (one.api_key_file, *one.header_files.values()) if name is not None}
     return tuple(sorted(name for name in named if "/" not in name))
 
 
 def _keep_places(directory: Path, names: Sequence[str]) -> None:
-    """Make an empty file for each secret that is not there, which only its owner can read."""
+    """Create an empty file with mode 0600 for each missing secret."""
     for name in names:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / name).touch(mode=0o600, exist_ok=True)
 
 
 def _process(request: ExportRequest) -> Process:
-    """Return what one of the shards takes."""
+    """Return the resources of one shard."""
     metrics = request.settings.metrics
     found = plan(
         Config(request.settings, tuple(request.targets)),
@@ -335,4 +335,4 @@ MAKERS: Mapping[str, Callable[[ExportRequest, Path], Iterable[tuple[str, str]]]]
     "scrape-config": _scrape_config,
     "kubernetes": _kubernetes,
 }
-"""What can be exported, and what makes its files: each by name and text."""
+"""What can be exported, and the function that yields its files by name and text."""

@@ -1,4 +1,4 @@
-"""A file about one probe for the support of the server: what happened, a good probe beside it, and the request."""
+"""A file about one probe for the server's support: what happened, a good probe for comparison, and the request."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.target import Http, Target
 _OURS = frozenset({
     "target", "labels", "location", "trigger", "schedule_delay", "last_words", "diagnosis", "slo", "price", "check",
 })  # fmt: skip
-"""Keys of an event that are nobody else's concern: our names and prices, our conclusions, and the text of answers."""
+"""Keys of an event that are left out: our names and prices, our conclusions, and the text of answers."""
 _SEARCHED = 1000
-"""Probes before it among which the last good one is looked for."""
+"""The number of earlier probes to search for the last good one."""
 
 
 def bundle(place: ProbeSource, event: ProbeEvent, target: Target | None) -> dict[str, Any]:
-    """Return what the file holds; `target` is the config's, None if the request is only known from the event.
+    """Return the content of the file; `target` is the config's, None if only the event describes the request.
 
     `probe` and `last_good_probe` are events without `_OURS`; the second is absent if none is kept. `curl` is absent if
     the protocol cannot make a request. ProbeSourceError if the probes cannot be read.
@@ -35,7 +35,7 @@ def bundle(place: ProbeSource, event: ProbeEvent, target: Target | None) -> dict
 
 
 def write(content: dict[str, Any], path: Path) -> str | None:
-    """Write the file, readable by its owner only; return why it cannot be. A file that is there is not replaced."""
+    """Write the file with mode 0600; return the error, if any. An existing file is not replaced."""
     try:
         file = open(path, "xb", opener=private)  # noqa: SIM115 - what follows removes only what was made here
     except OSError as error:
@@ -45,7 +45,7 @@ def write(content: dict[str, Any], path: Path) -> str | None:
             file.write(json.dumps(content, indent=2).encode() + b"\n")
     except OSError as error:
         with suppress(OSError):
-            path.unlink()  # half a file helps nobody
+            path.unlink()  # remove the partial file
         return f"{path}: cannot be written: {reason(error)}"
     return None
 
@@ -55,19 +55,19 @@ def _shown(event: ProbeEvent) -> dict[str, Any]:
 
 
 def _last_good(place: ProbeSource, event: ProbeEvent) -> ProbeEvent | None:
-    """Return the newest complete probe of the target before this one, with its timeline; None if none is kept."""
+    """Return the newest complete probe of the target before this one, with its timeline; None if none is stored."""
     recent = map(read, place.newest(_SEARCHED, event.target, failed=False))
     found = next((one for one in recent if one.outcome == Outcome.OK and one.timestamp < event.timestamp), None)
     if found is None:
         return None
     try:
         return read(place.find(found.probe_id))
-    except ProbeSourceError:  # it was dropped since
+    except ProbeSourceError:  # it was deleted meanwhile
         return found
 
 
 def _target_of(event: ProbeEvent) -> Target:
-    """Return a target with what the event says of the request; prompt and limits are the defaults."""
+    """Return a target for the request in the event; prompt and limits are the defaults."""
     http = Http.TWO if event.http_version == "2" else Http.ONE
     return Target(event.target, event.protocol, event.url, model=event.model or "", http=http)
 

@@ -76,7 +76,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | 
 
 
 def _series(metrics: MetricsSettings) -> str | None:
-    """Return a warning if the config's own buckets make more series a target than its detail promises."""
+    """Return a warning if the configured buckets make more series per target than its detail allows."""
     if metrics.buckets == Buckets():
         return None
 
@@ -103,11 +103,11 @@ def _print_plan(config: Config, shards: int | None) -> None:
 
 
 _MANY = 1000
-"""Targets from which on a scrape at full detail is too large for most."""
+"""The number of targets from which on `lean` is recommended."""
 
 
 def _scrape(config: Config, found: Plan) -> str:
-    """Say how large /metrics is; of many targets, how large it would be at lean detail."""
+    """Return the size of /metrics; for many targets, also its size at lean detail."""
     size, metrics = found.footprint, config.settings.metrics
     text = f"/metrics: {size.bytes / 1e6:,.1f} MB and {size.series:,} series a scrape, before compression"
     if len(config.here) < _MANY or metrics.detail == "lean":
@@ -119,7 +119,7 @@ def _scrape(config: Config, found: Plan) -> str:
 
 
 def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
-    """Print what each process takes, by a model whose figures were measured (docs/scaling.md)."""
+    """Print the resources of each process, by a model with measured figures (docs/scaling.md)."""
     limits, places = config.settings.limits, max(len(config.settings.monitor.locations), 1)
     processes = enough(found, limits, places) if shards is None else shards * places
     each = of_each(found, processes, limits)
@@ -132,7 +132,7 @@ def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
 
 
 def _print_history(config: Config) -> None:
-    """Print how large the history's file gets at most, and for how long it keeps the figures of the pages."""
+    """Print the largest size of the history's file, and for how long it keeps the figures of the pages."""
     settings, targets = config.settings.history, len(config.here)
     if settings.path is None:
         click.echo(
@@ -154,7 +154,7 @@ def _print_history(config: Config) -> None:
 
 
 def _sizes(metrics: MetricsSettings) -> Callable[[Target], int]:
-    """Return what a target takes of a scrape, in bytes: computed once for all whose labels are as long."""
+    """Return a target's share of a scrape in bytes: computed once for all with labels of the same length."""
     known: dict[int, int] = {}
 
     def size(target: Target) -> int:
@@ -168,7 +168,7 @@ def _sizes(metrics: MetricsSettings) -> Callable[[Target], int]:
 
 
 def _at_once(config: Config) -> int:
-    """Return how many streams can run at a time."""
+    """Return the number of streams that can run at once."""
     return min(config.settings.limits.concurrency, len(config.here))
 
 

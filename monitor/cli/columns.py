@@ -1,4 +1,4 @@
-"""Rows in columns that fit the terminal: columns are dropped before anything in them is cut, target and cause never."""
+"""Rows in columns that fit the terminal: columns are dropped before cells are cut, but never target and cause."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.text import Text
 GAP = 2
 _ELLIPSIS = "…"
 _LEAST = 8
-"""Cells of a name that are shown at least."""
+"""The smallest width of a name."""
 _READABLE = 24
-"""Cells below which a sentence is not shown."""
+"""The smallest width of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its head, its cells, and how much it matters."""
+    """One column: its head, its cells, and its rank."""
 
     head: str
     cells: Sequence[Text] = field(default_factory=list)
@@ -26,16 +26,16 @@ class Column:
     """0 is never dropped; of the others the highest is dropped first."""
     right: bool = False
     flexible: bool = False
-    """It takes what is left and is cut to it."""
+    """It gets the remaining width and is cut to it."""
 
     @property
     def width(self) -> int:
-        """Cells of the widest."""
+        """The width of the widest cell."""
         return max([cell_len(self.head), *(cell_len(cell.plain) for cell in self.cells)])
 
 
 def in_columns(columns: Sequence[Column], width: int | None) -> Iterator[Text]:
-    """Yield the head and the rows; `width` is the terminal's, None if nothing has to fit."""
+    """Yield the head and the rows; `width` is the terminal's, None for no limit."""
     widths = fitting(columns, width)
     shown = [(column, widths[column.head]) for column in columns if column.head in widths]
     yield _line([Text(column.head, style="dim") for column, _ in shown], shown)
@@ -77,7 +77,7 @@ def _line(cells: Sequence[Text], shown: Sequence[tuple[Column, int]]) -> Text:
 
 
 def cut(cell: Text, size: int) -> Text:
-    """Return a text of at most `size` cells; what is cut ends with an ellipsis."""
+    """Return a text of at most `size` cells; a cut text ends with an ellipsis."""
     if cell_len(cell.plain) <= size:
         return cell
     kept = set_cell_size(cell.plain, size - 1).rstrip()

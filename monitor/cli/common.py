@@ -1,4 +1,4 @@
-"""What every command shares: the exit statuses, and an error as one line."""
+"""Common parts of the commands: the exit statuses, and errors as one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from monitor.keys.values import split_listen
 
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO = 0, 1, 2, 3, 4, 5
-"""Exit statuses (contract, section 5); `entry` has that of Ctrl-C."""
+"""Exit statuses (contract, section 5); that of Ctrl-C is in `entry`."""
 
 
 def host_and_port(text: str, option: str) -> tuple[str, int]:
@@ -29,6 +29,6 @@ def is_loopback(host: str) -> bool:
 
 
 def refuse(text: str, status: int = USAGE) -> click.exceptions.Exit:
-    """Print one line that says what is wrong and what to do, and return what to raise."""
+    """Print a one-line error, and return the exception to raise."""
     click.echo(f"chat-monitor: {text}", err=True)
     return click.exceptions.Exit(status)

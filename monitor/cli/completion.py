@@ -1,4 +1,4 @@
-"""`chat-monitor completion`: the script of a shell that completes commands, options, protocols and target names."""
+"""`chat-monitor completion`: a shell's completion script for commands, options, protocols and target names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.config.include import read_all
 from monitor.protocols import PROTOCOLS
 
 VARIABLE = "_CHAT_MONITOR_COMPLETE"
-"""The environment variable by which a shell's script asks the command what fits."""
+"""The environment variable with which a shell's script requests completions."""
 _HOW = {
     "bash": 'eval "$(chat-monitor completion bash)"  # in ~/.bashrc',
     "zsh": 'eval "$(chat-monitor completion zsh)"  # in ~/.zshrc, after compinit',
@@ -31,19 +31,19 @@ _HOW = {
 def completion(ctx: click.Context, shell: str) -> int:
     """Print the completion script for a shell; run or source it at the start of the shell."""
     made = get_completion_class(shell)
-    assert made is not None, "click has all three"
+    assert made is not None, "click supports all three"
     script = made(ctx.find_root().command, {}, "chat-monitor", VARIABLE)
     click.echo(f"# {_HOW[shell]}\n{script.source_template % script.source_vars()}")
     return COMPLETE
 
 
 def protocol_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the protocols that begin so."""
+    """Return the protocols with this prefix."""
     return [name for name in PROTOCOLS if name.startswith(incomplete)]
 
 
 def target_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the names of the config's targets that begin so; none if there is no config that can be read."""
+    """Return the names of the config's targets with this prefix; none without a readable config."""
     named: Path | None = ctx.params.get("config_file")
     try:
         values = read_all(config_path(named), os.environ).values
@@ -53,7 +53,7 @@ def target_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 
 
 def _names(values: dict[str, Any]) -> Iterator[str]:
-    """Yield the names in a config as it is written: it is not checked, for the keys' variables may not be set here."""
+    """Yield the names in a config without validating it, because its variables may not be set here."""
     targets = values.get("targets")
     for table in targets if isinstance(targets, list) else []:
         if isinstance(table, dict) and isinstance(name := table.get("name"), str):

@@ -1,4 +1,4 @@
-"""The config that a command reads: where it is looked for, its mistakes as lines, and the targets of its sources."""
+"""The config of a command: where it is searched, its mistakes as lines, and the targets of its sources."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ config_option = click.option(
 
 
 def config_path(config_file: Path | None) -> Path:
-    """Return the config to read: the one asked for, that of the environment, else the first that exists."""
+    """Return the config to read: the given one, that of the environment, else the first that exists."""
     named = config_file or os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
@@ -41,13 +41,13 @@ def config_path(config_file: Path | None) -> Path:
 
 
 def config_places() -> list[Path]:
-    """Return where a config is looked for if none is named; systemd sets the directory by `ConfigurationDirectory=`."""
+    """Return the default places of a config; systemd sets the directory with `ConfigurationDirectory=`."""
     directory = os.environ.get("CONFIGURATION_DIRECTORY", "").partition(":")[0]
     return [Path("config.toml"), *([Path(directory) / "config.toml"] if directory else []), SYSTEM_CONFIG]
 
 
 def load_or_exit(load: Callable[[], T]) -> T:
-    """Return what `load` reads; print a line for each mistake and exit with 2 if there are any."""
+    """Return the result of `load`; print a line for each mistake and exit with 2 if there are any."""
     try:
         return load()
     except ConfigError as error:
@@ -64,7 +64,7 @@ def is_named(config_file: Path | None) -> bool:
 
 
 def existing_config(config_file: Path | None) -> Path:
-    """Return the config to read; exit with 2 if none is named and none is where one is looked for."""
+    """Return the config to read; exit with 2 if none is given and none exists in the default places."""
     path = config_path(config_file)
     if not is_named(config_file) and not path.exists():
         looked = ", ".join(map(str, config_places()))
@@ -75,13 +75,13 @@ def existing_config(config_file: Path | None) -> Path:
 
 
 def read_config(config_file: Path | None) -> Config:
-    """Return the config of that file, else of the first place that has one."""
+    """Return the config of that file, else the first one in the default places."""
     path = existing_config(config_file)
     return load_or_exit(lambda: load(path, os.environ))
 
 
 def discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list[str]]:
-    """Return the targets that the sources of a config list now, and a line for each error; `urls` reads URLs, too."""
+    """Return the targets of a config's sources, and a line for each error; `urls` reads URLs, too."""
     wrong: list[str] = []
     told = DiscoveryCallbacks(
         refreshed=lambda *_: None,

@@ -15,7 +15,7 @@ from monitor.target import CountCheck, Slo, Target, Timeouts
 
 
 class DemoTarget(NamedTuple):
-    """A target of the demo: what the lab does, and what the monitor is to say."""
+    """A target of the demo: the fault, and the expected verdict."""
 
     name: str
     protocol: str
@@ -61,7 +61,7 @@ def targets(lab: str) -> Iterator[Target]:
 
 
 async def demo(host: str, port: int, signals: Signals, *, announce: Callable[[str, str], None], stdout: object) -> None:
-    """Run until asked to stop; `announce` is told the addresses of the status page and of the lab."""
+    """Run until a stop is requested; `announce` gets the addresses of the status page and of the lab."""
     async with await serve("127.0.0.1", 0) as lab:
         base = f"http://127.0.0.1:{lab.port}"
         settings = Settings(Monitor("demo"), Web((host_port(host, port),)), limits=Limits(per_host=50))

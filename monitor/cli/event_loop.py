@@ -1,4 +1,4 @@
-"""The event loop of the commands that need one, what Ctrl-C does while one runs, and the exit status after a signal."""
+"""The event loop of the commands, the handling of Ctrl-C, and the exit status after a signal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` in a loop that notes its polls, which bounds the uncertainty of a late read."""
+    """Run `main` in a loop that notes its polls, which bounds the uncertainty of late reads."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
 
 
 @contextmanager
 def cancelled_by_ctrl_c() -> Iterator[asyncio.Event]:
-    """Have Ctrl-C cancel the current task, and a second one end the process at once; yield what is set by the first."""
+    """Let Ctrl-C cancel the current task, and a second one end the process; yield the event that the first one sets."""
     loop, task, interrupted = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
     before = signal.getsignal(signal.SIGINT)
     assert task is not None, "called from a task"
@@ -47,7 +47,7 @@ def cancelled_by_ctrl_c() -> Iterator[asyncio.Event]:
 
 @contextmanager
 def raised_by_ctrl_c() -> Iterator[None]:
-    """Have Ctrl-C raise KeyboardInterrupt: for what has a screen to restore, and no loop."""
+    """Let Ctrl-C raise KeyboardInterrupt, for code without an event loop that has to restore the screen."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`chat-monitor export`: the bundled assets, fitted to the config."""
+"""`chat-monitor export`: the bundled assets, adapted to the config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hints of `probe` on what to look at first after an HTTP error: whether a key was sent, and where to."""
+"""Hints of `probe` after an HTTP error: whether a key was sent, and to which URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-k
 
 
 def hints(observation: Observation) -> Iterator[str]:
-    """Return a sentence for each thing to look at first."""
+    """Yield a sentence for each hint."""
     if observation.verdict.outcome is not Outcome.HTTP_ERROR:
         return
     if observation.verdict.cause == "auth" and not _sent_key(observation.target):

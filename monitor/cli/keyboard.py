@@ -1,4 +1,4 @@
-"""Keys of a terminal, one at a time and by name, for as long as a screen is shown."""
+"""Single keys of a terminal, by name, while a screen is shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 1024
 
 @contextmanager
 def keyboard() -> Iterator[int | None]:
-    """Yield the descriptor of a terminal that hands on each key as it is pressed; None if stdin is no terminal."""
+    """Yield the descriptor of a terminal in a mode that returns each key at once; None if stdin is not a terminal."""
     if not sys.stdin.isatty():
         yield None
         return
@@ -34,13 +34,13 @@ def keyboard() -> Iterator[int | None]:
 
 
 def keys(descriptor: int | None, timeout: float) -> list[str]:
-    """Return the keys that are pressed within `timeout` seconds, as soon as there is one."""
+    """Return the keys pressed within `timeout` seconds, as soon as there is one."""
     ready, _, _ = select.select([] if descriptor is None else [descriptor], [], [], timeout)
     return named(os.read(descriptor, _MOST)) if ready and descriptor is not None else []
 
 
 def named(data: bytes) -> list[str]:
-    """Return the names of the keys that a terminal sent; an unknown sequence is none."""
+    """Return the names of the keys that a terminal sent; unknown sequences are ignored."""
     if data in _NAMED:
         return [_NAMED[data]]
     if data.startswith(b"\x1b"):

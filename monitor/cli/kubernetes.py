@@ -1,7 +1,7 @@
-"""A Kustomize base and its overlays, fitted to the config: a StatefulSet of shards, and what scrapes and guards it.
+"""A Kustomize base and its overlays, adapted to the config: a StatefulSet of shards, its monitoring and NetworkPolicy.
 
-Every manifest is a plain structure that PyYAML writes. Secrets are never exported: the base names the files that the
-config asks for, and an empty one is written in the place of each that is not there yet.
+Every manifest is a plain structure that PyYAML writes. Secrets are never exported: the base refers to the files that
+the config names, and an empty file is written for each missing one.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from monitor.config.capacity import Process
 from monitor.settings import MIB
 
 Manifest = dict[str, Any]
-"""One object of Kubernetes, as its YAML has it."""
+"""One Kubernetes object, as in its YAML."""
 
 NAME = "chat-monitor"
 PORT = 9877
 LABELS = {"app.kubernetes.io/name": NAME}
 CONFIG, STATE, CREDENTIALS = "/etc/chat-monitor", "/var/lib/chat-monitor", "/etc/chat-monitor-credentials"
 GRACE = 40
-"""Seconds between SIGTERM and SIGKILL: the daemon gives probes in flight 25 s."""
+"""Seconds between SIGTERM and SIGKILL: the daemon waits 25 s for probes in flight."""
 USER = 65532
-"""The user of the image's processes, as in the Containerfile."""
+"""The user of the container, as in the Containerfile."""
 MANY = 3
-"""Shards of the overlay for many, if the config needs no more."""
+"""The fewest shards of the overlay `many`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What the manifests are fitted to; `process` is what one shard takes."""
+    """The input of the manifests; `process` are the resources of one shard."""
 
     config: str
     """The text of config.toml."""
     credentials: Sequence[str]
-    """The names of the files of secrets that the config asks for."""
+    """The names of the secret files of the config."""
     locations: Sequence[str]
     shards: int
     process: Process
@@ -119,7 +119,7 @@ def _stateful_set(cluster: Cluster) -> Manifest:
     return {
         "serviceName": NAME,
         "replicas": 1,
-        # Shards know nothing of each other: none has to wait for another.
+        # Shards are independent: none has to wait for another.
         "podManagementPolicy": "Parallel",
         "updateStrategy": {"type": "RollingUpdate"},
         "selector": {"matchLabels": dict(LABELS)},
@@ -169,7 +169,7 @@ def _container(cluster: Cluster, volumes: Iterable[Manifest]) -> Manifest:
         "name": NAME,
         "image": f"{NAME}:{__version__}",
         "imagePullPolicy": "Always",
-        # Within the cluster: who may connect is the NetworkPolicy's matter.
+        # Within the cluster the NetworkPolicy restricts access.
         "args": [*_RUN, "--web.listen-address", f":{PORT}", "--web.allow-unprotected"],
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -205,7 +205,7 @@ def _probe(path: str, **times: int) -> Manifest:
 
 
 def _cpu(process: Process) -> str:
-    """Return the cores of a request in thousandths; no less than a twentieth, so that the loop is on time."""
+    """Return the CPU request in thousandths; at least a twentieth of a core, so that the loop is on time."""
     return f"{max(round(process.cores * 1000), 50)}m"
 
 
@@ -239,7 +239,7 @@ def _base_kustomization(cluster: Cluster) -> Manifest:
             {
                 "name": f"{NAME}-dashboards",
                 "files": [f"dashboards/{name}" for name in cluster.boards],
-                # Grafana's sidecar looks for this label, and needs no name that changes with the content.
+                # Grafana's sidecar selects by this label, and needs no name that changes with the content.
                 "options": {"labels": {"grafana_dashboard": "1"}, "disableNameSuffixHash": True},
             },
         ],

@@ -1,4 +1,4 @@
-"""`chat-monitor demo` and `lab`: the fault lab, with a daemon that probes it or alone."""
+"""`chat-monitor demo` and `lab`: the fault lab with a daemon that probes it, or alone."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def lab(listen: str, protocols: tuple[str, ...]) -> int:
 
 
 async def _tls_faults(stack: AsyncExitStack, host: str, first_port: int, log: Log) -> TlsLab | None:
-    """Open the ports of the TLS faults; without the library that makes certificates, say so and open none."""
+    """Open the ports of the TLS faults; without the library for certificates, print that and open none."""
     try:
         from monitor.lab.tls import tls_lab  # noqa: PLC0415 - it imports cryptography, which is an extra
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`history`, `explain` and `top`: what was probed, from the running daemon or from the history's file."""
+"""`history`, `explain` and `top`: past probes, from the running daemon or from the history's file."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ T = TypeVar("T")
 
 
 REDRAWN_EVERY = 2.0
-"""Seconds between two tables of `top`."""
+"""The refresh interval of `top` in seconds."""
 
 _url_option = click.option(
     "--url",
     default="http://127.0.0.1:9877",
     show_default=True,
     metavar="URL",
-    envvar="CHAT_MONITOR_URL",  # for a URL with a password: other users can see a command line
+    envvar="CHAT_MONITOR_URL",  # for a URL with a password, because other users can read a command line
     show_envvar=True,
     help="The address of the running daemon.",
 )
@@ -142,7 +142,7 @@ def top(*, url: str, db: Path | None) -> int:
 
 
 def _show_until_quit(place: ProbeSource, summaries: list[TargetSummary], console: Console) -> None:
-    """Draw the table until somebody has seen enough: again after a key, and every two seconds with new figures."""
+    """Draw the table until the user quits: again after a key, and every two seconds with new figures."""
     screen, wrong = Screen(), ""
     with raised_by_ctrl_c(), keyboard() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         due = time.monotonic() + REDRAWN_EVERY
@@ -170,7 +170,7 @@ def _lookback(url: str, db: Path | None) -> ProbeSource:
 
 
 def _looked_up(ask: Callable[[], T]) -> T:
-    """Return the answer; if there is none, print why and exit with 1."""
+    """Return the result; on an error, print it and exit with 1."""
     try:
         return ask()
     except (ProbeSourceError, EventError) as error:

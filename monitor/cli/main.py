@@ -1,6 +1,6 @@
-"""The group of all commands, and what an interrupt or a full disk ends with.
+"""The group of all commands, and the exit status after an interrupt or a full disk.
 
-A command's module is imported when the command runs, so that `--help` and completion are quick.
+A command's module is imported when the command runs, so that `--help` and completion are fast.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ COMMANDS = {
     "demo": ("lab", "Run the fault lab, the daemon and the status page, without a config."),
     "lab": ("lab", "Run the fault lab alone: every protocol, every fault."),
 }
-"""Each command: the module of `monitor.cli` that defines it, and what the list of commands says of it."""
+"""Each command: the module of `monitor.cli` that defines it, and its short help."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
+    """A group that imports a command's module on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
-        """Import and return a command; None if there is none of this name."""
+        """Import and return a command; None if there is none with this name."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(f"monitor.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
@@ -60,7 +60,7 @@ _UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main() -> None:
-    """Run a command; Ctrl-C is no traceback but 130, a full disk a line; `| head` is click's to handle."""
+    """Run a command; Ctrl-C is status 130 without a traceback, a full disk one line; click handles `| head`."""
     write_in_ascii(sys.stdout, sys.stderr)
     try:
         status = commands.main(prog_name="chat-monitor", standalone_mode=False)
@@ -73,7 +73,7 @@ def main() -> None:
         if error.errno not in _UNWRITTEN:
             raise
         click.echo(f"chat-monitor: the output cannot be written: {error.strerror}", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer is not tried again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the rest of the buffer is not written again at exit
         status = FAILED_TO_TELL
     sys.exit(status or COMPLETE)
 

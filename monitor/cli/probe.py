@@ -50,9 +50,9 @@ from monitor.settings import Settings
 from monitor.target import Target
 
 Show = Callable[[Observation, int], None]
-"""Shows one probe, given its number, as it ends."""
+"""Shows one probe with its number when it ends."""
 Correct = Callable[[Observation, bytes], Target | None]
-"""Returns the target that the first answer, with its payload, shows to be meant; None if it was the right one."""
+"""Returns the corrected target after the first response with its payload; None if it was correct."""
 _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 
 
@@ -108,7 +108,7 @@ def probe(  # noqa: PLR0913 - a parameter for each option
 
 
 def chosen(subject: str, config_file: Path | None, options: Options) -> tuple[Target, Settings]:
-    """Return the target that the command line names, by its URL or its name, and the settings it is probed with."""
+    """Return the target of the command line, by its URL or name, and the settings to probe it with."""
     if "://" in subject:
         return adhoc_target(subject, options), Settings()
     refuse_missing_scheme(subject)
@@ -117,7 +117,7 @@ def chosen(subject: str, config_file: Path | None, options: Options) -> tuple[Ta
 
 
 def status_of(observation: Observation) -> int:
-    """Return the exit status that one probe is worth."""
+    """Return the exit status of one probe."""
     if observation.verdict.outcome in OUR_OWN:
         return FAILED_TO_TELL
     if observation.verdict.truncated:
@@ -130,9 +130,9 @@ def status_of(observation: Observation) -> int:
 def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
     target: Target, settings: Settings, count: int, save: Path | None, show: Show, correct: Correct | None
 ) -> tuple[list[Observation], bool]:
-    """Probe `count` times, showing each as it ends; return what came of them, and whether Ctrl-C ended it.
+    """Probe `count` times and show each; return the results, and whether Ctrl-C ended it.
 
-    With `correct`, the first answer may show that another target is meant: that one is probed, and the first forgotten.
+    With `correct`, the first response may select another target: that one is probed, and the first is discarded.
     """
 
     async def one_probe(prober: Prober, meant: Target, number: int, payload: bytearray) -> Observation:
@@ -163,7 +163,7 @@ def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
                     show(seen[-1], number)
                     if interrupted.is_set():
                         break
-            except asyncio.CancelledError:  # between two probes: those that have ended are summed up
+            except asyncio.CancelledError:  # between two probes: the summary covers those that have ended
                 assert interrupted.is_set(), "nothing else cancels this task"
             finally:
                 await prober.client.close_kept()
@@ -174,7 +174,7 @@ def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
 
 @contextmanager
 def _saved(save: Path | None, number: int) -> Iterator[Callable[[bytes], object] | None]:
-    """Yield what takes the body of probe `number`, written to its file at the end: the event loop waits for no disk.
+    """Yield a function for the body of probe `number`, written to its file at the end, outside the event loop.
 
     From the second probe on, the file's name ends in the number.
     """
@@ -223,7 +223,7 @@ def _show_hints(observation: Observation, console: Console) -> None:
 
 
 def named_target(config: Config, name: str) -> Target:
-    """Return the target of that name: of the config, else of its sources."""
+    """Return the target with that name, from the config or its sources."""
     if all(target.name != name for target in config.targets):
         config = config.along_with(discovered(config, urls=True)[0])
     for target in config.targets:

@@ -1,4 +1,4 @@
-"""Where the commands look up what was probed: the running daemon's API, or the history's file."""
+"""The sources of past probes for the commands: the running daemon's API, or the history's file."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from monitor.sinks.history_store import StoreError
 _T = TypeVar("_T")
 API = "/api/v1"
 LARGEST = 64 * MIB
-"""Bytes of one answer: a thousand targets take some three megabytes."""
+"""The largest response in bytes: a thousand targets take about three megabytes."""
 WITHIN = 10.0
 _RECENT = 30
 Json = dict[str, Any]
 Get = Callable[[str], bytes]
-"""Gets a URL: OSError if there is no answer, StatusError if its status is not 200."""
+"""Fetches a URL: OSError without a response, StatusError if its status is not 200."""
 
 
 class ProbeSourceError(Exception):
-    """Nothing can be looked up; the text says why and what to do."""
+    """The query failed; the text says why and what to do."""
 
 
 class ProbeSource(Protocol):
-    """Where probes are looked up; each raises ProbeSourceError."""
+    """A source of past probes; each method raises ProbeSourceError."""
 
     def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
         """Return the events of the newest probes, newest first, without their timelines."""
@@ -72,20 +72,20 @@ class Daemon:
     get: Get
 
     def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
-        """Ask for the list of recent probes."""
+        """Request the list of recent probes."""
         asked = {"limit": str(limit)} | ({} if target is None else {"target": target})
         query = urlencode(asked | ({"failed": "true"} if failed else {}), quote_via=quote)
         return self._told(f"/probes?{query}", _Probes).probes
 
     def find(self, probe_id: str) -> Json:
-        """Ask for one probe."""
+        """Request one probe."""
         try:
             return self._told(f"/probes/{quote(probe_id, safe='')}", dict)
         except StatusError:
             raise ProbeSourceError(_unknown(probe_id)) from None
 
     def summaries(self) -> list[TargetSummary]:
-        """Ask for the list of targets."""
+        """Request the list of targets."""
         return self._told("/targets", _Targets).targets
 
     def _told(self, path: str, kind: type[_T]) -> _T:
@@ -136,7 +136,7 @@ class File:
         return found
 
     def summaries(self) -> list[TargetSummary]:
-        """Work out of each target's newest events, state and rollups what the daemon would say."""
+        """Compute the daemon's summaries from each target's newest events, state and rollups."""
         kept = _read(lambda: store.of_each(self.path, _RECENT))
         states = _read(lambda: store.states(self.path))
         try:

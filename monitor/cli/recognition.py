@@ -1,4 +1,4 @@
-"""Which protocol the payload of an answer is of, whatever protocol it was asked for in."""
+"""Recognize the protocol of a response's payload, independent of the requested one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from monitor.stream.events import Done, Finish, Malformed, Meta, Output
 
 
 def recognized(payload: bytes, limits: Limits) -> Protocol | None:
-    """Return the only protocol as which `payload` reads from its first event to its end; None if that is ambiguous.
+    """Return the only protocol that decodes `payload` from its first event to its end; None if that is ambiguous.
 
-    Several protocols share OpenAI's chunk: if all of them read the same answer, it is the first one of the registry.
+    Several protocols share OpenAI's chunk: if all of them decode the same answer, it is the first one of the registry.
     """
     readings = [(protocol, text) for protocol in PROTOCOLS.values() if (text := _read(protocol, payload, limits))]
     return readings[0][0] if len({text for _, text in readings}) == 1 else None
 
 
 def _read(protocol: Protocol, payload: bytes, limits: Limits) -> str:
-    """Return the answer that `payload` carries in a protocol; "" if some of it is not of the protocol, or no end is."""
+    """Return the answer in `payload` for a protocol; "" if it does not decode completely, or has no end."""
     if not protocol.end or protocol.configure is not None:
         return ""
     decoder = Decoder(protocol, event_bytes=limits.event_bytes, events=limits.events)

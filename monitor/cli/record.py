@@ -1,4 +1,4 @@
-"""`chat-monitor record`: one real stream, kept with its timing and without its secrets as the tests replay it."""
+"""`chat-monitor record`: one real stream with its timing and without secrets, for replay in tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from monitor.target import Target
 
 _PRIVATE = 0o600
 _BEGINNING = 32
-"""Characters of the answer that a capture says it begins with."""
+"""The most characters of the answer's beginning in a capture."""
 _LEFT_OPEN = "END our limit: the connection was still open"
 _CUT = "END FIN WITHOUT terminating 0-chunk -> incomplete chunked read"
 _WHOLE = "END COMPLETE(0-chunk), conn kept alive"
@@ -63,7 +63,7 @@ def record(
 
 
 def _probed(target: Target, settings: Settings) -> tuple[Observation, bytes]:
-    """Return what one probe saw, and the payload."""
+    """Return the result of one probe, and the payload."""
     body = bytearray()
 
     async def probing() -> Observation:
@@ -79,7 +79,7 @@ def _probed(target: Target, settings: Settings) -> tuple[Observation, bytes]:
 
 
 def keep(observation: Observation, body: bytes, directory: Path) -> list[Path]:
-    """Write the capture of one probe, and return its files; each read of the payload is a chunk of its body."""
+    """Write the capture of one probe, and return its files; each read of the payload is a chunk of the body."""
     reads = [
         (arrival.time, data)
         for arrival, data in zip(observation.recording.arrivals, _pieces(observation, body), strict=True)
@@ -106,7 +106,7 @@ def keep(observation: Observation, body: bytes, directory: Path) -> list[Path]:
 
 
 def _pieces(observation: Observation, body: bytes) -> list[bytes]:
-    """Return the payload read by read, without secrets: each is found in the whole before that is cut."""
+    """Return the payload by reads, without secrets, which are redacted before it is split."""
     clean = redactor(frozenset(secrets_of(observation.target)))
     text = body.decode("latin-1")
     places = pairwise((0, *(arrival.offset for arrival in observation.recording.arrivals)))
@@ -114,7 +114,7 @@ def _pieces(observation: Observation, body: bytes) -> list[bytes]:
 
 
 def _expected(observation: Observation) -> str:
-    """Return what the capture comes to without a check."""
+    """Return the expected verdict of the capture without a check."""
     clean, verdict = redactor(frozenset(secrets_of(observation.target))), observation.verdict
     said = {
         "protocol": observation.target.protocol,

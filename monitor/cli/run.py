@@ -78,7 +78,7 @@ def run(  # noqa: PLR0913 - one argument for each option
         settings = _listening(config.settings, listen, part.index if by_shard else 0)
         return replace(config, settings=settings, shard=part)
 
-    if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, the watchdog's SIGABRT among them
+    if sys.__stderr__ is not None:  # every thread's stack on a fatal signal, such as the watchdog's SIGABRT
         faulthandler.enable(sys.__stderr__)
     path = existing_config(config_file)
     config = load_or_exit(load)
@@ -142,7 +142,7 @@ def _refuse_unprotected(web: Web) -> None:
 
 
 def _shard(text: str | None) -> Shard:
-    """Return the shard that `I/N` names; without it, the one that has all targets."""
+    """Return the shard of `I/N`; without it, the one with all targets."""
     if text is None:
         return WHOLE
     try:

@@ -20,13 +20,13 @@ _PARTS = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 
 
 def header(count: int, width: int) -> Text:
-    """Return the heads of the columns that fit a terminal of this width, for so many probes."""
+    """Return the heads of the columns that fit a terminal of this width, for this many probes."""
     heads = "".join(f"  {name:>{size}}" for name, size in _fitting(count, width))
     return Text(f"{'#':>{len(str(count))}}  {'verdict':<{_VERDICT if heads else 0}}{heads}", style="dim")
 
 
 def line(number: int, count: int, event: ProbeEvent, width: int) -> Text:
-    """Return the line of one probe, the `number`th of `count`: the verdict is always there, and whole."""
+    """Return the line of one probe, the `number`th of `count`: the verdict is always shown in full."""
     cells = {
         "first chunk": _or_dash(event.timings.first_chunk),
         "duration": measured(event.duration),
@@ -48,7 +48,7 @@ def _fitting(count: int, width: int) -> Iterator[tuple[str, int]]:
 
 
 def summary(events: Sequence[ProbeEvent]) -> Iterator[Text]:
-    """Return the lines that sum one probe or more up: how many of each outcome, percentiles, and whom they point at."""
+    """Yield the summary of one or more probes: the number of each outcome, percentiles, and suspects."""
     counts = Counter(map(verdict_words, events)).most_common()
     probes = f"{len(events)} probe{'' if len(events) == 1 else 's'}"
     yield Text("")
@@ -60,7 +60,7 @@ def summary(events: Sequence[ProbeEvent]) -> Iterator[Text]:
 
 
 def _percentiles(name: str, values: Sequence[float | UnsetType]) -> Iterator[Text]:
-    """Return the line of one figure; nothing if no probe has it."""
+    """Yield the line of one figure; nothing if no probe has it."""
     known = sorted(value for value in values if value is not UNSET)
     if known:
         parts = (f"{part} {measured(percentile(known, share))}" for part, share in _PARTS)
@@ -68,7 +68,7 @@ def _percentiles(name: str, values: Sequence[float | UnsetType]) -> Iterator[Tex
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of the values does not exceed (nearest rank)."""
+    """Return a percentile of sorted values (nearest rank)."""
     return ordered[max(ceil(share * len(ordered)), 1) - 1]
 
 

@@ -1,6 +1,6 @@
-"""What the commands print for people: the waterfall of one probe, lists of several, and what a config costs.
+"""Output of the commands for people: the waterfall of one probe, lists of several, and the cost of a config.
 
-All texts come from others and are made visible here: no control character of theirs reaches a terminal.
+All texts from elsewhere are escaped here: no control character of theirs reaches the terminal.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _BAR = 56
 _BEFORE_BAR, _LEAST_BAR = 26, 10
 _HANGING = 2
 _CONSOLE = Console(width=1)
-"""What rich wants to wrap a text; the width is given."""
+"""A console that rich requires to wrap a text; the width is given."""
 _WIDE = 100
-"""Columns from which on a list has the date of each probe."""
+"""The fewest columns of a list with the date of each probe."""
 _HTTP_2 = "2"
 _GLYPHS = {"ping": "·", "meta": "·", "malformed": "?", "failure": "!", "finish": "$", "done": "$"}
 
@@ -44,7 +44,7 @@ def style_of(event: ProbeEvent) -> str:
 
 
 def verdict_words(event: ProbeEvent) -> str:
-    """Return outcome and cause as one word, with what the wire did after the end."""
+    """Return outcome and cause joined with a slash, and how the connection failed after the end."""
     unclean = f" (unclean end: {visible(event.unclean_cause)})" if event.unclean_cause else ""
     return visible(event.verdict) + unclean
 
@@ -53,9 +53,9 @@ def verdict_words(event: ProbeEvent) -> str:
 
 
 def probe_lines(event: ProbeEvent, objective: float | None = None, width: int | None = None) -> Iterator[Text]:
-    """Return the lines that show one probe: its verdict, where its time went, and every read with what it carried.
+    """Yield the lines that show one probe: its verdict, its waterfall, and its figures.
 
-    `objective` is the first chunk's threshold in seconds, if it is known; `width` is the terminal's, None for any.
+    `objective` is the first chunk's threshold in seconds, if known; `width` is the terminal's, None for no limit.
     """
     bar = _BAR if width is None else max(width - _BEFORE_BAR - 1, _LEAST_BAR)
     for text in _probe_lines(event, objective, bar):
@@ -89,7 +89,7 @@ def _probe_lines(event: ProbeEvent, objective: float | None, bar: int) -> Iterat
 
 
 def suspects(event: ProbeEvent) -> Iterator[Text]:
-    """Return whom the incident points at, a line each, or that it is not known; nothing for a good probe."""
+    """Yield the suspects of the incident, one line each, or that they are not known; nothing for a good probe."""
     if not event.diagnosis and not event.available and not event.ours:
         yield Text(f"  suspect {NOT_KNOWN}")
     for it in event.diagnosis or ():
@@ -97,7 +97,7 @@ def suspects(event: ProbeEvent) -> Iterator[Text]:
 
 
 def explanation(event: ProbeEvent, width: int | None = None) -> Iterator[Text]:
-    """Return the lines that tell all that is kept of a probe: the waterfall, when and whom it asked, the last words."""
+    """Yield all stored information about a probe: the waterfall, time and server, the last words."""
     yield from probe_lines(event, width=width)
     for text in _kept_of(event):
         yield from wrapped(text, width)
@@ -122,7 +122,7 @@ def _kept_of(event: ProbeEvent) -> Iterator[Text]:
 
 def _steps(geometry: Waterfall, width: int) -> Iterator[Text]:
     for bar in geometry.bars:
-        if bar.step in {STREAM, REST}:  # the lane of the body shows both
+        if bar.step in {STREAM, REST}:  # the stream's lane shows both
             continue
         start, end = (place(time, geometry.total, width) for time in (bar.start, bar.end))
         yield _lane(bar.step.replace("_", " "), bar.end - bar.start, " " * start + "━" * max(end - start, 1))
@@ -133,7 +133,7 @@ def _lane(name: str, seconds: float, drawing: str) -> Text:
 
 
 def _stream(event: ProbeEvent, geometry: Waterfall, width: int) -> Iterator[Text]:
-    """Return the lane of the body: one column for each slice of time, how much output it brought, and the end."""
+    """Yield the lane of the body: one column for each slice of time with its amount of output, and the end."""
     if event.timings.headers is UNSET:
         return
     end = event.timings.end or 0.0
@@ -174,7 +174,7 @@ def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
 
 
 def _reads(event: ProbeEvent, geometry: Waterfall) -> str:
-    """Say in how many reads the output came, if its whole timeline is known."""
+    """Return in how many reads the output came, if the whole timeline is known."""
     if event.timeline and event.timeline.thinned:
         return ""
     reads = geometry.lane(OUTPUT).reads
@@ -190,11 +190,11 @@ def moment(event: ProbeEvent) -> str:
     return visible(event.timestamp[:19].replace("T", " ")) + "Z"
 
 
-# -- several -----------------------------------------------------------------------------------------------------------
+# -- lists -----------------------------------------------------------------------------------------------------------
 
 
 def lines(events: Sequence[ProbeEvent], width: int | None = None) -> Iterator[Text]:
-    """Return a head and one line a probe: when, target, verdict, times, detail and id, as far as the width allows."""
+    """Yield a head and a line for each probe: time, target, verdict, times, detail and id, as the width allows."""
     short = width is not None and width < _WIDE
     columns = [
         Column("began (UTC)", [Text(_clock(event) if short else moment(event)) for event in events], rank=1),
@@ -218,7 +218,7 @@ def _clock(event: ProbeEvent) -> str:
 
 
 def wrapped(text: Text, width: int | None) -> Iterator[Text]:
-    """Yield a line in lines that fit, each but the first with the indent of the first and two columns more."""
+    """Yield a line wrapped to the width, with continuation lines indented by two more columns."""
     if width is None or cell_len(text.plain) <= width:
         yield text
         return
@@ -230,16 +230,16 @@ def wrapped(text: Text, width: int | None) -> Iterator[Text]:
 
 
 def width_of(console: Console) -> int | None:
-    """Return the columns of the terminal; None if the output is no terminal, and nothing has to fit."""
+    """Return the columns of the terminal; None if the output is not a terminal."""
     return console.width if console.is_terminal else None
 
 
 MOST_ROWS = 50
-"""Targets that the table of a plan names: those that spend most."""
+"""The most targets in the table of a plan: those that spend most."""
 
 
 def plan_table(plan: Plan) -> Table:
-    """Return what a config costs, in total and by target: of more than fifty, those that spend most."""
+    """Return the cost of a config, in total and by target: of more than fifty, those that spend most."""
     table = Table(box=None, header_style="dim", show_footer=True)
     total = plan.footprint
     shared = any(one.monitors > 1 for one in plan.targets)

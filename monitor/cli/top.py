@@ -1,4 +1,4 @@
-"""The screen of `top`: every target in columns that fit, totals, and keys to sort, filter and scroll."""
+"""The screen of `top`: every target in columns, totals, and keys to sort, filter and scroll."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.record.target_summary import State, TargetSummary
 from monitor.redaction import visible
 
 STRIP = 20
-"""Recent probes that are drawn of each target."""
+"""The most recent probes that are drawn for each target."""
 DAY = "24h"
 KEYS = "s sort  / filter  up, down, page scroll  q quit"
 _COLOURS = {"ok": "green", "unverified": "green", "wrong_content": "yellow", "aborted": "dim", "inconclusive": "dim"}
 _ORDER = {state.value: place for place, state in enumerate(State)}
 _CHROME = 4
-"""Lines of a screen that are no target: totals, head, keys, and what is wrong."""
+"""Lines of a screen other than targets: totals, head, keys, and errors."""
 Sorter = Callable[[TargetSummary], tuple[object, ...]]
 SORTS: dict[str, Sorter] = {
     "state": lambda it: (_ORDER.get(it.state or "", len(_ORDER)), -it.consecutive_failures, it.name),
@@ -31,25 +31,25 @@ SORTS: dict[str, Sorter] = {
     "first chunk": lambda it: (-((it.first_chunk.p50 or 0.0) if it.first_chunk else 0.0), it.name),
     "truncated": lambda it: (-(truncation(it) or 0.0), it.name),
 }
-"""The orders, what needs somebody first."""
+"""The sort orders, the most urgent first."""
 _PAGE = 10
 _MOVES = {"j": 1, "down": 1, "k": -1, "up": -1, "page down": _PAGE, " ": _PAGE, "page up": -_PAGE}
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What the keys have chosen."""
+    """The state of the screen, which keys change."""
 
     sort: str = "state"
     search: str = ""
     typing: bool = False
-    """Whether keys are taken as the filter's text."""
+    """Whether keys are input of the filter."""
     first: int = 0
-    """The first target that is shown."""
+    """The index of the first target shown."""
     quit: bool = False
 
     def pressed(self, key: str) -> Screen:
-        """Return the screen after a key; one that means nothing changes nothing."""
+        """Return the screen after a key; unknown keys are ignored."""
         if self.typing:
             return self._typed(key)
         if key in _MOVES:
@@ -76,7 +76,7 @@ class Screen:
 def draw(
     summaries: Sequence[TargetSummary], screen: Screen, now: datetime, size: tuple[int | None, int | None]
 ) -> Iterator[Text]:
-    """Yield the lines of the screen; `size` is the terminal's columns and lines, None if nothing has to fit."""
+    """Yield the lines of the screen; `size` is the terminal's columns and lines, None for no limit."""
     width, height = size
     words = screen.search.casefold()
     found = sorted((it for it in summaries if words in it.name.casefold()), key=SORTS[screen.sort])
@@ -92,12 +92,12 @@ def draw(
 
 
 def fitted(line: Text, width: int | None) -> Text:
-    """Return a line that is cut to the terminal's width."""
+    """Return a line cut to the terminal's width."""
     return line if width is None else cut(line, width)
 
 
 def totals(summaries: Sequence[TargetSummary]) -> Text:
-    """Return how many targets there are of each state."""
+    """Return the number of targets in each state."""
     counts = Counter(it.state or "not known" for it in summaries)
     parts = [f"{len(summaries)} target{'' if len(summaries) == 1 else 's'}"]
     order = sorted(counts, key=lambda it: _ORDER.get(it, len(_ORDER)))
@@ -107,7 +107,7 @@ def totals(summaries: Sequence[TargetSummary]) -> Text:
 
 
 def truncation(it: TargetSummary) -> float | None:
-    """Return the truncation ratio of the last day if a history is kept, else since the start; None without a stream."""
+    """Return the truncation ratio of the last day with a history, else since the start; None without a stream."""
     day = it.windows.get(DAY) if it.windows else None
     ratio = it.truncation_ratio if day is None else day.truncation_ratio
     return None if ratio is UNSET else ratio

@@ -1,4 +1,4 @@
-"""What `--version` prints: the version, and the commit that it was built from."""
+"""The output of `--version`: the version and the commit that it was built from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def described(package: Path = PACKAGE) -> str:
-    """Return the version and, if it is known, the commit: of the build, or of the checkout that the code runs from."""
+    """Return the version and, if known, the commit of the build or of the checkout."""
     commit = _built(package / "commit.txt") or _checked_out(package.parent)
     return f"{__version__} ({commit})" if commit else __version__
 

@@ -1,4 +1,4 @@
-"""The protocols by name, the only list of them; one from outside is found as `package.module:NAME`."""
+"""The protocols by name, the only list of them; an external one is loaded as `package.module:NAME`."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def load(name: str, kind: type[T]) -> T:
-    """Return what stands at `package.module:NAME`; ValueError says why it cannot be loaded, or is no `kind`."""
+    """Load `package.module:NAME`; a ValueError says why it cannot be loaded or is not a `kind`."""
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except Exception as error:  # an import runs code from outside, which may raise anything
+    except Exception as error:  # an import runs external code, which may raise anything
         raise ValueError(f"{name!r} cannot be loaded: {error}") from error
     if not isinstance(found, kind):
         raise ValueError(f"{name!r} is a {type(found).__name__}, not a {kind.__module__}.{kind.__qualname__}")  # noqa: TRY004
@@ -83,7 +83,7 @@ def load(name: str, kind: type[T]) -> T:
 
 
 def for_path(path: str) -> Protocol | None:
-    """Return the protocol whose `paths` fit the path of a URL: the longest wins, then the first of the registry."""
+    """Return the protocol whose `paths` match the path of a URL: the longest wins, then the first of the registry."""
     path = path.rstrip("/")
     fits = [
         (len(pattern), protocol)
@@ -95,12 +95,12 @@ def for_path(path: str) -> Protocol | None:
 
 
 _BASES = frozenset({"", "/v1", "/v1beta", "/api", "/api/v1"})
-"""Paths that are what clients call a base URL, to which they add the rest."""
+"""Paths of a client's base URL, to which it appends the rest."""
 _UNDER_V1 = frozenset({"/chat/completions", "/completions", "/responses", "/messages"})
 
 
 def whole_path(url: str, protocol: Protocol) -> str | None:
-    """Return the path at which a protocol is asked for below a base URL; None if the URL is not a base URL."""
+    """Return the path of a protocol below a base URL; None if the URL is not a base URL."""
     base = urlsplit(url).path.rstrip("/")
     if base not in _BASES or not protocol.paths:
         return None
@@ -118,7 +118,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def find(name: str) -> Protocol:
-    """Return the protocol of that name, or the one at `package.module:NAME`; ValueError says what is wrong."""
+    """Return the protocol with that name, or the one at `package.module:NAME`; a ValueError says what is wrong."""
     if name in PROTOCOLS:
         return PROTOCOLS[name]
     if ":" not in name:

@@ -1,4 +1,4 @@
-"""What a protocol is: one record of data and two pure functions; and what most of them need to make a request."""
+"""The definition of a protocol, one record of data and two pure functions, and helpers to make requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASKS_FOR_A_MARKER = frozenset({Terminator.MARKER, Terminator.EITHER, Terminator.
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, but for the headers that are the probe's to add (its key, its id)."""
+    """The request, without the headers that the probe adds (its key, its id)."""
 
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Request:
 
 
 class Auth(NamedTuple):
-    """Which header carries the key, and how."""
+    """The header for the key, and its format."""
 
     header: str = "Authorization"
     form: str = "Bearer {}"
@@ -41,13 +41,13 @@ BEARER = Auth()
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One way to ask and to read: data, and two pure functions.
+    """One protocol: data, and two pure functions.
 
-    `interpret` reads one message; text that is not JSON raises ValueError, a container of another type TypeError. An
-    event named `error`, a ping by its name, and a `[DONE]` that it does not read itself, are the decoder's to read.
-    `end`, `marker` and `early` declare what says that a stream is complete (see EndRule).
-    `content_types` are the media types that the protocol's stream has; empty for any.
-    `asks` is False where no prompt can be sent.
+    `interpret` decodes one message; text that is not JSON raises ValueError, a container of another type TypeError. The
+    decoder handles an event named `error`, pings by name, and a `[DONE]` that `interpret` does not handle.
+    `end`, `marker` and `early` declare what makes a stream complete (see EndRule).
+    `content_types` are the media types of the protocol's streams; empty for any.
+    `asks` is False if no prompt can be sent.
     """
 
     name: str
@@ -61,40 +61,40 @@ class Protocol:
     auth: Auth = BEARER
     asks: bool = True
     needs: tuple[str, ...] = ()
-    """Keys of the target's `body` without which the server refuses the request."""
+    """Keys of the target's `body` that the server requires."""
     paths: tuple[str, ...] = ()
-    """Ends of the URL paths that are asked for it, by which the protocol of a URL is found; `*` is any one segment."""
+    """Suffixes of the protocol's URL paths, by which the protocol of a URL is found; `*` is any one segment."""
     asked_at: str = ""
-    """Where it is asked for and who speaks it, for the docs."""
-    complete_when: str = "nothing says so"
+    """Its endpoints and servers, for the docs."""
+    complete_when: str = "nothing declares it"
     """What makes a stream complete, for the docs."""
     note: str = ""
-    """What users should know of it, for the docs."""
+    """Remarks for users, for the docs."""
     example: str = ""
-    """A whole stream of it: a capture in tests/captures, without its suffix."""
+    """A capture of a whole stream in tests/captures, without its suffix."""
     dialect: str = ""
-    """How the lab speaks it: `package.module:NAME` of a `monitor.lab.dialects.base.Dialect`, which the lab imports."""
+    """The lab's side of it: `package.module:NAME` of a `monitor.lab.dialects.base.Dialect`, which the lab imports."""
     choices: str = ""
-    """Dotted key of the request's body that asks for several answers at once: each has its own index in the stream."""
+    """The dotted body key that requests several answers at once: each has its own index in the stream."""
     parts: bool = False
-    """The indices of its events are parts of one answer: each that was begun has to end."""
+    """The indices of its events are parts of one answer, and each that was begun has to end."""
 
     configure: Callable[[Target], Protocol] | None = None
-    """Makes the protocol of one target and one stream out of the target's own keys."""
+    """Makes the protocol for one target and one stream from the target's keys."""
     remark: Callable[[], str] | None = None
-    """What is to be said in the detail of a stream that was read, in our words; "" for nothing."""
+    """Returns a remark for the detail of a decoded stream, in our words; "" for none."""
 
     def of(self, target: Target) -> Protocol:
-        """Return the protocol as it is for a target."""
+        """Return the protocol for a target."""
         return self if self.configure is None else self.configure(target)
 
     @property
     def takes_marker(self) -> bool:
-        """Whether a target may ask for a marker: the protocol's own, or `[DONE]` in a framing that can carry it."""
+        """Whether a target may require a marker: the protocol's own, or `[DONE]` if the framing supports it."""
         return self.marker or (isinstance(self.framing, type) and issubclass(self.framing, ServerSentEvents | Lines))
 
     def end_rule(self, terminator: Terminator = Terminator.END, choices: int = 1) -> EndRule:
-        """Return what counts as the end of a stream, by what is declared here and what the target asks for."""
+        """Return what counts as the end of a stream, from this declaration and the target's settings."""
         marker = self.marker or (self.takes_marker and terminator in ASKS_FOR_A_MARKER)
         return EndRule(
             terminator=terminator if self.end or marker else Terminator.NONE,
@@ -107,7 +107,7 @@ class Protocol:
 
 
 def one_message(target: Target, prompt: str) -> dict[str, object]:
-    """Return the body of a streamed chat of one user message, in the words that most protocols share."""
+    """Return the body of a streamed chat with one user message, with the keys that most protocols share."""
     return {
         "model": target.model,
         "messages": [{"role": "user", "content": prompt}],
@@ -122,7 +122,7 @@ def json_request(
 ) -> Request:
     """Return a POST of `body` with the target's own `body` merged into it, its values last.
 
-    With `prompt`, `{prompt}` in any string of the target's body stands for it.
+    With `prompt`, it replaces `{prompt}` in any string of the target's body.
     """
     own = target.body if prompt is None else filled(target.body, prompt)
     headers = {"Content-Type": "application/json", "Accept": accept}
@@ -146,7 +146,7 @@ def merged(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, 
 
 
 def filled(body: Mapping[str, object], prompt: str) -> dict[str, object]:
-    """Return `body` with `{prompt}` in its strings replaced, however deep."""
+    """Return `body` with `{prompt}` replaced in its strings, at any depth."""
     return {key: _fill(value, prompt) for key, value in body.items()}
 
 

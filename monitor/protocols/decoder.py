@@ -1,4 +1,4 @@
-"""Runs one protocol over one stream: bytes in, events out, the end of the stream an input."""
+"""Runs one protocol over one stream: bytes in, events out; the end of the stream is an input."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from monitor.protocols.stream_errors import named_error
 from monitor.stream.events import Done, Event, Malformed, Message, Meta, Partial
 
 _PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
-"""Names of events that are pings, whatever their data is."""
+"""Names of events that are pings, with any data."""
 _SHORT = 16
-"""Characters of a marker with white space around it."""
+"""The most characters of a marker with white space around it."""
 MOST_VALUES = 100_000
 """Objects, lists and their elements in one message."""
 _JSON = ("{", "[", '"')
 _EVENTS = frozenset(get_args(Event))
-"""The classes of events: to look one up costs a fifth of what `isinstance` does."""
+"""The classes of events: a lookup takes a fifth of the time of `isinstance`."""
 
 
 class InterpretError(RuntimeError):
-    """A protocol's `interpret` returned what is no event: its own bug, and never the target's."""
+    """A protocol's `interpret` returned something that is not an event: a bug of the protocol, not of the target."""
 
 
 class Decoder:
     """Runs one protocol over one stream; the only stateful part of decoding.
 
-    `too_large` says in our words which cap was passed; from then on nothing more is read. `outside` has what came
-    outside the protocol's framing, and what came as a message and is no JSON.
+    `too_large` names the limit that was exceeded; then nothing more is decoded. `outside` has the text outside
+    the protocol's framing, and messages that are not JSON.
     """
 
     def __init__(self, protocol: Protocol, *, event_bytes: int, events: int) -> None:
@@ -73,7 +73,7 @@ class Decoder:
         return found
 
     def close(self) -> list[tuple[Event, int]]:
-        """Take the end of the stream: return what its unterminated rest still says, and that it was left."""
+        """Take the end of the stream: return the events of its unterminated rest, and a Partial for it."""
         found: list[tuple[Event, int]] = []
         if self.too_large is not None:
             return found
@@ -93,12 +93,12 @@ class Decoder:
         return found
 
     def _unseparated(self, message: Message) -> bool:
-        """Whether a message is several, for nothing ends one: its first line could be read by itself."""
+        """Whether a message is several without separators: its first line decodes by itself."""
         first, line_end, _ = message.data.partition("\n")
         return bool(line_end) and self._readable(first)
 
     def _tell_broken(self, found: list[tuple[Event, int]]) -> None:
-        """Tell once that the framing is broken; the framer passes over all that follows."""
+        """Report once that the framing is broken; the framer ignores all that follows."""
         if self._framer.broken and not self._broken:
             self._broken = True
             found.append((Malformed(self._framer.broken, body=True), self._framer.broken_at))
@@ -108,7 +108,7 @@ class Decoder:
             if (failure := self.outside.take(message.data, self._readable)) is not None:
                 found.append((failure, message.end))
             return
-        if message.comment or not message.data or message.name in _PINGS:  # empty events keep connections alive, too
+        if message.comment or not message.data or message.name in _PINGS:  # empty events are also keep-alives
             found.append((Meta(ping=True), message.end))
             return
         self._framed = True
@@ -118,7 +118,7 @@ class Decoder:
             self._interpret(message, found)
 
     def _interpret(self, message: Message, found: list[tuple[Event, int]]) -> None:
-        marks = len(message.data) < _SHORT and message.data.strip() == MARKER  # gateways add it to every protocol
+        marks = len(message.data) < _SHORT and message.data.strip() == MARKER  # gateways append it to any protocol
         try:
             events = self._protocol.interpret(message)
             if type(events) is not tuple and not isinstance(events, Iterable):
@@ -144,7 +144,7 @@ class Decoder:
         return Malformed(_why(error))
 
     def _readable(self, text: str) -> bool:
-        """Whether the protocol could read a text, had it been framed."""
+        """Whether the protocol could decode a text if it were framed."""
         try:
             said = list(self._protocol.interpret(Message(text, 0)))
         except (KeyError, ValueError, TypeError, RecursionError):
@@ -159,7 +159,7 @@ def _crowded(message: Message) -> bool:
 
 
 def _why(error: Exception) -> str:
-    """Say in our words what was wrong: the server's own text stays out."""
+    """Return what is wrong in our words, without text of the server."""
     match error:
         case KeyError():
             return f"no key {error.args[0]!r}" if error.args and isinstance(error.args[0], str) else "a missing key"

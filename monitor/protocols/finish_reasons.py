@@ -1,6 +1,6 @@
-"""What finish reasons mean: one table for all protocols, because gateways pass on the words of whoever they asked.
+"""The meaning of finish reasons: one table for all protocols, because gateways pass on those of their upstream.
 
-Words are compared without case, hyphens, underscores and spaces: `MAX_TOKENS`, `max_tokens`, `maxTokens`.
+Reasons are compared without case, hyphens, underscores and spaces: `MAX_TOKENS`, `max_tokens`, `maxTokens`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ ABORTS = (
     "malformed_tool_use", "malformed_model_output", "malformed_response", "unexpected_tool_call",
     "too_many_tool_calls", "missing_thought_signature", "no_image", "image_other", "language",
 )  # fmt: skip
-"""Whoever produced the answer gave it up."""
+"""The producer of the answer aborted it."""
 NONE = ("", "0", "false", "null", "none", "not_finished")
-"""No reason at all: the answer goes on. So is every word that ends with `_UNSPECIFIED`."""
+"""No reason: the answer continues. So do all reasons that end with `_UNSPECIFIED`."""
 _UNSPECIFIED = "unspecified"
 _PREFIX = "finishreason"
 
@@ -58,11 +58,11 @@ _STOPS: Mapping[str, Stop] = {
 }
 _NONE = frozenset(map(_bare, NONE))
 _NAMES = ("type", "reason", "name")
-"""Where an object has the word of a reason, as SGLang's `{"type": "abort", "message": ...}` does."""
+"""Keys of an object with the reason, such as SGLang's `{"type": "abort", "message": ...}`."""
 
 
 def reason_of(value: object, numbers: Sequence[str] = ()) -> str | None:
-    """Return the word of a finish reason, None for no reason at all; `numbers` are the words that numbers stand for."""
+    """Return a finish reason, None for no reason; `numbers` are the names of numeric reasons."""
     if isinstance(value, dict):
         value = next((value[name] for name in _NAMES if name in value), None)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(numbers):
@@ -75,9 +75,9 @@ def reason_of(value: object, numbers: Sequence[str] = ()) -> str | None:
 
 
 def stop_of(reason: str | None, unknown: Stop = Stop.COMPLETE) -> Stop:
-    """Return what a finish reason means; no reason is a complete answer, and an unknown word is `unknown`.
+    """Return the meaning of a finish reason; no reason is a complete answer, and an unknown one is `unknown`.
 
-    Gemini's endpoint for OpenAI's clients joins two words, as in `content_filter: RECITATION`: the later one wins.
+    Gemini's endpoint for OpenAI clients joins two reasons, as in `content_filter: RECITATION`: the later one wins.
     """
     if reason is None:
         return Stop.COMPLETE
@@ -86,7 +86,7 @@ def stop_of(reason: str | None, unknown: Stop = Stop.COMPLETE) -> Stop:
 
 
 def words_of(reason: object) -> str:
-    """Return the sentence that an object says beside the word of its reason, as SGLang's does; "" without one."""
+    """Return the message of a reason that is an object, such as SGLang's; "" without one."""
     said = reason.get("message") if isinstance(reason, dict) else None
     return said if isinstance(said, str) else ""
 
@@ -94,8 +94,8 @@ def words_of(reason: object) -> str:
 def finish_of(said: Mapping[str, object]) -> tuple[str, Stop] | None:
     """Return the finish reason of an OpenAI choice and what it means, None without one.
 
-    OpenRouter's `native_finish_reason`, the word of whoever it asked, wins if it says that the answer was given up.
-    vLLM's `stop_reason` is a string that the user chose, and is not read.
+    OpenRouter's `native_finish_reason`, that of its upstream, takes precedence if it is an abort.
+    vLLM's `stop_reason` is a string chosen by the user, and is ignored.
     """
     native = reason_of(said.get("native_finish_reason"))
     if native is not None and stop_of(native) is Stop.ABORT:

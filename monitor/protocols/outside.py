@@ -1,4 +1,4 @@
-"""What comes outside the framing of a stream: an error's JSON, and lines that may say why no end came."""
+"""Text outside the framing of a stream: an error's JSON, and lines that may explain a missing end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from monitor.stream.events import Failure
 from monitor.stream.json_objects import ConcatenatedJson
 
 _LONGEST = 1 << 16
-"""Bytes of an object that is looked for, and lines that are looked at."""
+"""The most bytes of an object, and the most lines that are examined."""
 _KEPT = 2000
-"""Characters of the lines that are kept."""
+"""The most characters that are kept."""
 
 
 class Outside:
-    """Takes lines outside the framing; an object may be spread over several of them."""
+    """Collects lines outside the framing; an object may span several of them."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -28,17 +28,17 @@ class Outside:
 
     @property
     def text(self) -> str:
-        """The first texts that hold nothing of the protocol, joined, with an object that was begun."""
+        """The first texts without anything of the protocol, joined, with an incomplete object."""
         return self._kept + (self._begun if self._json is not None else "")
 
     def goes_on(self, text: str) -> bool:
-        """Whether a message that is not JSON is a line of an object that is spread over several of them."""
+        """Whether a message that is not JSON continues an object of several lines."""
         return self._json is not None or text.strip() in {"{", "["}
 
     def take(self, line: str, readable: Callable[[str], bool]) -> Failure | None:
         """Take one line; return the error that it, or an object that it completes, reports.
 
-        `readable` says whether the protocol could read a text: such a line only lacks its framing.
+        `readable` returns whether the protocol could decode a text: such a line only lacks its framing.
         """
         self.lines += 1
         if self._json is None:
@@ -63,7 +63,7 @@ class Outside:
 
 
 def _error(text: str) -> Failure | None:
-    """Return the error that an object reports, as one that stood outside the framing."""
+    """Return the error that an object outside the framing reports."""
     try:
         found = failure_in(load(text))
     except ValueError:

@@ -11,11 +11,11 @@ from monitor.stream.events import Event, Finish, Meta, Output, Part, Usage
 from monitor.target import Target
 
 FOREIGN = Meta(foreign=True)
-"""JSON with nothing of the protocol in it: life without output, and nothing that decodes."""
+"""JSON without anything of the protocol: a sign of life that does not count as decoded."""
 
 
 def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
-    """Return the body of a question to Langchain-Chatchat 0.2, where `max_tokens` and more came with later releases."""
+    """Return the body of a request to Langchain-Chatchat 0.2; only later releases have `max_tokens` and more."""
     return {
         "query": prompt,
         "history": [],
@@ -33,7 +33,7 @@ _OTHERS = frozenset({"type", "event", "choices"})
 
 
 def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
-    """Read one object of Langchain-Chatchat 0.2: `text` or `answer` is output, an agent's `final_answer` repeats it."""
+    """Decode an object of Langchain-Chatchat 0.2: `text` or `answer` is output, an agent's `final_answer` repeats it."""
     text = as_text(frame.get("text")) or as_text(frame.get("answer"))
     text = "" if frame.keys() & _OTHERS else text
     if (error := failure_in(frame, output=bool(text))) is not None:
@@ -58,18 +58,18 @@ _USUAL = frozenset({
     "id", "object", "created", "model", "system_fingerprint", "service_tier", "provider", "choices", "usage",
 })  # fmt: skip
 _USUAL_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
-"""Keys of a chunk and of its choice that say nothing beside a piece of text."""
+"""Keys of a chunk and of its choice that carry no information beside a piece of text."""
 
 
 def openai_frame(frame: Mapping[str, object]) -> Iterable[Event]:
-    """Read one `chat.completion.chunk`: output, then errors, then what else it says, then the ends of its choices."""
+    """Decode one `chat.completion.chunk`: output, then errors, then other information, then the ends of its choices."""
     return _usual(frame) or _any_frame(frame)
 
 
 def _usual(frame: Mapping[str, object]) -> tuple[Output] | None:
-    """Return the piece of text of a chunk that has one in its only choice, and nothing else; None for any other.
+    """Return the text of a chunk that has only that, in its only choice; None for any other chunk.
 
-    Nearly every chunk is such a one, and it is read in half the time.
+    Nearly every chunk is like this, and is decoded in half the time.
     """
     choices = frame.get("choices")
     if type(choices) is not list or len(choices) != 1 or not frame.keys() <= _USUAL:
@@ -88,7 +88,7 @@ def _usual(frame: Mapping[str, object]) -> tuple[Output] | None:
 
 def _any_frame(frame: Mapping[str, object]) -> Iterator[Event]:
     choices = choices_of(frame)
-    silent: list[int | None] = []  # choices that neither spoke nor finished
+    silent: list[int | None] = []  # choices with neither output nor an end
     finishes: list[Finish] = []
     errors: list[Mapping[str, object]] = []
     output = False
@@ -193,7 +193,7 @@ def _delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
 
 
 def thought_in(said: Mapping[str, object]) -> str:
-    """Return the reasoning that a delta or a message carries, under the first name of it that has a text."""
+    """Return the reasoning in a delta or a message, from the first of its keys that has a text."""
     return next(filter(None, (thought_of(said[key]) for key in REASONING if key in said)), "")
 
 
@@ -244,7 +244,7 @@ def usage_of(counted: object) -> Usage | None:
     thought = thought if thought is not None else _first(said, ("reasoning_tokens",))
     if read is not None:
         read += sum(_first(said, (key,)) or 0 for key in _CACHED)
-    if written is not None and thought is not None and thought > written:  # xAI counts them apart
+    if written is not None and thought is not None and thought > written:  # xAI counts them separately
         written += thought
     return None if read is written is None else Usage(read, written, thought)
 

@@ -1,4 +1,4 @@
-"""Errors that a stream, or the body of a refusal, reports: which JSON is one, what it says, and what it is about."""
+"""Errors in a stream or in an error body: which JSON is an error, its message, and its cause."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.protocols.values import an_object, as_word, load, load_any
 from monitor.stream.events import Failure, Fault
 
 _DEEPEST = 6
-"""Levels of objects in which an error is looked for."""
+"""The nesting depth to which an error is searched."""
 
 # -- which JSON is an error ----------------------------------------------------------------------------------------
 
@@ -25,7 +25,7 @@ def _something(value: object) -> bool:
 
 
 def _code(value: object) -> bool:
-    """Whether a code is one that does not say success."""
+    """Whether a code does not mean success."""
     return isinstance(value, str | int | float) and value is not False and str(value).strip().casefold() not in _SUCCESS
 
 
@@ -61,18 +61,18 @@ _MAY_REPORT = frozenset({
     "error", "error_message", "error_type", "error_code", "error_msg", "errors", "base_resp", "header", "ErrorMsg",
     "Response", "message", "msg",
 })  # fmt: skip
-"""The keys that the table and a coded message look at; a frame without any, as nearly all are, costs one look."""
+"""The keys that the table and `_coded_message` use; a frame without any, as nearly all are, costs one lookup."""
 
 
 def _coded_message(frame: Frame) -> bool:
-    """Whether a frame has a message, and a code that does not say success: an error, unless it carries output."""
+    """Whether a frame has a message and a code other than success: an error, unless it has output."""
     return (_words(frame.get("message")) or _words(frame.get("msg"))) and _code(frame.get("code"))
 
 
 def failure_in(frame: Frame, *, output: bool = False) -> Failure | None:
-    """Return the error that a frame reports in any of the shapes that vendors send; None without one.
+    """Return the error in a frame, in any of the vendors' shapes; None without one.
 
-    `output` says that the frame carries output: a message with a code beside it is no error then.
+    `output` says that the frame has output: a message with a code is then not an error.
     """
     if _MAY_REPORT.isdisjoint(frame) and "error" not in (frame.get("object"), frame.get("type"), frame.get("event")):
         return None
@@ -81,7 +81,7 @@ def failure_in(frame: Frame, *, output: bool = False) -> Failure | None:
     return None
 
 
-# -- what it says --------------------------------------------------------------------------------------------------
+# -- the message --------------------------------------------------------------------------------------------------
 
 _MESSAGES = (
     "message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "errorText", "status_msg", "Message",
@@ -92,7 +92,7 @@ _CODES = (
     "code", "error_code", "errorCode", "Code", "http_code", "http_status", "status_code", "statusCode", "status",
 )  # fmt: skip
 _INNER = ("error", "Error", "errors", "detail", "Response", "ErrorMsg", "base_resp", "header", "exception", "message")
-"""What holds the error itself, where it is an object or a list."""
+"""Keys that contain the error itself as an object or a list."""
 
 
 class _Said(NamedTuple):
@@ -101,18 +101,18 @@ class _Said(NamedTuple):
     code: str | None = None
 
     def within(self, outer: _Said) -> _Said:
-        """Return this, and what only the outer object said."""
+        """Return this, with missing values from the outer object."""
         return _Said(self.message or outer.message, self.type or outer.type, self.code or outer.code)
 
 
 def failure(error: object) -> Failure:
-    """Return the failure that an error value reports: a text, an object of any vendor's shape, or a list of them."""
+    """Return the failure of an error value: a text, an object of any vendor's shape, or a list of them."""
     said = _said(error, _DEEPEST)
     return Failure(fault_of(said.message, said.type, said.code), said.message, said.type, said.code)
 
 
 def named_error(data: str) -> Failure:
-    """Return the failure that an event named `error` reports: JSON of any shape, or plain text."""
+    """Return the failure of an event named `error`: JSON of any shape, or plain text."""
     try:
         value = load_any(data)
     except ValueError:
@@ -122,7 +122,7 @@ def named_error(data: str) -> Failure:
 
 
 def answered_error(text: str) -> Failure | None:
-    """Return the error that the body of a refusal reports, JSON, events, HTML or plain text; None if it is blank."""
+    """Return the error in an error body: JSON, events, HTML or plain text; None if it is blank."""
     text = text.strip()
     if not text:
         return None
@@ -149,7 +149,7 @@ def _said(error: object, levels: int) -> _Said:
 
 
 def _text(error: str, levels: int) -> _Said:
-    """Return what a text says that may be an error's JSON once more."""
+    """Return the content of a text that may itself be an error's JSON."""
     try:
         inner = load(error)
     except ValueError:
@@ -174,7 +174,7 @@ def _first(error: Mapping[str, object], keys: tuple[str, ...], fits: Callable[[s
     return next((word for key in keys if (word := as_word(error.get(key))) and fits(word)), None)
 
 
-# -- what it is about ----------------------------------------------------------------------------------------------
+# -- the cause ----------------------------------------------------------------------------------------------
 
 STATUS: Mapping[str, Fault] = {
     "401": Fault.AUTH, "402": Fault.QUOTA, "403": Fault.AUTH, "404": Fault.NOT_FOUND, "408": Fault.UPSTREAM,
@@ -182,7 +182,7 @@ STATUS: Mapping[str, Fault] = {
     "503": Fault.OVERLOADED, "504": Fault.UPSTREAM, **dict.fromkeys(map(str, range(520, 528)), Fault.UPSTREAM),
     "529": Fault.OVERLOADED,
 }  # fmt: skip
-"""What a code that is an HTTP status is about; Groq's 498 is a lack of capacity, Cloudflare's 52x are the origin's."""
+"""The cause for a code that is an HTTP status; Groq's 498 means no capacity, Cloudflare's 52x are of the origin."""
 
 NAMES: tuple[tuple[Fault, str], ...] = (
     (
@@ -291,7 +291,7 @@ NAMES: tuple[tuple[Fault, str], ...] = (
 quotas."""
 
 _STATUS_WORD = r"\b(?:status|code|error|http)(?:[ _]?(?:status|code))*(?:/\d(?:\.\d)?)?[\W_]{0,3}"
-"""What stands before a status in words (`STATUS` in the table), so that no other number is taken for one."""
+"""What precedes a status in a message (`STATUS` in the table), so that no other number is mistaken for one."""
 
 WORDS: tuple[tuple[Fault, str], ...] = (
     (
@@ -515,11 +515,11 @@ _BY_NAMES, _BY_WORDS = _compiled(NAMES), _compiled(WORDS)
 _URL = re.compile(r"https?://\S+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LONGEST = 4000
-"""Characters of a message that are looked at."""
+"""The most characters of a message that are examined."""
 
 
 def fault_of(message: str, kind: str | None = None, code: str | None = None) -> Fault:
-    """Say what an error is about: by the words of its type and code, then by its status code, then by its message."""
+    """Return the cause of an error: by its type and code, then by its status code, then by its message."""
     name = " ".join(_HUMP.sub("_", word[:100]) for word in (kind, code) if word)
     name = re.sub(r"[.\-: ]+", "_", name).casefold()
     if name and (found := next((fault for fault, pattern in _BY_NAMES if pattern.search(name)), None)):

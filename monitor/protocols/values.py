@@ -1,4 +1,4 @@
-"""JSON as decoders take it from servers: no stricter than the vendors' own clients are."""
+"""Lenient access to servers' JSON: no stricter than the vendors' own clients."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Mapping
 import msgspec
 
 _LONGEST_INTEGER = 300
-"""Digits; Python refuses to read more than 4,300, and nothing that is counted here has as many."""
+"""The most digits of an integer; Python refuses more than 4,300, and no count has as many."""
 _LONGEST_COUNT = 18
 _DEEPEST = 8
-"""Levels of lists and objects in which a text is looked for."""
+"""The nesting depth to which a text is searched."""
 
 
 def load(text: str) -> dict[str, object]:
-    """Return the JSON object that `text` holds, an empty one for any other JSON; ValueError if it is not JSON."""
+    """Return the JSON object in `text`, an empty one for any other JSON; ValueError if it is not JSON."""
     value = load_any(text)
     return value if isinstance(value, dict) else {}
 
 
 def load_any(text: str) -> object:
-    """Return the JSON value that `text` holds; ValueError if it holds none."""
+    """Return the JSON value in `text`; ValueError if it is not JSON."""
     try:
         return _quick(text)
     except (msgspec.DecodeError, RecursionError):
@@ -29,7 +29,7 @@ def load_any(text: str) -> object:
 
 
 _quick = msgspec.json.Decoder().decode
-"""Takes a third of the time, and refuses some of what `_patient` reads: lone surrogates, NaN, numbers out of range."""
+"""Takes a third of the time of `_patient`, and rejects lone surrogates, NaN and numbers out of range."""
 
 
 def _patient(text: str) -> object:
@@ -44,7 +44,7 @@ def _integer(digits: str) -> int | float:
 
 
 def as_object(value: object) -> dict[str, object]:
-    """Return `value` if it is an object, an empty one for null, else raise TypeError: for the protocol's containers."""
+    """Return `value` if it is an object, an empty one for null, else raise TypeError: for containers of the protocol."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -53,7 +53,7 @@ def as_object(value: object) -> dict[str, object]:
 
 
 def as_list(value: object) -> list[object]:
-    """Return `value` if it is a list, an empty one for null, else raise TypeError: for the protocol's containers."""
+    """Return `value` if it is a list, an empty one for null, else raise TypeError: for containers of the protocol."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -62,14 +62,14 @@ def as_list(value: object) -> list[object]:
 
 
 def an_object(value: object) -> Mapping[str, object]:
-    """Return `value` if it is an object, else an empty one: for what says more about a message and is no part of it."""
+    """Return `value` if it is an object, else an empty one: for optional information."""
     return value if isinstance(value, dict) else {}
 
 
 def as_text(value: object, *keys: str) -> str:
-    """Return the text where one belongs: a number is its text, an object its `text`, a list all of its items'.
+    """Return a value as text: a number as digits, an object as its `text`, a list as the texts of its items.
 
-    With `keys`, an object is what it has under the first of them that holds a text.
+    With `keys`, an object is the value of the first of them with a text.
     """
     if isinstance(value, str):
         return value
@@ -91,12 +91,12 @@ def _text(value: object, keys: tuple[str, ...], levels: int) -> str:
 
 
 def as_arguments(value: object) -> str:
-    """Return the arguments of a tool call: their text, or for an object or a list its JSON; "" for an empty one."""
+    """Return the arguments of a tool call: their text, or the JSON of an object or a list; "" if empty."""
     return msgspec.json.encode(value).decode() if isinstance(value, dict | list) and value else as_text(value)
 
 
 def as_count(value: object) -> int | None:
-    """Return `value` if it counts something, a whole number or the digits of one, else None."""
+    """Return `value` as a count if it is a whole number or its digits, else None."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_COUNT:
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -105,7 +105,7 @@ def as_count(value: object) -> int | None:
 
 
 def as_word(value: object) -> str | None:
-    """Return a text or a number as a word; None for anything else, for "" and for what Python's None was made of."""
+    """Return a text or a number as a word; None for anything else, "" and "None"."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     word = str(value).strip()

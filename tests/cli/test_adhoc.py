@@ -220,7 +220,7 @@ def test_the_first_answer_tells_the_protocol(cli: Cli, tmp_path: Path) -> None:
     event = json.loads(done.out)
     assert event["protocol"] == "anthropic-messages"
     assert event["chunks"] > 0
-    assert "protocol anthropic-messages, assumed from the first answer (--protocol chooses another)" in done.err
+    assert "protocol anthropic-messages, assumed from the first response (--protocol chooses another)" in done.err
     assert [b"anthropic-version" in request for request in heard] == [False, True]
     assert saved.read_bytes() == ANTHROPIC
 

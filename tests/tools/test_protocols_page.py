@@ -22,7 +22,7 @@ def test_a_record_says_everything_that_its_row_shows() -> None:
     """Each protocol says where it is asked for and what makes it complete."""
     for protocol in PROTOCOLS.values():
         assert protocol.asked_at
-        assert (protocol.complete_when == "nothing says so") is not (protocol.end or protocol.marker)
+        assert (protocol.complete_when == "nothing declares it") is not (protocol.end or protocol.marker)
 
 
 def test_a_row_follows_its_record() -> None:
