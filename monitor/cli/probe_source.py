@@ -75,20 +75,20 @@ class Daemon:
         """Request the list of recent probes."""
         asked = {"limit": str(limit)} | ({} if target is None else {"target": target})
         query = urlencode(asked | ({"failed": "true"} if failed else {}), quote_via=quote)
-        return self._told(f"/probes?{query}", _Probes).probes
+        return self._get(f"/probes?{query}", _Probes).probes
 
     def find(self, probe_id: str) -> Json:
         """Request one probe."""
         try:
-            return self._told(f"/probes/{quote(probe_id, safe='')}", dict)
+            return self._get(f"/probes/{quote(probe_id, safe='')}", dict)
         except StatusError:
             raise ProbeSourceError(_unknown(probe_id)) from None
 
     def summaries(self) -> list[TargetSummary]:
         """Request the list of targets."""
-        return self._told("/targets", _Targets).targets
+        return self._get("/targets", _Targets).targets
 
-    def _told(self, path: str, kind: type[_T]) -> _T:
+    def _get(self, path: str, kind: type[_T]) -> _T:
         where = public_url(self.url)
         try:
             body = self.get(self.url.rstrip("/") + API + path)

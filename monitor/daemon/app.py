@@ -84,7 +84,7 @@ async def watch(  # noqa: PLR0913 - the config and the callbacks
     )
     metrics.shard(config.shard.index, config.shard.count)
     metrics.place(settings.monitor.location, settings.web.external_url)
-    asyncio.get_running_loop().set_exception_handler(parts.strayed)
+    asyncio.get_running_loop().set_exception_handler(parts.unhandled_in_loop)
     try:
         await _serve(parts, load, listening, write)
     finally:

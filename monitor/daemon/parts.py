@@ -80,7 +80,7 @@ class Parts:
         self.metrics.unhandled()
         structlog.get_logger().error("unhandled exception", exc_info=error)
 
-    def strayed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def unhandled_in_loop(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handle an unhandled exception of the event loop, such as that of a timer or a task."""
         error = context.get("exception")
         if isinstance(error, OSError):  # a listener without descriptors, a connection that broke: not a bug

@@ -6,9 +6,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from monitor.diagnosis.facts import ProbeFacts, facts_of, says_something
+from monitor.diagnosis.facts import ProbeFacts, facts_of, is_evidence
 from monitor.diagnosis.incident import History, Incident
-from monitor.diagnosis.suspects import Scene, buffering, is_mark, work_out
+from monitor.diagnosis.suspects import Scene, buffering, is_common_evidence, work_out
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspicion
 from monitor.target import Target
@@ -49,11 +49,11 @@ class Diagnosis:
 
     def take(self, observation: Observation) -> Diagnosed:
         """Take an observation and return its suspects; an aborted or inconclusive probe has none."""
-        if not says_something(observation):
+        if not is_evidence(observation):
             return Diagnosed()
         history, probe = self._history(observation.target), facts_of(observation)
         history.add(probe)
-        if is_mark(probe):
+        if is_common_evidence(probe):
             self._at[history.endpoint].append((history, probe))
             if history.upstream is not None:
                 self._over[history.upstream].append((history, probe))
@@ -117,7 +117,7 @@ class Diagnosis:
     def _touched(self, history: History, probe: ProbeFacts) -> list[History]:
         """Return the other targets for which a probe can be evidence."""
         names = set(self._in_front.get(history.name, ()))
-        if is_mark(probe):
+        if is_common_evidence(probe):
             at, over = self._at[history.endpoint], self._over.get(history.upstream or "", ())
             names |= {other.name for other, one in at if abs(one.end - probe.end) <= other.interval + _TOGETHER}
             names |= {other.name for other, one in over if abs(one.end - probe.end) <= _TOGETHER}

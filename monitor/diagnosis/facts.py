@@ -18,12 +18,12 @@ _PORTS = {"http": 80, "https": 443}
 _WHOLE = 1.0
 
 
-class Behind(Enum):
+class UpstreamState(Enum):
     """The state of the upstream at the time of a failure."""
 
     UNKNOWN = "unknown"
     FAILED = "failed"
-    WELL = "well"
+    HEALTHY = "healthy"
     """Its probes before and after were good."""
     RUNNING = "running"
     """A good stream of it was running at that moment."""
@@ -58,7 +58,7 @@ class ProbeFacts:
     retry_after: bool = False
     buffered: bool | None = None
     """Whether it arrived in one piece; None if it was too short to decide."""
-    behind: Behind = Behind.UNKNOWN
+    upstream_state: UpstreamState = UpstreamState.UNKNOWN
     rank: int = 0
     blame: Suspect | None = None
     because: str = ""
@@ -82,7 +82,7 @@ class ProbeFacts:
 GOOD = frozenset({Outcome.OK, Outcome.UNVERIFIED})
 
 
-def says_something(observation: Observation) -> bool:
+def is_evidence(observation: Observation) -> bool:
     """Whether a probe is evidence; aborted and inconclusive probes are not."""
     return observation.verdict.outcome not in OUR_OWN
 

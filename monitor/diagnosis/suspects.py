@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
+from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState
 from monitor.diagnosis.incident import History, Incident
 from monitor.diagnosis.timers import Cut, Timer, may_be_one, timer_of
-from monitor.diagnosis.upstream import can_come_from_behind, look_behind
+from monitor.diagnosis.upstream import can_come_from_upstream, upstream_state_at
 from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 from monitor.record.parts import Suspect, Suspicion
 from monitor.stream.endings import AfterCut
 
-PATTERN, SAID, SHOWN = 1, 2, 3
+PATTERN, REPORTED, OBSERVED = 1, 2, 3
 """The strength of evidence: several probes share something; the server reports it; another probe observes it."""
 _WINDOW = 10
 """How many probes back failures of past incidents are compared with those of the current one."""
@@ -50,7 +50,7 @@ _SILENT: Pairs = frozenset({
 """Clean ends of a body that may hide an error which was not passed on."""
 _INVENTED: Pair = (Outcome.WRONG_CONTENT, "missing")
 _LEFT: Pair = (Outcome.TRUNCATED, "incomplete_body")
-_NO_WAY: Pairs = frozenset({(Outcome.UNREACHABLE, "dns"), (Outcome.UNREACHABLE, "network")})
+_NOT_REACHED: Pairs = frozenset({(Outcome.UNREACHABLE, "dns"), (Outcome.UNREACHABLE, "network")})
 _NO_CONNECTION: Pair = (Outcome.TIMEOUT, "connect")
 _HANGING: Pairs = frozenset({
     (Outcome.STALLED, "silent"), (Outcome.STALLED, "no_output"), (Outcome.TIMEOUT, "headers"),
@@ -65,7 +65,7 @@ _ERRORS: Pairs = _OVERLOADED | {
 """Errors whose text describes the server or its upstream."""
 
 
-_WELL = frozenset({Behind.WELL, Behind.RUNNING})
+_HEALTHY = frozenset({UpstreamState.HEALTHY, UpstreamState.RUNNING})
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Scene:
         mine = list(reversed(self.incident.failures))
         known = set(map(id, mine))
         before = [one for one in self.history.latest(_WINDOW) if not one.good and id(one) not in known]
-        return [*mine, *(one for one in before if one.rank < SAID or one.blame is Suspect.PROXY_TIMEOUT)]
+        return [*mine, *(one for one in before if one.rank < REPORTED or one.blame is Suspect.PROXY_TIMEOUT)]
 
     @property
     def has_upstream(self) -> bool:
@@ -98,7 +98,7 @@ class Scene:
         """Whether no upstream can be at fault: none is configured, or it was healthy then and has not failed lately."""
         if not self.has_upstream:
             return True
-        return failed.behind in _WELL and self.upstream is not None and not _fails_at_times(self.upstream)
+        return failed.upstream_state in _HEALTHY and self.upstream is not None and not _fails_at_times(self.upstream)
 
 
 def _fails_at_times(history: History) -> bool:
@@ -111,21 +111,21 @@ Because = Callable[[Scene, ProbeFacts], str]
 # -- evidence that is observed -----------------------------------------------------------------------------------------
 
 
-def _failed_behind(scene: Scene, failed: ProbeFacts) -> str:
+def _upstream_failed(scene: Scene, failed: ProbeFacts) -> str:
     """Blame the upstream, which failed at that time too."""
     if scene.upstream is None:
         return ""
-    behind, by = look_behind(failed, scene.upstream)
-    if behind is not Behind.UNKNOWN:
-        failed.behind = behind
-    if by is None or behind is not Behind.FAILED:
+    behind, by = upstream_state_at(failed, scene.upstream)
+    if behind is not UpstreamState.UNKNOWN:
+        failed.upstream_state = behind
+    if by is None or behind is not UpstreamState.FAILED:
         return ""
     return f"its upstream, {scene.upstream.name}, failed as well: {by.word}"
 
 
 def _cut_together(scene: Scene, failed: ProbeFacts) -> str:
     """Blame the common upstream of several gateways that lost their streams within a second."""
-    if failed.pair not in _CUT or failed.behind is Behind.RUNNING:
+    if failed.pair not in _CUT or failed.upstream_state is UpstreamState.RUNNING:
         return ""
     others = [h for h, one in scene.sharing if h.endpoint != scene.history.endpoint and _one_event(failed, one)]
     names = sorted({h.name for h in others})
@@ -151,7 +151,7 @@ def _gone(scene: Scene, failed: ProbeFacts) -> str:
 # -- evidence that the server reports ----------------------------------------------------------------------------------
 
 
-def _said_gone(_: Scene, failed: ProbeFacts) -> str:
+def _reports_upstream_failure(_: Scene, failed: ProbeFacts) -> str:
     if failed.says is Statement.GONE and failed.pair in _ERRORS:
         return "the response says that an upstream failed"
     if failed.status == _BAD_GATEWAY:
@@ -161,31 +161,31 @@ def _said_gone(_: Scene, failed: ProbeFacts) -> str:
     return ""
 
 
-def _said_starting(scene: Scene, failed: ProbeFacts) -> str:
-    told = failed.says is Statement.STARTING and failed.pair in _ERRORS
-    return "the server says that it is starting" if told and scene.history.ever_good else ""
+def _reports_starting(scene: Scene, failed: ProbeFacts) -> str:
+    reported = failed.says is Statement.STARTING and failed.pair in _ERRORS
+    return "the server says that it is starting" if reported and scene.history.ever_good else ""
 
 
-def _said_overload(_: Scene, failed: ProbeFacts) -> str:
+def _reports_overload(_: Scene, failed: ProbeFacts) -> str:
     if failed.says in {Statement.GONE, Statement.LATE, Statement.STARTING}:
         return ""
-    told = failed.pair in _ERRORS and failed.says is Statement.OVERLOADED and failed.pair[1] != "rate_limited"
+    reported = failed.pair in _ERRORS and failed.says is Statement.OVERLOADED and failed.pair[1] != "rate_limited"
     plain = failed.pair in _OVERLOADED and (failed.status != _UNAVAILABLE or failed.retry_after)
-    return "the server says that it is overloaded" if told or plain else ""
+    return "the server says that it is overloaded" if reported or plain else ""
 
 
-def _said_context(_: Scene, failed: ProbeFacts) -> str:
-    told = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Statement.CONTEXT)
-    return "the answer reached a limit on the model's context or output" if told else ""
+def _reports_context(_: Scene, failed: ProbeFacts) -> str:
+    reported = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Statement.CONTEXT)
+    return "the answer reached a limit on the model's context or output" if reported else ""
 
 
-def _no_way(_: Scene, failed: ProbeFacts) -> str:
-    return "the request did not reach the server" if failed.pair in _NO_WAY else ""
+def _not_reached(_: Scene, failed: ProbeFacts) -> str:
+    return "the request did not reach the server" if failed.pair in _NOT_REACHED else ""
 
 
 def _invented_end(scene: Scene, failed: ProbeFacts) -> str:
-    told = failed.pair == _INVENTED and failed.beginning and scene.may_be_its_own(failed)
-    return "the answer is incomplete, but the stream sent a complete end" if told else ""
+    reported = failed.pair == _INVENTED and failed.beginning and scene.may_be_its_own(failed)
+    return "the answer is incomplete, but the stream sent a complete end" if reported else ""
 
 
 # -- what several probes have in common --------------------------------------------------------------------------------
@@ -195,24 +195,26 @@ def _late(scene: Scene, failed: ProbeFacts) -> str:
     """Blame a gateway's time-out that is too short: its upstream answers others, or usually needs nearly as long."""
     if not _is_late(failed):
         return ""
-    late = [one for one in scene.pool if _is_late(one) and one.behind is not Behind.FAILED]
-    slow = _slow_behind(scene, failed)
-    if scene.has_upstream and failed.behind is not Behind.UNKNOWN:
-        enough = failed.behind in _WELL and (slow or sum(one.behind in _WELL for one in late) >= _TWICE)
+    late = [one for one in scene.pool if _is_late(one) and one.upstream_state is not UpstreamState.FAILED]
+    slow = _slow_upstream(scene, failed)
+    if scene.has_upstream and failed.upstream_state is not UpstreamState.UNKNOWN:
+        enough = failed.upstream_state in _HEALTHY and (
+            slow or sum(one.upstream_state in _HEALTHY for one in late) >= _TWICE
+        )
         return "a gateway timed out while its upstream was healthy" if enough else ""
     usual = max(scene.history.first_bytes, default=None)
     enough = usual is not None and usual >= failed.age / 2 and len(late) >= _TWICE
     return f"a gateway timed out, and answers took up to {usual:.1f} s to begin before" if enough else ""
 
 
-def _slow_behind(scene: Scene, failed: ProbeFacts) -> bool:
+def _slow_upstream(scene: Scene, failed: ProbeFacts) -> bool:
     """Whether the upstream began a good answer after more time than the gateway waits."""
     probes = scene.upstream.probes if scene.upstream is not None else ()
     near = (one for one in probes if one.good and abs(one.end - failed.end) <= scene.history.reach)
     return any(one.first_byte is not None and one.first_byte >= failed.age for one in near)
 
 
-def _hangs_behind(scene: Scene, failed: ProbeFacts) -> str:
+def _upstream_hangs(scene: Scene, failed: ProbeFacts) -> str:
     """Blame an upstream that hangs: a gateway waited far longer than answers ever needed, several times."""
     if not _is_late(failed) or scene.has_upstream:
         return ""
@@ -241,7 +243,7 @@ def _timer_of(scene: Scene) -> Timer | None:
 
 
 def _can_be_timed(failed: ProbeFacts) -> bool:
-    stronger = failed.rank >= SAID and failed.blame is not Suspect.PROXY_TIMEOUT
+    stronger = failed.rank >= REPORTED and failed.blame is not Suspect.PROXY_TIMEOUT
     return failed.pair in _CUT and not failed.whole and not stronger and failed.after_cut is not AfterCut.REFUSED
 
 
@@ -272,9 +274,9 @@ def _one_event(one: ProbeFacts, other: ProbeFacts) -> bool:
     return not silent
 
 
-def _left_by_an_exception(scene: Scene, failed: ProbeFacts) -> str:
+def _lacks_last_chunk(scene: Scene, failed: ProbeFacts) -> str:
     """Blame the application: bodies without the last chunk at no common age, or several 500s, with a good upstream."""
-    own = [one for one in scene.pool if scene.may_be_its_own(one) and one.rank < SAID]
+    own = [one for one in scene.pool if scene.may_be_its_own(one) and one.rank < REPORTED]
     if scene.has_upstream and len(own) < _THRICE:
         return ""
     left = [one for one in own if _is_left(scene, one)]
@@ -320,7 +322,7 @@ def _plain_503(scene: Scene, failed: ProbeFacts) -> str:
     return "" if went else "a 503 from a server that is still up"
 
 
-def _connects_not(scene: Scene, failed: ProbeFacts) -> str:
+def _connect_times_out(scene: Scene, failed: ProbeFacts) -> str:
     """Blame the network for connections that time out, unless the server accepted some and then hung."""
     if failed.pair != _NO_CONNECTION:
         return ""
@@ -331,7 +333,7 @@ def _connects_not(scene: Scene, failed: ProbeFacts) -> str:
 
 def _swallowed(scene: Scene, failed: ProbeFacts) -> str:
     """Blame an error that was not passed on: clean ends without the protocol's end, from a server that still runs."""
-    silent = [one for one in scene.pool if _is_silent(one) and scene.may_be_its_own(one) and one.rank < SAID]
+    silent = [one for one in scene.pool if _is_silent(one) and scene.may_be_its_own(one) and one.rank < REPORTED]
     if failed not in silent or len(silent) < _TWICE or _timer_of(scene) is not None:
         return ""
     return f"{len(silent)} streams ended cleanly and were not complete"
@@ -341,7 +343,7 @@ def _is_silent(one: ProbeFacts) -> bool:
     return one.pair in _SILENT and (one.clean or one.after_cut is AfterCut.ACCEPTED or one.whole)
 
 
-def is_mark(probe: ProbeFacts) -> bool:
+def is_common_evidence(probe: ProbeFacts) -> bool:
     """Whether a probe may be evidence for other targets at its address, or with its upstream."""
     return probe.pair in _CUT or probe.pair == REFUSED
 
@@ -356,23 +358,23 @@ class Rule:
 
 
 RULES = (
-    Rule(Suspect.UPSTREAM, SHOWN, _failed_behind),
-    Rule(Suspect.RESTART, SHOWN, _gone),
-    Rule(Suspect.UPSTREAM, SAID, _said_gone),
-    Rule(Suspect.RESTART, SAID, _said_starting),
-    Rule(Suspect.CONTEXT, SAID, _said_context),
-    Rule(Suspect.OVERLOAD, SAID, _said_overload),
-    Rule(Suspect.NETWORK, SAID, _no_way),
-    Rule(Suspect.PROXY_TIMEOUT, SAID, _timer),
+    Rule(Suspect.UPSTREAM, OBSERVED, _upstream_failed),
+    Rule(Suspect.RESTART, OBSERVED, _gone),
+    Rule(Suspect.UPSTREAM, REPORTED, _reports_upstream_failure),
+    Rule(Suspect.RESTART, REPORTED, _reports_starting),
+    Rule(Suspect.CONTEXT, REPORTED, _reports_context),
+    Rule(Suspect.OVERLOAD, REPORTED, _reports_overload),
+    Rule(Suspect.NETWORK, REPORTED, _not_reached),
+    Rule(Suspect.PROXY_TIMEOUT, REPORTED, _timer),
     Rule(Suspect.UPSTREAM, PATTERN, _cut_together),
     Rule(Suspect.PROXY_TIMEOUT, PATTERN, _late),
-    Rule(Suspect.UPSTREAM, PATTERN, _hangs_behind),
+    Rule(Suspect.UPSTREAM, PATTERN, _upstream_hangs),
     Rule(Suspect.RESTART, PATTERN, _several_at_once),
     Rule(Suspect.SILENT_END, PATTERN, _invented_end),
     Rule(Suspect.SILENT_END, PATTERN, _swallowed),
-    Rule(Suspect.APP_EXCEPTION, PATTERN, _left_by_an_exception),
+    Rule(Suspect.APP_EXCEPTION, PATTERN, _lacks_last_chunk),
     Rule(Suspect.OVERLOAD, PATTERN, _plain_503),
-    Rule(Suspect.NETWORK, PATTERN, _connects_not),
+    Rule(Suspect.NETWORK, PATTERN, _connect_times_out),
 )
 """The strongest first. Only stronger evidence replaces a blame; patterns are evaluated again each time."""
 
@@ -380,14 +382,14 @@ RULES = (
 def work_out(scene: Scene) -> tuple[Suspicion, ...]:
     """Blame each failure of an incident, and return the suspects with their evidence."""
     for failed in scene.incident.failures:
-        _blame(scene, failed, SHOWN)
+        _blame(scene, failed, OBSERVED)
     for failed in scene.incident.failures:
-        _blame(scene, failed, SAID)
+        _blame(scene, failed, REPORTED)
     for failed in scene.incident.failures:
         if failed.rank == PATTERN:
             failed.rank, failed.blame, failed.because = 0, None, ""
         _blame(scene, failed, PATTERN)
-    return _standing(scene)
+    return _suspicions(scene)
 
 
 def _blame(scene: Scene, failed: ProbeFacts, strength: int) -> None:
@@ -399,7 +401,7 @@ def _blame(scene: Scene, failed: ProbeFacts, strength: int) -> None:
             return
 
 
-def _standing(scene: Scene) -> tuple[Suspicion, ...]:
+def _suspicions(scene: Scene) -> tuple[Suspicion, ...]:
     """Return the explanation that covers most of the incident, and that of the newest failure if the first cannot."""
     failures = list(scene.incident.failures)
     explanations = [_explanation(suspect, failures) for suspect in dict.fromkeys(_blamed(failures))]
@@ -409,7 +411,7 @@ def _standing(scene: Scene) -> tuple[Suspicion, ...]:
         return ()
     best = max(living, key=lambda one: (len(one.covered), one.strength, one.latest))
     found, newest = [best], failures[-1]
-    if newest.rank >= SAID and newest.blame is not best.suspect and newest not in best.covered:
+    if newest.rank >= REPORTED and newest.blame is not best.suspect and newest not in best.covered:
         found.extend(one for one in living if one.suspect is newest.blame)
     return tuple(Suspicion(one.suspect, one.because(scene.incident)) for one in found)
 
@@ -456,15 +458,15 @@ def _pairs(pairs: Pairs) -> Callable[[ProbeFacts], bool]:
 
 
 _EXPLAINS: dict[Suspect, Callable[[ProbeFacts], bool]] = {
-    Suspect.UPSTREAM: lambda one: can_come_from_behind(one) and one.behind not in _WELL,
+    Suspect.UPSTREAM: lambda one: can_come_from_upstream(one) and one.upstream_state not in _HEALTHY,
     Suspect.RESTART: lambda one: one.pair in _STOPPED | {REFUSED} or (
-        one.pair in _OVERLOADED and one.behind is not Behind.FAILED
+        one.pair in _OVERLOADED and one.upstream_state is not UpstreamState.FAILED
     ),
     Suspect.OVERLOAD: _pairs(_OVERLOADED | _HANGING),
-    Suspect.NETWORK: _pairs(_NO_WAY | {_NO_CONNECTION}),
+    Suspect.NETWORK: _pairs(_NOT_REACHED | {_NO_CONNECTION}),
     Suspect.APP_EXCEPTION: _pairs(frozenset({_LEFT, (Outcome.HTTP_ERROR, "server"), (Outcome.STREAM_ERROR, "other")})),
     Suspect.SILENT_END: _pairs(_SILENT | {_INVENTED}),
-    Suspect.PROXY_TIMEOUT: lambda one: _is_late(one) and one.behind is not Behind.FAILED,
+    Suspect.PROXY_TIMEOUT: lambda one: _is_late(one) and one.upstream_state is not UpstreamState.FAILED,
     Suspect.CONTEXT: lambda _: False,
     Suspect.BUFFERING_PROXY: lambda _: False,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
+from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState
 from monitor.diagnosis.incident import History
 from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
@@ -33,7 +33,7 @@ _FAILED: frozenset[Pair] = (_PASSED_ON - {(Outcome.WRONG_CONTENT, "too_short")})
 """Outcomes of an upstream that dies, hangs or raises; a refused key of ours is not its fault."""
 
 
-def can_come_from_behind(failed: ProbeFacts) -> bool:
+def can_come_from_upstream(failed: ProbeFacts) -> bool:
     """Whether the upstream can have caused a failure: a gateway passes it on or answers in its place."""
     return failed.pair in _PASSED_ON or failed.says in {Statement.GONE, Statement.LATE}
 
@@ -42,10 +42,10 @@ def explains(behind: ProbeFacts, failed: ProbeFacts) -> bool:
     """Whether a failure of the upstream explains a failure of its gateway."""
     if behind.good or failed.pair[0] is Outcome.UNREACHABLE or failed.pair == _NO_CONNECTION:
         return False
-    return behind.pair == failed.pair or (behind.pair in _FAILED and can_come_from_behind(failed))
+    return behind.pair == failed.pair or (behind.pair in _FAILED and can_come_from_upstream(failed))
 
 
-def look_behind(failed: ProbeFacts, upstream: History) -> tuple[Behind, ProbeFacts | None]:
+def upstream_state_at(failed: ProbeFacts, upstream: History) -> tuple[UpstreamState, ProbeFacts | None]:
     """Return the upstream's state when `failed` failed, and the probe that shows it; None if there is none yet.
 
     A probe is evidence from its start to its end. One that was running at that moment decides, else the probes before
@@ -59,11 +59,11 @@ def look_behind(failed: ProbeFacts, upstream: History) -> tuple[Behind, ProbeFac
     running = next((one for one in near if one.good and one.start < begun and one.end > ended + _RUNNING), None)
     found = next((one for one in meanwhile if explains(one, failed)), None)
     if found is None and running is not None:
-        return Behind.RUNNING, running
+        return UpstreamState.RUNNING, running
     found = found or next((one for one in (after, before) if one is not None and explains(one, failed)), None)
     if found is not None:
-        return Behind.FAILED, found
-    return (Behind.WELL, after) if after is not None and after.good else (Behind.UNKNOWN, None)
+        return UpstreamState.FAILED, found
+    return (UpstreamState.HEALTHY, after) if after is not None and after.good else (UpstreamState.UNKNOWN, None)
 
 
 def _within(one: ProbeFacts, begin: float, end: float) -> bool:

@@ -67,7 +67,7 @@ class ConnectionAttempts:
     def asked(self) -> None:
         """The resolution of a name begins now."""
         if self.clock is not None:
-            self.clock.waits(time.monotonic())
+            self.clock.wait_begins(time.monotonic())
 
     def resolved(self, at: float | None) -> None:
         """The name was resolved at `at`, or at some time since the loop's last poll."""
@@ -75,7 +75,7 @@ class ConnectionAttempts:
         late = selector.lateness() if selector is not None else 0.0
         found, uncertainty = (at, 0.0) if at is not None else (time.monotonic(), late)
         if self.clock is not None and self.observer is not None:
-            self.observer.resolved(*self.clock.acts(found, uncertainty))
+            self.observer.resolved(*self.clock.wait_ends(found, uncertainty))
 
     def open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """Return a socket for one address, which is checked here, just before it is dialled."""

@@ -15,7 +15,7 @@ from monitor.http.certificate import presented_expiry
 from monitor.http.exchange import Exchange
 from monitor.http.h2_protocol import protocol_for
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
-from monitor.http.resolver import Noted, resolver
+from monitor.http.resolver import ObservedResolver, resolver
 from monitor.http.session import SharedSession, session
 from monitor.in_flight import InFlight, StreamMemory
 from monitor.settings import Limits, Network
@@ -105,7 +105,7 @@ class Client:
     def _fresh(self, attempts: ConnectionAttempts, *, keep: bool) -> PooledConnection:
         """Return a connection that is not dialled yet."""
         if keep:
-            names = Noted(self._resolver, lambda: attempts)
+            names = ObservedResolver(self._resolver, lambda: attempts)
             return PooledConnection(attempts, session(self._network, names, lambda: attempts, keep=True))
         if self._shared is None or not self._shared.users:
             self._shared = SharedSession(self._network, self._resolver)
@@ -124,7 +124,7 @@ class Client:
             if request.keep_for is not None and exchange.leaves_a_connection and generation == self._generation:
                 unwanted = self._kept.pop(request.connection_key, None)
                 self._kept[request.connection_key] = connection
-            return exchange.in_vain
+            return exchange.must_repeat
         finally:
             if unwanted is not None:
                 await unwanted.close()

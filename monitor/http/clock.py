@@ -37,7 +37,7 @@ class Clock:
         self._turn = now if self._turn is None else self._turn
         self._stands = False
 
-    def waits(self, at: float) -> None:
+    def wait_begins(self, at: float) -> None:
         """Note that our turn ended at `at`: a name or a connection was requested, or bytes were sent.
 
         After the connection is established the next turn begins with it: only the last send is waited for.
@@ -49,11 +49,11 @@ class Clock:
             self.uncertainty += self._doubt
         self._turn, self._doubt = at if self._stands else None, 0.0
 
-    def blocked(self) -> None:
+    def send_blocked(self) -> None:
         """Note that the peer accepts no more bytes for now: it is not our turn."""
         self._turn, self._doubt = None, 0.0
 
-    def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
+    def wait_ends(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note that a wait ended at `at`, or up to `uncertainty` before it: it is our turn.
 
         Return `at` in seconds from zero, which moves with our turn, and its uncertainty. Bytes that come
@@ -63,13 +63,13 @@ class Clock:
             self._turn, self._doubt = at, uncertainty
         return self.since(at), self.uncertainty + uncertainty
 
-    def stands(self) -> None:
+    def established(self) -> None:
         """Note that the connection is established: it is our turn, if it was not yet."""
         self._stands = True
         if self._turn is None:
             self._turn = time.monotonic()
 
-    def doubts(self, uncertainty: float) -> None:
+    def add_uncertainty(self, uncertainty: float) -> None:
         """Note a delay that may be ours or the peer's."""
         self.uncertainty += uncertainty
 

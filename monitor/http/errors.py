@@ -63,7 +63,7 @@ def _how_far(attempts: ConnectionAttempts) -> str:
     return f"{stood}, but {missing} did not come; a port without TLS can be silent like this"
 
 
-def absent(seconds: float) -> str:
+def ended_while_suspended(seconds: float) -> str:
     """Return the detail of an end that came while the process was suspended."""
     return f"the connection ended while the monitor was suspended, at some time within {seconds:.1f} s"
 

@@ -107,7 +107,7 @@ class Exchange:
         sock = self.attempts.current
         unsure = max(sock.lateness, sock.end_uncertainty) if sock is not None else 0.0
         if unsure > TOO_LATE and kind in CUT:
-            kind, detail = EndKind.RESOURCES, absent(unsure)
+            kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
         elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recording.connected = True
         return Ending(kind, self.clock.now(), detail, uncertainty=unsure)
@@ -191,7 +191,7 @@ class Exchange:
             kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
         unsure = self._lateness(at)
         if unsure > TOO_LATE and kind in CUT and self.recording.ended_at is None:
-            kind, detail = EndKind.RESOURCES, absent(unsure)
+            kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
 
     def _lateness(self, at: float) -> float:
@@ -233,7 +233,7 @@ class Exchange:
         if self.request.secure and not self.reused:
             self.recording.mark(Mark.TLS, *sock.read_after)
         sock.setup = self.clock
-        self.clock.stands()
+        self.clock.established()
         protocol.begin(self)
         if self.ended.done():
             return
@@ -249,7 +249,7 @@ class Exchange:
         return self._kept is not None and self._kept is self.attempts.protocol
 
     @property
-    def in_vain(self) -> bool:
+    def must_repeat(self) -> bool:
         """Whether the kept connection was closed before a byte of a response came."""
         ending, protocol = self.recording.ending, self.attempts.protocol
         gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}

@@ -20,7 +20,7 @@ Addresses = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[
 
 def resolver(network: Network) -> AbstractResolver:
     """Return the resolver that `[network] resolver` selects; the first one with a name server reads files."""
-    return Resolver() if network.resolver == "system" else Asking(network.resolver)
+    return Resolver() if network.resolver == "system" else NameServerResolver(network.resolver)
 
 
 def family(network: Network) -> socket.AddressFamily:
@@ -88,7 +88,7 @@ class NotResolvedError(socket.gaierror):
     """A name server has no addresses for a name; its text is in our own words."""
 
 
-class Asking(AbstractResolver):
+class NameServerResolver(AbstractResolver):
     """Looks names up at one name server, at IP:PORT."""
 
     def __init__(self, where: str) -> None:
@@ -113,7 +113,7 @@ class Asking(AbstractResolver):
         """Do nothing: there is nothing to close."""
 
 
-class Asker(Protocol):
+class LookupObserver(Protocol):
     """Is notified of a look-up."""
 
     def asked(self) -> None:
@@ -123,24 +123,24 @@ class Asker(Protocol):
         """The look-up ended, at the monotonic time `at` if that is known."""
 
 
-class Noted(AbstractResolver):
+class ObservedResolver(AbstractResolver):
     """A resolver that reports when a look-up begins and ends."""
 
-    def __init__(self, resolver: AbstractResolver, asker: Callable[[], Asker]) -> None:
+    def __init__(self, resolver: AbstractResolver, observer: Callable[[], LookupObserver]) -> None:
         self._resolver = resolver
-        self._asker = asker
+        self._observer = observer
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return the resolver's result."""
-        asker = self._asker()
-        asker.asked()
+        observer = self._observer()
+        observer.asked()
         if isinstance(self._resolver, Resolver):
             found, at = await self._resolver.timed(host, port, family)
         else:
             found, at = await self._resolver.resolve(host, port, family), None
-        asker.resolved(at)
+        observer.resolved(at)
         return found
 
     async def close(self) -> None:

@@ -129,7 +129,7 @@ class SharedSession:
     def __init__(self, network: Network, resolver: AbstractResolver) -> None:
         self.users = 0
         """The number of requests that use it; at 0 it is closed."""
-        self.session = session(network, Noted(resolver, _of_this_task), _of_this_task)
+        self.session = session(network, ObservedResolver(resolver, _of_this_task), _of_this_task)
 
     def join(self, attempts: ConnectionAttempts) -> aiohttp.ClientSession:
         """Begin a request of this task with these connections."""

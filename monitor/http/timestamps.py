@@ -156,16 +156,16 @@ _recvmsg_into = socket.socket.recvmsg_into
 class Setup(Protocol):
     """Is notified of the turns while a connection is made and a request sent (see `clock.Clock`)."""
 
-    def waits(self, at: float) -> None:
+    def wait_begins(self, at: float) -> None:
         """Note that a wait begins."""
 
-    def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
+    def wait_ends(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note that a wait ended at `at`, or up to `uncertainty` before it; return both from zero."""
 
-    def blocked(self) -> None:
+    def send_blocked(self) -> None:
         """Note that the peer accepts no more bytes for now."""
 
-    def doubts(self, uncertainty: float) -> None:
+    def add_uncertainty(self, uncertainty: float) -> None:
         """Note a delay that may be ours or the peer's."""
 
 
@@ -217,7 +217,7 @@ class TimestampedSocket(socket.socket):
         finally:
             self._asked_at = time.monotonic()
             if self.setup is not None:
-                self.setup.waits(self._asked_at)
+                self.setup.wait_begins(self._asked_at)
         self._connected()
 
     def getsockopt(self, *args: int) -> Any:  # noqa: ANN401 - as the socket module has it
@@ -227,7 +227,7 @@ class TimestampedSocket(socket.socket):
             if not value or value == errno.ECONNRESET:  # a peer that resets has accepted the connection before
                 self._connected()
             elif self.setup is not None:
-                self.setup.acts(time.monotonic(), self.lateness)
+                self.setup.wait_ends(time.monotonic(), self.lateness)
         return value
 
     def _connected(self) -> None:
@@ -236,10 +236,10 @@ class TimestampedSocket(socket.socket):
         if self.setup is None:
             return
         if (round_trip := self.round_trip()) is not None:
-            self.connected_after = self.setup.acts(self._asked_at + round_trip, _MICROSECOND)
+            self.connected_after = self.setup.wait_ends(self._asked_at + round_trip, _MICROSECOND)
         else:
             since_asked = self.connected_at - self._asked_at
-            self.connected_after = self.setup.acts(self.connected_at, min(self.lateness, since_asked))
+            self.connected_after = self.setup.wait_ends(self.connected_at, min(self.lateness, since_asked))
 
     def round_trip(self) -> float | None:
         """Return the duration of the TCP handshake in seconds; None if the kernel has none, or retransmitted."""
@@ -286,18 +286,18 @@ class TimestampedSocket(socket.socket):
             self.first_sent_at = self.last_sent_at
         if self.setup is not None:
             if self._blocked:  # since when the socket accepts more is unknown
-                self.setup.doubts(self.lateness)
-            self.setup.waits(self.last_sent_at)
+                self.setup.add_uncertainty(self.lateness)
+            self.setup.wait_begins(self.last_sent_at)
 
     def _refused(self) -> None:
         """Note that the socket accepts nothing for now."""
         self._blocked = True
         if self.setup is not None:
-            self.setup.blocked()
+            self.setup.send_blocked()
 
     def _sent(self, setup: Setup, blocked: bool) -> None:  # noqa: FBT001 - of two callers
         """Note that the bytes left at some time during the call, and whether the socket accepts no more for now."""
-        setup.doubts(time.monotonic() - (self.last_sent_at or 0.0))
+        setup.add_uncertainty(time.monotonic() - (self.last_sent_at or 0.0))
         self._blocked = False
         if blocked:
             self._refused()
@@ -369,7 +369,7 @@ class TimestampedSocket(socket.socket):
         self.uncertainty = self.spread if arrived is None else bracket / _BILLION
         self._read_before, self._quiet, self._more = began, quiet, count == asked
         if self.setup is not None:
-            self.read_after = self.setup.acts(self.read_at, self.uncertainty)
+            self.read_after = self.setup.wait_ends(self.read_at, self.uncertainty)
 
 
 def clocks() -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.MALFORMED})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ArrivalFacts:
     """What the table looks at."""
 
     stands: bool
@@ -35,7 +35,7 @@ class Said:
 class ArrivalRule(NamedTuple):
     """One line of the table."""
 
-    when: Callable[[Said], bool]
+    when: Callable[[ArrivalFacts], bool]
     arrived: bool
 
 
@@ -59,7 +59,7 @@ TABLE: dict[Terminator, tuple[ArrivalRule, ...]] = {
 def arrived(recording: Recording, *, beginning: bool) -> bool:
     """Whether the end has arrived; `beginning` says that the check found only a correct beginning."""
     end, kind = recording.end, recording.ending.kind
-    said = Said(
+    said = ArrivalFacts(
         stands=end.stands_at is not None,
         early_ending=end.early_ending,
         with_output=end.with_output,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
-from monitor.protocols.shapes import FOREIGN, thought_in
+from monitor.protocols.shapes import FOREIGN, reasoning_in
 from monitor.protocols.stream_errors import failure, failure_in
 from monitor.protocols.values import an_object, as_count, as_text, load
 from monitor.stream.events import Done, Event, Finish, Message, Meta, Output, Part, Stop, Usage
@@ -57,7 +57,7 @@ def interpret(message: Message) -> Iterator[Event]:
 def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
     """Read a piece of a message, or a whole one, which repeats its pieces; tools' answers and suggestions are life."""
     kind, text = as_text(said.get("type")), as_text(said.get("content"))
-    if reasoning := thought_in(said):
+    if reasoning := reasoning_in(said):
         yield Output(reasoning, Part.REASONING, repeats=repeats)
     if kind == "function_call":
         yield Output(text, Part.TOOL_CALL)

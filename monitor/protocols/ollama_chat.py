@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.finish_reasons import reason_of, stop_of
-from monitor.protocols.shapes import FOREIGN, thought_in
+from monitor.protocols.shapes import FOREIGN, reasoning_in
 from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import as_arguments, as_count, as_list, as_object, as_text, as_word, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
@@ -47,7 +47,7 @@ def interpret(message: Message) -> Iterator[Event]:
 
 
 def _output(said: Mapping[str, object]) -> Iterator[Output]:
-    if thinking := thought_in(said):
+    if thinking := reasoning_in(said):
         yield Output(thinking, Part.REASONING)
     if text := as_text(said.get("content")):
         yield Output(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from monitor.protocols.base import Protocol, Request, json_request
 from monitor.protocols.finish_reasons import reason_of, stop_of
-from monitor.protocols.shapes import FOREIGN, thought_in
+from monitor.protocols.shapes import FOREIGN, reasoning_in
 from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import as_count, as_text, as_word, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
@@ -29,7 +29,7 @@ def interpret(message: Message) -> Iterator[Event]:
     """Read one line; the last one may carry output, too. `load` and `unload` end it without any."""
     frame = load(message.data)
     done = frame.get("done") is True
-    said = ((thought_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
+    said = ((reasoning_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
     pieces = [Output(text, part) for text, part in said if text]
     yield from pieces
     if (error := failure_in(frame, output=bool(pieces))) is not None:

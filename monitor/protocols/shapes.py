@@ -33,7 +33,7 @@ _OTHERS = frozenset({"type", "event", "choices"})
 
 
 def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
-    """Decode an object of Langchain-Chatchat 0.2: `text` or `answer` is output, an agent's `final_answer` repeats it."""
+    """Decode an object of Langchain-Chatchat 0.2: `text` or `answer` is output, `final_answer` repeats it."""
     text = as_text(frame.get("text")) or as_text(frame.get("answer"))
     text = "" if frame.keys() & _OTHERS else text
     if (error := failure_in(frame, output=bool(text))) is not None:
@@ -177,7 +177,7 @@ def openai_delta(delta: Mapping[str, object], choice: int) -> Sequence[Output]:
 
 
 def _delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
-    if reasoning := thought_in(delta):
+    if reasoning := reasoning_in(delta):
         yield Output(reasoning, Part.REASONING, choice)
     content = delta.get("content")
     if isinstance(content, list):
@@ -192,12 +192,12 @@ def _delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
     yield from _call({"function": delta.get("function_call")}, choice)
 
 
-def thought_in(said: Mapping[str, object]) -> str:
+def reasoning_in(said: Mapping[str, object]) -> str:
     """Return the reasoning in a delta or a message, from the first of its keys that has a text."""
-    return next(filter(None, (thought_of(said[key]) for key in REASONING if key in said)), "")
+    return next(filter(None, (reasoning_of(said[key]) for key in REASONING if key in said)), "")
 
 
-def thought_of(value: object) -> str:
+def reasoning_of(value: object) -> str:
     """Return the text of reasoning: a text, an object that has one, or a list of them."""
     return as_text(value, *_THOUGHTS)
 
@@ -207,7 +207,7 @@ def _parts(content: list[object], choice: int) -> Iterator[Output]:
     for part in content:
         kind = as_text(an_object(part).get("type"))
         if kind in {"thinking", "reasoning"}:
-            text, said = thought_of(part), Part.REASONING
+            text, said = reasoning_of(part), Part.REASONING
         elif kind == "refusal":
             text, said = as_text(part, "refusal"), Part.REFUSAL
         else:

@@ -95,14 +95,14 @@ _INNER = ("error", "Error", "errors", "detail", "Response", "ErrorMsg", "base_re
 """Keys that contain the error itself as an object or a list."""
 
 
-class _Said(NamedTuple):
+class _Fields(NamedTuple):
     message: str = ""
     type: str | None = None
     code: str | None = None
 
-    def within(self, outer: _Said) -> _Said:
+    def within(self, outer: _Fields) -> _Fields:
         """Return this, with missing values from the outer object."""
-        return _Said(self.message or outer.message, self.type or outer.type, self.code or outer.code)
+        return _Fields(self.message or outer.message, self.type or outer.type, self.code or outer.code)
 
 
 def failure(error: object) -> Failure:
@@ -132,35 +132,36 @@ def answered_error(text: str) -> Failure | None:
     return named_error(events[0].strip() if events else text)
 
 
-def _said(error: object, levels: int) -> _Said:
+def _said(error: object, levels: int) -> _Fields:
     if not levels:
-        return _Said()
+        return _Fields()
     match error:
         case dict():
             return _object(error, levels)
         case list():
             return next(
-                (said for said in (_said(item, levels - 1) for item in error[:_DEEPEST]) if said.message), _Said()
+                (said for said in (_said(item, levels - 1) for item in error[:_DEEPEST]) if said.message),
+                _Fields(),
             )
         case str() if error.lstrip().startswith("{"):
             return _text(error, levels)
         case _:
-            return _Said(as_word(error) or "")
+            return _Fields(as_word(error) or "")
 
 
-def _text(error: str, levels: int) -> _Said:
+def _text(error: str, levels: int) -> _Fields:
     """Return the content of a text that may itself be an error's JSON."""
     try:
         inner = load(error)
     except ValueError:
         inner = {}
     said = _said(inner, levels - 1)
-    return said if said.message else _Said(error)
+    return said if said.message else _Fields(error)
 
 
-def _object(error: Mapping[str, object], levels: int) -> _Said:
+def _object(error: Mapping[str, object], levels: int) -> _Fields:
     inner = next((error[key] for key in _INNER if isinstance(error.get(key), dict | list) and error[key]), None)
-    own = _Said(
+    own = _Fields(
         _first(error, _MESSAGES, bool) or "",
         _first(error, _TYPES, lambda word: word != "error"),
         _first(error, _CODES, bool),

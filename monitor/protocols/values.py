@@ -44,7 +44,7 @@ def _integer(digits: str) -> int | float:
 
 
 def as_object(value: object) -> dict[str, object]:
-    """Return `value` if it is an object, an empty one for null, else raise TypeError: for containers of the protocol."""
+    """Return `value` if it is an object, an empty one for null, else raise TypeError: for protocol containers."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -53,7 +53,7 @@ def as_object(value: object) -> dict[str, object]:
 
 
 def as_list(value: object) -> list[object]:
-    """Return `value` if it is a list, an empty one for null, else raise TypeError: for containers of the protocol."""
+    """Return `value` if it is a list, an empty one for null, else raise TypeError: for protocol containers."""
     if value is None:
         return []
     if not isinstance(value, list):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from monitor.protocols.base import MARKER, Protocol, Request, json_request, one_message
 from monitor.protocols.finish_reasons import finish_of
-from monitor.protocols.shapes import openai_frame, thought_in, usage_of
+from monitor.protocols.shapes import openai_frame, reasoning_in, usage_of
 from monitor.protocols.stream_errors import failure_in
 from monitor.protocols.values import as_arguments, as_list, as_object, as_text, load
 from monitor.stream.events import Event, Finish, Message, Meta, Output, Part
@@ -30,7 +30,7 @@ def interpret(message: Message) -> Iterator[Event]:
     if "choices" in frame:
         yield from openai_frame(frame)
         return
-    said = ((thought_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
+    said = ((reasoning_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
     pieces = [Output(text, part) for text, part in said if text]
     calls = map(as_object, as_list(frame.get("tool_calls")))
     pieces += [Output(as_arguments(call.get("arguments")), Part.TOOL_CALL) for call in calls]

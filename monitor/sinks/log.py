@@ -202,14 +202,14 @@ def _plain(value: object) -> object:
 # -- the daemon's own messages -----------------------------------------------------------------------------------------
 
 
-class _Door:
+class _LineLogger:
     """The logger to which structlog passes finished lines."""
 
     def __init__(self, writer: Writer[Line]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = writer.put
 
 
-class _Bridge(logging.Handler):
+class _StandardLibraryHandler(logging.Handler):
     """Passes messages of libraries from the standard library's logging to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -250,11 +250,11 @@ def configure(  # noqa: PLR0913 - the stream, the callbacks and the secrets
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_RANK[settings.level]),
-        logger_factory=lambda *_: _Door(writer),
+        logger_factory=lambda *_: _LineLogger(writer),
     )
     # Informational messages of libraries are not logged, except at level debug.
     least = logging.DEBUG if settings.level == "debug" else logging.WARNING
-    logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
+    logging.basicConfig(handlers=[_StandardLibraryHandler()], level=least, force=True)
     return LogSink(writer, repeats)
 
 

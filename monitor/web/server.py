@@ -103,7 +103,7 @@ async def serve(
         await runner.cleanup()
         raise
     assert runner.server is not None, "the runner is set up"
-    entrance = _Entrance(runner.server, tls, most, asked, busy)
+    entrance = _Acceptor(runner.server, tls, most, asked, busy)
     accepting = [asyncio.create_task(entrance.accept(one)) for one in sockets]
     tasks = [*accepting, asyncio.create_task(_sweep(runner, asked, patience))]
 
@@ -148,7 +148,7 @@ async def _of_host(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-class _Entrance:
+class _Acceptor:
     """Accepts connections, at most so many: those that wait for a handshake or a request make room for others.
 
     One that does not fit waits, and those after it wait in the kernel's queue: clients that connect again and again

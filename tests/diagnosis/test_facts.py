@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.diagnosis.facts import endpoint_of, facts_of, says_something
+from monitor.diagnosis.facts import endpoint_of, facts_of, is_evidence
 from monitor.diagnosis.words import Statement
 from monitor.stream.endings import EndKind
 from tests.diagnosis.parts import answered, cut, in_one_piece, invented, silent, unheard
@@ -41,9 +41,9 @@ def test_what_else_is_kept() -> None:
 
 def test_what_is_no_evidence() -> None:
     """What we stopped or broke ourselves says nothing of anybody."""
-    assert says_something(whole())
-    assert not says_something(stopped())
-    assert not says_something(stopped(EndKind.RESOURCES))
+    assert is_evidence(whole())
+    assert not is_evidence(stopped())
+    assert not is_evidence(stopped(EndKind.RESOURCES))
 
 
 @pytest.mark.parametrize(

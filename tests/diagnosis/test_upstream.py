@@ -35,12 +35,12 @@ REFUSED: Pair = (Outcome.UNREACHABLE, "refused")
 REFUSAL: Pair = (Outcome.HTTP_ERROR, "auth")
 
 
-def looked(failed: Observation, *behind: Observation) -> Behind:
+def looked(failed: Observation, *behind: Observation) -> UpstreamState:
     """Return what the target behind was, by these probes of it."""
     history = History.of(BEHIND)
     for one in behind:
         history.add(facts_of(one))
-    return look_behind(facts_of(failed), history)[0]
+    return upstream_state_at(facts_of(failed), history)[0]
 
 
 FAILED = at(10.0, cut(4.7))
@@ -49,21 +49,21 @@ FAILED = at(10.0, cut(4.7))
 @pytest.mark.parametrize(
     ("probes", "found"),
     [
-        ([], Behind.UNKNOWN),
-        ([at(9.5, whole())], Behind.UNKNOWN),
-        ([at(9.5, whole()), at(10.5, whole())], Behind.WELL),
-        ([at(9.5, whole()), at(10.5, refused())], Behind.FAILED),
-        ([at(9.5, refused()), at(10.5, whole())], Behind.FAILED),
-        ([at(8.0, refused()), at(9.5, whole()), at(10.5, whole())], Behind.WELL),
-        ([at(9.5, whole()), at(10.5, whole()), at(11.5, refused())], Behind.WELL),
-        ([at(10.0, cut(4.5))], Behind.FAILED),
-        ([at(10.0, too_slow(Deadline.HEADERS)), at(10.5, whole())], Behind.FAILED),
-        ([at(19.0, refused())], Behind.UNKNOWN),
-        ([at(1.0, refused())], Behind.UNKNOWN),
-        ([at(9.5, answered(401))], Behind.UNKNOWN),
+        ([], UpstreamState.UNKNOWN),
+        ([at(9.5, whole())], UpstreamState.UNKNOWN),
+        ([at(9.5, whole()), at(10.5, whole())], UpstreamState.HEALTHY),
+        ([at(9.5, whole()), at(10.5, refused())], UpstreamState.FAILED),
+        ([at(9.5, refused()), at(10.5, whole())], UpstreamState.FAILED),
+        ([at(8.0, refused()), at(9.5, whole()), at(10.5, whole())], UpstreamState.HEALTHY),
+        ([at(9.5, whole()), at(10.5, whole()), at(11.5, refused())], UpstreamState.HEALTHY),
+        ([at(10.0, cut(4.5))], UpstreamState.FAILED),
+        ([at(10.0, too_slow(Deadline.HEADERS)), at(10.5, whole())], UpstreamState.FAILED),
+        ([at(19.0, refused())], UpstreamState.UNKNOWN),
+        ([at(1.0, refused())], UpstreamState.UNKNOWN),
+        ([at(9.5, answered(401))], UpstreamState.UNKNOWN),
     ],
 )
-def test_by_the_probes_around(probes: list[Observation], found: Behind) -> None:
+def test_by_the_probes_around(probes: list[Observation], found: UpstreamState) -> None:
     """One failure beside it is enough; two good probes around it speak for the target behind; else it is not known."""
     assert looked(FAILED, *probes) is found
 
@@ -71,7 +71,7 @@ def test_by_the_probes_around(probes: list[Observation], found: Behind) -> None:
 def test_a_stream_that_goes_on_through_that_moment() -> None:
     """The server behind did not end then, whatever it came to before."""
     short = at(10.05, cut(0.1, last=0.05))
-    assert looked(short, at(9.9, refused()), at(10.045, whole())) is Behind.RUNNING
+    assert looked(short, at(9.9, refused()), at(10.045, whole())) is UpstreamState.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_stream_that_goes_on_through_that_moment() -> None:
 )
 def test_what_can_come_from_behind(failed: Observation, can: bool) -> None:
     """What a gateway passes on or answers for; not what happens on the way to it."""
-    assert can_come_from_behind(facts_of(failed)) is can
+    assert can_come_from_upstream(facts_of(failed)) is can
     refusal = at(0.0, answered(401))
     assert looked(at(0.0, refusal), at(0.01, refusal)) is Behind.FAILED, "one and the same refusal"
 

@@ -30,12 +30,12 @@ def test_nothing_is_before_zero() -> None:
 
 def test_only_waiting_counts(clock: Clock) -> None:
     """Two waits of 0.1 s, for a name and for a connection, with a late loop before, between and after them."""
-    clock.waits(100.5)
-    assert clock.acts(100.6)[0] == pytest.approx(0.1)
-    clock.waits(102.0)
-    assert clock.acts(102.1)[0] == pytest.approx(0.2)
-    clock.stands()
-    clock.waits(105.0)
+    clock.wait_begins(100.5)
+    assert clock.wait_ends(100.6)[0] == pytest.approx(0.1)
+    clock.wait_begins(102.0)
+    assert clock.wait_ends(102.1)[0] == pytest.approx(0.2)
+    clock.established()
+    clock.wait_begins(105.0)
     assert clock.own == pytest.approx(0.5 + 1.4 + 2.9)
     assert clock.since(105.0) == pytest.approx(0.2)
     assert clock.issued == 100.0
@@ -43,61 +43,61 @@ def test_only_waiting_counts(clock: Clock) -> None:
 
 def test_bytes_that_come_in_our_turn_extend_the_wait(clock: Clock) -> None:
     """A flight of the handshake in two segments was waited for to its second; older news changes nothing."""
-    clock.waits(100.0)
-    clock.acts(100.1)
-    clock.acts(100.3, 0.01)
-    clock.acts(100.2, 0.5)
-    clock.waits(100.4)
+    clock.wait_begins(100.0)
+    clock.wait_ends(100.1)
+    clock.wait_ends(100.3, 0.01)
+    clock.wait_ends(100.2, 0.5)
+    clock.wait_begins(100.4)
     assert clock.own == pytest.approx(0.1)
     assert clock.uncertainty == pytest.approx(0.01)
 
 
 def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
     """What is sent while somebody else is waited for is no turn of ours; what stands begins one."""
-    clock.waits(100.1)
-    clock.waits(100.2)
+    clock.wait_begins(100.1)
+    clock.wait_begins(100.2)
     assert clock.own == pytest.approx(0.1)
-    clock.stands()
+    clock.established()
     assert clock._turn is not None
     assert clock._turn > 0
 
 
 def test_what_is_sent_before_the_request_waits_for_nobody(clock: Clock) -> None:
     """The end of a TLS handshake is sent once the connection stands: what we do after it delays the request, too."""
-    clock.waits(100.0)
-    clock.acts(100.1)
-    clock.stands()
-    clock.waits(100.3)
-    clock.acts(100.7)  # the server's tickets
-    clock.waits(101.0)
+    clock.wait_begins(100.0)
+    clock.wait_ends(100.1)
+    clock.established()
+    clock.wait_begins(100.3)
+    clock.wait_ends(100.7)  # the server's tickets
+    clock.wait_begins(101.0)
     assert clock.own == pytest.approx(0.9)
     assert clock.since(101.0) == pytest.approx(0.1)
-    assert clock.acts(101.5)[0] == pytest.approx(0.6)
+    assert clock.wait_ends(101.5)[0] == pytest.approx(0.6)
 
 
 def test_a_peer_that_takes_no_more_is_waited_for(clock: Clock) -> None:
     """Between two sends of which the first was blocked it was the peer's turn, also if the connection stands."""
-    clock.stands()
-    clock.waits(100.2)
-    clock.blocked()
-    clock.waits(103.0)
+    clock.established()
+    clock.wait_begins(100.2)
+    clock.send_blocked()
+    clock.wait_begins(103.0)
     assert clock.own == pytest.approx(0.2)
     assert clock.since(103.0) == pytest.approx(2.8)
 
 
 def test_a_second_attempt_waits_again(clock: Clock) -> None:
     """A request that is sent once more has to dial first: a name that is asked for is waited for."""
-    clock.stands()
-    clock.waits(100.2)
+    clock.established()
+    clock.wait_begins(100.2)
     clock.start()
-    clock.waits(100.5)
-    clock.waits(100.9)
+    clock.wait_begins(100.5)
+    clock.wait_begins(100.9)
     assert clock.own == pytest.approx(0.5)
 
 
 def test_doubts_add_up(clock: Clock) -> None:
     """What is not known of a wait stays in the uncertainty of all times after it."""
-    clock.doubts(0.001)
-    assert clock.acts(100.0, 0.002)[1] == pytest.approx(0.003)
-    clock.waits(100.1)
-    assert list(clock.acts(100.2, 0.004)) == [pytest.approx(0.1), pytest.approx(0.005)]
+    clock.add_uncertainty(0.001)
+    assert clock.wait_ends(100.0, 0.002)[1] == pytest.approx(0.003)
+    clock.wait_begins(100.1)
+    assert list(clock.wait_ends(100.2, 0.004)) == [pytest.approx(0.1), pytest.approx(0.005)]

@@ -1,4 +1,4 @@
-"""Asking a name server: what it is asked, what it answers, and what is said where it does not."""
+"""NameServerResolver a name server: what it is asked, what it answers, and what is said where it does not."""
 
 from __future__ import annotations
 

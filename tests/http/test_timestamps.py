@@ -445,22 +445,22 @@ class Turns:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def waits(self, at: float) -> None:
+    def wait_begins(self, at: float) -> None:
         """Note it."""
         del at
         self.said.append("waits")
 
-    def acts(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
+    def wait_ends(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note it."""
         self.said.append("acts")
         return at, uncertainty
 
-    def doubts(self, uncertainty: float) -> None:
+    def add_uncertainty(self, uncertainty: float) -> None:
         """Note it."""
         assert uncertainty >= 0.0
         self.said.append("doubts")
 
-    def blocked(self) -> None:
+    def send_blocked(self) -> None:
         """Note it."""
         self.said.append("blocked")
 
