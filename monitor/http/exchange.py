@@ -10,7 +10,7 @@ import aiohttp
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
-from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, absent, expiry, forget_frames, translate
+from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, ended_while_suspended, expiry, forget_frames, translate
 from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.session import send

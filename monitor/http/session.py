@@ -18,7 +18,7 @@ from monitor.http.attempts import ConnectionAttempts
 from monitor.http.framing import HEAD_LINE, HEADERS
 from monitor.http.h2_request import VersionedRequest
 from monitor.http.request import HttpRequest, credentials
-from monitor.http.resolver import Noted, family
+from monitor.http.resolver import ObservedResolver, family
 from monitor.http.tls import ALPN, mend_tls_in_tls, tls_context
 from monitor.settings import Network
 
