@@ -9,7 +9,7 @@ from math import ceil
 from msgspec import UNSET, UnsetType
 from rich.text import Text
 
-from monitor.cli.terminal import style_of, suspects, verdict_words
+from monitor.cli.terminal import or_dash, style_of, suspects, verdict_words
 from monitor.keys.durations import measured
 from monitor.record.probe_event import ProbeEvent
 
@@ -28,9 +28,9 @@ def header(count: int, width: int) -> Text:
 def line(number: int, count: int, event: ProbeEvent, width: int) -> Text:
     """Return the line of one probe, the `number`th of `count`: the verdict is always shown in full."""
     cells = {
-        "first chunk": _or_dash(event.timings.first_chunk),
+        "first chunk": or_dash(event.timings.first_chunk),
         "duration": measured(event.duration),
-        "longest gap": _or_dash(event.gap.max if event.gap else UNSET),
+        "longest gap": or_dash(event.gap.max if event.gap else UNSET),
         "chunks": str(event.chunks),
     }
     rest = "".join(f"  {cells[name]:>{size}}" for name, size in _fitting(count, width))
@@ -70,7 +70,3 @@ def _percentiles(name: str, values: Sequence[float | UnsetType]) -> Iterator[Tex
 def percentile(ordered: Sequence[float], share: float) -> float:
     """Return a percentile of sorted values (nearest rank)."""
     return ordered[max(ceil(share * len(ordered)), 1) - 1]
-
-
-def _or_dash(seconds: float | UnsetType) -> str:
-    return "-" if seconds is UNSET else measured(seconds)

@@ -200,7 +200,7 @@ def lines(events: Sequence[ProbeEvent], width: int | None = None) -> Iterator[Te
         Column("began (UTC)", [Text(_clock(event) if short else moment(event)) for event in events], rank=1),
         Column("target", [Text(visible(event.target)) for event in events]),
         Column("verdict", [Text(visible(event.verdict), style=style_of(event)) for event in events]),
-        Column("first chunk", [Text(_or_dash(event.timings.first_chunk)) for event in events], rank=3, right=True),
+        Column("first chunk", [Text(or_dash(event.timings.first_chunk)) for event in events], rank=3, right=True),
         Column("duration", [Text(measured(event.duration)) for event in events], rank=4, right=True),
         Column("chunks", [Text(str(event.chunks)) for event in events], rank=5, right=True),
         Column("detail", [Text(visible(event.detail)) for event in events], rank=6, flexible=True),
@@ -209,7 +209,8 @@ def lines(events: Sequence[ProbeEvent], width: int | None = None) -> Iterator[Te
     return in_columns(columns, width)
 
 
-def _or_dash(seconds: float | UnsetType) -> str:
+def or_dash(seconds: float | UnsetType) -> str:
+    """Return a measured time; "-" if there is none."""
     return "-" if seconds is UNSET else measured(seconds)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from rich.text import Text
 
 from monitor.cli.columns import Column, cut, in_columns
-from monitor.cli.terminal import style_of, verdict_words
-from monitor.keys.durations import elapsed, measured
+from monitor.cli.terminal import or_dash, style_of, verdict_words
+from monitor.keys.durations import elapsed
 from monitor.record.target_summary import State, TargetSummary
 from monitor.redaction import visible
 
@@ -121,7 +121,7 @@ def columns(summaries: Sequence[TargetSummary], now: datetime) -> list[Column]:
         Column("target", [Text(visible(it.name)) for it in summaries]),
         Column("verdict", [_verdict(it) for it in summaries]),
         Column("ago", [Text(_ago(it, now)) for it in summaries], rank=2, right=True),
-        Column("first chunk", [Text(_or_dash(it.p50 if it else UNSET)) for it in first], rank=3, right=True),
+        Column("first chunk", [Text(or_dash(it.p50 if it else UNSET)) for it in first], rank=3, right=True),
         Column("truncated", [Text("-" if one is None else f"{one:.1%}") for one in ratios], rank=4, right=True),
         Column("in a row", [Text(str(it.consecutive_failures)) for it in summaries], rank=1, right=True),
         Column("recent", [_strip(it) for it in summaries], rank=5),
@@ -137,10 +137,6 @@ def _verdict(it: TargetSummary) -> Text:
 
 def _strip(it: TargetSummary) -> Text:
     return Text.assemble(*(("■", _COLOURS.get(one.outcome, "red")) for one in it.recent[:STRIP]))
-
-
-def _or_dash(seconds: float | UnsetType) -> str:
-    return "-" if seconds is UNSET else measured(seconds)
 
 
 def _ago(it: TargetSummary, now: datetime) -> str:

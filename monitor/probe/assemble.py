@@ -65,24 +65,17 @@ def observe(  # noqa: PLR0913 - the parts of a probe's result
     """
     target = question.target
     safe = _Safe(target)
-    of_itself, recording = recording.head, _safe_recording(recording, safe)
+    received, recording = recording.head, _safe_recording(recording, safe)
     check = _examined(question, recording)
     verdict = judge(
-        replace(recording, head=of_itself),
+        replace(recording, head=received),
         check,
         content_types=question.protocol.content_types,
         max_tokens=token_limit(target),
     )
-    error = (
-        _failure(recording, verdict)
-        or _said_of_the_end(recording, verdict)
-        or answered_error(carried.error_body.decode("utf-8", "replace"))
-    )
-    if outside is not None and verdict.phase is not Phase.END:
-        error = error or answered_error(outside.text)
-        verdict = _with_detail(verdict, outside)
-    if question.protocol.remark is not None and recording.decoded and (remark := question.protocol.remark()):
-        verdict = replace(verdict, detail=f"{verdict.detail}; {remark}" if verdict.detail else remark)
+    outside = None if verdict.phase is Phase.END else outside
+    error = _error(recording, verdict, carried, outside)
+    verdict = _with_remarks(verdict, question, recording, outside)
     tokens = _tokens(recording, question.prompt)
     return Observation(
         probe_id=question.probe_id,
@@ -115,23 +108,35 @@ def _examined(question: ProbeRequest, recording: Recording) -> CheckResult | Non
     return examine(question.target.check, recording.text, question.nonce)
 
 
+def _error(recording: Recording, verdict: Verdict, carried: ExchangeInfo, outside: Outside | None) -> Failure | None:
+    """Return the server's error: in the stream, for its finish reason, in an error body, or outside the framing."""
+    return (
+        _failure(recording, verdict)
+        or _end_error(recording, verdict)
+        or answered_error(carried.error_body.decode("utf-8", "replace"))
+        or (answered_error(outside.text) if outside is not None else None)
+    )
+
+
 def _failure(recording: Recording, verdict: Verdict) -> Failure | None:
     """Return the error of the stream: one after the end counts if the verdict says so."""
     return recording.end.failure or (recording.end.late_failure if verdict.outcome is Outcome.STREAM_ERROR else None)
 
 
-def _said_of_the_end(recording: Recording, verdict: Verdict) -> Failure | None:
+def _end_error(recording: Recording, verdict: Verdict) -> Failure | None:
     """Return the server's message about a finish reason of an incomplete answer, such as Cohere's `error`."""
     said = recording.end.words
     return failure(said) if said and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
 
 
-def _with_detail(verdict: Verdict, outside: Outside) -> Verdict:
-    """Add to the detail that there were lines outside the framing, if there were any."""
-    if not outside.lines:
-        return verdict
-    lines = f"{outside.lines} line{'' if outside.lines == 1 else 's'}"
-    return replace(verdict, detail=f"{verdict.detail}; {lines} outside the protocol's framing")
+def _with_remarks(verdict: Verdict, question: ProbeRequest, recording: Recording, outside: Outside | None) -> Verdict:
+    """Add to the detail how many lines were outside the framing, and the protocol's remark."""
+    remarks = [verdict.detail] if verdict.detail else []
+    if outside is not None and outside.lines:
+        remarks.append(f"{outside.lines} line{'' if outside.lines == 1 else 's'} outside the protocol's framing")
+    if question.protocol.remark is not None and recording.decoded and (remark := question.protocol.remark()):
+        remarks.append(remark)
+    return replace(verdict, detail="; ".join(remarks))
 
 
 def _tokens(recording: Recording, prompt: str) -> Tokens | None:

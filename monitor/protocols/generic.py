@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from monitor.keys.json_path import JsonPath
-from monitor.protocols.base import Protocol, Request, json_request
+from monitor.protocols.base import Protocol
 from monitor.protocols.finish_reasons import reason_of, stop_of
+from monitor.protocols.raw import interpret, request
 from monitor.protocols.shapes import FOREIGN
 from monitor.protocols.stream_errors import failure, failure_in
 from monitor.protocols.values import as_count, as_text, load_any
@@ -26,18 +27,6 @@ _FRAMINGS: Mapping[str, Callable[[int], Framer]] = {
     "raw": Raw,
 }
 _NOTHING: tuple[object, ...] = (None, False, 0, "", {}, [])
-
-
-def request(target: Target, prompt: str) -> Request:
-    """Send the target's own `body` as JSON, with `{prompt}` in its strings filled in; a GET if it has none."""
-    if not target.body:
-        return Request("GET", {"Accept": "*/*"})
-    return json_request({}, target, accept="*/*", prompt=prompt)
-
-
-def interpret(message: Message) -> Iterator[Event]:
-    """Take the text of any message as output."""
-    yield Output(message.data)
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""Numbers, durations and ages as text for the pages."""
+"""Numbers and times as text for the pages; durations and ages are in `keys.durations`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from msgspec import UNSET, UnsetType
 from monitor.keys.durations import measured
 from monitor.record.probe_event import ProbeEvent
 
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 NOTHING = "\N{EM DASH}"
 
 
@@ -21,18 +20,6 @@ def seconds(value: float | UnsetType | None) -> str:
 def limit(value: float) -> str:
     """Return a configured duration as it was meant: `5 s`, `500 ms`, `300 s`."""
     return f"{value:g} s" if value >= 1 or not value else f"{value * 1000:g} ms"
-
-
-def span(value: float) -> str:
-    """Return an age or a long duration in its largest unit."""
-    value = max(value, 0.0)
-    if value < 2 * _MINUTE:
-        return f"{value:.0f} s"
-    if value < 2 * _HOUR:
-        return f"{value / _MINUTE:.0f} min"
-    if value < 2 * _DAY:
-        return f"{value / _HOUR:.0f} h"
-    return f"{value / _DAY:.0f} days"
 
 
 def ratio(part: int, whole: int) -> str:

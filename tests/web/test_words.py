@@ -1,4 +1,4 @@
-"""Tests of numbers, durations and ages in few words."""
+"""Tests of numbers and times as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.web import scenes
     ],
 )  # fmt: skip
 def test_seconds(value: float | UnsetType | None, told: str) -> None:
-    """A duration is told to about three figures."""
+    """A duration is written as on the terminal, and a missing one as a dash."""
     assert words.seconds(value) == told
 
 
@@ -36,7 +36,7 @@ def test_span(value: float, told: str) -> None:
 
 @pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "500 ms"), (300.0, "300 s")])
 def test_limit(value: float, told: str) -> None:
-    """A configured duration is told as it was meant."""
+    """A configured duration is written with its unit."""
     assert words.limit(value) == told
 
 
@@ -55,7 +55,7 @@ def test_count() -> None:
 
 
 def test_moments() -> None:
-    """A moment is told in UTC, whatever zone it is in."""
+    """A time is written in UTC, whatever zone it is in."""
     moment = datetime(2026, 11, 22, 23, 10, 0, tzinfo=timezone(timedelta(hours=1)))
     assert words.iso(moment) == "2026-11-22T22:10:00Z"
     assert words.clock(moment.astimezone(UTC)) == "2026-11-22 22:10:00 UTC"

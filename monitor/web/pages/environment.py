@@ -13,6 +13,7 @@ from urllib.parse import quote
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from monitor.keys.durations import elapsed
 from monitor.redaction import visible
 from monitor.web import words
 from monitor.web.tones import Tone, flags, letter, meaning, tone
@@ -118,7 +119,7 @@ _ENVIRONMENT.filters |= {
     "seconds": words.seconds,
     "segment": segment,
     "sentence": sentence,
-    "span": words.span,
+    "span": elapsed,
     "tone": tone,
 }
 _ENVIRONMENT.globals |= {
