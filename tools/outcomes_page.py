@@ -28,34 +28,33 @@ FILE = Path(__file__).parents[1] / "docs" / "outcomes.md"
 TOP = """\
 # Outcomes and causes
 
-What one probe came to, in two words of closed sets: the same in events, metric labels, alerts and here. A third word,
-`phase`, says what was going on when it stopped: `connect`, `request`, `headers`, `first_event`, `first_chunk`; after
+The result of a probe, as two words of closed sets: the same in events, metric labels, alerts and here. A third word,
+`phase`, is what the probe was doing when it stopped: `connect`, `request`, `headers`, `first_event`, `first_chunk`; after
 the first output `stream`; after the protocol's end `end`.
 
-This page is made from the code that judges (`make docs`).
+This page is generated from the verdict's code (`make docs`).
 
-*Counts as* says where a pair stands in the two ratios: *accepted* is a 2xx head and a stream that could be read,
-*truncated* an accepted one whose end never came. The truncation ratio is truncated over accepted. The monitor's own
-faults, and probes that it stopped itself, count nowhere.
+*Counts as* is how a pair counts in the two ratios: *accepted* is a 2xx head and a stream that could be read,
+*truncated* an accepted one whose end never came. The truncation ratio is truncated divided by accepted. The monitor's
+own faults, and probes that it stopped itself, are not counted.
 """
 
 PRECEDENCE = """\
 ## Which one wins
 
-A stream is judged once, when it has ended, and the first row that holds is the verdict. The rows of *always* come
-first; what follows them depends on whether the protocol's end has arrived. It has with the last byte of the message
-that says it: a line end, a marker or a terminal chunk missing after it makes the stream at most `unclean_end`.
-Where nothing declares an end, the body's own is taken for it: what is behind that, or a last event without its blank
-line, is an unclean end, too.
+A stream is judged once, when it has ended, and the first row that applies is the verdict. The rows of *always* come
+first; the others depend on whether the protocol's end has arrived. It arrives with the last byte of its message: a
+line end, a marker or a terminal chunk missing after it makes the stream at most `unclean_end`. If nothing declares an
+end, the body's end counts as the end: data after that, or a last event without its blank line, is an unclean end, too.
 """
 
 REGIONS: tuple[tuple[str, tuple[VerdictRow, ...]], ...] = (
     ("Always: the monitor's own, then the connection", OWN + CONNECTION),
     ("Always: the head", HEAD),
-    ("Always: what the stream itself says", STREAM),
-    ("Then, where the end has arrived (a passed check is it, where the protocol declares none)", ARRIVED),
-    ("Then, where it has not", MISSING),
-    ("Then, where the protocol declares no end, and no check was passed", UNDECLARED),
+    ("Always: errors and failures in the stream", STREAM),
+    ("Then, if the end has arrived (a passed check is the end of a protocol that declares none)", ARRIVED),
+    ("Then, if it has not", MISSING),
+    ("Then, if the protocol declares no end, and no check passed", UNDECLARED),
 )
 
 NAMES = {
@@ -71,7 +70,7 @@ NAMES = {
     "progress": "N %",
     "limit": "the limit",
 }
-"""What stands in the docs where a detail has numbers and words of its probe."""
+"""What the docs have in place of a probe's numbers and texts."""
 
 
 def page() -> str:
@@ -85,14 +84,14 @@ def section(outcome: Outcome) -> str:
         (f"`{cause}`" if cause else "-", _seen(outcome, cause), *_meaning(outcome, cause), counts_as(outcome, cause))
         for cause in CAUSES[outcome] or (None,)
     )
-    head = ("cause", "what was seen", "whose fault, most likely", "what to do", "counts as")
+    head = ("cause", "what happened", "whose fault, most likely", "what to do", "counts as")
     return f"## `{outcome}`\n\n" + "".join(_table(head, rows))
 
 
 def counts_as(outcome: Outcome, cause: str | None) -> str:
-    """Say where the two ratios have a pair."""
+    """Return how the two ratios count a pair."""
     if outcome in OUR_OWN:
-        return "nowhere"
+        return "not counted"
     if outcome in _HEADLESS or cause in _HEADLESS_CAUSES or (outcome, cause) in UNREADABLE:
         return "not accepted"
     return "accepted, truncated" if (outcome, cause) in TRUNCATED else "accepted"

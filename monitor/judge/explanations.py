@@ -20,7 +20,7 @@ _CUT = "the server process, a proxy's time-out, or a restart"
 
 MEANINGS: dict[tuple[str, str | None], Explanation] = {
     ("ok", None): Explanation(
-        "complete: {chunks}", "nobody's", "nothing",
+        "complete: {chunks}", "nobody", "nothing",
     ),
     ("unverified", None): Explanation(
         "{chunks} and a clean end; the protocol has no end and no content check is configured",

@@ -30,7 +30,10 @@ def test_the_docs_count_as_the_verdict_does() -> None:
     """What can be truncated is said to be, and nothing else is."""
     said = {(outcome, cause): counts_as(outcome, cause) for outcome, cause in PAIRS}
     assert {pair for pair, words in said.items() if words == "accepted, truncated"} == TRUNCATED
-    assert {pair[0] for pair, words in said.items() if words == "nowhere"} == {Outcome.ABORTED, Outcome.INCONCLUSIVE}
+    assert {pair[0] for pair, words in said.items() if words == "not counted"} == {
+        Outcome.ABORTED,
+        Outcome.INCONCLUSIVE,
+    }
     assert all(said[pair] == "not accepted" for pair in UNREADABLE)
     assert said[Outcome.OK, None] == said[Outcome.BAD_RESPONSE, "too_large"] == "accepted"
     assert said[Outcome.HTTP_ERROR, "server"] == said[Outcome.TIMEOUT, "headers"] == "not accepted"
