@@ -310,7 +310,7 @@ class Target:
         Field(strict=False),
         says(
             "The version of HTTP: `auto` is 2 if the server agrees to it in the TLS handshake, else 1.1; `2` fails "
-            "without that, and is spoken at once to an `http://` URL."
+            "without that, and is used without negotiation for an `http://` URL."
         ),
     ] = Http.ONE
     upstream: Annotated[

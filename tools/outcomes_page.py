@@ -28,9 +28,9 @@ FILE = Path(__file__).parents[1] / "docs" / "outcomes.md"
 TOP = """\
 # Outcomes and causes
 
-The result of a probe, as two words of closed sets: the same in events, metric labels, alerts and here. A third word,
-`phase`, is what the probe was doing when it stopped: `connect`, `request`, `headers`, `first_event`, `first_chunk`; after
-the first output `stream`; after the protocol's end `end`.
+The result of a probe, as two words of closed sets, the same in events, metric labels and alerts. A third word,
+`phase`, is what the probe was doing when it stopped: `connect`, `request`, `headers`, `first_event`, `first_chunk`;
+after the first output `stream`; after the protocol's end `end`.
 
 This page is generated from the verdict's code (`make docs`).
 

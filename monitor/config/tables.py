@@ -19,7 +19,7 @@ Values = dict[str, Any]
 MERGED = frozenset(tables_of(Target))
 # Of these, what a target says takes the place of both.
 EITHER = (frozenset({"api_key_env", "api_key_file"}), frozenset({"model", "models"}))
-# For a key that must be there and is not: the reading ends with a mistake, but first looks at the rest.
+# The placeholder for a missing required key: loading fails, but first checks the rest.
 _STAND_INS = {"name": "missing", "protocol": "raw", "url": "http://missing.invalid"}
 
 
@@ -63,7 +63,7 @@ def validated(model: type[Table], values: Values, base: KeyPath, findings: Findi
                 path, mistake = explain.mistake(detail, findings.document, base, model)
                 missing = detail["type"] == "missing"
                 if detail["type"] == "extra_forbidden":
-                    findings.mistakes.append(mistake)  # nothing reads what nobody knows
+                    findings.mistakes.append(mistake)  # nothing reads an unknown key
                 elif not (missing and findings.is_broken(path)):
                     findings.add(path, mistake)
                 values = _mended(values, path[len(base) :], missing=missing)

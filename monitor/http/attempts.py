@@ -44,7 +44,7 @@ class ConnectionAttempts:
         self.tunnelled = tunnelled
         """Whether a proxy is to connect us to the target."""
         self.proxy_tls: ssl.SSLContext | None = None
-        """What a proxy is spoken to with if that is done in TLS."""
+        """The TLS context for a proxy over TLS."""
         self.tunnelling = tunnelled
         """Whether the proxy has not yet connected us."""
         self.sockets: list[TimestampedSocket] = []

@@ -69,7 +69,7 @@ class HttpRequest:
 
     @property
     def proxied_in_tls(self) -> bool:
-        """Whether a proxy is spoken to in TLS."""
+        """Whether the connection to the proxy uses TLS."""
         return self.proxy is not None and self.proxy.lower().startswith("https:")
 
     @property

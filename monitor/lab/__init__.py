@@ -1,1 +1,1 @@
-"""The fault lab: a server that speaks chat protocols and fails in every way, chosen by the URL."""
+"""The fault lab: a server for chat protocols that fails in every way, selected by the URL."""

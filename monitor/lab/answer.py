@@ -1,4 +1,4 @@
-"""What the lab answers: the counted list that the prompt asks for, so that the content check passes."""
+"""The lab's answer: the counted list that the prompt requests, so that the content check passes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ DEFAULT_COUNT = 40
 
 
 def wants_stream(body: bytes) -> bool:
-    """Whether a stream was asked for; only an explicit no is one."""
+    """Whether a stream was requested; only an explicit false means no."""
     value = _parsed(body)
     return not (isinstance(value, dict) and value.get("stream") is False)
 
 
 def pieces(body: bytes, count: int | None = None) -> tuple[str, ...]:
-    """The answer to this request in pieces; `count` says how many, where the text can be cut into so many."""
+    """The answer to this request in pieces; `count` is their number, if the text is long enough."""
     wish = _wish(_parsed(body))
     if wish is None:
         return _numbers(DEFAULT_COUNT if count is None else count)
@@ -34,7 +34,7 @@ def _parsed(body: bytes) -> object:
 
 
 def _wish(value: object) -> tuple[str, ...] | None:
-    """The pieces that the last text which asks for a counted list asks for."""
+    """The pieces of the counted list that the last matching text requests."""
     wish = None
     for text in _texts(value):
         count, tags = COUNT_TO.search(text), TAG.findall(text)
@@ -44,7 +44,7 @@ def _wish(value: object) -> tuple[str, ...] | None:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Every text in the body, in order, for each protocol puts its prompt elsewhere."""
+    """Every text in the body, in order: each protocol has its prompt in another place."""
     stack = [value]
     while stack:
         match stack.pop():

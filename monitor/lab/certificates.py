@@ -1,4 +1,4 @@
-"""Throw-away certificates, made anew at each start, because shipped ones expire and their keys are public.
+"""Throw-away certificates, generated at each start, because shipped ones expire and their keys are public.
 
 It needs the extra `lab` (the library cryptography).
 """
@@ -32,7 +32,7 @@ def key_pem(key: EllipticCurvePrivateKey) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What signs certificates: a name and a key."""
+    """A certificate authority: a name and a key."""
 
     name: str
     key: EllipticCurvePrivateKey
@@ -40,7 +40,7 @@ class Authority:
     def certify(
         self, key: EllipticCurvePrivateKey, subject: str, names: Iterable[str], since: datetime, until: datetime
     ) -> bytes:
-        """Return a certificate for a key, as PEM; without names it is the authority's own, which can be trusted."""
+        """Return a certificate for a key, as PEM; without names it is the authority's own, for a trust store."""
         alternatives = [_alternative(name) for name in names]
         builder = (
             x509.CertificateBuilder()
@@ -50,7 +50,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(since)
             .not_valid_after(until)
-            # whose key this is and whose key signed it: strict clients ask for both
+            # the subject's and the issuer's key identifier: strict clients require both
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )

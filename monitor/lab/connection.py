@@ -1,4 +1,4 @@
-"""One connection, exact about segments and endings, and the player of scripts on it."""
+"""One connection with exact control of segments and endings, and the player of scripts on it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from monitor.lab.request import LabRequest, read_request
 from monitor.lab.steps import LAST, Fin, Gate, Hold, Repeat, Rst, Script, Send, Step, StreamFrames, Wait
 
 LINGER = 2.0
-"""How long a peer is given to leave after our FIN, or to take what was sent before our RST."""
+"""Seconds that a peer has to close after our FIN, or to receive the data before our RST."""
 MAX_RECEIVED = 8 << 20
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class PeerLeftError(Exception):
-    """The peer closed or reset the connection while a script was under way."""
+    """The peer closed or reset the connection while a script was running."""
 
 
 class LabConnection(asyncio.Protocol):
-    """One connection, as asyncio's protocol for it: what came in, and whether the peer is there and takes more.
+    """One connection as an asyncio protocol: the received bytes, and whether the peer is connected and accepts more.
 
-    asyncio switches Nagle's algorithm off by itself; with no write buffer of its own, a send is a segment.
+    asyncio disables Nagle's algorithm; without a write buffer, a send is a segment.
     """
 
     def __init__(self, started: Callable[[LabConnection], None]) -> None:
@@ -39,30 +39,30 @@ class LabConnection(asyncio.Protocol):
         self._room.set_result(None)
         self._news = asyncio.Event()
         self.gone = self._loop.create_future()
-        """Done when the peer has closed, reset or vanished."""
+        """Done when the peer has closed or reset the connection."""
         self.lost = self._loop.create_future()
         """Done when the socket is closed."""
         self.received = bytearray()
         self.requests: list[LabRequest] = []
         self.sent = 0
         self.http2: Http2Reader | None = None
-        """What reads the connection if it speaks HTTP/2."""
+        """The reader of an HTTP/2 connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio, after the handshake where there is one."""
+        """Called by asyncio, after the TLS handshake if there is one."""
         self._transport = cast("asyncio.Transport", transport)
         self.tls = transport.get_extra_info("ssl_object") is not None
-        # A socket pauses above its limit, TLS already at it: 0 would pause there for ever.
+        # A socket pauses above its limit, TLS at the limit: 0 would pause forever.
         self._transport.set_write_buffer_limits(high=1 if self.tls else 0)
         self._started(self)
 
     def data_received(self, data: bytes) -> None:
-        """Called by asyncio; what is too much is dropped."""
+        """Called by asyncio; data above the limit is dropped."""
         self.received += data[: MAX_RECEIVED - len(self.received)]
         self._news.set()
 
     def eof_received(self) -> bool:
-        """Called by asyncio; the socket stays open, for how it ends is ours to say."""
+        """Called by asyncio; the socket stays open, because the script decides how it ends."""
         self._leave()
         return not self.tls
 
@@ -74,7 +74,7 @@ class LabConnection(asyncio.Protocol):
             self.lost.set_result(None)
 
     def pause_writing(self) -> None:
-        """Called by asyncio when the kernel takes no more."""
+        """Called by asyncio when the kernel accepts no more."""
         self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
@@ -95,13 +95,13 @@ class LabConnection(asyncio.Protocol):
             raise PeerLeftError
 
     async def more(self) -> None:
-        """Wait until more has come in."""
+        """Wait until more has arrived."""
         self._present()
         self._news.clear()
         await self._news.wait()
 
     def take(self, size: int) -> bytes:
-        """Take so many of the bytes that came in."""
+        """Take this many of the received bytes."""
         data = bytes(self.received[:size])
         del self.received[:size]
         return data
@@ -120,7 +120,7 @@ class LabConnection(asyncio.Protocol):
         self._transport.write(data)
         self.sent += len(data)
         if self._room.done():
-            await asyncio.sleep(0)  # others get their turn, however much there is to send
+            await asyncio.sleep(0)  # other tasks run in between, however much there is to send
         else:
             await asyncio.wait({self._room, self.gone}, return_when=asyncio.FIRST_COMPLETED)
 
@@ -130,11 +130,11 @@ class LabConnection(asyncio.Protocol):
         self._present()
 
     async def stay(self, seconds: float) -> None:
-        """Be silent until the peer leaves, at most so long."""
+        """Be silent until the peer disconnects, at most this long."""
         await asyncio.wait({self.gone}, timeout=seconds)
 
     async def until(self, event: asyncio.Event) -> None:
-        """Be silent until this happens."""
+        """Be silent until the event is set."""
         opened = asyncio.ensure_future(event.wait())
         try:
             await asyncio.wait({opened, self.gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +143,7 @@ class LabConnection(asyncio.Protocol):
         self._present()
 
     async def repeat(self, data: bytes, every: float, seconds: float) -> None:
-        """Send again and again until the peer leaves, at most so long."""
+        """Send repeatedly until the peer disconnects, at most this long."""
         until = self._loop.time() + seconds
         while not self.gone.done() and self._loop.time() < until:
             if every:
@@ -152,7 +152,7 @@ class LabConnection(asyncio.Protocol):
                 await self.send(data)
 
     async def fin(self, *, notify: bool) -> None:
-        """Close our side; what the peer still sends is read, so that no reset spoils it."""
+        """Close our side; further data of the peer is read, because unread data would cause a reset."""
         self._present()
         if self.tls and notify:
             self._transport.close()
@@ -163,11 +163,11 @@ class LabConnection(asyncio.Protocol):
     def _shut(self) -> None:
         try:
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError as error:  # reset by the peer, which the loop has yet to notice
+        except OSError as error:  # reset by the peer, which the loop has not noticed yet
             raise PeerLeftError from error
 
     async def rst(self) -> None:
-        """Reset; the kernel would throw away what it has not yet delivered, so wait for that."""
+        """Reset after all data was delivered: the kernel would discard the rest."""
         self._present()
         until = self._loop.time() + LINGER
         while self._unsent() and self._loop.time() < until:
@@ -187,18 +187,18 @@ class LabConnection(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of a script."""
+    """The result of a script."""
 
     steps: int
-    """Steps played to their end."""
+    """The steps that were completed."""
     of: int
     whole: bool
     last: bool
-    """Whether the connection is of no more use."""
+    """Whether the connection cannot be used further."""
 
 
 async def play(link: LabConnection, script: Script) -> Played:
-    """Play a script to its end, or until the peer leaves."""
+    """Play a script to its end, or until the peer disconnects."""
     steps = 0
     try:
         for step in script:
@@ -227,7 +227,7 @@ def _perform(link: LabConnection, step: Step) -> Awaitable[None]:
             return link.fin(notify=notify)
         case Rst():
             return link.rst()
-        case _:  # ReadRequest, which is all that is left
+        case _:  # ReadRequest, the only one left
             return _read(link)
 
 

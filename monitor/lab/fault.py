@@ -1,4 +1,4 @@
-"""One request for one fault, the verdict to expect of it, and what a fault is."""
+"""One request for one fault, its expected verdict, and the definition of a fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """What a probe with the counted list as its check and default timeouts is to come to."""
+    """The expected result of a probe with the counted list as its check and default timeouts."""
 
     verdict: str
     flag: str = ""
@@ -28,7 +28,7 @@ UNCLEAN = Expect("ok", "unclean_end")
 
 @dataclass(frozen=True, slots=True)
 class ScriptContext:
-    """Everything that a script is made from."""
+    """The input of a script."""
 
     dialect: Dialect
     pieces: tuple[str, ...]
@@ -36,38 +36,38 @@ class ScriptContext:
     """Parameters by name, as read."""
     stream: bool = True
     truth: tuple[tuple[str, str], ...] = ()
-    """Headers that say what is really done."""
+    """Headers that describe the fault."""
 
     def __getitem__(self, param: Param[T]) -> T:
         return cast("T", self.values[param.name])
 
     def but(self, param: Param[T], value: T) -> ScriptContext:
-        """The same with one value set, for faults that leave no choice."""
+        """The same with one value set, for faults with a fixed parameter."""
         return replace(self, values={**self.values, param.name: value})
 
     def encode(self, pieces: tuple[str, ...], finish: str | None = None) -> EncodedAnswer:
-        """An answer made of these pieces, in one message where no stream was asked for."""
+        """An answer with these pieces, in one message if no stream was requested."""
         if not self.stream:
             return EncodedAnswer((self.dialect.whole("".join(pieces)),), range(1), 0)
         return _encoded(self.dialect.encode, pieces, self.dialect.finishes[0] if finish is None else finish)
 
     @property
     def answer(self) -> EncodedAnswer:
-        """The right and whole answer."""
+        """The correct, whole answer."""
         return self.encode(self.pieces)
 
     @property
     def content_type(self) -> str:
-        """The right content type."""
+        """The correct content type."""
         return self.dialect.content_type if self.stream else self.dialect.whole_type
 
     @property
     def endless(self) -> bool:
-        """Whether only the content check can tell that the answer is whole."""
+        """Whether only the content check can prove that the answer is whole."""
         return self.answer.end is None
 
     def named(self, what: str, name: str, messages: Mapping[str, bytes]) -> bytes:
-        """One of the protocol's own messages, by the name that a parameter gives."""
+        """One of the protocol's messages, by the name in a parameter."""
         if name not in messages:
             raise BadParameterError(f"{what}={name}: allowed here is one of {', '.join(messages) or '(nothing)'}")
         return messages[name]
@@ -75,7 +75,7 @@ class ScriptContext:
 
 @lru_cache(maxsize=256)
 def _encoded(encode: Encode, pieces: tuple[str, ...], finish: str) -> EncodedAnswer:
-    """The answer, kept, for a case looks at it again and again."""
+    """The answer, cached because a case uses it several times."""
     return encode(pieces, finish)
 
 
@@ -84,7 +84,7 @@ Expectation = Expect | Callable[[ScriptContext], Expect]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabFault:
-    """One way to answer: what it does, what it takes, what it is to come to, and its script."""
+    """One fault: its description, parameters, expected verdict, and script."""
 
     name: str
     says: str
@@ -92,20 +92,20 @@ class LabFault:
     ended: Expectation
     """The verdict for a protocol that declares an end."""
     endless: Expectation | None = None
-    """The verdict for one that declares none, where it is another."""
+    """The verdict for a protocol without an end, if it differs."""
     params: tuple[Param[object], ...] = ()
     needs: tuple[str, ...] = ()
-    """What the protocol must have for it."""
+    """What the protocol must support."""
     examples: tuple[str, ...] | Callable[[Dialect], tuple[str, ...]] = ("",)
-    """Queries worth trying, or those for a protocol; the index page and the tests go through them."""
+    """Example queries, or a function of the protocol; the index page and the tests use them."""
 
     def examples_for(self, dialect: Dialect) -> tuple[str, ...]:
-        """Queries worth trying in this protocol."""
+        """Example queries for this protocol."""
         return self.examples(dialect) if callable(self.examples) else self.examples
 
     @property
     def all_params(self) -> tuple[Param[object], ...]:
-        """Its own parameters and those that every fault takes."""
+        """Its own parameters and the common ones."""
         return tuple({param.name: param for param in COMMON + self.params}.values())
 
     def expect(self, case: ScriptContext) -> Expect:
@@ -116,7 +116,7 @@ class LabFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomFault:
-    """A fault that is another one each time, by the number of the request."""
+    """A fault that varies with the number of the request."""
 
     name: str
     says: str

@@ -1,4 +1,4 @@
-"""What a client of the lab says in HTTP/2: its requests, one at a time, and how much it lets the lab send."""
+"""Reads a client's HTTP/2 frames: its requests, one at a time, and its flow-control windows."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _TELLING = 4
 
 
 class Link(ByteSource, Protocol):
-    """A connection on which the reader may say something, too."""
+    """A connection on which the reader may also write."""
 
     async def put(self, data: bytes) -> None:
-        """Write, whatever the client's windows have room for."""
+        """Write, independent of the client's windows."""
 
 
 async def speaks_http2(link: Link) -> bool:
-    """Whether what comes in begins as HTTP/2's preface does."""
+    """Whether the received data begins like HTTP/2's preface."""
     while len(link.received) < _TELLING and PREFACE.startswith(bytes(link.received)):
         await link.more()
     return link.received.startswith(PREFACE[:_TELLING])
 
 
 class Http2Reader:
-    """Reads the frames of one connection; if `polite`, it acknowledges what it must, and keeps the client's windows.
+    """Reads the frames of one connection; if `polite`, it sends acknowledgements and obeys the client's windows.
 
-    If it is not, a script says everything that is said.
+    Otherwise a script sends everything.
     """
 
     def __init__(self, link: Link, *, polite: bool) -> None:
@@ -56,7 +56,7 @@ class Http2Reader:
         """That of the last request."""
 
     async def request(self) -> LabRequest:
-        """Return the next request, when all of it is there."""
+        """Return the next request, when it is complete."""
         if not self._opened:
             self._opened = True
             while len(self._link.received) < len(PREFACE):
@@ -73,7 +73,7 @@ class Http2Reader:
             await self._link.more()
 
     async def portions(self, wire: bytes) -> AsyncIterator[bytes]:
-        """Return these bytes in as many portions as it takes until the client's windows have room for their DATA."""
+        """Yield these bytes in portions, as the client's windows have room for their DATA."""
         rest, begin, end = bytearray(wire), 0, 0
         for kind, _, stream, payload in _split(rest):
             if kind == FrameType.DATA and self._polite:

@@ -1,6 +1,6 @@
-"""A script of HTTP/1.1 in HTTP/2: the same head, messages, waits and endings, in frames of one stream.
+"""Translates an HTTP/1.1 script to HTTP/2: the same head, messages, waits and endings, in frames of one stream.
 
-What only HTTP/1.1 has (a bad status line, the size of a chunk, bytes after the end) cannot be said.
+Faults that only HTTP/1.1 has (a bad status line, the size of a chunk, bytes after the end) cannot be translated.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ _NO_BODY = frozenset({"204", "304"})
 
 
 class NotInHttp2Error(BadParameterError):
-    """The script says what HTTP/2 cannot say."""
+    """The script cannot be translated to HTTP/2."""
 
     def __init__(self) -> None:
-        super().__init__("this fault is one of HTTP/1.1 alone: HTTP/2 cannot say it")
+        super().__init__("this fault exists only in HTTP/1.1")
 
 
 def in_http2(script: Script, stream: int) -> Script:
-    """The same script on a stream; NotInHttp2Error if that cannot be."""
+    """The same script on a stream; NotInHttp2Error if that is not possible."""
     translation = _Translation(stream)
     return [step for one in script for step in translation.steps(one)]
 
 
 class _Translation:
-    """Follows what the script has said so far."""
+    """The state of a translation."""
 
     def __init__(self, stream: int) -> None:
         self._stream = stream
         self._waiting = bytearray()
         self._framing = ""
-        """How the body is framed, when its head has been said."""
+        """The body's framing, after its head was sent."""
         self._left = 0
         self._ended = False
 
     def steps(self, step: Step) -> Iterator[Step]:
-        """Return what stands for one step."""
+        """Return the translation of one step."""
         match step:
             case StreamFrames(make):
                 yield Send(make(self._stream))
@@ -108,7 +108,7 @@ class _Translation:
         return data(self._stream, self._take(len(self._waiting)))
 
     def _chunk(self) -> bytes | None:
-        """Take one chunk, or what has been said of it; the last one ends the stream, its trailer with it."""
+        """Take one chunk, or the part of it so far; the last one ends the stream, including its trailer."""
         if self._left:
             return self._data_of_chunk()
         if self._waiting.startswith(b"\r\n"):
@@ -125,7 +125,7 @@ class _Translation:
         return self._last(size.end())
 
     def _last(self, begin: int) -> bytes | None:
-        """End the stream, when the trailer is whole that begins there."""
+        """End the stream when the trailer that begins there is complete."""
         if not self._waiting.endswith(b"\r\n" if len(self._waiting) == begin + 2 else _HEAD_END):
             return None
         trailer, self._ended = self._take(len(self._waiting))[begin:].removesuffix(b"\r\n"), True

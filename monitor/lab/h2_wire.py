@@ -11,11 +11,11 @@ from hpack import Encoder
 from monitor.http.h2_frames import MAX_FRAME, Flag, FrameType
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client says first."""
+"""The client's connection preface."""
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
-    """One frame, whatever it holds."""
+    """One frame with any content."""
     return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
 
 
@@ -30,9 +30,9 @@ SETTINGS_ACK = frame(FrameType.SETTINGS, flags=Flag.ACK)
 
 
 def block(fields: Iterable[tuple[str, str]]) -> bytes:
-    """A block of headers; each stands alone, for a new encoder refers to nothing that came before.
+    """A header block; each is self-contained, because a new encoder has no table entries.
 
-    Without Huffman's code it is as large as it seems, and costs nothing to make.
+    Without Huffman coding its size is predictable, and it is cheap to make.
     """
     return Encoder().encode(list(fields), huffman=False)
 

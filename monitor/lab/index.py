@@ -1,4 +1,4 @@
-"""The lab's own page: every protocol and fault, with lines to copy and the verdict to expect."""
+"""The lab's index page: every protocol and fault, with commands to copy and the expected verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.lab.wire import head_of, status_line
 
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)?")
 DRAWN = Expect("drawn")
-"""Of what is another fault each time; the response's own header says which."""
+"""The verdict of a fault that varies; a response header names it."""
 _PAGE = Environment(
     loader=PackageLoader("monitor.lab", package_path=""),
     autoescape=True,
@@ -31,7 +31,7 @@ _PAGE = Environment(
 
 
 def page(path: str, request: LabRequest, own: str, tls: TlsLab | None = None) -> Send | None:
-    """The page at this path; `own` is the lab's URL where the Host header has none."""
+    """The page at this path; `own` is the lab's URL if the Host header has none."""
     host = request.headers.get("host", "")
     url = f"{own.partition('://')[0]}://{host}" if HOST.fullmatch(host) else own
     if path == "/" and "application/json" in request.headers.get("accept", ""):
@@ -52,7 +52,7 @@ def _send(text: str, kind: str) -> Send:
 
 
 def _host(url: str) -> str:
-    """The host in a URL, in brackets where it needs them."""
+    """The host in a URL, in brackets if needed."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host
 
@@ -64,7 +64,7 @@ def command(url: str, scenario: Scenario) -> str:
 
 
 def examples(protocol: str, fault: LabFault | RandomFault) -> Iterator[tuple[Scenario, str]]:
-    """What to try, and the verdict to expect in words."""
+    """The examples, and the expected verdict as text."""
     if isinstance(fault, LabFault):
         for scenario in scenarios(protocol, fault):
             flag = f" ({scenario.expect.flag})" if scenario.expect.flag else ""
@@ -75,12 +75,12 @@ def examples(protocol: str, fault: LabFault | RandomFault) -> Iterator[tuple[Sce
 
 
 def tls_command(fault: TlsFault) -> str:
-    """The line to copy, beside the config."""
+    """The command to copy, for use with the config."""
     return f"chat-monitor probe {fault.target} --config tls.toml"
 
 
 def as_json(url: str, tls: TlsLab | None = None) -> Mapping[str, object]:
-    """The page for programs."""
+    """The page as JSON."""
     return {
         "protocols": list(DIALECTS),
         "common_parameters": [_param(param) for param in COMMON],
@@ -129,7 +129,7 @@ def _param(param: Param[object]) -> Mapping[str, str]:
 
 
 def as_html(url: str, tls: TlsLab | None = None) -> str:
-    """The page for people."""
+    """The page as HTML."""
     return _PAGE.render(
         url=url,
         common=COMMON,

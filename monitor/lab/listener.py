@@ -1,4 +1,4 @@
-"""A listening socket whose connections are tasks that somebody keeps, and that close with it."""
+"""A listening socket whose connections are tracked tasks that close with it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Listener:
             await link.close()
 
     async def idle(self) -> None:
-        """Wait until all connections are over."""
+        """Wait until all connections are closed."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -57,7 +57,7 @@ class Listener:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._tasks.difference_update(tasks)  # from Python 3.12 on, nothing else runs where all were over already
+            self._tasks.difference_update(tasks)  # from Python 3.12 on, nothing else runs if all were done already
         await self._server.wait_closed()
         self._server = None
 

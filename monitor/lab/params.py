@@ -1,4 +1,4 @@
-"""The parameters of a fault's URL: each has a kind, a default and a sentence; a wrong one is refused by name."""
+"""The parameters of a fault's URL: each has a kind, a default and a sentence; an invalid one is refused by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BadParameterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ParamType(Generic[T_co]):
-    """A kind of value: how it is read, and in words what is allowed."""
+    """A kind of value: how it is parsed, and what is allowed."""
 
     read: Callable[[str], T_co]
     allowed: str
@@ -32,7 +32,7 @@ class ParamType(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Param(Generic[T_co]):
-    """One parameter; its default is written as a user would write it."""
+    """One parameter; its default is written as in a URL."""
 
     name: str
     kind: ParamType[T_co]
@@ -52,7 +52,7 @@ class Param(Generic[T_co]):
 
 
 def read_query(params: Iterable[Param[object]], query: str) -> Mapping[str, object]:
-    """All parameters of a query, the absent ones by their defaults."""
+    """All parameters of a query, with defaults for absent ones."""
     known = {param.name: param for param in params}
     given: dict[str, str] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):

@@ -23,7 +23,7 @@ class Peer:
         self._listener = Listener(self._handle)
         self.links: list[LabConnection] = []
         self.played: list[Played] = []
-        """What became of the scripts that are over."""
+        """The results of finished scripts."""
 
     @asynccontextmanager
     async def listening(self, ssl: SSLContext | None) -> AsyncIterator[Peer]:
@@ -32,11 +32,11 @@ class Peer:
             yield self
 
     async def over(self) -> None:
-        """Wait until all connections are over, so that all is recorded."""
+        """Wait until all connections are closed, so that everything is recorded."""
         await self._listener.idle()
 
     async def _handle(self, link: LabConnection) -> None:
-        """Play one connection; a script without an ending of its own is followed by a FIN."""
+        """Play one connection; a script without an ending is followed by a FIN."""
         script = self._scripts[min(len(self.links), len(self._scripts) - 1)]
         self.links.append(link)
         played = await play(link, script)
@@ -65,5 +65,5 @@ def _reads(script: Script) -> bool:
 
 
 def peer(*scripts: Script, ssl: SSLContext | None = None) -> AbstractAsyncContextManager[Peer]:
-    """A peer on a free port of loopback; a script that never says ReadRequest reads one request first."""
+    """A peer on a free port of loopback; a script without ReadRequest reads one request first."""
     return Peer(scripts, tls=ssl is not None).listening(ssl)

@@ -1,4 +1,4 @@
-"""What a client asked: an HTTP/1.1 request, parsed strictly and bounded in size."""
+"""A client's HTTP/1.1 request, parsed strictly and bounded in size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x
 
 
 class MalformedRequestError(ValueError):
-    """A request that the lab does not take, with the status to say so."""
+    """A request that the lab rejects, with the status of the response."""
 
     def __init__(self, status: str, why: str) -> None:
         super().__init__(why)
@@ -33,17 +33,17 @@ class LabRequest:
     headers: Mapping[str, str]
     body: bytes = b""
     raw: bytes = b""
-    """All bytes of it, as they came."""
+    """All its bytes."""
 
     @property
     def last(self) -> bool:
-        """Whether the client wants the connection closed after the answer."""
+        """Whether the client wants the connection closed after the response."""
         wish = self.headers.get("connection", "").lower()
         return "close" in wish or (self.version == "1.0" and "keep-alive" not in wish)
 
 
 class ByteSource(Protocol):
-    """Where bytes come from."""
+    """A source of bytes."""
 
     received: bytearray
 
@@ -56,7 +56,7 @@ class ByteSource(Protocol):
 
 
 async def read_request(source: ByteSource) -> LabRequest:
-    """The next request; the bytes behind it are left where they are."""
+    """The next request; the bytes after it are left in the source."""
     while (end := source.received.find(HEAD_END)) < 0:
         if len(source.received) > MAX_HEAD:
             raise MalformedRequestError("431 Request Header Fields Too Large", f"a head is at most {MAX_HEAD} bytes")
@@ -84,7 +84,7 @@ def parse_head(head: bytes) -> LabRequest:
 
 
 def body_size(headers: Mapping[str, str]) -> int:
-    """How long the body is said to be."""
+    """The declared length of the body."""
     if "transfer-encoding" in headers:
         raise MalformedRequestError("411 Length Required", "send the body with a Content-Length")
     text = headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""The table of all faults: what each does, what it takes, and what a probe of it is to come to."""
+"""The table of all faults: the description, parameters and expected verdict of each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FAULTS: Mapping[str, LabFault] = {
     fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)
 }
 HTTP2_FAULTS: Mapping[str, LabFault] = {fault.name: fault for fault in h2.FAULTS}
-"""Those of HTTP/2 alone."""
+"""The faults that exist only in HTTP/2."""
 DRAWS: Mapping[str, RandomFault] = {draw.name: draw for draw in chance.DRAWS}
 ALL: tuple[LabFault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values(), *HTTP2_FAULTS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One URL worth probing and what it is to come to."""
+    """One example URL and its expected verdict."""
 
     protocol: str
     fault: str
@@ -37,14 +37,14 @@ class Scenario:
 
     @property
     def path(self) -> str:
-        """The URL behind the host."""
+        """The URL after the host."""
         return f"/{self.protocol}/{self.fault}" + (f"?{self.query}" if self.query else "")
 
 
 def case_for(fault: LabFault, dialect: Dialect, query: str, body: bytes = b"", *, stream: bool = True) -> ScriptContext:
-    """The case that a query and a request's body ask for."""
+    """The case for a query and a request's body."""
     if why := lacks(dialect, fault.needs):
-        raise BadParameterError(f"{fault.name} does not go with this protocol: {why}")
+        raise BadParameterError(f"{fault.name} is not available in this protocol: {why}")
     values = read_query(fault.all_params, query)
     return ScriptContext(dialect, pieces(body, ScriptContext(dialect, (), values)[N]), values, stream)
 

@@ -1,4 +1,4 @@
-"""The lab itself: one port, a fault for each URL, and the truth about it in the headers and the log."""
+"""The lab itself: one port, a fault for each URL, and its expected verdict in the headers and the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from monitor.lab.wire import head_of
 
 Log = Callable[[Mapping[str, object]], None]
 MAX_TURNS = 1024
-"""URLs of which the lab remembers how often they were asked for."""
+"""The most URLs whose requests the lab counts."""
 
 
 class NotFoundError(LookupError):
@@ -36,7 +36,7 @@ class NotFoundError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class PlannedResponse:
-    """What is to be done for one request, and what the log is to say of it."""
+    """The script for one request, and its log entry."""
 
     script: Script
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -62,12 +62,12 @@ class Lab:
 
     @property
     def port(self) -> int:
-        """The port it really has."""
+        """The port in use."""
         return self._listener.port
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """Its URL, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self.port}"
 
@@ -97,7 +97,7 @@ class Lab:
             last = await self._answer(link, request)
 
     async def _answer(self, link: LabConnection, request: LabRequest) -> bool:
-        """Play what the request asks for and say so; whether the connection is of no more use."""
+        """Play the requested script and log it; return whether the connection cannot be used further."""
         started, before = asyncio.get_running_loop().time(), link.sent
         plan = self._plan(request)
         if link.http2 is not None:
@@ -123,7 +123,7 @@ class Lab:
         return played.last or request.last
 
     def _ended(self, script: Script) -> Script:
-        """The script with the FIN that this lab has."""
+        """The script with this lab's kind of FIN."""
         return script if self._close_notify else [_rude(step) for step in script]
 
     def _plan(self, request: LabRequest) -> PlannedResponse:
@@ -146,14 +146,14 @@ class Lab:
         if fault is None:
             raise BadParameterError(f"{name}: no such fault; / lists them")
         if name in HTTP2_FAULTS and request.version != HTTP_2:
-            raise BadParameterError(f'{name}: this fault is one of HTTP/2 alone: probe it with http = "2"')
+            raise BadParameterError(f'{name}: this fault exists only in HTTP/2: probe it with http = "2"')
         case = case_for(fault, DIALECTS[protocol], query, request.body, stream=wants_stream(request.body))
         expect = fault.expect(case)
         facts = {"protocol": protocol, "fault": name, "query": query, "expect": expect.verdict}
         return PlannedResponse(fault.script(replace(case, truth=truth(fault, expect, request))), facts)
 
     def _drawn(self, target: str, name: str, query: str) -> tuple[str, str]:
-        """The fault that is really played; some are another one each time, each with the common parameters of all."""
+        """The fault to play; some vary, each with the common parameters."""
         draw = DRAWS.get(name)
         if draw is None:
             return name, query
@@ -177,7 +177,7 @@ _COMMON = frozenset(param.name for param in COMMON)
 
 
 def _in_http2(plan: PlannedResponse, stream: int) -> PlannedResponse:
-    """What is to be done on a stream of HTTP/2; a refusal if that cannot be."""
+    """The plan on an HTTP/2 stream; a refusal if that is not possible."""
     try:
         return replace(plan, script=in_http2(plan.script, stream))
     except NotInHttp2Error as error:
@@ -190,7 +190,7 @@ def _rude(step: Step) -> Step:
 
 
 def named(request: LabRequest) -> Mapping[str, str]:
-    """The request's own id, by which the probe's record is found."""
+    """The request's id, by which the probe's event is found."""
     name = request.headers.get("x-request-id")
     return {"request_id": name} if name else {}
 
@@ -206,7 +206,7 @@ def known(path: str) -> tuple[str, str]:
 
 
 def truth(fault: LabFault, expect: Expect, request: LabRequest) -> tuple[tuple[str, str], ...]:
-    """Headers that say what is really done, and what a probe is to come to."""
+    """Headers with the fault and the expected verdict."""
     flag = (("X-Lab-Flag", expect.flag),) if expect.flag else ()
     last = (("Connection", "close"),) if request.last else ()
     return (("X-Lab-LabFault", fault.name), ("X-Lab-Expect", expect.verdict), *flag, *last)
@@ -224,12 +224,12 @@ def plain(status: str, text: str, *, last: bool = False) -> Send:
 
 
 def refusal(status: str, text: str) -> PlannedResponse:
-    """A request that asks for what the lab does not have."""
+    """The response to an invalid request."""
     return PlannedResponse((plain(status, text),), {"status": status, "why": text})
 
 
 async def serve(
     host: str, port: int, *, log: Log | None = None, ssl: SSLContext | None = None, tls: TlsLab | None = None
 ) -> Lab:
-    """Start the lab; port 0 takes a free one. Its page lists the ports of `tls`, which somebody else opened."""
+    """Start the lab; port 0 takes a free one. Its page lists the ports of `tls`, which the caller has opened."""
     return await Lab(host, log, tls).open(port, ssl)

@@ -1,4 +1,4 @@
-"""What a script is made of: the steps that a connection plays, one after the other; faults are data."""
+"""The steps of a script, which a connection plays one after the other; faults are data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FOREVER = 3600.0
-"""Bound of everything that would go on for ever."""
+"""The limit of endless steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class StreamFrames:
-    """Write frames of HTTP/2, made for the stream that the request has come on; 1 if nobody says which."""
+    """Write HTTP/2 frames, made for the request's stream; 1 by default."""
 
     make: Callable[[int], bytes]
 
@@ -45,7 +45,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Write the same bytes again and again, the first after `every`, until the peer leaves or `seconds` are over."""
+    """Write the same bytes repeatedly, the first after `every`, until the peer disconnects or `seconds` have passed."""
 
     data: bytes
     every: float
@@ -54,14 +54,14 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep the socket open and silent until the peer leaves or `seconds` are over."""
+    """Keep the socket open and silent until the peer disconnects or `seconds` have passed."""
 
     seconds: float = FOREVER
 
 
 @dataclass(frozen=True, slots=True)
 class Fin:
-    """Say that nothing more comes; over TLS with a close_notify or, rudely, without."""
+    """Close our side; over TLS with or without a close_notify."""
 
     notify: bool = True
 
@@ -74,4 +74,4 @@ class Rst:
 Step = ReadRequest | Send | StreamFrames | Wait | Gate | Repeat | Hold | Fin | Rst
 Script = Sequence[Step]
 LAST = (Repeat, Hold, Fin, Rst)
-"""Steps after which the connection is of no more use."""
+"""Steps after which the connection cannot be used further."""

@@ -1,4 +1,4 @@
-"""The ports of the TLS faults: certificates that do not hold, handshakes that break, and one port without fault."""
+"""The ports of the TLS faults: invalid certificates, broken handshakes, and one port without a fault."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ BARE: Mapping[str, Script] = {
     "silence": (Hold(),),
     "old-protocol": (Send(SERVER_HELLO), Hold(2.0)),
 }
-"""What is answered to the first bytes of a handshake that comes to nothing."""
+"""The response to the first bytes of a handshake that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsCredentials:
-    """All certificates of one lab, in a directory that goes with it."""
+    """All certificates of one lab, in a temporary directory."""
 
     place: Path
     ca_pem: bytes
     contexts: Mapping[str, SSLContext]
-    """By the fault that shows them."""
+    """By fault."""
 
 
 class AlertingSSLObject(SSLObject):
-    """A server's handshake that sends its alert when it fails: asyncio alone discards it, unlike OpenSSL's servers."""
+    """A server's handshake that sends an alert when it fails: asyncio discards it, unlike OpenSSL's servers."""
 
     _failed = False
 
     def do_handshake(self) -> None:
-        """Fail the second time: asyncio takes the first failure for a wish to read on, and sends the alert."""
+        """Fail the second time: asyncio treats the first failure as a request to read more, and sends the alert."""
         try:
             super().do_handshake()
         except SSLWantReadError:
@@ -103,7 +103,7 @@ def _context(place: Path, certificate: bytes) -> SSLContext:
 
 
 def bare(fault: TlsFault, log: Log) -> Callable[[LabConnection], Coroutine[None, None, None]]:
-    """What handles a connection on which no handshake succeeds."""
+    """The handler of a connection on which no handshake succeeds."""
 
     async def handle(link: LabConnection) -> None:
         await link.more()
@@ -125,7 +125,7 @@ async def listening(fault: TlsFault, credentials: TlsCredentials, host: str, por
 
 @asynccontextmanager
 async def tls_lab(host: str, first_port: int, *, log: Log | None = None) -> AsyncIterator[TlsLab]:
-    """Every TLS fault, on ports of their own from `first_port` on, or on free ones for 0."""
+    """Every TLS fault on its own port from `first_port` on, or on free ones for 0."""
     place = await asyncio.to_thread(TemporaryDirectory, prefix="chat-monitor-lab-")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, place.cleanup)

@@ -1,4 +1,4 @@
-"""What goes wrong with TLS: the table of faults, each on a port of its own, and the config with which to probe them."""
+"""The table of TLS faults, each on its own port, and the config to probe them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ HANDSHAKE = Expect("unreachable/tls_handshake")
 
 @dataclass(frozen=True, slots=True)
 class TlsFault:
-    """One port, what is wrong on it, and what a probe of it is to come to."""
+    """One port, its fault, and the expected verdict."""
 
     name: str
     says: str
     expect: Expect
     detail: str = ""
-    """Words that the event's `detail` has."""
+    """Text in the event's `detail`."""
     path: str = PATH
     port: int = 0
 
     @property
     def target(self) -> str:
-        """What the config calls it."""
+        """Its name in the config."""
         return f"tls-{self.name}"
 
 
@@ -77,7 +77,7 @@ class TlsLab:
 
     faults: tuple[TlsFault, ...]
     ca_pem: bytes
-    """The authority to trust; it is gone with the lab."""
+    """The authority to trust; it is deleted with the lab."""
     ca_file: str
     cert_file: str
     """A client's certificate, for the port that demands one."""

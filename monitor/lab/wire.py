@@ -1,4 +1,4 @@
-"""How a answer becomes a script: head, framed messages at their pace, and the body's own end."""
+"""Makes a script from an answer: head, framed messages at their pace, and the body's end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.lab.steps import Fin, Rst, Send, Step, Wait
 Headers = Iterable[tuple[str, str]]
 LAST_CHUNK = b"0\r\n\r\n"
 OPEN_LENGTH = 1 << 40
-"""Content-Length of a body that has no end."""
+"""Content-Length of an endless body."""
 
 
 class Segment(NamedTuple):
@@ -50,7 +50,7 @@ def status_line(code: int) -> str:
 
 
 def head(case: ScriptContext, length: int, *, status: int = 200, content_type: str = "", extra: Headers = ()) -> bytes:
-    """A whole head; `length` is what a length-delimited body says of itself."""
+    """A whole head; `length` is that of a length-delimited body."""
     framing = {
         "chunked": {"Transfer-Encoding": "chunked"},
         "length": {"Content-Length": str(length)},
@@ -119,7 +119,7 @@ def cut(case: ScriptContext, answer: EncodedAnswer, position: int) -> list[Step]
 
 
 def position_of(parts: Sequence[Segment], payload: int) -> int:
-    """Where on the wire a payload offset lies; at a border, before the framing of what follows."""
+    """The position of a payload offset on the wire; at a border, before the next framing."""
     position = 0
     for part in parts:
         if payload <= 0:
@@ -131,7 +131,7 @@ def position_of(parts: Sequence[Segment], payload: int) -> int:
 
 
 def payload_at(parts: Sequence[Segment], position: int) -> int:
-    """How much payload lies before a position on the wire."""
+    """The amount of payload before a position on the wire."""
     payload = 0
     for part in parts:
         payload += min(max(position - len(part.before), 0), len(part.data))
@@ -148,5 +148,5 @@ def reply(
 
 
 def error_body(status: int) -> bytes:
-    """What servers say under such a status."""
+    """The error body for a status."""
     return compact({"error": {"message": f"the lab says {status}", "type": "lab_error", "code": status}}).encode()

@@ -20,7 +20,7 @@ _DELTAS: Mapping[str, tuple[str, Part]] = {
     "input_json_delta": ("partial_json", Part.TOOL_CALL),
 }
 _BLOCKS = (("thinking", Part.REASONING), ("text", Part.CONTENT))
-"""Where a block has its text; `redacted_thinking` has `data`, which nobody can read."""
+"""Where a block has its text; `redacted_thinking` has `data`, which is encrypted."""
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 

@@ -179,7 +179,7 @@ class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
     unclean_cause: Annotated[str, _word(Unclean, "How the connection failed after the end.")] | UnsetType = UNSET
     detail: Annotated[str, _about("The verdict as a sentence, in this monitor's words, never the server's.")]
 
-    protocol: Annotated[str, _about("The protocol that was spoken.")]
+    protocol: Annotated[str, _about("The protocol.")]
     model: Annotated[str, _about("The model that was requested.")] | UnsetType = UNSET
     response_model: Annotated[str, _about("The model that answered, according to the server.")] | UnsetType = UNSET
     url: Annotated[str, _about("The URL of the request, without user-info and query values.")] = ""
@@ -195,7 +195,7 @@ class ProbeEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
         ]
         | UnsetType
     ) = UNSET
-    http_version: Annotated[str, _word(("1.0", "1.1", "2"), "The version of HTTP that was spoken.")] | UnsetType = UNSET
+    http_version: Annotated[str, _word(("1.0", "1.1", "2"), "The version of HTTP that was used.")] | UnsetType = UNSET
     http_status: Annotated[int, _about("The status of the final response.", minimum=100, maximum=999)] | UnsetType = (
         UNSET
     )

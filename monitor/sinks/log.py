@@ -218,7 +218,7 @@ class _StandardLibraryHandler(logging.Handler):
             logger = structlog.get_logger()
             level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
             logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
-        except Exception:  # noqa: BLE001 (whoever logs must not fail for it; this is how the library's handlers do it)
+        except Exception:  # noqa: BLE001 (logging must not raise; the library's own handlers do the same)
             self.handleError(record)
 
 

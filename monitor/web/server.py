@@ -169,10 +169,10 @@ class _Acceptor:
         """Connections that have not begun yet, each with the time at which it was accepted."""
         self._begun_at: dict[web.RequestHandler, float] = {}
         self._untouched: set[socket.socket] = set()
-        """Connections of tasks that have not run yet: nobody else would close them."""
+        """Connections of tasks that have not run yet: they are closed here."""
 
     async def accept(self, listening: socket.socket) -> None:
-        """Accept for ever."""
+        """Accept connections forever."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -288,7 +288,7 @@ def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler]) -> Mi
 
 
 async def _sweep(runner: web.AppRunner, asked: set[web.RequestHandler], patience: float) -> None:
-    """Close what connected and never asked: the library itself waits for a first request for ever."""
+    """Close connections without a request: the library itself waits forever for a first one."""
     server = runner.server
     assert server is not None, "the runner is set up"
     before: set[web.RequestHandler] = set()

@@ -238,4 +238,4 @@ def test_an_answer_that_no_protocol_reads(cli: Cli) -> None:
     """The protocol of the path is kept, and the event says that nothing decodes."""
     done, heard = answered(cli, "/v1/chat/completions", b"data: {}\n\n")
     assert (json.loads(done.out)["cause"], len(heard)) == ("not_protocol", 1)
-    assert "first answer" not in done.err
+    assert "first response" not in done.err

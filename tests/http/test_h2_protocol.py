@@ -229,7 +229,7 @@ async def test_a_window_that_never_opens(ask: Ask) -> None:
     async with peer((Send(wire.settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})), ReadRequest(), Hold())) as server:
         seen = await ask(**in_http2(server.url, timeouts=only(Deadline.HEADERS), prompt="x" * 100_000))
     assert verdict(seen) == "timeout/headers"
-    assert "the peer's flow-control window did not open" in seen.verdict.detail
+    assert "the peer's flow-control window stayed closed" in seen.verdict.detail
     assert seen.verdict.phase == "request"
     assert Mark.REQUEST_SENT not in seen.recording.marks
 

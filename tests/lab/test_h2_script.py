@@ -62,5 +62,5 @@ def test_what_is_said(script: Script, wanted: Script) -> None:
 )
 def test_what_cannot_be_said(wires: list[bytes]) -> None:
     """Broken heads and chunks, and bytes after the end, are of HTTP/1.1 alone."""
-    with pytest.raises(NotInHttp2Error, match="this fault is one of"):
+    with pytest.raises(NotInHttp2Error, match="this fault exists only in"):
         in_http2([Send(one) for one in wires], 1)

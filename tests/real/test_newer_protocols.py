@@ -110,7 +110,7 @@ CASES = {
     "cut?after=5&by=fin": ("stream_error/upstream", "stream_error/upstream"),
 }
 """What a fault of the lab comes to behind LiteLLM, for chats and for the legacy completions."""
-INVENTED = "a gateway may have invented the end"
+INVENTED = "a gateway may have added the end"
 
 
 async def forwarded(lab: str, request: web.Request) -> web.StreamResponse:

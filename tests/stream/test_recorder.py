@@ -341,7 +341,7 @@ def test_what_is_recorded_later_changes_nothing() -> None:
 
 def test_a_stream_that_runs_is_not_finished() -> None:
     """Without an ending there is nothing to judge."""
-    with pytest.raises(AssertionError, match="once the stream has ended"):
+    with pytest.raises(AssertionError, match="after the stream has ended"):
         Recorder().finish()
 
 

@@ -1,6 +1,6 @@
-"""The protocols that the lab speaks, one small file each, independent of the product's decoders.
+"""The lab's side of the protocols, one small file each, independent of the product's decoders.
 
-A dialect is found through its protocol's record, for a protocol from outside as well.
+A dialect is found through its protocol's record, also for an external protocol.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from monitor.protocols import PROTOCOLS, Protocol, find, load
 
 
 def dialect_of(protocol: Protocol) -> Dialect:
-    """Return how the lab speaks a protocol; ValueError says what is wrong with its `dialect`."""
+    """Return the dialect of a protocol; a ValueError says what is wrong with its `dialect`."""
     if not protocol.dialect:
         raise ValueError(f"protocol {protocol.name} has no dialect: set dialect='package.module:NAME' of a Dialect")
     return load(protocol.dialect, Dialect)
@@ -21,5 +21,5 @@ DIALECTS: dict[str, Dialect] = {name: dialect_of(protocol) for name, protocol in
 
 
 def add_dialect(name: str) -> None:
-    """Have the lab speak the protocol `package.module:NAME`, too; ValueError if it or its dialect cannot be loaded."""
+    """Add the protocol `package.module:NAME` to the lab; ValueError if it or its dialect cannot be loaded."""
     DIALECTS[name] = dialect_of(find(name))

@@ -1,4 +1,4 @@
-"""What every answer is made of: the messages of one answer, which of them count, and what a protocol can say at all."""
+"""The parts of an answer: its messages, which of them carry output, and what a protocol supports."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class EncodedAnswer:
     output: range
     """Which messages carry output."""
     end: int | None = None
-    """The message that says the end, where the protocol has one."""
+    """The message with the end, if the protocol has one."""
     marker: int | None = None
-    """The full stop after the end (`[DONE]`), where the protocol has one."""
+    """The marker after the end (`[DONE]`), if the protocol has one."""
     closed_by: bytes = LINE_ENDS
-    """Bytes that only close a message and are not counted to it."""
+    """Bytes that only close a message and do not belong to it."""
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -32,23 +32,23 @@ class EncodedAnswer:
 
     @property
     def last(self) -> int:
-        """The message that makes the answer whole: the end, or the last output; -1 where there is neither."""
+        """The message that makes the answer whole: the end, or the last output; -1 if there is neither."""
         return self.output.stop - 1 if self.end is None else self.end
 
     @property
     def complete(self) -> int:
-        """Payload offset just behind the byte that makes the answer whole: of the end, or of the last output.
+        """Payload offset after the byte that makes the answer whole: that of the end, or of the last output.
 
         Line ends that only close that message do not count.
         """
         return self.starts[self.last] + len(self.messages[self.last].rstrip(self.closed_by))
 
     def upto(self, outputs: int) -> int:
-        """How many messages stand before output number `outputs` and, where there are fewer, before the end."""
+        """The number of messages before output number `outputs` or, if there are fewer, before the end."""
         return self.output.start + min(outputs, len(self.output))
 
     def insert(self, at: int, *messages: bytes) -> EncodedAnswer:
-        """The same answer with messages put in before message `at`; what is put in is no output."""
+        """The same answer with messages inserted before message `at`; they are not output."""
         shift = len(messages)
         first, stop = self.output.start, self.output.stop
         return replace(
@@ -65,39 +65,39 @@ def _shifted(index: int | None, at: int, shift: int) -> int | None:
 
 
 class Encode(Protocol):
-    """How a protocol says an answer made of pieces; `finish` is one of its finish words."""
+    """Encodes an answer of several pieces; `finish` is a finish reason."""
 
     def __call__(self, pieces: Sequence[str], finish: str = ...) -> EncodedAnswer:
         """All its messages: role frame, output, finish, marker."""
 
     def __hash__(self) -> int:
-        """As functions have it, so that what was said can be kept."""
+        """As for functions, so that results can be cached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One protocol as the lab speaks it."""
+    """The lab's side of one protocol."""
 
     encode: Encode
     whole: Callable[[str], bytes]
-    """The body where no stream was asked for."""
+    """The body if no stream was requested."""
     content_type: str
     whole_type: str = "application/json"
     framing: str = "sse"
     """`sse`, `lines`, `json` with nothing between, `binary`, or `raw`: the bytes are the answer, without messages."""
     finishes: tuple[str, ...] = ("stop",)
-    """Finish reasons that it knows; the first is the good one."""
+    """Its finish reasons; the first is the good one."""
     errors: Mapping[str, bytes] = field(default_factory=dict)
-    """Errors inside the stream, by what they are about."""
+    """Errors in the stream, by cause."""
     ping: bytes | None = None
     asides: Mapping[str, bytes] = field(default_factory=dict)
-    """Messages that real servers put in and that change nothing."""
+    """Messages that real servers insert and that change nothing."""
     garbled: Mapping[str, bytes] = field(default_factory=dict)
-    """Messages that do not decode, by what is wrong with them."""
+    """Messages that do not decode, by their fault."""
 
     @property
     def can(self) -> frozenset[str]:
-        """What faults may build on: names that `NEEDS` explains."""
+        """What it supports: names that `NEEDS` explains."""
         sample = self.encode(("x",))
         has = {
             "end": sample.end is not None,
@@ -126,7 +126,7 @@ NEEDS: Mapping[str, str] = {
 
 
 def lacks(dialect: Dialect, needs: Sequence[str]) -> str:
-    """Why a fault with these needs does not go with this protocol; empty where it does."""
+    """Why a fault with these needs is not available in this protocol; empty if it is."""
     return "; ".join(NEEDS.get(need, f"it has no {need}") for need in needs if need not in dialect.can)
 
 

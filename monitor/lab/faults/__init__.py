@@ -1,1 +1,1 @@
-"""The ways to answer, in groups: a row of the table and its script stand together."""
+"""The faults in groups, each row of the table next to its script."""

@@ -1,4 +1,4 @@
-"""Streams that end without their end, on the wire or in what is said, and ends behind which the wire breaks."""
+"""Streams without their end, cut on the wire or in the content, and connections that break after the end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INCOMPLETE = Expect("truncated/incomplete_answer")
 
 
 def position(case: ScriptContext) -> int:
-    """Where on the wire the case wants its cut."""
+    """The position of the case's cut on the wire."""
     answer = case.answer
     parts = segments(case, answer)
     if (wire := case[WIRE]) is not None:
@@ -49,7 +49,7 @@ def cut_anywhere(case: ScriptContext) -> Script:
 
 
 def judged_cut(case: ScriptContext) -> Expect:
-    """What a cut comes to, by where it falls: behind the end it is no more than unclean."""
+    """The verdict of a cut, by its position: after the end it is only unclean."""
     answer = case.answer
     parts = segments(case, answer)
     place = position(case)
@@ -64,7 +64,7 @@ def judged_cut(case: ScriptContext) -> Expect:
 
 
 def clean_end(case: ScriptContext, sent: int) -> Expect:
-    """What a clean end of the wire comes to after so much of the payload."""
+    """The verdict of a clean end of the connection after this much payload."""
     answer = case.answer
     start = max(start for start in answer.starts if start <= sent)
     message = next((m for s, m in zip(answer.starts, answer.messages, strict=False) if s == start), b"")
@@ -77,7 +77,7 @@ def clean_end(case: ScriptContext, sent: int) -> Expect:
 
 
 def clean_cut(case: ScriptContext) -> Script:
-    """A clean end of the wire before the protocol's end, with its bare marker where wanted."""
+    """A clean end of the connection before the protocol's end, optionally with a bare marker."""
     answer = case.answer
     messages = answer.messages[: answer.upto(case[AFTER])]
     if case[MARKER] == "yes":
@@ -88,14 +88,14 @@ def clean_cut(case: ScriptContext) -> Script:
 
 
 def judged_endless(case: ScriptContext) -> Expect:
-    """A clean end in a protocol that declares none: only the check sees it."""
+    """A clean end in a protocol without an end: only the check finds it."""
     if case[AFTER] >= len(case.pieces):
         return OK
     return INCOMPLETE if case[AFTER] else NOTHING
 
 
 def after_end(case: ScriptContext) -> Script:
-    """Everything up to the end is said, and the body's own end is missing."""
+    """Everything up to the end is sent, and the body's own end is missing."""
     answer = case.answer
     stop = answer.output.stop if answer.end is None else answer.end + 1
     return [one_more(case, answer), *spoken(case, answer, stop), ending(case)]
@@ -107,7 +107,7 @@ def judged_after_end(case: ScriptContext) -> Expect:
 
 
 def left_open(case: ScriptContext) -> Script:
-    """Everything is said, and the socket stays open."""
+    """Everything is sent, and the socket stays open."""
     return [one_more(case, case.answer), *spoken(case, case.answer), Hold()]
 
 
@@ -145,7 +145,7 @@ def _middle(answer: EncodedAnswer, index: int) -> int:
 
 
 def judged_stall(case: ScriptContext) -> Expect:
-    """By what the silence consists of, and whether the answer was whole before it."""
+    """By the kind of silence, and whether the answer was whole before it."""
     if case.endless and case[AFTER] >= len(case.pieces):
         return UNCLEAN
     if not case[AFTER]:

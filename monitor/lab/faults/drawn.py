@@ -1,4 +1,4 @@
-"""Faults that are another one each time: by a seeded die, or by turns."""
+"""Faults that vary: by a seeded random number, or in turn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _value(values: Mapping[str, object], param: Param[T]) -> T:
 
 
 def flaky(values: Mapping[str, object], turn: int) -> tuple[str, str]:
-    """The right answer, or with the chance asked for a cut somewhere; the same for the same seed and turn."""
+    """The correct answer, or with the given probability a cut somewhere; the same for the same seed and turn."""
     die = random.Random(f"{_value(values, SEED)}:{turn}")  # noqa: S311  # a demo's die, not a secret
     if die.random() >= _value(values, P):
         return "ok", ""
@@ -37,7 +37,7 @@ def flaky(values: Mapping[str, object], turn: int) -> tuple[str, str]:
 
 
 def mix(values: Mapping[str, object], turn: int) -> tuple[str, str]:
-    """The faults of the list by turns."""
+    """The faults of the list in turn."""
     faults = _value(values, OF).split(",")
     name, *params = faults[turn % len(faults)].split(":")
     return name, "&".join(params)

@@ -28,7 +28,7 @@ DATA_FAULTS: Mapping[str, Callable[[bytes], bytes]] = {
 
 
 def chunk_size(case: ScriptContext) -> Script:
-    """A size line that is none."""
+    """An invalid size line."""
     return _broken(case, lambda data: f"{case[SIZE]}\r\n".encode() + data + b"\r\n")
 
 
@@ -38,7 +38,7 @@ def chunk_data(case: ScriptContext) -> Script:
 
 
 def _broken(case: ScriptContext, broken: Callable[[bytes], bytes]) -> Script:
-    """The body up to the bad chunk and a good one behind it; then an open socket, for a monitor is to see it itself."""
+    """The body up to the bad chunk and a good one after it; then an open socket: the monitor must detect the fault."""
     case = case.but(FRAMING, "chunked")
     answer = case.answer
     index = min(answer.upto(case[AFTER]), answer.last)
@@ -51,7 +51,7 @@ def _broken(case: ScriptContext, broken: Callable[[bytes], bytes]) -> Script:
 
 
 JUDGED = Expect("truncated/malformed_body")
-"""However the bytes are cut into segments: what a client can read of the body does not depend on them."""
+"""Independent of segments: the part of the body that a client can read does not depend on them."""
 
 FAULTS = (
     LabFault(

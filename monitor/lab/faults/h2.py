@@ -1,4 +1,4 @@
-"""What goes wrong in HTTP/2 alone: streams and connections that are reset or refused, broken frames, floods."""
+"""Faults of HTTP/2 only: streams and connections that are reset or refused, broken frames, floods."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DECLARED = Param("as", choice("longer", "shorter"), "longer", "what content-leng
 WIRE = Param("wire", COUNT, "100", "byte of the frames to cut before")
 SIZE = Param("bytes", COUNT, "1", "bytes of data in a frame")
 ENOUGH = 20_000
-"""Frames that are more than a client has to bear at once."""
+"""More frames than a client has to accept at once."""
 PING = wire.frame(FrameType.PING, bytes(8))
 LARGE = "#" * 60_000
 
@@ -117,7 +117,7 @@ def reset(case: ScriptContext) -> Script:
 
 
 def judged_reset(case: ScriptContext) -> Expect:
-    """What was said before it counts."""
+    """The data before it counts."""
     return UNCLEAN if _arrived(case) else Expect("truncated/reset")
 
 
@@ -130,7 +130,7 @@ def refused(case: ScriptContext) -> Script:
 
 
 def goaway(case: ScriptContext) -> Script:
-    """GOAWAY in the body, as servers say it that stop; the stream goes on."""
+    """GOAWAY in the body, as from servers that stop; the stream continues."""
     case = case.but(FRAMING, "chunked")
     code = ErrorCodes[case[CODE]]
     said = StreamFrames(lambda stream: wire.goaway(2**31 - 1) + wire.goaway(stream, code))
@@ -168,17 +168,17 @@ def frame(case: ScriptContext) -> Script:
 
 
 def judged_malformed(case: ScriptContext) -> Expect:
-    """What was said before it counts."""
+    """The data before it counts."""
     return UNCLEAN if _arrived(case) else Expect("truncated/malformed_body")
 
 
 def flood(case: ScriptContext) -> Script:
-    """Frames that say nothing, in the body, and then an open connection."""
+    """Frames without content, in the body, and then an open connection."""
     return [*_up_to(case), StreamFrames(FLOODS[case[FLOOD]]), Hold()]
 
 
 def head(case: ScriptContext) -> Script:
-    """No head that HTTP/2 allows."""
+    """A head that HTTP/2 does not allow."""
     make = HEADS[case[HEAD]]
     fields = [(":status", "200"), ("content-type", case.content_type)]
     return [StreamFrames(lambda stream: make(stream, fields)), Hold()]

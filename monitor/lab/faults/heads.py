@@ -1,4 +1,4 @@
-"""What goes wrong before a body is read: no head, half a head, a bad one, or one that says no."""
+"""Faults before the body: no head, half a head, a bad one, or an error status."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ BODIES: Mapping[str, object] = {
 
 
 def status(case: ScriptContext) -> Script:
-    """A final status that is no success."""
+    """A final status other than success."""
     code = case[CODE]
     waits = {"none": (), "date": (("Retry-After", formatdate(time.time() + RETRY_SOON, usegmt=True)),)}
     extra = waits.get(case[RETRY], (("Retry-After", case[RETRY]),))
@@ -124,7 +124,7 @@ def no_body(case: ScriptContext) -> Script:
 
 
 def encoding(case: ScriptContext) -> Script:
-    """A body that is compressed although identity was asked for; br and zstd only by name, for nobody may look."""
+    """A compressed body although identity was requested; br and zstd only by name, as the body is not read."""
     plain = b"".join(case.answer.messages)
     body = CODERS[case[CODING]](plain)
     body = body[: len(body) // 2] if case[HALVED] == "yes" else body
@@ -182,7 +182,7 @@ def hang(_: ScriptContext) -> Script:
 
 
 def endless_interim(case: ScriptContext) -> Script:
-    """Informational heads for ever."""
+    """Endless informational heads."""
     return [Repeat(head_of(status_line(102), ()), case[PAUSE])]
 
 
@@ -211,7 +211,7 @@ GARBLED = Param("as", choice(*GARBAGE), "garbage", "which bad head")
 
 
 def garbage_head(case: ScriptContext) -> Script:
-    """Bytes that are no HTTP head, or one that contradicts itself."""
+    """Bytes that are not an HTTP head, or a head that contradicts itself."""
     return [Send(GARBAGE[case[GARBLED]](case.but(FRAMING, "chunked"))), Fin()]
 
 

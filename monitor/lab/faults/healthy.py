@@ -1,4 +1,4 @@
-"""Answers that are complete, however odd they look: a monitor that faults them is wrong."""
+"""Unusual but complete answers: a monitor that reports a fault is wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from monitor.lab.steps import Script, Send, Step, Wait
 from monitor.lab.wire import LAST_CHUNK, closing, hang_up, head_of, opening, pause, segments, spoken, status_line, whole
 
 FIRST_CHUNK, IDLE, TOTAL = 60.0, 30.0, 300.0
-"""The monitor's own default timeouts, which a slow answer is judged by."""
+"""The monitor's default timeouts, by which a slow answer is judged."""
 
 DELAY = Param("delay", DURATION, "1s", "how long the proxy keeps everything back")
 BYTES = Param("bytes", whole_number(1, 1 << 16), "7", "bytes in a segment")
@@ -51,7 +51,7 @@ def ok(case: ScriptContext) -> Script:
 
 
 def paced(first: float, gap: float, total: float, stalled: str) -> Expect:
-    """What default timeouts make of a pace: to the first output, between outputs, and in all."""
+    """The verdict of default timeouts on a pace: to the first output, between outputs, and in total."""
     late = (
         (first >= FIRST_CHUNK, "timeout/first_chunk"),
         (gap >= IDLE, stalled),
@@ -72,14 +72,14 @@ def buffered(case: ScriptContext) -> Script:
 
 
 def bundled(case: ScriptContext) -> Expect:
-    """A flag, where there are enough chunks to tell; without messages one segment is one chunk."""
+    """A flag, if there are enough chunks; without messages one segment is one chunk."""
     enough = 5
     told = "messages" in case.dialect.can and len(case.pieces) >= enough
     return Expect("ok", "buffered" if told else "")
 
 
 def drip(case: ScriptContext) -> Script:
-    """The body in tiny segments that heed no border."""
+    """The body in tiny segments that ignore borders."""
     body = b"".join(part.wire for part in segments(case, case.answer))
     steps: list[Step] = [opening(case, case.answer)]
     for start in range(0, len(body), case[BYTES]):
@@ -113,7 +113,7 @@ def aside(case: ScriptContext) -> Script:
 
 
 def no_marker(case: ScriptContext) -> Script:
-    """The end, and nothing behind it."""
+    """The end, and nothing after it."""
     answer = case.answer
     return whole(case, EncodedAnswer(answer.messages[: answer.marker], answer.output, answer.end))
 
@@ -160,7 +160,7 @@ def content_type(case: ScriptContext) -> Script:
 
 
 def trailing(case: ScriptContext) -> Script:
-    """Bytes behind the body's end, in its own segment: a client that has the end hangs up and sees no later one."""
+    """Bytes after the body's end, in its segment: a client closes after the end and would miss a later one."""
     if case[FRAMING] == "close":
         case = case.but(FRAMING, "length")
     *before, last = (*spoken(case, case.answer), *closing(case))

@@ -1,4 +1,4 @@
-"""What is said wrongly inside a stream whose wire is sound."""
+"""Faults in the content of a stream on an intact connection."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _marker(case: ScriptContext) -> tuple[bytes, ...]:
 
 
 def judged_error(case: ScriptContext) -> Expect:
-    """An error that names none of the known causes is another one."""
+    """An error without a known cause is `other`."""
     return Expect(f"stream_error/{case[KIND] if case[KIND] in ERRORS else 'other'}")
 
 
@@ -58,7 +58,7 @@ def finish(case: ScriptContext, word: str) -> Script:
 
 
 def empty(case: ScriptContext) -> Script:
-    """All that belongs to an answer but the output."""
+    """Everything of an answer except the output."""
     return whole(case, case.encode(()))
 
 
@@ -78,7 +78,7 @@ def no_output(case: ScriptContext) -> Script:
 
 
 def edited(edit: Callable[[tuple[str, ...], int], tuple[str, ...]]) -> Callable[[ScriptContext], Script]:
-    """A script whose pieces are changed at one place before they are said."""
+    """A script whose pieces are changed at one place before they are sent."""
 
     def script(case: ScriptContext) -> Script:
         at = max(0, min(case[AT], len(case.pieces) - 2))
@@ -105,7 +105,7 @@ def wrong(case: ScriptContext) -> Script:
 
 
 def short(case: ScriptContext) -> Script:
-    """The answer stops early and says that it is done."""
+    """The answer stops early and has an end."""
     return whole(case, case.encode(case.pieces[: case[AFTER]]))
 
 
@@ -125,7 +125,7 @@ def malformed_event(case: ScriptContext) -> Script:
 
 
 def not_protocol(case: ScriptContext) -> Script:
-    """Events of the right framing that hold no such protocol."""
+    """Events with the correct framing and without the protocol."""
     noise = case.named("as", "text", case.dialect.garbled)
     return whole(case, EncodedAnswer((noise,) * len(case.pieces), range(0)))
 
