@@ -98,7 +98,7 @@ def test_every_fault_can_be_played_without_a_stream(protocol: str) -> None:
 
 def test_a_fault_is_refused_where_the_protocol_lacks_what_it_needs() -> None:
     """With the reason, and without examples."""
-    with pytest.raises(BadParameterError, match="pings does not go with this protocol: it has no pings"):
+    with pytest.raises(BadParameterError, match="pings is not available in this protocol: it has no pings"):
         case_for(FAULTS["pings"], DIALECTS["raw"], "")
     with pytest.raises(BadParameterError, match="it has no finish length"):
         case_for(FAULTS["token-limit"], DIALECTS["chatchat-kb"], "")
