@@ -8,8 +8,7 @@ from dataclasses import replace
 from monitor.keys.json_path import JsonPath
 from monitor.protocols.base import Protocol
 from monitor.protocols.finish_reasons import reason_of, stop_of
-from monitor.protocols.raw import interpret, request
-from monitor.protocols.shapes import FOREIGN
+from monitor.protocols.shapes import FOREIGN, any_text, own_body
 from monitor.protocols.stream_errors import failure, failure_in
 from monitor.protocols.values import as_count, as_text, load_any
 from monitor.stream.events import Done, Event, Failure, Finish, Message, Meta, Output, Part, Usage
@@ -132,8 +131,8 @@ def configured(target: Target) -> Protocol:
 GENERIC = Protocol(
     name="generic",
     framing=Raw,
-    request=request,
-    interpret=interpret,
+    request=own_body,
+    interpret=any_text,
     end=False,
     content_types=(),
     asks=False,

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from monitor.protocols.base import Protocol, Request, json_request
-from monitor.stream.events import Event, Message, Output
+from monitor.protocols.base import Protocol
+from monitor.protocols.shapes import any_text, own_body
 from monitor.stream.raw import Raw
-from monitor.target import Target
-
-
-def request(target: Target, prompt: str) -> Request:
-    """Send the target's own `body` as JSON, with `{prompt}` in its strings filled in; a GET where it has none."""
-    if not target.body:
-        return Request("GET", {"Accept": "*/*"})
-    return json_request({}, target, accept="*/*", prompt=prompt)
-
-
-def interpret(message: Message) -> Iterator[Event]:
-    """Take any byte as output."""
-    yield Output(message.data)
-
 
 RAW = Protocol(
     name="raw",
     framing=Raw,
-    request=request,
-    interpret=interpret,
+    request=own_body,
+    interpret=any_text,
     end=False,
     content_types=(),
     asks=False,

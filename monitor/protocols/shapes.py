@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from monitor.protocols.base import Request, json_request
 from monitor.protocols.finish_reasons import finish_of, words_of
 from monitor.protocols.stream_errors import ERRORS, failure, failure_in
-from monitor.protocols.values import an_object, as_arguments, as_count, as_list, as_object, as_text, as_word
-from monitor.stream.events import Event, Finish, Meta, Output, Part, Usage
+from monitor.protocols.values import an_object, as_arguments, as_count, as_list, as_object, as_text, as_word, load
+from monitor.stream.events import Event, Finish, Message, Meta, Output, Part, Usage
 from monitor.target import Target
 
 FOREIGN = Meta(foreign=True)
 """JSON without anything of the protocol: a sign of life that does not count as decoded."""
 
 
-def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
-    """Return the body of a request to Langchain-Chatchat 0.2; only later releases have `max_tokens` and more."""
-    return {
+def own_body(target: Target, prompt: str) -> Request:
+    """Send the target's own `body` as JSON, with `{prompt}` in its strings filled in; a GET if it has none."""
+    if not target.body:
+        return Request("GET", {"Accept": "*/*"})
+    return json_request({}, target, accept="*/*", prompt=prompt)
+
+
+def any_text(message: Message) -> Iterator[Event]:
+    """Take the text of any message as output."""
+    yield Output(message.data)
+
+
+# -- Langchain-Chatchat 0.2 ----------------------------------------------------------------------------------------
+
+
+def chatchat_request(target: Target, prompt: str) -> Request:
+    """Ask with a query; a knowledge base is named in the target's `body` (`knowledge_base_name`).
+
+    Releases without `max_tokens` and other keys ignore them.
+    """
+    body: dict[str, object] = {
         "query": prompt,
         "history": [],
         "stream": True,
@@ -25,6 +44,7 @@ def chatchat_query(target: Target, prompt: str) -> dict[str, object]:
         "max_tokens": target.max_tokens,
         "prompt_name": "default",
     }
+    return json_request(body, target)
 
 
 _OF_CHATCHAT = frozenset({"text", "answer", "final_answer", "docs", "tools"})
@@ -32,8 +52,9 @@ _OTHERS = frozenset({"type", "event", "choices"})
 """Keys of other protocols' events that have a `text`, an `answer` or `docs`, too."""
 
 
-def chatchat_frame(frame: Mapping[str, object]) -> Iterator[Event]:
+def chatchat_object(message: Message) -> Iterator[Event]:
     """Decode an object of Langchain-Chatchat 0.2: `text` or `answer` is output, `final_answer` repeats it."""
+    frame = load(message.data)
     text = as_text(frame.get("text")) or as_text(frame.get("answer"))
     text = "" if frame.keys() & _OTHERS else text
     if (error := failure_in(frame, output=bool(text))) is not None:

@@ -85,8 +85,8 @@ REFUSED = {
     "no_such_package:NAME": "'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
     "monitor.protocols.raw:NAME": "'monitor.protocols.raw:NAME' cannot be loaded: .* has no attribute 'NAME'",
     ":NAME": "':NAME' cannot be loaded: Empty module name",
-    "monitor.protocols.raw:request": (
-        "'monitor.protocols.raw:request' is a function, not a monitor.protocols.base.Protocol"
+    "monitor.protocols.shapes:own_body": (
+        "'monitor.protocols.shapes:own_body' is a function, not a monitor.protocols.base.Protocol"
     ),
 }
 
