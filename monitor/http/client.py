@@ -64,9 +64,9 @@ class Client:
     async def send(self, request: HttpRequest, recording: Recorder, feed: Feed) -> ExchangeInfo:
         """Send `request`, fill `recording` up to its ending, pass the payload to `feed`; a cancellation is an ending.
 
-        If a kept connection is gone before a byte of the answer came, the request is sent once more over a fresh one,
-        on the clock that runs already; so it is in HTTP/1.1 if the peer requires that. If the peer cut the connection,
-        one more is tried, to learn if it is alive; a stream that holds much is not kept waiting for that. If the peer's
+        If a kept connection was closed before a byte of the response came, the request is sent again over a fresh one,
+        on the same clock; likewise in HTTP/1.1 if the peer requires that. If the peer cut the connection, another one
+        is tried, to learn if the server still accepts connections, unless the stream holds much memory. If the peer's
         certificate was refused, one more is tried, to learn when that expires.
         """
         with self._in_flight.stream() as memory:
