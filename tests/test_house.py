@@ -1,4 +1,4 @@
-"""What machines can check of the house: every module has its tests and its caption, and the picture is the contract."""
+"""Checks of the repository itself: tests and captions of modules, words, links, and the layers in the docs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYERS = {contract["containers"][0]: contract["layers"] for contract in CONTRACT
 
 
 def name(path: Path) -> str:
-    """The path as it is said, from the repository on."""
+    """The path relative to the repository."""
     return str(path.relative_to(ROOT))
 
 
@@ -38,7 +38,7 @@ def test_every_module_has_a_test_file_of_its_own() -> None:
 
 
 def test_every_file_opens_with_what_it_is() -> None:
-    """The first line of its docstring is a sentence, or the beginning of one that goes on."""
+    """The first paragraph of its docstring is a sentence, or the beginning of a list."""
     captions = {name(file): ast.get_docstring(parsed(file)) or "" for file in FILES}
     ends = (".", ":", "?")
     assert [file for file, text in captions.items() if not text.split("\n\n")[0].rstrip().endswith(ends)] == []
@@ -79,11 +79,11 @@ def test_no_test_sleeps() -> None:
 
 
 MOST_PRIVATE_NAMES = 81
-"""How often tests may use a private name of the product: each use binds a test to how a module is made."""
+"""The most uses of private names of the product in tests: each ties a test to an implementation."""
 
 
 def private_names_of_the_product() -> set[str]:
-    """The names with one underscore before them that a module of the product defines."""
+    """The names with one leading underscore that modules of the product define."""
     names = set()
     for module in FILES:
         if (ROOT / "monitor") in module.parents:
@@ -99,7 +99,7 @@ def private_names_of_the_product() -> set[str]:
 
 
 def private_uses(file: Path, private: set[str]) -> list[str]:
-    """The private names of the product that a test reads, imports or replaces; what it calls its own `self` is its."""
+    """The private names of the product that a test reads, imports or replaces, except on its own `self`."""
     uses = []
     for node in ast.walk(parsed(file)):
         match node:
@@ -115,11 +115,21 @@ def private_uses(file: Path, private: set[str]) -> list[str]:
 
 
 def test_few_tests_use_private_names_of_the_product() -> None:
-    """A test goes through what a module offers; where it cannot, it counts here."""
+    """A test uses the public interface of a module; exceptions are counted here."""
     private = private_names_of_the_product()
     uses = {name(file): private_uses(file, private) for file in FILES if (ROOT / "tests") in file.parents}
     assert "_factory" in uses["tests/test_aiohttp_pins.py"], "the uses are found"
     assert sum(map(len, uses.values())) <= MOST_PRIVATE_NAMES, {file: found for file, found in uses.items() if found}
+
+
+GONE = re.compile(r"\b(?:whoever|anew|lest|mends?|for ever|let go|lets go|goes away|in the stead)\b", re.IGNORECASE)
+"""Words that plain technical English does without: docs/architecture.md has the glossary."""
+
+
+def test_the_product_is_written_in_plain_words() -> None:
+    """No docstring, comment or message of the product uses a word that was replaced everywhere."""
+    texts = {name(file): GONE.findall(file.read_text()) for file in FILES if (ROOT / "monitor") in file.parents}
+    assert {file: found for file, found in texts.items() if found} == {}
 
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests" / "captures").rglob("*.md")])
@@ -127,26 +137,26 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "te
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
-    """Links within the repository resolve; what stands elsewhere is not looked up."""
+    """Links within the repository resolve; external ones are not checked."""
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
     assert [link for link in links if ":" not in link and not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("house", LAYERS)
-def test_the_picture_of_the_layers_is_what_the_import_contract_holds_the_code_to(house: str) -> None:
+@pytest.mark.parametrize("package", LAYERS)
+def test_the_docs_show_the_layers_of_the_import_contracts(package: str) -> None:
     """The layers drawn in docs/architecture.md are those of pyproject.toml, line by line."""
-    assert "\n".join(["```", *LAYERS[house], "```"]) in ARCHITECTURE
+    assert "\n".join(["```", *LAYERS[package], "```"]) in ARCHITECTURE
 
 
-def test_every_room_of_the_first_floor_is_in_the_contract() -> None:
-    """No module or package of `monitor` stands outside the layers, but for the two that only start it."""
-    rooms = {path.stem for path in (ROOT / "monitor").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}  # fmt: skip  # noqa: E501 - one set
-    named = {room.strip() for layer in LAYERS["monitor"] for room in layer.split("|")}
-    assert rooms - {"__init__", "__main__"} == named
+def test_every_top_level_module_is_in_the_contract() -> None:
+    """Every module and package of `monitor` is in the layers, except for the two that only start it."""
+    modules = {path.stem for path in (ROOT / "monitor").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}  # fmt: skip  # noqa: E501 - one set
+    named = {module.strip() for layer in LAYERS["monitor"] for module in layer.split("|")}
+    assert modules - {"__init__", "__main__"} == named
 
 
-def test_no_class_name_stands_for_two_things() -> None:
-    """Each name of a class is defined once in the product, so that a reader need not ask which one is meant."""
+def test_no_two_classes_have_the_same_name() -> None:
+    """Each class name is defined once in the product."""
     places: dict[str, list[str]] = {}
     for module in FILES:
         if (ROOT / "monitor") in module.parents:
