@@ -25,15 +25,6 @@ def test_seconds(value: float | UnsetType | None, told: str) -> None:
     assert words.seconds(value) == told
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(-5.0, "0 s"), (12.2, "12 s"), (119.0, "119 s"), (150.0, "2 min"), (7300.0, "2 h"), (200000.0, "2 days")],
-)
-def test_span(value: float, told: str) -> None:
-    """An age is told in one unit, and one from the future as none."""
-    assert words.span(value) == told
-
-
 @pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "500 ms"), (300.0, "300 s")])
 def test_limit(value: float, told: str) -> None:
     """A configured duration is written with its unit."""
