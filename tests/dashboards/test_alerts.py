@@ -13,7 +13,7 @@ from monitor.cli.assets import fitted
 from tests.dashboards.stories import BY_HAND, Firing, Story, concerned, flat, late, path, save, written
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
-OVER = "over 1h, or over 6h where 1h holds fewer than 20"
+OVER = "over 1h, or over 6h if 1h has fewer than 20"
 LONG = 420
 
 pytestmark = pytest.mark.timeout(180)
@@ -133,11 +133,11 @@ def kinds() -> Iterator[Story]:
             "ChatStreamWireCuts",
             "The connections of TARGET break in mid-stream",
             "ended with their connection, inside the body",
-            "Look at whoever runs the server, and at proxies that were reloaded.",
+            "Likely causes are the server and proxies that were reloaded.",
         ),
         "end": (
             "ChatStreamMissingEnd",
-            "Streams of TARGET end clean, without their end",
+            "Streams of TARGET end cleanly, without their end",
             "ended clean on the wire, and without the protocol's end",
             "Look at the gateway and at the application.",
         ),
@@ -145,12 +145,12 @@ def kinds() -> Iterator[Story]:
             "ChatStreamErrorsInStream",
             "TARGET reports errors inside its streams",
             "broke off with an error that the server itself reports in the stream",
-            "Its own words are in the event's `server_error`.",
+            "Its message is in the event's `server_error`.",
         ),
         "stall": (
             "ChatStreamStalls",
-            "Streams of TARGET stand still",
-            "came to a standstill: output stopped or never began, and a time-out of the probe ended them",
+            "Streams of TARGET stall",
+            "stalled: output stopped or never began, and a time-out of the probe ended them",
             "Look at the model server and its queue.",
         ),
     }
@@ -187,9 +187,9 @@ def other_shares() -> Iterator[Story]:
         wait=15,
         severity="info",
         firing={
-            "summary": "Something holds the streams of TARGET back",
+            "summary": "A proxy buffers the streams of TARGET",
             "description": f"SHARE of the streams of TARGET arrived whole in one or two pieces (more than half {OVER}):"
-            " a proxy buffers, and nobody sees a stream.",
+            " a proxy buffers, and users see no stream.",
         },
     )
     yield shares(
@@ -219,7 +219,7 @@ def other_shares() -> Iterator[Story]:
             f"(more than 10% {OVER}).NOTE",
         },
         also={'chat_stream_suspect{target="new", suspect="silent_end"}': flat(1, LONG)},
-        note=" Answers break off and are said to be complete: a gateway may have invented the end (silent_end).",
+        note=" Answers are incomplete but end as complete: a gateway may have added the end (silent_end).",
     )
     yield shares(
         "ChatStreamProbesSkipped",
@@ -720,7 +720,7 @@ def missing_shards() -> Iterator[Story]:
         return Firing(
             {"location": location} if location else {},
             f"{missing} of the shards of chat-monitor {where}are missing",
-            f"The shards of chat-monitor {where}say how many they are, and {missing} of that number have not been "
+            f"The shards of chat-monitor {where}report their number, and {missing} of that number have not been "
             "scraped for 5m: nothing probes their targets, unless these have replicas.",
             "critical",
         )
@@ -864,7 +864,7 @@ def _counted(m: Mapping[str, str]) -> Iterator[Story]:
             "ChatMonitorEventsDropped",
             "chat_monitor_events_dropped_total",
             "chat-monitor at m loses events of its log",
-            "The sink log of chat-monitor at m dropped 1 events within 15m; the metrics are right all the same.",
+            "The sink log of chat-monitor at m dropped 1 events within 15m; the metrics are not affected.",
         ),
     ):
         yield own(
@@ -911,7 +911,7 @@ def _counted(m: Mapping[str, str]) -> Iterator[Story]:
 def _internal(m: Mapping[str, str], times: int) -> Firing:
     return Firing(
         m,
-        "chat-monitor at m has faults of its own",
+        "chat-monitor at m has internal errors",
         f"Within 1h chat-monitor at m could not judge probes, or met exceptions it did not expect, {times} times in "
         "all. They count in no ratio of any target; the log has each.",
     )
