@@ -138,7 +138,7 @@ def kinds() -> Iterator[Story]:
         "end": (
             "ChatStreamMissingEnd",
             "Streams of TARGET end cleanly, without their end",
-            "ended clean on the wire, and without the protocol's end",
+            "ended cleanly on the wire, but without the protocol's end",
             "Look at the gateway and at the application.",
         ),
         "error": (
@@ -537,7 +537,7 @@ def certificates() -> Story:
         return Firing(
             {"target": target},
             f"The certificate of {target} {ends}",
-            f"The certificate that {target} showed last {valid} (the limit is {limits[severity]}).",
+            f"The last known certificate of {target} {valid} (the limit is {limits[severity]}).",
             severity,
         )
 
@@ -769,8 +769,8 @@ def monitors() -> Iterator[Story]:
     isolated = Firing(
         m,
         "chat-monitor at m reaches none of its targets",
-        "Every target of chat-monitor at m fails before its response head, on several hosts at once: its own network "
-        "is down, most likely. What its other alerts say of targets says nothing about them.",
+        "Every target of chat-monitor at m fails before its response head, on several hosts at once: most likely "
+        "its own network is down. Its other alerts about targets are meaningless.",
         "critical",
     )
     yield own(
@@ -912,8 +912,8 @@ def _internal(m: Mapping[str, str], times: int) -> Firing:
     return Firing(
         m,
         "chat-monitor at m has internal errors",
-        f"Within 1h chat-monitor at m could not judge probes, or met exceptions it did not expect, {times} times in "
-        "all. They count in no ratio of any target; the log has each.",
+        f"Within 1h chat-monitor at m could not judge probes, or had unexpected exceptions, {times} times in "
+        "total. They count in no ratio of any target; the log has each.",
     )
 
 
