@@ -90,7 +90,7 @@ def test_what_was_decoded_of_them() -> None:
         scenes.event(scenes.cut()), Neighbours(), ABOUT, RequestFacts(Timeouts(), "curl -N \\\n  'u'"), "17\n18"
     )
     text = Document(page).text
-    assert "The last output that was decoded:17\n18" in text
+    assert "Last decoded output:17\n18" in text
     assert "curl -N \\\n  'u'" in text
     assert "curl -N \\\n  &#39;u&#39;" in page
     assert "x-request-idr-1 copy" in text
