@@ -19,7 +19,7 @@ BOARDS = {"overview.json": overview, "target.json": target, "compare.json": comp
 
 
 def rendered(board: Dashboard) -> str:
-    """A board as text that is the same every time; panels are numbered in the order they stand."""
+    """A board as reproducible text; panels are numbered in their order."""
     built = board.build()
     for number, panel in enumerate(built.panels or [], start=1):
         panel.id_val = number
@@ -30,7 +30,7 @@ def rendered(board: Dashboard) -> str:
 
 
 def differing(boards: dict[str, str]) -> list[str]:
-    """The files that are missing or say something else than the code."""
+    """The files that are missing or differ from the code."""
     return [name for name, text in boards.items() if not (HERE / name).exists() or (HERE / name).read_text() != text]
 
 

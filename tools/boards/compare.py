@@ -1,4 +1,4 @@
-"""The board of two targets side by side: a gateway and what is behind it, or two ways to one model."""
+"""The board of two targets side by side: a gateway and its upstream, or two paths to one model."""
 
 from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat, timeseries
 
@@ -36,14 +36,14 @@ FIRST_CHUNK = "chat_stream_time_to_first_chunk_seconds"
 
 
 def compare() -> dashboard.Dashboard:
-    """What both have in common in one panel, and what each has of its own beside the other's."""
+    """Return the board: common panels for both, and each target's own side by side."""
     made = board(
         "chat-monitor-compare",
         "Chat streams: compare two",
-        "Two targets side by side, such as a gateway and the model server behind it: what only the left one shows is "
+        "Two targets side by side, such as a gateway and its upstream model server: what only the left one shows is "
         "the gateway's.",
         one_target("left", "Left", "One of the two, such as the gateway."),
-        one_target("right", "Right", "The other, such as what is behind it."),
+        one_target("right", "Right", "The other target, such as the upstream."),
     )
     for side in SIDES:
         made.with_panel(who(side)).with_panel(good(side)).with_panel(cut(side))
@@ -55,7 +55,7 @@ def compare() -> dashboard.Dashboard:
 
 
 def who(side: str) -> stat.Panel:
-    """What it is, and whether it is up."""
+    """The target's facts and state."""
     return (
         described(
             number(4),
@@ -111,7 +111,7 @@ def overhead() -> timeseries.Panel:
         lines(12, signed=True),
         "First chunk, left minus right",
         "How much later is the left one's first chunk? The difference of the mean times to the first chunk over the"
-        " chosen window: what a gateway costs, if it is on the left and what is behind it on the right.",
+        " chosen window: the latency of a gateway, if it is on the left and its upstream on the right.",
         SECONDS,
         over_time(f"{mean('left')} - {mean('right')}", "left less right"),
     )
@@ -127,7 +127,7 @@ def first_chunks() -> timeseries.Panel:
     return described(
         lines(12),
         "Time to first chunk",
-        "Whose first chunk comes later? Median and 95th percentile over the chosen window, of every stream that had"
+        "Which first chunk is later? Median and 95th percentile over the chosen window, of every stream that had"
         " a first chunk.",
         SECONDS,
         *queries,
@@ -135,7 +135,7 @@ def first_chunks() -> timeseries.Panel:
 
 
 def ratios() -> timeseries.Panel:
-    """If both are cut alike, the one behind is to blame."""
+    """If both are cut alike, the cause is the upstream."""
     queries = [
         over_time(
             share(
@@ -149,7 +149,7 @@ def ratios() -> timeseries.Panel:
         lines(12),
         "Truncation ratio",
         "Which of the two is cut? The share of accepted streams that were cut, over the chosen window. Both alike: "
-        "it is what is behind; the left alone: it is the gateway.",
+        "the upstream; the left alone: the gateway.",
         SHARE,
         *queries,
     )
@@ -170,7 +170,7 @@ def flow() -> timeseries.Panel:
     return described(
         lines(12),
         "Longest gap and output rate",
-        "Which of the two flows worse? The longest pause of one stream in ten over the chosen window, and the last "
+        "Which of the two pauses longer? The longest pause of one stream in ten over the chosen window, and the last "
         "probe's output rate (right axis). Longer pauses at the same rate: the gateway bundles.",
         SECONDS,
         *queries,
@@ -179,14 +179,13 @@ def flow() -> timeseries.Panel:
 
 
 def causes(side: str) -> bargauge.Panel:
-    """What each fails with."""
+    """The failures of each."""
     failures = increase("chat_stream_failures_total", by="target, outcome, cause", over=RANGE, side=side)
     return (
         described(
             ranking(12),
             f"{side.title()}: failures by cause",
-            f"With what does the {side} one fail? Failed probes over the whole time range, the most frequent cause "
-            "first.",
+            f"How does the {side} one fail? Failed probes over the whole time range, the most frequent cause first.",
             COUNT,
             now(f"sort_desc({failures} > 0)", "{{outcome}}/{{cause}}"),
         )
@@ -201,7 +200,7 @@ def where_time_goes(side: str) -> timeseries.Panel:
     return described(
         layers(12),
         f"{side.title()}: time by step",
-        f"Where does the {side} one's time go? The steps of the last probe on top of each other.",
+        f"How long does each step of the {side} one take? The steps of the last probe, stacked.",
         SECONDS,
         over_time(f"max by (step) ({of('chat_stream_last_step_seconds', side=side)})", "{{step}}"),
     )

@@ -1,4 +1,4 @@
-"""The board of the monitor itself: whether it is there, on time, sure of its clocks, and rid of what it measured."""
+"""The board of the monitor itself: whether it runs, is on time, has certain clocks, and delivers its results."""
 
 from grafana_foundation_sdk.builders import dashboard, stat, statetimeline, timeseries
 
@@ -28,13 +28,13 @@ RANGE, STEP = "$__range", "$__rate_interval"
 
 
 def health() -> dashboard.Dashboard:
-    """What has to be right before a word about a target is believed."""
+    """Return the board, to check before results about targets are trusted."""
     return (
         board(
             "chat-monitor-health",
             "Chat streams: monitor health",
             "The monitors themselves: whether they answer, whether they are on time, and whether what they measured "
-            "arrives. Before a target is blamed, nothing here is red.",
+            "arrives. Check that nothing here is red before you blame a target.",
             instances(),
         )
         .with_panel(versions())
@@ -50,7 +50,7 @@ def health() -> dashboard.Dashboard:
         .with_panel(staleness())
         .with_panel(skipped())
         .with_panel(uncertain())
-        .with_row(dashboard.Row("What becomes of results"))
+        .with_row(dashboard.Row("Results"))
         .with_panel(sinks())
         .with_panel(probe_errors())
         .with_panel(requests())
@@ -74,7 +74,7 @@ def counted(metric: str, *matchers: str, by: str = "", over: str = STEP) -> str:
 
 
 def percentile(rank: float, histogram: str, over: str = "$window") -> str:
-    """A percentile for each monitor; nothing at all where nothing was observed."""
+    """A percentile for each monitor; no series if nothing was observed."""
     return f"histogram_quantile({rank}, sum by (instance, le) (rate({own(f'{histogram}_bucket')}[{over}]))) >= 0"
 
 
@@ -82,7 +82,7 @@ def percentile(rank: float, histogram: str, over: str = "$window") -> str:
 
 
 def versions() -> stat.Panel:
-    """Who is speaking at all."""
+    """The monitors that are scraped."""
     return (
         described(
             number(4),
@@ -98,13 +98,13 @@ def versions() -> stat.Panel:
 
 
 def isolated() -> stat.Panel:
-    """Whether to believe a word."""
+    """Whether a monitor is isolated."""
     return (
         described(
             number(4),
             "Isolated",
             "Is a monitor cut off? Yes while every target of a monitor fails before its response head: then its "
-            "alerts say nothing about targets.",
+            "alerts about targets are meaningless.",
             COUNT,
             now(f"max({own('chat_monitor_isolated')})"),
         )
@@ -114,12 +114,12 @@ def isolated() -> stat.Panel:
 
 
 def config() -> stat.Panel:
-    """Whether what runs is what is written."""
+    """Whether the last reload succeeded."""
     return (
         described(
             number(4),
             "Last reload",
-            "Did the last reload succeed? No: a monitor runs with an older config than the file says.",
+            "Did the last reload succeed? No: a monitor runs with an older config than its file.",
             COUNT,
             now(f"min({own('chat_monitor_config_last_reload_successful')})"),
         )
@@ -129,12 +129,12 @@ def config() -> stat.Panel:
 
 
 def own_faults() -> stat.Panel:
-    """What the monitors themselves got wrong."""
+    """The monitors' internal errors."""
     return described(
         number(4),
         "Faults of monitors",
-        "How often did a monitor fail? Over the whole time range: probes that could not be judged, by a fault of "
-        "the monitor or of its machine, and exceptions nobody expected. Each should be 0.",
+        "How often did a monitor fail? Over the whole time range: probes that could not be judged because of "
+        "the monitor or its machine, and unexpected exceptions. Each should be 0.",
         COUNT,
         now(counted("chat_monitor_probe_errors_total", 'outcome="inconclusive"', over=RANGE), "probes"),
         now(counted("chat_monitor_unhandled_exceptions_total", over=RANGE), "exceptions"),
@@ -142,11 +142,11 @@ def own_faults() -> stat.Panel:
 
 
 def watched() -> stat.Panel:
-    """How much there is to do."""
+    """The number of targets."""
     return described(
         number(4),
         "Targets",
-        "How many targets are watched? Targets of all chosen monitors together; one that two of them watch counts "
+        "How many targets are probed? Targets of all chosen monitors together; one that two of them probe counts "
         "twice.",
         COUNT,
         now(f"sum({own('chat_monitor_targets')})"),
@@ -154,11 +154,11 @@ def watched() -> stat.Panel:
 
 
 def shards() -> stat.Panel:
-    """Whether a shard is missing."""
+    """The shards, expected and reporting."""
     return described(
         number(4),
         "Shards",
-        "Is every shard there? Of how many shards the monitors say they are part, and how many different ones report.",
+        "Is a shard missing? The number of shards by the monitors' configs, and how many different ones report.",
         COUNT,
         now(f"max({own('chat_monitor_shards')})", "wanted"),
         now(f"count({different('chat_monitor_shard_index')})", "there"),
@@ -174,7 +174,7 @@ def different(metric: str) -> str:
 
 
 def in_flight() -> timeseries.Panel:
-    """The work at hand."""
+    """The probes in flight."""
     return described(
         lines(12),
         "Probes in flight",
@@ -186,12 +186,12 @@ def in_flight() -> timeseries.Panel:
 
 
 def lag() -> timeseries.Panel:
-    """Whether the loop turns."""
+    """The lag of the event loop."""
     return described(
         lines(12),
         "Event loop lag, p99",
-        "How late does the event loop wake? The 99th percentile. From 100 ms on the alert ChatMonitorLoopLag warns:"
-        " timings then say as much about the monitor's machine as about the targets.",
+        "How late does the event loop wake up? The 99th percentile. From 100 ms on the alert ChatMonitorLoopLag warns:"
+        " timings then depend as much on the monitor's machine as on the targets.",
         SECONDS,
         over_time(percentile(0.99, "chat_monitor_event_loop_lag_seconds", STEP), "{{instance}}"),
     )
@@ -202,9 +202,9 @@ def delays() -> timeseries.Panel:
     return described(
         lines(12),
         "Start delay and uncertainty, p99",
-        "How late do probes start, and how sure are their clocks? 99th percentiles over the chosen window: how late"
+        "How late do probes start, and how certain are their clocks? 99th percentiles over the chosen window: how late"
         " scheduled probes start, how long the monitor itself delayed them until the request was sent, and the "
-        "largest uncertainty among the clocks of a probe, which is microseconds if all is well.",
+        "largest uncertainty among the clocks of a probe, which is normally microseconds.",
         SECONDS,
         over_time(percentile(0.99, "chat_monitor_schedule_delay_seconds"), "{{instance}} starts late"),
         over_time(percentile(0.99, "chat_monitor_own_delay_seconds"), "{{instance}} own delay"),
@@ -213,20 +213,20 @@ def delays() -> timeseries.Panel:
 
 
 def staleness() -> timeseries.Panel:
-    """Whether what is shown is of now."""
+    """The age of the oldest result."""
     age = f"(time() - {own('chat_stream_last_probe_timestamp_seconds')})"
     return described(
         lines(12),
         "Age of the oldest result",
-        "How many intervals ago was the most neglected target probed? About one is right, and as long as a probe "
-        "takes on top of it. More: a target is paused, its probes are skipped, or the monitor stands still.",
+        "How many intervals old is the oldest result of a target? About one is normal, plus the time a probe "
+        "takes. More: a target is paused, its probes are skipped, or the monitor hangs.",
         COUNT,
         over_time(f"max by (instance) ({age} / {own('chat_stream_interval_seconds')})", "{{instance}}"),
     ).decimals(1)
 
 
 def skipped() -> timeseries.Panel:
-    """What was not asked although it was time."""
+    """Skipped probes."""
     return described(
         bars(12),
         "Skipped probes",
@@ -237,12 +237,12 @@ def skipped() -> timeseries.Panel:
 
 
 def uncertain() -> timeseries.Panel:
-    """What was measured and not believed."""
+    """Timings that are too uncertain to count."""
     return described(
         bars(12),
         "Discarded timings",
         "How many timings were too uncertain to count? Timings left out of the histograms, because the monitor was "
-        "too busy to be sure of them.",
+        "too busy to measure them exactly.",
         COUNT,
         over_time(counted("chat_stream_timings_discarded_total", by="kind"), "{{kind}}"),
     )
@@ -264,11 +264,11 @@ def sinks() -> timeseries.Panel:
 
 
 def probe_errors() -> timeseries.Panel:
-    """What counts nowhere else."""
+    """Probes without a result."""
     return described(
         bars(6),
         "Aborted and inconclusive probes",
-        "Which probes came to nothing through the monitor? Probes that the monitor stopped (aborted) or could not "
+        "Which probes have no result because of the monitor? Probes that the monitor stopped (aborted) or could not "
         "judge (inconclusive). They count in no ratio.",
         COUNT,
         over_time(counted("chat_monitor_probe_errors_total", by="outcome, cause"), "{{outcome}}/{{cause}}"),
@@ -276,23 +276,23 @@ def probe_errors() -> timeseries.Panel:
 
 
 def requests() -> timeseries.Panel:
-    """Who described the monitor."""
+    """The HTTP requests to the monitor."""
     return described(
         bars(6),
         "HTTP requests",
-        "Who described the monitor, and what does it answer? Requests by route and status, scrapes among them.",
+        "Which requests does the monitor get, and how does it answer? Requests by route and status, scrapes included.",
         COUNT,
         over_time(f"{counted('chat_monitor_http_requests_total', by='handler, code')} > 0", "{{handler}} {{code}}"),
     )
 
 
 def history() -> timeseries.Panel:
-    """What is kept."""
+    """The size of the history."""
     return described(
         lines(6),
         "History size",
         "How large is the history on disk? The file of recent probes, which `[history] max_bytes` bounds. Empty "
-        "where it is kept in memory.",
+        "if it is kept in memory.",
         BYTES,
         over_time(f"max by (instance) ({own('chat_monitor_history_bytes')})", "{{instance}}"),
     ).no_value("in memory")
@@ -306,14 +306,14 @@ def reloads() -> stat.Panel:
     return described(
         number(6).height(7),
         "Age of the config",
-        "When was the config last loaded? How long ago each monitor last loaded its config without a mistake.",
+        "When was the config last loaded? How long ago each monitor last loaded a valid config.",
         SECONDS,
         now(f"time() - {own('chat_monitor_config_last_reload_success_timestamp_seconds')}", "{{instance}}"),
     )
 
 
 def configs() -> stat.Panel:
-    """Whether all run with the same."""
+    """Whether all monitors use the same config."""
     return described(
         number(6).height(7),
         "Different configs",
@@ -341,7 +341,7 @@ def discovery() -> statetimeline.Panel:
         described(
             states(6, 7),
             "Discovery",
-            "Can the sources of targets be read? The last refresh of each `[[discovery]]`. Empty where there is none.",
+            "Can the sources of targets be read? The last refresh of each `[[discovery]]`; empty if there are none.",
             COUNT,
             over_time(f"min by (source) ({own('chat_monitor_discovery_last_refresh_successful')})", "{{source}}"),
         )
@@ -360,7 +360,7 @@ def processor() -> timeseries.Panel:
     return described(
         lines(8),
         "CPU",
-        "How much of a core does each monitor use? At 100% it can do no more, and its timings suffer: share the "
+        "How much of a core does each monitor use? At 100% it is overloaded, and its timings suffer: divide the "
         "targets among several (`--shard`).",
         SHARE,
         over_time(f"rate({seconds}[{STEP}])", "{{instance}}"),
@@ -368,7 +368,7 @@ def processor() -> timeseries.Panel:
 
 
 def memory() -> timeseries.Panel:
-    """Whether it grows."""
+    """The memory of each monitor."""
     return described(
         lines(8),
         "Memory",
@@ -379,12 +379,12 @@ def memory() -> timeseries.Panel:
 
 
 def descriptors() -> timeseries.Panel:
-    """Whether it can still connect."""
+    """The file descriptors in use."""
     job = 'job=~".*chat-monitor.*"'
     return described(
         lines(8),
         "File descriptors",
-        "How many of its file descriptors are in use? Without any left, probes are inconclusive.",
+        "How many of its file descriptors are in use? If none are left, probes are inconclusive.",
         SHARE,
         over_time(f"{own('process_open_fds', job)} / {own('process_max_fds', job)}", "{{instance}}"),
     )

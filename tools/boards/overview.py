@@ -1,4 +1,4 @@
-"""The overview board: one screen that says who is failing, what is cut and by what, how late, and what is left."""
+"""The overview board: the failing targets, the causes of cuts, first-chunk latency, and error budgets on one screen."""
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import dashboard as model
@@ -38,12 +38,12 @@ RANGE = "$__range"
 
 
 def overview() -> dashboard.Dashboard:
-    """Everything at a glance; what lies behind it is on the other boards."""
+    """Return the board; details are on the other boards."""
     return (
         board(
             "chat-monitor-overview",
             "Chat streams: overview",
-            "Who is failing, what is cut short and by what, how late first chunks come. Every number is of synthetic "
+            "Which targets fail, which streams are cut and why, how late first chunks are. Numbers are of synthetic "
             "probes, a few to a few hundred an hour: shares are taken over the chosen window or the whole range.",
             targets(),
         )
@@ -61,7 +61,7 @@ def overview() -> dashboard.Dashboard:
         .with_panel(budget())
         .with_row(dashboard.Row("By place, and over a month"))
         .with_panel(by_place("host", "Failures by host", "Which hosts fail?"))
-        .with_panel(by_place("upstream", "Failures by upstream", "Behind which gateways do probes fail?"))
+        .with_panel(by_place("upstream", "Failures by upstream", "Which upstreams have failing probes?"))
         .with_panel(month())
     )
 
@@ -70,12 +70,12 @@ def overview() -> dashboard.Dashboard:
 
 
 def down() -> stat.Panel:
-    """How many are down, by the worst that any monitor sees of each."""
+    """The number of targets that are down, by the worst state that any monitor reports."""
     return described(
         number(4),
         "Targets down",
-        "How many targets are down? Targets whose state, confirmed by several failures in a row, is down now. Where"
-        " several monitors watch a target, the one that sees it worst counts. Paused ones are left out.",
+        "How many targets are down? Targets whose state, confirmed by several failures in a row, is down now. If"
+        " several monitors probe a target, the worst state counts. Paused ones are left out.",
         COUNT,
         now(f"sum(1 - min by (target) ({running()}))"),
     ).thresholds(steps(GOOD, (1, BAD)))
@@ -93,7 +93,7 @@ def cut() -> stat.Panel:
     return described(
         number(4),
         "Streams cut",
-        "How many streams are cut short? Streams that were accepted and never came to their end, by all accepted "
+        "How many streams are cut short? Streams that were accepted and did not reach their end, by all accepted "
         "streams, over the whole time range.",
         SHARE,
         now(share(truncated, accepted)),
@@ -101,11 +101,11 @@ def cut() -> stat.Panel:
 
 
 def streak() -> stat.Panel:
-    """The longest run of cuts that is still going on."""
+    """The longest current run of cuts."""
     return described(
         number(4),
         "Cuts in a row",
-        "How many cuts in a row at worst? The longest run of cut streams that is still going on. From three on the "
+        "How many cuts in a row at worst? The longest current run of cut streams. From three on, the "
         "alert ChatStreamTruncations pages.",
         COUNT,
         now(f"max({of('chat_stream_consecutive_truncations')})"),
@@ -117,7 +117,7 @@ def available() -> stat.Panel:
     return described(
         number(4),
         "Availability",
-        "How many answers came whole? Probes that were good by the availability SLO, by all probes it counts, over "
+        "How many answers were complete? Probes that were good by the availability SLO, by all probes it counts, over "
         "the whole time range.",
         SHARE,
         now(good_share("availability", by="")),
@@ -137,11 +137,11 @@ def late() -> stat.Panel:
 
 
 def watched() -> stat.Panel:
-    """How many there are to begin with."""
+    """The number of targets."""
     return described(
         number(4),
         "Targets",
-        "How many targets are watched? Targets that some monitor has in its config, paused ones among them.",
+        "How many targets are probed? Targets that some monitor has in its config, paused ones included.",
         COUNT,
         now(f"count(count by (target) ({of('chat_stream_interval_seconds')}))"),
     )
@@ -160,7 +160,7 @@ FAILING = {
     "Value #D": ("Row", 50),
     "external_url": ("Pages", 70),
 }
-"""The columns of who is failing, in order: what Grafana calls them, what the board does, and the width in pixels."""
+"""The columns of the failing targets, in order: Grafana's name, the board's name, and the width in pixels."""
 
 
 def failing() -> table.Panel:
@@ -172,10 +172,10 @@ def failing() -> table.Panel:
     panel = described(
         table.Panel().span(16).height(8).sort_by([common.TableSortByFieldState().display_name("Row").desc(desc=True)]),
         "Failing targets",
-        "Who is failing, with what, and through whom? State, suspect and Row (failures in a row) are of now. "
+        "Which targets fail, how, and why? State, suspect and Row (failures in a row) are current. "
         "Failure is the most frequent one and Cut the share of accepted streams that were cut, both over the whole "
-        "time range. Last good is how long ago a probe last succeeded. Pages leads to the target on the monitor "
-        "that watches it, if its config has an external_url.",
+        "time range. Last good is how long ago a probe last succeeded. Pages links to the target on the monitor "
+        "that probes it, if its config has an external_url.",
         COUNT,
         column(f"min by (target) ({running()}) or - max by (target) ({of('chat_stream_paused')} == 1)"),
         column(f"time() - max by (target) ({of('chat_stream_last_success_timestamp_seconds')})"),
@@ -189,7 +189,7 @@ def failing() -> table.Panel:
 
 
 def _in_one_table(panel: table.Panel) -> table.Panel:
-    """Put the queries of who is failing side by side, under their names."""
+    """Join the queries of the failing targets into one table, and rename the columns."""
     hidden = ("Time", "outcome", "cause", "Value #E", "Value #F", "Value #G")
     named = {
         "excludeByName": dict.fromkeys(hidden, True),
@@ -202,7 +202,7 @@ def _in_one_table(panel: table.Panel) -> table.Panel:
 
 
 def _dressed(panel: table.Panel) -> table.Panel:
-    """Give the columns of who is failing their widths, words, colours, units and the way to each target."""
+    """Set the widths, texts, colours, units and links of the table's columns."""
     everything = {
         "title": "Everything about ${__value.text}",
         "url": "/d/chat-monitor-target?var-target=${__value.text:percentencode}&${__url_time_range}",
@@ -230,7 +230,7 @@ def _dressed(panel: table.Panel) -> table.Panel:
 
 
 def _open() -> model.ValueMappingResult:
-    """What stands in place of an address."""
+    """The text in place of an address."""
     return model.ValueMappingResult(text="open")
 
 
@@ -240,8 +240,8 @@ def state() -> statetimeline.Panel:
         described(
             states(8, 8),
             "Downtime",
-            "Who was down, and when? The confirmed state of each target that was down within the time range, by the"
-            " worst that any monitor sees of it. A gap is a time without a monitor.",
+            "Which targets were down, and when? The confirmed state of each that was down in the time range, by the"
+            " worst state that any monitor reports. A gap is a time without a monitor.",
             COUNT,
             over_time(
                 f"min by (target) ({of('chat_stream_up')})"
@@ -265,9 +265,9 @@ def truncation_ratio() -> timeseries.Panel:
         described(
             lines(7, 8),
             "Truncation ratio",
-            "What share of each target's streams is cut short? The ten highest; each point looks back on the chosen"
+            "What share of each target's streams is cut short? The ten highest; each point covers the chosen"
             " window. Above the dashed 5% the alert ChatStreamTruncations warns, given 20 accepted streams; with "
-            "fewer in the window a point says little.",
+            "fewer in the window a point means little.",
             SHARE,
             over_time(worst(ratio), "{{target}}"),
             over_time("vector(0.05)", "warning"),
@@ -283,21 +283,21 @@ def truncations_over_time() -> timeseries.Panel:
     return described(
         bars(6, 8),
         "Cuts by cause",
-        "When were streams cut, and by what? Cut streams, one bar for at least five minutes. Empty where nothing "
-        "was cut. Each cause calls for another person: see the runbook of ChatStreamTruncations.",
+        "When were streams cut, and by what? Cut streams, one bar for at least five minutes. Empty if nothing "
+        "was cut. Each cause has another owner: see the runbook of ChatStreamTruncations.",
         COUNT,
         over_time(f"{cuts} > 0", "{{outcome}}/{{cause}}"),
     )
 
 
 def first_chunks() -> timeseries.Panel:
-    """The usual and the slow end, with each target's limit."""
+    """Median and slow first chunks, with each target's limit."""
     return described(
         lines(7, 8),
         "Time to first chunk",
-        "How late do first chunks come, and what is allowed? The ten highest 95th percentiles over the chosen "
+        "How late are first chunks, and what is allowed? The ten highest 95th percentiles over the chosen "
         "window, of every stream that had a first chunk; dashed: the shortest threshold of an SLO. The buckets "
-        "double, so a percentile is right to a factor of two at worst; shares by the SLO are exact.",
+        "double, so a percentile is accurate to a factor of two at worst; shares by the SLO are exact.",
         SECONDS,
         over_time(worst(quantile(0.95, "chat_stream_time_to_first_chunk_seconds")), "{{target}} p95"),
         over_time(f"min({of('chat_stream_slo_first_chunk_threshold_seconds')})", "shortest that is allowed"),
@@ -305,7 +305,7 @@ def first_chunks() -> timeseries.Panel:
 
 
 def budget() -> bargauge.Panel:
-    """What is left to spend."""
+    """The remaining error budgets."""
     return (
         described(
             ranking(4, 8),
@@ -326,7 +326,7 @@ def budget() -> bargauge.Panel:
 
 
 def by_place(label: str, title: str, question: str) -> bargauge.Panel:
-    """Failures added up by what the failing targets have in common."""
+    """Failures by what the failing targets have in common."""
     failures = f"increase({of('chat_stream_failures_total')}[{RANGE}])"
     known = of("chat_stream_target_info", f'{label}!=""')
     place = f"max by (target, instance, {label}) ({known})"
@@ -355,7 +355,7 @@ def month() -> bargauge.Panel:
             ranking(8, 8),
             "Availability, 30 days",
             "How available was each target over 30 days? The twelve lowest, by the availability SLO, whatever time "
-            "range is chosen; a Prometheus that keeps less shows what it has.",
+            "range is chosen; a Prometheus with a shorter retention shows what it has.",
             SHARE,
             now(f"sort(bottomk(12, {good_share('availability', over='30d')}))", "{{target}}"),
         )

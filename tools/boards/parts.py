@@ -1,4 +1,4 @@
-"""What all boards share: their variables, its queries, and one maker for each kind of panel."""
+"""The common parts of all boards: variables, queries, and a builder for each kind of panel."""
 
 from collections.abc import Sequence
 from string import ascii_uppercase
@@ -34,7 +34,7 @@ GOOD, FAIR, BAD = "green", "orange", "red"
 
 
 def board(uid: str, title: str, description: str, *variables: dashboard.QueryVariable) -> dashboard.Dashboard:
-    """An empty board with its own variables, and with what all boards share: a source, a filter, a window, links."""
+    """An empty board with its own variables and the common ones: a data source, a filter, a window, links."""
     begun = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -74,9 +74,9 @@ def _datasource() -> dashboard.DatasourceVariable:
 
 
 def targets() -> dashboard.QueryVariable:
-    """Any number of targets; all of them at first."""
+    """Any number of targets; all by default."""
     return (
-        _chosen("target", "Target", "The chats to look at; all of them at first.")
+        _chosen("target", "Target", "The targets to show; all by default.")
         .multi(multi=True)
         .include_all(include_all=True)
         .all_value(".+")  # one short pattern, however many targets there are
@@ -85,14 +85,14 @@ def targets() -> dashboard.QueryVariable:
 
 
 def one_target(name: str, label: str, description: str) -> dashboard.QueryVariable:
-    """One target; the first at first."""
+    """One target; the first by default."""
     return _chosen(name, label, description)
 
 
 def instances() -> dashboard.QueryVariable:
-    """Any number of monitors; all of them at first."""
+    """Any number of monitors; all by default."""
     return (
-        _chosen("instance", "Monitor", "The monitors to look at, by their addresses; all of them at first.")
+        _chosen("instance", "Monitor", "The monitors to show, by address; all by default.")
         .query("label_values(chat_monitor_build_info, instance)")
         .multi(multi=True)
         .include_all(include_all=True)
@@ -124,20 +124,18 @@ def _filter() -> dashboard.AdHocVariable:
 
 
 def _window() -> dashboard.CustomVariable:
-    """Probes are rare: shares and percentiles look back on a window that is chosen, not on the step of the graph."""
+    """Probes are rare: shares and percentiles cover a chosen window, not the step of the graph."""
     return (
         dashboard.CustomVariable("window")
         .label("Window")
-        .description(
-            "What each point of a share or a percentile looks back on: at least 20 probe intervals, better 60."
-        )
+        .description("The window of each point of a share or a percentile: at least 20 probe intervals, better 60.")
         .values("5m,15m,1h,6h,1d")
         .current(model.VariableOption(selected=True, text="1h", value="1h"))
     )
 
 
 def _alerts(chosen: Sequence[str]) -> dashboard.AnnotationQuery:
-    """The alerts on what is chosen, and those that are about no target or no monitor in particular."""
+    """The alerts on the selection, and those without a target or monitor."""
     label = "instance" if "instance" in chosen else "target"
     among = "".join(f"${name}|" for name in chosen)
     return (
@@ -165,7 +163,7 @@ MARKS = {
     "Alerts": {"titleFormat": "{{alertname}}", "textFormat": "{{target}} ({{instance}})", "tagKeys": "severity"},
     "Reloads": {"titleFormat": "config loaded", "textFormat": "{{instance}}", "tagKeys": ""},
 }
-"""What the marks of each annotation say; Prometheus' annotations have these keys, and the SDK does not."""
+"""The texts of each annotation's marks; Prometheus' annotations have these keys, but the SDK does not."""
 
 
 # ---- the queries
@@ -184,23 +182,23 @@ def own(metric: str, *matchers: str) -> str:
 
 
 def increase(metric: str, *matchers: str, by: str = "target", over: str = "$window", side: str = "target") -> str:
-    """How much a counter of the chosen targets rose, added up; by nothing where `by` is empty."""
+    """The sum of a counter's increase over the chosen targets; without grouping if `by` is empty."""
     grouping = f" by ({by})" if by else ""
     return f"sum{grouping} (increase({of(metric, *matchers, side=side)}[{over}]))"
 
 
 def worst(expr: str, most: int = 10) -> str:
-    """The highest series at each moment, so that a thousand targets are no thousand lines."""
+    """The highest series at each moment, so that a thousand targets are not a thousand lines."""
     return f"topk({most}, {expr})"
 
 
 def share(part: str, whole: str) -> str:
-    """One count by another; nothing at all where there was nothing to divide by, rather than NaN."""
+    """One count divided by another; no series, instead of NaN, if the divisor is 0."""
     return f"{part} / {whole} >= 0"
 
 
 def quantile(rank: float, histogram: str, *, over: str = "$window", side: str = "target") -> str:
-    """A percentile per target; nothing at all where nothing was observed, rather than NaN."""
+    """A percentile per target; no series, instead of NaN, if nothing was observed."""
     buckets = increase(f"{histogram}_bucket", by="target, le", over=over, side=side)
     return f"histogram_quantile({rank}, {buckets}) >= 0"
 
@@ -213,7 +211,7 @@ def good_share(slo: str, by: str = "target", over: str = "$__range", side: str =
 
 
 def objective(slo: str) -> str:
-    """The share that ought to be good."""
+    """The objective of one SLO."""
     label = f'slo="{slo}"'
     return f"max by (target) ({of('chat_stream_slo_objective_ratio', label)})"
 
@@ -229,7 +227,7 @@ def over_time(expr: str, legend: str) -> prometheus.Dataquery:
 
 
 def with_exemplars(expr: str, legend: str) -> prometheus.Dataquery:
-    """A query for a graph that also brings single probes, by their ids."""
+    """A query for a graph with single probes as exemplars."""
     return over_time(expr, legend).exemplar(exemplar=True)
 
 
@@ -252,7 +250,7 @@ def column(expr: str) -> prometheus.Dataquery:
 
 
 def described(panel: Panel, title: str, description: str, unit: str, *queries: prometheus.Dataquery) -> Panel:
-    """Give a panel what every panel has: a title, the question it answers and how to read it, its unit, its queries."""
+    """Set a panel's title, description, unit and queries."""
     panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(query.ref_id(letter))
@@ -260,7 +258,7 @@ def described(panel: Panel, title: str, description: str, unit: str, *queries: p
 
 
 def number(width: int) -> stat.Panel:
-    """One number; without colour, which Grafana would else take from thresholds of its own, until a panel sets some."""
+    """One number, without Grafana's default thresholds and colours."""
     return (
         stat.Panel()
         .span(width)
@@ -273,7 +271,7 @@ def number(width: int) -> stat.Panel:
 
 
 def lines(width: int, height: int = 9, *, signed: bool = False) -> timeseries.Panel:
-    """Lines over time, the worst named first; from 0 on, where they have no sign."""
+    """Lines over time, the worst first in the legend; from 0, if they have no sign."""
     panel = timeseries.Panel().axis_soft_min(0) if signed else timeseries.Panel().min(0)
     return (
         panel.span(width)
@@ -308,7 +306,7 @@ def bars(width: int, height: int = 9) -> timeseries.Panel:
 
 
 def layers(width: int, height: int = 9) -> timeseries.Panel:
-    """Parts that add up, as areas on top of each other."""
+    """Parts that add up, as stacked areas."""
     return (
         lines(width, height)
         .fill_opacity(50)
@@ -318,7 +316,7 @@ def layers(width: int, height: int = 9) -> timeseries.Panel:
 
 
 def dots(width: int, height: int = 9) -> timeseries.Panel:
-    """Single values over time, which no line should join."""
+    """Single values over time, not joined by a line."""
     return lines(width, height).draw_style(looks.GraphDrawStyle.POINTS).point_size(5)
 
 
@@ -340,7 +338,7 @@ def heats(width: int, height: int = 9) -> heatmap.Panel:
 
 
 def ranking(width: int, height: int = 9) -> bargauge.Panel:
-    """One bar a series, as it stands at the end of the range."""
+    """One bar per series, at the end of the range."""
     return (
         bargauge.Panel()
         .span(width)
@@ -353,7 +351,7 @@ def ranking(width: int, height: int = 9) -> bargauge.Panel:
 
 
 def states(width: int, height: int = 9) -> statetimeline.Panel:
-    """One line a series, coloured by the state it was in."""
+    """One line per series, coloured by its state."""
     return (
         statetimeline.Panel()
         .span(width)
@@ -391,7 +389,7 @@ def setting(name: str, value: object) -> model.DynamicConfigValue:
 
 
 def limit() -> list[model.DynamicConfigValue]:
-    """How a line looks that is a limit and no measurement."""
+    """The style of a line that is a limit, not a measurement."""
     return [
         setting("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
         setting("custom.lineWidth", 1),

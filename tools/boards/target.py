@@ -1,4 +1,4 @@
-"""The board of one target: every step, every gap, every cause, and the way from a point to the probe behind it."""
+"""The board of one target: steps, gaps, causes, and links from points to their probes."""
 
 from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, stat, statetimeline, timeseries
 
@@ -42,18 +42,18 @@ RANGE, STEP = "$__range", "$__rate_interval"
 
 
 def target() -> dashboard.Dashboard:
-    """From what it is now to what it costs."""
+    """Return the board, from the current state to the costs."""
     return (
         board(
             "chat-monitor-target",
             "Chat streams: target",
-            "One target: where its time goes, how it is cut and when, what it says. A point of the first-chunk panel "
-            "that is an exemplar leads to the page of its probe.",
-            one_target("target", "Target", "The chat to look at."),
+            "One target: the time of each step, its cuts and causes, its answers. A point of the first-chunk panel "
+            "that is an exemplar links to the page of its probe.",
+            one_target("target", "Target", "The target to show."),
         )
         .with_panel(state())
         .with_panel(cut())
-        .with_panel(good("availability", "Availability", "How many answers came whole?"))
+        .with_panel(good("availability", "Availability", "How many answers were complete?"))
         .with_panel(good("first_chunk", "First chunks in time", "Did first chunks come in time?"))
         .with_panel(left())
         .with_panel(identity())
@@ -115,7 +115,7 @@ def cut() -> stat.Panel:
     return described(
         number(4),
         "Streams cut",
-        "How many streams are cut short? Accepted streams that never came to their end, by all accepted streams, "
+        "How many streams are cut short? Accepted streams that did not reach their end, by all accepted streams, "
         "over the whole time range.",
         SHARE,
         now(share(truncated, accepted)),
@@ -123,7 +123,7 @@ def cut() -> stat.Panel:
 
 
 def good(slo: str, title: str, question: str) -> stat.Panel:
-    """One objective, exact, since it was decided probe by probe."""
+    """One objective; exact, because each probe is judged by it."""
     return described(
         number(4),
         title,
@@ -141,7 +141,7 @@ def left() -> bargauge.Panel:
             ranking(4, 4),
             "Error budget left",
             "How much error budget is left? Of the failures that each objective allows over the chosen time range, "
-            "the share not used up; below 0 the budget is gone.",
+            "the share not used up; below 0 the budget is spent.",
             SHARE,
             now(budget_left("availability"), "availability"),
             now(budget_left("first_chunk"), "first chunk"),
@@ -153,11 +153,11 @@ def left() -> bargauge.Panel:
 
 
 def identity() -> stat.Panel:
-    """What it is, and how often it is asked."""
+    """The target's facts, and its interval."""
     return described(
         number(4),
         "Target and interval",
-        "What is asked, and how often? Its protocol, host and model; the number is the interval.",
+        "What is probed, and how often? Its protocol, host and model; the number is the interval.",
         SECONDS,
         now(
             f"max by (target) ({of('chat_stream_interval_seconds')})"
@@ -171,11 +171,11 @@ def identity() -> stat.Panel:
 
 
 def where_time_goes() -> timeseries.Panel:
-    """The steps on top of each other: what grew is what to look at."""
+    """The steps, stacked: a step that grew is visible."""
     return described(
         layers(12),
         "Time by step",
-        "Where does the time of a probe go? The steps of the last probe on top of each other, from the look-up of "
+        "Where does the time of a probe go? The steps of the last probe on top of each other, from the lookup of "
         "the name to the last chunk. A step that was not reached is missing.",
         SECONDS,
         over_time(f"max by (step) ({of('chat_stream_last_step_seconds')})", "{{step}}"),
@@ -183,15 +183,15 @@ def where_time_goes() -> timeseries.Panel:
 
 
 def first_chunk_percentiles() -> timeseries.Panel:
-    """Percentiles with single probes, each of which has a page."""
+    """Percentiles, with single probes as exemplars."""
     histogram = "chat_stream_time_to_first_chunk_seconds"
     content = "chat_stream_time_to_first_content_seconds"
     return described(
         lines(12),
         "Time to first chunk",
-        "How late do first chunks come, and which probe was that? Percentiles over the chosen window, of every "
-        "stream that had a first chunk; content is the first visible text, which reasoning models bring later. A "
-        "dot is one probe: its id leads to the probe's page, where the data source has the link (see "
+        "How late are first chunks, and which probes were late? Percentiles over the chosen window, of every "
+        "stream that had a first chunk; content is the first visible text, which reasoning models send later. A "
+        "dot is one probe: its id links to the probe's page, if the data source has the link (see "
         "docs/alerting.md).",
         SECONDS,
         with_exemplars(quantile(0.95, histogram), "p95"),
@@ -206,8 +206,8 @@ def first_chunk_heat() -> heatmap.Panel:
     return described(
         heats(12),
         "Time to first chunk, distribution",
-        "How are the times to the first chunk distributed? How many probes fell into which bucket. Two bands are "
-        "two ways to be served: a warm cache and a cold one, two replicas.",
+        "How are the times to the first chunk distributed? How many probes fell into which bucket. Two bands mean "
+        "two ways of serving: a warm cache and a cold one, or two replicas.",
         COUNT,
         in_buckets(increase("chat_stream_time_to_first_chunk_seconds_bucket", by="le", over=STEP)),
     )
@@ -219,14 +219,14 @@ def gap_heat() -> heatmap.Panel:
         heats(12),
         "Gaps, distribution",
         "How even does the output flow? How many gaps between two arrivals fell into which bucket. A band far above"
-        " the others is a pause that comes again.",
+        " the others is a repeated pause.",
         COUNT,
         in_buckets(increase("chat_stream_chunk_gap_seconds_bucket", by="le", over=STEP)),
     )
 
 
 def pauses() -> timeseries.Panel:
-    """How it feels to read along."""
+    """The longest pauses, as users notice them."""
     return described(
         lines(12),
         "Longest gap",
@@ -270,14 +270,14 @@ def causes() -> timeseries.Panel:
 
 
 def cuts() -> bargauge.Panel:
-    """What to fix first."""
+    """The most frequent causes."""
     truncated = increase("chat_stream_truncated_total", by="outcome, cause", over=RANGE)
     return (
         described(
             ranking(12),
             "Cuts by cause",
-            "By what are its streams cut most? Cut streams over the whole time range, the most frequent cause "
-            "first. Each calls for another person: see the runbook of ChatStreamTruncations.",
+            "What cuts its streams most often? Cut streams over the whole time range, the most frequent cause "
+            "first. Each has another owner: see the runbook of ChatStreamTruncations.",
             COUNT,
             now(f"sort_desc({truncated} > 0)", "{{outcome}}/{{cause}}"),
         )
@@ -288,36 +288,36 @@ def cuts() -> bargauge.Panel:
 
 
 def cut_after() -> heatmap.Panel:
-    """One age is one time-out."""
+    """The ages of cut streams; one age is one time-out."""
     return described(
         heats(8),
         "Age of cuts",
         "After how many seconds are streams cut? How many cut streams ended in which bucket after their request. "
-        "The buckets are narrow around the usual time-outs of proxies: all cuts in one of them is such a time-out.",
+        "The buckets are narrow around common time-outs of proxies: all cuts in one of them mean such a time-out.",
         COUNT,
         in_buckets(increase("chat_stream_cut_after_seconds_bucket", by="le", over=STEP)),
     )
 
 
 def progress() -> timeseries.Panel:
-    """How far it got."""
+    """The progress of the answers."""
     return described(
         dots(8),
         "Progress",
-        "How far did the answers get? How much of the asked answer each probe got: 100% is whole. Cuts at one "
-        "height are a limit of length, cuts all over are accidents.",
+        "How far did the answers get? How much of the requested answer each probe got: 100% is complete. Cuts at one "
+        "height mean a limit of length, scattered cuts mean accidents.",
         SHARE,
         over_time(f"min by (target) ({of('chat_stream_progress_ratio')})", "progress"),
     ).max(1)
 
 
 def suspects() -> statetimeline.Panel:
-    """Who did it, in the monitor's opinion."""
+    """The suspects, by the monitor's diagnosis."""
     return (
         described(
             states(8),
             "Suspects",
-            "Whom do the recent probes point at? The monitor's own diagnosis, from several probes together. Red is "
+            "What do the recent probes point at? The monitor's own diagnosis, from several probes together. Red is "
             "a suspicion.",
             COUNT,
             over_time(f"max by (suspect) ({of('chat_stream_suspect')})", "{{suspect}}"),
@@ -328,12 +328,12 @@ def suspects() -> statetimeline.Panel:
 
 
 def oddities() -> timeseries.Panel:
-    """What is complete and yet not well."""
+    """Complete streams with a defect."""
     return described(
         bars(24, 7),
         "Complete streams with a defect",
-        "What is odd about streams that are complete? Unclean ends (the wire went wrong behind the protocol's end),"
-        " streams that came in one or two pieces because something buffers, and events that did not decode.",
+        "Which complete streams have a defect? Unclean ends (an error on the wire after the protocol's end),"
+        " streams that arrived in one or two pieces because a proxy buffers, and events that could not be decoded.",
         COUNT,
         over_time(f"{increase('chat_stream_unclean_ends_total', by='cause', over=STEP)} > 0", "unclean end: {{cause}}"),
         over_time(increase("chat_stream_buffered_total", by="", over=STEP), "buffered"),
@@ -345,12 +345,12 @@ def oddities() -> timeseries.Panel:
 
 
 def outcomes() -> timeseries.Panel:
-    """Everything that was asked and how it went."""
+    """All probes by outcome."""
     probes = increase("chat_stream_probes_total", by="outcome", over=STEP)
     return described(
         bars(12),
         "Probes by outcome",
-        "What did the probes come to? Probes by outcome, one bar for at least five minutes; outcomes that did not "
+        "How did the probes end? Probes by outcome, one bar for at least five minutes; outcomes that did not "
         "occur are left out.",
         COUNT,
         over_time(f"{probes} > 0", "{{outcome}}"),
@@ -358,12 +358,12 @@ def outcomes() -> timeseries.Panel:
 
 
 def throughput() -> timeseries.Panel:
-    """How fast it writes."""
+    """The output rate."""
     return described(
         dots(12),
         "Output rate",
-        "How fast does it write? Output tokens per second of each probe, from the first chunk to the last. "
-        "Estimated is 1 where the server counts no tokens and chunks stand for them.",
+        "How fast is the output? Output tokens per second of each probe, from the first chunk to the last. "
+        "Estimated is 1 if the server reports no token count and chunks are counted instead.",
         "tps",
         over_time(f"max by (target) ({of('chat_stream_output_tokens_per_second')})", "tokens per second"),
         over_time(f"max by (target) ({of('chat_stream_tokens_estimated')})", "estimated"),
@@ -371,13 +371,13 @@ def throughput() -> timeseries.Panel:
 
 
 def tokens() -> timeseries.Panel:
-    """What the probes cost."""
+    """The tokens of the probes."""
     kinds = increase("chat_stream_tokens_total", by="kind", over=STEP)
     return described(
         bars(8),
         "Tokens",
         "How many tokens do the probes cost? Tokens of all probes, whatever started them. Output includes the "
-        "reasoning that is shown beside it.",
+        "reasoning that is shown separately.",
         COUNT,
         over_time(kinds, "{{kind}}"),
         over_time(increase("chat_stream_reasoning_tokens_total", by="", over=STEP), "reasoning"),
@@ -385,12 +385,12 @@ def tokens() -> timeseries.Panel:
 
 
 def volume() -> timeseries.Panel:
-    """What comes over the wire."""
+    """Events and bytes received."""
     return described(
         lines(8),
         "Chunks and bytes",
-        "How much comes back? Output events and payload bytes received, by the chosen window. Fewer chunks of more "
-        "bytes: something began to bundle.",
+        "How much is received? Output events and payload bytes received, by the chosen window. Fewer chunks of more "
+        "bytes: a proxy or the server began to bundle.",
         COUNT,
         over_time(increase("chat_stream_chunks_total", by=""), "chunks"),
         over_time(increase("chat_stream_received_bytes_total", by=""), "bytes"),
@@ -398,7 +398,7 @@ def volume() -> timeseries.Panel:
 
 
 def skipped() -> timeseries.Panel:
-    """What was not asked although it was time."""
+    """Skipped probes."""
     return described(
         bars(8),
         "Skipped probes",
@@ -409,7 +409,7 @@ def skipped() -> timeseries.Panel:
 
 
 def money() -> timeseries.Panel:
-    """What the probes cost in money."""
+    """The price of the probes."""
     return described(
         bars(8, 7),
         "Money",
@@ -420,13 +420,13 @@ def money() -> timeseries.Panel:
 
 
 def token_budget() -> timeseries.Panel:
-    """What the probes may still spend."""
+    """The tokens left today."""
     return (
         described(
             lines(16, 7),
             "Token budget",
-            "How many tokens may its probes still spend today? What is left of the target's tokens a day, where it "
-            "has such a budget; dashed: all of them. Without any left its probes are skipped until the day ends in "
+            "How many tokens may its probes still spend today? What is left of the target's tokens a day, if it "
+            "has such a budget; dashed: all of them. If none are left its probes are skipped until the day ends in "
             "UTC.",
             COUNT,
             over_time(f"min by (target) ({of('chat_stream_budget_tokens_remaining')})", "left"),
@@ -441,7 +441,7 @@ def token_budget() -> timeseries.Panel:
 
 
 def streaks() -> timeseries.Panel:
-    """What goes on."""
+    """Current failures in a row."""
     return described(
         lines(6),
         "Failures in a row",
@@ -454,7 +454,7 @@ def streaks() -> timeseries.Panel:
 
 
 def burn() -> timeseries.Panel:
-    """How fast the budget goes."""
+    """The burn rate of the budgets."""
     bad = f"1 - ({good_share('availability', over='$window')})"
     allowed = f"(1 - {objective('availability')})"
     return (
@@ -479,7 +479,7 @@ def certificate() -> stat.Panel:
         described(
             number(6).height(9),
             "Certificate expiry",
-            "How long is its certificate valid? Until the leaf certificate expires, as last seen; the alert warns "
+            "How long is its certificate valid? Until the last known leaf certificate expires; the alert warns "
             "at 14 days and pages at 3. A target without TLS has none.",
             SECONDS,
             now(f"min by (target) ({of('chat_stream_certificate_expiry_timestamp_seconds')}) - time()", "left"),
@@ -490,7 +490,7 @@ def certificate() -> stat.Panel:
 
 
 def discarded() -> timeseries.Panel:
-    """What the monitor does not trust of its own."""
+    """Timings that are too uncertain to count."""
     return described(
         bars(6),
         "Discarded timings",
