@@ -167,7 +167,7 @@ INTRODUCTION = """\
 
 One TOML file; `chat-monitor init` writes a first one. Without `--config` it is `$CHAT_MONITOR_CONFIG`, `./config.toml`,
 `$CONFIGURATION_DIRECTORY/config.toml` or `/etc/chat-monitor/config.toml`. `chat-monitor check --config FILE` names
-every mistake in it at once, each with its line and a hint; `chat-monitor check --plan` says what it will cost a day;
+every mistake in it at once, each with its line and a hint; `chat-monitor check --plan` prints the cost per day;
 `chat-monitor schema` prints a JSON Schema for editors, which find [it](config.schema.json) by a line `#:schema PATH`.
 [`config.example.toml`](../config.example.toml) shows every key.
 
@@ -175,9 +175,9 @@ every mistake in it at once, each with its line and a hint; `chat-monitor check 
 - **Sizes** are text with units: `B`, `kB`, `MB`, `GB` (powers of 1000) and `KiB`, `MiB`, `GiB` (powers of 1024).
 - **Variables**: `${NAME}` in any text, in arrays and in `body` too, is the environment variable of that name. One that
   is not set is a mistake; `${NAME:-default}` is `default` if the variable is not set or empty. `$${` is the text `${`.
-- **Secrets never stand in the file.** `api_key_env` names a variable; `api_key_file` and `header_files` name files. A
+- **Secrets are never in the file.** `api_key_env` names a variable; `api_key_file` and `header_files` name files. A
   relative name is looked for in `$CREDENTIALS_DIRECTORY` first (systemd's `LoadCredential=`), then beside the config.
-  Line ends after the secret are cut off. A header that looks like a secret and is written out is a mistake. A file that
+  Line ends after the secret are removed. A header that looks like a secret and is written out is a mistake. A file that
   others than its owner can read is a warning; the group may read a file of root's.
 - **Defaults**: a target's own keys win over those of `[defaults]`. The tables `timeouts`, `slo`, `tls`, `labels`,
   `headers`, `header_files` and `body` are merged key by key, and an empty table takes the place of the whole; `check`
@@ -196,7 +196,7 @@ every mistake in it at once, each with its line and a hint; `chat-monitor check 
 - **Unknown keys** are mistakes.
 """
 RULES = """\
-## What fits together
+## Constraints
 
 - `timeouts.total` below another timeout of the same target is a mistake; `interval` below `timeouts.total` is a
   warning, because a probe that is still running when the next is due makes that one be skipped.
