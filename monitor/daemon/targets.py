@@ -83,7 +83,7 @@ async def config_loaded(parts: Parts) -> None:
 
 def _digest(config: Config) -> str:
     here = config.here
-    urls = [public_url(target.url) for target in here]  # no repr shows those either
+    urls = [public_url(target.url) for target in here]  # URLs are not in a repr either
     return hashlib.sha256(repr((config.settings, here, urls)).encode()).hexdigest()
 
 
