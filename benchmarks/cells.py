@@ -1,4 +1,4 @@
-"""What is measured: each cell is one load, and the clients that are put under it side by side."""
+"""The cells of the benchmark: each is one load, and the clients that run under it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Cell:
 
     @property
     def query(self) -> dict[str, int]:
-        """The schedule, as the server is asked for it."""
+        """The schedule, in the form that the server reads."""
         return {"first": self.first * 1000, "gap": round(self.gap * 1000), "n": self.chunks}
 
     @property
@@ -47,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The daemon as installed, with this many targets: its memory, and how soon it asks the first."""
+    """The daemon as installed, with this many targets: its memory, and the time to its first request."""
 
     targets: int
     seconds: float = 12.0

@@ -1,4 +1,4 @@
-"""Hold what a client says against what the server did: errors, merged and discarded samples, intervals that miss."""
+"""Compare a client's times with the server's: errors, merged and discarded samples, intervals that miss."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import NamedTuple
 from benchmarks.server import Record, Truth, records
 
 WIDE = 200_000
-"""Nanoseconds: where the server took longer over a write it was held up itself, and what is true is not known."""
+"""Nanoseconds: if the server took longer for a write it was delayed itself, and the true time is unknown."""
 LOOPBACK = 50_000
-"""Nanoseconds that a segment may be under way: the kernel may put off its delivery until after the write returned."""
+"""Nanoseconds that a segment may take: the kernel may deliver it after the write has returned."""
 _SURE, _SURE_SHARE = 1_000_000, 0.1
 """A sample is kept when its uncertainty is at most this, or this part of its value (docs/metrics.md)."""
 _WHERE = (0.5, 0.95, 0.99, 1.0)
 
 
 class Event(NamedTuple):
-    """An output event as a client has it: its number from 1, when it came, and how much sooner it may have come."""
+    """An output event by a client: its number from 1, its arrival, and how much earlier it may have arrived."""
 
     number: int
     time: int
@@ -28,7 +28,7 @@ class Event(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A gap as a client has it, between the last event of one read and the first of a later one."""
+    """A gap by a client, between the last event of one read and the first of a later one."""
 
     last: int
     first: int
@@ -38,7 +38,7 @@ class Gap(NamedTuple):
 
 @dataclass(slots=True)
 class Reported:
-    """What a client says of one stream, in ns of the monotonic clock."""
+    """A client's times of one stream, in ns of the monotonic clock."""
 
     request_id: str
     zero: int
@@ -46,7 +46,7 @@ class Reported:
     gaps: list[Gap] = field(default_factory=list)
     first: Event | None = None
     stood: int | None = None
-    """When the connection, TLS included, stood, by the client's own account, its delay taken out."""
+    """When the connection, TLS included, was established by the client's own figures, without its delay."""
 
 
 def reported(out: Path, event: int, chunks: int) -> list[Reported]:
@@ -92,21 +92,21 @@ def _reads(rows: Iterable[Record], event: int, chunks: int) -> list[tuple[range,
 
 @dataclass(slots=True)
 class Tally:
-    """What one kind of sample came to, in ns."""
+    """The results of one kind of sample, in ns."""
 
     errors: list[int] = field(default_factory=list)
     discarded: int = 0
     unknown: int = 0
-    """Samples for which the server was held up: left out for every client alike."""
+    """Samples for which the server was delayed: left out for every client."""
     missed: int = 0
     """Samples whose stated interval does not meet the true one, kept or not, wide or not."""
     missed_by: int = 0
     missed_far: int = 0
-    """Those that miss it by more than a segment may be under way."""
+    """Samples that miss it by more than a segment may take."""
     samples: int = 0
 
     def add(self, value: int, true: int, uncertainty: int, *, wide: bool) -> None:
-        """Take one sample."""
+        """Add one sample."""
         if wide:
             self.unknown += 1
         elif uncertainty > max(_SURE, _SURE_SHARE * value):
@@ -115,7 +115,7 @@ class Tally:
             self.errors.append(abs(value - true))
 
     def meets(self, stated: tuple[int, int], true: tuple[int, int]) -> None:
-        """Hold a stated interval against the true one."""
+        """Compare a stated interval with the true one."""
         self.samples += 1
         apart = max(true[0] - stated[1], stated[0] - true[1])
         self.missed_far += apart > LOOPBACK
@@ -189,7 +189,7 @@ def _first(tally: Tally, one: Reported, truth: Truth) -> None:
 
 
 def _request(tally: Tally, one: Reported, truth: Truth) -> None:
-    """Hold the time from the connection to the first chunk against the server's, from the request to its write."""
+    """Compare the time from the connection to the first chunk with the server's, from the request to its write."""
     if one.first is None or one.stood is None:
         return
     write, asked = truth.writes[1], truth.arrived or truth.requested

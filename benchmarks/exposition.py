@@ -62,7 +62,7 @@ def took(work: Callable[[Any], object], things: Iterable[Any]) -> float:
 
 
 def scrape(metrics: Metrics) -> tuple[float, float, int]:
-    """Return one scrape's time in all, its longest hold, and its bytes."""
+    """Return one scrape's total time, the longest time that it blocks the loop, and its bytes."""
     began = thread_time()
     parts, _ = metrics.pieces(ACCEPT)
     holds, size = [], 0
@@ -99,7 +99,7 @@ def measure(number: int, detail: Literal["full", "lean"]) -> tuple[str, bool]:
 
 
 def main() -> int:
-    """Print the table; 1 where a limit of the contract is passed."""
+    """Print the table; return 1 if a limit of the contract is exceeded."""
     print("targets detail      MB generate_latest  total ms  hold ms  probe us  add us")
     within = True
     details: tuple[Literal["full", "lean"], ...] = ("full", "lean")

@@ -33,7 +33,7 @@ _LATE = 1000.0
 
 
 def options() -> argparse.Namespace:
-    """Return what the command line says."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fidelity", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small cells, within a minute")
     parser.add_argument("--cells", nargs="+", metavar="CELL", help="only these; --list names them")
@@ -114,19 +114,19 @@ def undisturbed(bench: Bench, cell: Cell, client: str) -> list[dict[str, object]
 
 
 def disturbed(result: dict[str, Any]) -> bool:
-    """Whether the machine had other things to do: the server was late by more than it may be."""
+    """Whether the machine was busy with other work: the server was later than allowed."""
     return bool(result["server"]["lateness"].get("p99", 0.0) > _LATE)
 
 
 def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return all results, of each cell and client the newest."""
+    """Return the newest result of each cell and client."""
     found = {(one["cell"], one["client"]): one for one in (*old, *new)}
     order = [one.name for one in cells.ALL]
     return sorted(found.values(), key=lambda one: order.index(one["cell"]))
 
 
 def run(asked: argparse.Namespace) -> dict[str, Any]:
-    """Measure what was asked for, and return it with what it was measured on; what is there is kept as it goes."""
+    """Measure the chosen cells, and return the results with the machine's facts; partial results are stored."""
     old = asked.out and asked.add and asked.out.exists()
     found = json.loads(asked.out.read_text()) if old else {"results": []}
     first = asked.realtime and machine.may_go_first()

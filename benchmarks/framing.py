@@ -1,4 +1,4 @@
-"""What a long event in small reads costs in every framing, of streams and of HTTP: it has to be linear.
+"""The CPU time of a long event in small reads in every framing, of streams and of HTTP: it must be linear.
 
 Run as `python -m benchmarks.framing [BYTES]`. Each framing reads one message of 2 MB, and one of twice that, in reads
 of 100 bytes; the time is that of this thread, the best of three. A framing that looks at what came before again in each
@@ -33,14 +33,14 @@ READ = 100
 SIZE = 2_000_000
 TIMES = 3
 MOST_RATIO = 2.6
-"""Of the times for twice the bytes; 2 is linear, 4 quadratic."""
+"""The limit on the ratio of the times for twice the bytes; 2 is linear, 4 quadratic."""
 _ROOM = 1 << 30
 
 Feed = Callable[[bytes], object]
 
 
 class Framing(NamedTuple):
-    """One framing: what reads it, made anew for each message, and a message of about so many bytes."""
+    """One framing: a factory of its reader, and one of a message of about that many bytes."""
 
     reader: Callable[[], Feed]
     wire: Callable[[int], bytes]
@@ -140,7 +140,7 @@ def reads(wire: bytes, size: int = READ) -> Iterator[bytes]:
 
 
 def seconds(framing: Framing, size: int) -> float:
-    """Return the time that this thread takes to read one message, in seconds: the best of some."""
+    """Return the CPU seconds of this thread to read one message: the best of several runs."""
     return min(_once(framing.reader(), list(reads(framing.wire(size)))) for _ in range(TIMES))
 
 

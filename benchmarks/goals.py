@@ -1,4 +1,4 @@
-"""What the monitor is to reach, and what it reached: each goal is a row with its limit."""
+"""The monitor's goals and its results: each goal is a row with its limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MILLION = 1_000_000
 
 
 class Goal(NamedTuple):
-    """One goal: met where `value` is at most `limit`, or at least, where more is better; None was not measured."""
+    """One goal: met if `value` is at most `limit`, or at least `limit` if more is better; None was not measured."""
 
     name: str
     value: float | None
@@ -27,14 +27,14 @@ class Goal(NamedTuple):
 
     @property
     def word(self) -> str:
-        """How it stands."""
+        """The result as text."""
         if self.value is None:
             return "not measured"
         return "met" if (self.value >= self.limit if self.more else self.value <= self.limit) else "missed"
 
 
 def goals(results: Sequence[Result]) -> Iterator[Goal]:
-    """Return every goal, with what these results say of it."""
+    """Return every goal with its value in these results."""
     found = {(one["cell"], one["client"]): one for one in results}
     for group in (_errors, _intervals, _own, _costs, _daemon):
         yield from group(found)
@@ -60,7 +60,7 @@ def costs_apart(results: Iterable[Result]) -> dict[str, tuple[float, float]]:
 
 
 def _figure(found: Found, cell: str, *path: str, client: str = DAEMON) -> float | None:
-    """Return one figure of one client in one cell; None where it is not there."""
+    """Return one figure of one client in one cell; None if it is missing."""
     value: Any = found.get((cell, client))
     for key in path:
         value = value.get(key) if value is not None else None

@@ -1,4 +1,4 @@
-"""What the daemon as installed takes, without hooks: its memory with many targets, and how soon it asks the first."""
+"""The daemon as installed, without hooks: its memory with many targets, and the time to its first request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.server import serving, truths
 
 
 def grow(bench: Bench, growth: Growth) -> dict[str, object]:
-    """Start the daemon, let it ask every target once and some twice, and return what it takes then."""
+    """Start the daemon, let it probe every target once and some twice, and return its resources then."""
     cell = Cell(growth.name, growth.targets, 40, 5.5, 1)
     log, config = bench.directory / "served", bench.directory / "client.toml"
     with serving(bench.tools, log, None) as server:

@@ -1,4 +1,4 @@
-"""What a probe costs the loop if a history is kept, and how long pages take that read a large one.
+"""The cost of a probe for the event loop with a history, and the time of pages that read a large one.
 
 Run as `python -m benchmarks.history [CHUNKS ...]`. For each size of a stream 500 probes end 10 ms apart, without a
 history and with one: `call` is the loop's time for one of them, `late` how much later than asked for the loop comes
@@ -45,7 +45,7 @@ AGES = 1e12
 
 
 def probe(chunks: int) -> Observation:
-    """Return a chat of so many chunks."""
+    """Return a chat with this number of chunks."""
     return observation(Target("gateway", "openai-chat", "http://127.0.0.1/", model="m"), cut=True, chunks=chunks)
 
 
@@ -112,7 +112,7 @@ def watched() -> list[Target]:
 
 
 def fill(path: Path, number: int) -> str:
-    """Make a file of so many probes, each twentieth of them cut; return the id of one in its middle."""
+    """Make a file of this many probes, every twentieth of them cut; return the id of one in its middle."""
     made = [row(observation(watched()[0], cut=cut, chunks=40), Record.FULL, 1 << 20) for cut in (False, True)]
     each, now = number // TARGETS, time.time()
     settings = HistorySettings(max_bytes=MOST, max_age=AGES, probes_per_target=number, failures_per_target=0)
@@ -133,7 +133,7 @@ def fill(path: Path, number: int) -> str:
 
 
 async def fetched(path: Path, probe_id: str) -> dict[str, tuple[float, float]]:
-    """Return for each page the seconds that ten answers took: the slowest by the clock, the median of the processor."""
+    """Return for each page the seconds of ten answers: the slowest by the clock, the median CPU time."""
     recent, targets = RecentProbes(TARGETS), watched()
     events = of_each(path, recent.each)
     recent.restore(targets, {name: [read(event) for event in found] for name, found in events.items()}, states(path))

@@ -1,4 +1,4 @@
-"""What the clients in Python have in common: slots that ask in turn, a record of every read, a loop that is held up."""
+"""The common parts of the Python clients: slots that send requests, a record of every read, a blocked loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODY: dict[str, Any] = {"model": "bench", "messages": [{"role": "user", "content
 _GRACE = 10.0
 _LEAD = 0.5
 SETTLE = 0.5
-"""Seconds before what was seen is stored, which is no work of the client's."""
+"""Seconds before the records are stored, which is not part of the client's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Load:
 
     @property
     def url(self) -> str:
-        """Where to ask."""
+        """The URL of the server."""
         return f"{self.origin}{PATH}?{self.query_text}"
 
     @property
     def query_text(self) -> str:
-        """The schedule asked for, as the server reads it."""
+        """The schedule, in the form that the server reads."""
         return "&".join(f"{name}={value}" for name, value in self.query.items())
 
     def dump(self) -> str:
@@ -61,12 +61,12 @@ class Load:
 
     @classmethod
     def from_argument(cls) -> Load:
-        """Return what the command was told to do."""
+        """Return the load from the command's argument."""
         return cls(**json.loads(sys.argv[1]))
 
 
 class Seen:
-    """What a client saw of one stream: when it asked, and after each read the clock and the payload so far."""
+    """A client's record of one stream: the time of the request, and after each read the clock and the payload."""
 
     __slots__ = ("offsets", "times", "total", "zero")
 
@@ -88,11 +88,11 @@ class Seen:
 
 
 Ask = Callable[[str, Seen], Awaitable[None]]
-"""Ask once, with the request id, and note what is seen."""
+"""Send one request with the request id, and record the reads."""
 
 
 class Slots:
-    """Runs the load with one way to ask."""
+    """Runs the load with one kind of client."""
 
     def __init__(self, load: Load, ask: Ask) -> None:
         self._load, self._ask = load, ask
@@ -100,7 +100,7 @@ class Slots:
         self._failures: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Run it to its end, or to where it should long have ended; store what was seen."""
+        """Run it to its end, or to a deadline; store the records."""
         load = self._load
         began = time.monotonic() + _LEAD
         holding = asyncio.create_task(hold_up(load.block, load.block_every)) if load.block else None
@@ -138,7 +138,7 @@ class Slots:
 
 
 async def hold_up(seconds: float, every: float) -> None:
-    """Hold up the loop that this runs in, again and again: what a slow callback does to everyone else."""
+    """Block the event loop repeatedly, as a slow callback does."""
     while True:
         await asyncio.sleep(every - seconds)
         time.sleep(seconds)  # noqa: ASYNC251 - that is the point
@@ -162,5 +162,5 @@ def body() -> bytes:
 
 
 def say(*words: object) -> None:
-    """Say something to whoever watches the benchmark, past the output that is read by it."""
+    """Print a message to standard error; standard output is read by the benchmark."""
     os.write(2, (" ".join(map(str, words)) + "\n").encode())

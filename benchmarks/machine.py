@@ -1,4 +1,4 @@
-"""What the benchmark ran on, and what a process takes of it."""
+"""The benchmark's machine, and the resources of a process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
 
 def sample(pid: int) -> Sample | None:
-    """Look at a process; None where it has ended."""
+    """Sample a process; None if it has ended."""
     try:
         cpu = time.clock_gettime_ns(~pid << 3 | _PROCESS_WIDE)
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
@@ -35,7 +35,7 @@ def sample(pid: int) -> Sample | None:
 
 
 def about() -> dict[str, object]:
-    """Return what a reader has to know of the machine to judge the figures; neither names nor paths."""
+    """Return the facts about the machine that the figures depend on, without names and paths."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -46,18 +46,18 @@ def about() -> dict[str, object]:
 
 
 def load() -> float:
-    """Return how many processes wanted to run, over the last minute."""
+    """Return the load average of the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 def cores() -> tuple[int, int]:
-    """Return the core for the server and the one for the client; the same one where there is only one."""
+    """Return the core for the server and the one for the client; the same one if there is only one."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
 
 def may_go_first() -> bool:
-    """Whether we may run processes before all other work."""
+    """Whether processes with real-time priority are allowed."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     except PermissionError:

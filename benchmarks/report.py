@@ -83,7 +83,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
 
 
 _STATES = ("chat-monitor", "C, epoll, kernel's stamps")
-"""Clients whose figures are times of arrival, with how uncertain they are."""
+"""Clients whose figures are arrival times with an uncertainty."""
 
 
 def _cell(results: list[Result]) -> str:

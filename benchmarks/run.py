@@ -1,4 +1,4 @@
-"""Run one client under one load, against a server of its own, and watch what it takes."""
+"""Run one client under one load, against its own server, and sample its resources."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 BILLION = 1_000_000_000
 _LOOK_EVERY = 0.02
 _MORE_ROUNDS = 2
-"""The daemon's targets leave their first places for those of their phases: until they have, the load is less."""
+"""The daemon's targets move from their first start to that of their phases; until then the load is lower."""
 _PATIENCE = 60.0
 _MODULES = {
     cells.AIOHTTP: ("plain_aiohttp", "aiohttp"),
@@ -40,17 +40,17 @@ _MODULES = {
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all runs share."""
+    """The common settings of all runs."""
 
     tools: Tools
     certificate: Certificate | None
     directory: Path
     realtime: bool = False
-    """Server and clients go before all else, on a machine that has other work."""
+    """Server and clients have real-time priority, for a machine with other work."""
 
 
 def missing(client: str) -> str | None:
-    """Return what has to be installed before `client` can run, or None."""
+    """Return the packages that `client` needs and that are not installed, or None."""
     package = _MODULES.get(client, ("", ""))[1]
     return package if package and find_spec(package) is None else None
 
@@ -167,12 +167,12 @@ def events(log: Path) -> Iterator[dict[str, Any]]:
 
 
 def started(log: Path) -> str | None:
-    """Return where the daemon listens, once it has said that it has started."""
+    """Return the daemon's address after it has logged its start."""
     return next((str(event["address"]) for event in events(log) if event["event"] == "started"), None)
 
 
 def from_json(log: Path, true: Mapping[str, Truth]) -> list[Reported]:
-    """Return what the daemon's own lines say.
+    """Return the times in the daemon's log lines.
 
     Their zero is on no clock that we know: it is worked out from `request_sent`, and from when the kernel had the
     request for the server, which is some 10 us later. Errors of the first chunk hold that, too.
@@ -209,7 +209,7 @@ def _watch(bench: Bench, command: Sequence[str], cell: Cell) -> list[machine.Sam
 def _process(
     bench: Bench, command: Sequence[str], output: Path | None, *, shared: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a client on its core, which it may have to share; whatever happens, it is gone when this is left."""
+    """Run a client on its core, which it may have to share; it is always ended on exit."""
     file = output.open("wb") if output else None
     process = subprocess.Popen(command, cwd=ROOT, stdout=file)
     _place(process.pid, machine.cores()[1], bench.realtime and not shared)
@@ -224,7 +224,7 @@ def _process(
 
 @contextmanager
 def _busy(loops: int) -> Iterator[None]:
-    """Have so many endless loops share the client's core."""
+    """Run this many endless loops on the client's core."""
     running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
     for one in running:
         os.sched_setaffinity(one.pid, {machine.cores()[1]})
@@ -245,7 +245,7 @@ def _place(pid: int, core: int, realtime: bool) -> None:  # noqa: FBT001 - one o
 def _looks(
     process: subprocess.Popen[bytes], seconds: float, until: Callable[[], bool] = lambda: False
 ) -> list[machine.Sample]:
-    """Look at the process again and again, until it ends, or `seconds` have passed, or it is as far as asked."""
+    """Sample the process until it ends, `seconds` have passed, or the condition holds."""
     found, latest = [], time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < latest and not until():
         if (one := machine.sample(process.pid)) is not None:
@@ -256,7 +256,7 @@ def _looks(
 
 @contextmanager
 def scraping(log: Path, every: float) -> Iterator[dict[str, float]]:
-    """Scrape the daemon that logs to `log` again and again; what it came to is there when this is left."""
+    """Scrape the daemon that logs to `log` repeatedly; the results are complete on exit."""
     result: dict[str, float] = {}
     done = threading.Event()
     thread = threading.Thread(target=_scrape, args=(log, every, done, result), daemon=True)
@@ -326,5 +326,5 @@ def _busiest_stretch(served: Sequence[Truth], length: int) -> tuple[int, int]:
 
 
 def _at(samples: Sequence[machine.Sample], at: int) -> machine.Sample:
-    """Return the last look before then."""
+    """Return the last sample before then."""
     return samples[max(bisect(samples, at, key=lambda one: one.at) - 1, 0)]

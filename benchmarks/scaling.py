@@ -1,4 +1,4 @@
-"""Measure what a process takes by targets, probes and chunks, fit the model of `check --plan`, and predict a size.
+"""Measure a process's resources by targets, probes and chunks, fit the model of `check --plan`, and predict a size.
 
     .venv/bin/python -m benchmarks.scaling
 
@@ -43,7 +43,7 @@ TARGET = '[[targets]]\nname = "t{number:05}"\nurl = "http://127.0.0.1:{lab}/open
 
 @dataclass(frozen=True)
 class Cell:
-    """So many targets, each probed at an interval in seconds for an answer of so many chunks; not at all if it is 0."""
+    """A number of targets, each probed every `interval` seconds for an answer of `chunks` chunks; never if it is 0."""
 
     targets: int
     interval: float
@@ -89,7 +89,7 @@ def total(text: str, name: str) -> float:
 
 
 def measured(cell: Cell, port: int) -> Taken:
-    """Run a cell for some seconds, after as many of its own."""
+    """Run a cell for some seconds, after a warm-up."""
     with running(cell, port) as one:
         time.sleep(8.0 if cell.interval else 3.0)  # the first probes and the start are not what is measured
         before, began = read(one)

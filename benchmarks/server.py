@@ -1,4 +1,4 @@
-"""Build the C programs, run the server whose every write is known, and read what it and the clients stored."""
+"""Build the C programs, run the server that logs every write, and read the records of it and the clients."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Truth:
 
     accepted: int = 0
     arrived: int = 0
-    """When the kernel got the request's last byte; 0 if it did not tell."""
+    """When the kernel received the request's last byte; 0 if it reported none."""
     requested: int = 0
     writes: dict[int, Write] = field(default_factory=dict)
     chunks: int = 0
@@ -61,7 +61,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The files of a certificate of our own for 127.0.0.1."""
+    """The files of a self-signed certificate for 127.0.0.1."""
 
     chain: Path
     key: Path
@@ -69,7 +69,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it is, how large an event is, in the payload and on the wire, and where it will log."""
+    """A running server: its address, the size of an event in the payload and on the wire, and its log file."""
 
     process: subprocess.Popen[str]
     origin: str
@@ -80,7 +80,7 @@ class Server:
 
 
 def build(into: Path) -> Tools:
-    """Compile both programs; the server without TLS where OpenSSL's headers are not there."""
+    """Compile both programs; the server without TLS if OpenSSL's headers are missing."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise SystemExit("benchmark: a C compiler is needed (Debian: apt install gcc libc6-dev libssl-dev)")
@@ -117,7 +117,7 @@ def certificate(into: Path) -> Certificate | None:
 
 @contextmanager
 def serving(tools: Tools, log: Path, tls: Certificate | None) -> Iterator[Server]:
-    """Run the server; when this is left it has stored its log."""
+    """Run the server; its log is stored on exit."""
     extra = [tls.chain, tls.key] if tls else []
     process = subprocess.Popen([tools.truth, log, *extra], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What must hold for any bytes whatever, said once: for each framer, and for each protocol from bytes to verdict."""  # noqa: INP001 - a folder of programs
+"""The invariants for arbitrary bytes: for each framer, and for each protocol from bytes to verdict."""  # noqa: INP001 - a folder of programs
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from monitor.target import CountCheck, Generic, Target
 
 LIMIT = 1024
 EVENTS = 500
-# `generic` reads by these paths; for other protocols it says nothing.
+# `generic` reads by these paths; other protocols ignore them.
 TARGET = Target(
     "it", "generic", "http://127.0.0.1/",
     generic=Generic(output=parse("choices[*].delta.content"), end=parse("choices[*].finish_reason"), marker="[DONE]"),
@@ -43,7 +43,7 @@ HTTP2 = "http2"
 """The frames of an HTTP/2 connection, as they are read."""
 PSEUDO = {":method": "POST", ":scheme": "http", ":authority": "it", ":path": "/"}
 CONTROL = 2
-"""Bytes at the front of an input that say how the rest is cut."""
+"""Bytes at the front of an input that determine how the rest is divided."""
 
 
 def targets() -> list[str]:
@@ -52,7 +52,7 @@ def targets() -> list[str]:
 
 
 def hold(name: str, data: bytes) -> None:
-    """Raise where an invariant of this target does not hold for this input."""
+    """Raise if an invariant of this target does not hold for this input."""
     payload = data[CONTROL:]
     pieces = list(cut(payload, data[:CONTROL]))
     if name in FRAMERS:
@@ -77,13 +77,13 @@ def cut(payload: bytes, control: bytes) -> Iterator[bytes]:
 
 
 def framer_holds(framing: Callable[[int], Framer], payload: bytes, pieces: Sequence[bytes]) -> None:
-    """One piece or many: the same messages, the same rest, the same complaints; and no more kept than the limit."""
+    """One piece or many: the same messages, rest and errors; and no more bytes are buffered than the limit."""
     whole, parts = framed(framing, [payload]), framed(framing, pieces)
     assert whole == parts, (whole, parts)
 
 
 def framed(framing: Callable[[int], Framer], pieces: Sequence[bytes]) -> object:
-    """Return all that a framer says of these pieces."""
+    """Return all results of a framer for these pieces."""
     framer, messages = framing(LIMIT), []
     for piece in pieces:
         messages += framer.feed(piece)
@@ -95,12 +95,12 @@ def framed(framing: Callable[[int], Framer], pieces: Sequence[bytes]) -> object:
 
 
 def joined(messages: Sequence[Message]) -> object:
-    """Return what does not depend on reads where every read is a message."""
+    """Return what does not depend on reads if every read is a message."""
     return "".join(message.data for message in messages)
 
 
 def kept(framer: Framer) -> int:
-    """Return how many bytes a framer holds."""
+    """Return how many bytes a framer buffers."""
     held = 0
     for value in vars(framer).values():
         parts = value if isinstance(value, list) else [value]
@@ -112,13 +112,13 @@ def kept(framer: Framer) -> int:
 
 
 def http2_holds(payload: bytes, pieces: Sequence[bytes]) -> None:
-    """One piece or many: the same heads, the same payload, the same end, which comes once; and nothing is raised."""
+    """One piece or many: the same heads, payload and end, exactly one end, and no exception."""
     whole, parts = answered([payload]), answered(pieces)
     assert whole == parts, (whole, parts)
 
 
 def answered(pieces: Sequence[bytes]) -> object:
-    """Return what a connection on which a request was sent says of these reads."""
+    """Return all results of a connection for these reads, after a request was sent."""
     connection, heads, ends, body = Http2Connection(), list[Answer](), list[StreamEnd](), bytearray()
     connection.request(PSEUDO, (), b"{}")
     for piece in pieces:
@@ -154,7 +154,7 @@ def protocol_holds(protocol: Protocol, payload: bytes, pieces: Sequence[bytes]) 
 
 
 def decoded(protocol: Protocol, pieces: Sequence[bytes]) -> tuple[list[tuple[Event, int]], str | None]:
-    """Return all events of these pieces, and which cap was passed."""
+    """Return all events of these pieces, and which limit was exceeded."""
     decoder = Decoder(protocol.of(TARGET), event_bytes=LIMIT, events=EVENTS)
     events = [event for piece in pieces for event in decoder.feed(piece)]
     return [*events, *decoder.close()], decoder.too_large
@@ -166,7 +166,7 @@ def text(events: Sequence[tuple[Event, int]]) -> str:
 
 
 def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
-    """Return what these pieces come to, each an arrival, when the wire ends clean behind them."""
+    """Return the verdict of these pieces, each an arrival, with a clean end of the body after them."""
     decoder = Decoder(protocol.of(TARGET), event_bytes=LIMIT, events=EVENTS)
     seen = Recorder(protocol.of(TARGET).end_rule())
     seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)

@@ -30,7 +30,7 @@ MEMORY = 1024
 
 
 class Run(NamedTuple):
-    """What came of one target."""
+    """The result of one target."""
 
     name: str
     well: bool
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
 
 def seeded(name: str) -> Path:
-    """Return the corpus of a target, the seeds in it."""
+    """Return the corpus of a target, with the seeds."""
     place = CORPUS / name
     place.mkdir(parents=True, exist_ok=True)
     for seed in seeds(name):
@@ -48,7 +48,7 @@ def seeded(name: str) -> Path:
 
 
 def fuzz(name: str, seconds: int) -> Run:
-    """Fuzz one target for so long."""
+    """Fuzz one target for this long."""
     place = seeded(name)
     FINDINGS.mkdir(parents=True, exist_ok=True)
     options = (

@@ -1,4 +1,4 @@
-"""What a fuzzer starts from: the payloads of the recorded streams, and what the lab says in each protocol."""  # noqa: INP001 - a folder of programs
+"""The seeds of the fuzzers: the payloads of the recorded streams, and the lab's messages in each protocol."""  # noqa: INP001 - a folder of programs
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def seeds(name: str) -> Iterator[bytes]:
 
 
 def connections() -> Iterator[bytes]:
-    """Yield what a server says in HTTP/2: whole answers, other frames between, and each broken frame and head."""
+    """Yield a server's HTTP/2 bytes: whole answers, other frames in between, and each broken frame and head."""
     fields = [(":status", "200"), ("content-type", "text/event-stream")]
     begun = wire.SETTINGS + wire.headers(1, fields) + wire.data(1, b"data: 1\n\n")
     yield begun + wire.data(1, b"data: 2\n\n", end=True)
@@ -56,7 +56,7 @@ def connections() -> Iterator[bytes]:
 
 
 def spoken(protocol: str) -> Iterator[bytes]:
-    """Yield whole answers of a protocol, and each of its other messages, as the lab has them."""
+    """Yield the lab's whole answers in a protocol, and each of its other messages."""
     dialect = DIALECTS.get(protocol)
     if dialect is None:
         return

@@ -12,7 +12,7 @@ from benchmarks.load import PATH, Load, Seen, body, run
 
 
 class Reader(asyncio.Protocol):
-    """Sends a request when connected, and notes every read of the body."""
+    """Sends a request when connected, and records every read of the body."""
 
     def __init__(self, request: bytes, seen: Seen, load: Load, done: asyncio.Future[None]) -> None:
         self._request, self._seen, self._load, self._done = request, seen, load, done
@@ -21,11 +21,11 @@ class Reader(asyncio.Protocol):
         self._left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask."""
+        """Send the request."""
         cast("asyncio.Transport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Note how many events are whole by now."""
+        """Record how many events are complete."""
         size = len(data)
         if not self._in_body:
             self._front += data
@@ -37,13 +37,13 @@ class Reader(asyncio.Protocol):
         self._seen.read(events * self._load.event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
+        """Complete the future."""
         if not self._done.done():
             self._done.set_exception(exc) if exc else self._done.set_result(None)
 
 
 async def ask(load: Load, context: ssl.SSLContext | None, request_id: str, seen: Seen) -> None:
-    """Ask once over a connection of its own."""
+    """Send one request over a new connection."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
     data, origin = body(), urlsplit(load.origin)

@@ -29,7 +29,7 @@ from monitor.stream.statistics import first_chunk, gaps
 
 _BILLION = 1_000_000_000
 Probe = tuple[str, float, Recorder]
-"""The request's id, the monotonic time of its zero, and what was seen."""
+"""The request's id, the monotonic time of its zero, and its recorder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def keep_zeros(probes: list[Probe]) -> None:
 
 
 def hold_loop_up(hooks: Hooks) -> None:
-    """Hold up the daemon's loop as told."""
+    """Block the daemon's loop as configured."""
     plain = daemon.watch
 
     async def watch(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the function has it

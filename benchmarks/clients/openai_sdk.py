@@ -1,4 +1,4 @@
-"""The official openai client, streaming as its documentation shows: an event is seen when the iteration has it."""
+"""The official openai client, streaming as in its documentation: an event is timed when the iteration yields it."""
 
 from __future__ import annotations
 

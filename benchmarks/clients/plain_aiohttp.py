@@ -1,4 +1,4 @@
-"""The straightforward aiohttp loop: read what comes, and look at the clock."""
+"""The straightforward aiohttp loop: read, then take the time."""
 
 from __future__ import annotations
 
