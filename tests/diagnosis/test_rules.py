@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.diagnosis.facts import Behind, Pair, ProbeFacts
+from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState
 from monitor.diagnosis.incident import History
 from monitor.diagnosis.suspects import Scene, work_out
 from monitor.diagnosis.words import Statement
@@ -230,11 +230,11 @@ def fresh(one: ProbeFacts) -> ProbeFacts:
 def test_what_is_explained_behind_a_gateway() -> None:
     """Overload that an upstream's failure caused is no restart's, and an upstream that was well explains nothing."""
     restart = EXPLAINED[Suspect.RESTART][0]
-    by = suspected(probed(OVERLOADED, behind=Behind.FAILED, status=503), fresh(restart))[Suspect.RESTART]
+    by = suspected(probed(OVERLOADED, behind=UpstreamState.FAILED, status=503), fresh(restart))[Suspect.RESTART]
     assert by.endswith("(1 of 2 failures of this incident)")
-    for behind in Behind:
+    for behind in UpstreamState:
         text = suspected(probed(LEFT, behind=behind), fresh(EXPLAINED[Suspect.UPSTREAM][0]))[Suspect.UPSTREAM]
-        number = 1 if behind in {Behind.WELL, Behind.RUNNING} else 2
+        number = 1 if behind in {UpstreamState.HEALTHY, UpstreamState.RUNNING} else 2
         assert text.endswith(f"({number} of 2 failures of this incident)"), behind
 
 

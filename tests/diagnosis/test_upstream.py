@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.diagnosis.facts import Behind, Pair, ProbeFacts, facts_of
+from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState, facts_of
 from monitor.diagnosis.incident import History
-from monitor.diagnosis.upstream import can_come_from_behind, explains, look_behind
+from monitor.diagnosis.upstream import can_come_from_upstream, explains, upstream_state_at
 from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 from monitor.record.observation import Observation
@@ -85,18 +85,18 @@ def test_a_stream_that_goes_on_through_that_moment() -> None:
         (too_slow(Deadline.CONNECT), False),
     ],
 )
-def test_what_can_come_from_behind(failed: Observation, can: bool) -> None:
+def test_what_can_come_from_upstream(failed: Observation, can: bool) -> None:
     """What a gateway passes on or answers for; not what happens on the way to it."""
     assert can_come_from_upstream(facts_of(failed)) is can
     refusal = at(0.0, answered(401))
-    assert looked(at(0.0, refusal), at(0.01, refusal)) is Behind.FAILED, "one and the same refusal"
+    assert looked(at(0.0, refusal), at(0.01, refusal)) is UpstreamState.FAILED, "one and the same refusal"
 
 
 def test_every_failure_that_a_gateway_passes_on() -> None:
     """These outcomes can come from behind; words of an upstream that is gone or late say so of any other."""
-    assert words(pair for pair in PAIRS if can_come_from_behind(probed(pair))) == PASSED_ON
+    assert words(pair for pair in PAIRS if can_come_from_upstream(probed(pair))) == PASSED_ON
     for says in Statement:
-        every = all(can_come_from_behind(probed(pair, says=says)) for pair in FAILURES)
+        every = all(can_come_from_upstream(probed(pair, says=says)) for pair in FAILURES)
         assert every == (says in {Statement.GONE, Statement.LATE}), says
 
 
@@ -127,43 +127,43 @@ REACH = 2 * BEHIND.interval + 1.0
     ("behind", "found"),
     [
         # a failure counts while what it met can be what was met in front
-        ([probed(REFUSED, end=998.0 - REACH)], Behind.FAILED),
-        ([probed(REFUSED, end=998.0 - REACH - 0.1)], Behind.UNKNOWN),
-        ([probed(REFUSED, end=1001.0 + REACH, age=1.0)], Behind.FAILED),
-        ([probed(REFUSED, end=1001.1 + REACH, age=1.0)], Behind.UNKNOWN),
+        ([probed(REFUSED, end=998.0 - REACH)], UpstreamState.FAILED),
+        ([probed(REFUSED, end=998.0 - REACH - 0.1)], UpstreamState.UNKNOWN),
+        ([probed(REFUSED, end=1001.0 + REACH, age=1.0)], UpstreamState.FAILED),
+        ([probed(REFUSED, end=1001.1 + REACH, age=1.0)], UpstreamState.UNKNOWN),
         # a good probe is about all of its time
-        ([probed(end=990.0), probed(end=1001.0 + REACH, age=1.0)], Behind.WELL),
-        ([probed(end=990.0), probed(end=1001.1 + REACH, age=1.0)], Behind.UNKNOWN),
-        ([probed(end=1000.0)], Behind.UNKNOWN),
-        ([probed(end=1000.1)], Behind.WELL),
+        ([probed(end=990.0), probed(end=1001.0 + REACH, age=1.0)], UpstreamState.HEALTHY),
+        ([probed(end=990.0), probed(end=1001.1 + REACH, age=1.0)], UpstreamState.UNKNOWN),
+        ([probed(end=1000.0)], UpstreamState.UNKNOWN),
+        ([probed(end=1000.1)], UpstreamState.HEALTHY),
         # a failure within a second of it decides, whatever the probes around came to
-        ([probed(REFUSED, end=997.0), probed(end=999.0), probed(end=1001.0)], Behind.FAILED),
-        ([probed(REFUSED, end=996.9), probed(end=999.0), probed(end=1001.0)], Behind.WELL),
-        ([probed(end=1000.5), probed(REFUSED, end=1002.0, age=1.0)], Behind.FAILED),
-        ([probed(end=1000.5), probed(REFUSED, end=1002.1, age=1.0)], Behind.WELL),
-        ([probed(REFUSED, end=1050.0, age=50.0, silence=49.0), probed(end=1000.5)], Behind.FAILED),
-        ([probed(REFUSED, end=1050.0, age=50.0, silence=48.9), probed(end=1000.5)], Behind.WELL),
-        ([probed(REFUSED, end=996.9), probed(end=995.0), probed(end=1001.0)], Behind.FAILED),
-        ([probed(REFUSAL, end=1000.0), probed(REFUSED, end=1000.5)], Behind.FAILED),
-        ([probed(REFUSAL, end=1000.5), probed(REFUSED, end=999.5)], Behind.FAILED),
-        ([probed(REFUSAL, end=1000.5)], Behind.UNKNOWN),
+        ([probed(REFUSED, end=997.0), probed(end=999.0), probed(end=1001.0)], UpstreamState.FAILED),
+        ([probed(REFUSED, end=996.9), probed(end=999.0), probed(end=1001.0)], UpstreamState.HEALTHY),
+        ([probed(end=1000.5), probed(REFUSED, end=1002.0, age=1.0)], UpstreamState.FAILED),
+        ([probed(end=1000.5), probed(REFUSED, end=1002.1, age=1.0)], UpstreamState.HEALTHY),
+        ([probed(REFUSED, end=1050.0, age=50.0, silence=49.0), probed(end=1000.5)], UpstreamState.FAILED),
+        ([probed(REFUSED, end=1050.0, age=50.0, silence=48.9), probed(end=1000.5)], UpstreamState.HEALTHY),
+        ([probed(REFUSED, end=996.9), probed(end=995.0), probed(end=1001.0)], UpstreamState.FAILED),
+        ([probed(REFUSAL, end=1000.0), probed(REFUSED, end=1000.5)], UpstreamState.FAILED),
+        ([probed(REFUSAL, end=1000.5), probed(REFUSED, end=999.5)], UpstreamState.FAILED),
+        ([probed(REFUSAL, end=1000.5)], UpstreamState.UNKNOWN),
         # a stream that began before what cut this one, and outlived it, shows that it ran
-        ([probed(end=1000.3, age=2.4)], Behind.RUNNING),
-        ([probed(end=1000.3, age=2.3)], Behind.WELL),
-        ([probed(end=1000.2, age=9.0)], Behind.WELL),
-        ([probed(CUT, end=1003.0, age=9.0, silence=0.1)], Behind.FAILED),
-        ([probed(end=1000.3, age=2.4), probed(REFUSED, end=990.0)], Behind.RUNNING),
-        ([probed(end=1000.3, age=2.4), probed(REFUSED, end=999.9)], Behind.FAILED),
+        ([probed(end=1000.3, age=2.4)], UpstreamState.RUNNING),
+        ([probed(end=1000.3, age=2.3)], UpstreamState.HEALTHY),
+        ([probed(end=1000.2, age=9.0)], UpstreamState.HEALTHY),
+        ([probed(CUT, end=1003.0, age=9.0, silence=0.1)], UpstreamState.FAILED),
+        ([probed(end=1000.3, age=2.4), probed(REFUSED, end=990.0)], UpstreamState.RUNNING),
+        ([probed(end=1000.3, age=2.4), probed(REFUSED, end=999.9)], UpstreamState.FAILED),
     ],
 )  # fmt: skip
-def test_when_a_probe_behind_counts(behind: list[ProbeFacts], found: Behind) -> None:
+def test_when_a_probe_behind_counts(behind: list[ProbeFacts], found: UpstreamState) -> None:
     """To the tenth of a second: two intervals around the failure, a second beside it, a stream through it."""
     history = History.of(BEHIND)
     for one in behind:
         history.add(one)
-    was, by = look_behind(FRONT, history)
+    was, by = upstream_state_at(FRONT, history)
     assert was is found
-    assert (by is None) == (found is Behind.UNKNOWN)
+    assert (by is None) == (found is UpstreamState.UNKNOWN)
 
 
 def test_the_probe_that_says_it_is_named() -> None:
@@ -172,6 +172,6 @@ def test_the_probe_that_says_it_is_named() -> None:
     before, later = probed(REFUSED, end=990.0), probed(REFUSED, end=1010.0, age=1.0)
     for one in (before, later):
         history.add(one)
-    assert look_behind(FRONT, history) == (Behind.FAILED, later)
+    assert upstream_state_at(FRONT, history) == (UpstreamState.FAILED, later)
     history.add(meanwhile := probed(REFUSED, end=1000.5))
-    assert look_behind(FRONT, history) == (Behind.FAILED, meanwhile)
+    assert upstream_state_at(FRONT, history) == (UpstreamState.FAILED, meanwhile)
