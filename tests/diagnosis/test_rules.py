@@ -230,10 +230,10 @@ def fresh(one: ProbeFacts) -> ProbeFacts:
 def test_what_is_explained_behind_a_gateway() -> None:
     """Overload that an upstream's failure caused is no restart's, and an upstream that was well explains nothing."""
     restart = EXPLAINED[Suspect.RESTART][0]
-    by = suspected(probed(OVERLOADED, behind=UpstreamState.FAILED, status=503), fresh(restart))[Suspect.RESTART]
+    by = suspected(probed(OVERLOADED, upstream_state=UpstreamState.FAILED, status=503), fresh(restart))[Suspect.RESTART]
     assert by.endswith("(1 of 2 failures of this incident)")
     for behind in UpstreamState:
-        text = suspected(probed(LEFT, behind=behind), fresh(EXPLAINED[Suspect.UPSTREAM][0]))[Suspect.UPSTREAM]
+        text = suspected(probed(LEFT, upstream_state=behind), fresh(EXPLAINED[Suspect.UPSTREAM][0]))[Suspect.UPSTREAM]
         number = 1 if behind in {UpstreamState.HEALTHY, UpstreamState.RUNNING} else 2
         assert text.endswith(f"({number} of 2 failures of this incident)"), behind
 
