@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -147,21 +147,25 @@ class KeptProbes:
 
     def probed(self, targets: Iterable[Target]) -> dict[str, float]:
         """Return when the last scheduled probe began, in Unix seconds, of each target that is asked as it was then."""
-        found = ((one.name, self._last(one)) for one in targets)
-        return {name: when for name, when in found if when is not None}
+        found = ((one.name, next(self._scheduled(one), None)) for one in targets)
+        return {name: _began(event) for name, event in found if event is not None}
 
-    def _last(self, target: Target) -> float | None:
+    def ended(self, target: Target, *, good: bool = False) -> float | None:
+        """Return when the last scheduled probe of a target, or the last that found it available, ended."""
+        found = (event for event in self._scheduled(target) if event.available or not good)
+        return next((_began(event) + (event.duration or 0.0) for event in found), None)
+
+    def _scheduled(self, target: Target) -> Iterator[ProbeEvent]:
+        """Return the scheduled probes that say something of a target that is asked as it was then, newest first."""
         asked = (shown_url(target), target.protocol, target.model or UNSET)
-        return next(
-            (
-                datetime.fromisoformat(event.timestamp).timestamp()
-                for event in self.events.get(target.name, ())
-                if event.trigger == "schedule"
-                and event.outcome not in OUR_OWN
-                and (event.url, event.protocol, event.model) == asked
-            ),
-            None,
-        )
+        for event in self.events.get(target.name, ()):
+            same = (event.url, event.protocol, event.model) == asked
+            if same and event.trigger == "schedule" and event.outcome not in OUR_OWN:
+                yield event
+
+
+def _began(event: ProbeEvent) -> float:
+    return datetime.fromisoformat(event.timestamp).timestamp()
 
 
 async def kept_probes(parts: Parts) -> KeptProbes:
@@ -187,4 +191,5 @@ def restore_recent(parts: Parts, kept: KeptProbes) -> None:
     parts.recent.restore(parts.targets, kept.events, kept.states)
     for target in parts.targets:
         if target.name in kept.states or target.name in kept.events:  # the former version kept events alone
-            parts.metrics.restore(target.name, parts.recent.memory(target.name).state.confirmed)
+            confirmed = parts.recent.memory(target.name).state.confirmed
+            parts.metrics.restore(target.name, confirmed, kept.ended(target), kept.ended(target, good=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,6 +157,7 @@ async def test_a_restart_does_not_probe_again_what_was_probed_lately(lab: Lab, t
     same, moved = named("same", lab.url + QUICK_OK), named("moved", lab.url + QUICK_OK)
     async with peer((Hold(),), (Hold(),)) as silent:
         stopped = named("stopped", silent.url)
+        began = time.time()
         async with running(same, moved, stopped, settings=settings) as daemon:
             await daemon.until("chat_monitor_probes_in_flight", 1)
         moved = replace(moved, url=lab.url + QUICK_CUT)
@@ -165,6 +167,10 @@ async def test_a_restart_does_not_probe_again_what_was_probed_lately(lab: Lab, t
             assert probed == {"moved", "new"}
             assert await daemon.metric('chat_stream_probes_total{outcome="ok",target="same"}') == 0
             assert await daemon.metric('chat_stream_last_probe_success{target="same"}') is None
+            for gauge in ("last_probe", "last_success"):  # else an alert took it for one that is not probed any more
+                ended = await daemon.metric(f'chat_stream_{gauge}_timestamp_seconds{{target="same"}}')
+                assert ended is not None
+                assert began <= ended <= time.time()
 
 
 async def test_the_pages_after_a_restart(lab: Lab, tmp_path: Path) -> None:

@@ -137,12 +137,19 @@ class Metrics:
         if watched is not None:
             watched.subject.set(family, number)
 
-    def restore(self, name: str, state: ConfirmedState) -> None:
-        """Continue a target's state and streaks from those before a restart."""
+    def restore(
+        self, name: str, state: ConfirmedState, last_probe: float | None = None, last_success: float | None = None
+    ) -> None:
+        """Continue a target's state and streaks from those before a restart, and say when its last probes ended.
+
+        It may not be due for as long as its interval, and is no target that is not probed.
+        """
         watched = self._watched.get(name)
         if watched is not None:
             watched.state = replace(state)
             _export_state(watched)
+            watched.subject.set("chat_stream_last_probe_timestamp_seconds", last_probe)
+            watched.subject.set("chat_stream_last_success_timestamp_seconds", last_success)
 
     # -- observations ----------------------------------------------------------------------------------------------
 
