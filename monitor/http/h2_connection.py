@@ -13,7 +13,15 @@ from typing import NamedTuple
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, InformationalResponseReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.events import (
+    DataReceived,
+    Event,
+    InformationalResponseReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+)
 from h2.exceptions import (
     DenialOfServiceError,
     FlowControlError,
@@ -38,9 +46,11 @@ _CONTINUATIONS = 32
 _GOAWAY_BYTES = 8
 _SWITCHING = b"101"
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
+_GRPC_STATUS, _GRPC_FAILED = b"grpc-status", re.compile(rb"[1-9][0-9]?")
+"""By which a gateway in front of a gRPC server says in the trailers that the answer failed."""
 _TOO_LARGE = f"it has more than {HEAD_BYTES // KIB} KiB"
 _PUBLIC = frozenset({"accept", "accept-encoding", "content-length", "content-type", "user-agent"})
-"""Headers that a proxy must not put into a table that it shares among requests (RFC 7541, section 7.1.3)."""
+"""Headers that a proxy may put into a table that it shares among requests (RFC 7541, section 7.1.3); no others."""
 _OF_A_CONNECTION = frozenset({
     "connection", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -101,6 +111,7 @@ class Http2Connection:
         self._answered = False
         self._declared: int | None = None
         self._received = 0
+        self._failure = ""
         self.broken = False
         """The peer violated the protocol: the connection is unusable."""
         self.goaway = ""
@@ -114,7 +125,7 @@ class Http2Connection:
         """Open a stream and send as much as the peer's window allows."""
         self._stream = self._h2.get_next_available_stream_id()
         self._answered, self._declared, self._received, self.answer_bytes = False, None, 0, 0
-        self._others, self._began = 0, None
+        self._others, self._began, self._failure = 0, None, ""
         fields = [HeaderTuple(name, value) for name, value in pseudo.items()]
         for name, value in headers:
             lower = name.lower()
@@ -244,15 +255,18 @@ class Http2Connection:
                 yield self._head(event)
             case DataReceived():
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            case TrailersReceived():
+                said = dict(event.headers).get(_GRPC_STATUS, b"")
+                self._failure = f"grpc-status {said.decode()}" if _GRPC_FAILED.fullmatch(said) else ""
             case StreamEnded() if self._declared is not None and self._declared != self._received:
                 yield self._disagreement()
             case StreamEnded():
-                yield self._end(EndKind.COMPLETE)
+                yield self._end(EndKind.COMPLETE, self._failure)
             case StreamReset() if not event.remote_reset:  # h2 resets a stream of which a frame is invalid
                 raise FrameError(f"an invalid {_name(kind)} frame")
             case StreamReset():
                 yield self._end(EndKind.RESET, f"RST_STREAM {code_name(event.error_code)}")
-            case _:  # trailers, windows, pings, settings: h2 has handled them
+            case _:  # windows, pings, settings: h2 has handled them
                 pass
 
     def _head(self, event: ResponseReceived) -> Answer:

@@ -21,7 +21,7 @@ _SHORT_OF = {
     "h2": "no END_STREAM",
 }
 _FRAMING_WORDS = {"length": "length-delimited", "close": "close-delimited", "h2": "HTTP/2"}
-_LENGTH, _AFTER = "content-length", "after GOAWAY"
+_LENGTH, _AFTER, _GRPC = "content-length", "after GOAWAY", "grpc-status"
 _STREAM_RESETS = {"RST_STREAM": "reset", "GOAWAY": "refused"}
 """How the details of HTTP/2's endings begin (`http.h2_connection`), and what its peer did."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
@@ -53,12 +53,14 @@ def _may_be_invented(facts: Facts) -> bool:
 
 
 _NO_TERMINATOR = frozenset({("truncated", "no_terminator")})
+_CLEAN_ENDS = _NO_TERMINATOR | {("truncated", "mid_event"), ("truncated", "incomplete_answer")}
 _STOPPED = frozenset({
     ("filtered", "content_filter"), ("filtered", "refusal"), ("filtered", "prompt_blocked"),
     ("truncated", "token_limit"), ("wrong_content", "token_limit"),
 })  # fmt: skip
 NOTES = (
     Note(_NO_TERMINATOR, _taken_back, "the stream sent an end, and output followed it"),
+    Note(_CLEAN_ENDS, lambda it: it.ending.detail.startswith(_GRPC), "the trailers have {said}"),
     Note(_NO_TERMINATOR, _marker_alone, "the marker came without the end"),
     Note(
         frozenset({("wrong_content", "missing")}),
@@ -82,6 +84,7 @@ def detail(facts: Facts, outcome: str, cause: str | None) -> str:
         closed="ended the stream" if facts.ending.detail.startswith(_LENGTH) else "closed the connection",
         reset=_reset(facts.ending.detail),
         after=f", {facts.ending.detail}" if facts.ending.detail.startswith(_AFTER) else "",
+        said=facts.ending.detail,
         status=facts.status,
         reason=_reason(facts),
         why=_why(facts, pair),

@@ -96,6 +96,8 @@ def test_an_answer() -> None:
     [
         ([head(end=True)], EndKind.COMPLETE, ""),
         ([HEAD, wire.headers(1, [("grpc-status", "0")], end=True)], EndKind.COMPLETE, ""),
+        ([HEAD, wire.headers(1, [("grpc-status", "13")], end=True)], EndKind.COMPLETE, "grpc-status 13"),
+        ([HEAD, wire.headers(1, [("grpc-status", "boom")], end=True)], EndKind.COMPLETE, ""),
         ([HEAD, wire.reset(1)], EndKind.RESET, "RST_STREAM INTERNAL_ERROR"),
         ([HEAD, wire.reset(1, ErrorCodes.NO_ERROR)], EndKind.RESET, "RST_STREAM NO_ERROR"),
         ([HEAD, wire.reset(1, 0x99)], EndKind.RESET, "RST_STREAM error code 0x99"),

@@ -138,6 +138,11 @@ def test_what_a_request_needs() -> None:
         ),
         (answer(HEAD, wire.data(1, HI, end=True)), "truncated/no_terminator", "the response ended clean"),
         (
+            answer(HEAD, wire.data(1, HI), wire.headers(1, [("grpc-status", "13")], end=True)),
+            "truncated/no_terminator",
+            "the trailers have grpc-status 13",
+        ),
+        (
             answer(SMALL, wire.data(1, HI, end=True)),
             "truncated/incomplete_body",
             f"peer ended the stream inside the HTTP/2 body (content-length is 5, and {len(HI)} bytes",
