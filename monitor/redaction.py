@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -35,6 +36,7 @@ _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _ASCII_FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _FOLDED_64 = {ord("-"): "+", ord("_"): "/"}
 _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
+_BASE64 = frozenset(f"{string.ascii_letters}{string.digits}+/_=-")
 
 
 class _Needle(NamedTuple):
@@ -98,11 +100,11 @@ class Redactor:
             (False, True): in_base64, (True, True): _folded(in_base64),
         }  # fmt: skip
         for needle in self._needles:
-            where, at = forms[needle.any_case, needle.base64], -1
-            while (at := where.find(needle.text, at + 1)) >= 0:
+            where, end = forms[needle.any_case, needle.base64], 0
+            while (at := where.find(needle.text, end)) >= 0:
                 end = at + len(needle.text)
-                yield _whole_base64(text, at, end) if needle.base64 else (at, end)
-                at = end - 1
+                first, end = _whole_base64(text, at, end) if needle.base64 else (at, end)
+                yield first, end  # and on after it: what stands inside is found with it
         for match in _LOOKS_SECRET.finditer(text):
             yield match.span(match.lastindex or 0)
 
@@ -185,7 +187,7 @@ def _folded(text: str) -> str:
 
 def _whole_base64(text: str, first: int, last: int) -> tuple[int, int]:
     """Return the start and end of the base64 text around a part of it."""
-    while first and _IN_BASE64.fullmatch(text[first - 1]):
+    while first and text[first - 1] in _BASE64:
         first -= 1
     around = _IN_BASE64.match(text, last)
     return first, around.end() if around else last

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import string
 import unicodedata
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
@@ -197,3 +198,24 @@ def test_rotated_secrets_are_found_for_a_while() -> None:
         known = newest(known, f"token-{number}")
     known = newest(known, "token-30")
     assert (len(known), known[-1], known[0]) == (50, "token-30", "token-10")
+
+
+class Looked(frozenset[str]):
+    """The characters of base64, and how often one was asked for."""
+
+    times = 0
+
+    def __contains__(self, character: object) -> bool:
+        Looked.times += 1
+        return super().__contains__(character)
+
+
+@pytest.mark.parametrize("secret", [SECRET, "abcd"])
+def test_a_run_of_base64_is_looked_at_once(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    """A server that says a secret in base64 thousands of times, in one run, held the event loop for 11 s."""
+    monkeypatch.setattr("monitor.redaction._BASE64", Looked(string.ascii_letters + string.digits + "+/_=-"))
+    text = b64encode(secret.encode() * 3).decode() * 300
+    redactor = Redactor([secret])
+    Looked.times = 0
+    assert last_words(f"a {text} b", redactor, len(text) + 4) == "a [redacted] b"
+    assert Looked.times < 20 * len(text)
