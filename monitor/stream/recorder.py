@@ -198,7 +198,6 @@ class Recorder:
         self._decoded = True
         goes_on = bool(self._end.ends)
         if not self._end.output(event.choice, offset):
-            self.marks.setdefault(Mark.FIRST_EVENT, time)
             return False
         if part not in self._parts or goes_on:
             self._begin(part, time)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.diagnosis.isolation import Isolation
 from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
@@ -68,6 +70,25 @@ def test_what_we_stopped_ourselves_says_nothing() -> None:
     ]
     assert not after(*map(refused, others), *silent)
     assert after(*map(refused, [*others, last]), *silent)
+
+
+def test_a_host_counts_as_long_as_one_of_its_targets_is_cut_off() -> None:
+    """Two hosts are needed with whatever is left of them, and a target that fails again counts once."""
+    far, *near = targets(7, hosts=7)
+    five = [replace(one, url="http://near.test/v1") for one in near]
+    isolation = Isolation()
+    for one in (far, *five, far, *five):
+        isolation(refused(one))
+    assert isolation.now
+    isolation.forget(far.name)
+    assert not isolation.now, "six are left on one host"
+    isolation(refused(far))
+    assert isolation.now
+    isolation.forget(five[0].name)
+    assert isolation.now, "one host less a target is still a host"
+    isolation(whole(far))
+    isolation.forget(far.name)
+    assert not isolation.now
 
 
 def test_a_removed_target_is_forgotten() -> None:

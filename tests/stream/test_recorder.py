@@ -430,3 +430,57 @@ def test_what_a_recording_weighs_while_it_runs() -> None:
     line.record(Output("abc"), 10)
     line.besides = lambda: 7
     assert line.weight == ARRIVAL_BYTES + EVENT_BYTES + 3 + 7 + CHOICE_BYTES
+
+
+FOREIGN, BAD, SHARED = Meta(foreign=True), Malformed("no JSON"), Meta(shared=True)
+DECODED: dict[str, tuple[list[Event], bool, int]] = {
+    "nothing": ([], False, 0),
+    "output": ([TEXT, TEXT], True, 1),
+    "output of two kinds": ([Output("why", Part.REASONING), TEXT, TEXT], True, 2),
+    "output after an end": ([TEXT, STOP, TEXT], True, 3),
+    "a role, output and an end": ([ROLE, TEXT, STOP], True, 3),
+    "a ping": ([PING], False, 1),
+    "an error": ([LATE], True, 1),
+    "JSON of something else": ([FOREIGN], False, 1),
+    "what does not decode": ([BAD], False, 1),
+    "a marker": ([DONE], True, 1),
+    "a marker after JSON of something else": ([FOREIGN, DONE], False, 2),
+    "a marker after what does not decode": ([BAD, DONE], False, 2),
+    "a marker after a message that decodes": ([ROLE, BAD, DONE], True, 3),
+    "what others send as well": ([SHARED], True, 1),
+    "what others send as well, after JSON of something else": ([FOREIGN, SHARED], False, 2),
+    "an end that others send as well": ([Finish("stop", shared=True)], True, 1),
+    "an end that others send as well, after JSON of something else": ([FOREIGN, Finish("stop", shared=True)], False, 2),
+    "an end of its own after JSON of something else": ([FOREIGN, STOP], True, 2),
+    "JSON of something else between": ([ROLE, FOREIGN], True, 2),
+}
+
+
+@pytest.mark.parametrize(("events", "decoded", "turns"), DECODED.values(), ids=DECODED.keys())
+def test_whether_anything_of_the_protocol_came(events: list[Event], decoded: bool, turns: int) -> None:
+    """What other protocols send as well is not taken for this one's after messages that are not; turns are counted."""
+    recorder = running(*events)
+    assert (recorder.turns, finished(recorder).decoded) == (turns, decoded)
+
+
+def test_an_end_of_another_protocol_is_none() -> None:
+    """A marker or an end that others send as well, after their messages, ends nothing."""
+    for end in (DONE, Finish("stop", shared=True)):
+        assert told(FOREIGN, end, rule=EndRule(Terminator.EITHER, declares_marker=True)).end.stands_at is None
+        assert running(FOREIGN, end, rule=EndRule(Terminator.EITHER, declares_marker=True)).ended_at is None
+
+
+def test_what_repeats_reasoning() -> None:
+    """A closing message's reasoning is never new; its text is if only reasoning was streamed."""
+    why = Output("why", Part.REASONING)
+    assert told(TEXT, Output("why", Part.REASONING, repeats=True)).chunks == 1
+    assert told(why, Output("a", repeats=True)).chunks == 2
+
+
+def test_the_first_byte_is_as_unsure_as_zero() -> None:
+    """Its own uncertainty and that of zero together; by default zero is exact."""
+    for zero in (0.0, 0.5):
+        recorder = Recorder()
+        recorder.zero_uncertainty += zero
+        recorder.arrived(1.0, 0.01, 10)
+        assert finished(recorder).mark_uncertainties[Mark.FIRST_BYTE] == 0.01 + zero
