@@ -84,6 +84,8 @@ class Zone(asyncio.DatagramProtocol):
         self.heard: asyncio.Queue[None] = asyncio.Queue()
         """Has one for each question, for whoever waits for them."""
         self.port = 0
+        self.serving: set[asyncio.Task[None] | None] = set()
+        """The tasks of the connections that are open."""
         self._transport: asyncio.DatagramTransport
 
     @property
@@ -112,12 +114,14 @@ class Zone(asyncio.DatagramProtocol):
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer what comes over one connection, each message with its length before it."""
+        self.serving.add(task := asyncio.current_task())
         try:
             while size := await reader.read(2):
                 reply = self.reply(await reader.readexactly(struct.unpack("!H", size)[0]), "tcp")
                 if reply is not None:
                     writer.write(struct.pack("!H", len(reply)) + reply)
         finally:
+            self.serving.discard(task)
             writer.close()
 
 
@@ -131,6 +135,10 @@ async def name_server(answers: Mapping[str, Answer], host: str = "127.0.0.1") ->
     finally:
         datagrams.close()
         stream.close()
+        while serving := [task for task in served.serving if task is not None]:
+            for task in serving:
+                task.cancel()
+            await asyncio.wait(serving)
 
 
 async def _listen(served: Zone, host: str) -> tuple[asyncio.Server, asyncio.BaseTransport]:

@@ -16,8 +16,9 @@ class Listener:
 
     def __init__(self, handle: Callable[[LabConnection], Coroutine[None, None, None]]) -> None:
         self._handle = handle
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.Task[None], LabConnection] = {}
         self._server: asyncio.Server | None = None
+        self._closed = False
         self.port = 0
 
     async def open(self, host: str, port: int, ssl: SSLContext | None = None) -> Self:
@@ -34,30 +35,33 @@ class Listener:
 
     def _start(self, link: LabConnection) -> None:
         task = asyncio.get_running_loop().create_task(self._run(link))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._links[task] = link
+        task.add_done_callback(lambda done: self._links.pop(done, None))
 
     async def _run(self, link: LabConnection) -> None:
         try:
-            await self._handle(link)
+            if not self._closed:
+                await self._handle(link)
         finally:
             await link.close()
 
     async def idle(self) -> None:
         """Wait until all connections are closed."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._links:
+            await asyncio.wait(self._links)
 
     async def close(self) -> None:
         """Close the socket and all connections; no task is left."""
         if self._server is None:
             return
+        self._closed = True
         self._server.close()
-        while tasks := tuple(self._tasks):
-            for task in tasks:
+        while links := dict(self._links):
+            for task, link in links.items():
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._tasks.difference_update(tasks)  # from Python 3.12 on, nothing else runs if all were done already
+                await asyncio.wait({task})
+                await link.close()  # a task that was cancelled before it began has closed nothing
+                self._links.pop(task, None)  # from Python 3.12 on, nothing else runs if all were done already
         await self._server.wait_closed()
         self._server = None
 

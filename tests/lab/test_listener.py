@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+
+import pytest
 
 from monitor.lab.connection import LabConnection, play
 from monitor.lab.listener import Listener
 from monitor.lab.steps import Hold, Send
+from tests.conftest import WITHIN
 from tests.lab.wires import wire_to
 
 
@@ -36,7 +41,25 @@ async def test_idle_is_when_the_last_connection_is_over() -> None:
         async with wire_to(listener.port) as wire:
             await wire.exactly(5)
         await listener.idle()
-        assert not listener._tasks
+        await asyncio.wait_for(listener.idle(), WITHIN)
+
+
+def read_to_its_end(client: socket.socket) -> None:
+    """Read until the peer has closed or reset the connection."""
+    with contextlib.suppress(ConnectionResetError):
+        while client.recv(100):
+            pass
+
+
+@pytest.mark.parametrize("turns", range(3, 8))
+async def test_a_connection_that_comes_as_it_closes(turns: int) -> None:
+    """It is closed with the listener, whether the loop has just made it, is about to handle it, or does."""
+    listener = await Listener(hold).open("127.0.0.1", 0)
+    with socket.create_connection(("127.0.0.1", listener.port), WITHIN) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await listener.close()
+        await asyncio.to_thread(read_to_its_end, client)
 
 
 async def test_closing_what_was_never_opened_is_nothing() -> None:
