@@ -45,6 +45,7 @@ def test_what_is_kept_of_a_stream_is_weighed() -> None:
     assert line.weight == sum(map(len, line.columns)) + getsizeof("four" * 100)
     assert sum(map(len, line.columns)) == 100 * (ARRIVAL_BYTES + EVENT_BYTES)
     assert (ARRIVAL_BYTES, EVENT_BYTES) == (32, 13)
+    assert (End().words, End().reason) == ("", None)
 
 
 def test_what_can_be_read_of_it() -> None:

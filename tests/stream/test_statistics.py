@@ -111,12 +111,16 @@ def test_uncertainty_of_the_end() -> None:
     assert end_uncertainty(recorder.finish()) == 0.07
     thinned = replace(recorder.finish(), marks={Mark.END: 3.6})
     assert end_uncertainty(thinned) == 0.0
+    assert not {"first_event", "first_content"} & uncertainties(thinned).keys(), "what has no time is not unsure"
 
 
 def test_the_first_visible_text() -> None:
     """Reasoning is none, and a refusal is some."""
     recorder = unsure()
     assert first_content(finished(recorder)) == Arrival(3.0, 0.55, 200)
+    assert first_chunk(finished(recorder)) == Arrival(2.0, 0.54, 100)
+    assert uncertainty(finished(recorder)) == pytest.approx(0.55)
+    assert uncertainty(finished(Recorder())) == 0.0
     refusal = Recorder()
     refusal.arrived(1.0, 0.25, 10)
     refusal.record(Output("no", Part.REFUSAL), 10)
