@@ -422,7 +422,12 @@ def _remembered() -> dict[str, dict[str, Any]]:
 
 
 def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()
+    """Return a digest of what is changed by mutants: comments and docstrings are left out."""
+    tree = ast.parse(source)
+    for parent in ast.walk(tree):
+        if isinstance(body := getattr(parent, "body", None), list):
+            body[:] = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def report(results: Sequence[Result]) -> str:

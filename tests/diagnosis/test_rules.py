@@ -25,6 +25,7 @@ REFUSED: Pair = (Outcome.UNREACHABLE, "refused")
 NO_CONNECTION: Pair = (Outcome.TIMEOUT, "connect")
 OVERLOADED: Pair = (Outcome.HTTP_ERROR, "overloaded")
 SERVER: Pair = (Outcome.HTTP_ERROR, "server")
+REFUSAL: Pair = (Outcome.HTTP_ERROR, "auth")
 ALL = words(FAILURES)
 OVERLOAD = written("http_error: overloaded\nstream_error: overloaded")
 CONTEXT = written("stream_error: context_length\ntruncated: token_limit")
@@ -187,7 +188,54 @@ def test_which_failures_a_rule_takes(suspect: Suspect, story: Story, taken: set[
 @pytest.mark.parametrize("says", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
 def test_words_that_are_of_no_exception(says: Statement) -> None:
     """A 500 whose words say what it is about is not counted as an exception of the application."""
-    assert Suspect.APP_EXCEPTION not in suspected(*times(2, SERVER, status=500, says=says))
+    for pair in (SERVER, REFUSAL):
+        assert Suspect.APP_EXCEPTION not in suspected(*times(2, pair, status=500, says=says))
+
+
+SENTENCES: dict[str, list[ProbeFacts]] = {
+    "a probe was cut, and the next one was refused (2 of 2 failures of this incident)": [
+        probed(LEFT), probed(REFUSED, end=120.0),
+    ],
+    "connections are refused where a server answered before": [GOOD, probed(REFUSED)],
+    "the response says that an upstream failed": [probed(SERVER, says=Statement.GONE)],
+    "a 502: a gateway got no valid response from its upstream": [probed(SERVER, status=502)],
+    "the stream says that an upstream failed": [probed((Outcome.STREAM_ERROR, "upstream"))],
+    "the server says that it is starting": [GOOD, probed(SERVER, says=Statement.STARTING)],
+    "the server says that it is overloaded": [probed(OVERLOADED, status=529)],
+    "a 503 from a server that is still up": [probed(OVERLOADED, status=503)],
+    "the answer reached a limit on the model's context or output": [probed((Outcome.TRUNCATED, "token_limit"))],
+    "the request did not reach the server": [probed((Outcome.UNREACHABLE, "dns"))],
+    "the request did not reach the server (2 of 2 failures of this incident)": times(2, NO_CONNECTION),
+    "2 streams ended cleanly and were not complete": times(2, (Outcome.TRUNCATED, "no_terminator"), clean=True),
+    "2 responses report an internal error of the server": times(2, SERVER, status=500),
+    "2 streams lacked the last chunk, and the server still answers": times(2, LEFT, chunked=True),
+}  # fmt: skip
+"""The evidence, in the words that users read."""
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_the_evidence_is_said(sentence: str) -> None:
+    """One sentence for each kind of evidence, with how many failures it explains if there are several."""
+    assert list(suspected(*SENTENCES[sentence]).values()) == [sentence]
+
+
+PATTERNS: dict[Suspect, tuple[Callable[[], list[ProbeFacts]], set[str]]] = {
+    Suspect.APP_EXCEPTION: (
+        lambda: times(2, LEFT, chunked=True), words([LEFT, SERVER]) | {"stream_error/other"},
+    ),
+    Suspect.SILENT_END: (
+        lambda: times(1, (Outcome.WRONG_CONTENT, "missing"), beginning=True), SILENT | {"wrong_content/missing"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("suspect", "evidence", "explained"), [(it, *row) for it, row in PATTERNS.items()])
+def test_what_else_a_pattern_explains(
+    suspect: Suspect, evidence: Callable[[], list[ProbeFacts]], explained: set[str]
+) -> None:
+    """A suspect that explains neither of the two newest failures is out; it may explain unblamed ones."""
+    newest = {pair: [probed(pair, end=900.0, age=17.3), probed(pair, end=960.0, age=23.9)] for pair in FAILURES}
+    assert words(pair for pair in FAILURES if suspect in suspected(*evidence(), *newest[pair])) == explained
 
 
 EXPLAINED: dict[Suspect, tuple[ProbeFacts, set[str]]] = {
