@@ -55,6 +55,8 @@ class ConnectionAttempts:
         self.peer: tuple[str, int] | None = None
         self.certificate_expiry: float | None = None
         """In Unix seconds."""
+        self.agreed = ""
+        """The protocol that was agreed on with the target by ALPN; "" if none was."""
         self.dialled: tuple[str, int] | None = None
         """The address to which the last socket was opened."""
         self.denied: str | None = None
@@ -101,6 +103,8 @@ class ConnectionAttempts:
         """Take the established connection, to the target or to its proxy."""
         self.tunnelling = self.tunnelled and self.protocol is None
         self.certificate_expiry = None if self.tunnelling else expiry_of(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self.agreed = (tls.selected_alpn_protocol() or "") if tls is not None else ""
         name = transport.get_extra_info("peername")
         self.peer = (str(name[0]), int(name[1])) if name else None
         found = transport.get_extra_info("socket")
