@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import click
+from rich.console import Console
 
 from monitor.cli.common import FAILED_TO_TELL, host_and_port, refuse
 from monitor.cli.demo import demo as play
+from monitor.cli.demo_screen import show_demo
 from monitor.cli.event_loop import run_loop, status_of_stop
 from monitor.daemon.signals import Signals
 from monitor.keys.values import host_port
@@ -26,8 +28,14 @@ from monitor.web.server import ListenError
     "--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="The address of the status page; default: a free port."
 )
 def demo(listen: str) -> int:
-    """Run the fault lab, the daemon and the status page on loopback, without a config."""
+    """Run the fault lab, the daemon and the status page on loopback, without a config.
+
+    On a terminal `top` shows its targets below the addresses; elsewhere the events are written.
+    """
     host, port = _where(listen)
+    console = Console(highlight=False)
+    if sys.stdout.isatty() and not console.is_dumb_terminal:
+        return show_demo(listen, console)
 
     def announce(page: str, lab: str) -> None:
         click.echo(

@@ -137,17 +137,25 @@ def top(*, url: str, db: Path | None) -> int:
         for line in draw(summaries, Screen(), datetime.now(UTC), (width_of(plain), None)):
             plain.print(line)
         return COMPLETE
-    _show_until_quit(place, summaries, console)
+    show_until_quit(place, summaries, console)
     return COMPLETE
 
 
-def _show_until_quit(place: ProbeSource, summaries: list[TargetSummary], console: Console) -> None:
-    """Draw the table until the user quits: again after a key, and every two seconds with new figures."""
+def show_until_quit(
+    place: ProbeSource, summaries: list[TargetSummary], console: Console, head: Text | None = None
+) -> None:
+    """Draw the table until the user quits: again after a key, and every two seconds with new figures.
+
+    `head` stays above it.
+    """
     screen, wrong = Screen(), ""
+    above = [] if head is None else [head]
     with raised_by_ctrl_c(), keyboard() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         due = time.monotonic() + REDRAWN_EVERY
         while not screen.quit:
-            lines = [*draw(summaries, screen, datetime.now(UTC), console.size)]
+            size = console.width, console.height - len(above)
+            lines = [*(fitted(line, console.width) for line in above)]
+            lines += draw(summaries, screen, datetime.now(UTC), size)
             if wrong:
                 lines.append(fitted(Text(wrong, style="red"), console.width))
             live.update(Text("\n").join(lines), refresh=True)
@@ -166,7 +174,12 @@ def _lookback(url: str, db: Path | None) -> ProbeSource:
     """Return the history file if one is given, else the daemon."""
     if urlsplit(url).scheme not in {"http", "https"}:
         raise click.BadParameter("must be an http:// or https:// URL", param_hint="--url")
-    return File(db) if db else Daemon(url, lambda it: run_loop(fetch(it, Network(), within=WITHIN, at_most=LARGEST)))
+    return File(db) if db else daemon_at(url)
+
+
+def daemon_at(url: str) -> Daemon:
+    """Return the daemon at a URL."""
+    return Daemon(url, lambda it: run_loop(fetch(it, Network(), within=WITHIN, at_most=LARGEST)))
 
 
 def _looked_up(ask: Callable[[], T]) -> T:

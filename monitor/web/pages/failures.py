@@ -14,7 +14,7 @@ from monitor.web.words import ended
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures that ended within one second of the one before, newest first."""
+    """Failures that ended within one second, newest first."""
 
     at: datetime
     events: Sequence[ProbeEvent]
@@ -41,7 +41,7 @@ def groups(events: Sequence[ProbeEvent]) -> list[FailureGroup]:
     """Return the failures, newest end first, grouped by the second in which they ended."""
     found: list[list[ProbeEvent]] = []
     for event in sorted(events, key=ended, reverse=True):
-        if found and (ended(found[-1][-1]) - ended(event)).total_seconds() <= 1:
+        if found and (ended(found[-1][0]) - ended(event)).total_seconds() <= 1:
             found[-1].append(event)
         else:
             found.append([event])

@@ -14,6 +14,7 @@ from tests.web.document import Document
 ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0")
 CUT = scenes.cut(scenes.target("a"))
 BESIDE = replace(scenes.cut(scenes.target("b")), probe_id="b", timestamp=CUT.timestamp - timedelta(seconds=0.5))
+CHAINED = replace(scenes.cut(scenes.target("d")), probe_id="d", timestamp=CUT.timestamp - timedelta(seconds=1.25))
 BEFORE = replace(scenes.reset(scenes.target("c")), probe_id="c", timestamp=CUT.timestamp - timedelta(minutes=5))
 EVENTS = [scenes.event(seen) for seen in (BEFORE, CUT, BESIDE)]
 
@@ -23,6 +24,12 @@ def test_failures_within_a_second_stand_together() -> None:
     found = groups(EVENTS)
     assert [[event.target for event in group.events] for group in found] == [["a", "b"], ["c"]]
     assert [group.targets for group in found] == [2, 1]
+
+
+def test_a_group_is_no_longer_than_a_second() -> None:
+    """What ended within a second of its oldest one, and not of its newest, is a group of its own."""
+    found = groups([*EVENTS, scenes.event(CHAINED)])
+    assert [[event.target for event in group.events] for group in found] == [["a", "b"], ["d"], ["c"]]
 
 
 def test_the_page() -> None:
