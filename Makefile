@@ -110,6 +110,7 @@ bench:  ## Measure how exact, cheap and small it is beside other clients, into d
 	.cache/bench/bin/python -m benchmarks.fidelity $(BENCH)
 	.cache/bench/bin/python -m benchmarks.exposition
 	.cache/bench/bin/python -m benchmarks.history
+	.cache/bench/bin/python -m benchmarks.pages --out benchmarks/pages.json --into docs/performance.md
 
 compare: $(VENV)/dev  ## Write docs/comparison.md anew: other clients in .cache/compare, and Debian's blackbox_exporter.
 	$(PYTHON) -m venv .cache/compare

@@ -89,6 +89,15 @@ class RecentProbe:
         return event
 
     @property
+    def suspected(self) -> Sequence[Suspicion]:
+        """Who is suspected of it by now; no event is made for that."""
+        if self.suspicions is not None:
+            return self.suspicions
+        if self.observation is not None:
+            return self.observation.diagnosis
+        return (self._event and self._event.diagnosis) or ()
+
+    @property
     def full_event(self) -> ProbeEvent:
         """The event with its timeline, if that is in memory."""
         if self.observation is None:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import takewhile
 from math import ceil
 
 from msgspec import UNSET, UnsetType
 
 from monitor.judge.verdict import Outcome
 from monitor.record.observation import shown_url
-from monitor.record.parts import given
+from monitor.record.parts import Suspicion, given
 from monitor.record.rollup import Rollup
 from monitor.record.target_summary import BriefProbe, FirstChunkSummary, State, TargetSummary, window_of
 from monitor.sinks.memory import RecentProbe, TargetMemory
@@ -59,6 +60,20 @@ class TargetView:
         """Whether it is down, or its last probes failed."""
         confirmed = self.memory.state.confirmed
         return not confirmed.up or confirmed.failures > 0
+
+    @cached_property
+    def suspected(self) -> Sequence[Suspicion]:
+        """Who is suspected of the last probe.
+
+        If nobody is, of the newest one before the monitor's start that belongs to the same failures and has the same
+        verdict: the evidence of the time before a restart is not in memory.
+        """
+        last = self.last
+        if last is None or last.suspected or not self.failing:
+            return last.suspected if last else ()
+        failures = takewhile(lambda probe: probe.failed or probe.ours, self.recent)
+        restored = (it for it in failures if it.observation is None and it.brief.verdict == last.brief.verdict)
+        return next((it.suspected for it in restored if it.suspected), ())
 
     @property
     def slos_kept(self) -> bool:

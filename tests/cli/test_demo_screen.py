@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from tests.cli.commands import COMMAND, closed_in_the_end, until
+from tests.conftest import WITHIN
 
 ENVIRONMENT = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
 
@@ -26,7 +27,7 @@ def test_the_targets_are_shown_below_the_addresses() -> None:
             (port,) = set(re.findall(rb"127\.0\.0\.1:(\d+)/[^\r]*fault lab", seen))
             process.send_signal(signal.SIGINT)
             until(ours, b"\x1b[?1049l")
-            assert process.wait(20) == 130
+            assert process.wait(WITHIN) == 130
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port)))
 
@@ -39,6 +40,6 @@ def test_why_it_cannot_start_is_said() -> None:
         with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
             os.close(theirs)
             with closed_in_the_end(process, ours):
-                _, said = process.communicate(timeout=60)
+                _, said = process.communicate(timeout=WITHIN)
                 assert process.returncode == 1
                 assert b"the port is taken" in said

@@ -9,12 +9,13 @@ import pytest
 
 from monitor.record.observation import Observation
 from monitor.record.target_summary import State
-from monitor.sinks.memory import TargetMemory
+from monitor.sinks.memory import RecentProbes, TargetMemory
 from monitor.target import Slo
 from monitor.web.target_view import TargetView
 from tests.web import scenes
 
 TARGET = scenes.target()
+UNSUSPECTED = replace(scenes.cut(TARGET), diagnosis=())
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,41 @@ def test_the_summary_says_since_when() -> None:
     assert summary.last_good
     assert summary.last_good.timestamp == "2026-11-22T22:07:48.000000Z"
     assert summary.availability == pytest.approx(1 / 3)
+
+
+def after_a_restart(*made: Observation) -> TargetView:
+    """Return a target of which the history had a cut with a suspect, and of which these were observed since."""
+    recent = RecentProbes(1)
+    recent.restore([TARGET], {TARGET.name: [scenes.event(scenes.cut(TARGET))]})
+    for seen in made:
+        recent(seen)
+    return TargetView(TARGET, recent.of(TARGET.name), recent.memory(TARGET.name))
+
+
+@pytest.mark.parametrize(
+    ("made", "suspected"),
+    [
+        ([], True),
+        ([UNSUSPECTED], True),
+        ([scenes.aborted(), UNSUSPECTED], True),
+        ([scenes.reset(TARGET)], False),
+        ([scenes.complete(TARGET), UNSUSPECTED], False),
+        ([scenes.complete(TARGET)], False),
+        ([scenes.cut(TARGET)], True),
+    ],
+)
+def test_a_suspect_outlasts_a_restart(made: list[Observation], suspected: bool) -> None:
+    """As long as the same failures go on, with the same verdict."""
+    assert bool(after_a_restart(*made).suspected) is suspected
+
+
+def test_a_suspect_that_was_withdrawn_does_not_come_back() -> None:
+    """What is known by now holds for probes of this run."""
+    view = scenes.view(TARGET, UNSUSPECTED, scenes.cut(TARGET))
+    assert view.last is not None
+    assert view.suspected == ()
+    view = scenes.view(TARGET, scenes.cut(TARGET))
+    assert view.last is not None
+    view.last.suspicions = ()
+    assert view.suspected == ()
+    assert TargetView(TARGET, (), TargetMemory()).suspected == ()

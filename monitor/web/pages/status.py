@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from monitor.record.parts import Suspicion
 from monitor.record.rollup import Rollup
 from monitor.record.target_summary import State, TargetSummary
 from monitor.web.overview import SORTS, TITLES, Overview
@@ -45,6 +46,8 @@ class StatusRow:
     left: str
     """The same in brief."""
     cost: str
+    suspected: Sequence[Suspicion] = ()
+    """Nobody of a target that is OK."""
 
 
 def status(overview: Overview, windows: Mapping[str, Mapping[str, Rollup]] | None, about: About) -> str:
@@ -88,6 +91,7 @@ def row(view: TargetView, windows: Mapping[str, Rollup] | None, about: About) ->
         budget(month.available, month.probes, slo.availability),
         left(month.available, month.probes, slo.availability),
         brief_cost(day),
+        () if view.state in {State.OK, State.PAUSED} else view.suspected,
     )
 
 

@@ -1,0 +1,15 @@
+"""The benchmark of the pages: what docs/performance.md shows is what it measured."""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.pages import filled, markdown
+from benchmarks.run import ROOT
+
+
+def test_the_docs_page_has_the_figures_that_are_kept() -> None:
+    """It is what benchmarks/pages.json holds."""
+    page = (ROOT / "docs" / "performance.md").read_text()
+    figures = json.loads((ROOT / "benchmarks" / "pages.json").read_text())
+    assert filled(page, markdown(figures)) == page
