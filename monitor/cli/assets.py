@@ -6,16 +6,18 @@ Their source is `dashboards/` and `systemd/` of the checkout, which the wheel co
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor.cli.kubernetes import Cluster
+from monitor.cli.kubernetes import Cluster, config_key
 from monitor.cli.kubernetes import files as kubernetes_files
 from monitor.config import Config, Footprint, plan
 from monitor.config.capacity import Process, of_each
+from monitor.config.include import read_all
 from monitor.keys.units import duration_text
 from monitor.keys.units import seconds as read_duration
 from monitor.keys.values import host_port
@@ -63,6 +65,10 @@ class ExportRequest:
     def intervals(self) -> list[float]:
         """Seconds between the probes of each target."""
         return [target.interval for target in self.targets]
+
+
+class ExportError(Exception):
+    """The config cannot be exported; the text says why."""
 
 
 def export(what: str, directory: Path, request: ExportRequest) -> list[Path]:
@@ -291,7 +297,7 @@ def _kubernetes(request: ExportRequest, directory: Path) -> Iterator[tuple[str, 
     [*boards] = _dashboards(request, directory)
     credentials = _credentials(request.targets)
     cluster = Cluster(
-        config=_EXAMPLE if request.config_file is None else request.config_file.read_text(encoding="utf-8"),
+        config={"config.toml": _EXAMPLE} if request.config_file is None else _config(request.config_file),
         credentials=credentials,
         locations=request.settings.monitor.locations,
         shards=request.shards,
@@ -302,6 +308,33 @@ def _kubernetes(request: ExportRequest, directory: Path) -> Iterator[tuple[str, 
     )
     _keep_places(directory / "base" / "credentials", credentials)
     yield from kubernetes_files(cluster)
+
+
+_LARGEST = 1024 * 1024
+"""Bytes of a ConfigMap at most, by the API of Kubernetes."""
+
+
+def _config(file: Path) -> dict[str, str]:
+    """Return the texts of a config and of the files that it includes; ExportError if they fit in no ConfigMap."""
+    main = read_all(file, os.environ)
+    texts = {"config.toml": file.read_text(encoding="utf-8")}
+    for part in main.parts:
+        included = Path(part.document.file)
+        try:
+            name = included.resolve().relative_to(file.parent.resolve()).as_posix()
+        except ValueError:
+            raise ExportError(
+                f"{included}: is not below the directory of {file}, so it cannot be mounted beside it"
+            ) from None
+        if not _KEY.fullmatch(config_key(name)):
+            raise ExportError(f"{included}: a ConfigMap takes no such name; write letters, digits, '-', '_' and '.'")
+        texts[name] = included.read_text(encoding="utf-8")
+    if sum(len(text.encode()) for text in texts.values()) > _LARGEST:
+        raise ExportError(f"{file}: is larger than 1 MiB, which no ConfigMap holds: list the targets by [[discovery]]")
+    return texts
+
+
+_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
 def _credentials(targets: Iterable[Target]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.assets import ExportRequest
+from monitor.cli.assets import ExportError, ExportRequest
 from monitor.cli.assets import export as write
 from monitor.cli.common import COMPLETE, refuse
 from monitor.cli.config_file import config_option, config_path, is_named, read_config
@@ -48,6 +48,8 @@ def export(  # noqa: PLR0913 - one argument for each option
     try:
         for file in write(what, directory, request):
             click.echo(file)
+    except ExportError as error:
+        raise refuse(str(error)) from None
     except OSError as error:
         raise refuse(f"{error.filename or directory}: cannot be written: {error.strerror}") from None
     return COMPLETE

@@ -35,8 +35,8 @@ MANY = 3
 class Cluster:
     """The input of the manifests; `process` are the resources of one shard."""
 
-    config: str
-    """The text of config.toml."""
+    config: Mapping[str, str]
+    """The texts of config.toml and of the files that it includes, by their paths below its directory."""
     credentials: Sequence[str]
     """The names of the secret files of the config."""
     locations: Sequence[str]
@@ -51,7 +51,8 @@ class Cluster:
 
 def files(cluster: Cluster) -> Iterator[tuple[str, str]]:
     """Return each file by its path below the directory, with its text."""
-    yield "base/config.toml", cluster.config
+    for name, text in cluster.config.items():
+        yield f"base/{name}", text
     for name, text in cluster.boards.items():
         yield f"base/dashboards/{name}", text
     for name, manifest in base(cluster).items():
@@ -127,9 +128,19 @@ def _stateful_set(cluster: Cluster) -> Manifest:
     }
 
 
+def config_key(name: str) -> str:
+    """Return the key of a config's file in its ConfigMap, in which there is no slash."""
+    return name.replace("/", "..")
+
+
+def _items(cluster: Cluster) -> list[Manifest]:
+    """Return under which path each key of the ConfigMap is mounted: patterns of `include` find the files as before."""
+    return [{"key": config_key(name), "path": name} for name in cluster.config]
+
+
 def _pod(cluster: Cluster) -> Manifest:
     volumes: list[Manifest] = [
-        {"name": "config", "configMap": {"name": f"{NAME}-config"}},
+        {"name": "config", "configMap": {"name": f"{NAME}-config", "items": _items(cluster)}},
         {"name": "state", "emptyDir": {"sizeLimit": "1Gi"}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
     ]
@@ -235,7 +246,7 @@ def _base_kustomization(cluster: Cluster) -> Manifest:
         "namespace": NAME,
         "resources": list(base(cluster)),
         "configMapGenerator": [
-            {"name": f"{NAME}-config", "files": ["config.toml"]},
+            {"name": f"{NAME}-config", "files": [f"{config_key(name)}={name}" for name in cluster.config]},
             {
                 "name": f"{NAME}-dashboards",
                 "files": [f"dashboards/{name}" for name in cluster.boards],

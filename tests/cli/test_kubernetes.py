@@ -11,6 +11,7 @@ import yaml
 from monitor.cli.assets import ExportRequest, export
 from monitor.config import load
 from monitor.daemon.app import DRAIN
+from tests.cli.commands import Cli
 
 CONFIG = """\
 [monitor]
@@ -29,6 +30,13 @@ header_files = { X-Tenant = "tenant", X-Other = "/run/other" }
 [[targets]]
 name = "local"
 url = "http://127.0.0.1:8000/v1/chat/completions"
+"""
+
+TARGET = """\
+[[targets]]
+name = "NAME"
+protocol = "raw"
+url = "http://127.0.0.1:8000/"
 """
 
 
@@ -66,7 +74,7 @@ def test_every_resource_that_the_base_names_is_there(place: Path) -> None:
         "PrometheusRule",
     }  # fmt: skip
     named = [file for one in kustomization["configMapGenerator"] for file in one["files"]]
-    assert all((base / file).is_file() for file in named)
+    assert all((base / file.rpartition("=")[2]).is_file() for file in named)
     assert "dashboards/chat-monitor-target.json" in named
     assert (base / "config.toml").read_text().startswith('[monitor]\nlocation = "${LOCATION}"')
 
@@ -141,3 +149,43 @@ def test_rules_are_fitted_as_for_a_file(place: Path) -> None:
     export("rules", place / "rules", ExportRequest(load(place.parent / "config.toml", {"LOCATION": "eu-1"}).targets))
     assert spec == read(place / "rules" / "chat-monitor.rules.yml")
     assert "increase80m" in str(spec) or "increase1h20m" in str(spec)
+
+
+def test_included_files_are_mounted_where_the_config_finds_them(tmp_path: Path) -> None:
+    """The ConfigMap has a key for each, and the volume puts it back under its own path."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "more.toml").write_text(TARGET.replace("NAME", "more"))
+    place = exported(tmp_path, 'include = ["conf.d/*.toml"]\n' + TARGET.replace("NAME", "one"))
+    [config, _] = read(place / "base" / "kustomization.yaml")["configMapGenerator"]
+    assert config["files"] == ["config.toml=config.toml", "conf.d..more.toml=conf.d/more.toml"]
+    [volume, *_] = read(place / "base" / "statefulset.yaml")["spec"]["template"]["spec"]["volumes"]
+    assert volume["configMap"]["items"] == [
+        {"key": "config.toml", "path": "config.toml"},
+        {"key": "conf.d..more.toml", "path": "conf.d/more.toml"},
+    ]
+    mounted = tmp_path / "mounted"
+    for item in volume["configMap"]["items"]:
+        (mounted / item["path"]).parent.mkdir(parents=True, exist_ok=True)
+        (mounted / item["path"]).write_text((place / "base" / item["path"]).read_text())
+    assert [one.name for one in load(mounted / "config.toml", {}).targets] == ["one", "more"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong"),
+    [
+        ("../outside.toml", "", "outside.toml: is not below the directory of "),
+        ("a b.toml", "", "a b.toml: a ConfigMap takes no such name"),
+        ("big.toml", f"# {'x' * 1024 * 1024}", "config.toml: is larger than 1 MiB"),
+    ],
+)
+def test_a_config_that_no_config_map_holds_is_refused(
+    cli: Cli, tmp_path: Path, name: str, text: str, wrong: str
+) -> None:
+    """A file elsewhere, a name that is no key, and more than a ConfigMap takes: nothing is written, and it is said."""
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / name).write_text(text)
+    (place / "config.toml").write_text(f'include = ["{name}"]\n' + TARGET.replace("NAME", "one"))
+    done = cli("export", "kubernetes", tmp_path / "out", "--config", place / "config.toml")
+    assert (done.status, wrong in done.err) == (2, True)
+    assert not list((tmp_path / "out").rglob("*.yaml"))

@@ -203,7 +203,7 @@ def fleet(directory: Path, targets: int, shards: int) -> Iterator[Fleet]:
         found.prometheus = stack.enter_context(
             prometheus(
                 {
-                    "global": {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "2s"},
+                    "global": {"scrape_interval": "10s", "scrape_timeout": "10s", "evaluation_interval": "15s"},
                     "rule_files": [str(rules)],
                     "remote_write": [{"url": f"http://{found.store}/api/v1/write"}],
                     "scrape_configs": [
