@@ -13,7 +13,7 @@ from monitor.config import ConfigError
 from monitor.config.include import fingerprint
 from monitor.config.secrets import Places
 from monitor.daemon import systemd
-from monitor.daemon.parts import Load, Parts, status
+from monitor.daemon.parts import Load, Parts, collections_paused, status
 from monitor.daemon.secret_files import SecretFiles, shown
 from monitor.daemon.secrets import secrets_in
 from monitor.daemon.sources import discovery_of, keep_discovering
@@ -25,29 +25,34 @@ LOOK_EVERY = 2.0
 async def reload(parts: Parts, load: Load) -> str | None:
     """Use the current config, whole or not at all; return what is wrong with it, or None when it is in use."""
     async with parts.changing:
-        systemd.reloading()
-        try:
-            config = await asyncio.to_thread(load)
-            await asyncio.to_thread(make_ready, config)
-            if parts.access is not None:
-                await asyncio.to_thread(parts.access.refresh)
-        except (ConfigError, OSError) as error:
-            return _refuse(parts, str(error))
-        except Exception as error:  # noqa: BLE001 - a bug in what reads it leaves the old config in force, too
-            parts.failed(error)
-            return _refuse(parts, f"reading it failed: {type(error).__name__}")
-        found = discovery_of(parts, config, parts.discovery)
-        targets = await targets_of(config, await found.refresh())
-        if parts.signals.stop.is_set():
-            return "the monitor is stopping"
-        parts.secret_files = SecretFiles()  # the reload has read every file
-        await replace_targets(parts, config, targets)
-        await parts.client.renew(config.settings.limits, config.settings.network)
-        await config_loaded(parts)
-        keep_discovering(parts, found)
-        systemd.notify("READY=1", status(parts))
-        structlog.get_logger().info("reloaded", targets=len(parts.targets))
-        return None
+        with collections_paused():
+            return await _reloaded(parts, load)
+
+
+async def _reloaded(parts: Parts, load: Load) -> str | None:
+    systemd.reloading()
+    try:
+        config = await asyncio.to_thread(load)
+        await asyncio.to_thread(make_ready, config)
+        if parts.access is not None:
+            await asyncio.to_thread(parts.access.refresh)
+    except (ConfigError, OSError) as error:
+        return _refuse(parts, str(error))
+    except Exception as error:  # noqa: BLE001 - a bug in what reads it leaves the old config in force, too
+        parts.failed(error)
+        return _refuse(parts, f"reading it failed: {type(error).__name__}")
+    found = discovery_of(parts, config, parts.discovery)
+    targets = await targets_of(config, await found.refresh())
+    if parts.signals.stop.is_set():
+        return "the monitor is stopping"
+    parts.secret_files = SecretFiles()  # the reload has read every file
+    await replace_targets(parts, config, targets)
+    await parts.client.renew(config.settings.limits, config.settings.network)
+    await config_loaded(parts)
+    keep_discovering(parts, found)
+    systemd.notify("READY=1", status(parts))
+    structlog.get_logger().info("reloaded", targets=len(parts.targets))
+    return None
 
 
 async def reload_on_change(parts: Parts, load: Load) -> None:

@@ -52,10 +52,10 @@ def answers(url: str) -> bool:
         return False
 
 
-def asked(url: str, body: bytes | None = None) -> Any:  # noqa: ANN401 - JSON of any shape
+def asked(url: str, body: bytes | None = None, within: float = 10) -> Any:  # noqa: ANN401 - JSON of any shape
     """The JSON that something answers with."""
     request = Request(url, data=body)  # noqa: S310 - loopback
-    with urlopen(request, timeout=10) as response:  # noqa: S310
+    with urlopen(request, timeout=within) as response:  # noqa: S310
         return json.loads(response.read() or b"null")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from monitor.daemon.parts import SLICE, in_slices
+from monitor.daemon.parts import SLICE, collections_paused, in_slices
 from monitor.keys.secret import Secret
 from monitor.lab.server import Lab
 from monitor.probe.run import Prober
@@ -60,6 +61,18 @@ async def test_the_loop_turns_between_slices() -> None:
     await in_slices(steps())
     handle[0].cancel()
     assert (sum(turns), max(turns)) == (3 * SLICE + 1, SLICE)
+
+
+def test_no_cycles_are_looked_for_while_many_objects_are_made() -> None:
+    """No collection is made meanwhile, and what stood before and afterwards is looked at no more."""
+    try:
+        with collections_paused():
+            frozen = gc.get_freeze_count()
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert min(gc.get_freeze_count(), frozen) > 0
+    finally:
+        gc.unfreeze()
 
 
 async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
