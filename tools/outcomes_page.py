@@ -102,7 +102,7 @@ _HEADLESS_CAUSES = {"connect", "headers", "malformed_head"}
 
 
 def _seen(outcome: Outcome, cause: str | None) -> str:
-    return MEANINGS[outcome.value, cause].seen.format(**NAMES)
+    return MEANINGS[outcome.value, cause].detail.format(**NAMES)
 
 
 def _meaning(outcome: Outcome, cause: str | None) -> tuple[str, str]:

@@ -37,18 +37,18 @@ class Note(NamedTuple):
 
 
 def _taken_back(facts: Facts) -> bool:
-    end = facts.seen.end
+    end = facts.recording.end
     return end.early_ending and end.stands_at is None
 
 
 def _marker_alone(facts: Facts) -> bool:
-    end = facts.seen.end
+    end = facts.recording.end
     return end.marker_at is not None and end.stands_at is None
 
 
 def _may_be_invented(facts: Facts) -> bool:
     """Whether the stream sent a complete end, and the only fault is that the answer is no more than a beginning."""
-    clean = facts.ending.kind is EndKind.COMPLETE and facts.seen.end.stops == {Stop.COMPLETE}
+    clean = facts.ending.kind is EndKind.COMPLETE and facts.recording.end.stops == {Stop.COMPLETE}
     return clean and facts.arrived and facts.beginning
 
 
@@ -67,18 +67,18 @@ NOTES = (
         _may_be_invented,
         "the answer is incomplete, and the stream says that it is complete: a gateway may have added the end",
     ),
-    Note(_STOPPED, lambda it: own_word(it.seen.end.reason) != "", "finish reason {reason}"),
+    Note(_STOPPED, lambda it: own_word(it.recording.end.reason) != "", "finish reason {reason}"),
 )
 
 
 def detail(facts: Facts, outcome: str, cause: str | None) -> str:
     """Return the sentence for a stream with this outcome and cause."""
-    seen, pair = facts.seen, (str(outcome), cause)
-    framing = seen.head.framing.value if seen.head else ""
+    recording, pair = facts.recording, (str(outcome), cause)
+    framing = recording.head.framing.value if recording.head else ""
     progress = facts.check.progress if facts.check else None
     notes = [note.text for note in NOTES if pair in note.pairs and note.when(facts)]
-    return "; ".join((MEANINGS[pair].seen, *notes)).format(
-        chunks=f"{seen.chunks} chunk{'' if seen.chunks == 1 else 's'}",
+    return "; ".join((MEANINGS[pair].detail, *notes)).format(
+        chunks=f"{recording.chunks} chunk{'' if recording.chunks == 1 else 's'}",
         framing=_FRAMING_WORDS.get(framing, framing),
         expected=_expected(framing, facts.ending.detail),
         closed="ended the stream" if facts.ending.detail.startswith(_LENGTH) else "closed the connection",
@@ -112,18 +112,20 @@ def own_word(reason: str | None) -> str:
 
 def _reason(facts: Facts) -> str:
     """Return the finish reason as the server sent it, or what it means if that is not a plain word."""
-    return own_word(facts.seen.end.reason) or ", ".join(sorted(facts.seen.end.stops))
+    return own_word(facts.recording.end.reason) or ", ".join(sorted(facts.recording.end.stops))
 
 
 def _why(facts: Facts, pair: Pair) -> str:
     match pair:
         case _, "content_type":
-            return "another one" if facts.seen.head and facts.seen.head.content_type else "missing"
+            return "another one" if facts.recording.head and facts.recording.head.content_type else "missing"
         case _, "not_protocol" | "malformed_event":
             return (
-                facts.seen.end.malformed[0] if facts.seen.end.malformed else "JSON with nothing of the protocol in it"
+                facts.recording.end.malformed[0]
+                if facts.recording.end.malformed
+                else "JSON with nothing of the protocol in it"
             )
         case _, "malformed_body":
-            return facts.seen.end.broken or facts.ending.detail
+            return facts.recording.end.broken or facts.ending.detail
         case _:
             return facts.ending.detail

@@ -1,6 +1,6 @@
 """For every outcome and cause: what happened, whose fault it likely is, and what to do; used by details and docs.
 
-`seen` is a template over: chunks, framing, expected, closed, reset, after, status, reason, why, progress, limit.
+`detail` is a template over: chunks, framing, expected, closed, reset, after, status, reason, why, progress, limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Explanation(NamedTuple):
     """What a verdict means for the person on call."""
 
-    seen: str
+    detail: str
     whose: str
     do: str
 

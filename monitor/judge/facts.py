@@ -21,7 +21,7 @@ _NEARLY = 0.9
 class Facts:
     """The facts that the verdict table tests."""
 
-    seen: Recording
+    recording: Recording
     check: CheckResult | None
     content_types: tuple[str, ...]
     max_tokens: int
@@ -29,51 +29,51 @@ class Facts:
     @cached_property
     def arrived(self) -> bool:
         """The protocol's end has arrived."""
-        return arrived(self.seen, beginning=self.beginning)
+        return arrived(self.recording, beginning=self.beginning)
 
     @property
     def failure(self) -> Failure | None:
         """The error in the stream; one after the end counts if that end proves nothing."""
-        end = self.seen.end
+        end = self.recording.end
         return end.failure or (None if self.arrived else end.late_failure)
 
     @property
     def right(self) -> bool:
         """A content check passed."""
-        return self.check is not None and self.check.fault is None and self.seen.chunks > 0
+        return self.check is not None and self.check.fault is None and self.recording.chunks > 0
 
     @property
     def ending(self) -> Ending:
         """How the bytes stopped."""
-        return self.seen.ending
+        return self.recording.ending
 
     @property
     def status(self) -> int:
         """The final status; 0 without a head."""
-        return self.seen.head.status if self.seen.head else 0
+        return self.recording.head.status if self.recording.head else 0
 
     @property
     def mismatch(self) -> bool:
         """The body's media type is not one of the protocol."""
-        head = self.seen.head
+        head = self.recording.head
         return head is not None and bool(self.content_types) and head.content_type not in self.content_types
 
     @property
     def encoded(self) -> bool:
         """The body is compressed, although identity was asked for."""
-        head = self.seen.head
+        head = self.recording.head
         return head is not None and head.encoding not in {"", "identity"}
 
     @property
     def bodiless(self) -> bool:
         """The head declares an empty body."""
-        return self.seen.head is not None and self.seen.head.empty
+        return self.recording.head is not None and self.recording.head.empty
 
     @property
     def undecoded(self) -> bool:
         """Payload came, and nothing in it belongs to the protocol."""
-        came = self.seen.end.malformed_events > 0 or Mark.FIRST_EVENT in self.seen.marks
-        return not self.seen.decoded and came
+        came = self.recording.end.malformed_events > 0 or Mark.FIRST_EVENT in self.recording.marks
+        return not self.recording.decoded and came
 
     @property
     def wrong(self) -> str | None:
@@ -83,12 +83,12 @@ class Facts:
     @property
     def passed(self) -> bool:
         """The check alone proves the answer whole: for a protocol without an end, that is the end."""
-        return not self.seen.rule.declared and self.right
+        return not self.recording.rule.declared and self.right
 
     @property
     def malformed(self) -> bool:
         """An event before the end does not decode; if the last piece of the answer is the end, before that."""
-        return (self.seen.end.malformed_amid if self.passed else self.seen.end.malformed_events) > 0
+        return (self.recording.end.malformed_amid if self.passed else self.recording.end.malformed_events) > 0
 
     @property
     def beginning(self) -> bool:
@@ -102,8 +102,8 @@ class Facts:
         If the server reports no tokens, or an implausible number, chunks and characters are counted instead, and nine
         tenths are enough: a limit that may be ours is not blamed on the server.
         """
-        counted = self.seen.usage.output
+        counted = self.recording.usage.output
         if counted is not None and 0 < counted <= _BELIEVED:
             return counted >= self.max_tokens
-        estimate = max(self.seen.chunks, self.seen.output_characters // _CHARACTERS_A_TOKEN)
+        estimate = max(self.recording.chunks, self.recording.output_characters // _CHARACTERS_A_TOKEN)
         return estimate >= self.max_tokens * _NEARLY

@@ -144,7 +144,7 @@ def _expired(deadline: Deadline) -> When:
 
 
 def _headless(kind: EndKind) -> When:
-    return lambda f: f.seen.head is None and f.ending.kind is kind
+    return lambda f: f.recording.head is None and f.ending.kind is kind
 
 
 def _status(*codes: int) -> When:
@@ -152,7 +152,7 @@ def _status(*codes: int) -> When:
 
 
 def _stopped(stop: Stop) -> When:
-    return lambda f: stop in f.seen.end.stops
+    return lambda f: stop in f.recording.end.stops
 
 
 def _failed(fault: Fault) -> When:
@@ -164,7 +164,7 @@ def _wrong(cause: str) -> When:
 
 
 def _limited(*, ours: bool) -> When:
-    return lambda f: Stop.LENGTH in f.seen.end.stops and f.wrong is not None and f.our_limit is ours
+    return lambda f: Stop.LENGTH in f.recording.end.stops and f.wrong is not None and f.our_limit is ours
 
 
 def _rest(_: Facts) -> bool:
@@ -201,15 +201,17 @@ HEAD = (
     VerdictRow(Outcome.HTTP_ERROR, "overloaded", _status(503, 529)),
     VerdictRow(Outcome.HTTP_ERROR, "server", lambda f: 500 <= f.status <= 599),
     VerdictRow(Outcome.HTTP_ERROR, "redirect", lambda f: 300 <= f.status <= 399),
-    VerdictRow(Outcome.HTTP_ERROR, "rejected", lambda f: f.seen.head is not None and not 200 <= f.status <= 299),
+    VerdictRow(Outcome.HTTP_ERROR, "rejected", lambda f: f.recording.head is not None and not 200 <= f.status <= 299),
     VerdictRow(Outcome.BAD_RESPONSE, "encoding", lambda f: f.encoded),
-    VerdictRow(Outcome.BAD_RESPONSE, "content_type", lambda f: f.mismatch and not f.seen.decoded and not f.bodiless),
+    VerdictRow(
+        Outcome.BAD_RESPONSE, "content_type", lambda f: f.mismatch and not f.recording.decoded and not f.bodiless
+    ),
     VerdictRow(Outcome.EMPTY, "no_body", lambda f: f.bodiless),
 )
 STREAM = (
     VerdictRow(
         Outcome.BAD_RESPONSE, "too_large",
-        lambda f: f.ending.kind is EndKind.TOO_LARGE and not f.arrived and f.seen.end.broken is None,
+        lambda f: f.ending.kind is EndKind.TOO_LARGE and not f.arrived and f.recording.end.broken is None,
     ),
     *(VerdictRow(Outcome.STREAM_ERROR, fault.value, _failed(fault)) for fault in Fault),
     VerdictRow(Outcome.TRUNCATED, "server_abort", _stopped(Stop.ABORT)),
@@ -230,21 +232,23 @@ _WIRE = (
     VerdictRow(
         Outcome.TRUNCATED,
         "malformed_body",
-        lambda f: f.ending.kind is EndKind.MALFORMED or f.seen.end.broken is not None,
+        lambda f: f.ending.kind is EndKind.MALFORMED or f.recording.end.broken is not None,
     ),
     VerdictRow(Outcome.TRUNCATED, "reset", _ended(EndKind.RESET)),
     VerdictRow(Outcome.TRUNCATED, "incomplete_body", _ended(EndKind.INCOMPLETE)),
-    VerdictRow(Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and silent_since_output(f.seen)),
+    VerdictRow(
+        Outcome.STALLED, "silent", lambda f: f.ending.deadline is Deadline.IDLE and silent_since_output(f.recording)
+    ),
     VerdictRow(Outcome.STALLED, "no_output", _expired(Deadline.IDLE)),
     VerdictRow(Outcome.TIMEOUT, "first_chunk", _expired(Deadline.FIRST_CHUNK)),
     VerdictRow(Outcome.TIMEOUT, "total", _expired(Deadline.TOTAL)),
     VerdictRow(Outcome.BAD_RESPONSE, "not_protocol", lambda f: f.undecoded),
-    VerdictRow(Outcome.TRUNCATED, "mid_event", lambda f: f.seen.partial),
+    VerdictRow(Outcome.TRUNCATED, "mid_event", lambda f: f.recording.partial),
 )
 ARRIVED = (
-    VerdictRow(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.seen.end.sequence_gap and not f.right),
+    VerdictRow(Outcome.BAD_RESPONSE, "sequence_gap", lambda f: f.recording.end.sequence_gap and not f.right),
     VerdictRow(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
-    VerdictRow(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
+    VerdictRow(Outcome.EMPTY, "no_output", lambda f: f.recording.chunks == 0),
     VerdictRow(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
     *_CONTENT,
     VerdictRow(Outcome.OK, None, _rest),
@@ -252,7 +256,7 @@ ARRIVED = (
 MISSING = (*_WIRE, VerdictRow(Outcome.TRUNCATED, "no_terminator", _rest))
 UNDECLARED = (
     *_WIRE,
-    VerdictRow(Outcome.EMPTY, "no_output", lambda f: f.seen.chunks == 0),
+    VerdictRow(Outcome.EMPTY, "no_output", lambda f: f.recording.chunks == 0),
     VerdictRow(Outcome.BAD_RESPONSE, "malformed_event", lambda f: f.malformed),
     VerdictRow(Outcome.TRUNCATED, "token_limit", _limited(ours=False)),
     VerdictRow(Outcome.TRUNCATED, "incomplete_answer", lambda f: f.beginning),
@@ -265,7 +269,7 @@ def table(facts: Facts) -> tuple[VerdictRow, ...]:
     """Return the rows that apply: if the end has arrived, if it has not, or if none is declared."""
     if facts.passed or facts.arrived:
         return EVERYWHERE + ARRIVED
-    return EVERYWHERE + (MISSING if facts.seen.rule.declared else UNDECLARED)
+    return EVERYWHERE + (MISSING if facts.recording.rule.declared else UNDECLARED)
 
 
 def judge(
@@ -305,16 +309,17 @@ def _accepted(facts: Facts, row: VerdictRow) -> bool:
 
 
 def _phase(facts: Facts, *, complete: bool) -> Phase:
-    marks, seen = facts.seen.marks, facts.seen
-    if seen.head is None:
+    recording = facts.recording
+    marks = recording.marks
+    if recording.head is None:
         if Mark.REQUEST_SENT in marks:
             return Phase.HEADERS
-        return Phase.REQUEST if seen.connected and facts.ending.deadline is not Deadline.CONNECT else Phase.CONNECT
+        return Phase.REQUEST if recording.connected and facts.ending.deadline is not Deadline.CONNECT else Phase.CONNECT
     if complete or facts.arrived:
         return Phase.END
     if not 200 <= facts.status <= 299 or facts.encoded or facts.bodiless:
         return Phase.HEADERS
-    if seen.chunks:
+    if recording.chunks:
         return Phase.STREAM
     return Phase.FIRST_CHUNK if Mark.FIRST_EVENT in marks else Phase.FIRST_EVENT
 
@@ -329,6 +334,6 @@ def _unclean(facts: Facts) -> Unclean | None:
     }.get(facts.ending.kind)
     if by_wire is not None:
         return by_wire
-    if facts.seen.partial or facts.seen.unterminated:
+    if facts.recording.partial or facts.recording.unterminated:
         return Unclean.MID_EVENT
-    return Unclean.TRAILING if facts.seen.end.trailing or facts.ending.extra else None
+    return Unclean.TRAILING if facts.recording.end.trailing or facts.ending.extra else None

@@ -56,7 +56,7 @@ class Probe(NamedTuple):
     """A probe that waits to be logged; the thread makes its line."""
 
     at: datetime
-    seen: Observation
+    observation: Observation
 
 
 Line = bytes | Probe
@@ -90,7 +90,9 @@ class LineStream:
     def _made(self, line: Line) -> bytes:
         if isinstance(line, bytes):
             return line
-        return self._form.probe(level_of(line.seen), event_of(line.seen, timeline=self._timeline), line.at)
+        return self._form.probe(
+            level_of(line.observation), event_of(line.observation, timeline=self._timeline), line.at
+        )
 
 
 def line_writer(
@@ -102,7 +104,7 @@ def line_writer(
 
 
 def _weight(line: Line) -> int:
-    return len(line) if isinstance(line, bytes) else weight_of(line.seen)
+    return len(line) if isinstance(line, bytes) else weight_of(line.observation)
 
 
 def _report_bug(error: Exception) -> None:

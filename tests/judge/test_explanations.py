@@ -23,5 +23,5 @@ def test_a_meaning_is_whole(meaning: Explanation) -> None:
     """What was seen, whose fault it is and what to do are said in a line each, from what the verdict knows."""
     assert all(words and "\n" not in words and "|" not in words for words in meaning)
     assert not any(words.endswith(".") for words in meaning)
-    assert {name for _, name, _, _ in string.Formatter().parse(meaning.seen) if name} <= NAMES.keys()
+    assert {name for _, name, _, _ in string.Formatter().parse(meaning.detail) if name} <= NAMES.keys()
     assert all("{" not in words for words in (meaning.whose, meaning.do))
