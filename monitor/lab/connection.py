@@ -182,7 +182,7 @@ class LabConnection(asyncio.Protocol):
     async def close(self) -> None:
         """Close the socket at once."""
         self._transport.abort()
-        await self.lost
+        await asyncio.shield(self.lost)  # others wait for it, too
 
 
 @dataclass(frozen=True, slots=True)
