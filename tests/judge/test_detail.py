@@ -26,6 +26,7 @@ from tests.judge.streams import (
     BEGUN,
     DONE,
     FIN,
+    HALF,
     IDLE,
     MARKED,
     NONE,
@@ -44,6 +45,7 @@ from tests.judge.streams import (
 LENGTH = Head(200, SSE[0], framing=BodyFraming.LENGTH)
 CLOSE = Head(200, SSE[0], framing=BodyFraming.CLOSE)
 H2 = Head(200, SSE[0], framing=BodyFraming.H2)
+GRPC = "grpc-status 14"
 SHORT_BODY = "content-length is 9, and 5 bytes came in DATA frames"
 NO_END = "the response ended cleanly, but the protocol's end never came"
 MISSING_40 = "complete, but part of the answer is missing (40% is correct)"
@@ -92,6 +94,24 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
         headless(end("reset", "GOAWAY NO_ERROR"), sent=True, connected=True),
         None,
         "peer refused the stream (GOAWAY NO_ERROR) before a whole response head",
+    ),
+    "a clean end with trailers of gRPC": (
+        stream(TEXT, ended=end("complete", GRPC), head=H2),
+        None,
+        f"{NO_END}; 1 chunk received; the trailers have {GRPC}",
+    ),
+    "a clean end inside an event with trailers of gRPC": (
+        stream(TEXT, HALF, ended=end("complete", GRPC), head=H2),
+        None,
+        (f"the response ended cleanly inside an event or a character; 1 chunk received; the trailers have {GRPC}"),
+    ),
+    "half an answer with trailers of gRPC": (
+        stream(TEXT, ended=end("complete", GRPC), head=H2, rule=NONE),
+        BEGUN,
+        (
+            "the response ended cleanly, but the answer is only a correct beginning (40% of it); 1 chunk received; "
+            f"the trailers have {GRPC}"
+        ),
     ),
     "a connection that closes without an answer": (
         headless(end("closed"), sent=True, connected=True),
