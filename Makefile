@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # each worker of pytest, compiles all modules anew, which takes a quarter of the time of `make test`.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test coverage coverage-newest check lint types contracts unit format docs test-newest test-real scale container soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
+.PHONY: help demo test coverage coverage-newest check lint types contracts unit format docs test-newest test-real scale large container soak bench compare proxies diagnosis fuzz mutation site dist deb sbom audit clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -89,6 +89,9 @@ deb: $(VENV)/dev  ## Build a Debian package (Debian 12, amd64) into dist/, with 
 
 scale: $(VENV)/dev  ## Share 400 targets of the lab among four shards in each of two locations; kill one, make them five (5 minutes).
 	$(BIN)/pytest -m real -s tests/scale
+
+large: $(VENV)/dev  ## Measure one process with 10,000 targets of the lab, scraped by Debian's Prometheus (4 minutes).
+	$(BIN)/python -m benchmarks.large
 
 container: $(VENV)/dev  ## Build the image with buildah on a base by debootstrap, run it with podman, and validate compose.yaml.
 	$(BIN)/pytest -m real -s tests/container

@@ -43,6 +43,8 @@ SPREAD = 5.0
 """Seconds over which the first probes are spread at least."""
 TYPICAL = 4.0
 """Seconds that a probe takes, to reckon how many first probes the limits can carry; only the spread hangs on it."""
+_MOST_CARRIED = 200
+"""Probes at once of which first probes are reckoned at most: 50 a second leave half of a core to everything else."""
 _STEP = 1.0
 """Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
 _EARLY = 0.001
@@ -248,7 +250,7 @@ class Schedule:
 
         They come one after another: no faster than in `SPREAD` seconds, and no faster than the limits can carry.
         """
-        among_all = max(SPREAD / max(targets, 1), TYPICAL / self._limits.concurrency)
+        among_all = max(SPREAD / max(targets, 1), TYPICAL / min(self._limits.concurrency, _MOST_CARRIED))
         of_all = itertools.count()
 
         def of_host() -> Iterator[float]:
