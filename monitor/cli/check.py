@@ -136,8 +136,8 @@ def _print_history(config: Config) -> None:
     settings, targets = config.settings.history, len(config.here)
     if settings.path is None:
         click.echo(
-            "history: none is kept; the pages show what was probed since the start, and a restart probes all targets "
-            "at once ([history] path keeps both)"
+            "history: none; the pages show the probes since the start, and a restart probes all targets at once "
+            "([history] path keeps both)"
         )
         return
     kept = retention(targets, tables_of(settings.max_bytes))
