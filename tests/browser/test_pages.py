@@ -62,7 +62,7 @@ def test_two_clicks_from_the_alert_to_the_cut(page: Page, daemon: Watched) -> No
         page.get_by_role("link", name="cut", exact=True).first.click()
         expect(page.locator("h1")).to_contain_text("cut")
         expect(page.locator(".note")).to_contain_text("Failing for")
-        expect(page.locator("body")).to_contain_text("Suspects")
+        expect(page.locator("body")).to_contain_text("Suspect")
         shoot(page, "target")
         page.locator(".note a").first.click()
         expect(page.locator("h1")).to_contain_text("truncated")

@@ -51,11 +51,13 @@ def test_the_incident_stands_first() -> None:
     document = Document(page)
     assert "<title>Down: gateway · chat-monitor</title>" in page
     for text in (
-        "Failing for 72 s, 2 failures in a row; began with truncated/incomplete_body; last good probe: 2 min ago",
+        "Failing for 72 s, since 2026-11-22 22:08:48 UTC, 2 failures in a row; began with truncated/incomplete_body; "
+        "last good probe: 2 min ago",
         "Next: look for a restart",
-        "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request",
+        "Suspect: proxy_timeout, because 4 of the last 5 cuts came 60.0 s +- 0.1 after the request.",
     ):  # fmt: skip
         assert text in document.text
+    assert "Likely:" not in document.text, "the suspect is more than what such cuts usually mean"
     assert f"../probes/{view.recent[2].brief.probe_id}" in document.links
     alone = Document(target(scenes.view(scenes.target(), scenes.reset()))).text
     assert "last good probe: none" in alone
