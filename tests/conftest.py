@@ -58,7 +58,7 @@ _TURNS = 2000
 """Turns of the loop in which transports that were aborted have their last callbacks."""
 
 
-_SHARED = frozenset({"alerts", "browser", "comparison", "machine", "proxies", "real", "soak", "systemd"})
+_SHARED = frozenset({"alerts", "browser", "comparison", "kubernetes", "machine", "proxies", "real", "soak", "systemd"})
 """Directories whose tests share programs that are started once: one worker runs them all."""
 _LEFT_OUT = pytest.StashKey[int]()
 _PROGRAMS = frozenset({"promtool", "vmalert"})

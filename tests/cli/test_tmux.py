@@ -34,6 +34,8 @@ class Terminal:
         self._tmux = ["tmux", "-u", "-S", str(socket), "-f", "/dev/null"]
         size = ["-x", str(width), "-y", str(height)]
         environment = os.environ | {"LC_ALL": "C.UTF-8", "PS1": "$ "}
+        for name in ("COLUMNS", "LINES"):  # what somebody has set for the tests is not this terminal's size
+            environment.pop(name, None)
         subprocess.run(
             [*self._tmux, "new-session", "-d", *size, "env -u TMUX sh"],
             check=True,

@@ -115,6 +115,15 @@ def test_after_a_hundred_kills_the_rollups_are_a_recount_of_the_log(tmp_path: Pa
             with process_of("run", "--config", "config.toml", log=logs[-1], cwd=tmp_path) as daemon:
                 lines = die.randrange(MOST_LINES) if die.random() > AT_THE_START else 0
                 until(lines, die.uniform(0, MOST_SECONDS), logs[-1], daemon)
+        # a target's first probe is up to 5 s after the start, and no life was as long: the last one is, and ends well
+        logs.append(tmp_path / "last.log")
+        with process_of("run", "--config", "config.toml", log=logs[-1], cwd=tmp_path) as daemon:
+            deadline = time.monotonic() + WITHIN
+            while not set(names) <= {line.get("target") for line in whole_lines(logs[-1])}:
+                assert time.monotonic() < deadline
+                select.select([], [], [], 0.1)
+            daemon.terminate()
+            daemon.wait(WITHIN)
     lives = [[read(line) for line in whole_lines(log) if line["event"] == "probe"] for log in logs]
     logged = {event.probe_id: event for life in lives for event in life}
     kept = events_in(path)

@@ -138,7 +138,7 @@ async def test_a_model_server_that_is_killed_has_a_face_of_its_own_on_every_rout
         for event in seen.values():
             was_cut_in_the_middle(event)
         assert "server_error" in seen["new-chat"]
-        behind = {"upstream": "the target behind it, direct, failed as well: truncated/incomplete_body"}
+        behind = {"upstream": "its upstream, direct, failed as well: truncated/incomplete_body"}
         killed = {"restart": "a probe was cut, and a connection right after that was refused"}
         assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
             "direct": killed
@@ -202,7 +202,7 @@ async def test_a_model_server_that_is_down_has_a_face_of_its_own_on_every_route(
             assert event["chunks"] == 0
             assert event.get("http_status") == (None if name == "direct" else 200)
             assert "first_chunk" not in event["timings"]
-        behind = {"upstream": "the target behind it, direct, failed as well: unreachable/refused"}
+        behind = {"upstream": "its upstream, direct, failed as well: unreachable/refused"}
         assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
             "direct": {}
         }
@@ -242,7 +242,7 @@ def timings_are_plausible(event: Event) -> None:
     assert timings["first_content"] == timings["first_chunk"]
     assert event["duration"] == timings["end"]
     assert event["tail"] == pytest.approx(timings["end"] - timings["last_chunk"], abs=1e-5)
-    assert 0 <= event["uncertainty"] < 0.05, "0 is less than half a microsecond; a busy machine is less sure"
+    assert 0 <= event["uncertainty"] < 1, "0 is less than half a microsecond; a busy machine is less sure"
     assert 0 <= event["schedule_delay"] < 5.0
     assert (event["http_status"], event["body_framing"], event["unclean_end"]) == (200, "chunked", False)
     assert event["pings"] == kinds(event).count("ping")

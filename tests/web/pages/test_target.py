@@ -51,8 +51,8 @@ def test_the_incident_stands_first() -> None:
     document = Document(page)
     assert "<title>Down: gateway · chat-monitor</title>" in page
     for text in (
-        "Failing for 72 s, since 2026-11-22 22:08:48 UTC, 2 failures in a row; began with truncated/incomplete_body; "
-        "last good probe: 2 min ago",
+        ("Failing for 72 s, since 2026-11-22 22:08:48 UTC, 2 failures in a row; began with truncated/incomplete_body; "
+        "last good probe: 2 min ago"),
         "Next: look for a restart",
         "Suspect: proxy_timeout, because 4 of the last 5 cuts came 60.0 s +- 0.1 after the request.",
     ):  # fmt: skip
