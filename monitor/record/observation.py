@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from monitor.judge.content_check import CheckResult
@@ -139,6 +140,7 @@ def public_url(url: str, hidden: Iterable[str] = ()) -> str:
     return urlunsplit((parts.scheme, host, path, query, ""))
 
 
+@lru_cache(maxsize=16_384)  # the status page of 10,000 targets asks for each: 23 ms
 def host_of(url: str) -> str:
     """Return the host of `url`, with its port if one is given."""
     return urlsplit(url).netloc.rpartition("@")[2]
