@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -89,12 +90,14 @@ def serving(text: str) -> Iterator[int]:
 @contextmanager
 def lab() -> Iterator[int]:
     """Run the fault lab as a process; yield its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "monitor", "lab", "--listen", f"127.0.0.1:{port}"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "monitor", "lab", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
-            until(lambda: answers(f"http://127.0.0.1:{port}/"), 240, "lab")
-            yield port
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            assert found, line
+            yield int(found[1])
         finally:
             process.kill()
 
