@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import bcrypt
 import pytest
 import structlog
 from aiohttp.abc import AbstractResolver
@@ -29,6 +30,7 @@ from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.endings import Deadline
 from monitor.target import CountCheck, Target, Timeouts
+from monitor.web.access import Access
 from tests.records import record
 from tests.sinks.stories import mistakes
 
@@ -277,3 +279,13 @@ def _descriptors() -> dict[int, str]:
         with contextlib.suppress(OSError):
             found[int(entry.name)] = str(entry.readlink())
     return found
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Iterator[Access]:
+    """One user of the pages, `prom`, whose password is `right`."""
+    file = tmp_path / "web.yml"
+    file.write_text(f"basic_auth_users:\n  prom: {bcrypt.hashpw(b'right', bcrypt.gensalt(4)).decode()}\n")
+    found = Access(file)
+    yield found
+    found.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,12 @@ import pytest
 from monitor.lab.server import Lab
 from monitor.web.access import Access
 from tests.daemons import QUICK_OK, Running, named, running
-from tests.web.test_access import basic, hashed
+from tests.web.test_access import basic
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 LOGIN = {"Authorization": basic("prom", "right")}
 SKIPPED = 'chat_stream_probes_skipped_total{reason="maintenance",target="good"}'
-
-
-@pytest.fixture
-def access(tmp_path: Path) -> Iterator[Access]:
-    """One user."""
-    file = tmp_path / "web.yml"
-    file.write_text(f"basic_auth_users:\n  prom: {hashed('right')}\n")
-    found = Access(file)
-    yield found
-    found.close()
 
 
 @pytest.fixture

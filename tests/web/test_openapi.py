@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from jsonschema_rs import Draft202012Validator
 from pytest_aiohttp import AiohttpClient
 from yarl import URL
@@ -20,7 +18,7 @@ from monitor.web.openapi import OPERATIONS, PREFIX, description
 from tests.web import scenes
 from tests.web.requests import Client
 from tests.web.sources import Daemon
-from tests.web.test_access import basic, hashed
+from tests.web.test_access import basic
 
 DESCRIBED = f"{PREFIX}/openapi.json"
 
@@ -106,16 +104,6 @@ async def test_what_is_answered_is_what_is_described(aiohttp_client: AiohttpClie
 
 async def _probe(_: str) -> Any:  # noqa: ANN401 - an observation
     return scenes.complete()
-
-
-@pytest.fixture
-def access(tmp_path: Path) -> Iterator[Access]:
-    """One user."""
-    file = tmp_path / "web.yml"
-    file.write_text(f"basic_auth_users:\n  prom: {hashed('right')}\n")
-    found = Access(file)
-    yield found
-    found.close()
 
 
 async def test_it_is_for_those_who_may_see_the_api(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from monitor.web.words import iso
 from tests.web import scenes
 from tests.web.requests import Client, told
 from tests.web.sources import Daemon
-from tests.web.test_access import basic, hashed
+from tests.web.test_access import basic
 from tests.web.test_openapi import fits
 
 PATH = "/api/v1/maintenance"
@@ -56,16 +55,6 @@ class Windows:
     def source(self) -> WindowSource:
         """Return what the application is handed."""
         return WindowSource(lambda: (ONCE, NIGHTLY), lambda: tuple(self.set.values()), self.add, self.end)
-
-
-@pytest.fixture
-def access(tmp_path: Path) -> Iterator[Access]:
-    """One user."""
-    file = tmp_path / "web.yml"
-    file.write_text(f"basic_auth_users:\n  prom: {hashed('right')}\n")
-    found = Access(file)
-    yield found
-    found.close()
 
 
 @pytest.fixture
