@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -125,14 +127,15 @@ async def test_a_whole_chat_is_ok_on_every_route(chain: Chain, tmp_path: Path) -
 
 async def test_a_model_server_that_is_killed_has_a_face_of_its_own_on_every_route(chain: Chain, tmp_path: Path) -> None:
     """Killed in mid-stream: a cut body directly and through 0.3.1.1, an error or silence through 0.3.1.3."""
-    async with watching(tmp_path, [told_what_is_behind(it) for it in faces(chain)], LONG) as daemon:
+    targets = [told_what_is_behind(it) for it in faces(chain)]
+    async with watching(tmp_path, targets, LONG | {"record": "full"}) as daemon:
         await chain.streaming(len(daemon.targets))
         chain.model.kill()
         seen = await daemon.first_of_each()
         assert verdicts(seen) == {
             "direct": ("truncated", "incomplete_body"),
             "new-chat": ("stream_error", "upstream"),
-            "new-kb": ("truncated", "incomplete_answer"),
+            "new-kb": cut_without_an_end(seen["new-kb"]),
             "old-chat": ("truncated", "incomplete_body"),
         }
         for event in seen.values():
@@ -262,6 +265,14 @@ def is_a_whole_list(event: Event) -> None:
     assert 0 < gap["p50"] <= gap["p99"] <= gap["max"] < timings["last_chunk"] - timings["first_chunk"]
     assert event["arrivals"] > event["chunks"] / 4
     assert event["buffered"] is False
+
+
+def cut_without_an_end(event: Event) -> tuple[str, str]:
+    """Return the verdict of a list that broke off on a route without an end: the small model may have counted wrong."""
+    pieces = re.findall(r'"content": *("(?:[^"\\]|\\.)*")', event["last_words"])
+    numbers = "".join(map(json.loads, pieces)).split()[:-1]
+    right = numbers and numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    return ("truncated", "incomplete_answer") if right else ("wrong_content", "missing")
 
 
 def was_cut_in_the_middle(event: Event) -> None:
