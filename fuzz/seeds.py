@@ -67,8 +67,8 @@ def spoken(protocol: str) -> Iterator[bytes]:
 
 def recordings() -> Iterator[bytes]:
     """Yield the payloads of everything that was recorded."""
-    for file in sorted(CAPTURES.rglob("*.raw")):
-        head, _, body = file.read_bytes().partition(b"\r\n\r\n")
+    for file in sorted(CAPTURES.rglob("*.capture")):
+        head, _, body = file.read_bytes().partition(b"\n---\n")[2].partition(b"\r\n\r\n")
         yield b"".join(chunks(body)) if b"transfer-encoding: chunked" in head.lower() else body
 
 

@@ -15,11 +15,14 @@ from monitor.lab.scenarios import FAULTS, scenarios
 from monitor.lab.server import serve
 from monitor.protocols import PROTOCOLS, find, for_path
 from tests.conftest import MakeProber, target
+from tests.protocols.replay import check_capture, read
 from tests.test_wire import verdict
 from tools.protocols_page import row
 
 PAGE = Path(__file__).parents[1] / "docs" / "add-a-protocol.md"
-FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+FILES = dict(
+    re.findall(r"^```(?:python|text) (\S+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+)
 NAME = "parrot:PARROT"
 
 
@@ -37,13 +40,19 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_the_page_has_all_files() -> None:
-    """A record, a dialect and a test."""
-    assert list(FILES) == ["parrot.py", "parrot_dialect.py", "test_parrot.py"]
+    """A record, a dialect, a capture and a test."""
+    assert list(FILES) == ["parrot.py", "parrot_dialect.py", "parrot_whole.capture", "test_parrot.py"]
 
 
 def test_the_invariants_hold() -> None:
     """The three lines of the page pass."""
     exec(compile(FILES["test_parrot.py"], "test_parrot.py", "exec"), {})  # noqa: S102 - the page's own lines
+
+
+def test_the_capture_comes_to_what_it_says() -> None:
+    """The file is read as it is in the page, and is the record's example."""
+    assert find(NAME).example == "made/parrot_whole"
+    check_capture(read(FILES["parrot_whole.capture"].encode()), find(NAME))
 
 
 async def test_it_is_probed_from_outside(prober: MakeProber) -> None:

@@ -6,38 +6,23 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.judge.verdict import Verdict
 from monitor.protocols import PROTOCOLS
-from monitor.stream.raw import Raw
 from monitor.target import Check, CountCheck, PatternCheck
-from tests.protocols.replay import capture, dechunked, expected, judged, names, seen
-
-
-def replayed(name: str, protocol: str, check: Check | None = None, nonce: str = "") -> tuple[Verdict, int, str]:
-    """Return the verdict on a capture, its chunks and its visible answer."""
-    came = capture(name)
-    recorder = seen(PROTOCOLS[protocol], came.body if came.head.status == 200 else b"", came.head)
-    verdict = judged(PROTOCOLS[protocol], recorder, came.ending, check, nonce)
-    return verdict, recorder.chunks, recorder.finish().text
+from tests.protocols.replay import capture, check_capture, dechunked, names, replayed
 
 
 @pytest.mark.parametrize("name", names())
 def test_what_it_comes_to(name: str) -> None:
     """A capture, read whole with the ending that it had, comes to what it says itself, and no output of it is lost."""
-    said = expected(name)
-    verdict, found, answer = replayed(name, said.protocol)
-    comes_to = "/".join(filter(None, (verdict.outcome, verdict.cause)))
-    assert (comes_to, verdict.phase, verdict.unclean or "") == (said.verdict, said.phase, said.unclean)
-    assert answer[: len(said.text)] == said.text
-    if PROTOCOLS[said.protocol].framing is not Raw:  # whose chunks are the reads
-        assert found == said.chunks
+    one = capture(name)
+    check_capture(one, PROTOCOLS[one.protocol])
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "nokb" not in name and "bedrock" not in name])
 def test_any_of_them_reads_as_raw(name: str) -> None:
     """The plainest probe sees the bytes of any of them, and says how the wire ended."""
-    came = capture(name)
-    verdict, _, text = replayed(name, "raw")
+    came = capture(name).response
+    verdict, _, text = replayed(capture(name), PROTOCOLS["raw"])
     whole = {"complete": "unverified", "incomplete": "truncated", "deadline": "stalled"}
     assert verdict.outcome == (whole[came.ending.kind] if came.head.status == 200 else "http_error")
     assert text == (came.body.decode() if came.head.status == 200 else "")
@@ -79,17 +64,18 @@ FACES = {
 @pytest.mark.parametrize("face", FACES.values(), ids=FACES.keys())
 def test_one_upstream_failure_has_four_faces(face: Face) -> None:
     """All four answers have status 200; where the stream says nothing of the failure, only a content check sees it."""
-    assert capture(face.name).head.status == 200
-    found = [replayed(face.name, face.protocol, check, face.nonce)[0] for check in (None, face.check)]
+    one, protocol = capture(face.name), PROTOCOLS[face.protocol]
+    assert one.response.head.status == 200
+    found = [replayed(one, protocol, check, face.nonce)[0] for check in (None, face.check)]
     assert [f"{verdict.outcome} {verdict.cause or '-'}" for verdict in found] == [face.without, face.proved]
 
 
 def test_what_is_cut_is_counted_as_cut() -> None:
     """Of all captures, exactly those that were cut or failed in the stream count as truncated."""
     for name in names():
-        said = expected(name)
-        cut = said.verdict.split("/")[0] in {"truncated", "stalled", "stream_error"}
-        assert replayed(name, said.protocol)[0].truncated is cut, name
+        one = capture(name)
+        cut = one.verdict.split("/")[0] in {"truncated", "stalled", "stream_error"}
+        assert replayed(one, PROTOCOLS[one.protocol])[0].truncated is cut, name
 
 
 CHUNKS = {

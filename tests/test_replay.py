@@ -1,12 +1,11 @@
 """Everything that real servers were seen to send, sent again over a socket, segment by segment, and what it comes to.
 
-The lab's peer does the pacing: the gaps of NAME.timing, shrunk so that a stream takes a tenth of a second, and then the
-ending that the recording had.
+The lab's peer does the pacing: the gaps of the capture, shrunk so that a stream takes a tenth of a second, and then the
+ending that it had.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,10 +13,10 @@ import pytest
 from monitor.lab.peer import Peer, peer
 from monitor.lab.steps import Fin, Hold, Script, Send, Step, Wait
 from monitor.record.observation import Observation
-from monitor.stream.endings import Deadline
+from monitor.stream.endings import BodyFraming, Deadline
 from monitor.target import CountCheck, PatternCheck
 from tests.conftest import MakeProber, only, target
-from tests.protocols.replay import CAPTURES, expected, names
+from tests.protocols.replay import Capture, capture, names
 from tests.test_wire import HEAD, dechunked, verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -27,45 +26,18 @@ TAKES = 0.1
 LIMITS = only(Deadline.IDLE, Deadline.DRAIN)
 RECORDED_NONCE = "b2c4"
 """The nonce that the recorded prompts asked for."""
-ENDINGS: dict[str, Step] = {
-    "END COMPLETE(0-chunk), conn kept alive": Hold(),
-    "END COMPLETE(content-length 56)": Hold(),
-    "END curl exit 0": Hold(),
-    "END FIN WITHOUT terminating 0-chunk -> incomplete chunked read": Fin(),
-    "END curl exit 18": Fin(),
-    "END CLIENT_MAXS": Hold(),
-    "END our limit: no byte in 12 s, conn still open": Hold(),
-    "END our limit: the connection was still open": Hold(),
-}
-"""How a recording ended: closed by the server, or open when whoever recorded it had seen enough."""
 
 
-class Capture(NamedTuple):
-    """A recording, read."""
-
-    raw: bytes
-    segments: tuple[tuple[float, int], ...]
-    """When each read came, and how many bytes it had."""
-    ending: Step
-
-    @property
-    def script(self) -> Script:
-        """The steps that send it again: every read as one segment, after its share of the time."""
-        pace = min(1.0, TAKES / max(self.segments[-1][0], TAKES))
-        steps: list[Step] = []
-        before, offset = 0.0, 0
-        for at, size in self.segments:
-            steps += [Wait((at - before) * pace), Send(self.raw[offset : offset + size])]
-            before, offset = at, offset + size
-        return [*steps, self.ending]
-
-
-def capture(name: str) -> Capture:
-    """Return the recording of this name."""
-    *lines, last = (CAPTURES / f"{name}.timing").read_text().splitlines()
-    reads = [re.fullmatch(r"(\d+\.\d+) (\d+)", line) for line in lines]
-    segments = tuple((float(read[1]), int(read[2])) for read in reads if read)
-    return Capture((CAPTURES / f"{name}.raw").read_bytes(), segments, ENDINGS[last])
+def script(one: Capture) -> Script:
+    """Return the steps that send a capture again: every read as one segment, after its share of the time."""
+    pace = min(1.0, TAKES / max(one.segments[-1][0], TAKES))
+    steps: list[Step] = []
+    before, offset = 0.0, 0
+    for at, size in one.segments:
+        steps += [Wait((at - before) * pace), Send(one.raw[offset : offset + size])]
+        before, offset = at, offset + size
+    closed = one.ended == "cut" or one.response.head.framing is BodyFraming.CLOSE
+    return [*steps, Fin() if closed else Hold()]
 
 
 def body_of(raw: bytes) -> bytes:
@@ -85,7 +57,7 @@ async def replayed(
     """Probe a peer that sends this recording; return what was seen, the payload as it was read, and the peer."""
     kept = bytearray()
     fields: dict[str, Any] = {"check": None, "timeouts": LIMITS, **more}
-    async with peer(capture(name).script) as server:
+    async with peer(script(capture(name))) as server:
         seen = await prober(save=kept.extend)(target(f"{server.url}/", protocol, **fields), "cli")
         await server.over()
     return seen, bytes(kept), server
@@ -94,12 +66,12 @@ async def replayed(
 @pytest.mark.parametrize("name", names())
 async def test_a_recording_is_judged(prober: MakeProber, name: str) -> None:
     """The same bytes in the same segments with the same ending come to what the capture says, and none is lost."""
-    said, one = expected(name), capture(name)
+    one = capture(name)
     assert sum(size for _, size in one.segments) == len(one.raw)
-    seen, kept, server = await replayed(prober, name, said.protocol)
-    assert verdict(seen) == said.verdict
-    assert (seen.verdict.phase, seen.recording.chunks) == (said.phase, said.chunks)
-    assert (seen.verdict.unclean or "") == said.unclean
+    seen, kept, server = await replayed(prober, name, one.protocol)
+    assert verdict(seen) == one.verdict
+    assert (seen.verdict.phase, seen.recording.chunks) == (one.phase, one.chunks)
+    assert (seen.verdict.unclean or "") == one.unclean
     status = seen.recording.head.status if seen.recording.head else 0
     assert kept == (body_of(one.raw) if status == 200 else b"")
     assert server.links[0].sent == len(one.raw)

@@ -30,7 +30,7 @@ def row(protocol: Protocol) -> str:
         protocol.complete_when,
         ", ".join(terminators(protocol)),
         protocol.note,
-        f"[transcript](../tests/captures/{protocol.example}.raw)",
+        f"[transcript](../tests/captures/{protocol.example}.capture)",
     )
     return f"| {' | '.join(cells)} |\n".replace("|  |", "| |")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -30,9 +31,7 @@ from monitor.target import Target
 _PRIVATE = 0o600
 _BEGINNING = 32
 """The most characters of the answer's beginning in a capture."""
-_LEFT_OPEN = "END our limit: the connection was still open"
-_CUT = "END FIN WITHOUT terminating 0-chunk -> incomplete chunked read"
-_WHOLE = "END COMPLETE(0-chunk), conn kept alive"
+_WHOLE, _CUT, _LEFT_OPEN = "whole", "cut", "open"
 
 
 @click.command()
@@ -46,17 +45,16 @@ def record(
     config_file: Path | None,
     **given: Any,  # noqa: ANN401 - the fields of Options
 ) -> int:
-    """Probe once and write the stream to DIR for replay in tests: bytes, timing and verdict, without secrets.
+    """Probe once and write the stream to a file in DIR for replay in tests: bytes, timing, verdict, without secrets.
 
-    The files have mode 0600. Review them before you share them: an answer can contain other confidential text.
+    The file has mode 0600. Review it before you share it: an answer can contain other confidential text.
     """
     target, settings = chosen(subject, config_file, Options(**given))
     seen, body = _probed(target, settings)
     if not seen.recording.arrivals:
         raise refuse(f"no stream arrived, and nothing was written: {seen.verdict.detail}", FAILED_TO_TELL)
     try:
-        for file in keep(seen, body, directory):
-            click.echo(file)
+        click.echo(keep(seen, body, directory))
     except OSError as error:
         raise refuse(f"{error.filename or directory}: cannot be written: {error.strerror}", FAILED_TO_TELL) from None
     return COMPLETE
@@ -78,8 +76,8 @@ def _probed(target: Target, settings: Settings) -> tuple[Observation, bytes]:
     return run_loop(probing()), bytes(body)
 
 
-def keep(observation: Observation, body: bytes, directory: Path) -> list[Path]:
-    """Write the capture of one probe, and return its files; each read of the payload is a chunk of the body."""
+def keep(observation: Observation, body: bytes, directory: Path) -> Path:
+    """Write the capture of one probe, and return its file; each read of the payload is a chunk of the body."""
     reads = [
         (arrival.time, data)
         for arrival, data in zip(observation.recording.arrivals, _pieces(observation, body), strict=True)
@@ -92,17 +90,24 @@ def keep(observation: Observation, body: bytes, directory: Path) -> list[Path]:
     end = {EndKind.COMPLETE: _WHOLE, EndKind.DEADLINE: _LEFT_OPEN}.get(observation.recording.ending.kind, _CUT)
     if end == _WHOLE:
         segments.append((max(observation.recording.ending.at, segments[-1][0]), b"0\r\n\r\n"))
-    timing = [f"{time:.4f} {len(data)}\n" for time, data in segments]
-    texts = {
-        "raw": b"".join(data for _, data in segments),
-        "timing": "".join((*timing, f"{end}\n")).encode(),
-        "toml": _expected(observation).encode(),
-    }
     directory.mkdir(parents=True, exist_ok=True)
-    return [
-        _written(directory / f"{observation.target.name}-{observation.probe_id}.{kind}", data)
-        for kind, data in texts.items()
-    ]
+    path = directory / f"{observation.target.name}-{observation.probe_id}.capture"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
+        file.write(capture({**_expected(observation), "ended": end}, segments))
+    return path
+
+
+def capture(said: Mapping[str, str | int], reads: Sequence[tuple[float, bytes]]) -> bytes:
+    """Return the file of a capture: TOML, a line `---`, and the bytes of the response as they came."""
+    timing = "".join(f"  [{time:.4f}, {len(data)}],\n" for time, data in reads)
+    head = "".join(f"{key} = {_toml(value)}\n" for key, value in said.items())
+    return f"{head}reads = [\n{timing}]\n---\n".encode() + b"".join(data for _, data in reads)
+
+
+def _toml(value: str | int) -> str:
+    """Return text or a number as TOML; JSON's escapes of half a character and a bare DEL are not allowed there."""
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return text.encode("utf-8", "replace").decode()
 
 
 def _pieces(observation: Observation, body: bytes) -> list[bytes]:
@@ -113,10 +118,10 @@ def _pieces(observation: Observation, body: bytes) -> list[bytes]:
     return [clean.between(text, start, end).encode("latin-1") for start, end in places]
 
 
-def _expected(observation: Observation) -> str:
-    """Return the expected verdict of the capture without a check."""
+def _expected(observation: Observation) -> dict[str, str | int]:
+    """Return what the capture comes to without a check."""
     clean, verdict = redactor(frozenset(secrets_of(observation.target))), observation.verdict
-    said = {
+    return {
         "protocol": observation.target.protocol,
         "verdict": "/".join(filter(None, (verdict.outcome, verdict.cause))),
         "phase": str(verdict.phase),
@@ -124,10 +129,3 @@ def _expected(observation: Observation) -> str:
         "text": clean.between(observation.recording.text, 0, _BEGINNING),
         **({"unclean": str(verdict.unclean)} if verdict.unclean else {}),
     }
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
-
-
-def _written(path: Path, data: bytes) -> Path:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
-        file.write(data)
-    return path

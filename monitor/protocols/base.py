@@ -71,7 +71,7 @@ class Protocol:
     note: str = ""
     """Remarks for users, for the docs."""
     example: str = ""
-    """A capture of a whole stream in tests/captures, without its suffix."""
+    """A capture of a whole stream: its file in tests/captures, without the suffix."""
     dialect: str = ""
     """The lab's side of it: `package.module:NAME` of a `monitor.lab.dialects.base.Dialect`, which the lab imports."""
     choices: str = ""

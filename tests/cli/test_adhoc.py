@@ -16,8 +16,9 @@ from monitor.record.observation import Observation
 from monitor.target import CountCheck, Target, Timeouts
 from tests.cli.commands import Cli, Done
 from tests.conftest import WITHIN
+from tests.protocols.replay import capture
 from tests.sinks.stories import GATEWAY, whole
-from tests.test_replay import body_of, capture
+from tests.test_replay import body_of
 
 CHAT = "http://127.0.0.1:9/chat/completions"
 

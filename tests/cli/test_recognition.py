@@ -7,7 +7,8 @@ import pytest
 from monitor.cli.recognition import recognized
 from monitor.protocols import PROTOCOLS
 from monitor.settings import Limits
-from tests.test_replay import body_of, capture
+from tests.protocols.replay import capture
+from tests.test_replay import body_of
 
 NAMED = [name for name, protocol in PROTOCOLS.items() if protocol.end]
 SHARED = {"fastgpt": "openai-chat", "chatchat": "openai-chat", "chatchat-agent": None}

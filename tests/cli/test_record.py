@@ -1,51 +1,58 @@
-"""`record`: the files of a capture, that they can be replayed, and that no secret is in them."""
+"""`record`: the file of a capture, that it can be replayed, and that no secret is in it."""
 
 from __future__ import annotations
 
 import stat
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from monitor.cli.record import capture
 from tests.cli.commands import PACE, Cli
-
-
-def kept(directory: Path) -> dict[str, Path]:
-    """Return the files of the one capture, by their suffix."""
-    return {file.suffix: file for file in directory.iterdir()}
-
+from tests.protocols.replay import read
 
 CASES = {
-    "ok": (f"ok?{PACE}", "ok", "END COMPLETE(0-chunk), conn kept alive"),
-    "cut": (f"cut?after=3&{PACE}", "truncated/incomplete_body", "END FIN WITHOUT terminating 0-chunk"),
+    "ok": (f"ok?{PACE}", "ok", "whole"),
+    "cut": (f"cut?after=3&{PACE}", "truncated/incomplete_body", "cut"),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_stream_is_kept(cli: Cli, lab_url: str, tmp_path: Path, case: tuple[str, str, str]) -> None:
-    """Bytes, timing and verdict, each file readable for its owner alone."""
-    path, verdict, end = case
+    """Bytes, timing and verdict in one file, readable for its owner alone."""
+    path, verdict, ended = case
     done = cli("record", f"{lab_url}/openai-chat/{path}", str(tmp_path / "new"))
-    files = kept(tmp_path / "new")
-    assert (done.status, sorted(files)) == (0, [".raw", ".timing", ".toml"])
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files.values()} == {0o600}
-    said = tomllib.loads(files[".toml"].read_text())
-    assert (said["protocol"], said["verdict"]) == ("openai-chat", verdict)
-    *reads, last = files[".timing"].read_text().splitlines()
-    assert last.startswith(end)
-    sizes = [int(read.partition(" ")[2]) for read in reads]
-    assert sum(sizes) == files[".raw"].stat().st_size
-    assert files[".raw"].read_bytes().startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+    (file,) = (tmp_path / "new").iterdir()
+    assert (done.status, done.out.strip(), file.suffix) == (0, str(file), ".capture")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    one = read(file.read_bytes())
+    assert (one.protocol, one.verdict, one.ended) == ("openai-chat", verdict, ended)
+    assert sum(size for _, size in one.reads) == len(one.raw)
+    assert one.raw.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+
+
+SAID: dict[str, str | int] = {"protocol": "raw", "verdict": "ok", "phase": "end", "chunks": 1, "ended": "whole"}
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", '"\n\\', "\x7f\x00"])
+def test_any_answer_can_be_read_again(text: str) -> None:
+    """What the answer begins with is valid TOML, whatever its characters are."""
+    one = read(capture(SAID | {"text": text}, [(0.5, b"HTTP/1.1 200 OK\r\n\r\n---\n")]))
+    assert (one.text, one.reads, one.raw) == (text, ((0.5, 23),), b"HTTP/1.1 200 OK\r\n\r\n---\n")
+
+
+def test_half_a_character_is_a_question_mark() -> None:
+    """A lone surrogate, which UTF-8 cannot hold, is replaced."""
+    assert read(capture(SAID | {"text": "\ud83d"}, [(0.5, b"HTTP/1.1 200 OK\r\n\r\n")])).text == "?"
 
 
 def test_no_secret_is_kept(cli: Cli, lab_url: str, tmp_path: Path) -> None:
-    """What the server was told in confidence, and says again, is not in any file."""
+    """A header's value that the server repeats is redacted."""
     done = cli("record", f"{lab_url}/openai-chat/ok?{PACE}", str(tmp_path), "--header", "X-Key: chatcmpl-lab")
-    files = kept(tmp_path)
+    (file,) = tmp_path.iterdir()
     assert done.status == 0
-    assert all(b"chatcmpl-lab" not in file.read_bytes() for file in files.values())
-    assert b"[redacted]" in files[".raw"].read_bytes()
+    assert b"chatcmpl-lab" not in file.read_bytes()
+    assert b"[redacted]" in read(file.read_bytes()).raw
 
 
 def test_where_no_stream_came_nothing_is_kept(cli: Cli, lab_url: str, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from monitor.judge.content_check import examine
 from monitor.judge.verdict import Verdict, judge
 from monitor.protocols import Decoder, Protocol
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
+from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
 from monitor.target import Check, Terminator
 
@@ -18,16 +21,8 @@ CAPTURES = Path(__file__).parents[1] / "captures"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
 
-class Capture(NamedTuple):
-    """One response as it came."""
-
-    head: Head
-    body: bytes
-    ending: Ending
-
-
-class Expected(NamedTuple):
-    """What a capture comes to without a check, as the `.toml` beside it says."""
+class Capture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of a capture: what it comes to without a check, how it came, and every byte of the response."""
 
     protocol: str
     verdict: str
@@ -35,32 +30,58 @@ class Expected(NamedTuple):
     chunks: int
     text: str
     """How the visible answer begins."""
+    ended: Literal["whole", "cut", "open"]
+    """Whole, ended before its end, or still open when the recorder had seen enough."""
+    raw: bytes
+    reads: tuple[tuple[float, int], ...] = ()
+    """When each read came, in seconds since the request, and how many bytes it had; all at once by default."""
     unclean: str = ""
+    request: str = ""
+
+    @property
+    def segments(self) -> tuple[tuple[float, int], ...]:
+        """The reads, with their default."""
+        return self.reads or ((0.1, len(self.raw)),)
+
+    @property
+    def response(self) -> Response:
+        """Its head and payload, and how it ended."""
+        start, _, rest = self.raw.partition(b"\r\n\r\n")
+        status, fields = _parsed(start.decode("latin-1"))
+        framing, body, whole = BodyFraming.CLOSE, rest, True
+        if fields.get("transfer-encoding") == "chunked":
+            framing, (body, whole) = BodyFraming.CHUNKED, dechunked(rest)
+        elif "content-length" in fields:
+            framing, whole = BodyFraming.LENGTH, len(rest) == int(fields["content-length"])
+        head = Head(status, fields.get("content-type", "").partition(";")[0].lower(), framing=framing)
+        return Response(head, body, _ending(self, whole=whole))
+
+
+class Response(NamedTuple):
+    """One response as it came."""
+
+    head: Head
+    body: bytes
+    ending: Ending
 
 
 def names() -> list[str]:
-    """Return the names of all captures."""
-    return sorted(str(file.relative_to(CAPTURES).with_suffix("")) for file in CAPTURES.rglob("*.raw"))
-
-
-def expected(name: str) -> Expected:
-    """Return what the capture `name` comes to."""
-    return Expected(**tomllib.loads((CAPTURES / f"{name}.toml").read_text(encoding="utf-8")))
+    """Return the names of all captures: the path in `tests/captures`, without the suffix."""
+    return sorted(str(file.relative_to(CAPTURES).with_suffix("")) for file in CAPTURES.rglob("*.capture"))
 
 
 def capture(name: str) -> Capture:
-    """Return the capture `name`, relative to `tests/captures` and without its suffix."""
-    start, _, rest = (CAPTURES / f"{name}.raw").read_bytes().partition(b"\r\n\r\n")
-    status, fields = _parsed(start.decode("latin-1"))
-    chunked = fields.get("transfer-encoding") == "chunked"
-    body, whole = dechunked(rest) if chunked else (rest, len(rest) == int(fields["content-length"]))
-    last = (CAPTURES / f"{name}.timing").read_text().splitlines()
-    head = Head(
-        status,
-        fields.get("content-type", "").partition(";")[0].lower(),
-        framing=BodyFraming.CHUNKED if chunked else BodyFraming.LENGTH,
-    )
-    return Capture(head, body, _ending(last[-1], at=float(last[-2].split()[0]), whole=whole))
+    """Return the capture with this name."""
+    return read((CAPTURES / f"{name}.capture").read_bytes())
+
+
+def read(data: bytes) -> Capture:
+    """Read the file of a capture; the head of a response that was written by hand may have plain line ends."""
+    said, _, raw = data.partition(b"\n---\n")
+    if not raw.partition(b"\n")[0].endswith(b"\r"):
+        head, _, body = raw.partition(b"\n\n")
+        raw = b"\r\n".join((*head.split(b"\n"), b"", body))
+    return msgspec.convert({**tomllib.loads(said.decode()), "raw": raw}, Capture)
 
 
 def _parsed(head: str) -> tuple[int, dict[str, str]]:
@@ -81,11 +102,12 @@ def dechunked(data: bytes) -> tuple[bytes, bool]:
     return payload, False
 
 
-def _ending(last: str, *, at: float, whole: bool) -> Ending:
-    """Say how it ended: END, then what the recorder noted; where our own limit came, output had begun."""
-    if "CLIENT_MAX" in last or "our limit" in last:
+def _ending(one: Capture, *, whole: bool) -> Ending:
+    """Return how it ended; if it was still open, output had begun."""
+    at = one.segments[-1][0]
+    if one.ended == "open":
         return Ending(EndKind.DEADLINE, at, deadline=Deadline.IDLE)
-    assert whole == ("WITHOUT" not in last and "exit 18" not in last), "the bytes and the note agree"
+    assert whole is (one.ended == "whole"), "the bytes and `ended` agree"
     return Ending(EndKind.COMPLETE if whole else EndKind.INCOMPLETE, at)
 
 
@@ -110,3 +132,21 @@ def judged(
     recording = recorder.finish()
     found = examine(check, recording.text, nonce) if check is not None and recording.chunks else None
     return judge(recording, found, content_types=protocol.content_types)
+
+
+def replayed(one: Capture, protocol: Protocol, check: Check | None = None, nonce: str = "") -> tuple[Verdict, int, str]:
+    """Return the verdict on a capture, its chunks and its visible answer."""
+    came = one.response
+    recorder = seen(protocol, came.body if came.head.status == 200 else b"", came.head)
+    verdict = judged(protocol, recorder, came.ending, check, nonce)
+    return verdict, recorder.chunks, recorder.finish().text
+
+
+def check_capture(one: Capture, protocol: Protocol) -> None:
+    """Raise AssertionError if a capture, read whole with its ending, does not come to what it says."""
+    verdict, chunks, answer = replayed(one, protocol)
+    comes_to = "/".join(filter(None, (verdict.outcome, verdict.cause)))
+    assert (comes_to, verdict.phase, verdict.unclean or "") == (one.verdict, one.phase, one.unclean)
+    assert answer[: len(one.text)] == one.text
+    if protocol.framing is not Raw:  # whose chunks are the reads
+        assert chunks == one.chunks

@@ -47,7 +47,7 @@ def verdicts(asked: str, spoken: str) -> set[str]:
     protocol = PROTOCOLS[asked]
     bodies = (
         b"".join(DIALECTS[spoken].encode(("1\n", "2\n", "3\n")).messages),
-        capture(PROTOCOLS[spoken].example).body,
+        capture(PROTOCOLS[spoken].example).response.body,
     )
     head = Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED)
     found = (judged(protocol, seen(protocol, body, head), Ending(EndKind.COMPLETE, 1.0)) for body in bodies)

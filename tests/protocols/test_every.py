@@ -51,7 +51,7 @@ def spoken(name: str) -> Stream:
 
 def captured(name: str, path: str, end: bytes) -> Stream:
     """Return what a real server said; the message that holds `end` says the end, or the last of the answer."""
-    body = capture(path).body
+    body = capture(path).response.body
     after = body.rindex(end)
     close = body.index(b"\n", after) - (b"\r\n" in body) if b"\n" in body else len(body)
     return Stream(PROTOCOLS[name], body, close)

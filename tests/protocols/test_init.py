@@ -10,7 +10,7 @@ from monitor.lab.dialects import dialect_of
 from monitor.lab.dialects.base import Dialect
 from monitor.protocols import PROTOCOLS, Protocol, find, for_path, whole_path
 from monitor.protocols.raw import RAW
-from tests.protocols.replay import CAPTURES
+from tests.protocols.replay import capture
 
 
 def test_the_names() -> None:
@@ -22,7 +22,7 @@ def test_the_names() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
 def test_a_record_is_whole(protocol: Protocol) -> None:
     """Every record has its transcript and its dialect; a marker needs an end; only an end can come early."""
-    assert (CAPTURES / f"{protocol.example}.raw").is_file()
+    assert capture(protocol.example).ended == "whole"
     assert isinstance(dialect_of(protocol), Dialect)
     assert protocol.end or not protocol.marker
     assert protocol.end or not protocol.early

@@ -1,18 +1,20 @@
 """Record what the real chain sends, whole and cut, as `tests/captures/real/` keeps it.
 
 Run `python -m tests.real.record` after `install.py`: it starts the servers, makes every recording anew and stops them.
-Each is one connection: NAME.req the request as sent, NAME.raw every byte that came, NAME.timing when each read came
-and how many bytes it brought, and on the last line how the connection ended.
+Each is one connection: NAME.capture has the request as sent, when each read came and how many bytes it brought, how the
+connection ended, and every byte that came. What a capture is expected to come to is kept if its file exists.
 """
 
 import asyncio
 import json
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.cli.record import capture
 from tests.real.servers import AGENT_MODEL, INSTALLED, KNOWLEDGE_BASE, MODEL, Server, chatchat, llama_server
 
 CAPTURES = Path(__file__).parent.parent / "captures" / "real"
@@ -140,48 +142,38 @@ async def record(
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     begun = time.monotonic()
     writer.write(request)
-    raw, lines = bytearray(), []
+    raw, reads, silent = bytearray(), [], False
     while True:
-        piece, word = await _read(reader)
-        lines.append(f"{time.monotonic() - begun:.4f} {word}")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                piece = await reader.read(65536)
+        except (ConnectionResetError, TimeoutError) as error:
+            piece, silent = b"", isinstance(error, TimeoutError)
+        if piece:
+            reads.append((time.monotonic() - begun, piece))
         raw += piece
         if then is not None and raw.count(b"data: ") > after:
             then()
             then = None
         if not piece or _whole(raw):
             break
-    lines.append(f"END {_ending(raw, word)}")
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
-    name.with_suffix(".req").write_bytes(request)
-    name.with_suffix(".raw").write_bytes(raw)
-    name.with_suffix(".timing").write_text("\n".join(lines) + "\n")
+    file = name.with_suffix(".capture")
+    ended = "whole" if _whole(raw) else "open" if silent else "cut"
+    file.write_bytes(capture({**_said(file), "ended": ended, "request": request.decode()}, reads))
     return bytes(raw)
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[bytes, str]:
-    """Read once: the bytes, and a word for the line about them."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            piece = await reader.read(65536)
-    except ConnectionResetError:
-        return b"", "RST"
-    except TimeoutError:
-        return b"", "SILENT"
-    return piece, str(len(piece)) if piece else "FIN"
+def _said(file: Path) -> dict[str, str | int]:
+    """Return what the TOML of a capture says, but for its reads."""
+    text = file.read_bytes().partition(b"\n---\n")[0].decode() if file.exists() else ""
+    return {key: value for key, value in tomllib.loads(text).items() if key != "reads"}
 
 
 def _whole(raw: bytes | bytearray) -> bool:
     return raw.endswith(b"\r\n0\r\n\r\n")
-
-
-def _ending(raw: bytearray, word: str) -> str:
-    if _whole(raw):
-        return "COMPLETE(0-chunk), conn kept alive"
-    if word == "SILENT":
-        return f"our limit: no byte in {PATIENCE:g} s, conn still open"
-    return f"{word} WITHOUT terminating 0-chunk -> incomplete chunked read"
 
 
 def _request(port: int, path: str, body: dict[str, object]) -> bytes:
@@ -232,14 +224,14 @@ def describe(listed: list[Scene], into: Path) -> str:
         "# What the real chain sends, whole and cut",
         "",
         "Made by `python -m tests.real.record` with llama.cpp's server, Gemma 3 270M and two releases of",
-        "Langchain-Chatchat, all on loopback. NAME.req is the request as sent, NAME.raw every byte that came,",
-        "NAME.timing the time and size of each read and, on its last line, how the connection ended.",
+        "Langchain-Chatchat, all on loopback. `NAME.capture` has what it comes to, how the connection ended, the time",
+        "and size of each read, the request as sent, and every byte that came.",
         "",
         "| name | made by | ended |",
         "|---|---|---|",
     ]
     for scene in listed:
-        ended = (into / f"{scene.name}.timing").read_text().splitlines()[-1].removeprefix("END ")
+        ended = _said(into / f"{scene.name}.capture")["ended"]
         lines.append(f"| `{scene.name}` | {scene.how} | {ended} |")
     return "\n".join(lines) + "\n"
 

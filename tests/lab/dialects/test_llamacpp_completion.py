@@ -7,7 +7,7 @@ import json
 from monitor.lab.dialects.llamacpp_completion import DIALECT, encode
 from tests.protocols.replay import capture
 
-REAL = capture("servers/llama-server_completion_native").body.decode().split("\n\n")[:-1]
+REAL = capture("servers/llama-server_completion_native").response.body.decode().split("\n\n")[:-1]
 
 
 def test_an_answer_has_the_shape_of_a_real_one() -> None:
