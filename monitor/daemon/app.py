@@ -24,7 +24,7 @@ from monitor.daemon.signals import Signals
 from monitor.daemon.sources import discovery_of, first_lists, keep_discovering
 from monitor.daemon.state import budget_on_disk
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
-from monitor.daemon.web import kept_probes, restore_recent, served
+from monitor.daemon.web import kept_probes, restoring, served
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.in_flight import InFlight
@@ -123,7 +123,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
                 await replace_targets(parts, parts.config, await targets_of(parts.config, listed.targets))
                 await config_loaded(parts)
                 kept = await kept_probes(parts)
-                restore_recent(parts, kept)
+                await in_slices(restoring(parts, kept))
                 parts.schedule.probed = await asyncio.to_thread(kept.probed, parts.targets)
                 await in_slices(parts.schedule.starting(parts.targets))
                 keep_discovering(parts, found, listed.late)

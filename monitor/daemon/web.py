@@ -186,10 +186,11 @@ async def kept_probes(parts: Parts) -> KeptProbes:
         return KeptProbes()
 
 
-def restore_recent(parts: Parts, kept: KeptProbes) -> None:
-    """Show the history's newest probes before the first new ones."""
-    parts.recent.restore(parts.targets, kept.events, kept.states)
+def restoring(parts: Parts, kept: KeptProbes) -> Iterator[None]:
+    """Show the history's newest probes before the first new ones, target by target."""
     for target in parts.targets:
+        parts.recent.restore([target], kept.events, kept.states)
         if target.name in kept.states or target.name in kept.events:  # the former version kept events alone
             confirmed = parts.recent.memory(target.name).state.confirmed
             parts.metrics.restore(target.name, confirmed, kept.ended(target), kept.ended(target, good=True))
+        yield

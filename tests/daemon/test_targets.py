@@ -6,7 +6,9 @@ import asyncio
 import json
 import ssl
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -16,6 +18,7 @@ from monitor.daemon.parts import SLICE
 from monitor.keys.tls import Tls
 from monitor.lab.server import Lab, serve
 from monitor.schedule import Schedule
+from monitor.sinks.memory import RecentProbes
 from monitor.sinks.metrics.sink import Metrics
 from monitor.target import Target
 from tests.daemons import QUICK_CUT, QUICK_OK, ConfigFile, named, reloaded, running, watched
@@ -81,24 +84,30 @@ async def test_certificates_are_read_again(file: ConfigFile, tmp_path: Path) -> 
 
 
 class Turns:
-    """Counts how many targets are exported, and how many armed, between two turns of the event loop."""
+    """Counts how many targets are exported, restored and armed between two turns of the event loop."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.most = Counter[str]()
         self.all = Counter[str]()
         self._now = Counter[str]()
         self._handle = asyncio.get_running_loop().call_soon(self._turn)
-        add, arm = Metrics.add, Schedule.arm
+        add, restore, arm = Metrics.add, RecentProbes.restore, Schedule.arm
 
         def added(metrics: Metrics, target: Target) -> None:
             self._count("exported")
             add(metrics, target)
+
+        def restored(recent: RecentProbes, targets: Sequence[Target], *kept: Any) -> None:  # noqa: ANN401 - passed on
+            for _ in targets:
+                self._count("restored")
+            restore(recent, targets, *kept)
 
         def armed(schedule: Schedule, target: Target, after: float) -> None:
             self._count("armed")
             arm(schedule, target, after)
 
         monkeypatch.setattr(Metrics, "add", added)
+        monkeypatch.setattr(RecentProbes, "restore", restored)
         monkeypatch.setattr(Schedule, "arm", armed)
 
     def _turn(self) -> None:
@@ -116,18 +125,18 @@ class Turns:
 
 
 async def test_the_loop_turns_between_many_targets(file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the start and in a reload, no more than a slice of them is exported or armed at a time."""
+    """At the start and in a reload, no more than a slice of them is exported, restored or armed at a time."""
     targets = [watched(f"t{number}", "http://127.0.0.1:9/", "paused = true") for number in range(5 * SLICE)]
     file.write(*targets)
     turns = Turns(monkeypatch)
     async with running(config=await file.first(), load=file) as daemon:
-        assert turns.all == {"exported": 5 * SLICE, "armed": 5 * SLICE}
+        assert turns.all == {"exported": 5 * SLICE, "restored": 5 * SLICE, "armed": 5 * SLICE}
         file.write(*(one.replace("1h", "30m") for one in targets[SLICE:]), *_others(3 * SLICE))
         await reloaded(daemon)
         turns.stop()
         assert await daemon.metric("chat_monitor_targets") == 7 * SLICE
-    assert turns.all == {"exported": 12 * SLICE, "armed": 12 * SLICE}
-    assert turns.most == {"exported": SLICE, "armed": SLICE}
+    assert turns.all == {"exported": 12 * SLICE, "restored": 5 * SLICE, "armed": 12 * SLICE}
+    assert turns.most == {"exported": SLICE, "restored": SLICE, "armed": SLICE}
 
 
 def _others(number: int) -> list[str]:

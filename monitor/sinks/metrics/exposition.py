@@ -125,7 +125,7 @@ class Sheet:
             self.named[family.name] = self._place(family, bounds_of(family, buckets)) if kept else None
 
     def share(self, shared: Iterable[str]) -> None:
-        """Set other label names; the texts of every subject become stale."""
+        """Set other label names: each subject follows when it is next written, so that the loop is not held for all."""
         self.shared = tuple(sorted(shared))
         self.splits = []
         for layout in self.layouts:
@@ -168,7 +168,7 @@ class Sheet:
 class Subject:
     """One target, or the monitor itself: its numbers, and the text of each of its families."""
 
-    __slots__ = ("_opened", "_runs", "_stale", "cells", "exemplars", "labels", "plain", "rich", "sheet")
+    __slots__ = ("_opened", "_runs", "_shared", "_stale", "cells", "exemplars", "labels", "plain", "rich", "sheet")
 
     def __init__(self, sheet: Sheet, labels: Mapping[str, str]) -> None:
         self.sheet = sheet
@@ -183,7 +183,8 @@ class Subject:
 
     def relabel(self, labels: Mapping[str, str]) -> None:
         """Set the values of the sheet's labels; every text becomes stale."""
-        self.labels = {name: labels[name] for name in self.sheet.shared}
+        self._shared = self.sheet.shared
+        self.labels = {name: labels.get(name, "") for name in self._shared}
         self._runs: dict[int, tuple[str, ...]] = {}
         self._stale = set(range(len(self.sheet.layouts)))
 
@@ -251,6 +252,7 @@ class Subject:
 
     def refresh(self) -> int:
         """Render the families that have changed; return their number."""
+        self.follow()
         written = len(self._stale)
         if written:
             plain, rich = self.plain[:], self.rich[:]
@@ -259,6 +261,11 @@ class Subject:
             self.plain, self.rich = plain, rich
             self._stale = set()
         return written
+
+    def follow(self) -> None:
+        """Take the sheet's label names, if they have changed; the values of new ones are empty until they are set."""
+        if self._shared is not self.sheet.shared:
+            self.relabel(self.labels)
 
     def series(self, layout: Layout) -> Iterator[tuple[Hashable, Line, float]]:
         """Yield each existing series, with the key of its exemplar."""
@@ -310,6 +317,7 @@ class Collector(CollectorProtocol):
 
 
 def _samples(subject: Subject, layout: Layout) -> Iterator[Sample]:
+    subject.follow()
     marked = subject.exemplars.get(layout.index, {})
     for key, line, number in subject.series(layout):
         exemplar = None

@@ -100,9 +100,6 @@ class Metrics:
             raise ValueError("; ".join(mistakes))
         self.labels = tuple(labels)
         self._sheet.share((*labels, "target"))
-        for watched in self._watched.values():
-            known = watched.subject.labels
-            watched.subject.relabel({name: known.get(name, "") for name in self._sheet.shared})
 
     def remove(self, name: str) -> None:
         """Stop exporting a target."""

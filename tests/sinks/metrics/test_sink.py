@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from monitor import settings
 from monitor.judge.content_check import CheckResult
 from monitor.record.parts import Suspect, Suspicion, Tokens
 from monitor.record.target_state import ConfirmedState
+from monitor.sinks.metrics.exposition import Subject
 from monitor.sinks.metrics.families import CUTS, FAMILIES, MOST_FAILURES, OUTCOMES, SKIPS, Scope
 from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_version
 from monitor.stream.endings import EndKind
@@ -435,6 +437,34 @@ def test_other_label_names_keep_the_counters() -> None:
     assert b'chat_stream_accepted_total{target="gateway",tier="gold",zone=""} 1.0' in metrics.render()[0]
     with pytest.raises(ValueError, match="le"):
         metrics.relabel(["le"])
+
+
+def test_other_label_names_hold_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No target is touched when the names change, but each when it is written; a scrape that has begun is finished."""
+    metrics, touched = Metrics(labels=["team"]), 0
+    for number in range(3):
+        metrics.add(replace(GATEWAY, name=f"t{number}", labels={"team": "search"}))
+    metrics.render()
+    relabel = Subject.relabel
+
+    def counted(subject: Subject, labels: Mapping[str, str]) -> None:
+        nonlocal touched
+        touched += 1
+        relabel(subject, labels)
+
+    monkeypatch.setattr(Subject, "relabel", counted)
+    metrics.observe(cut(target=replace(GATEWAY, name="t0")))
+    metrics.relabel(["team", "zone"])
+    assert touched == 0
+    begun, _ = metrics.pieces()
+    next(iter(begun))
+    assert touched == 1
+    metrics.relabel(["zone"])
+    text = b"".join(begun)
+    assert text.count(b"chat_stream_paused{") == 3
+    assert metrics.render()[0].count(b'chat_stream_paused{target="t1",zone=""} 0.0') == 1
+    assert b'team="' not in metrics.render()[0]
+    assert said(metrics, "chat_stream_accepted_total", target="t0", zone="") == 1
 
 
 def test_a_removed_target_leaves_nothing(metrics: Metrics) -> None:
