@@ -92,24 +92,23 @@ def _check(draft: Draft) -> Check | None:
 
 def _located(table: _T, places: Places, notes: Notes, base: KeyPath) -> _T:
     """Return the table with the paths of its files resolved, in nested tables too."""
-
-    def located(one: object, key: KeyPath, path: Path | None) -> object:
-        if isinstance(one, tuple):
-            return tuple(located(each, (*key, index), path) for index, each in enumerate(one))
-        if path is None:
-            return _located(one, places, notes, key)
-        exposed = _EXPOSED.get(path, lambda _places, _name: None)
-        return (
-            None
-            if one is None
-            else _read(partial(_FINDERS[path], places), str(one), key, notes, partial(exposed, places))
-        )
-
     named = _with_files(cast("Any", type(table)))
     given = {name: getattr(table, name) for name, _ in named}
-    found = {name: located(given[name], (*base, name), path) for name, path in named}
+    found = {name: _found(given[name], path, places, notes, (*base, name)) for name, path in named}
     changes = {name: one for name, one in found.items() if one is not given[name] and one != given[name]}
     return replace(cast("Any", table), **changes) if changes else table
+
+
+def _found(one: object, path: Path | None, places: Places, notes: Notes, key: KeyPath) -> object:
+    """Return the value of a key that names a file, or of a table that has such keys, with its paths resolved."""
+    if isinstance(one, tuple):
+        return tuple(_found(each, path, places, notes, (*key, index)) for index, each in enumerate(one))
+    if path is None:
+        return _located(one, places, notes, key)
+    if one is None:
+        return None
+    exposed = _EXPOSED.get(path, lambda _places, _name: None)
+    return _read(partial(_FINDERS[path], places), str(one), key, notes, partial(exposed, places))
 
 
 @cache

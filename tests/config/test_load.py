@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,22 @@ def test_warnings_come_with_the_mistakes(read: Read) -> None:
     with pytest.raises(ConfigError) as caught:
         read(TARGET + 'interval = "10s"\nconfirm = 0')
     assert [one.key for one in caught.value.warnings] == ["targets[0].interval"]
+
+
+@pytest.mark.parametrize("more", ["", "confirm = 0"], ids=["used", "refused"])
+def test_a_reload_leaves_nothing_for_the_garbage_collector(heard: Heard, more: str) -> None:
+    """No reference cycle holds a config that was read: its text, values and targets go when nothing needs them."""
+    text = TARGET + f'api_key_env = "KEY"\nslo = {{ availability = 0.9 }}\n{more}'
+    heard(text, ENVIRON)  # what is made once, is made now
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        heard(text, ENVIRON)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_only_targets_of_this_location_are_watched_here(read: Read) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
@@ -97,3 +99,15 @@ def _acts(seconds: float) -> Iterator[tuple[float, Act]]:
 def warm_after(seconds: float) -> float:
     """Return after how many seconds of a life its memory counts."""
     return min(seconds * WARM_UP, WARMEST)
+
+
+def filled_after(ended: Iterable[tuple[str, float]], names: Collection[str], each: int) -> float:
+    """Return the time by which each of these targets had so many probes; infinity if one never had.
+
+    `ended` has the target and the end of every probe. Until then memory grows because recent probes are added.
+    """
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for name, at in ended:
+        times[name].append(at)
+    full = (sorted(times[name])[each - 1] if len(times[name]) >= each else math.inf for name in names)
+    return max(full, default=0.0)

@@ -227,7 +227,10 @@ def _facts(found: Findings) -> Iterator[str]:
     if starved:
         yield f"- {starved} scrapes had no answer in 30 s, for most of which the machine gave the daemon no processor."
     yield f"- Memory: {start} MB at the start of the long life, {warm} MB when warm, {end} MB at its end."
-    yield f"- The fit of its growth leaves out the first {found.warm_after:.0f} s."
+    yield (
+        f"- The fit of its growth leaves out the first {found.warm_after:.0f} s, in which the recent probes of the "
+        "targets that stayed took their place in memory."
+    )
     yield f"- Skipped ticks: {', '.join(f'{reason} {n}' for reason, n in found.skipped.items()) or 'none'}."
     yield f"- Writes of the log that failed: {found.sink_errors}; lines dropped, each counted: {found.dropped}."
     yield f"- Shares of a core: {', '.join(f'{name} {share:.2f}' for name, share in found.cpu.items())}."

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import machine
+from monitor.sinks.memory import RecentProbes
 from tests.dashboards.live import free_port
 from tests.soak import fleet, ledger, plan
 from tests.soak.asking import ACCEPTS, HOST, PATIENCE, be_rude, read_slowly
@@ -48,8 +49,6 @@ RELOADED = 30.0
 CALM = 90.0
 """Seconds within which all comes back that was taken: longer than a slow reader and a kept connection are given."""
 DRAINED = 40.0
-REMEMBERED = 4000
-"""Probes that the daemon keeps in memory at most: until it has them, that grows."""
 INTERVALS = 3
 """Of its intervals a target may let pass without a probe."""
 OK, REFUSED = 200, 500
@@ -499,9 +498,9 @@ def _is_still(it: Soak, name: str) -> bool:
 
 
 def _filled_after(it: Soak) -> float:
-    """Return after how many seconds the recent probes of all targets took their place in memory, or at the end."""
-    ended = sorted(event.ended for event in it.accounts[-1].events)
-    return ended[REMEMBERED] - it.sampled_from if len(ended) > REMEMBERED else it.memory[-1][0]
+    """Return after how many seconds memory held all probes that it may of each target that stayed, or at the end."""
+    ended = ((event.target, event.ended - it.sampled_from) for event in it.accounts[-1].events)
+    return min(plan.filled_after(ended, it.stayed, RecentProbes(it.targets).each), it.memory[-1][0])
 
 
 def found(it: Soak, seconds: float, judgement: ledger.Judgement) -> Findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak.plan import ROUND, Act, End, lives, warm_after
+from tests.soak.plan import ROUND, Act, End, filled_after, lives, warm_after
 
 
 @pytest.mark.parametrize("minutes", [0.5, 2, 8, 60])
@@ -36,3 +36,10 @@ def test_most_of_a_long_soak_is_one_life() -> None:
 def test_every_act_has_its_turn() -> None:
     """The round has each act."""
     assert set(ROUND) == set(Act)
+
+
+def test_memory_counts_when_its_stores_are_full() -> None:
+    """Recent probes are all there when the slowest target that stayed has its last; a later target does not count."""
+    ended = [("fast", 1.0), ("slow", 9.0), ("fast", 2.0), ("slow", 4.0), ("fast", 3.0), ("new", 20.0)]
+    assert filled_after(ended, {"fast", "slow"}, 2) == 9.0
+    assert filled_after(ended, {"fast", "slow"}, 3) == float("inf")
