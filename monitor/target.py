@@ -238,7 +238,7 @@ class Target:
     ]
     protocol: Annotated[
         types.Line,
-        says("The wire format, by name, or `package.module:NAME` for one from outside.", "openai-chat"),
+        says("The wire format: one of docs/protocols.md, or `package.module:NAME` for an external one.", "openai-chat"),
     ]
     url: Annotated[
         types.HttpUrl,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.protocols import PROTOCOLS
+
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for path in (ROOT / "monitor").rglob("*.py") if path.name not in {"__init__.py", "__main__.py"})
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
@@ -31,9 +33,20 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text())
 
 
+def records_and_dialects() -> set[Path]:
+    """The modules of protocols and of their dialects that are data and functions: they define no class."""
+    named = {protocol.dialect.partition(":")[0] for protocol in PROTOCOLS.values()}
+    named |= {f"monitor.protocols.{re.sub('[-.]', '_', name)}" for name in PROTOCOLS}
+    files = {(ROOT / name.replace(".", "/")).with_suffix(".py") for name in named}
+    return {file for file in files if not any(isinstance(node, ast.ClassDef) for node in ast.walk(parsed(file)))}
+
+
 def test_every_module_has_a_test_file_of_its_own() -> None:
-    """What tests a module stands where its name says."""
-    places = [module.relative_to(ROOT / "monitor") for module in MODULES]
+    """What tests a module stands where its name says, or finds it in the registry of protocols."""
+    data = records_and_dialects()
+    assert ROOT / "monitor" / "protocols" / "tgi.py" in data
+    assert ROOT / "monitor" / "lab" / "dialects" / "tgi.py" in data
+    places = [module.relative_to(ROOT / "monitor") for module in MODULES if module not in data]
     assert [place for place in places if not (ROOT / "tests" / place.parent / f"test_{place.name}").is_file()] == []
 
 

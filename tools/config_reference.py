@@ -272,7 +272,7 @@ def facts(node: Schema) -> str:
     if "const" in node:
         return toml(node["const"])
     if "anyOf" in node:
-        return _choices(node)
+        return node.get("x-unit") or _choices(node)
     if "enum" in node:
         return ", ".join(map(toml, node["enum"]))
     if node["type"] == "array":

@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-START = ("monitor.schedule", "monitor.probe.run", "monitor.record.from_observation", "monitor.sinks.log")
+START = (
+    "monitor.schedule",
+    "monitor.probe.run",
+    "monitor.protocols.openai_chat",
+    "monitor.record.from_observation",
+    "monitor.sinks.log",
+)
 _PROTOCOL = "Protocol("
 _KEPT = frozenset({"openai_chat"})
 _FRAMINGS = frozenset({"lines", "json_objects", "binary_frames", "raw"})

@@ -201,7 +201,9 @@ CHECKS = tuple(str(_field(kind, "kind").default) for kind in get_args(Check))
 
 # -- the whole file ----------------------------------------------------------------------------------------------------
 
-_PROTOCOL = WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "string", "pattern": r":|\$\{"}]})
+_PROTOCOL = WithJsonSchema(
+    {"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "string", "pattern": r":|\$\{"}], "x-unit": "protocol"}
+)
 # An editor does not know the defaults: for it, only the name is required.
 _REQUIRED_SOMEWHERE = Says(json_schema_extra={"x-required": True})
 

@@ -8,66 +8,40 @@ from importlib import import_module
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.protocols.base import Protocol, Request
-from monitor.protocols.bedrock_converse import BEDROCK_CONVERSE
-from monitor.protocols.chatchat import CHATCHAT
-from monitor.protocols.chatchat_0_2 import CHATCHAT_0_2
-from monitor.protocols.chatchat_0_2_json import CHATCHAT_0_2_JSON
-from monitor.protocols.chatchat_0_2_text import CHATCHAT_0_2_TEXT
-from monitor.protocols.chatchat_agent import CHATCHAT_AGENT
-from monitor.protocols.chatchat_kb import CHATCHAT_KB
-from monitor.protocols.cohere_v2 import COHERE_V2
-from monitor.protocols.coze_v3 import COZE_V3
 from monitor.protocols.decoder import Decoder
-from monitor.protocols.dify import DIFY
-from monitor.protocols.fastgpt import FASTGPT
-from monitor.protocols.gemini import GEMINI
-from monitor.protocols.generic import GENERIC
-from monitor.protocols.llamacpp_completion import LLAMACPP_COMPLETION
-from monitor.protocols.ollama_chat import OLLAMA_CHAT
-from monitor.protocols.ollama_generate import OLLAMA_GENERATE
-from monitor.protocols.openai_chat import OPENAI_CHAT
-from monitor.protocols.openai_completions import OPENAI_COMPLETIONS
-from monitor.protocols.openai_responses import OPENAI_RESPONSES
-from monitor.protocols.raw import RAW
-from monitor.protocols.tgi import TGI
-from monitor.protocols.vercel_data_stream import VERCEL_DATA_STREAM
-from monitor.protocols.workers_ai import WORKERS_AI
 
 __all__ = ["PROTOCOLS", "Decoder", "Protocol", "Request", "find", "for_path", "load"]
 
 T = TypeVar("T")
 
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol
-    for protocol in (
-        OPENAI_CHAT,
-        OPENAI_COMPLETIONS,
-        OPENAI_RESPONSES,
-        ANTHROPIC_MESSAGES,
-        OLLAMA_CHAT,
-        OLLAMA_GENERATE,
-        GEMINI,
-        BEDROCK_CONVERSE,
-        WORKERS_AI,
-        LLAMACPP_COMPLETION,
-        COHERE_V2,
-        TGI,
-        DIFY,
-        FASTGPT,
-        COZE_V3,
-        VERCEL_DATA_STREAM,
-        CHATCHAT,
-        CHATCHAT_AGENT,
-        CHATCHAT_KB,
-        CHATCHAT_0_2,
-        CHATCHAT_0_2_JSON,
-        CHATCHAT_0_2_TEXT,
-        GENERIC,
-        RAW,
-    )
-}
+_MODULES = (
+    "openai_chat",
+    "openai_completions",
+    "openai_responses",
+    "anthropic_messages",
+    "ollama_chat",
+    "ollama_generate",
+    "gemini",
+    "bedrock_converse",
+    "workers_ai",
+    "llamacpp_completion",
+    "cohere_v2",
+    "tgi",
+    "dify",
+    "fastgpt",
+    "coze_v3",
+    "vercel_data_stream",
+    "chatchat",
+    "chatchat_agent",
+    "chatchat_kb",
+    "chatchat_0_2",
+    "chatchat_0_2_json",
+    "chatchat_0_2_text",
+    "generic",
+    "raw",
+)
+"""Each module has the protocol under the module's name in capitals."""
 
 
 def load(name: str, kind: type[T]) -> T:
@@ -80,6 +54,12 @@ def load(name: str, kind: type[T]) -> T:
     if not isinstance(found, kind):
         raise ValueError(f"{name!r} is a {type(found).__name__}, not a {kind.__module__}.{kind.__qualname__}")  # noqa: TRY004
     return found
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (load(f"{__name__}.{module}:{module.upper()}", Protocol) for module in _MODULES)
+}
 
 
 def for_path(path: str) -> Protocol | None:

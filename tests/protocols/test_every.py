@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from monitor.protocols import PROTOCOLS, Decoder, Protocol
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Event
 from monitor.stream.raw import Raw
-from monitor.target import CountCheck
+from monitor.target import CountCheck, Target
 from tests.protocols.replay import capture, judged, seen
 
 NONCE = "3fa9c1d0"
@@ -33,6 +34,34 @@ ENDINGS = (
 def head(protocol: Protocol) -> Head:
     """Return the head of a right answer."""
     return Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
+
+
+PROMPT = 'Say "1",\n三.'
+OWN = {"extra": {"own": [1]}}
+
+
+def values(node: object) -> Iterator[object]:
+    """Return the texts and numbers in a body, at any depth."""
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else None
+    if inner is None:
+        yield node
+    else:
+        yield from (value for one in inner for value in values(one))
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_the_request_has_the_prompt_and_what_the_target_adds(name: str) -> None:
+    """A request is JSON with the prompt as it is, accepts the protocol's stream, and the target's `body` is merged."""
+    protocol, asked = PROTOCOLS[name], Target("one", name, "http://x/", "a-model", body=OWN)
+    request = protocol.of(asked).request(asked, PROMPT)
+    sent = json.loads(request.body)
+    assert (request.method, request.headers["Content-Type"], sent["extra"]) == (
+        "POST",
+        "application/json",
+        OWN["extra"],
+    )
+    assert request.headers["Accept"] in {*protocol.content_types, "text/event-stream", "*/*"}
+    assert (PROMPT in values(sent)) is protocol.asks
 
 
 class Stream(NamedTuple):
