@@ -45,7 +45,8 @@ def test_the_page_has_all_files() -> None:
 
 
 def test_the_invariants_hold() -> None:
-    """The three lines of the page pass."""
+    """The three lines of the page pass, and the last of them checks the protocol."""
+    assert FILES["test_parrot.py"].endswith("\ncheck_protocol(PARROT)\n")
     exec(compile(FILES["test_parrot.py"], "test_parrot.py", "exec"), {})  # noqa: S102 - the page's own lines
 
 

@@ -91,6 +91,29 @@ def test_no_test_sleeps() -> None:
     assert {file: calls for file, calls in found.items() if calls} == {}
 
 
+def checks(function: ast.AST, helpers: set[str]) -> bool:
+    """Whether a function asserts something, or calls one of these functions, which do."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Assert():
+                return True
+            case ast.Call(ast.Name(name) | ast.Attribute(_, name)) if name in helpers:
+                return True
+            case _:
+                continue
+    return False
+
+
+def test_every_test_checks_something() -> None:
+    """A test asserts, expects an exception or a warning, or calls a function of the tests that does."""
+    files = [file for file in FILES if (ROOT / "tests") in file.parents]
+    functions = [node for file in files for node in ast.walk(parsed(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]  # fmt: skip  # noqa: E501 - one list
+    helpers = {"raises", "warns", "check_protocol"}
+    while found := {it.name for it in functions if not it.name.startswith("test_") and checks(it, helpers)} - helpers:
+        helpers |= found
+    assert [it.name for it in functions if it.name.startswith("test_") and not checks(it, helpers)] == []
+
+
 MOST_PRIVATE_NAMES = 81
 """The most uses of private names of the product in tests: each ties a test to an implementation."""
 

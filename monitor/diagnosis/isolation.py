@@ -29,7 +29,7 @@ class Isolation:
         if not _says_nothing(observation):
             self.forget(observation.target.name)
             if observation.recording.head is None:
-                host = urlsplit(observation.target.url).hostname or ""
+                host = str(urlsplit(observation.target.url).hostname)
                 self._cut_off[observation.target.name] = host
                 self._hosts[host] += 1
             else:

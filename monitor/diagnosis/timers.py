@@ -61,13 +61,13 @@ def timer_of(cuts: Sequence[Cut]) -> Timer | None:
 def may_be_one(cuts: Sequence[Cut]) -> bool:
     """Whether most of at least two cuts are so close together that a timer may have ended them."""
     ages = together(cut.age for cut in cuts if cut.age >= _SHORTEST)
-    silences = together(cut.silence for cut in cuts if _is_long(cut))
+    silences = together(_long_silences(cuts))
     return max(len(ages), len(silences)) > max(len(cuts) / 2, 1)
 
 
-def together(times: Iterable[float | None]) -> list[float]:
+def together(times: Iterable[float]) -> list[float]:
     """Return the largest group of times that one timer can have ended, in rising order."""
-    ordered = sorted(time for time in times if time is not None)
+    ordered = sorted(times)
     groups = [
         [time for time in ordered if first <= time <= first + max(_APART, _APART_SHARE * first)] for first in ordered
     ]
@@ -95,13 +95,15 @@ def _since_request(cuts: Sequence[Cut]) -> Timer | None:
 
 
 def _since_last_byte(cuts: Sequence[Cut]) -> Timer | None:
-    group = together(cut.silence for cut in cuts if _is_long(cut))
+    group = together(_long_silences(cuts))
     return Timer(group[0], group[-1], LAST_BYTE) if _enough(group, len(cuts)) else None
 
 
-def _is_long(cut: Cut) -> bool:
-    """Whether the silence before a cut is more than a pause of that stream."""
-    if cut.silence is None:
-        return False
-    beyond = cut.chunks <= 1 or cut.silence > _PAUSES * (cut.age - cut.silence) / cut.chunks
-    return beyond and cut.silence >= _SHORTEST
+def _long_silences(cuts: Sequence[Cut]) -> list[float]:
+    """Return the silences before cuts that are more than a pause of their stream."""
+    return [cut.silence for cut in cuts if cut.silence is not None and _is_long(cut.silence, cut)]
+
+
+def _is_long(silence: float, cut: Cut) -> bool:
+    beyond = cut.chunks <= 1 or silence > _PAUSES * (cut.age - silence) / cut.chunks
+    return beyond and silence >= _SHORTEST

@@ -141,6 +141,6 @@ class JsonArray(ConcatenatedJson):
         found = super()._opening()
         if self._open and self._rest[self._at : self._at + 1] == b"]":
             self._open = False
-            self._rest[self._at] = _BETWEEN[0]
+            self._rest[self._at] = ord(",")
             return super()._opening()
         return found

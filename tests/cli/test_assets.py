@@ -163,23 +163,27 @@ def test_the_target_starts_every_shard_of_the_host(shards: int, wants: list[str]
     assert re.findall(r"^Wants=chat-monitor@(.+)\.service$", text, re.MULTILINE) == wants
 
 
+def committed_boards() -> dict[str, object]:
+    """Return the boards of the repository by their names."""
+    return {file.stem: json.loads(file.read_text()) for file in (ROOT / "dashboards").glob("*.json")}
+
+
 def test_boards_offer_the_labels_of_the_config(tmp_path: Path) -> None:
     """Each label is a variable before the target's, and every query on targets heeds it."""
-    for file in export("dashboards", tmp_path, ExportRequest([target(team="search"), target(region="eu")])):
-        if file.suffix == ".json":
-            board = json.loads(file.read_text())
-            names = [variable["name"] for variable in board["templating"]["list"]]
-            assert names[:3] == ["datasource", "label_region", "label_team"]
-            for text in re.findall(r'target=~\\"\$\w+\\"[^}]*', file.read_text()):
-                assert r"region=~\"$label_region\", team=~\"$label_team\"" in text
+    files = export("dashboards", tmp_path, ExportRequest([target(team="search"), target(region="eu")]))
+    boards = [file.read_text() for file in files if file.suffix == ".json"]
+    names = [[variable["name"] for variable in json.loads(board)["templating"]["list"]][:3] for board in boards]
+    assert names == [["datasource", "label_region", "label_team"]] * len(committed_boards())
+    queries = [text for board in boards for text in re.findall(r'target=~\\"\$\w+\\"[^}]*', board)]
+    assert queries
+    assert all(r"region=~\"$label_region\", team=~\"$label_team\"" in text for text in queries)
 
 
 def test_boards_without_a_config_are_those_of_the_repository(tmp_path: Path) -> None:
     """One source: what is exported is what is committed."""
-    for file in export("dashboards", tmp_path, ExportRequest()):
-        if file.suffix == ".json":
-            name = file.stem.removeprefix("chat-monitor-")
-            assert json.loads(file.read_text()) == json.loads((ROOT / "dashboards" / f"{name}.json").read_text())
+    files = [file for file in export("dashboards", tmp_path, ExportRequest()) if file.suffix == ".json"]
+    exported = {file.stem.removeprefix("chat-monitor-"): json.loads(file.read_text()) for file in files}
+    assert exported == committed_boards()
 
 
 def test_boards_open_with_a_window_that_holds_probes_enough(tmp_path: Path) -> None:
@@ -204,9 +208,10 @@ def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
 def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> None:
     """The command is where this one runs from, and the config the one that was named."""
     files = export("systemd", tmp_path, ExportRequest(config_file=Path("/somewhere/else.toml")))
-    for file in (one for one in files if one.suffix == ".service"):
-        [start] = re.findall(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)
-        assert start.startswith(f"{sys.prefix}/bin/chat-monitor run --config /somewhere/else.toml")
+    units = [one.read_text() for one in files if one.suffix == ".service"]
+    starts = [start for unit in units for start in re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)]
+    assert len(starts) == len(units) > 0
+    assert all(one.startswith(f"{sys.prefix}/bin/chat-monitor run --config /somewhere/else.toml") for one in starts)
 
 
 def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
@@ -214,8 +219,9 @@ def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
 ) -> None:
     """Where the command is not in the environment that runs, as under `python -m monitor`, the unit names its own."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    for file in export("systemd", tmp_path / "units", ExportRequest()):
-        assert file.read_text() == (bundled("systemd") / file.name).read_text()
+    units = {file.name: file.read_text() for file in export("systemd", tmp_path / "units", ExportRequest())}
+    assert "chat-monitor.service" in units
+    assert units == {name: (bundled("systemd") / name).read_text() for name in units}
 
 
 @pytest.mark.parametrize(

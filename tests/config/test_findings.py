@@ -56,3 +56,4 @@ def test_nothing_is_raised_where_nothing_is_wrong() -> None:
     found = Findings(parse("a = 1", "c", Path()))
     found.odd(("a",), "is odd")
     found.raise_if_wrong()
+    assert list(map(str, found.in_order())) == ["c:1: a: is odd"]

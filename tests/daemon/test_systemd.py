@@ -72,11 +72,12 @@ def test_a_manager_that_does_not_listen_holds_nobody_up(manager: socket.socket) 
 
 
 def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without systemd, or with a socket that is gone, nothing happens."""
+    """Without systemd, or with a socket that is gone, a notification neither fails nor makes a file."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     notify("READY=1")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_daemon_says_when_it_is_ready_and_stops(lab: Lab, manager: socket.socket) -> None:

@@ -114,6 +114,7 @@ ARRAYS = {
     "a value after it": (b"[{}]{}", [Message("{}", 3), Message("{}", 6)], Rest()),
     "words after it": (b"[{}] no", [Message("{}", 3)], Rest(Message("no", 7))),
     "brackets in strings": (b'[{"a":"]}"}]', [Message('{"a":"]}"}', 11)], Rest()),
+    "a letter before it": (b'X["a"]', [Message("X", 1), Message('["a"]', 6)], Rest()),
     "nothing": (b"", [], Rest()),
 }
 
@@ -123,6 +124,12 @@ def test_the_elements_of_an_array(data: bytes, messages: list[Message], rest: Re
     """Each element is a message when it ends, however the array is split, and the array has to be closed."""
     for pieces in ([data], byte_by_byte(data)):
         assert read(JsonArray, pieces) == Read(messages, rest, foreign=False, too_large=False)
+
+
+def test_an_array_after_what_was_read_before_it() -> None:
+    """The elements of an array that does not begin the payload have their places in the payload."""
+    framer = JsonArray(ROOMY, 10)
+    assert framer.feed(b" [{},{}]") == [Message("{}", 14), Message("{}", 17)]
 
 
 def test_a_closed_framer_holds_nothing() -> None:

@@ -75,6 +75,30 @@ def test_statements(line: str, changed: str) -> None:
     assert changed in [one.source for one in mutants("m", line)]
 
 
+@pytest.mark.parametrize(
+    ("source", "made"),
+    [
+        ("x = zip(y, z, strict=True)", []),
+        ("def f():\n    return False", ["False to True"]),
+        ("def f():\n    return ''", ["'' changed"]),
+        ("def f():\n    return x", ["None returned"]),
+        ("def f():\n    return None", []),
+    ],
+)
+def test_what_cannot_be_noticed_is_no_mutant(source: str, made: list[str]) -> None:
+    """What is false already does not become None, which is as false; `strict` is an assertion."""
+    assert [one.change for one in mutants("m", source)] == made
+
+
+@pytest.mark.parametrize(
+    ("lived", "excluded", "enough"), [(10, 0, True), (11, 0, False), (7, 3, True), (0, 3, True), (0, 4, False)]
+)
+def test_how_many_are_enough(lived: int, excluded: int, enough: bool) -> None:
+    """Of each module nine tenths are killed, and at most three in a hundred are excluded."""
+    mutant = Mutant("m", 7, "x = 1", "1 to 2", "x = 2")
+    assert Result("m", 100, (mutant,) * lived, ((mutant, "It is never read."),) * excluded).enough is enough
+
+
 def test_every_module_and_test_that_is_named_exists() -> None:
     """A module that moved would leave the run without a word."""
     for module, tests in TESTS.items():
