@@ -15,12 +15,12 @@ from monitor.target import Target
 from monitor.web import pages
 from monitor.web.access import Access
 from monitor.web.compression import accepts_gzip, gzipped
+from monitor.web.shared_body import SharedBody
 from monitor.web.source import Source
 from monitor.web.target_view import TargetView
 
 _T = TypeVar("_T")
 API = "/api/v1"
-Exposition = tuple[list[bytes], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class AppState:
     access: Access | None
     worker: ThreadPoolExecutor
     reader: ThreadPoolExecutor
-    scrapes: dict[tuple[str, bool], asyncio.Future[Exposition]]
+    scrapes: dict[tuple[str, bool], SharedBody]
     """Expositions in progress, by Accept header and compression."""
 
 
@@ -118,7 +118,7 @@ async def _body(request: web.Request, make: Callable[[], bytes], content_type: s
     headers = {"Content-Type": content_type, "Vary": "Accept-Encoding"}
     if not accepts_gzip(request.headers.get("Accept-Encoding", "")):
         return web.Response(body=await in_worker(request, make), headers=headers)
-    body = await in_worker(request, lambda: b"".join(gzipped([make()])))
+    body = await in_worker(request, lambda: gzipped(make()))
     return web.Response(body=body, headers=headers | {"Content-Encoding": "gzip"})
 
 

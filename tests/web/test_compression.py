@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from monitor.web.compression import accepts_gzip, gzipped
+from monitor.web.compression import accepts_gzip, compressor, gzipped
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ def test_gzip_if_it_is_accepted(accepted: str, *, wanted: bool) -> None:
     assert accepts_gzip(accepted) is wanted
 
 
-def test_blocks_are_one_stream() -> None:
-    """All blocks together are one gzip file."""
-    assert gzip.decompress(b"".join(gzipped([b"a" * 1000, b"b"]))) == b"a" * 1000 + b"b"
+def test_what_is_compressed_can_be_read() -> None:
+    """A body at once, and in blocks, which are one gzip file together."""
+    compressing = compressor()
+    parts = [*map(compressing.compress, (b"a" * 1000, b"b")), compressing.flush()]
+    assert gzip.decompress(b"".join(parts)) == gzip.decompress(gzipped(b"a" * 1000 + b"b")) == b"a" * 1000 + b"b"

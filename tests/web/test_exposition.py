@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
+from aiohttp import ClientError
 from pytest_aiohttp import AiohttpClient
 
 from monitor.web.app import application
-from tests.web.requests import Client
+from monitor.web.exposition import BLOCK_BYTES
+from tests.web.requests import Client, raw
 from tests.web.sources import EXPOSITION, Daemon
 
 
@@ -67,8 +69,8 @@ async def test_forty_scrapes_at_once_are_made_once(behind: Daemon, aiohttp_clien
 
 
 async def test_a_large_exposition_goes_out_in_blocks(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
-    """An exposition of many pieces arrives whole, plain and compressed, and HEAD gives its length alone."""
-    body = [b"x" * 1000] * 1000
+    """An exposition of many pieces arrives whole, plain and compressed; HEAD has its headers alone."""
+    body = [b"x" * 1000] * 3000
     client = await aiohttp_client(
         application(replace(behind.source(), metrics=lambda _: (body, "text/plain"))), auto_decompress=False
     )
@@ -76,4 +78,45 @@ async def test_a_large_exposition_goes_out_in_blocks(behind: Daemon, aiohttp_cli
     zipped = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
     head = await client.head("/metrics", headers={"Accept-Encoding": "identity"})
     assert await plain.read() == gzip.decompress(await zipped.read()) == b"".join(body)
-    assert (head.headers["Content-Length"], await head.read()) == ("1000000", b"")
+    assert (head.headers["Content-Type"], await head.read()) == ("text/plain", b"")
+    old = b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n"
+    assert (await raw(client, old)).partition(b"\r\n\r\n")[2] == b"".join(body)
+
+
+async def test_blocks_are_sent_while_others_are_made(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+    """A scraper reads the first block before the last one exists."""
+    arrived = asyncio.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * BLOCK_BYTES
+        while not arrived.is_set():
+            yield b""
+        yield b"end"
+
+    client = await aiohttp_client(application(replace(behind.source(), metrics=lambda _: (pieces(), "text/plain"))))
+    response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+    assert await response.content.readexactly(BLOCK_BYTES) == b"x" * BLOCK_BYTES
+    arrived.set()
+    assert await response.read() == b"end"
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_an_exposition_that_fails_is_no_shorter_one(
+    behind: Daemon, aiohttp_client: AiohttpClient, coding: str
+) -> None:
+    """A failure before the first block is answered as an error; after it, the body has no end."""
+    client = await aiohttp_client(application(replace(behind.source(), metrics=lambda _: (failing(), "text/plain"))))
+
+    def failing() -> Iterator[bytes]:
+        if begun:
+            yield b"x" * BLOCK_BYTES
+        raise ZeroDivisionError("why")
+
+    begun = False
+    assert (await client.get("/metrics", headers={"Accept-Encoding": coding})).status == 500
+    begun = True
+    response = await client.get("/metrics", headers={"Accept-Encoding": coding})
+    assert response.status == 200
+    with pytest.raises(ClientError):
+        await response.read()
+    assert behind.failed == [("/metrics", "why")] * 2
