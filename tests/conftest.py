@@ -32,7 +32,7 @@ from monitor.stream.endings import Deadline
 from monitor.target import CountCheck, Target, Timeouts
 from monitor.web.access import Access
 from tests.records import record
-from tests.sinks.stories import mistakes
+from tests.sinks.samples import mistakes
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a machine that does other things, too, is no failure of what is tested

@@ -18,7 +18,7 @@ from monitor.schedule import ProbeNotStartedError, Schedule, ScheduleCallbacks, 
 from monitor.settings import Limits
 from monitor.stream.endings import Head
 from monitor.target import Target, Timeouts
-from tests.sinks.stories import refused, stopped, whole
+from tests.sinks.samples import refused, stopped, whole
 
 NAMES = [f"target-{number}" for number in range(1000)]
 

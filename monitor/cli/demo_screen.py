@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor.cli.common import COMPLETE
-from monitor.cli.look import daemon_at, show_until_quit
+from monitor.cli.past_probes import daemon_at, show_until_quit
 
 _LAST = "stop with"
 """The demo's last line of addresses begins so."""

@@ -15,8 +15,8 @@ from monitor.files import restore, save
 from monitor.maintenance import SetWindow, WindowRequest, resting_until
 from monitor.probe.request import new_id
 from monitor.target import Target
+from monitor.web.formatting import iso
 from monitor.web.source import WindowSource
-from monitor.web.words import iso
 
 FILE = "maintenance.json"
 """The file of the windows that users have set, in the state directory."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
-from monitor.diagnosis.words import Statement, says
+from monitor.diagnosis.error_messages import Statement, says
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspect

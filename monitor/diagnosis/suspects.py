@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from monitor.diagnosis.error_messages import Statement
 from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState
 from monitor.diagnosis.incident import History, Incident
 from monitor.diagnosis.timers import Cut, Timer, may_be_one, timer_of
 from monitor.diagnosis.upstream import can_come_from_upstream, upstream_state_at
-from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 from monitor.record.parts import Suspect, Suspicion
 from monitor.stream.endings import AfterCut

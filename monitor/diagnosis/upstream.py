@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from monitor.diagnosis.error_messages import Statement
 from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState
 from monitor.diagnosis.incident import History
-from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 
 _MARGIN = 1.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.record.probe_event import ProbeEvent
+from monitor.web.formatting import parsed
 from monitor.web.listing import BadQueryError
 from monitor.web.span import moment
-from monitor.web.words import parsed
 
 MOST = 200
 """Failures on one page."""

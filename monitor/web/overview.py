@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from monitor.record.observation import host_of
 from monitor.record.target_summary import State
 from monitor.target import Target
+from monitor.web.common_cause import story
 from monitor.web.listing import BadQueryError
-from monitor.web.story import story
 from monitor.web.target_view import TargetView
 
 ATTENTION = (State.DOWN, State.AT_RISK, State.NOT_PROVEN)

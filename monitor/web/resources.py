@@ -10,9 +10,9 @@ import msgspec
 from monitor.record.probe_event import ProbeEvent, plain
 from monitor.record.rollup import Rollup
 from monitor.sinks.memory import RecentProbe
+from monitor.web.formatting import ended
 from monitor.web.listing import ProbeQuery
 from monitor.web.target_view import TargetView
-from monitor.web.words import ended
 
 Windows = Mapping[str, Rollup]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from monitor.web.formatting import parsed
 from monitor.web.listing import BadQueryError
-from monitor.web.words import parsed
 
 _BACK = re.compile(r"now-(\d{1,6})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -12,8 +12,8 @@ from datetime import datetime
 from monitor.record.probe_event import ProbeEvent
 from monitor.record.rollup import DAY, HOUR, KEPT, MINUTE, Rollup, merged, rollup_of
 from monitor.sinks.memory import RecentProbe
+from monitor.web.formatting import parsed
 from monitor.web.span import TimeSpan
-from monitor.web.words import parsed
 
 WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 """The spans of availability and ratios, in seconds."""

@@ -18,7 +18,7 @@ from monitor.record.rollup import Rollup
 from monitor.record.target_summary import BriefProbe, FirstChunkSummary, State, TargetSummary, window_of
 from monitor.sinks.memory import RecentProbe, TargetMemory
 from monitor.target import Target
-from monitor.web.words import iso, parsed
+from monitor.web.formatting import iso, parsed
 
 BRIEF = 30
 """The most recent probes in a summary."""

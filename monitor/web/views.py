@@ -24,13 +24,13 @@ from monitor.web.actions import NO_TARGET
 from monitor.web.answers import about, in_reader, in_worker, page, problem, requested_view, source_of
 from monitor.web.api import from_history, in_memory, windows_of
 from monitor.web.failure_query import FailureQuery
+from monitor.web.formatting import ended
 from monitor.web.pages import Neighbours, RequestFacts
 from monitor.web.pages.hex_dump import unescaped
 from monitor.web.source import Source
 from monitor.web.span import TimeSpan, span
 from monitor.web.target_history import TargetHistory, from_memory, from_rollups
 from monitor.web.target_view import TargetView
-from monitor.web.words import ended
 
 _EVENTS = 10_000
 _AT_ONCE = 500

@@ -20,7 +20,7 @@ from monitor.sinks.history_store import Store
 from monitor.target import Record
 from tests.cli.commands import PACE, Cli, Done
 from tests.conftest import WITHIN
-from tests.sinks.stories import GATEWAY, cut, whole
+from tests.sinks.samples import GATEWAY, cut, whole
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from monitor.target import CountCheck, Target, Timeouts
 from tests.cli.commands import Cli, Done
 from tests.conftest import WITHIN
 from tests.protocols.replay import capture
-from tests.sinks.stories import GATEWAY, whole
+from tests.sinks.samples import GATEWAY, whole
 from tests.test_replay import body_of
 
 CHAT = "http://127.0.0.1:9/chat/completions"

@@ -21,7 +21,7 @@ from monitor.sinks.history import row
 from monitor.sinks.history_store import Store
 from monitor.target import Record
 from tests.cli.commands import Cli, Done
-from tests.sinks.stories import GATEWAY, START, cut, whole
+from tests.sinks.samples import GATEWAY, START, cut, whole
 
 OURS = replace(GATEWAY, labels={"team": "canary-label"})
 

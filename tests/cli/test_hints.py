@@ -11,7 +11,7 @@ from monitor.judge.verdict import Outcome
 from monitor.keys.secret import Secret
 from monitor.record.observation import Observation
 from monitor.target import Target
-from tests.sinks.stories import GATEWAY, refused, whole
+from tests.sinks.samples import GATEWAY, refused, whole
 
 
 def http_error(cause: str, target: Target) -> Observation:

@@ -17,7 +17,7 @@ from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
 from tests.cli.commands import COMMAND, PACE, Cli, Done, ended, started
 from tests.conftest import WITHIN
-from tests.sinks.stories import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
 
 ALWAYS = {
     "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "phase",

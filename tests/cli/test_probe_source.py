@@ -31,7 +31,7 @@ from monitor.web.app import application
 from monitor.web.server import serve
 from tests.records import record
 from tests.sinks.kept_probes import old_file, probes, rows
-from tests.web import scenes
+from tests.web import samples
 from tests.web.sources import Daemon as Behind
 from tests.web.test_access import hashed
 
@@ -48,9 +48,9 @@ def get(url: str) -> bytes:
 def behind() -> Behind:
     """Return a daemon that watches two targets, one of them with a name that is no plain word."""
     made = Behind()
-    made.add(scenes.target(NAME), scenes.cut(), scenes.complete())
-    made.add(scenes.target("other"), scenes.complete())
-    made.add(replace(scenes.target("resting"), paused=True))
+    made.add(samples.target(NAME), samples.cut(), samples.complete())
+    made.add(samples.target("other"), samples.complete())
+    made.add(replace(samples.target("resting"), paused=True))
     return made
 
 
@@ -220,7 +220,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ProbeSourceError, match=r"h\.db: no such file or directory"):
             ask()
     store = Store(path, HistorySettings(max_age=AGES))
-    odd = row(scenes.cut(), Record.FULL, MIB)
+    odd = row(samples.cut(), Record.FULL, MIB)
     store.keep([StoredProbe("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
     store.close()
     with pytest.raises(ProbeSourceError, match=r"h\.db: contains an invalid event"):

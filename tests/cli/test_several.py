@@ -6,7 +6,7 @@ import pytest
 
 from monitor.cli.several import header, line, percentile, summary
 from monitor.record.from_observation import event_of
-from tests.sinks.stories import cut, refused, stopped, whole
+from tests.sinks.samples import cut, refused, stopped, whole
 
 
 def test_a_line_has_all_columns_under_their_heads() -> None:

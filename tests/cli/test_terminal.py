@@ -29,7 +29,7 @@ from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta,
 from monitor.stream.thinning import thinned
 from monitor.target import CountCheck, FirstChunkSlo, Slo
 from tests.records import record
-from tests.sinks.stories import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
 
 
 def told(one: Observation, *, timeline: bool = True) -> ProbeEvent:

@@ -17,7 +17,7 @@ from monitor.cli.terminal import explanation, lines
 from monitor.cli.top import Screen, draw, totals, truncation
 from monitor.record.target_summary import TargetSummary, WindowSummary, summarize
 from tests.cli.test_terminal import told
-from tests.sinks.stories import GATEWAY, START, cut, refused, whole
+from tests.sinks.samples import GATEWAY, START, cut, refused, whole
 
 STORED = Path(__file__).parent / "stored"
 NOW = START + timedelta(seconds=90)

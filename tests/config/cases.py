@@ -28,7 +28,7 @@ url = "http://127.0.0.1:8000/v1/chat/completions"
 RAW = TARGET.replace("openai-chat", "raw")
 
 ENVIRON = {"V": "s3cret", "A": "k"}
-"""The variables of the said/*.txt."""
+"""The variables of the messages/*.txt."""
 
 
 class Case(NamedTuple):
@@ -40,8 +40,8 @@ class Case(NamedTuple):
 
 
 def said(name: str) -> list[ParameterSet]:
-    """Return the cases of `said/NAME.txt`, which says how it is read."""
-    text = (Path(__file__).parent / "said" / f"{name}.txt").read_text(encoding="utf-8")
+    """Return the cases of `messages/NAME.txt`, which says how it is read."""
+    text = (Path(__file__).parent / "messages" / f"{name}.txt").read_text(encoding="utf-8")
     text = text.replace("@protocols", ", ".join(sorted(PROTOCOLS)))
     _, *blocks = text.split("\n---\n")
     return [_case(block) for block in blocks]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from monitor.cli.assets import fitted
-from tests.dashboards.stories import BY_HAND, Firing, Story, concerned, flat, late, path, save, written
+from tests.dashboards.scenarios import BY_HAND, Firing, Story, concerned, flat, late, path, save, written
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
 OVER = "over 1h, or over 6h if 1h has fewer than 20"

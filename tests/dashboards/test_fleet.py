@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboards.stories import GROUPS, flat, path, save
+from tests.dashboards.scenarios import GROUPS, flat, path, save
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
 QUESTION = 'count by (alertname, severity, target, instance, location, team) (ALERTS{alertstate="firing"})'

@@ -12,7 +12,7 @@ import yaml
 from monitor.settings import CUT_AFTER_BUCKETS
 from monitor.sinks.metrics.families import CUTS
 from tests.dashboards.names import METRICS, metrics_in
-from tests.dashboards.stories import BY_HAND, first_step
+from tests.dashboards.scenarios import BY_HAND, first_step
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "dashboards" / "rules" / "chat-monitor.rules.yml"

@@ -15,7 +15,7 @@ from monitor.stream.endings import AfterCut, BodyFraming, Deadline, Ending, EndK
 from monitor.stream.events import Finish, Output
 from monitor.stream.recorder import Recorder
 from monitor.target import Target
-from tests.sinks.stories import GATEWAY, START, begun, chunks, end, line, seen
+from tests.sinks.samples import GATEWAY, START, begun, chunks, end, line, seen
 
 BEHIND = Target("behind", "openai-chat", "http://10.0.0.9:8000/v1", interval=60.0)
 IN_FRONT = replace(GATEWAY, upstream="behind")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.record.parts import Suspect
 from tests.diagnosis.parts import BEHIND, IN_FRONT, at, cut, given
-from tests.sinks.stories import GATEWAY, refused, stopped, whole
+from tests.sinks.samples import GATEWAY, refused, stopped, whole
 
 
 def test_evidence_that_arrives_late() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.diagnosis.error_messages import Statement
 from monitor.diagnosis.facts import endpoint_of, facts_of, is_evidence
-from monitor.diagnosis.words import Statement
 from monitor.stream.endings import EndKind
 from tests.diagnosis.parts import answered, cut, in_one_piece, invented, silent, unheard
-from tests.sinks.stories import START, refused, stopped, whole
+from tests.sinks.samples import START, refused, stopped, whole
 
 
 def test_a_cut_stream() -> None:

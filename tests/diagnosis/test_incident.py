@@ -7,7 +7,7 @@ from dataclasses import replace
 from monitor.diagnosis.facts import facts_of
 from monitor.diagnosis.incident import KEPT, History
 from tests.diagnosis.parts import cut
-from tests.sinks.stories import GATEWAY, refused, whole
+from tests.sinks.samples import GATEWAY, refused, whole
 
 
 def history(*, recover: int = 1) -> History:

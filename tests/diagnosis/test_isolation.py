@@ -9,7 +9,7 @@ from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
 from monitor.stream.recorder import Recorder
 from monitor.target import Target
-from tests.sinks.stories import end, refused, seen, stopped, whole
+from tests.sinks.samples import end, refused, seen, stopped, whole
 
 
 def targets(number: int, hosts: int = 2) -> list[Target]:

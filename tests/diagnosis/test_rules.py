@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
+from monitor.diagnosis.error_messages import Statement
 from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState
 from monitor.diagnosis.incident import History
 from monitor.diagnosis.suspects import Scene, work_out
-from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 from monitor.record.parts import Suspect
 from monitor.stream.endings import AfterCut
 from monitor.target import Target
 from tests.diagnosis.parts import BEHIND, IN_FRONT
 from tests.diagnosis.tables import CUT_PAIRS, ERRORS, FAILURES, STOPPED, probed, words, written
-from tests.sinks.stories import GATEWAY
+from tests.sinks.samples import GATEWAY
 
 OK: Pair = (Outcome.OK, None)
 LEFT: Pair = (Outcome.TRUNCATED, "incomplete_body")

@@ -32,7 +32,7 @@ from tests.diagnosis.parts import (
     unheard,
     unreached,
 )
-from tests.sinks.stories import GATEWAY, failed, refused, stopped, whole
+from tests.sinks.samples import GATEWAY, failed, refused, stopped, whole
 
 PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 

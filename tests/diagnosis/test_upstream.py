@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.diagnosis.error_messages import Statement
 from monitor.diagnosis.facts import Pair, ProbeFacts, UpstreamState, facts_of
 from monitor.diagnosis.incident import History
 from monitor.diagnosis.upstream import can_come_from_upstream, explains, upstream_state_at
-from monitor.diagnosis.words import Statement
 from monitor.judge.verdict import Outcome
 from monitor.record.observation import Observation
 from monitor.stream.endings import Deadline
 from tests.diagnosis.parts import BEHIND, answered, at, cut, too_slow
 from tests.diagnosis.tables import FAILURES, PAIRS, probed, words, written
-from tests.sinks.stories import refused, whole
+from tests.sinks.samples import refused, whole
 
 PASSED_ON = written("""
     truncated: incomplete_body reset malformed_body no_terminator mid_event server_abort incomplete_answer

@@ -12,7 +12,7 @@ from monitor.keys.tls import Tls
 from monitor.probe.curl import curl_command
 from monitor.record.observation import public_url
 from monitor.target import Http
-from tests.sinks.stories import GATEWAY
+from tests.sinks.samples import GATEWAY
 
 
 def words(command: str) -> list[str]:

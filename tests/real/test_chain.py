@@ -15,7 +15,7 @@ import pytest
 from tests.real.conftest import Chain, Daemon, Event, not_installed, watching
 from tests.real.record import CHAT, KNOWLEDGE, OPENAI, agent
 from tests.real.servers import AGENT_MODEL, KNOWLEDGE_BASE, MODEL, Server
-from tests.sinks.stories import mistakes
+from tests.sinks.samples import mistakes
 
 pytestmark = [
     pytest.mark.real,

@@ -18,7 +18,7 @@ from monitor.stream.endings import BodyFraming, EndKind, Mark
 from monitor.stream.events import Finish, Meta, Output, Usage
 from monitor.stream.recording import Kind, Whole
 from tests.records import record
-from tests.sinks.stories import (
+from tests.sinks.samples import (
     GATEWAY,
     START,
     check_schema,

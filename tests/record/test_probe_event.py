@@ -18,7 +18,7 @@ from monitor.record.probe_event import EventError, as_json, json_pieces, plain, 
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault, Output
 from tests.records import record
-from tests.sinks.stories import chunks, cut, failed, line, refused, seen, stopped, whole
+from tests.sinks.samples import chunks, cut, failed, line, refused, seen, stopped, whole
 
 STORIES = [
     whole(), cut(), failed(), failed(Fault.QUOTA), refused(), stopped(), stopped(EndKind.INTERNAL),

@@ -13,7 +13,7 @@ from monitor.record.parts import Tokens
 from monitor.record.probe_event import Gap, Price, ProbeEvent, Timings, Uncertainties
 from monitor.record.rollup import BOUNDS, Rollup, certain, merged, quantile, rollup_of
 from monitor.settings import LATENCY_BUCKETS
-from tests.sinks.stories import cut, refused, stopped, whole
+from tests.sinks.samples import cut, refused, stopped, whole
 
 replaced = msgspec.structs.replace
 

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.target_summary import TargetSummary, summarize
-from tests.sinks.stories import cut, refused, stopped, whole
+from tests.sinks.samples import cut, refused, stopped, whole
 
 
 def summary(*probes: Observation) -> TargetSummary:

@@ -8,7 +8,7 @@ from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
 from monitor.record.probe_event import ProbeEvent, plain, read
 from monitor.record.waterfall import REST, Waterfall, place, waterfall
-from tests.sinks.stories import cut, refused, whole
+from tests.sinks.samples import cut, refused, whole
 
 
 def drawn(probe: Observation) -> Waterfall:

@@ -18,7 +18,7 @@ from monitor.record.rollup import Rollup, merged, rollup_of
 from monitor.sinks.history import row
 from monitor.sinks.history_store import StoredProbe
 from monitor.target import Record, Target
-from tests.sinks.stories import GATEWAY, cut, refused, stopped, whole
+from tests.sinks.samples import GATEWAY, cut, refused, stopped, whole
 
 NOW = 1_800_000_000.0
 _MAKE: dict[str, Callable[..., Observation]] = {".": whole, "x": refused, "t": cut, "a": stopped}

@@ -10,7 +10,7 @@ from monitor.record.rollup import KEPT, Rollup, rollup_of
 from monitor.record.target_state import TargetState
 from monitor.record.target_summary import CONFIRMING, brief_of
 from monitor.sinks.history_queries import newest, series, states
-from monitor.web.words import parsed
+from monitor.web.formatting import parsed
 
 ALL = 1_000_000
 

@@ -27,7 +27,7 @@ from monitor.stream.events import Output
 from monitor.target import Record
 from tests.conftest import WITHIN
 from tests.records import record
-from tests.sinks.stories import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 AGES = 1e12
 """Seconds: the stories are of one day, whichever it is now."""

@@ -18,7 +18,7 @@ from monitor.sinks import history_queries, history_rollups
 from monitor.sinks.history_rollups import BYTES, retention, rollup_bytes
 from monitor.sinks.history_store import Store
 from tests.sinks.kept_probes import NOW, copies, counted, old_file, probes, rows
-from tests.sinks.stories import GATEWAY
+from tests.sinks.samples import GATEWAY
 
 OTHER = replace(GATEWAY, name="other")
 

@@ -31,7 +31,7 @@ from monitor.stream.events import Meta
 from monitor.target import CountCheck
 from tests.conftest import WITHIN
 from tests.records import record
-from tests.sinks.stories import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
 
 NOW = datetime(2026, 11, 22, 22, 10, 9, 7654, tzinfo=UTC)
 NASTY = "\x1b]0;owned\x07 \x9b31m\r\nline\t\x00 \x7f \u202eright\u2066 \u2028 \ud800 é 漢 😀"

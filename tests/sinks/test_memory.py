@@ -16,7 +16,7 @@ from monitor.sinks import history_rollups
 from monitor.sinks.memory import RecentProbe, RecentProbes
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
-from tests.sinks.stories import GATEWAY, cut, line, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, cut, line, refused, seen, stopped, whole
 
 
 def observations(recent: RecentProbes) -> list[Observation]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.sinks.writer import Writer, WriterCallbacks, WriterLimits, weight_of
 from tests.conftest import WITHIN
-from tests.sinks.stories import cut
+from tests.sinks.samples import cut
 
 
 class Disk:

@@ -13,7 +13,7 @@ from monitor.target import Target
 from monitor.web.pages import Neighbours
 from monitor.web.source import HistoryReader, Source
 from monitor.web.target_history import RollupReader
-from tests.web import scenes
+from tests.web import samples
 
 NO_ROLLUPS = RollupReader(series=lambda *_: [], sums=lambda *_: {}, between=lambda *_: [])
 EXPOSITION = b"# TYPE chat_stream_probes_total counter\n" + b"x 1\n" * 500
@@ -34,7 +34,7 @@ class Daemon:
     def add(self, of: Target, *made: Observation) -> None:
         """Watch a target whose probes, newest first, came to `made`."""
         self.targets.append(of)
-        self.recent[of.name] = scenes.series(made, of)
+        self.recent[of.name] = samples.series(made, of)
         for seen in reversed(self.recent[of.name]):
             self.kept(seen)
 
@@ -56,10 +56,10 @@ class Daemon:
             ready=lambda: self.ready,
             metrics=self.metrics,
             counted=lambda handler, status: self.counted.append((handler, status)),
-            started=scenes.STARTED,
+            started=samples.STARTED,
             failed=lambda handler, error: self.failed.append((handler, str(error))),
             allowed_hosts=frozenset({"Monitor.example:9877", "not a host"}),
-            now=lambda: scenes.NOW,
+            now=lambda: samples.NOW,
         )
 
 
@@ -78,9 +78,9 @@ def history(events: dict[str, Event]) -> HistoryReader:
 def daemon() -> Daemon:
     """Return a daemon with a target of every kind of news, and one whose name is no plain word."""
     made = Daemon()
-    for place, make in enumerate(scenes.EVERY):
-        made.add(scenes.target(f"t{place:02d}-{make.__name__}"), make(None), scenes.complete())
-    made.add(scenes.target("new"))
-    made.add(scenes.target('a/b%2F "c" é <i>'), scenes.cut())
-    made.add(replace(scenes.target("resting"), paused=True), scenes.complete())
+    for place, make in enumerate(samples.EVERY):
+        made.add(samples.target(f"t{place:02d}-{make.__name__}"), make(None), samples.complete())
+    made.add(samples.target("new"))
+    made.add(samples.target('a/b%2F "c" é <i>'), samples.cut())
+    made.add(replace(samples.target("resting"), paused=True), samples.complete())
     return made

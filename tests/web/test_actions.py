@@ -11,7 +11,7 @@ from pytest_aiohttp import AiohttpClient
 from monitor.record.observation import Observation
 from monitor.web.app import application
 from monitor.web.source import RefusedError
-from tests.web import scenes
+from tests.web import samples
 from tests.web.requests import Client, told
 from tests.web.sources import Daemon
 
@@ -95,7 +95,7 @@ async def scraping(behind: Daemon, start: AiohttpClient, answer: Observation | E
 
 async def test_a_probe_by_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
     """A target without a young probe is asked, within the scrape's timeout less half a second."""
-    seen = scenes.complete()
+    seen = samples.complete()
     client, scraped = await scraping(behind, aiohttp_client, seen)
     response = await client.get("/probe?target=new", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"})
     assert (response.status, await response.text()) == (200, f"id {seen.probe_id}\n")
@@ -132,7 +132,7 @@ async def test_what_a_scrape_cannot_ask_for(
     behind: Daemon, aiohttp_client: AiohttpClient, query: str, patience: str
 ) -> None:
     """All but one configured name and a timeout above 0 is 400, and nothing is sent."""
-    client, scraped = await scraping(behind, aiohttp_client, scenes.complete())
+    client, scraped = await scraping(behind, aiohttp_client, samples.complete())
     response = await client.get(f"/probe{query}", headers={"X-Prometheus-Scrape-Timeout-Seconds": patience})
     assert (response.status, scraped.asked) == (400, [])
 
@@ -142,7 +142,7 @@ async def test_what_a_scrape_cannot_ask_for(
     [
         (RefusedError("The tokens of today are spent"), 429, "The tokens of today are spent"),
         (TimeoutError(), 504, "takes longer"),
-        (scenes.aborted(), 503, "says nothing of the target"),
+        (samples.aborted(), 503, "says nothing of the target"),
     ],
 )
 async def test_a_scrape_without_numbers(
@@ -163,7 +163,7 @@ async def test_probing_by_scrape_is_off(client: Client) -> None:
 
 async def test_no_link_and_no_head_starts_a_probe(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
     """It spends tokens: neither a link on another site nor HEAD is answered by one."""
-    client, scraped = await scraping(behind, aiohttp_client, scenes.complete())
+    client, scraped = await scraping(behind, aiohttp_client, samples.complete())
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert (await client.get("/probe?target=new", headers=link)).status == 403
     assert (await client.head("/probe?target=new")).status == 405

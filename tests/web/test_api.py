@@ -14,7 +14,7 @@ from monitor.web.app import application
 from monitor.web.source import HistoryReader
 from monitor.web.target_history import RollupReader
 from tests.records import record
-from tests.web import scenes
+from tests.web import samples
 from tests.web.requests import Client, told
 from tests.web.sources import Daemon, history
 
@@ -53,7 +53,7 @@ async def test_the_list_of_recent_probes(client: Client, behind: Daemon) -> None
 
 async def test_what_memory_has_forgotten(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     """If a history is kept, it answers for probes that are older, in lists and alone."""
-    old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"), timeline=True)
+    old = record(replace(samples.stalled(samples.target("gone")), probe_id="old"), timeline=True)
     client = await aiohttp_client(application(replace(behind.source(), history=history({"old": old}))))
     assert await (await client.get("/api/v1/probes?limit=2")).json() == {"probes": [old, old]}
     assert await (await client.get("/api/v1/probes/old")).json() == old
@@ -66,9 +66,9 @@ async def test_a_probe_that_was_restored_has_its_timeline_in_the_history(
     aiohttp_client: AiohttpClient, behind: Daemon
 ) -> None:
     """After a restart memory has the event alone: the history has the timeline, and memory answers without one."""
-    of = scenes.target("gateway")
-    kept = record(scenes.cut(of), timeline=True)
-    behind.kept.restore([of], {"gateway": [event_of(scenes.cut(of))]})
+    of = samples.target("gateway")
+    kept = record(samples.cut(of), timeline=True)
+    behind.kept.restore([of], {"gateway": [event_of(samples.cut(of))]})
     path = f"/api/v1/probes/{kept['probe_id']}"
     client = await aiohttp_client(application(behind.source()))
     assert "timeline" not in await (await client.get(path)).json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from tests.web import scenes
+from tests.web import samples
 from tests.web.document import Document
 from tests.web.requests import Client, at
 from tests.web.sources import Daemon
@@ -43,7 +43,7 @@ async def test_all_links_resolve(client: Client) -> None:
         assert response.status == 200, link
         if response.content_type == "text/html":
             todo += set(Document(await response.text()).links) - done - set(todo)
-    assert len(done) > 3 * len(scenes.EVERY)
+    assert len(done) > 3 * len(samples.EVERY)
 
 
 async def test_another_method(client: Client) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.web.failure_query import FailureQuery, parse
 from monitor.web.listing import BadQueryError
-from tests.web import scenes
+from tests.web import samples
 
 AT = datetime(2026, 11, 22, 22, 10, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def test_an_invalid_span(query: dict[str, str]) -> None:
 
 def test_what_a_query_selects() -> None:
     """An outcome, a cause or both; from the first to the last moment of its span."""
-    event = scenes.event(scenes.cut())
+    event = samples.event(samples.cut())
     for cause, selected in (("", True), ("truncated", True), ("incomplete_body", True), ("reset", False)):
         assert FailureQuery(cause=cause).selects(event) is selected
     assert FailureQuery(cause="truncated/incomplete_body").selects(event)

@@ -15,7 +15,7 @@ from yarl import URL
 from monitor.web.access import Access
 from monitor.web.app import application
 from monitor.web.openapi import OPERATIONS, PREFIX, description
-from tests.web import scenes
+from tests.web import samples
 from tests.web.requests import Client
 from tests.web.sources import Daemon
 from tests.web.test_access import basic
@@ -103,7 +103,7 @@ async def test_what_is_answered_is_what_is_described(aiohttp_client: AiohttpClie
 
 
 async def _probe(_: str) -> Any:  # noqa: ANN401 - an observation
-    return scenes.complete()
+    return samples.complete()
 
 
 async def test_it_is_for_those_who_may_see_the_api(

@@ -10,23 +10,23 @@ from monitor.record.target_summary import State
 from monitor.web.listing import BadQueryError
 from monitor.web.overview import PAGE, WHOLE, StatusQuery, overview, parse
 from monitor.web.target_view import TargetView
-from tests.web import scenes
+from tests.web import samples
 
 
 def down(name: str) -> TargetView:
     """Return a target that is down."""
-    return scenes.view(scenes.target(name), scenes.cut(), scenes.reset())
+    return samples.view(samples.target(name), samples.cut(), samples.reset())
 
 
 def fine(name: str, **labels: str) -> TargetView:
     """Return a target that is OK."""
-    return scenes.view(replace(scenes.target(name), labels=labels), scenes.complete())
+    return samples.view(replace(samples.target(name), labels=labels), samples.complete())
 
 
 def test_sections_begin_with_what_needs_somebody() -> None:
     """Down, at risk, not proven, OK, paused; a state without a target has no section."""
-    paused = scenes.view(replace(scenes.target("p"), paused=True))
-    views = [paused, fine("a"), scenes.view(scenes.target("n")), down("d")]
+    paused = samples.view(replace(samples.target("p"), paused=True))
+    views = [paused, fine("a"), samples.view(samples.target("n")), down("d")]
     shown = overview(views, StatusQuery())
     assert [section.state for section in shown.sections] == [State.DOWN, State.NOT_PROVEN, State.OK, State.PAUSED]
     assert shown.counts == {State.DOWN: 1, State.NOT_PROVEN: 1, State.OK: 1, State.PAUSED: 1}
@@ -35,7 +35,7 @@ def test_sections_begin_with_what_needs_somebody() -> None:
 def test_what_is_not_ok_is_whole_up_to_a_hundred_and_ok_is_paged() -> None:
     """The 101st that is down is one click away; of those that are OK a page is shown, the last at most."""
     views = [down(f"d{number:03}") for number in range(WHOLE + 1)] + [fine(f"f{number:03}") for number in range(120)]
-    views += [scenes.view(scenes.target("unproven"))]
+    views += [samples.view(samples.target("unproven"))]
     broken, unproven, good = overview(views, StatusQuery(page=99)).sections
     assert (broken.total, len(broken.shown), broken.pages) == (WHOLE + 1, WHOLE, 1)
     assert (unproven.total, len(unproven.shown)) == (1, 0)
@@ -55,8 +55,13 @@ def test_search_and_label() -> None:
 
 def test_groups() -> None:
     """By host, protocol, upstream or a label: the worst group first, what is not OK in it, and how many there are."""
-    of = replace(scenes.target("d2"), labels={"team": "ads"}, upstream="up")
-    views = [fine("a", team="search"), fine("b", team="ads"), down("d1"), scenes.view(of, scenes.cut(), scenes.reset())]
+    of = replace(samples.target("d2"), labels={"team": "ads"}, upstream="up")
+    views = [
+        fine("a", team="search"),
+        fine("b", team="ads"),
+        down("d1"),
+        samples.view(of, samples.cut(), samples.reset()),
+    ]
     shown = overview(views, StatusQuery(group="team"))
     told = [(it.title, it.total, [view.target.name for view in it.shown], it.rest) for it in shown.sections]
     assert told == [
@@ -86,9 +91,13 @@ def test_groups_are_bounded() -> None:
 )  # fmt: skip
 def test_orders(sort: str, names: list[str]) -> None:
     """By name, the slowest, the longest failing or the most often truncated first."""
-    made = {"a": [scenes.reset()], "b": [scenes.complete(first=1.5), scenes.cut()], "c": [scenes.complete(first=1.0)]}
-    extra = {"a": [scenes.complete()], "b": [scenes.complete()], "c": [scenes.reset(), scenes.reset()]}
-    views = [scenes.view(scenes.target(name), *made[name], *extra[name]) for name in "cba"]
+    made = {
+        "a": [samples.reset()],
+        "b": [samples.complete(first=1.5), samples.cut()],
+        "c": [samples.complete(first=1.0)],
+    }
+    extra = {"a": [samples.complete()], "b": [samples.complete()], "c": [samples.reset(), samples.reset()]}
+    views = [samples.view(samples.target(name), *made[name], *extra[name]) for name in "cba"]
     (section,) = overview(views, StatusQuery(sort=sort)).sections
     assert [view.target.name for view in section.shown] == names
 

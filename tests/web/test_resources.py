@@ -10,9 +10,9 @@ from monitor.web import resources
 from monitor.web.listing import ProbeQuery
 from monitor.web.target_view import BRIEF
 from tests.records import record
-from tests.web import scenes
+from tests.web import samples
 
-TARGET = replace(scenes.target(), model="m", labels={"team": "search"})
+TARGET = replace(samples.target(), model="m", labels={"team": "search"})
 
 
 def parsed(told: dict[str, object]) -> dict[str, object]:
@@ -31,8 +31,8 @@ def first_of(told: dict[str, object]) -> dict[str, object]:
 
 def test_a_target_with_its_recent_probes() -> None:
     """A target's resource holds what the page shows, and its recent probes as the records of the contract."""
-    recent = scenes.series([scenes.cut(), scenes.complete()], TARGET)
-    told = parsed(resources.target(scenes.view(TARGET, scenes.cut(), scenes.complete()), scenes.NOW))
+    recent = samples.series([samples.cut(), samples.complete()], TARGET)
+    told = parsed(resources.target(samples.view(TARGET, samples.cut(), samples.complete()), samples.NOW))
     assert told["recent"] == [record(seen) for seen in recent]
     assert told["last"] == record(recent[0])
     assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (2, 2, 1, 0.5)
@@ -42,14 +42,14 @@ def test_a_target_with_its_recent_probes() -> None:
 
 def test_no_secret_of_the_url() -> None:
     """User-info and query values are in no resource."""
-    told = str(resources.targets([scenes.view(TARGET)], scenes.NOW))
+    told = str(resources.targets([samples.view(TARGET)], samples.NOW))
     assert "https://llm.example/v1/chat/completions?key=***" in told
     assert "secret" not in told
 
 
 def test_a_target_never_probed_has_no_empty_keys() -> None:
     """What does not apply is absent, never null."""
-    told = first_of(resources.targets([scenes.view(scenes.target())], scenes.NOW))
+    told = first_of(resources.targets([samples.view(samples.target())], samples.NOW))
     assert set(told) == {
         "name", "protocol", "url", "interval", "paused", "probes", "accepted", "truncated", "consecutive_failures",
         "stale", "recent", "state",
@@ -58,8 +58,8 @@ def test_a_target_never_probed_has_no_empty_keys() -> None:
 
 def test_the_list_is_brief() -> None:
     """The list of targets tells of the last thirty probes of each, in four or five words."""
-    recent = scenes.series([scenes.cut()] * 40, TARGET)
-    told = first_of(resources.targets([scenes.view(TARGET, *[scenes.cut()] * 40)], scenes.NOW))
+    recent = samples.series([samples.cut()] * 40, TARGET)
+    told = first_of(resources.targets([samples.view(TARGET, *[samples.cut()] * 40)], samples.NOW))
     briefly = told["recent"]
     assert isinstance(briefly, list)
     assert len(briefly) == BRIEF
@@ -76,17 +76,17 @@ def test_the_list_is_brief() -> None:
 
 def test_a_probe_has_its_timeline() -> None:
     """A probe's resource is its record with every arrival and event."""
-    seen = scenes.cut()
-    assert parsed(resources.probe(scenes.event(seen))) == record(seen, timeline=True)
-    assert "timeline" in resources.probe(scenes.event(seen))
+    seen = samples.cut()
+    assert parsed(resources.probe(samples.event(seen))) == record(seen, timeline=True)
+    assert "timeline" in resources.probe(samples.event(seen))
 
 
 def test_the_newest_probes_of_all() -> None:
     """By when they ended, newest first; the failed ones alone where they are asked for, and no more than asked for."""
-    cut, complete = scenes.cut(), scenes.complete()
-    later = replace(complete, timestamp=cut.timestamp, recording=scenes.complete(first=20.0).recording)
-    ours = replace(scenes.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
-    everything = scenes.probes(cut, later, ours)
+    cut, complete = samples.cut(), samples.complete()
+    later = replace(complete, timestamp=cut.timestamp, recording=samples.complete(first=20.0).recording)
+    ours = replace(samples.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
+    everything = samples.probes(cut, later, ours)
     assert parsed(resources.probes(everything, ProbeQuery())) == {
         "probes": [record(seen) for seen in (later, cut, ours)]
     }

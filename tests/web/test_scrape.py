@@ -9,7 +9,7 @@ import pytest
 
 from monitor.record.observation import Observation
 from monitor.web import scrape
-from tests.web import scenes
+from tests.web import samples
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,21 @@ def test_what_is_asked_for() -> None:
 
 def aged(seconds: float, seen: Observation) -> Observation:
     """Return the observation as one that was made so long ago."""
-    return replace(seen, timestamp=scenes.NOW - timedelta(seconds=seconds))
+    return replace(seen, timestamp=samples.NOW - timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
     ("recent", "answers"),
     [
         ([], None),
-        ([aged(59.0, scenes.cut())], 0),
-        ([aged(60.0, scenes.cut())], None),
-        ([aged(-5.0, scenes.cut())], None),
-        ([aged(1.0, scenes.aborted()), aged(30.0, scenes.cut())], 1),
-        ([aged(1.0, scenes.aborted())], None),
+        ([aged(59.0, samples.cut())], 0),
+        ([aged(60.0, samples.cut())], None),
+        ([aged(-5.0, samples.cut())], None),
+        ([aged(1.0, samples.aborted()), aged(30.0, samples.cut())], 1),
+        ([aged(1.0, samples.aborted())], None),
     ],
 )
 def test_who_answers_in_a_new_probes_stead(recent: list[Observation], answers: int | None) -> None:
     """The newest that says something of the target, while it is younger than the interval; not one from the future."""
     expected = None if answers is None else recent[answers]
-    assert scrape.fresh(scenes.probes(*recent), 60.0, scenes.NOW) is expected
+    assert scrape.fresh(samples.probes(*recent), 60.0, samples.NOW) is expected

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from monitor.web.source import Source, report
-from tests.web import scenes
+from tests.web import samples
 from tests.web.sources import Daemon
 
 
@@ -23,6 +23,6 @@ def test_now_is_now(behind: Daemon) -> None:
     """The clock of a source is the wall clock in UTC unless another is handed in."""
     bare = Source(
         targets=list, recent=lambda _: (), find=behind.kept.find, memory=behind.kept.memory, ready=bool,
-        metrics=behind.metrics, counted=lambda *_: None, started=scenes.STARTED,
+        metrics=behind.metrics, counted=lambda *_: None, started=samples.STARTED,
     )  # fmt: skip
     assert (datetime.now(UTC) - bare.now()).total_seconds() < 60

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.web.listing import BadQueryError
 from monitor.web.span import TimeSpan, moment, span
-from tests.web.scenes import NOW
+from tests.web.samples import NOW
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -23,8 +23,8 @@ from monitor.web.target_history import (
     step_of,
     windows_since,
 )
-from tests.web import scenes
-from tests.web.scenes import NOW
+from tests.web import samples
+from tests.web.samples import NOW
 
 
 def back(**length: float) -> TimeSpan:
@@ -48,9 +48,9 @@ def test_columns_begin_at_whole_steps() -> None:
 
 def test_memory_makes_the_same_figures() -> None:
     """The probes of the span that memory has are columns, points and a list; ratios are since the start."""
-    seen = [scenes.complete(), scenes.cut(), replace(scenes.complete(), trigger="api")]
-    view = scenes.view(scenes.target(), *seen)
-    behind = scenes.view(scenes.target("behind"), scenes.reset())
+    seen = [samples.complete(), samples.cut(), replace(samples.complete(), trigger="api")]
+    view = samples.view(samples.target(), *seen)
+    behind = samples.view(samples.target("behind"), samples.reset())
     found = from_memory(view.recent, view.memory.counts, behind.recent, back(hours=1))
     assert (found.total.probes, found.total.truncated, len(found.points), len(found.listed)) == (2, 1, 3, 3)
     assert found.windows == {SINCE_START: view.memory.counts}
@@ -76,7 +76,7 @@ class Asked:
             return {name: dict.fromkeys(since, Rollup(probes=9)) for name in names}
 
         def between(name: str, start: float, end: float, limit: int) -> list[ProbeEvent]:  # noqa: ARG001 - as asked
-            return [event_of(scenes.complete())] * limit
+            return [event_of(samples.complete())] * limit
 
         return RollupReader(series, sums, between)
 

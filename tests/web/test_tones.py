@@ -12,7 +12,7 @@ from monitor.judge.verdict import CAUSES, Outcome
 from monitor.record.observation import Observation
 from monitor.stream.endings import Ending, EndKind
 from monitor.web.tones import LETTERS, Tone, flags, letter, meaning, tone
-from tests.web import scenes
+from tests.web import samples
 
 
 def test_every_outcome_has_a_letter_of_its_own() -> None:
@@ -24,33 +24,33 @@ def test_every_outcome_has_a_letter_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("seen", "expected", "named"),
     [
-        (scenes.complete(), Tone.GOOD, "ok"),
-        (scenes.unverified(), Tone.UNSURE, "unverified"),
-        (scenes.cut(), Tone.CUT, "truncated/incomplete_body"),
-        (scenes.stalled(), Tone.CUT, "stalled/no_output"),
-        (scenes.erred(), Tone.CUT, "stream_error/upstream"),
-        (scenes.overdue(), Tone.CUT, "timeout/first_chunk"),
-        (scenes.headless(), Tone.DOWN, "timeout/headers"),
-        (scenes.unreachable(), Tone.DOWN, "unreachable/refused"),
-        (scenes.rejected(), Tone.DOWN, "http_error/overloaded"),
-        (scenes.wrong(), Tone.ODD, "wrong_content/missing"),
-        (scenes.aborted(), Tone.OWN, "aborted/shutdown"),
+        (samples.complete(), Tone.GOOD, "ok"),
+        (samples.unverified(), Tone.UNSURE, "unverified"),
+        (samples.cut(), Tone.CUT, "truncated/incomplete_body"),
+        (samples.stalled(), Tone.CUT, "stalled/no_output"),
+        (samples.erred(), Tone.CUT, "stream_error/upstream"),
+        (samples.overdue(), Tone.CUT, "timeout/first_chunk"),
+        (samples.headless(), Tone.DOWN, "timeout/headers"),
+        (samples.unreachable(), Tone.DOWN, "unreachable/refused"),
+        (samples.rejected(), Tone.DOWN, "http_error/overloaded"),
+        (samples.wrong(), Tone.ODD, "wrong_content/missing"),
+        (samples.aborted(), Tone.OWN, "aborted/shutdown"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_tone(seen: Observation, expected: Tone, named: str) -> None:
     """What the truncation ratio counts is a cut; a time-out before the head is not."""
-    event = scenes.event(seen)
+    event = samples.event(seen)
     assert tone(event) is expected
     assert event.verdict == named
-    (probe,) = scenes.probes(seen)
+    (probe,) = samples.probes(seen)
     assert tone(probe.brief) is expected
     assert probe.brief.verdict == named
 
 
 def test_every_verdict_has_a_meaning() -> None:
     """Each outcome with each of its causes says what to do; one of another version has none."""
-    event = scenes.event(scenes.complete())
+    event = samples.event(samples.complete())
     for outcome, causes in CAUSES.items():
         for cause in causes or (UNSET,):
             found = meaning(msgspec.structs.replace(event, outcome=outcome.value, cause=cause))
@@ -62,10 +62,10 @@ def test_every_verdict_has_a_meaning() -> None:
 
 def test_flags() -> None:
     """An unclean end, a buffered stream, another content type, a slow first chunk and a retry are each worth a word."""
-    assert flags(scenes.event(scenes.complete())) == []
-    assert flags(scenes.event(scenes.unreachable())) == []
-    burst = scenes.played(scenes.chunks(6, 2.5, 0.0), Ending(EndKind.COMPLETE, 2.5))
-    odd = replace(scenes.observed(burst), retried=True)
-    odd = replace(odd, verdict=replace(scenes.garbled().verdict, content_type_mismatch=True))
-    assert flags(scenes.event(odd)) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
-    assert flags(scenes.event(scenes.buffered())) == ["buffered"]
+    assert flags(samples.event(samples.complete())) == []
+    assert flags(samples.event(samples.unreachable())) == []
+    burst = samples.played(samples.chunks(6, 2.5, 0.0), Ending(EndKind.COMPLETE, 2.5))
+    odd = replace(samples.observed(burst), retried=True)
+    odd = replace(odd, verdict=replace(samples.garbled().verdict, content_type_mismatch=True))
+    assert flags(samples.event(odd)) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
+    assert flags(samples.event(samples.buffered())) == ["buffered"]

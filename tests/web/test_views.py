@@ -14,7 +14,7 @@ from monitor.record.rollup import Rollup
 from monitor.web.app import application
 from monitor.web.views import curl_of, last_output
 from tests.records import record
-from tests.web import scenes
+from tests.web import samples
 from tests.web.document import Document
 from tests.web.requests import Client
 from tests.web.sources import NO_ROLLUPS, Daemon, history
@@ -39,7 +39,7 @@ async def test_health_is_not_readiness(client: Client, behind: Daemon) -> None:
 
 async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     """A probe that memory has not is shown from the history, with its neighbours; one that cannot be read is said."""
-    old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"), timeline=True)
+    old = record(replace(samples.stalled(samples.target("gone")), probe_id="old"), timeline=True)
     kept = history({"old": old, "broken": {"probe_id": "broken"}})
     client = await aiohttp_client(application(replace(behind.source(), history=kept)))
     document = Document(await (await client.get("/probes/old")).text())
@@ -72,7 +72,7 @@ async def test_failures(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     nothing = Document(await (await client.get("/failures?to=2020-01-01T00:00:00Z")).text())
     assert "No failures in this time." in nothing.text
     assert (await client.get("/failures?from=soon")).status == 400
-    old = record(replace(scenes.stalled(scenes.target("gone")), probe_id="old"))
+    old = record(replace(samples.stalled(samples.target("gone")), probe_id="old"))
     client = await aiohttp_client(application(replace(behind.source(), history=history({"old": old}))))
     assert "./targets/gone" in Document(await (await client.get("/failures")).text()).links
 
@@ -99,15 +99,15 @@ async def test_the_status_page_takes_a_query(client: Client) -> None:
 )
 def test_the_last_output_is_decoded(protocol: str, words: str | None, decoded: str) -> None:
     """From the first whole line on; of a protocol that is not known nothing is."""
-    event = msgspec.structs.replace(scenes.event(scenes.cut()), protocol=protocol, last_words=words or msgspec.UNSET)
+    event = msgspec.structs.replace(samples.event(samples.cut()), protocol=protocol, last_words=words or msgspec.UNSET)
     assert last_output(event) == decoded
 
 
 def test_the_request_as_a_command() -> None:
     """Without a secret; of a protocol that cannot make one there is none."""
-    assert "secret" not in curl_of(scenes.target())
-    assert curl_of(scenes.target()).startswith("curl -N")
-    assert curl_of(scenes.target(protocol="gone")) == ""
+    assert "secret" not in curl_of(samples.target())
+    assert curl_of(samples.target()).startswith("curl -N")
+    assert curl_of(samples.target(protocol="gone")) == ""
 
 
 async def test_a_span_of_time(client: Client) -> None:
@@ -121,7 +121,7 @@ async def test_a_span_of_time(client: Client) -> None:
 
 async def test_figures_of_the_history(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     """Pages and API take them from the history if there is one."""
-    kept = replace(history({"x": record(scenes.cut())}), rollups=replace(NO_ROLLUPS, sums=lambda names, since: {name: dict.fromkeys(since, Rollup(probes=8, available=4)) for name in names}))  # fmt: skip  # noqa: E501 - one history
+    kept = replace(history({"x": record(samples.cut())}), rollups=replace(NO_ROLLUPS, sums=lambda names, since: {name: dict.fromkeys(since, Rollup(probes=8, available=4)) for name in names}))  # fmt: skip  # noqa: E501 - one history
     client = await aiohttp_client(application(replace(behind.source(), history=kept)))
     assert "50 %" in Document(await (await client.get("/targets/t01-cut")).text()).text
     one = await (await client.get("/api/v1/targets/t01-cut")).json()

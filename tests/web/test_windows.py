@@ -18,10 +18,10 @@ from monitor.maintenance import SetWindow, WindowRequest
 from monitor.settings import Maintenance
 from monitor.web.access import Access
 from monitor.web.app import application
+from monitor.web.formatting import iso
 from monitor.web.source import WindowSource
 from monitor.web.windows import NO_WINDOW, USERS_ONLY
-from monitor.web.words import iso
-from tests.web import scenes
+from tests.web import samples
 from tests.web.requests import Client, told
 from tests.web.sources import Daemon
 from tests.web.test_access import basic
@@ -30,7 +30,7 @@ from tests.web.test_openapi import fits
 PATH = "/api/v1/maintenance"
 ONE = f"{PATH}/{{id}}"
 LOGIN = {"Authorization": basic("prom", "right")}
-ONCE = Maintenance("once", ("t*",), {"team": "x"}, scenes.NOW, scenes.NOW + timedelta(hours=1))
+ONCE = Maintenance("once", ("t*",), {"team": "x"}, samples.NOW, samples.NOW + timedelta(hours=1))
 NIGHTLY = Maintenance("nightly", at=time(2, 30), duration=5400.0)
 
 
@@ -43,7 +43,7 @@ class Windows:
 
     async def add(self, request: WindowRequest, user: str) -> SetWindow:
         """Set one."""
-        window = request.window(f"id{len(self.set)}", scenes.NOW, user)
+        window = request.window(f"id{len(self.set)}", samples.NOW, user)
         check_window(window.window, self.behind.targets)
         self.set[window.id] = window
         return window
@@ -76,7 +76,7 @@ async def test_a_window_is_set_listed_and_ended(user: Client) -> None:
     asked = {"targets": ["t0*"], "comment": "new GPUs", "duration": "90m"}
     made = await described("POST", PATH, await user.post(PATH, json=asked))
     assert made["created_by"] == "prom"
-    assert datetime.fromisoformat(made["end"]) == scenes.NOW + timedelta(minutes=90)
+    assert datetime.fromisoformat(made["end"]) == samples.NOW + timedelta(minutes=90)
     listed = (await described("GET", PATH, await user.get(PATH)))["windows"]
     assert [one["source"] for one in listed] == ["config", "config", "api"]
     assert listed[0] | {"name": "once", "labels": {"team": "x"}} == listed[0]
@@ -149,8 +149,8 @@ async def test_a_body_that_does_not_come(user: Client, monkeypatch: pytest.Monke
 
 async def test_pages_show_a_target_in_maintenance(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     """Both pages and the API say until when, and such a target is not overdue."""
-    until = scenes.NOW + timedelta(hours=1)
-    late = scenes.NOW + timedelta(days=1)
+    until = samples.NOW + timedelta(hours=1)
+    late = samples.NOW + timedelta(days=1)
     client = await aiohttp_client(application(replace(behind.source(), resting=lambda _: until, now=lambda: late)))
     name = behind.targets[0].name
     for page in ("/", f"/targets/{name}"):

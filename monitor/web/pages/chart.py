@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from math import ceil, floor, log10
 
 from monitor.record.rollup import BOUNDS, Buckets, Rollup, merged
+from monitor.web.formatting import count, limit
 from monitor.web.span import TimeSpan
 from monitor.web.target_history import Series, TargetHistory
 from monitor.web.tones import Tone, verdict_tone
-from monitor.web.words import count, limit
 
 WIDTH, HEIGHT = 1000, 200
 """The units of a chart's viewBox."""

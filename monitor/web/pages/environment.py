@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from monitor.keys.durations import elapsed
 from monitor.redaction import visible
-from monitor.web import words
+from monitor.web import formatting
 from monitor.web.tones import Tone, flags, letter, meaning, tone
 
 
@@ -107,23 +107,23 @@ _ENVIRONMENT = Environment(
 )
 _ENVIRONMENT.filters |= {
     "block": block,
-    "clock": words.clock,
+    "clock": formatting.clock,
     "coded": coded,
-    "count": words.count,
+    "count": formatting.count,
     "flags": flags,
-    "iso": words.iso,
+    "iso": formatting.iso,
     "letter": letter,
-    "limit": words.limit,
+    "limit": formatting.limit,
     "meaning": meaning,
-    "ratio": words.ratio,
-    "seconds": words.seconds,
+    "ratio": formatting.ratio,
+    "seconds": formatting.seconds,
     "segment": segment,
     "sentence": sentence,
     "span": elapsed,
     "tone": tone,
 }
 _ENVIRONMENT.globals |= {
-    "moment": words.parsed,
+    "moment": formatting.parsed,
     "poll_seconds": POLL_SECONDS,
     "script": Markup(SCRIPT),  # noqa: S704 -- ours, and it has no markup
     "style": Markup(STYLE),  # noqa: S704 -- likewise

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from monitor.record.probe_event import ProbeEvent
 from monitor.web.failure_query import FailureQuery
+from monitor.web.formatting import ended
 from monitor.web.pages.environment import About, render
-from monitor.web.words import ended
 
 
 @dataclass(frozen=True, slots=True)

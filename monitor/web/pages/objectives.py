@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from monitor.record.rollup import Rollup
 from monitor.target import Slo
+from monitor.web.formatting import NOTHING, ratio
 from monitor.web.target_history import SINCE_START, WINDOWS
-from monitor.web.words import NOTHING, ratio
 
 _BILLION = 1e9
 

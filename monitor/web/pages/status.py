@@ -10,13 +10,13 @@ from msgspec import UNSET
 from monitor.record.parts import Suspicion
 from monitor.record.rollup import Rollup
 from monitor.record.target_summary import State, TargetSummary
+from monitor.web.formatting import count, ratio
 from monitor.web.overview import SORTS, TITLES, Overview
 from monitor.web.pages.chart import sparkline
 from monitor.web.pages.environment import About, render
 from monitor.web.pages.objectives import brief_cost, budget, left
 from monitor.web.target_view import TargetView
 from monitor.web.tones import Tone
-from monitor.web.words import count, ratio
 
 _NEWS = {
     State.DOWN: Tone.CUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.record.observation import shown_url
 from monitor.target import Slo, Target, Timeouts
+from monitor.web.formatting import limit
 from monitor.web.overview import TITLES
 from monitor.web.pages import chart
 from monitor.web.pages.environment import About, render
@@ -11,7 +12,6 @@ from monitor.web.pages.objectives import windows
 from monitor.web.target_history import SINCE_START, WINDOWS, TargetHistory
 from monitor.web.target_view import TargetView
 from monitor.web.tones import Tone, tone
-from monitor.web.words import limit
 
 _PRESETS = ("1h", *WINDOWS, "90d")
 

@@ -20,9 +20,9 @@ from monitor.record.probe_event import EventRow, ProbeEvent, Timeline
 from monitor.record.waterfall import OUTPUT, REST, Bar, place
 from monitor.record.waterfall import waterfall as geometry
 from monitor.target import Timeouts
+from monitor.web.formatting import count, seconds
 from monitor.web.pages.chart import AxisLabel, percent
 from monitor.web.tones import Tone, tone
-from monitor.web.words import count, seconds
 
 _STEPS = {
     "dns": "name look-up",

@@ -21,7 +21,7 @@ from monitor.sinks.metrics.exposition import Sheet, Subject, generate_openmetric
 from monitor.sinks.metrics.families import Scope
 from monitor.sinks.metrics.sink import Metrics
 from monitor.stream.events import Fault
-from tests.sinks.stories import GATEWAY, cut, failed, refused, whole
+from tests.sinks.samples import GATEWAY, cut, failed, refused, whole
 
 OPENMETRICS = "application/openmetrics-text"
 AWKWARD = 'back\\slash "quoted"\nline 100% {é} \u202e'

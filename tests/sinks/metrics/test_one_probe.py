@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.record.observation import Observation
 from monitor.sinks.metrics.one_probe import exposition
-from tests.web import scenes
+from tests.web import samples
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -24,9 +24,9 @@ def read(seen: Observation) -> dict[Series, float]:
 
 def test_a_complete_probe() -> None:
     """It succeeded; times, tokens and the rate stand as in its record."""
-    series = read(replace(scenes.complete(), certificate_expiry=1.8e9))
+    series = read(replace(samples.complete(), certificate_expiry=1.8e9))
     assert series["probe_success", ()] == 1
-    assert series["probe_duration_seconds", ()] == scenes.complete().duration
+    assert series["probe_duration_seconds", ()] == samples.complete().duration
     assert series["probe_http_status_code", ()] == 200
     assert series["chat_stream_outcome", (("cause", ""), ("outcome", "ok"), ("phase", "end"))] == 1
     assert series["chat_stream_time_to_first_chunk_seconds", ()] == 0.21
@@ -39,7 +39,7 @@ def test_a_complete_probe() -> None:
 
 def test_a_cut_probe() -> None:
     """It failed, and is named as in its record; nothing was counted, so no tokens stand there."""
-    series = read(scenes.cut())
+    series = read(samples.cut())
     assert (series["probe_success", ()], series["chat_stream_truncated", ()]) == (0, 1)
     labels = (("cause", "incomplete_body"), ("outcome", "truncated"), ("phase", "stream"))
     assert series["chat_stream_outcome", labels] == 1
@@ -48,7 +48,7 @@ def test_a_cut_probe() -> None:
 
 def test_what_was_not_reached_is_absent() -> None:
     """Without a connection there is no status, no first chunk and no gap: absent, not 0."""
-    names = {name for name, _ in read(scenes.unreachable())}
+    names = {name for name, _ in read(samples.unreachable())}
     assert not names & {
         "probe_http_status_code", "chat_stream_time_to_first_chunk_seconds", "chat_stream_max_gap_seconds",
         "chat_stream_progress_ratio", "chat_stream_certificate_expiry_timestamp_seconds",

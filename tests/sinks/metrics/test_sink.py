@@ -20,7 +20,7 @@ from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault, Finish, Malformed, Output, Part
 from monitor.target import CountCheck, FirstChunkSlo, ModelPrice, Slo, Thresholds
-from tests.sinks.stories import (
+from tests.sinks.samples import (
     GATEWAY,
     START,
     begun,

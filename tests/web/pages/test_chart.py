@@ -19,7 +19,7 @@ from monitor.web.pages.chart import (
 from monitor.web.span import TimeSpan
 from monitor.web.target_history import Series, TargetHistory
 from monitor.web.tones import Tone
-from tests.web.scenes import NOW
+from tests.web.samples import NOW
 
 AT = int(NOW.timestamp())
 

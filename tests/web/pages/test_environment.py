@@ -12,10 +12,10 @@ from jinja2 import UndefinedError
 
 from monitor.web.pages import environment
 from monitor.web.tones import Tone
-from tests.web import scenes
+from tests.web import samples
 from tests.web.document import Document
 
-ABOUT = environment.About(now=scenes.NOW, started=scenes.STARTED, version="0.1.0", location="eu-1")
+ABOUT = environment.About(now=samples.NOW, started=samples.STARTED, version="0.1.0", location="eu-1")
 VALUES = {"title": "t", "text": "x"}
 
 
@@ -70,7 +70,7 @@ def test_every_link_begins_with_the_root() -> None:
 
 def test_text_stays_text() -> None:
     """Markup is escaped, and characters that cannot be seen are shown as escapes; code is escaped as well."""
-    document = Document(environment.refusal("Refused", scenes.CANARY, ABOUT))
+    document = Document(environment.refusal("Refused", samples.CANARY, ABOUT))
     assert "<script>alert('canary')</script>\\x1b[31m\\u202ereversed\\u2066" in document.text
     assert environment.coded("see `<a>` & \x1b") == "see <code>&lt;a&gt;</code> &amp; \\x1b"
 

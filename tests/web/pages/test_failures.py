@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from monitor.web.failure_query import FailureQuery
 from monitor.web.pages import About, failures
 from monitor.web.pages.failures import groups
-from tests.web import scenes
+from tests.web import samples
 from tests.web.document import Document
 
-ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0")
-CUT = scenes.cut(scenes.target("a"))
-BESIDE = replace(scenes.cut(scenes.target("b")), probe_id="b", timestamp=CUT.timestamp - timedelta(seconds=0.5))
-CHAINED = replace(scenes.cut(scenes.target("d")), probe_id="d", timestamp=CUT.timestamp - timedelta(seconds=1.25))
-BEFORE = replace(scenes.reset(scenes.target("c")), probe_id="c", timestamp=CUT.timestamp - timedelta(minutes=5))
-EVENTS = [scenes.event(seen) for seen in (BEFORE, CUT, BESIDE)]
+ABOUT = About(now=samples.NOW, started=samples.STARTED, version="0")
+CUT = samples.cut(samples.target("a"))
+BESIDE = replace(samples.cut(samples.target("b")), probe_id="b", timestamp=CUT.timestamp - timedelta(seconds=0.5))
+CHAINED = replace(samples.cut(samples.target("d")), probe_id="d", timestamp=CUT.timestamp - timedelta(seconds=1.25))
+BEFORE = replace(samples.reset(samples.target("c")), probe_id="c", timestamp=CUT.timestamp - timedelta(minutes=5))
+EVENTS = [samples.event(seen) for seen in (BEFORE, CUT, BESIDE)]
 
 
 def test_failures_within_a_second_stand_together() -> None:
@@ -28,7 +28,7 @@ def test_failures_within_a_second_stand_together() -> None:
 
 def test_a_group_is_no_longer_than_a_second() -> None:
     """What ended within a second of its oldest one, and not of its newest, is a group of its own."""
-    found = groups([*EVENTS, scenes.event(CHAINED)])
+    found = groups([*EVENTS, samples.event(CHAINED)])
     assert [[event.target for event in group.events] for group in found] == [["a", "b"], ["d"], ["c"]]
 
 

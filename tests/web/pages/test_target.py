@@ -13,11 +13,11 @@ from monitor.web.pages import target as draw
 from monitor.web.span import TimeSpan
 from monitor.web.target_history import from_memory
 from monitor.web.target_view import TargetView
-from tests.web import scenes
+from tests.web import samples
 from tests.web.document import Document
 
-ABOUT = About(now=scenes.NOW, started=scenes.STARTED, version="0", root="../")
-DAY = TimeSpan(scenes.NOW - timedelta(days=1), scenes.NOW, live=True)
+ABOUT = About(now=samples.NOW, started=samples.STARTED, version="0", root="../")
+DAY = TimeSpan(samples.NOW - timedelta(days=1), samples.NOW, live=True)
 
 
 def target(view: TargetView, about: About = ABOUT, upstream: TargetView | None = None, curl: str = "") -> str:
@@ -26,10 +26,10 @@ def target(view: TargetView, about: About = ABOUT, upstream: TargetView | None =
     return draw(view, from_memory(view.recent, view.memory.counts, behind, DAY), about, curl)
 
 
-@pytest.mark.parametrize("make", scenes.EVERY, ids=lambda make: make.__name__)
-def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
+@pytest.mark.parametrize("make", samples.EVERY, ids=lambda make: make.__name__)
+def test_every_outcome_makes_a_well_formed_page(make: samples.Make) -> None:
     """Whatever the probes came to, the page holds together and lists them."""
-    view = scenes.view(scenes.target(), make(None), scenes.complete())
+    view = samples.view(samples.target(), make(None), samples.complete())
     document = Document(target(view))
     assert {f"../probes/{probe.brief.probe_id}" for probe in view.recent} <= set(document.links)
     assert view.recent[0].event.detail in document.text
@@ -37,16 +37,16 @@ def test_every_outcome_makes_a_well_formed_page(make: scenes.Make) -> None:
 
 def test_a_target_never_probed() -> None:
     """Without a probe the page says when one is due, or that none is, and draws no chart."""
-    page = target(scenes.view(scenes.target()))
+    page = target(samples.view(samples.target()))
     assert "No probe yet: one is due every 60 s." in Document(page).text
     assert "<figure" not in page
-    paused = replace(scenes.target(), paused=True)
-    assert "No probe yet: this target is paused." in Document(target(scenes.view(paused))).text
+    paused = replace(samples.target(), paused=True)
+    assert "No probe yet: this target is paused." in Document(target(samples.view(paused))).text
 
 
 def test_the_incident_stands_first() -> None:
     """Since when, how many in a row, the last good probe, the cause, what to do and the suspect; state in the title."""
-    view = scenes.view(scenes.target(), scenes.cut(), scenes.cut(), scenes.complete())
+    view = samples.view(samples.target(), samples.cut(), samples.cut(), samples.complete())
     page = target(view)
     document = Document(page)
     assert "<title>Down: gateway · chat-monitor</title>" in page
@@ -59,18 +59,18 @@ def test_the_incident_stands_first() -> None:
         assert text in document.text
     assert "Likely:" not in document.text, "the suspect is more than what such cuts usually mean"
     assert f"../probes/{view.recent[2].brief.probe_id}" in document.links
-    alone = Document(target(scenes.view(scenes.target(), scenes.reset()))).text
+    alone = Document(target(samples.view(samples.target(), samples.reset()))).text
     assert "last good probe: none" in alone
     assert "not known: there is no evidence yet" in alone
-    assert "Failing for" not in Document(target(scenes.view(scenes.target(), scenes.complete()))).text
+    assert "Failing for" not in Document(target(samples.view(samples.target(), samples.complete()))).text
 
 
 def test_what_is_configured() -> None:
     """The config of the target is told in words, without the URL's secrets, with a link to its upstream."""
     of = replace(
-        scenes.target(), upstream="behind it", model="m", labels={"team": "search"}, check=CountCheck(), interval=0.5
+        samples.target(), upstream="behind it", model="m", labels={"team": "search"}, check=CountCheck(), interval=0.5
     )
-    document = Document(target(scenes.view(of)))
+    document = Document(target(samples.view(of)))
     assert "secret" not in document.text
     for word in (
         "https://llm.example/v1/chat/completions?key=***", "500 ms", "count", "team=search", "2 failures in a row",
@@ -82,32 +82,32 @@ def test_what_is_configured() -> None:
 
 def test_numbers() -> None:
     """Availability is of scheduled probes: not of our own faults, and not of probes by hand; else since the start."""
-    by_hand = replace(scenes.cut(), trigger="api")
-    made = [by_hand, scenes.complete(), scenes.aborted(), scenes.cut(), scenes.complete()]
-    text = " ".join(Document(target(scenes.view(scenes.target(), *made))).text.split())
+    by_hand = replace(samples.cut(), trigger="api")
+    made = [by_hand, samples.complete(), samples.aborted(), samples.cut(), samples.complete()]
+    text = " ".join(Document(target(samples.view(samples.target(), *made))).text.split())
     for word in ("Objectives since the start", "66.7 %", "33.3 %", "by api", "spent 33.3 times", "122 tokens"):
         assert word in text
 
 
 def test_an_upstream_is_shown_beside_it() -> None:
     """Its outcomes on the same axis, or that there were none."""
-    of = replace(scenes.target(), upstream="behind")
-    behind = scenes.view(scenes.target("behind"), scenes.reset())
-    document = Document(target(scenes.view(of, scenes.cut()), upstream=behind))
+    of = replace(samples.target(), upstream="behind")
+    behind = samples.view(samples.target("behind"), samples.reset())
+    document = Document(target(samples.view(of, samples.cut()), upstream=behind))
     assert "truncated/reset" in document.text
     assert any(link.startswith("../targets/behind?from=") for link in document.links)
-    assert "no probe in this time" in Document(target(scenes.view(of, scenes.cut()))).text
+    assert "no probe in this time" in Document(target(samples.view(of, samples.cut()))).text
 
 
 def test_the_request_as_a_command() -> None:
     """It is there to be copied, as text."""
-    page = target(scenes.view(scenes.target()), curl="curl -N '<url>'")
+    page = target(samples.view(samples.target()), curl="curl -N '<url>'")
     assert "curl -N '<url>'" in Document(page).text
 
 
 def test_probe_now_is_offered_if_it_is_possible() -> None:
     """A button with its cost and the request for programs stand on the page only if the monitor can."""
-    view = scenes.view(scenes.target())
+    view = samples.view(samples.target())
     page = target(view, replace(ABOUT, probe_now=True))
     assert 'action="../api/v1/targets/gateway/probe"' in page
     assert "at most 400 output tokens" in Document(page).text
@@ -116,12 +116,12 @@ def test_probe_now_is_offered_if_it_is_possible() -> None:
 
 def test_a_threshold_that_is_near_is_drawn() -> None:
     """The chart has the SLO's line if the bars come near it."""
-    assert "SLO 2 s" in Document(target(scenes.view(scenes.target(), scenes.complete(first=1.5)))).text
+    assert "SLO 2 s" in Document(target(samples.view(samples.target(), samples.complete(first=1.5)))).text
 
 
 def test_a_hostile_server_stays_text() -> None:
     """Names and errors with scripts, escapes or bidi marks reach the page as what they look like."""
-    of = replace(scenes.target(scenes.CANARY), labels={"team": scenes.CANARY})
-    page = target(scenes.view(of, scenes.erred()))
+    of = replace(samples.target(samples.CANARY), labels={"team": samples.CANARY})
+    page = target(samples.view(of, samples.erred()))
     assert not set("\x1b\u202e\u2066") & set(page)
     assert Document(page).open == []

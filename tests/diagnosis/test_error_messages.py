@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.diagnosis.words import Statement, says
+from monitor.diagnosis.error_messages import Statement, says
 
 
 @pytest.mark.parametrize(

@@ -8,26 +8,26 @@ from dataclasses import replace
 import pytest
 
 from monitor.record.observation import Observation
-from monitor.web.story import story
+from monitor.web.common_cause import story
 from monitor.web.target_view import TargetView
-from tests.web import scenes
+from tests.web import samples
 
 
 def on(host: str, name: str, *made: Observation, upstream: str | None = None, paused: bool = False) -> TargetView:
     """Return a target on a host whose probes came to `made`."""
-    of = replace(scenes.target(name), url=f"https://{host}/v1", upstream=upstream, paused=paused)
-    return scenes.view(of, *made)
+    of = replace(samples.target(name), url=f"https://{host}/v1", upstream=upstream, paused=paused)
+    return samples.view(of, *made)
 
 
 GOOD, CUT, RESET, REFUSED, HEADLESS = (
-    scenes.complete(),
-    scenes.cut(),
-    scenes.reset(),
-    scenes.unreachable(),
-    scenes.headless(),
+    samples.complete(),
+    samples.cut(),
+    samples.reset(),
+    samples.unreachable(),
+    samples.headless(),
 )
 FINE = on("d", "4", GOOD)
-EARLIER = [scenes.complete()] * 5
+EARLIER = [samples.complete()] * 5
 
 
 @pytest.mark.parametrize(

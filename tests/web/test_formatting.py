@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from monitor.web import words
-from tests.web import scenes
+from monitor.web import formatting
+from tests.web import samples
 
 
 @pytest.mark.parametrize(
@@ -22,25 +22,25 @@ from tests.web import scenes
 )  # fmt: skip
 def test_seconds(value: float | UnsetType | None, told: str) -> None:
     """A duration is written as on the terminal, and a missing one as a dash."""
-    assert words.seconds(value) == told
+    assert formatting.seconds(value) == told
 
 
 @pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "500 ms"), (300.0, "300 s")])
 def test_limit(value: float, told: str) -> None:
     """A configured duration is written with its unit."""
-    assert words.limit(value) == told
+    assert formatting.limit(value) == told
 
 
 def test_ratio() -> None:
     """Nothing of nothing is no ratio; nothing of something is."""
-    assert [words.ratio(0, 0), words.ratio(0, 9), words.ratio(11, 409), words.ratio(9, 9)] == [
+    assert [formatting.ratio(0, 0), formatting.ratio(0, 9), formatting.ratio(11, 409), formatting.ratio(9, 9)] == [
         "—", "0 %", "2.69 %", "100 %",
     ]  # fmt: skip
 
 
 def test_count() -> None:
     """One is singular; thousands are grouped."""
-    assert [words.count(1, "chunk"), words.count(0, "chunk"), words.count(1234, "chunk")] == [
+    assert [formatting.count(1, "chunk"), formatting.count(0, "chunk"), formatting.count(1234, "chunk")] == [
         "1 chunk", "0 chunks", "1,234 chunks",
     ]  # fmt: skip
 
@@ -48,18 +48,18 @@ def test_count() -> None:
 def test_moments() -> None:
     """A time is written in UTC, whatever zone it is in."""
     moment = datetime(2026, 11, 22, 23, 10, 0, tzinfo=timezone(timedelta(hours=1)))
-    assert words.iso(moment) == "2026-11-22T22:10:00Z"
-    assert words.clock(moment.astimezone(UTC)) == "2026-11-22 22:10:00 UTC"
+    assert formatting.iso(moment) == "2026-11-22T22:10:00Z"
+    assert formatting.clock(moment.astimezone(UTC)) == "2026-11-22 22:10:00 UTC"
 
 
 def test_parsed() -> None:
     """A timestamp with a zone or in UTC is a moment; anything else is none."""
-    assert words.parsed("2026-11-22T23:10:00+01:00") == words.parsed("2026-11-22T22:10:00") == scenes.NOW
-    assert words.parsed("yesterday") is None
+    assert formatting.parsed("2026-11-22T23:10:00+01:00") == formatting.parsed("2026-11-22T22:10:00") == samples.NOW
+    assert formatting.parsed("yesterday") is None
 
 
 def test_ended() -> None:
     """A probe ends its duration after it began; one without a readable timestamp is the oldest of all."""
-    event = scenes.event(scenes.cut())
-    assert words.ended(event) == scenes.NOW - timedelta(seconds=12 - 4.4)
-    assert words.ended(msgspec.structs.replace(event, timestamp="x")) == datetime.min.replace(tzinfo=UTC)
+    event = samples.event(samples.cut())
+    assert formatting.ended(event) == samples.NOW - timedelta(seconds=12 - 4.4)
+    assert formatting.ended(msgspec.structs.replace(event, timestamp="x")) == datetime.min.replace(tzinfo=UTC)

@@ -19,7 +19,7 @@ from monitor.settings import HistorySettings
 from monitor.sinks.history_store import Store, StoredProbe
 from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, said, started, until
 from tests.records import record
-from tests.sinks.stories import GATEWAY, cut
+from tests.sinks.samples import GATEWAY, cut
 
 
 def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
@@ -101,7 +101,7 @@ def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
     assert cli("history", "--json", "--db", odd).out == '{"detail": "\\u001b\\u007f"}\n'
 
 
-QUICK_TOP = "from monitor.cli import look, main; look.REDRAWN_EVERY = 0.01; main.main()"
+QUICK_TOP = "from monitor.cli import main, past_probes; past_probes.REDRAWN_EVERY = 0.01; main.main()"
 
 
 def test_a_table_that_is_drawn_again(kept: Path) -> None:

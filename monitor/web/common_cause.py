@@ -8,8 +8,8 @@ from itertools import chain
 
 from monitor.judge.verdict import Outcome
 from monitor.record.observation import host_of
+from monitor.web.formatting import clock, count, parsed
 from monitor.web.target_view import TargetView
-from monitor.web.words import clock, count, parsed
 
 _MANY = 5
 """The fewest targets, on at least two hosts, that must fail before their heads to suspect the monitor's network."""
