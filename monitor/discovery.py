@@ -252,9 +252,9 @@ class Discovery:
         """
         self._told.refreshed(source, not wrong)
         safe = redactor(self._secrets.union(self._learned))
-        told = [printable(safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
-        told += [f"and {len(wrong) - MOST_ERRORS} more"] if len(wrong) > MOST_ERRORS else []
-        text = "; ".join(told)
+        errors = [printable(safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
+        errors += [f"and {len(wrong) - MOST_ERRORS} more"] if len(wrong) > MOST_ERRORS else []
+        text = "; ".join(errors)
         if text and text != self._said.get(source):
             self._told.wrong(source, text)
         self._said[source] = text
@@ -480,11 +480,11 @@ def _refused(values: Mapping[str, Any], where: str) -> str | None:
 
 def keys(group: Group) -> Iterator[dict[str, Any]]:
     """Return for each address of a group the keys of a [[targets]]."""
-    said = {key: _typed(key, text) for label, key in _KEYS.items() if (text := group.labels.get(label))}
+    values = {key: _typed(key, text) for label, key in _KEYS.items() if (text := group.labels.get(label))}
     labels = {name: text for name, text in group.labels.items() if _is_label(name)}
     for address in group.addresses:
         url = _url(address, group.labels)
-        yield said | {"name": _name(said, url, alone=len(group.addresses) == 1), "url": url, "labels": labels}
+        yield values | {"name": _name(values, url, alone=len(group.addresses) == 1), "url": url, "labels": labels}
 
 
 def _is_label(name: str) -> bool:
@@ -510,13 +510,13 @@ def _url(address: str, labels: Mapping[str, str]) -> str:
     return f"{labels.get('__scheme__', 'http')}://{address}{labels.get('__path__', '')}"
 
 
-def _name(said: Mapping[str, Any], url: str, *, alone: bool) -> str:
+def _name(values: Mapping[str, Any], url: str, *, alone: bool) -> str:
     """Return `__name__` for a group of one, otherwise a name that depends only on the target itself."""
-    given = said.get("name", "")
+    given = values.get("name", "")
     if given and alone:
         return str(given)
     try:
-        parts = [given, host_of(url), urlsplit(url).path, "" if given else said.get("model", "")]
+        parts = [given, host_of(url), urlsplit(url).path, "" if given else values.get("model", "")]
     except ValueError:  # an invalid URL: it is reported later, under some name
         parts = [given, url.partition("?")[0].rpartition("@")[2]]
     name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(filter(None, parts))).strip("-._")

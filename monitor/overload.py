@@ -11,7 +11,7 @@ from statistics import median
 
 LATE = 0.02
 """Seconds: if the median lateness is above this, a first chunk of 200 ms cannot be timed."""
-LOOKS = 4
+SAMPLES = 4
 """Samples of lateness for one decision: a single slow callback is not overload."""
 FEWEST = 10
 """The lower bound of the limit: with so few probes, other work of the machine makes the loop late."""
@@ -29,7 +29,7 @@ class OverloadGate:
         self.running = 0
         self.most = math.inf
         """How many probes may run at once; infinite while the loop is on time."""
-        self._looks: list[float] = []
+        self._samples: list[float] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
@@ -45,13 +45,13 @@ class OverloadGate:
             self.running -= 1
             self._wake()
 
-    def look(self, lateness: float) -> None:
+    def sample(self, lateness: float) -> None:
         """Take a sample of the event loop's lateness in seconds."""
-        self._looks.append(lateness)
-        if len(self._looks) < LOOKS:
+        self._samples.append(lateness)
+        if len(self._samples) < SAMPLES:
             return
-        late = median(self._looks) > LATE
-        self._looks.clear()
+        late = median(self._samples) > LATE
+        self._samples.clear()
         if late and self.running > FEWEST:
             self.most = max(int(min(self.most, self.running) * _LESS), FEWEST)
         elif not late:

@@ -134,7 +134,7 @@ class Schedule:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.probe = probe
-        self._told = callbacks
+        self._callbacks = callbacks
         self._budget = budget or Budget(limits.tokens_per_day)
         self._resting = resting
         self._wall = wall
@@ -314,7 +314,7 @@ class Schedule:
         late = lateness(name, target.interval, self._wall(), _wait(target))
         planned = time.monotonic() - late
         for _ in range(round((planned - self._last[name]) / target.interval) - 1):
-            self._told.skipped(name, "missed")
+            self._callbacks.skipped(name, "missed")
         self._last[name] = planned
         self.begin(target, late)
 
@@ -326,7 +326,7 @@ class Schedule:
         if reason is None:
             self._keep(target.name, self._run(target, trigger, time.monotonic() - late))
         elif trigger == "schedule":
-            self._told.skipped(target.name, reason)
+            self._callbacks.skipped(target.name, reason)
 
     def _reason_not(self, target: Target) -> str | None:
         if target.paused:
@@ -381,16 +381,16 @@ class Schedule:
         task = asyncio.create_task(work, name=f"probe {name}")
         self._running[name] = task
         task.add_done_callback(partial(self._ended, name))
-        self._told.in_flight(len(self._running))
+        self._callbacks.in_flight(len(self._running))
         return task
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._running[name]
         self.waiting.discard(name)
-        self._told.in_flight(len(self._running))
+        self._callbacks.in_flight(len(self._running))
         _refuse(self._awaited.pop(task, ()), "ended")
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._told.failed(error)
+            self._callbacks.failed(error)
 
     async def _run(self, target: Target, trigger: str, planned: float) -> None:
         """Probe once a place is free; the wait for it is ours and not part of what is measured.
@@ -405,17 +405,17 @@ class Schedule:
     async def _find_no_place(self, target: Target, trigger: str, _: float) -> None:
         _refuse(self._answers(), "concurrency")
         if trigger == "schedule":
-            self._told.skipped(target.name, "concurrency")
+            self._callbacks.skipped(target.name, "concurrency")
 
     async def _ask_it(self, target: Target, trigger: str, planned: float) -> None:
         if self._draining:
             return
-        seen = await self.probe(target, trigger, time.monotonic() - planned)
-        self._told.observed(seen)
-        self._back_off(seen)
-        self._confirm(seen)
+        observation = await self.probe(target, trigger, time.monotonic() - planned)
+        self._callbacks.observed(observation)
+        self._back_off(observation)
+        self._confirm(observation)
         for answer in self._answers():
-            answer.set_result(seen)
+            answer.set_result(observation)
 
     @asynccontextmanager
     async def _place(self, target: Target, within: float | None) -> AsyncIterator[bool]:
@@ -445,7 +445,7 @@ class Schedule:
         seconds = min(float(head.retry_after), _MOST_INTERVALS * observation.target.interval, _LONGEST_REST)
         if self._targets.get(name) is not None:
             self._rests[name] = time.monotonic() + seconds
-            self._told.backed_off(name, seconds)
+            self._callbacks.backed_off(name, seconds)
 
     def _confirm(self, observation: Observation) -> None:
         """After a failure, probe again sooner, if configured, until enough failures confirm it."""

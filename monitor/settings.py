@@ -10,7 +10,7 @@ from pydantic import Field
 
 from monitor.keys import types, units, values
 from monitor.keys.tls import Tls
-from monitor.keys.types import Unit, says
+from monitor.keys.types import Unit, doc
 
 MIB = 1024 * 1024
 KEPT_BYTES, KEPT_BYTES_PER_TARGET = 128 * MIB, 32 * 1024
@@ -44,18 +44,18 @@ class Monitor:
     location: Annotated[
         types.Line,
         Field(max_length=63),
-        says("Where this monitor runs: a field of every event, to which `locations` of a target refers.", "eu-1"),
+        doc("Where this monitor runs: a field of every event, to which `locations` of a target refers.", "eu-1"),
     ] = ""
     locations: Annotated[
         tuple[types.Line, ...],
         Field(strict=False),
-        says(
+        doc(
             "Every location that has a monitor with these targets, the same list in each: they probe a target in turns "
             "and share its budget.",
             ["eu-1", "us-1"],
         ),
     ] = ()
-    reload_on_change: Annotated[bool, says("Whether a change of the config file triggers a reload.")] = False
+    reload_on_change: Annotated[bool, doc("Whether a change of the config file triggers a reload.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +64,23 @@ class Web:
 
     listen: Annotated[
         types.Listen,
-        says(
+        doc(
             "Address and port to listen on, or an array of them; `:9877` and `[::]:9877` take IPv4 and IPv6, and "
             "anything but loopback needs `--web.config.file`."
         ),
     ] = ("127.0.0.1:9877",)
-    probe: Annotated[bool, says("Whether `GET /probe?target=NAME` may start a probe, which spends tokens.")] = False
+    probe: Annotated[bool, doc("Whether `GET /probe?target=NAME` may start a probe, which spends tokens.")] = False
     allowed_hosts: Annotated[
         tuple[types.HostName, ...],
         Field(strict=False),
-        says(
+        doc(
             "Further host names under which the monitor is reached, for example behind a reverse proxy.",
             ["monitor.example.net"],
         ),
     ] = ()
     external_url: Annotated[
         types.PageUrl,
-        says(
+        doc(
             "The URL of the pages for users, with the path of a reverse proxy: dashboards link there.",
             "https://monitor.example.net/chat",
         ),
@@ -89,7 +89,7 @@ class Web:
         int,
         Field(ge=8, le=100_000),
         Unit("connections"),
-        says("How many clients may be connected at once; beyond that, an idle connection is closed."),
+        doc("How many clients may be connected at once; beyond that, an idle connection is closed."),
     ] = 256
 
     @property
@@ -104,13 +104,13 @@ class Log:
 
     format: Annotated[
         Literal["auto", "json", "text"],
-        says("How lines are written: `auto` is text on a terminal and JSON elsewhere."),
+        doc("How lines are written: `auto` is text on a terminal and JSON elsewhere."),
     ] = "auto"
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        says("The minimum level of the monitor's own messages; the events of probes are always written."),
+        doc("The minimum level of the monitor's own messages; the events of probes are always written."),
     ] = "info"
-    timeline: Annotated[bool, says("Whether each event carries every arrival and every message with its time.")] = False
+    timeline: Annotated[bool, doc("Whether each event carries every arrival and every message with its time.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,31 +120,31 @@ class HistorySettings:
     path: Annotated[
         types.File | None,
         types.Path.STATE,
-        says(
+        doc(
             "The file they are kept in, relative to the state directory or to the config; without it, memory.",
             "history.db",
         ),
     ] = None
     probes_per_target: Annotated[
-        int, Field(ge=1, le=1_000_000), Unit("probes"), says("How many probes of each target are kept.")
+        int, Field(ge=1, le=1_000_000), Unit("probes"), doc("How many probes of each target are kept.")
     ] = 200
     failures_per_target: Annotated[
         int,
         Field(ge=0, le=1_000_000),
         Unit("probes"),
-        says("How many failed probes of each target are kept beyond those."),
+        doc("How many failed probes of each target are kept beyond those."),
     ] = 100
     max_bytes: Annotated[
         int,
         units.memory("1MiB", "1000GiB"),
-        says("How large the history may grow before its oldest probes are deleted."),
+        doc("How large the history may grow before its oldest probes are deleted."),
     ] = 256 * MIB
-    max_age: Annotated[float, units.duration("1m", "3650d"), says("How old a probe may grow before it is deleted.")] = (
+    max_age: Annotated[float, units.duration("1m", "3650d"), doc("How old a probe may grow before it is deleted.")] = (
         30 * 86400.0
     )
     record: Annotated[
         Literal["none", "error", "tail", "full"],
-        says("The limit on the server's own words that are kept here, whatever a target's `record` is."),
+        doc("The limit on the server's own words that are kept here, whatever a target's `record` is."),
     ] = "full"
 
 
@@ -152,9 +152,9 @@ class HistorySettings:
 class Buckets:
     """Upper bounds of the histograms' buckets, in seconds."""
 
-    latency: Annotated[types.Bounds, says("Of times to first chunk and content, and of durations.")] = LATENCY_BUCKETS
-    gap: Annotated[types.Bounds, says("Of gaps between chunks, and of the longest gap of a stream.")] = GAP_BUCKETS
-    cut_after: Annotated[types.Bounds, says("Of the time after which truncated streams ended.")] = CUT_AFTER_BUCKETS
+    latency: Annotated[types.Bounds, doc("Of times to first chunk and content, and of durations.")] = LATENCY_BUCKETS
+    gap: Annotated[types.Bounds, doc("Of gaps between chunks, and of the longest gap of a stream.")] = GAP_BUCKETS
+    cut_after: Annotated[types.Bounds, doc("Of the time after which truncated streams ended.")] = CUT_AFTER_BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class MetricsSettings:
     """How much of each target is exported."""
 
     detail: Annotated[
-        Literal["full", "lean"], says("`full` is at most 250 series for each target, `lean` at most 120.")
+        Literal["full", "lean"], doc("`full` is at most 250 series for each target, `lean` at most 120.")
     ] = "full"
     buckets: Buckets = field(default_factory=Buckets)
 
@@ -171,32 +171,32 @@ class MetricsSettings:
 class Limits:
     """Limits of all targets together, and of a single stream."""
 
-    concurrency: Annotated[int, Field(ge=1, le=10_000), Unit("probes"), says("How many probes run at a time.")] = 50
+    concurrency: Annotated[int, Field(ge=1, le=10_000), Unit("probes"), doc("How many probes run at a time.")] = 50
     per_host: Annotated[
-        int, Field(ge=1, le=10_000), Unit("probes"), says("How many probes of one host run at a time.")
+        int, Field(ge=1, le=10_000), Unit("probes"), doc("How many probes of one host run at a time.")
     ] = 4
     stream_bytes: Annotated[
         int,
         units.memory("1KiB", "4GiB"),
-        says("How long a stream may grow before it is `bad_response/too_large`."),
+        doc("How long a stream may grow before it is `bad_response/too_large`."),
     ] = 32 * MIB
     event_bytes: Annotated[
-        int, units.memory("1KiB", "1GiB"), says("How long a single event of a stream may grow before that.")
+        int, units.memory("1KiB", "1GiB"), doc("How long a single event of a stream may grow before that.")
     ] = 4 * MIB
     events: Annotated[
-        int, Field(ge=100, le=100_000_000), Unit("events"), says("How many events a stream may have before that.")
+        int, Field(ge=100, le=100_000_000), Unit("events"), doc("How many events a stream may have before that.")
     ] = 200_000
     in_flight_bytes: Annotated[
         int,
         units.memory("1MiB", "64GiB"),
-        says(
+        doc(
             "How much memory the streams in flight may take together; beyond that, the one that takes most is "
             "`inconclusive/resources`."
         ),
     ] = 128 * MIB
     tokens_per_day: Annotated[
         types.Tokens | None,
-        says("How many tokens all targets together may spend a day; beyond that, probes are skipped.", 5_000_000),
+        doc("How many tokens all targets together may spend a day; beyond that, probes are skipped.", 5_000_000),
     ] = None
 
 
@@ -204,10 +204,10 @@ class Limits:
 class Prices:
     """What tokens cost, for metrics, events and `check --plan`."""
 
-    currency: Annotated[types.Currency, says("The currency of all prices.")] = "USD"
+    currency: Annotated[types.Currency, doc("The currency of all prices.")] = "USD"
     models: Annotated[
         types.ModelPrices,
-        says(
+        doc(
             "The money for a million tokens of input and of output, by model; a name may be a pattern with `*`, `?` or "
             "`[...]`, and the longest that fits counts.",
             {"my-model": {"input": 0.15, "output": 0.6}},
@@ -221,19 +221,19 @@ class Network:
 
     deny: Annotated[
         types.Networks,
-        says("Networks to which no connection is made, besides link-local and metadata addresses.", ["10.0.0.0/8"]),
+        doc("Networks to which no connection is made, besides link-local and metadata addresses.", ["10.0.0.0/8"]),
     ] = ()
     allow: Annotated[
         types.Networks,
-        says(
+        doc(
             "Networks that may be connected to despite `deny`, or although they are link-local or metadata addresses.",
             ["10.1.0.0/16"],
         ),
     ] = ()
-    ip_family: Annotated[Literal[0, 4, 6], says("The only IP version to use; 0 for both.")] = 0
+    ip_family: Annotated[Literal[0, 4, 6], doc("The only IP version to use; 0 for both.")] = 0
     resolver: Annotated[
         types.Resolver,
-        says(
+        doc(
             "What resolves names: `system`, or the name server at this address alone, for which neither `/etc/hosts` "
             "nor search domains are read, and `localhost` is the loopback.",
             "10.0.0.2:53",
@@ -241,14 +241,14 @@ class Network:
     ] = "system"
     proxy_from_environment: Annotated[
         bool,
-        says(
+        doc(
             "Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold for targets and sources that have no `proxy`; "
             "otherwise these variables are ignored."
         ),
     ] = False
     no_proxy: Annotated[
         types.NoProxy,
-        says(
+        doc(
             "Hosts that are asked without a proxy, whatever names one: addresses, networks, names with their "
             "subdomains, `.example.net` for subdomains alone, each but a network with `:PORT` if that matters.",
             ["10.0.0.0/8", "gateway.internal"],
@@ -260,14 +260,14 @@ class Network:
 class BasicAuth:
     """The user and the password that the servers of `http_sd` are sent."""
 
-    username: Annotated[types.OptionalLine, says("The name of the user.", "chat-monitor")] = None
+    username: Annotated[types.OptionalLine, doc("The name of the user.", "chat-monitor")] = None
     password_file: Annotated[
         types.File | None,
         types.Path.PASSWORD,
-        says("A file with the password; it is read at each refresh.", "inventory.password"),
+        doc("A file with the password; it is read at each refresh.", "inventory.password"),
     ] = None
     password_env: Annotated[
-        types.VariableName, says("The environment variable that holds the password.", "INVENTORY_PASSWORD")
+        types.VariableName, doc("The environment variable that holds the password.", "INVENTORY_PASSWORD")
     ] = None
 
 
@@ -275,23 +275,23 @@ class BasicAuth:
 class DiscoverySource:
     """Further targets, from files or URLs in the formats of Prometheus' service discovery."""
 
-    name: Annotated[types.Name, says("What the source is called in metrics and messages.", "fleet")]
+    name: Annotated[types.Name, doc("What the source is called in metrics and messages.", "fleet")]
     file_sd: Annotated[
         tuple[types.File, ...],
         Field(strict=False),
         types.Path.CONFIG,
-        says("Files, or patterns of file names, that list targets.", ["targets/*.json"]),
+        doc("Files, or patterns of file names, that list targets.", ["targets/*.json"]),
     ] = ()
     http_sd: Annotated[
         tuple[types.HttpUrl, ...],
         Field(strict=False),
         types.HIDDEN,
-        says("URLs that list targets.", ["https://inventory.example.net/chat-targets"]),
+        doc("URLs that list targets.", ["https://inventory.example.net/chat-targets"]),
     ] = ()
     bearer_token_file: Annotated[
         types.File | None,
         types.Path.SECRET,
-        says(
+        doc(
             "A file with the token that the servers of `http_sd` are sent; it is read at each refresh.",
             "inventory.token",
         ),
@@ -301,19 +301,19 @@ class DiscoverySource:
     proxy: Annotated[
         types.ProxyUrl,
         types.HIDDEN,
-        says("The HTTP proxy through which the servers of `http_sd` are asked.", "http://proxy.internal:3128"),
+        doc("The HTTP proxy through which the servers of `http_sd` are asked.", "http://proxy.internal:3128"),
     ] = None
-    refresh: Annotated[float, units.duration("1s", "1d"), says("How often they are read again.")] = 60.0
+    refresh: Annotated[float, units.duration("1s", "1d"), doc("How often they are read again.")] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
     """A window in which targets are not probed and count in no ratio: `start` and `end`, or `at` and `duration`."""
 
-    name: Annotated[types.Name, says("What the window is called in messages.", "weekly")]
+    name: Annotated[types.Name, doc("What the window is called in messages.", "weekly")]
     targets: Annotated[
         types.TargetPatterns,
-        says(
+        doc(
             "The targets concerned, by name or by a pattern with `*`, `?` or `[...]`; NAME means all its models; "
             "empty for all targets.",
             ["local", "vllm-*"],
@@ -321,22 +321,22 @@ class Maintenance:
     ] = ()
     labels: Annotated[
         types.Labels,
-        says("Labels that the targets concerned have, each equal to this or matching its pattern.", {"team": "search"}),
+        doc("Labels that the targets concerned have, each equal to this or matching its pattern.", {"team": "search"}),
     ] = field(default_factory=dict)
     start: Annotated[
         datetime | None,
-        says("When a single window begins, as an unquoted time with its offset.", "2030-01-05T22:00:00Z"),
+        doc("When a single window begins, as an unquoted time with its offset.", "2030-01-05T22:00:00Z"),
     ] = None
     end: Annotated[
         datetime | None,
-        says("When a single window ends, as an unquoted time with its offset.", "2030-01-06T02:00:00Z"),
+        doc("When a single window ends, as an unquoted time with its offset.", "2030-01-06T02:00:00Z"),
     ] = None
-    at: Annotated[types.TimeOfDay, says("The time of day at which a recurring window begins.", "02:30")] = None
-    duration: Annotated[float | None, units.duration("1m", "7d"), says("How long a recurring window lasts.", "90m")] = (
+    at: Annotated[types.TimeOfDay, doc("The time of day at which a recurring window begins.", "02:30")] = None
+    duration: Annotated[float | None, units.duration("1m", "7d"), doc("How long a recurring window lasts.", "90m")] = (
         None
     )
-    weekdays: Annotated[types.Weekdays, says("The days on which a recurring window begins.")] = values.WEEKDAYS
-    timezone: Annotated[types.TimeZone, says("The time zone of `at` and `weekdays`, by its IANA name.")] = "UTC"
+    weekdays: Annotated[types.Weekdays, doc("The days on which a recurring window begins.")] = values.WEEKDAYS
+    timezone: Annotated[types.TimeZone, doc("The time zone of `at` and `weekdays`, by its IANA name.")] = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +356,7 @@ class Settings:
     include: Annotated[
         tuple[types.File, ...],
         Field(strict=False),
-        says(
+        doc(
             "Further config files, or patterns of file names, relative to this one: arrays of tables are appended, and "
             "other tables are merged.",
             ["conf.d/*.toml"],

@@ -15,7 +15,7 @@ from pydantic import Field
 from monitor.keys import types, units
 from monitor.keys.secret import Secret
 from monitor.keys.tls import Tls
-from monitor.keys.types import HIDDEN, Unit, says
+from monitor.keys.types import HIDDEN, Unit, doc
 
 
 class Terminator(StrEnum):
@@ -63,15 +63,15 @@ Deadline = Annotated[float, units.duration("10ms", "1d")]
 class Timeouts:
     """Deadlines, from the request's start but for `idle` and `drain`."""
 
-    connect: Annotated[Deadline, says("Until the connection is established, name resolution and TLS included.")] = 5.0
-    headers: Annotated[Deadline, says("Until the response head has arrived.")] = 30.0
-    first_chunk: Annotated[Deadline, says("Until the first output has arrived.")] = 60.0
-    idle: Annotated[Deadline, says("From one output to the next, before the stream is `stalled`.")] = 30.0
-    total: Annotated[Deadline, says("Until the end; none of the other time-outs may be longer.")] = 300.0
+    connect: Annotated[Deadline, doc("Until the connection is established, name resolution and TLS included.")] = 5.0
+    headers: Annotated[Deadline, doc("Until the response head has arrived.")] = 30.0
+    first_chunk: Annotated[Deadline, doc("Until the first output has arrived.")] = 60.0
+    idle: Annotated[Deadline, doc("From one output to the next, before the stream is `stalled`.")] = 30.0
+    total: Annotated[Deadline, doc("Until the end; none of the other time-outs may be longer.")] = 300.0
     drain: Annotated[
         float,
         units.duration("0s", "60s"),
-        says("From the protocol's end on, to learn how the connection ends."),
+        doc("From the protocol's end on, to learn how the connection ends."),
     ] = 2.0
 
     def within(self, seconds: float) -> Timeouts:
@@ -82,7 +82,7 @@ class Timeouts:
 
 Required = Annotated[
     bool | None,
-    says("Whether a failed check makes the target unavailable; by default only if the protocol has no end."),
+    doc("Whether a failed check makes the target unavailable; by default only if the protocol has no end."),
 ]
 
 
@@ -90,18 +90,18 @@ Required = Annotated[
 class CountCheck:
     """The counted list: numbers in order, then a word that is new for each probe."""
 
-    to: Annotated[int, Field(ge=2, le=10_000), Unit("numbers"), says("How far to count.")] = 40
+    to: Annotated[int, Field(ge=2, le=10_000), Unit("numbers"), doc("How far to count.")] = 40
     required: Required = None
-    kind: Annotated[Literal["count"], says("The counted list.")] = "count"
+    kind: Annotated[Literal["count"], doc("The counted list.")] = "count"
 
 
 @dataclass(frozen=True, slots=True)
 class WordsCheck:
     """Given words in an order that is new for each probe, then a word that is new, too."""
 
-    to: Annotated[int, Field(ge=2, le=60), Unit("words"), says("How many words to ask for.")] = 30
+    to: Annotated[int, Field(ge=2, le=60), Unit("words"), doc("How many words to ask for.")] = 30
     required: Required = None
-    kind: Annotated[Literal["words"], says("Given words, to be written in a new order each time.")] = "words"
+    kind: Annotated[Literal["words"], doc("Given words, to be written in a new order each time.")] = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,10 @@ class PatternCheck:
     """A regular expression that the answer has to contain."""
 
     pattern: Annotated[
-        types.Pattern, says("What the answer must contain, in RE2's syntax, as in Prometheus.", "(?i)paris")
+        types.Pattern, doc("What the answer must contain, in RE2's syntax, as in Prometheus.", "(?i)paris")
     ]
     required: Required = None
-    kind: Annotated[Literal["pattern"], says("A regular expression.")] = "pattern"
+    kind: Annotated[Literal["pattern"], doc("A regular expression.")] = "pattern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ class LengthCheck:
         int,
         Field(ge=1, le=10_000_000),
         Unit("characters"),
-        says("The least number of characters of the answer.", 200),
+        doc("The least number of characters of the answer.", 200),
     ]
     required: Required = None
-    kind: Annotated[Literal["length"], says("A minimum length.")] = "length"
+    kind: Annotated[Literal["length"], doc("A minimum length.")] = "length"
 
 
 ListCheck = CountCheck | WordsCheck
@@ -138,17 +138,17 @@ Check = CountCheck | WordsCheck | PatternCheck | LengthCheck
 class FirstChunkSlo:
     """The objective for the time to the first chunk."""
 
-    threshold: Annotated[float, units.duration("1ms", "1d"), says("The time within which the first chunk is good.")] = (
+    threshold: Annotated[float, units.duration("1ms", "1d"), doc("The time within which the first chunk is good.")] = (
         2.0
     )
-    objective: Annotated[types.Ratio, says("The ratio of probes whose first chunk must be good.")] = 0.95
+    objective: Annotated[types.Ratio, doc("The ratio of probes whose first chunk must be good.")] = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
     """Service level objectives, as ratios below 1."""
 
-    availability: Annotated[types.Ratio, says("The ratio of probes that must be available.")] = 0.99
+    availability: Annotated[types.Ratio, doc("The ratio of probes that must be available.")] = 0.99
     first_chunk: FirstChunkSlo = field(default_factory=FirstChunkSlo)
 
 
@@ -156,23 +156,23 @@ class Slo:
 class Thresholds:
     """What the shared alert rules compare with, for this target."""
 
-    truncation: Annotated[types.Ratio, says("The ratio of truncated streams from which on they alert.")] = 0.05
+    truncation: Annotated[types.Ratio, doc("The ratio of truncated streams from which on they alert.")] = 0.05
     cuts: Annotated[
-        int, Field(ge=1, le=1000), Unit("streams"), says("How many truncated streams in a row it takes for a page.")
+        int, Field(ge=1, le=1000), Unit("streams"), doc("How many truncated streams in a row it takes for a page.")
     ] = 3
-    wrong_content: Annotated[types.Ratio, says("The ratio of wrong answers from which on they alert.")] = 0.1
+    wrong_content: Annotated[types.Ratio, doc("The ratio of wrong answers from which on they alert.")] = 0.1
     rate_limited: Annotated[
-        types.Ratio, says("The ratio of probes refused for their rate or quota from which on they alert.")
+        types.Ratio, doc("The ratio of probes refused for their rate or quota from which on they alert.")
     ] = 0.1
     gap: Annotated[
         float,
         units.duration("1ms", "1d"),
-        says("The longest pause that nine in ten streams may have between two chunks."),
+        doc("The longest pause that nine in ten streams may have between two chunks."),
     ] = 5.0
     certificate_expiry: Annotated[
         float,
         units.duration("1h", "3650d"),
-        says("How long before the certificate expires that alerts; a quarter of it, at most 3 days, pages."),
+        doc("How long before the certificate expires that alerts; a quarter of it, at most 3 days, pages."),
     ] = 14 * 86400.0
 
 
@@ -197,8 +197,8 @@ class ModelPrice:
 class GenericUsage:
     """Where the protocol `generic` finds the tokens that the server counted."""
 
-    input: Annotated[types.OptionalPath, says("The tokens of the prompt.", "usage.prompt_tokens")] = None
-    output: Annotated[types.OptionalPath, says("The tokens of the answer.", "usage.completion_tokens")] = None
+    input: Annotated[types.OptionalPath, doc("The tokens of the prompt.", "usage.prompt_tokens")] = None
+    output: Annotated[types.OptionalPath, doc("The tokens of the answer.", "usage.completion_tokens")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,18 +207,18 @@ class Generic:
 
     framing: Annotated[
         Literal["sse", "lines", "json", "raw"] | None,
-        says("What a message is; by default `sse`, without any path or marker `raw`.", "lines"),
+        doc("What a message is; by default `sse`, without any path or marker `raw`.", "lines"),
     ] = None
     output: Annotated[
-        types.OptionalPath, says("The visible text; without any path, the whole message.", "choices[*].text")
+        types.OptionalPath, doc("The visible text; without any path, the whole message.", "choices[*].text")
     ] = None
-    reasoning: Annotated[types.OptionalPath, says("The reasoning.", "choices[*].reasoning")] = None
+    reasoning: Annotated[types.OptionalPath, doc("The reasoning.", "choices[*].reasoning")] = None
     end: Annotated[
         types.OptionalPath,
-        says("The end: a reason or true; with `=VALUE`, that value alone.", "choices[*].finish_reason"),
+        doc("The end: a reason or true; with `=VALUE`, that value alone.", "choices[*].finish_reason"),
     ] = None
-    marker: Annotated[types.OptionalLine, says("The message that is sent after the end.", "[DONE]")] = None
-    error: Annotated[types.OptionalPath, says("An error: a text or an object.", "error")] = None
+    marker: Annotated[types.OptionalLine, doc("The message that is sent after the end.", "[DONE]")] = None
+    error: Annotated[types.OptionalPath, doc("An error: a text or an object.", "error")] = None
     usage: GenericUsage = field(default_factory=GenericUsage)
 
     @property
@@ -234,50 +234,50 @@ class Target:
 
     name: Annotated[
         types.Name,
-        says("What it is called in metrics, events and URLs: unique, letters, digits, `.`, `_` and `-`.", "local"),
+        doc("What it is called in metrics, events and URLs: unique, letters, digits, `.`, `_` and `-`.", "local"),
     ]
     protocol: Annotated[
         types.Line,
-        says("The wire format: one of docs/protocols.md, or `package.module:NAME` for an external one.", "openai-chat"),
+        doc("The wire format: one of docs/protocols.md, or `package.module:NAME` for an external one.", "openai-chat"),
     ]
     url: Annotated[
         types.HttpUrl,
         HIDDEN,
-        says("The URL to which the chat request is sent.", "http://127.0.0.1:8000/v1/chat/completions"),
+        doc("The URL to which the chat request is sent.", "http://127.0.0.1:8000/v1/chat/completions"),
     ] = field(repr=False)
-    model: Annotated[types.OptionalLine, says("The model to ask for.", "my-model")] = None
+    model: Annotated[types.OptionalLine, doc("The model to ask for.", "my-model")] = None
     models: Annotated[
         types.ModelNames,
-        says("Several models to ask for: each is a target of its own, named NAME/MODEL.", ["large", "small"]),
+        doc("Several models to ask for: each is a target of its own, named NAME/MODEL.", ["large", "small"]),
     ] = ()
     preset: Annotated[
         Literal["none", "light"],
-        says(
+        doc(
             "Other defaults for what a probe costs: `light` is a count to 10 every 5 minutes; a target's preset wins "
             "over the keys of the defaults."
         ),
     ] = "none"
-    interval: Annotated[float, units.duration("1s", "1d"), says("The time from one probe's start to the next.")] = 60.0
+    interval: Annotated[float, units.duration("1s", "1d"), doc("The time from one probe's start to the next.")] = 60.0
     interval_when_failing: Annotated[
         float | None,
         units.duration("1s", "1d"),
-        says("A shorter interval while the target fails, to confirm it sooner; such probes change no ratio.", "10s"),
+        doc("A shorter interval while the target fails, to confirm it sooner; such probes change no ratio.", "10s"),
     ] = None
     confirm: Annotated[
         int,
         Field(ge=1, le=100),
         Unit("probes"),
-        says("How many failures in a row it takes for `chat_stream_up` to fall."),
+        doc("How many failures in a row it takes for `chat_stream_up` to fall."),
     ] = 2
     recover: Annotated[
         int,
         Field(ge=1, le=100),
         Unit("probes"),
-        says("How many successes in a row it takes for `chat_stream_up` to rise again."),
+        doc("How many successes in a row it takes for `chat_stream_up` to rise again."),
     ] = 1
     prompt: Annotated[
         Annotated[types.Text, Field(max_length=1_000_000)] | None,
-        says(
+        doc(
             "A text of your own to send; it disables the counted list, or, with a `count` check in the same "
             "table or above it, is put before the request for the list.",
             "What is the capital of France?",
@@ -285,42 +285,42 @@ class Target:
     ] = None
     check: Annotated[
         Check | None,
-        says(
+        doc(
             'What makes an answer whole: "none", or a table with a `kind`; by default the counted list to 40, if '
             "the protocol takes a prompt and none is set.",
             {"kind": "count", "to": 40},
         ),
     ] = None
-    max_tokens: Annotated[
-        int, Field(ge=1, le=10_000_000), Unit("tokens"), says("The maximum length of the answer.")
-    ] = 400
-    temperature: Annotated[types.Temperature, says('The temperature to ask for; "none" sends none.')] = 0.0
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000), Unit("tokens"), doc("The maximum length of the answer.")] = (
+        400
+    )
+    temperature: Annotated[types.Temperature, doc('The temperature to ask for; "none" sends none.')] = 0.0
     terminator: Annotated[
         Terminator,
         Field(strict=False),
-        says("What makes a stream complete: the protocol's end, its marker, either, both or none."),
+        doc("What makes a stream complete: the protocol's end, its marker, either, both or none."),
     ] = Terminator.END
     connection: Annotated[
         Connection,
         Field(strict=False),
-        says("Whether each probe opens a new connection or reuses that of the previous one."),
+        doc("Whether each probe opens a new connection or reuses that of the previous one."),
     ] = Connection.FRESH
     http: Annotated[
         Http,
         Field(strict=False),
-        says(
+        doc(
             "The version of HTTP: `auto` is 2 if the server agrees to it in the TLS handshake, else 1.1; `2` fails "
             "without that, and is used without negotiation for an `http://` URL."
         ),
     ] = Http.ONE
     upstream: Annotated[
         types.OptionalTargetName,
-        says("The name of the target that this one forwards to, used to diagnose failures; empty for none.", "local"),
+        doc("The name of the target that this one forwards to, used to diagnose failures; empty for none.", "local"),
     ] = None
     proxy: Annotated[
         types.ProxyUrl,
         HIDDEN,
-        says(
+        doc(
             "The HTTP proxy to go through, in TLS if it is `https://` (with the settings of `tls`); empty for none.",
             "http://proxy.internal:3128",
         ),
@@ -328,54 +328,54 @@ class Target:
     api_key_env: Annotated[
         types.VariableName,
         HIDDEN,
-        says("The environment variable that holds the key; empty for none.", "GATEWAY_KEY"),
+        doc("The environment variable that holds the key; empty for none.", "GATEWAY_KEY"),
     ] = None
     api_key_file: Annotated[
         types.OptionalLine,
         HIDDEN,
-        says(
+        doc(
             "The file that holds the key, among the unit's credentials or beside the config; empty for none.",
             "gateway.key",
         ),
     ] = None
     request_id_header: Annotated[
         types.OptionalHeaderName,
-        says("The header that carries the probe's id, to find it in the server's log; empty for none."),
+        doc("The header that carries the probe's id, to find it in the server's log; empty for none."),
     ] = "X-Request-ID"
     record: Annotated[
         Record,
         Field(strict=False),
-        says("How much of the server's own words is kept: `tail` also the last bytes before a cut."),
+        doc("How much of the server's own words is kept: `tail` also the last bytes before a cut."),
     ] = Record.ERROR
     tokens_per_day: Annotated[
         types.Tokens | None,
-        says("How many tokens may be spent a day; beyond that, probes are skipped.", 500_000),
+        doc("How many tokens may be spent a day; beyond that, probes are skipped.", 500_000),
     ] = None
     tokens_per_probe: Annotated[
         types.Tokens | None,
-        says(
+        doc(
             "The most that one probe may be charged, if that is more than four times its prompt and `max_tokens`: for "
             "system prompts and documents that the server adds.",
             20_000,
         ),
     ] = None
-    paused: Annotated[bool, says("Whether the target is not probed for now.")] = False
+    paused: Annotated[bool, doc("Whether the target is not probed for now.")] = False
     locations: Annotated[
         tuple[types.Line, ...],
         Field(strict=False),
-        says("The `[monitor] location`s that probe it; empty for all.", ["eu-1", "us-1"]),
+        doc("The `[monitor] location`s that probe it; empty for all.", ["eu-1", "us-1"]),
     ] = ()
     replicas: Annotated[
         int,
         Field(ge=1, le=100),
         Unit("shards"),
-        says("How many shards of each location probe it, in turns; no more than there are."),
+        doc("How many shards of each location probe it, in turns; no more than there are."),
     ] = 1
     timeouts: Timeouts = field(default_factory=Timeouts)
     slo: Slo = field(default_factory=Slo)
     alerts: Annotated[
         Literal["page", "ticket", "none"],
-        says(
+        doc(
             "Which alerts the target may raise: `page` all of them, `ticket` only those that do not page, or `none`.",
         ),
     ] = "page"
@@ -384,24 +384,24 @@ class Target:
     generic: Generic = field(default_factory=Generic)
     labels: Annotated[
         types.Labels,
-        says(
+        doc(
             "Labels of all its series; every target has the same names, and one that it lacks is empty.",
             {"team": "search"},
         ),
     ] = field(default_factory=dict)
-    headers: Annotated[types.Headers, says("Further request headers; no secrets.", {"X-Tenant": "probe"})] = field(
+    headers: Annotated[types.Headers, doc("Further request headers; no secrets.", {"X-Tenant": "probe"})] = field(
         default_factory=dict
     )
     header_files: Annotated[
         types.HeaderFiles,
-        says(
+        doc(
             "Further request headers whose values are read from files, as `api_key_file` is.",
             {"X-Gateway-Token": "gateway.token"},
         ),
     ] = field(default_factory=dict)
     body: Annotated[
         types.Json,
-        says("What is merged into the request's JSON body; an empty table replaces one.", {"seed": 7}),
+        doc("What is merged into the request's JSON body; an empty table replaces one.", {"seed": 7}),
     ] = field(default_factory=dict)
     api_key: Secret | None = None
     """The key from `api_key_env` or `api_key_file`. The values from `header_files` are in `headers`."""

@@ -36,7 +36,7 @@ def has(*addresses: str, alias: str = "") -> Answer:
     return reply
 
 
-def says(rcode: str) -> Answer:
+def replies(rcode: str) -> Answer:
     """Answer with a code and nothing else."""
 
     def reply(query: dns.message.Message, _: str) -> bytes:
@@ -100,7 +100,7 @@ class Zone(asyncio.DatagramProtocol):
         name, kind = asked.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(asked.rdtype)
         self.asked.append(f"{name} {kind} {way}")
         self.heard.put_nowait(None)
-        answer = self.answers.get(f"{name} {kind}") or self.answers.get(name) or says("NXDOMAIN")
+        answer = self.answers.get(f"{name} {kind}") or self.answers.get(name) or replies("NXDOMAIN")
         return answer(query, way)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,15 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from monitor.overload import FEWEST, LATE, LOOKS, OverloadGate
+from monitor.overload import FEWEST, LATE, SAMPLES, OverloadGate
 
 _LATE, _NOT_LATE = 2 * LATE, LATE / 2
 
 
 def decide(gate: OverloadGate, lateness: float, times: int = 1) -> None:
     """Take as many looks as these decisions need."""
-    for _ in range(LOOKS * times):
-        gate.look(lateness)
+    for _ in range(SAMPLES * times):
+        gate.sample(lateness)
 
 
 @asynccontextmanager
@@ -63,13 +63,13 @@ async def test_a_loop_that_keeps_up_sets_no_limit() -> None:
     assert gate.running == 0
 
 
-@pytest.mark.parametrize("looks", [[1.0, 0.0, 0.0, 0.0], [_NOT_LATE] * LOOKS], ids=["one slow callback", "a little"])
+@pytest.mark.parametrize("looks", [[1.0, 0.0, 0.0, 0.0], [_NOT_LATE] * SAMPLES], ids=["one slow callback", "a little"])
 async def test_one_slow_callback_is_no_overload(looks: Iterable[float]) -> None:
     """The median of the looks decides."""
     gate = OverloadGate()
     async with running(gate, 100):
         for late in looks:
-            gate.look(late)
+            gate.sample(late)
         assert math.isinf(gate.most)
 
 

@@ -174,14 +174,14 @@ def overridden(target: Target, options: Options) -> Target:
 def _target(url: str, protocol: str, options: Options) -> Target:
     """Return the target that the options describe."""
     _refuse_unset("--api-key-env", options.api_key_env, os.environ)
-    held = dict(_assigned("--header-env", text, "VAR") for text in options.header_env)
-    for variable in held.values():
+    variables = dict(_assigned("--header-env", text, "VAR") for text in options.header_env)
+    for variable in variables.values():
         if not re.fullmatch(VARIABLE_NAME_PATTERN, variable):
             raise click.BadParameter(
                 "write NAME=VAR, the name of a variable and not its value", param_hint="--header-env"
             )
         _refuse_unset("--header-env", variable, os.environ)
-    given = [map(_header, options.headers), ((name, f"${{{variable}}}") for name, variable in held.items())]
+    given = [map(_header, options.headers), ((name, f"${{{variable}}}") for name, variable in variables.items())]
     files = dict(_assigned("--header-file", text, "FILE") for text in options.header_files)
     values = asdict(options) | {
         "name": "url",

@@ -83,9 +83,9 @@ def read_config(config_file: Path | None) -> Config:
 def discovered(config: Config, *, urls: bool) -> tuple[tuple[Target, ...], list[str]]:
     """Return the targets of a config's sources, and a line for each error; `urls` reads URLs, too."""
     wrong: list[str] = []
-    told = DiscoveryCallbacks(
+    callbacks = DiscoveryCallbacks(
         refreshed=lambda *_: None,
         wrong=lambda source, text: wrong.append(f"discovery {source}: {text}"),
         failed=lambda error: wrong.append(f"discovery: {type(error).__name__}"),
     )
-    return run_loop(of_config(config, told, os.environ, urls=urls).refresh()), wrong
+    return run_loop(of_config(config, callbacks, os.environ, urls=urls).refresh()), wrong

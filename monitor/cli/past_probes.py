@@ -69,9 +69,9 @@ def history(  # noqa: PLR0913 - a parameter for each option
     target: str | None, *, failed: bool, as_json: bool, limit: int, url: str, db: Path | None
 ) -> int:
     """List the newest probes of one target, or of all, newest first."""
-    place = _lookback(url, db)
-    found = _looked_up(lambda: place.newest(limit, target, failed=failed))
-    if not found and target is not None and not _looked_up(lambda: place.newest(1, target, failed=False)):
+    source = _source(url, db)
+    found = _query(lambda: source.newest(limit, target, failed=failed))
+    if not found and target is not None and not _query(lambda: source.newest(1, target, failed=False)):
         raise refuse(visible(f"no probe of a target {target!r} is stored"), FAILED_TO_TELL)
     if not found:
         click.echo("no such probe is stored", err=True)
@@ -80,7 +80,7 @@ def history(  # noqa: PLR0913 - a parameter for each option
             click.echo(ascii_only(json.dumps(event).encode()))
         return COMPLETE
     console = Console(highlight=False, soft_wrap=True)
-    events = _looked_up(lambda: [read(event) for event in found])
+    events = _query(lambda: [read(event) for event in found])
     for line in lines(events, width_of(console)) if events else ():
         console.print(line)
     return COMPLETE
@@ -108,14 +108,14 @@ def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: 
     if config_file is not None and file is None:
         raise click.UsageError("--config needs --bundle: it is read for the request in that file")
     config = None if config_file is None else load_or_exit(partial(load, config_file, os.environ))
-    place = _lookback(url, db)
-    event = _looked_up(lambda: read(place.find(probe_id)))
+    source = _source(url, db)
+    event = _query(lambda: read(source.find(probe_id)))
     console = Console(highlight=False, soft_wrap=True)
     for line in explanation(event, width_of(console)):
         console.print(line)
     if file is not None:
         target = next((one for one in config.targets if one.name == event.target), None) if config else None
-        wrong = write(_looked_up(lambda: bundle(place, event, target)), file)
+        wrong = write(_query(lambda: bundle(source, event, target)), file)
         if wrong is not None:
             raise refuse(visible(wrong), FAILED_TO_TELL)
         click.echo(visible(f"written to {file}: read it before you send it"), err=True)
@@ -130,19 +130,19 @@ def top(*, url: str, db: Path | None) -> int:
 
     On a terminal the table is redrawn until q or Ctrl-C; s sorts, / filters, and the arrow keys scroll.
     """
-    place = _lookback(url, db)
-    summaries, console = _looked_up(place.summaries), Console(highlight=False)
+    source = _source(url, db)
+    summaries, console = _query(source.summaries), Console(highlight=False)
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         plain = Console(highlight=False, soft_wrap=True)
         for line in draw(summaries, Screen(), datetime.now(UTC), (width_of(plain), None)):
             plain.print(line)
         return COMPLETE
-    show_until_quit(place, summaries, console)
+    show_until_quit(source, summaries, console)
     return COMPLETE
 
 
 def show_until_quit(
-    place: ProbeSource, summaries: list[TargetSummary], console: Console, head: Text | None = None
+    source: ProbeSource, summaries: list[TargetSummary], console: Console, head: Text | None = None
 ) -> None:
     """Draw the table until the user quits: again after a key, and every two seconds with new figures.
 
@@ -165,12 +165,12 @@ def show_until_quit(
                 continue
             due = time.monotonic() + REDRAWN_EVERY
             try:
-                summaries, wrong = place.summaries(), ""
+                summaries, wrong = source.summaries(), ""
             except ProbeSourceError as error:  # the last table stays on the screen
                 wrong = visible(str(error))
 
 
-def _lookback(url: str, db: Path | None) -> ProbeSource:
+def _source(url: str, db: Path | None) -> ProbeSource:
     """Return the history file if one is given, else the daemon."""
     if urlsplit(url).scheme not in {"http", "https"}:
         raise click.BadParameter("must be an http:// or https:// URL", param_hint="--url")
@@ -182,7 +182,7 @@ def daemon_at(url: str) -> Daemon:
     return Daemon(url, lambda it: run_loop(fetch(it, Network(), within=WITHIN, at_most=LARGEST)))
 
 
-def _looked_up(ask: Callable[[], T]) -> T:
+def _query(ask: Callable[[], T]) -> T:
     """Return the result; on an error, print it and exit with 1."""
     try:
         return ask()

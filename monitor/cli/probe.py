@@ -98,12 +98,12 @@ def probe(  # noqa: PLR0913 - a parameter for each option
         show = partial(_show_line, count=count) if brief else _show_waterfall
     open_question = "://" in subject and options.protocol is None
     correct = partial(corrected, subject, options, settings.limits) if open_question else None
-    seen, interrupted = _probe(target, settings, count, save, show, correct)
-    if brief and seen:
-        _show_summary(seen)
+    observations, interrupted = _probe(target, settings, count, save, show, correct)
+    if brief and observations:
+        _show_summary(observations)
     if interrupted:
         return INTERRUPTED
-    statuses = {status_of(one) for one in seen}
+    statuses = {status_of(one) for one in observations}
     return next(status for status in _WORST_FIRST if status in statuses)
 
 
@@ -147,7 +147,7 @@ def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
             return await replace(prober, save=take)(meant, "cli")
 
     async def probing() -> tuple[list[Observation], bool]:
-        seen: list[Observation] = []
+        observations: list[Observation] = []
         diagnosis, meant = Diagnosis(), target
         with closing(Stamping()) as stamping, cancelled_by_ctrl_c() as interrupted:
             prober = Prober(Client(settings.limits, settings.network), settings.limits, settings.monitor.location)
@@ -159,15 +159,15 @@ def _probe(  # noqa: PLR0913, PLR0917 - what is probed, and how it is shown
                     if payload and correct is not None and (other := correct(one, bytes(payload))) is not None:
                         meant = other
                         one = await one_probe(prober, meant, number, payload)
-                    seen.append(replace(one, diagnosis=diagnosis.take(one).suspicions))
-                    show(seen[-1], number)
+                    observations.append(replace(one, diagnosis=diagnosis.take(one).suspicions))
+                    show(observations[-1], number)
                     if interrupted.is_set():
                         break
             except asyncio.CancelledError:  # between two probes: the summary covers those that have ended
                 assert interrupted.is_set(), "nothing else cancels this task"
             finally:
                 await prober.client.close_kept()
-        return seen, interrupted.is_set()
+        return observations, interrupted.is_set()
 
     return run_loop(probing())
 

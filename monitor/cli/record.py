@@ -50,11 +50,11 @@ def record(
     The file has mode 0600. Review it before you share it: an answer can contain other confidential text.
     """
     target, settings = chosen(subject, config_file, Options(**given))
-    seen, body = _probed(target, settings)
-    if not seen.recording.arrivals:
-        raise refuse(f"no stream arrived, and nothing was written: {seen.verdict.detail}", FAILED_TO_TELL)
+    observation, body = _probed(target, settings)
+    if not observation.recording.arrivals:
+        raise refuse(f"no stream arrived, and nothing was written: {observation.verdict.detail}", FAILED_TO_TELL)
     try:
-        click.echo(keep(seen, body, directory))
+        click.echo(keep(observation, body, directory))
     except OSError as error:
         raise refuse(f"{error.filename or directory}: cannot be written: {error.strerror}", FAILED_TO_TELL) from None
     return COMPLETE

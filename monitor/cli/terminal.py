@@ -155,21 +155,21 @@ def _block(count: int, most: int) -> str:
 
 
 def _figures(event: ProbeEvent, geometry: Waterfall) -> Iterator[Text]:
-    said = [_some(event.chunks, "chunk") + _reads(event, geometry) if event.chunks else "no output"]
+    parts = [_some(event.chunks, "chunk") + _reads(event, geometry) if event.chunks else "no output"]
     if event.gap:
-        said.append(
+        parts.append(
             "gaps " + ", ".join(f"{name} {measured(getattr(event.gap, name))}" for name in event.gap.__struct_fields__)
         )
     if event.pings:
-        said.append(_some(event.pings, "ping"))
+        parts.append(_some(event.pings, "ping"))
     if event.tokens and event.output_rate:
-        said.append(f"{event.output_rate:.1f} tokens/s{' (estimated)' if event.tokens.estimated else ''}")
+        parts.append(f"{event.output_rate:.1f} tokens/s{' (estimated)' if event.tokens.estimated else ''}")
     if event.check and event.check.progress is not UNSET:
-        said.append(f"{event.check.progress:.0%} of the answer")
+        parts.append(f"{event.check.progress:.0%} of the answer")
     if event.buffered:
-        said.append("buffered by a proxy")
-    said.append(f"times ±{measured(event.uncertainty)}")
-    yield Text("  " + "; ".join(said), style="dim")
+        parts.append("buffered by a proxy")
+    parts.append(f"times ±{measured(event.uncertainty)}")
+    yield Text("  " + "; ".join(parts), style="dim")
     yield Text(f"  probe {visible(event.probe_id)}", style="dim")
 
 

@@ -30,13 +30,13 @@ Note = Callable[[KeyPath, str, str], None]
 class Notes(NamedTuple):
     """The callbacks for mistakes and warnings."""
 
-    wrong: Note
-    odd: Note
+    mistake: Note
+    warning: Note
 
 
 def settings(sections: Mapping[str, Any], lists: Mapping[str, Any], places: Places, findings: Findings) -> Settings:
     """Return the settings without targets; a file that cannot be read is a mistake."""
-    notes = Notes(findings.wrong, findings.odd)
+    notes = Notes(findings.mistake, findings.warning)
     for index, source in enumerate(lists["discovery"]):
         if source.basic_auth.password_env:
             key = ("discovery", index, "basic_auth", "password_env")
@@ -49,8 +49,8 @@ def target(draft: Draft, places: Places, findings: Findings) -> Target:
     given = draft.target
 
     notes = Notes(
-        lambda key, message, hint: findings.wrong(draft.place(key), message, hint),
-        lambda key, message, hint: findings.odd(draft.place(key), message, hint),
+        lambda key, message, hint: findings.mistake(draft.place(key), message, hint),
+        lambda key, message, hint: findings.warning(draft.place(key), message, hint),
     )
 
     def of_file(name: str, *key: str) -> Secret | None:
@@ -61,8 +61,8 @@ def target(draft: Draft, places: Places, findings: Findings) -> Target:
         api_key = of_file(given.api_key_file, "api_key_file")
     files = {name: of_file(file, "header_files", name) for name, file in given.header_files.items()}
     headers = {**given.headers, **{name: secret for name, secret in files.items() if secret}}
-    told = _told(draft, places.environ)
-    whole = replace(given, api_key=api_key, headers=headers, check=_check(draft), from_variables=told)
+    sent = _sent_variables(draft, places.environ)
+    whole = replace(given, api_key=api_key, headers=headers, check=_check(draft), from_variables=sent)
     return _located(whole, places, notes, ())
 
 
@@ -70,7 +70,7 @@ _SENT = ("body", "headers", "url", "proxy", "prompt")
 """The keys whose variables are sent to the server, besides those that identify the server and the request."""
 
 
-def _told(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
+def _sent_variables(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
     """Return the values of variables that are sent to the server; its own host name is not secret to it."""
     tables = [table for base in (("defaults",), draft.base) if isinstance(table := draft.document.at(base), dict)]
     names = sorted(references([table[key] for table in tables for key in _SENT if key in table]) & environ.keys())
@@ -83,7 +83,7 @@ def _told(draft: Draft, environ: Mapping[str, str]) -> tuple[Secret, ...]:
 def _check(draft: Draft) -> Check | None:
     """Return the check: the configured one, or the counted list if a prompt is sent and none is configured."""
     check = draft.target.check
-    if check is None and not draft.says("check"):
+    if check is None and not draft.sets("check"):
         return CountCheck() if draft.protocol.asks and draft.target.prompt is None else None
     if isinstance(check, ListCheck) and not takes_prompt(draft.protocol, draft.target.body):
         return None
@@ -139,10 +139,10 @@ def _read(
         mode = exposed(name) if exposed is not None else None
     except values.Wrong as error:
         context = error.context or {}
-        notes.wrong(key, str(context["message"]), str(context["hint"]))
+        notes.mistake(key, str(context["message"]), str(context["hint"]))
         return None
     if mode is not None:
-        notes.odd(key, f"names a file with a secret that other users can read (mode {mode})", "chmod 600")
+        notes.warning(key, f"names a file with a secret that other users can read (mode {mode})", "chmod 600")
     return found
 
 

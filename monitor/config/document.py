@@ -215,7 +215,7 @@ def _depth(values: dict[str, object]) -> int:
         depth += 1
         tables = [list(value.values()) for value in level if isinstance(value, dict)]
         arrays = [value for value in level if isinstance(value, list)]
-        level = [inner for held in (*tables, *arrays) for inner in held]
+        level = [inner for nested in (*tables, *arrays) for inner in nested]
     return depth
 
 

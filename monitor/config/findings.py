@@ -28,7 +28,7 @@ class Findings:
         self.broken.add(path)
         self._around.update(path[:length] for length in range(1, len(path)))
 
-    def wrong(self, path: KeyPath, message: str, hint: str = "") -> None:
+    def mistake(self, path: KeyPath, message: str, hint: str = "") -> None:
         """Note a mistake."""
         self.add(path, self.document.mistake(path, message, hint))
 
@@ -37,7 +37,7 @@ class Findings:
         self.spoil(path)
         self.mistakes.append(mistake)
 
-    def odd(self, path: KeyPath, message: str, hint: str = "") -> None:
+    def warning(self, path: KeyPath, message: str, hint: str = "") -> None:
         """Note a warning."""
         self.warnings.append(self.document.mistake(path, message, hint))
 

@@ -49,7 +49,7 @@ def _text(file: Path) -> str:
 def _included(main: Document, environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, Path]]:
     """Return each file once, in the order of the patterns and of their names; a name without a wildcard must exist."""
     patterns = main.values.get(INCLUDE)
-    seen = {Path(main.file).resolve()}
+    files = {Path(main.file).resolve()}
     for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
         if not isinstance(pattern, str):
             continue
@@ -57,8 +57,8 @@ def _included(main: Document, environ: Mapping[str, str]) -> Iterator[tuple[KeyP
         found = sorted(glob(filled, root_dir=main.directory)) if has_magic(filled) else [filled]  # noqa: PTH207 - Path.glob takes no absolute pattern
         for name in found:
             file = main.directory / name
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
+            if file.resolve() not in files:
+                files.add(file.resolve())
                 yield (INCLUDE, index), file
 
 

@@ -16,7 +16,7 @@ from monitor.config.include import read_all
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, TargetTable
 from monitor.config.presets import with_preset
-from monitor.config.rules import LITERAL_SECRETS, RULES, Complaint, Draft, TargetRule
+from monitor.config.rules import LITERAL_SECRETS, RULES, Draft, Finding, TargetRule
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
 from monitor.config.variables import Filling
@@ -169,7 +169,7 @@ def check_window(window: Maintenance, targets: Iterable[Target]) -> None:
     if not findings.broken:
         _note(findings, relations.maintenance(window, base, known))
         if not any(concerns(window, one) for one in targets):
-            findings.wrong((*base, "labels" if window.labels else "targets"), "no target has these names and labels")
+            findings.mistake((*base, "labels" if window.labels else "targets"), "no target has these names and labels")
     with _named_by_key("maintenance[0]."):
         findings.raise_if_wrong()
 
@@ -239,7 +239,7 @@ def _priced(target: Target, prices: Prices) -> Target:
 
 def _filled(environ: Mapping[str, str], findings: Findings) -> Values:
     """Return the values with their variables filled in, without those with a mistake."""
-    filling = Filling(environ, findings.wrong)
+    filling = Filling(environ, findings.mistake)
     values = cast("Values", filling.fill(findings.document.values))
     for path in filling.failed:
         values = _pruned(values, path)
@@ -263,7 +263,7 @@ def _pruned(values: Values, path: KeyPath) -> Values:
 def _sections(values: Values, findings: Findings) -> dict[str, Any]:
     """Validate the keys outside of tables, and every table except the defaults."""
     for key in values.keys() - FileTable.model_fields:
-        findings.wrong((key,), "unknown key", explain.suggestion((key,), (), FileTable))
+        findings.mistake((key,), "unknown key", explain.suggestion((key,), (), FileTable))
     keys = validated(FileTable, {name: values[name] for name in _KEYS & values.keys()}, (), findings)[0]
     return {name: getattr(keys, name) for name in _KEYS} | {
         name: model.value(validated(section, _table(values.get(name, {}), (name,), findings), (name,), findings)[0])
@@ -285,7 +285,7 @@ def _lists(values: Values, findings: Findings) -> dict[str, list[tuple[KeyPath, 
 def _table(value: object, path: KeyPath, findings: Findings) -> Values:
     if isinstance(value, dict):
         return value
-    findings.wrong(path, "must be a table", f"write [{path[0]}]" if len(path) == 1 else f"write [[{path[0]}]]")
+    findings.mistake(path, "must be a table", f"write [{path[0]}]" if len(path) == 1 else f"write [[{path[0]}]]")
     return {}
 
 
@@ -293,7 +293,7 @@ def _elements(values: Values, name: str, findings: Findings) -> Iterator[tuple[K
     """Return the tables of an array of tables, with their paths."""
     value = values.get(name, [])
     if not isinstance(value, list):
-        findings.wrong((name,), "must be an array of tables", f"write [[{name}]]")
+        findings.mistake((name,), "must be an array of tables", f"write [[{name}]]")
         return
     for index, element in enumerate(value):
         if isinstance(element, dict):
@@ -344,7 +344,7 @@ def _with_proxy(draft: Draft, network: Network, environ: Mapping[str, str], find
     own = draft.target.proxy
     if any(findings.is_broken((*base, key)) for base in (draft.base, ("defaults",)) for key in ("url", "proxy")):
         return draft
-    if own is None and network.proxy_from_environment and not draft.says("proxy"):
+    if own is None and network.proxy_from_environment and not draft.sets("proxy"):
         found = proxies.proxy_of_environment(draft.target.url, environ)
         own = None if found is None else Secret(found)
     if own is not None and proxies.excepted(draft.target.url, network.no_proxy):
@@ -359,7 +359,7 @@ def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
         path = (*base, "protocol")
         place = path if findings.document.at(path) is not None else ("defaults", "protocol")
-        findings.wrong(place, "unknown protocol", _known(findings.document.at(place), str(error)))
+        findings.mistake(place, "unknown protocol", _known(findings.document.at(place), str(error)))
         findings.spoil(path)
     return RAW
 
@@ -388,9 +388,9 @@ def _reads(rule: TargetRule, draft: Draft) -> Iterator[KeyPath]:
     return ((*base, *key.split(".")) for key in rule.reads for base in (draft.base, ("defaults",)))
 
 
-def _note(findings: Findings, complaints: Iterable[Complaint]) -> None:
-    for key, message, hint, odd in complaints:
-        (findings.odd if odd else findings.wrong)(key, message, hint)
+def _note(findings: Findings, found: Iterable[Finding]) -> None:
+    for key, message, hint, warning in found:
+        (findings.warning if warning else findings.mistake)(key, message, hint)
 
 
 # -- relations ---------------------------------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ def _relations(
     drafts: list[Draft],
     environ: Mapping[str, str],
     findings: Findings,
-) -> Iterator[Complaint]:
+) -> Iterator[Finding]:
     """Apply the rules between targets, and within the other sections."""
     place = findings.document.place
     sound = [draft for draft in drafts if not findings.is_broken((*draft.base, "name"))]
@@ -430,7 +430,7 @@ def _relations(
     yield from relations.unique([(draft.base, draft.target.name) for draft in sound], place)
     yield from relations.upstreams(sound, known)
     if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
-        yield Complaint(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")
+        yield Finding(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")
 
 
 _SOURCE = ("file_sd", "http_sd", "bearer_token_file", "basic_auth", "tls", "proxy")

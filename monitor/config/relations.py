@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from monitor.config.mistake import KeyPath, key_text
-from monitor.config.rules import Complaint, Draft, plain_secret, says_turns, short_turn
+from monitor.config.rules import Draft, Finding, plain_secret, sets_turns, short_turn
 from monitor.keys.proxies import unusable
 from monitor.maintenance import names
 from monitor.settings import BasicAuth, DiscoverySource, Limits, Maintenance, Monitor, Network
@@ -46,12 +46,12 @@ class Known:
     def circular(self) -> set[str]:
         """Return the targets whose upstreams lead back to them; each is looked at once."""
         found: set[str] = set()
-        seen: set[str] = set()
+        visited: set[str] = set()
         for first in self.upstream_of:
             path: list[str] = []
             step = first
-            while step and step not in seen:
-                seen.add(step)
+            while step and step not in visited:
+                visited.add(step)
                 path.append(step)
                 step = self.upstream_of.get(step, "")
             if step in path:
@@ -64,16 +64,16 @@ _MOST_COMPARED = 50_000
 _NO_TARGET = "no target has this name"
 
 
-def unique(named: Sequence[tuple[KeyPath, str]], place: Callable[[KeyPath], str] = key_text) -> Iterator[Complaint]:
+def unique(named: Sequence[tuple[KeyPath, str]], place: Callable[[KeyPath], str] = key_text) -> Iterator[Finding]:
     """Report every duplicate name; `place` returns where the first one is."""
     first: dict[str, KeyPath] = {}
     for base, name in named:
         if name in first:
-            yield Complaint((*base, "name"), f"{place(first[name])} has this name already")
+            yield Finding((*base, "name"), f"{place(first[name])} has this name already")
         first.setdefault(name, base)
 
 
-def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
+def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Finding]:
     """Report an `upstream` that is not another target, or a cycle of upstreams."""
     circular = known.circular()
     for draft in drafts:
@@ -81,94 +81,94 @@ def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Complaint]:
         if not upstream:
             continue
         if upstream == draft.target.name:
-            yield Complaint(key, "a target cannot be its own upstream")
+            yield Finding(key, "a target cannot be its own upstream")
         elif known.lacks(upstream):
-            yield Complaint(key, _NO_TARGET, known.near(draft.text(("upstream",))))
+            yield Finding(key, _NO_TARGET, known.near(draft.text(("upstream",))))
         elif draft.target.name in circular:
-            yield Complaint(key, "the upstreams of this target lead back to it")
+            yield Finding(key, "the upstreams of this target lead back to it")
 
 
-def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Complaint]:
+def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Finding]:
     """Report a location that is not among all locations; and once short turns that no key sets."""
     if table.locations and table.location not in table.locations:
         near = get_close_matches(table.location, table.locations, 1)
         hint = f'did you mean "{near[0]}"?' if near else "add it there"
-        yield Complaint(("monitor", "location"), "is not one of `locations`", hint)
-    elif found := next((short for one in drafts if not says_turns(one) and (short := short_turn(one))), None):
-        yield Complaint(("monitor", "locations"), *found, odd=True)
+        yield Finding(("monitor", "location"), "is not one of `locations`", hint)
+    elif found := next((short for one in drafts if not sets_turns(one) and (short := short_turn(one))), None):
+        yield Finding(("monitor", "locations"), *found, warning=True)
 
 
-def limits(table: Limits) -> Iterator[Complaint]:
-    """Complain of an event that may be longer than its stream, and of a stream that may be longer than all of them."""
+def limits(table: Limits) -> Iterator[Finding]:
+    """Report an event that may be longer than its stream, and of a stream that may be longer than all of them."""
     if table.event_bytes > table.stream_bytes:
-        yield Complaint(("limits", "event_bytes"), "is above stream_bytes")
+        yield Finding(("limits", "event_bytes"), "is above stream_bytes")
     if table.in_flight_bytes < table.stream_bytes:
-        said = "is below stream_bytes: a stream of so many bytes is ended before"
-        yield Complaint(("limits", "in_flight_bytes"), said, odd=True)
+        message = "is below stream_bytes: a stream of so many bytes is ended before"
+        yield Finding(("limits", "in_flight_bytes"), message, warning=True)
 
 
-def discovery(table: DiscoverySource, base: KeyPath, urls: object, proxy: object) -> Iterator[Complaint]:
+def discovery(table: DiscoverySource, base: KeyPath, urls: object, proxy: object) -> Iterator[Finding]:
     """Report a source with neither files nor URLs, or both, and secrets in its URLs."""
     for index, url in enumerate(urls if isinstance(urls, list) else ()):
         yield from plain_secret((*base, "http_sd", index), url)
     if bool(table.file_sd) == bool(table.http_sd):
-        yield Complaint(base, "must have either file_sd or http_sd", "write one [[discovery]] for each source")
+        yield Finding(base, "must have either file_sd or http_sd", "write one [[discovery]] for each source")
     if table.proxy is not None:
         yield from plain_secret((*base, "proxy"), proxy if isinstance(proxy, str) else "")
     default = DiscoverySource(table.name)
     for name in ("bearer_token_file", "basic_auth", "tls", "proxy") if table.file_sd else ():
         if getattr(table, name) != getattr(default, name):
-            said = "has no effect with file_sd: a file is read without a request"
-            yield Complaint((*base, name), said, odd=True)
+            message = "has no effect with file_sd: a file is read without a request"
+            yield Finding((*base, name), message, warning=True)
     if table.tls.key_file and not table.tls.cert_file:
-        yield Complaint((*base, "tls", "key_file"), "needs a cert_file")
+        yield Finding((*base, "tls", "key_file"), "needs a cert_file")
     if (
         table.tls != default.tls
         and table.http_sd
         and not any(url.lower().startswith("https:") for url in table.http_sd)
     ):
-        yield Complaint((*base, "tls"), "has no effect: no URL is https", odd=True)
+        yield Finding((*base, "tls"), "has no effect: no URL is https", warning=True)
     yield from _authorization(table, base)
 
 
-def _authorization(table: DiscoverySource, base: KeyPath) -> Iterator[Complaint]:
-    """Complain of more than one user or token, and of a user without exactly one password."""
+def _authorization(table: DiscoverySource, base: KeyPath) -> Iterator[Finding]:
+    """Report more than one user or token, and of a user without exactly one password."""
     basic, has_basic, hint = table.basic_auth, table.basic_auth != BasicAuth(), "a request has one Authorization header"
     key = "bearer_token_file" if table.bearer_token_file else "basic_auth"
     if (has_basic or table.bearer_token_file) and any("@" in urlsplit(url).netloc for url in table.http_sd):
-        yield Complaint((*base, key), "a URL has a user, too", hint)
+        yield Finding((*base, key), "a URL has a user, too", hint)
     elif has_basic and table.bearer_token_file:
-        yield Complaint((*base, "basic_auth"), "bearer_token_file is given, too", hint)
+        yield Finding((*base, "basic_auth"), "bearer_token_file is given, too", hint)
     if has_basic and not basic.username:
-        yield Complaint((*base, "basic_auth"), "has no username")
+        yield Finding((*base, "basic_auth"), "has no username")
     elif has_basic and bool(basic.password_file) == bool(basic.password_env):
-        yield Complaint((*base, "basic_auth"), "must have either password_file or password_env")
+        yield Finding((*base, "basic_auth"), "must have either password_file or password_env")
 
 
-def network(table: Network, environ: Mapping[str, str]) -> Iterator[Complaint]:
-    """Complain of a variable of the environment that is to name a proxy and does not."""
+def network(table: Network, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Report a variable of the environment that is to name a proxy and does not."""
     for name in unusable(environ) if table.proxy_from_environment else ():
         message = f"the variable {name} does not hold the URL of an HTTP proxy"
-        yield Complaint(("network", "proxy_from_environment"), message, 'for example "http://proxy.internal:3128"')
+        yield Finding(("network", "proxy_from_environment"), message, 'for example "http://proxy.internal:3128"')
 
 
-def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Complaint]:
+def maintenance(table: Maintenance, base: KeyPath, known: Known) -> Iterator[Finding]:
     """Report a window that is neither single nor recurring, or that has unknown targets."""
     once, recurring = (table.start, table.end), (table.at, table.duration)
     if any(once) == any(recurring) or not (all(once) or all(recurring)):
-        yield Complaint(base, "must have either start and end, or at and duration")
+        yield Finding(base, "must have either start and end, or at and duration")
     yield from _single(table, base)
     for index, pattern in enumerate(table.targets):
         if known.complete and not any(names(pattern, name) for name in known.upstream_of):
-            yield Complaint((*base, "targets", index), _NO_TARGET, known.near(pattern))
+            yield Finding((*base, "targets", index), _NO_TARGET, known.near(pattern))
     for name in table.labels.keys() - known.labels if known.complete else ():
-        yield Complaint((*base, "labels", name), "no target has this label", odd=True)
+        yield Finding((*base, "labels", name), "no target has this label", warning=True)
 
 
-def _single(table: Maintenance, base: KeyPath) -> Iterator[Complaint]:
+def _single(table: Maintenance, base: KeyPath) -> Iterator[Finding]:
     times = {"start": table.start, "end": table.end}
     floating = [key for key, time in times.items() if time and time.tzinfo is None]
     for key in floating:
-        yield Complaint((*base, key), "has no offset from UTC", "write 2030-01-31T22:00:00Z")
+        yield Finding((*base, key), "has no offset from UTC", "write 2030-01-31T22:00:00Z")
     if table.start and table.end and not floating and table.start >= table.end:
-        yield Complaint((*base, "end"), "is not after start")
+        yield Finding((*base, "end"), "is not after start")

@@ -51,7 +51,7 @@ class Draft:
         here = self.document.at((*self.base, *rest)) is not None
         return inherited if not here and self.document.at(inherited) is not None else (*self.base, *rest)
 
-    def says(self, *keys: str) -> bool:
+    def sets(self, *keys: str) -> bool:
         """Whether one of these is set, for this target or in the defaults."""
         return any(self.document.at(self.place((*key.split("."),))) is not None for key in keys)
 
@@ -61,23 +61,23 @@ class Draft:
         return value if isinstance(value, str) else ""
 
 
-class Complaint(NamedTuple):
-    """A rule's finding about a key; `odd` makes it a warning."""
+class Finding(NamedTuple):
+    """A rule's finding about a key; a mistake, or a warning if `warning` is true."""
 
     key: KeyPath
     message: str
     hint: str = ""
-    odd: bool = False
+    warning: bool = False
 
 
 class TargetRule(NamedTuple):
     """A rule, and the keys that it reads: it is skipped if one of them is broken."""
 
     reads: tuple[str, ...]
-    check: Callable[[Draft], Iterator[Complaint]]
+    check: Callable[[Draft], Iterator[Finding]]
 
 
-def _terminator(draft: Draft) -> Iterator[Complaint]:
+def _terminator(draft: Draft) -> Iterator[Finding]:
     protocol, terminator = draft.protocol, draft.target.terminator
     lacks = {
         Terminator.END: not protocol.end and protocol.marker,
@@ -86,28 +86,28 @@ def _terminator(draft: Draft) -> Iterator[Complaint]:
         Terminator.BOTH: not protocol.end or not protocol.takes_marker,
         Terminator.NONE: False,
     }
-    if lacks[terminator] and (terminator is not Terminator.END or draft.says("terminator")):
+    if lacks[terminator] and (terminator is not Terminator.END or draft.sets("terminator")):
         has = "an end alone" if protocol.end else "a marker alone" if protocol.marker else "neither end nor marker"
         allowed = " or ".join(f'"{word}"' for word, missing in lacks.items() if not missing)
-        yield Complaint(("terminator",), f"does not fit the protocol, which has {has}", f"write {allowed}")
+        yield Finding(("terminator",), f"does not fit the protocol, which has {has}", f"write {allowed}")
 
 
-def _http_2_through_a_proxy(draft: Draft) -> Iterator[Complaint]:
+def _http_2_through_a_proxy(draft: Draft) -> Iterator[Finding]:
     """HTTP/2 is negotiated with the target: a proxy has to open a tunnel to it, over HTTP/1.1."""
     proxy, secure = draft.target.proxy, draft.target.url.lower().startswith("https:")
     if draft.target.http is Http.TWO and proxy is not None and not secure:
-        yield Complaint(("http",), "HTTP/2 without TLS does not go through a proxy", 'write "1.1" or "auto"')
+        yield Finding(("http",), "HTTP/2 without TLS does not go through a proxy", 'write "1.1" or "auto"')
 
 
-def _asked(draft: Draft) -> Iterator[Complaint]:
+def _asked(draft: Draft) -> Iterator[Finding]:
     """Without a prompt there is no answer to check; keys in the defaults are meant for other targets."""
     if takes_prompt(draft.protocol, draft.target.body):
         return
     hint = 'put {prompt} into its body, or check the answer by { kind = "pattern", ... }'
     if draft.own.get("prompt") is not None:
-        yield Complaint(("prompt",), "this protocol sends no prompt", hint)
+        yield Finding(("prompt",), "this protocol sends no prompt", hint)
     if "check" in draft.own and isinstance(draft.target.check, ListCheck):
-        yield Complaint(("check",), "this protocol sends no prompt, so a counted list cannot be checked", hint)
+        yield Finding(("check",), "this protocol sends no prompt, so a counted list cannot be checked", hint)
 
 
 def takes_prompt(protocol: Protocol, body: Mapping[str, object]) -> bool:
@@ -127,7 +127,7 @@ def _mentions_prompt(value: object) -> bool:
             return False
 
 
-def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
+def _enough_tokens(draft: Draft) -> Iterator[Finding]:
     """Check the limit that is sent: the body's own, else ours if the protocol asks for an answer."""
     check, own = draft.target.check, own_limits(draft.target.body)
     if isinstance(check, ListCheck) and (own or draft.protocol.asks):
@@ -135,39 +135,39 @@ def _enough_tokens(draft: Draft) -> Iterator[Complaint]:
         needed = check.to * (_TOKENS_PER_NUMBER if count else _TOKENS_PER_WORD) + _TOKENS_BEHIND
         limit = min(own, default=draft.target.max_tokens)
         if limit < needed:
-            key = "body" if own else "max_tokens" if draft.says("max_tokens") else "check"
+            key = "body" if own else "max_tokens" if draft.sets("max_tokens") else "check"
             message = f"{limit} tokens may not be enough " + (
                 f"to count to {check.to}" if count else f"for {check.to} words"
             )
             less = "count less far" if count else "ask for fewer words"
-            yield Complaint((key,), message, f"allow {needed}, or {less}", odd=True)
+            yield Finding((key,), message, f"allow {needed}, or {less}", warning=True)
 
 
-def _base_url(draft: Draft) -> Iterator[Complaint]:
+def _base_url(draft: Draft) -> Iterator[Finding]:
     """Clients add a path to a base URL; the monitor sends its requests to exactly the configured URL."""
     path = whole_path(draft.target.url, draft.protocol)
     if path is not None:
-        yield Complaint(("url",), "is a base URL, and nothing is added to it", f"did you mean {path}?", odd=True)
+        yield Finding(("url",), "is a base URL, and nothing is added to it", f"did you mean {path}?", warning=True)
 
 
-def _total(draft: Draft) -> Iterator[Complaint]:
+def _total(draft: Draft) -> Iterator[Finding]:
     longer = [key for key in _WITHIN_TOTAL if _seconds(draft, key) > _seconds(draft, "timeouts.total")]
     if longer:
         keys = ("timeouts.total", *longer)
-        key = next(key for key in keys if draft.says(key))
+        key = next(key for key in keys if draft.sets(key))
         message = f"{_named(draft, 'timeouts.total')} is below {', '.join(_named(draft, one) for one in longer)}"
-        yield Complaint((*key.split("."),), message, "raise total, or lower what is longer")
+        yield Finding((*key.split("."),), message, "raise total, or lower what is longer")
 
 
-def _interval(draft: Draft) -> Iterator[Complaint]:
-    if draft.target.interval < draft.target.timeouts.total and draft.says("interval", "timeouts.total"):
-        key = "interval" if draft.says("interval") else "timeouts.total"
+def _interval(draft: Draft) -> Iterator[Finding]:
+    if draft.target.interval < draft.target.timeouts.total and draft.sets("interval", "timeouts.total"):
+        key = "interval" if draft.sets("interval") else "timeouts.total"
         message = f"{_named(draft, 'interval')} is below {_named(draft, 'timeouts.total')}"
         hint = "a probe that still runs when the next is due makes that one be skipped"
-        yield Complaint((*key.split("."),), message, hint, odd=True)
+        yield Finding((*key.split("."),), message, hint, warning=True)
     if (draft.target.interval_when_failing or 0.0) > draft.target.interval:
         message = f"{_named(draft, 'interval_when_failing')} is above {_named(draft, 'interval')}"
-        yield Complaint(("interval_when_failing",), message)
+        yield Finding(("interval_when_failing",), message)
 
 
 def _seconds(draft: Draft, key: str) -> float:
@@ -184,12 +184,12 @@ def _named(draft: Draft, key: str) -> str:
     return key if hidden else f"{key} ({duration_text(_seconds(draft, key))})"
 
 
-def _one_key(draft: Draft) -> Iterator[Complaint]:
+def _one_key(draft: Draft) -> Iterator[Finding]:
     if draft.target.api_key_env and draft.target.api_key_file:
-        yield Complaint(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
+        yield Finding(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
 
 
-def _one_authorization(draft: Draft) -> Iterator[Complaint]:
+def _one_authorization(draft: Draft) -> Iterator[Finding]:
     """User and password of a URL are sent in the `Authorization` header, which a request has only once."""
     target = draft.target
     if "@" not in urlsplit(target.url).netloc:
@@ -203,39 +203,39 @@ def _one_authorization(draft: Draft) -> Iterator[Complaint]:
                 yield _second_authorization(f"{key}.{name}")
 
 
-def _second_authorization(other: str) -> Complaint:
+def _second_authorization(other: str) -> Finding:
     message = f"has a user beside {other}: both are sent in the header Authorization, and a request has only one"
-    return Complaint(("url",), message, "leave one of them out")
+    return Finding(("url",), message, "leave one of them out")
 
 
-def _one_model(draft: Draft) -> Iterator[Complaint]:
+def _one_model(draft: Draft) -> Iterator[Finding]:
     if "model" in draft.own and draft.target.models:
-        yield Complaint(("models",), "model is given too", "leave one of them out")
+        yield Finding(("models",), "model is given too", "leave one of them out")
 
 
-def _header_twice(draft: Draft) -> Iterator[Complaint]:
-    seen: set[str] = set()
+def _header_twice(draft: Draft) -> Iterator[Finding]:
+    names: set[str] = set()
     for key, table in (("headers", draft.target.headers), ("header_files", draft.target.header_files)):
         for name in table:
-            if name.lower() in seen:
-                yield Complaint((key, name), "the header is given twice")
-            seen.add(name.lower())
+            if name.lower() in names:
+                yield Finding((key, name), "the header is given twice")
+            names.add(name.lower())
 
 
 _NEVER_HERE = "do not put secrets in the file: use api_key_file, api_key_env, header_files, or ${NAME}"
 
 
-def _literal_secret(draft: Draft) -> Iterator[Complaint]:
+def _literal_secret(draft: Draft) -> Iterator[Finding]:
     for name in draft.target.headers:
         if _is_secret(_SECRET_HEADER, name, draft.text(("headers", name))):
-            yield Complaint(("headers", name), "looks like a secret", _NEVER_HERE)
+            yield Finding(("headers", name), "looks like a secret", _NEVER_HERE)
 
 
-def _literal_secret_in_body(draft: Draft) -> Iterator[Complaint]:
+def _literal_secret_in_body(draft: Draft) -> Iterator[Finding]:
     for path in _texts(draft.target.body, ("body",)):
         name = next(part for part in reversed(path) if isinstance(part, str))
         if _is_secret(_SECRET_IN_BODY, name, draft.text(path)):
-            yield Complaint(path, "looks like a secret", _NEVER_HERE)
+            yield Finding(path, "looks like a secret", _NEVER_HERE)
 
 
 def _texts(value: object, path: KeyPath) -> Iterator[KeyPath]:
@@ -252,23 +252,23 @@ def _texts(value: object, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def _is_secret(names: re.Pattern[str], name: str, written: str) -> bool:
-    looks = names.search(name) or _SECRET_VALUE.search(written)
-    return bool(looks and written) and (_SUBSTITUTED not in written or has_default(written))
+    looks_secret = names.search(name) or _SECRET_VALUE.search(written)
+    return bool(looks_secret and written) and (_SUBSTITUTED not in written or has_default(written))
 
 
-def _literal_url_secret(draft: Draft) -> Iterator[Complaint]:
+def _literal_url_secret(draft: Draft) -> Iterator[Finding]:
     for key, url in (("url", draft.target.url), ("proxy", draft.target.proxy)):
         if url:
             yield from plain_secret((key,), draft.text((key,)))
 
 
-def plain_secret(key: KeyPath, written: str) -> Iterator[Complaint]:
+def plain_secret(key: KeyPath, written: str) -> Iterator[Finding]:
     """Report a URL that contains a password, a key or a user name in plain text."""
     hint = "put that part into a variable: ${NAME}"
     if _holds_secret(written):
-        yield Complaint(key, "contains a password or a key, which must not be in the file", hint)
+        yield Finding(key, "contains a password or a key, which must not be in the file", hint)
     elif _SUBSTITUTED not in written and "@" in urlsplit(written).netloc:
-        yield Complaint(key, "contains a user name that anyone who can read this file can use", hint, odd=True)
+        yield Finding(key, "contains a user name that anyone who can read this file can use", hint, warning=True)
 
 
 def _holds_secret(url: str) -> bool:
@@ -279,48 +279,48 @@ def _holds_secret(url: str) -> bool:
     return any(value and (_SUBSTITUTED not in value or has_default(value)) for value in (password, *keys))
 
 
-def _tls_in_vain(draft: Draft) -> Iterator[Complaint]:
+def _tls_in_vain(draft: Draft) -> Iterator[Finding]:
     if "tls" in draft.own and not draft.target.url.lower().startswith("https:"):
-        yield Complaint(("tls",), "has no effect: the URL is not https", odd=True)
+        yield Finding(("tls",), "has no effect: the URL is not https", warning=True)
 
 
-def _client_certificate(draft: Draft) -> Iterator[Complaint]:
+def _client_certificate(draft: Draft) -> Iterator[Finding]:
     if draft.target.tls.key_file and not draft.target.tls.cert_file:
-        yield Complaint(("tls", "key_file"), "needs a cert_file")
+        yield Finding(("tls", "key_file"), "needs a cert_file")
 
 
-def _answerable(draft: Draft) -> Iterator[Complaint]:
+def _answerable(draft: Draft) -> Iterator[Finding]:
     """Report missing keys without which the servers of this protocol refuse a request."""
     for key in draft.protocol.needs:
         if key not in draft.target.body:
             message = f"servers of {draft.protocol.name} refuse a request without {key}"
-            yield Complaint(("body",), message, f'write body = {{ {key} = "..." }}', odd=True)
+            yield Finding(("body",), message, f'write body = {{ {key} = "..." }}', warning=True)
 
 
-def _streams(draft: Draft) -> Iterator[Complaint]:
+def _streams(draft: Draft) -> Iterator[Finding]:
     if draft.protocol.asks and draft.target.body.get("stream") is False:
-        yield Complaint(("body", "stream"), "the monitor needs a stream", "leave it out")
+        yield Finding(("body", "stream"), "the monitor needs a stream", "leave it out")
 
 
-def _generic(draft: Draft) -> Iterator[Complaint]:
+def _generic(draft: Draft) -> Iterator[Finding]:
     """The keys of `generic` are for the protocol of that name, and raw bytes have no paths."""
     given = draft.target.generic
     if "generic" in draft.own and draft.protocol.name != "generic":
-        yield Complaint(("generic",), "has no effect: the protocol is not generic", odd=True)
+        yield Finding(("generic",), "has no effect: the protocol is not generic", warning=True)
     elif given.framing == "raw" and (given.reads_json or given.marker):
         message = "has messages without any structure, in which no path or marker can be found"
-        yield Complaint(("generic", "framing"), message, 'write "sse", "lines" or "json", or leave the paths out')
+        yield Finding(("generic", "framing"), message, 'write "sse", "lines" or "json", or leave the paths out')
 
 
-def _location(draft: Draft) -> Iterator[Complaint]:
+def _location(draft: Draft) -> Iterator[Finding]:
     if draft.target.locations and not draft.monitor.location:
         message = "no [monitor] location is set, so this monitor does not probe this target"
-        yield Complaint(("locations",), message, odd=True)
+        yield Finding(("locations",), message, warning=True)
     for index, name in enumerate(draft.target.locations):
         if draft.monitor.locations and name not in draft.monitor.locations:
             near = get_close_matches(name, draft.monitor.locations, 1)
             hint = f'did you mean "{near[0]}"?' if near else "add it there"
-            yield Complaint(("locations", index), "is not one of the `locations` of [monitor]", hint)
+            yield Finding(("locations", index), "is not one of the `locations` of [monitor]", hint)
 
 
 _TURNS = ("replicas", "locations", "interval")
@@ -339,16 +339,16 @@ def short_turn(draft: Draft) -> tuple[str, str] | None:
     )
 
 
-def says_turns(draft: Draft) -> bool:
+def sets_turns(draft: Draft) -> bool:
     """Whether a key that the turns depend on is set for this target or in the defaults."""
-    return draft.says(*_TURNS)
+    return draft.sets(*_TURNS)
 
 
-def _turns(draft: Draft) -> Iterator[Complaint]:
+def _turns(draft: Draft) -> Iterator[Finding]:
     """Compare the time between the probes of several monitors with the longest time of one."""
-    if says_turns(draft) and (found := short_turn(draft)) is not None:
-        key = next(key for key in _TURNS if draft.says(key))
-        yield Complaint((key,), *found, odd=True)
+    if sets_turns(draft) and (found := short_turn(draft)) is not None:
+        key = next(key for key in _TURNS if draft.sets(key))
+        yield Finding((key,), *found, warning=True)
 
 
 LITERAL_SECRETS = (

@@ -183,7 +183,7 @@ def _lag(parts: Parts, late: float) -> None:
     """Note by how many seconds the event loop is late, and lower the number of concurrent probes if it stays late."""
     parts.metrics.lag(late)
     before = parts.schedule.overload.most
-    parts.schedule.overload.look(late)
+    parts.schedule.overload.sample(late)
     most = parts.schedule.overload.most
     if math.isinf(before) and not math.isinf(most):
         structlog.get_logger().warning("the event loop is late: fewer probes run at once", most=most)

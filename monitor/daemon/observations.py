@@ -57,8 +57,10 @@ def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
             structlog.get_logger().warning("the history cannot be written", why=text)
 
     metrics = parts.metrics
-    told = history.HistoryCallbacks(metrics.dropped, metrics.sink_error, metrics.history_bytes, wrong, parts.failed)
-    return history.HistorySink(Path(settings.path), settings, told)
+    callbacks = history.HistoryCallbacks(
+        metrics.dropped, metrics.sink_error, metrics.history_bytes, wrong, parts.failed
+    )
+    return history.HistorySink(Path(settings.path), settings, callbacks)
 
 
 def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:

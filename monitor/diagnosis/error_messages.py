@@ -10,9 +10,9 @@ class Statement(StrEnum):
     """What an error message says about who failed."""
 
     NOTHING = "nothing"
-    GONE = "gone"
+    UPSTREAM_LOST = "upstream_lost"
     """Its upstream refused or broke the connection."""
-    LATE = "late"
+    TIMED_OUT = "timed_out"
     """It timed out."""
     STARTING = "starting"
     OVERLOADED = "overloaded"
@@ -31,7 +31,7 @@ _TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
         (r"(is )?loading (the )?model", "model is loading", "still loading", "starting up", "warming up"),
     ),
     (
-        Statement.GONE,
+        Statement.UPSTREAM_LOST,
         (
             # messages of the operating system, and of Go, Node.js, Python and Rust clients
             "econn(refused|reset|aborted)", "epipe", "ehostunreach", "enotfound", "eai_again", r"errno 1(04|11|13)",
@@ -53,8 +53,8 @@ _TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
             r"(backend|worker|upstream) .{0,40}(unreachable|not reachable|has died|is dead|crashed)",
         ),
     ),
-    (Statement.LATE, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
-    (Statement.GONE, ("apiconnectionerror",)),  # LiteLLM's name for its upstream's failures, time-outs included
+    (Statement.TIMED_OUT, (r"time[ds]?[ -]?out", "deadline exceeded", "etimedout", "took too long")),
+    (Statement.UPSTREAM_LOST, ("apiconnectionerror",)),  # LiteLLM: any failure of its upstream, even a time-out
     (
         Statement.OVERLOADED,
         (
@@ -72,12 +72,12 @@ _TABLE: tuple[tuple[Statement, tuple[str, ...]], ...] = (
     ),
 )  # fmt: skip
 """From the most specific to the least: "overloaded: connection refused" means the latter."""
-_PATTERNS = tuple((says, re.compile("|".join(words), re.IGNORECASE)) for says, words in _TABLE)
+_PATTERNS = tuple((statement, re.compile("|".join(texts), re.IGNORECASE)) for statement, texts in _TABLE)
 
 
-def says(*words: str | None) -> Statement:
+def classify(*texts: str | None) -> Statement:
     """Return what an error (its message, type and code) says about the cause; NOTHING if it is unknown."""
-    text = " ".join(word for word in words if word)
+    text = " ".join(filter(None, texts))
     return (
         next((found for found, pattern in _PATTERNS if pattern.search(text)), Statement.NOTHING)
         if text

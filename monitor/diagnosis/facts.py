@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
-from monitor.diagnosis.error_messages import Statement, says
+from monitor.diagnosis.error_messages import Statement, classify
 from monitor.judge.verdict import OUR_OWN, Outcome
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspect
@@ -54,7 +54,7 @@ class ProbeFacts:
     """The content check shows only a correct beginning."""
     connected: bool = False
     after_cut: AfterCut | None = None
-    says: Statement = Statement.NOTHING
+    statement: Statement = Statement.NOTHING
     retry_after: bool = False
     buffered: bool | None = None
     """Whether it arrived in one piece; None if it was too short to decide."""
@@ -117,7 +117,7 @@ def facts_of(observation: Observation) -> ProbeFacts:
         beginning=observation.check is not None and observation.check.beginning,
         connected=line.connected,
         after_cut=observation.after_cut,
-        says=says(error.message or None, error.type or None, error.code or None)
+        statement=classify(error.message or None, error.type or None, error.code or None)
         if error is not None
         else Statement.NOTHING,
         retry_after=head is not None and head.retry_after is not None,

@@ -152,30 +152,33 @@ def _gone(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _reports_upstream_failure(_: Scene, failed: ProbeFacts) -> str:
-    if failed.says is Statement.GONE and failed.pair in _ERRORS:
+    if failed.statement is Statement.UPSTREAM_LOST and failed.pair in _ERRORS:
         return "the response says that an upstream failed"
     if failed.status == _BAD_GATEWAY:
         return "a 502: a gateway got no valid response from its upstream"
-    if failed.pair == (Outcome.STREAM_ERROR, "upstream") and failed.says not in {Statement.LATE, Statement.CONTEXT}:
+    if failed.pair == (Outcome.STREAM_ERROR, "upstream") and failed.statement not in {
+        Statement.TIMED_OUT,
+        Statement.CONTEXT,
+    }:
         return "the stream says that an upstream failed"
     return ""
 
 
 def _reports_starting(scene: Scene, failed: ProbeFacts) -> str:
-    reported = failed.says is Statement.STARTING and failed.pair in _ERRORS
+    reported = failed.statement is Statement.STARTING and failed.pair in _ERRORS
     return "the server says that it is starting" if reported and scene.history.ever_good else ""
 
 
 def _reports_overload(_: Scene, failed: ProbeFacts) -> str:
-    if failed.says in {Statement.GONE, Statement.LATE, Statement.STARTING}:
+    if failed.statement in {Statement.UPSTREAM_LOST, Statement.TIMED_OUT, Statement.STARTING}:
         return ""
-    reported = failed.pair in _ERRORS and failed.says is Statement.OVERLOADED and failed.pair[1] != "rate_limited"
+    reported = failed.pair in _ERRORS and failed.statement is Statement.OVERLOADED and failed.pair[1] != "rate_limited"
     plain = failed.pair in _OVERLOADED and (failed.status != _UNAVAILABLE or failed.retry_after)
     return "the server says that it is overloaded" if reported or plain else ""
 
 
 def _reports_context(_: Scene, failed: ProbeFacts) -> str:
-    reported = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.says is Statement.CONTEXT)
+    reported = failed.pair in _CONTEXT or (failed.pair in _ERRORS and failed.statement is Statement.CONTEXT)
     return "the answer reached a limit on the model's context or output" if reported else ""
 
 
@@ -226,7 +229,7 @@ def _upstream_hangs(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _is_late(failed: ProbeFacts) -> bool:
-    return failed.status == _GATEWAY_TIMEOUT or (failed.says is Statement.LATE and failed.pair in _ERRORS)
+    return failed.status == _GATEWAY_TIMEOUT or (failed.statement is Statement.TIMED_OUT and failed.pair in _ERRORS)
 
 
 def _timer(scene: Scene, failed: ProbeFacts) -> str:
@@ -307,15 +310,21 @@ def _may_be_timed(scene: Scene, left: Sequence[ProbeFacts]) -> bool:
 
 
 def _is_raised(one: ProbeFacts) -> bool:
-    if one.says in {Statement.GONE, Statement.LATE, Statement.STARTING, Statement.OVERLOADED, Statement.CONTEXT}:
+    if one.statement in {
+        Statement.UPSTREAM_LOST,
+        Statement.TIMED_OUT,
+        Statement.STARTING,
+        Statement.OVERLOADED,
+        Statement.CONTEXT,
+    }:
         return False
-    in_stream = one.pair == (Outcome.STREAM_ERROR, "other") and one.says is Statement.INTERNAL
+    in_stream = one.pair == (Outcome.STREAM_ERROR, "other") and one.statement is Statement.INTERNAL
     return one.status == _INTERNAL or in_stream
 
 
 def _plain_503(scene: Scene, failed: ProbeFacts) -> str:
     """Blame overload for a 503 without a message, if no other failure of the incident shows a server that stopped."""
-    if failed.pair not in _OVERLOADED or failed.says not in {Statement.NOTHING, Statement.INTERNAL}:
+    if failed.pair not in _OVERLOADED or failed.statement not in {Statement.NOTHING, Statement.INTERNAL}:
         return ""
     others = {one.pair for one in scene.incident.failures}
     went = others & (_STOPPED | {REFUSED}) or not scene.may_be_its_own(failed)

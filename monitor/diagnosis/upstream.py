@@ -35,7 +35,7 @@ _FAILED: frozenset[Pair] = (_PASSED_ON - {(Outcome.WRONG_CONTENT, "too_short")})
 
 def can_come_from_upstream(failed: ProbeFacts) -> bool:
     """Whether the upstream can have caused a failure: a gateway passes it on or answers in its place."""
-    return failed.pair in _PASSED_ON or failed.says in {Statement.GONE, Statement.LATE}
+    return failed.pair in _PASSED_ON or failed.statement in {Statement.UPSTREAM_LOST, Statement.TIMED_OUT}
 
 
 def explains(behind: ProbeFacts, failed: ProbeFacts) -> bool:

@@ -18,7 +18,7 @@ CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.MALFORMED})
 
 @dataclass(frozen=True, slots=True)
 class ArrivalFacts:
-    """What the table looks at."""
+    """The facts that the table tests."""
 
     stands: bool
     early_ending: bool
@@ -59,7 +59,7 @@ TABLE: dict[Terminator, tuple[ArrivalRule, ...]] = {
 def arrived(recording: Recording, *, beginning: bool) -> bool:
     """Whether the end has arrived; `beginning` says that the check found only a correct beginning."""
     end, kind = recording.end, recording.ending.kind
-    said = ArrivalFacts(
+    facts = ArrivalFacts(
         stands=end.stands_at is not None,
         early_ending=end.early_ending,
         with_output=end.with_output,
@@ -68,4 +68,4 @@ def arrived(recording: Recording, *, beginning: bool) -> bool:
         clean=kind is EndKind.COMPLETE and not recording.partial,
         cut=kind in CUT,
     )
-    return next(row.arrived for row in TABLE[recording.rule.terminator] if row.when(said))
+    return next(row.arrived for row in TABLE[recording.rule.terminator] if row.when(facts))

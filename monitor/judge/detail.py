@@ -60,7 +60,7 @@ _STOPPED = frozenset({
 })  # fmt: skip
 NOTES = (
     Note(_NO_TERMINATOR, _taken_back, "the stream sent an end, and output followed it"),
-    Note(_CLEAN_ENDS, lambda it: it.ending.detail.startswith(_GRPC), "the trailers have {said}"),
+    Note(_CLEAN_ENDS, lambda it: it.ending.detail.startswith(_GRPC), "the trailers have {detail}"),
     Note(_NO_TERMINATOR, _marker_alone, "the marker came without the end"),
     Note(
         frozenset({("wrong_content", "missing")}),
@@ -84,7 +84,7 @@ def detail(facts: Facts, outcome: str, cause: str | None) -> str:
         closed="ended the stream" if facts.ending.detail.startswith(_LENGTH) else "closed the connection",
         reset=_reset(facts.ending.detail),
         after=f", {facts.ending.detail}" if facts.ending.detail.startswith(_AFTER) else "",
-        said=facts.ending.detail,
+        detail=facts.ending.detail,
         status=facts.status,
         reason=_reason(facts),
         why=_why(facts, pair),
@@ -93,16 +93,16 @@ def detail(facts: Facts, outcome: str, cause: str | None) -> str:
     )
 
 
-def _expected(framing: str, said: str) -> str:
+def _expected(framing: str, detail: str) -> str:
     """Return what a truncated body lacks, and what an HTTP/2 peer reported before."""
     missing = _SHORT_OF.get(framing, "no head")
-    return said if said.startswith(_LENGTH) else f"{missing}, {said}" if said.startswith(_AFTER) else missing
+    return detail if detail.startswith(_LENGTH) else f"{missing}, {detail}" if detail.startswith(_AFTER) else missing
 
 
-def _reset(said: str) -> str:
+def _reset(detail: str) -> str:
     """Return what was reset: in HTTP/2, possibly only the stream."""
-    how = next((words for word, words in _STREAM_RESETS.items() if said.startswith(word)), "")
-    return f"{how} the stream ({said})" if how else "reset the connection"
+    how = next((words for word, words in _STREAM_RESETS.items() if detail.startswith(word)), "")
+    return f"{how} the stream ({detail})" if how else "reset the connection"
 
 
 def own_word(reason: str | None) -> str:

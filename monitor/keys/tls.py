@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from monitor.keys import types
-from monitor.keys.types import says
+from monitor.keys.types import doc
 
 PemFile = Annotated[types.File | None, types.Path.PEM]
 
@@ -15,13 +15,13 @@ PemFile = Annotated[types.File | None, types.Path.PEM]
 class Tls:
     """How the server's certificate is judged, and ours for it; PEM files."""
 
-    ca_file: Annotated[PemFile, says("The authorities to trust instead of the system's.", "ca.pem")] = None
-    cert_file: Annotated[PemFile, says("The client certificate, with its chain.", "client.pem")] = None
+    ca_file: Annotated[PemFile, doc("The authorities to trust instead of the system's.", "ca.pem")] = None
+    cert_file: Annotated[PemFile, doc("The client certificate, with its chain.", "client.pem")] = None
     key_file: Annotated[
-        PemFile, says("The client certificate's key, if `cert_file` does not contain it.", "client.key")
+        PemFile, doc("The client certificate's key, if `cert_file` does not contain it.", "client.key")
     ] = None
     server_name: Annotated[
         types.HostName | None,
-        says("The name to ask for and to expect in the certificate, instead of the URL's host.", "gateway.internal"),
+        doc("The name to ask for and to expect in the certificate, instead of the URL's host.", "gateway.internal"),
     ] = None
-    insecure_skip_verify: Annotated[bool, says("Whether any certificate is accepted: for tests only.")] = False
+    insecure_skip_verify: Annotated[bool, doc("Whether any certificate is accepted: for tests only.")] = False

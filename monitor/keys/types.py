@@ -1,6 +1,6 @@
 """The types of config keys: the value in the monitor, its form in the file, and what an editor checks.
 
-A key of the config is a dataclass field whose annotation has `says(...)`. The other annotations are pydantic's, or
+A key of the config is a dataclass field whose annotation has `doc(...)`. The other annotations are pydantic's, or
 from here; the file is read, checked, explained and documented from them.
 """
 
@@ -24,7 +24,7 @@ from monitor.keys.json_path import JsonPath
 from monitor.keys.secret import Secret
 
 
-def says(sentence: str, example: object = None) -> FieldInfo:
+def doc(sentence: str, example: object = None) -> FieldInfo:
     """Make a field a config key: its description in one sentence, and an example if the default shows none."""
     found: FieldInfo = Field(description=sentence, examples=None if example is None else [example])
     return found

@@ -33,26 +33,28 @@ def always_written(part: Json, held_as: Callable[[Json], Json] = dict) -> Json:
         "type": "object",
         # Python 3.13 strips the indentation of docstrings; stripped here, the text is the same on every version
         "description": " ".join(part["description"].split()),
-        "required": [name for name, held in properties.items() if name in part["required"] or "default" in held],
-        "properties": {name: _without_default(held_as(held)) for name, held in properties.items()},
+        "required": [name for name, schema in properties.items() if name in part["required"] or "default" in schema],
+        "properties": {name: _without_default(held_as(schema)) for name, schema in properties.items()},
     }
 
 
 def _inlined(part: Any, parts: Json) -> Any:  # noqa: ANN401 - any part of a JSON document
     """Return a part with its references inlined and its required keys set (see probe_event)."""
     if isinstance(part, list):
-        return [_inlined(held, parts) for held in part]
+        return [_inlined(schema, parts) for schema in part]
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
-        return _inlined({**parts[part["$ref"]], **{key: held for key, held in part.items() if key != "$ref"}}, parts)
+        return _inlined(
+            {**parts[part["$ref"]], **{key: schema for key, schema in part.items() if key != "$ref"}}, parts
+        )
     if "properties" not in part:
-        return {key: _inlined(held, parts) for key, held in part.items()}
-    return always_written(part, lambda held: _inlined(held, parts))
+        return {key: _inlined(schema, parts) for key, schema in part.items()}
+    return always_written(part, lambda schema: _inlined(schema, parts))
 
 
 def _without_default(part: Json) -> Json:
-    return {key: held for key, held in part.items() if key != "default"}
+    return {key: schema for key, schema in part.items() if key != "default"}
 
 
 _UNCLEAN = {

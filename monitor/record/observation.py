@@ -69,8 +69,8 @@ class Observation:
     @property
     def check_required(self) -> bool:
         """Whether a failed check makes the probe a failure: as configured, by default if the protocol has no end."""
-        said = self.target.check.required if self.target.check else None
-        return said if said is not None else not self.recording.rule.declared
+        required = self.target.check.required if self.target.check else None
+        return required if required is not None else not self.recording.rule.declared
 
     @property
     def first_chunk_good(self) -> bool:

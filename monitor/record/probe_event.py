@@ -377,8 +377,8 @@ def without_surrogates(value: Any) -> Any:  # noqa: ANN401 - any part of a JSON 
         case str():
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         case dict():
-            return {without_surrogates(key): without_surrogates(held) for key, held in value.items()}
+            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
         case list() | tuple():
-            return [without_surrogates(held) for held in value]
+            return [without_surrogates(item) for item in value]
         case _:
             return value

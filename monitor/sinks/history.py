@@ -55,17 +55,17 @@ class HistorySink:
         self,
         path: Path,
         settings: HistorySettings,
-        told: HistoryCallbacks,
+        callbacks: HistoryCallbacks,
         *,
         capacity: int = CAPACITY,
         retry: float = RETRY,
     ) -> None:
-        self._settings, self._told = settings, told
+        self._settings, self._callbacks = settings, callbacks
         self._store = Store(path, settings)
         self._wrong: str | None = None
         limits = WriterLimits(weight=weight_of, capacity=capacity, batch=self._store.most, retry=retry, idle=_TEND)
-        callbacks = WriterCallbacks(told.dropped, told.failed, told.bug)
-        self._writer = Writer(NAME, self._write, (StoreError,), limits, callbacks, finish=self._store.close)
+        for_writer = WriterCallbacks(callbacks.dropped, callbacks.failed, callbacks.bug)
+        self._writer = Writer(NAME, self._write, (StoreError,), limits, for_writer, finish=self._store.close)
 
     def __call__(self, observation: Observation) -> None:
         """Queue a probe; if the queue is full or closed it is dropped and counted. Never blocks."""
@@ -77,9 +77,9 @@ class HistorySink:
 
     def _write(self, batch: Sequence[Observation]) -> None:
         """Write the rows of a batch, in the writer's thread; StoreError if it has to be retried."""
-        rows = [row(seen, Record(self._settings.record), self._store.most) for seen in batch]
+        rows = [row(observation, Record(self._settings.record), self._store.most) for observation in batch]
         try:
-            self._told.size(self._store.keep(rows, time.time()))
+            self._callbacks.size(self._store.keep(rows, time.time()))
         except StoreError as error:
             self._say(str(error))
             raise
@@ -88,7 +88,7 @@ class HistorySink:
     def _say(self, text: str | None) -> None:
         if text != self._wrong:
             self._wrong = text
-            self._told.wrong(text)
+            self._callbacks.wrong(text)
 
 
 class Nothing:

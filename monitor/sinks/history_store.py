@@ -271,8 +271,8 @@ def _be_ours(connection: sqlite3.Connection, path: Path, *, check: bool) -> None
 
 def is_empty(connection: sqlite3.Connection) -> bool:
     """Whether nothing was ever written to the file."""
-    said = [_pragma(connection, name) for name in ("application_id", "user_version", "schema_version")]
-    return not any(said)
+    values = [_pragma(connection, name) for name in ("application_id", "user_version", "schema_version")]
+    return not any(values)
 
 
 def see_version(connection: sqlite3.Connection, path: Path) -> None:

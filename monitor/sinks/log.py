@@ -124,8 +124,8 @@ class LogSink:
     def tell_repeats(self) -> None:
         """Log how many repeated messages were not written since the last call."""
         for (level, logger, text), times, seconds in self._repeats.turn():
-            told = {_TOLD: True} | ({"logger": logger} if logger else {})
-            structlog.get_logger().log(_RANK[level], f"{text}: repeated {times} times in {seconds:.0f} s", **told)
+            fields = {_TOLD: True} | ({"logger": logger} if logger else {})
+            structlog.get_logger().log(_RANK[level], f"{text}: repeated {times} times in {seconds:.0f} s", **fields)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Write the rest, including the daemon's own messages; return whether all of it was tried."""
@@ -171,8 +171,8 @@ def _probe_as_text(level: str, event: ProbeEvent, at: datetime) -> bytes:
 
 
 def _message_as_text(level: str, message: Message) -> bytes:
-    said = {key: value for key, value in message.items() if key not in {"event", "level", "timestamp", "exception"}}
-    words = " ".join([str(message["event"]), *(f"{key}={value}" for key, value in said.items())])
+    fields = {key: value for key, value in message.items() if key not in {"event", "level", "timestamp", "exception"}}
+    words = " ".join([str(message["event"]), *(f"{key}={value}" for key, value in fields.items())])
     lines = [f"{str(message['timestamp'])[11:23]} {level:<7} {visible(words)}"]
     lines += [f"    | {visible(line)}" for line in str(message.get("exception", "")).splitlines()]
     return ("\n".join(lines) + "\n").encode()
@@ -194,9 +194,9 @@ def _plain(value: object) -> object:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return {str(_plain(str(key))): _plain(held) for key, held in value.items()}
+            return {str(_plain(str(key))): _plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_plain(held) for held in value]
+            return [_plain(item) for item in value]
         case _:
             return without_surrogates(str(value))
 

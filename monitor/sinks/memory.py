@@ -102,8 +102,8 @@ class RecentProbe:
         """The event with its timeline, if that is in memory."""
         if self.observation is None:
             return self.event
-        seen = self.observation
-        return event_of(seen if self.suspicions is None else replace(seen, diagnosis=self.suspicions), timeline=True)
+        one = self.observation
+        return event_of(one if self.suspicions is None else replace(one, diagnosis=self.suspicions), timeline=True)
 
     @property
     def ours(self) -> bool:
@@ -123,8 +123,8 @@ class RecentProbe:
     @property
     def weight(self) -> int:
         """The approximate size of the observation in bytes."""
-        seen = self.observation
-        return 0 if seen is None else seen.recording.weight + getsizeof(seen.last_words) + _EACH
+        one = self.observation
+        return 0 if one is None else one.recording.weight + getsizeof(one.last_words) + _EACH
 
     def shrink(self, size: int) -> None:
         """Reduce the observation to `size` bytes: its timeline is thinned, and its last words are cut."""

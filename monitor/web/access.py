@@ -89,8 +89,8 @@ class Access:
     def warnings(self) -> Iterator[str]:
         """Yield a line for each of its files with a secret that others can read: users' hashes, the private key."""
         tls, users = self._loaded.file.tls, self._loaded.file.users
-        held = [self.path] if users or (tls and tls.key.text) else []
-        for path in (*held, *([Path(tls.key.file)] if tls and tls.key.file else ())):
+        files = [self.path] if users or (tls and tls.key.text) else []
+        for path in (*files, *([Path(tls.key.file)] if tls and tls.key.file else ())):
             if (mode := exposed(path)) is not None:
                 yield f"{path}: other users can read this file, which contains a secret (mode {mode}): chmod 600"
 

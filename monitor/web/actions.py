@@ -35,10 +35,10 @@ async def probe_now(request: web.Request) -> web.Response:
     if view is None:
         return problem(request, 404, NO_TARGET)
     try:
-        seen = await source.probe(view.target.name)
+        observation = await source.probe(view.target.name)
     except RefusedError as error:
         return problem(request, 429, str(error))
-    return await resource(request, lambda: resources.probe(event_of(seen, timeline=True)))
+    return await resource(request, lambda: resources.probe(event_of(observation, timeline=True)))
 
 
 async def probe_by_scrape(request: web.Request) -> web.Response:
@@ -55,15 +55,17 @@ async def probe_by_scrape(request: web.Request) -> web.Response:
     if target is None:
         return problem(request, 400, NO_TARGET)
     try:
-        seen = scrape.fresh(source.recent(name), target.interval, source.now()) or await source.scrape(name, within)
+        observation = scrape.fresh(source.recent(name), target.interval, source.now()) or await source.scrape(
+            name, within
+        )
     except RefusedError as error:
         return problem(request, 429, str(error))
     except TimeoutError:
         return problem(request, 504, _TOO_SLOW)
-    if seen.verdict.outcome in OUR_OWN:
-        return problem(request, 503, f"The probe says nothing of the target: {seen.verdict.detail}.")
-    text, content_type = source.exposition(seen)
+    if observation.verdict.outcome in OUR_OWN:
+        return problem(request, 503, f"The probe says nothing of the target: {observation.verdict.detail}.")
+    text, content_type = source.exposition(observation)
     if debug:
-        text = json.dumps(resources.probe(event_of(seen, timeline=True)), indent=2).encode() + b"\n\n" + text
+        text = json.dumps(resources.probe(event_of(observation, timeline=True)), indent=2).encode() + b"\n\n" + text
         content_type = "text/plain; charset=utf-8"
     return web.Response(body=text, headers={"Content-Type": content_type})

@@ -65,7 +65,7 @@ async def probes(request: web.Request) -> web.Response:
             found = await in_reader(request, partial(source.history.newest, query))
             return await resource(request, lambda: {"probes": found})
     names = (target.name for target in source.targets()) if query.target is None else (query.target,)
-    recent = [seen for name in names for seen in source.recent(name)]
+    recent = [observation for name in names for observation in source.recent(name)]
     return await resource(request, partial(resources.probes, recent, query))
 
 

@@ -20,13 +20,13 @@ _BEFORE_HEAD = frozenset({Outcome.UNREACHABLE, Outcome.NO_RESPONSE})
 _DEADLINES = frozenset({"connect", "headers"})
 
 
-def story(views: Sequence[TargetView]) -> str:
+def common_cause(views: Sequence[TargetView]) -> str:
     """Return what the failing targets have in common, as a sentence; empty if nothing."""
     watched = [view for view in views if not view.target.paused and view.memory.last is not None]
     failing = [view for view in watched if view.failing]
     if len(failing) < 2:  # noqa: PLR2004 - one target has a page of its own
         return ""
-    return next(chain.from_iterable(tell(failing, watched) for tell in _STORIES), "")
+    return next(chain.from_iterable(explain(failing, watched) for explain in _CAUSES), "")
 
 
 def _isolated(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _for_one_reason(failing: Sequence[TargetView], watched: Sequence[TargetView]
             yield f"{number} of the {count(len(failing), 'failing target')} ended with {verdict}."
 
 
-_STORIES: tuple[Callable[[Sequence[TargetView], Sequence[TargetView]], Iterator[str]], ...] = (
+_CAUSES: tuple[Callable[[Sequence[TargetView], Sequence[TargetView]], Iterator[str]], ...] = (
     _isolated, _behind_one, _on_one_host, _began_together, _for_one_reason,
 )  # fmt: skip
 """The most specific first."""

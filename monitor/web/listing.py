@@ -31,8 +31,8 @@ def parse(query: Sequence[tuple[str, str]]) -> ProbeQuery:
     given = dict(query)
     failed, limit = _FLAGS.get(given.get("failed", "false")), _number(given.get("limit", str(USUAL)))
     if len(given) < len(query) or given.keys() - _PARAMETERS or failed is None or limit is None:
-        told = ", ".join(f"{name} ({what})" for name, what in _PARAMETERS.items())
-        raise BadQueryError(f"The parameters are {told}, each at most once.")
+        listed = ", ".join(f"{name} ({what})" for name, what in _PARAMETERS.items())
+        raise BadQueryError(f"The parameters are {listed}, each at most once.")
     return ProbeQuery(given.get("target"), failed, limit)
 
 

@@ -196,6 +196,6 @@ def _schemas() -> Json:
         "required": ["error"],
         "properties": {"error": {"type": "string", "description": "What is wrong, in plain words."}},
     }
-    event = {key: held for key, held in event_schema().items() if key != "$schema"}
+    event = {key: property_ for key, property_ in event_schema().items() if key != "$schema"}
     taken = {kind.__name__: parts[kind.__name__] for kind in _TAKEN}
     return {_EVENT: event, **shown, **taken, _DETAIL: detail, _ERROR: error}

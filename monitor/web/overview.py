@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from monitor.record.observation import host_of
 from monitor.record.target_summary import State
 from monitor.target import Target
-from monitor.web.common_cause import story
+from monitor.web.common_cause import common_cause
 from monitor.web.listing import BadQueryError
 from monitor.web.target_view import TargetView
 
@@ -85,7 +85,7 @@ class Overview:
     """Each `key=value` that a target has, at most `WHOLE`."""
     groups: Sequence[str] = ()
     """The available groupings."""
-    story: str = ""
+    common_cause: str = ""
     """What the failing targets have in common, as a sentence."""
 
 
@@ -108,7 +108,9 @@ def overview(views: Sequence[TargetView], query: StatusQuery) -> Overview:
     labels = sorted(f"{key}={value}" for key, value in {pair for view in views for pair in view.target.labels.items()})
     names = [*_GROUPS, *sorted({label.partition("=")[0] for label in labels})]
     sections = _by_group(found, query) if query.group else _by_state(found, query)
-    return Overview(Counter(view.state for view in views), sections, query, labels[:WHOLE], names[:WHOLE], story(views))
+    return Overview(
+        Counter(view.state for view in views), sections, query, labels[:WHOLE], names[:WHOLE], common_cause(views)
+    )
 
 
 def _by_state(found: Sequence[TargetView], query: StatusQuery) -> list[Section]:

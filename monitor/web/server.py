@@ -264,12 +264,12 @@ def bounded(most: int, concurrency: int, descriptors: int) -> tuple[int, str | N
     reserved = concurrency * _PER_PROBE + _OTHERS
     if descriptors == resource.RLIM_INFINITY or most + reserved <= descriptors:
         return most, None
-    held = max(descriptors - reserved, _LEAST)
+    served = max(descriptors - reserved, _LEAST)
     why = (
         f"`ulimit -n` is {descriptors}, but [limits] concurrency = {concurrency} and [web] max_connections = {most} "
-        f"need {most + reserved}: {held} connections are served at once"
+        f"need {most + reserved}: {served} connections are served at once"
     )
-    return held, why
+    return served, why
 
 
 def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler]) -> Middleware:

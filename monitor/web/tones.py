@@ -1,4 +1,4 @@
-"""The look of an outcome: a letter and a tone, so that colour is never the only difference."""
+"""How the pages show an outcome: by a letter and a tone, so that colour is never the only difference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Tone(StrEnum):
 
     CUT = "cut"
     DOWN = "down"
-    ODD = "odd"
+    WARNING = "warning"
     UNSURE = "unsure"
     OWN = "own"
     NONE = "none"
@@ -48,8 +48,8 @@ _TONES: dict[str, Tone] = {
     Outcome.TRUNCATED: Tone.CUT,
     Outcome.STALLED: Tone.CUT,
     Outcome.STREAM_ERROR: Tone.CUT,
-    Outcome.FILTERED: Tone.ODD,
-    Outcome.WRONG_CONTENT: Tone.ODD,
+    Outcome.FILTERED: Tone.WARNING,
+    Outcome.WRONG_CONTENT: Tone.WARNING,
     Outcome.ABORTED: Tone.OWN,
     Outcome.INCONCLUSIVE: Tone.OWN,
 }

@@ -28,7 +28,7 @@ def findings() -> Findings:
 def test_a_key_is_broken_with_all_in_and_around_it(path: KeyPath, broken: bool) -> None:
     """A mistake breaks its key, what is in it, and for those who read a whole table, that; not its neighbours."""
     found = findings()
-    found.wrong(("a", "x"), "is bad")
+    found.mistake(("a", "x"), "is bad")
     assert found.is_broken(path) is broken
 
 
@@ -41,9 +41,9 @@ def test_the_error_is_in_the_order_of_the_file_and_says_each_once() -> None:
     """Mistakes and warnings come by line, and the same one once."""
     found = findings()
     for _ in range(2):
-        found.wrong(("a", "y"), "is bad", "do x")
-        found.odd(("a", "x"), "is odd")
-    found.wrong(("nowhere",), "is missing")
+        found.mistake(("a", "y"), "is bad", "do x")
+        found.warning(("a", "x"), "is odd")
+    found.mistake(("nowhere",), "is missing")
     with pytest.raises(ConfigError) as caught:
         found.raise_if_wrong()
     assert [one.line for one in caught.value.mistakes] == [None, 3, 4]
@@ -54,6 +54,6 @@ def test_the_error_is_in_the_order_of_the_file_and_says_each_once() -> None:
 def test_nothing_is_raised_where_nothing_is_wrong() -> None:
     """Warnings alone end nothing."""
     found = Findings(parse("a = 1", "c", Path()))
-    found.odd(("a",), "is odd")
+    found.warning(("a",), "is odd")
     found.raise_if_wrong()
     assert list(map(str, found.in_order())) == ["c:1: a: is odd"]

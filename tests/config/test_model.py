@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from monitor import settings, target
 from monitor.config.explain import tables
 from monitor.config.model import FileTable, Table, hidden, table, tables_of, value
-from monitor.keys.types import HIDDEN, Unit, Written, says
+from monitor.keys.types import HIDDEN, Unit, Written, doc
 from monitor.keys.values import RESERVED_LABELS
 from monitor.sinks.metrics.families import RESERVED
 
@@ -98,18 +98,18 @@ def test_every_key_is_declared_by_the_dataclass_alone() -> None:
 class Inner:
     """A table below."""
 
-    deep: Annotated[bool, says("Whether it is deep.")] = False
-    secret: Annotated[str, HIDDEN, says("A secret.")] = ""
+    deep: Annotated[bool, doc("Whether it is deep.")] = False
+    secret: Annotated[str, HIDDEN, doc("A secret.")] = ""
 
 
 @dataclass(frozen=True)
 class Outer:
     """A table."""
 
-    many: Annotated[int, Field(ge=1), Unit("things"), says("How many.")] = 1
+    many: Annotated[int, Field(ge=1), Unit("things"), doc("How many.")] = 1
     inner: Inner = dataclass_field(default_factory=Inner)
     several: tuple[Inner, ...] = ()
-    free: Annotated[Mapping[str, str], Written(dict[str, str], dict), says("Free.", {"a": "b"})] = dataclass_field(
+    free: Annotated[Mapping[str, str], Written(dict[str, str], dict), doc("Free.", {"a": "b"})] = dataclass_field(
         default_factory=dict
     )
     derived: int = 0

@@ -143,7 +143,7 @@ async def test_an_overload_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log has when fewer probes run at once for a late loop, and when it keeps up again."""
     limits = iter([7.0, 7.0])
     monkeypatch.setattr("monitor.daemon.app.LAG_EVERY", 0.001)
-    monkeypatch.setattr(OverloadGate, "look", lambda gate, _: setattr(gate, "most", next(limits, math.inf)))
+    monkeypatch.setattr(OverloadGate, "sample", lambda gate, _: setattr(gate, "most", next(limits, math.inf)))
     async with running() as daemon:
         late = await daemon.line(event="the event loop is late: fewer probes run at once")
         assert (late["level"], late["most"]) == ("warning", 7)

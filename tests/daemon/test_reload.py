@@ -19,7 +19,7 @@ from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.web.access import Access
 from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
-from tests.name_servers import has, name_server, says
+from tests.name_servers import has, name_server, replies
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
@@ -392,7 +392,7 @@ async def test_systemd_is_told_of_a_reload(
 async def test_another_name_server(lab: Lab, file: ConfigFile) -> None:
     """Look-ups go to the one of the config in force, those of sources of targets too, and to no other."""
     url = f"http://one.test:{lab.port}{QUICK_OK}"
-    answers = {"one.test": has("127.0.0.1"), "list.test": says("NXDOMAIN")}
+    answers = {"one.test": has("127.0.0.1"), "list.test": replies("NXDOMAIN")}
     source = '[[discovery]]\nname = "far"\nhttp_sd = ["http://list.test/"]'
     async with name_server(answers) as one, name_server(answers) as two:
         file.write(watched("first", url), rest=f'[network]\nresolver = "{one.address}"\nip_family = 4\n{source}')

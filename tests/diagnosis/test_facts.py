@@ -28,8 +28,8 @@ def test_without_a_byte_it_waited_since_the_request() -> None:
 
 def test_what_else_is_kept() -> None:
     """Words, the content check, and whether a stream came in one piece."""
-    assert facts_of(answered(500, "connection refused")).says is Statement.GONE
-    assert facts_of(answered(500)).says is Statement.NOTHING
+    assert facts_of(answered(500, "connection refused")).statement is Statement.UPSTREAM_LOST
+    assert facts_of(answered(500)).statement is Statement.NOTHING
     assert facts_of(answered(503, retry=3)).retry_after
     assert facts_of(invented()).beginning
     assert not facts_of(silent()).beginning

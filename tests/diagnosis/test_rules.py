@@ -62,46 +62,46 @@ RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
     "accepted right after": (Suspect.RESTART, lambda it: [probed(it, after_cut=AfterCut.ACCEPTED)], set()),
     "it says that it is starting": (
         Suspect.RESTART,
-        lambda it: [GOOD, probed(it, says=Statement.STARTING)],
+        lambda it: [GOOD, probed(it, statement=Statement.STARTING)],
         ERRORS - {"stream_error/upstream"} | words([REFUSED]),
     ),
-    "it says so and was never good": (Suspect.RESTART, lambda it: [probed(it, says=Statement.STARTING)], set()),
+    "it says so and was never good": (Suspect.RESTART, lambda it: [probed(it, statement=Statement.STARTING)], set()),
     "it says that an upstream is gone": (
-        Suspect.UPSTREAM, lambda it: [probed(it, says=Statement.GONE)], ERRORS,
+        Suspect.UPSTREAM, lambda it: [probed(it, statement=Statement.UPSTREAM_LOST)], ERRORS,
     ),
     "a 502": (Suspect.UPSTREAM, lambda it: [probed(it, status=502)], ALL),
     "the kind of the error": (Suspect.UPSTREAM, lambda it: [probed(it)], {"stream_error/upstream"}),
     "the kind of the error, and a time-out": (
-        Suspect.UPSTREAM, lambda it: [probed(it, says=Statement.LATE)], set(),
+        Suspect.UPSTREAM, lambda it: [probed(it, statement=Statement.TIMED_OUT)], set(),
     ),
     "the kind of the error, and a context": (
-        Suspect.UPSTREAM, lambda it: [probed(it, says=Statement.CONTEXT)], set(),
+        Suspect.UPSTREAM, lambda it: [probed(it, statement=Statement.CONTEXT)], set(),
     ),
     "it says that the context is full": (
-        Suspect.CONTEXT, lambda it: [probed(it, says=Statement.CONTEXT)], ERRORS | CONTEXT,
+        Suspect.CONTEXT, lambda it: [probed(it, statement=Statement.CONTEXT)], ERRORS | CONTEXT,
     ),
     "the context is full": (Suspect.CONTEXT, lambda it: [probed(it)], CONTEXT),
     "it says that it is overloaded": (
         Suspect.OVERLOAD,
-        lambda it: [probed(it, says=Statement.OVERLOADED)],
+        lambda it: [probed(it, statement=Statement.OVERLOADED)],
         ERRORS - written("http_error: rate_limited\nstream_error: rate_limited upstream"),
     ),
     "it is overloaded": (Suspect.OVERLOAD, lambda it: [probed(it)], OVERLOAD),
     "it is overloaded, and the words are of an upstream": (
-        Suspect.OVERLOAD, lambda it: [probed(it, says=Statement.GONE)], set(),
+        Suspect.OVERLOAD, lambda it: [probed(it, statement=Statement.UPSTREAM_LOST)], set(),
     ),
     "it is overloaded, and the words are of a time-out": (
-        Suspect.OVERLOAD, lambda it: [probed(it, says=Statement.LATE)], set(),
+        Suspect.OVERLOAD, lambda it: [probed(it, statement=Statement.TIMED_OUT)], set(),
     ),
     "it is overloaded, and the words are of a start": (
-        Suspect.OVERLOAD, lambda it: [probed(it, says=Statement.STARTING)], set(),
+        Suspect.OVERLOAD, lambda it: [probed(it, statement=Statement.STARTING)], set(),
     ),
     "a 503 with a time to come back": (
-        Suspect.OVERLOAD, lambda it: [probed(it, status=503, retry_after=True, says=Statement.INTERNAL)], OVERLOAD,
+        Suspect.OVERLOAD, lambda it: [probed(it, status=503, retry_after=True, statement=Statement.INTERNAL)], OVERLOAD,
     ),
     "a 503 and nothing else": (Suspect.OVERLOAD, lambda it: [probed(it, status=503)], OVERLOAD),
     "a 503 of an internal error": (
-        Suspect.OVERLOAD, lambda it: [probed(it, status=503, says=Statement.INTERNAL)], OVERLOAD,
+        Suspect.OVERLOAD, lambda it: [probed(it, status=503, statement=Statement.INTERNAL)], OVERLOAD,
     ),
     "a 503 beside another failure": (
         Suspect.OVERLOAD,
@@ -127,7 +127,7 @@ RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
     ),
     "two time-outs of a gateway that usually needs as long": (
         Suspect.PROXY_TIMEOUT,
-        lambda it: [SLOW, *(probed(it, end=60.0 * one, age=30.0, says=Statement.LATE) for one in (1, 2))],
+        lambda it: [SLOW, *(probed(it, end=60.0 * one, age=30.0, statement=Statement.TIMED_OUT) for one in (1, 2))],
         ERRORS,
     ),
     "two 504": (
@@ -168,7 +168,7 @@ RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
         Suspect.APP_EXCEPTION, lambda it: times(2, it, chunked=True, after_cut=AfterCut.REFUSED), set(),
     ),
     "two internal errors in the stream": (
-        Suspect.APP_EXCEPTION, lambda it: times(2, it, says=Statement.INTERNAL), {"stream_error/other"},
+        Suspect.APP_EXCEPTION, lambda it: times(2, it, statement=Statement.INTERNAL), {"stream_error/other"},
     ),
     "one internal error": (Suspect.APP_EXCEPTION, lambda it: times(1, it, status=500), set()),
     "two 500": (
@@ -186,10 +186,10 @@ def test_which_failures_a_rule_takes(suspect: Suspect, story: Story, taken: set[
 
 
 @pytest.mark.parametrize("says", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
-def test_words_that_are_of_no_exception(says: Statement) -> None:
+def test_words_that_are_of_no_exception(statement: Statement) -> None:
     """A 500 whose words say what it is about is not counted as an exception of the application."""
     for pair in (SERVER, REFUSAL):
-        assert Suspect.APP_EXCEPTION not in suspected(*times(2, pair, status=500, says=says))
+        assert Suspect.APP_EXCEPTION not in suspected(*times(2, pair, status=500, statement=statement))
 
 
 SENTENCES: dict[str, list[ProbeFacts]] = {
@@ -197,10 +197,10 @@ SENTENCES: dict[str, list[ProbeFacts]] = {
         probed(LEFT), probed(REFUSED, end=120.0),
     ],
     "connections are refused where a server answered before": [GOOD, probed(REFUSED)],
-    "the response says that an upstream failed": [probed(SERVER, says=Statement.GONE)],
+    "the response says that an upstream failed": [probed(SERVER, statement=Statement.UPSTREAM_LOST)],
     "a 502: a gateway got no valid response from its upstream": [probed(SERVER, status=502)],
     "the stream says that an upstream failed": [probed((Outcome.STREAM_ERROR, "upstream"))],
-    "the server says that it is starting": [GOOD, probed(SERVER, says=Statement.STARTING)],
+    "the server says that it is starting": [GOOD, probed(SERVER, statement=Statement.STARTING)],
     "the server says that it is overloaded": [probed(OVERLOADED, status=529)],
     "a 503 from a server that is still up": [probed(OVERLOADED, status=503)],
     "the answer reached a limit on the model's context or output": [probed((Outcome.TRUNCATED, "token_limit"))],

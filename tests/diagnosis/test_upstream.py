@@ -95,9 +95,9 @@ def test_what_can_come_from_upstream(failed: Observation, can: bool) -> None:
 def test_every_failure_that_a_gateway_passes_on() -> None:
     """These outcomes can come from behind; words of an upstream that is gone or late say so of any other."""
     assert words(pair for pair in PAIRS if can_come_from_upstream(probed(pair))) == PASSED_ON
-    for says in Statement:
-        every = all(can_come_from_upstream(probed(pair, says=says)) for pair in FAILURES)
-        assert every == (says in {Statement.GONE, Statement.LATE}), says
+    for statement in Statement:
+        every = all(can_come_from_upstream(probed(pair, statement=statement)) for pair in FAILURES)
+        assert every == (statement in {Statement.UPSTREAM_LOST, Statement.TIMED_OUT}), statement
 
 
 def test_every_failure_behind_that_explains_one_in_front() -> None:

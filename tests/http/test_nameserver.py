@@ -14,7 +14,7 @@ import pytest
 from monitor.http import nameserver
 from monitor.http.nameserver import NameServer
 from tests.conftest import WITHIN
-from tests.name_servers import Answer, at_last, cut, has, name_server, raw, says, silent
+from tests.name_servers import Answer, at_last, cut, has, name_server, raw, replies, silent
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -80,14 +80,14 @@ async def test_an_answer_that_does_not_fit_comes_over_tcp() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (says("NXDOMAIN"), "unknown name"),
+        (replies("NXDOMAIN"), "unknown name"),
         (has(), "no address for this name"),
         (has(alias="two.test."), "no address for this name"),
-        (says("SERVFAIL"), "the name server answered SERVFAIL"),
-        (says("REFUSED"), "the name server answered REFUSED"),
+        (replies("SERVFAIL"), "the name server answered SERVFAIL"),
+        (replies("REFUSED"), "the name server answered REFUSED"),
         (cut(raw(b"SSH-2.0-canary")), "the name server's answer cannot be read"),
         (cut(raw(b"")), "the name server's answer cannot be read"),
-        (cut(says("SERVFAIL")), "the name server answered SERVFAIL"),
+        (cut(replies("SERVFAIL")), "the name server answered SERVFAIL"),
     ],
 )
 async def test_why_there_is_no_address(answer: Answer, words: str) -> None:
@@ -105,7 +105,7 @@ async def test_what_is_no_name_is_asked_of_nobody(host: str) -> None:
         assert zone.asked == []
 
 
-@pytest.mark.parametrize("broken", [says("SERVFAIL"), says("NXDOMAIN"), has(), silent])
+@pytest.mark.parametrize("broken", [replies("SERVFAIL"), replies("NXDOMAIN"), has(), silent])
 @pytest.mark.parametrize(("kind", "other"), [("A", "2001:db8::1"), ("AAAA", "10.0.0.1")])
 async def test_one_family_that_fails_leaves_the_other(kind: str, other: str, broken: Answer) -> None:
     """Whatever is wrong with the addresses of one family, silence included, those of the other are the answer."""
@@ -117,7 +117,7 @@ async def test_one_family_that_fails_leaves_the_other(kind: str, other: str, bro
 async def test_of_two_refusals_the_failure_is_said(kind: str) -> None:
     """That there is no address of one family says less than that the server failed to answer for the other."""
     with pytest.raises(OSError, match="SERVFAIL"):
-        await looked_up({f"one.test {kind}": says("SERVFAIL"), "one.test": has()})
+        await looked_up({f"one.test {kind}": replies("SERVFAIL"), "one.test": has()})
 
 
 @pytest.mark.parametrize("lost", [silent, raw(b"SSH-2.0-canary"), raw(b""), raw(bytes(64))])

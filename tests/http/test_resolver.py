@@ -20,7 +20,7 @@ from monitor.settings import Network
 from monitor.stream.endings import Deadline, Mark
 from tests.conftest import WITHIN, Ask, MakeProber, only, target
 from tests.http.parts import LISTED, OK, Names, got, no_more_descriptors, tried, unchecked
-from tests.name_servers import Answer, cut, has, name_server, raw, says, silent
+from tests.name_servers import Answer, cut, has, name_server, raw, replies, silent
 from tests.records import record
 from tests.test_wire import verdict
 
@@ -121,9 +121,9 @@ async def test_a_probe_asks_the_name_server(prober: MakeProber, family: Literal[
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (says("NXDOMAIN"), "unknown name"),
+        (replies("NXDOMAIN"), "unknown name"),
         (has(), "no address for this name"),
-        (says("SERVFAIL"), "the name server answered SERVFAIL"),
+        (replies("SERVFAIL"), "the name server answered SERVFAIL"),
         (cut(raw(b"\x1bcanary")), "the name server's answer cannot be read"),
     ],
 )

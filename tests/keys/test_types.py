@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from monitor.keys import types
 from monitor.keys.secret import Secret
-from monitor.keys.types import Unit, says
+from monitor.keys.types import Unit, doc
 
 STRICT = ConfigDict(strict=True)
 
@@ -90,5 +90,5 @@ def test_a_unit_stands_in_the_schema() -> None:
 
 def test_a_key_says_what_it_does() -> None:
     """The sentence is the description; an example is one of a list."""
-    assert (says("It does.").description, says("It does.").examples) == ("It does.", None)
-    assert says("It does.", "x").examples == ["x"]
+    assert (doc("It does.").description, doc("It does.").examples) == ("It does.", None)
+    assert doc("It does.", "x").examples == ["x"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.record.observation import Observation
-from monitor.web.common_cause import story
+from monitor.web.common_cause import common_cause
 from monitor.web.target_view import TargetView
 from tests.web import samples
 
@@ -70,4 +70,4 @@ EARLIER = [samples.complete()] * 5
 )  # fmt: skip
 def test_the_most_telling_sentence(views: Sequence[TargetView], said: str) -> None:
     """Our own network, one upstream, one host, one moment, one reason; one that fails alone tells no story."""
-    assert story(views) == said
+    assert common_cause(views) == said

@@ -33,7 +33,7 @@ def test_every_outcome_has_a_letter_of_its_own() -> None:
         (samples.headless(), Tone.DOWN, "timeout/headers"),
         (samples.unreachable(), Tone.DOWN, "unreachable/refused"),
         (samples.rejected(), Tone.DOWN, "http_error/overloaded"),
-        (samples.wrong(), Tone.ODD, "wrong_content/missing"),
+        (samples.wrong(), Tone.WARNING, "wrong_content/missing"),
         (samples.aborted(), Tone.OWN, "aborted/shutdown"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -66,7 +66,7 @@ class OutcomeLane:
     """One outcome and cause over time."""
 
     verdict: str
-    look: Tone
+    style: Tone
     number: int
     blocks: Sequence[Block]
 
@@ -156,7 +156,7 @@ def _lanes(history: TargetHistory, columns: Series) -> list[OutcomeLane]:
         OutcomeLane(verdict, verdict_tone(verdict), number, list(_blocks(history, columns, verdict, most)))
         for verdict, number in total.outcomes.items()
     ]
-    return sorted(found, key=lambda lane: (tones.index(lane.look), -lane.number, lane.verdict))
+    return sorted(found, key=lambda lane: (tones.index(lane.style), -lane.number, lane.verdict))
 
 
 def _blocks(history: TargetHistory, columns: Series, verdict: str, most: int) -> Iterator[Block]:

@@ -35,7 +35,7 @@ CONTENT_SECURITY_POLICY = (
 _ICON_COLOURS = {
     Tone.CUT: "d92d3a",
     Tone.DOWN: "b4318f",
-    Tone.ODD: "c77700",
+    Tone.WARNING: "c77700",
     Tone.UNSURE: "2f7fb8",
     Tone.GOOD: "1f9d57",
 }

@@ -55,8 +55,8 @@ def budget(good: int, number: int, objective: float) -> str:
 
 def left(good: int, number: int, objective: float) -> str:
     """Return the same in brief: a share, or that it is spent."""
-    said = budget(good, number, objective)
-    return said.removesuffix(" left") if said.endswith("left") else "spent" if said.startswith("spent") else NOTHING
+    text = budget(good, number, objective)
+    return text.removesuffix(" left") if text.endswith("left") else "spent" if text.startswith("spent") else NOTHING
 
 
 def cost(rollup: Rollup) -> str:

@@ -20,7 +20,7 @@ from monitor.web.tones import Tone
 
 _NEWS = {
     State.DOWN: Tone.CUT,
-    State.AT_RISK: Tone.ODD,
+    State.AT_RISK: Tone.WARNING,
     State.NOT_PROVEN: Tone.UNSURE,
     State.OK: Tone.GOOD,
     State.PAUSED: Tone.NONE,

@@ -58,7 +58,7 @@ class DrawnBar:
     """A bar of one row: position and width in per cent of the axis."""
 
     title: str
-    look: str
+    style: str
     x: str
     width: str
 
@@ -75,7 +75,7 @@ class DrawnLine:
     """A line through all rows: a deadline, or the end."""
 
     title: str
-    look: str
+    style: str
     x: str
 
 
@@ -91,7 +91,7 @@ class DrawnLane:
     gaps: Sequence[DrawnBar] = ()
     """The longest gap, and other unusual ones."""
     ticks: Sequence[Tick] = ()
-    look: str = ""
+    style: str = ""
     """The style of the ticks."""
 
 
@@ -114,7 +114,7 @@ def waterfall(event: ProbeEvent, timeouts: Timeouts | None = None) -> Picture:
     sizes = _sizes(event.timeline) if event.timeline else {}
     lanes += [_events(lane, drawn.total, sizes) for lane in drawn.lanes]
     omitted = _omitted(event.timeline) if event.timeline and event.timeline.thinned else None
-    lines = sorted(_lines(event, timeouts, drawn.total), key=lambda line: line.look)
+    lines = sorted(_lines(event, timeouts, drawn.total), key=lambda line: line.style)
     return Picture(list(_labels(drawn.total * factor, unit)), lanes, lines, omitted)
 
 
@@ -150,10 +150,10 @@ def _omitted(timeline: Timeline) -> str:
 
 
 def _step(event: ProbeEvent, bar: Bar, total: float) -> DrawnLane:
-    label, look = _label(event, bar)
+    label, style = _label(event, bar)
     title = f"{label}: {seconds(bar.start)} to {seconds(bar.end)}"
     width = max((bar.end - bar.start) / total, 0.002)
-    mark = DrawnBar(title, look, percent(bar.start / total), percent(width))
+    mark = DrawnBar(title, style, percent(bar.start / total), percent(width))
     return DrawnLane(label, title, seconds(bar.end), seconds(bar.end - bar.start), mark)
 
 
@@ -169,7 +169,7 @@ def _events(lane: geometry_of.Lane, total: float, sizes: Mapping[EventRow, int])
         _told(lane),
         gaps=list(_gaps(lane, total)) if lane.name == OUTPUT else (),
         ticks=[Tick(percent(cell / _CELLS), percent(_top(size, most))) for cell, size in sorted(cells.items())],
-        look=lane.name,
+        style=lane.name,
     )
 
 
@@ -183,8 +183,8 @@ def _label(event: ProbeEvent, bar: Bar) -> tuple[str, str]:
     if bar.step != REST:
         return _STEPS[bar.step], bar.step
     news = tone(event)
-    look = "tail" if news in {Tone.GOOD, Tone.UNSURE, Tone.ODD} else news.value
-    return _REST.get(event.phase, "rest"), look
+    style = "tail" if news in {Tone.GOOD, Tone.UNSURE, Tone.WARNING} else news.value
+    return _REST.get(event.phase, "rest"), style
 
 
 def _told(lane: geometry_of.Lane) -> str:

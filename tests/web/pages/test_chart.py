@@ -57,7 +57,7 @@ def test_each_outcome_has_a_lane() -> None:
     """What needs somebody first; a block for each column, as high as its share, that stands for its span."""
     columns = [(AT - 120, Rollup(probes=4, outcomes={"ok": 3, "truncated/reset": 1})), (AT - 60, Rollup(probes=2, outcomes={"ok": 2}))]  # fmt: skip  # noqa: E501 - one row
     found = outcomes(history(columns, upstream=columns))
-    assert [(lane.verdict, lane.look, lane.number) for lane in found.lanes] == [
+    assert [(lane.verdict, lane.style, lane.number) for lane in found.lanes] == [
         ("truncated/reset", Tone.CUT, 1), ("ok", Tone.GOOD, 5),
     ]  # fmt: skip
     (block,) = found.lanes[0].blocks

@@ -31,7 +31,7 @@ def labels(drawn: Picture) -> list[str]:
 
 def looks(drawn: Picture) -> set[str]:
     """Return how the bars look."""
-    return {lane.bar.look for lane in drawn.lanes if lane.bar}
+    return {lane.bar.style for lane in drawn.lanes if lane.bar}
 
 
 STEPS = ["name look-up", "connect", "TLS handshake", "request sent", "response head", "first chunk", "stream"]
