@@ -168,18 +168,18 @@ def text(events: Sequence[tuple[Event, int]]) -> str:
 def judged(protocol: Protocol, pieces: Sequence[bytes]) -> Verdict:
     """Return the verdict of these pieces, each an arrival, with a clean end of the body after them."""
     decoder = Decoder(protocol.of(TARGET), event_bytes=LIMIT, events=EVENTS)
-    seen = Recorder(protocol.of(TARGET).end_rule())
-    seen.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
+    recorder = Recorder(protocol.of(TARGET).end_rule())
+    recorder.head = Head(status=200, content_type="text/event-stream", framing=BodyFraming.CHUNKED)
     offset = 0
     for number, piece in enumerate(filter(None, pieces)):
         offset += len(piece)
-        seen.arrived(number / 1000, 0.0, offset)
+        recorder.arrived(number / 1000, 0.0, offset)
         for event, at in decoder.feed(piece):
-            seen.record(event, at)
+            recorder.record(event, at)
     for event, at in decoder.close():
-        seen.record(event, at)
+        recorder.record(event, at)
     too_large = decoder.too_large is not None
-    seen.ending = Ending(EndKind.TOO_LARGE if too_large else EndKind.COMPLETE, 1.0)
-    recording = seen.finish()
+    recorder.ending = Ending(EndKind.TOO_LARGE if too_large else EndKind.COMPLETE, 1.0)
+    recording = recorder.finish()
     check = examine(CountCheck(9), recording.text, "ab12") if recording.chunks else None
     return judge(recording, check)

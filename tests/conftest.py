@@ -202,10 +202,10 @@ def every_event_fits() -> Iterator[None]:
     assert mistakes({}), "the schema is read before any loop runs"
 
     def observed(*what: Any, **more: Any) -> Observation:  # noqa: ANN401 - whatever the real one takes
-        seen = observe(*what, **more)
-        wrong = mistakes(record(seen, timeline=seen.recording.reads < _LONG))
+        observation = observe(*what, **more)
+        wrong = mistakes(record(observation, timeline=observation.recording.reads < _LONG))
         assert wrong == [], wrong
-        return seen
+        return observation
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "observe", observed)

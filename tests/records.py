@@ -10,7 +10,7 @@ from monitor.record.observation import Observation
 from monitor.record.probe_event import as_json
 
 
-def record(seen: Observation, *, timeline: bool = False) -> dict[str, Any]:
+def record(observation: Observation, *, timeline: bool = False) -> dict[str, Any]:
     """Return the event of a probe, written and parsed again."""
-    found: dict[str, Any] = json.loads(as_json(event_of(seen, timeline=timeline)))
+    found: dict[str, Any] = json.loads(as_json(event_of(observation, timeline=timeline)))
     return found

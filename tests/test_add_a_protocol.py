@@ -62,8 +62,8 @@ async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
     async with await serve("127.0.0.1", 0) as lab:
         for fault in ("ok", "cut"):
             for one in scenarios(NAME, FAULTS[fault]):
-                seen = await prober()(target(f"{lab.url}{one.path}", NAME), "cli")
-                assert verdict(seen) == one.expect.verdict, one.path
+                observation = await prober()(target(f"{lab.url}{one.path}", NAME), "cli")
+                assert verdict(observation) == one.expect.verdict, one.path
 
 
 async def test_it_is_probed_inside(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,5 +73,5 @@ async def test_it_is_probed_inside(prober: MakeProber, monkeypatch: pytest.Monke
     assert for_path("/parrot") is find("parrot")
     assert row(replace(find("parrot"))).startswith("| `parrot` | `/parrot` | ")
     async with await serve("127.0.0.1", 0) as lab:
-        seen = await prober()(target(f"{lab.url}/parrot/ok", "parrot"), "cli")
-    assert verdict(seen) == "ok"
+        observation = await prober()(target(f"{lab.url}/parrot/ok", "parrot"), "cli")
+    assert verdict(observation) == "ok"

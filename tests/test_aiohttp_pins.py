@@ -149,9 +149,9 @@ async def test_what_our_protocol_overrides_is_called(
         own(self, *args)
 
     monkeypatch.setattr(HttpProtocol, name, noted)
-    seen = await _short(prober)
-    assert seen.recording.ending is not None
-    assert seen.recording.ending.kind is EndKind.INCOMPLETE
+    observation = await _short(prober)
+    assert observation.recording.ending is not None
+    assert observation.recording.ending.kind is EndKind.INCOMPLETE
     assert calls
 
 
@@ -164,9 +164,9 @@ async def test_the_socket_is_our_own(prober: MakeProber, monkeypatch: pytest.Mon
         own(self, count, *rest)
 
     monkeypatch.setattr(TimestampedSocket, "_note", noted)
-    seen = await _short(prober)
+    observation = await _short(prober)
     assert reads[-1] == 0, "the FIN"
-    assert sum(reads) >= seen.recording.bytes > 0
+    assert sum(reads) >= observation.recording.bytes > 0
 
 
 async def _short(prober: MakeProber) -> Observation:
@@ -178,7 +178,9 @@ async def test_a_connection_past_our_protocol_is_a_bug(monkeypatch: pytest.Monke
     """Were `connector._factory` to lose its meaning, every probe would say so, and none would guess."""
     monkeypatch.setattr("monitor.http.session.session", lambda *_, **__: session())
     async with peer((Send(SIZED), Hold())) as server:
-        seen = Recorder()
-        await Client(Limits(), Network()).send(HttpRequest("GET", server.url, {}, b"", PATIENT), seen, lambda _: None)
-    assert seen.ending is not None
-    assert (seen.ending.kind, seen.ending.detail) == (EndKind.INTERNAL, "RuntimeError")
+        recorder = Recorder()
+        await Client(Limits(), Network()).send(
+            HttpRequest("GET", server.url, {}, b"", PATIENT), recorder, lambda _: None
+        )
+    assert recorder.ending is not None
+    assert (recorder.ending.kind, recorder.ending.detail) == (EndKind.INTERNAL, "RuntimeError")

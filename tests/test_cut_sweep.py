@@ -96,8 +96,8 @@ async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, 
     async def cut(position: int) -> str:
         url = f"{lab.url}/{protocol}/cut?{query}&by={by}&wire={position}"
         async with room:
-            seen = await probe(target(url, protocol, check=CHECK, timeouts=PATIENT), "cli")
-        return wrong(seen, body, position, by)
+            observation = await probe(target(url, protocol, check=CHECK, timeouts=PATIENT), "cli")
+        return wrong(observation, body, position, by)
 
     wrongs = await asyncio.gather(*map(cut, places_of(body, by)))
     assert not any(wrongs), "\n".join(filter(None, wrongs))
@@ -129,14 +129,14 @@ def test_every_framing_is_cut_at_every_byte() -> None:
     assert {DIALECTS[name].framing for name in EVERY_BYTE} == {dialect.framing for dialect in DIALECTS.values()}
 
 
-def wrong(seen: Observation, body: Body, position: int, by: str) -> str:
+def wrong(observation: Observation, body: Body, position: int, by: str) -> str:
     """Say what is wrong with the verdict of one cut; nothing where nothing is."""
     wanted, unclean = body.expected(position, by)
-    got = verdict(seen)
-    if wanted and (got, seen.verdict.unclean) != (wanted, unclean):
-        return f"byte {position}: {got}, unclean {seen.verdict.unclean}, not {wanted}, {unclean}"
-    if not wanted and (seen.available or got not in CLEAN_ENDS):
+    got = verdict(observation)
+    if wanted and (got, observation.verdict.unclean) != (wanted, unclean):
+        return f"byte {position}: {got}, unclean {observation.verdict.unclean}, not {wanted}, {unclean}"
+    if not wanted and (observation.available or got not in CLEAN_ENDS):
         return f"byte {position}: {got} of a clean wire without the protocol's end"
-    if seen.recording.bytes != len(body.payload(position)):
-        return f"byte {position}: {seen.recording.bytes} bytes kept of {len(body.payload(position))}"
+    if observation.recording.bytes != len(body.payload(position)):
+        return f"byte {position}: {observation.recording.bytes} bytes kept of {len(body.payload(position))}"
     return ""

@@ -56,7 +56,7 @@ def written(*groups: dict[str, Any]) -> bytes:
     return json.dumps(groups).encode()
 
 
-class Heard:
+class Reports:
     """Keeps what discovery tells, and answers its requests."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Heard:
         self.made: list[str] = []
         self.asked = asyncio.Event()
 
-    def told(self) -> DiscoveryCallbacks:
+    def callbacks(self) -> DiscoveryCallbacks:
         """Return who is told: this."""
         return DiscoveryCallbacks(
             self.gauge.__setitem__,
@@ -100,24 +100,24 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def heard() -> Heard:
+def reports() -> Reports:
     """Return who keeps what is told."""
-    return Heard()
+    return Reports()
 
 
 Make = Callable[..., Discovery]
 
 
 @pytest.fixture
-def make(config: Config, heard: Heard) -> Make:
+def make(config: Config, reports: Reports) -> Make:
     """Return what makes a discovery over the defaults of the config."""
 
     def make_targets(several: Sequence[tuple[Mapping[str, Any], str]]) -> list[Target | ConfigError]:
-        heard.made += [values["name"] for values, _ in several]
+        reports.made += [values["name"] for values, _ in several]
         return all_discovered(several, ENVIRON, config)
 
     def make(*sources: settings.DiscoverySource, **more: Any) -> Discovery:  # noqa: ANN401 - what Discovery takes
-        return Discovery(sources, make_targets, heard.told(), heard.fetch, **more)
+        return Discovery(sources, make_targets, reports.callbacks(), reports.fetch, **more)
 
     return make
 
@@ -250,7 +250,7 @@ async def test_a_target_stands_over_the_defaults(make: Make, tmp_path: Path) -> 
     assert (target.interval, target.labels, target.api_key) == (90.0, {"team": "search", "zone": "b"}, Secret("k-1"))
 
 
-async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, reports: Reports, tmp_path: Path) -> None:
     """Each target that cannot be is named with what is wrong, and all others are watched; the gauge says 0."""
     path = tmp_path / "a.json"
     path.write_bytes(
@@ -269,8 +269,8 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
     targets = await make(files(tmp_path)).refresh()
     assert {one.name: one.labels.get("zone") for one in targets} == {"good": None, "thief": "${KEY}"}
     assert {one.locations for one in targets} == {(), ("${KEY}",)}
-    assert heard.gauge == {"fleet": False}
-    assert heard.wrong[0].split("; ") == [
+    assert reports.gauge == {"fleet": False}
+    assert reports.wrong[0].split("; ") == [
         f'fleet: {path}: target no name: name: "no name" is not a valid name ({NAME_HINT})',
         f'{path}: target slow: interval: "soon" is not a duration (write for example "500ms", "90s", "5m" or "1h")',
         f"{path}: target slow: confirm: 0 is below the least allowed, 1",
@@ -282,20 +282,22 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, heard
     ]
 
 
-async def test_of_several_of_one_name_the_first_that_is_valid_counts(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_of_several_of_one_name_the_first_that_is_valid_counts(
+    make: Make, reports: Reports, tmp_path: Path
+) -> None:
     """Invalid ones before it are named as such, and others after it, but for its repetitions, too."""
     urls = ("ftp://a.test/", "ftp://b.test/", "http://c.test/", "http://d.test/", "http://c.test/", "http://e.test/")
     (tmp_path / "a.json").write_bytes(written(*(group(url, __name__="one") for url in urls)))
     found = make(files(tmp_path))
     for _ in range(2):
         assert [one.url for one in await found.refresh()] == ["http://c.test/"]
-    [said] = heard.wrong
+    [said] = reports.wrong
     assert [part.partition("target one: ")[2].split(" ")[0] for part in said.split("; ")] == [
         "url:", "url:", "another", "another",
     ]  # fmt: skip
 
 
-async def test_one_mistake_among_many_is_found(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_one_mistake_among_many_is_found(make: Make, reports: Reports, tmp_path: Path) -> None:
     """Targets are validated many at a time, and each has the labels that it was given alone, wherever it stands."""
     groups = [group(f"http://{number}.test/", __name__=f"t{number}", zone=str(number)) for number in range(40)]
     groups[17] = group("ftp://17.test/", __name__="t17")
@@ -304,10 +306,10 @@ async def test_one_mistake_among_many_is_found(make: Make, heard: Heard, tmp_pat
     targets = {one.name: one for one in await make(files(tmp_path)).refresh()}
     assert targets.keys() == {f"t{number}" for number in range(40)} - {"t17"}
     assert (targets["t23"].labels, targets["t39"].labels) == ({"team": "search"}, {"team": "search", "zone": "39"})
-    assert heard.wrong[0].startswith(f"fleet: {tmp_path}/a.json: target t17: url: ")
+    assert reports.wrong[0].startswith(f"fleet: {tmp_path}/a.json: target t17: url: ")
 
 
-async def test_ten_thousands_of_targets_are_taken_by_difference(heard: Heard, tmp_path: Path) -> None:
+async def test_ten_thousands_of_targets_are_taken_by_difference(reports: Reports, tmp_path: Path) -> None:
     """A document may list as many; after a change only what is new in it is made."""
     made = []
 
@@ -318,29 +320,31 @@ async def test_ten_thousands_of_targets_are_taken_by_difference(heard: Heard, tm
     groups = [group(f"http://a.test/{number}", __name__=f"t{number}") for number in range(12_000)]
     path = tmp_path / "a.json"
     path.write_bytes(written(*groups))
-    found = Discovery([files(tmp_path)], make, heard.told(), heard.fetch)
+    found = Discovery([files(tmp_path)], make, reports.callbacks(), reports.fetch)
     assert len(await found.refresh()) == len(await found.refresh()) == 12_000
     path.write_bytes(written(*groups[10:], group("http://b.test/", __name__="new")))
     assert len(await found.refresh()) == 11_991
-    assert (made, heard.wrong) == ([12_000, 1], [])
+    assert (made, reports.wrong) == ([12_000, 1], [])
 
 
 @pytest.mark.parametrize("key", ["api_key_env", "api_key_file", "header_files", "headers", "proxy", "tls", "body"])
-async def test_a_source_says_nothing_of_secrets_and_files(make: Make, heard: Heard, tmp_path: Path, key: str) -> None:
+async def test_a_source_says_nothing_of_secrets_and_files(
+    make: Make, reports: Reports, tmp_path: Path, key: str
+) -> None:
     """Who writes a source chooses no variable, file, header or proxy of ours."""
     (tmp_path / "a.json").write_bytes(written(group(URL, **{f"__{key}__": "HOME"})))
     assert await make(files(tmp_path)).refresh() == ()
-    assert heard.wrong[0].endswith(f"unknown label __{key}__")
+    assert reports.wrong[0].endswith(f"unknown label __{key}__")
 
 
-async def test_of_two_targets_of_one_name_the_first_counts(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_of_two_targets_of_one_name_the_first_counts(make: Make, reports: Reports, tmp_path: Path) -> None:
     """The config comes before all sources, and a source before those behind it."""
     (tmp_path / "a.json").write_bytes(written(group("http://a.test/x", __name__="one")))
     (tmp_path / "b.yml").write_bytes(written(*(group(URL, __name__=name) for name in ("two", "one", "static"))))
     found = make(files(tmp_path, name="first"), files(tmp_path, "b.*", name="second"), reserved=["static"])
     assert [(one.name, one.url) for one in await found.refresh()] == [("one", "http://a.test/x"), ("two", URL)]
-    assert heard.gauge == {"first": True, "second": False}
-    assert heard.wrong == [
+    assert reports.gauge == {"first": True, "second": False}
+    assert reports.wrong == [
         (
             "second: target one: the source first has another target with this name; "
             "target static: the config has another target with this name"
@@ -351,7 +355,7 @@ async def test_of_two_targets_of_one_name_the_first_counts(make: Make, heard: He
 # -- sources -----------------------------------------------------------------------------------------------------------
 
 
-async def test_files_come_and_go(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_files_come_and_go(make: Make, reports: Reports, tmp_path: Path) -> None:
     """A pattern is matched anew each time; a file that it no longer matches takes its targets with it."""
     found = make(files(tmp_path))
     assert await found.refresh() == ()
@@ -360,7 +364,7 @@ async def test_files_come_and_go(make: Make, heard: Heard, tmp_path: Path) -> No
     assert names(await found.refresh()) == ["a", "b"]
     (tmp_path / "b.json").unlink()
     assert names(await found.refresh()) == ["a"]
-    assert (heard.gauge, heard.wrong) == ({"fleet": True}, [])
+    assert (reports.gauge, reports.wrong) == ({"fleet": True}, [])
 
 
 def _half(path: Path) -> None:
@@ -380,16 +384,16 @@ def _long(path: Path) -> None:
     path.write_bytes(written(*[group("10.0.0.7:1", "10.0.0.7:2")] * 25_001))
 
 
-async def test_a_long_list_of_errors_is_a_short_message(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_a_long_list_of_errors_is_a_short_message(make: Make, reports: Reports, tmp_path: Path) -> None:
     """Whoever writes a list of ten thousand wrong targets gets the first errors, their number, and no more."""
     (tmp_path / "a.json").write_bytes(
         written(*(group(URL, __name__=f"a{number}", __protocol__="x" * 5000) for number in range(100)))
     )
     await make(files(tmp_path)).refresh()
-    (told,) = heard.wrong
-    assert told.endswith("; and 80 more")
-    assert told.count("a.json: ") == discovery.MOST_ERRORS
-    assert len(told) < 20_000
+    (error,) = reports.wrong
+    assert error.endswith("; and 80 more")
+    assert error.count("a.json: ") == discovery.MOST_ERRORS
+    assert len(error) < 20_000
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,7 @@ async def test_a_long_list_of_errors_is_a_short_message(make: Make, heard: Heard
     ],
 )
 async def test_the_last_good_list_is_kept(
-    make: Make, heard: Heard, tmp_path: Path, harm: Callable[[Path], None], wrong: str
+    make: Make, reports: Reports, tmp_path: Path, harm: Callable[[Path], None], wrong: str
 ) -> None:
     """A file that is named and cannot be read any more keeps its targets; so said once, and again when it changes."""
     path = tmp_path / "a.json"
@@ -412,69 +416,69 @@ async def test_the_last_good_list_is_kept(
     before = await found.refresh()
     harm(path)
     assert await found.refresh() == await found.refresh() == before
-    assert (heard.gauge, heard.wrong) == ({"fleet": False}, [f"fleet: {path}: {wrong}"])
+    assert (reports.gauge, reports.wrong) == ({"fleet": False}, [f"fleet: {path}: {wrong}"])
     path.unlink(missing_ok=True)
     path.write_bytes(written(group(URL, __name__="b")))
     assert names(await found.refresh()) == ["b"]
-    assert heard.gauge == {"fleet": True}
+    assert reports.gauge == {"fleet": True}
     harm(path)
     await found.refresh()
-    assert len(heard.wrong) == 2
+    assert len(reports.wrong) == 2
 
 
-async def test_what_is_as_it_was_is_not_made_anew(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_what_is_as_it_was_is_not_made_anew(make: Make, reports: Reports, tmp_path: Path) -> None:
     """A refresh makes the targets of which something else is said than before, and those that had a mistake."""
     path = tmp_path / "a.json"
     path.write_bytes(written(group(URL, __name__="a"), group(URL, __name__="b", __confirm__="x")))
     found = make(files(tmp_path))
     assert names(await found.refresh()) == names(await found.refresh()) == ["a"]
-    assert heard.made == ["a", "b", "b"]
+    assert reports.made == ["a", "b", "b"]
     path.write_bytes(written(group(URL, __name__="a"), group(URL, __name__="b")))
     assert names(await found.refresh()) == ["a", "b"]
-    assert heard.made == ["a", "b", "b", "b"]
+    assert reports.made == ["a", "b", "b", "b"]
 
 
-async def test_lists_at_urls(make: Make, heard: Heard) -> None:
+async def test_lists_at_urls(make: Make, reports: Reports) -> None:
     """Each URL is asked for its own list; one that fails keeps what it gave, and no secret of its URL is shown."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS, "http://b.test/"))
-    heard.answers = {LISTS: written(group(URL, __name__="a")), "http://b.test/": written(group(URL, __name__="b"))}
+    reports.answers = {LISTS: written(group(URL, __name__="a")), "http://b.test/": written(group(URL, __name__="b"))}
     found = make(source)
     assert names(await found.refresh()) == ["a", "b"]
-    heard.answers = {LISTS: OSError("HTTP status 503"), "http://b.test/": b"<html>"}
+    reports.answers = {LISTS: OSError("HTTP status 503"), "http://b.test/": b"<html>"}
     assert names(await found.refresh()) == ["a", "b"]
-    heard.answers = {LISTS: TimeoutError(), "http://b.test/": written(group(URL, __name__="c", __confirm__="x"))}
+    reports.answers = {LISTS: TimeoutError(), "http://b.test/": written(group(URL, __name__="c", __confirm__="x"))}
     assert names(await found.refresh()) == ["a"]
     shown = "lists: https://lists.test/targets?token=***: cannot be read"
-    assert heard.wrong == [
+    assert reports.wrong == [
         f"{shown}: HTTP status 503; http://b.test/: is not valid JSON (line 1); for YAML name the file *.yml or *.yaml",
         f'{shown}: TimeoutError; http://b.test/: target c: confirm: "x" is not an integer',
     ]
 
 
-async def test_a_token_is_read_at_each_refresh(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_a_token_is_read_at_each_refresh(make: Make, reports: Reports, tmp_path: Path) -> None:
     """A new one is sent from the next refresh on, no message holds either, and an empty file keeps the list."""
     token = tmp_path / "token"
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), bearer_token_file=str(token))
-    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    reports.answers = {LISTS: written(group(URL, __name__="a"))}
     found = make(source)
     token.write_text("first-canary\n")
     assert names(await found.refresh()) == ["a"]
     token.write_text("second-canary")
-    heard.answers = {LISTS: OSError("not for first-canary or second-canary")}
+    reports.answers = {LISTS: OSError("not for first-canary or second-canary")}
     assert names(await found.refresh()) == ["a"]
     token.write_text("")
     assert names(await found.refresh()) == ["a"]
-    assert [one.authorization for one in heard.asked_with] == ["Bearer first-canary", "Bearer second-canary"]
-    assert heard.learned == ["first-canary", "second-canary"]
+    assert [one.authorization for one in reports.asked_with] == ["Bearer first-canary", "Bearer second-canary"]
+    assert reports.learned == ["first-canary", "second-canary"]
     shown = "lists: https://lists.test/targets?token=***: cannot be"
-    assert heard.wrong == [
+    assert reports.wrong == [
         f"{shown} read: not for [redacted] or [redacted]",
         f"{shown} asked: bearer_token_file names a file that is empty",
     ]
 
 
 @pytest.mark.parametrize("password", ["pass-canary", "пароль-canary"])
-async def test_a_user_and_a_password(make: Make, heard: Heard, tmp_path: Path, password: str) -> None:
+async def test_a_user_and_a_password(make: Make, reports: Reports, tmp_path: Path, password: str) -> None:
     """They are sent in the Basic scheme, in UTF-8, from a file or a variable, and no message holds the password."""
     file = tmp_path / "password"
     file.write_text(f"{password}\n")
@@ -483,19 +487,19 @@ async def test_a_user_and_a_password(make: Make, heard: Heard, tmp_path: Path, p
         settings.DiscoverySource("two", http_sd=("http://b.test/",), basic_auth=BasicAuth("me", password_env="P")),
         settings.DiscoverySource("gone", http_sd=("http://c.test/",), basic_auth=BasicAuth("me", password_env="NO")),
     )
-    heard.answers = {LISTS: OSError(f"not for {password}"), "http://b.test/": written(group(URL, __name__="b"))}
+    reports.answers = {LISTS: OSError(f"not for {password}"), "http://b.test/": written(group(URL, __name__="b"))}
     assert names(await make(*sources, environ={"P": password}).refresh()) == ["b"]
     header = f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
-    assert [one.authorization for one in heard.asked_with] == [header, header]
-    assert set(heard.learned) == {password}
-    assert heard.wrong == [
+    assert [one.authorization for one in reports.asked_with] == [header, header]
+    assert set(reports.learned) == {password}
+    assert reports.wrong == [
         "one: https://lists.test/targets?token=***: cannot be read: not for [redacted]",
         "gone: http://c.test/: cannot be asked: basic_auth.password_env the variable is not set",
     ]
-    assert password not in repr(heard.asked_with)
+    assert password not in repr(reports.asked_with)
 
 
-async def test_the_proxy_of_a_source(make: Make, heard: Heard) -> None:
+async def test_the_proxy_of_a_source(make: Make, reports: Reports) -> None:
     """Its own comes first, then that of the environment if the config asks for that; `no_proxy` makes exceptions."""
     own, url, here = Secret("http://own.test:1"), "http://b.test/", "http://127.0.0.1/"
     sources = [
@@ -503,54 +507,54 @@ async def test_the_proxy_of_a_source(make: Make, heard: Heard) -> None:
         settings.DiscoverySource("other", http_sd=(url, "http://in.lan/", here)),
     ]
     asked = ("http://a.test/", url, "http://in.lan/", here)
-    heard.answers = dict.fromkeys(asked, b"[]")
+    reports.answers = dict.fromkeys(asked, b"[]")
     environ, mine, theirs = {"HTTP_PROXY": "of.environment:2"}, own.reveal(), "http://of.environment:2"
     for network, expected in (
         (Network(), [mine, None, None, None]),
         (Network(proxy_from_environment=True), [mine, theirs, theirs, None]),
         (Network(proxy_from_environment=True, no_proxy=("a.test", ".lan")), [None, theirs, None, None]),
     ):
-        heard.asked_with.clear()
+        reports.asked_with.clear()
         await make(*sources, environ=environ, network=network).refresh()
-        assert [one.proxy for one in heard.asked_with] == expected
+        assert [one.proxy for one in reports.asked_with] == expected
 
 
-async def test_one_target_in_two_lists(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_one_target_in_two_lists(make: Make, reports: Reports, tmp_path: Path) -> None:
     """It is one target and no error, in one source or in two; another target of its name is an error."""
     same = written(group(URL, __name__="a", team="x"), group(URL, __name__="a", team="x"))
     (tmp_path / "a.json").write_bytes(same)
-    heard.answers = {LISTS: same, "http://b.test/": same}
+    reports.answers = {LISTS: same, "http://b.test/": same}
     source = settings.DiscoverySource("lists", http_sd=(LISTS, "http://b.test/"))
     found = make(source, files(tmp_path))
     assert names(await found.refresh()) == ["a"]
-    assert (heard.gauge, heard.wrong) == ({"lists": True, "fleet": True}, [])
+    assert (reports.gauge, reports.wrong) == ({"lists": True, "fleet": True}, [])
     (tmp_path / "a.json").write_bytes(written(group(URL, __name__="a", team="y")))
     assert names(await found.refresh()) == ["a"]
-    assert heard.wrong == ["fleet: target a: the source lists has another target with this name"]
+    assert reports.wrong == ["fleet: target a: the source lists has another target with this name"]
 
 
-async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, heard: Heard, tmp_path: Path) -> None:
+async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, reports: Reports, tmp_path: Path) -> None:
     """Whatever is raised is told as a bug, the source keeps what it had, and the others are read."""
     (tmp_path / "a.json").write_bytes(written(group(URL, __name__="a")))
-    heard.answers = {LISTS: written(group(URL, __name__="b"))}
+    reports.answers = {LISTS: written(group(URL, __name__="b"))}
     found = make(settings.DiscoverySource("lists", http_sd=(LISTS,)), files(tmp_path))
     await found.refresh()
-    heard.answers = {}
+    reports.answers = {}
     assert names(await found.refresh()) == ["a", "b"]
-    assert (heard.gauge, heard.wrong) == (
+    assert (reports.gauge, reports.wrong) == (
         {"lists": False, "fleet": True},
         ["lists: could not be read because of a bug of the monitor"],
     )
-    assert isinstance(heard.failed[0], KeyError)
+    assert isinstance(reports.failed[0], KeyError)
 
 
-async def test_a_reload_loses_nothing(make: Make, heard: Heard) -> None:
+async def test_a_reload_loses_nothing(make: Make, reports: Reports) -> None:
     """The discovery of a new config knows what the one before it read, while the source cannot be read."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=60.0)
-    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    reports.answers = {LISTS: written(group(URL, __name__="a"))}
     before = make(source)
     await before.refresh()
-    heard.answers = {LISTS: ConnectionRefusedError(111, "Connection refused")}
+    reports.answers = {LISTS: ConnectionRefusedError(111, "Connection refused")}
     again = settings.DiscoverySource("renamed", http_sd=(LISTS,), refresh=30.0)
     assert names(await make(again, before=before).refresh()) == ["a"]
     assert names(await make(again).refresh()) == []
@@ -582,37 +586,37 @@ async def _stopped(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def test_changes_are_handed_on(make: Make, heard: Heard, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
+async def test_changes_are_handed_on(make: Make, reports: Reports, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
     """Only what differs from what was given is given, and given again where the taker failed."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
-    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    reports.answers = {LISTS: written(group(URL, __name__="a"))}
     found, changes = make(source), Changes(failing=2)
     await found.refresh()
     task = asyncio.create_task(found.run(changes))
-    heard.answers = {LISTS: written(group(URL, __name__="b"))}
+    reports.answers = {LISTS: written(group(URL, __name__="b"))}
     await changes.news.wait()
     changes.news.clear()
-    heard.answers = {LISTS: written(group(URL, __name__="b"), group("http://c.test/", __name__="c"))}
+    reports.answers = {LISTS: written(group(URL, __name__="b"), group("http://c.test/", __name__="c"))}
     await changes.news.wait()
     for _ in range(3):
-        heard.asked.clear()
-        await heard.asked.wait()
+        reports.asked.clear()
+        await reports.asked.wait()
     await _stopped(task)
     assert changes.taken == [["b"], ["b", "c"]]
-    assert [str(one) for one in heard.failed] == ["not now", "not now"]
+    assert [str(one) for one in reports.failed] == ["not now", "not now"]
 
 
-async def test_one_that_is_replaced_says_no_more(make: Make, heard: Heard, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
+async def test_one_that_is_replaced_says_no_more(make: Make, reports: Reports, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
     """What was being read when another took its place changes no gauge and hands nothing on."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
-    heard.answers = {LISTS: written(group(URL, __name__="a"))}
+    reports.answers = {LISTS: written(group(URL, __name__="a"))}
     found, changes = make(source), Changes()
     await found.refresh()
-    heard.gauge.clear()
-    heard.answers = {LISTS: written(group(URL, __name__="b"))}
+    reports.gauge.clear()
+    reports.answers = {LISTS: written(group(URL, __name__="b"))}
     found.retire()
     await found.run(changes)
-    assert (heard.gauge, changes.taken) == ({}, [])
+    assert (reports.gauge, changes.taken) == ({}, [])
 
 
 async def test_without_sources_there_is_nothing_to_do(make: Make) -> None:

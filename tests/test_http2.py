@@ -65,10 +65,12 @@ async def test_a_fault_is_named(lab: Lab, prober: MakeProber, fault: str, monkey
     async def wrong(one: Scenario) -> str:
         async with places:
             asked = target(lab.url + paced(one), one.protocol, timeouts=shortened(one), http=Http.TWO)
-            seen, _ = await conclusive(prober, asked)
-        got, wanted = (verdict(seen), flags(seen)), (one.expect.verdict, {one.expect.flag} - {""})
-        version = seen.recording.head.http_version if seen.recording.head else "2"
-        return "" if got == wanted and version == "2" else f"{one.path}: {got}, not {wanted}: {seen.verdict.detail}"
+            observation, _ = await conclusive(prober, asked)
+        got, wanted = (verdict(observation), flags(observation)), (one.expect.verdict, {one.expect.flag} - {""})
+        version = observation.recording.head.http_version if observation.recording.head else "2"
+        return (
+            "" if got == wanted and version == "2" else f"{one.path}: {got}, not {wanted}: {observation.verdict.detail}"
+        )
 
     found = await asyncio.gather(*(wrong(one) for one in (*SHARED, *OWN) if one.fault == fault))
     assert not any(found), "\n".join(filter(None, found))
@@ -77,8 +79,8 @@ async def test_a_fault_is_named(lab: Lab, prober: MakeProber, fault: str, monkey
 async def test_a_fault_of_one_version_is_refused_in_the_other(lab: Lab, prober: MakeProber) -> None:
     """The lab says so with a status."""
     for path, http in (("h2-reset", Http.ONE), ("chunk-size", Http.TWO)):
-        seen = await prober()(target(f"{lab.url}/openai-chat/{path}", http=http), "cli")
-        assert verdict(seen) == "http_error/rejected"
+        observation = await prober()(target(f"{lab.url}/openai-chat/{path}", http=http), "cli")
+        assert verdict(observation) == "http_error/rejected"
 
 
 async def test_several_requests_on_one_connection(lab: Lab, prober: MakeProber) -> None:
@@ -87,8 +89,8 @@ async def test_several_requests_on_one_connection(lab: Lab, prober: MakeProber) 
     try:
         for path, wanted in (("ok", "ok"), ("nothing", "http_error/not_found"), ("ok", "ok")):
             url = f"{lab.url}/openai-chat/{path}?gap=0&ttfc=0"
-            seen = await probe(target(url, http=Http.TWO, connection="reuse", timeouts=PATIENT), "cli")
-            assert verdict(seen) == wanted
+            observation = await probe(target(url, http=Http.TWO, connection="reuse", timeouts=PATIENT), "cli")
+            assert verdict(observation) == wanted
     finally:
         await probe.client.close_kept()
 
@@ -145,9 +147,9 @@ class Frames:
         return "ok", None if position >= self.length else kind, payload
 
 
-def told(seen: Observation) -> tuple[str, str | None, int]:
+def result_of(observation: Observation) -> tuple[str, str | None, int]:
     """Return the same of an observation."""
-    return verdict(seen), seen.verdict.unclean, seen.recording.bytes
+    return verdict(observation), observation.verdict.unclean, observation.recording.bytes
 
 
 @pytest.mark.parametrize("by", ["fin", "rst"])
@@ -170,9 +172,9 @@ async def test_a_cut_anywhere(
     async def cut(position: int) -> str:
         url = f"{lab.url}/{protocol}/h2-cut?{query}&by={by}&wire={position}"
         async with places:
-            seen = await probe(target(url, protocol, **keys), "cli")
+            observation = await probe(target(url, protocol, **keys), "cli")
         wanted = frames.expected(position, by)
-        return "" if told(seen) == wanted else f"byte {position}: {told(seen)}, not {wanted}"
+        return "" if result_of(observation) == wanted else f"byte {position}: {result_of(observation)}, not {wanted}"
 
     wrongs = await asyncio.gather(*map(cut, frames.places(2 * SPOKEN.index(protocol) + (by == "rst"))))
     assert not any(wrongs), "\n".join(filter(None, wrongs))

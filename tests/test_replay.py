@@ -58,9 +58,9 @@ async def replayed(
     kept = bytearray()
     fields: dict[str, Any] = {"check": None, "timeouts": LIMITS, **more}
     async with peer(script(capture(name))) as server:
-        seen = await prober(save=kept.extend)(target(f"{server.url}/", protocol, **fields), "cli")
+        observation = await prober(save=kept.extend)(target(f"{server.url}/", protocol, **fields), "cli")
         await server.over()
-    return seen, bytes(kept), server
+    return observation, bytes(kept), server
 
 
 @pytest.mark.parametrize("name", names())
@@ -68,11 +68,11 @@ async def test_a_recording_is_judged(prober: MakeProber, name: str) -> None:
     """The same bytes in the same segments with the same ending come to what the capture says, and none is lost."""
     one = capture(name)
     assert sum(size for _, size in one.segments) == len(one.raw)
-    seen, kept, server = await replayed(prober, name, one.protocol)
-    assert verdict(seen) == one.verdict
-    assert (seen.verdict.phase, seen.recording.chunks) == (one.phase, one.chunks)
-    assert (seen.verdict.unclean or "") == one.unclean
-    status = seen.recording.head.status if seen.recording.head else 0
+    observation, kept, server = await replayed(prober, name, one.protocol)
+    assert verdict(observation) == one.verdict
+    assert (observation.verdict.phase, observation.recording.chunks) == (one.phase, one.chunks)
+    assert (observation.verdict.unclean or "") == one.unclean
+    status = observation.recording.head.status if observation.recording.head else 0
     assert kept == (body_of(one.raw) if status == 200 else b"")
     assert server.links[0].sent == len(one.raw)
 
@@ -107,12 +107,12 @@ FACES = (
 async def test_the_four_faces_of_one_failure(prober: MakeProber, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the server swallows it, only the content check sees it; and what had come before is kept in all four."""
     monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: RECORDED_NONCE)
-    seen, _, _ = await replayed(prober, face.name, face.protocol)
+    observation, _, _ = await replayed(prober, face.name, face.protocol)
     checked, _, _ = await replayed(prober, face.name, face.protocol, check=face.check)
-    assert (verdict(seen), verdict(checked)) == (face.wire, face.checked)
-    assert seen.recording.head is not None
-    assert seen.recording.head.status == 200
-    assert seen.recording.chunks == checked.recording.chunks >= 3
+    assert (verdict(observation), verdict(checked)) == (face.wire, face.checked)
+    assert observation.recording.head is not None
+    assert observation.recording.head.status == 200
+    assert observation.recording.chunks == checked.recording.chunks >= 3
     if isinstance(face.check, CountCheck) and face.wire == "unverified":
         assert checked.check is not None
         assert checked.check.progress == 10 / 400
@@ -134,5 +134,5 @@ async def test_a_whole_answer_passes_its_check(
 ) -> None:
     """The same servers without the failure are ok, so that it is the failure that the check sees."""
     monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: RECORDED_NONCE)
-    seen, _, _ = await replayed(prober, name, protocol, check=check)
-    assert verdict(seen) == "ok"
+    observation, _, _ = await replayed(prober, name, protocol, check=check)
+    assert verdict(observation) == "ok"

@@ -127,9 +127,13 @@ ANSWERS: dict[str, Answer] = {
 }
 
 
-def tokens(seen: Observation) -> tuple[int, int] | None:
+def tokens(observation: Observation) -> tuple[int, int] | None:
     """Return what the server counted; None if it was estimated."""
-    return None if seen.tokens is None or seen.tokens.estimated else (seen.tokens.input, seen.tokens.output)
+    return (
+        None
+        if observation.tokens is None or observation.tokens.estimated
+        else (observation.tokens.input, observation.tokens.output)
+    )
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
@@ -137,8 +141,8 @@ async def test_what_a_probe_says_of_it(prober: MakeProber, answer: Answer) -> No
     """The verdict, the chunks, the tokens that were counted, and a detail that helps."""
     script: Script = (Send(answer.sent), Fin())
     async with peer(script) as server:
-        seen = await prober()(target(f"{server.url}/", answer.protocol, check=None), "cli")
+        observation = await prober()(target(f"{server.url}/", answer.protocol, check=None), "cli")
         await server.over()
-    assert (verdict(seen), seen.recording.chunks) == (answer.verdict, answer.chunks)
-    assert answer.says in seen.verdict.detail
-    assert tokens(seen) == answer.tokens
+    assert (verdict(observation), observation.recording.chunks) == (answer.verdict, answer.chunks)
+    assert answer.says in observation.verdict.detail
+    assert tokens(observation) == answer.tokens

@@ -76,7 +76,7 @@ class Scripted:
             raise self.error
         return replace(self.answer(target), trigger=trigger)
 
-    def told(self) -> ScheduleCallbacks:
+    def callbacks(self) -> ScheduleCallbacks:
         """Return who is told: this, which keeps what it hears."""
         return ScheduleCallbacks(
             observed=self._observed,
@@ -86,8 +86,8 @@ class Scripted:
             backed_off=lambda name, seconds: self.backed_off.append((name, seconds)),
         )
 
-    def _observed(self, seen: Observation) -> None:
-        self.observed.append(seen)
+    def _observed(self, observation: Observation) -> None:
+        self.observed.append(observation)
         self._news.set()
 
     def _skipped(self, name: str, reason: str) -> None:
@@ -132,7 +132,7 @@ async def make(script: Scripted) -> AsyncIterator[Callable[..., Schedule]]:
         **limits: int,
     ) -> Schedule:
         more = {} if resting is None else {"resting": resting}
-        made.append(Schedule(script, script.told(), Limits(**limits), budget, wall=wall, **more))
+        made.append(Schedule(script, script.callbacks(), Limits(**limits), budget, wall=wall, **more))
         return made[-1]
 
     yield schedule
@@ -697,9 +697,9 @@ async def test_a_target_can_be_asked_now(script: Scripted, make: Make) -> None:
     schedule = make()
     known(schedule, a_target(paused=True))
     script.let_go.set()
-    seen = await schedule.ask("one", "api")
-    assert (seen.target.name, seen.trigger) == ("one", "api")
-    assert script.observed == [seen]
+    observation = await schedule.ask("one", "api")
+    assert (observation.target.name, observation.trigger) == ("one", "api")
+    assert script.observed == [observation]
 
 
 async def test_who_cannot_be_asked(script: Scripted, make: Make) -> None:
@@ -792,10 +792,10 @@ async def test_a_scrape_asks_within_its_time(script: Scripted, make: Make) -> No
     schedule = make()
     known(schedule, a_target(), a_target("quick", timeouts=Timeouts(total=3.0)))
     script.let_go.set()
-    seen = await schedule.ask("one", "scrape", 10.0)
-    assert (seen.target.timeouts.total, seen.target.timeouts.drain) == (9.0, 1.0)
-    seen = await schedule.ask("quick", "scrape", 100.0)
-    assert (seen.target.timeouts.total, seen.target.timeouts.drain) == (3.0, 2.0)
+    observation = await schedule.ask("one", "scrape", 10.0)
+    assert (observation.target.timeouts.total, observation.target.timeouts.drain) == (9.0, 1.0)
+    observation = await schedule.ask("quick", "scrape", 100.0)
+    assert (observation.target.timeouts.total, observation.target.timeouts.drain) == (3.0, 2.0)
 
 
 async def test_a_scrape_leaves_a_paused_target_alone(script: Scripted, make: Make) -> None:
@@ -838,8 +838,10 @@ def asking_to_wait(seconds: int, status: int = 429) -> Callable[[Target], Observ
     """Return the answer of a server that asks for so many seconds of rest."""
 
     def answer(target: Target) -> Observation:
-        seen = refused(target)
-        return replace(seen, recording=replace(seen.recording, head=Head(status, "", retry_after=seconds)))
+        observation = refused(target)
+        return replace(
+            observation, recording=replace(observation.recording, head=Head(status, "", retry_after=seconds))
+        )
 
     return answer
 

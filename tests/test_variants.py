@@ -421,25 +421,25 @@ async def probed(prober: MakeProber, row: Row, script: Script, ca: CertificateAu
             timeouts=only(ender(scenario), drained),
             tls=ca.trusted if ca else Tls(),
         )
-        seen, kept = await conclusive(prober, asked)
-    return Probed(scenario, seen, kept, script), kept
+        observation, kept = await conclusive(prober, asked)
+    return Probed(scenario, observation, kept, script), kept
 
 
 def problems_of(one: Probed, row: Row, kept: bytes, *, pieces: bool) -> list[str]:
     """Return what is not as it has to be, in words; what comes in a later segment behind the end nobody has to see."""
-    seen = one.seen
+    observation = one.observation
     uncleans = {row.unclean, None} if row.unclean == "trailing" and pieces else {row.unclean}
     return [
         f"{what}: {got!r}, not {wanted!r}"
         for what, got, wanted in (
-            ("verdict", verdict(seen), row.verdict),
-            ("phase", seen.verdict.phase.value, row.phase),
+            ("verdict", verdict(observation), row.verdict),
+            ("phase", observation.verdict.phase.value, row.phase),
             ("kept", kept, row.kept),
-            ("chunks", seen.recording.chunks, row.chunks),
-            ("first chunk", Mark.FIRST_CHUNK in seen.recording.marks, bool(row.chunks)),
-            ("unclean end", seen.verdict.unclean in uncleans or seen.verdict.unclean, True),
-            ("ended by", seen.recording.ending.deadline, ender(one.scenario)),
-            ("its end", misplaced(seen), ""),
+            ("chunks", observation.recording.chunks, row.chunks),
+            ("first chunk", Mark.FIRST_CHUNK in observation.recording.marks, bool(row.chunks)),
+            ("unclean end", observation.verdict.unclean in uncleans or observation.verdict.unclean, True),
+            ("ended by", observation.recording.ending.deadline, ender(one.scenario)),
+            ("its end", misplaced(observation), ""),
         )
         if got != wanted
     ]

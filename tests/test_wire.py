@@ -49,7 +49,7 @@ class Probed(NamedTuple):
     """One scenario as it was probed."""
 
     scenario: Scenario
-    seen: Observation
+    observation: Observation
     kept: bytes
     script: Script
 
@@ -59,17 +59,17 @@ async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: async
     path = paced(scenario)
     asked = target(lab.url + path, scenario.protocol, timeouts=shortened(scenario))
     async with places:
-        seen, kept = await conclusive(prober, asked)
-    return Probed(scenario, seen, kept, script_for(asked, scenario, path))
+        observation, kept = await conclusive(prober, asked)
+    return Probed(scenario, observation, kept, script_for(asked, scenario, path))
 
 
 async def conclusive(prober: MakeProber, asked: Target) -> tuple[Observation, bytes]:
     """Probe until the monitor was not starved, and return what was seen and kept: until then it judges nobody."""
     while True:
         kept = bytearray()
-        seen = await prober(save=kept.extend)(asked, "cli")
-        if verdict(seen) != "inconclusive/resources":
-            return seen, bytes(kept)
+        observation = await prober(save=kept.extend)(asked, "cli")
+        if verdict(observation) != "inconclusive/resources":
+            return observation, bytes(kept)
 
 
 def shortened(scenario: Scenario) -> Timeouts:
@@ -107,26 +107,28 @@ def problems_of(one: Probed) -> list[str]:
     return [
         f"{what}: {got!r}, not {wanted!r}"
         for what, got, wanted in (
-            ("verdict", verdict(one.seen), one.scenario.expect.verdict),
-            ("flags", flags(one.seen), {one.scenario.expect.flag} - {""}),
-            ("phase", one.seen.verdict.phase.value, phase(one)),
+            ("verdict", verdict(one.observation), one.scenario.expect.verdict),
+            ("flags", flags(one.observation), {one.scenario.expect.flag} - {""}),
+            ("phase", one.observation.verdict.phase.value, phase(one)),
             ("kept", kept(one), ""),
-            ("ended by", one.seen.recording.ending.deadline, ender(one.scenario)),
-            ("its end", misplaced(one.seen), ""),
+            ("ended by", one.observation.recording.ending.deadline, ender(one.scenario)),
+            ("its end", misplaced(one.observation), ""),
         )
         if got != wanted
     ]
 
 
-def verdict(seen: Observation) -> str:
+def verdict(observation: Observation) -> str:
     """Return outcome and cause as the lab writes them."""
-    return "/".join(filter(None, (seen.verdict.outcome.value, seen.verdict.cause)))
+    return "/".join(filter(None, (observation.verdict.outcome.value, observation.verdict.cause)))
 
 
-def flags(seen: Observation) -> set[str]:
+def flags(observation: Observation) -> set[str]:
     """Return the event's flags that are set, as far as the lab's promise goes: `buffered` only of what is ok."""
-    event = record(seen)
-    names = {"unclean_end", "content_type_mismatch"} | ({"buffered"} if seen.verdict.outcome is Outcome.OK else set())
+    event = record(observation)
+    names = {"unclean_end", "content_type_mismatch"} | (
+        {"buffered"} if observation.verdict.outcome is Outcome.OK else set()
+    )
     return {name for name in names if event.get(name)}
 
 
@@ -163,10 +165,10 @@ def decoded(protocol: str, payload: bytes) -> tuple[int, int]:
 def kept(one: Probed) -> str:
     """Say how what the probe kept differs from what the lab sent; nothing where it does not."""
     sent = payload_of(one.script)
-    status = one.seen.recording.head.status if one.seen.recording.head else 0
-    if status // 100 != 2 or verdict(one.seen) in {"bad_response/encoding", "empty/no_body"}:
+    status = one.observation.recording.head.status if one.observation.recording.head else 0
+    if status // 100 != 2 or verdict(one.observation) in {"bad_response/encoding", "empty/no_body"}:
         sent = b""
-    bounded = one.seen.recording.ending.kind in {
+    bounded = one.observation.recording.ending.kind in {
         EndKind.DEADLINE,
         EndKind.TOO_LARGE,
     }
@@ -214,26 +216,26 @@ def dechunked(body: bytes) -> bytes:
 # -- when it ended ----------------------------------------------------------------------------------------------------
 
 
-def misplaced(seen: Observation) -> str:
+def misplaced(observation: Observation) -> str:
     """Say that a stream's END is not when its deadline passed, to the microsecond, or is before a byte that came."""
-    recording = seen.recording
+    recording = observation.recording
     end, last = recording.marks[Mark.END], recording.arrivals[-1] if recording.arrivals else None
     if recording.ending.deadline is Deadline.DRAIN:
-        return "" if end < deadline(seen) else f"{end:.6f} s, after what came last"
+        return "" if end < deadline(observation) else f"{end:.6f} s, after what came last"
     if recording.ending.deadline is not None:
-        limit = max(deadline(seen), recording.marks.get(Mark.LAST_CHUNK, 0.0))
+        limit = max(deadline(observation), recording.marks.get(Mark.LAST_CHUNK, 0.0))
         return "" if abs(end - limit) < 1e-6 else f"{end:.6f} s, its deadline passed at {limit:.6f} s"
     if last is not None and end < last.time - last.uncertainty:
         return f"{end:.6f} s, a byte came at {last.time:.6f} s"
     return ""
 
 
-def deadline(seen: Observation) -> float:
+def deadline(observation: Observation) -> float:
     """Return when the deadline passed that ended a stream, in seconds from zero."""
-    passed, limits = seen.recording.ending.deadline, seen.target.timeouts
+    passed, limits = observation.recording.ending.deadline, observation.target.timeouts
     assert passed is not None
     if passed is Deadline.IDLE:
-        return seen.recording.marks[Mark.LAST_CHUNK] + limits.idle
+        return observation.recording.marks[Mark.LAST_CHUNK] + limits.idle
     if passed is Deadline.DRAIN:
-        return seen.recording.arrivals[-1].time + limits.drain
+        return observation.recording.arrivals[-1].time + limits.drain
     return float(getattr(limits, passed.value))

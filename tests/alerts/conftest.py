@@ -16,7 +16,7 @@ def drill(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     """The whole play: all faults at a time, each mended when its alerts have come."""
     with stage(tmp_path_factory.mktemp("drill")) as set_up:
         set_up.play()
-        request.config.stash[TOLD] = list(set_up.told())
+        request.config.stash[TOLD] = list(set_up.timings())
         yield set_up
 
 

@@ -72,7 +72,7 @@ class Stage:
                     act.mended = True
             time.sleep(0.5)  # what is waited for is other programs' next evaluation
 
-    def told(self) -> Iterator[str]:
+    def timings(self) -> Iterator[str]:
         """How long each expected alert took to be fired and to be resolved, in the order of their coming."""
         expected = {key for act in self.acts for key in act.expected}
         for key, (fired, over) in sorted(self.times.items(), key=lambda row: row[1]):
@@ -105,8 +105,8 @@ class Stage:
             if alert["status"] == "firing":
                 began = (alert["labels"].get("location", ""), alert["startsAt"])
                 self.sent.setdefault(key, set()).add(began)
-            seen = self.firing if alert["status"] == "firing" else self.resolved
-            if seen.setdefault(key, alert) is alert:
+            known = self.firing if alert["status"] == "firing" else self.resolved
+            if known.setdefault(key, alert) is alert:
                 fired, _ = self.times.get(key, (now, now))
                 self.times[key] = (fired, now)
         with contextlib.suppress(OSError):

@@ -56,9 +56,9 @@ def _lonely(directory: Path, port: int) -> tuple[list[Monitor], list[Act]]:
 def cast(directory: Path, faults: Faults, _: ExitStack) -> tuple[list[Monitor], list[Act]]:
     """All monitors, and what is wrong with each."""
     port = faults.open()
-    placed, seen = _places(directory, faults, port)
+    placed, expected = _places(directory, faults, port)
     lonely, missing = _lonely(directory, port)
-    return [*placed, *lonely], [*seen, *missing]
+    return [*placed, *lonely], [*expected, *missing]
 
 
 @pytest.fixture(scope="module")

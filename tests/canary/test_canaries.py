@@ -170,14 +170,14 @@ class Place:
     async def pages(self, base: str, paths: list[str]) -> str:
         """Return what the user of the pages is shown at each path, with its headers."""
         trusted = await asyncio.to_thread(ssl.create_default_context, cafile=self.directory / "ca.pem")
-        told = []
+        texts = []
         user = {"Authorization": "Basic " + base64.b64encode(f"me:{LOUD['web-password']}".encode()).decode()}
         async with aiohttp.ClientSession(base, headers=user, connector=aiohttp.TCPConnector(ssl=trusted)) as session:
             for path in paths:
                 async with session.get(path) as response:
                     assert response.status in {200, 429}, path
-                    told.append(f"{response.headers} {await response.text()}")
-        return "\n".join(told)
+                    texts.append(f"{response.headers} {await response.text()}")
+        return "\n".join(texts)
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[tuple[asyncio.subprocess.Process, str, list[dict[str, object]]]]:

@@ -16,13 +16,13 @@ from monitor.target import Http
 from tests.cli.commands import PACE, Cli
 
 
-@pytest.mark.parametrize(("number", "told"), [(40, True), (2, False)])
-def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, told: bool) -> None:
+@pytest.mark.parametrize(("number", "warned"), [(40, True), (2, False)])
+def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, warned: bool) -> None:
     """Where there are more series of a target than with the default ones, check says how many."""
     bounds = [place + 1 for place in range(number)]
     config.write_text(config.read_text() + f"[metrics]\nbuckets = {{latency = {bounds}, gap = {bounds}}}\n")
     done = cli("check", "--config", config)
-    assert (done.status, "metrics.buckets: make 3" in done.err) == (0, told)
+    assert (done.status, "metrics.buckets: make 3" in done.err) == (0, warned)
 
 
 def test_a_public_address_is_told_by_check(cli: Cli, config: Path) -> None:

@@ -40,15 +40,15 @@ def test_the_scenes_show_every_protocol_and_many_ends() -> None:
 async def test_every_scene_comes_to_what_it_promises() -> None:
     """Within one round, in the log; and the page and the scrape have it, too."""
     loop, stop, reader = asyncio.get_running_loop(), Signals(), asyncio.StreamReader()
-    told: asyncio.Future[tuple[str, str]] = loop.create_future()
+    announced: asyncio.Future[tuple[str, str]] = loop.create_future()
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "w") as stdout:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
         running = asyncio.create_task(
-            demo("127.0.0.1", 0, stop, announce=lambda *where: told.set_result(where), stdout=stdout)
+            demo("127.0.0.1", 0, stop, announce=lambda *where: announced.set_result(where), stdout=stdout)
         )
         try:
-            page, lab = await told
+            page, lab = await announced
             assert await verdicts(reader.readline) == {scene.name: scene.expect for scene in SCENES}
             text = await fetched(page)
             assert all(scene.name in text for scene in SCENES)

@@ -23,8 +23,8 @@ def test_the_targets_are_shown_below_the_addresses() -> None:
     with subprocess.Popen([*COMMAND, "demo"], stdin=theirs, stdout=theirs, env=ENVIRONMENT) as process:
         os.close(theirs)
         with closed_in_the_end(process, ours):
-            seen = until(ours, b"status page http://") + until(ours, b"cut-by-reset")
-            (port,) = set(re.findall(rb"127\.0\.0\.1:(\d+)/[^\r]*fault lab", seen))
+            output = until(ours, b"status page http://") + until(ours, b"cut-by-reset")
+            (port,) = set(re.findall(rb"127\.0\.0\.1:(\d+)/[^\r]*fault lab", output))
             process.send_signal(signal.SIGINT)
             until(ours, b"\x1b[?1049l")
             assert process.wait(WITHIN) == 130

@@ -16,8 +16,8 @@ from tests.sinks.samples import GATEWAY, refused, whole
 
 def http_error(cause: str, target: Target) -> Observation:
     """Return an observation that was answered with an error of HTTP."""
-    seen = refused(target)
-    return replace(seen, verdict=replace(seen.verdict, outcome=Outcome.HTTP_ERROR, cause=cause))
+    observation = refused(target)
+    return replace(observation, verdict=replace(observation.verdict, outcome=Outcome.HTTP_ERROR, cause=cause))
 
 
 @pytest.mark.parametrize(

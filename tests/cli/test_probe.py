@@ -17,7 +17,7 @@ from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
 from tests.cli.commands import COMMAND, PACE, Cli, Done, ended, started
 from tests.conftest import WITHIN
-from tests.sinks.samples import GATEWAY, chunks, cut, failed, line, mistakes, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, chunks, cut, failed, line, mistakes, observed, refused, stopped, whole
 
 ALWAYS = {
     "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "phase",
@@ -100,7 +100,7 @@ def test_over_an_objective(cli: Cli, config: Path) -> None:
     ("one", "status"),
     [
         (whole(), 0),
-        (seen(line(*chunks(3.0))), 3),
+        (observed(line(*chunks(3.0))), 3),
         (cut(), 3),
         (failed(), 3),
         (refused(), 4),

@@ -59,8 +59,11 @@ def file(tmp_path: Path, behind: Behind) -> Iterator[File]:
     """Return the file that holds the same."""
     path = tmp_path / "history.db"
     store = Store(path, HistorySettings(max_age=AGES))
-    probes = sorted((seen for recent in behind.recent.values() for seen in recent), key=lambda seen: seen.timestamp)
-    store.keep([row(seen, Record.FULL, MIB) for seen in probes], 0.0)
+    probes = sorted(
+        (observation for recent in behind.recent.values() for observation in recent),
+        key=lambda observation: observation.timestamp,
+    )
+    store.keep([row(observation, Record.FULL, MIB) for observation in probes], 0.0)
     yield File(path)
     store.close()
 
@@ -84,9 +87,9 @@ def looked(place: ProbeSource, behind: Behind) -> None:
         place.find("../x y")
 
 
-def glimpsed(seen: Sequence[Observation]) -> TargetSummary:
+def glimpsed(observations: Sequence[Observation]) -> TargetSummary:
     """Return what these probes of the target come to."""
-    return summarize(NAME, [event_of(one) for one in seen])
+    return summarize(NAME, [event_of(one) for one in observations])
 
 
 async def test_the_daemon(behind: Behind) -> None:
@@ -134,17 +137,17 @@ def test_the_file(behind: Behind, file: File) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "state"), [("..", "ok"), ("..x", "at_risk"), (".xx", "down"), ("..x.", "ok"), ("aa", UNSET)]
+    ("kinds", "state"), [("..", "ok"), ("..x", "at_risk"), (".xx", "down"), ("..x.", "ok"), ("aa", UNSET)]
 )
-def test_states_and_ratios_of_the_file(tmp_path: Path, told: str, state: object) -> None:
+def test_states_and_ratios_of_the_file(tmp_path: Path, kinds: str, state: object) -> None:
     """As the daemon would have them: confirmed, and of the last day."""
     path = tmp_path / "history.db"
     with closing(Store(path, HistorySettings())) as store:
-        store.keep(rows(*probes(told, end=time.time())), time.time())
+        store.keep(rows(*probes(kinds, end=time.time())), time.time())
     (it,) = File(path).summaries()
     assert it.state == state
     assert it.windows
-    assert it.windows["24h"].probes == len(told.replace("a", ""))
+    assert it.windows["24h"].probes == len(kinds.replace("a", ""))
 
 
 def test_a_file_of_an_older_version(tmp_path: Path) -> None:

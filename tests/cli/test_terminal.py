@@ -29,17 +29,17 @@ from monitor.stream.events import Done, Failure, Fault, Finish, Malformed, Meta,
 from monitor.stream.thinning import thinned
 from monitor.target import CountCheck, FirstChunkSlo, Slo
 from tests.records import record
-from tests.sinks.samples import GATEWAY, START, begun, chunks, cut, end, failed, line, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, START, begun, chunks, cut, end, failed, line, observed, refused, stopped, whole
 
 
-def told(one: Observation, *, timeline: bool = True) -> ProbeEvent:
+def event_from(one: Observation, *, timeline: bool = True) -> ProbeEvent:
     """Return the event of a probe as it is read back."""
     return read(record(one, timeline=timeline))
 
 
 def shown(one: Observation) -> list[str]:
     """Return the waterfall as plain lines."""
-    return [text.plain.rstrip() for text in probe_lines(told(one), one.target.slo.first_chunk.threshold)]
+    return [text.plain.rstrip() for text in probe_lines(event_from(one), one.target.slo.first_chunk.threshold)]
 
 
 def explained(event: ProbeEvent) -> list[str]:
@@ -118,21 +118,21 @@ def test_everything_that_a_stream_says_has_its_sign() -> None:
         (0.9, Failure(Fault.OTHER)),
         (0.95, Partial()),
     )
-    stream = next(one for one in shown(seen(signs)) if one.startswith("  stream"))
+    stream = next(one for one in shown(observed(signs)) if one.startswith("  stream"))
     assert stream.split(maxsplit=3)[3].split() == ["·", "█", "?", "█", "$", "$", "!", "✗"]
 
 
 def test_the_figures_that_apply_are_shown() -> None:
     """Pings, an estimate, the part of the answer, and a proxy that buffers."""
     pinged = line((0.01, Meta(ping=True)), *chunks(*[0.2] * 5), (0.2, Finish("stop")))
-    checked = seen(pinged, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
+    checked = observed(pinged, tokens=Tokens(9, 5, estimated=True), check=CheckResult("count", "missing", 0.5))
     figures = shown(checked)[-5]
     assert figures.startswith("  5 chunks in 5 reads; gaps ")
     assert "; 1 ping; 50% of the answer; times" in figures
     together = begun((0.2, Output("x")))
     for offset in range(95, 100):
         together.record(Output("x"), offset)
-    assert "buffered by a proxy" in "\n".join(shown(seen(end(together, EndKind.COMPLETE, 0.3))))
+    assert "buffered by a proxy" in "\n".join(shown(observed(end(together, EndKind.COMPLETE, 0.3))))
     rated = "\n".join(shown(whole(tokens=Tokens(9, 5, estimated=True))))
     assert "10.0 tokens/s (estimated)" in rated
 
@@ -150,24 +150,24 @@ def test_the_figures_that_apply_are_shown() -> None:
 )
 def test_a_verdict_has_its_colour(one: Observation, style: str) -> None:
     """Green is available, bold red truncated, magenta our own; wrong content is yellow only where it counts."""
-    assert style_of(told(one)) == style
+    assert style_of(event_from(one)) == style
 
 
 def test_wrong_content_that_counts_is_yellow() -> None:
     """Where the check is required."""
     required = replace(GATEWAY, check=CountCheck(required=True))
-    assert style_of(told(whole(required, check=CheckResult("count", "missing", 0.5)))) == "yellow"
+    assert style_of(event_from(whole(required, check=CheckResult("count", "missing", 0.5)))) == "yellow"
 
 
 def test_an_unclean_end_is_in_the_words() -> None:
     """What the wire did after the end stands beside the verdict."""
     unclean = line(*chunks(0.2), (0.3, Finish("stop")), ending=EndKind.RESET)
-    assert verdict_words(told(seen(unclean))) == "ok (unclean end: reset)"
+    assert verdict_words(event_from(observed(unclean))) == "ok (unclean end: reset)"
 
 
 def test_one_line_a_probe() -> None:
     """When, which target, what it came to, how long the first chunk and all took, how much came, and why."""
-    head, first, second = lines([told(cut()), told(refused(replace(GATEWAY, name="b")))])
+    head, first, second = lines([event_from(cut()), event_from(refused(replace(GATEWAY, name="b")))])
     assert head.plain.split("  ")[0] == "began (UTC)"
     assert first.plain == (
         "2026-11-22 22:10:00Z  gateway  truncated/incomplete_body       200 ms    700 ms       3  "
@@ -186,7 +186,7 @@ def test_all_that_is_kept_of_a_probe() -> None:
     probe = cut(last_words="so far so g", diagnosis=(suspicion,), peer="192.0.2.7:443")
     head = replace(probe.recording.head, request_ids=(("x-request-id", "r-1"),))  # type: ignore[type-var]
     probe = replace(probe, recording=replace(probe.recording, head=head))
-    rows = explained(told(probe))
+    rows = explained(event_from(probe))
     assert rows[: len(shown(probe))] == shown(probe)
     assert rows[len(shown(probe)) - 1] == "  suspect restart: other targets of that host were cut at that second"
     assert rows[len(shown(probe)) :] == [
@@ -203,25 +203,25 @@ def test_http_2_is_named() -> None:
     probe = cut()
     head = replace(probe.recording.head, http_version="2")  # type: ignore[type-var]
     probe = replace(probe, recording=replace(probe.recording, head=head))
-    rows = explained(told(probe))
+    rows = explained(event_from(probe))
     assert rows[0].endswith("  openai-chat  HTTP/2")
     assert any(row.endswith("  HTTP/2 200") for row in rows)
 
 
 def test_a_probe_whose_timeline_is_thinned() -> None:
     """What is omitted is said, and no number of reads that nobody knows."""
-    probe = seen(line(*chunks(*(0.1 + number / 100 for number in range(500)))))
-    rows = explained(told(replace(probe, recording=thinned(probe.recording, 0))))
+    probe = observed(line(*chunks(*(0.1 + number / 100 for number in range(500)))))
+    rows = explained(event_from(replace(probe, recording=thinned(probe.recording, 0))))
     assert re.fullmatch(r"  48\d events of this long stream are not stored; the figures include them", rows[-1])
     assert any(row.startswith("  500 chunks; gaps p50 10.0 ms") for row in rows)
 
 
 def test_a_probe_whose_timeline_was_not_kept() -> None:
     """It is said, and what stands in its event is shown."""
-    rows = explained(told(whole(), timeline=False))
+    rows = explained(event_from(whole(), timeline=False))
     assert rows[-1] == "  its timeline is not stored"
     assert any(row.startswith("  3 chunks; gaps p50 200 ms") for row in rows)
-    slow = explained(told(whole(replace(GATEWAY, slo=Slo(first_chunk=FirstChunkSlo(0.1))))))
+    slow = explained(event_from(whole(replace(GATEWAY, slo=Slo(first_chunk=FirstChunkSlo(0.1))))))
     assert "  over its SLO: first chunk after 200 ms" in slow
 
 
@@ -251,12 +251,12 @@ def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
 def test_targets_at_a_summarize() -> None:
     """Those that fail come first; what was not reached, or is not known, is a dash."""
     now = START + timedelta(seconds=90)
-    failing = summarize("failing", [told(cut()), told(cut()), told(whole())])
+    failing = summarize("failing", [event_from(cut()), event_from(cut()), event_from(whole())])
     rows = [
         failing,
-        summarize("good", [told(whole())]),
+        summarize("good", [event_from(whole())]),
         TargetSummary(name="new"),
-        TargetSummary(name="resting", last=told(whole()), paused=True),
+        TargetSummary(name="resting", last=event_from(whole()), paused=True),
     ]
     assert [" ".join(row.split()) for row in printed(rows, now)] == [
         "target verdict ago first chunk truncated in a row recent",

@@ -16,7 +16,7 @@ from rich.text import Text
 from monitor.cli.terminal import explanation, lines
 from monitor.cli.top import Screen, draw, totals, truncation
 from monitor.record.target_summary import TargetSummary, WindowSummary, summarize
-from tests.cli.test_terminal import told
+from tests.cli.test_terminal import event_from
 from tests.sinks.samples import GATEWAY, START, cut, refused, whole
 
 STORED = Path(__file__).parent / "stored"
@@ -26,19 +26,19 @@ LONG = replace(GATEWAY, name="a-gateway-with-a-name-that-is-long")
 
 def summaries() -> list[TargetSummary]:
     """Return targets of several states."""
-    down = summarize("b", [told(cut()), told(cut()), told(whole())])
+    down = summarize("b", [event_from(cut()), event_from(cut()), event_from(whole())])
     return [
         msgspec.structs.replace(down, state="down"),
-        msgspec.structs.replace(summarize(LONG.name, [told(refused(LONG))] * 3), state="at_risk"),
-        msgspec.structs.replace(summarize("fine", [told(whole())] * 30), state="ok"),
+        msgspec.structs.replace(summarize(LONG.name, [event_from(refused(LONG))] * 3), state="at_risk"),
+        msgspec.structs.replace(summarize("fine", [event_from(whole())] * 30), state="ok"),
         TargetSummary(name="new", state="not_proven"),
-        TargetSummary(name="resting", last=told(whole()), paused=True, state="paused"),
+        TargetSummary(name="resting", last=event_from(whole()), paused=True, state="paused"),
     ]
 
 
 def test_a_target_in_maintenance() -> None:
     """It says so in place of its last verdict."""
-    it = TargetSummary(name="moved", last=told(cut()), maintenance_until="2026-11-22T23:10:00Z", state="down")
+    it = TargetSummary(name="moved", last=event_from(cut()), maintenance_until="2026-11-22T23:10:00Z", state="down")
     [screen] = [" ".join(line.plain for line in draw([it], Screen(), NOW, (100, 12)))]
     assert "maintenance" in screen
 
@@ -50,13 +50,13 @@ def top(width: int) -> Iterable[Text]:
 
 def history(width: int) -> Iterable[Text]:
     """Return a list of probes."""
-    return lines([told(cut()), told(refused(LONG)), told(whole(replace(GATEWAY, name="b")))], width)
+    return lines([event_from(cut()), event_from(refused(LONG)), event_from(whole(replace(GATEWAY, name="b")))], width)
 
 
 def explain(width: int) -> Iterable[Text]:
     """Return all that is kept of a probe."""
     words = "so far " * 30
-    return explanation(told(replace(cut(), last_words=words, peer="192.0.2.7:443")), width)
+    return explanation(event_from(replace(cut(), last_words=words, peer="192.0.2.7:443")), width)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -240,13 +240,15 @@ async def ours(urls: Sequence[str], ca_file: str, http: Http = Http.ONE) -> list
         tls = Tls(ca_file)
         return Target("it", "openai-chat", url, "lab", timeouts=TIMEOUTS, check=CountCheck(), tls=tls, http=http)
 
-    return [in_words(seen) for seen in await asyncio.gather(*(prober(target(url), "cli") for url in urls))]
+    return [
+        in_words(observation) for observation in await asyncio.gather(*(prober(target(url), "cli") for url in urls))
+    ]
 
 
-def in_words(seen: Observation) -> str:
+def in_words(observation: Observation) -> str:
     """Return outcome, cause and flags of a probe."""
-    event = record(seen)
-    verdict = "/".join(filter(None, (seen.verdict.outcome.value, seen.verdict.cause)))
+    event = record(observation)
+    verdict = "/".join(filter(None, (observation.verdict.outcome.value, observation.verdict.cause)))
     return ", ".join([verdict, *(flag for flag in FLAGS if event.get(flag))])
 
 
@@ -390,8 +392,8 @@ def reported_table(rows: Sequence[tuple[str, Reported, str, str]]) -> Iterable[s
     for name, stream, *words in rows:
         case = Case("", name, fine=stream.comes_to == "ok")
         wrong = [count + misleads(case, word) for count, word in zip(wrong, words, strict=True)]
-        told = " | ".join(cell(case, word) for word in words)
-        yield f"| {name} | `{stream.protocol}` | {told} |"
+        cells = " | ".join(cell(case, word) for word in words)
+        yield f"| {name} | `{stream.protocol}` | {cells} |"
     yield f"| misleading, of {len(rows)} | | {wrong[0]} | {wrong[1]} |"
 
 

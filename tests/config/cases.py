@@ -13,9 +13,9 @@ from monitor.config import Config
 from monitor.protocols import PROTOCOLS
 
 Read = Callable[..., Config]
-Said = Callable[..., list[str]]
+Mistakes = Callable[..., list[str]]
 Outside = Callable[..., None]
-Heard = Callable[..., tuple[list[str], list[str]]]
+Reported = Callable[..., tuple[list[str], list[str]]]
 
 TARGET = """\
 [[targets]]

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from monitor.config import Config, ConfigError, Mistake, load
-from tests.config.cases import Heard, Outside, Read, Said
+from tests.config.cases import Mistakes, Outside, Read, Reported
 
 
 def _lines(mistakes: tuple[Mistake, ...], file: Path) -> list[str]:
@@ -31,7 +31,7 @@ def read(tmp_path: Path) -> Read:
 
 
 @pytest.fixture
-def heard(read: Read, tmp_path: Path) -> Heard:
+def reported(read: Read, tmp_path: Path) -> Reported:
     """Say what is wrong with a text, and what is odd in it, each as `LINE: key: what (hint)`."""
 
     def heard(text: str, environ: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
@@ -43,13 +43,13 @@ def heard(read: Read, tmp_path: Path) -> Heard:
         file = tmp_path / "c.toml"
         return _lines(wrong, file), _lines(odd, file)
 
-    return heard
+    return reported
 
 
 @pytest.fixture
-def mistakes(heard: Heard) -> Said:
+def mistakes(reported: Reported) -> Mistakes:
     """Say what is wrong with a text."""
-    return lambda text, environ=None: heard(text, environ)[0]
+    return lambda text, environ=None: reported(text, environ)[0]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from monitor.target import (
     Terminator,
     Timeouts,
 )
-from tests.config.cases import ENVIRON, RAW, TARGET, Case, Heard, Read, said
+from tests.config.cases import ENVIRON, RAW, TARGET, Case, Read, Reported, said
 
 FULL = """\
 model = "m"
@@ -121,9 +121,9 @@ def test_secrets_come_from_files(read: Read, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", said("build"))
-def test_a_secret_that_cannot_be_read_is_a_mistake(heard: Heard, case: Case) -> None:
+def test_a_secret_that_cannot_be_read_is_a_mistake(reported: Reported, case: Case) -> None:
     """A missing file or variable is a mistake at the key that names it."""
-    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+    assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
 def test_labels_are_the_same_for_all(read: Read) -> None:
@@ -222,7 +222,7 @@ def test_the_values_of_variables_are_known(read: Read) -> None:
 _KEY = "-----BEGIN PRIVATE KEY-----\n" + "A" * 64 + "\n-----END PRIVATE KEY-----\n"
 
 
-def test_a_secret_that_others_can_read_is_odd(heard: Heard, tmp_path: Path) -> None:
+def test_a_secret_that_others_can_read_is_odd(reported: Reported, tmp_path: Path) -> None:
     """Each file of a secret has its warning, a certificate only if its private key is in it."""
     text = TARGET.replace("http:", "https:") + (
         'api_key_file = "key"\nheader_files.X-A = "header"\n'
@@ -237,11 +237,11 @@ def test_a_secret_that_others_can_read_is_odd(heard: Heard, tmp_path: Path) -> N
     ):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o644)
-    told = "names a file with a secret that other users can read (mode 0644) (chmod 600)"
+    warning = "names a file with a secret that other users can read (mode 0644) (chmod 600)"
     keys = ("5: targets[0].api_key_file", "6: targets[0].header_files.X-A", "7: targets[0].tls.key_file")
-    assert heard(text) == ([], [f"{key}: {told}" for key in keys])
+    assert reported(text) == ([], [f"{key}: {warning}" for key in keys])
     for name in ("key", "header", "pem"):
         (tmp_path / name).chmod(0o600)
-    assert heard(text) == ([], [])
+    assert reported(text) == ([], [])
     (tmp_path / "cert").write_text("-----BEGIN CERTIFICATE-----\n" + _KEY)
-    assert heard(text) == ([], [f"7: targets[0].tls.cert_file: {told}"])
+    assert reported(text) == ([], [f"7: targets[0].tls.cert_file: {warning}"])

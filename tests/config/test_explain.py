@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.cases import ENVIRON, Case, Heard, Said, said
+from tests.config.cases import ENVIRON, Case, Mistakes, Reported, said
 
 
 @pytest.mark.parametrize("case", said("explain"))
-def test_each_mistake_has_its_line_key_and_words(heard: Heard, case: Case) -> None:
+def test_each_mistake_has_its_line_key_and_words(reported: Reported, case: Case) -> None:
     """A single mistake in an otherwise good file is one message, with the line and the key where it stands."""
-    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+    assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_each_mistake_has_its_line_key_and_words(heard: Heard, case: Case) -> No
         ("body.x", "s3cret"), ("check.pattern", "(s3cret"),
     ],
 )  # fmt: skip
-def test_no_message_holds_what_a_variable_holds(mistakes: Said, key: str, value: str) -> None:
+def test_no_message_holds_what_a_variable_holds(mistakes: Mistakes, key: str, value: str) -> None:
     """Whatever a variable puts in the wrong place, no message repeats it; not even in a hint."""
     kind = 'check.kind = "pattern"\n' if key == "check.pattern" else ""
     given = {"name": "a", "protocol": "raw", "url": "http://x"}
     rest = "\n".join(f'{name} = "{text}"' for name, text in given.items() if name != key)
     wrong = 'interval = "1ms"\n' if key == "body.x" else ""
-    heard = "\n".join(mistakes(f'[[targets]]\n{rest}\n{kind}{wrong}{key} = "${{V}}"\n', {"V": value}))
-    assert heard
-    assert value.strip() not in heard or not value.strip()
-    assert "s3cret" not in heard
-    assert "60s" not in heard
+    reported = "\n".join(mistakes(f'[[targets]]\n{rest}\n{kind}{wrong}{key} = "${{V}}"\n', {"V": value}))
+    assert reported
+    assert value.strip() not in reported or not value.strip()
+    assert "s3cret" not in reported
+    assert "60s" not in reported

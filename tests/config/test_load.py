@@ -17,13 +17,13 @@ from monitor.keys.secret import Secret
 from monitor.settings import Maintenance
 from monitor.shard import Shard
 from monitor.target import Target
-from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
+from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, Reported, said
 
 
 @pytest.mark.parametrize("case", said("load"))
-def test_all_that_is_wrong_is_said_once(heard: Heard, case: Case) -> None:
+def test_all_that_is_wrong_is_said_once(reported: Reported, case: Case) -> None:
     """Eight mistakes are eight messages, in the order of the file, and none drags others behind it."""
-    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+    assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
 def test_a_target_is_named_in_its_mistakes(read: Read, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_budget_is_never_shared_to_nothing(read: Read) -> None:
 
 
 def test_a_protocol_from_outside_may_raise_anything(
-    mistakes: Said, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mistakes: Mistakes, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A module that fails or exits while it is imported is a mistake of the config, with its reason."""
     (tmp_path / "bad_protocol.py").write_text("raise SystemExit('no licence')")
@@ -112,14 +112,14 @@ def test_a_protocol_from_outside_may_raise_anything(
     text = TARGET.replace("openai-chat", "bad_protocol:X")
     assert mistakes(text) == ["3: targets[0].protocol: unknown protocol (no licence)"]
     outside(NOT_ONE=3)
-    (heard,) = mistakes(TARGET.replace("openai-chat", "outside:NOT_ONE"))
-    assert heard.startswith("3: targets[0].protocol: unknown protocol ('outside:NOT_ONE' is a int, ")
+    (reported,) = mistakes(TARGET.replace("openai-chat", "outside:NOT_ONE"))
+    assert reported.startswith("3: targets[0].protocol: unknown protocol ('outside:NOT_ONE' is a int, ")
 
 
-def test_a_protocol_from_a_variable_is_not_repeated(mistakes: Said) -> None:
+def test_a_protocol_from_a_variable_is_not_repeated(mistakes: Mistakes) -> None:
     """What a variable holds is not told where it is no protocol."""
-    (heard,) = mistakes(TARGET.replace("openai-chat", "${P}"), {"P": "s3cret:X"})
-    assert "s3cret" not in heard
+    (reported,) = mistakes(TARGET.replace("openai-chat", "${P}"), {"P": "s3cret:X"})
+    assert "s3cret" not in reported
 
 
 def test_load_takes_a_path(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_each_of_several_models_is_a_target(read: Read) -> None:
         ('models = ["x"]\nupstream = "a"', "6: targets[0].upstream: a target cannot be its own upstream"),
     ],
 )
-def test_a_mistake_of_several_models_is_said_once(mistakes: Said, more: str, mistake: str) -> None:
+def test_a_mistake_of_several_models_is_said_once(mistakes: Mistakes, more: str, mistake: str) -> None:
     """However many targets a table makes, each of its mistakes is one line."""
     assert mistakes(TARGET + more) == [mistake]
 
@@ -260,7 +260,7 @@ def test_the_proxy_of_the_environment_counts_if_it_is_asked_for(read: Read, text
     assert [one.proxy and one.proxy.reveal() for one in targets] == found
 
 
-def test_a_variable_that_names_no_proxy_is_a_mistake(mistakes: Said) -> None:
+def test_a_variable_that_names_no_proxy_is_a_mistake(mistakes: Mistakes) -> None:
     """It is named, its value is not repeated, and it is one mistake however many targets there are."""
     environ = {"HTTP_PROXY": "socks5://user:pass-canary@h:1"}
     hint = '(for example "http://proxy.internal:3128")'
@@ -271,7 +271,7 @@ def test_a_variable_that_names_no_proxy_is_a_mistake(mistakes: Said) -> None:
     assert mistakes("[network]\nproxy_from_environment = true\n" + TARGET.replace("http:", "nope:"), {}) != []
 
 
-def test_http_2_through_the_proxy_of_the_environment(mistakes: Said) -> None:
+def test_http_2_through_the_proxy_of_the_environment(mistakes: Mistakes) -> None:
     """The rules see that proxy as they see one of the config."""
     text = "[network]\nproxy_from_environment = true\n" + PROXIED + 'http = "2"\n'
     found = mistakes(text, {"HTTP_PROXY": "env:1"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.target import CountCheck
-from tests.config.cases import TARGET, Read, Said
+from tests.config.cases import TARGET, Mistakes, Read
 
 LIGHT = (300.0, 100, CountCheck(10))
 
@@ -37,7 +37,7 @@ def test_a_preset_is_below_what_is_written_beside_it(
 
 
 @pytest.mark.parametrize("value", ['"ligth"', "1", "[]"])
-def test_an_unknown_preset_is_a_mistake(mistakes: Said, value: str) -> None:
+def test_an_unknown_preset_is_a_mistake(mistakes: Mistakes, value: str) -> None:
     """It is said where it stands, and nothing else is."""
     (said,) = mistakes(TARGET + f"preset = {value}")
     assert said.startswith("5: targets[0].preset: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.config.relations import Known
-from tests.config.cases import ENVIRON, TARGET, Case, Heard, Read, Said, said
+from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Read, Reported, said
 
 B = TARGET.replace('"a"', '"b"')
 WINDOW = '[[maintenance]]\nname = "w"\n'
@@ -13,13 +13,13 @@ NO_TARGET = "no target has this name"
 
 
 @pytest.mark.parametrize("case", said("relations"))
-def test_what_contradicts_is_said(heard: Heard, case: Case) -> None:
+def test_what_contradicts_is_said(reported: Reported, case: Case) -> None:
     """Names, upstreams, windows and sources that do not go together are mistakes, each at its key."""
-    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+    assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
 @pytest.mark.parametrize("text", ["", "[monitor]", "# nothing"])
-def test_nothing_to_watch_is_a_mistake(mistakes: Said, text: str) -> None:
+def test_nothing_to_watch_is_a_mistake(mistakes: Mistakes, text: str) -> None:
     """A config without targets is refused, unless they are discovered."""
     assert mistakes(text) == ["targets: no target and no discovery: nothing to probe (write a [[targets]])"]
 
@@ -31,7 +31,7 @@ def test_a_chain_of_upstreams_is_fine(read: Read) -> None:
     assert [one.upstream for one in config.targets] == ["b", "c", None]
 
 
-def test_only_the_circle_is_said(mistakes: Said) -> None:
+def test_only_the_circle_is_said(mistakes: Mistakes) -> None:
     """Of a target that leads into a circle of others, nothing is said."""
     c = TARGET.replace('"a"', '"c"')
     found = mistakes(TARGET + 'upstream = "b"\n' + B + 'upstream = "c"\n' + c + 'upstream = "b"\n')
@@ -46,7 +46,7 @@ def test_discovered_targets_may_have_any_name(read: Read) -> None:
     assert read(discovery).targets == ()
 
 
-def test_a_broken_name_may_be_the_one_meant(mistakes: Said) -> None:
+def test_a_broken_name_may_be_the_one_meant(mistakes: Mistakes) -> None:
     """Where a name cannot be read, an upstream that is not found may be that target."""
     assert mistakes(TARGET + 'upstream = "x"\n' + B.replace('"b"', '"b b"')) == [
         (
@@ -56,7 +56,7 @@ def test_a_broken_name_may_be_the_one_meant(mistakes: Said) -> None:
     ]
 
 
-def test_a_name_from_a_variable_is_no_suggestion(mistakes: Said) -> None:
+def test_a_name_from_a_variable_is_no_suggestion(mistakes: Mistakes) -> None:
     """A hint never tells what a variable holds."""
     found = mistakes(TARGET + 'upstream = "s3cre"\n' + B.replace('"b"', '"${V}"'), {"V": "s3cret"})
     assert found == [f"5: targets[0].upstream: {NO_TARGET}"]

@@ -8,13 +8,13 @@ import pytest
 
 from monitor.protocols import find
 from monitor.stream.json_objects import ConcatenatedJson
-from tests.config.cases import ENVIRON, TARGET, Case, Heard, Outside, Read, Said, said
+from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, Reported, said
 
 
 @pytest.mark.parametrize("case", said("rules"))
-def test_keys_that_do_not_fit_together_are_said(heard: Heard, case: Case) -> None:
+def test_keys_that_do_not_fit_together_are_said(reported: Reported, case: Case) -> None:
     """Keys that contradict each other or their protocol are mistakes; what is hardly meant is odd."""
-    assert heard(case.text, ENVIRON) == (case.mistakes, case.warnings)
+    assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_keys_that_do_not_fit_together_are_said(heard: Heard, case: Case) -> Non
     ],
 )
 def test_a_protocol_from_outside_is_held_to_what_it_declares(
-    mistakes: Said, outside: Outside, *, end: bool, marker: bool, terminator: str, has: str
+    mistakes: Mistakes, outside: Outside, *, end: bool, marker: bool, terminator: str, has: str
 ) -> None:
     """A terminator has to fit whatever a protocol says of itself."""
     outside(OURS=replace(find("openai-chat"), name="ours", framing=ConcatenatedJson, end=end, marker=marker))
@@ -48,7 +48,7 @@ NO_TLS = 'HTTP/2 without TLS does not go through a proxy (write "1.1" or "auto")
         ("http://chat.test", "2", "", ""),
     ],
 )
-def test_http_2_through_a_proxy(mistakes: Said, url: str, http: str, proxy: str, complaint: str) -> None:
+def test_http_2_through_a_proxy(mistakes: Mistakes, url: str, http: str, proxy: str, complaint: str) -> None:
     """It goes through a proxy that connects us to the target, and through no other."""
     keys = {"name": "a", "protocol": "openai-chat", "model": "m", "url": f"{url}/v1/chat/completions"}
     lines = (f'{key} = "{value}"' for key, value in {**keys, "http": http, "proxy": proxy}.items())
@@ -62,22 +62,22 @@ def test_the_default_terminator_fits_every_protocol(read: Read, outside: Outside
     assert read(TARGET.replace("openai-chat", "outside:OURS")).targets[0].protocol == "outside:OURS"
 
 
-def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(heard: Heard, outside: Outside) -> None:
+def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(reported: Reported, outside: Outside) -> None:
     """A key that the protocol cannot make up stands in the target's body, or its absence is said."""
     outside(OURS=replace(find("openai-chat"), name="ours", needs=("bot_id",)))
     text = TARGET.replace("openai-chat", "outside:OURS")
     said = "1: targets[0].body: servers of ours refuse a request without bot_id"
-    assert heard(text) == ([], [f'{said} (write body = {{ bot_id = "..." }})'])
-    assert heard(text + 'body = { bot_id = "7" }') == ([], [])
+    assert reported(text) == ([], [f'{said} (write body = {{ bot_id = "..." }})'])
+    assert reported(text + 'body = { bot_id = "7" }') == ([], [])
 
 
-def test_durations_from_variables_are_not_repeated(mistakes: Said) -> None:
+def test_durations_from_variables_are_not_repeated(mistakes: Mistakes) -> None:
     """A duration that a variable holds is named by its key alone."""
     found = mistakes(TARGET + 'interval = "${V}"\ninterval_when_failing = "2m"', {"V": "77s"})
     assert found == ["6: targets[0].interval_when_failing: interval_when_failing (2m) is above interval"]
 
 
-def test_no_rule_judges_a_broken_key(mistakes: Said) -> None:
+def test_no_rule_judges_a_broken_key(mistakes: Mistakes) -> None:
     """A key that cannot be read is one mistake, not two."""
     found = mistakes(TARGET + 'timeouts = { total = "10 s" }\ninterval = "1 s"\nterminator = "bth"')
     assert [one.split(":")[1].strip() for one in found] == [

@@ -133,13 +133,13 @@ async def test_kept_connections_are_let_go(lab: Lab, file: ConfigFile) -> None:
     """With a reload, for certificates and rules may be others; until then a probe takes that of the one before."""
     file.write(watched("one", lab.url + QUICK_OK, 'connection = "reuse"'))
     async with running(config=await file.first(), load=file) as daemon:
-        seen = [await daemon.line(event="probe")]
+        events = [await daemon.line(event="probe")]
         for again in (False, True, False):
             if again:
                 await reloaded(daemon)
-            seen.append(json.loads((await daemon.post("/api/v1/targets/one/probe"))[1]))
-        assert [one["connection"] for one in seen] == ["fresh", "reuse", "fresh", "reuse"]
-        assert not any("retried" in one for one in seen)
+            events.append(json.loads((await daemon.post("/api/v1/targets/one/probe"))[1]))
+        assert [one["connection"] for one in events] == ["fresh", "reuse", "fresh", "reuse"]
+        assert not any("retried" in one for one in events)
 
 
 # -- whole or not at all -----------------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ async def test_what_is_listed_is_watched(lab: Lab, file: QuickFile, tmp_path: Pa
     file.write(watched("static", lab.url + QUICK_OK), rest=FILES + DEFAULTS)
     put(tmp_path / "a.json", group(lab.url + QUICK_CUT, "found", team="search"))
     async with discovering(file) as daemon:
-        seen = {event["target"]: event for event in [await daemon.line(event="probe") for _ in range(2)]}
-        assert (seen["static"]["outcome"], seen["found"]["outcome"]) == ("ok", "truncated")
+        events = {event["target"]: event for event in [await daemon.line(event="probe") for _ in range(2)]}
+        assert (events["static"]["outcome"], events["found"]["outcome"]) == ("ok", "truncated")
         assert await daemon.metric('chat_stream_accepted_total{target="found",team="search"}') == 1
         assert await daemon.metric('chat_stream_accepted_total{target="static",team=""}') == 1
         assert await daemon.metric("chat_monitor_targets") == 2

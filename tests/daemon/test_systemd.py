@@ -29,7 +29,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         yield manager
 
 
-async def heard(manager: socket.socket) -> list[str]:
+async def received(manager: socket.socket) -> list[str]:
     """Return the lines of the next message."""
     return (await asyncio.get_running_loop().sock_recv(manager, 999)).decode().splitlines()
 
@@ -83,9 +83,9 @@ def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 async def test_a_daemon_says_when_it_is_ready_and_stops(lab: Lab, manager: socket.socket) -> None:
     """Ready once the schedule is armed, stopping when the drain begins."""
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
-        assert await heard(manager) == ["READY=1", "STATUS=watching 1 targets"]
+        assert await received(manager) == ["READY=1", "STATUS=watching 1 targets"]
         daemon.signals.on_stop(signal.SIGTERM)
-        assert await heard(manager) == ["STOPPING=1", "STATUS=draining"]
+        assert await received(manager) == ["STOPPING=1", "STATUS=draining"]
 
 
 # -- the watchdog ------------------------------------------------------------------------------------------------------
@@ -136,29 +136,29 @@ async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkey
 
     async with watchdog(moving, unexpected):
         for _ in range(2):
-            assert await heard(manager) == ["WATCHDOG=1"]
+            assert await received(manager) == ["WATCHDOG=1"]
         moves = False
         await asked_again()
         drained(manager)
         await asked_again()
         assert drained(manager) == 0
         moves = True
-        assert await heard(manager) == ["WATCHDOG=1"]
+        assert await received(manager) == ["WATCHDOG=1"]
 
 
 async def test_a_bug_starves_the_watchdog_and_is_told(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again, and once it answers the watchdog is fed."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000")
-    told: list[str] = []
+    errors: list[str] = []
 
     def moving() -> bool:
-        if len(told) < 2:
+        if len(errors) < 2:
             raise RuntimeError("no schedule")
         return True
 
-    async with watchdog(moving, lambda error: told.append(str(error))):
-        assert await heard(manager) == ["WATCHDOG=1"]
-    assert told == ["no schedule"] * 2
+    async with watchdog(moving, lambda error: errors.append(str(error))):
+        assert await received(manager) == ["WATCHDOG=1"]
+    assert errors == ["no schedule"] * 2
 
 
 async def test_nobody_wants_to_be_fed(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,5 +177,5 @@ async def test_a_daemon_feeds_its_watchdog(lab: Lab, manager: socket.socket, mon
     """For as long as its schedule moves."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     async with running(named("good", lab.url + QUICK_OK)):
-        messages = [await heard(manager) for _ in range(2)]
+        messages = [await received(manager) for _ in range(2)]
     assert ["WATCHDOG=1"] in messages

@@ -76,7 +76,7 @@ def written(story: Story, rules: Path, minute: str = "m", fit: Callable[[str], s
             {
                 "name": f"{story.alert}: {story.shows}",
                 "interval": f"{story.step}{minute}",
-                "input_series": [{"series": name, "values": values} for name, values in told(story).items()],
+                "input_series": [{"series": name, "values": values} for name, values in all_series(story).items()],
                 "alert_rule_test": [
                     {
                         "alertname": story.alert,
@@ -90,7 +90,7 @@ def written(story: Story, rules: Path, minute: str = "m", fit: Callable[[str], s
     }
 
 
-def told(story: Story) -> dict[str, str]:
+def all_series(story: Story) -> dict[str, str]:
     """All series of the story: those it tells, and that its targets are there."""
     paused = 'chat_stream_paused{{target="{}"}}'
     targets = dict.fromkeys(re.findall(r'\btarget="([^"]*)"', " ".join(story.series)))

@@ -368,7 +368,7 @@ def gaps() -> Story:
         }
         return {series: late(start, values) if start else values for series, values in rows.items()}
 
-    def told(target: str, percentile: str) -> Firing:
+    def firing(target: str, percentile: str) -> Firing:
         return Firing(
             {"target": target},
             f"Streams of {target} pause for long",
@@ -392,7 +392,7 @@ def gaps() -> Story:
         for series_name in pauses("below", 6)
     }
     # The new target pauses in every stream, so that its percentile lies where nine tenths of that bucket are.
-    checks = {71: (), 72: (told("fires", "5.714s"),), 135: (), 222: (), 228: (told("new", "9.5s"),)}
+    checks = {71: (), 72: (firing("fires", "5.714s"),), 135: (), 222: (), 228: (firing("new", "9.5s"),)}
     return Story(
         "ChatStreamLongGaps", "fires below resolves few missing new paused reset", {**series, **restarted}, checks
     )
@@ -413,7 +413,7 @@ def objectives(
 def fast_burn() -> Iterator[Story]:
     """More than 14.4 times the budget in an hour, or 6 times in six, and still so."""
 
-    def told(target: str, share: str, slo: str = "availability", allows: str = "1%") -> Firing:
+    def firing(target: str, share: str, slo: str = "availability", allows: str = "1%") -> Firing:
         return Firing(
             {"target": target, "slo": slo},
             f"{target} spends its error budget for {slo} fast",
@@ -440,7 +440,7 @@ def fast_burn() -> Iterator[Story]:
         "ChatStreamErrorBudgetBurn",
         "fires below resolves few missing reset paused",
         quick,
-        {408: (), 409: (told("fires", "15%"),), 414: (), 500: ()},
+        {408: (), 409: (firing("fires", "15%"),), 414: (), 500: ()},
         severity="critical",
     )
     six, new = [(9, 1.0), (1, 0.0)], 550
@@ -450,7 +450,7 @@ def fast_burn() -> Iterator[Story]:
         **objectives("new", late(new, path((long - new, 0))), late(new, path((long - new, 1)))),
     }
     # One in ten is bad from minute 300 on: 6% of six hours at minute 520. The slow one asks every 16 minutes.
-    slow = told("slow", "33.33%", allows="5%")
+    slow = firing("slow", "33.33%", allows="5%")
     yield Story(
         "ChatStreamErrorBudgetBurn",
         "fires new",
@@ -458,13 +458,13 @@ def fast_burn() -> Iterator[Story]:
         {
             360: (),
             420: (slow,),
-            500: (told("slow", "55.56%", allows="5%"),),
-            540: (told("slow", "66.67%", allows="5%"), told("steady", "6.667%", "first_chunk")),
-            565: (told("slow", "73.61%", allows="5%"), told("steady", "7.222%", "first_chunk")),
+            500: (firing("slow", "55.56%", allows="5%"),),
+            540: (firing("slow", "66.67%", allows="5%"), firing("steady", "6.667%", "first_chunk")),
+            565: (firing("slow", "73.61%", allows="5%"), firing("steady", "7.222%", "first_chunk")),
             575: (
-                told("slow", "76.39%", allows="5%"),
-                told("steady", "7.5%", "first_chunk"),
-                told("new", "100%"),
+                firing("slow", "76.39%", allows="5%"),
+                firing("steady", "7.5%", "first_chunk"),
+                firing("new", "100%"),
             ),
         },
         severity="critical",
@@ -474,7 +474,7 @@ def fast_burn() -> Iterator[Story]:
 def slow_burn() -> Story:
     """Three times the budget in a day, once in three days, and still so; a sample every five minutes."""
     long = 1200
-    told = Firing(
+    firing = Firing(
         {"target": "fires", "slo": "availability"},
         "fires spends its error budget for availability slowly",
         "3.125% of the probes of fires were bad by the objective availability, which allows 1%. Spent at more than 3 "
@@ -487,7 +487,7 @@ def slow_burn() -> Story:
             "reset", path((889, 1)) + " " + path((long - 890, 1)), path((889, 1)) + " " + path((long - 890, 1))
         ),
     }
-    checks = {911 * 5: (), 912 * 5: (told,), (909 + 73) * 5: (), 1190 * 5: ()}
+    checks = {911 * 5: (), 912 * 5: (firing,), (909 + 73) * 5: (), 1190 * 5: ()}
     return Story("ChatStreamErrorBudgetBurn", "fires below resolves reset", series, checks, step=5, severity="warning")
 
 
@@ -496,7 +496,7 @@ def auth() -> Story:
     pair = 'chat_stream_failures_total{{target="{}", outcome="http_error", cause="auth"}}'
     row = 'chat_stream_consecutive_failures{{target="{}"}}'
 
-    def told(target: str, times: int) -> Firing:
+    def firing(target: str, times: int) -> Firing:
         return Firing(
             {"target": target},
             f"{target} refuses the monitor's key",
@@ -520,7 +520,7 @@ def auth() -> Story:
         row.format("reset"): "0x300",
         pair.format("reset"): "5x99 1x200",
     }
-    checks = {61: (), 62: (), 63: (told("fires", 3),), 71: (), 201: (), 203: (told("new", 4),), 211: ()}
+    checks = {61: (), 62: (), 63: (firing("fires", 3),), 71: (), 201: (), 203: (firing("new", 4),), 211: ()}
     return Story("ChatStreamAuthFailing", "fires below resolves missing new paused reset", series, checks)
 
 
@@ -531,7 +531,7 @@ def certificates() -> Story:
 
     limits = {"warning": "14 days", "critical": "3 days, or a quarter of the target's `certificate_expiry`"}
 
-    def told(target: str, left: str, severity: str) -> Firing:
+    def firing(target: str, left: str, severity: str) -> Firing:
         ends = "has expired" if not left else f"expires in {left}"
         valid = "has expired" if not left else f"is valid for {left} more"
         return Firing(
@@ -555,23 +555,23 @@ def certificates() -> Story:
         'chat_stream_alerts_info{target="silent", alerts="none"}': flat(1, 99),
         'chat_stream_up{target="missing"}': flat(1, 99),
     }
-    ends = [told("ends", "", severity) for severity in limits]
+    ends = [firing("ends", "", severity) for severity in limits]
 
     def alive(left: str) -> tuple[Firing, ...]:
-        return (told("ends", left, "warning"), told("ends", left, "critical"))
+        return (firing("ends", left, "warning"), firing("ends", left, "critical"))
 
     checks = {
-        10: (*alive("15m 0s"), told("pages", "3d 0h 10m 0s", "warning")),
+        10: (*alive("15m 0s"), firing("pages", "3d 0h 10m 0s", "warning")),
         11: (
             *alive("14m 0s"),
-            told("pages", "3d 0h 9m 0s", "warning"),
-            told("warns", "13d 23h 59m 0s", "warning"),
+            firing("pages", "3d 0h 9m 0s", "warning"),
+            firing("warns", "13d 23h 59m 0s", "warning"),
         ),
-        20: (*alive("5m 0s"), told("pages", "3d 0h 0m 0s", "warning")),
+        20: (*alive("5m 0s"), firing("pages", "3d 0h 0m 0s", "warning")),
         21: (
             *alive("4m 0s"),
-            told("pages", "2d 23h 59m 0s", "warning"),
-            told("pages", "2d 23h 59m 0s", "critical"),
+            firing("pages", "2d 23h 59m 0s", "warning"),
+            firing("pages", "2d 23h 59m 0s", "critical"),
         ),
         30: tuple(ends),
         50: tuple(ends),
@@ -588,7 +588,7 @@ def budgets() -> Story:
             f'chat_stream_budget_tokens_limit{{target="{target}"}}': flat(1000, 99),
         }
 
-    told = Firing(
+    firing = Firing(
         {"target": "fires"},
         "The probes of fires have nearly spent today's tokens",
         "9.9% of the tokens that the probes of fires may spend today are left; without any, they are skipped until the "
@@ -607,7 +607,7 @@ def budgets() -> Story:
         "ChatStreamTokenBudgetLow",
         "fires below resolves missing new paused",
         series,
-        {9: (), 10: (told,), 20: (), 50: ()},
+        {9: (), 10: (firing,), 20: (), 50: ()},
     )
 
 
@@ -616,7 +616,7 @@ def stale() -> Story:
     last = 'chat_stream_last_probe_timestamp_seconds{{target="{}"}}'
     every = 'chat_stream_interval_seconds{{target="{}"}}'
 
-    def told(target: str, when: str) -> Firing:
+    def firing(target: str, when: str) -> Firing:
         return Firing(
             {"target": target},
             f"{target} is no longer probed",
@@ -648,14 +648,14 @@ def stale() -> Story:
     }
     checks = {
         25: (),
-        32: (told("never", "yet"),),
-        43: (told("never", "yet"),),
-        44: (told("never", "yet"), told("fires", "for 14m 0s")),
-        59: (told("never", "yet"), told("fires", "for 29m 0s")),
+        32: (firing("never", "yet"),),
+        43: (firing("never", "yet"),),
+        44: (firing("never", "yet"), firing("fires", "for 14m 0s")),
+        59: (firing("never", "yet"), firing("fires", "for 29m 0s")),
         61: (),
         79: (),
-        82: (told("inconclusive", "yet"),),
-        109: (told("inconclusive", "yet"),),
+        82: (firing("inconclusive", "yet"),),
+        109: (firing("inconclusive", "yet"),),
         111: (),
         120: (),
     }
@@ -692,14 +692,14 @@ def one_location() -> Story:
         up("missing", "eu"): "1x9 0x5 stale",
         up("missing", "us"): "1x60",
     }
-    told = Firing(
+    firing = Firing(
         {"target": "fires", "location": "eu"},
         "fires fails from eu alone",
         "The monitors in eu see fires down, every stream of it cut, or its error budget spent fast, and no other "
         "location does: the way from there is the likely cause, or an endpoint that only serves that region; within 1h "
         "mostly with unreachable/network.",
     )
-    checks: dict[int, tuple[Firing, ...]] = {19: (), 20: (told,), 29: (told,), 31: (), 59: ()}
+    checks: dict[int, tuple[Firing, ...]] = {19: (), 20: (firing,), 29: (firing,), 31: (), 59: ()}
     return Story("ChatStreamOneLocation", "fires below resolves missing paused", series, checks, stays=False)
 
 
@@ -715,7 +715,7 @@ def missing_shards() -> Iterator[Story]:
             found[f"chat_monitor_shards{labels}"] = value.replace("i", str(len(values)))
         return found
 
-    def told(location: str, missing: int) -> Firing:
+    def firing(location: str, missing: int) -> Firing:
         where = f"in {location} " if location else ""
         return Firing(
             {"location": location} if location else {},
@@ -752,12 +752,12 @@ def missing_shards() -> Iterator[Story]:
         series,
         {
             14: (),
-            15: (told("eu", 1),),
-            30: (told("eu", 1),),
+            15: (firing("eu", 1),),
+            30: (firing("eu", 1),),
             31: (),
             34: (),
-            36: (told("old", 1),),
-            46: (told("old", 1), told("twice", 1)),
+            36: (firing("old", 1),),
+            46: (firing("old", 1), firing("twice", 1)),
         },
         "fires below resolves missing",
     )
@@ -835,7 +835,7 @@ def _lag(m: Mapping[str, str]) -> Story:
             bucket("+Inf"): path((80, 200)),
         }
 
-    told = Firing(
+    firing = Firing(
         m,
         "chat-monitor at m is too slow to measure",
         "The event loop of chat-monitor at m wakes up to 175ms late (99th percentile over 5m, more than 100 ms for "
@@ -846,7 +846,7 @@ def _lag(m: Mapping[str, str]) -> Story:
     return own(
         "ChatMonitorLoopLag",
         {**series, **restarted},
-        {31: (), 36: (told,), 48: ()},
+        {31: (), 36: (firing,), 48: ()},
         "fires below resolves missing reset",
     )
 
@@ -948,8 +948,8 @@ def test_a_fitted_file_tells_the_same_story_faster(story: Story, promtool: str, 
     """Fitted to an interval of a second, every minute of the story becomes a second, and nothing else changes."""
     rules = tmp_path / "fitted.rules.yml"
     rules.write_text(concerned(fitted(RULES.read_text(), [1.0]), story))
-    told = written(story, rules, "s", lambda text: fitted(text, [1.0]))
-    run(promtool, save(told, tmp_path / "story.yml"))
+    file = written(story, rules, "s", lambda text: fitted(text, [1.0]))
+    run(promtool, save(file, tmp_path / "story.yml"))
 
 
 def test_every_alert_has_a_story_that_fires_that_stays_below_and_that_resolves() -> None:
@@ -960,9 +960,9 @@ def test_every_alert_has_a_story_that_fires_that_stays_below_and_that_resolves()
         for rule in group["rules"]
         if "alert" in rule
     }
-    told = {story.alert for story in STORIES}
-    assert told | BY_HAND == alerts
-    for alert in told:
+    tested = {story.alert for story in STORIES}
+    assert tested | BY_HAND == alerts
+    for alert in tested:
         shown = {word for story in STORIES if story.alert == alert for word in story.shows.split()}
         assert {"fires", "below", "resolves", "missing"} <= shown, alert
 

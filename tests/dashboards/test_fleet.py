@@ -164,11 +164,11 @@ def test_a_share_does_not_change_its_window_with_every_probe(promtool: str, tmp_
     """Of a target that is asked every three minutes an hour holds 19 probes one moment and 20 the next."""
     rounds = 100
 
-    def told(jumps: int) -> list[int]:
+    def minutes(jumps: int) -> list[int]:
         """The minute of each probe's end: every third takes two minutes longer."""
         return [3 * number + (2 if number % 3 == 1 else 0) for number in range(jumps)]
 
-    ends = told(rounds)
+    ends = minutes(rounds)
     cuts = {ends[number] for number in range(80, 84)}
 
     def counter(at: Iterable[int]) -> str:
@@ -286,7 +286,7 @@ def test_a_page_needs_two_locations_that_agree(promtool: str, tmp_path: Path) ->
 @pytest.mark.parametrize("condition", ["cut", "burn", "certificate"])
 def test_every_page_needs_two_locations(promtool: str, tmp_path: Path, condition: str) -> None:
     """Three cuts in a row, a fast burn and a certificate that expires, seen from one of two places and from both."""
-    told = {
+    conditions = {
         "cut": ("chat_stream_consecutive_truncations", "", "0x9 3x100", "0x109", "ChatStreamTruncations"),
         "burn": ("chat_stream_slo_good_total", ', slo="availability"', "0x109", "0+1x108", "ChatStreamErrorBudgetBurn"),
         "certificate": (
@@ -294,7 +294,7 @@ def test_every_page_needs_two_locations(promtool: str, tmp_path: Path, condition
             "ChatStreamCertificateExpiry",
         ),
     }  # fmt: skip
-    metric, more, bad, good, name = told[condition]
+    metric, more, bad, good, name = conditions[condition]
     series = {}
     for target, places in {"one": (bad, good), "both": (bad, bad)}.items():
         for place, values in zip(("eu", "us"), places, strict=True):

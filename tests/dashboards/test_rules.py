@@ -45,12 +45,12 @@ def test_the_unit_tests_of_the_rules_pass(promtool: str) -> None:
 
 def test_the_rules_own_unit_tests_see_each_of_their_alerts_firing_and_not() -> None:
     """What a user can run with promtool alone covers these; test_alerts.py tells the stories of all others."""
-    seen = {
+    tested = {
         (case["alertname"], bool(case["exp_alerts"]))
         for test in yaml.safe_load(TESTS.read_text())["tests"]
         for case in test["alert_rule_test"]
     }
-    assert seen == {(alert, fires) for alert in BY_HAND for fires in (True, False)}
+    assert tested == {(alert, fires) for alert in BY_HAND for fires in (True, False)}
 
 
 def test_vmalert_accepts_the_rules(vmalert: str) -> None:

@@ -243,42 +243,42 @@ _CUT = {"cut", "reset", "closed"}
 def observation(world: World, target: Target, server: Server, time: float, number: int) -> Observation:
     """Probe a target at that time."""
     answer = world.ask(server, time)
-    told, age = Recorder(), max(answer.end - time, 0.001)
+    recorder, age = Recorder(), max(answer.end - time, 0.001)
     age = min(age, TOTAL)
     if answer.kind not in {"refused", "nodns", "noway"}:
-        told.connected = True
-        told.mark(Mark.CONNECT, 0.001)
+        recorder.connected = True
+        recorder.mark(Mark.CONNECT, 0.001)
     headless = answer.kind in {"refused", "nodns", "noway", "closed"} or (answer.kind == "frozen" and not answer.chunks)
     if not headless:
-        told.head = Head(answer.status, "text/event-stream", framing=answer.framing, retry_after=answer.retry_after)
+        recorder.head = Head(answer.status, "text/event-stream", framing=answer.framing, retry_after=answer.retry_after)
     for count, at in enumerate(answer.chunks, start=1):
-        told.arrived(max(at - time, 0.0001), 1e-5, count * 100)
-        told.record(Output("x"), count * 100)
+        recorder.arrived(max(at - time, 0.0001), 1e-5, count * 100)
+        recorder.record(Output("x"), count * 100)
     size = len(answer.chunks) * 100 + 100
     last: dict[str, object] = {"whole": Finish("stop"), "said": Finish("stop")}
     if answer.kind in last:
-        told.arrived(age, 1e-5, size)
-        told.record(Finish("stop"), size)
+        recorder.arrived(age, 1e-5, size)
+        recorder.record(Finish("stop"), size)
     if answer.kind == "error" and answer.fault is not None:
-        told.arrived(age, 1e-5, size)
-        told.record(Failure(answer.fault, answer.words), size)
+        recorder.arrived(age, 1e-5, size)
+        recorder.record(Failure(answer.fault, answer.words), size)
     if answer.kind == "frozen":
         deadline = Deadline.IDLE if answer.chunks else Deadline.FIRST_CHUNK
-        told.ending = Ending(EndKind.DEADLINE, age, "", deadline)
+        recorder.ending = Ending(EndKind.DEADLINE, age, "", deadline)
     elif answer.kind == "noway":
-        told.ending = Ending(EndKind.DEADLINE, age, "", Deadline.CONNECT)
+        recorder.ending = Ending(EndKind.DEADLINE, age, "", Deadline.CONNECT)
     else:
-        told.ending = Ending(_KINDS[answer.kind], age)
-    told.mark(Mark.END, age)
+        recorder.ending = Ending(_KINDS[answer.kind], age)
+    recorder.mark(Mark.END, age)
     check = CheckResult("count", "missing", 0.5, beginning=True) if answer.kind == "said" else None
-    seen = told.finish()
+    recording = recorder.finish()
     return Observation(
         probe_id=f"{target.name}-{number}",
         target=target,
         timestamp=datetime.fromtimestamp(EPOCH + time, UTC),
         trigger="schedule",
-        recording=seen,
-        verdict=judge(seen, check),
+        recording=recording,
+        verdict=judge(recording, check),
         tokens=Tokens(input=20, output=3),
         check=check,
         server_error=ServerError(message=answer.words) if answer.words else None,
@@ -473,14 +473,14 @@ def story(seed: int, kind: str | None = None) -> Story:
     return Story(kinds[0], stage.watched, end + 12 * interval)
 
 
-def probes(told: Story, seed: int) -> Iterator[tuple[Watched, Observation]]:
+def probes(scenario: Story, seed: int) -> Iterator[tuple[Watched, Observation]]:
     """Yield every probe of a story in the order in which they end."""
     dice = random.Random(seed + 1_000_000)  # noqa: S311 - as above
     world, found = World(dice), []
-    for one in told.watched:
+    for one in scenario.watched:
         at, number = dice.uniform(0.0, one.target.interval), 0
-        while at < told.until:
-            seen = observation(world, one.target, one.server, at, number)
-            found.append((one, seen))
-            at, number = max(at + one.target.interval, at + seen.duration) + dice.uniform(0.0, 0.3), number + 1
+        while at < scenario.until:
+            observed = observation(world, one.target, one.server, at, number)
+            found.append((one, observed))
+            at, number = max(at + one.target.interval, at + observed.duration) + dice.uniform(0.0, 0.3), number + 1
     yield from sorted(found, key=lambda it: it[1].timestamp.timestamp() + it[1].duration)

@@ -65,26 +65,27 @@ class Run:
     allowed: frozenset[Suspect] = frozenset()
 
 
-def score(matrix: Matrix, told: Story, seed: int) -> None:
+def score(matrix: Matrix, scenario: Story, seed: int) -> None:
     """Play a story into a fresh diagnosis and count what it says."""
     diagnosis, runs = Diagnosis(), defaultdict[str, Run](Run)
-    for watched, seen in probes(told, seed):
-        diagnosis.take(seen)
-        found = diagnosis.now(seen.target.name)
-        count(matrix, watched, seen, [Suspect(one.suspect) for one in found], runs[seen.target.name])
+    for watched, observation in probes(scenario, seed):
+        diagnosis.take(observation)
+        found = diagnosis.now(observation.target.name)
+        count(matrix, watched, observation, [Suspect(one.suspect) for one in found], runs[observation.target.name])
 
 
-def count(matrix: Matrix, watched: Watched, seen: Observation, found: Sequence[Suspect], run: Run) -> None:
+def count(matrix: Matrix, watched: Watched, observation: Observation, found: Sequence[Suspect], run: Run) -> None:
     """Count one probe."""
-    begin, bad = seen.timestamp.timestamp() - EPOCH, seen.failed
-    now = [who for first, last, who in watched.blames if first <= begin + seen.duration + _ROUNDED and begin <= last]
+    begin, bad = observation.timestamp.timestamp() - EPOCH, observation.failed
+    now = [
+        who for first, last, who in watched.blames if first <= begin + observation.duration + _ROUNDED and begin <= last
+    ]
     run.since = 0 if now else run.since + 1
     if now:
         run.allowed = frozenset().union(*now)
     run.failed = run.failed + 1 if bad and now else 0
-    where = (
-        f"{watched.kind}: {seen.probe_id} {seen.verdict.outcome}/{seen.verdict.cause} {found} not {sorted(run.allowed)}"
-    )
+    verdict = f"{observation.verdict.outcome}/{observation.verdict.cause}"
+    where = f"{watched.kind}: {observation.probe_id} {verdict} {found} not {sorted(run.allowed)}"
     side = "gateway" if watched.server.behind is not None else "server"
     for one in found:
         matrix.accusations += 1

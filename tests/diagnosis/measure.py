@@ -290,18 +290,18 @@ class Watching:
         """Probe one target until it is cancelled."""
         run = Run()
         while True:
-            seen = await self._prober(one.target, "schedule")
-            if seen.verdict.outcome == "aborted":
+            observation = await self._prober(one.target, "schedule")
+            if observation.verdict.outcome == "aborted":
                 return
-            self._diagnosis.take(seen)
+            self._diagnosis.take(observation)
             if one.blames and not self.undone:
                 begin, _, who = one.blames[0]
                 one.blames[0] = (begin, time.time() - EPOCH + 3600.0, who)
-            elif one.blames and not seen.failed and one.blames[0][1] > time.time() - EPOCH:
+            elif one.blames and not observation.failed and one.blames[0][1] > time.time() - EPOCH:
                 begin, _, who = one.blames[0]  # the first good one after that is the end
-                one.blames[0] = (begin, seen.timestamp.timestamp() - EPOCH - 0.01, who)
+                one.blames[0] = (begin, observation.timestamp.timestamp() - EPOCH - 0.01, who)
             found = [Suspect(it.suspect) for it in self._diagnosis.now(one.target.name)]
-            count(self._matrix, one, seen, found, run)
+            count(self._matrix, one, observation, found, run)
             await asyncio.sleep(INTERVAL)
 
 
@@ -360,17 +360,24 @@ def main() -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulated", action="store_true", help="leave the real servers out, and the page alone")
-    simulated, told = Matrix(), Matrix()
+    simulated, real_ones = Matrix(), Matrix()
     only_simulated = parser.parse_args().simulated
     for seed in range(HELD_OUT, HELD_OUT + SEEDS):
         score(simulated, story(seed), seed)
     parts = [figures(simulated, f"{SEEDS} simulated incidents"), "", *simulated.lines(), ""]
     if not only_simulated:
-        known = asyncio.run(real(told))
-        parts += [figures(told, f"Real incidents, with {'; '.join(known)}"), "", *told.lines(), ""]
+        known = asyncio.run(real(real_ones))
+        parts += [figures(real_ones, f"Real incidents, with {'; '.join(known)}"), "", *real_ones.lines(), ""]
     text = "\n".join(parts)
     sys.stdout.write(text)
-    for one in (*simulated.wrong, *simulated.late, *told.wrong, *told.late, *told.innocents, *told.missed):
+    for one in (
+        *simulated.wrong,
+        *simulated.late,
+        *real_ones.wrong,
+        *real_ones.late,
+        *real_ones.innocents,
+        *real_ones.missed,
+    ):
         sys.stderr.write(f"{one}\n")
     if not only_simulated:
         page = PAGE.read_text()

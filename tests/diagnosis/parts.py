@@ -15,7 +15,7 @@ from monitor.stream.endings import AfterCut, BodyFraming, Deadline, Ending, EndK
 from monitor.stream.events import Finish, Output
 from monitor.stream.recorder import Recorder
 from monitor.target import Target
-from tests.sinks.samples import GATEWAY, START, begun, chunks, end, line, seen
+from tests.sinks.samples import GATEWAY, START, begun, chunks, end, line, observed
 
 BEHIND = Target("behind", "openai-chat", "http://10.0.0.9:8000/v1", interval=60.0)
 IN_FRONT = replace(GATEWAY, upstream="behind")
@@ -41,81 +41,81 @@ def given(*story: Observation) -> Diagnosis:
 
 def suspects(*story: Observation, upstream: Story = (), target: Target = GATEWAY) -> dict[str, str]:
     """Return who is suspected after these probes of a target, a minute apart, the oldest first, and why."""
-    told = [at(number, one, target) for number, one in enumerate(story)]
-    return {it.suspect: it.because for it in given(*told, *upstream).now(target.name)}
+    observations = [at(number, one, target) for number, one in enumerate(story)]
+    return {it.suspect: it.because for it in given(*observations, *upstream).now(target.name)}
 
 
 def cut(at: float, kind: EndKind = EndKind.INCOMPLETE, last: float | None = None, number: int = 3) -> Observation:
     """Return a stream that was cut after so many seconds, its last byte at `last`, or just before."""
-    told = begun(*chunks(*(0.2 + 0.1 * one for one in range(number)), at - 0.02 if last is None else last))
-    return seen(end(told, kind, at))
+    recorder = begun(*chunks(*(0.2 + 0.1 * one for one in range(number)), at - 0.02 if last is None else last))
+    return observed(end(recorder, kind, at))
 
 
 def silent() -> Observation:
     """Return a stream that ended in good order and without its end."""
-    return seen(line(*chunks(0.2, 0.3)))
+    return observed(line(*chunks(0.2, 0.3)))
 
 
 def nothing() -> Observation:
     """Return a stream with an end and nothing in it."""
-    return seen(line((0.2, Finish("stop"))))
+    return observed(line((0.2, Finish("stop"))))
 
 
 def answered(status: int, words: str = "", after: float = 0.3, retry: int | None = None) -> Observation:
     """Return a refusal with that status, and with those words."""
-    told = Recorder()
-    told.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=retry)
-    told.connected = True
+    recorder = Recorder()
+    recorder.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=retry)
+    recorder.connected = True
     error = ServerError(message=words) if words else None
-    return seen(end(told, EndKind.DECLINED, after), tokens=None, server_error=error)
+    return observed(end(recorder, EndKind.DECLINED, after), tokens=None, server_error=error)
 
 
 def unheard(kind: EndKind = EndKind.CLOSED, at: float = 0.1) -> Observation:
     """Return a connection that was closed before any head."""
-    told = Recorder()
-    told.connected = True
-    return seen(end(told, kind, at), tokens=None)
+    recorder = Recorder()
+    recorder.connected = True
+    return observed(end(recorder, kind, at), tokens=None)
 
 
 def unreached(kind: EndKind = EndKind.DNS) -> Observation:
     """Return a probe that found no way."""
-    return seen(end(Recorder(), kind, 0.01), tokens=None)
+    return observed(end(Recorder(), kind, 0.01), tokens=None)
 
 
 def too_slow(deadline: Deadline) -> Observation:
     """Return a probe that a deadline of ours ended before any head."""
-    told = Recorder()
-    told.connected = deadline is not Deadline.CONNECT
-    told.ending = Ending(EndKind.DEADLINE, 5.0, "5 s", deadline)
-    return seen(told.finish(), tokens=None)
+    recorder = Recorder()
+    recorder.connected = deadline is not Deadline.CONNECT
+    recorder.ending = Ending(EndKind.DEADLINE, 5.0, "5 s", deadline)
+    return observed(recorder.finish(), tokens=None)
 
 
 def in_one_piece() -> Observation:
     """Return a stream whose chunks all came in one read."""
-    told = begun()
-    told.arrived(2.0, 1e-5, 700)
+    recorder = begun()
+    recorder.arrived(2.0, 1e-5, 700)
     for number in range(6):
-        told.record(Output("x"), 100 + number * 100)
-    told.record(Finish("stop"), 700)
-    return seen(end(told, EndKind.COMPLETE, 2.1))
+        recorder.record(Output("x"), 100 + number * 100)
+    recorder.record(Finish("stop"), 700)
+    return observed(end(recorder, EndKind.COMPLETE, 2.1))
 
 
 def piece_by_piece() -> Observation:
     """Return a stream of as many chunks, each in a read of its own."""
-    return seen(line(*chunks(0.1, 1, 2, 3, 4, 5), (6, Finish("stop"))))
+    return observed(line(*chunks(0.1, 1, 2, 3, 4, 5), (6, Finish("stop"))))
 
 
 def sized(at: float) -> Observation:
     """Return a cut body whose length was declared: a file that broke off, not a generator."""
-    told = cut(at).recording
-    assert told.head is not None
-    return seen(replace(told, head=replace(told.head, framing=BodyFraming.LENGTH)))
+    recording = cut(at).recording
+    assert recording.head is not None
+    return observed(replace(recording, head=replace(recording.head, framing=BodyFraming.LENGTH)))
 
 
 def invented() -> Observation:
     """Return a right beginning of the list, with an end that was said."""
     check = CheckResult("count", "missing", 0.5, beginning=True)
-    return seen(line(*chunks(0.2, 0.3), (0.4, Finish("stop"))), check=check)
+    return observed(line(*chunks(0.2, 0.3), (0.4, Finish("stop"))), check=check)
 
 
 def after(one: Observation, found: AfterCut) -> Observation:

@@ -8,7 +8,7 @@ from monitor.diagnosis.error_messages import Statement, classify
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "statement"),
     [
         ("call_upstream_request_error", Statement.UPSTREAM_LOST),
         ("connect ECONNREFUSED 10.0.0.7:8000", Statement.UPSTREAM_LOST),
@@ -43,9 +43,9 @@ from monitor.diagnosis.error_messages import Statement, classify
         ("", Statement.NOTHING),
     ],
 )
-def test_what_words_say(words: str, told: Statement) -> None:
+def test_what_words_say(words: str, statement: Statement) -> None:
     """The most telling of them decide."""
-    assert classify(words) is told
+    assert classify(words) is statement
 
 
 def test_type_and_code_are_words_too() -> None:

@@ -19,45 +19,45 @@ def history(*, recover: int = 1) -> History:
 
 def test_an_incident_ends_with_recovery() -> None:
     """It begins with a failure, and ends after as many good probes in a row as the target asks for."""
-    told = history(recover=2)
+    state = history(recover=2)
     for one in (whole(), cut(3.0), whole(), cut(4.0), whole()):
-        told.add(facts_of(one))
-    assert told.incident is not None
-    assert told.incident.count == 2
-    assert told.incident.newest.age == 4.0
-    told.add(facts_of(whole()))
-    assert [one.count for one in told.past] == [2]
+        state.add(facts_of(one))
+    assert state.incident is not None
+    assert state.incident.count == 2
+    assert state.incident.newest.age == 4.0
+    state.add(facts_of(whole()))
+    assert [one.count for one in state.past] == [2]
 
 
 def test_what_is_kept_is_bounded() -> None:
     """All failures are counted, and the newest kept."""
-    told = history()
+    state = history()
     for _ in range(KEPT + 5):
-        told.add(facts_of(cut(3.0)))
-    assert told.incident is not None
-    assert (told.incident.count, len(told.incident.failures), len(told.probes)) == (KEPT + 5, KEPT, KEPT)
-    assert len(told.latest(4)) == 4
+        state.add(facts_of(cut(3.0)))
+    assert state.incident is not None
+    assert (state.incident.count, len(state.incident.failures), len(state.probes)) == (KEPT + 5, KEPT, KEPT)
+    assert len(state.latest(4)) == 4
 
 
 def test_one_probe_is_found_in_its_incident() -> None:
     """While it is kept, and if it failed."""
-    told = history()
+    state = history()
     for name, one in (("a", cut(3.0)), ("b", whole()), ("c", cut(4.0))):
-        told.add(facts_of(replace(one, probe_id=name)))
-    found = told.incident_of("a")
+        state.add(facts_of(replace(one, probe_id=name)))
+    found = state.incident_of("a")
     assert found is not None
-    assert (found[0] is told.past[0], found[1].age) == (True, 3.0)
-    assert told.incident_of("b") is None
+    assert (found[0] is state.past[0], found[1].age) == (True, 3.0)
+    assert state.incident_of("b") is None
 
 
 def test_what_is_known_of_a_target() -> None:
     """Whether somebody ever listened there, what is usual, and for how long a probe says something."""
-    told = history()
-    told.add(facts_of(refused()))
-    assert (told.answered, told.ever_good) == (False, False)
-    told.add(facts_of(whole()))
-    assert (told.answered, told.ever_good, list(told.first_bytes)) == (True, True, [0.2])
-    told.add(replace(facts_of(whole()), first_byte=None))
-    assert list(told.first_bytes) == [0.2]
-    told.follow(replace(GATEWAY, interval=10.0))
-    assert told.reach == 21.0
+    state = history()
+    state.add(facts_of(refused()))
+    assert (state.answered, state.ever_good) == (False, False)
+    state.add(facts_of(whole()))
+    assert (state.answered, state.ever_good, list(state.first_bytes)) == (True, True, [0.2])
+    state.add(replace(facts_of(whole()), first_byte=None))
+    assert list(state.first_bytes) == [0.2]
+    state.follow(replace(GATEWAY, interval=10.0))
+    assert state.reach == 21.0

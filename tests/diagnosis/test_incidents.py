@@ -31,8 +31,8 @@ def test_every_kind_is_played() -> None:
 
 def test_a_diagnosis_that_accuses_at_random_fails() -> None:
     """The scores can tell: one that blames everybody is wrong, and accuses innocents."""
-    matrix, told = Matrix(), story(1)
-    assert any(not one.blames for one in told.watched)
-    score(matrix, told, 1)
+    matrix, scenario = Matrix(), story(1)
+    assert any(not one.blames for one in scenario.watched)
+    score(matrix, scenario, 1)
     assert matrix.accusations > 0
     assert next(matrix.lines()).startswith("| what was done |")

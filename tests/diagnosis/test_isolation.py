@@ -9,7 +9,7 @@ from monitor.record.observation import Observation
 from monitor.stream.endings import EndKind
 from monitor.stream.recorder import Recorder
 from monitor.target import Target
-from tests.sinks.samples import end, refused, seen, stopped, whole
+from tests.sinks.samples import end, observed, refused, stopped, whole
 
 
 def targets(number: int, hosts: int = 2) -> list[Target]:
@@ -17,10 +17,10 @@ def targets(number: int, hosts: int = 2) -> list[Target]:
     return [Target(f"t{at}", "openai-chat", f"http://host{at % hosts}.test:80{at:02}/v1") for at in range(number)]
 
 
-def after(*observed: Observation) -> bool:
+def after(*observations: Observation) -> bool:
     """Say what holds after these observations."""
     isolation, now = Isolation(), False
-    for one in observed:
+    for one in observations:
         now = isolation(one)
     assert isolation.now is now
     return now
@@ -28,7 +28,7 @@ def after(*observed: Observation) -> bool:
 
 def forbidden(target: Target) -> Observation:
     """Return a probe that our own rule did not let out."""
-    return seen(end(Recorder(), EndKind.POLICY, 0.001), target, tokens=None)
+    return observed(end(Recorder(), EndKind.POLICY, 0.001), target, tokens=None)
 
 
 def test_five_targets_on_two_hosts_that_fail_before_their_head() -> None:

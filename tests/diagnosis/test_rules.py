@@ -185,7 +185,7 @@ def test_which_failures_a_rule_takes(suspect: Suspect, story: Story, taken: set[
     assert words(pair for pair in FAILURES if suspect in suspected(*story(pair))) == taken
 
 
-@pytest.mark.parametrize("says", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
+@pytest.mark.parametrize("statement", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
 def test_words_that_are_of_no_exception(statement: Statement) -> None:
     """A 500 whose words say what it is about is not counted as an exception of the application."""
     for pair in (SERVER, REFUSAL):

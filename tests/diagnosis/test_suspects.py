@@ -222,8 +222,8 @@ def test_gateways_that_lose_one_upstream() -> None:
 
 def test_a_generator_that_dies() -> None:
     """Chunked bodies without a last chunk, at no common age, from a server that is there; or 500s again and again."""
-    told = suspects(cut(3.0), whole(), cut(4.7))
-    assert told == {Suspect.APP_EXCEPTION: "2 streams lacked the last chunk, and the server still answers"}
+    found = suspects(cut(3.0), whole(), cut(4.7))
+    assert found == {Suspect.APP_EXCEPTION: "2 streams lacked the last chunk, and the server still answers"}
     assert set(suspects(answered(500), whole(), answered(500))) == {Suspect.APP_EXCEPTION}
     assert set(suspects(*[cut(12.3, number=8)] * 4)) == {Suspect.APP_EXCEPTION}, (
         "it stops at one place, not at one time"

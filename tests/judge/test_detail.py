@@ -261,7 +261,7 @@ DETAILS: dict[str, tuple[Recording, CheckResult | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("seen", "check", "detail"), DETAILS.values(), ids=DETAILS.keys())
-def test_details_are_in_our_words(seen: Recording, check: CheckResult | None, detail: str) -> None:
+@pytest.mark.parametrize(("recording", "check", "detail"), DETAILS.values(), ids=DETAILS.keys())
+def test_details_are_in_our_words(recording: Recording, check: CheckResult | None, detail: str) -> None:
     """The detail says what was seen, with its numbers, and quotes of the server at most its finish reason."""
-    assert judge(seen, check, content_types=SSE).detail == detail
+    assert judge(recording, check, content_types=SSE).detail == detail

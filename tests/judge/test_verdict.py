@@ -80,7 +80,7 @@ class Row(NamedTuple):
     """
 
     what: str
-    seen: Recording
+    recording: Recording
     comes_to: str
     check: CheckResult | None = None
     max_tokens: int = 400
@@ -464,7 +464,7 @@ ROWS = OWN + CONNECTION + HEAD + FAILED + ENDED + CUT + WITHOUT
 
 def verdict_of(row: Row) -> Verdict:
     """Judge a row as an event stream."""
-    return judge(row.seen, row.check, content_types=SSE, max_tokens=row.max_tokens)
+    return judge(row.recording, row.check, content_types=SSE, max_tokens=row.max_tokens)
 
 
 def words(verdict: Verdict) -> str:
@@ -620,7 +620,7 @@ def both(one: Facts, other: Facts) -> Facts | None:
     return one | other
 
 
-def told(facts: Facts, rule: EndRule, *, ended: bool) -> Recording:
+def recorded(facts: Facts, rule: EndRule, *, ended: bool) -> Recording:
     """Tell a stream of which these facts are true, and as little else as can be."""
     stops = (("abort", Stop.ABORT), ("filter", Stop.CONTENT_FILTER), ("refusal", Stop.REFUSAL),
              ("blocked", Stop.PROMPT_BLOCKED), ("limit", Stop.LENGTH))  # fmt: skip
@@ -665,7 +665,7 @@ def test_the_first_of_two_wins(region: str, least: int) -> None:
     tried = pairs(region)
     assert len(tried) >= least
     for first, second, facts in tried:
-        verdict = judge(told(facts, rule, ended=ended), CHECKS.get(facts.get("check", "")), content_types=SSE)
+        verdict = judge(recorded(facts, rule, ended=ended), CHECKS.get(facts.get("check", "")), content_types=SSE)
         assert f"{verdict.outcome} {verdict.cause or '-'}" == first, (first, second, facts)
 
 
@@ -674,7 +674,7 @@ def test_each_row_alone(region: str) -> None:
     """Each row of the contract is the verdict where it alone holds."""
     rule, ended, rows = REGIONS[region]
     for name, facts in rows:
-        verdict = judge(told(facts, rule, ended=ended), CHECKS.get(facts.get("check", "")), content_types=SSE)
+        verdict = judge(recorded(facts, rule, ended=ended), CHECKS.get(facts.get("check", "")), content_types=SSE)
         assert f"{verdict.outcome} {verdict.cause or '-'}" == name, facts
 
 

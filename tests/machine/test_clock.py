@@ -110,10 +110,10 @@ def goes_on(machine: Machine, before: dict[str, Any], jump: float, asleep: float
     `jump` is by how many seconds the wall clock was set, somewhere between those probes.
     """
     machine.event(event=STEPPED)
-    seen = [machine.probe() for _ in range(2)]
-    assert {one["outcome"] for one in seen} == {"ok"}
-    assert all(0 <= one["duration"] < HOUR / 2 and 0 <= one["schedule_delay"] < HOUR / 2 for one in seen)
-    stamps = [datetime.fromisoformat(one["timestamp"]).timestamp() for one in (before, *seen)]
+    observation = [machine.probe() for _ in range(2)]
+    assert {one["outcome"] for one in observation} == {"ok"}
+    assert all(0 <= one["duration"] < HOUR / 2 and 0 <= one["schedule_delay"] < HOUR / 2 for one in observation)
+    stamps = [datetime.fromisoformat(one["timestamp"]).timestamp() for one in (before, *observation)]
     apart = [later - earlier for earlier, later in pairwise(stamps)]
     jumps = [between for between in apart if abs(between) > HOUR / 2]
     assert len(jumps) == 1

@@ -15,22 +15,22 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_leaks")]
 async def test_a_whole_stream_passes(caddy: Caddy, during: During, lab_port: int) -> None:
     """Every event as it comes."""
     async with caddy(lab_port) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok")
-    assert (verdict(seen), seen.recording.chunks, buffered(seen.recording)) == ("ok", 41, False)
-    assert len(list(output_arrivals(seen.recording))) > 30
+        observation = await during(f"{proxy.url}/openai-chat/ok")
+    assert (verdict(observation), observation.recording.chunks, buffered(observation.recording)) == ("ok", 41, False)
+    assert len(list(output_arrivals(observation.recording))) > 30
 
 
 async def test_an_upstream_that_dies_is_hidden(caddy: Caddy, during: During) -> None:
     """The chunked body of a killed upstream breaks off, and Caddy 2.6 puts a terminal chunk behind it."""
     async with upstream() as server, caddy(server.port) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
-    assert verdict(seen) == "truncated/no_terminator"
-    assert seen.check is not None
-    assert seen.check.beginning
+        observation = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
+    assert verdict(observation) == "truncated/no_terminator"
+    assert observation.check is not None
+    assert observation.check.beginning
 
 
 async def test_its_read_timeout_is_hidden_too(caddy: Caddy, during: During, lab_port: int) -> None:
     """A model that thinks for longer than Caddy waits is cut, clean as an answer that is whole."""
     async with caddy(lab_port, "transport http {\n read_timeout 600ms\n }") as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/stall?after=3")
-    assert (verdict(seen), seen.recording.chunks) == ("truncated/no_terminator", 3)
+        observation = await during(f"{proxy.url}/openai-chat/stall?after=3")
+    assert (verdict(observation), observation.recording.chunks) == ("truncated/no_terminator", 3)

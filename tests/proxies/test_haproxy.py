@@ -19,17 +19,17 @@ EVEN = "/openai-chat/ok?gap=20ms"
 async def test_an_upstream_that_dies_is_passed_on(haproxy: Haproxy, during: During) -> None:
     """It speaks HTTP/1.1 on both sides: a chunked body that breaks off there breaks off here."""
     async with upstream() as server, haproxy(server.port) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
-    assert verdict(seen) == "truncated/incomplete_body"
-    assert seen.recording.chunks >= 1
+        observation = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
+    assert verdict(observation) == "truncated/incomplete_body"
+    assert observation.recording.chunks >= 1
 
 
 async def test_its_server_timeout_cuts(haproxy: Haproxy, during: During, lab_port: int) -> None:
     """`timeout server` ends the connection without the terminal chunk; what came before is kept."""
     async with haproxy(lab_port, server="600ms") as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/stall?after=3")
-    assert verdict(seen) == "truncated/incomplete_body"
-    assert seen.recording.chunks == 3
+        observation = await during(f"{proxy.url}/openai-chat/stall?after=3")
+    assert verdict(observation) == "truncated/incomplete_body"
+    assert observation.recording.chunks == 3
 
 
 async def test_a_server_timeout_before_the_head_is_its_own_answer(
@@ -37,10 +37,10 @@ async def test_a_server_timeout_before_the_head_is_its_own_answer(
 ) -> None:
     """Before the head it can still say so: 504."""
     async with haproxy(lab_port, server="600ms") as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/hang")
-    assert verdict(seen) == "http_error/server"
-    assert seen.recording.head is not None
-    assert seen.recording.head.status == 504
+        observation = await during(f"{proxy.url}/openai-chat/hang")
+    assert verdict(observation) == "http_error/server"
+    assert observation.recording.head is not None
+    assert observation.recording.head.status == 504
 
 
 async def test_it_batches_by_default(haproxy: Haproxy, during: During, lab_port: int) -> None:

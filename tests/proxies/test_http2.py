@@ -253,10 +253,10 @@ def look(during: During, files: Files) -> Look:
     return probe
 
 
-def spoken(seen: Observation) -> str:
+def spoken(observation: Observation) -> str:
     """Return verdict, version and detail, for a failure to show."""
-    version = seen.recording.head.http_version if seen.recording.head else "-"
-    return f"{verdict(seen)} {version} {seen.verdict.detail}"
+    version = observation.recording.head.http_version if observation.recording.head else "-"
+    return f"{verdict(observation)} {version} {observation.verdict.detail}"
 
 
 PROXIES = ("nginx", "haproxy", "caddy", "nghttpx", "envoy", "traefik")
@@ -266,37 +266,37 @@ PROXIES = ("nginx", "haproxy", "caddy", "nghttpx", "envoy", "traefik")
 async def test_a_whole_answer(front: Front, look: Look, lab_port: int, name: str) -> None:
     """It is complete, in HTTP/2, and its chunks come one by one."""
     async with front(name, lab_port) as program:
-        seen = await look(program, "ok?gap=20ms")
-    assert spoken(seen).startswith("ok 2"), spoken(seen)
-    assert seen.recording.reads > 20
+        observation = await look(program, "ok?gap=20ms")
+    assert spoken(observation).startswith("ok 2"), spoken(observation)
+    assert observation.recording.reads > 20
 
 
 SAYS_IT = dict.fromkeys(("nginx", "nghttpx", "envoy", "traefik"), "RST_STREAM INTERNAL_ERROR")
 """Those that say by a reset of the stream that an answer is not whole; the others end it as if it were."""
 
 
-def as_it_says(name: str, seen: Observation) -> bool:
+def as_it_says(name: str, observation: Observation) -> bool:
     """Whether a cut behind this proxy is seen as it has to be."""
     if name in SAYS_IT:
-        return verdict(seen) == "truncated/reset" and SAYS_IT[name] in seen.verdict.detail
-    return verdict(seen) == "truncated/no_terminator"
+        return verdict(observation) == "truncated/reset" and SAYS_IT[name] in observation.verdict.detail
+    return verdict(observation) == "truncated/no_terminator"
 
 
 @pytest.mark.parametrize("name", PROXIES)
 async def test_an_upstream_that_dies(front: Front, look: Look, name: str) -> None:
     """Nginx and nghttpx reset the stream; haproxy and Caddy send END_STREAM, and only the protocol's end tells."""
     async with upstream() as server, front(name, server.port) as program:
-        seen = await look(program, "ok?gap=50ms", server.process.kill)
-    assert as_it_says(name, seen), spoken(seen)
+        observation = await look(program, "ok?gap=50ms", server.process.kill)
+    assert as_it_says(name, observation), spoken(observation)
 
 
 @pytest.mark.parametrize("name", PROXIES)
 async def test_its_time_out(front: Front, look: Look, lab_port: int, name: str) -> None:
     """A model that thinks for longer is cut, as an upstream that dies is; the probe has what came before."""
     async with front(name, lab_port, "1s") as program:
-        seen = await look(program, "stall?after=3&gap=20ms")
-    assert as_it_says(name, seen), spoken(seen)
-    assert seen.recording.chunks == 3
+        observation = await look(program, "stall?after=3&gap=20ms")
+    assert as_it_says(name, observation), spoken(observation)
+    assert observation.recording.chunks == 3
 
 
 @pytest.mark.parametrize("name", [*PROXIES, "hypercorn"])
@@ -304,8 +304,8 @@ async def test_one_that_is_killed(front: Front, look: Look, lab_port: int, name:
     """SIGKILL ends the connection without END_STREAM: by a FIN, or by a reset if it had not read all of ours."""
     async with front(name, lab_port) as program:
         master, *workers = family(program)
-        seen = await look(program, "ok?gap=50ms", lambda: _kill(master, workers))
-    assert verdict(seen) in {"truncated/incomplete_body", "truncated/reset"}, spoken(seen)
+        observation = await look(program, "ok?gap=50ms", lambda: _kill(master, workers))
+    assert verdict(observation) in {"truncated/incomplete_body", "truncated/reset"}, spoken(observation)
 
 
 @pytest.mark.parametrize("name", [*PROXIES, "hypercorn"])
@@ -314,10 +314,10 @@ async def test_one_that_freezes(front: Front, look: Look, lab_port: int, name: s
     async with front(name, lab_port) as program:
         processes = family(program)
         try:
-            seen = await look(program, "ok?gap=50ms", lambda: _signal(processes, signal.SIGSTOP))
+            observation = await look(program, "ok?gap=50ms", lambda: _signal(processes, signal.SIGSTOP))
         finally:
             _signal(processes, signal.SIGCONT)
-    assert verdict(seen) == "stalled/silent", spoken(seen)
+    assert verdict(observation) == "stalled/silent", spoken(observation)
 
 
 def _reload(program: Program, name: str) -> None:
@@ -356,8 +356,8 @@ def _reload(program: Program, name: str) -> None:
 async def test_a_reload(front: Front, look: Look, lab_port: int, name: str) -> None:
     """A reload may announce itself by GOAWAY, and leaves the stream alone."""
     async with front(name, lab_port) as program:
-        seen = await look(program, "ok?gap=60ms", threading.Thread(target=_reload, args=(program, name)).start)
-    assert verdict(seen) == "ok", spoken(seen)
+        observation = await look(program, "ok?gap=60ms", threading.Thread(target=_reload, args=(program, name)).start)
+    assert verdict(observation) == "ok", spoken(observation)
 
 
 CUT_BY_A_RELOAD = {
@@ -371,8 +371,8 @@ CUT_BY_A_RELOAD = {
 async def test_a_reload_that_cuts(front: Front, look: Look, lab_port: int, name: str) -> None:
     """Caddy 2.6 cuts at once, haproxy after `hard-stop-after`, envoy after its drain time; two of them end it clean."""
     async with front(name, lab_port, stop="1s") as program:
-        seen = await look(program, "ok?gap=60ms", threading.Thread(target=_reload, args=(program, name)).start)
-    assert verdict(seen) == CUT_BY_A_RELOAD[name], spoken(seen)
+        observation = await look(program, "ok?gap=60ms", threading.Thread(target=_reload, args=(program, name)).start)
+    assert verdict(observation) == CUT_BY_A_RELOAD[name], spoken(observation)
 
 
 STOPS = {
@@ -389,8 +389,8 @@ async def test_a_stop(front: Front, look: Look, lab_port: int, name: str) -> Non
     """At once, or after the time that it is given, the rest of the stream is cut; haproxy ends it clean, Caddy may."""
     async with front(name, lab_port, stop="1s") as program:
         processes = family(program)
-        seen = await look(program, "ok?gap=60ms", lambda: _signal(processes, STOPS[name]))
-    assert verdict(seen) in STOPPED.get(name, CUT), spoken(seen)
+        observation = await look(program, "ok?gap=60ms", lambda: _signal(processes, STOPS[name]))
+    assert verdict(observation) in STOPPED.get(name, CUT), spoken(observation)
 
 
 CONNECTING = """
@@ -452,8 +452,8 @@ async def test_through_a_proxy_in_tls(front: Front, look: Look, lab_port: int, f
 async def test_an_application_that_ends_early(front: Front, look: Look, fault: str) -> None:
     """Hypercorn says nothing when its application raises, or returns before the end: the stream stays open."""
     async with front("hypercorn", 0) as program:
-        seen = await look(program, f"ok?fault={fault}")
-    assert verdict(seen) == "stalled/silent", spoken(seen)
+        observation = await look(program, f"ok?fault={fault}")
+    assert verdict(observation) == "stalled/silent", spoken(observation)
 
 
 def _children(pid: int) -> list[int]:

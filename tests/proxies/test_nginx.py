@@ -26,21 +26,21 @@ GZIP = "gzip on; gzip_types text/event-stream; gzip_min_length 1; gzip_proxied a
 async def test_an_upstream_that_dies_is_hidden_by_the_defaults(nginx: Nginx, during: During) -> None:
     """It is asked in HTTP/1.0, so its death is the end of a body that said no length: a clean end for every client."""
     async with upstream() as server, nginx(server.port, STREAMING) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=50ms", server.process.kill)
-    assert verdict(seen) == "truncated/no_terminator"
-    assert seen.recording.head is not None
-    assert seen.recording.head.framing == "chunked"
-    assert 1 <= seen.recording.chunks < 41
-    assert seen.check is not None
-    assert seen.check.beginning
+        observation = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=50ms", server.process.kill)
+    assert verdict(observation) == "truncated/no_terminator"
+    assert observation.recording.head is not None
+    assert observation.recording.head.framing == "chunked"
+    assert 1 <= observation.recording.chunks < 41
+    assert observation.check is not None
+    assert observation.check.beginning
 
 
 async def test_an_upstream_that_dies_is_told_on_over_http_1_1(nginx: Nginx, during: During) -> None:
     """Asked in HTTP/1.1 the upstream sends chunks, and nginx passes on that the last one is missing."""
     modern = f"{STREAMING} proxy_http_version 1.1; proxy_set_header Connection '';"
     async with upstream() as server, nginx(server.port, modern) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
-    assert verdict(seen) == "truncated/incomplete_body"
+        observation = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
+    assert verdict(observation) == "truncated/incomplete_body"
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,18 @@ async def test_how_an_upstream_ends(  # noqa: PLR0917 - three fixtures and three
 ) -> None:
     """A FIN is the end of a body without length; a reset is not, and may cost what nginx had in its buffer."""
     async with nginx(lab_port, location) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/cut?after=5&by={by}&framing=close")
-    assert verdict(seen) == wanted
-    assert seen.recording.chunks == 5 or (location, by, seen.recording.chunks) == ("", "rst", 0)
+        observation = await during(f"{proxy.url}/openai-chat/cut?after=5&by={by}&framing=close")
+    assert verdict(observation) == wanted
+    assert observation.recording.chunks == 5 or (location, by, observation.recording.chunks) == ("", "rst", 0)
 
 
 async def test_its_read_timeout_cuts_a_model_that_thinks(nginx: Nginx, during: During, lab_port: int) -> None:
     """`proxy_read_timeout` ends the connection without the terminal chunk, its own age after the last byte."""
     async with nginx(lab_port, f"{STREAMING} proxy_read_timeout 1s;") as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/stall?after=3&framing=close")
-    assert verdict(seen) == "truncated/incomplete_body"
-    assert seen.recording.chunks == 3
-    assert seen.tail is None or seen.tail >= 0.9
+        observation = await during(f"{proxy.url}/openai-chat/stall?after=3&framing=close")
+    assert verdict(observation) == "truncated/incomplete_body"
+    assert observation.recording.chunks == 3
+    assert observation.tail is None or observation.tail >= 0.9
 
 
 async def test_its_read_timeout_is_suspected(nginx: Nginx, during: During, lab_port: int) -> None:
@@ -88,9 +88,13 @@ async def test_its_read_timeout_is_suspected(nginx: Nginx, during: During, lab_p
 async def test_its_buffering_is_flagged(nginx: Nginx, during: During, lab_port: int) -> None:
     """With the defaults, and an upstream that does not forbid it, a whole short answer comes at once."""
     async with nginx(lab_port) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&n=9&gap=30ms")
+        observation = await during(f"{proxy.url}/openai-chat/ok?framing=close&n=9&gap=30ms")
         direct = await during(f"http://127.0.0.1:{lab_port}/openai-chat/ok?framing=close&n=9&gap=30ms")
-    assert (verdict(seen), buffered(seen.recording), len(list(output_arrivals(seen.recording)))) == ("ok", True, 1)
+    assert (
+        verdict(observation),
+        buffered(observation.recording),
+        len(list(output_arrivals(observation.recording))),
+    ) == ("ok", True, 1)
     assert (verdict(direct), buffered(direct.recording)) == ("ok", False)
 
 
@@ -98,23 +102,27 @@ async def test_gzip_is_not_asked_for(nginx: Nginx, during: During, lab_port: int
     """Its gzip holds the events back for clients that take it; a probe asks for identity and has them as they come."""
     async with nginx(lab_port, f"{STREAMING} {GZIP}") as proxy:
         url = f"{proxy.url}/openai-chat/ok?framing=close&gap=30ms"
-        seen = await during(url)
+        observation = await during(url)
         asked = await during(url, headers={"Accept-Encoding": Secret("gzip")})
-    assert (verdict(seen), buffered(seen.recording)) == ("ok", False)
-    assert len(list(output_arrivals(seen.recording))) > 30
+    assert (verdict(observation), buffered(observation.recording)) == ("ok", False)
+    assert len(list(output_arrivals(observation.recording))) > 30
     assert verdict(asked) == "bad_response/encoding"
 
 
 async def test_a_reload_leaves_streams_alone(nginx: Nginx, during: During, lab_port: int) -> None:
     """The old worker stays for as long as it has a stream."""
     async with nginx(lab_port, STREAMING) as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=40ms", lambda: proxy.signal(signal.SIGHUP))
-    assert verdict(seen) == "ok"
+        observation = await during(
+            f"{proxy.url}/openai-chat/ok?framing=close&gap=40ms", lambda: proxy.signal(signal.SIGHUP)
+        )
+    assert verdict(observation) == "ok"
 
 
 async def test_a_reload_with_a_shutdown_timeout_cuts(nginx: Nginx, during: During, lab_port: int) -> None:
     """`worker_shutdown_timeout` closes what still streams, so long after each reload."""
     async with nginx(lab_port, STREAMING, "worker_shutdown_timeout 500ms;") as proxy:
-        seen = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=60ms", lambda: proxy.signal(signal.SIGHUP))
-    assert verdict(seen) == "truncated/incomplete_body"
-    assert 3 <= seen.recording.chunks < 41
+        observation = await during(
+            f"{proxy.url}/openai-chat/ok?framing=close&gap=60ms", lambda: proxy.signal(signal.SIGHUP)
+        )
+    assert verdict(observation) == "truncated/incomplete_body"
+    assert 3 <= observation.recording.chunks < 41

@@ -111,17 +111,17 @@ async def test_a_whole_chat_is_ok_on_every_route(chain: Chain, tmp_path: Path) -
         plain("marked-bytes", chain, {"kind": "pattern", "pattern": r"data: \[DONE\]"}),
     ]
     async with watching(tmp_path, targets, ONCE) as daemon:
-        seen = await daemon.first_of_each()
-        assert verdicts(seen) == dict.fromkeys(seen, ("ok", None)) | {"bytes": ("unverified", None)}
-        for name in seen:
-            timings_are_plausible(seen[name])
+        events = await daemon.first_of_each()
+        assert verdicts(events) == dict.fromkeys(events, ("ok", None)) | {"bytes": ("unverified", None)}
+        for name in events:
+            timings_are_plausible(events[name])
         for name in ("direct", "new-chat", "new-openai", "new-kb", "old-chat", "old-openai", "old-kb"):
-            is_a_whole_list(seen[name])
-        markers = {name for name, event in seen.items() if "done" in kinds(event)}
+            is_a_whole_list(events[name])
+        markers = {name for name, event in events.items() if "done" in kinds(event)}
         assert markers == {"direct"}, "Langchain-Chatchat never sends [DONE], and nobody blames it"
         for name in ("new-kb", "old-kb"):
-            assert kinds(seen[name])[0] == "meta", "the documents come first and are no output"
-            assert seen[name]["timings"]["first_event"] < seen[name]["timings"]["first_chunk"]
+            assert kinds(events[name])[0] == "meta", "the documents come first and are no output"
+            assert events[name]["timings"]["first_event"] < events[name]["timings"]["first_chunk"]
         await is_accounted_for(daemon)
 
 
@@ -131,19 +131,19 @@ async def test_a_model_server_that_is_killed_has_a_face_of_its_own_on_every_rout
     async with watching(tmp_path, targets, LONG | {"record": "full"}) as daemon:
         await chain.streaming(len(daemon.targets))
         chain.model.kill()
-        seen = await daemon.first_of_each()
-        assert verdicts(seen) == {
+        events = await daemon.first_of_each()
+        assert verdicts(events) == {
             "direct": ("truncated", "incomplete_body"),
             "new-chat": ("stream_error", "upstream"),
-            "new-kb": cut_without_an_end(seen["new-kb"]),
+            "new-kb": cut_without_an_end(events["new-kb"]),
             "old-chat": ("truncated", "incomplete_body"),
         }
-        for event in seen.values():
+        for event in events.values():
             was_cut_in_the_middle(event)
-        assert "server_error" in seen["new-chat"]
+        assert "server_error" in events["new-chat"]
         behind = {"upstream": "its upstream, direct, failed as well: truncated/incomplete_body"}
         killed = {"restart": "a probe was cut, and a connection right after that was refused"}
-        assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
+        assert {name: await daemon.suspects(events[name]) for name in events} == dict.fromkeys(events, behind) | {
             "direct": killed
         }
         await is_accounted_for(daemon)
@@ -161,12 +161,12 @@ async def test_a_restart_of_langchain_chatchat_cuts_its_streams_and_then_all_is_
         chain.model.thaw()
         await chain.streaming(len(targets), tokens=5)
         await chain.new.restart()
-        seen = await daemon.first_of_each()
-        assert verdicts(seen) == dict.fromkeys(seen, ("truncated", "incomplete_body"))
-        for event in seen.values():
+        events = await daemon.first_of_each()
+        assert verdicts(events) == dict.fromkeys(events, ("truncated", "incomplete_body"))
+        for event in events.values():
             was_cut_in_the_middle(event)
         await daemon.until(lambda: all(daemon.of(name)[-1]["outcome"] == "ok" for name in daemon.targets))
-        between = {outcome for name in seen for outcome in outcomes(daemon.of(name)[1:])}
+        between = {outcome for name in events for outcome in outcomes(daemon.of(name)[1:])}
         assert between <= {("ok", None), ("unreachable", "refused")}
         await is_accounted_for(daemon)
 
@@ -176,9 +176,9 @@ async def test_a_ping_is_no_output_when_the_model_server_freezes(chain: Chain, t
     async with watching(tmp_path, faces(chain), {**LONG, "timeouts": {"idle": "18s"}}) as daemon:
         await chain.streaming(len(daemon.targets))
         chain.model.freeze()
-        seen = await daemon.first_of_each()
-        assert verdicts(seen) == dict.fromkeys(seen, ("stalled", "no_output")) | {"direct": ("stalled", "silent")}
-        for name, event in seen.items():
+        events = await daemon.first_of_each()
+        assert verdicts(events) == dict.fromkeys(events, ("stalled", "no_output")) | {"direct": ("stalled", "silent")}
+        for name, event in events.items():
             was_cut_in_the_middle(event)
             assert event["tail"] == pytest.approx(IDLE, abs=1.0), "from the last output on, whatever came besides"
             assert set(since_output(event)) == (set() if name == "direct" else {"ping"})
@@ -189,8 +189,8 @@ async def test_a_model_server_that_is_down_has_a_face_of_its_own_on_every_route(
     """Not there from the first: refused directly; with 200 an error, a cut or an empty answer through the others."""
     await chain.model.stop()
     async with watching(tmp_path, [told_what_is_behind(it) for it in routes(chain)], ONCE) as daemon:
-        seen = await daemon.first_of_each()
-        assert verdicts(seen) == {
+        events = await daemon.first_of_each()
+        assert verdicts(events) == {
             "direct": ("unreachable", "refused"),
             "new-chat": ("stream_error", "upstream"),
             "new-openai": ("stream_error", "upstream"),
@@ -201,12 +201,12 @@ async def test_a_model_server_that_is_down_has_a_face_of_its_own_on_every_route(
             "old-kb": ("empty", "no_output"),
             "old-agent": ("stream_error", "other"),
         }
-        for name, event in seen.items():
+        for name, event in events.items():
             assert event["chunks"] == 0
             assert event.get("http_status") == (None if name == "direct" else 200)
             assert "first_chunk" not in event["timings"]
         behind = {"upstream": "its upstream, direct, failed as well: unreachable/refused"}
-        assert {name: await daemon.suspects(seen[name]) for name in seen} == dict.fromkeys(seen, behind) | {
+        assert {name: await daemon.suspects(events[name]) for name in events} == dict.fromkeys(events, behind) | {
             "direct": {}
         }
         await is_accounted_for(daemon)
@@ -215,9 +215,9 @@ async def test_a_model_server_that_is_down_has_a_face_of_its_own_on_every_route(
 # -- what has to hold of an event --------------------------------------------------------------------------------------
 
 
-def verdicts(seen: Mapping[str, Event]) -> Verdicts:
+def verdicts(events: Mapping[str, Event]) -> Verdicts:
     """Return what each target's probe came to."""
-    return dict(zip(seen, outcomes(seen.values()), strict=True))
+    return dict(zip(events, outcomes(events.values()), strict=True))
 
 
 def outcomes(events: Iterable[Event]) -> list[tuple[str, str | None]]:

@@ -75,10 +75,10 @@ async def test_a_mock_server_of_others(mock: Server, prober: MakeProber) -> None
     found = {}
     for protocol, path in MOCKED.items():
         for prompt in ("whole", "cut"):
-            seen = await prober()(of(mock.base_url + path, protocol, prompt=prompt), "cli")
+            observation = await prober()(of(mock.base_url + path, protocol, prompt=prompt), "cli")
             found[protocol, prompt] = (
-                verdict(seen),
-                seen.recording.text in {ANSWER, ANSWER[: len(seen.recording.text)]},
+                verdict(observation),
+                observation.recording.text in {ANSWER, ANSWER[: len(observation.recording.text)]},
             )
     assert found == {
         (protocol, prompt): (comes_to, True)
@@ -94,9 +94,9 @@ async def test_the_legacy_completions_of_llama_cpp(tmp_path: Path, prober: MakeP
         asked = of(
             f"{server.base_url}/v1/completions", "openai-completions", model=MODEL, prompt="1\n2\n3\n4\n", max_tokens=24
         )
-        seen = await prober()(asked, "cli")
-    assert verdict(seen) == "ok"
-    assert seen.recording.usage.output == seen.recording.chunks
+        observation = await prober()(asked, "cli")
+    assert verdict(observation) == "ok"
+    assert observation.recording.usage.output == observation.recording.chunks
 
 
 # -- LiteLLM in front of the fault lab ---------------------------------------------------------------------------------
@@ -175,9 +175,9 @@ async def test_litellm_invents_ends(litellm: Server, prober: MakeProber) -> None
             (("chat", "openai-chat", "/v1/chat/completions"), ("text", "openai-completions", "/v1/completions"))
         ):
             more = {"model": f"{kind}{number}", "check": CountCheck(9), "api_key": Secret(KEY)}
-            seen = await prober()(of(litellm.base_url + path, protocol, **more), "cli")
-            found[fault, at] = verdict(seen)
-            if INVENTED in seen.verdict.detail:
+            observation = await prober()(of(litellm.base_url + path, protocol, **more), "cli")
+            found[fault, at] = verdict(observation)
+            if INVENTED in observation.verdict.detail:
                 invented.add((fault, at))
     assert found == {(fault, at): comes_to[at] for fault, comes_to in CASES.items() for at in (0, 1)}
     assert invented == {pair for pair, comes_to in found.items() if comes_to == "wrong_content/missing"}

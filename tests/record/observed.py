@@ -19,7 +19,7 @@ START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
 NO_END = EndRule(declares_end=False)
 
 
-def told(*events: tuple[float, Event], kind: EndKind = EndKind.COMPLETE, rule: EndRule | None = None) -> Recording:
+def recorded(*events: tuple[float, Event], kind: EndKind = EndKind.COMPLETE, rule: EndRule | None = None) -> Recording:
     """Tell a stream: a head, each event in a read of its own of 100 bytes, and how it ended half a second later."""
     line = Recorder(rule)
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):

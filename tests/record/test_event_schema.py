@@ -28,9 +28,9 @@ from tests.sinks.samples import (
     failed,
     line,
     mistakes,
+    observed,
     refused,
     schema,
-    seen,
     stopped,
     whole,
 )
@@ -41,16 +41,16 @@ OTHERS = ("after_cut", "price")
 
 def full() -> Observation:
     """Return an observation that says all there is to say."""
-    told = line((0.1, Meta(model="m-1", usage=Usage(20, 2, 1))), *chunks(0.2, 0.3), (0.4, Finish("stop")))
+    recording = line((0.1, Meta(model="m-1", usage=Usage(20, 2, 1))), *chunks(0.2, 0.3), (0.4, Finish("stop")))
     head = replace(
-        told.head or pytest.fail("it has a head"),
+        recording.head or pytest.fail("it has a head"),
         content_type="text/plain",
         retry_after=7,
         request_ids=(("x-request-id", "r-1"),),
     )
-    told = replace(told, ending=replace(told.ending, kind=EndKind.RESET), head=head)
-    probe = seen(
-        told,
+    recording = replace(recording, ending=replace(recording.ending, kind=EndKind.RESET), head=head)
+    probe = observed(
+        recording,
         counted(labels={"team": "search"}),
         location="eu-1",
         peer="10.0.0.7:443",
@@ -102,8 +102,8 @@ def test_it_names_the_keys_of_the_record() -> None:
     """What an observation with everything in it records is what the schema names, nested keys included."""
     every = full()
     small = replace(every, recording=replace(every.recording, whole=Whole(9, 9, None)))
-    told = {*keys(record(small, timeline=True)), *keys(record(cut()))}
-    assert {key for key in nested(schema()) if key.partition(".")[0] not in OTHERS} == told
+    written = {*keys(record(small, timeline=True)), *keys(record(cut()))}
+    assert {key for key in nested(schema()) if key.partition(".")[0] not in OTHERS} == written
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_it_knows_the_causes_of_each_outcome() -> None:
         stopped(),
         stopped(EndKind.INTERNAL),
         full(),
-        seen(line((0.2, Output("x")))),
+        observed(line((0.2, Output("x")))),
         replace(whole(), timestamp=START + timedelta(days=1)),
     ],
     ids=lambda probe: f"{probe.verdict.outcome.value}/{probe.verdict.cause}",

@@ -16,13 +16,13 @@ from monitor.stream.endings import BodyFraming, EndKind, Head
 from monitor.stream.events import Failure, Fault, Finish, Malformed, Meta, Output
 from monitor.stream.recorder import Recorder
 from monitor.stream.thinning import thinned
-from tests.record.observed import GATEWAY, WHOLE, ended, observed, told
+from tests.record.observed import GATEWAY, WHOLE, ended, observed, recorded
 from tests.records import record
 
 
 def test_a_whole_stream() -> None:
     """The record of a good probe, to the last key."""
-    assert record(observed(told(*WHOLE))) == {
+    assert record(observed(recorded(*WHOLE))) == {
         "event": "probe",
         "schema": 1,
         "probe_id": "01J0000000000000000000000A",
@@ -89,7 +89,7 @@ def test_a_whole_stream() -> None:
 
 def test_everything_that_can_be_said() -> None:
     """The keys that only some probes have."""
-    line = told((0.2, Output("1\n")), (0.4, Failure(Fault.QUOTA, "no", "t", "429")), kind=EndKind.INCOMPLETE)
+    line = recorded((0.2, Output("1\n")), (0.4, Failure(Fault.QUOTA, "no", "t", "429")), kind=EndKind.INCOMPLETE)
     head = Head(
         200,
         "text/plain",
@@ -154,19 +154,19 @@ def test_nothing_was_reached() -> None:
 
 def test_an_unclean_end_has_its_cause() -> None:
     """Complete for the user, and sick for the operator."""
-    event = record(observed(told(*WHOLE, kind=EndKind.RESET)))
+    event = record(observed(recorded(*WHOLE, kind=EndKind.RESET)))
     assert (event["outcome"], event["unclean_end"], event["unclean_cause"]) == ("ok", True, "reset")
 
 
 @pytest.mark.parametrize("kind", [EndKind.RESOURCES, EndKind.ABORTED])
 def test_what_was_our_own_touches_no_objective(kind: EndKind) -> None:
     """A probe that says nothing of the target is neither good nor bad."""
-    assert "slo" not in record(observed(told(*WHOLE, kind=kind)))
+    assert "slo" not in record(observed(recorded(*WHOLE, kind=kind)))
 
 
 def test_the_timeline_where_it_is_asked_for() -> None:
     """Arrivals with their place and size in the payload, events with their kind."""
-    line = told((0.2, Meta(choice=0)), (0.25, Output("1\n")), (0.5, Malformed("x")))
+    line = recorded((0.2, Meta(choice=0)), (0.25, Output("1\n")), (0.5, Malformed("x")))
     assert record(observed(line), timeline=True)["timeline"] == {
         "arrivals": [[0.2, 0.00003, 0, 100], [0.25, 0.00003, 100, 100], [0.5, 0.00003, 200, 100]],
         "events": [[0.2, 0.00003, "meta", 100], [0.25, 0.00003, "output", 200], [0.5, 0.00003, "malformed", 300]],
@@ -176,30 +176,30 @@ def test_the_timeline_where_it_is_asked_for() -> None:
 
 def test_an_event_is_json_without_secrets() -> None:
     """The record is plain data, and neither it nor a repr of its parts shows what is in the URL."""
-    seen = observed(
-        told(*WHOLE), target=replace(GATEWAY, api_key=Secret("canary-key"), headers={"A": Secret("canary-h")})
+    observation = observed(
+        recorded(*WHOLE), target=replace(GATEWAY, api_key=Secret("canary-key"), headers={"A": Secret("canary-h")})
     )
-    text = json.dumps(record(seen, timeline=True), allow_nan=False) + repr(seen)
+    text = json.dumps(record(observation, timeline=True), allow_nan=False) + repr(observation)
     assert "canary" not in text
 
 
 def test_partial_words() -> None:
     """Of a check without progress nothing empty is left."""
-    line = told((0.2, Output("x")), (0.3, Finish("stop")))
+    line = recorded((0.2, Output("x")), (0.3, Finish("stop")))
     assert record(observed(line, check=CheckResult("pattern", "pattern")))["check"] == {"kind": "pattern"}
 
 
 def test_gaps_are_rounded_to_microseconds() -> None:
     """Median, 99th percentile and longest; without a second output there are none."""
-    assert record(observed(told((0.1, Output("x")), (0.223456789, Output("y")))))["gap"] == {
+    assert record(observed(recorded((0.1, Output("x")), (0.223456789, Output("y")))))["gap"] == {
         "p50": 0.123457, "p99": 0.123457, "max": 0.123457,
     }  # fmt: skip
-    assert "gap" not in record(observed(told((0.1, Output("x")))))
+    assert "gap" not in record(observed(recorded((0.1, Output("x")))))
 
 
 def test_a_thinned_recording_says_what_is_omitted() -> None:
     """All figures are those of the whole stream; the timeline counts the rows that it lacks."""
-    whole = observed(told(*[(0.1 + number / 10, Output("four")) for number in range(500)]))
+    whole = observed(recorded(*[(0.1 + number / 10, Output("four")) for number in range(500)]))
     small = replace(whole, recording=thinned(whole.recording, 2000))
     said, of_all = record(small, timeline=True), record(whole, timeline=True)
     timeline, every = said.pop("timeline"), of_all.pop("timeline")

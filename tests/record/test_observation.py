@@ -15,50 +15,55 @@ from monitor.stream.events import Event, Meta, Output, Usage
 from monitor.stream.recorder import Recorder
 from monitor.stream.recording import Recording
 from monitor.target import CountCheck
-from tests.record.observed import GATEWAY, NO_END, WHOLE, ended, observed, told
+from tests.record.observed import GATEWAY, NO_END, WHOLE, ended, observed, recorded
 
 # -- what it comes to --------------------------------------------------------------------------------------------------
 
 REQUIRED, OPTIONAL = CountCheck(3, required=True), CountCheck(3, required=False)
 FAILED = CheckResult("count", "missing", 0.4)
 AVAILABLE: dict[str, tuple[Recording, CheckResult | None, CountCheck | None, bool]] = {
-    "ok": (told(*WHOLE), None, None, True),
-    "unverified": (told(*WHOLE, rule=NO_END), None, None, True),
-    "cut": (told(*WHOLE[:-1]), None, None, False),
-    "wrong content": (told(*WHOLE), FAILED, CountCheck(3), True),
-    "wrong content, and the check is required": (told(*WHOLE), FAILED, REQUIRED, False),
-    "wrong content without an end": (told(*WHOLE, rule=NO_END), FAILED, CountCheck(3), False),
-    "wrong content without an end, and the check is not required": (told(*WHOLE, rule=NO_END), FAILED, OPTIONAL, True),
-    "wrong content of no check": (told(*WHOLE), FAILED, None, True),
+    "ok": (recorded(*WHOLE), None, None, True),
+    "unverified": (recorded(*WHOLE, rule=NO_END), None, None, True),
+    "cut": (recorded(*WHOLE[:-1]), None, None, False),
+    "wrong content": (recorded(*WHOLE), FAILED, CountCheck(3), True),
+    "wrong content, and the check is required": (recorded(*WHOLE), FAILED, REQUIRED, False),
+    "wrong content without an end": (recorded(*WHOLE, rule=NO_END), FAILED, CountCheck(3), False),
+    "wrong content without an end, and the check is not required": (
+        recorded(*WHOLE, rule=NO_END),
+        FAILED,
+        OPTIONAL,
+        True,
+    ),
+    "wrong content of no check": (recorded(*WHOLE), FAILED, None, True),
 }
 
 
 @pytest.mark.parametrize(("line", "found", "check", "good"), AVAILABLE.values(), ids=AVAILABLE.keys())
 def test_availability(line: Recording, found: CheckResult | None, check: CountCheck | None, good: bool) -> None:
     """Complete answers are available, wrong ones unless the check is required, as it is where no end is declared."""
-    seen = observed(line, check=found, target=replace(GATEWAY, check=check))
-    assert (seen.available, seen.failed) == (good, not good)
+    observation = observed(line, check=found, target=replace(GATEWAY, check=check))
+    assert (observation.available, observation.failed) == (good, not good)
 
 
 @pytest.mark.parametrize(("at", "good"), [(1.99, True), (2.0, True), (2.01, False), (None, False)])
 def test_the_first_chunk_is_in_time(at: float | None, good: bool) -> None:
     """At the threshold is in time; not reached is not."""
-    assert observed(told(*([(at, Output("x"))] if at else []))).first_chunk_good is good
+    assert observed(recorded(*([(at, Output("x"))] if at else []))).first_chunk_good is good
 
 
 def test_duration_and_tail() -> None:
     """Where something was not reached there is no such time."""
-    whole, bare = observed(told(*WHOLE)), Recorder()
+    whole, bare = observed(recorded(*WHOLE)), Recorder()
     bare.ending = Ending(EndKind.INTERNAL, 0.0)
     assert (whole.duration, whole.tail) == (2.5, 0.75)
-    seen = observed(bare.finish())
-    assert (seen.duration, seen.tail) == (0.0, None)
-    assert observed(told()).tail is None
+    recording = observed(bare.finish())
+    assert (recording.duration, recording.tail) == (0.0, None)
+    assert observed(recorded()).tail is None
 
 
 def test_a_chunk_behind_the_end_leaves_no_negative_tail() -> None:
     """Where the transport's end is older than the last chunk, the tail is zero."""
-    line = told((0.2, Output("x")))
+    line = recorded((0.2, Output("x")))
     assert observed(replace(line, marks={**line.marks, Mark.END: 0.1})).tail == 0.0
 
 
@@ -74,12 +79,12 @@ RATES: dict[str, tuple[list[tuple[float, Event]], Tokens | None, float | None]] 
 @pytest.mark.parametrize(("events", "tokens", "rate"), RATES.values(), ids=RATES.keys())
 def test_output_rate(events: list[tuple[float, Event]], tokens: Tokens | None, rate: float | None) -> None:
     """Tokens after the first, by the time from the first chunk to the last; None where that says nothing."""
-    assert observed(told(*events), tokens=tokens).output_rate == rate
+    assert observed(recorded(*events), tokens=tokens).output_rate == rate
 
 
 def test_steps() -> None:
     """Each step lasts from the one before; what was not reached has none, and no step lasts less than nothing."""
-    assert {name: round(seconds, 6) for name, seconds in observed(told(*WHOLE)).steps.items()} == {
+    assert {name: round(seconds, 6) for name, seconds in observed(recorded(*WHOLE)).steps.items()} == {
         "dns": 0.001,
         "connect": 0.002,
         "tls": 0.008,

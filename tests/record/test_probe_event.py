@@ -18,12 +18,12 @@ from monitor.record.probe_event import EventError, as_json, json_pieces, plain, 
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Fault, Output
 from tests.records import record
-from tests.sinks.samples import chunks, cut, failed, line, refused, seen, stopped, whole
+from tests.sinks.samples import chunks, cut, failed, line, observed, refused, stopped, whole
 
 STORIES = [
     whole(), cut(), failed(), failed(Fault.QUOTA), refused(), stopped(), stopped(EndKind.INTERNAL),
-    whole(check=CheckResult("count", "missing", 0.5)), seen(line(*chunks(0.2)), tokens=Tokens(1, 1)),
-    seen(line(), tokens=None),
+    whole(check=CheckResult("count", "missing", 0.5)), observed(line(*chunks(0.2)), tokens=Tokens(1, 1)),
+    observed(line(), tokens=None),
 ]  # fmt: skip
 
 
@@ -42,16 +42,16 @@ def test_it_says_what_the_observation_said(probe: Observation) -> None:
 
 def test_what_another_version_has_more_or_less() -> None:
     """Keys that are not known are passed over, and those that are missing have a default."""
-    told = record(whole()) | {"moon": "full"}
+    values = record(whole()) | {"moon": "full"}
     needed = ("probe_id", "target", "timestamp", "outcome", "detail", "protocol", "duration")
-    assert read(told).chunks == 3
-    few = read({key: told[key] for key in needed})
+    assert read(values).chunks == 3
+    few = read({key: values[key] for key in needed})
     assert (few.chunks, few.available, few.accepted, few.output_rate) == (0, False, False, None)
     assert (few.timeline, few.tail, few.cause) == (UNSET, UNSET, UNSET)
     assert not few.wrong_content
     for key in needed:
         with pytest.raises(EventError, match=f"not the event of a probe: .*`{key}`"):
-            read({name: value for name, value in told.items() if name != key})
+            read({name: value for name, value in values.items() if name != key})
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_a_newer_event_is_read() -> None:
 
 def test_a_measured_zero_is_kept_and_what_is_absent_stays_absent() -> None:
     """Read and written again, an event has the keys that it had."""
-    told = record(whole()) | {"tail": 0.0, "own_delay": 0.0, "timings": {"connect": 0.0}}
-    del told["gap"]
-    assert json.loads(as_json(read(told))) == told
-    assert reached(read(told).timings) == {"connect": 0.0}
+    values = record(whole()) | {"tail": 0.0, "own_delay": 0.0, "timings": {"connect": 0.0}}
+    del values["gap"]
+    assert json.loads(as_json(read(values))) == values
+    assert reached(read(values).timings) == {"connect": 0.0}
 
 
 def test_a_long_timeline_is_written_in_pieces() -> None:
     """The pieces are one JSON document, the same as that of a whole."""
-    long = event_of(seen(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000)))), timeline=True)
+    long = event_of(observed(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000)))), timeline=True)
     pieces = list(json_pieces(long))
     assert len(pieces) > 6
     assert msgspec.json.decode(b"".join(pieces)) == msgspec.json.decode(msgspec.json.encode(long))
@@ -110,6 +110,6 @@ def test_a_long_timeline_is_written_in_pieces() -> None:
 def test_a_lone_surrogate_does_not_cost_the_event() -> None:
     """UTF-8 cannot encode it: U+FFFD stands in its place, wherever it was."""
     odd = event_of(cut(last_words="a\ud800b", diagnosis=(Suspicion("restart", "\udfff"),)))
-    told = json.loads(as_json(odd))
-    assert (told["last_words"], told["diagnosis"][0]["because"]) == ("a\ufffdb", "\ufffd")
+    values = json.loads(as_json(odd))
+    assert (values["last_words"], values["diagnosis"][0]["because"]) == ("a\ufffdb", "\ufffd")
     assert plain(odd)["last_words"] == "a\ud800b"

@@ -30,11 +30,11 @@ def test_a_good_probe_counts_once() -> None:
 
 def test_a_cut_probe_counts_its_age() -> None:
     """It is accepted and truncated, and its duration is the age of a cut."""
-    seen = event_of(cut())
-    found = rollup_of(seen)
+    event = event_of(cut())
+    found = rollup_of(event)
     assert (found.probes, found.accepted, found.truncated, found.available) == (1, 1, 1, 0)
     (index,) = found.cut_after
-    assert BOUNDS["cut_after"][index] >= seen.duration
+    assert BOUNDS["cut_after"][index] >= event.duration
     assert (found.truncation_ratio, found.availability) == (1.0, 0.0)
 
 

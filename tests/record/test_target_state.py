@@ -40,10 +40,10 @@ def test_truncations_in_a_row() -> None:
     assert (state.truncations, state.failures) == (0, 3)
 
 
-def incident(told: str, confirm: int = 2, recover: int = 1) -> TargetState:
+def incident(kinds: str, confirm: int = 2, recover: int = 1) -> TargetState:
     """Return what a row of probes leaves, `.` a good one; each has its place as its id."""
     found = TargetState()
-    for place, probe in enumerate(told):
+    for place, probe in enumerate(kinds):
         outcome = "ok" if probe == "." else "unreachable"
         brief = BriefProbe(outcome=outcome, probe_id=str(place), available=probe == ".")
         found.take(brief, confirm=confirm, recover=recover)

@@ -17,12 +17,12 @@ def summary(*probes: Observation) -> TargetSummary:
 
 def test_what_the_recent_probes_come_to() -> None:
     """The last that says something of the target, and what the scheduled ones come to."""
-    told = summary(stopped(), cut(), refused(), whole(), cut(trigger="api"), whole())
-    assert [one.outcome for one in told.recent] == ["aborted", "truncated", "unreachable", "ok", "truncated", "ok"]
-    assert told.last
-    assert told.last.verdict == "truncated/incomplete_body"
-    assert told.first_chunk
-    assert (told.first_chunk.p50, told.truncation_ratio, told.consecutive_failures) == (0.2, 1 / 3, 2)
+    found = summary(stopped(), cut(), refused(), whole(), cut(trigger="api"), whole())
+    assert [one.outcome for one in found.recent] == ["aborted", "truncated", "unreachable", "ok", "truncated", "ok"]
+    assert found.last
+    assert found.last.verdict == "truncated/incomplete_body"
+    assert found.first_chunk
+    assert (found.first_chunk.p50, found.truncation_ratio, found.consecutive_failures) == (0.2, 1 / 3, 2)
 
 
 def test_probes_that_say_nothing_of_the_target() -> None:

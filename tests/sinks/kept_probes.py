@@ -36,7 +36,7 @@ FIRST_VERSION = (
 
 
 def probes(
-    told: str,
+    kinds: str,
     target: Target = GATEWAY,
     *,
     every: float = 60.0,
@@ -44,20 +44,20 @@ def probes(
     **more: Any,  # noqa: ANN401 - fields of Observation
 ) -> list[Observation]:
     """Return a probe for each character, oldest first: `.` is good, `x` refused, `t` cut, `a` stopped by us."""
-    begun = end - every * len(told)
+    begun = end - every * len(kinds)
     return [
         replace(
             _MAKE[kind](target=target, **more),
             probe_id=f"{target.name}-{place}",
             timestamp=datetime.fromtimestamp(begun + place * every, UTC),
         )
-        for place, kind in enumerate(told)
+        for place, kind in enumerate(kinds)
     ]
 
 
-def rows(*seen: Observation) -> list[StoredProbe]:
+def rows(*observation: Observation) -> list[StoredProbe]:
     """Return the probes as they are kept."""
-    return [row(one, Record.FULL, 1 << 20) for one in seen]
+    return [row(one, Record.FULL, 1 << 20) for one in observation]
 
 
 def copies(number: int, targets: int, start: float, every: float = 3600.0) -> list[StoredProbe]:
@@ -70,12 +70,12 @@ def copies(number: int, targets: int, start: float, every: float = 3600.0) -> li
     ]
 
 
-def counted(seen: Iterable[Observation]) -> Rollup:
+def counted(observations: Iterable[Observation]) -> Rollup:
     """Return what probes come to, by their events."""
-    return merged(rollup_of(event_of(one)) for one in seen)
+    return merged(rollup_of(event_of(one)) for one in observations)
 
 
-def old_file(path: Path, seen: Iterable[Observation]) -> None:
+def old_file(path: Path, observations: Iterable[Observation]) -> None:
     """Make a file as version 1 wrote it."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -92,7 +92,7 @@ def old_file(path: Path, seen: Iterable[Observation]) -> None:
                     one.failed,
                     zlib.compress(as_json(event_of(one))),
                 )
-                for one in seen
+                for one in observations
             ],
         )
         connection.commit()

@@ -32,23 +32,23 @@ def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsur
 
 def begun(*events: tuple[float, Event], unsure: float = 1e-5) -> Recorder:
     """Record the beginning of a stream: a head after 50 ms, then each event in an arrival of its own."""
-    told = Recorder()
+    recorder = Recorder()
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):
-        told.mark(mark, time)
-    told.connected = True
-    told.mark(Mark.HEADERS, 0.05)
-    told.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
+        recorder.mark(mark, time)
+    recorder.connected = True
+    recorder.mark(Mark.HEADERS, 0.05)
+    recorder.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     for number, (time, event) in enumerate(events, start=1):
-        told.arrived(time, unsure, number * 100)
-        told.record(event, number * 100)
-    return told
+        recorder.arrived(time, unsure, number * 100)
+        recorder.record(event, number * 100)
+    return recorder
 
 
-def end(told: Recorder, kind: EndKind, at: float) -> Recording:
+def end(recorder: Recorder, kind: EndKind, at: float) -> Recording:
     """Tell how it ended."""
-    told.ending = Ending(kind, at)
-    told.mark(Mark.END, at)
-    return told.finish()
+    recorder.ending = Ending(kind, at)
+    recorder.mark(Mark.END, at)
+    return recorder.finish()
 
 
 def chunks(*times: float) -> list[tuple[float, Event]]:
@@ -56,36 +56,38 @@ def chunks(*times: float) -> list[tuple[float, Event]]:
     return [(time, Output("x")) for time in times]
 
 
-def seen(told: Recording, target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
+def observed(recording: Recording, target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return the observation of what was told; `more` are its other fields."""
     fields: dict[str, Any] = {"probe_id": "01JDX0000000000000000000AB", "trigger": "schedule", "tokens": Tokens(20, 3)}
     fields.update(more)
-    return Observation(target=target, timestamp=START, recording=told, verdict=judge(told, more.get("check")), **fields)
+    return Observation(
+        target=target, timestamp=START, recording=recording, verdict=judge(recording, more.get("check")), **fields
+    )
 
 
 def whole(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return a complete chat of three chunks, with gaps of 100 and 300 ms."""
-    return seen(line(*chunks(0.2, 0.3, 0.6), (0.7, Finish("stop"))), target, **more)
+    return observed(line(*chunks(0.2, 0.3, 0.6), (0.7, Finish("stop"))), target, **more)
 
 
 def cut(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return the same, with the connection closed inside the body after the third chunk."""
-    return seen(line(*chunks(0.2, 0.3, 0.6), ending=EndKind.INCOMPLETE), target, **more)
+    return observed(line(*chunks(0.2, 0.3, 0.6), ending=EndKind.INCOMPLETE), target, **more)
 
 
 def failed(fault: Fault = Fault.OVERLOADED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return a chat whose stream says after one chunk that it failed."""
-    return seen(line(*chunks(0.2), (0.3, Failure(fault))), **more)
+    return observed(line(*chunks(0.2), (0.3, Failure(fault))), **more)
 
 
 def refused(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return a probe that found nobody listening."""
-    return seen(end(Recorder(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
+    return observed(end(Recorder(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
 
 
 def stopped(kind: EndKind = EndKind.ABORTED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
     """Return a chat that we ended ourselves in its middle."""
-    return seen(line(*chunks(0.2, 0.3), ending=kind), **more)
+    return observed(line(*chunks(0.2, 0.3), ending=kind), **more)
 
 
 def counted(**changes: Any) -> Target:  # noqa: ANN401 (fields of Target)

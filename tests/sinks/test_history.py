@@ -27,14 +27,14 @@ from monitor.stream.events import Output
 from monitor.target import Record
 from tests.conftest import WITHIN
 from tests.records import record
-from tests.sinks.samples import GATEWAY, counted, cut, line, mistakes, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, counted, cut, line, mistakes, observed, refused, stopped, whole
 
 AGES = 1e12
 """Seconds: the stories are of one day, whichever it is now."""
 
 
 @dataclass
-class Heard:
+class Reports:
     """What a sink reports; a test can wait until it has said something."""
 
     dropped: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Heard:
     bugs: list[Exception] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def told(self) -> HistoryCallbacks:
+    def callbacks(self) -> HistoryCallbacks:
         """Return what the sink is given."""
         lists: tuple[list[Any], ...] = (self.dropped, self.failed, self.sizes, self.wrong, self.bugs)
         return HistoryCallbacks(*map(self._into, lists))
@@ -70,13 +70,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def keeping(path: Path, **more: Any) -> Iterator[tuple[HistorySink, Heard]]:  # noqa: ANN401 - settings and bounds
+def keeping(path: Path, **more: Any) -> Iterator[tuple[HistorySink, Reports]]:  # noqa: ANN401 - settings and bounds
     """Yield a sink that has opened its file, and what it reports; it is closed at the end."""
     bounds: dict[str, Any] = {name: more.pop(name) for name in ("capacity", "retry") if name in more}
-    heard = Heard()
-    sink = HistorySink(path, HistorySettings(**{"max_age": AGES} | more), heard.told(), **{"retry": 0.001} | bounds)
+    reports = Reports()
+    sink = HistorySink(
+        path, HistorySettings(**{"max_age": AGES} | more), reports.callbacks(), **{"retry": 0.001} | bounds
+    )
     try:
-        yield sink, heard
+        yield sink, reports
     finally:
         assert sink.close(WITHIN)
 
@@ -106,24 +108,24 @@ def kept(path: Path) -> list[str]:
 
 def test_a_probe_is_kept_as_its_record(path: Path) -> None:
     """With its timeline when it is asked for alone, without in a list; its size is told."""
-    with keeping(path) as (sink, heard):
+    with keeping(path) as (sink, reports):
         sink(cut(probe_id="1"))
         sink(whole(probe_id="2"))
     assert newest(path, 9) == [record(whole(probe_id="2")), record(cut(probe_id="1"))]
     found = find(path, "1")
     assert found == json.loads(json.dumps(record(cut(probe_id="1"), timeline=True)))
     assert mistakes(found) == []
-    assert (heard.dropped, heard.failed, heard.wrong) == ([], [], [])
-    assert heard.sizes[-1] >= heard.sizes[0] > 0
+    assert (reports.dropped, reports.failed, reports.wrong) == ([], [], [])
+    assert reports.sizes[-1] >= reports.sizes[0] > 0
 
 
 def test_long_timelines_come_whole() -> None:
     """They are encoded part by part."""
-    long = seen(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000))))
+    long = observed(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000))))
     kept_row = row(long, Record.FULL, MIB)
     assert kept_row.timeline is not None
-    told = json.loads(zlib.decompress(kept_row.timeline))
-    assert told == json.loads(json.dumps(record(long, timeline=True)["timeline"]))
+    timeline = json.loads(zlib.decompress(kept_row.timeline))
+    assert timeline == json.loads(json.dumps(record(long, timeline=True)["timeline"]))
 
 
 def test_a_probe_without_a_stream_has_an_empty_timeline() -> None:
@@ -141,8 +143,8 @@ def test_a_timeline_that_is_too_large_is_left_out() -> None:
 
 def test_words_that_are_no_text() -> None:
     """A lone surrogate does not cost the probe: U+FFFD stands in its place."""
-    told = zlib.decompress(row(cut(last_words="a\ud800b"), Record.FULL, MIB).event)
-    assert json.loads(told)["last_words"] == "a\ufffdb"
+    event = zlib.decompress(row(cut(last_words="a\ud800b"), Record.FULL, MIB).event)
+    assert json.loads(event)["last_words"] == "a\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -188,81 +190,81 @@ def test_the_tail_of_a_whole_stream_is_kept_by_full_alone() -> None:
 @pytest.mark.usefixtures("hasty")
 def test_a_file_that_cannot_be_written_costs_no_probe(path: Path) -> None:
     """Failures are counted, what is wrong is said once, and what waited is written when it can be."""
-    with keeping(path) as (sink, heard):
-        heard.wait("sizes")
+    with keeping(path) as (sink, reports):
+        reports.wait("sizes")
         with locked(path):
             for number in range(3):
                 sink(whole(probe_id=str(number)))
-            heard.wait("failed", 5)
-        heard.wait("sizes", 2)
-    assert set(heard.failed) == {"history"}
-    assert heard.wrong == [f"{path}: database is locked", None]
-    assert (kept(path), heard.dropped) == (["2", "1", "0"], [])
+            reports.wait("failed", 5)
+        reports.wait("sizes", 2)
+    assert set(reports.failed) == {"history"}
+    assert reports.wrong == [f"{path}: database is locked", None]
+    assert (kept(path), reports.dropped) == (["2", "1", "0"], [])
 
 
 @pytest.mark.usefixtures("hasty")
 def test_a_full_queue_drops_and_counts(path: Path) -> None:
     """What does not fit is gone, and the rest is written; one larger than the queue passes an empty one."""
-    with keeping(path, capacity=1) as (sink, heard):
-        heard.wait("sizes")
+    with keeping(path, capacity=1) as (sink, reports):
+        reports.wait("sizes")
         with locked(path):
             sink(whole(probe_id="1"))
-            heard.wait("failed")
+            reports.wait("failed")
             sink(whole(probe_id="2"))
-            assert heard.dropped == ["history"]
+            assert reports.dropped == ["history"]
     assert kept(path) == ["1"]
 
 
 @pytest.mark.usefixtures("hasty")
 def test_at_the_close_it_is_tried_once_more(path: Path) -> None:
     """What cannot be written then is dropped and counted; what comes after it, too."""
-    with keeping(path, retry=3600.0) as (sink, heard):
-        heard.wait("sizes")
+    with keeping(path, retry=3600.0) as (sink, reports):
+        reports.wait("sizes")
         with locked(path):
             sink(whole(probe_id="1"))
             sink(whole(probe_id="2"))
-            heard.wait("failed")
+            reports.wait("failed")
             assert sink.close(WITHIN)
         sink(whole(probe_id="3"))
-    assert heard.dropped == ["history"] * 3
+    assert reports.dropped == ["history"] * 3
     assert kept(path) == []
 
 
 def test_what_waits_is_written_in_more_than_one_go(path: Path) -> None:
     """A transaction takes no more than the file has room for at once, and never less than one probe."""
     long = line(*((0.2 + number / 1e4, Output("x")) for number in range(3000)))
-    with keeping(path, max_bytes=MIB) as (sink, heard):
+    with keeping(path, max_bytes=MIB) as (sink, reports):
         for number in range(4):
-            sink(seen(long, probe_id=str(number)))
+            sink(observed(long, probe_id=str(number)))
     assert kept(path) == ["3", "2", "1", "0"]
-    assert (max(heard.sizes) <= MIB, heard.dropped) == (True, [])
+    assert (max(reports.sizes) <= MIB, reports.dropped) == (True, [])
 
 
 def test_a_full_disk(path: Path) -> None:
     """Where no file may grow, it is counted and said, and once there is room all of it is there."""
-    with keeping(path, max_bytes=MIB) as (sink, heard):
-        heard.wait("sizes")
+    with keeping(path, max_bytes=MIB) as (sink, reports):
+        reports.wait("sizes")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max(heard.sizes) + 1000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(reports.sizes) + 1000, hard))
         try:
             for number in range(36):
                 sink(cut(probe_id=str(number), last_words="".join(map(chr, range(1000, 9000)))))
-            heard.wait("failed", 3)
+            reports.wait("failed", 3)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert heard.wrong[0] is not None
-    assert "disk" in heard.wrong[0]
-    assert (heard.wrong[-1], heard.dropped) == (None, [])
+    assert reports.wrong[0] is not None
+    assert "disk" in reports.wrong[0]
+    assert (reports.wrong[-1], reports.dropped) == (None, [])
     assert kept(path) == [str(number) for number in range(35, -1, -1)]
 
 
 def test_a_file_that_is_none_of_ours(path: Path) -> None:
     """It is put aside and said, and the first probe is in the new one."""
     path.write_text("half a fi")
-    with keeping(path) as (sink, heard):
+    with keeping(path) as (sink, reports):
         sink(whole(probe_id="1"))
-    assert "put aside as history.db.corrupt" in str(heard.wrong[0])
-    assert (heard.wrong[1:], heard.failed, heard.dropped) == ([None], ["history"], [])
+    assert "put aside as history.db.corrupt" in str(reports.wrong[0])
+    assert (reports.wrong[1:], reports.failed, reports.dropped) == ([None], ["history"], [])
     assert kept(path) == ["1"]
 
 
@@ -272,15 +274,15 @@ def test_a_bug_costs_its_batch_alone(path: Path, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    with keeping(path) as (sink, heard):
-        heard.wait("sizes")
+    with keeping(path) as (sink, reports):
+        reports.wait("sizes")
         with monkeypatch.context() as patch:
             patch.setattr(history, "row", broken)
             sink(whole(probe_id="1"))
-            heard.wait("dropped")
+            reports.wait("dropped")
         sink(whole(counted(), probe_id="2"))
-    assert (heard.failed, heard.dropped, heard.wrong) == (["history"], ["history"], [])
-    assert [str(error) for error in heard.bugs] == ["a bug"]
+    assert (reports.failed, reports.dropped, reports.wrong) == (["history"], ["history"], [])
+    assert [str(error) for error in reports.bugs] == ["a bug"]
     assert kept(path) == ["2"]
 
 
@@ -289,12 +291,12 @@ def test_what_grows_too_old_goes_where_nothing_is_written(path: Path, monkeypatc
     monkeypatch.setattr(history, "_TEND", 0.001)
     now = [0.0]
     monkeypatch.setattr(history, "time", SimpleNamespace(time=lambda: now[0]))
-    with keeping(path, max_age=60.0) as (sink, heard):
+    with keeping(path, max_age=60.0) as (sink, reports):
         sink(whole(probe_id="1"))
-        heard.wait("sizes", len(heard.sizes) + 3)
+        reports.wait("sizes", len(reports.sizes) + 3)
         assert kept(path) == ["1"]
         now[0] = 4e9
-        heard.wait("sizes", len(heard.sizes) + 3)
+        reports.wait("sizes", len(reports.sizes) + 3)
         assert kept(path) == []
 
 

@@ -44,23 +44,23 @@ def names(path: Path) -> list[str]:
 @settings(max_examples=30, deadline=None)
 def test_rollups_are_a_recount_of_the_probes(batches: list[str], again: int) -> None:
     """However they are batched, and if a batch is written twice; of each length."""
-    seen = probes("".join(batches), every=40.0)
+    observations = probes("".join(batches), every=40.0)
     with TemporaryDirectory() as place:
         path = Path(place) / "history.db"
         with closing(Store(path, HistorySettings())) as store:
-            left = list(seen)
+            left = list(observations)
             for turn, batch in enumerate(batches):
                 part, left = left[: len(batch)], left[len(batch) :]
                 for _ in range(2 if turn == again else 1):
                     store.keep(rows(*part), NOW)
-        assert kept(path, span=MINUTE) == kept(path, span=HOUR) == counted(seen)
+        assert kept(path, span=MINUTE) == kept(path, span=HOUR) == counted(observations)
 
 
 def test_the_first_moment_of_each_rollup(path: Path) -> None:
     """A minute and an hour begin at whole ones of Unix time; what is asked for is from the first to before the last."""
-    seen = probes("...", every=60.0, end=NOW + 60)
+    observations = probes("...", every=60.0, end=NOW + 60)
     with closing(Store(path, HistorySettings())) as store:
-        store.keep(rows(*seen), NOW)
+        store.keep(rows(*observations), NOW)
     found = history_queries.series(path, "gateway", MINUTE, NOW - 60, NOW)
     assert [(at, rollup.probes) for at, rollup in found] == [(NOW - 60, 1)]
     assert [at for at, _ in history_queries.series(path, "gateway", HOUR, 0, NOW + 1)] == [NOW - HOUR, NOW]
@@ -130,8 +130,8 @@ def test_rollups_go_if_no_probe_is_left_to_go(path: Path, monkeypatch: pytest.Mo
 
 def test_an_incident_outlasts_a_restart(path: Path) -> None:
     """The streak, since when and the last good probe go on from what another process wrote."""
-    seen = probes(".xxxx")
-    for part in (seen[:3], seen[3:]):
+    observations = probes(".xxxx")
+    for part in (observations[:3], observations[3:]):
         with closing(Store(path, HistorySettings())) as store:
             store.keep(rows(*part), NOW)
     found = history_queries.states(path)["gateway"]
@@ -176,12 +176,12 @@ def test_probes_by_hand_begin_no_incident(path: Path) -> None:
 
 def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
     """What is in it is counted, its incident goes on, and it is written on."""
-    seen = [*probes("..tx", end=NOW), *probes(".", OTHER)]
-    old_file(path, seen)
+    observations = [*probes("..tx", end=NOW), *probes(".", OTHER)]
+    old_file(path, observations)
     with closing(Store(path, HistorySettings())) as store:
         store.keep(rows(*(replace(one, probe_id="new") for one in probes("x", end=NOW + 60))), NOW)
-    assert kept(path) == counted([*seen[:4], *probes("x", end=NOW + 60)])
-    assert kept(path, "other") == counted(seen[4:])
+    assert kept(path) == counted([*observations[:4], *probes("x", end=NOW + 60)])
+    assert kept(path, "other") == counted(observations[4:])
     assert [event["cause"] for event in history_queries.failures(path, 0, NOW + 60, "refused", 9)] == ["refused"] * 2
     found = history_queries.states(path)["gateway"]
     assert found.began is not None
@@ -190,10 +190,10 @@ def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
 
 def test_a_probe_of_an_old_file_that_we_stopped_is_no_failure(path: Path) -> None:
     """It is counted as ours, and the incident goes on as if it had not been."""
-    old_file(path, seen := probes(".xa", end=NOW))
+    old_file(path, observations := probes(".xa", end=NOW))
     with closing(Store(path, HistorySettings())) as store:
         store.keep([], NOW)
-    assert kept(path) == counted(seen)
+    assert kept(path) == counted(observations)
     assert history_queries.states(path)["gateway"].confirmed.failures == 1
 
 
@@ -208,7 +208,7 @@ def test_a_target_of_which_only_rollups_are_left_keeps_its_name(path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("told", "probes_per_target", "counts"),
+    ("kinds", "probes_per_target", "counts"),
     [
         ("xxx.x.", 4, 3),  # of those before the newest four the failures alone were kept
         ("xxx.x.", 9, 3),  # it was four when they were written
@@ -217,9 +217,9 @@ def test_a_target_of_which_only_rollups_are_left_keeps_its_name(path: Path) -> N
         ("....", 2, 2),
     ],
 )
-def test_kept_failures_bend_no_ratio(path: Path, told: str, probes_per_target: int, counts: int) -> None:
+def test_kept_failures_bend_no_ratio(path: Path, kinds: str, probes_per_target: int, counts: int) -> None:
     """Of an old file only those probes are counted between which none is missing."""
-    old_file(path, probes(told))
+    old_file(path, probes(kinds))
     with closing(Store(path, HistorySettings(probes_per_target=probes_per_target))) as store:
         store.keep([], NOW)
     assert kept(path).probes == counts

@@ -380,20 +380,22 @@ for number in range(first, first + 100_000):
 
 def test_a_kill_loses_nothing_that_was_kept(path: Path) -> None:
     """A process that is killed while it writes, again and again: what it said to be kept is there."""
-    told: list[int] = []
-    untold: set[int] = set()
+    acknowledged: list[int] = []
+    unacknowledged: set[int] = set()
     for lines in (1, 7, 40, 150):
-        first = told[-1] + 2 if told else 0
+        first = acknowledged[-1] + 2 if acknowledged else 0
         arguments = [sys.executable, "-c", WRITER, str(path), str(first)]
         with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
-            told += [int(writer.stdout.readline()) for _ in range(lines)]
+            acknowledged += [int(writer.stdout.readline()) for _ in range(lines)]
             writer.send_signal(signal.SIGKILL)
-            told += [int(line) for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+            acknowledged += [
+                int(line) for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")
+            ]
             assert writer.wait() == -signal.SIGKILL
         kept = {int(probe_id) for probe_id in ids(path)}
-        untold.add(told[-1] + 1)  # the last one may have been kept, and nobody was told
-        assert set(told) <= kept <= {*told, *untold}
+        unacknowledged.add(acknowledged[-1] + 1)  # the last one may have been kept, and nobody was told
+        assert set(acknowledged) <= kept <= {*acknowledged, *unacknowledged}
     assert not path.with_name("history.db.corrupt").exists()
 
 

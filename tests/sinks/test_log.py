@@ -31,7 +31,7 @@ from monitor.stream.events import Meta
 from monitor.target import CountCheck
 from tests.conftest import WITHIN
 from tests.records import record
-from tests.sinks.samples import GATEWAY, chunks, counted, cut, line, mistakes, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, chunks, counted, cut, line, mistakes, observed, refused, stopped, whole
 
 NOW = datetime(2026, 11, 22, 22, 10, 9, 7654, tzinfo=UTC)
 NASTY = "\x1b]0;owned\x07 \x9b31m\r\nline\t\x00 \x7f \u202eright\u2066 \u2028 \ud800 é 漢 😀"
@@ -158,9 +158,9 @@ def test_the_level_is_a_threshold_of_messages() -> None:
 
 def nasty() -> Observation:
     """Return a probe of a server whose words are made to harm."""
-    told = line((0.1, Meta(model=NASTY)), *chunks(0.2), ending=EndKind.INCOMPLETE)
+    recording = line((0.1, Meta(model=NASTY)), *chunks(0.2), ending=EndKind.INCOMPLETE)
     named = replace(GATEWAY, name=NASTY, model=NASTY, labels={NASTY: NASTY})
-    return seen(told, named, server_error=ServerError(NASTY, NASTY, NASTY), last_words=NASTY)
+    return observed(recording, named, server_error=ServerError(NASTY, NASTY, NASTY), last_words=NASTY)
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
@@ -291,8 +291,8 @@ def test_a_message_that_repeats_is_counted(logger: str) -> None:
     sink.tell_repeats()
     sink.close(WITHIN)
     said = lines(stream)
-    told = f"socket {MOST + 511} failed" if logger else "socket failed"
-    assert [event["event"] for event in said[MOST:]] == ["other", f"{told}: repeated 512 times in 0 s"]
+    text = f"socket {MOST + 511} failed" if logger else "socket failed"
+    assert [event["event"] for event in said[MOST:]] == ["other", f"{text}: repeated 512 times in 0 s"]
     assert said[-1].keys() == {"event", "level", "timestamp"} | ({"logger"} if logger else set())
     assert said[-1]["level"] == "warning"
 

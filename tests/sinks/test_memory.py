@@ -16,7 +16,7 @@ from monitor.sinks import history_rollups
 from monitor.sinks.memory import RecentProbe, RecentProbes
 from monitor.stream.endings import EndKind
 from monitor.stream.events import Output
-from tests.sinks.samples import GATEWAY, cut, line, refused, seen, stopped, whole
+from tests.sinks.samples import GATEWAY, cut, line, observed, refused, stopped, whole
 
 
 def observations(recent: RecentProbes) -> list[Observation]:
@@ -87,10 +87,10 @@ def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch
 
 def test_what_is_counted() -> None:
     """Whole numbers and outcomes are what the events come to; distributions are left out."""
-    recent, seen = RecentProbes(1), (whole(), cut(), refused(), whole(trigger="api"), stopped())
-    for one in seen:
+    recent, observed = RecentProbes(1), (whole(), cut(), refused(), whole(trigger="api"), stopped())
+    for one in observed:
         recent(one)
-    counts, recount = recent.memory("gateway").counts, merged(rollup_of(event_of(one)) for one in seen)
+    counts, recount = recent.memory("gateway").counts, merged(rollup_of(event_of(one)) for one in observed)
     assert (counts.probes, counts.accepted, counts.truncated) == (3, 2, 1)
     for name in (*history_rollups.NUMBERS, "outcomes"):
         if name != "first_chunk_us":
@@ -122,7 +122,7 @@ def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
 
 def endless(**more: Any) -> Observation:  # noqa: ANN401 - fields of Observation
     """Return a stream of 20,000 large outputs."""
-    return seen(line(*[(number / 100, Output("x" * 200)) for number in range(20_000)]), **more)
+    return observed(line(*[(number / 100, Output("x" * 200)) for number in range(20_000)]), **more)
 
 
 def test_the_newest_of_a_target_is_bounded_as_well() -> None:

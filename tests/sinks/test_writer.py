@@ -18,7 +18,7 @@ class Disk:
         self.failures = 0
         self.error: Exception = OSError(28, "full")
         self.batches: list[list[str]] = []
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.entered, self.may = threading.Semaphore(0), threading.Semaphore(0)
 
     def __call__(self, batch: Sequence[str]) -> None:
@@ -37,11 +37,11 @@ class Disk:
         fields: dict[str, Any] = {"weight": len, "capacity": 10, "retry": 0.0} | more
         limits: WriterLimits[str] = WriterLimits(**fields)
         callbacks = WriterCallbacks(
-            lambda name: self.told.append(f"{name} dropped"),
-            lambda name: self.told.append(f"{name} failed"),
-            lambda error: self.told.append(f"{error}"),
+            lambda name: self.calls.append(f"{name} dropped"),
+            lambda name: self.calls.append(f"{name} failed"),
+            lambda error: self.calls.append(f"{error}"),
         )
-        return Writer("disk", self, (OSError,), limits, callbacks, finish=lambda: self.told.append("finished"))
+        return Writer("disk", self, (OSError,), limits, callbacks, finish=lambda: self.calls.append("finished"))
 
 
 def test_items_are_written_in_order_and_in_batches() -> None:
@@ -54,7 +54,7 @@ def test_items_are_written_in_order_and_in_batches() -> None:
         writer.put(item)
     disk.may.release(9)
     assert writer.close(WITHIN)
-    assert (disk.batches, disk.told) == ([["a"], ["bb", "cc"], ["dd"]], ["finished"])
+    assert (disk.batches, disk.calls) == ([["a"], ["bb", "cc"], ["dd"]], ["finished"])
 
 
 def test_what_does_not_fit_is_dropped_and_counted() -> None:
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
     disk.may.release(9)
     assert writer.close(WITHIN)
     writer.put("z")
-    assert (disk.batches, disk.told) == ([["x" * 11]], ["disk dropped", "finished", "disk dropped"])
+    assert (disk.batches, disk.calls) == ([["x" * 11]], ["disk dropped", "finished", "disk dropped"])
 
 
 def test_a_failure_is_tried_again_and_a_bug_is_not() -> None:
@@ -80,7 +80,7 @@ def test_a_failure_is_tried_again_and_a_bug_is_not() -> None:
     assert all(disk.entered.acquire(timeout=WITHIN) for _ in range(5))
     assert writer.close(WITHIN)
     assert disk.batches == [["a"], ["c"]]
-    assert disk.told == ["disk failed", "disk failed", "disk failed", "bug", "disk dropped", "finished"]
+    assert disk.calls == ["disk failed", "disk failed", "disk failed", "bug", "disk dropped", "finished"]
 
 
 def test_an_item_that_memory_ran_out_for_is_tried_again() -> None:
@@ -93,7 +93,7 @@ def test_an_item_that_memory_ran_out_for_is_tried_again() -> None:
     for _ in range(3):
         assert disk.entered.acquire(timeout=WITHIN)
     assert writer.close(WITHIN)
-    assert (disk.batches, disk.told) == ([["a"]], ["disk failed", "disk failed", "finished"])
+    assert (disk.batches, disk.calls) == ([["a"]], ["disk failed", "disk failed", "finished"])
 
 
 def test_at_the_close_a_failure_is_tried_once_more() -> None:
@@ -105,7 +105,7 @@ def test_at_the_close_a_failure_is_tried_once_more() -> None:
     assert disk.entered.acquire(timeout=WITHIN)
     disk.may.release(9)
     assert writer.close(WITHIN)
-    assert (disk.batches, disk.told) == ([], ["disk failed", "disk failed", "disk dropped", "finished"])
+    assert (disk.batches, disk.calls) == ([], ["disk failed", "disk failed", "disk dropped", "finished"])
 
 
 def test_without_items_it_writes_nothing_from_time_to_time() -> None:

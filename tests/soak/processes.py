@@ -56,7 +56,7 @@ class Daemon:
     process: asyncio.subprocess.Process
     port: int
     log: Path
-    told: asyncio.StreamReader
+    stdout: asyncio.StreamReader
 
     async def asked(self, path: str, method: str = "GET", more: str = "") -> Answer:
         """Ask one of its pages."""
@@ -93,7 +93,7 @@ class Daemon:
     async def held(self) -> Held:
         """Return what it holds now."""
         self.signal(signal.SIGUSR2)
-        said = json.loads(await self.told.readline())
+        said = json.loads(await self.stdout.readline())
         return Held(self.descriptors(), tuple(said["tasks"]), said["threads"])
 
     @contextmanager

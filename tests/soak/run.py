@@ -431,8 +431,8 @@ async def sample(soak: Soak, it: Daemon, lab_pid: int) -> None:
     who = {it.process.pid: Window(LATE, "the machine gave it no processor", 0, 0)}
     who[lab_pid] = Window("", "the machine gave the lab no processor", 0, 0)
     before = {pid: waited(pid) for pid in who}
-    while (seen := machine.sample(it.process.pid)) is not None:
-        soak.memory.append((time.monotonic() - began, seen.rss))
+    while (sampled := machine.sample(it.process.pid)) is not None:
+        soak.memory.append((time.monotonic() - began, sampled.rss))
         await asyncio.sleep(1.0)
         with suppress(OSError):
             now, since, look = {pid: waited(pid) for pid in who}, look, time.time()

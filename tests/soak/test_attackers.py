@@ -19,8 +19,8 @@ async def test_a_probe_of_a_hostile_server_comes_to_what_is_expected(prober: Mak
     limits = Limits(stream_bytes=512 * 1024, event_bytes=64 * 1024, events=20_000)
     no_check: Check | None = None
     async with hostile() as url:
-        seen = await prober(limits=limits)(target(f"{url}/hostile/{mode}", check=no_check), "cli")
-    assert verdict(seen) == MODES[mode]
+        observation = await prober(limits=limits)(target(f"{url}/hostile/{mode}", check=no_check), "cli")
+    assert verdict(observation) == MODES[mode]
 
 
 def test_a_leak_is_found(tmp_path: Path) -> None:

@@ -28,6 +28,6 @@ def finished(recorder: Recorder, at: float = 1000.0) -> Recording:
     return recorder.finish()
 
 
-def told(*events: Event, rule: EndRule | None = None) -> Recording:
+def recorded(*events: Event, rule: EndRule | None = None) -> Recording:
     """Return the recording of these events."""
     return finished(running(*events, rule=rule))

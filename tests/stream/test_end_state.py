@@ -27,7 +27,7 @@ from monitor.stream.statistics import (
     output_arrivals,
 )
 from monitor.target import Terminator
-from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, STOP, TEXT, finished, running, told
+from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, STOP, TEXT, finished, recorded, running
 
 TWO, PARTS = EndRule(choices=2), EndRule(parts=True)
 ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
@@ -132,57 +132,57 @@ def test_when_the_end_arrived(events: list[Event], rule: EndRule, at: float | No
 
 def test_an_end_taken_back_means_nothing() -> None:
     """Where ends can be said early, only what the last one meant counts."""
-    line = told(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, Finish("STOP"), rule=EARLY)
+    line = recorded(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, Finish("STOP"), rule=EARLY)
     assert (line.end.stops, line.end.reason, line.chunks) == (frozenset({Stop.COMPLETE}), "STOP", 2)
-    assert told(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, rule=EARLY).end.stops == set()
-    assert told(TEXT, Finish("X", Stop.ABORT), Finish("STOP"), rule=EARLY).end.stops == {Stop.COMPLETE}
+    assert recorded(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, rule=EARLY).end.stops == set()
+    assert recorded(TEXT, Finish("X", Stop.ABORT), Finish("STOP"), rule=EARLY).end.stops == {Stop.COMPLETE}
 
 
 def test_what_came_after_an_end_taken_back_came_before_the_end() -> None:
     """An error or garbage after an early end counts once more is said, and for nothing where that was the last."""
     error = Failure(Fault.OVERLOADED)
-    line = told(TEXT, STOP, Malformed("x"), error, Failure(Fault.OTHER), TEXT, STOP, rule=EARLY)
+    line = recorded(TEXT, STOP, Malformed("x"), error, Failure(Fault.OTHER), TEXT, STOP, rule=EARLY)
     assert (line.end.malformed_events, line.end.malformed_amid, line.end.failure, line.end.trailing) == (
         1,
         1,
         error,
         False,
     )
-    line = told(TEXT, STOP, Malformed("x"), error, rule=EARLY)
+    line = recorded(TEXT, STOP, Malformed("x"), error, rule=EARLY)
     assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (0, None, True)
     assert line.end.late_failure is error
-    line = told(TEXT, STOP, *[Malformed("x")] * 200, TEXT)
+    line = recorded(TEXT, STOP, *[Malformed("x")] * 200, TEXT)
     assert line.end.malformed_events == 100
-    line = told(TEXT, STOP, Malformed("x"), error, Output("b", choice=1))
+    line = recorded(TEXT, STOP, Malformed("x"), error, Output("b", choice=1))
     assert (line.end.malformed_events, line.end.failure, line.end.trailing) == (1, error, False)
-    line = told(Meta(sequence=1), STOP, Meta(sequence=3), TEXT)
+    line = recorded(Meta(sequence=1), STOP, Meta(sequence=3), TEXT)
     assert line.end.sequence_gap is True
 
 
 def test_a_second_end_means_nothing() -> None:
     """Elsewhere it is the first one that counts."""
-    line = told(TEXT, STOP, Finish("length", Stop.LENGTH))
+    line = recorded(TEXT, STOP, Finish("length", Stop.LENGTH))
     assert (line.end.stops, line.end.reason) == (frozenset({Stop.COMPLETE}), "stop")
 
 
 def test_an_end_after_the_marker_means_nothing_if_one_stands() -> None:
     """A server that sent fewer answers than were asked for has said all with its marker."""
     rule = EndRule(declares_marker=True, choices=2)
-    line = told(TEXT, STOP, DONE, Finish("abort", Stop.ABORT, choice=1), rule=rule)
+    line = recorded(TEXT, STOP, DONE, Finish("abort", Stop.ABORT, choice=1), rule=rule)
     assert (line.end.stops, line.end.reason) == (frozenset({Stop.COMPLETE}), "stop")
 
 
 def test_why_it_would_end_is_taken_back_with_the_end() -> None:
     """A reason that was said ahead of an end belongs to it."""
     early = Meta(reason="max_tokens", stop=Stop.LENGTH)
-    assert told(TEXT, early, Finish()).end.stops == {Stop.LENGTH, Stop.COMPLETE}
-    assert told(TEXT, early, Finish(), TEXT).end.stops == frozenset()
+    assert recorded(TEXT, early, Finish()).end.stops == {Stop.LENGTH, Stop.COMPLETE}
+    assert recorded(TEXT, early, Finish(), TEXT).end.stops == frozenset()
 
 
 def test_what_does_not_decode_before_any_output() -> None:
     """It came amid no answer."""
-    assert told(Malformed("x")).end.malformed_amid == 0
-    assert told(Malformed("x"), TEXT, Malformed("x")).end.malformed_amid == 1
+    assert recorded(Malformed("x")).end.malformed_amid == 0
+    assert recorded(Malformed("x"), TEXT, Malformed("x")).end.malformed_amid == 1
 
 
 def test_whether_a_piece_is_output() -> None:
@@ -210,43 +210,43 @@ class TestBehindTheEnd:
     )
     def test_an_error(self, events: list[Event], rule: EndRule, failed: bool) -> None:
         """An error counts before the marker or, where none is declared, before the end."""
-        assert (told(*events, rule=rule).end.failure is not None) is failed
+        assert (recorded(*events, rule=rule).end.failure is not None) is failed
 
     def test_the_first_error_is_kept(self) -> None:
         """Where an error follows an error, the first one says why."""
         first = Failure(Fault.QUOTA)
-        assert told(first, LATE).end.failure is first
+        assert recorded(first, LATE).end.failure is first
 
     def test_what_does_not_decode(self) -> None:
         """It is no malformed event, only trailing."""
-        line = told(TEXT, STOP, Malformed("x"))
+        line = recorded(TEXT, STOP, Malformed("x"))
         assert (line.end.malformed_events, line.end.trailing) == (0, True)
         for rule in (MARKED, EndRule(Terminator.EITHER, declares_marker=True)):
-            line = told(TEXT, STOP, Malformed("x"), DONE, rule=rule)
+            line = recorded(TEXT, STOP, Malformed("x"), DONE, rule=rule)
             assert (line.end.malformed_events, line.end.trailing) == (0, True)
         for required in (Terminator.MARKER, Terminator.BOTH):
-            before = told(TEXT, STOP, Malformed("x"), DONE, rule=EndRule(required, declares_marker=True))
+            before = recorded(TEXT, STOP, Malformed("x"), DONE, rule=EndRule(required, declares_marker=True))
             assert (before.end.malformed_events, before.end.trailing) == (1, False)
-            after = told(TEXT, STOP, DONE, Malformed("x"), rule=EndRule(required, declares_marker=True))
+            after = recorded(TEXT, STOP, DONE, Malformed("x"), rule=EndRule(required, declares_marker=True))
             assert (after.end.malformed_events, after.end.trailing) == (0, True)
 
     def test_a_framing_that_is_broken(self) -> None:
         """It ends the body, and after the end it is only trailing; why is kept once."""
-        line = told(TEXT, Malformed("a checksum", body=True), Malformed("x", body=True))
+        line = recorded(TEXT, Malformed("a checksum", body=True), Malformed("x", body=True))
         assert (line.end.broken, line.end.malformed_events, line.end.trailing) == ("a checksum", 0, False)
-        line = told(TEXT, STOP, Malformed("a checksum", body=True))
+        line = recorded(TEXT, STOP, Malformed("a checksum", body=True))
         assert (line.end.broken, line.end.trailing) == (None, True)
 
     def test_output(self) -> None:
         """It takes the end back; after the marker it is no chunk, only trailing."""
-        line = told(TEXT, STOP, TEXT)
+        line = recorded(TEXT, STOP, TEXT)
         assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (2, "aa", False, True)
-        line = told(TEXT, STOP, DONE, TEXT, rule=MARKED)
+        line = recorded(TEXT, STOP, DONE, TEXT, rule=MARKED)
         assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (1, "a", True, False)
 
     def test_what_was_said_once_more(self) -> None:
         """The whole answer again is no output, and takes no end back."""
-        line = told(Output("a"), Output("b"), STOP, Output("ab"))
+        line = recorded(Output("a"), Output("b"), STOP, Output("ab"))
         assert (line.chunks, line.text, line.end.early_ending) == (2, "ab", False)
 
     def test_what_one_message_carries(self) -> None:
@@ -263,7 +263,7 @@ class TestBehindTheEnd:
 def test_several_answers_end_apart() -> None:
     """What one answer says after its own end is no output, and another's before its own is."""
     rule = EndRule(declares_marker=True, choices=2)
-    line = told(Output("a"), STOP, Output("b", choice=1), Finish("stop", choice=1), DONE, Output("c"), rule=rule)
+    line = recorded(Output("a"), STOP, Output("b", choice=1), Finish("stop", choice=1), DONE, Output("c"), rule=rule)
     assert [kind for _, kind, _ in line.events].count(Kind.OUTPUT) == 3
     assert (line.end.trailing, len(list(output_arrivals(line))), gaps(line)) == (True, 2, [(2.0, 0.0)])
 
@@ -293,21 +293,21 @@ SEQUENCES: dict[str, tuple[list[int | None], bool]] = {
 @pytest.mark.parametrize(("numbers", "gap"), SEQUENCES.values(), ids=SEQUENCES.keys())
 def test_numbered_events(numbers: list[int | None], gap: bool) -> None:
     """A number left out is a lost event."""
-    assert told(*(Meta(sequence=number) for number in numbers)).end.sequence_gap is gap
+    assert recorded(*(Meta(sequence=number) for number in numbers)).end.sequence_gap is gap
 
 
 def test_an_event_that_does_not_decode_is_not_lost() -> None:
     """It came in the place of its number; one more that is left out is missed."""
-    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=3)).end.sequence_gap is False
-    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=2)).end.sequence_gap is False
-    assert told(Meta(sequence=1), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
-    assert told(Meta(sequence=1), Meta(sequence=3), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
-    assert told(Malformed("x"), Meta(sequence=1), Meta(sequence=3)).end.sequence_gap is True
+    assert recorded(Meta(sequence=1), Malformed("x"), Meta(sequence=3)).end.sequence_gap is False
+    assert recorded(Meta(sequence=1), Malformed("x"), Meta(sequence=2)).end.sequence_gap is False
+    assert recorded(Meta(sequence=1), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
+    assert recorded(Meta(sequence=1), Meta(sequence=3), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
+    assert recorded(Malformed("x"), Meta(sequence=1), Meta(sequence=3)).end.sequence_gap is True
 
 
 def test_a_number_after_the_end_is_no_gap() -> None:
     """What comes when all is said is not missed."""
-    assert told(Meta(sequence=1), STOP, Meta(sequence=9)).end.sequence_gap is False
+    assert recorded(Meta(sequence=1), STOP, Meta(sequence=9)).end.sequence_gap is False
 
 
 class Unscanned(dict[int, Any]):
@@ -341,18 +341,18 @@ def test_the_last_end_is_the_one_said_last() -> None:
 def test_of_a_servers_words_a_bounded_part_is_kept() -> None:
     """Words of an error and of an end are cut where nobody looks at them, and of late errors the first is kept."""
     long = "x" * (LONGEST_WORDS + 1)
-    early = told(Failure(Fault.OTHER, long, long, long)).end.failure
+    early = recorded(Failure(Fault.OTHER, long, long, long)).end.failure
     assert early == Failure(Fault.OTHER, long[1:], long[1:], long[1:])
-    late = told(STOP, Failure(Fault.OTHER, long), Failure(Fault.AUTH)).end
+    late = recorded(STOP, Failure(Fault.OTHER, long), Failure(Fault.AUTH)).end
     assert late.late_failure == Failure(Fault.OTHER, long[1:])
-    assert told(Finish(long, words=long)).end.words == long[1:]
-    assert told(Finish(long, words=long)).end.reason == long[1:]
-    assert told(Meta(reason=long)).end.reason == long[1:]
-    assert told(Meta(model=long)).model == long[1:]
+    assert recorded(Finish(long, words=long)).end.words == long[1:]
+    assert recorded(Finish(long, words=long)).end.reason == long[1:]
+    assert recorded(Meta(reason=long)).end.reason == long[1:]
+    assert recorded(Meta(model=long)).model == long[1:]
     assert LONGEST_WORDS == 131_072
     just = Failure(Fault.OTHER, long[1:])
-    assert told(just).end.failure is just, "words that are not too long are kept as they are"
-    assert told(TEXT).end.words == End().words == ""
+    assert recorded(just).end.failure is just, "words that are not too long are kept as they are"
+    assert recorded(TEXT).end.words == End().words == ""
 
 
 def test_what_it_weighs() -> None:

@@ -27,7 +27,7 @@ from monitor.stream.statistics import (
     silent_since_output,
 )
 from monitor.target import Terminator, Timeouts
-from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, ROLE, STOP, TEXT, finished, running, told
+from tests.stream.parts import DONE, EARLY, LATE, MARKED, PING, ROLE, STOP, TEXT, finished, recorded, running
 
 CLOCKS: dict[str, tuple[list[Event], dict[Mark, float]]] = {
     "nothing": ([], {}),
@@ -142,7 +142,7 @@ def test_what_one_message_carries_is_one_chunk() -> None:
 
 def test_text_is_the_first_choice_of_what_can_be_seen() -> None:
     """Reasoning, tool calls and other choices are output, and no part of the answer."""
-    line = told(
+    line = recorded(
         Output("a"),
         Output("b", Part.REASONING),
         Output("c", Part.TOOL_CALL),
@@ -153,7 +153,7 @@ def test_text_is_the_first_choice_of_what_can_be_seen() -> None:
     )
     assert (line.text, line.chunks, line.output_characters) == ("af", 6, 6)
     assert line.end.stops == {Stop.REFUSAL}
-    assert told(Output("a"), Output("b", choice=1)).text == "ab"  # one was asked for: every index is that answer
+    assert recorded(Output("a"), Output("b", choice=1)).text == "ab"  # one was asked for: every index is that answer
 
 
 def test_every_kind_of_event_is_kept() -> None:
@@ -168,7 +168,7 @@ def test_every_kind_of_event_is_kept() -> None:
         DONE,
         Partial(),
     ]
-    assert [kind for _, kind, _ in told(*events).events] == [
+    assert [kind for _, kind, _ in recorded(*events).events] == [
         Kind.OUTPUT,
         Kind.REASONING,
         Kind.TOOL_CALL,
@@ -186,7 +186,7 @@ def test_every_kind_of_event_is_kept() -> None:
 def test_a_repetition_is_output_where_nothing_was() -> None:
     """A closing message that repeats the answer counts once, and only where nothing was streamed before."""
     again = Output("ab", repeats=True)
-    streamed, whole = told(Output("ab"), again, again), told(ROLE, again, again)
+    streamed, whole = recorded(Output("ab"), again, again), recorded(ROLE, again, again)
     assert (streamed.text, streamed.chunks) == ("ab", 1)
     assert (whole.text, whole.chunks) == ("ab", 1)
     assert [kind for _, kind, _ in whole.events] == [Kind.META, Kind.OUTPUT, Kind.META]
@@ -195,16 +195,16 @@ def test_a_repetition_is_output_where_nothing_was() -> None:
 def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
     """All that several pieces said, but for white space around it, is no output; anything else is."""
     said = [Output("ab", again=True), Output("c", again=True)]
-    assert told(*said, Output("abc\n", again=True)).text == "abc"
-    assert told(*said, Output("c", again=True)).text == "abcc"
-    assert told(said[0], said[0]).text == "abab"
-    assert told(*said, Output("abc")).text == "abcabc"
-    assert told(Output("a" * 99), Output("b", again=True), Output("b", again=True)).text == "a" * 99 + "bb"
+    assert recorded(*said, Output("abc\n", again=True)).text == "abc"
+    assert recorded(*said, Output("c", again=True)).text == "abcc"
+    assert recorded(said[0], said[0]).text == "abab"
+    assert recorded(*said, Output("abc")).text == "abcabc"
+    assert recorded(Output("a" * 99), Output("b", again=True), Output("b", again=True)).text == "a" * 99 + "bb"
 
 
 def test_what_is_learnt_on_the_way() -> None:
     """The first model and the last reason are kept, and usage adds up to what was last said of each count."""
-    line = told(
+    line = recorded(
         Meta(model="m", usage=Usage(3, 1)),
         Meta(model="n", usage=Usage(None, 2, 1), reason="length", stop=Stop.LENGTH),
         PING,
@@ -216,16 +216,16 @@ def test_what_is_learnt_on_the_way() -> None:
 
 def test_malformed_events_are_counted_and_three_are_kept() -> None:
     """What does not decode is no sign that the protocol is spoken."""
-    line = told(*(Malformed(str(number)) for number in range(5)))
+    line = recorded(*(Malformed(str(number)) for number in range(5)))
     assert (line.end.malformed_events, line.end.malformed, line.decoded) == (5, ("0", "1", "2"), False)
-    assert told(PING).decoded is False
-    assert told(ROLE).decoded is True
+    assert recorded(PING).decoded is False
+    assert recorded(ROLE).decoded is True
 
 
 @pytest.mark.parametrize(("parsed", "flags"), [(False, (True, False)), (True, (False, True))])
 def test_what_was_left(parsed: bool, flags: tuple[bool, bool]) -> None:
     """Half an event is not the same as a whole one without its line end."""
-    line = told(TEXT, Partial(parsed=parsed))
+    line = recorded(TEXT, Partial(parsed=parsed))
     assert (line.partial, line.unterminated) == flags
 
 
@@ -349,23 +349,23 @@ def test_a_stream_that_runs_is_not_finished() -> None:
 def test_how_much_white_space_an_answer_said_again_may_lack(spaces: int, again: bool) -> None:
     """A text that is shorter than the answer by more than its white space is not looked at."""
     said = Output("a" + " " * (spaces + 3)), Output(" ")
-    assert told(*said, Output("a", again=True)).chunks == (2 if again else 3)
+    assert recorded(*said, Output("a", again=True)).chunks == (2 if again else 3)
 
 
 def test_a_long_character_is_no_reason_to_look_away() -> None:
     """Characters take up to four bytes: an answer of them said again is known, however long it is."""
     said = [Output("\U0001f600" * 50), Output("\U0001f600" * 50)]
-    assert told(*said, Output("\U0001f600" * 100, again=True)).chunks == 2
+    assert recorded(*said, Output("\U0001f600" * 100, again=True)).chunks == 2
 
 
 def test_lone_surrogates_are_kept() -> None:
     """What no encoding can say, but JSON can, is part of the answer as it is."""
-    assert told(Output("a\ud800")).text == "a\ud800"
+    assert recorded(Output("a\ud800")).text == "a\ud800"
 
 
 def test_output_alone_shows_that_the_protocol_is_spoken() -> None:
     """Text that no other event announced decodes."""
-    assert told(TEXT).decoded is True
+    assert recorded(TEXT).decoded is True
 
 
 def test_what_is_known_before_anything_arrived() -> None:
@@ -418,8 +418,8 @@ def test_an_end_in_no_time_is_drained() -> None:
 
 def test_whether_a_piece_was_said_before_is_asked_of_several() -> None:
     """One piece may be said twice; what two said is the same if only white space differs."""
-    assert told(Output("ab"), Output("ab", again=True)).chunks == 2
-    assert told(Output("a"), Output("b"), Output(" ab ", again=True)).chunks == 2
+    assert recorded(Output("ab"), Output("ab", again=True)).chunks == 2
+    assert recorded(Output("a"), Output("b"), Output(" ab ", again=True)).chunks == 2
 
 
 def test_what_a_recording_weighs_while_it_runs() -> None:
@@ -466,15 +466,15 @@ def test_whether_anything_of_the_protocol_came(events: list[Event], decoded: boo
 def test_an_end_of_another_protocol_is_none() -> None:
     """A marker or an end that others send as well, after their messages, ends nothing."""
     for end in (DONE, Finish("stop", shared=True)):
-        assert told(FOREIGN, end, rule=EndRule(Terminator.EITHER, declares_marker=True)).end.stands_at is None
+        assert recorded(FOREIGN, end, rule=EndRule(Terminator.EITHER, declares_marker=True)).end.stands_at is None
         assert running(FOREIGN, end, rule=EndRule(Terminator.EITHER, declares_marker=True)).ended_at is None
 
 
 def test_what_repeats_reasoning() -> None:
     """A closing message's reasoning is never new; its text is if only reasoning was streamed."""
     why = Output("why", Part.REASONING)
-    assert told(TEXT, Output("why", Part.REASONING, repeats=True)).chunks == 1
-    assert told(why, Output("a", repeats=True)).chunks == 2
+    assert recorded(TEXT, Output("why", Part.REASONING, repeats=True)).chunks == 1
+    assert recorded(why, Output("a", repeats=True)).chunks == 2
 
 
 def test_the_first_byte_is_as_unsure_as_zero() -> None:

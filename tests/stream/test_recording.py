@@ -15,7 +15,7 @@ from monitor.stream.statistics import (
     gaps,
 )
 from monitor.target import Terminator
-from tests.stream.parts import TEXT, finished, told
+from tests.stream.parts import TEXT, finished, recorded
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_whether_an_end_is_declared(rule: EndRule, declared: bool) -> None:
 
 def test_a_long_stream_is_kept_small() -> None:
     """A chunk costs some tens of bytes beside its text."""
-    line = told(*[TEXT] * 10_000)
+    line = recorded(*[TEXT] * 10_000)
     assert sum(map(len, line.columns)) < 10_000 * 60
     assert (line.chunks, len(gaps(line))) == (10_000, 9_999)
 
 
 def test_what_is_kept_of_a_stream_is_weighed() -> None:
     """Its weight is that of its columns and its text."""
-    line = told(*[Output("four")] * 100)
+    line = recorded(*[Output("four")] * 100)
     assert line.weight == sum(map(len, line.columns)) + getsizeof("four" * 100)
     assert sum(map(len, line.columns)) == 100 * (ARRIVAL_BYTES + EVENT_BYTES)
     assert (ARRIVAL_BYTES, EVENT_BYTES) == (32, 13)
@@ -50,7 +50,7 @@ def test_what_is_kept_of_a_stream_is_weighed() -> None:
 
 def test_what_can_be_read_of_it() -> None:
     """Its bytes, its reads and when the last byte came; nothing of an empty one."""
-    line, empty = told(TEXT, TEXT), told()
+    line, empty = recorded(TEXT, TEXT), recorded()
     assert (line.bytes, line.reads, line.last_byte) == (20, 2, 2.0)
     assert (empty.bytes, empty.reads, empty.last_byte, list(empty.events)) == (0, 0, None, [])
 

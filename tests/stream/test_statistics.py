@@ -29,12 +29,12 @@ from monitor.stream.statistics import (
     uncertainties,
     uncertainty,
 )
-from tests.stream.parts import DONE, PING, ROLE, STOP, TEXT, finished, running, told
+from tests.stream.parts import DONE, PING, ROLE, STOP, TEXT, finished, recorded, running
 
 
 def test_output_after_the_marker_is_no_arrival() -> None:
     """What comes after the marker makes no gap, however much it is."""
-    line = told(TEXT, TEXT, STOP, DONE, TEXT, TEXT)
+    line = recorded(TEXT, TEXT, STOP, DONE, TEXT, TEXT)
     assert (line.end.trailing, line.chunks, len(list(output_arrivals(line))), gaps(line)) == (True, 2, 2, [(1.0, 0.0)])
 
 
@@ -125,7 +125,7 @@ def test_the_first_visible_text() -> None:
     refusal.arrived(1.0, 0.25, 10)
     refusal.record(Output("no", Part.REFUSAL), 10)
     assert first_content(finished(refusal)) == Arrival(1.0, 0.25, 10)
-    assert first_content(told(ROLE, STOP)) is None
+    assert first_content(recorded(ROLE, STOP)) is None
 
 
 @pytest.mark.parametrize(("after", "unsure"), [(0, 0.25), (LINE_ENDS, 0.25), (LINE_ENDS + 1, 0.5)])
@@ -142,11 +142,11 @@ def test_line_ends_close_a_message(after: int, unsure: float) -> None:
 
 def test_figures_of_a_thinned_recording() -> None:
     """They are those of the whole stream; without it, of the gaps that are there."""
-    line = told(TEXT, TEXT, TEXT)
+    line = recorded(TEXT, TEXT, TEXT)
     assert gap_figures(line) == GapFigures(1.0, 1.0, 1.0)
     known = GapFigures(0.25, 0.5, 0.75)
     assert gap_figures(replace(line, whole=Whole(9, 9, known))) == known
-    assert gap_figures(told(TEXT)) is None
+    assert gap_figures(recorded(TEXT)) is None
 
 
 BUFFERED = {

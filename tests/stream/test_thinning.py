@@ -11,7 +11,7 @@ from monitor.stream.recorder import Recorder
 from monitor.stream.recording import Kind, Recording
 from monitor.stream.statistics import buffered, first_chunk, gap_figures, gaps, uncertainty
 from monitor.stream.thinning import thinned
-from tests.stream.parts import PING, TEXT, finished, told
+from tests.stream.parts import PING, TEXT, finished, recorded
 
 
 def long(count: int = 5000, late: int = 4000) -> Recording:
@@ -26,7 +26,7 @@ def long(count: int = 5000, late: int = 4000) -> Recording:
 
 def test_a_small_stream_loses_its_text_alone() -> None:
     """Nothing reads the text after the verdict."""
-    line = told(Output("four"), TEXT)
+    line = recorded(Output("four"), TEXT)
     small = thinned(line, 1000)
     assert (small.text, small.columns, small.whole) == ("", line.columns, None)
 
@@ -66,7 +66,7 @@ def test_what_a_picture_needs_stays() -> None:
 
 def test_streams_without_output_are_thinned_as_well() -> None:
     """Pings alone, reads without any event, and many reads for one event."""
-    pings = thinned(told(*[PING] * 1000), 500)
+    pings = thinned(recorded(*[PING] * 1000), 500)
     assert (len(list(pings.events)) <= 16, pings.reads) == (True, 1000)
     recorder = Recorder()
     for number in range(1, 1001):

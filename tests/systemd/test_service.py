@@ -185,8 +185,8 @@ def test_a_stop_drains(service: Service) -> None:
     service.box.run("systemctl", "stop", service.unit)
     state = service.state
     assert (state["ActiveState"], state["Result"], state["ExecMainStatus"]) == ("inactive", "success", "0")
-    seen = [event(line) for line in service.journal(since) if event(line)]
-    assert [(one["target"], one["outcome"]) for one in seen] == [("slow", "ok")]
+    events = [event(line) for line in service.journal(since) if event(line)]
+    assert [(one["target"], one["outcome"]) for one in events] == [("slow", "ok")]
 
 
 def test_a_broken_config_is_not_tried_again(service: Service) -> None:
@@ -295,7 +295,7 @@ def test_shards(box: Box, service: Service) -> None:
     """Each instance of the template watches its part, at its own address, with its own state."""
     names = [f"t{number}" for number in range(6)]
     service.configure(*map(target, names))
-    seen: dict[str, set[str]] = {}
+    targets: dict[str, set[str]] = {}
     for number, port in ((1, 9901), (2, 9902)):
         box.write(
             f"/etc/chat-monitor/shard-{number}-2.env",
@@ -303,10 +303,10 @@ def test_shards(box: Box, service: Service) -> None:
         )
         shard = Service(box, service.since, f"chat-monitor@{number}-2.service")
         shard.start()
-        seen[shard.unit] = {labels["target"] for labels, _ in box.series("chat_stream_paused", port)}
-        assert shard.state["StatusText"] == f"watching {len(seen[shard.unit])} targets"
+        targets[shard.unit] = {labels["target"] for labels, _ in box.series("chat_stream_paused", port)}
+        assert shard.state["StatusText"] == f"watching {len(targets[shard.unit])} targets"
         assert box.path(f"/var/lib/private/chat-monitor-{number}-2").is_dir()
-    first, second = seen.values()
+    first, second = targets.values()
     assert (first | second, first & second) == (set(names), set())
     assert first
     assert second

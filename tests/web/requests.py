@@ -18,7 +18,7 @@ def at(path: str, behind: Daemon) -> str:
     return path.format(probe=behind.recent["t01-cut"][0].probe_id)
 
 
-async def told(response: ClientResponse) -> str:
+async def error_of(response: ClientResponse) -> str:
     """Return the error that the API tells."""
     assert response.content_type == "application/json"
     body: dict[str, str] = json.loads(await response.text())

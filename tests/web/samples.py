@@ -40,7 +40,7 @@ def chunks(number: int, first: float = 0.21, gap: float = 0.09) -> list[Step]:
 
 def connected(rule: EndRule | None = None) -> Recorder:
     """Return a recorder whose head has arrived."""
-    seen = Recorder(rule or EndRule(declares_marker=True))
+    recorder = Recorder(rule or EndRule(declares_marker=True))
     for mark, at in (
         (Mark.DNS, 0.001),
         (Mark.CONNECT, 0.004),
@@ -48,32 +48,32 @@ def connected(rule: EndRule | None = None) -> Recorder:
         (Mark.REQUEST_SENT, 0.022),
         (Mark.HEADERS, 0.05),
     ):
-        seen.mark(mark, at, 0.00002)
-    seen.connected = True
-    seen.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED, request_ids=(("x-request-id", "r-1"),))
-    return seen
+        recorder.mark(mark, at, 0.00002)
+    recorder.connected = True
+    recorder.head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED, request_ids=(("x-request-id", "r-1"),))
+    return recorder
 
 
-def played(steps: Sequence[Step], ending: Ending, seen: Recorder | None = None) -> Recording:
+def played(steps: Sequence[Step], ending: Ending, recorder: Recorder | None = None) -> Recording:
     """Return the recording of a stream in which each step came in an arrival of its own, 40 bytes each."""
-    seen = seen or connected()
+    recorder = recorder or connected()
     for place, (at, event) in enumerate(steps, start=1):
-        seen.arrived(at, 0.00002, place * 40)
-        seen.record(event, place * 40)
-    seen.ending = ending
-    seen.mark(Mark.END, ending.at)
-    return seen.finish()
+        recorder.arrived(at, 0.00002, place * 40)
+        recorder.record(event, place * 40)
+    recorder.ending = ending
+    recorder.mark(Mark.END, ending.at)
+    return recorder.finish()
 
 
-def observed(seen: Recording, of: Target | None = None, check: CheckResult | None = None) -> Observation:
+def observed(recording: Recording, of: Target | None = None, check: CheckResult | None = None) -> Observation:
     """Return the observation of a recording."""
     return Observation(
         probe_id="01J0000000000000000000000A",
         target=of or target(),
         timestamp=NOW - timedelta(seconds=12),
         trigger="schedule",
-        recording=seen,
-        verdict=judge(seen, check, content_types=("text/event-stream",)),
+        recording=recording,
+        verdict=judge(recording, check, content_types=("text/event-stream",)),
         peer="192.0.2.7:443",
         check=check,
     )
@@ -90,16 +90,16 @@ def complete(of: Target | None = None, number: int = 41, first: float = 0.21) ->
         (last + 0.01, Finish("stop")),
         (last + 0.02, Done()),
     ]
-    seen = played(sorted(steps, key=lambda step: step[0]), Ending(EndKind.COMPLETE, last + 0.03))
-    return replace(observed(seen, of, CheckResult("count", None, 1.0)), tokens=Tokens(20, 41))
+    recording = played(sorted(steps, key=lambda step: step[0]), Ending(EndKind.COMPLETE, last + 0.03))
+    return replace(observed(recording, of, CheckResult("count", None, 1.0)), tokens=Tokens(20, 41))
 
 
 def cut(of: Target | None = None, number: int = 17) -> Observation:
     """Return a probe that is truncated/incomplete_body, with a long gap before the cut."""
     steps = [*chunks(number), (4.1, Output("late "))]
     suspicion = Suspicion(Suspect.PROXY_TIMEOUT, "4 of the last 5 cuts came 60.0 s +- 0.1 after the request")
-    seen = played(steps, Ending(EndKind.INCOMPLETE, 4.4))
-    return replace(observed(seen, of), diagnosis=(suspicion,), last_words="17 18\ndata: {")
+    recording = played(steps, Ending(EndKind.INCOMPLETE, 4.4))
+    return replace(observed(recording, of), diagnosis=(suspicion,), last_words="17 18\ndata: {")
 
 
 def reset(of: Target | None = None) -> Observation:
@@ -117,37 +117,37 @@ def stalled(of: Target | None = None) -> Observation:
 def erred(of: Target | None = None, message: str = CANARY) -> Observation:
     """Return a probe that is stream_error/upstream, with the server's own words."""
     steps: list[Step] = [*chunks(5), (0.9, Failure(Fault.UPSTREAM, message))]
-    seen = played(steps, Ending(EndKind.COMPLETE, 1.0))
-    return replace(observed(seen, of), server_error=ServerError("server_error", "502", message))
+    recording = played(steps, Ending(EndKind.COMPLETE, 1.0))
+    return replace(observed(recording, of), server_error=ServerError("server_error", "502", message))
 
 
 def unreachable(of: Target | None = None, kind: EndKind = EndKind.REFUSED, why: str = "") -> Observation:
     """Return a probe that found no connection."""
-    seen = Recorder()
-    seen.mark(Mark.DNS, 0.0004)
-    seen.ending = Ending(kind, 0.0011, why)
-    seen.mark(Mark.END, 0.0011)
-    return replace(observed(seen.finish(), of), peer=None)
+    recorder = Recorder()
+    recorder.mark(Mark.DNS, 0.0004)
+    recorder.ending = Ending(kind, 0.0011, why)
+    recorder.mark(Mark.END, 0.0011)
+    return replace(observed(recorder.finish(), of), peer=None)
 
 
 def rejected(of: Target | None = None, status: int = 503) -> Observation:
     """Return a probe that got another status than 2xx."""
-    seen = connected()
-    seen.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=7)
-    seen.ending = Ending(EndKind.DECLINED, 0.06)
-    seen.mark(Mark.END, 0.06)
-    return observed(seen.finish(), of)
+    recorder = connected()
+    recorder.head = Head(status, "application/json", framing=BodyFraming.LENGTH, retry_after=7)
+    recorder.ending = Ending(EndKind.DECLINED, 0.06)
+    recorder.mark(Mark.END, 0.06)
+    return observed(recorder.finish(), of)
 
 
 def headless(of: Target | None = None) -> Observation:
     """Return a probe that waited for a head until its deadline."""
-    seen = Recorder()
-    seen.connected = True
+    recorder = Recorder()
+    recorder.connected = True
     for mark, at in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.004), (Mark.REQUEST_SENT, 0.005)):
-        seen.mark(mark, at)
-    seen.ending = Ending(EndKind.DEADLINE, 30.0, "30 s", deadline=Deadline.HEADERS)
-    seen.mark(Mark.END, 30.0)
-    return observed(seen.finish(), of)
+        recorder.mark(mark, at)
+    recorder.ending = Ending(EndKind.DEADLINE, 30.0, "30 s", deadline=Deadline.HEADERS)
+    recorder.mark(Mark.END, 30.0)
+    return observed(recorder.finish(), of)
 
 
 def overdue(of: Target | None = None) -> Observation:
@@ -158,21 +158,21 @@ def overdue(of: Target | None = None) -> Observation:
 
 def buffered(of: Target | None = None) -> Observation:
     """Return a probe that is ok, whose whole answer came in one read."""
-    seen = connected()
-    seen.arrived(1.4, 0.00002, 400)
+    recorder = connected()
+    recorder.arrived(1.4, 0.00002, 400)
     for place in range(1, 9):
-        seen.record(Output(f"{place} "), place * 40)
-    seen.record(Finish("stop"), 390)
-    seen.record(Done(), 400)
-    seen.ending = Ending(EndKind.COMPLETE, 1.41)
-    seen.mark(Mark.END, 1.41)
-    return observed(seen.finish(), of)
+        recorder.record(Output(f"{place} "), place * 40)
+    recorder.record(Finish("stop"), 390)
+    recorder.record(Done(), 400)
+    recorder.ending = Ending(EndKind.COMPLETE, 1.41)
+    recorder.mark(Mark.END, 1.41)
+    return observed(recorder.finish(), of)
 
 
 def unverified(of: Target | None = None) -> Observation:
     """Return a probe of a protocol without an end, and without a check."""
-    seen = connected(EndRule(Terminator.NONE, declares_end=False))
-    return observed(played(chunks(20, 0.35), Ending(EndKind.COMPLETE, 2.2), seen), of)
+    recorder = connected(EndRule(Terminator.NONE, declares_end=False))
+    return observed(played(chunks(20, 0.35), Ending(EndKind.COMPLETE, 2.2), recorder), of)
 
 
 def wrong(of: Target | None = None) -> Observation:
@@ -195,9 +195,9 @@ def aborted(of: Target | None = None) -> Observation:
 
 def silent() -> Observation:
     """Return a probe that ended at once, with nothing marked at all."""
-    seen = Recorder()
-    seen.ending = Ending(EndKind.INTERNAL, 0.0, "KeyError")
-    return observed(seen.finish())
+    recorder = Recorder()
+    recorder.ending = Ending(EndKind.INTERNAL, 0.0, "KeyError")
+    return observed(recorder.finish())
 
 
 Make = Callable[[Target | None], Observation]
@@ -211,25 +211,25 @@ def series(made: Sequence[Observation], of: Target, age: float = 12.0) -> list[O
     """Return `made` (newest first) as the recent probes of one target, one each interval, with ids of their own."""
     return [
         replace(
-            seen,
+            one,
             target=of,
             probe_id=f"01J{of.name[:6].upper():0<6}{place:017d}",
             timestamp=NOW - timedelta(seconds=age + place * of.interval),
         )
-        for place, seen in enumerate(made)
+        for place, one in enumerate(made)
     ]
 
 
-def event(seen: Observation) -> ProbeEvent:
+def event(observation: Observation) -> ProbeEvent:
     """Return the event of an observation with its timeline."""
-    return event_of(seen, timeline=True)
+    return event_of(observation, timeline=True)
 
 
 def view(of: Target, *made: Observation) -> TargetView:
     """Return a target whose probes, newest first, came to `made`."""
     recent = RecentProbes(1)
-    for seen in reversed(series(made, of)):
-        recent(seen)
+    for observation in reversed(series(made, of)):
+        recent(observation)
     return TargetView(of, recent.of(of.name), recent.memory(of.name))
 
 

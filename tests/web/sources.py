@@ -35,8 +35,8 @@ class Daemon:
         """Watch a target whose probes, newest first, came to `made`."""
         self.targets.append(of)
         self.recent[of.name] = samples.series(made, of)
-        for seen in reversed(self.recent[of.name]):
-            self.kept(seen)
+        for observation in reversed(self.recent[of.name]):
+            self.kept(observation)
 
     def metrics(self, accept: str) -> tuple[Iterable[bytes], str]:
         """Return an exposition, in OpenMetrics where it was asked for."""

@@ -393,8 +393,8 @@ def test_a_secret_that_others_can_read_is_warned_of(made: Made, text: str, named
     for file in files:
         file.chmod(0o644)
     access = Access(made.directory / "web.yml")
-    told = "other users can read this file, which contains a secret (mode 0644): chmod 600"
-    assert list(access.warnings) == [f"{made.directory / name}: {told}" for name in named]
+    warning = "other users can read this file, which contains a secret (mode 0644): chmod 600"
+    assert list(access.warnings) == [f"{made.directory / name}: {warning}" for name in named]
     for file in files:
         file.chmod(0o600)
     assert list(access.warnings) == []

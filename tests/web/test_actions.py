@@ -12,7 +12,7 @@ from monitor.record.observation import Observation
 from monitor.web.app import application
 from monitor.web.source import RefusedError
 from tests.web import samples
-from tests.web.requests import Client, told
+from tests.web.requests import Client, error_of
 from tests.web.sources import Daemon
 
 
@@ -35,7 +35,7 @@ async def test_what_the_monitor_cannot_do_is_said(client: Client) -> None:
     reload, probe = await client.post("/-/reload"), await client.post("/api/v1/targets/new/probe")
     assert (reload.status, probe.status) == (501, 501)
     assert "nothing to reload" in await reload.text()
-    assert "does not probe on request" in await told(probe)
+    assert "does not probe on request" in await error_of(probe)
 
 
 @pytest.mark.parametrize(("wrong", "status", "text"), [(None, 200, "reloaded."), ("a.toml:3: no", 500, "a.toml:3: no")])
@@ -63,12 +63,12 @@ async def test_probe_now(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
     assert (done.status, (await done.json())["cause"]) == (200, "incomplete_body")
     assert (await client.post("/api/v1/targets/nobody/probe")).status == 404
     refused = await client.post("/api/v1/targets/new/probe")
-    assert (refused.status, await told(refused)) == (429, "The budget of today is spent.")
+    assert (refused.status, await error_of(refused)) == (429, "The budget of today is spent.")
 
 
-def gauges(seen: Observation) -> tuple[bytes, str]:
+def gauges(observation: Observation) -> tuple[bytes, str]:
     """Stand for the sink that writes one probe's gauges."""
-    return f"id {seen.probe_id}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
+    return f"id {observation.probe_id}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass
@@ -95,10 +95,10 @@ async def scraping(behind: Daemon, start: AiohttpClient, answer: Observation | E
 
 async def test_a_probe_by_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
     """A target without a young probe is asked, within the scrape's timeout less half a second."""
-    seen = samples.complete()
-    client, scraped = await scraping(behind, aiohttp_client, seen)
+    observation = samples.complete()
+    client, scraped = await scraping(behind, aiohttp_client, observation)
     response = await client.get("/probe?target=new", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"})
-    assert (response.status, await response.text()) == (200, f"id {seen.probe_id}\n")
+    assert (response.status, await response.text()) == (200, f"id {observation.probe_id}\n")
     assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert scraped.asked == [("new", 9.5)]
     await client.get("/probe?target=new")

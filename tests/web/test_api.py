@@ -15,16 +15,16 @@ from monitor.web.source import HistoryReader
 from monitor.web.target_history import RollupReader
 from tests.records import record
 from tests.web import samples
-from tests.web.requests import Client, told
+from tests.web.requests import Client, error_of
 from tests.web.sources import Daemon, history
 
 
 async def test_a_probe_as_json_is_its_record(client: Client, behind: Daemon) -> None:
     """The API's probe is the record of the contract with its timeline, in ASCII alone."""
-    seen = behind.recent["t04-erred"][0]
-    response = await client.get(f"/api/v1/probes/{seen.probe_id}")
+    observation = behind.recent["t04-erred"][0]
+    response = await client.get(f"/api/v1/probes/{observation.probe_id}")
     body = await response.read()
-    assert json.loads(body) == json.loads(json.dumps(record(seen, timeline=True)))
+    assert json.loads(body) == json.loads(json.dumps(record(observation, timeline=True)))
     assert body.isascii()
     assert b"\x1b" not in body
 
@@ -34,7 +34,7 @@ async def test_what_is_not_there_in_the_api(client: Client) -> None:
     for path, text in (("targets/nobody", "configured"), ("probes/01J", "stored"), ("x", "does not exist")):
         response = await client.get(f"/api/v1/{path}")
         assert response.status == 404
-        assert text in await told(response)
+        assert text in await error_of(response)
 
 
 async def test_the_list_of_recent_probes(client: Client, behind: Daemon) -> None:
@@ -48,7 +48,7 @@ async def test_the_list_of_recent_probes(client: Client, behind: Daemon) -> None
     for name, value in (("limit", "0"), ("moon", "full")):
         response = await client.get("/api/v1/probes", params={name: value})
         assert response.status == 400
-        assert "The parameters are target" in await told(response)
+        assert "The parameters are target" in await error_of(response)
 
 
 async def test_what_memory_has_forgotten(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
@@ -58,8 +58,8 @@ async def test_what_memory_has_forgotten(aiohttp_client: AiohttpClient, behind: 
     assert await (await client.get("/api/v1/probes?limit=2")).json() == {"probes": [old, old]}
     assert await (await client.get("/api/v1/probes/old")).json() == old
     assert (await client.get("/api/v1/probes/older")).status == 404
-    seen = behind.recent["t01-cut"][0]
-    assert (await (await client.get(f"/api/v1/probes/{seen.probe_id}")).json())["target"] == "t01-cut"
+    observation = behind.recent["t01-cut"][0]
+    assert (await (await client.get(f"/api/v1/probes/{observation.probe_id}")).json())["target"] == "t01-cut"
 
 
 async def test_a_probe_that_was_restored_has_its_timeline_in_the_history(
@@ -90,6 +90,6 @@ async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behi
     assert (await client.get("/probes/old")).status == 503
     for path in ("/failures", "/", "/targets/t01-cut", "/api/v1/targets", "/api/v1/targets/t01-cut"):
         assert (await client.get(path)).status == 200
-    seen = behind.recent["t01-cut"][1]
-    assert (await client.get(f"/probes/{seen.probe_id}")).status == 200
-    assert (response.status, "cannot be read: h.db: disk I/O error" in await told(response)) == (503, True)
+    observation = behind.recent["t01-cut"][1]
+    assert (await client.get(f"/probes/{observation.probe_id}")).status == 200
+    assert (response.status, "cannot be read: h.db: disk I/O error" in await error_of(response)) == (503, True)

@@ -13,22 +13,22 @@ from tests.web import samples
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [
         (None, "—"), (UNSET, "—"), (0.0, "0 us"), (0.00042, "420 us"), (0.21, "210 ms"), (4.1, "4.10 s"),
         (119.0, "119.00 s"),
         (125.4, "2 min 05 s"),
     ],
 )  # fmt: skip
-def test_seconds(value: float | UnsetType | None, told: str) -> None:
+def test_seconds(value: float | UnsetType | None, text: str) -> None:
     """A duration is written as on the terminal, and a missing one as a dash."""
-    assert formatting.seconds(value) == told
+    assert formatting.seconds(value) == text
 
 
-@pytest.mark.parametrize(("value", "told"), [(5.0, "5 s"), (0.5, "500 ms"), (300.0, "300 s")])
-def test_limit(value: float, told: str) -> None:
+@pytest.mark.parametrize(("value", "text"), [(5.0, "5 s"), (0.5, "500 ms"), (300.0, "300 s")])
+def test_limit(value: float, text: str) -> None:
     """A configured duration is written with its unit."""
-    assert formatting.limit(value) == told
+    assert formatting.limit(value) == text
 
 
 def test_ratio() -> None:

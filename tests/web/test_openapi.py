@@ -78,7 +78,7 @@ async def test_what_is_answered_is_what_is_described(aiohttp_client: AiohttpClie
     """Each route, with targets and probes of every kind of news, and each refusal."""
     client = await aiohttp_client(application(replace(behind.source(), probe=_probe)))
     targets = [target.name for target in behind.targets]
-    probes = [seen.probe_id for recent in behind.recent.values() for seen in recent]
+    probes = [observation.probe_id for recent in behind.recent.values() for observation in recent]
     asked: list[tuple[str, str, dict[str, str], int]] = [
         ("GET", f"{PREFIX}/targets", {}, 200),
         ("GET", f"{PREFIX}/probes", {}, 200),

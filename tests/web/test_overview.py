@@ -63,8 +63,8 @@ def test_groups() -> None:
         samples.view(of, samples.cut(), samples.reset()),
     ]
     shown = overview(views, StatusQuery(group="team"))
-    told = [(it.title, it.total, [view.target.name for view in it.shown], it.rest) for it in shown.sections]
-    assert told == [
+    groups = [(it.title, it.total, [view.target.name for view in it.shown], it.rest) for it in shown.sections]
+    assert groups == [
         ("ads", 2, ["d2"], "?label=team%3Dads"), ("none", 1, ["d1"], "?label=team%3D"),
         ("search", 1, [], "?label=team%3Dsearch"),
     ]  # fmt: skip

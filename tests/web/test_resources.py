@@ -15,15 +15,15 @@ from tests.web import samples
 TARGET = replace(samples.target(), model="m", labels={"team": "search"})
 
 
-def parsed(told: dict[str, object]) -> dict[str, object]:
+def parsed(body: dict[str, object]) -> dict[str, object]:
     """Return a body as its readers get it."""
-    found: dict[str, object] = json.loads(json.dumps(told))
+    found: dict[str, object] = json.loads(json.dumps(body))
     return found
 
 
-def first_of(told: dict[str, object]) -> dict[str, object]:
+def first_of(body: dict[str, object]) -> dict[str, object]:
     """Return the first target of a list of them."""
-    targets = parsed(told)["targets"]
+    targets = parsed(body)["targets"]
     assert isinstance(targets, list)
     assert isinstance(targets[0], dict)
     return targets[0]
@@ -32,25 +32,25 @@ def first_of(told: dict[str, object]) -> dict[str, object]:
 def test_a_target_with_its_recent_probes() -> None:
     """A target's resource holds what the page shows, and its recent probes as the records of the contract."""
     recent = samples.series([samples.cut(), samples.complete()], TARGET)
-    told = parsed(resources.target(samples.view(TARGET, samples.cut(), samples.complete()), samples.NOW))
-    assert told["recent"] == [record(seen) for seen in recent]
-    assert told["last"] == record(recent[0])
-    assert (told["probes"], told["accepted"], told["truncated"], told["truncation_ratio"]) == (2, 2, 1, 0.5)
-    assert (told["consecutive_failures"], told["stale"], told["paused"]) == (1, False, False)
-    assert told["first_chunk"] == {"last": 0.21, "p50": 0.21, "p95": 0.21}
+    body = parsed(resources.target(samples.view(TARGET, samples.cut(), samples.complete()), samples.NOW))
+    assert body["recent"] == [record(observation) for observation in recent]
+    assert body["last"] == record(recent[0])
+    assert (body["probes"], body["accepted"], body["truncated"], body["truncation_ratio"]) == (2, 2, 1, 0.5)
+    assert (body["consecutive_failures"], body["stale"], body["paused"]) == (1, False, False)
+    assert body["first_chunk"] == {"last": 0.21, "p50": 0.21, "p95": 0.21}
 
 
 def test_no_secret_of_the_url() -> None:
     """User-info and query values are in no resource."""
-    told = str(resources.targets([samples.view(TARGET)], samples.NOW))
-    assert "https://llm.example/v1/chat/completions?key=***" in told
-    assert "secret" not in told
+    body = str(resources.targets([samples.view(TARGET)], samples.NOW))
+    assert "https://llm.example/v1/chat/completions?key=***" in body
+    assert "secret" not in body
 
 
 def test_a_target_never_probed_has_no_empty_keys() -> None:
     """What does not apply is absent, never null."""
-    told = first_of(resources.targets([samples.view(samples.target())], samples.NOW))
-    assert set(told) == {
+    body = first_of(resources.targets([samples.view(samples.target())], samples.NOW))
+    assert set(body) == {
         "name", "protocol", "url", "interval", "paused", "probes", "accepted", "truncated", "consecutive_failures",
         "stale", "recent", "state",
     }  # fmt: skip
@@ -59,8 +59,8 @@ def test_a_target_never_probed_has_no_empty_keys() -> None:
 def test_the_list_is_brief() -> None:
     """The list of targets tells of the last thirty probes of each, in four or five words."""
     recent = samples.series([samples.cut()] * 40, TARGET)
-    told = first_of(resources.targets([samples.view(TARGET, *[samples.cut()] * 40)], samples.NOW))
-    briefly = told["recent"]
+    body = first_of(resources.targets([samples.view(TARGET, *[samples.cut()] * 40)], samples.NOW))
+    briefly = body["recent"]
     assert isinstance(briefly, list)
     assert len(briefly) == BRIEF
     assert briefly[0] == {
@@ -76,9 +76,9 @@ def test_the_list_is_brief() -> None:
 
 def test_a_probe_has_its_timeline() -> None:
     """A probe's resource is its record with every arrival and event."""
-    seen = samples.cut()
-    assert parsed(resources.probe(samples.event(seen))) == record(seen, timeline=True)
-    assert "timeline" in resources.probe(samples.event(seen))
+    observation = samples.cut()
+    assert parsed(resources.probe(samples.event(observation))) == record(observation, timeline=True)
+    assert "timeline" in resources.probe(samples.event(observation))
 
 
 def test_the_newest_probes_of_all() -> None:
@@ -88,7 +88,7 @@ def test_the_newest_probes_of_all() -> None:
     ours = replace(samples.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
     everything = samples.probes(cut, later, ours)
     assert parsed(resources.probes(everything, ProbeQuery())) == {
-        "probes": [record(seen) for seen in (later, cut, ours)]
+        "probes": [record(observation) for observation in (later, cut, ours)]
     }
     assert parsed(resources.probes(everything, ProbeQuery(failed=True))) == {"probes": [record(cut)]}
     assert parsed(resources.probes(everything, ProbeQuery(limit=1))) == {"probes": [record(later)]}

@@ -35,9 +35,9 @@ def test_what_is_asked_for() -> None:
     assert scrape.requested([("target", "a"), ("debug", "no")]) == ("a", False)
 
 
-def aged(seconds: float, seen: Observation) -> Observation:
+def aged(seconds: float, observation: Observation) -> Observation:
     """Return the observation as one that was made so long ago."""
-    return replace(seen, timestamp=samples.NOW - timedelta(seconds=seconds))
+    return replace(observation, timestamp=samples.NOW - timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_columns_begin_at_whole_steps() -> None:
 
 def test_memory_makes_the_same_figures() -> None:
     """The probes of the span that memory has are columns, points and a list; ratios are since the start."""
-    seen = [samples.complete(), samples.cut(), replace(samples.complete(), trigger="api")]
-    view = samples.view(samples.target(), *seen)
+    observations = [samples.complete(), samples.cut(), replace(samples.complete(), trigger="api")]
+    view = samples.view(samples.target(), *observations)
     behind = samples.view(samples.target("behind"), samples.reset())
     found = from_memory(view.recent, view.memory.counts, behind.recent, back(hours=1))
     assert (found.total.probes, found.total.truncated, len(found.points), len(found.listed)) == (2, 1, 3, 3)

@@ -96,8 +96,8 @@ def after_a_restart(*made: Observation) -> TargetView:
     """Return a target of which the history had a cut with a suspect, and of which these were observed since."""
     recent = RecentProbes(1)
     recent.restore([TARGET], {TARGET.name: [samples.event(samples.cut(TARGET))]})
-    for seen in made:
-        recent(seen)
+    for observation in made:
+        recent(observation)
     return TargetView(TARGET, recent.of(TARGET.name), recent.memory(TARGET.name))
 
 

@@ -22,7 +22,7 @@ def test_every_outcome_has_a_letter_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected", "named"),
+    ("observation", "expected", "named"),
     [
         (samples.complete(), Tone.GOOD, "ok"),
         (samples.unverified(), Tone.UNSURE, "unverified"),
@@ -38,12 +38,12 @@ def test_every_outcome_has_a_letter_of_its_own() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_tone(seen: Observation, expected: Tone, named: str) -> None:
+def test_tone(observation: Observation, expected: Tone, named: str) -> None:
     """What the truncation ratio counts is a cut; a time-out before the head is not."""
-    event = samples.event(seen)
+    event = samples.event(observation)
     assert tone(event) is expected
     assert event.verdict == named
-    (probe,) = samples.probes(seen)
+    (probe,) = samples.probes(observation)
     assert tone(probe.brief) is expected
     assert probe.brief.verdict == named
 

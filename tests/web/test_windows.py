@@ -22,7 +22,7 @@ from monitor.web.formatting import iso
 from monitor.web.source import WindowSource
 from monitor.web.windows import NO_WINDOW, USERS_ONLY
 from tests.web import samples
-from tests.web.requests import Client, told
+from tests.web.requests import Client, error_of
 from tests.web.sources import Daemon
 from tests.web.test_access import basic
 from tests.web.test_openapi import fits
@@ -85,7 +85,7 @@ async def test_a_window_is_set_listed_and_ended(user: Client) -> None:
     assert made["open_until"] == made["end"]
     assert (await described("DELETE", ONE, await user.delete(f"{PATH}/id0")))["id"] == "id0"
     again = await user.delete(f"{PATH}/id0")
-    assert (again.status, await told(again)) == (404, NO_WINDOW)
+    assert (again.status, await error_of(again)) == (404, NO_WINDOW)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_a_window_that_cannot_be_set(user: Client, body: object, says: str
     text = body if isinstance(body, str) else json.dumps(body)
     response = await user.post(PATH, data=text)
     assert response.status == 400
-    assert says in await told(response)
+    assert says in await error_of(response)
     assert len((await (await user.get(PATH)).json())["windows"]) == 2
 
 
@@ -118,7 +118,7 @@ async def test_only_users_set_windows(aiohttp_client: AiohttpClient, behind: Dae
     source = replace(behind.source(), windows=Windows(behind).source())
     anybody = await aiohttp_client(application(source))
     for response in (await anybody.post(PATH, json={"targets": ["*"]}), await anybody.delete(f"{PATH}/id0")):
-        assert (response.status, await told(response)) == (403, USERS_ONLY)
+        assert (response.status, await error_of(response)) == (403, USERS_ONLY)
     protected = await aiohttp_client(application(source, access=access))
     assert (await protected.post(PATH, json={"targets": ["*"]})).status == 401
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):

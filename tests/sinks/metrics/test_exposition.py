@@ -140,8 +140,8 @@ def test_parsers_read_both_formats() -> None:
 def test_promtool_finds_nothing_to_lint(detail: Literal["full", "lean"]) -> None:
     """`promtool check metrics` accepts names, types, units and help."""
     text = ours(busy(detail).render()[0])
-    told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
-    assert (told.returncode, told.stdout + told.stderr) == (0, b"")
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
 
 
 def test_a_scrape_is_of_one_moment_per_target() -> None:

@@ -13,9 +13,9 @@ from tests.web import samples
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
-def read(seen: Observation) -> dict[Series, float]:
+def read(observation: Observation) -> dict[Series, float]:
     """Return every series of an observation's exposition; each is a gauge."""
-    text, content_type = exposition(seen)
+    text, content_type = exposition(observation)
     assert content_type == "text/plain; version=0.0.4; charset=utf-8"
     families = list(text_string_to_metric_families(text.decode()))
     assert {family.type for family in families} == {"gauge"}

@@ -30,8 +30,8 @@ from tests.sinks.samples import (
     end,
     failed,
     line,
+    observed,
     refused,
-    seen,
     stopped,
     whole,
 )
@@ -164,19 +164,19 @@ def test_nobody_listening(metrics: Metrics) -> None:
 
 def test_an_unclean_end_is_counted_and_no_failure(metrics: Metrics) -> None:
     """What the wire does after the end leaves the probe ok."""
-    told = line(*chunks(0.2, 0.3), (0.3, Finish("stop")), ending=EndKind.RESET)
-    metrics.observe(seen(told))
+    recording = line(*chunks(0.2, 0.3), (0.3, Finish("stop")), ending=EndKind.RESET)
+    metrics.observe(observed(recording))
     assert said(metrics, "chat_stream_unclean_ends_total", cause="reset") == 1
     assert said(metrics, "chat_stream_probes_total", outcome="ok") == 1
 
 
 def test_buffered_and_malformed_are_counted(metrics: Metrics) -> None:
     """Chunks in one piece are a buffered stream; events that do not decode are counted one by one."""
-    told = begun((0.2, Output("x")))
+    recorder = begun((0.2, Output("x")))
     for offset in range(96, 100):
-        told.record(Output("x"), offset)
-    told.record(Malformed("no JSON"), 100)
-    metrics.observe(seen(end(told, EndKind.COMPLETE, 0.3)))
+        recorder.record(Output("x"), offset)
+    recorder.record(Malformed("no JSON"), 100)
+    metrics.observe(observed(end(recorder, EndKind.COMPLETE, 0.3)))
     assert said(metrics, "chat_stream_buffered_total") == 1
     assert said(metrics, "chat_stream_malformed_events_total") == 1
     assert said(metrics, "chat_stream_max_gap_seconds_count") == 0
@@ -184,14 +184,14 @@ def test_buffered_and_malformed_are_counted(metrics: Metrics) -> None:
 
 def test_reasoning_comes_before_content(metrics: Metrics) -> None:
     """The first chunk may be reasoning; the first content is the first visible text."""
-    metrics.observe(seen(line((0.2, Output("hm", Part.REASONING)), (0.9, Output("so")))))
+    metrics.observe(observed(line((0.2, Output("hm", Part.REASONING)), (0.9, Output("so")))))
     assert said(metrics, "chat_stream_time_to_first_chunk_seconds_sum") == 0.2
     assert said(metrics, "chat_stream_time_to_first_content_seconds_sum") == 0.9
 
 
 def test_uncertain_timings_are_left_out_and_counted(metrics: Metrics) -> None:
     """More than 1 ms and more than a tenth: gaps of 100 ms with 12 ms are discarded, a first chunk of 200 ms is not."""
-    metrics.observe(seen(line(*chunks(0.2, 0.3, 0.4, 0.9), unsure=0.006)))
+    metrics.observe(observed(line(*chunks(0.2, 0.3, 0.4, 0.9), unsure=0.006)))
     assert said(metrics, "chat_stream_timings_discarded_total", kind="gap") == 2
     assert said(metrics, "chat_stream_timings_discarded_total", kind="first_chunk") == 0
     assert said(metrics, "chat_stream_chunk_gap_seconds_sum") == pytest.approx(0.5)
@@ -200,7 +200,7 @@ def test_uncertain_timings_are_left_out_and_counted(metrics: Metrics) -> None:
 
 def test_an_uncertain_first_chunk_is_left_out(metrics: Metrics) -> None:
     """A first chunk that may be a tenth off is in no histogram, and first content is judged likewise."""
-    metrics.observe(seen(line(*chunks(0.2), unsure=0.03)))
+    metrics.observe(observed(line(*chunks(0.2), unsure=0.03)))
     assert said(metrics, "chat_stream_timings_discarded_total", kind="first_chunk") == 1
     assert said(metrics, "chat_stream_time_to_first_chunk_seconds_count") == 0
     assert said(metrics, "chat_stream_time_to_first_content_seconds_count") == 0
@@ -208,7 +208,7 @@ def test_an_uncertain_first_chunk_is_left_out(metrics: Metrics) -> None:
 
 def test_a_millisecond_is_always_certain_enough(metrics: Metrics) -> None:
     """A gap of 2 ms known to 1 ms is observed."""
-    metrics.observe(seen(line(*chunks(0.2, 0.202), unsure=0.0005)))
+    metrics.observe(observed(line(*chunks(0.2, 0.202), unsure=0.0005)))
     assert said(metrics, "chat_stream_chunk_gap_seconds_count") == 1
 
 

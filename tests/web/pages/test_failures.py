@@ -16,7 +16,7 @@ CUT = samples.cut(samples.target("a"))
 BESIDE = replace(samples.cut(samples.target("b")), probe_id="b", timestamp=CUT.timestamp - timedelta(seconds=0.5))
 CHAINED = replace(samples.cut(samples.target("d")), probe_id="d", timestamp=CUT.timestamp - timedelta(seconds=1.25))
 BEFORE = replace(samples.reset(samples.target("c")), probe_id="c", timestamp=CUT.timestamp - timedelta(minutes=5))
-EVENTS = [samples.event(seen) for seen in (BEFORE, CUT, BESIDE)]
+EVENTS = [samples.event(one) for one in (BEFORE, CUT, BESIDE)]
 
 
 def test_failures_within_a_second_stand_together() -> None:

@@ -20,19 +20,19 @@ from tests.web.document import Document
 ABOUT = About(now=samples.NOW, started=samples.STARTED, version="0", root="../")
 
 
-def probe(seen: Observation) -> str:
+def probe(observation: Observation) -> str:
     """Return the page of an observation."""
-    return draw(samples.event(seen), Neighbours(), ABOUT)
+    return draw(samples.event(observation), Neighbours(), ABOUT)
 
 
 @pytest.mark.parametrize("make", samples.EVERY, ids=lambda make: make.__name__)
 def test_every_outcome_makes_a_well_formed_page(make: samples.Make) -> None:
     """Whatever a probe came to, its page names outcome, cause and phase and leads to its target and its JSON."""
-    seen = make(None)
-    document = Document(probe(seen))
-    for word in (seen.verdict.outcome, seen.verdict.cause or "", f"in phase {seen.verdict.phase}"):
+    observation = make(None)
+    document = Document(probe(observation))
+    for word in (observation.verdict.outcome, observation.verdict.cause or "", f"in phase {observation.verdict.phase}"):
         assert word in document.text
-    assert {"../targets/gateway", f"../api/v1/probes/{seen.probe_id}"} <= set(document.links)
+    assert {"../targets/gateway", f"../api/v1/probes/{observation.probe_id}"} <= set(document.links)
 
 
 def test_a_probe_of_the_history_has_the_same_page() -> None:
@@ -107,9 +107,11 @@ def test_the_record_is_that_of_the_event() -> None:
 
 def test_a_hostile_server_stays_text() -> None:
     """Scripts, escapes and bidi marks in any of its words reach the page as what they look like."""
-    seen = samples.erred()
-    recording = replace(seen.recording, model=samples.CANARY, end=replace(seen.recording.end, reason=samples.CANARY))
-    seen = replace(seen, recording=recording)
-    page = probe(replace(seen, last_words=samples.CANARY, response_content_type=samples.CANARY))
+    observation = samples.erred()
+    recording = replace(
+        observation.recording, model=samples.CANARY, end=replace(observation.recording.end, reason=samples.CANARY)
+    )
+    observation = replace(observation, recording=recording)
+    page = probe(replace(observation, last_words=samples.CANARY, response_content_type=samples.CANARY))
     assert not set("\x1b\u202e\u2066") & set(page)
     assert Document(page).text.count("alert('canary')") == 4

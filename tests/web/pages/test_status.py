@@ -44,9 +44,9 @@ def test_headline(counts: dict[State, int], headline: str) -> None:
 @pytest.mark.parametrize("make", samples.EVERY, ids=lambda make: make.__name__)
 def test_every_outcome_makes_a_well_formed_page(make: samples.Make) -> None:
     """Whatever a probe came to, the page holds together and says so, in its title as well."""
-    seen = make(None)
-    made = page(samples.view(samples.target(), seen))
-    assert (seen.verdict.cause or seen.verdict.outcome) in Document(made).text
+    observation = make(None)
+    made = page(samples.view(samples.target(), observation))
+    assert (observation.verdict.cause or observation.verdict.outcome) in Document(made).text
     assert "of 1 target" in made or "1 target OK" in made
 
 

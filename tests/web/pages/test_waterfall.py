@@ -19,9 +19,9 @@ from monitor.web.pages.waterfall import Picture, waterfall
 from tests.web import samples
 
 
-def picture(seen: Observation) -> Picture:
+def picture(observation: Observation) -> Picture:
     """Return the picture of an observation's event."""
-    return waterfall(event_of(seen, timeline=True))
+    return waterfall(event_of(observation, timeline=True))
 
 
 def labels(drawn: Picture) -> list[str]:
@@ -38,7 +38,7 @@ STEPS = ["name look-up", "connect", "TLS handshake", "request sent", "response h
 
 
 @pytest.mark.parametrize(
-    ("seen", "rows"),
+    ("observation", "rows"),
     [
         (samples.complete(), [*STEPS, "tail", "output", "pings", "other events", "end"]),
         (samples.cut(), [*STEPS, "no more output", "output"]),
@@ -50,9 +50,9 @@ STEPS = ["name look-up", "connect", "TLS handshake", "request sent", "response h
     ],
     ids=lambda value: value.verdict.outcome if isinstance(value, Observation) else "",
 )
-def test_rows(seen: Observation, rows: list[str]) -> None:
+def test_rows(observation: Observation, rows: list[str]) -> None:
     """Every step that was passed has a row, then what the rest was spent on, then a lane for each kind of event."""
-    assert labels(picture(seen)) == rows
+    assert labels(picture(observation)) == rows
 
 
 def test_what_was_spent_on_a_failure_has_its_colour() -> None:
@@ -64,8 +64,8 @@ def test_what_was_spent_on_a_failure_has_its_colour() -> None:
 
 def test_an_end_without_a_tail_has_no_row_for_it() -> None:
     """A tail of less than half a millisecond is not drawn."""
-    seen = samples.observed(samples.played(samples.chunks(3), Ending(EndKind.RESET, 0.3901)))
-    assert labels(picture(seen)) == [*STEPS, "output"]
+    observation = samples.observed(samples.played(samples.chunks(3), Ending(EndKind.RESET, 0.3901)))
+    assert labels(picture(observation)) == [*STEPS, "output"]
 
 
 def test_the_longest_gap_is_marked() -> None:
@@ -90,11 +90,11 @@ def test_stalls_are_marked() -> None:
 
 def test_ticks_are_as_high_as_their_bytes() -> None:
     """The read with the most bytes is the highest."""
-    seen = samples.connected()
+    recorder = samples.connected()
     for at, offset in ((0.1, 10), (0.2, 5000), (0.3, 5010)):
-        seen.arrived(at, 0.00002, offset)
-        seen.record(Output("x"), offset)
-    ticks = picture(samples.observed(samples.played([], Ending(EndKind.RESET, 0.4), seen))).lanes[-1].ticks
+        recorder.arrived(at, 0.00002, offset)
+        recorder.record(Output("x"), offset)
+    ticks = picture(samples.observed(samples.played([], Ending(EndKind.RESET, 0.4), recorder))).lanes[-1].ticks
     assert [tick.y for tick in ticks] == ["37.33%", "5.00%", "37.33%"]
 
 
@@ -139,8 +139,8 @@ def test_what_is_omitted_of_a_thinned_stream_is_said() -> None:
 )
 def test_the_axis_has_round_labels(end: float, axis: list[str]) -> None:
     """Whatever the length, the axis shows a handful of round values."""
-    seen = samples.observed(samples.played([], Ending(EndKind.RESET, end), Recorder()))
-    assert [label.text for label in picture(seen).axis] == axis
+    observation = samples.observed(samples.played([], Ending(EndKind.RESET, end), Recorder()))
+    assert [label.text for label in picture(observation).axis] == axis
 
 
 def test_without_a_timeline_there_are_the_steps() -> None:
