@@ -151,9 +151,9 @@ def test_a_budget_of_a_later_version_is_kept_beside(tmp_path: Path) -> None:
     """It is no damage: the file is put aside as it is, and the count begins at 0."""
     path = tmp_path / "budget.json"
     path.write_bytes(b'{"version": 2, "spent": []}')
-    said = restore(spent(), path)
-    assert said is not None
-    assert "was written by a later version; it was put aside as budget.json.newer" in said
+    message = restore(spent(), path)
+    assert message is not None
+    assert "was written by a later version; it was put aside as budget.json.newer" in message
     assert (tmp_path / "budget.json.newer").read_bytes() == b'{"version": 2, "spent": []}'
 
 
@@ -171,9 +171,9 @@ def test_what_cannot_be_put_aside_stays(tmp_path: Path) -> None:
     path = tmp_path / "budget.json"
     path.write_bytes(b"no budget")
     (tmp_path / "budget.json.corrupt").mkdir()
-    said = restore(spent(), path)
-    assert said is not None
-    assert "it cannot be put aside: is a directory" in said
+    message = restore(spent(), path)
+    assert message is not None
+    assert "it cannot be put aside: is a directory" in message
     assert path.read_bytes() == b"no budget"
 
 
@@ -221,12 +221,12 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_saved(tmp_path: Path, lines
         for _ in range(lines):
             assert keeper.stdout.readline() == b"saved\n"
         os.kill(keeper.pid, signal.SIGKILL)
-        said = lines + keeper.stdout.read().count(b"saved\n")
+        saved = lines + keeper.stdout.read().count(b"saved\n")
     budget = Budget(None)
     assert restore(budget, path) is None
     left = budget.left(limited(tokens=10**6))
     assert left is not None
-    assert said <= 10**6 - left <= said + 1
+    assert saved <= 10**6 - left <= saved + 1
 
 
 def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "declared", "charged"),
+    ("reported", "declared", "charged"),
     [
         (500, None, 500),
         (4 * (100 + 20 + 400), None, 2080),
@@ -249,7 +249,7 @@ def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
         (2000, 10, 2000),
     ],
 )
-def test_no_server_spends_more_than_was_asked_for(said: int, declared: int | None, charged: int) -> None:
+def test_no_server_spends_more_than_was_asked_for(reported: int, declared: int | None, charged: int) -> None:
     """One probe is charged at most four times its prompt and limit, or what the target declares."""
     asked = replace(limited(), tokens_per_probe=declared)
-    assert charge(asked, b"x" * 300, 400, said) == charged
+    assert charge(asked, b"x" * 300, 400, reported) == charged

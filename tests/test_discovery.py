@@ -136,7 +136,7 @@ def names(targets: Iterable[Target]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "wanted"),
     [
         ({}, {}),
         ({"__model__": "m"}, {"model": "m"}),
@@ -164,10 +164,10 @@ def names(targets: Iterable[Target]) -> list[str]:
         ),
     ],
 )
-def test_labels_are_keys_or_labels(labels: dict[str, str], said: dict[str, object]) -> None:
+def test_labels_are_keys_or_labels(labels: dict[str, str], wanted: dict[str, object]) -> None:
     """`__KEY__` is a key of the target, what is Prometheus' own is left out, and all else is a label."""
     (found,) = keys(Group((URL,), labels))
-    assert {"labels": {}} | said == {key: value for key, value in found.items() if key not in {"name", "url"}}
+    assert {"labels": {}} | wanted == {key: value for key, value in found.items() if key not in {"name", "url"}}
 
 
 @pytest.mark.parametrize(
@@ -291,8 +291,8 @@ async def test_of_several_of_one_name_the_first_that_is_valid_counts(
     found = make(files(tmp_path))
     for _ in range(2):
         assert [one.url for one in await found.refresh()] == ["http://c.test/"]
-    [said] = reports.wrong
-    assert [part.partition("target one: ")[2].split(" ")[0] for part in said.split("; ")] == [
+    [error] = reports.wrong
+    assert [part.partition("target one: ")[2].split(" ")[0] for part in error.split("; ")] == [
         "url:", "url:", "another", "another",
     ]  # fmt: skip
 

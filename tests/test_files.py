@@ -95,7 +95,7 @@ def test_a_file_of_a_later_version_is_put_aside(tmp_path: Path) -> None:
     """Nothing of it is lost, and the message says what to look for."""
     path = tmp_path / "state"
     path.write_bytes(b"of tomorrow")
-    said = restore(path, newer, "a state", "it begins anew")
-    assert said == f"{path}: was written by a later version; it was put aside as state.newer, and it begins anew"
+    message = restore(path, newer, "a state", "it begins anew")
+    assert message == f"{path}: was written by a later version; it was put aside as state.newer, and it begins anew"
     assert (tmp_path / "state.newer").read_bytes() == b"of tomorrow"
     assert restore(path, newer, "a state", "it begins anew") is None

@@ -79,8 +79,8 @@ def test_what_nobody_wants_to_hear_is_not_notified(drill: Stage, target: str) ->
 
 def test_a_healthy_target_raises_no_alarm(drill: Stage) -> None:
     """Beside all these faults nothing is said about what has none, but that a busy machine skips its probes."""
-    said = {key for key in drill.firing if key[2] in {"well", "odd"}}
-    assert {name for name, _, _ in said} <= {"ChatStreamProbesSkipped"}
+    fired = {key for key in drill.firing if key[2] in {"well", "odd"}}
+    assert {name for name, _, _ in fired} <= {"ChatStreamProbesSkipped"}
 
 
 def test_every_alert_of_the_rules_is_in_the_drill() -> None:

@@ -64,8 +64,8 @@ def typed(script: str, place: Path) -> tuple[int, str]:
         start_new_session=True,
     ) as shell:
         try:
-            said, _ = shell.communicate(timeout=600)
-            return shell.returncode, said
+            output, _ = shell.communicate(timeout=600)
+            return shell.returncode, output
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
@@ -73,10 +73,10 @@ def typed(script: str, place: Path) -> tuple[int, str]:
 
 def test_the_pages_commands_lead_to_a_firing_alert_and_back(clone: Path) -> None:
     """The commands of the page and nothing else, under ten minutes: installed, fired, resolved, ended."""
-    status, said = typed(commands(), clone)
+    status, output = typed(commands(), clone)
     logs = "\n".join(f"{log.name}: {log.read_text()[-600:]}" for log in sorted((clone / "try").glob("*.log")))
-    assert status == 0, said + logs
-    first = next(line for line in said.splitlines() if "ChatStreamTruncations" in line)
+    assert status == 0, output + logs
+    first = next(line for line in output.splitlines() if "ChatStreamTruncations" in line)
     assert 'target="first"' in first
     assert 'team="search"' in first
     assert "mostly with truncated/incomplete_body" in first

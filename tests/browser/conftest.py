@@ -147,7 +147,10 @@ def page(browser: Browser, daemon: Watched, request: pytest.FixtureRequest) -> I
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=daemon.base)
     page = context.new_page()
     daemon.complaints = []
-    page.on("console", lambda said: daemon.complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on(
+        "console",
+        lambda message: daemon.complaints.append(message.text) if message.type in {"error", "warning"} else None,
+    )
     page.on("pageerror", lambda error: daemon.complaints.append(str(error)))
     page.on("request", lambda asked: daemon.complaints.extend(_elsewhere(asked.url, daemon.base)))
     page.on("dialog", lambda dialog: daemon.complaints.append(f"a dialog: {dialog.message}"))

@@ -67,7 +67,7 @@ def closed_in_the_end(process: subprocess.Popen[bytes], descriptor: int) -> Iter
         os.close(descriptor)
 
 
-def said(process: subprocess.Popen[str], **wanted: str) -> dict[str, Any]:
+def logged(process: subprocess.Popen[str], **wanted: str) -> dict[str, Any]:
     """Return the next event of a daemon that has these values."""
     assert process.stdout is not None
     for one in process.stdout:

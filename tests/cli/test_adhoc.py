@@ -54,7 +54,7 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("http://127.0.0.1:9",), "/ is the path of a base URL; append the rest, for example /v1/chat/completions"),
         (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
@@ -92,11 +92,11 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
         (("http://127.0.0.1:9/chat/completions", "--nope"), "No such option '--nope'"),
     ],
 )
-def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
     """A usage error is 2, says what is wrong, and sends nothing."""
     done = cli("probe", *arguments)
     assert (done.status, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
 
 

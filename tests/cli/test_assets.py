@@ -79,8 +79,8 @@ def test_fitted_rules_are_rules_with_other_windows() -> None:
     recorded = {rule["record"] for rule in rules if "record" in rule}
     assert "target:chat_stream_accepted:increase5m" in recorded
     for rule in rules:
-        said = " ".join([rule["expr"], *rule.get("annotations", {}).values()])
-        assert set(re.findall(r"\b\w+:\w+:\w+\b", said)) <= recorded
+        texts = " ".join([rule["expr"], *rule.get("annotations", {}).values()])
+        assert set(re.findall(r"\b\w+:\w+:\w+\b", texts)) <= recorded
 
 
 def test_the_dashboard_addresses_lead_to_the_users_grafana(tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def test_a_large_fleet_is_advised_lean_metrics(cli: Cli, tmp_path: Path) -> None
     text = "[defaults]\nprotocol = 'openai-chat'\nmodel = 'm'\nurl = 'http://127.0.0.1:9/v1/chat/completions'\n" + rows
     config = tmp_path / "large.toml"
     config.write_text(text)
-    said = cli("check", "--config", config, "--plan").out
-    assert "and 950 more" in said
-    assert re.search(r'/metrics: \d+\.\d MB .*; \[metrics\] detail = "lean" makes it \d+\.\d MB', said)
+    output = cli("check", "--config", config, "--plan").out
+    assert "and 950 more" in output
+    assert re.search(r'/metrics: \d+\.\d MB .*; \[metrics\] detail = "lean" makes it \d+\.\d MB', output)
     config.write_text('[metrics]\ndetail = "lean"\n' + text)
     assert "makes it" not in cli("check", "--config", config, "--plan").out
 
@@ -148,7 +148,7 @@ def test_what_came_of_a_try(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[dict[str, Any], Reachability, str, bool]
 ) -> None:
     """The line names what was agreed on; a server that does not offer the HTTP/2 that the config wants is a failure."""
-    keys, reached, said, well = case
+    keys, reached, output, well = case
 
     async def answer(*_: object) -> Reachability:
         return reached
@@ -160,7 +160,7 @@ def test_what_came_of_a_try(
     rows = "".join(f'{key} = "{value}"\n' for key, value in shown.items())
     config.write_text(f'[[targets]]\nname = "one"\nprotocol = "openai-chat"\nmodel = "m"\n{rows}')
     done = cli("check", "--config", config, "--connect")
-    assert (done.status, done.out.splitlines()[1:]) == (0 if well else 1, [f"one: {said}"])
+    assert (done.status, done.out.splitlines()[1:]) == (0 if well else 1, [f"one: {output}"])
 
 
 def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> None:
@@ -175,8 +175,8 @@ def test_what_is_discovered_is_checked(cli: Cli, config: Path, lab_url: str) -> 
         groups = [{"targets": [f"{lab_url}/openai-chat/ok?{PACE}"], "labels": {"__name__": "found"}}]
         (config.parent / "a.json").write_text(json.dumps(groups))
         done = cli("check", "--config", config, "--plan")
-        said = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are only read with --connect"]
-        assert (done.status, done.out.splitlines()[:2]) == (0, said)
+        output = [f"{config}: ok, 4 targets, 1 discovered", "discovery far: its URLs are only read with --connect"]
+        assert (done.status, done.out.splitlines()[:2]) == (0, output)
         assert [row.split()[0] for row in done.out.splitlines()[-7:-4]] == ["broken", "found", "all"]
         done = cli("check", "--config", config, "--connect")
         refusal = f"warning: discovery far: {url}: cannot be read: no connection (Connection refused)\n"

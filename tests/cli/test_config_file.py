@@ -10,7 +10,7 @@ from tests.cli.commands import Cli
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('[web]\nlisten = "127.0.0.1:0"\nnope = 1\n', ":3: web.nope: "),
         (
@@ -26,14 +26,14 @@ from tests.cli.commands import Cli
     ids=["wrong key", "wrong value", "unset variable", "no TOML"],
 )
 @pytest.mark.parametrize("command", [("check",), ("run",), ("probe", "a")])
-def test_a_wrong_config(cli: Cli, tmp_path: Path, command: tuple[str, ...], text: str, said: str) -> None:
+def test_a_wrong_config(cli: Cli, tmp_path: Path, command: tuple[str, ...], text: str, message: str) -> None:
     """Every command refuses it with 2 and with one clear line, its file and line in front."""
     path = tmp_path / "c.toml"
     path.write_text(text)
     done = cli(*command, "--config", path)
     assert (done.status, done.out) == (2, "")
     lines = [one for one in done.err.splitlines() if not one.startswith("warning: ")]
-    assert any(one.startswith(f"{path}") and said in one for one in lines)
+    assert any(one.startswith(f"{path}") and message in one for one in lines)
 
 
 @pytest.mark.parametrize("command", [("check",), ("run",), ("probe", "a")])

@@ -40,6 +40,6 @@ def test_why_it_cannot_start_is_said() -> None:
         with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
             os.close(theirs)
             with closed_in_the_end(process, ours):
-                _, said = process.communicate(timeout=WITHIN)
+                _, output = process.communicate(timeout=WITHIN)
                 assert process.returncode == 1
-                assert b"the port is taken" in said
+                assert b"the port is taken" in output

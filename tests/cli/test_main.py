@@ -21,8 +21,8 @@ def test_a_full_disk_behind_stdout(config: Path, arguments: tuple[str, ...]) -> 
         done = subprocess.run(
             [*COMMAND, *arguments, *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    said = "chat-monitor: the output cannot be written: No space left on device\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    message = "chat-monitor: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_another_fault_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from monitor.settings import HistorySettings
 from monitor.sinks.history_store import Store, StoredProbe
-from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, said, started, until
+from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, logged, started, until
 from tests.records import record
 from tests.sinks.samples import GATEWAY, cut
 
@@ -68,8 +68,8 @@ def test_all_targets_once(cli: Cli, kept: Path) -> None:
 def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it listens, as the option or the environment says; it needs no history for what memory has."""
     with started("run", "--config", config) as process:
-        url = f"http://{said(process, event='started')['address']}"
-        probe_id = said(process, event="probe", target="broken")["probe_id"]
+        url = f"http://{logged(process, event='started')['address']}"
+        probe_id = logged(process, event="probe", target="broken")["probe_id"]
         assert cli("explain", probe_id, "--url", url).out.startswith("truncated/incomplete_body  broken  openai-chat\n")
         assert probe_id in cli("history", "broken", "--url", url).out
         assert "broken" in cli("top", "--url", url).out

@@ -190,8 +190,8 @@ def test_ctrl_c_before_the_first_probe(cli: Cli, lab_url: str, monkeypatch: pyte
 @pytest.mark.parametrize("subject", ["127.0.0.1:8000/v1/chat/completions", "localhost:8000", "[::1]:8000/v1"])
 def test_a_url_without_a_scheme(cli: Cli, subject: str) -> None:
     """It is no name of a target, and what is missing is said."""
-    said = f"chat-monitor: {subject}: a URL begins with http:// or https://; did you mean http://{subject}?\n"
-    assert cli("probe", subject) == Done(2, "", said)
+    message = f"chat-monitor: {subject}: a URL begins with http:// or https://; did you mean http://{subject}?\n"
+    assert cli("probe", subject) == Done(2, "", message)
 
 
 def test_no_config(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

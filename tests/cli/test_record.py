@@ -31,19 +31,19 @@ def test_a_stream_is_kept(cli: Cli, lab_url: str, tmp_path: Path, case: tuple[st
     assert one.raw.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
 
 
-SAID: dict[str, str | int] = {"protocol": "raw", "verdict": "ok", "phase": "end", "chunks": 1, "ended": "whole"}
+EXPECTED: dict[str, str | int] = {"protocol": "raw", "verdict": "ok", "phase": "end", "chunks": 1, "ended": "whole"}
 
 
 @pytest.mark.parametrize("text", ["\U0001f600", '"\n\\', "\x7f\x00"])
 def test_any_answer_can_be_read_again(text: str) -> None:
     """What the answer begins with is valid TOML, whatever its characters are."""
-    one = read(capture(SAID | {"text": text}, [(0.5, b"HTTP/1.1 200 OK\r\n\r\n---\n")]))
+    one = read(capture(EXPECTED | {"text": text}, [(0.5, b"HTTP/1.1 200 OK\r\n\r\n---\n")]))
     assert (one.text, one.reads, one.raw) == (text, ((0.5, 23),), b"HTTP/1.1 200 OK\r\n\r\n---\n")
 
 
 def test_half_a_character_is_a_question_mark() -> None:
     """A lone surrogate, which UTF-8 cannot hold, is replaced."""
-    assert read(capture(SAID | {"text": "\ud83d"}, [(0.5, b"HTTP/1.1 200 OK\r\n\r\n")])).text == "?"
+    assert read(capture(EXPECTED | {"text": "\ud83d"}, [(0.5, b"HTTP/1.1 200 OK\r\n\r\n")])).text == "?"
 
 
 def test_no_secret_is_kept(cli: Cli, lab_url: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from monitor.record.rollup import HOUR, MINUTE, merged, rollup_of
 from monitor.shard import Shard
 from monitor.sinks.history_queries import newest, series
 from monitor.sinks.history_store import StoreError
-from tests.cli.commands import Cli, ended, said, started
+from tests.cli.commands import Cli, ended, logged, started
 from tests.conftest import WITHIN
 
 
@@ -42,18 +42,18 @@ def test_the_daemon_takes_its_signals(config: Path) -> None:
     """SIGHUP reloads, a good config and a bad one; SIGUSR1 probes; SIGTERM ends it with 0."""
     good = config.read_text()
     with started("run", "--config", config) as process:
-        assert said(process, event="started")["targets"] == 3
+        assert logged(process, event="started")["targets"] == 3
         config.write_text(good + good[good.rindex("[[targets]]") :].replace('"broken"', '"new"'))
         process.send_signal(signal.SIGHUP)
-        assert said(process, event="reloaded")["targets"] == 4
-        assert said(process, event="probe", target="new")["trigger"] == "schedule"
+        assert logged(process, event="reloaded")["targets"] == 4
+        assert logged(process, event="probe", target="new")["trigger"] == "schedule"
         config.write_text(good.replace("[web]", "nope = 1\n[web]"))
         process.send_signal(signal.SIGHUP)
-        refusal = said(process, event="reload rejected, the old config stays in use")["why"]
+        refusal = logged(process, event="reload rejected, the old config stays in use")["why"]
         assert f"{config}:" in refusal
         assert "nope: " in refusal
         process.send_signal(signal.SIGUSR1)
-        assert said(process, event="probe", target="good", trigger="signal")["outcome"] == "ok"
+        assert logged(process, event="probe", target="good", trigger="signal")["outcome"] == "ok"
         process.send_signal(signal.SIGTERM)
         assert ended(process).status == 0
 
@@ -70,10 +70,10 @@ def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Pa
     logged: dict[str, ProbeEvent] = {}
     for _ in range(4):
         with started("run", "--config", config) as process:
-            said(process, event="started")
+            logged(process, event="started")
             kept: set[str] = set()
             while len(kept - before) < 5:
-                one = said(process, event="probe")
+                one = logged(process, event="probe")
                 logged[one["probe_id"]] = read(one)
                 with suppress(StoreError):  # it holds nothing yet
                     kept = {event["probe_id"] for event in newest(path, 100)}
@@ -129,7 +129,7 @@ def test_the_daemon_drains(tmp_path: Path) -> None:
 def test_a_daemon_that_hangs_tells_where(config: Path) -> None:
     """The signal of systemd's watchdog has the stack of every thread written, and ends the process."""
     with started("run", "--config", config) as process:
-        said(process, event="started")
+        logged(process, event="started")
         process.send_signal(signal.SIGABRT)
         _, err = process.communicate(timeout=WITHIN)
     assert process.returncode == -signal.SIGABRT
@@ -153,7 +153,7 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--web.listen-address", "0.0.0.0:0"), "chat-monitor: refusing to listen on 0.0.0.0:0"),
         (("--web.listen-address", ":0"), "chat-monitor: refusing to listen on :0"),
@@ -176,11 +176,11 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
         ),
     ],
 )
-def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], said: str) -> None:
+def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], logged: str) -> None:
     """An address that everybody reaches, what is no address, and what is no shard: 2, in words."""
     done = cli("run", "--config", config, *options)
     assert (done.status, done.out) == (2, "")
-    assert said in done.err
+    assert logged in done.err
 
 
 def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_every_address_that_is_asked_for_is_served(config: Path) -> None:
     repeated = ("--web.listen-address", "127.0.0.1:0", "--web.listen-address", "[::1]:0")
     for options, hosts in (((), ["[::1]", "127.0.0.1"]), (repeated, ["127.0.0.1", "[::1]"])):
         with started("run", "--config", config, *options) as process:
-            addresses = said(process, event="started")["address"].split(", ")
+            addresses = logged(process, event="started")["address"].split(", ")
             for address in addresses:
                 with urlopen(f"http://{address}/-/healthy", timeout=WITHIN) as answer:
                     assert answer.status == 200

@@ -23,7 +23,7 @@ import pytest
 from monitor.config import load
 from monitor.lab.server import Lab
 from monitor.sinks.history_store import VERSION
-from tests.cli.commands import Cli, ended, said, started
+from tests.cli.commands import Cli, ended, logged, started
 from tests.conftest import WITHIN
 from tests.daemons import QUICK_CUT, QUICK_OK, ConfigFile, running, watched
 from tests.dashboards.names import METRICS
@@ -137,7 +137,7 @@ def test_there_and_back(cli: Cli, config: Path, state: Path, former: Path) -> No
     text = config.read_text() + HISTORY
     config.write_text(text)
     with started("run", "--config", config) as process:
-        said(process, event="probe", target="good")
+        logged(process, event="probe", target="good")
         process.terminate()
         assert ended(process).status == 0
     before = versions(state)
@@ -145,7 +145,7 @@ def test_there_and_back(cli: Cli, config: Path, state: Path, former: Path) -> No
     with of_former(former, "check", "--config", config) as process:
         assert process.wait(WITHIN) == 0
     with of_former(former, "run", "--config", config) as process:
-        assert "was written by a newer chat-monitor" in said(process, event="the history cannot be written")["why"]
+        assert "was written by a newer chat-monitor" in logged(process, event="the history cannot be written")["why"]
         process.terminate()
         assert process.wait(WITHIN) == 0
     assert versions(state) == before
@@ -155,7 +155,7 @@ def test_there_and_back(cli: Cli, config: Path, state: Path, former: Path) -> No
     config.write_text(text)
     assert cli("history", "gateway", "--db", state / "history.db").status == 0
     with started("run", "--config", config) as process:
-        said(process, event="probe", target="good")
+        logged(process, event="probe", target="good")
         process.terminate()
         assert ended(process).status == 0
     assert versions(state) > before

@@ -150,7 +150,7 @@ CLIENTS: Mapping[str, Callable[[ssl.SSLContext], Awaitable[Ask]]] = {
 }
 
 
-async def said(ask: Ask, url: str, prompt: str, patience: float) -> str:
+async def outcome(ask: Ask, url: str, prompt: str, patience: float) -> str:
     """Return in a few words what came of one URL."""
     try:
         async with asyncio.timeout(patience):
@@ -167,7 +167,7 @@ async def main() -> None:
     logging.disable()
     job = json.load(sys.stdin)
     ask = await CLIENTS[job["client"]](ssl.create_default_context(cafile=job["ca_file"] or None))
-    found = await asyncio.gather(*(said(ask, url, job["prompt"], job["patience"]) for url in job["urls"]))
+    found = await asyncio.gather(*(outcome(ask, url, job["prompt"], job["patience"]) for url in job["urls"]))
     json.dump(found, sys.stdout)
 
 

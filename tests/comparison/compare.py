@@ -356,10 +356,10 @@ def reported() -> dict[str, Reported]:
 
 def script(stream: Reported) -> tuple[Send, Fin]:
     """Return how a stream comes over the wire: as one chunk, with the terminal chunk unless it was cut."""
-    said = stream.body.replace(json.dumps(START), json.dumps(WHOLE_START)).encode()
+    body = stream.body.replace(json.dumps(START), json.dumps(WHOLE_START)).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     end = b"0\r\n\r\n" if stream.ending.kind is EndKind.COMPLETE else b""
-    return Send(head + b"%x\r\n%b\r\n" % (len(said), said) + end), Fin()
+    return Send(head + b"%x\r\n%b\r\n" % (len(body), body) + end), Fin()
 
 
 async def ours_of(stream: Reported) -> str:
@@ -381,7 +381,7 @@ async def asked_for_reported() -> list[tuple[str, Reported, str, str]]:
         async with AsyncExitStack() as stack:
             peers = [await stack.enter_async_context(peer(script(streams[name]))) for name in names]
             other |= zip(names, await theirs(sdk, [each.url for each in peers], ""), strict=True)
-    return [(name, stream, said, other[name]) for (name, stream), said in zip(streams.items(), mine, strict=True)]
+    return [(name, stream, column, other[name]) for (name, stream), column in zip(streams.items(), mine, strict=True)]
 
 
 def reported_table(rows: Sequence[tuple[str, Reported, str, str]]) -> Iterable[str]:
@@ -418,10 +418,10 @@ def table(columns: Mapping[str, Sequence[str]], cases: Sequence[Case] = CASES) -
     yield f"| stream | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"
     for number, case in enumerate(cases):
-        cells = (cell(case, said[number]) for said in columns.values())
+        cells = (cell(case, column[number]) for column in columns.values())
         yield f"| {case.says}<br>`{case.path}` | {' | '.join(cells)} |"
     wrong = (
-        f"{sum(misleads(case, word) for case, word in zip(cases, said, strict=True))}" for said in columns.values()
+        f"{sum(misleads(case, word) for case, word in zip(cases, column, strict=True))}" for column in columns.values()
     )
     yield f"| misleading, of {len(cases)} | {' | '.join(wrong)} |"
 
@@ -436,8 +436,8 @@ def versions() -> Mapping[str, str]:
 
 def exporter_version() -> str:
     """Return the exporter's version."""
-    said = subprocess.check_output([exporter_program(), "--version"], text=True, stderr=subprocess.STDOUT)
-    return said.split("version ")[1].split()[0]
+    output = subprocess.check_output([exporter_program(), "--version"], text=True, stderr=subprocess.STDOUT)
+    return output.split("version ")[1].split()[0]
 
 
 async def asked(place: Path) -> dict[str, Sequence[str]]:
@@ -449,8 +449,8 @@ async def asked(place: Path) -> dict[str, Sequence[str]]:
         columns: dict[str, Sequence[str]] = {"chat-monitor": await ours(urls, tls.ca_file)}
         for client, name in NAMES.items():
             columns[name] = await theirs(client, urls, tls.ca_file)
-        for module, said in (await exporter(urls, tls.ca_file, place)).items():
-            columns[MODULES[module]] = said
+        for module, words in (await exporter(urls, tls.ca_file, place)).items():
+            columns[MODULES[module]] = words
         return columns
 
 
@@ -486,14 +486,14 @@ def page() -> str:
     over_http2 = asyncio.run(asked_in_http2())
     rows = asyncio.run(asked_for_reported())
     names = [f"{NAMES.get(client, client)} {version}" for client, version in versions().items()]
-    said = f"Asked: {', '.join(names)}, blackbox_exporter {exporter_version()} and curl {curl_version()} of Debian."
+    column = f"Asked: {', '.join(names)}, blackbox_exporter {exporter_version()} and curl {curl_version()} of Debian."
     limits = ", ".join(f"{name} {value:g} s" for name, value in vars_of(TIMEOUTS))
     return FRAME.format(
         patience=PATIENCE,
         table="\n".join(table(columns)),
         http2_table="\n".join(table(over_http2, HTTP2_CASES)),
         reported="\n".join(reported_table(rows)),
-        versions=said,
+        versions=column,
         timeouts=limits,
     )
 

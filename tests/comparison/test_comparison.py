@@ -40,30 +40,30 @@ def rows(http: str = "HTTP/1.1") -> dict[str, list[str]]:
 async def test_our_column_is_what_we_say_now() -> None:
     """Every verdict on the page is today's, and none of ours misleads."""
     async with tls_lab("127.0.0.1", 0) as tls, await serve("127.0.0.1", 0) as lab:
-        said = await ours([url_of(case, lab, tls) for case in CASES], tls.ca_file)
+        verdicts = await ours([url_of(case, lab, tls) for case in CASES], tls.ca_file)
     assert {path: cells[0] for path, cells in rows().items()} == {
-        case.path: cell(case, words) for case, words in zip(CASES, said, strict=True)
+        case.path: cell(case, words) for case, words in zip(CASES, verdicts, strict=True)
     }
-    assert not any(misleads(case, words) for case, words in zip(CASES, said, strict=True))
+    assert not any(misleads(case, words) for case, words in zip(CASES, verdicts, strict=True))
 
 
 async def test_our_column_over_http2_is_what_we_say_now() -> None:
     """The same of the table of HTTP/2."""
     async with await serve("127.0.0.1", 0) as lab:
-        said = await ours(http2_urls(lab.url), "", Http.TWO)
+        verdicts = await ours(http2_urls(lab.url), "", Http.TWO)
     assert {path: cells[0] for path, cells in rows("HTTP/2").items()} == {
-        case.path: cell(case, words) for case, words in zip(HTTP2_CASES, said, strict=True)
+        case.path: cell(case, words) for case, words in zip(HTTP2_CASES, verdicts, strict=True)
     }
-    assert not any(misleads(case, words) for case, words in zip(HTTP2_CASES, said, strict=True))
+    assert not any(misleads(case, words) for case, words in zip(HTTP2_CASES, verdicts, strict=True))
 
 
 @pytest.mark.parametrize("name", REPORTED)
 async def test_our_word_on_a_reported_stream_is_what_we_say_now(name: str) -> None:
     """Of the streams that users reported, too, every verdict on the page is today's, and none misleads."""
     stream = reported()[name]
-    said = await ours_of(stream)
-    assert f"| {name} | `{stream.protocol}` | {said} |" in PAGE.read_text()
-    assert not misleads(Case("", name, fine=stream.comes_to == "ok"), said)
+    verdicts = await ours_of(stream)
+    assert f"| {name} | `{stream.protocol}` | {verdicts} |" in PAGE.read_text()
+    assert not misleads(Case("", name, fine=stream.comes_to == "ok"), verdicts)
 
 
 @pytest.mark.parametrize("http", TABLES)
@@ -72,8 +72,8 @@ def test_what_is_bold_misleads(http: str) -> None:
     cases = {case.path: case for case in TABLES[http]}
     columns = list(zip(*rows(http).values(), strict=True))
     for path, cells in rows(http).items():
-        assert [cell(cases[path], said.strip("*")) for said in cells] == cells
-    bold = [sum(said.startswith("**") for said in column) for column in columns]
+        assert [cell(cases[path], verdicts.strip("*")) for verdicts in cells] == cells
+    bold = [sum(verdicts.startswith("**") for verdicts in column) for column in columns]
     assert f"| misleading, of {len(cases)} | {' | '.join(map(str, bold))} |" in PAGE.read_text()
 
 

@@ -39,7 +39,7 @@ class Case(NamedTuple):
     warnings: list[str]
 
 
-def said(name: str) -> list[ParameterSet]:
+def cases(name: str) -> list[ParameterSet]:
     """Return the cases of `messages/NAME.txt`, which says how it is read."""
     text = (Path(__file__).parent / "messages" / f"{name}.txt").read_text(encoding="utf-8")
     text = text.replace("@protocols", ", ".join(sorted(PROTOCOLS)))

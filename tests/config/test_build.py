@@ -23,7 +23,7 @@ from monitor.target import (
     Terminator,
     Timeouts,
 )
-from tests.config.cases import ENVIRON, RAW, TARGET, Case, Read, Reported, said
+from tests.config.cases import ENVIRON, RAW, TARGET, Case, Read, Reported, cases
 
 FULL = """\
 model = "m"
@@ -120,7 +120,7 @@ def test_secrets_come_from_files(read: Read, tmp_path: Path) -> None:
     assert "'s secret" not in repr(target)
 
 
-@pytest.mark.parametrize("case", said("build"))
+@pytest.mark.parametrize("case", cases("build"))
 def test_a_secret_that_cannot_be_read_is_a_mistake(reported: Reported, case: Case) -> None:
     """A missing file or variable is a mistake at the key that names it."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)

@@ -79,7 +79,7 @@ BARE = 'expected newline or end of document after a statement (put strings and d
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("a = 60s", [f"c.toml:1: is not valid TOML at column 7: {BARE}"]),
         ("\na = x\nb = 60s", [
@@ -109,16 +109,16 @@ BARE = 'expected newline or end of document after a statement (put strings and d
         (".".join("a" * 3000) + " = 1", ["c.toml: is nested more than 32 levels deep"]),
     ],
 )  # fmt: skip
-def test_names_every_syntax_error(text: str, said: list[str]) -> None:
+def test_names_every_syntax_error(text: str, expected: list[str]) -> None:
     """Each bad line is named with its place; where more messages would only confuse, the first stands alone."""
-    assert errors(text) == said
+    assert errors(text) == expected
 
 
 def test_of_very_many_syntax_errors_the_first_are_named() -> None:
     """Each error costs another reading of the whole file: of a long one only ten are named, and it is said."""
-    said = errors("".join(f"a{number} = x\n" for number in range(20)) + "# comment\n" * 100_000)
-    assert [one.split(": ")[0] for one in said] == [*(f"c.toml:{line}" for line in range(1, 11)), "c.toml"]
-    assert said[-1] == "c.toml: has more syntax errors than are shown here"
+    expected = errors("".join(f"a{number} = x\n" for number in range(20)) + "# comment\n" * 100_000)
+    assert [one.split(": ")[0] for one in expected] == [*(f"c.toml:{line}" for line in range(1, 11)), "c.toml"]
+    assert expected[-1] == "c.toml: has more syntax errors than are shown here"
 
 
 def test_reads_on_around_a_bad_line() -> None:
@@ -142,21 +142,21 @@ def test_a_mark_of_bytes_and_line_ends_of_windows_are_fine(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (None, ": cannot be read: no such file or directory"),
         (b"a = 1\nb = '\xff'\n", ":2: is not UTF-8 (save it as UTF-8)"),
         (b" " * (LARGEST + 1), ": is larger than 16 MiB, the limit for a config"),
     ],
 )
-def test_a_file_that_is_none_is_a_mistake(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_a_file_that_is_none_is_a_mistake(tmp_path: Path, content: bytes | None, expected: str) -> None:
     """A missing, binary or huge file is refused in one line."""
     file = tmp_path / "c.toml"
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         read(file)
-    assert str(caught.value) == f"{file}{said}"
+    assert str(caught.value) == f"{file}{expected}"
 
 
 def test_a_directory_is_a_mistake(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.cases import ENVIRON, Case, Mistakes, Reported, said
+from tests.config.cases import ENVIRON, Case, Mistakes, Reported, cases
 
 
-@pytest.mark.parametrize("case", said("explain"))
+@pytest.mark.parametrize("case", cases("explain"))
 def test_each_mistake_has_its_line_key_and_words(reported: Reported, case: Case) -> None:
     """A single mistake in an otherwise good file is one message, with the line and the key where it stands."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)

@@ -17,10 +17,10 @@ from monitor.keys.secret import Secret
 from monitor.settings import Maintenance
 from monitor.shard import Shard
 from monitor.target import Target
-from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, Reported, said
+from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, Reported, cases
 
 
-@pytest.mark.parametrize("case", said("load"))
+@pytest.mark.parametrize("case", cases("load"))
 def test_all_that_is_wrong_is_said_once(reported: Reported, case: Case) -> None:
     """Eight mistakes are eight messages, in the order of the file, and none drags others behind it."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)

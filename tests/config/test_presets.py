@@ -39,5 +39,5 @@ def test_a_preset_is_below_what_is_written_beside_it(
 @pytest.mark.parametrize("value", ['"ligth"', "1", "[]"])
 def test_an_unknown_preset_is_a_mistake(mistakes: Mistakes, value: str) -> None:
     """It is said where it stands, and nothing else is."""
-    (said,) = mistakes(TARGET + f"preset = {value}")
-    assert said.startswith("5: targets[0].preset: ")
+    (message,) = mistakes(TARGET + f"preset = {value}")
+    assert message.startswith("5: targets[0].preset: ")

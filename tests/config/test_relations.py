@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from monitor.config.relations import Known
-from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Read, Reported, said
+from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Read, Reported, cases
 
 B = TARGET.replace('"a"', '"b"')
 WINDOW = '[[maintenance]]\nname = "w"\n'
 NO_TARGET = "no target has this name"
 
 
-@pytest.mark.parametrize("case", said("relations"))
+@pytest.mark.parametrize("case", cases("relations"))
 def test_what_contradicts_is_said(reported: Reported, case: Case) -> None:
     """Names, upstreams, windows and sources that do not go together are mistakes, each at its key."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)

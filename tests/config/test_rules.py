@@ -8,10 +8,10 @@ import pytest
 
 from monitor.protocols import find
 from monitor.stream.json_objects import ConcatenatedJson
-from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, Reported, said
+from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, Reported, cases
 
 
-@pytest.mark.parametrize("case", said("rules"))
+@pytest.mark.parametrize("case", cases("rules"))
 def test_keys_that_do_not_fit_together_are_said(reported: Reported, case: Case) -> None:
     """Keys that contradict each other or their protocol are mistakes; what is hardly meant is odd."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
@@ -66,8 +66,8 @@ def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(reported
     """A key that the protocol cannot make up stands in the target's body, or its absence is said."""
     outside(OURS=replace(find("openai-chat"), name="ours", needs=("bot_id",)))
     text = TARGET.replace("openai-chat", "outside:OURS")
-    said = "1: targets[0].body: servers of ours refuse a request without bot_id"
-    assert reported(text) == ([], [f'{said} (write body = {{ bot_id = "..." }})'])
+    cases = "1: targets[0].body: servers of ours refuse a request without bot_id"
+    assert reported(text) == ([], [f'{cases} (write body = {{ bot_id = "..." }})'])
     assert reported(text + 'body = { bot_id = "7" }') == ([], [])
 
 

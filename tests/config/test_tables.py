@@ -66,10 +66,10 @@ def judged(values: Values) -> tuple[Target, list[str]]:
 
 def test_every_mistake_is_said_and_the_rest_is_read() -> None:
     """All that is wrong is said at once, and what is right is there."""
-    table, said = judged(
+    table, messages = judged(
         {"name": "a", "url": "http://x", "model": 3, "intervall": 1, "interval": "2m", "check": {"kind": "length"}}
     )
-    assert said == [
+    assert messages == [
         "targets[0].protocol: is missing",
         "targets[0].model: 3 is not a string",
         "targets[0].check.min: is missing",

@@ -12,9 +12,9 @@ ENVIRON = {"KEY": "s3cret", "EMPTY": "", "BAD": "a\udcff", "BRACE": "${KEY}", "A
 
 def filled(value: object) -> tuple[object, list[tuple[KeyPath, str, str]], list[KeyPath]]:
     """Fill a value, and return what was said."""
-    said: list[tuple[KeyPath, str, str]] = []
-    filling = Filling(ENVIRON, lambda *one: said.append(one))
-    return filling.fill(value), said, filling.failed
+    messages: list[tuple[KeyPath, str, str]] = []
+    filling = Filling(ENVIRON, lambda *one: messages.append(one))
+    return filling.fill(value), messages, filling.failed
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_everything_is_filled_but_keys_and_numbers() -> None:
 )
 def test_what_cannot_be_filled_is_said(text: str, message: str, hint: str) -> None:
     """A variable that is not set, no name or no text is a mistake with its path."""
-    _, said, failed = filled({"a": [text]})
-    assert said == [(("a", 0), message, hint)]
+    _, messages, failed = filled({"a": [text]})
+    assert messages == [(("a", 0), message, hint)]
     assert failed == [("a", 0)]
 
 
 def test_each_of_two_unset_variables_is_said() -> None:
     """Two unset variables in one text are two mistakes of one key."""
-    _, said, failed = filled({"a": "${X1}${Y1}"})
-    assert [message for _, message, _ in said] == ["the variable X1 is not set", "the variable Y1 is not set"]
+    _, messages, failed = filled({"a": "${X1}${Y1}"})
+    assert [message for _, message, _ in messages] == ["the variable X1 is not set", "the variable Y1 is not set"]
     assert failed == [("a",)]

@@ -70,10 +70,10 @@ def whole_lines(log: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1] if line]
 
 
-def until(said: int, seconds: float, log: Path, process: subprocess.Popen[bytes]) -> None:
+def until(lines: int, seconds: float, log: Path, process: subprocess.Popen[bytes]) -> None:
     """Let a process run on until its log has so many lines, and for so long after that: when it is killed is drawn."""
     deadline = time.monotonic() + WITHIN
-    while log.read_bytes().count(b"\n") < said:
+    while log.read_bytes().count(b"\n") < lines:
         assert process.poll() is None, log.with_suffix(".err").read_text()[-500:]
         assert time.monotonic() < deadline
         select.select([], [], [], 0.02)

@@ -50,9 +50,9 @@ async def test_a_window_outlasts_a_restart(lab: Lab, access: Access, state: Path
     """It is logged with its user, holds after a restart from the first probe on, and is gone after it was ended."""
     async with watching(lab, access) as daemon:
         status, window = await asked(daemon, "POST", "maintenance", {"targets": ["good"], "comment": "new GPUs"})
-        said = await daemon.line(event="a maintenance window was set")
-        assert (status, said["user"], said["window"]) == (200, "prom", window["id"])
-        assert (said["targets"], said["comment"], said["until"]) == (["good"], "new GPUs", f"{window['end'][:19]}Z")
+        event = await daemon.line(event="a maintenance window was set")
+        assert (status, event["user"], event["window"]) == (200, "prom", window["id"])
+        assert (event["targets"], event["comment"], event["until"]) == (["good"], "new GPUs", f"{window['end'][:19]}Z")
     again = await asyncio.to_thread(Access, access.path)
     async with watching(lab, again) as daemon:
         while (await asked(daemon, "GET", "targets/good"))[1].get("maintenance_until") != f"{window['end'][:19]}Z":
@@ -79,8 +79,8 @@ async def test_a_file_that_cannot_be_used(  # noqa: PLR0917 - fixtures and a cas
     """The log says so, it is put aside, and windows can be set."""
     await asyncio.to_thread(state.write_text, kept)
     async with watching(lab, access) as daemon:
-        said = await daemon.line(event="maintenance windows set before are not known")
-        assert why in said["why"]
+        event = await daemon.line(event="maintenance windows set before are not known")
+        assert why in event["why"]
         assert await asyncio.to_thread(state.with_name(aside).read_text) == kept
         assert (await asked(daemon, "POST", "maintenance", {"targets": ["good"]}))[0] == 200
 

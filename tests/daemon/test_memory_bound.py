@@ -67,14 +67,16 @@ async def test_many_streams_share_a_memory(tmp_path: Path) -> None:
         try:
             assert run.stdout is not None
             causes: Counter[str] = Counter()
-            said = 0
-            while not causes["resources"] or causes.total() < 16 or not said:
+            warnings = 0
+            while not causes["resources"] or causes.total() < 16 or not warnings:
                 event = json.loads(await run.stdout.readline())
                 if event["event"] == "started":
                     run.send_signal(signal.SIGUSR1)
                 if event["event"] == "probe":
                     causes[event["cause"]] += 1
-                said += event["event"] == "the streams in flight held more than in_flight_bytes: the largest was ended"
+                warnings += (
+                    event["event"] == "the streams in flight held more than in_flight_bytes: the largest was ended"
+                )
             peak = await asyncio.to_thread(_peak, run.pid)
         finally:
             run.kill()

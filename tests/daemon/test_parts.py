@@ -34,8 +34,8 @@ async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
         await daemon.line(event="started")
         loop.call_soon(fail, RuntimeError("a bug in a timer"))
-        said = await daemon.line(event="unhandled exception")
-        assert ("a bug in a timer" in said["exception"], said["level"]) == (True, "error")
+        event = await daemon.line(event="unhandled exception")
+        assert ("a bug in a timer" in event["exception"], event["level"]) == (True, "error")
         assert await daemon.metric(counted) == 1
         loop.call_soon(fail, OSError(errno.EMFILE, "too many open files"))
         assert "too many open files" in (await daemon.line(event="error in the event loop"))["exception"]

@@ -124,8 +124,8 @@ async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
         settled = '[log]\nlevel = "debug"\n[metrics]\ndetail = "lean"\n[history]\nmax_age = "1d"\n'
         file.write(one, rest=settled + '[monitor]\nlocation = "eu-1"')
         await reloaded(daemon)
-        said = await daemon.line(event="changed tables take effect after a restart")
-        assert (said["level"], said["tables"]) == ("warning", ["log", "metrics", "history"])
+        event = await daemon.line(event="changed tables take effect after a restart")
+        assert (event["level"], event["tables"]) == ("warning", ["log", "metrics", "history"])
         assert json.loads((await daemon.post("/api/v1/targets/one/probe"))[1])["location"] == "eu-1"
 
 
@@ -156,8 +156,8 @@ async def test_a_broken_config_changes_nothing(lab: Lab, file: ConfigFile) -> No
         file.write(good.replace('"good"', '"other"'), rest="nope = 1")
         status, text = await daemon.post("/-/reload")
         assert (status, "nope" in text) == (500, True)
-        said = await daemon.line(event=REFUSED)
-        assert (said["level"], "nope" in said["why"]) == ("error", True)
+        event = await daemon.line(event=REFUSED)
+        assert (event["level"], "nope" in event["why"]) == ("error", True)
         assert await daemon.metric(GAUGE) == 0
         assert await daemon.metric("chat_monitor_config_last_reload_success_timestamp_seconds") == loaded
         assert await daemon.metric('chat_stream_accepted_total{target="good"}') == 1

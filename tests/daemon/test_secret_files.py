@@ -95,8 +95,8 @@ async def test_a_key_that_becomes_empty(file: ConfigFile, tmp_path: Path) -> Non
         async with running(config=await file.first(), load=file) as daemon:
             await daemon.line(event="probe")
             key.write_text("")
-            said = await daemon.line(event=KEPT)
-            assert (said["level"], said["file"], said["why"]) == ("error", "key", "names a file that is empty")
+            event = await daemon.line(event=KEPT)
+            assert (event["level"], event["file"], event["why"]) == ("error", "key", "names a file that is empty")
             key.unlink()
             assert "cannot be read" in (await daemon.line(event=KEPT))["why"]
             assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 200
@@ -226,6 +226,6 @@ def test_certificates_that_cannot_be_used(tmp_path: Path, ca: CertificateAuthori
     context = tls.tls_context(target.tls)
     assert [files.compare([target], places) for _ in range(2)] == [NOTHING] * 2
     pem.write_text("-----BEGIN nothing")
-    said = [files.compare([target], places).wrong for _ in range(3)]
-    assert [list(one) for one in said] == [[], [str(pem)], []]
+    errors = [files.compare([target], places).wrong for _ in range(3)]
+    assert [list(one) for one in errors] == [[], [str(pem)], []]
     assert tls.tls_context(target.tls) is context

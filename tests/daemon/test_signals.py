@@ -65,12 +65,12 @@ async def test_a_reload_that_was_asked_for_too_early_is_remembered() -> None:
 
 async def test_ctrl_c_says_what_the_next_one_does() -> None:
     """For a person at the keyboard; SIGTERM comes from a service manager, which reads nothing."""
-    said: list[str] = []
-    signals = Signals(said.append)
+    messages: list[str] = []
+    signals = Signals(messages.append)
     signals.on_stop(signal.SIGTERM)
-    assert said == []
+    assert messages == []
     signals.on_stop(signal.SIGINT)
-    assert said == [ABORTING]
-    signals = Signals(said.append)
+    assert messages == [ABORTING]
+    signals = Signals(messages.append)
     signals.on_stop(signal.SIGINT)
-    assert said == [ABORTING, STOPPING]
+    assert messages == [ABORTING, STOPPING]

@@ -145,8 +145,8 @@ async def test_half_a_file_changes_nothing(lab: Lab, file: QuickFile, tmp_path: 
     async with discovering(file) as daemon:
         await daemon.line(event="probe")
         (tmp_path / "a.json").write_text('[{"targets": ["http')
-        said = await daemon.line(event=NOT_IN_ORDER)
-        assert (said["source"], "is not valid JSON" in said["why"]) == ("fleet", True)
+        event = await daemon.line(event=NOT_IN_ORDER)
+        assert (event["source"], "is not valid JSON" in event["why"]) == ("fleet", True)
         await daemon.until(GAUGE, 0)
         await reloaded(daemon)
         assert await names(daemon) == ["found"]
@@ -352,8 +352,8 @@ async def test_an_inventory_is_asked_again_and_again(
         assert headers["User-Agent"].startswith("chat-monitor/")
         assert headers["Authorization"].startswith("Basic ")
         inventory.status = 503
-        said = await daemon.line(event=NOT_IN_ORDER)
-        assert said["why"] == f"{inventory.base}?token=***: cannot be read: the response has status 503"
+        event = await daemon.line(event=NOT_IN_ORDER)
+        assert event["why"] == f"{inventory.base}?token=***: cannot be read: the response has status 503"
         assert await daemon.metric(GAUGE) == 0
         assert await names(daemon) == ["found"]
         inventory.status, inventory.groups = 200, []

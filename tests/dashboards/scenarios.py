@@ -48,12 +48,12 @@ class Story:
 
 def path(*parts: tuple[int, float], start: float = 0.0) -> str:
     """A series that begins at `start` and then, for so many steps each, rises by so much a step."""
-    said, now = [f"{start:g}"], start
+    texts, now = [f"{start:g}"], start
     for steps, rise in parts:
         if steps:
-            said.append(f"{now + rise:.10g}+{rise:.10g}x{steps - 1}")
+            texts.append(f"{now + rise:.10g}+{rise:.10g}x{steps - 1}")
             now += steps * rise
-    return " ".join(said)
+    return " ".join(texts)
 
 
 def late(steps: int, values: str) -> str:
@@ -130,8 +130,8 @@ def concerned(rules: str, story: Story) -> str:
     while wanted != found:
         found = set(wanted)
         for rule in (rule for group in groups for rule in group["rules"] if is_wanted(rule)):
-            said = " ".join([rule["expr"], *rule.get("annotations", {}).values()])
-            wanted |= set(re.findall(r"\b\w+:\w+:\w+\b", said))
+            texts = " ".join([rule["expr"], *rule.get("annotations", {}).values()])
+            wanted |= set(re.findall(r"\b\w+:\w+:\w+\b", texts))
     for group in groups:
         group["rules"] = [rule for rule in group["rules"] if is_wanted(rule)]
     return json.dumps({"groups": groups})

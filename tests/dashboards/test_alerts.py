@@ -128,7 +128,7 @@ def kinds() -> Iterator[Story]:
         "error": ("stream_error", "upstream"),
         "stall": ("timeout", "total"),
     }
-    said = {
+    alerts_ = {
         "wire": (
             "ChatStreamWireCuts",
             "The connections of TARGET break in mid-stream",
@@ -154,7 +154,7 @@ def kinds() -> Iterator[Story]:
             "Look at the model server and its queue.",
         ),
     }
-    for kind, (alert, summary, what, whom) in said.items():
+    for kind, (alert, summary, what, whom) in alerts_.items():
         outcome, cause = causes[kind]
         others = {
             f'chat_stream_truncated_total{{target="others", outcome="{o}", cause="{c}"}}': path((LONG, 0.1))

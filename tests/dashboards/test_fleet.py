@@ -102,11 +102,11 @@ def test_everything_that_looks_back_forgets_a_target_that_is_gone(promtool: str,
         f'chat_stream_slo_probes_total{{{slow}, slo="first_chunk"}}': steady,
     }
     names = ("RateLimited", "WrongContent", "ProbesSkipped", "LongGaps")
-    said = [alert(f"ChatStream{name}", target="t") for name in names]
-    said.append(alert("ChatStreamTimeToFirstChunkSlow", target="s"))
-    said.append(alert("ChatStreamBuffered", "info", target="t"))
-    said.append(alert("ChatStreamErrorBudgetBurn", "critical", target="t"))
-    assert_firing(promtool, tmp_path, series, {"1h59m": said, "2h6m": (), "3h": (), "8h": ()})
+    expected = [alert(f"ChatStream{name}", target="t") for name in names]
+    expected.append(alert("ChatStreamTimeToFirstChunkSlow", target="s"))
+    expected.append(alert("ChatStreamBuffered", "info", target="t"))
+    expected.append(alert("ChatStreamErrorBudgetBurn", "critical", target="t"))
+    assert_firing(promtool, tmp_path, series, {"1h59m": expected, "2h6m": (), "3h": (), "8h": ()})
 
 
 def test_a_renamed_target_begins_anew_under_its_name(promtool: str, tmp_path: Path) -> None:
@@ -226,11 +226,11 @@ def test_what_two_replicas_see_is_one_alert(promtool: str, tmp_path: Path) -> No
         f"chat_stream_up{{{located('eu', 'a', 'w')}}}": flat(0, 120),
         f"chat_stream_up{{{located('eu', 'b', 'w')}}}": flat(0, 120),
     }
-    said = [
+    expected = [
         alert("ChatStreamTargetDown", "critical", target="u", location="eu"),
         alert("ChatStreamTargetDown", "critical", target="w", location="eu"),
     ]
-    assert_firing(promtool, tmp_path, series, {"1h10m": said, "1h50m": said})
+    assert_firing(promtool, tmp_path, series, {"1h10m": expected, "1h50m": expected})
 
 
 def test_what_two_locations_see_is_kept_apart(promtool: str, tmp_path: Path) -> None:
@@ -242,8 +242,8 @@ def test_what_two_locations_see_is_kept_apart(promtool: str, tmp_path: Path) -> 
         **watched(located("eu", "a", "u"), 120, accepted="0+1x119", cut="0+0.2x119"),
         **watched(located("us", "b", "u"), 120, accepted="0+1x119", cut="0x119"),
     }
-    said = [f'{labels}, location="eu"'.replace('"t"', '"u"') for labels in CUT]
-    assert_firing(promtool, tmp_path, series, {"1h10m": said, "1h50m": said})
+    expected = [f'{labels}, location="eu"'.replace('"t"', '"u"') for labels in CUT]
+    assert_firing(promtool, tmp_path, series, {"1h10m": expected, "1h50m": expected})
 
 
 def test_a_page_needs_two_locations_that_agree(promtool: str, tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ CHECKS = {
 
 def complete(stream: str, wire: str, terminator: Terminator, check: str) -> bool:
     """Say by the contract's paragraph alone whether the end has arrived; nothing of the product is asked."""
-    said, marker, after = stream.partition("m")
-    last_end = max(said.rfind("e"), said.rfind("b"))
-    taken_back = any(one in "eb" and set(said[at + 1 :]) & set("tb") for at, one in enumerate(said))
-    stands = last_end >= 0 and not set(said[last_end + 1 :]) & set("tb")
+    before, marker, after = stream.partition("m")
+    last_end = max(before.rfind("e"), before.rfind("b"))
+    taken_back = any(one in "eb" and set(before[at + 1 :]) & set("tb") for at, one in enumerate(before))
+    stands = last_end >= 0 and not set(before[last_end + 1 :]) & set("tb")
     stands = stands or bool(
         set(after) & set("eb")
     )  # after the marker an end can still be said, and nothing else counts
@@ -58,16 +58,16 @@ def complete(stream: str, wire: str, terminator: Terminator, check: str) -> bool
     if not stands:
         return bool(marker) and terminator is Terminator.EITHER
     early_ending = taken_back
-    if not marker and said[first_end(said) :].startswith("b") and not early_ending and check == "beginning":
+    if not marker and before[first_end(before) :].startswith("b") and not early_ending and check == "beginning":
         return wire not in CUT
     if not early_ending or marker:
         return True
     return wire == "clean"
 
 
-def first_end(said: str) -> int:
+def first_end(before: str) -> int:
     """Return where the first end is said."""
-    return min(at for at, one in enumerate(said) if one in "eb")
+    return min(at for at, one in enumerate(before) if one in "eb")
 
 
 def recorded(stream: str, wire: str, terminator: Terminator) -> Recorder:

@@ -168,8 +168,8 @@ class Daemon:
                     self._changed.clear()
                     await self._changed.wait()
         if not enough():
-            said = [{key: line[key] for key in line if key != "timeline"} for line in self.lines]
-            pytest.fail(f"waited in vain; it said {said} and {self.errors.read_text()}")
+            events = [{key: line[key] for key in line if key != "timeline"} for line in self.lines]
+            pytest.fail(f"waited in vain; it said {events} and {self.errors.read_text()}")
 
     async def first_of_each(self) -> dict[str, Event]:
         """Return the event of the first probe of every target."""

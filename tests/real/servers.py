@@ -297,6 +297,6 @@ def _post(url: str, body: bytes, kind: str) -> None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     asked = urllib.request.Request(url, body, {"Content-Type": kind})  # noqa: S310 - a loopback address of our own
     with direct.open(asked, timeout=60) as answer:
-        said = json.load(answer)
-    if said.get("code") != 200 or (said.get("data") or {}).get("failed_files"):
-        raise RuntimeError(f"{url} said {said}")
+        reply = json.load(answer)
+    if reply.get("code") != 200 or (reply.get("data") or {}).get("failed_files"):
+        raise RuntimeError(f"{url} said {reply}")

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.cli.commands import said, started
+from tests.cli.commands import logged, started
 from tests.real.servers import INSTALLED
 
 SCHEMATHESIS = INSTALLED / "schemathesis" / "bin" / "st"
@@ -34,9 +34,9 @@ def api(tmp_path: Path) -> Iterator[str]:
         config = tmp_path / "config.toml"
         config.write_text(f'[web]\nlisten = "127.0.0.1:0"\n[history]\npath = "h.db"\n{"".join(tables)}')
         with started("run", "--config", config) as daemon:
-            base = f"http://{said(daemon, event='started')['address']}"
+            base = f"http://{logged(daemon, event='started')['address']}"
             for _ in range(2):
-                said(daemon, event="probe")
+                logged(daemon, event="probe")
             yield base
 
 

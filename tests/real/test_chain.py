@@ -232,8 +232,8 @@ def kinds(event: Event) -> list[str]:
 
 def since_output(event: Event) -> list[str]:
     """Return what came after the last output: a slow machine has the model server ping before the first."""
-    said = kinds(event)
-    return said[len(said) - said[::-1].index("output") :]
+    found = kinds(event)
+    return found[len(found) - found[::-1].index("output") :]
 
 
 def timings_are_plausible(event: Event) -> None:

@@ -201,9 +201,9 @@ def test_a_thinned_recording_says_what_is_omitted() -> None:
     """All figures are those of the whole stream; the timeline counts the rows that it lacks."""
     whole = observed(recorded(*[(0.1 + number / 10, Output("four")) for number in range(500)]))
     small = replace(whole, recording=thinned(whole.recording, 2000))
-    said, of_all = record(small, timeline=True), record(whole, timeline=True)
-    timeline, every = said.pop("timeline"), of_all.pop("timeline")
-    assert said == of_all
+    of_small, of_all = record(small, timeline=True), record(whole, timeline=True)
+    timeline, every = of_small.pop("timeline"), of_all.pop("timeline")
+    assert of_small == of_all
     for name in ("arrivals", "events"):
         assert 16 <= len(timeline[name]) < 60
         assert len(timeline[name]) + timeline[f"omitted_{name}"] == len(every[name])

@@ -162,16 +162,16 @@ WORDS = {"server_error": ServerError("t", "c", "no memory"), "last_words": "a" *
 
 
 @pytest.mark.parametrize(
-    ("said", "most", "error", "words"),
+    ("setting", "most", "error", "words"),
     [
         ("full", "full", True, 601), ("full", "tail", True, 512), ("full", "error", True, 0),
         ("full", "none", False, 0), ("tail", "full", True, 601), ("tail", "error", True, 0),
         ("error", "none", False, 0), ("error", "tail", True, 601),
     ],
 )  # fmt: skip
-def test_no_more_of_the_servers_words_than_asked_for(said: str, most: str, error: bool, words: int) -> None:
+def test_no_more_of_the_servers_words_than_asked_for(setting: str, most: str, error: bool, words: int) -> None:
     """Whatever the target's `record` is: `[history] record` is the most; what is within it is left as it is."""
-    probe = cut(replace(GATEWAY, record=Record(said)), **WORDS)
+    probe = cut(replace(GATEWAY, record=Record(setting)), **WORDS)
     left = capped(probe, Record(most))
     assert (left.server_error is not None, len(left.last_words or "")) == (error, words)
     assert (left.last_words or "z").endswith("z")

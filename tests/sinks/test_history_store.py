@@ -413,7 +413,7 @@ def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda path: None, "no such file or directory"),  # noqa: ARG005 - nothing is made
         (Path.mkdir, "unable to open database file"),
@@ -422,9 +422,9 @@ def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> 
         (Path.touch, "is still empty"),
     ],
 )
-def test_what_cannot_be_read_is_said(path: Path, make: object, said: str) -> None:
+def test_what_cannot_be_read_is_said(path: Path, make: object, message: str) -> None:
     """And nothing is done to it."""
     make(path)  # type: ignore[operator] # one of the above
-    with pytest.raises(StoreError, match=f"history.db: .*{said}"):
+    with pytest.raises(StoreError, match=f"history.db: .*{message}"):
         newest(path, 1)
     assert not path.with_name("history.db.corrupt").exists()

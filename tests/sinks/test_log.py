@@ -213,8 +213,8 @@ def test_a_message_is_a_line_too() -> None:
     (event,) = lines(stream)
     assert list(event)[:3] == ["event", "level", "timestamp"]
     assert event.pop("timestamp").endswith("Z")
-    said = {"address": "127.0.0.1:9877", "tries": 3, "ratio": 0.5, "tls": False, "name": None, "target": "gateway"}
-    assert event == {"event": "listening", "level": "info", **said}
+    fields = {"address": "127.0.0.1:9877", "tries": 3, "ratio": 0.5, "tls": False, "name": None, "target": "gateway"}
+    assert event == {"event": "listening", "level": "info", **fields}
 
 
 def test_a_message_hides_secrets_and_takes_anything() -> None:
@@ -290,11 +290,11 @@ def test_a_message_that_repeats_is_counted(logger: str) -> None:
     sink.tell_repeats()
     sink.tell_repeats()
     sink.close(WITHIN)
-    said = lines(stream)
+    events = lines(stream)
     text = f"socket {MOST + 511} failed" if logger else "socket failed"
-    assert [event["event"] for event in said[MOST:]] == ["other", f"{text}: repeated 512 times in 0 s"]
-    assert said[-1].keys() == {"event", "level", "timestamp"} | ({"logger"} if logger else set())
-    assert said[-1]["level"] == "warning"
+    assert [event["event"] for event in events[MOST:]] == ["other", f"{text}: repeated 512 times in 0 s"]
+    assert events[-1].keys() == {"event", "level", "timestamp"} | ({"logger"} if logger else set())
+    assert events[-1]["level"] == "warning"
 
 
 def test_what_was_repeated_is_logged_at_the_close() -> None:

@@ -53,11 +53,11 @@ async def asked(port: int, path: str, method: str = "GET", more: str = "") -> An
     return Answer(0, b"")
 
 
-async def spoken(port: int, said: bytes) -> bytes:
+async def spoken(port: int, request_: bytes) -> bytes:
     """Say something and return all that comes back."""
     reader, writer = await asyncio.open_connection(HOST, port, limit=1 << 20)
     try:
-        writer.write(said)
+        writer.write(request_)
         received = []
         while data := await reader.read(1 << 18):
             received.append(data)
@@ -90,12 +90,12 @@ RUDE = (
 
 async def be_rude(port: int) -> None:
     """Send what no one should, and leave before an answer comes."""
-    for said in RUDE:
+    for request_ in RUDE:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                await spoken(port, said)
-    for said in (request("GET", "/metrics"), b"GET /metrics HT", b""):
+                await spoken(port, request_)
+    for request_ in (request("GET", "/metrics"), b"GET /metrics HT", b""):
         with suppress(OSError):
             _, writer = await asyncio.open_connection(HOST, port)
-            writer.write(said)
+            writer.write(request_)
             writer.transport.abort()

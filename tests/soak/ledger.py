@@ -96,28 +96,28 @@ def read_events(lines: Iterable[bytes]) -> tuple[list[Event], int]:
     events, torn = [], 0
     for line in lines:
         try:
-            said = json.loads(line)
+            fields = json.loads(line)
         except ValueError:
             torn += 1
             continue
-        if said.get("event") == "probe":
-            events.append(event_of(said))
+        if fields.get("event") == "probe":
+            events.append(event_of(fields))
     return events, torn
 
 
-def event_of(said: Mapping[str, Any]) -> Event:
+def event_of(fields: Mapping[str, Any]) -> Event:
     """Return the event of a line."""
-    started = datetime.fromisoformat(said["timestamp"]).timestamp()
+    started = datetime.fromisoformat(fields["timestamp"]).timestamp()
     return Event(
-        said["probe_id"],
-        said["target"],
-        said["trigger"],
-        said["outcome"],
-        said.get("cause", ""),
-        said["detail"],
-        frozenset(flag for flag in FLAGS if said.get(flag)),
+        fields["probe_id"],
+        fields["target"],
+        fields["trigger"],
+        fields["outcome"],
+        fields.get("cause", ""),
+        fields["detail"],
+        frozenset(flag for flag in FLAGS if fields.get(flag)),
         started,
-        started + said["duration"],
+        started + fields["duration"],
     )
 
 
@@ -125,10 +125,10 @@ def read_served(lines: Iterable[bytes]) -> dict[str, Served]:
     """Return the lab's requests by the id of the probe."""
     found = {}
     for line in lines:
-        said = json.loads(line)
-        if "request_id" in said and "fault" in said:
+        fields = json.loads(line)
+        if "request_id" in fields and "fault" in fields:
             keys = ("request_id", "fault", "expect", "started", "ended")
-            found[said["request_id"]] = Served(*(said[key] for key in keys))
+            found[fields["request_id"]] = Served(*(fields[key] for key in keys))
     return found
 
 

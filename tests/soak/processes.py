@@ -43,10 +43,10 @@ async def lab(log: Path) -> AsyncIterator[tuple[Where, int]]:
 
 async def _where(url: str) -> Where:
     port = urlsplit(url).port or 0
-    said = json.loads((await asked(port, "/", more="Accept: application/json\r\n")).body)["tls"]
-    place = Path(said["ca_file"]).parent
-    files = {"ca_file": said["ca_file"], "cert_file": str(place / "client.pem"), "key_file": str(place / "key.pem")}
-    return Where(url, {fault["name"]: fault["url"] for fault in said["faults"]}, files)
+    report = json.loads((await asked(port, "/", more="Accept: application/json\r\n")).body)["tls"]
+    place = Path(report["ca_file"]).parent
+    files = {"ca_file": report["ca_file"], "cert_file": str(place / "client.pem"), "key_file": str(place / "key.pem")}
+    return Where(url, {fault["name"]: fault["url"] for fault in report["faults"]}, files)
 
 
 @dataclass(slots=True)
@@ -93,8 +93,8 @@ class Daemon:
     async def held(self) -> Held:
         """Return what it holds now."""
         self.signal(signal.SIGUSR2)
-        said = json.loads(await self.stdout.readline())
-        return Held(self.descriptors(), tuple(said["tasks"]), said["threads"])
+        report = json.loads(await self.stdout.readline())
+        return Held(self.descriptors(), tuple(report["tasks"]), report["threads"])
 
     @contextmanager
     def limited(self, what: int, soft: int) -> Iterator[None]:

@@ -134,8 +134,8 @@ async def reload(soak: Soak, it: Daemon, *, post: bool, good: bool = True) -> No
     before = await gauges(it)
     with soak.because("a reload", "aborted/reload"):
         if post:
-            said = await it.asked("/-/reload", "POST")
-            soak.expect(f"reload by POST: {said}"[:300], right=said.status == (OK if good else REFUSED))
+            answer = await it.asked("/-/reload", "POST")
+            soak.expect(f"reload by POST: {answer}"[:300], right=answer.status == (OK if good else REFUSED))
         else:
             it.signal(signal.SIGHUP)
         began, slept = time.monotonic(), waited(it.process.pid)

@@ -62,8 +62,8 @@ def test_flags_are_read() -> None:
 
 def test_the_labs_lines_are_read() -> None:
     """Requests with an id are kept by it; pages and handshakes are none."""
-    said = {"request_id": "ID", "fault": "cut", "expect": "ok", "started": 1.0, "ended": 2.0, "result": "played"}
-    lines = [json.dumps(said).encode(), b'{"event": "lab_handshake", "fault": "tls-fin"}']
+    record = {"request_id": "ID", "fault": "cut", "expect": "ok", "started": 1.0, "ended": 2.0, "result": "played"}
+    lines = [json.dumps(record).encode(), b'{"event": "lab_handshake", "fault": "tls-fin"}']
     assert read_served(lines) == {"ID": Served("ID", "cut", "ok", 1.0, 2.0)}
 
 
@@ -199,9 +199,9 @@ def test_what_is_in_no_history() -> None:
     other = replace(EVENT, probe_id="OTHER")
     lives = (account(EVENT), account(other, unkept=1), account(other, cutoff=50.0))
     assert list(unkept(lives, frozenset({"ID"}))) == []
-    said = "1 probes of the log are not in the history, end"
-    assert list(unkept([account(EVENT)], frozenset())) == [said]
-    assert list(unkept([account(EVENT, cutoff=50.0, least=1)], frozenset())) == [said]
+    message = "1 probes of the log are not in the history, end"
+    assert list(unkept([account(EVENT)], frozenset())) == [message]
+    assert list(unkept([account(EVENT, cutoff=50.0, least=1)], frozenset())) == [message]
 
 
 def test_the_history_is_read(tmp_path: Path) -> None:

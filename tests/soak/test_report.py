@@ -96,8 +96,8 @@ def test_a_broken_promise(found: Findings, broken: str) -> None:
 
 def test_a_task_that_is_left_is_named() -> None:
     """Which tasks there are more of than before is what one looks for first."""
-    said = {one.what: one.found for one in promises(replace(GOOD, after=Held(9, ("leak", "tick"), 3)))}
-    assert said["tasks back at the start"] == "1 before, 2 after, 1 more leak"
+    report_ = {one.what: one.found for one in promises(replace(GOOD, after=Held(9, ("leak", "tick"), 3)))}
+    assert report_["tasks back at the start"] == "1 before, 2 after, 1 more leak"
 
 
 def test_doubt_breaks_no_promise() -> None:
@@ -124,10 +124,10 @@ def test_the_page_has_all_of_it() -> None:
 
 def test_the_json_is_json() -> None:
     """A growth of which nothing is sure has no error there."""
-    said = json.loads(json.dumps(as_json(replace(GOOD, growth=Fit(0.0, float("inf"))))))
-    assert said["kept"] is True
-    assert said["growth_error"] is None
-    assert said["verdicts"] == {"ok": 3}
+    report_ = json.loads(json.dumps(as_json(replace(GOOD, growth=Fit(0.0, float("inf"))))))
+    assert report_["kept"] is True
+    assert report_["growth_error"] is None
+    assert report_["verdicts"] == {"ok": 3}
 
 
 def test_scrapes_that_the_machine_left_no_time_for() -> None:

@@ -23,8 +23,8 @@ def test_a_short_soak(tmp_path: Path) -> None:
         [*command, "--report", str(tmp_path / "soak.md")], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = json.loads((tmp_path / "soak.json").read_text())
-    assert said["kept"] is True
-    assert said["acts"].keys() == {act.value for act in Act}
-    assert sum(said["verdicts"].values()) > 50
+    report = json.loads((tmp_path / "soak.json").read_text())
+    assert report["kept"] is True
+    assert report["acts"].keys() == {act.value for act in Act}
+    assert sum(report["verdicts"].values()) > 50
     assert (tmp_path / "soak.md").read_text() == done.stdout

@@ -147,8 +147,8 @@ class Box:
     def get(self, path: str, port: int = 9877) -> tuple[int, str]:
         """Ask for a page in the container's network; (0, "") where nobody answers."""
         asked = [*_in_network(self.leader), sys.executable, "-ISc", _GET, str(port), path]
-        said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-        head, _, body = said.partition("\n\n")
+        output = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        head, _, body = output.partition("\n\n")
         return int(head.split()[1]) if head else 0, body
 
     def series(self, name: str, port: int = 9877) -> list[tuple[dict[str, str], float]]:
@@ -249,13 +249,13 @@ _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 def _leader(bell: socket.socket, log: Path) -> int:
     """Wait until PID 1 says that it is up, and return its number out here."""
-    said: dict[str, str] = {}
+    state: dict[str, str] = {}
     try:
-        while "READY" not in said:
-            said |= dict(line.split("=", 1) for line in bell.recv(4096).decode().splitlines())
+        while "READY" not in state:
+            state |= dict(line.split("=", 1) for line in bell.recv(4096).decode().splitlines())
     except TimeoutError:
-        raise AssertionError(f"the container did not boot: {said} {log.read_text()[-2000:]}") from None
-    return int(said["X_NSPAWN_LEADER_PID"])
+        raise AssertionError(f"the container did not boot: {state} {log.read_text()[-2000:]}") from None
+    return int(state["X_NSPAWN_LEADER_PID"])
 
 
 def _ended(nspawn: subprocess.Popen[bytes]) -> None:

@@ -61,7 +61,7 @@ class Service:
         """What systemd says of it."""
         return self.box.show(self.unit)
 
-    def said(self, *names: str) -> tuple[str, ...]:
+    def properties(self, *names: str) -> tuple[str, ...]:
         """Return some of what systemd says of it."""
         state = self.state
         return tuple(state[name] for name in names)

@@ -57,8 +57,8 @@ def test_it_is_installed_upgraded_removed_and_purged(machine: Box, packages: lis
     machine.run("systemctl", "enable", "--now", "chat-monitor")
     first = machine.show("chat-monitor")["MainPID"]
 
-    said = installed(machine, packages[1])
-    assert "config.toml" not in said, "dpkg asks nothing about a config that the package did not change"
+    output = installed(machine, packages[1])
+    assert "config.toml" not in output, "dpkg asks nothing about a config that the package did not change"
     assert "nobody" in machine.path(CONFIG).read_text()
     state = machine.show("chat-monitor")
     assert (state["ActiveState"], state["MainPID"] != first) == ("active", True)

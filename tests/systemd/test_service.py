@@ -27,7 +27,7 @@ def test_ready(service: Service) -> None:
     service.configure(target("one"), target("cut", f"{LAB}/cut?gap=0"))
     service.start()
     assert service.box.get("/-/ready")[0] == 200
-    assert service.said("ActiveState", "NRestarts", "StatusText") == ("active", "0", "watching 2 targets")
+    assert service.properties("ActiveState", "NRestarts", "StatusText") == ("active", "0", "watching 2 targets")
     assert service.probe(target="one")["outcome"] == "ok"
     assert service.probe(target="cut")["cause"] == "incomplete_body"
 
@@ -41,7 +41,7 @@ def test_reload(service: Service) -> None:
     for number, ask in enumerate((_reload, _hang_up)):
         _takes_a_good_config(service, ask, f"new-{number}")
         _keeps_the_old_for_a_broken_one(service, ask)
-    assert service.said("ActiveState", "MainPID", "NRestarts") == ("active", before, "0")
+    assert service.properties("ActiveState", "MainPID", "NRestarts") == ("active", before, "0")
 
 
 def _reload(service: Service) -> None:
@@ -122,7 +122,7 @@ def test_a_blocked_loop_is_killed_and_its_stack_written(service: Service) -> Non
     service.box.path(BLOCK).unlink()
     service.until("Started chat-monitor.service", since)
     service.probe(service.box.now(), target="one", outcome="ok")
-    assert service.said("ActiveState", "NRestarts") == ("active", "1")
+    assert service.properties("ActiveState", "NRestarts") == ("active", "1")
     assert any("Fatal Python error: Aborted" in line for line in service.journal(since))
 
 
@@ -147,7 +147,7 @@ def test_a_daemon_that_works_is_left_alone(service: Service) -> None:
     service.start()
     service.probe(target="slow", outcome="ok")
     service.probe(target="hung", outcome="timeout", cause="headers")
-    assert service.said("ActiveState", "NRestarts") == ("active", "0")
+    assert service.properties("ActiveState", "NRestarts") == ("active", "0")
 
 
 def test_kill_9(service: Service) -> None:
@@ -193,10 +193,10 @@ def test_a_broken_config_is_not_tried_again(service: Service) -> None:
     """Exit status 2, every mistake in the journal with its line, and no restart: it would not mend the config."""
     service.configure(target("one", confirm="0"), target("two", interval="60"))
     assert service.box.status("systemctl", "start", service.unit) != 0
-    assert service.said("ActiveState", "ExecMainStatus", "NRestarts") == ("failed", "2", "0")
-    said = "\n".join(service.journal())
-    assert "config.toml:12: targets[0].confirm" in said
-    assert "config.toml:17: targets[1].interval" in said
+    assert service.properties("ActiveState", "ExecMainStatus", "NRestarts") == ("failed", "2", "0")
+    journal = "\n".join(service.journal())
+    assert "config.toml:12: targets[0].confirm" in journal
+    assert "config.toml:17: targets[1].interval" in journal
     service.configure(target("one"))
     service.start()
 
@@ -208,7 +208,7 @@ def test_the_start_limit(service: Service) -> None:
     since = service.box.now()
     assert service.box.status("systemctl", "start", service.unit) != 0
     service.until("Start request repeated too quickly", since)
-    assert service.said("ActiveState", "NRestarts") == ("failed", "5")
+    assert service.properties("ActiveState", "NRestarts") == ("failed", "5")
 
 
 # -- what it is given, and what it is not ------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_a_credential_that_is_missing(service: Service) -> None:
     """A key that is not given is a mistake in the config, by its name."""
     service.configure(target("one", api_key_file='"gateway-key"'))
     assert service.box.status("systemctl", "start", service.unit) != 0
-    assert service.said("ExecMainStatus", "NRestarts") == ("2", "0")
+    assert service.properties("ExecMainStatus", "NRestarts") == ("2", "0")
     service.until("api_key_file: cannot be read")
 
 

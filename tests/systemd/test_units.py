@@ -21,8 +21,8 @@ def _version() -> int:
     """Return the version of systemd-analyze; 0 where there is none."""
     if not shutil.which("systemd-analyze"):
         return 0
-    said = subprocess.run(["systemd-analyze", "--version"], check=True, capture_output=True, text=True).stdout
-    found = re.match(r"systemd (\d+)", said)
+    output = subprocess.run(["systemd-analyze", "--version"], check=True, capture_output=True, text=True).stdout
+    found = re.match(r"systemd (\d+)", output)
     return int(found[1]) if found else 0
 
 
@@ -31,10 +31,10 @@ def _version() -> int:
 def test_exposure(name: str) -> None:
     """Each unit is boxed in as far as a client of the network can be."""
     command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNITS / name)]
-    said = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
-    assert found is not None, said
-    assert float(found[1]) <= MOST_EXPOSED, said
+    output = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", output)
+    assert found is not None, output
+    assert float(found[1]) <= MOST_EXPOSED, output
 
 
 def test_the_template_is_the_unit_for_a_shard() -> None:

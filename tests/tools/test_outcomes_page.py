@@ -28,15 +28,15 @@ def test_the_docs_name_every_pair() -> None:
 
 def test_the_docs_count_as_the_verdict_does() -> None:
     """What can be truncated is said to be, and nothing else is."""
-    said = {(outcome, cause): counts_as(outcome, cause) for outcome, cause in PAIRS}
-    assert {pair for pair, words in said.items() if words == "accepted, truncated"} == TRUNCATED
-    assert {pair[0] for pair, words in said.items() if words == "not counted"} == {
+    counted = {(outcome, cause): counts_as(outcome, cause) for outcome, cause in PAIRS}
+    assert {pair for pair, words in counted.items() if words == "accepted, truncated"} == TRUNCATED
+    assert {pair[0] for pair, words in counted.items() if words == "not counted"} == {
         Outcome.ABORTED,
         Outcome.INCONCLUSIVE,
     }
-    assert all(said[pair] == "not accepted" for pair in UNREADABLE)
-    assert said[Outcome.OK, None] == said[Outcome.BAD_RESPONSE, "too_large"] == "accepted"
-    assert said[Outcome.HTTP_ERROR, "server"] == said[Outcome.TIMEOUT, "headers"] == "not accepted"
+    assert all(counted[pair] == "not accepted" for pair in UNREADABLE)
+    assert counted[Outcome.OK, None] == counted[Outcome.BAD_RESPONSE, "too_large"] == "accepted"
+    assert counted[Outcome.HTTP_ERROR, "server"] == counted[Outcome.TIMEOUT, "headers"] == "not accepted"
 
 
 def test_the_page_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("- a", "web.yml:1: is not a mapping"),
         ("a: [", "web.yml:1: is not valid YAML: expected the node content, but found '<stream end>'"),
@@ -120,17 +120,17 @@ TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
         (TLS + "  curve_preferences: [X25519, CurveP256]\n", "curve_preferences: can name only one curve"),
     ],
 )
-def test_a_mistake(tmp_path: Path, text: str | bytes, said: str) -> None:
+def test_a_mistake(tmp_path: Path, text: str | bytes, message: str) -> None:
     """Each is said in one line, with its place and its key."""
-    assert any(said in one for one in wrong(tmp_path, text)), wrong(tmp_path, text)
+    assert any(message in one for one in wrong(tmp_path, text)), wrong(tmp_path, text)
 
 
 def test_every_mistake_at_once(tmp_path: Path) -> None:
     """All are told, in the order of the file, and none repeats a value."""
     text = "basic_auth_users: {a: hunter2}\nhttp_server_config: {http2: hunter2}\ntls_server_config: [hunter2]\nx: 1\n"
-    said = wrong(tmp_path, text)
-    assert [one.split(":")[1] for one in said] == ["1", "2", "3", "3", "3", "4"]
-    assert "hunter2" not in " ".join(said)
+    message = wrong(tmp_path, text)
+    assert [one.split(":")[1] for one in message] == ["1", "2", "3", "3", "3", "4"]
+    assert "hunter2" not in " ".join(message)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ EARLIER = [samples.complete()] * 5
 
 
 @pytest.mark.parametrize(
-    ("views", "said"),
+    ("views", "sentence"),
     [
         ([], ""),
         ([on("a", "1", CUT), on("b", "2", GOOD)], ""),
@@ -68,6 +68,6 @@ EARLIER = [samples.complete()] * 5
         ([on("a", "1", CUT), on("a", "2", CUT, paused=True), on("b", "3", GOOD)], ""),
     ],
 )  # fmt: skip
-def test_the_most_telling_sentence(views: Sequence[TargetView], said: str) -> None:
+def test_the_most_telling_sentence(views: Sequence[TargetView], sentence: str) -> None:
     """Our own network, one upstream, one host, one moment, one reason; one that fails alone tells no story."""
-    assert common_cause(views) == said
+    assert common_cause(views) == sentence

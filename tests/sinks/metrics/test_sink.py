@@ -47,7 +47,7 @@ def metrics() -> Metrics:
     return made
 
 
-def said(metrics: Metrics, name: str, **labels: str) -> float | None:
+def value_of(metrics: Metrics, name: str, **labels: str) -> float | None:
     """Return what a series says, `target` understood for a target's; None where it is absent."""
     if name.startswith("chat_stream_"):
         labels = {"target": "gateway", **labels}
@@ -71,8 +71,8 @@ def test_counters_and_histograms_are_there_at_zero(metrics: Metrics) -> None:
     """From the start each stands at 0 with all its closed label values."""
     for family in FAMILIES:
         if family.scope is Scope.TARGET and family.bounds:
-            assert said(metrics, f"{family.name}_count") == 0
-            assert said(metrics, f"{family.name}_bucket", le="+Inf") == 0
+            assert value_of(metrics, f"{family.name}_count") == 0
+            assert value_of(metrics, f"{family.name}_bucket", le="+Inf") == 0
     assert series(metrics, "chat_stream_probes_total") == dict.fromkeys(OUTCOMES, 0)
     assert series(metrics, "chat_stream_truncated_total") == dict.fromkeys(CUTS, 0)
     assert series(metrics, "chat_stream_probes_skipped_total") == dict.fromkeys(SKIPS, 0)
@@ -94,12 +94,12 @@ def test_suspects_stand_at_zero(metrics: Metrics) -> None:
 def test_config_is_said_at_once(metrics: Metrics) -> None:
     """Interval, pause, objectives and what the target is are known before any probe; user-info is not shown."""
     info = {"protocol": "openai-chat", "host": "gateway.example.com:8443", "model": "m", "upstream": ""}
-    assert said(metrics, "chat_stream_target_info", **info) == 1
-    assert said(metrics, "chat_stream_interval_seconds") == 60
-    assert said(metrics, "chat_stream_paused") == 0
-    assert said(metrics, "chat_stream_slo_objective_ratio", slo="availability") == 0.99
-    assert said(metrics, "chat_stream_slo_objective_ratio", slo="first_chunk") == 0.95
-    assert said(metrics, "chat_stream_slo_first_chunk_threshold_seconds") == 2
+    assert value_of(metrics, "chat_stream_target_info", **info) == 1
+    assert value_of(metrics, "chat_stream_interval_seconds") == 60
+    assert value_of(metrics, "chat_stream_paused") == 0
+    assert value_of(metrics, "chat_stream_slo_objective_ratio", slo="availability") == 0.99
+    assert value_of(metrics, "chat_stream_slo_objective_ratio", slo="first_chunk") == 0.95
+    assert value_of(metrics, "chat_stream_slo_first_chunk_threshold_seconds") == 2
 
 
 # -- what a probe does -------------------------------------------------------------------------------------------------
@@ -108,46 +108,46 @@ def test_config_is_said_at_once(metrics: Metrics) -> None:
 def test_a_whole_chat(metrics: Metrics) -> None:
     """A complete chat counts as accepted and good, and its timings are observed."""
     metrics(whole())
-    assert said(metrics, "chat_stream_probes_total", outcome="ok") == 1
-    assert said(metrics, "chat_stream_accepted_total") == 1
+    assert value_of(metrics, "chat_stream_probes_total", outcome="ok") == 1
+    assert value_of(metrics, "chat_stream_accepted_total") == 1
     assert series(metrics, "chat_stream_failures_total") == {}
-    assert said(metrics, "chat_stream_chunks_total") == 3
-    assert said(metrics, "chat_stream_received_bytes_total") == 400
-    assert said(metrics, "chat_stream_time_to_first_chunk_seconds_sum") == 0.2
-    assert said(metrics, "chat_stream_time_to_first_chunk_seconds_bucket", le="0.16") == 0
-    assert said(metrics, "chat_stream_time_to_first_chunk_seconds_bucket", le="0.32") == 1
-    assert said(metrics, "chat_stream_time_to_first_content_seconds_count") == 1
-    assert said(metrics, "chat_stream_chunk_gap_seconds_count") == 2
-    assert said(metrics, "chat_stream_max_gap_seconds_sum") == pytest.approx(0.3)
-    assert said(metrics, "chat_stream_duration_seconds_sum") == pytest.approx(0.8)
-    assert said(metrics, "chat_stream_cut_after_seconds_count") == 0
+    assert value_of(metrics, "chat_stream_chunks_total") == 3
+    assert value_of(metrics, "chat_stream_received_bytes_total") == 400
+    assert value_of(metrics, "chat_stream_time_to_first_chunk_seconds_sum") == 0.2
+    assert value_of(metrics, "chat_stream_time_to_first_chunk_seconds_bucket", le="0.16") == 0
+    assert value_of(metrics, "chat_stream_time_to_first_chunk_seconds_bucket", le="0.32") == 1
+    assert value_of(metrics, "chat_stream_time_to_first_content_seconds_count") == 1
+    assert value_of(metrics, "chat_stream_chunk_gap_seconds_count") == 2
+    assert value_of(metrics, "chat_stream_max_gap_seconds_sum") == pytest.approx(0.3)
+    assert value_of(metrics, "chat_stream_duration_seconds_sum") == pytest.approx(0.8)
+    assert value_of(metrics, "chat_stream_cut_after_seconds_count") == 0
 
 
 def test_a_whole_chat_sets_the_gauges_of_the_last_probe(metrics: Metrics) -> None:
     """State, times, steps and rate are those of the probe that just ended."""
     metrics.observe(whole(certificate_expiry=1.9e9, check=CheckResult("count", None, 1.0)))
-    assert said(metrics, "chat_stream_last_probe_success") == 1
-    assert said(metrics, "chat_stream_up") == 1
-    assert said(metrics, "chat_stream_consecutive_failures") == 0
-    assert said(metrics, "chat_stream_last_probe_timestamp_seconds") == pytest.approx(BEGAN + 0.8)
-    assert said(metrics, "chat_stream_last_success_timestamp_seconds") == pytest.approx(BEGAN + 0.8)
-    assert said(metrics, "chat_stream_last_step_seconds", step="tls") == pytest.approx(0.008)
-    assert said(metrics, "chat_stream_output_tokens_per_second") == pytest.approx(2 / 0.4)
-    assert said(metrics, "chat_stream_progress_ratio") == 1.0
-    assert said(metrics, "chat_stream_certificate_expiry_timestamp_seconds") == 1.9e9
+    assert value_of(metrics, "chat_stream_last_probe_success") == 1
+    assert value_of(metrics, "chat_stream_up") == 1
+    assert value_of(metrics, "chat_stream_consecutive_failures") == 0
+    assert value_of(metrics, "chat_stream_last_probe_timestamp_seconds") == pytest.approx(BEGAN + 0.8)
+    assert value_of(metrics, "chat_stream_last_success_timestamp_seconds") == pytest.approx(BEGAN + 0.8)
+    assert value_of(metrics, "chat_stream_last_step_seconds", step="tls") == pytest.approx(0.008)
+    assert value_of(metrics, "chat_stream_output_tokens_per_second") == pytest.approx(2 / 0.4)
+    assert value_of(metrics, "chat_stream_progress_ratio") == 1.0
+    assert value_of(metrics, "chat_stream_certificate_expiry_timestamp_seconds") == 1.9e9
 
 
 def test_a_truncated_chat(metrics: Metrics) -> None:
     """A cut is a failure with its cause, counts in the ratio, and its age is observed instead of a duration."""
     metrics.observe(cut())
     assert series(metrics, "chat_stream_failures_total") == {("truncated", "incomplete_body"): 1}
-    assert said(metrics, "chat_stream_truncated_total", outcome="truncated", cause="incomplete_body") == 1
-    assert said(metrics, "chat_stream_accepted_total") == 1
-    assert said(metrics, "chat_stream_cut_after_seconds_sum") == pytest.approx(0.7)
-    assert said(metrics, "chat_stream_duration_seconds_count") == 0
-    assert said(metrics, "chat_stream_time_to_first_chunk_seconds_count") == 1
-    assert said(metrics, "chat_stream_consecutive_truncations") == 1
-    assert said(metrics, "chat_stream_last_success_timestamp_seconds") is None
+    assert value_of(metrics, "chat_stream_truncated_total", outcome="truncated", cause="incomplete_body") == 1
+    assert value_of(metrics, "chat_stream_accepted_total") == 1
+    assert value_of(metrics, "chat_stream_cut_after_seconds_sum") == pytest.approx(0.7)
+    assert value_of(metrics, "chat_stream_duration_seconds_count") == 0
+    assert value_of(metrics, "chat_stream_time_to_first_chunk_seconds_count") == 1
+    assert value_of(metrics, "chat_stream_consecutive_truncations") == 1
+    assert value_of(metrics, "chat_stream_last_success_timestamp_seconds") is None
 
 
 def test_nobody_listening(metrics: Metrics) -> None:
@@ -155,19 +155,19 @@ def test_nobody_listening(metrics: Metrics) -> None:
     metrics.observe(whole())
     metrics.observe(refused())
     assert series(metrics, "chat_stream_failures_total") == {("unreachable", "refused"): 1}
-    assert said(metrics, "chat_stream_accepted_total") == 1
+    assert value_of(metrics, "chat_stream_accepted_total") == 1
     assert sum(series(metrics, "chat_stream_truncated_total").values()) == 0
     assert series(metrics, "chat_stream_last_step_seconds") == {}
-    assert said(metrics, "chat_stream_output_tokens_per_second") is None
-    assert said(metrics, "chat_stream_last_success_timestamp_seconds") == pytest.approx(BEGAN + 0.8)
+    assert value_of(metrics, "chat_stream_output_tokens_per_second") is None
+    assert value_of(metrics, "chat_stream_last_success_timestamp_seconds") == pytest.approx(BEGAN + 0.8)
 
 
 def test_an_unclean_end_is_counted_and_no_failure(metrics: Metrics) -> None:
     """What the wire does after the end leaves the probe ok."""
     recording = line(*chunks(0.2, 0.3), (0.3, Finish("stop")), ending=EndKind.RESET)
     metrics.observe(observed(recording))
-    assert said(metrics, "chat_stream_unclean_ends_total", cause="reset") == 1
-    assert said(metrics, "chat_stream_probes_total", outcome="ok") == 1
+    assert value_of(metrics, "chat_stream_unclean_ends_total", cause="reset") == 1
+    assert value_of(metrics, "chat_stream_probes_total", outcome="ok") == 1
 
 
 def test_buffered_and_malformed_are_counted(metrics: Metrics) -> None:
@@ -177,39 +177,39 @@ def test_buffered_and_malformed_are_counted(metrics: Metrics) -> None:
         recorder.record(Output("x"), offset)
     recorder.record(Malformed("no JSON"), 100)
     metrics.observe(observed(end(recorder, EndKind.COMPLETE, 0.3)))
-    assert said(metrics, "chat_stream_buffered_total") == 1
-    assert said(metrics, "chat_stream_malformed_events_total") == 1
-    assert said(metrics, "chat_stream_max_gap_seconds_count") == 0
+    assert value_of(metrics, "chat_stream_buffered_total") == 1
+    assert value_of(metrics, "chat_stream_malformed_events_total") == 1
+    assert value_of(metrics, "chat_stream_max_gap_seconds_count") == 0
 
 
 def test_reasoning_comes_before_content(metrics: Metrics) -> None:
     """The first chunk may be reasoning; the first content is the first visible text."""
     metrics.observe(observed(line((0.2, Output("hm", Part.REASONING)), (0.9, Output("so")))))
-    assert said(metrics, "chat_stream_time_to_first_chunk_seconds_sum") == 0.2
-    assert said(metrics, "chat_stream_time_to_first_content_seconds_sum") == 0.9
+    assert value_of(metrics, "chat_stream_time_to_first_chunk_seconds_sum") == 0.2
+    assert value_of(metrics, "chat_stream_time_to_first_content_seconds_sum") == 0.9
 
 
 def test_uncertain_timings_are_left_out_and_counted(metrics: Metrics) -> None:
     """More than 1 ms and more than a tenth: gaps of 100 ms with 12 ms are discarded, a first chunk of 200 ms is not."""
     metrics.observe(observed(line(*chunks(0.2, 0.3, 0.4, 0.9), unsure=0.006)))
-    assert said(metrics, "chat_stream_timings_discarded_total", kind="gap") == 2
-    assert said(metrics, "chat_stream_timings_discarded_total", kind="first_chunk") == 0
-    assert said(metrics, "chat_stream_chunk_gap_seconds_sum") == pytest.approx(0.5)
-    assert said(metrics, "chat_stream_max_gap_seconds_sum") == pytest.approx(0.5)
+    assert value_of(metrics, "chat_stream_timings_discarded_total", kind="gap") == 2
+    assert value_of(metrics, "chat_stream_timings_discarded_total", kind="first_chunk") == 0
+    assert value_of(metrics, "chat_stream_chunk_gap_seconds_sum") == pytest.approx(0.5)
+    assert value_of(metrics, "chat_stream_max_gap_seconds_sum") == pytest.approx(0.5)
 
 
 def test_an_uncertain_first_chunk_is_left_out(metrics: Metrics) -> None:
     """A first chunk that may be a tenth off is in no histogram, and first content is judged likewise."""
     metrics.observe(observed(line(*chunks(0.2), unsure=0.03)))
-    assert said(metrics, "chat_stream_timings_discarded_total", kind="first_chunk") == 1
-    assert said(metrics, "chat_stream_time_to_first_chunk_seconds_count") == 0
-    assert said(metrics, "chat_stream_time_to_first_content_seconds_count") == 0
+    assert value_of(metrics, "chat_stream_timings_discarded_total", kind="first_chunk") == 1
+    assert value_of(metrics, "chat_stream_time_to_first_chunk_seconds_count") == 0
+    assert value_of(metrics, "chat_stream_time_to_first_content_seconds_count") == 0
 
 
 def test_a_millisecond_is_always_certain_enough(metrics: Metrics) -> None:
     """A gap of 2 ms known to 1 ms is observed."""
     metrics.observe(observed(line(*chunks(0.2, 0.202), unsure=0.0005)))
-    assert said(metrics, "chat_stream_chunk_gap_seconds_count") == 1
+    assert value_of(metrics, "chat_stream_chunk_gap_seconds_count") == 1
 
 
 def test_objectives_are_decided_probe_by_probe(metrics: Metrics) -> None:
@@ -226,9 +226,9 @@ def test_a_failed_check_is_available_unless_required(metrics: Metrics) -> None:
     """Wrong content is a failure by name, and one of the target only where the check is required."""
     wrong = CheckResult("count", "missing", 0.9)
     metrics.observe(whole(counted(), check=wrong))
-    assert said(metrics, "chat_stream_last_probe_success") == 1
+    assert value_of(metrics, "chat_stream_last_probe_success") == 1
     metrics.observe(whole(counted(check=CountCheck(required=True)), check=wrong))
-    assert said(metrics, "chat_stream_last_probe_success") == 0
+    assert value_of(metrics, "chat_stream_last_probe_success") == 0
     assert series(metrics, "chat_stream_failures_total") == {("wrong_content", "missing"): 2}
 
 
@@ -237,7 +237,7 @@ def test_up_wants_failures_confirmed(metrics: Metrics) -> None:
     states = []
     for probe in (cut(), whole(), refused(), cut(), cut(), whole()):
         metrics.observe(probe)
-        states.append((said(metrics, "chat_stream_up"), said(metrics, "chat_stream_consecutive_failures")))
+        states.append((value_of(metrics, "chat_stream_up"), value_of(metrics, "chat_stream_consecutive_failures")))
     assert states == [(1, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 0)]
 
 
@@ -246,10 +246,10 @@ def test_a_state_goes_on_after_a_restart(metrics: Metrics) -> None:
     before = ConfirmedState(up=False, failures=68, truncations=3)
     metrics.restore("gateway", before)
     metrics.restore("nobody", before)
-    assert (said(metrics, "chat_stream_up"), said(metrics, "chat_stream_consecutive_failures")) == (0, 68)
+    assert (value_of(metrics, "chat_stream_up"), value_of(metrics, "chat_stream_consecutive_failures")) == (0, 68)
     metrics(refused())
-    assert said(metrics, "chat_stream_consecutive_failures") == 69
-    assert said(metrics, "chat_stream_consecutive_truncations") == 0
+    assert value_of(metrics, "chat_stream_consecutive_failures") == 69
+    assert value_of(metrics, "chat_stream_consecutive_truncations") == 0
     assert before.failures == 68
 
 
@@ -258,7 +258,7 @@ def test_truncations_in_a_row(metrics: Metrics) -> None:
     rows = []
     for probe in (cut(), failed(), refused(), cut(), whole()):
         metrics.observe(probe)
-        rows.append(said(metrics, "chat_stream_consecutive_truncations"))
+        rows.append(value_of(metrics, "chat_stream_consecutive_truncations"))
     assert rows == [1, 2, 0, 1, 0]
 
 
@@ -266,26 +266,26 @@ def test_suspects_change_with_another_target(metrics: Metrics) -> None:
     """Evidence arrives late: the gauge follows it between two probes, and a target that is not watched has none."""
     metrics.observe(cut())
     metrics.suspects("gateway", (Suspicion(Suspect.UPSTREAM, "its upstream failed"),))
-    assert said(metrics, "chat_stream_suspect", suspect="upstream") == 1
+    assert value_of(metrics, "chat_stream_suspect", suspect="upstream") == 1
     metrics.suspects("gateway", ())
-    assert said(metrics, "chat_stream_suspect", suspect="upstream") == 0
+    assert value_of(metrics, "chat_stream_suspect", suspect="upstream") == 0
     metrics.suspects("none-such", ())
 
 
 def test_suspects_are_those_of_the_last_diagnosis(metrics: Metrics) -> None:
     """A suspect is 1 while it is named."""
     metrics.observe(cut(diagnosis=(Suspicion(Suspect.PROXY_TIMEOUT, "60 s each"),)))
-    assert said(metrics, "chat_stream_suspect", suspect="proxy_timeout") == 1
-    assert said(metrics, "chat_stream_suspect", suspect="restart") == 0
+    assert value_of(metrics, "chat_stream_suspect", suspect="proxy_timeout") == 1
+    assert value_of(metrics, "chat_stream_suspect", suspect="restart") == 0
     metrics.observe(whole())
-    assert said(metrics, "chat_stream_suspect", suspect="proxy_timeout") == 0
+    assert value_of(metrics, "chat_stream_suspect", suspect="proxy_timeout") == 0
 
 
 def test_a_certificate_once_seen_is_remembered(metrics: Metrics) -> None:
     """The expiry stays while later probes do not get as far as the certificate."""
     metrics.observe(whole(certificate_expiry=1.9e9))
     metrics.observe(refused())
-    assert said(metrics, "chat_stream_certificate_expiry_timestamp_seconds") == 1.9e9
+    assert value_of(metrics, "chat_stream_certificate_expiry_timestamp_seconds") == 1.9e9
 
 
 def test_only_the_schedule_feeds_the_target(metrics: Metrics) -> None:
@@ -293,10 +293,10 @@ def test_only_the_schedule_feeds_the_target(metrics: Metrics) -> None:
     before = series_names(metrics)
     for trigger in ("signal", "api", "scrape", "cli"):
         metrics.observe(cut(trigger=trigger, tokens=Tokens(20, 3, reasoning=1, estimated=True)))
-    assert said(metrics, "chat_stream_tokens_total", kind="input") == 80
-    assert said(metrics, "chat_stream_tokens_total", kind="output") == 12
-    assert said(metrics, "chat_stream_reasoning_tokens_total") == 4
-    assert said(metrics, "chat_stream_tokens_estimated") == 1
+    assert value_of(metrics, "chat_stream_tokens_total", kind="input") == 80
+    assert value_of(metrics, "chat_stream_tokens_total", kind="output") == 12
+    assert value_of(metrics, "chat_stream_reasoning_tokens_total") == 4
+    assert value_of(metrics, "chat_stream_tokens_estimated") == 1
     assert sum(series(metrics, "chat_stream_probes_total").values()) == 0
     assert series_names(metrics) - before == {"chat_stream_tokens_estimated"}
 
@@ -307,24 +307,24 @@ def test_up_again_wants_successes_in_a_row(metrics: Metrics) -> None:
     states = []
     for story in (cut, cut, whole, whole, cut, whole, whole, whole, cut):
         metrics.observe(replace(story(), target=target))
-        states.append(said(metrics, "chat_stream_up"))
+        states.append(value_of(metrics, "chat_stream_up"))
     assert states == [1, 0, 0, 0, 0, 0, 0, 1, 1]
 
 
 def test_a_confirming_probe_counts_for_the_state_alone(metrics: Metrics) -> None:
     """A probe that confirms a failure takes `up` down and bends no ratio."""
     metrics.observe(cut())
-    assert said(metrics, "chat_stream_up") == 1
+    assert value_of(metrics, "chat_stream_up") == 1
     metrics.observe(cut(trigger="confirm"))
-    assert said(metrics, "chat_stream_up") == 0
-    assert said(metrics, "chat_stream_consecutive_truncations") == 2
-    assert said(metrics, "chat_stream_accepted_total") == 1
-    assert said(metrics, "chat_stream_last_probe_success") == 0
-    before = said(metrics, "chat_stream_last_probe_timestamp_seconds")
+    assert value_of(metrics, "chat_stream_up") == 0
+    assert value_of(metrics, "chat_stream_consecutive_truncations") == 2
+    assert value_of(metrics, "chat_stream_accepted_total") == 1
+    assert value_of(metrics, "chat_stream_last_probe_success") == 0
+    before = value_of(metrics, "chat_stream_last_probe_timestamp_seconds")
     metrics.observe(whole(trigger="confirm"))
-    assert said(metrics, "chat_stream_up") == 1
-    assert said(metrics, "chat_stream_last_probe_success") == 0
-    assert said(metrics, "chat_stream_last_probe_timestamp_seconds") == before
+    assert value_of(metrics, "chat_stream_up") == 1
+    assert value_of(metrics, "chat_stream_last_probe_success") == 0
+    assert value_of(metrics, "chat_stream_last_probe_timestamp_seconds") == before
     assert "chat_stream_last_success_timestamp_seconds" not in series_names(metrics)
     assert sum(series(metrics, "chat_stream_probes_total").values()) == 1
 
@@ -379,11 +379,11 @@ def test_what_is_not_finite_is_never_observed(metrics: Metrics) -> None:
     subject.add("chat_stream_chunks_total", float("nan"))
     subject.add("chat_stream_chunks_total", -1)
     metrics.observe(whole(certificate_expiry=float("nan"), check=CheckResult("count", None, float("inf"))))
-    assert said(metrics, "chat_monitor_event_loop_lag_seconds_count") == 0
-    assert said(metrics, "chat_monitor_event_loop_lag_seconds_sum") == 0
-    assert said(metrics, "chat_stream_chunks_total") == 3
-    assert said(metrics, "chat_stream_progress_ratio") is None
-    assert said(metrics, "chat_stream_certificate_expiry_timestamp_seconds") is None
+    assert value_of(metrics, "chat_monitor_event_loop_lag_seconds_count") == 0
+    assert value_of(metrics, "chat_monitor_event_loop_lag_seconds_sum") == 0
+    assert value_of(metrics, "chat_stream_chunks_total") == 3
+    assert value_of(metrics, "chat_stream_progress_ratio") is None
+    assert value_of(metrics, "chat_stream_certificate_expiry_timestamp_seconds") is None
 
 
 # -- targets that come, change and go ----------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ def test_labels_of_the_config_are_one_set_for_all() -> None:
     """A target without one of the config's labels has it empty."""
     metrics = Metrics(labels=["team", "env"])
     metrics.add(replace(GATEWAY, labels={"team": "search"}))
-    assert said(metrics, "chat_stream_accepted_total", team="search", env="") == 0
+    assert value_of(metrics, "chat_stream_accepted_total", team="search", env="") == 0
 
 
 def test_label_names_are_refused() -> None:
@@ -408,7 +408,7 @@ def test_label_values_have_to_be_text(wrong: dict[str, Any]) -> None:
     metrics = Metrics(labels=["team"])
     with pytest.raises(ValueError, match="not Unicode text"):
         metrics.add(replace(GATEWAY, **wrong))
-    assert said(metrics, "chat_monitor_targets") == 0
+    assert value_of(metrics, "chat_monitor_targets") == 0
 
 
 def test_a_reload_keeps_counters_and_takes_what_changed() -> None:
@@ -417,11 +417,11 @@ def test_a_reload_keeps_counters_and_takes_what_changed() -> None:
     metrics.add(GATEWAY)
     metrics.observe(cut())
     metrics.add(replace(GATEWAY, labels={"team": "search"}, interval=5.0, model="m-2", tokens_per_day=1000))
-    assert said(metrics, "chat_stream_accepted_total", team="") is None
-    assert said(metrics, "chat_stream_accepted_total", team="search") == 1
-    assert said(metrics, "chat_stream_interval_seconds", team="search") == 5
+    assert value_of(metrics, "chat_stream_accepted_total", team="") is None
+    assert value_of(metrics, "chat_stream_accepted_total", team="search") == 1
+    assert value_of(metrics, "chat_stream_interval_seconds", team="search") == 5
     assert len(series(metrics, "chat_stream_target_info")) == 1
-    assert said(metrics, "chat_stream_budget_tokens_limit", team="search") == 1000
+    assert value_of(metrics, "chat_stream_budget_tokens_limit", team="search") == 1000
 
 
 def test_other_label_names_keep_the_counters() -> None:
@@ -432,8 +432,8 @@ def test_other_label_names_keep_the_counters() -> None:
     metrics.relabel(["team"])
     metrics.relabel(["tier", "zone"])
     metrics.add(replace(GATEWAY, labels={"tier": "gold"}))
-    assert said(metrics, "chat_stream_accepted_total", tier="gold", zone="") == 1
-    assert said(metrics, "chat_stream_accepted_total", team="search") is None
+    assert value_of(metrics, "chat_stream_accepted_total", tier="gold", zone="") == 1
+    assert value_of(metrics, "chat_stream_accepted_total", team="search") is None
     assert b'chat_stream_accepted_total{target="gateway",tier="gold",zone=""} 1.0' in metrics.render()[0]
     with pytest.raises(ValueError, match="le"):
         metrics.relabel(["le"])
@@ -475,27 +475,27 @@ def test_a_removed_target_leaves_nothing(metrics: Metrics) -> None:
     metrics.skipped("gateway", "overlap")
     metrics.budget("gateway", 5)
     assert series_names(metrics) == set()
-    assert said(metrics, "chat_monitor_targets") == 0
+    assert value_of(metrics, "chat_monitor_targets") == 0
 
 
 def test_budgets_are_there_where_one_is_configured(metrics: Metrics) -> None:
     """Limit and rest appear with a budget and go with it; the rest is never negative."""
-    assert said(metrics, "chat_stream_budget_tokens_limit") is None
+    assert value_of(metrics, "chat_stream_budget_tokens_limit") is None
     metrics.add(replace(GATEWAY, tokens_per_day=1000))
     metrics.budget("gateway", -5)
-    assert said(metrics, "chat_stream_budget_tokens_limit") == 1000
-    assert said(metrics, "chat_stream_budget_tokens_remaining") == 0
+    assert value_of(metrics, "chat_stream_budget_tokens_limit") == 1000
+    assert value_of(metrics, "chat_stream_budget_tokens_remaining") == 0
     metrics.add(GATEWAY)
-    assert said(metrics, "chat_stream_budget_tokens_limit") is None
-    assert said(metrics, "chat_stream_budget_tokens_remaining") is None
+    assert value_of(metrics, "chat_stream_budget_tokens_limit") is None
+    assert value_of(metrics, "chat_stream_budget_tokens_remaining") is None
 
 
 def test_pauses_and_skips(metrics: Metrics) -> None:
     """A pause is said while it lasts; skips are counted by their closed reasons."""
     metrics.paused("gateway", now=True)
     metrics.skipped("gateway", "paused")
-    assert said(metrics, "chat_stream_paused") == 1
-    assert said(metrics, "chat_stream_probes_skipped_total", reason="paused") == 1
+    assert value_of(metrics, "chat_stream_paused") == 1
+    assert value_of(metrics, "chat_stream_probes_skipped_total", reason="paused") == 1
     with pytest.raises(ValueError, match="'tired' is not a reason"):
         metrics.skipped("gateway", "tired")
 
@@ -511,24 +511,24 @@ def test_lean_leaves_out_what_it_says() -> None:
 
 def test_money_is_counted_if_there_is_a_price(metrics: Metrics) -> None:
     """It is 0 from the start, and what all probes cost, whatever started them; without a price there is none."""
-    assert said(metrics, "chat_stream_price_total", currency="USD") is None
+    assert value_of(metrics, "chat_stream_price_total", currency="USD") is None
     priced = replace(GATEWAY, price=ModelPrice(1_000_000.0, 2_000_000.0, "USD"))
     metrics.remove("gateway")
     metrics.add(priced)
-    assert said(metrics, "chat_stream_price_total", currency="USD") == 0
+    assert value_of(metrics, "chat_stream_price_total", currency="USD") == 0
     metrics.observe(whole(priced, trigger="api", tokens=Tokens(3, 5)))
-    assert said(metrics, "chat_stream_price_total", currency="USD") == 3 + 2 * 5
+    assert value_of(metrics, "chat_stream_price_total", currency="USD") == 3 + 2 * 5
 
 
 def test_what_alerts_compare_with_is_exported(metrics: Metrics) -> None:
     """Each threshold is a series, and of the words for `alerts` the one that holds now."""
-    assert said(metrics, "chat_stream_threshold", kind="truncation") == 0.05
-    assert said(metrics, "chat_stream_threshold", kind="certificate_expiry") == 14 * 86400
-    assert said(metrics, "chat_stream_alerts_info", alerts="page") == 1
+    assert value_of(metrics, "chat_stream_threshold", kind="truncation") == 0.05
+    assert value_of(metrics, "chat_stream_threshold", kind="certificate_expiry") == 14 * 86400
+    assert value_of(metrics, "chat_stream_alerts_info", alerts="page") == 1
     metrics.add(replace(GATEWAY, alerts="none", thresholds=Thresholds(cuts=7)))
-    assert said(metrics, "chat_stream_threshold", kind="cuts") == 7
-    assert said(metrics, "chat_stream_alerts_info", alerts="none") == 1
-    assert said(metrics, "chat_stream_alerts_info", alerts="page") is None
+    assert value_of(metrics, "chat_stream_threshold", kind="cuts") == 7
+    assert value_of(metrics, "chat_stream_alerts_info", alerts="none") == 1
+    assert value_of(metrics, "chat_stream_alerts_info", alerts="page") is None
 
 
 # -- the monitor itself ------------------------------------------------------------------------------------------------
@@ -544,25 +544,25 @@ def test_what_the_monitor_says_of_itself(metrics: Metrics) -> None:
     metrics.lag(0.003)
     metrics.http_request("metrics", 200)
     metrics.unhandled()
-    assert said(metrics, "chat_monitor_probes_in_flight") == 3
-    assert said(metrics, "chat_monitor_isolated") == 1
-    assert said(metrics, "chat_monitor_shard_index") == 1
-    assert said(metrics, "chat_monitor_shards") == 4
-    assert said(metrics, "chat_monitor_discovery_last_refresh_successful", source="file") == 0
-    assert said(metrics, "chat_monitor_history_bytes") == 4096
-    assert said(metrics, "chat_monitor_event_loop_lag_seconds_bucket", le="0.005") == 1
-    assert said(metrics, "chat_monitor_http_requests_total", handler="metrics", code="200") == 1
-    assert said(metrics, "chat_monitor_unhandled_exceptions_total") == 1
-    assert said(metrics, "chat_monitor_targets") == 1
+    assert value_of(metrics, "chat_monitor_probes_in_flight") == 3
+    assert value_of(metrics, "chat_monitor_isolated") == 1
+    assert value_of(metrics, "chat_monitor_shard_index") == 1
+    assert value_of(metrics, "chat_monitor_shards") == 4
+    assert value_of(metrics, "chat_monitor_discovery_last_refresh_successful", source="file") == 0
+    assert value_of(metrics, "chat_monitor_history_bytes") == 4096
+    assert value_of(metrics, "chat_monitor_event_loop_lag_seconds_bucket", le="0.005") == 1
+    assert value_of(metrics, "chat_monitor_http_requests_total", handler="metrics", code="200") == 1
+    assert value_of(metrics, "chat_monitor_unhandled_exceptions_total") == 1
+    assert value_of(metrics, "chat_monitor_targets") == 1
 
 
 def test_a_failed_reload_keeps_the_last_good_ones_hash(metrics: Metrics) -> None:
     """Success, time and hash are said apart: a failed reload changes only the first."""
     metrics.config_loaded("0123456789abcdef", True, 5.0)
     metrics.config_loaded("fedcba9876543210", False, 9.0)
-    assert said(metrics, "chat_monitor_config_last_reload_successful") == 0
-    assert said(metrics, "chat_monitor_config_last_reload_success_timestamp_seconds") == 5
-    assert said(metrics, "chat_monitor_config_hash") == 0x0123456789AB
+    assert value_of(metrics, "chat_monitor_config_last_reload_successful") == 0
+    assert value_of(metrics, "chat_monitor_config_last_reload_success_timestamp_seconds") == 5
+    assert value_of(metrics, "chat_monitor_config_hash") == 0x0123456789AB
 
 
 def test_a_probes_delay_and_uncertainty_are_the_monitors(metrics: Metrics) -> None:
@@ -570,9 +570,9 @@ def test_a_probes_delay_and_uncertainty_are_the_monitors(metrics: Metrics) -> No
     metrics.remove("gateway")
     metrics.observe(whole(schedule_delay=0.002, trigger="api"))
     metrics.observe(refused())
-    assert said(metrics, "chat_monitor_schedule_delay_seconds_count") == 1
-    assert said(metrics, "chat_monitor_timing_uncertainty_seconds_bucket", le="1e-05") == 1
-    assert said(metrics, "chat_monitor_timing_uncertainty_seconds_count") == 1
+    assert value_of(metrics, "chat_monitor_schedule_delay_seconds_count") == 1
+    assert value_of(metrics, "chat_monitor_timing_uncertainty_seconds_bucket", le="1e-05") == 1
+    assert value_of(metrics, "chat_monitor_timing_uncertainty_seconds_count") == 1
 
 
 def test_sinks_may_report_from_their_own_threads(metrics: Metrics) -> None:
@@ -588,8 +588,8 @@ def test_sinks_may_report_from_their_own_threads(metrics: Metrics) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert said(metrics, "chat_monitor_sink_errors_total", sink="log") == 2000
-    assert said(metrics, "chat_monitor_events_dropped_total", sink="log") == 2000
+    assert value_of(metrics, "chat_monitor_sink_errors_total", sink="log") == 2000
+    assert value_of(metrics, "chat_monitor_events_dropped_total", sink="log") == 2000
 
 
 def test_the_registry_is_an_argument() -> None:
@@ -649,7 +649,7 @@ def test_content_types(metrics: Metrics) -> None:
 def test_stream_errors_are_told_by_cause(metrics: Metrics) -> None:
     """An error inside a stream is a truncation with the error's cause."""
     metrics.observe(failed(Fault.RATE_LIMITED))
-    assert said(metrics, "chat_stream_truncated_total", outcome="stream_error", cause="rate_limited") == 1
+    assert value_of(metrics, "chat_stream_truncated_total", outcome="stream_error", cause="rate_limited") == 1
 
 
 def test_where_the_monitor_stands_is_one_series() -> None:
