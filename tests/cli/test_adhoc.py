@@ -28,13 +28,13 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("CANARY_KEY", "canary-key")
     monkeypatch.setenv("CANARY_TENANT", "canary-tenant")
     (tmp_path / "token").write_text("canary-token\n")
-    heard = bytearray()
+    request = bytearray()
 
     def answer(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:
-            while b"\r\n\r\n" not in heard or not heard.endswith(b"}"):
-                heard.extend(connection.recv(65536))
+            while b"\r\n\r\n" not in request or not request.endswith(b"}"):
+                request.extend(connection.recv(65536))
             connection.sendall(b"HTTP/1.1 401 canary-key\r\nContent-Length: 10\r\n\r\ncanary-key")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -45,10 +45,10 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
         private = ("--header-env", "X-Tenant=CANARY_TENANT", "--header-file", f"X-Token={tmp_path / 'token'}")
         done = cli("probe", url, *options, *private)
         thread.join(WITHIN)
-    assert b"\r\nAuthorization: Bearer canary-key\r\n" in heard
+    assert b"\r\nAuthorization: Bearer canary-key\r\n" in request
     for header in (b"X-Team: canary-team", b"X-Tenant: canary-tenant", b"X-Token: canary-token"):
-        assert b"\r\n" + header + b"\r\n" in heard
-    assert b'"model":"m"' in heard
+        assert b"\r\n" + header + b"\r\n" in request
+    assert b'"model":"m"' in request
     assert done.status == 4
     assert "canary" not in done.out + done.err
 
@@ -189,7 +189,7 @@ def test_protocols_are_listed_in_the_help(cli: Cli) -> None:
 
 def answered(cli: Cli, path: str, *bodies: bytes, options: tuple[str, ...] = ("--json",)) -> tuple[Done, list[bytes]]:
     """Probe a URL that answers each request with the next body; return what came of it and the requests."""
-    heard: list[bytes] = []
+    requests: list[bytes] = []
 
     def answer(listener: socket.socket) -> None:
         for body in bodies:
@@ -198,7 +198,7 @@ def answered(cli: Cli, path: str, *bodies: bytes, options: tuple[str, ...] = ("-
                 request = b""
                 while b"\r\n\r\n" not in request or not request.endswith(b"}"):
                     request += connection.recv(65536)
-                heard.append(request)
+                requests.append(request)
                 head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
                 connection.sendall(head % len(body) + body)
 
@@ -207,7 +207,7 @@ def answered(cli: Cli, path: str, *bodies: bytes, options: tuple[str, ...] = ("-
         thread.start()
         done = cli("probe", f"http://127.0.0.1:{listener.getsockname()[1]}{path}", *options)
         thread.join(WITHIN)
-    return done, heard
+    return done, requests
 
 
 OPENAI = body_of(capture(PROTOCOLS["openai-chat"].example).raw)
@@ -217,26 +217,26 @@ ANTHROPIC = body_of(capture(PROTOCOLS["anthropic-messages"].example).raw)
 def test_the_first_answer_tells_the_protocol(cli: Cli, tmp_path: Path) -> None:
     """A path that says nothing is asked as most servers want it, and asked again in the protocol of the answer."""
     saved = tmp_path / "body"
-    done, heard = answered(cli, "/what", ANTHROPIC, ANTHROPIC, options=("--json", "--save", str(saved)))
+    done, requests = answered(cli, "/what", ANTHROPIC, ANTHROPIC, options=("--json", "--save", str(saved)))
     event = json.loads(done.out)
     assert event["protocol"] == "anthropic-messages"
     assert event["chunks"] > 0
     assert "protocol anthropic-messages, assumed from the first response (--protocol chooses another)" in done.err
-    assert [b"anthropic-version" in request for request in heard] == [False, True]
+    assert [b"anthropic-version" in request for request in requests] == [False, True]
     assert saved.read_bytes() == ANTHROPIC
 
 
 def test_the_first_answer_confirms_the_protocol(cli: Cli, tmp_path: Path) -> None:
     """One that reads as it was asked is the first probe: nothing is asked twice, and its body is saved."""
     saved = tmp_path / "body"
-    done, heard = answered(cli, "/what", OPENAI, options=("--json", "--save", str(saved)))
-    assert (json.loads(done.out)["protocol"], len(heard)) == ("openai-chat", 1)
+    done, request = answered(cli, "/what", OPENAI, options=("--json", "--save", str(saved)))
+    assert (json.loads(done.out)["protocol"], len(request)) == ("openai-chat", 1)
     assert "protocol openai-chat, tried because the path identifies none (--protocol chooses another)" in done.err
     assert saved.read_bytes() == OPENAI
 
 
 def test_an_answer_that_no_protocol_reads(cli: Cli) -> None:
     """The protocol of the path is kept, and the event says that nothing decodes."""
-    done, heard = answered(cli, "/v1/chat/completions", b"data: {}\n\n")
-    assert (json.loads(done.out)["cause"], len(heard)) == ("not_protocol", 1)
+    done, request = answered(cli, "/v1/chat/completions", b"data: {}\n\n")
+    assert (json.loads(done.out)["cause"], len(request)) == ("not_protocol", 1)
     assert "first response" not in done.err

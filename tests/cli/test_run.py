@@ -67,20 +67,20 @@ def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Pa
     text = config.read_text().replace("[defaults]", '[defaults]\ninterval = "1s"')
     config.write_text(text + '[history]\npath = "history.db"\n')
     before: set[str] = set()
-    logged: dict[str, ProbeEvent] = {}
+    recorded: dict[str, ProbeEvent] = {}
     for _ in range(4):
         with started("run", "--config", config) as process:
             logged(process, event="started")
             kept: set[str] = set()
             while len(kept - before) < 5:
                 one = logged(process, event="probe")
-                logged[one["probe_id"]] = read(one)
+                recorded[one["probe_id"]] = read(one)
                 with suppress(StoreError):  # it holds nothing yet
                     kept = {event["probe_id"] for event in newest(path, 100)}
             process.kill()
             for line in process.communicate(timeout=WITHIN)[0].splitlines():
                 if (one := json.loads(line))["event"] == "probe":
-                    logged[one["probe_id"]] = read(one)
+                    recorded[one["probe_id"]] = read(one)
         assert kept >= before
         before = kept
     assert {event["probe_id"] for event in newest(path, 100)} >= before
@@ -88,13 +88,13 @@ def test_a_killed_daemon_loses_no_probe_that_was_kept(config: Path, tmp_path: Pa
     events = {event["probe_id"]: read(event) for event in newest(path, 1000)}
     scheduled = 0
     for target in ("good", "broken"):
-        mine = [logged.get(id_, event) for id_, event in events.items() if event.target == target]
+        mine = [recorded.get(id_, event) for id_, event in events.items() if event.target == target]
         recount = merged(map(rollup_of, mine))
         for span in (MINUTE, HOUR):
             assert merged(rollup for _, rollup in series(path, target, span, 0, 1e12)) == recount
         scheduled += recount.probes
     assert scheduled >= 4
-    assert len(events.keys() & logged.keys()) >= len(before) - 4  # what one kill may keep from its log
+    assert len(events.keys() & recorded.keys()) >= len(before) - 4  # what one kill may keep from its log
 
 
 STREAM = (
@@ -256,31 +256,31 @@ def test_shards_of_one_host_have_ports_of_their_own(
     cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], addresses: tuple[str, ...]
 ) -> None:
     """The first listens where the config says, each further one a port further; any port stays any port."""
-    heard: list[tuple[tuple[str, ...], int]] = []
+    configs: list[tuple[tuple[str, ...], int]] = []
 
     def watch(config: Config, *_: object) -> int:
-        heard.append((config.settings.web.listen, config.shard.index + 1))
+        configs.append((config.settings.web.listen, config.shard.index + 1))
         return 0
 
     monkeypatch.setattr("monitor.cli.run.watch_config", watch)
     config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:9877"'))
     assert cli("run", "--config", config, *options).status == 0
-    assert heard == [(addresses, int(options[1][0]))]
+    assert configs == [(addresses, int(options[1][0]))]
 
 
 def test_a_pod_is_a_shard_by_its_environment(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variables of a StatefulSet's pod do for the option."""
-    heard = []
+    configs = []
 
     def watch(config: Config, *_: object) -> int:
-        heard.append(config.shard)
+        configs.append(config.shard)
         return 0
 
     monkeypatch.setattr("monitor.cli.run.watch_config", watch)
     monkeypatch.setenv("POD_NAME", "chat-monitor-2")
     monkeypatch.setenv("CHAT_MONITOR_SHARD", "auto/4")
     assert cli("run", "--config", config).status == 0
-    assert heard == [Shard(2, 4)]
+    assert configs == [Shard(2, 4)]
 
 
 @pytest.mark.parametrize(("shard", "warns"), [("1/2", True), ("1/3", False)])

@@ -34,7 +34,7 @@ def read(tmp_path: Path) -> Read:
 def reported(read: Read, tmp_path: Path) -> Reported:
     """Say what is wrong with a text, and what is odd in it, each as `LINE: key: what (hint)`."""
 
-    def heard(text: str, environ: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
+    def reported(text: str, environ: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
         wrong: tuple[Mistake, ...] = ()
         try:
             odd = read(text, environ).warnings

@@ -42,15 +42,15 @@ def test_warnings_come_with_the_mistakes(read: Read) -> None:
 
 
 @pytest.mark.parametrize("more", ["", "confirm = 0"], ids=["used", "refused"])
-def test_a_reload_leaves_nothing_for_the_garbage_collector(heard: Heard, more: str) -> None:
+def test_a_reload_leaves_nothing_for_the_garbage_collector(reported: Reported, more: str) -> None:
     """No reference cycle holds a config that was read: its text, values and targets go when nothing needs them."""
     text = TARGET + f'api_key_env = "KEY"\nslo = {{ availability = 0.9 }}\n{more}'
-    heard(text, ENVIRON)  # what is made once, is made now
+    reported(text, ENVIRON)  # what is made once, is made now
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
-        heard(text, ENVIRON)
+        reported(text, ENVIRON)
         assert gc.collect() == 0
     finally:
         gc.enable()

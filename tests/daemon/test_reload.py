@@ -96,8 +96,8 @@ async def test_a_changed_target_is_asked_as_it_is_now(file: ConfigFile, tmp_path
             key.write_text("second-canary")
             await reloaded(daemon)
             assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 200
-            heard = [request.headers["authorization"] for request in server.requests]
-            assert heard == ["Bearer first-canary", "Bearer second-canary"]
+            sent = [request.headers["authorization"] for request in server.requests]
+            assert sent == ["Bearer first-canary", "Bearer second-canary"]
             assert await daemon.metric('chat_stream_accepted_total{target="one"}') == 1
 
 

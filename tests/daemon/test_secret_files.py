@@ -78,8 +78,8 @@ async def test_a_key_that_is_swapped_through_a_link(file: ConfigFile, tmp_path: 
             (tmp_path / "next").replace(tmp_path / "data")
             await daemon.until(count("success"), 2)
             assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 200
-            heard = [(one.headers["authorization"], one.headers["x-tenant"]) for one in server.requests]
-            assert heard == [("Bearer first-canary", "first-tenant"), ("Bearer second-canary", "second-tenant")]
+            sent = [(one.headers["authorization"], one.headers["x-tenant"]) for one in server.requests]
+            assert sent == [("Bearer first-canary", "first-tenant"), ("Bearer second-canary", "second-tenant")]
             logging.getLogger("library").error("met first-canary and second-canary")
             assert (await daemon.line(logger="library"))["event"] == "met [redacted] and [redacted]"
             assert await daemon.metric('chat_stream_accepted_total{target="one"}') == 1
@@ -104,8 +104,8 @@ async def test_a_key_that_becomes_empty(file: ConfigFile, tmp_path: Path) -> Non
             key.write_text("second-canary")
             assert (await daemon.line(event=TAKEN))["file"] == "key"
             assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 200
-            heard = [request.headers["authorization"] for request in server.requests]
-            assert heard == ["Bearer first-canary", "Bearer first-canary", "Bearer second-canary"]
+            sent = [request.headers["authorization"] for request in server.requests]
+            assert sent == ["Bearer first-canary", "Bearer first-canary", "Bearer second-canary"]
             assert await daemon.metric(count("failure")) == 2
 
 

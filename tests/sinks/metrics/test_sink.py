@@ -464,7 +464,7 @@ def test_other_label_names_hold_up_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     assert text.count(b"chat_stream_paused{") == 3
     assert metrics.render()[0].count(b'chat_stream_paused{target="t1",zone=""} 0.0') == 1
     assert b'team="' not in metrics.render()[0]
-    assert said(metrics, "chat_stream_accepted_total", target="t0", zone="") == 1
+    assert value_of(metrics, "chat_stream_accepted_total", target="t0", zone="") == 1
 
 
 def test_a_removed_target_leaves_nothing(metrics: Metrics) -> None:
