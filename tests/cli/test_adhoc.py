@@ -229,14 +229,14 @@ def test_the_first_answer_tells_the_protocol(cli: Cli, tmp_path: Path) -> None:
 def test_the_first_answer_confirms_the_protocol(cli: Cli, tmp_path: Path) -> None:
     """One that reads as it was asked is the first probe: nothing is asked twice, and its body is saved."""
     saved = tmp_path / "body"
-    done, request = answered(cli, "/what", OPENAI, options=("--json", "--save", str(saved)))
-    assert (json.loads(done.out)["protocol"], len(request)) == ("openai-chat", 1)
+    done, requests = answered(cli, "/what", OPENAI, options=("--json", "--save", str(saved)))
+    assert (json.loads(done.out)["protocol"], len(requests)) == ("openai-chat", 1)
     assert "protocol openai-chat, tried because the path identifies none (--protocol chooses another)" in done.err
     assert saved.read_bytes() == OPENAI
 
 
 def test_an_answer_that_no_protocol_reads(cli: Cli) -> None:
     """The protocol of the path is kept, and the event says that nothing decodes."""
-    done, request = answered(cli, "/v1/chat/completions", b"data: {}\n\n")
-    assert (json.loads(done.out)["cause"], len(request)) == ("not_protocol", 1)
+    done, requests = answered(cli, "/v1/chat/completions", b"data: {}\n\n")
+    assert (json.loads(done.out)["cause"], len(requests)) == ("not_protocol", 1)
     assert "first response" not in done.err
