@@ -176,11 +176,11 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
         ),
     ],
 )
-def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], logged: str) -> None:
+def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], message: str) -> None:
     """An address that everybody reaches, what is no address, and what is no shard: 2, in words."""
     done = cli("run", "--config", config, *options)
     assert (done.status, done.out) == (2, "")
-    assert logged in done.err
+    assert message in done.err
 
 
 def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
