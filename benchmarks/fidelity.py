@@ -45,7 +45,7 @@ def options() -> argparse.Namespace:
         metavar="FILE",
         help="write the figures there as JSON",
     )
-    parser.add_argument("--add", action="store_true", help="with --out: keep what FILE has of other cells and clients")
+    parser.add_argument("--add", action="store_true", help="with --out: keep what FILE has besides")
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), metavar="N", help="begin no cell after N minutes"
     )
@@ -69,6 +69,12 @@ def chosen(asked: argparse.Namespace) -> list[Cell | Growth]:
             raise SystemExit(f"benchmark: no cell {', '.join(unknown)}; there are {', '.join(every)}")
         return [every[name] for name in asked.cells]
     return [*cells.QUICK] if asked.quick else [*cells.GROWTHS, *cells.CELLS]
+
+
+def oldest_first(work: Iterable[Cell | Growth], results: Iterable[dict[str, Any]]) -> list[Cell | Growth]:
+    """Return the cells in the order of the monitor's last run in them, first those without one: time may run out."""
+    last = {one["cell"]: str(one.get("run", "")) for one in results if one["client"].startswith(cells.DAEMON)}
+    return sorted(work, key=lambda cell: last.get(cell.name, ""))
 
 
 def results(
@@ -133,11 +139,13 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     if asked.realtime and not first:
         say("--realtime takes root, or CAP_SYS_NICE: server and clients take turns with all other work")
     now, began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), time.monotonic()
-    about = {"machine": machine.about(), "date": now, "realtime": first}
+    date = "several runs, each row says of which day" if old else now
+    about = {"machine": machine.about(), "date": date, "realtime": first}
     with tempfile.TemporaryDirectory(prefix="fidelity-") as name:
         directory = Path(name)
         bench = Bench(build(directory), certificate(directory), directory, first)
-        for result in results(bench, chosen(asked), asked.clients, began + asked.minutes * 60):
+        work = oldest_first(chosen(asked), found["results"])
+        for result in results(bench, work, asked.clients, began + asked.minutes * 60):
             found = {**about, "results": merged(found["results"], [{**result, "run": now}])}
             keep(asked.out, found)
     if not old and not asked.cells and not asked.quick:
