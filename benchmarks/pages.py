@@ -38,8 +38,6 @@ from monitor.target import Record, Target
 
 Figures = dict[str, Any]
 MARKS = ("<!-- pages -->", "<!-- end of the pages -->")
-GOAL = 100.0
-"""Milliseconds to the first byte."""
 TIMES, CUT_EVERY, DOWN_EVERY, GIB = 20, 20, 20, 1 << 30
 SEEN = "target-7"
 """The target whose pages are fetched; it is one of those that are down."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 
@@ -103,19 +103,6 @@ async def running(
 def named(name: str, url: str, **more: Any) -> Target:  # noqa: ANN401 - fields of Target
     """Return a target that is asked once, at the start."""
     return target(url, name=name, interval=3600.0, **more)
-
-
-class Reached(asyncio.Event):
-    """A gate that says when a script stands before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> Literal[True]:
-        """Say so, and wait."""
-        self.reached.set()
-        return await super().wait()
 
 
 class ConfigFile:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import secrets
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -330,9 +330,6 @@ def _written(text: str) -> Iterator[str]:
         file.write(text)
         file.flush()
         yield file.name
-
-
-_AsFile = Callable[[Pem], Any]
 
 
 def _as_file(pem: Pem) -> Any:  # noqa: ANN401 - a context manager of either kind

@@ -88,42 +88,49 @@ async def listed(request: web.Request) -> web.Response:
     source = source_of(request)
     windows, now = source.windows, source.now()
     if windows is None:
-        return problem(request, 501, _NO_WINDOWS)
+        return _refused(request)
     found = (*(of_config(one, now) for one in windows.configured()), *(of_user(one, now) for one in windows.set()))
     return await resource(request, lambda: {"windows": [msgspec.to_builtins(one) for one in found]})
 
 
 async def added(request: web.Request) -> web.Response:
     """`POST /api/v1/maintenance`: set a window."""
-    source, user = source_of(request), _user(request)
-    if source.windows is None:
-        return problem(request, 501, _NO_WINDOWS)
-    if user is None:
-        return problem(request, 403, USERS_ONLY)
+    windows, user = source_of(request).windows, _user(request)
+    if windows is None or user is None:
+        return _refused(request)
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             body = await request.read()
-        window = await source.windows.add(_REQUEST.decode(body), user)
+        window = await windows.add(_REQUEST.decode(body), user)
     except TimeoutError:
         return problem(request, 408, f"The body did not come within {_BODY_SECONDS:g} s.")
     except ValueError as error:  # msgspec's, too
         return problem(request, 400, str(error))
     except ConfigError as error:
         return problem(request, 400, "; ".join(f"{one.key}: {one.message}" for one in error.mistakes))
-    return await resource(request, lambda: msgspec.to_builtins(of_user(window, source.now())))
+    return await _shown(request, window)
 
 
 async def ended(request: web.Request) -> web.Response:
     """`DELETE /api/v1/maintenance/ID`: end a window that a user has set."""
-    source, user = source_of(request), _user(request)
-    if source.windows is None:
-        return problem(request, 501, _NO_WINDOWS)
-    if user is None:
-        return problem(request, 403, USERS_ONLY)
-    window = await source.windows.end(request.match_info["id"], user)
+    windows, user = source_of(request).windows, _user(request)
+    if windows is None or user is None:
+        return _refused(request)
+    window = await windows.end(request.match_info["id"], user)
     if window is None:
         return problem(request, 404, NO_WINDOW)
-    return await resource(request, lambda: msgspec.to_builtins(of_user(window, source.now())))
+    return await _shown(request, window)
+
+
+async def _shown(request: web.Request, window: SetWindow) -> web.Response:
+    return await resource(request, lambda: msgspec.to_builtins(of_user(window, source_of(request).now())))
+
+
+def _refused(request: web.Request) -> web.Response:
+    """Refuse a request if no windows can be set here, or this client may not set them."""
+    if source_of(request).windows is None:
+        return problem(request, 501, _NO_WINDOWS)
+    return problem(request, 403, USERS_ONLY)
 
 
 def _user(request: web.Request) -> str | None:

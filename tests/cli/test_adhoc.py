@@ -20,8 +20,6 @@ from tests.protocols.replay import capture
 from tests.sinks.samples import GATEWAY, whole
 from tests.test_replay import body_of
 
-CHAT = "http://127.0.0.1:9/chat/completions"
-
 
 def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Headers of the command line, of files and of the environment go with the request, and nowhere else."""

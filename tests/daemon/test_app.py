@@ -20,7 +20,8 @@ from monitor.schedule import Schedule
 from monitor.settings import Maintenance, Settings, Web
 from monitor.target import Timeouts
 from monitor.web.server import ListenError
-from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, Reached, named, running
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, named, running
+from tests.gates import Reached
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 

@@ -20,7 +20,6 @@ from tests.web.test_access import basic
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 LOGIN = {"Authorization": basic("prom", "right")}
-SKIPPED = 'chat_stream_probes_skipped_total{reason="maintenance",target="good"}'
 
 
 @pytest.fixture

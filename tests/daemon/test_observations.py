@@ -21,7 +21,8 @@ from monitor.sinks.history_queries import find, newest
 from monitor.sinks.memory import RecentProbes
 from monitor.target import CountCheck
 from tests.conftest import target
-from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, Reached, named, running
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, named, running
+from tests.gates import Reached
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 

@@ -18,7 +18,8 @@ from monitor.lab.peer import peer
 from monitor.lab.server import Lab
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.web.access import Access
-from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, reloaded, running, watched
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, named, reloaded, running, watched
+from tests.gates import Reached
 from tests.name_servers import has, name_server, replies
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")

@@ -28,7 +28,8 @@ from monitor.lab.steps import Fin, Gate, Send
 from monitor.settings import Web
 from monitor.shard import Shard
 from tests.conftest import WITHIN
-from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, Running, reloaded, running, watched
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Running, reloaded, running, watched
+from tests.gates import Reached
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 

@@ -18,7 +18,8 @@ from monitor.settings import HistorySettings, Settings, Web
 from monitor.sinks.memory import RecentProbes
 from monitor.target import Timeouts
 from monitor.web.access import Access
-from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, Reached, named, running, watched
+from tests.daemons import HEAD, HI, QUICK_CUT, QUICK_OK, STOP, ConfigFile, named, running, watched
+from tests.gates import Reached
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 

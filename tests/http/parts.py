@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -129,19 +129,6 @@ class CertificateAuthority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(*(names or ("127.0.0.1",)), **more).configure_cert(context)
         return context
-
-
-class Reached(asyncio.Event):
-    """A gate that says when a script stands before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> Literal[True]:
-        """Say so, and wait."""
-        self.reached.set()
-        return await super().wait()
 
 
 class Mute(asyncio.Protocol):

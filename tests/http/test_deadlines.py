@@ -14,7 +14,8 @@ from monitor.lab.steps import Gate, Hold, Repeat, Send
 from monitor.settings import Limits
 from monitor.stream.endings import Deadline
 from tests.conftest import SHORT, Ask, MakeProber, only, target
-from tests.http.parts import CLOSED, HI, STOP, Reached, unchecked
+from tests.gates import Reached
+from tests.http.parts import CLOSED, HI, STOP, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

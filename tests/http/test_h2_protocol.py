@@ -242,11 +242,6 @@ async def test_a_window_that_never_opens(ask: Ask) -> None:
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
-def second(frames: bytes) -> Any:  # noqa: ANN401 - a step
-    """Return the step that sends these frames without another SETTINGS."""
-    return Send(frames.removeprefix(wire.SETTINGS))
-
-
 WHOLE_3 = wire.headers(3, FIELDS) + wire.data(3, HI + STOP, end=True)
 
 

@@ -11,7 +11,8 @@ from monitor.lab.server import serve
 from monitor.lab.steps import Fin, Gate, Send
 from monitor.settings import Network
 from tests.conftest import Ask, MakeProber, target
-from tests.http.parts import HI, OK, STOP, Names, Reached, sized, unchecked
+from tests.gates import Reached
+from tests.http.parts import HI, OK, STOP, Names, sized, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

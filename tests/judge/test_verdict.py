@@ -550,7 +550,6 @@ Facts = dict[str, Any]
 """What is known of one stream; two that contradict each other cannot both be."""
 
 CHECKS = {"missing": wrong("missing"), "begun": BEGUN}
-ENDINGS = {"clean": CLEAN, "fin": FIN, "rst": RST, "broken": BROKEN, "idle": IDLE, "late": LATE, "slow": SLOW}
 
 ANYWHERE: tuple[tuple[str, Facts], ...] = (
     ("inconclusive resources", {"ending": end("resources")}),

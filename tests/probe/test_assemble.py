@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from monitor.http import ExchangeInfo
 from monitor.keys.secret import Secret
 from monitor.lab.peer import peer
-from monitor.lab.steps import Fin, Script, Send
+from monitor.lab.steps import Fin, Send
 from monitor.probe.assemble import observe, token_limit
 from monitor.probe.request import ask
 from monitor.record.observation import Observation
@@ -22,21 +21,11 @@ from monitor.stream.events import Meta, Output, Usage
 from monitor.stream.recorder import Recorder
 from monitor.target import Record, Target
 from tests.conftest import MakeProber, target
+from tests.probe.parts import HEAD, HI, URL, probed
 from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
-
-URL = "http://chat.test/v1/chat/completions"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
-BASE32 = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-
-
-async def probed(prober: MakeProber, script: Script, **more: Any) -> Observation:  # noqa: ANN401 - fields of Target
-    """Return what a probe of a peer that plays this sees."""
-    async with peer(script) as server:
-        return await prober()(target(f"{server.url}/?token=canary-query", **more), "cli")
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,6 @@ from tests.conftest import target
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 URL = "http://chat.test/v1/chat/completions"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
 BASE32 = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 

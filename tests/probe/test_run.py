@@ -10,29 +10,18 @@ import pytest
 
 from monitor.http import Client, ExchangeInfo
 from monitor.lab.peer import peer
-from monitor.lab.steps import Fin, Script, Send
+from monitor.lab.steps import Fin, Send
 from monitor.probe.run import Prober
 from monitor.protocols import Protocol, Request
-from monitor.record.observation import Observation
 from monitor.settings import Limits, Network
 from monitor.stream.events import Event, Message, Output
 from monitor.stream.raw import Raw
 from tests.conftest import TIGHT, MakeProber, target
+from tests.probe.parts import HEAD, HI, URL, probed
 from tests.records import record
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
-
-URL = "http://chat.test/v1/chat/completions"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-HI = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
-BASE32 = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-
-
-async def probed(prober: MakeProber, script: Script, **more: Any) -> Observation:  # noqa: ANN401 - fields of Target
-    """Return what a probe of a peer that plays this sees."""
-    async with peer(script) as server:
-        return await prober()(target(f"{server.url}/?token=canary-query", **more), "cli")
 
 
 def _interpret(_: Message) -> Iterator[Event]:

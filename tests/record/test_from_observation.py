@@ -16,8 +16,9 @@ from monitor.stream.endings import BodyFraming, EndKind, Head
 from monitor.stream.events import Failure, Fault, Finish, Malformed, Meta, Output
 from monitor.stream.recorder import Recorder
 from monitor.stream.thinning import thinned
-from tests.record.observed import GATEWAY, WHOLE, ended, observed, recorded
+from tests.record.observed import GATEWAY, WHOLE, observed, recorded
 from tests.records import record
+from tests.sinks.samples import end
 
 
 def test_a_whole_stream() -> None:
@@ -141,7 +142,7 @@ def test_everything_that_can_be_said() -> None:
 def test_nothing_was_reached() -> None:
     """What does not apply is absent, and never null; what was measured as zero is zero."""
     line = Recorder()
-    event = record(observed(ended(line, EndKind.REFUSED, 0.002)))
+    event = record(observed(end(line, EndKind.REFUSED, 0.002)))
     assert event.keys() == {
         "event", "schema", "probe_id", "target", "timestamp", "trigger", "monitor_version", "outcome", "cause", "phase",
         "unclean_end", "detail", "protocol", "model", "url", "connection", "timings", "uncertainty", "duration",

@@ -15,7 +15,8 @@ from monitor.stream.events import Event, Meta, Output, Usage
 from monitor.stream.recorder import Recorder
 from monitor.stream.recording import Recording
 from monitor.target import CountCheck
-from tests.record.observed import GATEWAY, NO_END, WHOLE, ended, observed, recorded
+from tests.record.observed import GATEWAY, NO_END, WHOLE, observed, recorded
+from tests.sinks.samples import end
 
 # -- what it comes to --------------------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ def test_steps() -> None:
     line.mark(Mark.CONNECT, 0.5)
     line.mark(Mark.REQUEST_SENT, 0.4)
     line.mark(Mark.HEADERS, 0.7)
-    assert observed(ended(line, EndKind.CLOSED, 0.8)).steps == {
+    assert observed(end(line, EndKind.CLOSED, 0.8)).steps == {
         "connect": 0.5,
         "request": 0.0,
         "headers": pytest.approx(0.2),

@@ -17,7 +17,7 @@ from monitor.record.parts import Tokens
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head, Mark
 from monitor.stream.events import Event, Failure, Fault, Finish, Output
 from monitor.stream.recorder import Recorder
-from monitor.stream.recording import Recording
+from monitor.stream.recording import EndRule, Recording
 from monitor.target import CountCheck, Target
 
 START = datetime(2026, 11, 22, 22, 10, 0, 123456, tzinfo=UTC)
@@ -30,9 +30,9 @@ def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsur
     return end(begun(*events, unsure=unsure), ending, events[-1][0] + 0.1 if events else 0.1)
 
 
-def begun(*events: tuple[float, Event], unsure: float = 1e-5) -> Recorder:
+def begun(*events: tuple[float, Event], unsure: float = 1e-5, rule: EndRule | None = None) -> Recorder:
     """Record the beginning of a stream: a head after 50 ms, then each event in an arrival of its own."""
-    recorder = Recorder()
+    recorder = Recorder(rule)
     for mark, time in ((Mark.DNS, 0.001), (Mark.CONNECT, 0.003), (Mark.TLS, 0.011), (Mark.REQUEST_SENT, 0.012)):
         recorder.mark(mark, time)
     recorder.connected = True

@@ -27,6 +27,29 @@ def whole(text: str) -> bytes:
     return compact({"id": "chatcmpl-lab", "choices": choices, "object": "chat.completion"}).encode()
 
 
+def route_frame(content: str, **more: object) -> bytes:
+    """A frame of the routes that build their own: the agent's and the knowledge base's."""
+    frame = {
+        "id": "chatlab",
+        "object": "chat.completion.chunk",
+        "model": "lab",
+        "created": 1700000000,
+        "status": None,
+        "message_type": 1,
+        "message_id": None,
+        "is_ref": False,
+        **more,
+        "choices": [{"delta": {"content": content, "tool_calls": []}, "role": "assistant"}],
+    }
+    return event(spaced(frame), EOL)
+
+
+def route_whole(text: str, **more: object) -> bytes:
+    """The completion of these routes if no stream was asked for."""
+    message = {"role": "assistant", "content": text, "finish_reason": "stop", "tool_calls": []}
+    return spaced({"id": "chatlab", "object": "chat.completion", **more, "choices": [{"message": message}]}).encode()
+
+
 def failure(text: str) -> bytes:
     """How every 0.3 route reports what its generator caught: by the exception's text, which may be empty."""
     return event(spaced({"error": text}), EOL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.lab.dialects import chatchat
-from monitor.lab.dialects.base import Dialect, EncodedAnswer, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer
 
 STARTED, TOKEN, MODEL_DONE, FINISHED, TOOL_STARTED, TOOL_DONE, FAILED = 1, 2, 3, 5, 6, 7, 8
 
@@ -21,26 +21,12 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The completion where no stream was asked for."""
-    message = {"role": "assistant", "content": text, "finish_reason": "stop", "tool_calls": []}
-    return spaced(
-        {"id": "chatlab", "object": "chat.completion", "status": FINISHED, "choices": [{"message": message}]}
-    ).encode()
+    """The completion if no stream was asked for."""
+    return chatchat.route_whole(text, status=FINISHED)
 
 
 def _frame(status: int, content: str = "") -> bytes:
-    frame = {
-        "id": "chatlab",
-        "object": "chat.completion.chunk",
-        "model": "lab",
-        "created": 1700000000,
-        "status": status,
-        "message_type": 1,
-        "message_id": None,
-        "is_ref": False,
-        "choices": [{"delta": {"content": content, "tool_calls": []}, "role": "assistant"}],
-    }
-    return event(spaced(frame), chatchat.EOL)
+    return chatchat.route_frame(content, status=status)
 
 
 DIALECT = Dialect(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.lab.dialects import chatchat
-from monitor.lab.dialects.base import Dialect, EncodedAnswer, event, spaced
+from monitor.lab.dialects.base import Dialect, EncodedAnswer
+from monitor.lab.dialects.chatchat import route_frame
 
 DOCS = (
     "出处 [1] [doc.csv](http://127.0.0.1/knowledge_base/download_doc?file_name=doc.csv) \n\nq: what is a monitor\n\n",
@@ -15,31 +16,14 @@ DOCS = (
 def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The documents with an empty delta, then one delta a piece."""
     del finish
-    return EncodedAnswer((_frame("", docs=DOCS), *(_frame(piece) for piece in pieces)), range(1, 1 + len(pieces)))
+    return EncodedAnswer(
+        (route_frame("", docs=DOCS), *(route_frame(piece) for piece in pieces)), range(1, 1 + len(pieces))
+    )
 
 
 def whole(text: str) -> bytes:
-    """The completion where no stream was asked for."""
-    message = {"role": "assistant", "content": text, "finish_reason": "stop", "tool_calls": []}
-    return spaced(
-        {"id": "chatlab", "object": "chat.completion", "docs": DOCS, "choices": [{"message": message}]}
-    ).encode()
-
-
-def _frame(content: str, **more: object) -> bytes:
-    frame = {
-        "id": "chatlab",
-        "object": "chat.completion.chunk",
-        "model": "lab",
-        "created": 1700000000,
-        "status": None,
-        "message_type": 1,
-        "message_id": None,
-        "is_ref": False,
-        **more,
-        "choices": [{"delta": {"content": content, "tool_calls": []}, "role": "assistant"}],
-    }
-    return event(spaced(frame), chatchat.EOL)
+    """The completion if no stream was asked for."""
+    return chatchat.route_whole(text, docs=DOCS)
 
 
 DIALECT = Dialect(
@@ -48,6 +32,6 @@ DIALECT = Dialect(
     content_type="text/event-stream; charset=utf-8",
     errors=chatchat.failures(),
     ping=chatchat.PING,
-    asides={"empty": _frame(""), "docs": _frame("", docs=DOCS)},
+    asides={"empty": route_frame(""), "docs": route_frame("", docs=DOCS)},
     garbled=chatchat.DIALECT.garbled,
 )

@@ -24,7 +24,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
         _delta({"role": "assistant", "content": ""}),
         *outputs,
         _delta({}, finish),
-        _frame(choices=[], usage=_usage(len(outputs))),
+        _frame(choices=[], usage=usage(len(outputs))),
         event("[DONE]"),
     )
     return EncodedAnswer(messages, range(1, end), end, end + 2)
@@ -34,7 +34,7 @@ def whole(text: str) -> bytes:
     """The completion where no stream was asked for."""
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    return compact({**FRAME, "object": "chat.completion", "choices": choices, "usage": _usage(1)}).encode()
+    return compact({**FRAME, "object": "chat.completion", "choices": choices, "usage": usage(1)}).encode()
 
 
 def _delta(delta: Mapping[str, object], finish: str | None = None) -> bytes:
@@ -45,7 +45,8 @@ def _frame(**more: object) -> bytes:
     return event(compact({**FRAME, **more}))
 
 
-def _usage(output: int) -> Mapping[str, int]:
+def usage(output: int) -> Mapping[str, int]:
+    """The counts of an answer with so many tokens."""
     return {"prompt_tokens": 20, "completion_tokens": output, "total_tokens": 20 + output}
 
 

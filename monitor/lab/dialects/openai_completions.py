@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from monitor.lab.dialects import openai_chat
 from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
-from monitor.lab.dialects.errors import ERRORS
+from monitor.lab.dialects.openai_chat import usage
 
 FRAME: Mapping[str, object] = {"id": "cmpl-lab", "object": "text_completion", "created": 1700000000, "model": "lab"}
 
@@ -14,13 +15,13 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one event a piece."""
     outputs = [_piece(piece) for piece in pieces]
     end = len(outputs)
-    messages = (*outputs, _piece("", finish), _frame(choices=[], usage=_usage(end)), event("[DONE]"))
+    messages = (*outputs, _piece("", finish), _frame(choices=[], usage=usage(end)), event("[DONE]"))
     return EncodedAnswer(messages, range(end), end, end + 2)
 
 
 def whole(text: str) -> bytes:
     """The completion if no stream was asked for."""
-    return compact({**FRAME, "choices": [_choice(text, "stop")], "usage": _usage(1)}).encode()
+    return compact({**FRAME, "choices": [_choice(text, "stop")], "usage": usage(1)}).encode()
 
 
 def _choice(text: str, finish: str | None) -> Mapping[str, object]:
@@ -35,20 +36,16 @@ def _frame(**more: object) -> bytes:
     return event(compact({**FRAME, **more}))
 
 
-def _usage(output: int) -> Mapping[str, int]:
-    return {"prompt_tokens": 20, "completion_tokens": output, "total_tokens": 20 + output}
-
-
 DIALECT = Dialect(
     encode=encode,
     whole=whole,
     content_type="text/event-stream; charset=utf-8",
-    finishes=("stop", "length", "content_filter", "abort", "error"),
-    errors={kind: event(compact({"error": error})) for kind, (_, error) in ERRORS.items()},
+    finishes=openai_chat.DIALECT.finishes,
+    errors=openai_chat.DIALECT.errors,
     ping=b": ping\n\n",
     asides={
         "empty": _piece(""),
-        "usage": _frame(choices=[], usage=_usage(0)),
+        "usage": _frame(choices=[], usage=usage(0)),
     },
     garbled={
         "json": b'data: {"id":"cmpl-lab","choices":[{"index":0,"text":\n\n',
