@@ -28,7 +28,7 @@ _RECENT = 2
 """A suspect has to explain at least one of this many newest failures."""
 _USUAL = 0.25
 """If answers usually began within this share of a gateway's time-out, its upstream hangs."""
-_INTERNAL, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT, _SITE_OVERLOADED = 500, 502, 503, 504, 529
+_INTERNAL, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 500, 502, 503, 504
 
 Pairs = frozenset[Pair]
 REFUSED: Pair = (Outcome.UNREACHABLE, "refused")
@@ -170,7 +170,7 @@ def _reports_starting(scene: Scene, failed: ProbeFacts) -> str:
 
 
 def _reports_overload(_: Scene, failed: ProbeFacts) -> str:
-    if failed.statement in {Statement.UPSTREAM_LOST, Statement.TIMED_OUT, Statement.STARTING}:
+    if failed.statement in {Statement.TIMED_OUT, Statement.STARTING}:
         return ""
     reported = failed.pair in _ERRORS and failed.statement is Statement.OVERLOADED and failed.pair[1] != "rate_limited"
     plain = failed.pair in _OVERLOADED and (failed.status != _UNAVAILABLE or failed.retry_after)
@@ -396,7 +396,7 @@ def work_out(scene: Scene) -> tuple[Suspicion, ...]:
         _blame(scene, failed, REPORTED)
     for failed in scene.incident.failures:
         if failed.rank == PATTERN:
-            failed.rank, failed.blame, failed.because = 0, None, ""
+            failed.rank, failed.blame = 0, None
         _blame(scene, failed, PATTERN)
     return _suspicions(scene)
 
@@ -477,9 +477,8 @@ _EXPLAINS: dict[Suspect, Callable[[ProbeFacts], bool]] = {
     Suspect.SILENT_END: _pairs(_SILENT | {_INVENTED}),
     Suspect.PROXY_TIMEOUT: lambda one: _is_late(one) and one.upstream_state is not UpstreamState.FAILED,
     Suspect.CONTEXT: lambda _: False,
-    Suspect.BUFFERING_PROXY: lambda _: False,
 }  # fmt: skip
-"""Which other failures a suspect explains, once stronger evidence points at it."""
+"""Which other failures a suspect of `RULES` explains, once stronger evidence points at it."""
 
 
 def buffering(history: History, upstream: History | None) -> tuple[Suspicion, ...]:

@@ -164,6 +164,9 @@ RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
         Suspect.APP_EXCEPTION, lambda it: times(2, it, chunked=True), words([LEFT]),
     ),
     "two bodies that were shorter than their length": (Suspect.APP_EXCEPTION, lambda it: times(2, it), set()),
+    "two bodies, and the server accepts connections": (
+        Suspect.APP_EXCEPTION, lambda it: times(2, it, chunked=True, after_cut=AfterCut.ACCEPTED), words([LEFT]),
+    ),
     "two bodies, and nobody there": (
         Suspect.APP_EXCEPTION, lambda it: times(2, it, chunked=True, after_cut=AfterCut.REFUSED), set(),
     ),
@@ -351,3 +354,34 @@ def test_a_503_of_a_gateway_whose_upstream_is_not_known_to_be_well() -> None:
         well.add(probed(OK, end=end))
     assert suspected(probed(OVERLOADED, status=503), target=IN_FRONT) == {}
     assert set(suspected(probed(OVERLOADED, status=503), target=IN_FRONT, upstream=well)) == {Suspect.OVERLOAD}
+
+
+def late(number: int) -> list[ProbeFacts]:
+    """Return so many 504, each five seconds after its request."""
+    return [probed(SERVER, end=60.0 * one + 60.0, age=5.0, status=504) for one in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("good", "end", "first_byte", "slow"),
+    [
+        (True, 100.0, 5.0, True),
+        (True, 100.0, 4.9, False),
+        (True, 181.0, 5.0, True),
+        (True, 181.1, 5.0, False),
+        (False, 100.0, 5.0, False),
+    ],
+)
+def test_one_504_of_a_gateway_whose_upstream_is_slow(*, good: bool, end: float, first_byte: float, slow: bool) -> None:
+    """It gave up too early if its upstream began a good answer no sooner, within two intervals and a second."""
+    upstream = History.of(BEHIND)
+    for seen in (probed(OK, end=50.0), probed(OK, end=70.0)):
+        upstream.add(seen)
+    upstream.add(probed(OK if good else REFUSAL, end=end, first_byte=first_byte))
+    assert (Suspect.PROXY_TIMEOUT in suspected(*late(1), target=IN_FRONT, upstream=upstream)) is slow
+
+
+def test_504_of_a_gateway_whose_upstream_is_not_probed() -> None:
+    """What is usual there says that it gave up too early; it does not say that its upstream hangs."""
+    assert set(suspected(SLOW, *late(2), target=IN_FRONT)) == {Suspect.PROXY_TIMEOUT}
+    assert suspected(GOOD, *late(3), target=IN_FRONT) == {}
+    assert set(suspected(GOOD, *late(3))) == {Suspect.UPSTREAM}

@@ -70,6 +70,10 @@ def test_each_is_explained() -> None:
         [answered(503, "Loading model")],
         [silent()],
         [answered(500, "Read timed out", after=5.0)] * 2,
+        [cut(15.0)] * 2,
+        [cut(7.3), cut(7.4, number=4), cut(7.5)],
+        [cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5), cut(12.2), cut(7.1)],
+        [cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5), answered(401), answered(401)],
     ],
 )  # fmt: skip
 def test_nobody_is_suspected(story: Story) -> None:
@@ -107,6 +111,22 @@ def test_a_time_out_is_named_again_at_its_next_cut() -> None:
     story = [cut(30.0), whole(), cut(30.1, number=5), whole()]
     assert suspects(*story) == {}
     assert set(suspects(*story, cut(30.05))) == {Suspect.PROXY_TIMEOUT}
+    timed = [cut(15.0, number=one) for one in (3, 4, 5)]
+    assert suspects(*timed, whole(), cut(15.0)) == {
+        Suspect.PROXY_TIMEOUT: "4 of the last 4 cuts came 15.0 s +- 0.0 after the request"
+    }
+
+
+def test_a_time_out_explains_what_a_gateway_reports_late() -> None:
+    """Two 504 after three cuts of a time-out are its doing as well."""
+    timed = [cut(60.0, number=one) for one in (3, 4, 5)]
+    assert set(suspects(*timed, answered(504, after=60.0), answered(504, after=60.0))) == {Suspect.PROXY_TIMEOUT}
+
+
+@pytest.mark.parametrize(("good", "suspected"), [(3, {Suspect.PROXY_TIMEOUT}), (4, set())])
+def test_how_far_back_cuts_are_compared(good: int, suspected: set[Suspect]) -> None:
+    """The third cut of a time-out is compared with those among the latest ten probes."""
+    assert set(suspects(cut(30.0), *[whole()] * 4, cut(30.1, number=5), *[whole()] * good, cut(30.05))) == suspected
 
 
 def test_silence_before_the_cut_is_a_time_out_as_well() -> None:
@@ -124,10 +144,15 @@ def test_a_gateway_that_waits_too_short() -> None:
     """A 504 or words of a time-out say who gave up, not whose fault it is: the server behind, and what is usual, do."""
     late, slow = answered(504, after=0.3), [at(number + 0.4, whole(BEHIND), BEHIND) for number in range(-1, 4)]
     assert set(suspects(late, target=IN_FRONT, upstream=slow[:2])) == set()
-    assert set(suspects(late, late, target=IN_FRONT, upstream=slow[:3])) == {Suspect.PROXY_TIMEOUT}
+    assert suspects(late, late, target=IN_FRONT, upstream=slow[:3]) == {
+        Suspect.PROXY_TIMEOUT: "a gateway timed out while its upstream was healthy (2 of 2 failures of this incident)"
+    }
     quick = answered(504, after=0.15)
     assert set(suspects(quick, target=IN_FRONT, upstream=slow[:2])) == {Suspect.PROXY_TIMEOUT}, "slower than that"
     assert set(suspects(whole(), quick, quick)) == {Suspect.PROXY_TIMEOUT}, "answers usually need as long"
+    assert suspects(whole(), cut(3.1), quick) == {}, "one cut is no time-out of the gateway"
+    gone = answered(504, "upstream connect error", after=0.15)
+    assert suspects(whole(), gone, *[whole()] * 3, quick) == {}, "the upstream of the first was gone"
 
 
 def test_a_server_behind_that_hangs() -> None:
@@ -152,6 +177,10 @@ def test_a_proxy_that_buffers() -> None:
     assert suspects(*story) == because
     assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, piece_by_piece(), BEHIND)]) == because
     assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, in_one_piece(), BEHIND)]) == {}
+    assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND)]) == because, "too short to say"
+    latest = {Suspect.BUFFERING_PROXY: "the last 5 streams arrived in one piece"}
+    assert suspects(piece_by_piece(), *[in_one_piece()] * 5) == suspects(*[in_one_piece()] * 6) == latest
+    assert suspects(piece_by_piece(), *[in_one_piece()] * 4) == {}
     assert suspects(*story, cut(3.0)) == {}, "in an incident there is more to say"
 
 
@@ -169,6 +198,8 @@ def test_a_restart_that_shows_at_once() -> None:
     gone = after(cut(3.0), AfterCut.REFUSED)
     assert suspects(gone) == {Suspect.RESTART: "a probe was cut, and a connection right after that was refused"}
     assert suspects(after(gone, AfterCut.ACCEPTED)) == {}
+    behind = given(at(0.0, gone, IN_FRONT), at(0.1, refused(), BEHIND)).now("gateway")
+    assert [it.suspect for it in behind] == [Suspect.RESTART], "what was observed of it stays"
 
 
 def test_a_server_that_died_between_its_probes() -> None:
@@ -294,6 +325,9 @@ def test_what_explains_more_stands() -> None:
     twice = [answered(502), answered(502)]
     assert set(suspects(whole(), *twice, refused())) == {Suspect.UPSTREAM, Suspect.RESTART}
     assert set(suspects(whole(), answered(502), refused(), refused())) == {Suspect.RESTART}
+    assert set(suspects(*twice, unreached())) == {Suspect.UPSTREAM, Suspect.NETWORK}, "the newest is reported as well"
+    assert set(suspects(answered(502), unreached())) == {Suspect.NETWORK}, "of two that explain one each, the later"
+    assert set(suspects(unreached(), answered(502))) == {Suspect.UPSTREAM}
     assert set(suspects(*[answered(502)] * 3, answered(401), answered(401))) == set()
 
 
