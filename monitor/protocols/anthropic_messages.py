@@ -100,6 +100,7 @@ ANTHROPIC_MESSAGES = Protocol(
     name="anthropic-messages",
     parts=True,
     framing=ServerSentEvents,
+    opaque=True,
     request=request,
     interpret=interpret,
     auth=Auth("x-api-key", "{}"),

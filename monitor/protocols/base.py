@@ -78,6 +78,8 @@ class Protocol:
     """The dotted body key that requests several answers at once: each has its own index in the stream."""
     parts: bool = False
     """The indices of its events are parts of one answer, and each that was begun has to end."""
+    opaque: bool = False
+    """`interpret` returns the text of an output as the message has it, whatever that is, and keeps no state."""
 
     configure: Callable[[Target], Protocol] | None = None
     """Makes the protocol for one target and one stream from the target's keys."""

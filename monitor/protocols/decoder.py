@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import get_args
 
 import msgspec
@@ -10,12 +11,16 @@ import msgspec
 from monitor.protocols.base import MARKER, Protocol
 from monitor.protocols.outside import Outside
 from monitor.protocols.stream_errors import named_error
-from monitor.stream.events import Done, Event, Malformed, Message, Meta, Partial
+from monitor.protocols.template import Events, EventTemplate
+from monitor.stream.events import Done, Event, Malformed, Message, Meta, Output, Partial
+from monitor.stream.sse import ServerSentEvents
 
 _PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
 """Names of events that are pings, with any data."""
 _SHORT = 16
 """The most characters of a marker with white space around it."""
+_FEW = 10
+"""The most events of a sample that should have one."""
 MOST_VALUES = 100_000
 """Objects, lists and their elements in one message."""
 _JSON = ("{", "[", '"')
@@ -31,16 +36,21 @@ class Decoder:
     """Runs one protocol over one stream; the only stateful part of decoding.
 
     `too_large` names the limit that was exceeded; then nothing more is decoded. `outside` has the text outside
-    the protocol's framing, and messages that are not JSON.
+    the protocol's framing, and messages that are not JSON. Without `templates` every message is parsed.
     """
 
-    def __init__(self, protocol: Protocol, *, event_bytes: int, events: int) -> None:
+    def __init__(self, protocol: Protocol, *, event_bytes: int, events: int, templates: bool = True) -> None:
         self.too_large: str | None = None
         self.outside = Outside()
         self._protocol = protocol
         self._framer = protocol.framing(event_bytes)
         self._event_bytes = event_bytes
         self._left = events
+        self._template: EventTemplate | None = None
+        if templates and protocol.opaque and isinstance(self._framer, ServerSentEvents):
+            self._template = EventTemplate(
+                partial(_decoded_alone, protocol), self._framer, min(event_bytes, MOST_VALUES)
+            )
         self._framed = False
         self._broken = False
         self._end = 0
@@ -50,12 +60,15 @@ class Decoder:
         """About how many bytes the message takes that is not whole yet."""
         return self._framer.held
 
-    def feed(self, data: bytes) -> list[tuple[Event, int]]:
+    def feed(self, data: bytes) -> Events:
         """Return the events that `data` completes, each with the payload offset of its last byte."""
-        found: list[tuple[Event, int]] = []
         if self.too_large is not None:
-            return found
+            return []
         self._end += len(data)
+        if self._template is not None and self._left > 0 and (piece := self._template.read(data)) is not None:
+            self._left -= 1
+            return [piece]
+        found: Events = []
         for message in self._framer.feed(data):
             if self._left <= 0:
                 self.too_large = "too many events"
@@ -70,11 +83,13 @@ class Decoder:
             self._tell_broken(found)
         if self._framer.too_large:
             self.too_large = f"an event of more than {self._event_bytes} bytes"
+        if self._template is not None and len(found) == 1 and isinstance(output := found[0][0], Output):
+            self._template.learn(data, output)
         return found
 
-    def close(self) -> list[tuple[Event, int]]:
+    def close(self) -> Events:
         """Take the end of the stream: return the events of its unterminated rest, and a Partial for it."""
-        found: list[tuple[Event, int]] = []
+        found: Events = []
         if self.too_large is not None:
             return found
         rest, unseparated = self._framer.close(), False
@@ -97,13 +112,13 @@ class Decoder:
         first, line_end, _ = message.data.partition("\n")
         return bool(line_end) and self._readable(first)
 
-    def _tell_broken(self, found: list[tuple[Event, int]]) -> None:
+    def _tell_broken(self, found: Events) -> None:
         """Report once that the framing is broken; the framer ignores all that follows."""
         if self._framer.broken and not self._broken:
             self._broken = True
             found.append((Malformed(self._framer.broken, body=True), self._framer.broken_at))
 
-    def _read(self, message: Message, found: list[tuple[Event, int]]) -> None:
+    def _read(self, message: Message, found: Events) -> None:
         if message.outside:
             if (failure := self.outside.take(message.data, self._readable)) is not None:
                 found.append((failure, message.end))
@@ -117,7 +132,7 @@ class Decoder:
         else:
             self._interpret(message, found)
 
-    def _interpret(self, message: Message, found: list[tuple[Event, int]]) -> None:
+    def _interpret(self, message: Message, found: Events) -> None:
         marks = len(message.data) < _SHORT and message.data.strip() == MARKER  # gateways append it to any protocol
         try:
             events = self._protocol.interpret(message)
@@ -150,6 +165,11 @@ class Decoder:
         except (KeyError, ValueError, TypeError, RecursionError):
             return text.lstrip().startswith(MARKER)
         return not all(isinstance(event, Meta) and event.foreign for event in said)
+
+
+def _decoded_alone(protocol: Protocol, data: bytes) -> Events:
+    """Return the events of a whole stream that consists of `data`."""
+    return Decoder(protocol, event_bytes=len(data), events=_FEW, templates=False).feed(data)
 
 
 def _crowded(message: Message) -> bool:

@@ -27,6 +27,7 @@ def interpret(message: Message) -> Iterable[Event]:
 OPENAI_CHAT = Protocol(
     name="openai-chat",
     framing=ServerSentEvents,
+    opaque=True,
     request=request,
     interpret=interpret,
     choices="n",

@@ -58,6 +58,7 @@ def interpret(message: Message) -> Iterator[Event]:
 OPENAI_COMPLETIONS = Protocol(
     name="openai-completions",
     framing=ServerSentEvents,
+    opaque=True,
     request=request,
     interpret=interpret,
     choices="n",

@@ -43,6 +43,12 @@ class ServerSentEvents:
         """About how many bytes of memory the unfinished event takes."""
         return self._held + self._size + PIECE_BYTES * (len(self._pieces) + len(self._data))
 
+    def skip(self, size: int) -> int:
+        """Leave out `size` bytes of whole events, which were decoded without their framing; return the new offset."""
+        self._after_cr = False
+        self._start += size
+        return self._start
+
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return the events and comments that they complete."""
         if self.too_large or not data:
