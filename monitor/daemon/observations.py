@@ -41,7 +41,7 @@ def _diagnosed(parts: Parts, observation: Observation) -> Observation:
         return observation
     for name, suspicions in found.now.items():
         parts.metrics.suspects(name, suspicions)
-    return replace(observation, diagnosis=found.suspicions)
+    return replace(observation, diagnosis=found.suspicions) if found.suspicions else observation
 
 
 def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
@@ -100,9 +100,10 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
 def _bounded(observation: Observation) -> Observation:
     """Return it with a recording that is small enough to keep; unchanged if there is no memory to make one."""
     try:
-        return replace(observation, recording=thinned(observation.recording, _RECORDING_BYTES))
+        small = thinned(observation.recording, _RECORDING_BYTES)
     except MemoryError:
         return observation
+    return observation if small is observation.recording else replace(observation, recording=small)
 
 
 def export_budget(parts: Parts, target: Target) -> None:

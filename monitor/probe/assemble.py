@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from monitor.budget import charge
 from monitor.http import ExchangeInfo
@@ -16,12 +17,14 @@ from monitor.protocols.outside import Outside
 from monitor.protocols.stream_errors import answered_error, failure
 from monitor.record.observation import Observation
 from monitor.record.parts import ServerError, Tokens
-from monitor.redaction import last_words, redactor, words
+from monitor.redaction import Redactor, last_words, redactor, words
 from monitor.stream.events import Failure
 from monitor.stream.recording import Recording
 from monitor.target import KEPT, Connection, Record, Target, own_limits
 
 _CHARACTERS_A_TOKEN = 4
+_USUAL = 128
+"""The most characters of a text whose safe form is stored for the next probe."""
 
 
 def token_limit(target: Target) -> int:
@@ -68,7 +71,7 @@ def observe(  # noqa: PLR0913 - the parts of a probe's result
     received, recording = recording.head, _safe_recording(recording, safe)
     check = _examined(question, recording)
     verdict = judge(
-        replace(recording, head=received),
+        recording if recording.head is received else replace(recording, head=received),
         check,
         content_types=question.protocol.content_types,
         max_tokens=token_limit(target),
@@ -136,7 +139,7 @@ def _with_remarks(verdict: Verdict, question: ProbeRequest, recording: Recording
         remarks.append(f"{outside.lines} line{'' if outside.lines == 1 else 's'} outside the protocol's framing")
     if question.protocol.remark is not None and recording.decoded and (remark := question.protocol.remark()):
         remarks.append(remark)
-    return replace(verdict, detail="; ".join(remarks))
+    return replace(verdict, detail="; ".join(remarks)) if remarks else verdict
 
 
 def _tokens(recording: Recording, prompt: str) -> Tokens | None:
@@ -158,7 +161,15 @@ class _Safe:
         self.redactor = redactor(frozenset(secrets_of(target)))
 
     def __call__(self, text: str | None, limit: int) -> str | None:
-        return words(text, self.redactor, limit) if text else None
+        if not text:
+            return None
+        return _usual_words(text, self.redactor, limit) if len(text) <= _USUAL else words(text, self.redactor, limit)
+
+
+@lru_cache(maxsize=1024)
+def _usual_words(text: str, safe: Redactor, limit: int) -> str:
+    """Return a short text made safe: a server's content type, model and finish reason are the same in each probe."""
+    return words(text, safe, limit)
 
 
 def kept_bytes(target: Target) -> int:
@@ -169,11 +180,17 @@ def kept_bytes(target: Target) -> int:
 
 def _safe_recording(recording: Recording, safe: _Safe) -> Recording:
     """Return the recording with the server's text made safe."""
-    head, end = recording.head, replace(recording.end, reason=safe(recording.end.reason, 100))
+    head, end, model = recording.head, recording.end, safe(recording.model, 100)
+    if (reason := safe(end.reason, 100)) != end.reason:
+        end = replace(end, reason=reason)
     if head is not None:
         ids = tuple((name, safe(value, 128) or "") for name, value in head.request_ids)
-        head = replace(head, content_type=safe(head.content_type, 128) or "", request_ids=ids)
-    return replace(recording, head=head, end=end, model=safe(recording.model, 100))
+        content_type = safe(head.content_type, 128) or ""
+        if (content_type, ids) != (head.content_type, head.request_ids):
+            head = replace(head, content_type=content_type, request_ids=ids)
+    if head is recording.head and end is recording.end and model == recording.model:
+        return recording
+    return replace(recording, head=head, end=end, model=model)
 
 
 def _server_error(record: Record, found: Failure | None, safe: _Safe) -> ServerError | None:

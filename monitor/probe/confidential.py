@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from monitor.target import Target
@@ -33,8 +34,13 @@ def secrets_of(target: Target) -> Iterator[str]:
     yield from _of_body("", target.body)
 
 
-def of_url(url: str) -> Iterator[str]:
+@lru_cache(maxsize=2048)
+def of_url(url: str) -> tuple[str, ...]:
     """Return the user, the password and the query values of a URL, both as written and decoded."""
+    return tuple(_of_url(url))
+
+
+def _of_url(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
     for written in (user, password, user + colon + password):

@@ -45,10 +45,14 @@ class Sample:
 _NOTHING = Sample(available=False, first_chunk_good=False)
 
 
+def _weight(observation: Observation) -> int:
+    return observation.recording.weight + getsizeof(observation.last_words) + _EACH
+
+
 class RecentProbe:
     """One probe in memory: in brief, and as its event on demand, which takes about 100 us."""
 
-    __slots__ = ("_event", "brief", "observation", "suspicions")
+    __slots__ = ("_event", "brief", "observation", "suspicions", "weight")
 
     def __init__(self, brief: BriefProbe, observation: Observation | None, event: ProbeEvent | None) -> None:
         self.brief = brief
@@ -57,6 +61,8 @@ class RecentProbe:
         self.suspicions: tuple[Suspicion, ...] | None = None
         """Its current suspects, if they have changed since it ended."""
         self._event = event
+        self.weight = 0 if observation is None else _weight(observation)
+        """The approximate size of the observation in bytes."""
 
     @classmethod
     def observed(cls, observation: Observation) -> RecentProbe:
@@ -120,12 +126,6 @@ class RecentProbe:
         """Whether ratios count it: probes by hand and our own faults do not count."""
         return self.brief.trigger == "schedule" and not self.ours
 
-    @property
-    def weight(self) -> int:
-        """The approximate size of the observation in bytes."""
-        one = self.observation
-        return 0 if one is None else one.recording.weight + getsizeof(one.last_words) + _EACH
-
     def shrink(self, size: int) -> None:
         """Reduce the observation to `size` bytes: its timeline is thinned, and its last words are cut."""
         if self.observation is None:
@@ -134,7 +134,9 @@ class RecentProbe:
         if words is not None and getsizeof(words) > room // 2:
             words = words[-(room // 2 // _CHARACTER) :]
         recording = thinned(self.observation.recording, room - getsizeof(words))
-        self.observation = replace(self.observation, recording=recording, last_words=words)
+        if recording is not self.observation.recording or words is not self.observation.last_words:
+            self.observation = replace(self.observation, recording=recording, last_words=words)
+            self.weight = _weight(self.observation)
 
 
 @dataclass(slots=True)

@@ -31,8 +31,8 @@ _RARE = frozenset(CODES[kind] for kind in (Kind.FINISH, Kind.DONE, Kind.FAILURE,
 
 
 def thinned(recording: Recording, most: int) -> Recording:
-    """Return a recording without its text, whose columns take at most about `most` bytes."""
-    bare = replace(recording, text="")
+    """Return a recording without its text, whose columns take at most about `most` bytes; itself if it is like that."""
+    bare = replace(recording, text="") if recording.text else recording
     size = sum(map(len, recording.columns))
     rows = max(most // (ARRIVAL_BYTES + EVENT_BYTES), _FEWEST)
     views = recording.views
