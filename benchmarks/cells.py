@@ -13,7 +13,7 @@ EVERYONE = (DAEMON, AIOHTTP, HTTPX, OPENAI, BARE, FLOOR)
 class Cell:
     """One load: `streams` slots ask `rounds` times, `interval` seconds apart, for `chunks` chunks `gap` ms apart.
 
-    The first chunk comes `first` ms after the request. The slots start over `spread` seconds. The loop is held up for
+    The first chunk comes `first` ms after the request. The slots start within `spread` seconds. The loop is held up for
     `block` seconds five times a second. `scraped` seconds lie between two scrapes of the daemon.
     `busy` loops share its core. `http` is the version that is spoken.
     """

@@ -2,7 +2,7 @@
 //
 // floor PORT PATH STREAMS SPREAD_US INTERVAL_US ROUNDS OUT [2]
 //
-// Each of STREAMS slots asks ROUNDS times, INTERVAL_US apart, the slots spread over SPREAD_US. It only reads: events are
+// Each of STREAMS slots asks ROUNDS times, INTERVAL_US apart, and starts within SPREAD_US. It only reads: events are
 // counted by their size on the wire; with `2`, of HTTP/2. OUT.kernel holds the kernel's stamps, OUT.clock the clock after each read, both a
 // `struct record` for each read: number 0 (a: when it was asked, b: its X-Request-ID as a number) and else
 // number 1 (a: payload bytes so far, b: when, c: uncertainty, which is not known here: 0).
@@ -211,8 +211,9 @@ int main(int count, char **arguments)
     poller = epoll_create1(EPOLL_CLOEXEC);
     struct slot *all = calloc((size_t)slots, sizeof *all);
     int64_t began = now_ns() + BILLION / 2;
+    srand48(1); // at random, as in load.py: evenly spaced starts put the chunks in step
     for (int64_t at = 0; at < slots; at++)
-        all[at] = (struct slot){.fd = -1, .start = began + at * atoll(arguments[4]) * 1000 / slots};
+        all[at] = (struct slot){.fd = -1, .start = began + (int64_t)(drand48() * 1000 * (double)atoll(arguments[4]))};
     run(all);
     usleep(500000); // to store it is no work of the reader's
     return store_both(arguments[7]);

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 PATH = "/v1/chat/completions"
@@ -25,7 +26,9 @@ SETTLE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a client is asked to do: `streams` slots spread over `spread` seconds ask `rounds` times, `interval` apart.
+    """What a client is asked to do: `streams` slots that start within `spread` seconds ask `rounds` times.
+
+    Two requests of a slot are `interval` seconds apart.
 
     The answer has `chunks` events of `event` bytes each, in `event_on_wire` bytes of HTTP. The loop is held up for
     `block` seconds every `block_every`. `http` is the version that is spoken.
@@ -54,6 +57,16 @@ class Load:
     def query_text(self) -> str:
         """The schedule, in the form that the server reads."""
         return "&".join(f"{name}={value}" for name, value in self.query.items())
+
+    @property
+    def starts(self) -> list[float]:
+        """When each slot starts, in seconds from the first possible time; the same in each run.
+
+        The times are random, as the phases of the daemon's targets are. Evenly spaced ones put the chunks in step: of
+        200 streams over 5 s with a chunk each 40 ms, 25 chunks come at once, and a client wakes once for all of them.
+        """
+        random = Random(1)  # noqa: S311 - nothing is secret
+        return [self.spread * random.random() for _ in range(self.streams)]
 
     def dump(self) -> str:
         """Return it as an argument of a command."""
@@ -107,9 +120,7 @@ class Slots:
         limit = _LEAD + load.spread + load.rounds * load.interval + _GRACE
         try:
             async with asyncio.timeout(limit):
-                await asyncio.gather(
-                    *(self._slot(began + load.spread * at / load.streams) for at in range(load.streams))
-                )
+                await asyncio.gather(*(self._slot(began + start) for start in load.starts))
         except TimeoutError:
             self._failures["unfinished"] += 1
         if holding is not None:

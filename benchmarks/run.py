@@ -318,7 +318,7 @@ def _cost(samples: Sequence[machine.Sample], true: Mapping[str, Truth], interval
 def _busiest_stretch(served: Sequence[Truth], length: int) -> tuple[int, int]:
     """Return when the stretch of that many ns begins in which most chunks were written, and how many they are.
 
-    All clients are under the same load there: the daemon's targets ask in their own phases, the others' slots in turn.
+    All clients are under the same load there: the daemon's targets ask in their phases, the others' slots at random.
     """
     times = sorted(write.before for truth in served for number, write in truth.writes.items() if number > 0)
     starts = range(times[0], max(times[-1] - length, times[0] + 1), BILLION // 10)
