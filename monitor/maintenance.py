@@ -146,7 +146,7 @@ class WindowRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if self.duration is UNSET:
             return self.end or start + _USUAL
         if self.end is not UNSET:
-            raise ValueError("duration: end is given, too; leave one of them out")
+            raise ValueError("duration: end is also set; leave one of them out")
         seconds = units.seconds(self.duration)
         if not seconds or seconds > _LONGEST.total_seconds():
             raise ValueError(f'duration: is not between "1ms" and "{_LONGEST.days}d"')
@@ -162,7 +162,7 @@ class SetWindows:
     def add(self, window: SetWindow) -> None:
         """Add a window; ValueError if there are too many."""
         if len(self._windows) >= _MOST:
-            raise ValueError(f"there are {_MOST:,} windows already: end some of them")
+            raise ValueError(f"there are already {_MOST:,} windows: end some of them")
         self._windows[window.id] = window
 
     def end(self, window_id: str, now: datetime) -> SetWindow | None:

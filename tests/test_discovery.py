@@ -273,7 +273,7 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, repor
     assert reports.wrong[0].split("; ") == [
         f'fleet: {path}: target no name: name: "no name" is not a valid name ({NAME_HINT})',
         f'{path}: target slow: interval: "soon" is not a duration (write for example "500ms", "90s", "5m" or "1h")',
-        f"{path}: target slow: confirm: 0 is below the least allowed, 1",
+        f"{path}: target slow: confirm: 0 is below the minimum, 1",
         f'{path}: target ftp: url: the value is not an http or https URL (for example "https://host:8443/v1/chat/completions")',
         f"{path}: target typo: unknown label __protcol__",
         f"{path}: target code: protocol: a protocol from outside can only be set in the config",

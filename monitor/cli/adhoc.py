@@ -88,14 +88,14 @@ _OPTIONS = (
         "header_env",
         multiple=True,
         metavar="NAME=VAR",
-        help="A header whose value an environment variable holds; repeatable.",
+        help="A header whose value is in an environment variable; repeatable.",
     ),
     click.option(
         "--header-file",
         "header_files",
         multiple=True,
         metavar="NAME=FILE",
-        help="A header whose value is the one line of a file; repeatable.",
+        help="A header whose value is the only line of a file; repeatable.",
     ),
 )
 

@@ -327,10 +327,12 @@ def _config(file: Path) -> dict[str, str]:
                 f"{included}: is not below the directory of {file}, so it cannot be mounted beside it"
             ) from None
         if not _KEY.fullmatch(config_key(name)):
-            raise ExportError(f"{included}: a ConfigMap takes no such name; write letters, digits, '-', '_' and '.'")
+            raise ExportError(f"{included}: is not a valid key of a ConfigMap; write letters, digits, '-', '_' and '.'")
         texts[name] = included.read_text(encoding="utf-8")
     if sum(len(text.encode()) for text in texts.values()) > _LARGEST:
-        raise ExportError(f"{file}: is larger than 1 MiB, which no ConfigMap holds: list the targets by [[discovery]]")
+        raise ExportError(
+            f"{file}: is larger than 1 MiB, the most that a ConfigMap can hold: list the targets by [[discovery]]"
+        )
     return texts
 
 

@@ -47,7 +47,7 @@ from monitor.target import Http, Target
 def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | None) -> int:
     """Check a config and print every mistake with its line.
 
-    Nothing is sent unless --connect is given.
+    No connection is opened unless --connect is given.
     """
     path = existing_config(config_file)
     config = read_config(path)

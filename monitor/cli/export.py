@@ -27,7 +27,7 @@ from monitor.cli.config_file import config_option, config_path, is_named, read_c
 @click.option(
     "--runbooks",
     metavar="URL",
-    help="The URL of your runbooks, for `runbook_url` of the rules; the alert's name follows it, or replaces {alert}.",
+    help="The URL of your runbooks, for `runbook_url` of the rules; the alert's name is appended, or replaces {alert}.",
 )
 def export(  # noqa: PLR0913 - one argument for each option
     what: str,

@@ -23,7 +23,7 @@ _STANDARD_OUTPUT = "-"
     "--preset", type=click.Choice(list(STARTS)), default="openai", show_default=True, help="The server to probe."
 )
 def init(file: Path, preset: str) -> int:
-    """Write a first config to FILE (default config.toml), and its JSON Schema for editors beside it.
+    """Write a first config to FILE (default config.toml), and its JSON Schema for editors next to it.
 
     A FILE that exists is not overwritten. `-` prints the config to standard output, without a schema.
     """

@@ -61,7 +61,7 @@ def demo(listen: str) -> int:
 )
 @click.option("--protocol", "protocols", multiple=True, metavar="package.module:NAME", help="Serve this protocol, too.")
 def lab(listen: str, protocols: tuple[str, ...]) -> int:
-    """Run the fault lab alone: every protocol and every fault has a URL, to test your own alerts with.
+    """Run the fault lab alone: every protocol and every fault has a URL, for tests of your alerts.
 
     TLS faults need the extra `lab`: pip install '.[lab]' in a checkout.
     """

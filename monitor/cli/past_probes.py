@@ -61,7 +61,7 @@ _db_option = click.option(
 @click.option("--failed", is_flag=True, help="Only probes that found the target unavailable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line.")
 @click.option(
-    "-n", "limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="The number of probes at most."
+    "-n", "limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="The maximum number of probes."
 )
 @_url_option
 @_db_option
@@ -106,7 +106,7 @@ def history(  # noqa: PLR0913 - a parameter for each option
 def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: str, db: Path | None) -> int:
     """Show a stored probe: its waterfall, the last bytes and the diagnosis."""
     if config_file is not None and file is None:
-        raise click.UsageError("--config needs --bundle: it is read for the request in that file")
+        raise click.UsageError("--config needs --bundle: the request in that file is made from it")
     config = None if config_file is None else load_or_exit(partial(load, config_file, os.environ))
     source = _source(url, db)
     event = _query(lambda: read(source.find(probe_id)))

@@ -60,7 +60,7 @@ _WORST_FIRST = (FAILED, TRUNCATED, FAILED_TO_TELL, OVER_SLO, COMPLETE)
 @click.argument("subject", metavar="NAME|URL", shell_complete=target_names)
 @config_option
 @target_options
-@click.option("--prompt", help="The prompt to send; {nonce} in it is replaced. The answer is not checked then.")
+@click.option("--prompt", help="The prompt to send; {nonce} in it is replaced. The answer is then not checked.")
 @click.option("--max-tokens", type=click.IntRange(1, 1_000_000), help="The limit on output tokens.")
 @click.option("--timeout", type=Duration(), metavar="DURATION", help="The time for the whole stream, such as 20s.")
 @click.option("--curl", is_flag=True, help="Print the request as a curl command, with $KEY for the key; send nothing.")
@@ -83,7 +83,7 @@ def probe(  # noqa: PLR0913 - a parameter for each option
 ) -> int:
     """Probe a target of the config, or a URL, now, and show the waterfall of the stream.
 
-    With -n a line is printed as each probe ends, and a summary, also after Ctrl-C.
+    With -n it prints a line after each probe, and a summary at the end or after Ctrl-C.
     """
     options = Options(**given)
     if curl:

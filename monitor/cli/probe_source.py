@@ -93,7 +93,7 @@ class Daemon:
         try:
             body = self.get(self.url.rstrip("/") + API + path)
             if len(body) > LARGEST:
-                raise ProbeSourceError(f"{where}: its answer has more than {LARGEST:,} bytes")
+                raise ProbeSourceError(f"{where}: its response has more than {LARGEST:,} bytes")
             return msgspec.convert(json.loads(body), kind)
         except StatusError as error:
             if error.status == HTTPStatus.NOT_FOUND and kind is dict:
@@ -105,7 +105,7 @@ class Daemon:
                 "pass --url URL, or --db FILE for its history's file"
             ) from None
         except (ValueError, RecursionError):  # msgspec's own are among them
-            raise ProbeSourceError(f"{where}: the server there is not a chat-monitor of this version") from None
+            raise ProbeSourceError(f"{where}: the server is not a chat-monitor of this version") from None
 
 
 def _refusal(status: int) -> str:

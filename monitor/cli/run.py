@@ -48,7 +48,7 @@ _LAST_PORT = 65535
     "--web.port-by-shard",
     "by_shard",
     is_flag=True,
-    help="Add I - 1 to the port, so that the shards of one host have ports of their own.",
+    help="Add I - 1 to the port, so that the shards of one host have different ports.",
 )
 @click.option(
     "--web.config.file",

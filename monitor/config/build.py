@@ -142,7 +142,7 @@ def _read(
         notes.mistake(key, str(context["message"]), str(context["hint"]))
         return None
     if mode is not None:
-        notes.warning(key, f"names a file with a secret that other users can read (mode {mode})", "chmod 600")
+        notes.warning(key, f"names a file with a secret, and other users can read it (mode {mode})", "chmod 600")
     return found
 
 

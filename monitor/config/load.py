@@ -430,7 +430,7 @@ def _relations(
     yield from relations.unique([(draft.base, draft.target.name) for draft in sound], place)
     yield from relations.upstreams(sound, known)
     if not drafts and known.complete and not any(len(path) == 1 or path[0] == "targets" for path in findings.broken):
-        yield Finding(("targets",), "no target and no discovery: nothing to probe", "write a [[targets]]")
+        yield Finding(("targets",), "there is no target and no discovery: nothing to probe", "write a [[targets]]")
 
 
 _SOURCE = ("file_sd", "http_sd", "bearer_token_file", "basic_auth", "tls", "proxy")

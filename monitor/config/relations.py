@@ -136,9 +136,9 @@ def _authorization(table: DiscoverySource, base: KeyPath) -> Iterator[Finding]:
     basic, has_basic, hint = table.basic_auth, table.basic_auth != BasicAuth(), "a request has one Authorization header"
     key = "bearer_token_file" if table.bearer_token_file else "basic_auth"
     if (has_basic or table.bearer_token_file) and any("@" in urlsplit(url).netloc for url in table.http_sd):
-        yield Finding((*base, key), "a URL has a user, too", hint)
+        yield Finding((*base, key), "a URL has a user as well", hint)
     elif has_basic and table.bearer_token_file:
-        yield Finding((*base, "basic_auth"), "bearer_token_file is given, too", hint)
+        yield Finding((*base, "basic_auth"), "bearer_token_file is also set", hint)
     if has_basic and not basic.username:
         yield Finding((*base, "basic_auth"), "has no username")
     elif has_basic and bool(basic.password_file) == bool(basic.password_env):

@@ -139,7 +139,7 @@ def _enough_tokens(draft: Draft) -> Iterator[Finding]:
             message = f"{limit} tokens may not be enough " + (
                 f"to count to {check.to}" if count else f"for {check.to} words"
             )
-            less = "count less far" if count else "ask for fewer words"
+            less = "count to a smaller number" if count else "ask for fewer words"
             yield Finding((key,), message, f"allow {needed}, or {less}", warning=True)
 
 
@@ -156,14 +156,14 @@ def _total(draft: Draft) -> Iterator[Finding]:
         keys = ("timeouts.total", *longer)
         key = next(key for key in keys if draft.sets(key))
         message = f"{_named(draft, 'timeouts.total')} is below {', '.join(_named(draft, one) for one in longer)}"
-        yield Finding((*key.split("."),), message, "raise total, or lower what is longer")
+        yield Finding((*key.split("."),), message, "raise total, or lower the others")
 
 
 def _interval(draft: Draft) -> Iterator[Finding]:
     if draft.target.interval < draft.target.timeouts.total and draft.sets("interval", "timeouts.total"):
         key = "interval" if draft.sets("interval") else "timeouts.total"
         message = f"{_named(draft, 'interval')} is below {_named(draft, 'timeouts.total')}"
-        hint = "a probe that still runs when the next is due makes that one be skipped"
+        hint = "a probe is skipped if the previous one is still running"
         yield Finding((*key.split("."),), message, hint, warning=True)
     if (draft.target.interval_when_failing or 0.0) > draft.target.interval:
         message = f"{_named(draft, 'interval_when_failing')} is above {_named(draft, 'interval')}"
@@ -186,7 +186,7 @@ def _named(draft: Draft, key: str) -> str:
 
 def _one_key(draft: Draft) -> Iterator[Finding]:
     if draft.target.api_key_env and draft.target.api_key_file:
-        yield Finding(("api_key_file",), "api_key_env is given too", "a target has one key: leave one of them out")
+        yield Finding(("api_key_file",), "api_key_env is also set", "a target has one key: leave one of them out")
 
 
 def _one_authorization(draft: Draft) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ def _second_authorization(other: str) -> Finding:
 
 def _one_model(draft: Draft) -> Iterator[Finding]:
     if "model" in draft.own and draft.target.models:
-        yield Finding(("models",), "model is given too", "leave one of them out")
+        yield Finding(("models",), "model is also set", "leave one of them out")
 
 
 def _header_twice(draft: Draft) -> Iterator[Finding]:

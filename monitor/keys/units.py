@@ -96,9 +96,9 @@ class Quantity:
         if value is None:
             raise wrong(f"is not a {self.noun}", f"write for example {self.example}", better=self._with_unit(given))
         if value < self._bound(self.least):
-            raise wrong(f"is below the least allowed, {self.least}")
+            raise wrong(f"is below the minimum, {self.least}")
         if value > self._bound(self.most):
-            raise wrong(f"is above the most allowed, {self.most}")
+            raise wrong(f"is above the maximum, {self.most}")
         return value
 
     def _bound(self, text: str) -> float:

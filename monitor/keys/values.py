@@ -189,9 +189,9 @@ def page_url(text: str) -> str:
         return text
     parts = urlsplit(url(text))
     if parts.username or parts.password:
-        raise wrong("is a URL with a user in it, and would be exported with it")
+        raise wrong("contains a user, which would be exported with the URL")
     if parts.query:
-        raise wrong("is a URL with a query; pages are below its path")
+        raise wrong("is a URL with a query; the pages are below its path")
     return text.rstrip("/")
 
 

@@ -201,7 +201,7 @@ class Store:
         """Checkpoint the log into the tables, or raise if a reader prevents it."""
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            raise StoreError(f"{self._path}: its log is full: another program has been reading it for long")
+            raise StoreError(f"{self._path}: its log is full: another program has been reading it for a long time")
 
     def _prune(self, connection: sqlite3.Connection, target: str) -> None:
         kept = {

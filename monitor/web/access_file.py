@@ -273,7 +273,7 @@ def _pem(reading: _Reading, table: Mapping[str, yaml.Node], key: str) -> Pem:
     base, path = "tls_server_config", f"{key}_file"
     text, file = reading.text(table.get(key), f"{base}.{key}"), reading.text(table.get(path), f"{base}.{path}")
     if text and file:
-        reading.wrong(table[key], f"{base}.{key}", f"{path} is given too", "leave one of them out")
+        reading.wrong(table[key], f"{base}.{key}", f"{path} is also set", "leave one of them out")
     place = reading.path.parent / file
     if file and not place.is_file():
         reading.wrong(table[path], f"{base}.{path}", "file does not exist", f"looked for {printable(str(place), 200)}")

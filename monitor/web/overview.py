@@ -97,7 +97,7 @@ def parse(query: Mapping[str, str]) -> StatusQuery:
     if sort not in SORTS:
         raise BadQueryError(f"sort must be one of {', '.join(SORTS)}.")
     if not (page.isascii() and page.isdigit() and len(page) <= _MOST_DIGITS and int(page) > 0):
-        raise BadQueryError("page must be a number from 1 on.")
+        raise BadQueryError("page must be a number of at least 1.")
     return StatusQuery(query.get("q", ""), state, query.get("label", ""), sort, int(page), query.get("group", ""))
 
 

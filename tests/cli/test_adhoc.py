@@ -83,7 +83,7 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
             "the name of the variable, not the key",
         ),
         (("http://127.0.0.1:9/chat/completions", "--timeout", "20"), "'20' is not a duration (write "),
-        (("http://127.0.0.1:9/chat/completions", "--timeout", "1ms"), "is below the least allowed, 10ms"),
+        (("http://127.0.0.1:9/chat/completions", "--timeout", "1ms"), "is below the minimum, 10ms"),
         (("http://127.0.0.1:9/chat/completions", "--protocol", "nope"), "unknown protocol"),
         (("ftp://127.0.0.1/chat/completions",), "not an http or https URL"),
         (("http://127.0.0.1:9/chat/completions", "-n", "0"), "Invalid value for '-n'"),

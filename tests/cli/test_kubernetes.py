@@ -174,7 +174,7 @@ def test_included_files_are_mounted_where_the_config_finds_them(tmp_path: Path) 
     ("name", "text", "wrong"),
     [
         ("../outside.toml", "", "outside.toml: is not below the directory of "),
-        ("a b.toml", "", "a b.toml: a ConfigMap takes no such name"),
+        ("a b.toml", "", "a b.toml: is not a valid key of a ConfigMap"),
         ("big.toml", f"# {'x' * 1024 * 1024}", "config.toml: is larger than 1 MiB"),
     ],
 )

@@ -237,7 +237,7 @@ def test_a_secret_that_others_can_read_is_odd(reported: Reported, tmp_path: Path
     ):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o644)
-    warning = "names a file with a secret that other users can read (mode 0644) (chmod 600)"
+    warning = "names a file with a secret, and other users can read it (mode 0644) (chmod 600)"
     keys = ("5: targets[0].api_key_file", "6: targets[0].header_files.X-A", "7: targets[0].tls.key_file")
     assert reported(text) == ([], [f"{key}: {warning}" for key in keys])
     for name in ("key", "header", "pem"):

@@ -31,7 +31,7 @@ def test_a_target_is_named_in_its_mistakes(read: Read, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read(TARGET + "confirm = 0")
     file = tmp_path / "c.toml"
-    assert str(caught.value) == f"{file}:5: targets[0].confirm: 0 is below the least allowed, 1 [target a]"
+    assert str(caught.value) == f"{file}:5: targets[0].confirm: 0 is below the minimum, 1 [target a]"
 
 
 def test_warnings_come_with_the_mistakes(read: Read) -> None:
@@ -228,7 +228,7 @@ def test_each_of_several_models_is_a_target(read: Read) -> None:
 @pytest.mark.parametrize(
     ("more", "mistake"),
     [
-        ('models = ["x"]\nmodel = "m"', "5: targets[0].models: model is given too (leave one of them out)"),
+        ('models = ["x"]\nmodel = "m"', "5: targets[0].models: model is also set (leave one of them out)"),
         ('models = ["x", "x"]', "5: targets[0].models: an array contains the same text twice"),
         ('models = ["x"]\ninterval = 1', '6: targets[0].interval: 1 is not a duration (write "1s")'),
         ('models = ["x"]\nupstream = "b"', "6: targets[0].upstream: no target has this name"),

@@ -21,7 +21,7 @@ def test_what_contradicts_is_said(reported: Reported, case: Case) -> None:
 @pytest.mark.parametrize("text", ["", "[monitor]", "# nothing"])
 def test_nothing_to_watch_is_a_mistake(mistakes: Mistakes, text: str) -> None:
     """A config without targets is refused, unless they are discovered."""
-    assert mistakes(text) == ["targets: no target and no discovery: nothing to probe (write a [[targets]])"]
+    assert mistakes(text) == ["targets: there is no target and no discovery: nothing to probe (write a [[targets]])"]
 
 
 def test_a_chain_of_upstreams_is_fine(read: Read) -> None:

@@ -79,8 +79,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("5 min", "is not a duration", ""),
         (True, "is not a duration", ""),
         (["5s"], "is not a duration", ""),
-        ("1ms", "is below the least allowed, 10ms", ""),
-        ("2h", "is above the most allowed, 1h", ""),
+        ("1ms", "is below the minimum, 10ms", ""),
+        ("2h", "is above the maximum, 1h", ""),
     ],
 )
 def test_says_what_is_no_duration(given_value: object, message: str, better: str) -> None:

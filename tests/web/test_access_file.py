@@ -106,7 +106,7 @@ TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
         ('http_server_config: {headers: {X-XSS-Protection: "a\\nb"}}', "is not a valid header value"),
         ("tls_server_config: {}", "web.yml:1: tls_server_config.cert_file: is missing"),
         ("tls_server_config: {}", "web.yml:1: tls_server_config.key_file: is missing"),
-        (TLS + "  cert: text\n", "web.yml:4: tls_server_config.cert: cert_file is given too"),
+        (TLS + "  cert: text\n", "web.yml:4: tls_server_config.cert: cert_file is also set"),
         (TLS.replace("cert.pem", "none.pem"), "web.yml:2: tls_server_config.cert_file: file does not exist"),
         (TLS + "  min_version: TLS14\n", "min_version: is not one of TLS10, TLS11, TLS12, TLS13"),
         (TLS + "  min_version: TLS13\n  max_version: TLS12\n", "web.yml:4: tls_server_config.min_version: is above"),
