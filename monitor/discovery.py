@@ -26,7 +26,8 @@ from monitor import settings
 from monitor.config import Config, ConfigError, Mistake, all_discovered
 from monitor.config.mistake import printable
 from monitor.config.secrets import Places
-from monitor.http import ALPN, FetchOptions, fetch, tls_context
+from monitor.http import ALPN, tls_context
+from monitor.http.fetch import FetchOptions, fetch
 from monitor.keys import proxies
 from monitor.keys.secret import Secret
 from monitor.keys.values import Wrong

@@ -16,7 +16,7 @@ import pytest
 from monitor import discovery, settings
 from monitor.config import Config, ConfigError, all_discovered, load
 from monitor.discovery import Discovery, DiscoveryCallbacks, Group, keys, parse
-from monitor.http import FetchOptions
+from monitor.http.fetch import FetchOptions
 from monitor.keys.secret import Secret
 from monitor.settings import BasicAuth, Network
 from monitor.target import Target

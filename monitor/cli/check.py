@@ -20,7 +20,8 @@ from monitor.config import Config
 from monitor.config.capacity import enough, of_each
 from monitor.config.plan import Footprint, Plan
 from monitor.config.plan import plan as planned
-from monitor.http import HttpRequest, Reachability, reach
+from monitor.http import HttpRequest
+from monitor.http.reachability import Reachability, reach
 from monitor.keys.durations import elapsed
 from monitor.record.rollup import HOUR, KEPT, MINUTE
 from monitor.settings import MIB, Buckets, MetricsSettings

@@ -28,7 +28,7 @@ from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource,
 from monitor.cli.terminal import explanation, lines, width_of
 from monitor.cli.top import Screen, draw, fitted
 from monitor.config import load
-from monitor.http import fetch
+from monitor.http.fetch import fetch
 from monitor.record.probe_event import EventError, read
 from monitor.record.target_summary import TargetSummary
 from monitor.redaction import ascii_only, visible

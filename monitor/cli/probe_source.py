@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import UNSET
 
-from monitor.http import StatusError
+from monitor.http.fetch import StatusError
 from monitor.judge.verdict import Outcome
 from monitor.record.observation import public_url
 from monitor.record.probe_event import ProbeEvent

@@ -8,13 +8,8 @@ endings, not exceptions.
 from __future__ import annotations
 
 from monitor.http.client import Client
-from monitor.http.fetch import FetchOptions, StatusError, fetch
-from monitor.http.reachability import Reachability, reach
 from monitor.http.request import ExchangeInfo, HttpRequest
 from monitor.http.resolver import resolver
 from monitor.http.tls import ALPN, tls_context
 
-__all__ = [
-    "ALPN", "Client", "ExchangeInfo", "FetchOptions", "HttpRequest", "Reachability", "StatusError", "fetch", "reach",
-    "resolver", "tls_context",
-]  # fmt: skip
+__all__ = ["ALPN", "Client", "ExchangeInfo", "HttpRequest", "resolver", "tls_context"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.http import Reachability
+from monitor.http.reachability import Reachability
 from monitor.keys.secret import Secret
 from monitor.target import Http
 from tests.cli.commands import PACE, Cli

@@ -16,7 +16,7 @@ import pytest
 from msgspec import UNSET
 
 from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError
-from monitor.http import StatusError, fetch
+from monitor.http.fetch import StatusError, fetch
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
 from monitor.record.from_observation import event_of

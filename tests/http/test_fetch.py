@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from monitor.http import FetchOptions
+from monitor.http.fetch import FetchOptions
 from monitor.keys.tls import Tls
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Hold, Send, Wait
