@@ -178,6 +178,45 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if ":" not in link and not (page.parent / link).exists()] == []
 
 
+WALKS = ("One chunk, from the socket to the sinks", "One config key, from the file to its use")
+NAMED = r"`([A-Za-z_][\w.]*)(?:\([^`]*\))?`"
+"""A name in code, with or without arguments."""
+
+
+def defined(file: Path) -> Iterator[str]:
+    """The names of a module's classes and functions, and of the methods and fields of its classes."""
+    for node in parsed(file).body:
+        match node:
+            case ast.ClassDef(name, body=body):
+                yield name
+                for inner in body:
+                    match inner:
+                        case ast.FunctionDef(method) | ast.AsyncFunctionDef(method) | ast.AnnAssign(ast.Name(method)):
+                            yield f"{name}.{method}"
+                        case _:
+                            continue
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                yield name
+            case _:
+                continue
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_every_name_of_a_walk_exists(walk: str) -> None:
+    """A walk of docs/architecture.md names files that exist, and classes, methods and functions that are in them."""
+    text = ARCHITECTURE.partition(f"## {walk}\n")[2].partition("\n## ")[0]
+    files = {path: ROOT / path if path.startswith(("monitor/", "tools/")) else ROOT / "monitor" / path
+             for path in re.findall(r"`([\w/]+\.py)`", text)}  # fmt: skip
+    assert len(files) >= 10
+    placed = [(path, name) for name, path in re.findall(rf"{NAMED}(?:,[^`(]*)? \(`([\w/]+\.py)`\)", text)]
+    placed += [(path, name) for path, name in re.findall(rf"`([\w/]+\.py)` {NAMED}", text)]
+    assert [(path, name) for path, name in placed if name not in set(defined(files[path]))] == []
+    everywhere = {name for module in FILES if (ROOT / "monitor") in module.parents for name in defined(module)}
+    classes = [name for name in re.findall(NAMED, text) if name[0].isupper()]
+    assert [name for name in classes if name not in everywhere] == []
+    assert len(placed) >= 7
+
+
 @pytest.mark.parametrize("package", LAYERS)
 def test_the_docs_show_the_layers_of_the_import_contracts(package: str) -> None:
     """The layers drawn in docs/architecture.md are those of pyproject.toml, line by line."""

@@ -16,6 +16,7 @@ from monitor.config.include import read_all
 from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
 from monitor.config.model import DefaultsTable, FileTable, TargetTable
 from monitor.config.presets import with_preset
+from monitor.config.prices import price_of
 from monitor.config.rules import LITERAL_SECRETS, RULES, Draft, Finding, TargetRule
 from monitor.config.secrets import Places
 from monitor.config.tables import Values, merged, validated, without
@@ -23,7 +24,6 @@ from monitor.config.variables import Filling
 from monitor.keys import proxies
 from monitor.keys.secret import Secret
 from monitor.maintenance import concerns
-from monitor.prices import price_of
 from monitor.protocols import PROTOCOLS, Protocol, find
 from monitor.protocols.raw import RAW
 from monitor.settings import Maintenance, Monitor, Network, Prices, Settings

@@ -26,8 +26,8 @@ from monitor.daemon.state import budget_on_disk
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
 from monitor.daemon.web import kept_probes, restoring, served
 from monitor.http import Client
+from monitor.http.in_flight import InFlight
 from monitor.http.timestamps import Stamping
-from monitor.in_flight import InFlight
 from monitor.redaction import redacted
 from monitor.schedule import Schedule
 from monitor.sinks import log

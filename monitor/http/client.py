@@ -14,10 +14,10 @@ from monitor.http.attempts import ConnectionAttempts
 from monitor.http.certificate import presented_expiry
 from monitor.http.exchange import Exchange
 from monitor.http.h2_protocol import protocol_for
+from monitor.http.in_flight import InFlight, StreamMemory
 from monitor.http.request import ConnectionKey, ExchangeInfo, Feed, HttpRequest
 from monitor.http.resolver import ObservedResolver, resolver
 from monitor.http.session import SharedSession, session
-from monitor.in_flight import InFlight, StreamMemory
 from monitor.settings import Limits, Network
 from monitor.stream.recorder import Recorder
 from monitor.target import Http

@@ -12,9 +12,9 @@ from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
 from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, ended_while_suspended, expiry, forget_frames, translate
 from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
+from monitor.http.in_flight import StreamMemory
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.session import send
-from monitor.in_flight import StreamMemory
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder

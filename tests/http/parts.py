@@ -20,9 +20,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.exchange import Exchange
 from monitor.http.fetch import fetch
+from monitor.http.in_flight import InFlight, StreamMemory
 from monitor.http.reachability import Reachability, reach
 from monitor.http.request import HttpRequest
-from monitor.in_flight import InFlight, StreamMemory
 from monitor.keys.tls import Tls
 from monitor.lab.steps import Send
 from monitor.settings import Limits, Network

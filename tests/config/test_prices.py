@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.prices import price_of
+from monitor.config.prices import price_of
 from monitor.settings import Prices
 from monitor.target import ModelPrice
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.in_flight import InFlight, StreamMemory
+from monitor.http.in_flight import InFlight, StreamMemory
 from monitor.settings import Limits
 
 LIMITS = replace(Limits(), in_flight_bytes=100, concurrency=4)
