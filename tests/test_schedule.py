@@ -156,6 +156,16 @@ def ticks(schedule: Schedule) -> dict[str, float]:
     return {job.id: job.next_run_time.timestamp() for job in schedule._scheduler.get_jobs()}
 
 
+def failures(schedule: Schedule) -> dict[str, int]:
+    """Return how many probes of each target have failed in a row."""
+    return schedule._failures
+
+
+def pass_time(schedule: Schedule, name: str, seconds: float) -> None:
+    """Let a target's last tick be so many seconds longer ago."""
+    schedule._last[name] -= seconds
+
+
 # -- phases and ticks --------------------------------------------------------------------------------------------------
 
 
@@ -363,7 +373,7 @@ async def test_missed_ticks_are_counted(script: Scripted, make: Make) -> None:
     known(schedule, one)
     await schedule.tick("one")
     assert script.skipped == {}
-    schedule._last["one"] -= 4 * one.interval
+    pass_time(schedule, "one", 4 * one.interval)
     await script.until(lambda: bool(script.asked))
     await schedule.tick("one")
     assert script.skipped == {("one", "missed"): 3, ("one", "overlap"): 1}
@@ -557,12 +567,12 @@ async def test_an_unchanged_target_goes_on(script: Scripted, make: Make) -> None
     schedule = make()
     schedule.start([a_target()])
     await script.until(lambda: bool(script.asked))
-    schedule._failures["one"] = 3
+    failures(schedule)["one"] = 3
     before = ticks(schedule)
     schedule.update([a_target(), a_target("two")])
     await script.until(lambda: len(script.asked) == 2)
     assert ticks(schedule)["one"] == before["one"]
-    assert (script.running["one"], script.ends, schedule._failures["one"]) == (1, [], 3)
+    assert (script.running["one"], script.ends, failures(schedule)["one"]) == (1, [], 3)
 
 
 async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
@@ -613,7 +623,7 @@ async def test_another_interval_is_another_tick(make: Make) -> None:
     wall = Wall()
     schedule = make(wall=wall)
     schedule.start([a_target(interval=36000.0)])
-    schedule._last["one"] -= 36000.0
+    pass_time(schedule, "one", 36000.0)
     schedule.update([a_target(interval=10.0)])
     tick = ticks(schedule)["one"]
     assert (tick - phase("one", 10.0) + 1.0) % 10.0 == pytest.approx(1.0, abs=1e-3)
@@ -657,7 +667,7 @@ async def test_a_step_of_the_clock_costs_at_most_an_interval(script: Scripted, m
     assert len(ticks(schedule)) == 20
     for name, tick in ticks(schedule).items():
         wall.ahead += tick - wall()
-        schedule._last[name] += tick - now  # as if the monotonic clock had gone on as well
+        pass_time(schedule, name, now - tick)  # as if the monotonic clock had gone on as well
         await schedule.tick(name)
     assert not any(reason == "missed" for _, reason in script.skipped)
     assert schedule.moving()
@@ -683,9 +693,9 @@ async def test_a_schedule_moves_while_every_target_ticks(make: Make) -> None:
     assert schedule.moving()
     schedule.start([a_target(), a_target("two", interval=10.0)])
     assert schedule.moving()
-    schedule._last["two"] = time.monotonic() - 79.0
+    pass_time(schedule, "two", 50.0)
     assert schedule.moving()
-    schedule._last["two"] -= 2.0
+    pass_time(schedule, "two", 40.0)
     assert not schedule.moving()
 
 
@@ -957,7 +967,7 @@ async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> 
     schedule = make()
     schedule.start([sickly()])
     await script.until(lambda: len(script.observed) == 2)
-    assert (schedule.confirming, schedule._failures["one"]) == ({}, 0)
+    assert (schedule.confirming, failures(schedule)["one"]) == ({}, 0)
 
 
 @pytest.mark.parametrize("more", [{"interval_when_failing": None}, {"confirm": 1}])
@@ -982,7 +992,7 @@ async def test_what_is_no_failure_to_confirm(
     known(schedule, sickly())
     schedule.begin(sickly(), 0.0, trigger)
     await script.until(lambda: len(script.observed) == 1)
-    assert (schedule.confirming, dict(schedule._failures)) == ({}, {})
+    assert (schedule.confirming, dict(failures(schedule))) == ({}, {})
 
 
 async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
