@@ -45,7 +45,6 @@ class ServerSentEvents:
 
     def skip(self, size: int) -> int:
         """Leave out `size` bytes of whole events, which were decoded without their framing; return the new offset."""
-        self._after_cr = False
         self._start += size
         return self._start
 

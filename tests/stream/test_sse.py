@@ -228,3 +228,12 @@ def test_a_line_of_the_limit(pieces: tuple[bytes, ...]) -> None:
     """A first line of as many bytes as are allowed stays within the limit, and one of a byte more does not."""
     assert not read(ServerSentEvents, pieces, 11).too_large
     assert read(ServerSentEvents, pieces, 9).too_large
+
+
+def test_events_that_were_decoded_without_the_framing() -> None:
+    """What is left out has its place in the payload, also after a carriage return that may be half a line end."""
+    for before in (b"data: a\n\n", b"data: a\r\r"):
+        framer = ServerSentEvents(ROOMY)
+        framer.feed(before)
+        assert framer.skip(20) == 29
+        assert framer.feed(b"\ndata: b\n\n") == [Message("b", 37)]
