@@ -87,15 +87,17 @@ dist: $(VENV)/dev  ## Build wheel and sdist into dist/; two builds of one commit
 deb: $(VENV)/dev  ## Build a Debian package (Debian 12, amd64) into dist/, with an environment of its own under /opt.
 	$(BIN)/python -m tools.deb
 
-scale: $(VENV)/dev  ## Share 400 targets of the lab among four shards in each of two locations; kill one, make them five (5 minutes).
+scale: $(VENV)/dev  ## Share 400 targets of the lab among four shards in each of two locations; kill one, make them five (6 minutes).
 	$(BIN)/pytest -m real -s tests/scale
 
-large: $(VENV)/dev  ## Measure one process with 10,000 targets of the lab, scraped by Debian's Prometheus (4 minutes).
+large: $(VENV)/dev  ## Measure one process with 10,000 targets of the lab, scraped by Debian's Prometheus, and the floor with nginx (5 minutes).
 	$(BIN)/python -m benchmarks.large
 
 container: $(VENV)/dev  ## Build the image with buildah on a base by debootstrap, run it with podman, and validate compose.yaml.
 	$(BIN)/pytest -m real -s tests/container
 
+# tests/scale has twelve processes at work for six minutes and compares their figures, and tests/container builds an image
+# as root for five: beside other tests they would take longer than they wait for, so that each has its own command.
 test-real: $(VENV)/dev  ## Install llama-server and two Langchain-Chatchats (1.5 GB, into .real) and run the monitor against them.
 	$(BIN)/python tests/real/install.py
 	test -x .real/schemathesis/bin/st || { $(PYTHON) -m venv .real/schemathesis && .real/schemathesis/bin/pip install --quiet --disable-pip-version-check -r requirements/real-schemathesis.txt; }

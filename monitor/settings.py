@@ -15,10 +15,17 @@ from monitor.keys.types import Unit, doc
 MIB = 1024 * 1024
 KEPT_BYTES, KEPT_BYTES_PER_TARGET = 128 * MIB, 32 * 1024
 """Memory for the recent probes of all targets: the first in total, or the second for each target if that is more."""
+_ALL_KEPT, _MOST_KEPT, _LEAST_KEPT = 4000, 50, 5
+"""Recent probes: of all targets together, the most of each, and the fewest of each whatever their number."""
 LOG_QUEUE_BYTES = 8 * MIB
 """Bytes that may wait for the log's stream before lines are dropped."""
 QUEUE_BYTES = 32 * MIB
 """Bytes that may wait for the history before further probes are dropped."""
+
+
+def probes_kept(targets: int) -> int:
+    """Return how many recent probes of each of so many targets are kept in memory."""
+    return max(_LEAST_KEPT, min(_MOST_KEPT, _ALL_KEPT // max(targets, 1)))
 
 
 def _doubling(first: float, last: float) -> tuple[float, ...]:

@@ -119,6 +119,10 @@ def _scrape(config: Config, found: Plan) -> str:
     )
 
 
+_LONG_SCRAPE = 1.0
+"""Seconds of a scrape from which on more shards are recommended."""
+
+
 def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
     """Print the resources of each process, by a model with measured figures (docs/scaling.md)."""
     limits, places = config.settings.limits, max(len(config.settings.monitor.locations), 1)
@@ -130,6 +134,12 @@ def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
         f"processes: {processes}{where}, each about {each.cores:.2f} cores and {each.memory // MIB} MiB for "
         f"{targets}, {each.series:,} series and {each.scrape_bytes / MIB:,.1f} MiB a scrape"
     )
+    if each.scrape_seconds > _LONG_SCRAPE:
+        most = int(each.targets * _LONG_SCRAPE / each.scrape_seconds)
+        click.echo(
+            f"a scrape takes about {each.scrape_seconds:.1f} s; it takes longer than {_LONG_SCRAPE:g} s above {most:,} "
+            "targets in one process: use more shards (--shards N)"
+        )
 
 
 def _print_history(config: Config) -> None:

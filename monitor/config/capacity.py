@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from monitor.config.plan import DAY, Plan, memory_bound
-from monitor.settings import MIB, Limits
+from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET, MIB, Limits, probes_kept
 from monitor.target import CountCheck, Target, WordsCheck
 
 IDLE_CORES = 0.002
@@ -21,11 +21,15 @@ CHUNK_SECONDS = 0.00003
 """Core seconds of a chunk: read, decoded, recorded, written to the event."""
 SCRAPE_SECONDS = 0.004
 """Core seconds of a MiB of metrics."""
-PROGRAM_BYTES = 70 * MIB
-TARGET_BYTES = 16 * 1024
+PROGRAM_BYTES = 83 * MIB
+TARGET_BYTES = 32 * 1024
 """Memory of a target: its series as text and its place in the schedule, without its recent probes."""
+KEPT_PROBE_BYTES, KEPT_CHUNK_BYTES = 3600, 50
+"""Memory of a recent probe, and of a chunk of its answer."""
 SERIES_BYTES = 90
 """Memory of a series beyond those of the `lean` detail."""
+SERIES_SECONDS = 2e-6
+"""Prometheus' time for a series of a scrape, with the monitor's; 1.1e-6 of it are Prometheus' own."""
 FULL_CORES = 0.5
 """The share of a core that a process may use: above it, bursts delay the schedule."""
 _LEAN_SERIES = 120
@@ -43,6 +47,11 @@ class Process:
     series: int
     scrape_bytes: int
 
+    @property
+    def scrape_seconds(self) -> float:
+        """How long a scrape takes, as Prometheus measures it."""
+        return self.series * SERIES_SECONDS
+
 
 def of_each(plan: Plan, processes: int, limits: Limits, scrape_every: float = 15.0) -> Process:
     """Return the average resources of each process if the targets are shared by this many in all locations."""
@@ -55,8 +64,16 @@ def of_each(plan: Plan, processes: int, limits: Limits, scrape_every: float = 15
         IDLE_CORES + per_second * PROBE_SECONDS + chunks * CHUNK_SECONDS + size / MIB * SCRAPE_SECONDS / scrape_every
     )
     more = max(series - targets * _LEAN_SERIES, 0) * SERIES_BYTES
-    memory = PROGRAM_BYTES + targets * TARGET_BYTES + more
+    each = sum(chunks_of(one.target) for one in plan.targets) / max(len(plan.targets), 1)
+    memory = memory_of(targets, each) + more
     return Process(targets, cores, memory, max(memory_bound(targets, limits), memory), series, size)
+
+
+def memory_of(targets: int, chunks: float) -> int:
+    """Return the memory of a process at `lean` detail whose targets' recent probes have this many chunks each."""
+    kept = targets * probes_kept(targets) * (KEPT_PROBE_BYTES + chunks * KEPT_CHUNK_BYTES)
+    most = max(KEPT_BYTES, KEPT_BYTES_PER_TARGET * targets)
+    return round(PROGRAM_BYTES + targets * TARGET_BYTES + min(kept, most))
 
 
 def chunks_of(target: Target) -> int:

@@ -19,13 +19,11 @@ from monitor.record.probe_event import ProbeEvent
 from monitor.record.rollup import Rollup
 from monitor.record.target_state import TargetState
 from monitor.record.target_summary import CONFIRMING, BriefProbe, brief_of
-from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET
+from monitor.settings import KEPT_BYTES, KEPT_BYTES_PER_TARGET, probes_kept
 from monitor.stream.endings import Mark
 from monitor.stream.thinning import thinned
 from monitor.target import Target
 
-_ALL = 4000
-_MOST, _LEAST = 50, 5
 _EACH = 4096
 """The approximate size in bytes of an observation without its recording and its last words."""
 _CHARACTER = 4
@@ -195,10 +193,6 @@ def _count(counts: Rollup, probe: RecentProbe, observation: Observation) -> None
         counts.outcomes[probe.brief.verdict] = counts.outcomes.get(probe.brief.verdict, 0) + 1
 
 
-def _each(targets: int) -> int:
-    return max(_LEAST, min(_MOST, _ALL // max(targets, 1)))
-
-
 def _share(targets: int) -> int:
     """Return the most bytes of the observations of one target."""
     return max(KEPT_BYTES // max(targets, 1), KEPT_BYTES_PER_TARGET)
@@ -211,7 +205,7 @@ class RecentProbes:
     """
 
     def __init__(self, targets: int) -> None:
-        self._each = _each(targets)
+        self._each = probes_kept(targets)
         self._bytes = _share(targets)
         self._kept: defaultdict[str, deque[RecentProbe]] = defaultdict(lambda: deque(maxlen=self._each))
         self._memories: defaultdict[str, TargetMemory] = defaultdict(TargetMemory)
@@ -229,7 +223,7 @@ class RecentProbes:
     def sharing(self, targets: int) -> Iterator[None]:
         """Do what `share` does, target by target."""
         before = self._each, self._bytes
-        self._each, self._bytes = _each(targets), _share(targets)
+        self._each, self._bytes = probes_kept(targets), _share(targets)
         for name in tuple(self._kept) if (self._each, self._bytes) != before else ():
             self._kept[name] = deque(islice(self._kept[name], self._each), self._each)
             for probe in self._kept[name]:

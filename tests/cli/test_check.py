@@ -78,8 +78,25 @@ def test_a_large_fleet_is_advised_lean_metrics(cli: Cli, tmp_path: Path) -> None
     output = cli("check", "--config", config, "--plan").out
     assert "and 950 more" in output
     assert re.search(r'/metrics: \d+\.\d MB .*; \[metrics\] detail = "lean" makes it \d+\.\d MB', output)
+    assert "a scrape takes" not in output
     config.write_text('[metrics]\ndetail = "lean"\n' + text)
     assert "makes it" not in cli("check", "--config", config, "--plan").out
+
+
+def test_a_long_scrape_needs_more_shards(cli: Cli, tmp_path: Path) -> None:
+    """If a scrape of one process takes more than a second, the plan says so, and up to how many targets it does not."""
+    bounds = [number / 100 for number in range(1, 41)]
+    config = tmp_path / "large.toml"
+    config.write_text(
+        f"[metrics]\nbuckets = {{latency = {bounds}, gap = {bounds}, cut_after = {bounds}}}\n"
+        "[defaults]\nprotocol = 'openai-chat'\nmodel = 'm'\nurl = 'http://127.0.0.1:9/v1/chat/completions'\n"
+        + "".join(f"[[targets]]\nname = 't{number}'\n" for number in range(2000))
+    )
+    output = cli("check", "--config", config, "--plan").out
+    found = re.search(r"a scrape takes about (1\.\d) s; it takes longer than 1 s above ([\d,]+) targets in one", output)
+    assert found
+    assert int(found[2].replace(",", "")) == pytest.approx(2000 / float(found[1]), rel=0.05)
+    assert "a scrape takes" not in cli("check", "--config", config, "--plan", "--shards", "2").out
 
 
 def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from monitor.config import plan
-from monitor.config.capacity import FULL_CORES, IDLE_CORES, chunks_of, enough, of_each
-from monitor.settings import Limits
+from monitor.config.capacity import (
+    FULL_CORES,
+    IDLE_CORES,
+    KEPT_CHUNK_BYTES,
+    PROGRAM_BYTES,
+    SERIES_SECONDS,
+    TARGET_BYTES,
+    chunks_of,
+    enough,
+    memory_of,
+    of_each,
+)
+from monitor.settings import KEPT_BYTES, Limits, probes_kept
 from tests.config.cases import TARGET, Read
 
 
@@ -21,6 +32,22 @@ def test_what_a_process_takes_grows_with_what_it_does(read: Read) -> None:
     assert shared.cores == pytest.approx(one.cores)
     assert shared.targets == 1
     assert one.memory < two.memory <= two.most_memory
+
+
+def test_memory_grows_with_targets_and_their_kept_probes() -> None:
+    """A target takes its share and its probes, of which many targets keep fewer; long answers take what is allowed."""
+    assert memory_of(0, 8) == PROGRAM_BYTES
+    each = memory_of(2000, 8) - memory_of(1000, 8)
+    assert memory_of(10_000, 8) - memory_of(5000, 8) == 5 * each
+    assert (memory_of(1000, 80) - memory_of(1000, 8)) == 1000 * probes_kept(1000) * 72 * KEPT_CHUNK_BYTES
+    assert memory_of(100, 1e6) == PROGRAM_BYTES + 100 * TARGET_BYTES + KEPT_BYTES
+
+
+def test_a_scrape_takes_time_by_its_series(read: Read) -> None:
+    """Half of the series take half of the time."""
+    found = plan(read(TARGET))
+    one = of_each(found, 1, Limits())
+    assert one.scrape_seconds == pytest.approx(one.series * SERIES_SECONDS)
 
 
 @pytest.mark.parametrize(
