@@ -26,7 +26,7 @@ def _today() -> date:
 _MARGIN = 4
 """The factor of its request that a probe is charged at most."""
 _BYTES_PER_TOKEN = 3
-"""For the tokenizers with the most tokens."""
+"""Bytes per token of the tokenizers that make the most tokens."""
 _TEMPLATE = 20
 """Tokens of a chat template."""
 
@@ -78,7 +78,7 @@ class Budget:
         return json.dumps({"version": _VERSION, "day": self._day.isoformat(), "spent": self._spent}).encode()
 
     def load(self, kept: bytes) -> None:
-        """Add what was spent before, if it was today.
+        """Add the tokens that were spent before the start, if they were spent today.
 
         ValueError if `dump` did not write it, NewerFileError if that of a later version did.
         """

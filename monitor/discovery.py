@@ -47,9 +47,9 @@ Read = bytes | str
 
 LARGEST = 16 * 1024 * 1024
 MOST_TARGETS = 50_000
-"""The most targets of one document: each takes memory and a place in the schedule."""
+"""The maximum number of targets of one document: each takes memory and a place in the schedule."""
 MOST_ERRORS, _LONGEST_ERROR = 20, 500
-"""The most errors of one source that are reported, and the most characters of an error."""
+"""The maximum number of errors that are reported for one source, and the maximum length of an error."""
 _WITHIN = 10.0
 """Seconds within which a URL must answer."""
 _LONGEST_NAME = 63
@@ -145,7 +145,7 @@ class Discovery:
                 group.create_task(self._keep(source, changed), name=f"discovery {source.name}")
 
     def retire(self) -> None:
-        """Stop all callbacks: another discovery has replaced this one, and the current read is too late."""
+        """Stop all callbacks: another discovery has replaced this one, so the result of the current read is ignored."""
         self._retired = True
 
     async def _keep(self, source: settings.DiscoverySource, changed: Changed) -> None:
@@ -208,7 +208,7 @@ class Discovery:
         return await asyncio.to_thread(_in_order, data)
 
     async def _authorization(self, source: settings.DiscoverySource) -> str | None:
-        """Return the header of a source's token, or of its user and password, as they are now; None without."""
+        """Return the header with the current token, or user and password, of a source; None if it has neither."""
         basic, places = source.basic_auth, Places(Path(), self._environ)
         if source.bearer_token_file is not None:
             return f"Bearer {await self._read('bearer_token_file', places.secret_file, source.bearer_token_file)}"
@@ -222,7 +222,7 @@ class Discovery:
         return f"Basic {pair}"
 
     async def _read(self, key: str, read: Callable[[str], Secret], name: str) -> str:
-        """Read a secret, and have it hidden from now on."""
+        """Read a secret, and register it for redaction."""
         try:
             secret = (await asyncio.to_thread(read, name)).reveal()
         except Wrong as error:
@@ -233,7 +233,7 @@ class Discovery:
         return secret
 
     def _proxy(self, url: str, source: settings.DiscoverySource) -> str | None:
-        """Return the proxy through which a source's URL is asked."""
+        """Return the proxy through which a source's URL is requested."""
         proxy = source.proxy.reveal() if source.proxy is not None else None
         if proxy is None and self._network.proxy_from_environment:
             proxy = proxies.proxy_of_environment(url, self._environ)
@@ -422,7 +422,7 @@ def _group(number: int, value: object) -> Group:
 
 @dataclass(slots=True)
 class _Listed:
-    """One target as a document lists it: its keys, where, and what came of them."""
+    """One target of a document: its keys, its place in the document, and the result."""
 
     values: Mapping[str, Any]
     where: str
@@ -447,7 +447,7 @@ def _targets(
 
 
 def _make(listed: Sequence[_Listed], make: MakeTargets) -> None:
-    """Make what is not made yet, all at once but for those whose name another one has: of these the first counts."""
+    """Make the targets that are not made yet, in one step; of targets with the same name only the first is made."""
     firsts: dict[str, _Listed] = {}
     others = []
     for one in listed:
@@ -469,7 +469,7 @@ def _make(listed: Sequence[_Listed], make: MakeTargets) -> None:
 
 
 def _refused(values: Mapping[str, Any], where: str) -> str | None:
-    """Say why a target is refused: it has something that only the config may set, or an unknown label; else None."""
+    """Return why a target is refused: a key that only the config may set, or an unknown label; None if it is valid."""
     if ":" in values.get("protocol", ""):
         return f"{where}: protocol: a protocol from outside can only be set in the config"
     unknown = next((name for name in values["labels"] if name.startswith("__")), None)
@@ -480,7 +480,7 @@ def _refused(values: Mapping[str, Any], where: str) -> str | None:
 
 
 def keys(group: Group) -> Iterator[dict[str, Any]]:
-    """Return for each address of a group the keys of a [[targets]]."""
+    """Yield, for each address of a group, the keys of a [[targets]]."""
     values = {key: _typed(key, text) for label, key in _KEYS.items() if (text := group.labels.get(label))}
     labels = {name: text for name, text in group.labels.items() if _is_label(name)}
     for address in group.addresses:
@@ -494,7 +494,7 @@ def _is_label(name: str) -> bool:
 
 
 def _typed(key: str, text: str) -> object:
-    """Return the value of a label's text; a text that is not a number or switch is left for the validation."""
+    """Convert the text of a label to the type of its key; text that cannot be converted is left for the validation."""
     if key in _NUMBERS and text.isascii() and text.isdecimal():
         return int(text[:20])  # more digits exceed any bound as well
     if key == "paused":
@@ -505,7 +505,7 @@ def _typed(key: str, text: str) -> object:
 
 
 def _url(address: str, labels: Mapping[str, str]) -> str:
-    """Return a whole URL as it is; put one together from HOST:PORT, `__scheme__` and `__path__`."""
+    """Return a complete URL unchanged, or build one from HOST:PORT, `__scheme__` and `__path__`."""
     if "://" in address:
         return address
     return f"{labels.get('__scheme__', 'http')}://{address}{labels.get('__path__', '')}"

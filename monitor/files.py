@@ -36,7 +36,7 @@ class NewerFileError(ValueError):
 
 
 def restore(path: Path, load: Callable[[bytes], object], what: str, then: str) -> str | None:
-    """Read a file of state and pass it to `load`; a file that is not there is fine. Return the error, if any.
+    """Read a file of state and pass it to `load`; a missing file is not an error. Return the error, if any.
 
     A file that `load` refuses by a ValueError is put aside, as `NAME.newer` if a later version wrote it. `what` says
     what a valid file is, and `then` how the monitor goes on without it.
@@ -58,7 +58,7 @@ def restore(path: Path, load: Callable[[bytes], object], what: str, then: str) -
 
 
 def put_aside(path: Path, endings: Sequence[str] = ("",), suffix: str = "corrupt") -> str:
-    """Rename a file to `NAME.SUFFIX`, over the one before it, and return what was done as a sentence.
+    """Rename a file to `NAME.SUFFIX`, replacing an earlier one, and return a sentence about it.
 
     `endings` are the suffixes of the files that belong to it. The order matters: SQLite discards a log without its
     file, but would apply it to another file.

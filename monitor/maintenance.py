@@ -1,4 +1,4 @@
-"""Whether a target is in one of its maintenance windows at a given moment, and the windows that were set by the API.
+"""Whether a target is in a maintenance window at a given time, and the windows that were set by the API.
 
 A recurring window begins at its local time of day in its time zone and lasts its duration in real time. If daylight
 saving skips that time, the window begins as long after midnight as on other days; if the time occurs twice, at the
@@ -26,9 +26,9 @@ from monitor.target import Target
 
 _DAY = timedelta(days=1)
 _MOST = 1000
-"""Windows that may be set: each is compared with a target before its probe."""
+"""The maximum number of set windows: each is compared with a target before its probe."""
 _USUAL, _LONGEST = _DAY, 366 * _DAY
-"""How long a window lasts that was set without an end, and how far ahead one may end."""
+"""The duration of a window without an end, and how far ahead a window may end."""
 
 
 def active(windows: Iterable[Maintenance], target: Target, now: datetime) -> bool:
@@ -85,7 +85,7 @@ def _zone(name: str) -> tzinfo:
 
 
 class SetWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """A maintenance window that somebody has set while the monitor runs."""
+    """A maintenance window that a user set while the monitor runs."""
 
     id: Annotated[str, Meta(description="Its id.")]
     targets: Annotated[tuple[str, ...], Meta(description="Names of targets, or patterns; empty for all.")] = ()
@@ -98,7 +98,7 @@ class SetWindow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def window(self) -> Maintenance:
-        """What it means, as a window of the config."""
+        """The same window in the form of the config."""
         return Maintenance(self.id, self.targets, self.labels, self.start, self.end)
 
 
@@ -183,7 +183,7 @@ class SetWindows:
         return msgspec.json.encode(_File(_VERSION, tuple(self._windows.values())))
 
     def load(self, kept: bytes) -> None:
-        """Take the windows that `dump` wrote; ValueError if it did not, NewerFileError if a later version did."""
+        """Load the windows that `dump` wrote; ValueError if they are invalid, NewerFileError for a later version."""
         if _READ_VERSION.decode(kept).version > _VERSION:  # msgspec's errors are ValueErrors
             raise NewerFileError
         for one in _READ.decode(kept).windows:

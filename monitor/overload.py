@@ -19,7 +19,7 @@ _LESS, _MORE = 0.7, 1.1
 
 
 class OverloadGate:
-    """Counts the running probes, and makes further ones wait while there are more than a late loop can time.
+    """Counts the running probes, and makes further ones wait while there are more than a late event loop can time.
 
     At each decision the limit falls to two thirds of the running probes if the loop is late, and else rises by a
     tenth. It is removed when less than half of it is used.
@@ -34,7 +34,7 @@ class OverloadGate:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait until one more probe may run, and count it for as long as it does; who waits longest is first."""
+        """Wait until one more probe may run, and count it while it runs; the longest wait is first."""
         if self._waiting or self.running >= self.most:
             await self._turn()
         else:
@@ -59,7 +59,7 @@ class OverloadGate:
             self._wake()
 
     async def _turn(self) -> None:
-        """Wait until a place was given."""
+        """Wait for a place."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -73,7 +73,7 @@ class OverloadGate:
             raise
 
     def _wake(self) -> None:
-        """Give as many places as there are, to those first that wait longest."""
+        """Give the free places to the probes that have waited longest."""
         while self._waiting and self.running < self.most:
             waiter = self._waiting.popleft()
             if not waiter.done():

@@ -19,7 +19,7 @@ _MOST_MARGIN = 1 << 16
 _LAYERS = 3
 """How many times a text may be encoded: a URL in JSON in HTML."""
 _ROTATED = 50
-"""Secrets that are replaced again and again, and still found; a token may be another one at each refresh."""
+"""The number of earlier secrets of a place that are still redacted; a token may change at each refresh."""
 _SURE = 8
 """Needles of at least this many characters match in any case: a shorter one may be an ordinary word."""
 
@@ -104,7 +104,7 @@ class Redactor:
             while (at := where.find(needle.text, end)) >= 0:
                 end = at + len(needle.text)
                 first, end = _whole_base64(text, at, end) if needle.base64 else (at, end)
-                yield first, end  # and on after it: what stands inside is found with it
+                yield first, end  # continue after it: what is inside is found with it
         for match in _LOOKS_SECRET.finditer(text):
             yield match.span(match.lastindex or 0)
 
@@ -121,7 +121,7 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 
 
 def newest(known: tuple[str, ...], secret: str) -> tuple[str, ...]:
-    """Return the secrets of a place in which another one stands now, with that one, as far as they are still found."""
+    """Return the earlier secrets of a place and its current one, as many as are still redacted."""
     return (*(one for one in known if one != secret), secret)[-_ROTATED:]
 
 

@@ -40,11 +40,11 @@ Probe = Callable[[Target, str, float], Awaitable[Observation]]
 Answer = asyncio.Future[Observation]
 
 SPREAD = 5.0
-"""Seconds over which the first probes are spread at least."""
+"""The minimum number of seconds over which the first probes are spread."""
 TYPICAL = 4.0
-"""Seconds that a probe takes, to reckon how many first probes the limits can carry; only the spread hangs on it."""
+"""The assumed seconds of a probe, used only to spread the first probes within the limits."""
 _MOST_CARRIED = 200
-"""Probes at once of which first probes are reckoned at most: 50 a second leave half of a core to everything else."""
+"""The assumed maximum of concurrent first probes: 50 a second leave half of a core for everything else."""
 _STEP = 1.0
 """Seconds by which the wall clock may differ from the monotonic one before the ticks are armed again."""
 _EARLY = 0.001
@@ -95,7 +95,7 @@ def _wait(target: Target) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCallbacks:
-    """Called by the schedule: for each observation, each skip with its reason, the number in flight, and a bug.
+    """Called by the schedule: for each observation, each skip with its reason, the number in flight, and an exception.
 
     `backed_off` gets a target's name and for how many seconds it is not probed because the server requested it.
     """
@@ -143,7 +143,7 @@ class Schedule:
         self._targets: dict[str, Target] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self.waiting: set[str] = set()
-        """Targets of which a probe was begun and has no place yet."""
+        """Targets with a probe that waits for a place."""
         self._awaited: defaultdict[asyncio.Task[None], list[Answer]] = defaultdict(list)
         self._last: dict[str, float] = {}
         self.firsts: dict[str, asyncio.TimerHandle] = {}
@@ -162,7 +162,7 @@ class Schedule:
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:
-        """Set how many may run at once; probes that run now do not count against new limits."""
+        """Set how many probes may run at once; running probes do not count against the new limits."""
         self._limits = limits
         self._all = asyncio.Semaphore(limits.concurrency)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
@@ -183,7 +183,7 @@ class Schedule:
         _exhaust(self.starting(targets))
 
     def starting(self, targets: Iterable[Target]) -> Iterator[None]:
-        """Do what `start` does, target by target."""
+        """Do the same as `start`, and yield after each target."""
         self._scheduler.start(paused=True)
         yield from self.updating(targets)
         self.probed = {}
@@ -195,7 +195,7 @@ class Schedule:
         _exhaust(self.updating(targets))
 
     def updating(self, targets: Iterable[Target]) -> Iterator[None]:
-        """Do what `update` does, target by target, and no more once the schedule drains."""
+        """Do the same as `update`, and yield after each target; stop once the schedule drains."""
         steps = self._updating({target.name: target for target in targets})
         while not self._draining and next(steps, _END) is not _END:
             yield
@@ -215,7 +215,7 @@ class Schedule:
         yield from self._spread([target for _, target in sorted(fresh, key=lambda one: one[0])])
 
     def _change(self, known: Target, target: Target) -> None:
-        """Take what has changed of a target."""
+        """Use the changed keys of a target."""
         self._targets[target.name] = target
         if known is target or not _asked_otherwise(known, target):
             return
@@ -242,7 +242,7 @@ class Schedule:
             yield
 
     def _has_tick_alone(self, target: Target) -> bool:
-        """Whether a target has no first probe: it has a turn, or was probed less than an interval before the start."""
+        """Whether a target needs no first probe: it has turns, or was probed less than an interval before the start."""
         return target.turns > 1 or 0.0 <= self._wall() - self.probed.get(target.name, 0.0) < target.interval
 
     def _pace(self, targets: int) -> defaultdict[str, Iterator[float]]:
@@ -295,7 +295,7 @@ class Schedule:
         return stepped
 
     def moving(self) -> bool:
-        """Whether every target ticks: the condition for systemd's watchdog."""
+        """Whether the ticks of every target are on time: the condition for systemd's watchdog."""
         now = time.monotonic()
         return all(now - self._last.get(name, now) < 2 * one.interval + _STUCK for name, one in self._targets.items())
 
@@ -370,7 +370,7 @@ class Schedule:
         return (answer for answer in self._awaited.pop(task, ()) if not answer.done())
 
     def asking_all(self, trigger: str) -> Iterator[None]:
-        """Probe every target now that may be, one by one."""
+        """Probe every target that may be probed now, one by one."""
         for target in tuple(self._targets.values()):
             self.begin(target, 0.0, trigger)
             yield
@@ -393,7 +393,7 @@ class Schedule:
             self._callbacks.failed(error)
 
     async def _run(self, target: Target, trigger: str, planned: float) -> None:
-        """Probe once a place is free; the wait for it is ours and not part of what is measured.
+        """Wait for a place, then probe; the wait is not part of any measured time.
 
         A scheduled probe keeps its place in the line however long it waits, so that each target has its turn, and the
         ticks meanwhile are skipped. If other monitors probe the target, too, or somebody asked, it waits for a turn.
@@ -419,7 +419,7 @@ class Schedule:
 
     @asynccontextmanager
     async def _place(self, target: Target, within: float | None) -> AsyncIterator[bool]:
-        """Wait for a place among those of the host and among all, at most so many seconds; whether there was one.
+        """Wait at most so many seconds for a place, of the host and of all; return whether there was one.
 
         While the loop is late, the monitor has fewer places.
         """
@@ -437,7 +437,7 @@ class Schedule:
                 yield True
 
     def _back_off(self, observation: Observation) -> None:
-        """Obey the Retry-After of a 429 or 503, at most ten intervals and an hour; another response ends that."""
+        """Obey the Retry-After of a 429 or 503, for at most ten intervals and an hour; any other response ends it."""
         name, head = observation.target.name, observation.recording.head
         self._rests.pop(name, None)
         if head is None or head.status not in _ASK_LATER or not head.retry_after:
@@ -472,7 +472,7 @@ class Schedule:
             timer.cancel()
 
     async def drain(self, within: float, hurry: asyncio.Event) -> None:
-        """Start nothing more, give the probes in flight `within` seconds or until `hurry`, and cancel the rest."""
+        """Start no more probes, wait `within` seconds or until `hurry` for those in flight, and cancel the rest."""
         self._draining = True
         for timer in (*self.confirming.values(), *self.firsts.values()):
             timer.cancel()
@@ -494,7 +494,7 @@ class Schedule:
 # APScheduler must drop nothing (no grace) and catch up nothing (coalesce): missed ticks are counted here
 _RULES = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 _FOR_PEOPLE = frozenset({"paused", "backoff"})
-"""Skip reasons that do not apply to a person's request."""
+"""Skip reasons that do not apply to a request by a user."""
 _BUSY = {
     "overlap": "a probe of this target is in flight",
     "budget": "the tokens of today are spent",

@@ -1,4 +1,4 @@
-"""One target: its URL, its request, what a whole answer is, and what is too slow.
+"""One target: its URL, its request, when an answer is complete, and when it is too slow.
 
 Each field with a description is a key of the config.
 """

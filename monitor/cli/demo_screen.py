@@ -27,7 +27,7 @@ def show_demo(listen: str, console: Console) -> int:
             assert playing.stderr is not None
             lines = list(_said(playing.stderr))
             addresses = [line.split()[-1] for line in lines if "http://" in line]
-            if not addresses:  # it says itself why
+            if not addresses:  # its error is on stderr
                 click.echo("".join(lines), err=True, nl=False)
                 return playing.wait()
             # what it writes later has to go somewhere

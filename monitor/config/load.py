@@ -124,7 +124,7 @@ def discovered(values: Mapping[str, Any], environ: Mapping[str, str], source: st
 def all_discovered(
     several: Sequence[tuple[Mapping[str, Any], str]], environ: Mapping[str, str], config: Config
 ) -> list[Target | ConfigError]:
-    """Return each target that was found by a source of `config`, or what is wrong with it.
+    """Return, for each target that a source of `config` found, the target or its error.
 
     Each is given with the name of its source. They are validated many at a time: what is around them is read once.
     """
@@ -149,14 +149,14 @@ def _together(
 
 
 def _around(several: Iterable[Mapping[str, Any]], source: str, config: Config) -> Document:
-    """Return a document of targets, with what of the config bears on them; no labels leave those of the defaults."""
+    """Return a document of targets with the parts of the config that affect them; an empty table counts as missing."""
     around = {name: config.document.values[name] for name in _AROUND & config.document.values.keys()}
     targets = [{key: _as_it_is(value) for key, value in values.items() if value != {}} for values in several]
     return Document(source, config.document.directory, around | {"targets": targets})
 
 
 def check_window(window: Maintenance, targets: Iterable[Target]) -> None:
-    """Check a maintenance window that stands in no file as one of the config; it has to concern a target of these."""
+    """Check a maintenance window that is not in a file like one of the config; it must apply to one of `targets`."""
     targets = tuple(targets)
     values: Values = {"name": window.name, "targets": list(window.targets), "labels": dict(window.labels)}
     values |= {"start": window.start, "end": window.end}
@@ -195,7 +195,7 @@ def _only(document: Document, environ: Mapping[str, str], rules: tuple[TargetRul
 
 @contextmanager
 def _named_by_key(prefix: str) -> Iterator[None]:
-    """Have mistakes name the key below `prefix` alone."""
+    """Make mistakes name only the part of the key below `prefix`."""
     try:
         yield
     except ConfigError as error:
@@ -209,7 +209,7 @@ def _config(document: Document, environ: Mapping[str, str], rules: tuple[TargetR
 
 
 class _Parts(NamedTuple):
-    """What a document says; the targets have the labels that each was given itself."""
+    """The content of a document; each target has only its own labels."""
 
     settings: Settings
     targets: list[Target]
@@ -340,7 +340,7 @@ def _with_upstreams(drafts: list[Draft]) -> list[Draft]:
 
 
 def _with_proxy(draft: Draft, network: Network, environ: Mapping[str, str], findings: Findings) -> Draft:
-    """Let the proxy be that of the environment if the config asks for that, and none if it makes an exception."""
+    """Return the target with the environment's proxy, if the config enables it and has no exception for the host."""
     own = draft.target.proxy
     if any(findings.is_broken((*base, key)) for base in (draft.base, ("defaults",)) for key in ("url", "proxy")):
         return draft

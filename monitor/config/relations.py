@@ -28,7 +28,7 @@ class Known:
     labels: Collection[str] = ()
     """The names of their labels."""
     _near: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """What was suggested for names that no target has."""
+    """The suggestions for unknown names."""
 
     def lacks(self, name: str) -> bool:
         """Whether there is certainly no such target."""
@@ -44,7 +44,7 @@ class Known:
         return self._near[written]
 
     def circular(self) -> set[str]:
-        """Return the targets whose upstreams lead back to them; each is looked at once."""
+        """Return the targets that are part of a cycle of upstreams; each target is visited once."""
         found: set[str] = set()
         visited: set[str] = set()
         for first in self.upstream_of:
@@ -89,7 +89,7 @@ def upstreams(drafts: Sequence[Draft], known: Known) -> Iterator[Finding]:
 
 
 def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Finding]:
-    """Report a location that is not among all locations; and once short turns that no key sets."""
+    """Report a location that is not one of `locations`, and once, turns that are too short and that no key sets."""
     if table.locations and table.location not in table.locations:
         near = get_close_matches(table.location, table.locations, 1)
         hint = f'did you mean "{near[0]}"?' if near else "add it there"
@@ -99,7 +99,7 @@ def locations(table: Monitor, drafts: Sequence[Draft]) -> Iterator[Finding]:
 
 
 def limits(table: Limits) -> Iterator[Finding]:
-    """Report an event that may be longer than its stream, and of a stream that may be longer than all of them."""
+    """Report a limit of an event above that of its stream, and a limit of a stream above that of all streams."""
     if table.event_bytes > table.stream_bytes:
         yield Finding(("limits", "event_bytes"), "is above stream_bytes")
     if table.in_flight_bytes < table.stream_bytes:
@@ -132,7 +132,7 @@ def discovery(table: DiscoverySource, base: KeyPath, urls: object, proxy: object
 
 
 def _authorization(table: DiscoverySource, base: KeyPath) -> Iterator[Finding]:
-    """Report more than one user or token, and of a user without exactly one password."""
+    """Report more than one user or token, and a user without exactly one password."""
     basic, has_basic, hint = table.basic_auth, table.basic_auth != BasicAuth(), "a request has one Authorization header"
     key = "bearer_token_file" if table.bearer_token_file else "basic_auth"
     if (has_basic or table.bearer_token_file) and any("@" in urlsplit(url).netloc for url in table.http_sd):
@@ -146,7 +146,7 @@ def _authorization(table: DiscoverySource, base: KeyPath) -> Iterator[Finding]:
 
 
 def network(table: Network, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Report a variable of the environment that is to name a proxy and does not."""
+    """Report an environment variable that should contain a proxy's URL and does not."""
     for name in unusable(environ) if table.proxy_from_environment else ():
         message = f"the variable {name} does not hold the URL of an HTTP proxy"
         yield Finding(("network", "proxy_from_environment"), message, 'for example "http://proxy.internal:3128"')

@@ -290,7 +290,7 @@ def _client_certificate(draft: Draft) -> Iterator[Finding]:
 
 
 def _answerable(draft: Draft) -> Iterator[Finding]:
-    """Report missing keys without which the servers of this protocol refuse a request."""
+    """Report missing keys that the servers of this protocol require."""
     for key in draft.protocol.needs:
         if key not in draft.target.body:
             message = f"servers of {draft.protocol.name} refuse a request without {key}"
@@ -303,7 +303,7 @@ def _streams(draft: Draft) -> Iterator[Finding]:
 
 
 def _generic(draft: Draft) -> Iterator[Finding]:
-    """The keys of `generic` are for the protocol of that name, and raw bytes have no paths."""
+    """The table `generic` needs the protocol of that name, and paths need messages that are JSON."""
     given = draft.target.generic
     if "generic" in draft.own and draft.protocol.name != "generic":
         yield Finding(("generic",), "has no effect: the protocol is not generic", warning=True)
@@ -327,7 +327,7 @@ _TURNS = ("replicas", "locations", "interval")
 
 
 def short_turn(draft: Draft) -> tuple[str, str] | None:
-    """Return message and hint if several monitors probe a target in turns that are shorter than a probe may take."""
+    """Return message and hint if several monitors probe a target in turns, and a turn is too short for a probe."""
     target = draft.target
     monitors = max(len(target.locations or draft.monitor.locations), 1) * target.replicas
     turn = target.interval / monitors
@@ -356,7 +356,7 @@ LITERAL_SECRETS = (
     TargetRule(("body",), _literal_secret_in_body),
     TargetRule(("url", "proxy"), _literal_url_secret),
 )
-"""The rules for files only: a command line may contain secrets."""
+"""The rules that apply to files only: a command line may contain secrets."""
 RULES = (
     TargetRule(("protocol", "terminator"), _terminator),
     TargetRule(("http", "proxy", "url"), _http_2_through_a_proxy),

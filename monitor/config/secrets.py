@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 def _once(method: Callable[[Places, str], _T]) -> Callable[[Places, str], _T]:
-    """Have a method remember what it found of each name, if its `Places` remember; an error is raised each time."""
+    """Cache the results of a method by name, if its `Places` have a cache; errors are not cached."""
 
     @wraps(method)
     def found(self: Places, name: str) -> _T:
@@ -41,7 +41,7 @@ class Places:
     directory: Path
     environ: Mapping[str, str]
     known: dict[tuple[str, str], Any] | None = field(default=None, compare=False, repr=False)
-    """If given, each file is read once, for thousands of targets may name it; by the method and the file's name."""
+    """The cache, by method and file name, so that a file is read once even if thousands of targets name it."""
 
     @_once
     def find(self, name: str) -> Path:

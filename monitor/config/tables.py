@@ -1,4 +1,4 @@
-"""Tables of values against their models: merged, validated, and freed of what is wrong, to judge the rest."""
+"""Merge and validate tables of values; invalid values are left out, so that the rules can judge the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Values = dict[str, Any]
 
 # Of these tables the target's keys win one by one; all else is replaced.
 MERGED = frozenset(tables_of(Target))
-# Of these, what a target says takes the place of both.
+# Of these, the one that a target sets replaces both.
 EITHER = (frozenset({"api_key_env", "api_key_file"}), frozenset({"model", "models"}))
 # The placeholder for a missing required key: loading fails, but first checks the rest.
 _STAND_INS = {"name": "missing", "protocol": "raw", "url": "http://missing.invalid"}
@@ -39,7 +39,7 @@ def _deep(base: object, over: object) -> object:
 
 
 def _without_rivals(base: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
-    """Return the defaults but for what the target says in another way: its key, and headers of other spelling."""
+    """Return the defaults without what the target sets by another key, or by a header in another spelling."""
     replaced = {key for rivals in EITHER if rivals.intersection(over) for key in rivals}
     result = {key: value for key, value in base.items() if key not in replaced}
     given = {name.lower() for key in ("headers", "header_files") for name in _names(over.get(key))}
@@ -54,7 +54,7 @@ def _names(table: object) -> list[str]:
 
 
 def validated(model: type[Table], values: Values, base: KeyPath, findings: Findings) -> tuple[Table, Values]:
-    """Return the table and its values; what is wrong is noted and left out, until the rest is right."""
+    """Return the table and its values; invalid values are reported and left out until the rest is valid."""
     while True:
         try:
             return model.model_validate(values), values
@@ -76,7 +76,7 @@ def _mended(values: Values, path: KeyPath, *, missing: bool) -> Values:
 
 
 def without(values: Values, path: KeyPath) -> Values:
-    """Return the values but for one key; of an array, nothing stays."""
+    """Return the values without one key; an array is removed as a whole."""
     key, rest = str(path[0]), path[1:]
     if key not in values:
         return values

@@ -18,7 +18,7 @@ Report = Callable[[KeyPath, str, str], None]
 
 
 def references(value: object) -> set[str]:
-    """Return the names of the variables that the strings of a value, as it is written, refer to."""
+    """Return the names of the variables in the strings of a value, before they are filled in."""
     match value:
         case str():
             found = (match[1] for match in _REFERENCE.finditer(value) if match[1])
@@ -32,7 +32,7 @@ def references(value: object) -> set[str]:
 
 
 def has_default(text: str) -> bool:
-    """Whether a text, as it is written, holds a default that says something: it stands in the file as it is."""
+    """Whether a text contains a variable with a default that is not empty: the file has that value in plain text."""
     return any((match[1] or "").partition(_DEFAULT)[2] for match in _REFERENCE.finditer(text))
 
 

@@ -44,7 +44,7 @@ CLOCK_EVERY = 1.0
 _COLLECT = (20_000, 5, 100)
 """Thresholds of the garbage collector: probes leave few cycles, and the default (700) costs a tenth of the CPU.
 
-A collection of the middle generation looks at 100,000 objects at most, which holds the loop for some 10 ms.
+A collection of the middle generation examines at most 100,000 objects, which blocks the loop for some 10 ms.
 """
 
 

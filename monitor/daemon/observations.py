@@ -19,7 +19,7 @@ from monitor.target import Target
 
 Sink = Callable[[Observation], None]
 _RECORDING_BYTES = MIB
-"""Of a recording, what log, history and memory are given: some 20,000 chunks."""
+"""The maximum size of a recording that log, history and memory get: some 20,000 chunks."""
 
 
 def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
@@ -33,7 +33,7 @@ def probe_of(parts: Parts, settings: Settings) -> schedule.Probe:
 
 
 def _diagnosed(parts: Parts, observation: Observation) -> Observation:
-    """Return it with its suspects, and update the gauges of other targets; a bug in that loses no observation."""
+    """Return it with its suspects, and update the gauges of other targets; an exception here loses no observation."""
     try:
         found = parts.diagnosis.take(observation)
     except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on

@@ -1,4 +1,4 @@
-"""The parts of a running daemon, and the tasks that run beside its schedule."""
+"""The parts of a running daemon, and its background tasks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Parts:
     secrets: frozenset[str] = frozenset()
     """The secrets of the config and the targets, including earlier ones."""
     learned: tuple[str, ...] = ()
-    """Those that discovery has read of files: also one that was replaced before a message repeats it."""
+    """Secrets that discovery has read from files, including replaced ones, which a message may still contain."""
     schedule: Schedule = field(init=False)
     client: Client = field(init=False)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -68,7 +68,7 @@ class Parts:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """What no message may hold: `secrets`, what was `learned`, and those of the web config file as it is now."""
+        """What no message may contain: `secrets`, `learned`, and the secrets of the current web config file."""
         return self.secrets.union(self.learned) | (self.access.secrets if self.access is not None else frozenset())
 
     @property
@@ -91,7 +91,7 @@ class Parts:
             structlog.get_logger().error("unhandled exception", why=context["message"], exc_info=error)
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something beside the schedule."""
+        """Run a background task."""
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._done)
@@ -138,7 +138,7 @@ SLICE = 32
 
 
 async def in_slices(steps: Iterable[object]) -> None:
-    """Take so many steps with a turn of the event loop after each slice: probes are read in between."""
+    """Do the steps, and let the event loop run after each slice of them, so that probes are read in between."""
     for number, _ in enumerate(steps, 1):
         if number % SLICE == 0:
             await asyncio.sleep(0)
@@ -146,9 +146,9 @@ async def in_slices(steps: Iterable[object]) -> None:
 
 @contextmanager
 def collections_paused() -> Iterator[None]:
-    """Have Python look for no reference cycles while thousands of targets are made: each full look holds the loop.
+    """Disable Python's garbage collector while thousands of targets are made: each full collection blocks the loop.
 
-    Nothing is frozen: what a reload froze, cycles that end later too, would never be freed.
+    `gc.freeze` is not used: reference cycles among frozen objects would never be freed.
     """
     gc.disable()
     try:

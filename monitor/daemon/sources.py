@@ -38,14 +38,14 @@ def discovery_of(parts: Parts, config: Config, before: Discovery | None = None) 
 
 
 class FirstLists(NamedTuple):
-    """What the sources list at the start; `late` is the task that reads them, if they are not there yet."""
+    """The targets of the sources at the start; `late` is the task that still reads them, if it is not done."""
 
     targets: tuple[Target, ...]
     late: asyncio.Task[tuple[Target, ...]] | None = None
 
 
 async def first_lists(parts: Parts, found: Discovery) -> FirstLists:
-    """Read the sources; if the config has targets of its own, these do not wait long for a source that hangs."""
+    """Read the sources; if the config itself has targets, they wait only a short time for a source that hangs."""
     reading = parts.begin(found.refresh())
     done, _ = await asyncio.wait({reading}, timeout=FIRST_LISTS if parts.config.here else None)
     if done:
@@ -55,7 +55,7 @@ async def first_lists(parts: Parts, found: Discovery) -> FirstLists:
 
 
 def keep_discovering(parts: Parts, found: Discovery, late: asyncio.Task[tuple[Target, ...]] | None = None) -> None:
-    """Have the sources read again and again, instead of those of the config before; first take what comes `late`."""
+    """Refresh the sources at intervals, in place of those of the previous config; first use the result of `late`."""
     if parts.discovery is not None and parts.finding is not None:
         parts.discovery.retire()
         parts.finding.cancel()

@@ -41,7 +41,7 @@ from monitor.web.target_history import RollupReader
 REFRESH_EVERY = 60.0
 """Seconds between checks of the web config file and its certificate."""
 _SCRAPE_SHARE = 0.9
-"""The share of a scrape's time for its probe: judging and answering take the rest."""
+"""The part of a scrape's time that its probe may take: the verdict and the response take the rest."""
 
 
 @asynccontextmanager
@@ -140,13 +140,13 @@ def history_reader(path: str | None) -> HistoryReader | None:
 
 @dataclass(frozen=True, slots=True)
 class KeptProbes:
-    """What the history knows of the time before the start: the newest events of each target, and the states."""
+    """What the history has of the time before the start: the newest events of each target, and the states."""
 
     events: Mapping[str, Sequence[ProbeEvent]] = field(default_factory=dict)
     states: Mapping[str, TargetState] = field(default_factory=dict)
 
     def probed(self, targets: Iterable[Target]) -> dict[str, float]:
-        """Return when the last scheduled probe began, in Unix seconds, of each target that is asked as it was then."""
+        """Return, for each target whose request is unchanged, when its last scheduled probe began, in Unix seconds."""
         found = ((one.name, next(self._scheduled(one), None)) for one in targets)
         return {name: _began(event) for name, event in found if event is not None}
 
@@ -156,7 +156,7 @@ class KeptProbes:
         return next((_began(event) + (event.duration or 0.0) for event in found), None)
 
     def _scheduled(self, target: Target) -> Iterator[ProbeEvent]:
-        """Return the scheduled probes that say something of a target that is asked as it was then, newest first."""
+        """Return the conclusive scheduled probes of a target whose request is unchanged, newest first."""
         asked = (shown_url(target), target.protocol, target.model or UNSET)
         for event in self.events.get(target.name, ()):
             same = (event.url, event.protocol, event.model) == asked
@@ -169,7 +169,7 @@ def _began(event: ProbeEvent) -> float:
 
 
 async def kept_probes(parts: Parts) -> KeptProbes:
-    """Read what the history knows; nothing without a file that can be read."""
+    """Read the history; the result is empty if there is no readable file."""
     path, each = parts.settings.history.path, parts.recent.each
     if path is None:
         return KeptProbes()

@@ -1,4 +1,4 @@
-"""The memory that all streams in flight share: if together they hold too much, the one that holds most is ended."""
+"""The memory limit of all streams in flight: if they exceed it together, the largest stream is ended."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from monitor.settings import Limits
 
 
 class StreamMemory:
-    """What one stream holds of the memory that all share, in bytes.
+    """The memory of one stream, in bytes.
 
-    `stop` ends the stream, given why in our words; None if it does not run.
+    `stop` ends the stream for a reason in our words; None if the stream does not run.
     """
 
     __slots__ = ("_all", "held", "stop")
@@ -22,7 +22,7 @@ class StreamMemory:
         self.stop: Callable[[str], None] | None = None
 
     def hold(self, size: int) -> None:
-        """Take how much the stream holds now; if that is too much for all, the largest stream is ended."""
+        """Set the size of the stream; if all together exceed the limit, the largest stream is ended."""
         self._all.held += size - self.held
         self.held = size
         self._all.relieve()

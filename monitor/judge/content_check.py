@@ -1,4 +1,4 @@
-"""Whether the answer is whole: the counted list or given words with a nonce, a required pattern, or a minimum length.
+"""Whether the answer is complete: the counted list or given words with a nonce, a pattern, or a minimum length.
 
 The counted list asks for the numbers 1 to N and then a word made of the nonce. It defeats caches, shows how far a
 stream got before a cut, and finds lost, repeated and reordered pieces in a stream that looks complete. Common ways
@@ -30,9 +30,9 @@ _GROUPS = 1000
 """From this number on, thousands may be separated."""
 _HALF_GROUPED = re.compile(r"(?<=\d)[,.'\u2019 \xa0\u2009\u202f](?=\d{1,3}\Z)")
 _SEPARATORS = re.compile(r"[\s,;*_\u3001\uff0c\uff1b-]*(?:END?[\W_]{0,3})?", re.IGNORECASE)
-"""What may be between two pieces of one list; also the start of the closing word, if that came twice."""
+"""What may be between two items of a list; also the start of the closing word, if it was repeated."""
 _HALF_SAID = re.compile(r"\d|(?<![A-Za-z])EN?(?![A-Za-z])", re.IGNORECASE)
-"""What is between the last number and the closing word only if a piece of either came twice."""
+"""What is between the last number and the closing word only if a part of either was repeated."""
 _ONE_WORD = re.compile(r"[\W_]*+([\w-]*+)[\W_]*+")
 _MOST_DIGITS = 6
 _LONGEST = 1 << 20

@@ -32,7 +32,7 @@ _SECOND = 1000
 
 @lru_cache(maxsize=1000)
 def seconds(text: str) -> float | None:
-    """Read a duration; None if it is none."""
+    """Parse a duration; None if the text is not one."""
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         return None
@@ -42,7 +42,7 @@ def seconds(text: str) -> float | None:
 
 @lru_cache(maxsize=1000)
 def size(text: str) -> int | None:
-    """Read a size in bytes; None if it is none."""
+    """Parse a size in bytes; None if the text is not one."""
     match = _SIZE.fullmatch(text)
     return None if match is None else int(float(match[1]) * _BYTES[match[2]])
 

@@ -291,7 +291,7 @@ def resolver(text: str) -> str:
 
 
 def name_server(text: str) -> tuple[str, int]:
-    """Return address and port of a name server; port 0 where none is written."""
+    """Return address and port of a name server; port 0 if none is given."""
     try:
         return str(ip_address(text)), 0
     except ValueError:

@@ -26,10 +26,10 @@ from monitor.keys.secret import pem_lines
 from monitor.web.access_file import AccessFile, Pem, ServerTls, read_access
 
 _WAITING = 64
-"""Passwords that wait to be checked: beyond that, somebody tries them out."""
+"""The maximum number of passwords that wait to be checked: more of them are an attack."""
 _REMEMBERED, _REMEMBERED_WRONG = 100, 1000
 _LONGEST_PASSWORD = 72
-"""The most bytes that bcrypt uses."""
+"""The number of bytes that bcrypt uses at most."""
 _NOBODY = "$2b${:02d}$" + "." * 53
 """A hash of a given cost that no password matches: for unknown users, so that the check takes as long."""
 
@@ -61,7 +61,7 @@ class Access:
         self._known = _Marks(_REMEMBERED)
         self._wrong = _Marks(_REMEMBERED_WRONG)
         self.lines: dict[tuple[str, str], _Line] = {}
-        """Passwords that are checked or wait for it, by address and user."""
+        """Passwords that are being checked or wait, by address and user."""
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 
     @property
@@ -76,7 +76,7 @@ class Access:
 
     @property
     def authenticates(self) -> bool:
-        """Whether it is known of everybody who is let in who that is: by a password, or a client certificate."""
+        """Whether every admitted client is identified, by a password or a client certificate."""
         tls = self._loaded.file.tls
         return self.asks_users or (tls is not None and tls.client_auth is ssl.CERT_REQUIRED)
 
@@ -163,7 +163,7 @@ class Access:
         return fits
 
     def _check(self, key: tuple[str, str], mark: bytes, check: _Check) -> _Check:
-        """Have a password checked in its line, and return its check: one that is under way, if there is one."""
+        """Queue a password, and return its check; the same password in progress is not checked twice."""
         line = self.lines.get(key)
         if line is not None and mark in line.checks:
             return line.checks[mark]
@@ -177,7 +177,7 @@ class Access:
         return check
 
     async def _work(self, key: tuple[str, str], line: _Line) -> None:
-        """Check the passwords of a line out of the loop's way; bcrypt lets other threads run meanwhile."""
+        """Check the passwords of a queue in a thread; bcrypt releases the interpreter lock."""
         loop = asyncio.get_running_loop()
         try:
             while line.waiting:
@@ -198,7 +198,7 @@ class Access:
         return not wanted or not names.isdisjoint(wanted)
 
     def user(self, authorization: str, certificate: Mapping[str, Any] | None) -> str:
-        """Return who was let in: the name of the user, else that in the client's certificate."""
+        """Return the name of an admitted client: the user, else the name in the client's certificate."""
         given = _basic(authorization) if self.asks_users else None
         if given is not None:
             return given[0]
@@ -213,7 +213,7 @@ class Access:
 
 
 class _Marks:
-    """The newest of what is kept in mind, by a digest: a scrape every few seconds costs no bcrypt each."""
+    """A cache of the latest results, by digest, so that a scrape every few seconds does not need bcrypt each time."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -226,19 +226,19 @@ class _Marks:
         return mark in self._marks
 
     def add(self, mark: bytes) -> None:
-        """Keep one more, instead of the oldest if there are too many."""
+        """Add a result; if the cache is full it replaces the oldest one."""
         if len(self._marks) >= self._most:
             self._marks.pop(next(iter(self._marks)))
         self._marks[mark] = None
 
     def clear(self) -> None:
-        """Keep none."""
+        """Remove all results."""
         self._marks.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A password and what it is checked against; `found` is whether it fits, None if it was refused unchecked."""
+    """A password and its hash; `found` is whether they match, None if the password was refused unchecked."""
 
     password: bytes
     hashed: bytes
@@ -251,12 +251,12 @@ class _Line:
     """Passwords for one user from one address."""
 
     checks: dict[bytes, _Check] = field(default_factory=dict)
-    """Those that wait, and the one that is checked, by what is checked."""
+    """The waiting passwords and the one that is being checked, by password and hash."""
     waiting: list[bytes] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
     def refuse_one(self) -> None:
-        """Refuse any of those that wait."""
+        """Refuse one of the waiting passwords."""
         mark = self.waiting.pop(secrets.randbelow(len(self.waiting)))
         self.checks.pop(mark).found.set_result(None)
 
@@ -306,7 +306,7 @@ def _context(tls: ServerTls) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, tls: ServerTls) -> None:
-    """Load the current certificate into a context: further connections get it."""
+    """Load the current certificate into a context; new connections use it."""
     with _as_file(tls.certificate) as certificate, _as_file(tls.key) as key:
         context.load_cert_chain(certificate, key, password=_no_password)
 

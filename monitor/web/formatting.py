@@ -13,12 +13,12 @@ NOTHING = "\N{EM DASH}"
 
 
 def seconds(value: float | UnsetType | None) -> str:
-    """Return a measured time to three figures or so, and a dash if there is none."""
+    """Return a measured time with about three digits, or a dash if there is none."""
     return NOTHING if value is None or value is UNSET else measured(value)
 
 
 def limit(value: float) -> str:
-    """Return a configured duration as it was meant: `5 s`, `500 ms`, `300 s`."""
+    """Return a configured duration in its usual unit: `5 s`, `500 ms`, `300 s`."""
     return f"{value:g} s" if value >= 1 or not value else f"{value * 1000:g} ms"
 
 

@@ -1,4 +1,4 @@
-"""The listening socket: bind it or say clearly why not, hold a bounded number of connections, and stop quickly."""
+"""The listening sockets: bind them, or report why that is not possible; limit the connections; stop quickly."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from monitor.keys.values import host_port
 
 SHUTDOWN_SECONDS = 2.0
 PATIENCE = 10.0
-"""How long a connection may stand without a request: between this and twice this."""
+"""Seconds after which a connection without a request is closed; at most twice as many."""
 
 HANDSHAKE_SECONDS = 10.0
 MOST = 256
 """Connections at once."""
 _BACKLOG = 1024
-"""Connections that wait to be accepted: one beyond that is tried again by its own kernel, a second later."""
+"""The backlog of the socket: if it is full, the kernel of the client tries again a second later."""
 _GRACE = 0.25
-"""Seconds that a connection has to ask before it makes room for one that waits; its request is often there already."""
+"""Seconds after which a connection without a request may be closed for a waiting one; most requests come at once."""
 _RETRY = 0.1
-"""Seconds until it is tried again to accept, if no descriptor was free."""
+"""Seconds until the next attempt to accept a connection, if no descriptor was free."""
 _PER_PROBE = 2
 """Descriptors of one probe: two addresses of a name may be dialled at once."""
 _OTHERS = 64
-"""Descriptors of all else: the log, the history, discovery, look-ups."""
+"""Descriptors for everything else: the log, the history, discovery, look-ups."""
 _LEAST = 8
-"""Connections that are served however few descriptors there are."""
+"""The minimum number of connections, even if there are few descriptors."""
 
 _EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - who may listen on it is the caller's to decide
 _BOTH_FAMILIES = frozenset({"", "::"})
@@ -72,7 +72,7 @@ class Server:
         self._close = closed
 
     async def close(self) -> None:
-        """Stop listening, let answers that are being written finish for a moment, and drop the rest."""
+        """Stop listening, wait a moment for responses that are being written, and close the other connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -166,7 +166,7 @@ class _Acceptor:
         self._server, self._tls, self._most = server, tls, most
         self._asked, self._busy = asked, busy
         self._opening: dict[asyncio.Task[None], float] = {}
-        """Connections that have not begun yet, each with the time at which it was accepted."""
+        """Connections without a complete handshake or request, each with the time at which it was accepted."""
         self._begun_at: dict[web.RequestHandler, float] = {}
         self._untouched: set[socket.socket] = set()
         """Connections of tasks that have not run yet: they are closed here."""
@@ -196,7 +196,7 @@ class _Acceptor:
             task.add_done_callback(partial(self._begun, connection))
 
     def close(self) -> None:
-        """Drop what has not begun."""
+        """Close the connections that have not begun."""
         for task in self._opening:
             task.cancel()
 
@@ -218,7 +218,7 @@ class _Acceptor:
             connection.close()
 
     async def _wait_for_room(self) -> bool:
-        """Wait until one more connection fits, and return True; False if none makes room: all are being answered."""
+        """Wait until one more connection fits, and return True; False if none can be closed: all have a request."""
         loop = asyncio.get_running_loop()
         while len(self._opening) + len(self._standing()) >= self._most:
             oldest = min((*self._opening.values(), *self._silent()), default=-_GRACE)
@@ -230,18 +230,18 @@ class _Acceptor:
         return True
 
     def _silent(self) -> list[float]:
-        """Return when the connections that never asked have begun."""
+        """Return the start times of the connections without a request."""
         standing, now = self._standing(), asyncio.get_running_loop().time()  # one that begins right now has no time yet
         return [self._begun_at.get(one, now) for one in standing if one not in self._asked]
 
     def _standing(self) -> list[web.RequestHandler]:
-        """Return the connections that stand, oldest first; one that is being closed stands no more."""
+        """Return the open connections, oldest first, without those that are being closed."""
         standing = [one for one in self._server.connections if one.transport is not None]
         self._begun_at = {one: self._begun_at[one] for one in standing if one in self._begun_at}
         return standing
 
     def _make_room(self) -> bool:
-        """Close the oldest half-open connection, else one that never asked, else one that idles; whether one was."""
+        """Close the oldest half-open connection, else one without a request, else an idle one; False if none exists."""
         if self._tls is not None and self._cancel_oldest():
             return True
         idle = [one for one in self._standing() if one not in self._busy]
@@ -260,7 +260,7 @@ class _Acceptor:
 
 
 def bounded(most: int, concurrency: int, descriptors: int) -> tuple[int, str | None]:
-    """Return how many connections may be held so that probes keep their descriptors; and why, if they are fewer."""
+    """Return how many connections leave enough descriptors for probes, and the reason if they are fewer than wanted."""
     reserved = concurrency * _PER_PROBE + _OTHERS
     if descriptors == resource.RLIM_INFINITY or most + reserved <= descriptors:
         return most, None
@@ -273,7 +273,7 @@ def bounded(most: int, concurrency: int, descriptors: int) -> tuple[int, str | N
 
 
 def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler]) -> Middleware:
-    """Return a middleware that notes the connections on which something was asked, and those being answered."""
+    """Return a middleware that records which connections have had a request, and which have one now."""
 
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -288,7 +288,7 @@ def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler]) -> Mi
 
 
 async def _sweep(runner: web.AppRunner, asked: set[web.RequestHandler], patience: float) -> None:
-    """Close connections without a request: the library itself waits forever for a first one."""
+    """Close connections without a request: the library itself has no timeout for the first request."""
     server = runner.server
     assert server is not None, "the runner is set up"
     before: set[web.RequestHandler] = set()

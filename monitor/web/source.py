@@ -53,7 +53,7 @@ class HistoryReader:
 
 @dataclass(frozen=True, slots=True)
 class WindowSource:
-    """The maintenance windows, and what users may do with them."""
+    """The maintenance windows, and the actions of users on them."""
 
     configured: Callable[[], Sequence[Maintenance]]
     """Those of the config."""

@@ -134,7 +134,7 @@ def _refused(request: web.Request) -> web.Response:
 
 
 def _user(request: web.Request) -> str | None:
-    """Return the name of who asks; None if it is not known of everybody who asks who that is."""
+    """Return the name of the client; None if not every client is identified."""
     access = request.app[STATE].access
     if access is None or not access.authenticates:
         return None

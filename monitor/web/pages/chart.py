@@ -23,7 +23,7 @@ SPARK = (90, 18)
 _HOURS = 48 * 3600
 _LABELS = 6
 _FIRST, _LAST = 0.03, 0.93
-"""The parts of an axis near its ends, where a label is not centred."""
+"""The parts of an axis near its ends, in which a label is not centred."""
 _SHADES = 5
 _SHOWN_THRESHOLD = 4.0
 """A threshold above this many times the highest value is not drawn, because it would flatten the chart."""

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 ROW = 16
 _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
-"""How control, format and surrogate characters stand in last words."""
+"""How control, format and surrogate characters are written in last words."""
 _REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
 _NOT_KNOWN = "??"
-"""A byte that was no UTF-8, and is not known any more."""
+"""A byte that was not valid UTF-8; its value is lost."""
 _PRINTABLE = range(0x20, 0x7F)
 
 
@@ -27,12 +27,12 @@ class HexRow(NamedTuple):
 
 
 def unescaped(words: str) -> str:
-    """Return last words with the characters that stand as escapes; an escape that the server wrote is one too."""
+    """Return last words with their escapes replaced; an escape that the server itself sent is replaced as well."""
     return _ESCAPED.sub(lambda found: chr(int(next(filter(None, found.groups())), 16)), words)
 
 
 def hex_dump(words: str) -> Iterator[HexRow]:
-    """Yield the rows of last words; a byte that was no UTF-8 is `??`."""
+    """Yield the rows of last words; a byte that was not valid UTF-8 is `??`."""
     cells: list[tuple[str, str]] = []
     for place, part in enumerate(unescaped(words).encode("utf-8", "surrogatepass").split(_REPLACED)):
         if place:
