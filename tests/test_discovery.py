@@ -1,4 +1,4 @@
-"""Discovery: groups as plain values, files in a directory, and URLs that answer what the test says."""
+"""Discovery: groups as plain values, files in a directory, and URLs with the responses that a test sets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NAME_HINT = "letters, digits, '.', '_' and '-', at most 63, a letter or digit fi
 
 
 def group(*addresses: str, **labels: str) -> dict[str, Any]:
-    """Return a target group as it stands in a document."""
+    """Return a target group of a document."""
     return {"targets": list(addresses), "labels": labels}
 
 
@@ -57,7 +57,7 @@ def written(*groups: dict[str, Any]) -> bytes:
 
 
 class Reports:
-    """Keeps what discovery tells, and answers its requests."""
+    """Records the callbacks of discovery, and answers its requests."""
 
     def __init__(self) -> None:
         self.gauge: dict[str, bool] = {}
@@ -70,7 +70,7 @@ class Reports:
         self.asked = asyncio.Event()
 
     def callbacks(self) -> DiscoveryCallbacks:
-        """Return who is told: this."""
+        """Return callbacks that record their calls here."""
         return DiscoveryCallbacks(
             self.gauge.__setitem__,
             lambda source, text: self.wrong.append(f"{source}: {text}"),
@@ -101,7 +101,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def reports() -> Reports:
-    """Return who keeps what is told."""
+    """Return the recorded callbacks."""
     return Reports()
 
 
@@ -110,7 +110,7 @@ Make = Callable[..., Discovery]
 
 @pytest.fixture
 def make(config: Config, reports: Reports) -> Make:
-    """Return what makes a discovery over the defaults of the config."""
+    """Return a function that makes a discovery over the defaults of the config."""
 
     def make_targets(several: Sequence[tuple[Mapping[str, Any], str]]) -> list[Target | ConfigError]:
         reports.made += [values["name"] for values, _ in several]
@@ -165,7 +165,7 @@ def names(targets: Iterable[Target]) -> list[str]:
     ],
 )
 def test_labels_are_keys_or_labels(labels: dict[str, str], wanted: dict[str, object]) -> None:
-    """`__KEY__` is a key of the target, what is Prometheus' own is left out, and all else is a label."""
+    """`__KEY__` sets a key of the target, Prometheus' own labels are ignored, and all others are labels."""
     (found,) = keys(Group((URL,), labels))
     assert {"labels": {}} | wanted == {key: value for key, value in found.items() if key not in {"name", "url"}}
 
@@ -180,7 +180,7 @@ def test_labels_are_keys_or_labels(labels: dict[str, str], wanted: dict[str, obj
     ],
 )
 def test_an_address_is_a_url_or_the_part_of_one(address: str, labels: dict[str, str], url: str) -> None:
-    """HOST:PORT gets its scheme and path from the labels; a URL needs none."""
+    """HOST:PORT gets its scheme and path from the labels; a URL is used unchanged."""
     (found,) = keys(Group((address,), labels))
     assert (found["url"], found["labels"]) == (url, {})
 
@@ -205,7 +205,7 @@ def test_an_address_is_a_url_or_the_part_of_one(address: str, labels: dict[str, 
     ],
 )
 def test_a_name_depends_on_nothing_but_the_target(addresses: list[str], labels: dict[str, str], name: str) -> None:
-    """A name is given, or made of host, port, path and model: never of what may be secret, nor of the neighbours."""
+    """A name is given, or made of host, port, path and model, and depends neither on secrets nor on other targets."""
     found = next(keys(Group(tuple(addresses), labels)))
     assert found["name"] == name
     assert len(name) <= 63
@@ -231,7 +231,7 @@ def test_a_name_depends_on_nothing_but_the_target(addresses: list[str], labels: 
     ],
 )
 def test_a_document_is_in_order_or_not(document: bytes, wrong: str) -> None:
-    """A document that is no list of groups, as Prometheus has them, is refused as a whole."""
+    """A document that is not a list of groups in Prometheus' format is refused as a whole."""
     if wrong:
         with pytest.raises(ValueError, match=f"^{re.escape(wrong)}$"):
             parse(document)
@@ -243,7 +243,7 @@ def test_a_document_is_in_order_or_not(document: bytes, wrong: str) -> None:
 
 
 async def test_a_target_stands_over_the_defaults(make: Make, tmp_path: Path) -> None:
-    """What the source does not say is the config's: protocol, interval, labels, and the key."""
+    """Keys that the source does not set are those of the config: protocol, interval, labels, and the key."""
     (tmp_path / "a.json").write_bytes(written(group(URL, __name__="one", __model__="other", zone="b")))
     (target,) = await make(files(tmp_path)).refresh()
     assert (target.name, target.url, target.protocol, target.model) == ("one", URL, "openai-chat", "other")
@@ -251,7 +251,7 @@ async def test_a_target_stands_over_the_defaults(make: Make, tmp_path: Path) -> 
 
 
 async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """Each target that cannot be is named with what is wrong, and all others are watched; the gauge says 0."""
+    """Each invalid target is reported with its error, all others are probed, and the gauge is 0."""
     path = tmp_path / "a.json"
     path.write_bytes(
         written(
@@ -285,7 +285,7 @@ async def test_a_mistake_in_one_target_leaves_the_others_alone(make: Make, repor
 async def test_of_several_of_one_name_the_first_that_is_valid_counts(
     make: Make, reports: Reports, tmp_path: Path
 ) -> None:
-    """Invalid ones before it are named as such, and others after it, but for its repetitions, too."""
+    """Invalid targets before the first valid one of that name are reported, and different ones after it as well."""
     urls = ("ftp://a.test/", "ftp://b.test/", "http://c.test/", "http://d.test/", "http://c.test/", "http://e.test/")
     (tmp_path / "a.json").write_bytes(written(*(group(url, __name__="one") for url in urls)))
     found = make(files(tmp_path))
@@ -298,7 +298,7 @@ async def test_of_several_of_one_name_the_first_that_is_valid_counts(
 
 
 async def test_one_mistake_among_many_is_found(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """Targets are validated many at a time, and each has the labels that it was given alone, wherever it stands."""
+    """Targets are validated in batches, and each has only its own labels."""
     groups = [group(f"http://{number}.test/", __name__=f"t{number}", zone=str(number)) for number in range(40)]
     groups[17] = group("ftp://17.test/", __name__="t17")
     groups[23] = group("http://23.test/", __name__="t23")
@@ -310,7 +310,7 @@ async def test_one_mistake_among_many_is_found(make: Make, reports: Reports, tmp
 
 
 async def test_ten_thousands_of_targets_are_taken_by_difference(reports: Reports, tmp_path: Path) -> None:
-    """A document may list as many; after a change only what is new in it is made."""
+    """A document may have ten thousands of targets; after a change only new ones are made."""
     made = []
 
     def make(several: Sequence[tuple[Mapping[str, Any], str]]) -> list[Target | ConfigError]:
@@ -331,14 +331,14 @@ async def test_ten_thousands_of_targets_are_taken_by_difference(reports: Reports
 async def test_a_source_says_nothing_of_secrets_and_files(
     make: Make, reports: Reports, tmp_path: Path, key: str
 ) -> None:
-    """Who writes a source chooses no variable, file, header or proxy of ours."""
+    """A source cannot choose a variable, file, header or proxy of the monitor."""
     (tmp_path / "a.json").write_bytes(written(group(URL, **{f"__{key}__": "HOME"})))
     assert await make(files(tmp_path)).refresh() == ()
     assert reports.wrong[0].endswith(f"unknown label __{key}__")
 
 
 async def test_of_two_targets_of_one_name_the_first_counts(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """The config comes before all sources, and a source before those behind it."""
+    """The config takes precedence over all sources, and a source over those after it."""
     (tmp_path / "a.json").write_bytes(written(group("http://a.test/x", __name__="one")))
     (tmp_path / "b.yml").write_bytes(written(*(group(URL, __name__=name) for name in ("two", "one", "static"))))
     found = make(files(tmp_path, name="first"), files(tmp_path, "b.*", name="second"), reserved=["static"])
@@ -356,7 +356,7 @@ async def test_of_two_targets_of_one_name_the_first_counts(make: Make, reports: 
 
 
 async def test_files_come_and_go(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """A pattern is matched anew each time; a file that it no longer matches takes its targets with it."""
+    """A pattern is matched at each refresh; the targets of a file that no longer matches are removed."""
     found = make(files(tmp_path))
     assert await found.refresh() == ()
     (tmp_path / "b.json").write_bytes(written(group("http://b.test/", __name__="b")))
@@ -385,7 +385,7 @@ def _long(path: Path) -> None:
 
 
 async def test_a_long_list_of_errors_is_a_short_message(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """Whoever writes a list of ten thousand wrong targets gets the first errors, their number, and no more."""
+    """Of ten thousand invalid targets, the message has the first errors and the number of the others."""
     (tmp_path / "a.json").write_bytes(
         written(*(group(URL, __name__=f"a{number}", __protocol__="x" * 5000) for number in range(100)))
     )
@@ -409,7 +409,7 @@ async def test_a_long_list_of_errors_is_a_short_message(make: Make, reports: Rep
 async def test_the_last_good_list_is_kept(
     make: Make, reports: Reports, tmp_path: Path, harm: Callable[[Path], None], wrong: str
 ) -> None:
-    """A file that is named and cannot be read any more keeps its targets; so said once, and again when it changes."""
+    """A named file that becomes unreadable keeps its targets; the error is reported once, and again if it changes."""
     path = tmp_path / "a.json"
     path.write_bytes(written(group(URL, __name__="a")))
     found = make(files(tmp_path, "a.json"))
@@ -427,7 +427,7 @@ async def test_the_last_good_list_is_kept(
 
 
 async def test_what_is_as_it_was_is_not_made_anew(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """A refresh makes the targets of which something else is said than before, and those that had a mistake."""
+    """A refresh makes only targets with changed keys, and those that had an error."""
     path = tmp_path / "a.json"
     path.write_bytes(written(group(URL, __name__="a"), group(URL, __name__="b", __confirm__="x")))
     found = make(files(tmp_path))
@@ -439,7 +439,7 @@ async def test_what_is_as_it_was_is_not_made_anew(make: Make, reports: Reports, 
 
 
 async def test_lists_at_urls(make: Make, reports: Reports) -> None:
-    """Each URL is asked for its own list; one that fails keeps what it gave, and no secret of its URL is shown."""
+    """Each URL has its own list; one that fails keeps its targets, and no message shows a secret of its URL."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS, "http://b.test/"))
     reports.answers = {LISTS: written(group(URL, __name__="a")), "http://b.test/": written(group(URL, __name__="b"))}
     found = make(source)
@@ -456,7 +456,7 @@ async def test_lists_at_urls(make: Make, reports: Reports) -> None:
 
 
 async def test_a_token_is_read_at_each_refresh(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """A new one is sent from the next refresh on, no message holds either, and an empty file keeps the list."""
+    """A new token is sent from the next refresh on, no message contains either, and an empty file keeps the list."""
     token = tmp_path / "token"
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), bearer_token_file=str(token))
     reports.answers = {LISTS: written(group(URL, __name__="a"))}
@@ -479,7 +479,7 @@ async def test_a_token_is_read_at_each_refresh(make: Make, reports: Reports, tmp
 
 @pytest.mark.parametrize("password", ["pass-canary", "пароль-canary"])
 async def test_a_user_and_a_password(make: Make, reports: Reports, tmp_path: Path, password: str) -> None:
-    """They are sent in the Basic scheme, in UTF-8, from a file or a variable, and no message holds the password."""
+    """User and password are sent in the Basic scheme, in UTF-8, from file or variable; no message shows them."""
     file = tmp_path / "password"
     file.write_text(f"{password}\n")
     sources = (
@@ -500,7 +500,7 @@ async def test_a_user_and_a_password(make: Make, reports: Reports, tmp_path: Pat
 
 
 async def test_the_proxy_of_a_source(make: Make, reports: Reports) -> None:
-    """Its own comes first, then that of the environment if the config asks for that; `no_proxy` makes exceptions."""
+    """The source's own proxy comes first, then that of the environment if enabled; `no_proxy` makes exceptions."""
     own, url, here = Secret("http://own.test:1"), "http://b.test/", "http://127.0.0.1/"
     sources = [
         settings.DiscoverySource("own", http_sd=("http://a.test/",), proxy=own),
@@ -520,7 +520,7 @@ async def test_the_proxy_of_a_source(make: Make, reports: Reports) -> None:
 
 
 async def test_one_target_in_two_lists(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """It is one target and no error, in one source or in two; another target of its name is an error."""
+    """Equal entries in one or two sources are one target without an error; a different one of that name is an error."""
     same = written(group(URL, __name__="a", team="x"), group(URL, __name__="a", team="x"))
     (tmp_path / "a.json").write_bytes(same)
     reports.answers = {LISTS: same, "http://b.test/": same}
@@ -534,7 +534,7 @@ async def test_one_target_in_two_lists(make: Make, reports: Reports, tmp_path: P
 
 
 async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, reports: Reports, tmp_path: Path) -> None:
-    """Whatever is raised is told as a bug, the source keeps what it had, and the others are read."""
+    """An unexpected exception is reported, the source keeps its targets, and the other sources are read."""
     (tmp_path / "a.json").write_bytes(written(group(URL, __name__="a")))
     reports.answers = {LISTS: written(group(URL, __name__="b"))}
     found = make(settings.DiscoverySource("lists", http_sd=(LISTS,)), files(tmp_path))
@@ -549,7 +549,7 @@ async def test_a_bug_in_one_source_is_no_end_of_the_others(make: Make, reports: 
 
 
 async def test_a_reload_loses_nothing(make: Make, reports: Reports) -> None:
-    """The discovery of a new config knows what the one before it read, while the source cannot be read."""
+    """The discovery of a new config has the targets of the previous one until the source can be read."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=60.0)
     reports.answers = {LISTS: written(group(URL, __name__="a"))}
     before = make(source)
@@ -564,7 +564,7 @@ async def test_a_reload_loses_nothing(make: Make, reports: Reports) -> None:
 
 
 class Changes:
-    """Takes what changed, and fails as often as it is told to."""
+    """Records the changed targets, and fails as often as the test sets."""
 
     def __init__(self, failing: int = 0) -> None:
         self.taken: list[list[str]] = []
@@ -572,7 +572,7 @@ class Changes:
         self.news = asyncio.Event()
 
     async def __call__(self, targets: tuple[Target, ...]) -> None:
-        """Take the targets."""
+        """Record the targets."""
         if self.failing:
             self.failing -= 1
             raise RuntimeError("not now")
@@ -587,7 +587,7 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 
 
 async def test_changes_are_handed_on(make: Make, reports: Reports, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
-    """Only what differs from what was given is given, and given again where the taker failed."""
+    """Targets are passed on only if they differ, and again if the callback failed."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
     reports.answers = {LISTS: written(group(URL, __name__="a"))}
     found, changes = make(source), Changes(failing=2)
@@ -607,7 +607,7 @@ async def test_changes_are_handed_on(make: Make, reports: Reports, no_leaks: Non
 
 
 async def test_one_that_is_replaced_says_no_more(make: Make, reports: Reports, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
-    """What was being read when another took its place changes no gauge and hands nothing on."""
+    """A read that ends after the discovery was replaced changes no gauge and passes nothing on."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
     reports.answers = {LISTS: written(group(URL, __name__="a"))}
     found, changes = make(source), Changes()
@@ -620,7 +620,7 @@ async def test_one_that_is_replaced_says_no_more(make: Make, reports: Reports, n
 
 
 async def test_without_sources_there_is_nothing_to_do(make: Make) -> None:
-    """A config without discovery has a loop that ends at once."""
+    """Without sources the refresh loop ends at once."""
     found = make()
     await found.run(Changes())
     assert await found.refresh() == found.targets == ()
@@ -637,7 +637,7 @@ YAML = """\
 
 
 def test_files_of_yaml_are_read() -> None:
-    """By the end of their name; each scalar is text, as for Prometheus."""
+    """A file name ending in .yml or .yaml is YAML; each scalar is text, as in Prometheus."""
     groups = (
         Group(("http://a.test/v1", "http://b.test/v1"), {"team": "search", "port": "80", "on": "yes"}),
         Group(("http://b.test/v1",), {}),
@@ -660,13 +660,13 @@ def test_files_of_yaml_are_read() -> None:
     ],
 )
 def test_what_is_wrong_with_yaml(document: bytes, wrong: str) -> None:
-    """A line and a word, and nothing in it is ever run."""
+    """Invalid YAML is reported with its line, and tags never run code."""
     with pytest.raises(ValueError, match=f"^{re.escape(wrong)}$"):
         parse(document, ".yml")
 
 
 async def test_targets_come_from_a_file_of_yaml(make: Make, tmp_path: Path) -> None:
-    """The name of a file says what it holds: targets of both kinds come from one source."""
+    """The file name decides the format: one source has targets from JSON and YAML."""
     (tmp_path / "a.yml").write_text('- targets: ["http://a.test/v1"]\n  labels: {__name__: a}\n')
     (tmp_path / "b.json").write_text('[{"targets": ["http://b.test/v1"], "labels": {"__name__": "b"}}]')
     assert names(await make(files(tmp_path, "*")).refresh()) == ["a", "b"]

@@ -40,7 +40,7 @@ class Wall:
 
 
 class Scripted:
-    """A probe whose every call waits until the test lets it end, and a schedule's listener that keeps what it hears."""
+    """A probe whose calls wait until the test ends them, and callbacks that record what the schedule reports."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, float]] = []
@@ -58,7 +58,7 @@ class Scripted:
         self._news = asyncio.Event()
 
     async def __call__(self, target: Target, trigger: str, delay: float) -> Observation:
-        """Wait to be let go; a cancellation is told as the real probe tells it."""
+        """Wait until the test ends the probe; a cancellation is handled as by the real probe."""
         self.asked.append((target.name, trigger, delay))
         self.running[target.name] += 1
         self.most = max(self.most, self.running.total())
@@ -77,7 +77,7 @@ class Scripted:
         return replace(self.answer(target), trigger=trigger)
 
     def callbacks(self) -> ScheduleCallbacks:
-        """Return who is told: this, which keeps what it hears."""
+        """Return callbacks that record their calls here."""
         return ScheduleCallbacks(
             observed=self._observed,
             skipped=self._skipped,
@@ -103,11 +103,11 @@ class Scripted:
         self._news.set()
 
     async def idle(self, number: int) -> None:
-        """Wait until so many probes are over, and no other is under way."""
+        """Wait until this many probes are over and no other is running."""
         await self.until(lambda: len(self.observed) == number and self.in_flight[-1] == 0)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait for something that the probe or the schedule says."""
+        """Wait for a condition on the probe or the schedule."""
         while not true():
             self._news.clear()
             await self._news.wait()
@@ -115,13 +115,13 @@ class Scripted:
 
 @pytest.fixture
 def script() -> Scripted:
-    """Return a probe that ends when the test says so."""
+    """Return a probe that ends when the test ends it."""
     return Scripted()
 
 
 @pytest.fixture
 async def make(script: Scripted) -> AsyncIterator[Callable[..., Schedule]]:
-    """Yield what makes a schedule of that probe; all of them are drained at the end."""
+    """Yield a function that makes a schedule of that probe; all schedules are drained at the end."""
     made: list[Schedule] = []
 
     def schedule(
@@ -145,7 +145,7 @@ Make = Callable[..., Schedule]
 
 
 def known(schedule: Schedule, *targets: Target) -> None:
-    """Have targets watched, without their first probes."""
+    """Schedule targets without their first probes."""
     schedule.update(targets)
     for timer in schedule.firsts.values():
         timer.cancel()
@@ -170,13 +170,13 @@ def pass_time(schedule: Schedule, name: str, seconds: float) -> None:
 
 
 def test_a_phase_is_the_targets_own_for_ever() -> None:
-    """It follows from the name alone, so that neither a restart nor another machine moves it."""
+    """The phase depends on the name alone, so it is the same after a restart and on another machine."""
     assert phase("gateway", 60.0) == pytest.approx(18.433, abs=0.001)
     assert phase("gateway", 120.0) == phase("gateway", 60.0) * 2
 
 
 def test_phases_spread_over_the_interval() -> None:
-    """A thousand targets of one interval: no tenth of it has less than 70 or more than 130 of them."""
+    """Of a thousand targets of one interval, each tenth of it has between 70 and 130."""
     tenths = Counter(int(phase(name, 10.0)) for name in NAMES)
     assert set(tenths) == set(range(10))
     assert all(70 <= number <= 130 for number in tenths.values())
@@ -184,7 +184,7 @@ def test_phases_spread_over_the_interval() -> None:
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 1764000000.0, 1764000059.999])
 def test_the_next_tick_is_in_phase(after: float) -> None:
-    """It comes within one interval, and as far behind a whole number of intervals as the phase says."""
+    """The next tick is within one interval, and its offset in the interval is the phase."""
     for name in NAMES[:20]:
         tick = next_tick(name, 60.0, after)
         assert after <= tick < after + 60.0
@@ -193,7 +193,7 @@ def test_the_next_tick_is_in_phase(after: float) -> None:
 
 @pytest.mark.parametrize("early", [0.0, 1e-6, 5e-4])
 def test_a_tick_that_comes_early_is_not_late(early: float) -> None:
-    """APScheduler's microseconds may lie before the phase: that is no delay of a whole interval."""
+    """A tick slightly before its phase is on time, not a whole interval late."""
     for name in NAMES[:50]:
         tick = next_tick(name, 60.0, 1764000000.0)
         assert lateness(name, 60.0, tick - early) == pytest.approx(0.0, abs=1e-3)
@@ -201,7 +201,7 @@ def test_a_tick_that_comes_early_is_not_late(early: float) -> None:
 
 @pytest.mark.parametrize("late", [0.002, 1.0, 59.0])
 def test_how_late_a_tick_comes(late: float) -> None:
-    """It is reckoned from the last moment in the target's phase."""
+    """The delay of a tick is counted from the last time with the target's phase."""
     assert lateness("one", 60.0, next_tick("one", 60.0, 1764000000.0) + late) == pytest.approx(late, abs=1e-4)
 
 
@@ -209,7 +209,7 @@ def test_how_late_a_tick_comes(late: float) -> None:
 
 
 async def test_the_first_probe_comes_at_once(script: Scripted, make: Make) -> None:
-    """A single target is asked when the schedule starts, with the trigger and the delay of a scheduled probe."""
+    """A single target is probed when the schedule starts, with the trigger and the delay of a scheduled probe."""
     make().start([a_target()])
     await script.until(lambda: bool(script.asked))
     ((name, trigger, delay),) = script.asked
@@ -218,7 +218,7 @@ async def test_the_first_probe_comes_at_once(script: Scripted, make: Make) -> No
 
 
 async def test_the_first_probes_are_spread(make: Make) -> None:
-    """Of five targets the first is asked at once and the others one after another over five seconds."""
+    """Of five targets the first is probed at once, and the others follow within five seconds."""
     schedule = make()
     before = asyncio.get_running_loop().time()
     schedule.start(map(a_target, NAMES[:5]))
@@ -228,7 +228,7 @@ async def test_the_first_probes_are_spread(make: Make) -> None:
 
 
 async def test_the_first_probes_of_many_come_as_the_limits_can_carry_them(make: Make) -> None:
-    """On one host with four places one a second, or in phase if that is sooner; on many hosts 12.5 a second."""
+    """First probes start one a second on one host with four places, or in phase if sooner; on many, 12.5 a second."""
     loop, schedule = asyncio.get_running_loop(), make()
     before = loop.time()
     schedule.start([a_target(name, interval=600.0) for name in NAMES])
@@ -245,7 +245,7 @@ async def test_the_first_probes_of_many_come_as_the_limits_can_carry_them(make: 
 
 
 async def test_targets_are_armed_one_by_one(script: Scripted, make: Make) -> None:
-    """Between any two the loop may turn; a drain in between ends it, and nothing is probed any more."""
+    """The event loop runs between two targets; a drain meanwhile stops it, and no target is probed any more."""
     schedule = make()
     steps = schedule.starting(map(a_target, NAMES[:3]))
     armed = []
@@ -260,7 +260,7 @@ async def test_targets_are_armed_one_by_one(script: Scripted, make: Make) -> Non
 
 
 async def test_the_ticks_follow_in_phase(make: Make) -> None:
-    """After its first probe a target's ticks fall on its phase, the first of them half an interval later or more."""
+    """After the first probe the ticks have the target's phase, the first of them at least half an interval later."""
     schedule = make()
     schedule.start([a_target()])
     tick = ticks(schedule)["one"]
@@ -270,7 +270,7 @@ async def test_the_ticks_follow_in_phase(make: Make) -> None:
 
 @pytest.mark.parametrize(("age", "waits"), [(0.0, True), (59.0, True), (60.0, False), (-5.0, False)])
 async def test_a_target_that_was_probed_lately_waits_for_its_tick(make: Make, age: float, waits: bool) -> None:
-    """One that was probed within its interval before the start keeps its phase; another, and one to come, is first."""
+    """A target that was probed within its interval before the start waits for its tick; others get a first probe."""
     now = time.time()
     schedule = make(wall=lambda: now)
     schedule.probed = {"one": now - age}
@@ -284,7 +284,7 @@ async def test_a_target_that_was_probed_lately_waits_for_its_tick(make: Make, ag
 
 
 async def test_a_target_is_asked_again_and_again(script: Scripted, make: Make) -> None:
-    """Each tick asks anew once the probe before is over."""
+    """Each tick starts a probe if the previous one is over."""
     script.let_go.set()
     make().start([a_target(interval=0.05)])
     await script.until(lambda: len(script.observed) >= 3)
@@ -293,7 +293,7 @@ async def test_a_target_is_asked_again_and_again(script: Scripted, make: Make) -
 
 
 async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make: Make) -> None:
-    """Of four monitors each starts a quarter of the interval after the one before, and none at its own start."""
+    """With four monitors each starts a quarter of the interval after the previous one, and none at its own start."""
     starts = []
     for turn in range(4):
         schedule = make()
@@ -305,7 +305,7 @@ async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make
 
 
 async def test_a_shared_target_is_on_time_in_its_turn(script: Scripted, make: Make) -> None:
-    """The delay of its probe is measured from its own turn, not from that of the first monitor."""
+    """The delay of a probe is measured from the monitor's own turn, not from that of the first monitor."""
     script.let_go.set()
     make().start([a_target(interval=0.2, turn=1, turns=2)])
     await script.until(lambda: len(script.observed) >= 2)
@@ -313,7 +313,7 @@ async def test_a_shared_target_is_on_time_in_its_turn(script: Scripted, make: Ma
 
 
 async def test_another_turn_is_another_tick(make: Make) -> None:
-    """A target that gains a monitor has its ticks moved, and goes on if nothing changed."""
+    """If the number of monitors changes, the ticks move; if nothing changes, they do not."""
     schedule = make()
     known(schedule, a_target(turn=1, turns=2))
     before = ticks(schedule)["one"]
@@ -322,7 +322,7 @@ async def test_another_turn_is_another_tick(make: Make) -> None:
 
 
 async def test_no_place_within_the_turn_is_a_skip(script: Scripted, make: Make) -> None:
-    """A probe that finds no place in its own turn is not made in that of another monitor."""
+    """A probe that finds no place in its own turn is skipped, and does not run in another monitor's turn."""
     schedule = make(concurrency=1)
     known(schedule, a_target("holds"), a_target("waits", turn=0, turns=1200))
     schedule.ask("holds", "api")
@@ -335,7 +335,7 @@ async def test_no_place_within_the_turn_is_a_skip(script: Scripted, make: Make) 
 
 
 async def test_a_target_is_never_asked_twice_at_once(script: Scripted, make: Make) -> None:
-    """A tick that finds the probe before still under way is skipped and counted."""
+    """A tick is skipped and counted if the previous probe is still running."""
     schedule = make()
     schedule.begin(a_target(), 0.0)
     schedule.begin(a_target(), 0.0)
@@ -345,21 +345,21 @@ async def test_a_target_is_never_asked_twice_at_once(script: Scripted, make: Mak
 
 
 async def test_a_probe_longer_than_its_interval_piles_up_nothing(script: Scripted, make: Make) -> None:
-    """However many ticks pass, one probe runs and the others are counted."""
+    """One probe runs, however many ticks pass, and each of them is counted as skipped."""
     make().start([a_target(interval=0.02)])
     await script.until(lambda: script.skipped["one", "overlap"] >= 3)
     assert (len(script.asked), script.most) == (1, 1)
 
 
 async def test_a_paused_target_is_left_alone(script: Scripted, make: Make) -> None:
-    """Its ticks are counted as skipped."""
+    """The ticks of a paused target are counted as skipped."""
     make().start([a_target(paused=True)])
     await script.until(lambda: script.skipped["one", "paused"] == 1)
     assert script.asked == []
 
 
 async def test_a_target_without_budget_is_left_alone(script: Scripted, make: Make) -> None:
-    """When the tokens of the day are spent its ticks are counted as skipped."""
+    """If today's tokens are spent, the ticks are counted as skipped."""
     budget = Budget(10)
     budget.spend("other", 10)
     make(budget).start([a_target()])
@@ -368,7 +368,7 @@ async def test_a_target_without_budget_is_left_alone(script: Scripted, make: Mak
 
 
 async def test_missed_ticks_are_counted(script: Scripted, make: Make) -> None:
-    """Where the machine slept through ticks, one probe stands for them and each of the others is counted."""
+    """If the machine was suspended, one probe follows, and each missed tick is counted."""
     schedule, one = make(), a_target()
     known(schedule, one)
     await schedule.tick("one")
@@ -383,7 +383,7 @@ async def test_missed_ticks_are_counted(script: Scripted, make: Make) -> None:
 
 
 async def test_few_probes_at_once(script: Scripted, make: Make) -> None:
-    """With room for two in all, the third target waits, and its wait is in its own delay."""
+    """With two places, the third target waits, and the wait is part of its own delay."""
     schedule = make(concurrency=2)
     for number in range(3):
         schedule.begin(a_target(f"t{number}", f"h{number}.test"), 0.0)
@@ -398,7 +398,7 @@ async def test_few_probes_at_once(script: Scripted, make: Make) -> None:
 
 
 async def test_few_probes_of_one_host(script: Scripted, make: Make) -> None:
-    """With room for one at each host, a second target of a host waits, and another host's does not."""
+    """With one place for each host, a second target of the same host waits, and one of another host does not."""
     schedule = make(per_host=1)
     for name, host in (("a1", "a.test"), ("a2", "a.test"), ("b1", "b.test")):
         schedule.begin(a_target(name, host), 0.0)
@@ -409,7 +409,7 @@ async def test_few_probes_of_one_host(script: Scripted, make: Make) -> None:
 
 
 async def test_a_slow_host_delays_no_other(script: Scripted, make: Make) -> None:
-    """However many of its targets hang or wait, they take no more places than their host has."""
+    """However many targets of a host hang or wait, they take no more places than the limit of the host."""
     schedule = make(per_host=4, concurrency=5)
     for number in range(20):
         schedule.begin(a_target(f"slow-{number}", "slow.test"), 0.0)
@@ -421,7 +421,7 @@ async def test_a_slow_host_delays_no_other(script: Scripted, make: Make) -> None
 
 @pytest.mark.parametrize("limits", [{"per_host": 1}, {"concurrency": 1}], ids=["host", "all"])
 async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str, int]) -> None:
-    """What confirms a failure, and finds no place within an interval, is not made, and holds nobody else's place."""
+    """A confirming probe that finds no place within an interval is not made, and takes no other probe's place."""
     schedule = make(**limits)
     schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
@@ -436,7 +436,7 @@ async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str
 
 @pytest.mark.parametrize("limits", [{"per_host": 1}, {"concurrency": 1}], ids=["host", "all"])
 async def test_each_target_has_its_turn(script: Scripted, make: Make, limits: dict[str, int]) -> None:
-    """A target that waits longer than its interval is asked before those that came later; its ticks are counted."""
+    """A target that waits longer than its interval is probed before those that came later; its ticks are counted."""
     schedule = make(**limits)
     schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
@@ -450,7 +450,7 @@ async def test_each_target_has_its_turn(script: Scripted, make: Make, limits: di
 
 
 async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) -> None:
-    """Who finds no place meanwhile is skipped as `concurrency`, and all start in their order as soon as they may."""
+    """Probes beyond the lowered limit are skipped as `concurrency`, and waiting ones start in order once they may."""
     schedule = make()
     schedule.overload.most = 1
     schedule.begin(a_target("first", "a.test"), 0.0)
@@ -470,7 +470,7 @@ async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) ->
 
 
 async def test_a_drain_waits_for_what_is_in_flight(script: Scripted, make: Make) -> None:
-    """A probe under way is given the time to end by itself."""
+    """A drain waits until a running probe has ended."""
     schedule = make()
     schedule.start([a_target()])
     await script.until(lambda: bool(script.asked))
@@ -483,7 +483,7 @@ async def test_a_drain_waits_for_what_is_in_flight(script: Scripted, make: Make)
 
 
 async def test_a_drain_stops_what_takes_too_long(script: Scripted, make: Make) -> None:
-    """What is still under way at the limit is cancelled as `shutdown`, and what it saw is told."""
+    """A probe that still runs at the time limit is cancelled as `shutdown`, and its observation is recorded."""
     schedule = make()
     schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.asked))
@@ -493,7 +493,7 @@ async def test_a_drain_stops_what_takes_too_long(script: Scripted, make: Make) -
 
 
 async def test_a_drain_can_be_hurried(script: Scripted, make: Make) -> None:
-    """A second signal stops what is in flight at once."""
+    """A second signal stops running probes at once."""
     schedule, hurry = make(), asyncio.Event()
     schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.asked))
@@ -503,7 +503,7 @@ async def test_a_drain_can_be_hurried(script: Scripted, make: Make) -> None:
 
 
 async def test_a_drain_starts_nothing_more(script: Scripted, make: Make) -> None:
-    """Neither a tick nor a probe that still waits for its place is begun."""
+    """During a drain no tick starts a probe, and no waiting probe starts."""
     schedule = make(concurrency=1)
     schedule.start([a_target("first")])
     await script.until(lambda: bool(script.asked))
@@ -517,12 +517,12 @@ async def test_a_drain_starts_nothing_more(script: Scripted, make: Make) -> None
 
 
 async def test_a_drain_of_nothing_is_over_at_once(make: Make) -> None:
-    """A schedule that never started, or has nothing in flight, has nothing to wait for."""
+    """A drain of a schedule that was not started, or has no running probe, ends at once."""
     await make().drain(60.0, asyncio.Event())
 
 
 async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> None:
-    """A probe that raises is reported, gives its place back, and the target is asked again."""
+    """An exception in a probe is reported, its place is released, and the target is probed again."""
     script.error = RuntimeError("a bug")
     script.let_go.set()
     schedule = make(per_host=1)
@@ -535,7 +535,7 @@ async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> 
 
 
 async def test_a_bug_in_a_tick_is_told(script: Scripted, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """APScheduler would only log it; the target ticks again all the same."""
+    """An exception in a tick is reported, not only logged by APScheduler, and the target has further ticks."""
     bug = RuntimeError("a bug")
 
     def broken(*_: object) -> None:
@@ -550,7 +550,7 @@ async def test_a_bug_in_a_tick_is_told(script: Scripted, make: Make, monkeypatch
 
 
 async def test_a_first_probe_outlives_a_step_of_the_clock(script: Scripted, make: Make) -> None:
-    """It is waited for on the monotonic clock, so that it neither comes an hour later nor tells of such a delay."""
+    """A first probe waits by the monotonic clock: a step of the wall clock neither delays it nor adds to its delay."""
     wall = Wall()
     schedule = make(wall=wall)
     schedule.start([a_target()])
@@ -563,7 +563,7 @@ async def test_a_first_probe_outlives_a_step_of_the_clock(script: Scripted, make
 
 
 async def test_an_unchanged_target_goes_on(script: Scripted, make: Make) -> None:
-    """Its tick, its probe in flight and its failures stay what they were."""
+    """An unchanged target keeps its tick, its running probe and its count of failures."""
     schedule = make()
     schedule.start([a_target()])
     await script.until(lambda: bool(script.asked))
@@ -576,7 +576,7 @@ async def test_an_unchanged_target_goes_on(script: Scripted, make: Make) -> None
 
 
 async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
-    """They change nothing of how a target is asked: what is in flight goes on."""
+    """A change of labels does not affect a running probe."""
     schedule = make()
     schedule.start([a_target()])
     await script.until(lambda: bool(script.asked))
@@ -586,7 +586,7 @@ async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
 
 
 async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
-    """What it has in flight is aborted as `reload`, and nothing of it is left to happen."""
+    """The running probe of a removed target is aborted as `reload`, and nothing of the target remains scheduled."""
     schedule = make()
     schedule.start([a_target(), a_target("two")])
     await script.until(lambda: bool(script.asked))
@@ -603,7 +603,7 @@ async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
 
 
 async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> None:
-    """What it has in flight is aborted as `reload`; its ticks stay, and go to where it is now."""
+    """The running probe of a changed target is aborted as `reload`; its ticks stay and use the new config."""
     schedule = make()
     schedule.start([a_target()])
     await script.until(lambda: bool(script.asked))
@@ -619,7 +619,7 @@ async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> N
 
 
 async def test_another_interval_is_another_tick(make: Make) -> None:
-    """It is armed anew in its phase, within one new interval; and the schedule stands still at no time."""
+    """A changed interval gives new ticks in phase, the first within one new interval; the schedule keeps running."""
     wall = Wall()
     schedule = make(wall=wall)
     schedule.start([a_target(interval=36000.0)])
@@ -632,7 +632,7 @@ async def test_another_interval_is_another_tick(make: Make) -> None:
 
 
 async def test_an_added_target_is_asked_at_once(script: Scripted, make: Make) -> None:
-    """Its first probe does not wait for its tick."""
+    """An added target is probed at once, before its first tick."""
     schedule = make()
     schedule.start([])
     assert schedule.running
@@ -642,7 +642,7 @@ async def test_an_added_target_is_asked_at_once(script: Scripted, make: Make) ->
 
 
 async def test_other_limits_hold_for_what_comes(script: Scripted, make: Make) -> None:
-    """With room for one more, a target that waits in vain under the old limit is asked under the new."""
+    """If a limit is raised by one, a probe that waits under the old limit starts."""
     schedule = make(concurrency=1)
     schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
@@ -656,7 +656,7 @@ async def test_other_limits_hold_for_what_comes(script: Scripted, make: Make) ->
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 1234.5, -29.9])
 async def test_a_step_of_the_clock_costs_at_most_an_interval(script: Scripted, make: Make, step: float) -> None:
-    """The ticks are armed anew, the next one within an interval of the new time, and none of them counts as missed."""
+    """After a step of the clock the ticks are armed again, the next within an interval, and none counts as missed."""
     wall = Wall()
     schedule = make(wall=wall)
     schedule.start(map(a_target, NAMES[:20]))
@@ -674,7 +674,7 @@ async def test_a_step_of_the_clock_costs_at_most_an_interval(script: Scripted, m
 
 
 async def test_a_clock_that_is_slewed_is_no_step(make: Make) -> None:
-    """What NTP corrects bit by bit moves nothing, and a step is one once."""
+    """A slewed clock moves no tick, and a step is detected once."""
     wall = Wall()
     schedule = make(wall=wall)
     schedule.start([a_target()])
@@ -688,7 +688,7 @@ async def test_a_clock_that_is_slewed_is_no_step(make: Make) -> None:
 
 
 async def test_a_schedule_moves_while_every_target_ticks(make: Make) -> None:
-    """One that has not ticked for two intervals and a minute says that it stands still."""
+    """A target without a tick for two intervals and a minute shows that the schedule has stopped."""
     schedule = make()
     assert schedule.moving()
     schedule.start([a_target(), a_target("two", interval=10.0)])
@@ -703,7 +703,7 @@ async def test_a_schedule_moves_while_every_target_ticks(make: Make) -> None:
 
 
 async def test_a_target_can_be_asked_now(script: Scripted, make: Make) -> None:
-    """Out of schedule, under the trigger that is given, even where it is paused; the answer is what was seen."""
+    """A probe on request has the given trigger, also for a paused target, and returns its observation."""
     schedule = make()
     known(schedule, a_target(paused=True))
     script.let_go.set()
@@ -713,7 +713,7 @@ async def test_a_target_can_be_asked_now(script: Scripted, make: Make) -> None:
 
 
 async def test_who_cannot_be_asked(script: Scripted, make: Make) -> None:
-    """Each reason has its words, and nothing is sent or counted as skipped."""
+    """Each refusal has a text, and nothing is sent or counted as skipped."""
     budget = Budget(None)
     schedule = make(budget, resting=lambda target: target.name == "rests")
     known(schedule, a_target("runs"), a_target("rests"), a_target("poor", tokens_per_day=5))
@@ -738,7 +738,7 @@ async def test_who_cannot_be_asked(script: Scripted, make: Make) -> None:
 
 
 async def test_an_answer_without_a_place(script: Scripted, make: Make) -> None:
-    """Where too many run it says so; that is no skip of the schedule's."""
+    """A request beyond the concurrency limit is refused, and not counted as a skip of the schedule."""
     schedule = make(concurrency=1)
     known(schedule, a_target(interval=3600.0), a_target("two", interval=0.01))
     first = schedule.ask("one", "api")
@@ -751,7 +751,7 @@ async def test_an_answer_without_a_place(script: Scripted, make: Make) -> None:
 
 
 async def test_an_answer_that_never_comes(script: Scripted, make: Make) -> None:
-    """A probe that raises is told as a bug, and who asked learns that there is none."""
+    """An exception in a requested probe is reported, and the caller gets an error."""
     schedule = make()
     known(schedule, a_target())
     script.error = RuntimeError("a bug")
@@ -762,7 +762,7 @@ async def test_an_answer_that_never_comes(script: Scripted, make: Make) -> None:
 
 
 async def test_who_asked_may_leave(script: Scripted, make: Make) -> None:
-    """The probe goes on without."""
+    """If the caller is cancelled, the probe continues."""
     schedule = make()
     known(schedule, a_target())
     asking = schedule.ask("one", "api")
@@ -773,7 +773,7 @@ async def test_who_asked_may_leave(script: Scripted, make: Make) -> None:
 
 
 async def test_who_asked_may_leave_a_probe_that_fails(script: Scripted, make: Make) -> None:
-    """The bug is told; nobody is left to learn that there is no answer."""
+    """If the caller is cancelled and the probe raises, the exception is reported."""
     schedule = make()
     known(schedule, a_target())
     script.error = RuntimeError("a bug")
@@ -785,7 +785,7 @@ async def test_who_asked_may_leave_a_probe_that_fails(script: Scripted, make: Ma
 
 
 async def test_a_probe_in_flight_can_be_joined(script: Scripted, make: Make) -> None:
-    """Who joins gets what the probe in flight comes to, whoever asked for it; where none is, there is none to join."""
+    """A caller that joins a running probe gets its observation; without a running probe there is nothing to join."""
     schedule = make()
     known(schedule, a_target())
     assert schedule.join("one") is None
@@ -798,7 +798,7 @@ async def test_a_probe_in_flight_can_be_joined(script: Scripted, make: Make) -> 
 
 
 async def test_a_scrape_asks_within_its_time(script: Scripted, make: Make) -> None:
-    """Its probe has so many seconds, drain included, and no more than the target's own."""
+    """The probe of a scrape has the time of the scrape, drain included, and at most the target's own deadlines."""
     schedule = make()
     known(schedule, a_target(), a_target("quick", timeouts=Timeouts(total=3.0)))
     script.let_go.set()
@@ -809,7 +809,7 @@ async def test_a_scrape_asks_within_its_time(script: Scripted, make: Make) -> No
 
 
 async def test_a_scrape_leaves_a_paused_target_alone(script: Scripted, make: Make) -> None:
-    """A person may ask a paused target; a machine that comes every minute may not."""
+    """A user may probe a paused target; a scrape may not."""
     schedule = make()
     known(schedule, a_target(paused=True))
     with pytest.raises(ProbeNotStartedError, match="the target is paused"):
@@ -818,7 +818,7 @@ async def test_a_scrape_leaves_a_paused_target_alone(script: Scripted, make: Mak
 
 
 async def test_all_can_be_asked_now(script: Scripted, make: Make) -> None:
-    """All that are neither paused nor under way; the others are not counted as skipped."""
+    """All targets that are neither paused nor running are probed; the others are not counted as skipped."""
     schedule = make()
     known(schedule, a_target("idle"), a_target("runs"), a_target("rests", paused=True))
     schedule.begin(a_target("runs"), 0.0)
@@ -829,7 +829,7 @@ async def test_all_can_be_asked_now(script: Scripted, make: Make) -> None:
 
 
 async def test_a_target_in_maintenance_is_left_alone(script: Scripted, make: Make) -> None:
-    """Its ticks are counted as skipped, and after the window it is asked again."""
+    """The ticks of a target in maintenance are counted as skipped, and after the window it is probed again."""
     window = [True]
     schedule = make(resting=lambda _: window[0])
     schedule.start([a_target()])
@@ -845,7 +845,7 @@ async def test_a_target_in_maintenance_is_left_alone(script: Scripted, make: Mak
 
 
 def asking_to_wait(seconds: int, status: int = 429) -> Callable[[Target], Observation]:
-    """Return the answer of a server that asks for so many seconds of rest."""
+    """Return the response of a server with this status and Retry-After."""
 
     def answer(target: Target) -> Observation:
         observation = refused(target)
@@ -863,7 +863,7 @@ def asking_to_wait(seconds: int, status: int = 429) -> Callable[[Target], Observ
 async def test_how_long_a_server_that_asks_to_wait_is_left_alone(
     script: Scripted, make: Make, status: int, *, asked: int, interval: float, obeyed: float
 ) -> None:
-    """As long as it asked, at most ten intervals and an hour."""
+    """Retry-After is obeyed as given, at most for ten intervals and an hour."""
     script.let_go.set()
     script.answer = asking_to_wait(asked, status)
     schedule = make()
@@ -873,7 +873,7 @@ async def test_how_long_a_server_that_asks_to_wait_is_left_alone(
 
 
 async def test_a_server_that_asks_to_wait_is_left_alone(script: Scripted, make: Make) -> None:
-    """Its ticks are counted as skipped; a person may ask all the same, and another answer ends the wait."""
+    """Ticks meanwhile are counted as skipped; a user may still probe, and another response ends the wait."""
     script.let_go.set()
     script.answer = asking_to_wait(7)
     schedule = make()
@@ -907,7 +907,7 @@ async def test_other_answers_are_no_reason_to_wait(script: Scripted, make: Make,
 
 
 async def test_a_changed_or_removed_target_is_not_waited_for(script: Scripted, make: Make) -> None:
-    """What was asked for was about another request."""
+    """A Retry-After does not apply to a changed or removed target."""
     script.let_go.set()
     script.answer = asking_to_wait(100)
     schedule = make()
@@ -928,12 +928,12 @@ async def test_a_changed_or_removed_target_is_not_waited_for(script: Scripted, m
 
 
 def sickly(**more: Any) -> Target:  # noqa: ANN401 - fields of Target
-    """Return a target that is asked again almost at once while it fails."""
+    """Return a target that is probed again almost at once while it fails."""
     return a_target(**{"interval": 3600.0, "interval_when_failing": 0.001, "confirm": 3} | more)
 
 
 async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> None:
-    """It is asked again until as many in a row have failed as confirm it, and then waits for its ticks."""
+    """A failing target is probed again until `confirm` failures in a row, and then waits for its ticks."""
     script.answer = refused
     script.let_go.set()
     schedule = make()
@@ -945,7 +945,7 @@ async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> No
 
 @pytest.mark.parametrize(("turn", "confirms"), [(0, True), (1, False)])
 async def test_a_failure_is_confirmed_in_turn_alone(script: Scripted, make: Make, *, turn: int, confirms: bool) -> None:
-    """In another monitor's turn nothing is asked: that monitor's own probe says more."""
+    """A confirming probe does not run in another monitor's turn."""
     script.answer = refused
     script.let_go.set()
     wall = Wall()
@@ -960,7 +960,7 @@ async def test_a_failure_is_confirmed_in_turn_alone(script: Scripted, make: Make
 
 
 async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> None:
-    """The first complete chat ends it, and the count begins anew."""
+    """The first success ends the confirmation, and the count starts at 0 again."""
     answers = iter([refused(sickly()), whole(sickly())])
     script.answer = lambda _: next(answers)
     script.let_go.set()
@@ -972,7 +972,7 @@ async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> 
 
 @pytest.mark.parametrize("more", [{"interval_when_failing": None}, {"confirm": 1}])
 async def test_what_needs_no_confirmation(script: Scripted, make: Make, more: dict[str, Any]) -> None:
-    """Without `interval_when_failing`, or where one failure says enough, no other probe follows."""
+    """Without `interval_when_failing`, or if one failure is enough, no confirming probe follows."""
     script.answer = refused
     script.let_go.set()
     schedule = make()
@@ -985,7 +985,7 @@ async def test_what_needs_no_confirmation(script: Scripted, make: Make, more: di
 async def test_what_is_no_failure_to_confirm(
     script: Scripted, make: Make, trigger: str, answer: Callable[[Target], Observation]
 ) -> None:
-    """A probe that was asked for, and one that we ended ourselves, count neither way."""
+    """Requested probes and probes that the monitor ended itself do not count."""
     script.answer = answer
     script.let_go.set()
     schedule = make()
@@ -996,7 +996,7 @@ async def test_what_is_no_failure_to_confirm(
 
 
 async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
-    """A tick that fails before the confirmation comes takes its place, so that no timer is left behind."""
+    """A tick that fails before the confirming probe replaces it, so that only one timer exists."""
     script.answer = refused
     script.let_go.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
@@ -1014,7 +1014,7 @@ async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
 
 
 async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Make) -> None:
-    """Nor is a changed one under its old settings."""
+    """A removed target, or a changed one with its old settings, is not confirmed."""
     script.answer = refused
     script.let_go.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
@@ -1028,7 +1028,7 @@ async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Mak
 
 
 async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
-    """Neither what was waiting to be confirmed nor what fails while it drains."""
+    """During a drain neither a pending confirmation nor a new failure starts a probe."""
     script.answer = refused
     script.let_go.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
@@ -1048,7 +1048,7 @@ async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
 
 
 async def test_a_schedule_that_drains_takes_nothing_on(script: Scripted, make: Make) -> None:
-    """Neither other targets nor what is asked for by signal."""
+    """A draining schedule accepts neither new targets nor requests by signal."""
     schedule = make()
     schedule.start([a_target(), a_target("two")])
     await schedule.drain(1.0, asyncio.Event())

@@ -1,4 +1,4 @@
-"""Texts that the tests of the config build on, and the types of their fixtures."""
+"""Texts that the tests of the config use, and the types of their fixtures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ name = "a"
 protocol = "openai-chat"
 url = "http://127.0.0.1:8000/v1/chat/completions"
 """
-"""A whole target in four lines: what is put behind it stands in line 5."""
+"""A whole target in four lines: the next key is in line 5."""
 
 RAW = TARGET.replace("openai-chat", "raw")
 
@@ -32,7 +32,7 @@ ENVIRON = {"V": "s3cret", "A": "k"}
 
 
 class Case(NamedTuple):
-    """A config, what is wrong with it, and what is odd in it."""
+    """A config, its mistakes, and its warnings."""
 
     text: str
     mistakes: list[str]
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
 
 def cases(name: str) -> list[ParameterSet]:
-    """Return the cases of `messages/NAME.txt`, which says how it is read."""
+    """Return the cases of `messages/NAME.txt`; the head of each file explains its format."""
     text = (Path(__file__).parent / "messages" / f"{name}.txt").read_text(encoding="utf-8")
     text = text.replace("@protocols", ", ".join(sorted(PROTOCOLS)))
     _, *blocks = text.split("\n---\n")

@@ -1,4 +1,4 @@
-"""What the tests of the config share: a file to read, and what is said of it."""
+"""Fixtures for the tests of the config: load a text, and return its mistakes and warnings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(tmp_path: Path) -> Read:
 
 @pytest.fixture
 def reported(read: Read, tmp_path: Path) -> Reported:
-    """Say what is wrong with a text, and what is odd in it, each as `LINE: key: what (hint)`."""
+    """Return the mistakes and the warnings of a text, each as `LINE: key: what (hint)`."""
 
     def reported(text: str, environ: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
         wrong: tuple[Mistake, ...] = ()
@@ -48,13 +48,13 @@ def reported(read: Read, tmp_path: Path) -> Reported:
 
 @pytest.fixture
 def mistakes(reported: Reported) -> Mistakes:
-    """Say what is wrong with a text."""
+    """Return the mistakes of a text."""
     return lambda text, environ=None: reported(text, environ)[0]
 
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
-    """Have a module `outside` with these names in it."""
+    """Add a module `outside` with these names to `sys.modules`."""
 
     def outside(**names: object) -> None:
         module = ModuleType("outside")

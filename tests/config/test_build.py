@@ -1,4 +1,4 @@
-"""From what the file says to the plain values."""
+"""The values that the rest of the monitor gets from the validated tables."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ body = { seed = 7, nested = { a = [1, "${PW}"] } }
 
 
 def test_a_target_without_a_word_has_the_defaults(read: Read) -> None:
-    """What is not said is what the dataclasses say, and the counted list is asked for."""
+    """A target with no optional key has the defaults of the dataclasses, and the counted list as its check."""
     (target,) = read(TARGET).targets
     assert target == Target("a", "openai-chat", "http://127.0.0.1:8000/v1/chat/completions", check=CountCheck())
 
 
 def test_every_key_of_a_target_arrives(read: Read) -> None:
-    """Each key ends where the rest of the monitor reads it, in seconds, bytes and secrets."""
+    """Each key reaches the target, converted to seconds, bytes and secrets."""
     (target,) = read(TARGET + FULL, {"PW": "pw", "KEY": "k"}).targets
     assert target == Target(
         "a", "openai-chat", "http://127.0.0.1:8000/v1/chat/completions", model="m", labels={"team": "search"},
@@ -92,13 +92,13 @@ def test_every_key_of_a_target_arrives(read: Read) -> None:
     ],
 )  # fmt: skip
 def test_the_check_is_what_is_written_or_the_counted_list(read: Read, text: str, check: Check | None) -> None:
-    """Whoever is asked and has no prompt of his own gets the counted list; all else has to be said."""
+    """A target without its own prompt gets the counted list; any other check must be configured."""
     assert read(text).targets[0].check == check
 
 
 @pytest.mark.parametrize("key", ["model", "upstream", "proxy", "api_key_env", "api_key_file", "request_id_header"])
 def test_an_empty_text_means_none(read: Read, key: str) -> None:
-    """A target takes back what the defaults say by an empty text."""
+    """An empty text in a target removes the value of the defaults."""
     config = read(
         f'[defaults]\n{key} = "x-y"\n'.replace("x-y", "http://x" if key == "proxy" else "x") + TARGET + f'{key} = ""\n'
     )
@@ -108,7 +108,7 @@ def test_an_empty_text_means_none(read: Read, key: str) -> None:
 
 
 def test_secrets_come_from_files(read: Read, tmp_path: Path) -> None:
-    """Keys and headers are read from files beside the config, and the TLS files are found there."""
+    """Keys and headers are read from files next to the config, and so are the TLS files."""
     for name in ("key", "token"):
         (tmp_path / name).write_text(f"{name}'s secret\n")
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
@@ -127,7 +127,7 @@ def test_a_secret_that_cannot_be_read_is_a_mistake(reported: Reported, case: Cas
 
 
 def test_labels_are_the_same_for_all(read: Read) -> None:
-    """Every target has every label name, in one order; what it lacks is empty."""
+    """Every target has every label name, in one order; a missing label is empty."""
     two = TARGET + 'labels = { z = "1", a = "2" }\n' + TARGET.replace('"a"', '"b"') + 'labels = { m = "3" }\n'
     assert [list(one.labels.items()) for one in read(two).targets] == [
         [("a", "2"), ("m", ""), ("z", "1")],
@@ -177,7 +177,7 @@ targets = ["a"]
 
 
 def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
-    """Sections end in the settings, with addresses, times and paths read."""
+    """The settings have the values of every section, with addresses, times and paths converted."""
     settings = read(TARGET + SECTIONS).settings
     assert settings.monitor.location == "eu-1"
     assert settings.web == Web(("[::1]:80",), probe=True, allowed_hosts=("m.example",))
@@ -199,12 +199,12 @@ def test_every_section_arrives(read: Read, tmp_path: Path) -> None:
     ("text", "resolver"), [("10.0.0.2", "10.0.0.2:53"), ("10.0.0.2:5353", "10.0.0.2:5353"), ("[::1]:5", "[::1]:5")]
 )
 def test_a_name_server_has_a_port(read: Read, text: str, resolver: str) -> None:
-    """A name server's address gets the port of DNS where it has none."""
+    """A name server without a port gets the port of DNS."""
     assert read(TARGET + f'[network]\nresolver = "{text}"').settings.network.resolver == resolver
 
 
 def test_the_values_of_variables_are_known(read: Read) -> None:
-    """What a variable puts into the body, a header or the path of a URL is kept, and the server's own name is not."""
+    """Values of variables in body, headers and the path of a URL are recorded, and the server's own name is not."""
     text = """
     [defaults]
     body = { session = ["${SESSION}"] }
@@ -223,7 +223,7 @@ _KEY = "-----BEGIN PRIVATE KEY-----\n" + "A" * 64 + "\n-----END PRIVATE KEY-----
 
 
 def test_a_secret_that_others_can_read_is_odd(reported: Reported, tmp_path: Path) -> None:
-    """Each file of a secret has its warning, a certificate only if its private key is in it."""
+    """Each readable file of a secret gives a warning, a certificate only if it contains its private key."""
     text = TARGET.replace("http:", "https:") + (
         'api_key_file = "key"\nheader_files.X-A = "header"\n'
         'tls = { ca_file = "ca", cert_file = "cert", key_file = "pem" }\n'

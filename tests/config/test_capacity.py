@@ -1,4 +1,4 @@
-"""The model of what processes take: its sums, and how many are enough."""
+"""The model of the resources of processes: its sums, and how many processes are enough."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.config.cases import TARGET, Read
 
 
 def test_what_a_process_takes_grows_with_what_it_does(read: Read) -> None:
-    """Half of the targets take half of what is beyond an idle process, and replicas take as much again."""
+    """Half of the targets take half of what exceeds an idle process, and each replica takes as much again."""
     text = "[monitor]\nlocation = 'eu'\n[defaults]\ninterval = '1s'\n" + TARGET
     limits = Limits()
     one, two = (of_each(plan(read(text + more)), 1, limits) for more in ("", "replicas = 2\n"))
@@ -59,12 +59,12 @@ def test_a_scrape_takes_time_by_its_series(read: Read) -> None:
     ],
 )
 def test_an_answer_has_a_chunk_for_a_token(read: Read, more: str, chunks: int) -> None:
-    """A list is as long as it was asked for, any other answer as long as it may be."""
+    """A list has its requested length, any other answer the maximum length."""
     assert chunks_of(read(TARGET + more + "\n").targets[0]) == chunks
 
 
 def test_enough_processes_have_half_a_core_of_work_each(read: Read) -> None:
-    """As many in each place; one less in each would have more to do."""
+    """Each location has the same number of processes, and with one fewer each would exceed its share."""
     targets = "".join(TARGET.replace('"a"', f'"t{number}"') for number in range(400))
     found = plan(read("[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n[defaults]\ninterval = '1s'\n" + targets))
     processes = enough(found, Limits(), 2)

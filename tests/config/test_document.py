@@ -59,7 +59,7 @@ def errors(text: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_knows_the_line_of_every_key(path: KeyPath, line: int | None) -> None:
-    """A key has the line where it begins, and one that is not there that of the table around it."""
+    """The line of a key is where it begins; a missing key has the line of the table around it."""
     assert parsed(TEXT).line(path) == line
 
 
@@ -110,31 +110,31 @@ BARE = 'expected newline or end of document after a statement (put strings and d
     ],
 )  # fmt: skip
 def test_names_every_syntax_error(text: str, expected: list[str]) -> None:
-    """Each bad line is named with its place; where more messages would only confuse, the first stands alone."""
+    """Each invalid line is reported with its place; if further messages could mislead, only the first is."""
     assert errors(text) == expected
 
 
 def test_of_very_many_syntax_errors_the_first_are_named() -> None:
-    """Each error costs another reading of the whole file: of a long one only ten are named, and it is said."""
+    """Each error needs another parse of the file: of a long file only ten errors are reported, with a note."""
     expected = errors("".join(f"a{number} = x\n" for number in range(20)) + "# comment\n" * 100_000)
     assert [one.split(": ")[0] for one in expected] == [*(f"c.toml:{line}" for line in range(1, 11)), "c.toml"]
     assert expected[-1] == "c.toml: has more syntax errors than are shown here"
 
 
 def test_reads_on_around_a_bad_line() -> None:
-    """A value that cannot be read is left out and known as broken, in arrays of tables too, and the rest is there."""
+    """A value that cannot be read is left out and marked as broken, in arrays of tables too; the rest is kept."""
     document = parsed("[t]\na = x\nb = 1\n[[u]]\nc = y\nv = [{d = 1}]\n")
     assert document.values == {"t": {"b": 1}, "u": [{"v": [{"d": 1}]}]}
     assert document.broken == (("t", "a"), ("u", 0, "c"))
 
 
 def test_what_stands_under_a_second_heading_is_left_out() -> None:
-    """A table that is declared twice keeps what its first heading holds."""
+    """A table that is declared twice keeps the content of its first heading."""
     assert parsed("[t]\na = 1\n[t]\nb = 2\n").values == {"t": {"a": 1}}
 
 
 def test_a_mark_of_bytes_and_line_ends_of_windows_are_fine(tmp_path: Path) -> None:
-    """A file as Windows' editors write it is read, with the right lines."""
+    """A file with a byte order mark and CRLF is read, with the correct lines."""
     file = tmp_path / "c.toml"
     file.write_bytes(b'\xef\xbb\xbfa = 1\r\nb = "x"\r\n')
     document = read(file)
@@ -181,13 +181,13 @@ def test_a_name_that_no_file_can_have_is_a_mistake() -> None:
 
 
 def test_a_long_name_is_cut() -> None:
-    """A message stays readable whatever stands in the file."""
+    """A message is readable, whatever the file contains."""
     document = Document("f", Path(), {"targets": [{"name": "n" * 5000}]})
     assert len(str(document.mistake(("targets", 0, "name"), "is not a valid name"))) < 150
 
 
 def test_names_the_target_as_it_is_written() -> None:
-    """A mistake in a target carries its name as the file has it, before substitution."""
+    """A mistake in a target has the target's name as in the file, before substitution."""
     document = parsed('[[targets]]\nname = "${N}"\nurl = 1\n')
     assert document.mistake(("targets", 0, "url"), "x").target == '"${N}"'
 

@@ -1,4 +1,4 @@
-"""Errors of types and bounds, said as a person would, each with its line and key."""
+"""Errors of types and bounds in words, each with its line and key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.config.cases import ENVIRON, Case, Mistakes, Reported, cases
 
 @pytest.mark.parametrize("case", cases("explain"))
 def test_each_mistake_has_its_line_key_and_words(reported: Reported, case: Case) -> None:
-    """A single mistake in an otherwise good file is one message, with the line and the key where it stands."""
+    """A single mistake in a valid file gives one message, with its line and key."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
@@ -26,7 +26,7 @@ def test_each_mistake_has_its_line_key_and_words(reported: Reported, case: Case)
     ],
 )  # fmt: skip
 def test_no_message_holds_what_a_variable_holds(mistakes: Mistakes, key: str, value: str) -> None:
-    """Whatever a variable puts in the wrong place, no message repeats it; not even in a hint."""
+    """No message or hint repeats the value of a variable that is in the wrong place."""
     kind = 'check.kind = "pattern"\n' if key == "check.pattern" else ""
     given = {"name": "a", "protocol": "raw", "url": "http://x"}
     rest = "\n".join(f'{name} = "{text}"' for name, text in given.items() if name != key)

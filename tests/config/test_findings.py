@@ -1,4 +1,4 @@
-"""What is found, in order, and which keys are broken."""
+"""Mistakes and warnings in order, and which keys are broken."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def findings() -> Findings:
     ],
 )  # fmt: skip
 def test_a_key_is_broken_with_all_in_and_around_it(path: KeyPath, broken: bool) -> None:
-    """A mistake breaks its key, what is in it, and for those who read a whole table, that; not its neighbours."""
+    """A mistake breaks its key, everything in it, and the tables around it, but not other keys."""
     found = findings()
     found.mistake(("a", "x"), "is bad")
     assert found.is_broken(path) is broken
@@ -38,7 +38,7 @@ def test_nothing_is_broken_at_first() -> None:
 
 
 def test_the_error_is_in_the_order_of_the_file_and_says_each_once() -> None:
-    """Mistakes and warnings come by line, and the same one once."""
+    """Mistakes and warnings are sorted by line, and equal ones appear once."""
     found = findings()
     for _ in range(2):
         found.mistake(("a", "y"), "is bad", "do x")
@@ -52,7 +52,7 @@ def test_the_error_is_in_the_order_of_the_file_and_says_each_once() -> None:
 
 
 def test_nothing_is_raised_where_nothing_is_wrong() -> None:
-    """Warnings alone end nothing."""
+    """Warnings alone raise no error."""
     found = Findings(parse("a = 1", "c", Path()))
     found.warning(("a",), "is odd")
     found.raise_if_wrong()

@@ -23,7 +23,7 @@ def written(place: Path, **files: str) -> Path:
 
 
 def refused(main: Path, environ: dict[str, str] | None = None) -> list[str]:
-    """Return the mistakes of a config, its directory left out."""
+    """Return the mistakes of a config, without the name of its directory."""
     with pytest.raises(ConfigError) as caught:
         load(main, environ or {})
     return str(caught.value).replace(f"{main.parent}/", "").split("\n")
@@ -51,7 +51,7 @@ def test_targets_are_appended_and_tables_merged(tmp_path: Path) -> None:
 
 
 def test_a_config_may_have_its_targets_elsewhere(tmp_path: Path) -> None:
-    """The main file needs no target, a pattern may match nothing, and a file is read once, the main one never again."""
+    """The main file needs no target, a pattern may match nothing, and each file is read once."""
     main = written(tmp_path, main='include = ["*.toml", "a.*", "${WHERE}/none*"]', a=TARGET)
     assert names(load(main, {"WHERE": "conf.d"})) == ["a"]
 
@@ -66,7 +66,7 @@ def test_files_beside_the_config_are_found_from_an_included_one(tmp_path: Path) 
 
 
 def test_a_mistake_is_at_its_line_of_its_file(tmp_path: Path) -> None:
-    """Each mistake names the file, the line and the key in it, as it would alone; all are said at once."""
+    """Each mistake has its file, line and key, and all are reported together."""
     main = written(
         tmp_path,
         main='include = ["d/*.toml"]\n[log]\nlevel = "inf"\n' + TARGET,
@@ -111,7 +111,7 @@ def test_what_cannot_be_included(tmp_path: Path, text: str, more: str, mistakes:
 
 
 def test_a_change_of_any_file_is_seen(tmp_path: Path) -> None:
-    """The fingerprint is that of all files; a new one that matches changes it, and a file that is gone says nothing."""
+    """The fingerprint covers all files: a new matching file changes it, and a missing file gives none."""
     main = written(tmp_path, main='include = ["d/*.toml"]\n' + TARGET, d_b=SECOND)
     document = load(main, {}).document
     assert fingerprint(document, {}) == document.fingerprint

@@ -22,7 +22,7 @@ from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, R
 
 @pytest.mark.parametrize("case", cases("load"))
 def test_all_that_is_wrong_is_said_once(reported: Reported, case: Case) -> None:
-    """Eight mistakes are eight messages, in the order of the file, and none drags others behind it."""
+    """Eight mistakes give eight messages, in the order of the file."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
@@ -35,7 +35,7 @@ def test_a_target_is_named_in_its_mistakes(read: Read, tmp_path: Path) -> None:
 
 
 def test_warnings_come_with_the_mistakes(read: Read) -> None:
-    """Whoever repairs a file hears of what is odd in it as well."""
+    """Warnings are reported together with mistakes."""
     with pytest.raises(ConfigError) as caught:
         read(TARGET + 'interval = "10s"\nconfirm = 0')
     assert [one.key for one in caught.value.warnings] == ["targets[0].interval"]
@@ -43,7 +43,7 @@ def test_warnings_come_with_the_mistakes(read: Read) -> None:
 
 @pytest.mark.parametrize("more", ["", "confirm = 0"], ids=["used", "refused"])
 def test_a_reload_leaves_nothing_for_the_garbage_collector(reported: Reported, more: str) -> None:
-    """No reference cycle holds a config that was read: its text, values and targets go when nothing needs them."""
+    """No reference cycle holds a config that was read: its text, values and targets are freed at once."""
     text = TARGET + f'api_key_env = "KEY"\nslo = {{ availability = 0.9 }}\n{more}'
     reported(text, ENVIRON)  # what is made once, is made now
     gc.collect()
@@ -58,7 +58,7 @@ def test_a_reload_leaves_nothing_for_the_garbage_collector(reported: Reported, m
 
 
 def test_only_targets_of_this_location_are_watched_here(read: Read) -> None:
-    """A target with locations belongs to the monitors there, one without to all."""
+    """A target with locations is probed by the monitors there, one without by all."""
     b, c = TARGET.replace('"a"', '"b"'), TARGET.replace('"a"', '"c"')
     text = '[monitor]\nlocation = "eu"\n' + TARGET + b + 'locations = ["us"]\n' + c + 'locations = ["us", "eu"]\n'
     config = read(text)
@@ -67,13 +67,13 @@ def test_only_targets_of_this_location_are_watched_here(read: Read) -> None:
 
 
 def here(read: Read, text: str, shard: Shard) -> Target | None:
-    """Return the first target as a monitor has it; None if it does not probe it."""
+    """Return the first target of a monitor; None if that monitor does not probe it."""
     return next((one for one in replace(read(text), shard=shard).here if one.name == "a"), None)
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 5])
 def test_the_monitors_of_a_target_take_turns(read: Read, replicas: int) -> None:
-    """Each replica in each location has a turn of its own, as many as there are, and its share of the budget."""
+    """Each replica in each location has its own turn and its share of the budget."""
     text = "[monitor]\nlocation = 'PLACE'\nlocations = ['us', 'eu']\n" + TARGET
     text += f"replicas = {replicas}\ntokens_per_day = 1000\n"
     monitors = [(place, index) for place in ("eu", "us") for index in range(3)]
@@ -86,7 +86,7 @@ def test_the_monitors_of_a_target_take_turns(read: Read, replicas: int) -> None:
 
 
 def test_a_target_of_one_monitor_is_as_it_was_written(read: Read) -> None:
-    """Without replicas or locations nothing is shared; with a location alone neither."""
+    """Without replicas or locations nothing is shared, and not with a location alone."""
     for text in (TARGET, "[monitor]\nlocation = 'eu'\n" + TARGET + "tokens_per_day = 7\n"):
         assert read(text).here == read(text).targets
     config = read("[monitor]\nlocation = 'eu'\nlocations = ['eu', 'us']\n" + TARGET + "locations = ['us']\n")
@@ -94,7 +94,7 @@ def test_a_target_of_one_monitor_is_as_it_was_written(read: Read) -> None:
 
 
 def test_a_budget_is_never_shared_to_nothing(read: Read) -> None:
-    """A share is a token at least; the total is shared by all shards of all locations, and none stays none."""
+    """A share is at least one token; all shards of all locations share the total; without a total there is no share."""
     config = read(TARGET + "replicas = 3\ntokens_per_day = 2\n")
     assert replace(config, shard=Shard(0, 9)).tokens_per_day is None
     assert {one.tokens_per_day for index in range(3) for one in replace(config, shard=Shard(index, 3)).here} == {1}
@@ -117,13 +117,13 @@ def test_a_protocol_from_outside_may_raise_anything(
 
 
 def test_a_protocol_from_a_variable_is_not_repeated(mistakes: Mistakes) -> None:
-    """What a variable holds is not told where it is no protocol."""
+    """An unknown protocol from a variable is reported without the value of the variable."""
     (reported,) = mistakes(TARGET.replace("openai-chat", "${P}"), {"P": "s3cret:X"})
     assert "s3cret" not in reported
 
 
 def test_load_takes_a_path(tmp_path: Path) -> None:
-    """A missing file is a ConfigError as any other mistake."""
+    """A missing file is a ConfigError."""
     with pytest.raises(ConfigError, match="cannot be read: no such file or directory"):
         load(tmp_path / "none.toml", {})
 
@@ -132,13 +132,13 @@ def test_load_takes_a_path(tmp_path: Path) -> None:
 
 
 def test_a_target_can_come_from_the_command_line() -> None:
-    """A target is built from plain keys, with its defaults, and with secrets in plain text if need be."""
+    """A target is built from plain keys and its defaults, and may have secrets in plain text."""
     given = {"name": "x", "protocol": "openai-chat", "url": "http://x", "headers": {"Authorization": "Bearer abc"}}
     assert target(given, {}).headers == {"Authorization": Secret("Bearer abc")}
 
 
 def test_its_mistakes_name_the_keys_alone() -> None:
-    """What is wrong with it is said without line and index."""
+    """Mistakes of a single target have no line and no index."""
     with pytest.raises(ConfigError) as caught:
         target({"name": "x", "protocol": "openai-chatt", "url": "x", "model": "m"}, {}, "probe")
     assert str(caught.value).split("\n") == [
@@ -184,7 +184,7 @@ def toml(value: object) -> str:
 def test_no_values_raise_anything_but_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, object]
 ) -> None:
-    """Whatever a file holds, it is a config, or a ConfigError with at least one mistake."""
+    """Any file content gives a config, or a ConfigError with at least one mistake."""
     file = tmp_path_factory.getbasetemp() / "any.toml"
     file.write_text("\n".join(f"{key} = {toml(value)}" for key, value in values.items()), encoding="utf-8")
     _loads_or_refuses(file)
@@ -192,7 +192,7 @@ def test_no_values_raise_anything_but_a_config_error(
 
 @given(st.binary(max_size=60))
 def test_no_bytes_raise_anything_but_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    """Whatever bytes a file is made of, the same."""
+    """Any bytes give a config, or a ConfigError with at least one mistake."""
     file = tmp_path_factory.getbasetemp() / "bytes.toml"
     file.write_bytes(data)
     _loads_or_refuses(file)
@@ -210,7 +210,7 @@ def _loads_or_refuses(file: Path) -> None:
 
 
 def test_each_of_several_models_is_a_target(read: Read) -> None:
-    """Targets of one table are equal in all but name and model, and an upstream is followed model by model."""
+    """Targets of one table differ only in name and model, and an upstream is resolved model by model."""
     text = '[defaults]\nmodel = "m"\n' + TARGET + 'models = ["org/big:70b", "small"]\n'
     front = TARGET.replace('"a"', '"front"') + 'models = ["org/big:70b", "small"]\nupstream = "a"\n'
     alone = TARGET.replace('"a"', '"alone"') + 'upstream = "a/small"\n'
@@ -236,7 +236,7 @@ def test_each_of_several_models_is_a_target(read: Read) -> None:
     ],
 )
 def test_a_mistake_of_several_models_is_said_once(mistakes: Mistakes, more: str, mistake: str) -> None:
-    """However many targets a table makes, each of its mistakes is one line."""
+    """Each mistake of a table with many models is reported once."""
     assert mistakes(TARGET + more) == [mistake]
 
 
@@ -255,13 +255,13 @@ PROXIED = TARGET.replace("127.0.0.1", "a.test") + TARGET.replace('"a"', '"b"').r
     ],
 )
 def test_the_proxy_of_the_environment_counts_if_it_is_asked_for(read: Read, text: str, found: list[str | None]) -> None:
-    """A target's own proxy comes first, an empty one is none, and `no_proxy` holds for all of them."""
+    """A target's own proxy comes first, an empty one disables it, and `no_proxy` applies to all."""
     targets = read(text + PROXIED, {"HTTP_PROXY": "env:1"}).targets
     assert [one.proxy and one.proxy.reveal() for one in targets] == found
 
 
 def test_a_variable_that_names_no_proxy_is_a_mistake(mistakes: Mistakes) -> None:
-    """It is named, its value is not repeated, and it is one mistake however many targets there are."""
+    """An invalid proxy variable is reported by its name, without its value, and once for all targets."""
     environ = {"HTTP_PROXY": "socks5://user:pass-canary@h:1"}
     hint = '(for example "http://proxy.internal:3128")'
     text = "[network]\nproxy_from_environment = true\n" + TARGET
@@ -272,7 +272,7 @@ def test_a_variable_that_names_no_proxy_is_a_mistake(mistakes: Mistakes) -> None
 
 
 def test_http_2_through_the_proxy_of_the_environment(mistakes: Mistakes) -> None:
-    """The rules see that proxy as they see one of the config."""
+    """The rules treat a proxy of the environment like one of the config."""
     text = "[network]\nproxy_from_environment = true\n" + PROXIED + 'http = "2"\n'
     found = mistakes(text, {"HTTP_PROXY": "env:1"})
     assert len(found) == 1
@@ -280,7 +280,7 @@ def test_http_2_through_the_proxy_of_the_environment(mistakes: Mistakes) -> None
 
 
 def test_a_window_that_stands_in_no_file(read: Read) -> None:
-    """It is checked as one of the config, and has to concern a target."""
+    """A window is checked like one of the config, and must apply to a target."""
     b = TARGET.replace('"a"', '"b"')
     targets = read(TARGET + "labels = { team = 'x' }\n" + b + "labels = { team = 'y' }\n").targets
     start, end = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A mistake as it is printed."""
+"""The text of a mistake."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from monitor.config.mistake import ConfigError, Mistake, key_text, printable, wr
     ],
 )
 def test_prints_as_file_line_key_what_and_hint(mistake: Mistake, text: str) -> None:
-    """A mistake prints as `FILE:LINE: key.path: what is wrong (hint)`, without what it has not."""
+    """A mistake is printed as `FILE:LINE: key.path: what is wrong (hint)`, without the parts that it lacks."""
     assert str(mistake) == text
 
 
 def test_error_says_all_mistakes() -> None:
-    """The error's text is every mistake, a line each."""
+    """The text of the error has all mistakes, one per line."""
     error = ConfigError((Mistake("c", 1, "a", "x"), Mistake("c", 2, "b", "y")))
     assert str(error) == "c:1: a: x\nc:2: b: y"
     assert error.warnings == ()
@@ -40,7 +40,7 @@ def test_error_says_all_mistakes() -> None:
     ],
 )
 def test_key_paths_read_as_in_the_file(path: tuple[str | int, ...], text: str) -> None:
-    """A key path is written with dots and indexes, and keys that need quotes have them."""
+    """A key path has dots and indexes, and quotes around keys that need them."""
     assert key_text(path) == text
 
 
@@ -52,10 +52,10 @@ def test_key_paths_read_as_in_the_file(path: tuple[str | int, ...], text: str) -
     ],
 )  # fmt: skip
 def test_values_are_written_short_and_harmless(value: object, text: str) -> None:
-    """A value is shown as the file has it, cut, and with nothing that a terminal would act on."""
+    """A value is shown as in the file, shortened, and without control characters."""
     assert written(value) == text
 
 
 def test_printable_can_be_longer() -> None:
-    """How much is kept of a text can be chosen."""
+    """The length of the shown text can be set."""
     assert printable("a" * 100, 200) == "a" * 100

@@ -23,7 +23,7 @@ KEYS = [(place, name) for place, table in ALL for name in table.model_fields]
 
 @pytest.mark.parametrize(("place", "name"), KEYS)
 def test_every_key_is_described_in_one_sentence(place: tuple[str, ...], name: str) -> None:
-    """Every key says what it does, in one sentence that ends."""
+    """Every key has a description: one sentence with a full stop."""
     table = next(table for at, table in ALL if at == place and name in table.model_fields)
     text = table.model_fields[name].description or ""
     assert text.endswith(".")
@@ -33,7 +33,7 @@ def test_every_key_is_described_in_one_sentence(place: tuple[str, ...], name: st
 
 @pytest.mark.parametrize("table", [table for _, table in ALL])
 def test_every_table_is_strict_closed_and_frozen(table: type[BaseModel]) -> None:
-    """No table takes an unknown key or a value of another type, or can be changed."""
+    """Every table refuses unknown keys and values of another type, and is immutable."""
     assert issubclass(table, Table)
     assert (table.model_config["strict"], table.model_config["extra"], table.model_config["frozen"]) == (
         True,
@@ -68,13 +68,13 @@ CONTRACT = {
 
 @pytest.mark.parametrize("place", sorted(CONTRACT))
 def test_every_key_of_the_contract_is_there(place: str) -> None:
-    """Section 7 of the contract is the least that the model has."""
+    """The model has at least the keys of section 7 of the contract."""
     table = next(table for at, table in ALL if ".".join(at) == place)
     assert CONTRACT[place] - table.model_fields.keys() == set()
 
 
 def test_defaults_keep_what_a_target_has_but_its_name() -> None:
-    """`[defaults]` holds any target key but the name and the models."""
+    """`[defaults]` accepts every key of a target except the name and the models."""
     fields = FileTable.model_fields
     defaults, targets = (dict(tables(FileTable))[place,] for place in ("defaults", "targets"))
     assert targets.model_fields.keys() - defaults.model_fields.keys() == {"name", "models"}
@@ -82,7 +82,7 @@ def test_defaults_keep_what_a_target_has_but_its_name() -> None:
 
 
 def test_every_key_is_declared_by_the_dataclass_alone() -> None:
-    """What the file may hold are the fields of the dataclasses, but for what is put together from several keys."""
+    """The keys of the file are the fields of the dataclasses, except those made from several keys."""
     table = dict(tables(FileTable))["targets",]
     put_together = {"api_key", "price", "turn", "turns"}
     assert {field.name for field in fields(target.Target)} - table.model_fields.keys() == put_together
@@ -116,7 +116,7 @@ class Outer:
 
 
 def test_a_key_is_one_field() -> None:
-    """Type, bounds, unit, default and sentence of a key are read from its field; what says nothing is no key."""
+    """Type, bounds, unit, default and sentence of a key come from its field; a field without a sentence is no key."""
     made = table(Outer)
     assert list(made.model_fields) == ["many", "inner", "several", "free"]
     assert value(made.model_validate({"inner": {"deep": True}, "several": [{}]})) == Outer(
@@ -132,5 +132,5 @@ def test_a_key_is_one_field() -> None:
 
 
 def test_the_metrics_labels_are_reserved() -> None:
-    """No label name that a metric has of its own can be a target's."""
+    """A label of a target cannot have the name of a metric's own label."""
     assert RESERVED_LABELS >= RESERVED

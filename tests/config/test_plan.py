@@ -1,4 +1,4 @@
-"""What a config will cost."""
+"""The cost of a config."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ B = TARGET.replace('"a"', '"b"')
 
 
 def test_requests_and_tokens_a_day(read: Read) -> None:
-    """A target asks at its interval, and spends its prompt and at most its answer each time."""
+    """A target sends its prompt at its interval, and gets at most its maximum answer each time."""
     found = plan(read(TARGET + B + 'interval = "5m"\ncheck = "none"\nmax_tokens = 80\n[limits]\ntokens_per_day = 9\n'))
     assert [one.requests_per_day for one in found.targets] == [1440.0, 288.0]
     assert [one.tokens_per_request for one in found.targets] == [520, 100]
@@ -22,7 +22,7 @@ def test_requests_and_tokens_a_day(read: Read) -> None:
 
 
 def test_money_a_day(read: Read) -> None:
-    """What has a price costs it, in the one currency; the sum is of what has one."""
+    """A model with a price costs it, in the one currency; the sum is of the models with a price."""
     prices = "[prices]\ncurrency = 'CNY'\nmodels = {m = {input = 1, output = 10}}\n"
     found = plan(read(TARGET + B + 'model = "m"\n' + prices))
     assert found.money_per_day == pytest.approx(1440 * (120 * 1 + 400 * 10) / 1e6)
@@ -31,7 +31,7 @@ def test_money_a_day(read: Read) -> None:
 
 
 def test_declared_tokens_are_split_by_the_answers_limit(read: Read) -> None:
-    """What a probe may be charged is its answer first, and the rest is its prompt."""
+    """Tokens that a probe may be charged are counted as its answer first, and the rest as its prompt."""
     cost = cost_of(read(TARGET + "tokens_per_probe = 1000").targets[0])
     assert (cost.input_tokens, cost.output_tokens) == (600, 400)
     assert cost_of(read(TARGET + "paused = true").targets[0]).tokens_per_day == 0
@@ -48,7 +48,7 @@ def test_declared_tokens_are_split_by_the_answers_limit(read: Read) -> None:
     ],
 )
 def test_tokens_of_a_request(read: Read, text: str, tokens: int) -> None:
-    """A prompt of one's own counts by its length, a limit in the body counts, and who is not asked spends nothing."""
+    """A configured prompt counts by its length, a limit in the body counts, and without a prompt nothing is spent."""
     assert plan(read(text)).targets[0].tokens_per_request == tokens
 
 
@@ -73,7 +73,7 @@ def test_every_replica_in_every_location_costs_its_own(read: Read) -> None:
 
 
 def test_series_are_the_contracts_bounds(read: Read) -> None:
-    """Without a better word, a target takes what the contract allows it, and labels lengthen its lines."""
+    """Without a measured footprint, a target has the contract's upper bounds, and labels lengthen its lines."""
     full, lean = (plan(read(f"{TARGET}[metrics]\ndetail = '{detail}'")).footprint for detail in ("full", "lean"))
     labelled = plan(read(TARGET + "labels.team = 'search'")).footprint
     assert (full.series, lean.series) == (250, 120)
@@ -81,13 +81,13 @@ def test_series_are_the_contracts_bounds(read: Read) -> None:
 
 
 def test_who_knows_the_metrics_is_asked(read: Read) -> None:
-    """The count of series and bytes can be handed in."""
+    """The number of series and bytes can be passed in."""
     found = plan(read(TARGET + B), lambda target: Footprint(10, len(target.name)))
     assert found.footprint == Footprint(20, 2)
 
 
 def test_the_memory_bound_counts_what_is_kept_and_what_runs(read: Read) -> None:
-    """Each target and each stream that can run at a time adds to it; limits of a stream that are lower take from it."""
+    """Each target and each concurrent stream adds to the bound; lower limits of a stream reduce it."""
     one, two = (plan(read(text)).memory for text in (TARGET, TARGET + B))
     single = plan(read(TARGET + B + "[limits]\nconcurrency = 1")).memory
     small = plan(read(TARGET + B + "[limits]\nstream_bytes = '4MiB'")).memory

@@ -1,4 +1,4 @@
-"""Presets: where they stand between the defaults and a target's own keys."""
+"""Presets: their keys come before the defaults, and after a target's own keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIGHT = (300.0, 100, CountCheck(10))
 def test_a_preset_is_below_what_is_written_beside_it(
     read: Read, text: str, cost: tuple[float, int, CountCheck | None]
 ) -> None:
-    """A target's preset wins over the defaults and loses to the target's own keys; a prompt goes unchecked."""
+    """A target's preset overrides the defaults, its own keys override the preset, and a prompt disables the check."""
     config = read(text)
     (target,) = config.targets
     assert (target.interval, target.max_tokens, target.check) == cost
@@ -38,6 +38,6 @@ def test_a_preset_is_below_what_is_written_beside_it(
 
 @pytest.mark.parametrize("value", ['"ligth"', "1", "[]"])
 def test_an_unknown_preset_is_a_mistake(mistakes: Mistakes, value: str) -> None:
-    """It is said where it stands, and nothing else is."""
+    """An unknown preset is reported at its place, without further mistakes."""
     (message,) = mistakes(TARGET + f"preset = {value}")
     assert message.startswith("5: targets[0].preset: ")

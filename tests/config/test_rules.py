@@ -1,4 +1,4 @@
-"""What the keys of one target have to do with each other."""
+"""Rules between the keys of one target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, R
 
 @pytest.mark.parametrize("case", cases("rules"))
 def test_keys_that_do_not_fit_together_are_said(reported: Reported, case: Case) -> None:
-    """Keys that contradict each other or their protocol are mistakes; what is hardly meant is odd."""
+    """Keys that contradict each other or their protocol are mistakes; unlikely combinations are warnings."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
 
@@ -29,7 +29,7 @@ def test_keys_that_do_not_fit_together_are_said(reported: Reported, case: Case) 
 def test_a_protocol_from_outside_is_held_to_what_it_declares(
     mistakes: Mistakes, outside: Outside, *, end: bool, marker: bool, terminator: str, has: str
 ) -> None:
-    """A terminator has to fit whatever a protocol says of itself."""
+    """A terminator must fit what the protocol declares."""
     outside(OURS=replace(find("openai-chat"), name="ours", framing=ConcatenatedJson, end=end, marker=marker))
     text = TARGET.replace("openai-chat", "outside:OURS") + f'terminator = "{terminator}"\n'
     assert mistakes(text) == [f"5: targets[0].terminator: does not fit the protocol, which has {has}"]
@@ -49,7 +49,7 @@ NO_TLS = 'HTTP/2 without TLS does not go through a proxy (write "1.1" or "auto")
     ],
 )
 def test_http_2_through_a_proxy(mistakes: Mistakes, url: str, http: str, proxy: str, complaint: str) -> None:
-    """It goes through a proxy that connects us to the target, and through no other."""
+    """HTTP/2 goes through a proxy that opens a tunnel to the target, and through no other."""
     keys = {"name": "a", "protocol": "openai-chat", "model": "m", "url": f"{url}/v1/chat/completions"}
     lines = (f'{key} = "{value}"' for key, value in {**keys, "http": http, "proxy": proxy}.items())
     found = [one.partition("targets[0].http: ")[2] for one in mistakes("\n".join(("[[targets]]", *lines)))]
@@ -57,13 +57,13 @@ def test_http_2_through_a_proxy(mistakes: Mistakes, url: str, http: str, proxy: 
 
 
 def test_the_default_terminator_fits_every_protocol(read: Read, outside: Outside) -> None:
-    """Where nothing is said of the terminator, nothing is wrong with it."""
+    """The default terminator is valid for every protocol."""
     outside(OURS=replace(find("openai-chat"), name="ours", end=False))
     assert read(TARGET.replace("openai-chat", "outside:OURS")).targets[0].protocol == "outside:OURS"
 
 
 def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(reported: Reported, outside: Outside) -> None:
-    """A key that the protocol cannot make up stands in the target's body, or its absence is said."""
+    """A key that the servers require must be in the target's body, or its absence is a warning."""
     outside(OURS=replace(find("openai-chat"), name="ours", needs=("bot_id",)))
     text = TARGET.replace("openai-chat", "outside:OURS")
     cases = "1: targets[0].body: servers of ours refuse a request without bot_id"
@@ -72,7 +72,7 @@ def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(reported
 
 
 def test_durations_from_variables_are_not_repeated(mistakes: Mistakes) -> None:
-    """A duration that a variable holds is named by its key alone."""
+    """A duration from a variable is named by its key, without its value."""
     found = mistakes(TARGET + 'interval = "${V}"\ninterval_when_failing = "2m"', {"V": "77s"})
     assert found == ["6: targets[0].interval_when_failing: interval_when_failing (2m) is above interval"]
 

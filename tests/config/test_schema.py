@@ -130,12 +130,12 @@ def test_nothing_to_watch_is_marked(text: str) -> None:
     ],
 )
 def test_variables_are_not_marked(text: str) -> None:
-    """A text with a variable in it may be anything."""
+    """A text with a variable in it is always valid."""
     assert marked(text) == []
 
 
 def test_defaults_stand_as_in_the_file() -> None:
-    """An editor offers durations and sizes as they are written."""
+    """The defaults of durations and sizes are written as in the file."""
     limits, timeouts = schema()["properties"]["limits"], schema()["properties"]["defaults"]["properties"]["timeouts"]
     assert limits["properties"]["stream_bytes"]["default"] == "32MiB"
     assert timeouts["properties"]["total"]["default"] == "5m"

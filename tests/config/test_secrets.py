@@ -14,7 +14,7 @@ from monitor.keys.values import Wrong
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """A config's directory, and the unit's credentials beside it."""
+    """A config's directory, with a directory for the unit's credentials."""
     (tmp_path / "creds").mkdir()
     (tmp_path / "etc").mkdir()
     environ = {
@@ -27,7 +27,7 @@ def places(tmp_path: Path) -> Places:
 
 
 def test_credentials_come_first(places: Places, tmp_path: Path) -> None:
-    """A relative name means the unit's credential, then the file beside the config; an absolute one itself."""
+    """A relative name is looked up in the unit's credentials, then next to the config; an absolute one is used."""
     (tmp_path / "etc" / "key").write_text("config's")
     assert places.secret_file("key").reveal() == "config's"
     (tmp_path / "creds" / "key").write_text("unit's\r\n")
@@ -36,7 +36,7 @@ def test_credentials_come_first(places: Places, tmp_path: Path) -> None:
 
 
 def test_state_is_where_systemd_says(places: Places, tmp_path: Path) -> None:
-    """A file that is written lies in the first state directory, or beside the config."""
+    """A file that the monitor writes is in the first state directory, or next to the config."""
     assert places.state("history.db") == "/var/lib/x/history.db"
     assert Places(tmp_path, {}).state("history.db") == str(tmp_path / "history.db")
 
@@ -49,7 +49,7 @@ def test_a_variable_holds_a_secret(places: Places) -> None:
 
 
 def test_a_password_may_have_any_printable_characters(places: Places, tmp_path: Path) -> None:
-    """Beyond ASCII too, from a file as from a variable; a second line, or a control character, is a mistake."""
+    """A password may have characters beyond ASCII; a second line or a control character is a mistake."""
     file = tmp_path / "etc" / "password"
     file.write_text("пароль €\r\n")
     assert places.password_path("password") == str(file)
@@ -87,7 +87,7 @@ def test_a_variable_without_a_secret_is_refused(places: Places, name: str, messa
 def test_a_file_without_a_secret_is_refused(
     places: Places, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
-    """An empty, binary, many-lined or missing file is a mistake that does not tell its content."""
+    """An empty, binary, multi-line or missing file is a mistake, whose message does not show the content."""
     if content is not None:
         (tmp_path / "etc" / "key").write_bytes(content)
     with pytest.raises(Wrong) as caught:
@@ -117,20 +117,20 @@ def test_only_regular_files_are_read(places: Places, tmp_path: Path, kind: str) 
     ],
 )
 def test_says_where_it_looked(tmp_path: Path, environ: dict[str, str], name: str, hint: str) -> None:
-    """The hint names the places where a relative file is looked for."""
+    """The hint names the places where a relative file was searched."""
     with pytest.raises(Wrong) as caught:
         Places(tmp_path, environ).secret_file(name)
     assert (caught.value.context or {})["hint"] == hint
 
 
 def test_a_name_too_long_for_a_file_is_refused(places: Places) -> None:
-    """A key that stands where its file's name should is a mistake, however long it is."""
+    """A key in place of the name of its file is a mistake, however long it is."""
     with pytest.raises(Wrong, match="cannot be read: file name too long"):
         places.secret_file("a" * 5000)
 
 
 def test_pem_files_are_found_and_looked_at(places: Places, tmp_path: Path) -> None:
-    """A PEM file's path is returned where it holds PEM."""
+    """The path of a file is returned if the file contains PEM."""
     (tmp_path / "creds" / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     (tmp_path / "etc" / "no.pem").write_text("hello")
     assert places.pem("ca.pem") == str(tmp_path / "creds" / "ca.pem")
@@ -139,7 +139,7 @@ def test_pem_files_are_found_and_looked_at(places: Places, tmp_path: Path) -> No
 
 
 def test_a_file_that_thousands_of_targets_name_is_read_once(places: Places, tmp_path: Path) -> None:
-    """Places that remember give what they found first; an error is raised each time, until the file is there."""
+    """Places with a cache return the first result again; errors are not cached."""
     known = replace(places, known={})
     with pytest.raises(Wrong):
         known.secret_file("key")

@@ -1,4 +1,4 @@
-"""Tables merged, and freed of what is wrong."""
+"""Tables are merged, and invalid values are left out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from monitor.target import Target
     ],
 )  # fmt: skip
 def test_targets_win_over_defaults(base: Values, over: Values, result: Values) -> None:
-    """Some tables are merged key by key, all else is replaced, and what says the same in another way gives way."""
+    """Some tables are merged by key, others are replaced, and another key for the same value removes the default."""
     before = repr(base)
     assert merged(base, over) == result
     assert repr(base) == before
@@ -53,19 +53,19 @@ def test_targets_win_over_defaults(base: Values, over: Values, result: Values) -
     ],
 )
 def test_a_key_is_left_out(path: KeyPath, left: Values) -> None:
-    """One key goes, the rest stays; of an array, nothing does."""
+    """Only the one key is removed; an array is removed as a whole."""
     assert without({"a": 1, "b": {"c": 1, "d": [1, {"e": 2}]}}, path) == left
 
 
 def judged(values: Values) -> tuple[Target, list[str]]:
-    """Validate a target, and return what was said."""
+    """Validate a target, and return its mistakes."""
     findings = Findings(Document("c", Path(), {"targets": [values]}))
     table, _ = validated(TargetTable, values, ("targets", 0), findings)
     return value(table), [f"{one.key}: {one.message}" for one in findings.mistakes]
 
 
 def test_every_mistake_is_said_and_the_rest_is_read() -> None:
-    """All that is wrong is said at once, and what is right is there."""
+    """All mistakes are reported together, and the valid values are kept."""
     table, messages = judged(
         {"name": "a", "url": "http://x", "model": 3, "intervall": 1, "interval": "2m", "check": {"kind": "length"}}
     )
@@ -79,7 +79,7 @@ def test_every_mistake_is_said_and_the_rest_is_read() -> None:
 
 
 def test_what_is_broken_already_is_not_missing_too() -> None:
-    """A key whose text could not be filled in is not said to be missing."""
+    """A key whose variable is not set is not reported as missing as well."""
     findings = Findings(Document("c", Path(), {}, broken=(("targets", 0, "url"),)))
     validated(TargetTable, {"name": "a", "protocol": "raw"}, ("targets", 0), findings)
     assert findings.mistakes == []

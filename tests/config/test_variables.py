@@ -11,7 +11,7 @@ ENVIRON = {"KEY": "s3cret", "EMPTY": "", "BAD": "a\udcff", "BRACE": "${KEY}", "A
 
 
 def filled(value: object) -> tuple[object, list[tuple[KeyPath, str, str]], list[KeyPath]]:
-    """Fill a value, and return what was said."""
+    """Fill in the variables of a value, and return the messages."""
     messages: list[tuple[KeyPath, str, str]] = []
     filling = Filling(ENVIRON, lambda *one: messages.append(one))
     return filling.fill(value), messages, filling.failed
@@ -27,12 +27,12 @@ def filled(value: object) -> tuple[object, list[tuple[KeyPath, str, str]], list[
     ],
 )  # fmt: skip
 def test_variables_are_filled_in(text: str, result: str) -> None:
-    """Only `${NAME}` is replaced, once, and `$${` stands for itself."""
+    """Only `${NAME}` is replaced, once, and `$${` becomes `${`."""
     assert filled(text) == (result, [], [])
 
 
 def test_everything_is_filled_but_keys_and_numbers() -> None:
-    """Texts in tables and arrays are filled; keys and other values stay."""
+    """Texts in tables and arrays are filled in; keys and other values are unchanged."""
     value = {"${KEY}": ["${KEY}", 1, {"a": "${KEY}"}], "b": True}
     assert filled(value)[0] == {"${KEY}": ["s3cret", 1, {"a": "s3cret"}], "b": True}
 
@@ -51,7 +51,7 @@ def test_everything_is_filled_but_keys_and_numbers() -> None:
     ],
 )
 def test_what_cannot_be_filled_is_said(text: str, message: str, hint: str) -> None:
-    """A variable that is not set, no name or no text is a mistake with its path."""
+    """An unset variable, an invalid name, or a value that is not text, is a mistake with its path."""
     _, messages, failed = filled({"a": [text]})
     assert messages == [(("a", 0), message, hint)]
     assert failed == [("a", 0)]

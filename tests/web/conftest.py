@@ -12,7 +12,7 @@ from tests.web.sources import Daemon, daemon
 
 @pytest.fixture
 def behind() -> Daemon:
-    """The daemon behind the application."""
+    """Return the daemon that the application serves."""
     return daemon()
 
 

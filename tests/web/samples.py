@@ -29,7 +29,7 @@ Step = tuple[float, Event]
 
 
 def target(name: str = "gateway", protocol: str = "openai-chat") -> Target:
-    """Return a target whose URL carries what no page may show."""
+    """Return a target whose URL contains secrets that no page may show."""
     return Target(name=name, protocol=protocol, url="https://user:secret@llm.example/v1/chat/completions?key=secret")
 
 
@@ -108,7 +108,7 @@ def reset(of: Target | None = None) -> Observation:
 
 
 def stalled(of: Target | None = None) -> Observation:
-    """Return a probe that is stalled/no_output behind pings."""
+    """Return a probe that is stalled/no_output after pings."""
     pings: list[Step] = [(15.0, Meta(ping=True)), (30.0, Meta(ping=True))]
     ending = Ending(EndKind.DEADLINE, 31.0, "30 s", deadline=Deadline.IDLE)
     return observed(played([*chunks(9), *pings], ending), of)
@@ -151,13 +151,13 @@ def headless(of: Target | None = None) -> Observation:
 
 
 def overdue(of: Target | None = None) -> Observation:
-    """Return a probe that waited for its first chunk until its deadline, behind a ping."""
+    """Return a probe that timed out before its first chunk, after a ping."""
     ending = Ending(EndKind.DEADLINE, 60.0, "60 s", deadline=Deadline.FIRST_CHUNK)
     return observed(played([(15.0, Meta(ping=True))], ending), of)
 
 
 def buffered(of: Target | None = None) -> Observation:
-    """Return a probe that is ok, whose whole answer came in one read."""
+    """Return a probe that is ok, with the whole answer in one read."""
     recorder = connected()
     recorder.arrived(1.4, 0.00002, 400)
     for place in range(1, 9):
@@ -183,7 +183,7 @@ def wrong(of: Target | None = None) -> Observation:
 
 
 def garbled(of: Target | None = None) -> Observation:
-    """Return a probe whose stream was complete, but for an event that does not decode."""
+    """Return a probe with a complete stream that contains a malformed event."""
     steps: list[Step] = [*chunks(3), (0.6, Malformed("no JSON")), (0.7, Finish("stop")), (0.7, Done())]
     return observed(played(steps, Ending(EndKind.RESET, 0.8)), of)
 
@@ -226,7 +226,7 @@ def event(observation: Observation) -> ProbeEvent:
 
 
 def view(of: Target, *made: Observation) -> TargetView:
-    """Return a target whose probes, newest first, came to `made`."""
+    """Return the view of a target with these probes, newest first."""
     recent = RecentProbes(1)
     for observation in reversed(series(made, of)):
         recent(observation)

@@ -1,4 +1,4 @@
-"""A source for the application under test: literal values, and a note of what it was told."""
+"""A source for the application under test, with literal values; it records what the application called."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPOSITION = b"# TYPE chat_stream_probes_total counter\n" + b"x 1\n" * 500
 
 @dataclass
 class Daemon:
-    """What stands behind the source: targets with their recent probes, and what was counted."""
+    """The data of the source: targets with their recent probes, and what was counted."""
 
     recent: dict[str, Sequence[Observation]] = field(default_factory=dict)
     kept: RecentProbes = field(default_factory=lambda: RecentProbes(1))
@@ -32,14 +32,14 @@ class Daemon:
     ready: bool = True
 
     def add(self, of: Target, *made: Observation) -> None:
-        """Watch a target whose probes, newest first, came to `made`."""
+        """Add a target with these probes, newest first."""
         self.targets.append(of)
         self.recent[of.name] = samples.series(made, of)
         for observation in reversed(self.recent[of.name]):
             self.kept(observation)
 
     def metrics(self, accept: str) -> tuple[Iterable[bytes], str]:
-        """Return an exposition, in OpenMetrics where it was asked for."""
+        """Return an exposition, in OpenMetrics if the Accept header asks for it."""
         self.accepts.append(accept)
         return [
             EXPOSITION[:9],
@@ -76,7 +76,7 @@ def history(events: dict[str, Event]) -> HistoryReader:
 
 
 def daemon() -> Daemon:
-    """Return a daemon with a target of every kind of news, and one whose name is no plain word."""
+    """Return a daemon with a target for each outcome, and one whose name has special characters."""
     made = Daemon()
     for place, make in enumerate(samples.EVERY):
         made.add(samples.target(f"t{place:02d}-{make.__name__}"), make(None), samples.complete())

@@ -94,7 +94,7 @@ def access(made: Made) -> Iterator[Access]:
     ],
 )
 async def test_who_is_admitted(access: Access, header: str, admitted: bool) -> None:
-    """A user with the right password, the second time as the first; nobody else, whatever the header is."""
+    """A user with the correct password is admitted, also the second time; any other header is refused."""
     assert [await access.admits(header), await access.admits(header)] == [admitted, admitted]
 
 
@@ -123,7 +123,7 @@ async def test_who_is_right_is_let_in_among_guesses_from_the_same_address(access
 
 
 async def test_a_full_line_lets_others_in(access: Access) -> None:
-    """If too many wait, one of the longest line is refused, and none of another address or user."""
+    """If too many passwords wait, one of the longest queue is refused, and none of another address or user."""
     guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"), "a")) for number in range(65)]
     await asyncio.sleep(0)
     assert await access.admits(basic("prom", "right"), "b")
@@ -152,7 +152,7 @@ async def test_of_wrong_passwords_the_newest_are_kept_in_mind(access: Access, mo
 
 
 async def test_passwords_that_wait_at_a_stop_are_refused(access: Access) -> None:
-    """Nobody waits for a check that is not made any more."""
+    """A password that waits when the daemon stops is refused."""
     guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -165,7 +165,7 @@ async def test_passwords_that_wait_at_a_stop_are_refused(access: Access) -> None
 
 
 async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
-    """Guesses for one user, or for none, from one address hold up neither other users nor other addresses."""
+    """Guesses from one address, for a known or an unknown user, delay neither other users nor other addresses."""
     flood = [("prom", number) for number in range(8)] + [(f"nobody {number}", number) for number in range(8)]
     guesses = [
         asyncio.ensure_future(access.admits(basic(user, f"guess {number}"), "10.0.0.1")) for user, number in flood
@@ -180,7 +180,7 @@ async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
 
 
 async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access) -> None:
-    """Forty scrapes at once with the right password are let in before it is known; one that leaves harms none."""
+    """Forty concurrent scrapes with the correct password are admitted; a client that disconnects affects no other."""
     asking = [asyncio.ensure_future(access.admits(basic("prom", "right"), "10.0.0.1")) for _ in range(40)]
     await asyncio.sleep(0)
     asking[0].cancel()
@@ -191,7 +191,7 @@ async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access
 
 
 async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is named, and whatever the cost of their hash, as many rounds are made."""
+    """The number of bcrypt rounds depends neither on the user nor on the cost of the user's hash."""
     hashes = {f"user{cost}": bcrypt.hashpw(b"right", bcrypt.gensalt(cost)).decode() for cost in (4, 5, 7)}
     users = "".join(f"  {name}: {one}\n" for name, one in hashes.items())
     access = await asyncio.to_thread(Access, made.write(f"basic_auth_users:\n{users}"))
@@ -220,14 +220,14 @@ async def test_what_is_remembered_is_bounded(access: Access, monkeypatch: pytest
 
 
 async def test_without_users_all_are_admitted(made: Made) -> None:
-    """TLS alone asks nobody for a password."""
+    """With TLS but without users no password is required."""
     access = await asyncio.to_thread(Access, made.write(TLS % ""))
     assert await access.admits("")
     access.close()
 
 
 def test_which_certificates_are_known(made: Made) -> None:
-    """Where names are listed, the client's certificate bears one of them."""
+    """If names are listed, the client's certificate must contain one of them."""
     names = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
     access = Access(made.write(TLS % names))
     assert access.knows({"subjectAltName": (("DNS", "b.test"), ("DNS", "a.test"))})
@@ -255,7 +255,7 @@ async def test_users_change(access: Access, made: Made) -> None:
 
 
 def test_other_tls_needs_a_restart(made: Made) -> None:
-    """What cannot be changed under open connections is refused and said."""
+    """A change that open connections prevent is refused with a message."""
     access = Access(made.write(TLS % ""))
     made.write(TLS % ", min_version: TLS13")
     with pytest.raises(ConfigError, match="has changed; a restart is needed"):
@@ -275,7 +275,7 @@ def test_a_certificate_that_does_not_fit(made: Made, text: str) -> None:
 
 
 def test_an_encrypted_key(made: Made) -> None:
-    """Nobody is asked for its password."""
+    """An encrypted key is refused without a prompt for its password."""
     from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - for this one test
 
     key = form.load_pem_private_key((made.directory / "key.pem").read_bytes(), None)
@@ -286,7 +286,7 @@ def test_an_encrypted_key(made: Made) -> None:
 
 
 def test_the_finer_points_of_tls(made: Made) -> None:
-    """Versions, suites and the curve are what the file says; the certificate may stand in it."""
+    """TLS versions, cipher suites and curves are those of the file, also with the certificate in the file."""
     more = ", max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], curve_preferences: [X25519]"
     context = Access(made.write(TLS % more)).context
     assert context is not None
@@ -352,7 +352,7 @@ async def test_over_tls(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_client_without_a_certificate(made: Made) -> None:
-    """Where certificates are required, who has none or another name on it is not answered; who has one is."""
+    """If client certificates are required, a client is answered only with a certificate that has an allowed name."""
     more = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
     access = await asyncio.to_thread(Access, made.write(TLS % more))
     server = await serve(application(daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)

@@ -14,7 +14,7 @@ HASH = "$2b$04$" + "a" * 53
 
 
 def read(tmp_path: Path, text: str | bytes) -> AccessFile:
-    """Read a file with this text, beside a certificate, a key and an authority that are none."""
+    """Read a file with this text, next to an invalid certificate, key and authority."""
     for name in ("cert.pem", "key.pem", "ca.pem"):
         (tmp_path / name).write_text("PEM")
     path = tmp_path / "web.yml"
@@ -30,7 +30,7 @@ def wrong(tmp_path: Path, text: str | bytes) -> list[str]:
 
 
 def test_all_of_it(tmp_path: Path) -> None:
-    """Every key that Prometheus has is taken; files are looked for beside the file."""
+    """Every key of Prometheus' format is accepted; relative files are next to the file."""
     found = read(
         tmp_path,
         f"""
@@ -68,7 +68,7 @@ basic_auth_users:
 
 
 def test_text_in_place_of_files(tmp_path: Path) -> None:
-    """Certificate and key may stand in the file itself, and are in no repr."""
+    """Certificate and key may be in the file itself, and no repr shows them."""
     found = read(tmp_path, "tls_server_config: {cert: the certificate, key: the key}")
     assert found.tls is not None
     assert (found.tls.certificate, found.tls.key) == (Pem(text="the certificate"), Pem(text="the key"))
@@ -78,7 +78,7 @@ def test_text_in_place_of_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "~", "# nothing\n", "basic_auth_users:\n", "http_server_config: {http2: true}\n"])
 def test_a_file_that_protects_nothing(tmp_path: Path, text: str) -> None:
-    """It is read, and says that it keeps nobody out."""
+    """An empty file is valid, and restricts nothing."""
     assert not read(tmp_path, text).protects
 
 
@@ -121,12 +121,12 @@ TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
     ],
 )
 def test_a_mistake(tmp_path: Path, text: str | bytes, message: str) -> None:
-    """Each is said in one line, with its place and its key."""
+    """Each mistake is one line with its place and its key."""
     assert any(message in one for one in wrong(tmp_path, text)), wrong(tmp_path, text)
 
 
 def test_every_mistake_at_once(tmp_path: Path) -> None:
-    """All are told, in the order of the file, and none repeats a value."""
+    """All mistakes are reported in the order of the file, and none contains a value."""
     text = "basic_auth_users: {a: hunter2}\nhttp_server_config: {http2: hunter2}\ntls_server_config: [hunter2]\nx: 1\n"
     message = wrong(tmp_path, text)
     assert [one.split(":")[1] for one in message] == ["1", "2", "3", "3", "3", "4"]

@@ -31,7 +31,7 @@ async def test_a_foreign_page_starts_nothing(behind: Daemon, aiohttp_client: Aio
 
 
 async def test_what_the_monitor_cannot_do_is_said(client: Client) -> None:
-    """Reload and probe-now are 501 where the daemon offers neither."""
+    """Reload and probe-now are 501 if the daemon supports neither."""
     reload, probe = await client.post("/-/reload"), await client.post("/api/v1/targets/new/probe")
     assert (reload.status, probe.status) == (501, 501)
     assert "nothing to reload" in await reload.text()
@@ -67,13 +67,13 @@ async def test_probe_now(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
 
 
 def gauges(observation: Observation) -> tuple[bytes, str]:
-    """Stand for the sink that writes one probe's gauges."""
+    """Return the gauges of one probe, in place of the sink."""
     return f"id {observation.probe_id}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass
 class Scraped:
-    """What stands behind `/probe`, and whom it asked with how much time."""
+    """The source of `/probe`: it records which target was probed and with how much time."""
 
     answer: Observation | Exception
     asked: list[tuple[str, float | None]] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Scraped:
 
 
 async def scraping(behind: Daemon, start: AiohttpClient, answer: Observation | Exception) -> tuple[Client, Scraped]:
-    """Return a client of an application that may be asked to probe, and what stands behind it."""
+    """Return a client of an application that supports `/probe`, and the record of its probes."""
     scraped = Scraped(answer)
     source = replace(behind.source(), scrape=scraped, exposition=gauges)
     return await start(application(source)), scraped
@@ -106,7 +106,7 @@ async def test_a_probe_by_scrape(behind: Daemon, aiohttp_client: AiohttpClient) 
 
 
 async def test_a_young_probe_answers_a_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
-    """Where the last probe is younger than the interval nothing is sent; `debug=true` shows its record too."""
+    """If the last probe is younger than the interval no request is sent; `debug=true` also shows its event."""
     client, scraped = await scraping(behind, aiohttp_client, RuntimeError("asked"))
     response = await client.get("/probe?target=t01-cut&debug=true")
     event, _, numbers = (await response.text()).rpartition("\n\n")

@@ -77,7 +77,7 @@ async def test_a_probe_that_was_restored_has_its_timeline_in_the_history(
 
 
 async def test_a_history_that_cannot_be_read(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
-    """Memory answers for it, and of what memory has not, it is said why there is no answer."""
+    """Probes in memory are served without the history; for others the error says why."""
 
     def fail(*_: object) -> NoReturn:
         raise StoreError("h.db: disk I/O error")

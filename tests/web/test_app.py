@@ -34,7 +34,7 @@ async def test_whatever_can_be_read_has_a_head(client: Client, behind: Daemon, p
 
 
 async def test_all_links_resolve(client: Client) -> None:
-    """Every link of the status page, and of every page behind it, leads somewhere; all of them are well-formed."""
+    """Every link of the status page and of the pages that it links to resolves, and all pages are well-formed."""
     todo, done = ["/"], set[str]()
     while todo:
         link = todo.pop()

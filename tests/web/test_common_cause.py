@@ -14,7 +14,7 @@ from tests.web import samples
 
 
 def on(host: str, name: str, *made: Observation, upstream: str | None = None, paused: bool = False) -> TargetView:
-    """Return a target on a host whose probes came to `made`."""
+    """Return a target on a host with these probes."""
     of = replace(samples.target(name), url=f"https://{host}/v1", upstream=upstream, paused=paused)
     return samples.view(of, *made)
 

@@ -28,7 +28,7 @@ from tests.web.sources import EXPOSITION, Daemon
 async def test_gzip_where_it_is_accepted(
     behind: Daemon, aiohttp_client: AiohttpClient, accepted: str, *, zipped: bool
 ) -> None:
-    """A scrape is compressed for who takes gzip, and for nobody else."""
+    """A scrape is compressed only for a client that accepts gzip."""
     client = await aiohttp_client(application(behind.source()), auto_decompress=False)
     response = await client.get("/metrics", headers={"Accept-Encoding": accepted})
     body = await response.read()

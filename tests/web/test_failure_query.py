@@ -20,7 +20,7 @@ AT = datetime(2026, 11, 22, 22, 10, tzinfo=UTC)
     ]
 )  # fmt: skip
 def test_a_moment(text: str) -> None:
-    """RFC 3339 with a zone, also one whose plus sign was not encoded, UTC without, or Unix seconds."""
+    """A time is RFC 3339 with a zone (also with an unencoded plus sign), UTC without a zone, or Unix seconds."""
     assert parse({"from": text}, AT) == FailureQuery(start=AT)
 
 
@@ -28,7 +28,7 @@ def test_a_moment(text: str) -> None:
     "query", [{"from": "x"}, {"to": "nan"}, {"to": "1e99"}, {"from": "2026-11-22", "to": "2026-11-21"}]
 )
 def test_an_invalid_span(query: dict[str, str]) -> None:
-    """A moment that is none, or a span that ends before it begins, is refused."""
+    """An invalid time, or a span that ends before it begins, is refused."""
     with pytest.raises(BadQueryError):
         parse(query, AT)
 

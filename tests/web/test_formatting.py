@@ -32,7 +32,7 @@ def test_limit(value: float, text: str) -> None:
 
 
 def test_ratio() -> None:
-    """Nothing of nothing is no ratio; nothing of something is."""
+    """A ratio of nothing is a dash; a ratio of something is in per cent."""
     assert [formatting.ratio(0, 0), formatting.ratio(0, 9), formatting.ratio(11, 409), formatting.ratio(9, 9)] == [
         "—", "0 %", "2.69 %", "100 %",
     ]  # fmt: skip
@@ -53,7 +53,7 @@ def test_moments() -> None:
 
 
 def test_parsed() -> None:
-    """A timestamp with a zone or in UTC is a moment; anything else is none."""
+    """A timestamp with a zone, or in UTC without one, is parsed; anything else is None."""
     assert formatting.parsed("2026-11-22T23:10:00+01:00") == formatting.parsed("2026-11-22T22:10:00") == samples.NOW
     assert formatting.parsed("yesterday") is None
 

@@ -29,7 +29,7 @@ def test_what_is_asked(query: list[tuple[str, str]], wanted: ProbeQuery) -> None
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked(query: list[tuple[str, str]]) -> None:
-    """Another parameter, one of them twice, or a value that is none: said with what may be asked."""
+    """An unknown or repeated parameter, or an invalid value, is refused with the list of parameters."""
     with pytest.raises(
         BadQueryError, match=r"^The parameters are target \(a name\), failed .*, limit .* at most once\.$"
     ):

@@ -21,7 +21,7 @@ from tests.web.sources import Daemon
 
 
 async def test_every_request_is_counted_by_its_route(client: Client, behind: Daemon) -> None:
-    """The counter's labels are a closed set: routes and status codes, never a path that somebody made up."""
+    """The counter's labels are a closed set: routes and status codes, never a requested path."""
     await client.get("/targets/new")
     await client.get("/made/up")
     await client.get("/metrics", headers={"Host": "evil.example"})
@@ -54,7 +54,7 @@ async def test_a_query_of_a_megabyte(client: Client) -> None:
 
 
 async def test_a_foreign_host_in_the_request_line(client: Client) -> None:
-    """A request-target in absolute form whose host is foreign is refused, whatever Host says."""
+    """A request-target in absolute form with a foreign host is refused, whatever Host is."""
     head = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     answer = await raw(client, b"GET http://evil.example/api/v1/targets" + head)
     assert b" 403 " in answer[:20]
@@ -70,7 +70,7 @@ async def test_a_version_that_is_not_spoken(client: Client, version: bytes) -> N
 
 
 async def test_a_body_that_does_not_inflate(client: Client, behind: Daemon, caplog: pytest.LogCaptureFixture) -> None:
-    """Invalid gzip in a request's body is not logged, and is no fault of the monitor."""
+    """Invalid gzip in a request's body is not logged and not counted as an internal error."""
     head = b"POST /api/v1/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n"
     assert b" 404 " in (await raw(client, head + b"Content-Length: 5\r\n\r\nabcde"))[:20]
     assert (behind.failed, caplog.records) == ([], [])
@@ -128,7 +128,7 @@ async def test_a_reader_that_does_not_read_is_dropped(behind: Daemon, aiohttp_cl
 
 
 async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixture) -> None:
-    """Who leaves before the answer is no fault: what was asked for is done, nothing is logged, nothing fails."""
+    """A client that disconnects before the response is no error: the action is done, and nothing is logged."""
     asked, left, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def reload() -> str | None:
@@ -150,7 +150,7 @@ async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixtu
 
 
 async def test_a_fault_of_our_own(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
-    """A handler's exception is told to the source and answered with 500 and none of its words."""
+    """A handler's exception is passed to the source, and answered with 500 and without its text."""
 
     def broken(_: str) -> tuple[Iterable[bytes], str]:
         raise RuntimeError("canary-secret")

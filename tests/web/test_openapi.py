@@ -117,5 +117,5 @@ async def test_it_is_for_those_who_may_see_the_api(
 
 
 async def test_without_users_no_login_is_described(client: Client) -> None:
-    """Whoever can connect is answered."""
+    """Without a login the description requires none."""
     assert "security" not in await (await client.get(DESCRIBED)).json()

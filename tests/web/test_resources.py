@@ -82,7 +82,7 @@ def test_a_probe_has_its_timeline() -> None:
 
 
 def test_the_newest_probes_of_all() -> None:
-    """By when they ended, newest first; the failed ones alone where they are asked for, and no more than asked for."""
+    """Probes are sorted by their end, newest first; `failed` selects failures, and the limit applies."""
     cut, complete = samples.cut(), samples.complete()
     later = replace(complete, timestamp=cut.timestamp, recording=samples.complete(first=20.0).recording)
     ours = replace(samples.aborted(), timestamp=cut.timestamp - timedelta(hours=1))

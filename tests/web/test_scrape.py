@@ -17,19 +17,19 @@ from tests.web import samples
     [(None, None), ("10", 9.5), ("10.000000", 9.5), ("1", 0.5), ("0.6", 0.3), ("1e9", 86_400.0)],
 )
 def test_how_long_a_scrape_waits(header: str | None, seconds: float | None) -> None:
-    """Half a second is left for the answer, or half of a short timeout; more than a day is none of ours."""
+    """Half a second is left for the response, or half of a short timeout; more than a day is ignored."""
     assert scrape.time_limit(header) == seconds
 
 
 @pytest.mark.parametrize("header", ["", "soon", "0", "-1", "inf", "-inf", "nan", "1e400"])
 def test_what_is_no_timeout(header: str) -> None:
-    """What is no number of seconds above 0 is refused."""
+    """A timeout that is not a number of seconds above 0 is refused."""
     with pytest.raises(scrape.BadRequestError):
         scrape.time_limit(header)
 
 
 def test_what_is_asked_for() -> None:
-    """One target, and the record beside the numbers where `debug` is true."""
+    """The query has one target, and `debug` adds the event to the numbers."""
     assert scrape.requested([("target", "a")]) == ("a", False)
     assert scrape.requested([("debug", "true"), ("target", "a")]) == ("a", True)
     assert scrape.requested([("target", "a"), ("debug", "no")]) == ("a", False)

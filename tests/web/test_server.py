@@ -52,7 +52,7 @@ async def test_every_address_of_both_families(host: str) -> None:
 
 
 async def test_both_families_on_sockets_of_their_own() -> None:
-    """`[::]` beside `0.0.0.0` on one port takes IPv6 alone, so that both can be bound."""
+    """`[::]` next to `0.0.0.0` on one port is IPv6 only, so that both can be bound."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     server = await serve(application(daemon().source()), [("::", port), ("0.0.0.0", port)])  # noqa: S104 - asked for
@@ -103,7 +103,7 @@ async def test_an_address_of_another_machine() -> None:
     ],
 )
 def test_why(host: str, error: OSError, text: str) -> None:
-    """Every reason names the address, and says what to do where that is known."""
+    """Every error names the address, and says what to do if that is known."""
     assert _why(host, 80, error).startswith(text)
 
 
@@ -206,7 +206,7 @@ async def test_handshakes_that_never_end_make_room() -> None:
 
 
 async def test_no_descriptor_is_free() -> None:
-    """While none is free an idle connection is closed for who comes, and the server goes on."""
+    """If no connection is free, an idle one is closed for a new client, and the server continues."""
     server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", server.port)
     idle_writer.write(ASK)
@@ -241,7 +241,7 @@ async def test_the_last_descriptor() -> None:
     [(1024, 256, False), (420, 256, False), (419, 255, True), (100, 8, True), (-1, 256, False)],
 )
 def test_descriptors_are_reserved_for_probes(descriptors: int, held: int, *, warns: bool) -> None:
-    """Connections leave two descriptors for each probe and some for the rest; if that takes any, it is said."""
+    """Connections leave two descriptors for each probe and some for the rest; a lower limit is reported."""
     most, why = bounded(256, 50, descriptors)
     assert (most, why is not None) == (held, warns)
 

@@ -12,7 +12,7 @@ from tests.web.sources import Daemon
 
 
 def test_a_fault_is_logged_by_default(caplog: pytest.LogCaptureFixture) -> None:
-    """Where the daemon does not say otherwise, a fault goes to the log with its traceback."""
+    """By default an exception is logged with its traceback."""
     report("/metrics", RuntimeError("broken"))
     (logged,) = caplog.records
     assert logged.getMessage() == "a request to /metrics failed"

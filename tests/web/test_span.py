@@ -38,7 +38,7 @@ def test_a_span(query: dict[str, str], start: object, end: object, *, live: bool
 
 @pytest.mark.parametrize("query", [{"start": "now-1h", "end": "now-2h"}, {"start": "2030-01-01"}, {"start": "now-1x"}])
 def test_an_invalid_span(query: dict[str, str]) -> None:
-    """One that ends before it begins, begins after now, or is no time, is refused."""
+    """A span that ends before it begins, begins after now, or is invalid, is refused."""
     with pytest.raises(BadQueryError):
         asked(**query)
 

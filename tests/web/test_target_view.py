@@ -45,14 +45,14 @@ def test_a_paused_target_is_paused() -> None:
 
 
 def test_an_slo_that_is_kept_forgives() -> None:
-    """With an objective of one half, a failure that is over is no risk; a slow first chunk is one by its own SLO."""
+    """With an objective of one half, a past failure is no risk; a slow first chunk is one by its own SLO."""
     lenient = replace(TARGET, slo=Slo(availability=0.5))
     assert samples.view(lenient, samples.complete(), samples.cut()).state is State.OK
     assert samples.view(lenient, samples.complete(), samples.complete(first=9.0)).state is State.AT_RISK
 
 
 def test_a_target_never_probed() -> None:
-    """Without a probe there is no last one, no quantile and nothing overdue."""
+    """A target without a probe has no last probe, no quantile, and is not overdue."""
     view = TargetView(TARGET, (), TargetMemory())
     assert (view.last, view.first_chunk_quantile(0.5), view.stale(samples.NOW)) == (None, None, False)
 
@@ -66,7 +66,7 @@ def test_the_last_probe_is_the_last_that_says_something() -> None:
 
 
 def test_quantiles_are_of_scheduled_probes() -> None:
-    """A quantile is one of the times themselves; probes by hand and those without a first chunk have none."""
+    """A quantile is one of the measured times; manual probes and those without a first chunk do not count."""
     made = [samples.complete(first=first) for first in (0.3, 0.1, 0.2, 0.4)]
     by_hand = replace(samples.complete(first=9.0), trigger="api")
     view = samples.view(TARGET, *made, samples.unreachable(), by_hand)

@@ -49,7 +49,7 @@ def test_tone(observation: Observation, expected: Tone, named: str) -> None:
 
 
 def test_every_verdict_has_a_meaning() -> None:
-    """Each outcome with each of its causes says what to do; one of another version has none."""
+    """Each outcome with each of its causes has an explanation; one of another version has none."""
     event = samples.event(samples.complete())
     for outcome, causes in CAUSES.items():
         for cause in causes or (UNSET,):

@@ -21,7 +21,7 @@ from tests.web.sources import NO_ROLLUPS, Daemon, history
 
 
 async def test_a_name_that_is_no_plain_word(client: Client, behind: Daemon) -> None:
-    """A target whose name has slashes, quotes and per cent signs has its page and its resource."""
+    """A target whose name has slashes, quotes and per cent signs has a page and a resource."""
     name = behind.targets[-2].name
     page = await client.get(URL(f"/targets/{quote(name, safe='')}", encoded=True))
     resource = await client.get(URL(f"/api/v1/targets/{quote(name, safe='')}", encoded=True))
@@ -38,7 +38,7 @@ async def test_health_is_not_readiness(client: Client, behind: Daemon) -> None:
 
 
 async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
-    """A probe that memory has not is shown from the history, with its neighbours; one that cannot be read is said."""
+    """A probe that is not in memory is shown from the history, with its neighbours; a damaged one is an error."""
     old = record(replace(samples.stalled(samples.target("gone")), probe_id="old"), timeline=True)
     kept = history({"old": old, "broken": {"probe_id": "broken"}})
     client = await aiohttp_client(application(replace(behind.source(), history=kept)))
@@ -51,7 +51,7 @@ async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient
 
 
 async def test_neighbours_come_from_memory_first(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
-    """What memory knows stands; what it does not is looked up in the history."""
+    """Neighbours are taken from memory, and the missing ones from the history."""
     newest, oldest = behind.recent["t01-cut"]
     client = await aiohttp_client(application(behind.source()))
     links = Document(await (await client.get(f"/probes/{newest.probe_id}")).text()).links
@@ -104,14 +104,14 @@ def test_the_last_output_is_decoded(protocol: str, words: str | None, decoded: s
 
 
 def test_the_request_as_a_command() -> None:
-    """Without a secret; of a protocol that cannot make one there is none."""
+    """The command contains no secret; it is empty if the protocol cannot make one."""
     assert "secret" not in curl_of(samples.target())
     assert curl_of(samples.target()).startswith("curl -N")
     assert curl_of(samples.target(protocol="gone")) == ""
 
 
 async def test_a_span_of_time(client: Client) -> None:
-    """A target's page of a day shows its outcomes; of another time none; an invalid one is 400."""
+    """A target's page of a day shows its outcomes, of another day none; an invalid span is 400."""
     document = Document(await (await client.get("/targets/t01-cut?from=now-1d")).text())
     assert "truncated/incomplete_body" in document.text
     nothing = Document(await (await client.get("/targets/t01-cut?from=2020-01-01&to=2020-01-02")).text())

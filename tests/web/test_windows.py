@@ -36,7 +36,7 @@ NIGHTLY = Maintenance("nightly", at=time(2, 30), duration=5400.0)
 
 @dataclass
 class Windows:
-    """What stands behind the API: windows by their ids."""
+    """The windows of the API's source, by id."""
 
     behind: Daemon
     set: dict[str, SetWindow] = field(default_factory=dict)
@@ -72,7 +72,7 @@ async def described(method: str, path: str, response: ClientResponse) -> Any:  #
 
 
 async def test_a_window_is_set_listed_and_ended(user: Client) -> None:
-    """It is listed with its user beside those of the config, until it is ended."""
+    """A window is listed with its user, after those of the config, until it is ended."""
     asked = {"targets": ["t0*"], "comment": "new GPUs", "duration": "90m"}
     made = await described("POST", PATH, await user.post(PATH, json=asked))
     assert made["created_by"] == "prom"
@@ -127,14 +127,14 @@ async def test_only_users_set_windows(aiohttp_client: AiohttpClient, behind: Dae
 
 
 async def test_a_monitor_without_windows(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
-    """It says that it sets none."""
+    """A monitor without windows answers 501."""
     client = await aiohttp_client(application(behind.source()))
     answers = (await client.get(PATH), await client.post(PATH), await client.delete(f"{PATH}/x"))
     assert [one.status for one in answers] == [501] * 3
 
 
 async def test_a_body_that_does_not_come(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sends half a body is told so, and holds nothing for long."""
+    """A client that sends half a body gets an error, and occupies nothing for long."""
     monkeypatch.setattr("monitor.web.windows._BODY_SECONDS", 0.001)
     answered = asyncio.Event()
 

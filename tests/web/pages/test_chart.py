@@ -27,7 +27,7 @@ AT = int(NOW.timestamp())
 def history(
     columns: Series, *, points: Series | None = None, upstream: Series | None = None, **length: float
 ) -> TargetHistory:
-    """Return the figures of a span up to now, an hour if nothing is said."""
+    """Return the figures of a span up to now, by default of an hour."""
     span = TimeSpan(NOW - timedelta(**(length or {"hours": 1})), NOW)
     return TargetHistory(span, 60, columns, points or [], {}, (), upstream or [])
 
@@ -54,7 +54,7 @@ def test_the_ends_of_an_axis_are_within_it() -> None:
 
 
 def test_each_outcome_has_a_lane() -> None:
-    """What needs somebody first; a block for each column, as high as its share, that stands for its span."""
+    """The worst outcomes are first; each column is a block as high as its share, and links to its span."""
     columns = [(AT - 120, Rollup(probes=4, outcomes={"ok": 3, "truncated/reset": 1})), (AT - 60, Rollup(probes=2, outcomes={"ok": 2}))]  # fmt: skip  # noqa: E501 - one row
     found = outcomes(history(columns, upstream=columns))
     assert [(lane.verdict, lane.style, lane.number) for lane in found.lanes] == [

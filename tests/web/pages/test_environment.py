@@ -38,7 +38,7 @@ def test_the_policy_allows_our_style_and_script_and_nothing_else() -> None:
 
 
 def test_a_page_says_what_it_is_of() -> None:
-    """Version, location, age and time stand on every page; only a live one is updated, with and without a script."""
+    """Every page shows version, location, age and time; only a live page is updated, with and without a script."""
     document = Document(page(live=True))
     for text in ("chat-monitor 0.1.0", "up 5 h", "as of 2026-11-22 22:10:00 UTC", "eu-1"):
         assert text in document.text
@@ -76,7 +76,7 @@ def test_text_stays_text() -> None:
 
 
 def test_nothing_is_undefined() -> None:
-    """A value that a template needs and nobody gave is an error, not an empty place."""
+    """A missing value of a template is an error, not an empty text."""
     with pytest.raises(UndefinedError):
         environment.render("refusal.html", ABOUT, {"title": "t"})
 

@@ -46,5 +46,5 @@ def test_the_page() -> None:
 
 
 def test_no_failure() -> None:
-    """Nothing found is said in words."""
+    """A page without failures says so."""
     assert "No failures in this time." in Document(failures([], FailureQuery(), ABOUT)).text

@@ -8,7 +8,7 @@ from monitor.web.pages.objectives import brief_cost, budget, cost, left, windows
 
 
 def test_each_window_has_its_row() -> None:
-    """With its budgets and its cost; one without a probe has none."""
+    """The page shows error budgets and cost; a target without a probe has neither."""
     found = {
         "24h": Rollup(probes=100, available=99, in_time=95, accepted=50, truncated=1, input_tokens=7),
         "30d": Rollup(),

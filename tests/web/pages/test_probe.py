@@ -56,14 +56,14 @@ def test_a_verdict_of_another_version() -> None:
 
 
 def test_neighbours() -> None:
-    """The probes before and after, and the last good one, are links; what is not known is said."""
+    """The page links to the previous, the next and the last good probe, and names those that are not known."""
     links = Document(draw(samples.event(samples.cut()), Neighbours("p", "n", "g"), ABOUT)).links
     assert {"../probes/p", "../probes/n", "../probes/g"} <= set(links)
     assert "last good probe: none" in Document(probe(samples.cut())).text
 
 
 def test_what_it_means() -> None:
-    """A failure says what to do, whose fault it likely is, and who is suspected; a success does not."""
+    """The page of a failure says what to do, whose fault it likely is, and who is suspected; others do not."""
     text = Document(probe(samples.cut())).text
     assert "Likely: the server process, a proxy's time-out, or a restart." in text
     assert "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request" in text
@@ -85,7 +85,7 @@ def test_the_server_s_own_words() -> None:
 
 
 def test_what_was_decoded_of_them() -> None:
-    """The output in the last words stands before them, and the request as a command after them; both in lines."""
+    """The output in the last words is shown before them, and the request as a command after them, with line breaks."""
     page = draw(
         samples.event(samples.cut()), Neighbours(), ABOUT, RequestFacts(Timeouts(), "curl -N \\\n  'u'"), "17\n18"
     )
@@ -97,7 +97,7 @@ def test_what_was_decoded_of_them() -> None:
 
 
 def test_the_record_is_that_of_the_event() -> None:
-    """Values stand under the names that they have in the event with their units; no secret is among them."""
+    """The page shows values under their names in the event, with their units, and no secret."""
     text = Document(probe(replace(samples.complete(), retried=True))).text
     for word in ("timings.first_chunk210 ms", "request_ids.x-request-idr-1", "unclean_endfalse", "tokens.output41", "bytes1800 bytes"):  # fmt: skip  # noqa: E501 - one list
         assert word in text

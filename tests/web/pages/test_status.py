@@ -60,19 +60,19 @@ def test_a_row_says_since_when_why_and_who() -> None:
 
 
 def test_who_nobody_is_suspected_of() -> None:
-    """A target that is down without a suspect says that none is known."""
+    """A target that is down without a suspect is shown with an unknown suspect."""
     assert "not known" in Document(page(samples.view(samples.target(), samples.reset(), samples.reset()))).text
 
 
 def test_only_what_is_not_ok_links_from_the_strip() -> None:
-    """The strip of thirty is told in letters, and each square that is not ok leads to its probe."""
+    """The strip of thirty probes has letters, and each square that is not ok links to its probe."""
     made = page(samples.view(samples.target(), samples.complete(), samples.cut(), *[samples.complete()] * 40))
     assert f'newest last: {"✓" * 28}T✓"' in made
     assert made.count('tabindex="-1"') == 1
 
 
 def test_empty_states() -> None:
-    """No target, and no target that matches, are said in words; so is a target that waits for its first probe."""
+    """The page says that there is no target, that no target matches, or that a target waits for its first probe."""
     assert "No target is configured." in Document(page()).text
     assert "No target matches." in Document(page(samples.view(samples.target()), search="other")).text
     assert "waiting for the first probe" in Document(page(samples.view(samples.target()))).text
@@ -123,7 +123,7 @@ def test_a_thousand_targets_are_small(targets: int) -> None:
 
 
 def test_figures_of_the_history() -> None:
-    """Truncation and cost of a day, and the error budget of a month; without a probe there is none."""
+    """The row has truncation and cost of a day and the error budget of a month; without a probe they are empty."""
     view = samples.view(samples.target("gw"), samples.cut())
     day = Rollup(accepted=200, truncated=1, input_tokens=5000, output_tokens=7)
     windows = {"gw": {"24h": day, "30d": Rollup(probes=1000, available=995)}}

@@ -36,7 +36,7 @@ def test_every_outcome_makes_a_well_formed_page(make: samples.Make) -> None:
 
 
 def test_a_target_never_probed() -> None:
-    """Without a probe the page says when one is due, or that none is, and draws no chart."""
+    """The page of a target without a probe says when one is due, or that none is, and has no chart."""
     page = target(samples.view(samples.target()))
     assert "No probe yet: one is due every 60 s." in Document(page).text
     assert "<figure" not in page
@@ -66,7 +66,7 @@ def test_the_incident_stands_first() -> None:
 
 
 def test_what_is_configured() -> None:
-    """The config of the target is told in words, without the URL's secrets, with a link to its upstream."""
+    """The page shows the config of the target, without the secrets of its URL, and links to its upstream."""
     of = replace(
         samples.target(), upstream="behind it", model="m", labels={"team": "search"}, check=CountCheck(), interval=0.5
     )
@@ -90,7 +90,7 @@ def test_numbers() -> None:
 
 
 def test_an_upstream_is_shown_beside_it() -> None:
-    """Its outcomes on the same axis, or that there were none."""
+    """The outcomes of the upstream are on the same axis; the page says if there are none."""
     of = replace(samples.target(), upstream="behind")
     behind = samples.view(samples.target("behind"), samples.reset())
     document = Document(target(samples.view(of, samples.cut()), upstream=behind))
@@ -106,7 +106,7 @@ def test_the_request_as_a_command() -> None:
 
 
 def test_probe_now_is_offered_if_it_is_possible() -> None:
-    """A button with its cost and the request for programs stand on the page only if the monitor can."""
+    """The button, its cost and the API request are on the page only if the monitor can probe now."""
     view = samples.view(samples.target())
     page = target(view, replace(ABOUT, probe_now=True))
     assert 'action="../api/v1/targets/gateway/probe"' in page

@@ -69,7 +69,7 @@ def test_an_end_without_a_tail_has_no_row_for_it() -> None:
 
 
 def test_the_longest_gap_is_marked() -> None:
-    """The gap is named with its length and start; a single read has none."""
+    """The longest gap is labelled with its length and start; a single read has no gap."""
     gap, *others = picture(samples.cut()).lanes[-1].gaps
     assert gap.title == "longest gap: 2.45 s, from 1.65 s on"
     assert others == []
@@ -79,7 +79,7 @@ def test_the_longest_gap_is_marked() -> None:
 
 
 def test_stalls_are_marked() -> None:
-    """Further gaps of a second or more that stand out, four at most; gaps that are usual are not."""
+    """At most four further gaps are marked: those of a second or more that are unusually long."""
     times = [place * 0.1 for place in range(1, 30)] + [10.0 + place * 2 for place in range(6)]
     steps: list[samples.Step] = [(at, Output("x")) for at in times]
     gaps = picture(samples.observed(samples.played(steps, Ending(EndKind.RESET, 21.0)))).lanes[-1].gaps
@@ -120,7 +120,7 @@ def test_a_long_stream_draws_no_more_than_its_width() -> None:
 
 
 def test_what_is_omitted_of_a_thinned_stream_is_said() -> None:
-    """How many events and reads are not drawn stands with the picture."""
+    """The picture says how many events and reads are not drawn."""
     steps: list[samples.Step] = [(0.1 + n / 1000, Output("x")) for n in range(500)]
     whole = samples.observed(samples.played(steps, Ending(EndKind.RESET, 9)))
     omitted = picture(replace(whole, recording=thinned(whole.recording, 0))).omitted
@@ -144,7 +144,7 @@ def test_the_axis_has_round_labels(end: float, axis: list[str]) -> None:
 
 
 def test_without_a_timeline_there_are_the_steps() -> None:
-    """As of a probe whose timeline the history did not keep; a phase of another version is the rest."""
+    """A probe without a stored timeline has bars only; an unknown phase is drawn as the rest."""
     event = event_of(samples.cut())
     assert labels(waterfall(event)) == [*STEPS, "no more output"]
     assert labels(waterfall(msgspec.structs.replace(event, phase="dreaming")))[-1] == "rest"
