@@ -65,7 +65,7 @@ async def test_a_stop_drains() -> None:
 
 
 async def test_a_second_signal_hurries() -> None:
-    """What is in flight is then aborted, and told as such with what it had until then."""
+    """A second signal aborts the running probes, and their events have what was recorded until then."""
     gate = Reached()
     async with (
         peer((Send(HEAD + HI), Gate(gate))) as server,

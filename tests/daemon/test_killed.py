@@ -55,7 +55,7 @@ timeouts = {connect = "2s", headers = "3s", first_chunk = "3s", idle = "1s", tot
 
 @contextmanager
 def process_of(*command: str, log: Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Yield a command whose output is added to a file; it is killed in the end."""
+    """Yield a command whose output is appended to a file; it is killed at the end."""
     with log.open("ab") as stdout, log.with_suffix(".err").open("ab") as stderr:
         process = subprocess.Popen([*COMMAND, *command], stdout=stdout, stderr=stderr, cwd=cwd)
     try:
@@ -82,7 +82,7 @@ def until(lines: int, seconds: float, log: Path, process: subprocess.Popen[bytes
 
 
 def address_of(errors: Path, lab: subprocess.Popen[bytes]) -> str:
-    """Return the lab's URL once it has said it."""
+    """Return the lab's URL once the lab has printed it."""
     while lab.poll() is None:
         for word in errors.read_text().split():
             if word.startswith("http://"):
@@ -99,7 +99,7 @@ def lose_only_the_last(ids: Sequence[str], others: set[str]) -> int:
 
 
 def test_after_a_hundred_kills_the_rollups_are_a_recount_of_the_log(tmp_path: Path) -> None:
-    """Each rollup and state is what the log's events come to; a kill costs what waited in a queue, and no more."""
+    """Rollups and states agree with the log's events; a kill loses only what waited in a queue."""
     die, path = random.Random(os.environ.get("SEED", "9")), tmp_path / "history.db"  # noqa: S311 - a die for a test
     with process_of("lab", "--listen", "127.0.0.1:0", log=tmp_path / "lab.log", cwd=tmp_path) as lab:
         url = address_of(tmp_path / "lab.err", lab)

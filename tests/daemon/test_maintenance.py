@@ -46,7 +46,7 @@ async def asked(daemon: Running, method: str, path: str, body: object = None) ->
 
 
 async def test_a_window_outlasts_a_restart(lab: Lab, access: Access, state: Path) -> None:
-    """It is logged with its user, holds after a restart from the first probe on, and is gone after it was ended."""
+    """A window is logged with its user, holds after a restart from the first probe on, and can be ended."""
     async with watching(lab, access) as daemon:
         status, window = await asked(daemon, "POST", "maintenance", {"targets": ["good"], "comment": "new GPUs"})
         event = await daemon.line(event="a maintenance window was set")
@@ -85,7 +85,7 @@ async def test_a_file_that_cannot_be_used(  # noqa: PLR0917 - fixtures and a cas
 
 
 async def test_windows_that_cannot_be_kept(lab: Lab, access: Access, state: Path) -> None:
-    """A full disk is said and counted, and the window holds as long as the monitor runs."""
+    """A full disk is reported and counted, and the window holds while the monitor runs."""
     state.with_name("maintenance.json.new").mkdir()
     async with watching(lab, access) as daemon:
         assert (await asked(daemon, "POST", "maintenance", {"targets": ["good"]}))[0] == 200

@@ -87,7 +87,7 @@ async def test_many_streams_share_a_memory(tmp_path: Path) -> None:
 
 
 async def test_without_memory_each_probe_ends_in_one_event(tmp_path: Path) -> None:
-    """A daemon whose address space is full has one event for each request that it sent, under its id, and goes on."""
+    """A daemon without free memory writes one event with its id for each sent request, and continues."""
     async with peer((Send(_HEAD), *[Send(_EVENT * 10)] * 10)) as server:
         config = tmp_path / "config.toml"
         config.write_text(

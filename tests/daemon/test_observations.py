@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 
 async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sink that raises is counted and said, and the others are told all the same."""
+    """A sink that raises is counted and reported, and the other sinks get the observation."""
 
     def broken(_: RecentProbes, __: Observation) -> None:
         raise RuntimeError("no more")
@@ -42,7 +42,7 @@ async def test_one_sinks_fault_is_not_anothers(lab: Lab, monkeypatch: pytest.Mon
 
 
 async def test_a_recording_that_cannot_be_thinned_is_kept_whole(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If memory runs out for a smaller one, the event is written all the same."""
+    """If there is no memory for a thinned recording, the event is written with the whole one."""
 
     def none_left(*_: object) -> None:
         raise MemoryError
@@ -54,7 +54,7 @@ async def test_a_recording_that_cannot_be_thinned_is_kept_whole(lab: Lab, monkey
 
 
 async def test_every_probe_is_kept(lab: Lab, tmp_path: Path) -> None:
-    """With `[history] path` its event is in the file, also of what the stop aborts; the file's size is exported."""
+    """With `[history] path` each event is in the file, also those of aborted probes; the file's size is exported."""
     path = tmp_path / "history.db"
     settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(path)))
     gate = Reached()
@@ -100,7 +100,7 @@ async def test_long_streams_are_thinned_before_they_are_kept(
 
 
 async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said and counted, put aside, and probes are kept in a new one; the probe itself is not touched by it."""
+    """An invalid file is reported, counted and put aside, and probes are stored in a new one."""
     monkeypatch.setattr("monitor.daemon.observations.history.HistorySink", partial(HistorySink, retry=0.001))
     path = tmp_path / "history.db"
     path.write_text("half a fi")
@@ -127,7 +127,7 @@ async def test_who_is_suspected_is_said(lab: Lab) -> None:
 
 
 async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted and logged, and the event comes without."""
+    """An exception in the diagnosis is counted and logged, and the event is written without suspects."""
 
     def broken(*_: object) -> None:
         raise RuntimeError
@@ -140,7 +140,7 @@ async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pyte
 
 
 async def test_tokens_are_spent_and_said(lab: Lab) -> None:
-    """With a budget of tokens a day, what a probe took is taken from what is left."""
+    """With a token budget, the tokens of a probe are subtracted from the remaining ones."""
     settings = Settings(web=Web(("127.0.0.1:0",)), limits=Limits(tokens_per_day=1000))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         tokens = (await daemon.line(event="probe"))["tokens"]

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 
 async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
-    """A timer that fails and a task that is forgotten are bugs and counted; an error of the system is told alone."""
+    """An exception in a timer or a forgotten task is counted as a bug; an error of the system is only logged."""
     loop, counted = asyncio.get_running_loop(), "chat_monitor_unhandled_exceptions_total"
 
     def fail(error: Exception) -> None:
@@ -83,7 +83,7 @@ def test_no_cycles_are_looked_for_while_many_objects_are_made() -> None:
 
 
 async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is done every so often may raise, and is done again all the same."""
+    """A periodic task that raises is counted, and runs again."""
 
     def broken(_: Schedule) -> bool:
         raise RuntimeError("a bug beside")
@@ -96,7 +96,7 @@ async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_trace_holds_no_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither that of a bug nor what a library says of one: keys, headers, and what stands in a URL or a proxy's."""
+    """Neither tracebacks nor messages of libraries show keys, headers, or secrets of a URL or a proxy."""
     canaries = [f"canary-{number}" for number in range(6)]
     key, header, user, password, query, proxy = canaries
 

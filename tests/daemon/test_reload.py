@@ -59,7 +59,7 @@ async def test_what_is_unchanged_keeps_its_numbers(lab: Lab, file: ConfigFile) -
 
 
 async def test_what_is_unchanged_keeps_what_is_in_flight(file: ConfigFile) -> None:
-    """Even where the label names change; what was removed is aborted, and nothing of it is left."""
+    """A reload keeps unchanged probes in flight, also if label names change; a removed target is aborted."""
     stays, goes = Reached(), Reached()
     async with (
         peer((Send(HEAD + HI), Gate(stays), Send(STOP), Fin())) as one,
@@ -116,7 +116,7 @@ async def test_other_limits_hold_at_once(lab: Lab, file: ConfigFile) -> None:
 
 
 async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
-    """Where the daemon listens and how it logs, counts and keeps is settled when it starts; the rest is taken."""
+    """Changes of the listen address, log, metrics and history need a restart; all others are applied."""
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
     config = await file.first()
@@ -131,7 +131,7 @@ async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
 
 
 async def test_kept_connections_are_let_go(lab: Lab, file: ConfigFile) -> None:
-    """With a reload, for certificates and rules may be others; until then a probe takes that of the one before."""
+    """A reload closes kept connections, because certificates and rules may differ; until then they are reused."""
     file.write(watched("one", lab.url + QUICK_OK, 'connection = "reuse"'))
     async with running(config=await file.first(), load=file) as daemon:
         events = [await daemon.line(event="probe")]
@@ -147,7 +147,7 @@ async def test_kept_connections_are_let_go(lab: Lab, file: ConfigFile) -> None:
 
 
 async def test_a_broken_config_changes_nothing(lab: Lab, file: ConfigFile) -> None:
-    """What is wrong is answered and logged, the gauge is 0 until a good one comes, and the old one is in force."""
+    """The mistakes are in the response and the log, the gauge is 0 until a valid reload, and the old config stays."""
     good = watched("good", lab.url + QUICK_OK)
     file.write(good)
     config = await file.first()
@@ -169,7 +169,7 @@ async def test_a_broken_config_changes_nothing(lab: Lab, file: ConfigFile) -> No
 
 
 async def test_a_config_that_is_gone(lab: Lab, file: ConfigFile) -> None:
-    """A signal's reload has nobody to answer to: it is logged, and the daemon goes on."""
+    """A missing config is logged after a signal, and the daemon continues."""
     file.write(watched("good", lab.url + QUICK_OK))
     config = await file.first()
     async with running(*config.here, settings=config.settings, load=file) as daemon:
@@ -180,7 +180,7 @@ async def test_a_config_that_is_gone(lab: Lab, file: ConfigFile) -> None:
 
 
 async def test_certificates_that_cannot_be_read(lab: Lab, file: ConfigFile) -> None:
-    """They are read before anything is swapped, so that no target is left with half of its settings."""
+    """Certificates are read before anything is replaced, so that no target is updated in part."""
     good = watched("good", lab.url + QUICK_OK)
     file.write(good)
     config = await file.first()
@@ -212,7 +212,7 @@ async def test_users_change_with_a_reload(lab: Lab, file: ConfigFile, tmp_path: 
 
 
 async def test_a_bug_in_what_reads_it(lab: Lab, file: ConfigFile) -> None:
-    """It is counted, no word of it is answered that might be a secret, and the old config stays."""
+    """An unexpected exception is counted, its text is not in the response, and the old config stays."""
     file.write(watched("good", lab.url + QUICK_OK))
     config = await file.first()
 
@@ -226,7 +226,7 @@ async def test_a_bug_in_what_reads_it(lab: Lab, file: ConfigFile) -> None:
 
 
 async def test_a_bug_in_the_swap(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a signal began has nobody else to tell: it is counted and logged."""
+    """An unexpected exception after a signal is counted and logged."""
     file.write(watched("good", lab.url + QUICK_OK))
     config = await file.first()
 
@@ -280,7 +280,7 @@ async def test_a_reload_that_comes_too_late(file: ConfigFile) -> None:
 
 
 async def test_a_reload_that_is_not_done_at_the_end(lab: Lab, file: ConfigFile) -> None:
-    """It is let go: the daemon does not wait for a disk that hangs."""
+    """A stop does not wait for a reload whose disk hangs."""
     file.write(watched("good", lab.url + QUICK_OK))
     config = await file.first()
     async with running(*config.here, settings=config.settings, load=file) as daemon:
@@ -291,7 +291,7 @@ async def test_a_reload_that_is_not_done_at_the_end(lab: Lab, file: ConfigFile) 
 
 
 async def test_without_a_config_there_is_nothing_to_reload(lab: Lab) -> None:
-    """As in the demo: the signal does nothing, and the page says so."""
+    """Without a config, as in the demo, the signal does nothing and the API says so."""
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
         daemon.signals.reload()
         assert (await daemon.post("/-/reload"))[0] == 501
@@ -303,7 +303,7 @@ LOOK = "[monitor]\nreload_on_change = true"
 
 
 async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where that is asked for: a good change is taken, a broken one refused once, a file that is gone is none."""
+    """With `reload_on_change` a valid change is used, an invalid one reported once, and a missing file ignored."""
     monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
@@ -322,7 +322,7 @@ async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypat
 
 
 async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default a change waits for a reload; from a reload on that says so, it does not."""
+    """By default a changed file waits for a reload; from a reload that enables it on, it does not."""
     monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
@@ -338,7 +338,7 @@ async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monke
 
 
 async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted, and the next change is taken."""
+    """An exception in a reload is counted, and the next change is used."""
     monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
@@ -361,7 +361,7 @@ async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, mon
 
 @contextmanager
 def manager(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Yield the socket on which systemd would hear."""
+    """Yield the socket of systemd's notifications."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hearing:
         hearing.setblocking(False)
@@ -372,7 +372,7 @@ def manager(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.sock
 async def test_systemd_is_told_of_a_reload(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That it began and that it is over, however it went; the status says how."""
+    """The begin and the end of a reload, and its result, are sent to systemd."""
     good = watched("good", lab.url + QUICK_OK)
     file.write(good)
     config = await file.first()
@@ -409,7 +409,7 @@ async def test_another_name_server(lab: Lab, file: ConfigFile) -> None:
 
 
 class Importing:
-    """Notes in which thread a module is looked for; the finders behind it find it."""
+    """Records in which thread a module is imported; the other finders import it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -424,7 +424,7 @@ class Importing:
 async def test_from_the_system_to_a_name_server_and_back(
     lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each reload has its way in force at once, and the library that it takes is read beside the loop."""
+    """Each reload uses its resolver at once, and imports the resolver's library outside the event loop."""
     importing = Importing("monitor.http.nameserver")
     monkeypatch.delitem(sys.modules, "monitor.http.nameserver", raising=False)
     monkeypatch.setattr(sys, "meta_path", [importing, *sys.meta_path])

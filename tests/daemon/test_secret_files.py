@@ -63,7 +63,7 @@ def count(result: str) -> str:
 
 
 async def test_a_key_that_is_swapped_through_a_link(file: ConfigFile, tmp_path: Path) -> None:
-    """As Kubernetes does: the next probe has the new key, no config is read, and the log shows neither key."""
+    """After a swap as by Kubernetes the next probe has the new key, without a reload; the log shows neither key."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "key").write_text(f"{name}-canary\n")
@@ -110,7 +110,7 @@ async def test_a_key_that_becomes_empty(file: ConfigFile, tmp_path: Path) -> Non
 
 
 async def test_an_authority_that_changes(file: ConfigFile, tmp_path: Path, ca: CertificateAuthority) -> None:
-    """The new one is trusted from the next probe on; a file that is no certificate leaves the one before in use."""
+    """A new authority is trusted from the next probe on; an invalid file leaves the previous one in use."""
     authority = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(authority)
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
@@ -129,7 +129,7 @@ async def test_an_authority_that_changes(file: ConfigFile, tmp_path: Path, ca: C
 async def test_a_bug_ends_no_comparing(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is counted, and the next change is taken."""
+    """An exception is counted, and the next change is used."""
     (tmp_path / "key").write_text("first-canary")
     file.write(watched("one", lab.url + QUICK_OK, 'api_key_file = "key"', 'check = "none"'))
 
@@ -148,7 +148,7 @@ async def test_a_bug_ends_no_comparing(
 async def test_a_reload_while_files_are_compared(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was read before the reload is dropped, because the reload has read the files itself."""
+    """A comparison that began before a reload is dropped, because the reload reads the files itself."""
     (tmp_path / "key").write_text("first-canary")
     file.write(watched("one", lab.url + QUICK_OK, 'api_key_file = "key"', 'check = "none"'))
     compare, inside, go_on = SecretFiles.compare, threading.Event(), threading.Event()
@@ -183,7 +183,7 @@ def keyed(name: str, secret: str) -> Target:
 
 
 def test_a_change_is_taken_once_two_readings_agree(tmp_path: Path) -> None:
-    """A file that is being written has one more interval; what is unchanged is no change."""
+    """A changed file is used once two readings agree; an unchanged one is not reported."""
     key, files, places = tmp_path / "key", SecretFiles(), Places(tmp_path, {})
     targets: tuple[Target, ...] = (keyed("one", "first"), Target("plain", "raw", "http://h/"))
     key.write_text("first")

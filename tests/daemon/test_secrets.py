@@ -22,7 +22,7 @@ _URL = "http://user:pass-word@127.0.0.1:1/list?token=of-a-list"
 
 
 def test_targets_keys_and_sources_of_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of targets, private TLS keys line by line, and what stands in the URLs of sources, with their passwords."""
+    """The secrets are keys of targets, private TLS keys line by line, and those in the URLs of sources."""
     own = tmp_path / "own.key"
     own.write_bytes(key_pem(new_key()))
     pem = tmp_path / "client.key"
@@ -58,7 +58,7 @@ def test_targets_keys_and_sources_of_targets(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.usefixtures("own_logging")
 async def test_no_message_holds_a_hash_a_key_or_a_source(tmp_path: Path) -> None:
-    """Those of the web config file and of `[[discovery]]` are redacted as those of targets are."""
+    """The secrets of the web config file and of `[[discovery]]` are redacted like those of targets."""
     hashed, password = "$2b$04$" + "abcdefghij" * 5 + "klm", "of-a-list"
     (tmp_path / "web.yml").write_text(f'basic_auth_users: {{me: "{hashed}"}}\n')
     access = await asyncio.to_thread(Access, tmp_path / "web.yml")

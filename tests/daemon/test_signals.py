@@ -64,7 +64,7 @@ async def test_a_reload_that_was_asked_for_too_early_is_remembered() -> None:
 
 
 async def test_ctrl_c_says_what_the_next_one_does() -> None:
-    """For a person at the keyboard; SIGTERM comes from a service manager, which reads nothing."""
+    """Ctrl-C prints what a second one does; SIGTERM prints nothing."""
     messages: list[str] = []
     signals = Signals(messages.append)
     signals.on_stop(signal.SIGTERM)

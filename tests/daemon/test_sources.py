@@ -41,7 +41,7 @@ NOT_IN_ORDER = "a discovery source has errors"
 
 
 class QuickFile(ConfigFile):
-    """A config whose sources are read again at once, and whose shard a test may choose."""
+    """A config whose sources are refreshed at short intervals, and whose shard a test can set."""
 
     shard = Shard()
 
@@ -87,7 +87,7 @@ async def names(daemon: Running) -> list[str]:
 
 
 async def test_what_is_listed_is_watched(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
-    """From the start on, beside the config's own; all have the same labels."""
+    """Discovered targets are probed from the start, in addition to the config's own; all have the same label names."""
     file.write(watched("static", lab.url + QUICK_OK), rest=FILES + DEFAULTS)
     put(tmp_path / "a.json", group(lab.url + QUICK_CUT, "found", team="search"))
     async with discovering(file) as daemon:
@@ -100,7 +100,7 @@ async def test_what_is_listed_is_watched(lab: Lab, file: QuickFile, tmp_path: Pa
 
 
 async def test_a_config_may_have_no_targets_of_its_own(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
-    """With an empty list nothing is watched, and what comes is."""
+    """With an empty list no target is probed, and later ones are added."""
     file.write(rest=FILES + DEFAULTS)
     put(tmp_path / "a.json")
     async with discovering(file) as daemon:
@@ -113,7 +113,7 @@ async def test_a_config_may_have_no_targets_of_its_own(lab: Lab, file: QuickFile
 
 
 async def test_changes_are_taken_by_difference(file: QuickFile, tmp_path: Path) -> None:
-    """What stays keeps its probe in flight and its counters, what goes is aborted and leaves no series behind."""
+    """Unchanged targets keep probes and counters; removed ones are aborted and leave no series."""
     stays, goes = Reached(), Reached()
     ending = (Send(HEAD + HI), Gate(stays), Send(STOP), Fin())
     async with peer(ending) as one, peer((Send(HEAD + HI), Gate(goes))) as two, peer((Send(HEAD + HI + STOP),)) as new:
@@ -158,7 +158,7 @@ async def test_half_a_file_changes_nothing(lab: Lab, file: QuickFile, tmp_path: 
 
 
 async def test_a_target_with_a_mistake_is_left_out(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
-    """And the others are watched: one without an URL, one of the config's names, one with a label that is reserved."""
+    """Invalid targets are left out: without a URL, with a name of the config, with a reserved label."""
     file.write(watched("static", lab.url + QUICK_OK), rest=FILES + DEFAULTS)
     put(
         tmp_path / "a.json",
@@ -174,7 +174,7 @@ async def test_a_target_with_a_mistake_is_left_out(lab: Lab, file: QuickFile, tm
 
 
 async def test_a_certificate_that_cannot_be_used(lab: Lab, file: QuickFile, tmp_path: Path) -> None:
-    """A target whose `tls` names a file that is none is left out until the file is in order."""
+    """A target whose `tls` names an invalid file is left out until the file is valid."""
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
     file.write(rest=f'{FILES}{DEFAULTS}\ntls = {{ca_file = "ca.pem"}}')
     put(tmp_path / "a.json", group("https://127.0.0.1:1/v1", "secure"), group(lab.url + QUICK_OK, "plain"))
@@ -285,7 +285,7 @@ class Inventory:
         self.gate: Reached | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer a request, once the gate is open where there is one."""
+        """Answer a request, after the gate is open if there is one."""
         self.asked.append(request)
         if self.gate is not None:
             await self.gate.wait()
@@ -311,7 +311,7 @@ def of_url(url: str) -> str:
 
 
 async def test_an_inventory_that_wants_a_token(lab: Lab, file: QuickFile, inventory: Inventory, tmp_path: Path) -> None:
-    """It is sent as a bearer token, from a file beside the config."""
+    """The token of a file next to the config is sent as a bearer token."""
     (tmp_path / "inventory.token").write_text("token-canary\n")
     inventory.groups = [group(lab.url + QUICK_OK, "found")]
     file.write(rest=of_url(inventory.base) + 'bearer_token_file = "inventory.token"\n' + DEFAULTS)
@@ -342,7 +342,7 @@ async def test_a_token_that_was_replaced_stays_hidden(
 async def test_an_inventory_is_asked_again_and_again(
     lab: Lab, file: QuickFile, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it lists is watched; an error keeps the last good list, and an empty list empties it."""
+    """Listed targets are probed; an error keeps the last valid list, and an empty list removes all targets."""
     monkeypatch.setenv("SECRET", "canary")
     inventory.groups = [group(lab.url + QUICK_OK, "found")]
     file.write(rest=of_url(inventory.base.replace("//", "//user:${SECRET}@") + "?token=${SECRET}") + DEFAULTS)
@@ -382,7 +382,7 @@ async def test_an_inventory_that_hangs_at_the_start(
 async def test_a_reload_while_the_first_lists_are_late(
     lab: Lab, file: QuickFile, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a source that is no more in the config lists too late is not taken."""
+    """The late list of a source that a reload removed is ignored."""
     monkeypatch.setattr("monitor.daemon.sources.FIRST_LISTS", 0.001)
     gate = inventory.gate = Reached()
     inventory.groups = [group(lab.url + QUICK_OK, "found")]

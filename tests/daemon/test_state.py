@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 
 async def test_tokens_of_today_survive_a_restart(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are kept in the state directory, so that what was spent is spent: the target is skipped from the start."""
+    """Spent tokens are stored in the state directory, so that a target is skipped from the start."""
     monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}:/nowhere/else")
     poor = named("good", lab.url + QUICK_OK, tokens_per_day=1)
     async with running(poor) as daemon:
@@ -30,7 +30,7 @@ async def test_tokens_of_today_survive_a_restart(lab: Lab, tmp_path: Path, monke
 
 
 async def test_tokens_are_kept_while_it_runs(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was spent is in the file soon, for a process that is killed."""
+    """Spent tokens are saved while the daemon runs, so that a kill loses few."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr("monitor.daemon.state.SAVE_EVERY", 0.001)
     saved, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -49,7 +49,7 @@ async def test_tokens_are_kept_while_it_runs(lab: Lab, tmp_path: Path, monkeypat
 
 
 async def test_tokens_that_cannot_be_kept(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said and counted, what stood there is put aside, and the daemon goes on."""
+    """An error is reported and counted, an invalid file is put aside, and the daemon continues."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr("monitor.daemon.state.SAVE_EVERY", 0.001)
     monkeypatch.setattr(

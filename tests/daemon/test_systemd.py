@@ -49,13 +49,13 @@ def drained(manager: socket.socket) -> int:
 
 
 def test_it_is_told_line_by_line(manager: socket.socket) -> None:
-    """In one message, as sd_notify has it."""
+    """Several lines are sent in one message, as in sd_notify."""
     notify("READY=1", "STATUS=watching 1 targets")
     assert manager.recv(999) == b"READY=1\nSTATUS=watching 1 targets"
 
 
 def test_a_reload_carries_its_time(manager: socket.socket) -> None:
-    """Which tells it from one that was asked for before."""
+    """A reload has its time, so that systemd can match it with its request."""
     reloading()
     first, second = manager.recv(999).decode().splitlines()
     assert first == "RELOADING=1"
@@ -65,14 +65,14 @@ def test_a_reload_carries_its_time(manager: socket.socket) -> None:
 
 
 def test_a_manager_that_does_not_listen_holds_nobody_up(manager: socket.socket) -> None:
-    """Where its queue is full, what it would be told is dropped."""
+    """If the queue of the manager is full, a notification is dropped."""
     for _ in range(5000):
         notify("STATUS=x")
     assert 0 < drained(manager) < 5000
 
 
 def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without systemd, or with a socket that is gone, a notification neither fails nor makes a file."""
+    """Without systemd, or without its socket, a notification neither fails nor creates a file."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
@@ -106,7 +106,7 @@ async def test_a_daemon_says_when_it_is_ready_and_stops(lab: Lab, manager: socke
 def test_what_the_watchdog_wants(
     monkeypatch: pytest.MonkeyPatch, wanted: str | None, process: str | None, seconds: float | None
 ) -> None:
-    """In microseconds, and only of the process that it names."""
+    """The interval is in microseconds, and applies only to the process with the given id."""
     for name, value in (("WATCHDOG_USEC", wanted), ("WATCHDOG_PID", process)):
         if value is None:
             monkeypatch.delenv(name, raising=False)
@@ -121,7 +121,7 @@ def unexpected(error: Exception) -> None:
 
 
 async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Again and again; once the schedule stands still it hears nothing, and once it moves it does again."""
+    """The watchdog is notified at intervals while the schedule runs, and not while it has stopped."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000")
     moves, asked = True, asyncio.Event()
 
@@ -147,7 +147,7 @@ async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkey
 
 
 async def test_a_bug_starves_the_watchdog_and_is_told(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked again, and once it answers the watchdog is fed."""
+    """An exception of the condition is reported, and the watchdog is notified again after it."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000")
     errors: list[str] = []
 
@@ -162,7 +162,7 @@ async def test_a_bug_starves_the_watchdog_and_is_told(manager: socket.socket, mo
 
 
 async def test_nobody_wants_to_be_fed(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a watchdog nothing is asked and nothing told."""
+    """Without a watchdog the condition is not called and nothing is sent."""
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
 
     def never() -> bool:
@@ -174,7 +174,7 @@ async def test_nobody_wants_to_be_fed(manager: socket.socket, monkeypatch: pytes
 
 
 async def test_a_daemon_feeds_its_watchdog(lab: Lab, manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For as long as its schedule moves."""
+    """A daemon notifies its watchdog while its schedule runs."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     async with running(named("good", lab.url + QUICK_OK)):
         messages = [await received(manager) for _ in range(2)]

@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> ConfigFile:
 
 
 async def test_a_file_that_cannot_be_read() -> None:
-    """A target whose certificates cannot be used is named before anything is watched."""
+    """A target with unusable certificates is reported before any target is scheduled."""
     broken = named("secure", "https://127.0.0.1:1/", tls=Tls(ca_file="/nowhere/ca.pem"))
     with pytest.raises(StartError, match=r"^target 'secure': a file of `tls` cannot be used: .*No such file"):
         async with running(broken):
@@ -41,7 +41,7 @@ async def test_a_file_that_cannot_be_read() -> None:
 
 
 async def test_a_target_behind_tls(tmp_path: Path) -> None:
-    """Its certificates are read before the first probe, in a thread, and the expiry is in a scrape."""
+    """Certificates are read before the first probe, in a thread, and their expiry is exported."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     file = str(tmp_path / "ca.pem")
@@ -120,12 +120,12 @@ class Turns:
         self.most[what] = max(self.most[what], self._now[what])
 
     def stop(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         self._handle.cancel()
 
 
 async def test_the_loop_turns_between_many_targets(file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the start and in a reload, no more than a slice of them is exported, restored or armed at a time."""
+    """At the start and in a reload, only a slice of the targets is exported, restored or armed at a time."""
     targets = [watched(f"t{number}", "http://127.0.0.1:9/", "paused = true") for number in range(5 * SLICE)]
     file.write(*targets)
     turns = Turns(monkeypatch)

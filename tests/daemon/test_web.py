@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> ConfigFile:
 
 
 async def test_what_memory_forgot_is_found(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a history, also after a restart: the API lists its probes, and tells of each."""
+    """With a history, also after a restart, the API lists stored probes and returns each."""
     settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(tmp_path / "history.db")))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
         before = await daemon.line(event="probe")
@@ -62,7 +62,7 @@ async def test_a_probe_by_scrape(lab: Lab) -> None:
 
 
 async def test_a_scrape_beyond_the_budget(lab: Lab) -> None:
-    """A probe that may not be made is 429 with the reason; without `[web] probe = true` there is no such address."""
+    """A refused probe is 429 with the reason; without `[web] probe = true` the path does not exist."""
     poor = named("poor", f"{lab.url}/openai-chat/no-response", tokens_per_day=1, paused=True)
     async with running(poor, settings=Settings(web=Web(("127.0.0.1:0",), probe=True))) as daemon:
         status, text = await daemon.get("/probe?target=poor")
@@ -72,7 +72,7 @@ async def test_a_scrape_beyond_the_budget(lab: Lab) -> None:
 
 
 async def test_a_probe_through_the_api(lab: Lab) -> None:
-    """It answers with the event, is remembered, and bends no ratio: only its tokens count."""
+    """The response is the event; the probe is stored and changes no ratio, but its tokens count."""
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
         first = await daemon.line(event="probe")
         status, text = await daemon.post("/api/v1/targets/good/probe")
@@ -120,7 +120,7 @@ async def test_a_target_of_several_models_has_its_pages(lab: Lab) -> None:
 async def test_users_change_without_a_reload(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon looks at the file itself, says when it took it anew, what is wrong where it did not, else nothing."""
+    """The web config file is re-read at intervals; a change or an error is logged, and nothing else."""
     monkeypatch.setattr("monitor.daemon.web.REFRESH_EVERY", 0.01)
     web = tmp_path / "web.yml"
     web.write_text("")
@@ -175,7 +175,7 @@ async def test_a_restart_does_not_probe_again_what_was_probed_lately(lab: Lab, t
 
 
 async def test_the_pages_after_a_restart(lab: Lab, tmp_path: Path) -> None:
-    """They show the history's probes before the first new one: state, failure, and the probe's page with its stream."""
+    """The pages show stored probes before the first new one: state, failure, and the probe's page with its stream."""
     settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(tmp_path / "history.db")))
     bad = replace(named("bad", lab.url + QUICK_CUT), confirm=1)
     async with running(bad, settings=settings) as daemon:

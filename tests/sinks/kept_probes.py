@@ -71,7 +71,7 @@ def copies(number: int, targets: int, start: float, every: float = 3600.0) -> li
 
 
 def counted(observations: Iterable[Observation]) -> Rollup:
-    """Return what probes come to, by their events."""
+    """Return the rollup of these probes, computed from their events."""
     return merged(rollup_of(event_of(one)) for one in observations)
 
 

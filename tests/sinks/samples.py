@@ -26,7 +26,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "event.schema.json"
 
 
 def line(*events: tuple[float, Event], ending: EndKind = EndKind.COMPLETE, unsure: float = 1e-5) -> Recording:
-    """Record a stream whose end comes 100 ms after its last event."""
+    """Record a stream that ends 100 ms after its last event."""
     return end(begun(*events, unsure=unsure), ending, events[-1][0] + 0.1 if events else 0.1)
 
 
@@ -57,7 +57,7 @@ def chunks(*times: float) -> list[tuple[float, Event]]:
 
 
 def observed(recording: Recording, target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
-    """Return the observation of what was told; `more` are its other fields."""
+    """Return the observation of a recording; `more` are its other fields."""
     fields: dict[str, Any] = {"probe_id": "01JDX0000000000000000000AB", "trigger": "schedule", "tokens": Tokens(20, 3)}
     fields.update(more)
     return Observation(
@@ -76,12 +76,12 @@ def cut(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (
 
 
 def failed(fault: Fault = Fault.OVERLOADED, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
-    """Return a chat whose stream says after one chunk that it failed."""
+    """Return a chat with an error in its stream after one chunk."""
     return observed(line(*chunks(0.2), (0.3, Failure(fault))), **more)
 
 
 def refused(target: Target = GATEWAY, **more: Any) -> Observation:  # noqa: ANN401 (fields of Observation)
-    """Return a probe that found nobody listening."""
+    """Return a probe whose connection was refused."""
     return observed(end(Recorder(), EndKind.REFUSED, 0.004), target, **{"tokens": None} | more)
 
 
@@ -97,18 +97,18 @@ def counted(**changes: Any) -> Target:  # noqa: ANN401 (fields of Target)
 
 @cache
 def schema() -> dict[str, Any]:
-    """Return the event's schema as it stands in the docs."""
+    """Return the event's schema as in the docs."""
     found: dict[str, Any] = json.loads(SCHEMA.read_text())
     return found
 
 
 def check_schema() -> None:
-    """Raise where the schema itself is none."""
+    """Raise if the schema itself is invalid."""
     meta.validate(schema())
 
 
 def mistakes(event: object) -> list[str]:
-    """Say where an event departs from the schema; ours may also have no key that the schema does not name."""
+    """Return how an event departs from the schema, which for the tests allows no additional key."""
     return [f"{'.'.join(map(str, error.instance_path))}: {error.message}" for error in _validator().iter_errors(event)]
 
 

@@ -35,7 +35,7 @@ AGES = 1e12
 
 @dataclass
 class Reports:
-    """What a sink reports; a test can wait until it has said something."""
+    """What a sink reports; a test can wait for a report."""
 
     dropped: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -58,14 +58,14 @@ class Reports:
         return tell
 
     def wait(self, what: str, count: int = 1) -> None:
-        """Return when it has been said so often."""
+        """Return when there are that many reports of that kind."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(getattr(self, what)) >= count, WITHIN)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where a history may be."""
+    """Return the path of a history."""
     return tmp_path / "history.db"
 
 
@@ -107,7 +107,7 @@ def kept(path: Path) -> list[str]:
 
 
 def test_a_probe_is_kept_as_its_record(path: Path) -> None:
-    """With its timeline when it is asked for alone, without in a list; its size is told."""
+    """A probe has its timeline if it is read alone, not in a list; the size of the file is reported."""
     with keeping(path) as (sink, reports):
         sink(cut(probe_id="1"))
         sink(whole(probe_id="2"))
@@ -120,7 +120,7 @@ def test_a_probe_is_kept_as_its_record(path: Path) -> None:
 
 
 def test_long_timelines_come_whole() -> None:
-    """They are encoded part by part."""
+    """Long timelines are encoded in parts."""
     long = observed(line(*((0.2 + number / 1e4, Output("x")) for number in range(12_000))))
     kept_row = row(long, Record.FULL, MIB)
     assert kept_row.timeline is not None
@@ -129,7 +129,7 @@ def test_long_timelines_come_whole() -> None:
 
 
 def test_a_probe_without_a_stream_has_an_empty_timeline() -> None:
-    """There was nothing to time."""
+    """A probe without a stream has an empty timeline."""
     kept_row = row(refused(), Record.FULL, MIB)
     assert zlib.decompress(kept_row.timeline or b"") == b'{"arrivals":[],"events":[]}'
 
@@ -142,7 +142,7 @@ def test_a_timeline_that_is_too_large_is_left_out() -> None:
 
 
 def test_words_that_are_no_text() -> None:
-    """A lone surrogate does not cost the probe: U+FFFD stands in its place."""
+    """A lone surrogate is stored as U+FFFD."""
     event = zlib.decompress(row(cut(last_words="a\ud800b"), Record.FULL, MIB).event)
     assert json.loads(event)["last_words"] == "a\ufffdb"
 
@@ -154,7 +154,7 @@ def test_words_that_are_no_text() -> None:
     ],
 )  # fmt: skip
 def test_which_probes_failed(probe: Observation, failed: bool) -> None:
-    """What was not available; what we ended ourselves says nothing of the target."""
+    """Unavailable probes are stored as failed; aborted and inconclusive ones are not."""
     assert row(probe, Record.FULL, MIB).failed is failed
 
 
@@ -170,7 +170,7 @@ WORDS = {"server_error": ServerError("t", "c", "no memory"), "last_words": "a" *
     ],
 )  # fmt: skip
 def test_no_more_of_the_servers_words_than_asked_for(setting: str, most: str, error: bool, words: int) -> None:
-    """Whatever the target's `record` is: `[history] record` is the most; what is within it is left as it is."""
+    """`[history] record` limits the stored text, whatever the target's `record` is; shorter text is unchanged."""
     probe = cut(replace(GATEWAY, record=Record(setting)), **WORDS)
     left = capped(probe, Record(most))
     assert (left.server_error is not None, len(left.last_words or "")) == (error, words)
@@ -178,7 +178,7 @@ def test_no_more_of_the_servers_words_than_asked_for(setting: str, most: str, er
 
 
 def test_the_tail_of_a_whole_stream_is_kept_by_full_alone() -> None:
-    """As `record = "tail"` of a target has it."""
+    """The end of a whole stream is stored only with `full`, as for `record = "tail"` of a target."""
     probe = whole(replace(GATEWAY, record=Record.FULL), **WORDS)
     assert capped(probe, Record.TAIL).last_words is None
     assert capped(probe, Record.FULL).last_words == WORDS["last_words"]
@@ -189,7 +189,7 @@ def test_the_tail_of_a_whole_stream_is_kept_by_full_alone() -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_a_file_that_cannot_be_written_costs_no_probe(path: Path) -> None:
-    """Failures are counted, what is wrong is said once, and what waited is written when it can be."""
+    """Failures are counted, an error is reported once, and waiting probes are written later."""
     with keeping(path) as (sink, reports):
         reports.wait("sizes")
         with locked(path):
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_be_written_costs_no_probe(path: Path) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_a_full_queue_drops_and_counts(path: Path) -> None:
-    """What does not fit is gone, and the rest is written; one larger than the queue passes an empty one."""
+    """Probes that do not fit are dropped, and the others are written; an empty queue accepts a larger one."""
     with keeping(path, capacity=1) as (sink, reports):
         reports.wait("sizes")
         with locked(path):
@@ -217,7 +217,7 @@ def test_a_full_queue_drops_and_counts(path: Path) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_at_the_close_it_is_tried_once_more(path: Path) -> None:
-    """What cannot be written then is dropped and counted; what comes after it, too."""
+    """Probes that cannot be written at the close, and those after it, are dropped and counted."""
     with keeping(path, retry=3600.0) as (sink, reports):
         reports.wait("sizes")
         with locked(path):
@@ -231,7 +231,7 @@ def test_at_the_close_it_is_tried_once_more(path: Path) -> None:
 
 
 def test_what_waits_is_written_in_more_than_one_go(path: Path) -> None:
-    """A transaction takes no more than the file has room for at once, and never less than one probe."""
+    """A transaction is limited to the room in the file, but has at least one probe."""
     long = line(*((0.2 + number / 1e4, Output("x")) for number in range(3000)))
     with keeping(path, max_bytes=MIB) as (sink, reports):
         for number in range(4):
@@ -241,7 +241,7 @@ def test_what_waits_is_written_in_more_than_one_go(path: Path) -> None:
 
 
 def test_a_full_disk(path: Path) -> None:
-    """Where no file may grow, it is counted and said, and once there is room all of it is there."""
+    """A full disk is counted and reported, and once there is room all probes are written."""
     with keeping(path, max_bytes=MIB) as (sink, reports):
         reports.wait("sizes")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -259,7 +259,7 @@ def test_a_full_disk(path: Path) -> None:
 
 
 def test_a_file_that_is_none_of_ours(path: Path) -> None:
-    """It is put aside and said, and the first probe is in the new one."""
+    """A file of another program is put aside and reported, and the first probe is in a new file."""
     path.write_text("half a fi")
     with keeping(path) as (sink, reports):
         sink(whole(probe_id="1"))
@@ -269,7 +269,7 @@ def test_a_file_that_is_none_of_ours(path: Path) -> None:
 
 
 def test_a_bug_costs_its_batch_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A probe that cannot be told is counted as dropped, and those after it are kept."""
+    """A probe that cannot be encoded is counted as dropped, and those after it are stored."""
 
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -287,7 +287,7 @@ def test_a_bug_costs_its_batch_alone(path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_grows_too_old_goes_where_nothing_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is looked at from time to time."""
+    """Old probes are deleted at intervals, even if no probe is written."""
     monkeypatch.setattr(history, "_TEND", 0.001)
     now = [0.0]
     monkeypatch.setattr(history, "time", SimpleNamespace(time=lambda: now[0]))
@@ -301,7 +301,7 @@ def test_what_grows_too_old_goes_where_nothing_is_written(path: Path, monkeypatc
 
 
 def test_no_history_at_all() -> None:
-    """It takes everything, and has nothing left to write."""
+    """The sink without a history ignores all probes, and has nothing to write."""
     nothing = Nothing()
     nothing(whole())
     assert nothing.close()

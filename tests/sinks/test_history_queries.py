@@ -27,12 +27,12 @@ from tests.sinks.test_history_store import NOW, row, store
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where a history may be."""
+    """Return the path of a history."""
     return tmp_path / "history.db"
 
 
 def test_a_probe_is_found_with_its_timeline(path: Path) -> None:
-    """Where one was kept; of none that is not there."""
+    """A stored probe has its timeline; an unknown one is not found."""
     timeline = zlib.compress(b'{"arrivals": [], "events": [[1, 0, "output", 5]]}')
     with store(path) as made:
         made.keep([replace(row("1"), timeline=timeline), row("2")], NOW)
@@ -52,13 +52,13 @@ def test_the_newest_of_each_target(path: Path) -> None:
 
 
 def good(probe_id: str, *, available: bool, failed: bool = False) -> StoredProbe:
-    """Return a row whose event says whether the target was available."""
+    """Return a row with the event of an available or failed probe."""
     event = {"probe_id": probe_id, "target": "one", "slo": {"availability": available}}
     return replace(row(probe_id, failed=failed), event=zlib.compress(json.dumps(event).encode()))
 
 
 def test_the_probes_around_one(path: Path) -> None:
-    """Those of the same target before and after it, and the last before it that was good."""
+    """The neighbours are the probes of the same target before and after, and the last good one before."""
     made = [good("1", available=True), row("2"), good("3", available=False, failed=True), row("x", "other"), row("4")]
     with store(path) as it:
         it.keep(made, NOW)
@@ -96,7 +96,7 @@ def test_the_probes_of_a_target_in_a_span_of_time(path: Path) -> None:
 
 
 def test_a_file_of_the_first_version_is_read(path: Path) -> None:
-    """Before the daemon has migrated it: its probes are there, and what it has not is said."""
+    """A file of the first version can be read before its migration; what it lacks is reported."""
     old_file(path, probes(".x"))
     assert [event["probe_id"] for event in newest(path, 9)] == ["gateway-1", "gateway-0"]
     assert [event["probe_id"] for event in newest(path, 9, failed=True)] == ["gateway-1"]

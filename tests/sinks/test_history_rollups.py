@@ -25,7 +25,7 @@ OTHER = replace(GATEWAY, name="other")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where a history may be."""
+    """Return the path of a history."""
     return tmp_path / "history.db"
 
 
@@ -68,7 +68,7 @@ def test_the_first_moment_of_each_rollup(path: Path) -> None:
 
 
 def test_sums_are_of_whole_hours(path: Path) -> None:
-    """Of each target that is asked for and has had a probe since."""
+    """Sums are in whole hours, for each requested target with a probe since then."""
     with closing(Store(path, HistorySettings())) as store:
         store.keep(rows(*probes(".x.t", every=HOUR), *probes("..", OTHER), *probes("x", replace(OTHER, name="3"))), NOW)
     found = history_queries.sums(path, ["gateway", "other", "none"], {"2h": NOW - 2 * HOUR, "all": 0})
@@ -88,7 +88,7 @@ def test_rollups_grow_old(path: Path) -> None:
 
 
 def test_a_name_stays_for_as_long_as_anything_of_it(path: Path) -> None:
-    """Its rollups outlast its probes."""
+    """The name of a target is kept while it has rollups, even without probes."""
     with closing(Store(path, HistorySettings(max_age=DAY))) as store:
         store.keep(rows(*probes(".")), NOW)
         store.keep([], NOW + 3 * DAY)
@@ -142,7 +142,7 @@ def test_an_incident_outlasts_a_restart(path: Path) -> None:
 
 
 def test_the_probe_that_began_an_incident_is_kept_while_it_lasts(path: Path) -> None:
-    """And the last good one before it: beyond the number, the age and the size of what is kept; afterwards they go."""
+    """The first failure and the last good probe of an incident are not deleted while it lasts, despite all limits."""
     bounds = HistorySettings(probes_per_target=2, failures_per_target=1, max_age=600.0, max_bytes=MIB)
     filling = replace(rows(*probes(".", OTHER))[0], timeline=bytes(60_000))
     with closing(Store(path, bounds)) as store:
@@ -163,7 +163,7 @@ def test_the_probe_that_began_an_incident_is_kept_while_it_lasts(path: Path) -> 
 
 
 def test_probes_by_hand_begin_no_incident(path: Path) -> None:
-    """Nor does one that was stopped; a confirming probe does."""
+    """Manual and aborted probes begin no incident; a confirming probe does."""
     with closing(Store(path, HistorySettings())) as store:
         store.keep(rows(*probes("x", trigger="api"), *probes("a", OTHER)), NOW)
         assert history_queries.states(path) == {}
@@ -175,7 +175,7 @@ def test_probes_by_hand_begin_no_incident(path: Path) -> None:
 
 
 def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
-    """What is in it is counted, its incident goes on, and it is written on."""
+    """The probes of an old file are counted, its incident continues, and new probes are added."""
     observations = [*probes("..tx", end=NOW), *probes(".", OTHER)]
     old_file(path, observations)
     with closing(Store(path, HistorySettings())) as store:
@@ -189,7 +189,7 @@ def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
 
 
 def test_a_probe_of_an_old_file_that_we_stopped_is_no_failure(path: Path) -> None:
-    """It is counted as ours, and the incident goes on as if it had not been."""
+    """An aborted probe of an old file is no failure, and does not change the incident."""
     old_file(path, observations := probes(".xa", end=NOW))
     with closing(Store(path, HistorySettings())) as store:
         store.keep([], NOW)
@@ -198,7 +198,7 @@ def test_a_probe_of_an_old_file_that_we_stopped_is_no_failure(path: Path) -> Non
 
 
 def test_a_target_of_which_only_rollups_are_left_keeps_its_name(path: Path) -> None:
-    """Its probes are too old, and its hours are not."""
+    """A target keeps its name if only its hourly rollups are left."""
     with closing(Store(path, HistorySettings(max_age=DAY))) as store:
         store.keep(rows(*probes("..", end=NOW - 2 * DAY)), NOW)
         for _ in range(2):
@@ -218,7 +218,7 @@ def test_a_target_of_which_only_rollups_are_left_keeps_its_name(path: Path) -> N
     ],
 )
 def test_kept_failures_bend_no_ratio(path: Path, kinds: str, probes_per_target: int, counts: int) -> None:
-    """Of an old file only those probes are counted between which none is missing."""
+    """Of an old file, only probes without gaps between them are counted."""
     old_file(path, probes(kinds))
     with closing(Store(path, HistorySettings(probes_per_target=probes_per_target))) as store:
         store.keep([], NOW)
@@ -226,7 +226,7 @@ def test_kept_failures_bend_no_ratio(path: Path, kinds: str, probes_per_target: 
 
 
 def test_an_event_that_cannot_be_read_is_not_counted(path: Path) -> None:
-    """It costs the others nothing."""
+    """A damaged event is not counted, and the others are."""
     old_file(path, probes("..."))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE probes SET event = ? WHERE probe_id = 'gateway-1'", (b"no zlib",))

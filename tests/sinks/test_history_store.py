@@ -45,14 +45,14 @@ def store(path: Path, settings: HistorySettings | None = None) -> Iterator[Store
 
 
 def filled(path: Path, count: int = 3, filling: int = 0) -> None:
-    """Keep so many probes in a file, and let go of it."""
+    """Store so many probes in a file, and close it."""
     with store(path) as made:
         made.keep([row(f"old {number}", filling=filling) for number in range(count)], NOW)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where a history may be."""
+    """Return the path of a history."""
     return tmp_path / "history.db"
 
 
@@ -74,7 +74,7 @@ def test_what_was_kept_is_read(path: Path) -> None:
 
 
 def test_it_is_its_owners_alone(path: Path) -> None:
-    """The file and its log; a file that is there keeps the mode that somebody gave it."""
+    """File and log have mode 0600; an existing file keeps its mode."""
     with store(path) as made:
         made.keep([row("1")], NOW)
         assert {part.stat().st_mode & 0o777 for part in path.parent.iterdir()} == {0o600}
@@ -84,7 +84,7 @@ def test_it_is_its_owners_alone(path: Path) -> None:
 
 
 def test_an_empty_file_is_filled(path: Path) -> None:
-    """As `touch` or a full disk leaves one."""
+    """An empty file, as of `touch` or a full disk, is used."""
     path.touch()
     filled(path)
     assert ids(path) == ["old 2", "old 1", "old 0"]
@@ -92,7 +92,7 @@ def test_an_empty_file_is_filled(path: Path) -> None:
 
 
 def test_a_row_that_is_there_is_no_trouble(path: Path) -> None:
-    """A commit that was told as failed and had been done is done once more."""
+    """A row that was committed although an error was reported is not stored twice."""
     with store(path) as made:
         made.keep([row("1")], NOW)
         made.keep([row("1"), row("2")], NOW)
@@ -127,7 +127,7 @@ def test_of_each_target_the_newest_and_further_failed_ones_stay(
 
 
 def test_other_numbers_hold_from_the_start(path: Path) -> None:
-    """A history that was allowed more is pruned when it is opened, also of targets that are asked no more."""
+    """A history with lower limits is pruned when it is opened, also for targets that are no longer probed."""
     filled(path, 9)
     with store(path, HistorySettings(probes_per_target=2, failures_per_target=0)) as made:
         made.keep([], NOW)
@@ -135,7 +135,7 @@ def test_other_numbers_hold_from_the_start(path: Path) -> None:
 
 
 def test_what_is_too_old_goes(path: Path) -> None:
-    """By its own time, failed or not."""
+    """A probe is deleted by its own age, failed or not."""
     with store(path, HistorySettings(max_age=60.0)) as made:
         made.keep([row("1", age=59), row("2", age=61, failed=True), row("3")], NOW)
         assert ids(path) == ["3", "1"]
@@ -146,7 +146,7 @@ def test_what_is_too_old_goes(path: Path) -> None:
 @given(st.lists(st.lists(st.integers(0, 40_000), min_size=1, max_size=4), min_size=1, max_size=60))
 @settings(max_examples=25)
 def test_it_never_grows_beyond_its_size(batches: Sequence[Sequence[int]]) -> None:
-    """With its log, after every write; what goes are the oldest, and no more of them than have to."""
+    """File and log never exceed the limit; the oldest probes are deleted, and no more than necessary."""
     with TemporaryDirectory() as place:
         path = Path(place) / "history.db"
         written: list[str] = []
@@ -165,7 +165,7 @@ def test_it_never_grows_beyond_its_size(batches: Sequence[Sequence[int]]) -> Non
 
 
 def test_a_history_that_may_be_smaller_shrinks(path: Path) -> None:
-    """Where `max_bytes` was larger once, the file is given back to the disk."""
+    """If `max_bytes` is lowered, the file shrinks."""
     with store(path, HistorySettings(max_bytes=64 * MIB, probes_per_target=1000)) as made:
         for number in range(200):
             made.keep([row(str(number), filling=50_000)], NOW)
@@ -178,7 +178,7 @@ def test_a_history_that_may_be_smaller_shrinks(path: Path) -> None:
 
 
 def test_what_is_left_of_no_rows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where even an empty file is larger than it may be, all of it goes and that is that."""
+    """If even an empty file exceeds the limit, all probes are deleted, without an error."""
     filled(path)
     with store(path) as made:
         monkeypatch.setattr(made, "_tables", 1)
@@ -230,7 +230,7 @@ NOT_OURS = (_garbage, _half, _holes, _lost_index, _another_programs, _without_ta
 
 @pytest.mark.parametrize("spoil", NOT_OURS)
 def test_a_file_that_is_no_history_is_put_aside(path: Path, spoil: object) -> None:
-    """It is said, kept as it was for whoever wants to know, and a new one is begun."""
+    """A file that is not a history is reported and renamed, and a new one is created."""
     spoil(path)  # type: ignore[operator] # one of the functions above
     before = path.read_bytes()
     with store(path) as made:
@@ -242,7 +242,7 @@ def test_a_file_that_is_no_history_is_put_aside(path: Path, spoil: object) -> No
 
 
 def test_its_log_goes_with_it(path: Path) -> None:
-    """Of an older file that was put aside nothing is left that might be taken for the new one's."""
+    """The log of a renamed file is renamed with it, so that the new file does not use it."""
     aside = path.with_name("history.db.corrupt")
     for ending in ("", "-wal", "-shm"):
         aside.with_name(aside.name + ending).write_text("older")
@@ -256,7 +256,7 @@ def test_its_log_goes_with_it(path: Path) -> None:
 
 
 def test_a_log_without_its_file_is_nobodys(path: Path) -> None:
-    """As a process leaves it that was killed between putting aside the one and the other, or who removed one alone."""
+    """A log without its file, as after a kill or a deletion, is not used."""
     log = path.with_name("history.db-wal")
     with store(path) as made:
         made.keep([row("old")], NOW)
@@ -268,7 +268,7 @@ def test_a_log_without_its_file_is_nobodys(path: Path) -> None:
 
 
 def test_where_it_cannot_be_put_aside(path: Path) -> None:
-    """That is said, too, and the file stays as it is."""
+    """If the file cannot be renamed, that is reported, and the file is unchanged."""
     _garbage(path)
     (path.with_name("history.db.corrupt") / "taken").mkdir(parents=True)
     with store(path) as made, pytest.raises(StoreError, match="it cannot be put aside: is a directory"):
@@ -277,7 +277,7 @@ def test_where_it_cannot_be_put_aside(path: Path) -> None:
 
 
 def test_what_another_writer_put_in_its_place_stays(path: Path) -> None:
-    """Damage that is met in a file which lies there no more is no reason to put its successor aside."""
+    """If another process has replaced a damaged file, its successor is not put aside."""
     filled(path)
     with store(path) as made:
         made.keep([row("1")], NOW)
@@ -289,7 +289,7 @@ def test_what_another_writer_put_in_its_place_stays(path: Path) -> None:
 
 
 def test_a_later_version_is_refused(path: Path) -> None:
-    """For writing and for reading, with what to do; not a byte of it changes."""
+    """A file of a later version is refused for writing and reading, with what to do, and is unchanged."""
     filled(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
@@ -305,7 +305,7 @@ def test_a_later_version_is_refused(path: Path) -> None:
 
 
 def test_a_file_that_is_moved_away_is_begun_anew(path: Path) -> None:
-    """As by somebody who wants the room: nothing is written into a file that has no name any more."""
+    """If the file was deleted or moved while it was open, a new one is created."""
     with store(path) as made:
         made.keep([row("1")], NOW)
         for part in list(path.parent.iterdir()):
@@ -315,7 +315,7 @@ def test_a_file_that_is_moved_away_is_begun_anew(path: Path) -> None:
 
 
 def test_a_place_that_is_none(path: Path) -> None:
-    """A directory that is not there, and a directory in the file's place: each is said in the system's words."""
+    """A missing directory, or a directory in place of the file, is reported in the system's words."""
     with (
         store(path / "no" / "such.db") as made,
         pytest.raises(StoreError, match=r"such\.db: no such file or directory"),
@@ -336,7 +336,7 @@ def test_two_writers_share_a_file(path: Path) -> None:
 
 
 def test_a_file_that_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever holds it for longer than our patience costs one attempt."""
+    """A file that is locked longer than the timeout costs one attempt."""
     monkeypatch.setattr("monitor.sinks.history_store.PATIENCE", 0.0)
     filled(path)
     with store(path) as made, closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -349,7 +349,7 @@ def test_a_file_that_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_reader_that_never_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It keeps the log from being used again: the log stops growing, and it is said who is in the way."""
+    """A reader that never ends stops the log from growing further, and the error names the reason."""
     monkeypatch.setattr("monitor.sinks.history_store.PATIENCE", 0.0)
     with store(path, HistorySettings(max_bytes=MIB)) as made:
         made.keep([row("first")], NOW)
@@ -379,7 +379,7 @@ for number in range(first, first + 100_000):
 
 
 def test_a_kill_loses_nothing_that_was_kept(path: Path) -> None:
-    """A process that is killed while it writes, again and again: what it said to be kept is there."""
+    """After repeated kills of a writing process, every probe that it reported as stored is in the file."""
     acknowledged: list[int] = []
     unacknowledged: set[int] = set()
     for lines in (1, 7, 40, 150):
@@ -403,7 +403,7 @@ def test_a_kill_loses_nothing_that_was_kept(path: Path) -> None:
 
 
 def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> None:
-    """A copy may lie where nobody can write."""
+    """A copy in a read-only directory can be read."""
     filled(path)
     copy = tmp_path / "copy" / "h.db"
     copy.parent.mkdir()
@@ -423,7 +423,7 @@ def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_read_is_said(path: Path, make: object, message: str) -> None:
-    """And nothing is done to it."""
+    """An unreadable file is reported, and is unchanged."""
     make(path)  # type: ignore[operator] # one of the above
     with pytest.raises(StoreError, match=f"history.db: .*{message}"):
         newest(path, 1)

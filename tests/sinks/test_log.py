@@ -45,7 +45,7 @@ class Report:
     came: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, name: str) -> None:
-        """Be told."""
+        """Record a report."""
         self.names.append(name)
         self.came.set()
 
@@ -60,7 +60,7 @@ class Gate:
         self._passes = threading.Semaphore(0)
 
     def write(self, data: memoryview, /) -> int:
-        """Answer as told, and when nothing is told take all."""
+        """Return the scripted result, by default the whole length."""
         self._entered.release()
         assert self._passes.acquire(timeout=WITHIN)
         answer = self.answers.pop(0) if self.answers else len(data)
@@ -137,7 +137,7 @@ def test_the_timeline_comes_where_it_is_asked_for() -> None:
     ],
 )
 def test_how_loud_a_probe_is(probe: Observation, level: str) -> None:
-    """What is available is information, what failed a warning, and our own fault an error."""
+    """An available probe is info, a failed one a warning, and an error of the monitor an error."""
     assert level_of(probe) == level
 
 
@@ -157,7 +157,7 @@ def test_the_level_is_a_threshold_of_messages() -> None:
 
 
 def nasty() -> Observation:
-    """Return a probe of a server whose words are made to harm."""
+    """Return a probe whose texts contain control characters and line ends."""
     recording = line((0.1, Meta(model=NASTY)), *chunks(0.2), ending=EndKind.INCOMPLETE)
     named = replace(GATEWAY, name=NASTY, model=NASTY, labels={NASTY: NASTY})
     return observed(recording, named, server_error=ServerError(NASTY, NASTY, NASTY), last_words=NASTY)
@@ -204,7 +204,7 @@ def test_the_journals_form(level: str, prefix: bytes) -> None:
 
 
 def test_a_message_is_a_line_too() -> None:
-    """Event, level and time come first, then what was bound and said; the context of the task is in it."""
+    """A message has event, level and time first, then its own keys and those of the context."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream)
     structlog.contextvars.bind_contextvars(target="gateway")
@@ -218,7 +218,7 @@ def test_a_message_is_a_line_too() -> None:
 
 
 def test_a_message_hides_secrets_and_takes_anything() -> None:
-    """What is no plain value is said as its `str`, deep inside too: a secret stays one."""
+    """A value of another type is logged as its `str`, also in nested values, so that a secret stays hidden."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream)
     given_values = {"key": Secret("canary"), "deep": [{"key": (Secret("canary"),)}, frozenset({Path("/a")})]}
@@ -230,7 +230,7 @@ def test_a_message_hides_secrets_and_takes_anything() -> None:
 
 
 def test_a_traceback_is_part_of_its_line() -> None:
-    """In JSON it is one value of one line."""
+    """In JSON a traceback is one value of one line."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream)
     try:
@@ -244,13 +244,13 @@ def test_a_traceback_is_part_of_its_line() -> None:
 
 
 def test_a_traceback_can_be_read() -> None:
-    """In the readable form it follows indented, each of its lines made visible."""
+    """In the text form a traceback follows, indented and without control characters."""
     event = {"event": "oops", "timestamp": "2026-11-22T22:10:00.123456Z", "a b": "c\n", "exception": "one\n\x1btwo"}
     assert FORMS["text"].message("error", event) == b"22:10:00.123 error   oops a b=c\\x0a\n    | one\n    | \\x1btwo\n"
 
 
 def test_what_libraries_log_goes_the_same_way() -> None:
-    """Their warnings are ours, with the name of who said it; their daily work is not, unless at level debug."""
+    """Warnings of libraries are logged with the name of the logger; their debug messages only at level debug."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream)
     logging.getLogger("aiohttp.server").info("request")
@@ -278,7 +278,7 @@ def test_a_librarys_broken_message_harms_nobody(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("logger", ["", "asyncio"])
 def test_a_message_that_repeats_is_counted(logger: str) -> None:
-    """Of a flood the first are written, and then one line says how many more there were; other messages pass."""
+    """The first of repeated messages are written, then one line with the number of the others; other messages pass."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream)
     for number in range(MOST + 512):
@@ -298,7 +298,7 @@ def test_a_message_that_repeats_is_counted(logger: str) -> None:
 
 
 def test_what_was_repeated_is_logged_at_the_close() -> None:
-    """A daemon that stops within the period says it all the same."""
+    """Repetitions are reported when the daemon stops."""
     stream = io.BytesIO()
     sink, _, _ = set_up(stream)
     for _ in range(MOST + 2):
@@ -319,7 +319,7 @@ def test_auto_is_text_on_a_terminal() -> None:
 
 
 def test_auto_is_the_journals_under_systemd(tmp_path: Path) -> None:
-    """The variable counts only where it names this very stream: it is inherited by what redirects its output."""
+    """The variable counts only if it names this stream: processes inherit it even if stdout is redirected."""
     with (tmp_path / "out").open("wb") as stream:
         status = os.fstat(stream.fileno())
         assert choose("auto", stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}) == "journal"
@@ -335,7 +335,7 @@ def test_auto_is_json_where_there_is_no_stream() -> None:
 
 
 def test_a_stream_that_is_closed_later_is_not_written_to(tmp_path: Path) -> None:
-    """Once closed, its descriptor may be another's: the line is dropped and counted, whoever has that number now."""
+    """After the descriptor was closed, lines are dropped and counted, even if its number is used again."""
     stream = (tmp_path / "out").open("w")
     descriptor = stream.fileno()
     sink, dropped, failed = set_up(stream)
@@ -350,7 +350,7 @@ def test_a_stream_that_is_closed_later_is_not_written_to(tmp_path: Path) -> None
 
 
 def test_lines_reach_a_file_at_once(tmp_path: Path) -> None:
-    """What is written is not held back by a buffer of Python's."""
+    """Python's buffer does not hold lines back."""
     with (tmp_path / "out").open("w") as stream:
         sink, _, _ = set_up(stream)
         sink(cut())
@@ -369,7 +369,7 @@ def test_text_streams_in_memory_are_written_through() -> None:
 
 
 def closed_below() -> io.TextIOWrapper:
-    """Return a stream whose descriptor was closed behind its back."""
+    """Return a stream with a closed descriptor."""
     stream = os.fdopen(os.dup(1), "w", closefd=False)
     os.close(stream.fileno())
     return stream
@@ -388,7 +388,7 @@ def test_no_stream_to_write_to_is_counted(make: Callable[[], Any]) -> None:
 
 
 def test_a_bug_costs_its_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A probe whose line cannot be made is counted as dropped, the bug is logged, and the next probe is, too."""
+    """A probe that cannot be encoded is counted as dropped, the exception is logged, and the next probe is written."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
@@ -427,7 +427,7 @@ def test_a_full_queue_drops_and_counts() -> None:
 
 
 def test_room_comes_back() -> None:
-    """What has been written no longer counts against the queue."""
+    """Written lines no longer count against the queue."""
     stream = Gate()
     made, dropped, _ = writer(stream, capacity=22)
     for number in range(3):
@@ -481,7 +481,7 @@ def test_half_a_line_is_finished_first() -> None:
 
 
 def test_closing_does_not_wait_for_a_stream_that_fails() -> None:
-    """At the end each line is tried once more; what then fails is dropped and counted."""
+    """At the close each line is tried once more; lines that fail are dropped and counted."""
     stream = Gate(*[OSError(28, "full")] * 10)
     made, dropped, failed = writer(stream, retry=1000.0)
     stream.let()
@@ -506,7 +506,7 @@ def test_a_line_that_was_cut_is_finished_at_the_close() -> None:
 
 
 def test_closing_does_not_wait_for_a_stream_that_hangs() -> None:
-    """Where nobody reads the pipe, the end comes at the time-out, and says that something is left."""
+    """If nobody reads the pipe, the close ends at its timeout and reports that lines are left."""
     stream = Gate()
     made, _, _ = writer(stream)
     made.put(b"line\n")
@@ -517,7 +517,7 @@ def test_closing_does_not_wait_for_a_stream_that_hangs() -> None:
 
 
 def test_an_idle_writer_closes() -> None:
-    """With nothing to write the thread ends when it is told to."""
+    """With an empty queue the thread ends at the close."""
     made, dropped, failed = writer(Gate())
     assert made.close(WITHIN)
     assert dropped.names == failed.names == []

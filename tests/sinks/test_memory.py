@@ -37,7 +37,7 @@ def test_the_newest_come_first() -> None:
 
 
 def test_a_probe_is_found_by_its_id() -> None:
-    """As long as it is kept."""
+    """A stored probe is found by its id."""
     recent = RecentProbes(1)
     recent(whole(probe_id="1"))
     found = recent.find("1")
@@ -71,7 +71,7 @@ def test_memory_is_bounded(targets: int, kept: int) -> None:
 
 
 def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of streams too large for the target's share of bytes fewer are kept, and always the newest."""
+    """Of large streams fewer are kept, up to the target's share of bytes, and always the newest."""
     one = replace(whole().recording, text="").weight + 4096 + getsizeof(None)
     monkeypatch.setattr("monitor.sinks.memory.KEPT_BYTES", 8 * one)
     monkeypatch.setattr("monitor.sinks.memory.KEPT_BYTES_PER_TARGET", one)
@@ -86,7 +86,7 @@ def test_large_streams_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_counted() -> None:
-    """Whole numbers and outcomes are what the events come to; distributions are left out."""
+    """Integers and outcomes are those of the events; distributions are left out."""
     recent, observed = RecentProbes(1), (whole(), cut(), refused(), whole(trigger="api"), stopped())
     for one in observed:
         recent(one)
@@ -111,7 +111,7 @@ def test_what_is_kept_and_not_counted(one: object) -> None:
 
 
 def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
-    """With what was kept and what was counted; one that was never there is no trouble."""
+    """A removed target loses its probes and counts; an unknown one is ignored."""
     recent = RecentProbes(1)
     recent(whole())
     recent.forget("gateway")
@@ -137,7 +137,7 @@ def test_the_newest_of_a_target_is_bounded_as_well() -> None:
 
 
 def test_the_share_of_a_target_holds_when_more_targets_come() -> None:
-    """What was kept by a larger share is thinned to the new one."""
+    """Probes are thinned if the share of a target becomes smaller."""
     recent = RecentProbes(1)
     for number in range(3):
         recent(endless(probe_id=str(number)))
@@ -178,7 +178,7 @@ def test_what_the_history_kept_is_restored() -> None:
 
 
 def test_the_state_that_the_history_kept_is_restored() -> None:
-    """It may go further back than the events that were kept."""
+    """The restored state may be older than the stored events."""
     before, after = RecentProbes(1), RecentProbes(1)
     before(cut(probe_id="0"))
     after.restore([GATEWAY], {}, {"gateway": before.memory("gateway").state})

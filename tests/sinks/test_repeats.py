@@ -22,7 +22,7 @@ def repeats() -> Repeats:
 
 
 def test_the_first_of_a_kind_pass(repeats: Repeats) -> None:
-    """What comes more often is counted, and the count is of its period alone."""
+    """Further messages of a kind are counted, for each period separately."""
     assert [repeats.passes(kind()) for _ in range(MOST + 3)] == [True] * MOST + [False] * 3
     assert repeats.turn() == [Repeated(kind(), 3, 60.0)]
     assert repeats.passes(kind())
@@ -43,7 +43,7 @@ def test_kinds_differ_by_level_text_and_library(repeats: Repeats) -> None:
 
 
 def test_kinds_are_bounded(repeats: Repeats) -> None:
-    """Whoever makes up new texts fills no memory: those beyond the bound are of one kind."""
+    """The number of kinds is bounded: further texts count as one kind."""
     texts = ["".join(chr(ord("a") + int(digit)) for digit in str(number)) for number in range(1000 + MOST + 5)]
     assert sum(repeats.passes(kind(text)) for text in texts) == 1000 + MOST
     assert repeats.turn() == [Repeated(kind("other messages"), 5, 60.0)]

@@ -12,7 +12,7 @@ from tests.sinks.samples import cut
 
 
 class Disk:
-    """What is written to: it takes a batch when it may, and fails as often as it is told to."""
+    """A target for batches that blocks, and fails, as a test sets."""
 
     def __init__(self) -> None:
         self.failures = 0
@@ -45,7 +45,7 @@ class Disk:
 
 
 def test_items_are_written_in_order_and_in_batches() -> None:
-    """As many at once as the batch allows, and the end is told."""
+    """Items are written in order, in batches of the given size, and the end is called."""
     disk = Disk()
     writer = disk.writer(batch=4)
     writer.put("a")
@@ -109,7 +109,7 @@ def test_at_the_close_a_failure_is_tried_once_more() -> None:
 
 
 def test_without_items_it_writes_nothing_from_time_to_time() -> None:
-    """At the start and after each idle period, so that what is old can go."""
+    """An empty batch is written at the start and after each idle period, so that old rows can be deleted."""
     disk = Disk()
     writer = disk.writer(idle=0.001)
     disk.may.release(1000)
@@ -119,6 +119,6 @@ def test_without_items_it_writes_nothing_from_time_to_time() -> None:
 
 
 def test_an_observation_weighs_what_it_keeps() -> None:
-    """Its recording, its last words, and the rest."""
+    """The weight of an observation is that of its recording, its last words, and a constant."""
     assert weight_of(cut(last_words="x" * 100)) == weight_of(cut()) + 100
     assert weight_of(cut()) > cut().recording.weight

@@ -44,7 +44,7 @@ def busy(detail: Literal["full", "lean"] = "full", labels: tuple[str, ...] = ("e
 
 
 def ours(text: bytes) -> bytes:
-    """Leave out the process, whose numbers change between two readings."""
+    """Return the text without the process metrics, which change between two readings."""
     return text[: text.index(b"# HELP process_")]
 
 
@@ -58,7 +58,7 @@ def test_text_is_what_prometheus_client_writes(detail: Literal["full", "lean"], 
 
 
 def test_the_process_is_prometheus_clients() -> None:
-    """What follows ours has the same lines, and the format's end."""
+    """The process metrics that follow have the lines of the library, and the end marker of the format."""
     metrics = busy()
     text, oracle = metrics.render(OPENMETRICS)[0], generate_openmetrics(metrics.registry)
 
@@ -157,7 +157,7 @@ def test_a_scrape_is_of_one_moment_per_target() -> None:
 
 
 def test_what_has_changed_is_written_by_the_scrape() -> None:
-    """A turn of the loop lies between targets of which much has changed; without changes there is nothing to write."""
+    """The event loop runs between targets with many changes; without changes nothing is written."""
     metrics = busy()
     first, again = list(metrics.pieces()[0]), list(metrics.pieces()[0])
     assert (first.count(b""), again.count(b"")) == (3, 0)
@@ -165,7 +165,7 @@ def test_what_has_changed_is_written_by_the_scrape() -> None:
 
 
 def test_pieces_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scrape is handed over in pieces: no more is joined at once than one batch of texts beyond the size."""
+    """A scrape is returned in pieces, each at most one batch of texts above the size."""
     monkeypatch.setattr(exposition, "PIECE", 1000)
     monkeypatch.setattr(exposition, "ROWS", 1)
     metrics = busy()
@@ -198,7 +198,7 @@ def test_an_unknown_name_is_a_bug_that_shows() -> None:
 
 
 def test_an_open_gauge_may_be_absent() -> None:
-    """A gauge with open labels that is said to be unknown is not written."""
+    """A gauge with open labels and an unknown value is not written."""
     metrics = Metrics()
     subject = metrics._own
     subject.set("chat_monitor_discovery_last_refresh_successful", None, ("files",))

@@ -28,13 +28,13 @@ BY_NAME = {family.name: family for family in FAMILIES}
 
 
 def test_names_are_unique_and_counters_say_total() -> None:
-    """No name stands twice, and exactly the counters end in _total."""
+    """Names are unique, and exactly the counters end in _total."""
     assert len(BY_NAME) == len(FAMILIES)
     assert all(family.name.endswith("_total") is (family.kind is MetricKind.COUNTER) for family in FAMILIES)
 
 
 def test_exactly_the_histograms_have_bounds() -> None:
-    """A histogram says where its buckets are, and nothing else does."""
+    """Every histogram has bucket bounds, and no other metric has."""
     assert all((family.bounds is not None) is (family.kind is MetricKind.HISTOGRAM) for family in FAMILIES)
 
 
@@ -46,13 +46,13 @@ def test_values_fit_their_labels() -> None:
 
 
 def test_truncated_has_the_pairs_of_the_ratio() -> None:
-    """What the truncation ratio counts is what exists at 0 from the start."""
+    """The series of the truncation ratio exist at 0 from the start."""
     assert set(BY_NAME["chat_stream_truncated_total"].values) == {(o.value, c) for o, c in TRUNCATED}
 
 
 @pytest.mark.parametrize(("detail", "most"), [("full", 250), ("lean", 120)])
 def test_a_target_has_at_most_so_many_series(detail: Literal["full", "lean"], most: int) -> None:
-    """With every cause seen and a budget configured, a target stays within the contract's number."""
+    """With every cause and a budget, a target has at most the contract's number of series."""
     assert series_per_target(MetricsSettings(detail=detail)) == most
 
 
@@ -115,7 +115,7 @@ def test_buckets_have_to_rise(bounds: tuple[float, ...]) -> None:
     ],
 )
 def test_label_names_are_checked(names: list[str], wrong: list[str]) -> None:
-    """Names outside the classic set, reserved ones and repetitions are told."""
+    """Names outside the classic character set, reserved names and duplicates are reported."""
     assert list(label_mistakes(names)) == wrong
 
 

@@ -23,7 +23,7 @@ def read(observation: Observation) -> dict[Series, float]:
 
 
 def test_a_complete_probe() -> None:
-    """It succeeded; times, tokens and the rate stand as in its record."""
+    """The probe succeeded; times, tokens and the rate are those of its event."""
     series = read(replace(samples.complete(), certificate_expiry=1.8e9))
     assert series["probe_success", ()] == 1
     assert series["probe_duration_seconds", ()] == samples.complete().duration
@@ -38,7 +38,7 @@ def test_a_complete_probe() -> None:
 
 
 def test_a_cut_probe() -> None:
-    """It failed, and is named as in its record; nothing was counted, so no tokens stand there."""
+    """The probe failed, with outcome and cause of its event; without a token count there are no tokens."""
     series = read(samples.cut())
     assert (series["probe_success", ()], series["chat_stream_truncated", ()]) == (0, 1)
     labels = (("cause", "incomplete_body"), ("outcome", "truncated"), ("phase", "stream"))
@@ -47,7 +47,7 @@ def test_a_cut_probe() -> None:
 
 
 def test_what_was_not_reached_is_absent() -> None:
-    """Without a connection there is no status, no first chunk and no gap: absent, not 0."""
+    """Without a connection, status, first chunk and gap are absent, not 0."""
     names = {name for name, _ in read(samples.unreachable())}
     assert not names & {
         "probe_http_status_code", "chat_stream_time_to_first_chunk_seconds", "chat_stream_max_gap_seconds",

@@ -48,7 +48,7 @@ def metrics() -> Metrics:
 
 
 def value_of(metrics: Metrics, name: str, **labels: str) -> float | None:
-    """Return what a series says, `target` understood for a target's; None where it is absent."""
+    """Return the value of a series, by default of the target `gateway`; None if it is absent."""
     if name.startswith("chat_stream_"):
         labels = {"target": "gateway", **labels}
     return metrics.registry.get_sample_value(name, labels)
@@ -68,7 +68,7 @@ def series(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_counters_and_histograms_are_there_at_zero(metrics: Metrics) -> None:
-    """From the start each stands at 0 with all its closed label values."""
+    """Each counter and histogram exists at 0 from the start, with all closed label values."""
     for family in FAMILIES:
         if family.scope is Scope.TARGET and family.bounds:
             assert value_of(metrics, f"{family.name}_count") == 0
@@ -151,7 +151,7 @@ def test_a_truncated_chat(metrics: Metrics) -> None:
 
 
 def test_nobody_listening(metrics: Metrics) -> None:
-    """What had no stream is in no ratio of streams, and says nothing of steps that were not reached."""
+    """A probe without a stream is in no ratio of streams, and has no steps that were not reached."""
     metrics.observe(whole())
     metrics.observe(refused())
     assert series(metrics, "chat_stream_failures_total") == {("unreachable", "refused"): 1}
@@ -163,7 +163,7 @@ def test_nobody_listening(metrics: Metrics) -> None:
 
 
 def test_an_unclean_end_is_counted_and_no_failure(metrics: Metrics) -> None:
-    """What the wire does after the end leaves the probe ok."""
+    """A probe with an unclean end is ok, and the end is counted."""
     recording = line(*chunks(0.2, 0.3), (0.3, Finish("stop")), ending=EndKind.RESET)
     metrics.observe(observed(recording))
     assert value_of(metrics, "chat_stream_unclean_ends_total", cause="reset") == 1
@@ -223,7 +223,7 @@ def test_objectives_are_decided_probe_by_probe(metrics: Metrics) -> None:
 
 
 def test_a_failed_check_is_available_unless_required(metrics: Metrics) -> None:
-    """Wrong content is a failure by name, and one of the target only where the check is required."""
+    """Wrong content is counted as a failure of the check, and makes the target unavailable only if it is required."""
     wrong = CheckResult("count", "missing", 0.9)
     metrics.observe(whole(counted(), check=wrong))
     assert value_of(metrics, "chat_stream_last_probe_success") == 1
@@ -233,7 +233,7 @@ def test_a_failed_check_is_available_unless_required(metrics: Metrics) -> None:
 
 
 def test_up_wants_failures_confirmed(metrics: Metrics) -> None:
-    """Up turns 0 with the second failure in a row, where `confirm` is 2, and 1 with the next success."""
+    """With `confirm` 2, up is 0 after the second failure in a row, and 1 after the next success."""
     states = []
     for probe in (cut(), whole(), refused(), cut(), cut(), whole()):
         metrics.observe(probe)
@@ -302,7 +302,7 @@ def test_only_the_schedule_feeds_the_target(metrics: Metrics) -> None:
 
 
 def test_up_again_wants_successes_in_a_row(metrics: Metrics) -> None:
-    """With `recover` 3, three successes in a row end an outage; a failure between them begins the count anew."""
+    """With `recover` 3, three successes in a row end an outage; a failure between them restarts the count."""
     target = replace(GATEWAY, recover=3)
     states = []
     for story in (cut, cut, whole, whole, cut, whole, whole, whole, cut):
@@ -344,7 +344,7 @@ def series_names(metrics: Metrics) -> set[str]:
     [(EndKind.ABORTED, "aborted", "client"), (EndKind.RESOURCES, "inconclusive", "resources")],
 )
 def test_our_own_doing_counts_nowhere_else(metrics: Metrics, kind: EndKind, outcome: str, cause: str) -> None:
-    """What we stopped or broke is one of the monitor's errors: no ratio, no gauge, no token."""
+    """Aborted and inconclusive probes count only as errors of the monitor: no ratio, no gauge, no token."""
     before = metrics.render()[0]
     metrics.observe(stopped(kind, schedule_delay=0.5))
     changed = set(metrics.render()[0].splitlines()) - set(before.splitlines())
@@ -468,7 +468,7 @@ def test_other_label_names_hold_up_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_removed_target_leaves_nothing(metrics: Metrics) -> None:
-    """Its series vanish, and a probe of it that ends later is of no target."""
+    """The series of a removed target disappear, and a probe that ends later adds none."""
     metrics.remove("gateway")
     metrics.remove("gateway")
     metrics.observe(cut())
@@ -491,7 +491,7 @@ def test_budgets_are_there_where_one_is_configured(metrics: Metrics) -> None:
 
 
 def test_pauses_and_skips(metrics: Metrics) -> None:
-    """A pause is said while it lasts; skips are counted by their closed reasons."""
+    """A pause is exported while it lasts; skips are counted by their closed set of reasons."""
     metrics.paused("gateway", now=True)
     metrics.skipped("gateway", "paused")
     assert value_of(metrics, "chat_stream_paused") == 1
@@ -501,7 +501,7 @@ def test_pauses_and_skips(metrics: Metrics) -> None:
 
 
 def test_lean_leaves_out_what_it_says() -> None:
-    """At lean detail what is left out is not kept either."""
+    """At lean detail, omitted series are not stored either."""
     metrics = Metrics(settings.MetricsSettings(detail="lean"))
     metrics.add(GATEWAY)
     metrics.observe(cut())
@@ -510,7 +510,7 @@ def test_lean_leaves_out_what_it_says() -> None:
 
 
 def test_money_is_counted_if_there_is_a_price(metrics: Metrics) -> None:
-    """It is 0 from the start, and what all probes cost, whatever started them; without a price there is none."""
+    """Cost is 0 from the start and counts probes of every trigger; without a price there is no series."""
     assert value_of(metrics, "chat_stream_price_total", currency="USD") is None
     priced = replace(GATEWAY, price=ModelPrice(1_000_000.0, 2_000_000.0, "USD"))
     metrics.remove("gateway")
@@ -557,7 +557,7 @@ def test_what_the_monitor_says_of_itself(metrics: Metrics) -> None:
 
 
 def test_a_failed_reload_keeps_the_last_good_ones_hash(metrics: Metrics) -> None:
-    """Success, time and hash are said apart: a failed reload changes only the first."""
+    """A failed reload changes the success gauge, but neither time nor hash of the last good one."""
     metrics.config_loaded("0123456789abcdef", True, 5.0)
     metrics.config_loaded("fedcba9876543210", False, 9.0)
     assert value_of(metrics, "chat_monitor_config_last_reload_successful") == 0
@@ -566,7 +566,7 @@ def test_a_failed_reload_keeps_the_last_good_ones_hash(metrics: Metrics) -> None
 
 
 def test_a_probes_delay_and_uncertainty_are_the_monitors(metrics: Metrics) -> None:
-    """They are observed of every probe that has them, whatever started it and whether its target is still there."""
+    """Delay and uncertainty are observed for every probe that has them, also of a removed target."""
     metrics.remove("gateway")
     metrics.observe(whole(schedule_delay=0.002, trigger="api"))
     metrics.observe(refused())
@@ -576,7 +576,7 @@ def test_a_probes_delay_and_uncertainty_are_the_monitors(metrics: Metrics) -> No
 
 
 def test_sinks_may_report_from_their_own_threads(metrics: Metrics) -> None:
-    """No report is lost where several threads make them at once."""
+    """No report is lost if several threads report at once."""
 
     def report() -> None:
         for _ in range(500):
