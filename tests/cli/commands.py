@@ -33,7 +33,7 @@ Cli = Callable[..., Done]
 
 @contextmanager
 def started(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Yield a command under way in a process of its own; it is killed where it does not end."""
+    """Yield a command that runs in its own process; it is killed if it does not end."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*COMMAND, *map(str, arguments)], text=True, cwd=cwd, **pipes) as process:  # type: ignore[call-overload]
         try:
@@ -59,7 +59,7 @@ def until(descriptor: int, wanted: bytes) -> bytes:
 
 @contextmanager
 def closed_in_the_end(process: subprocess.Popen[bytes], descriptor: int) -> Iterator[None]:
-    """Close a descriptor at the end, and kill the process where it does not end."""
+    """Close a descriptor at the end, and kill the process if it does not end."""
     try:
         yield
     finally:

@@ -121,7 +121,7 @@ def test_what_a_probe_cannot_be_asked(cli: Cli, arguments: tuple[str, ...], mess
     ],
 )
 def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
-    """Where it is clear."""
+    """The path of a URL decides the protocol if it is unambiguous."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         done = cli("probe", f"http://127.0.0.1:{holder.getsockname()[1]}{path}", "--json")
@@ -130,7 +130,7 @@ def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
 
 
 def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line says takes the place of the config's own: protocol, model, key and headers."""
+    """Options replace the protocol, model, key and headers of the config."""
     config.write_text(config.read_text().replace("[[targets]]", 'headers = {X-A = "1", X-B = "2"}\n[[targets]]', 1))
     monkeypatch.setenv("OTHER_KEY", "k-1")
     asked: list[Target] = []

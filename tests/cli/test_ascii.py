@@ -14,7 +14,7 @@ from monitor.cli.ascii import as_ascii, write_in_ascii
     [("ascii", "#|x ... +-5 \\u4f60"), ("gbk", "\u2588\u2502x \u2026 \xb15 \u4f60"), ("utf-8", None)],
 )
 def test_what_cannot_be_encoded_has_a_look_alike(encoding: str, written: str | None) -> None:
-    """Else an escape; what can be encoded stays."""
+    """A character that cannot be encoded becomes a similar one, else an escape."""
     raw, text = io.BytesIO(), "\u2588\u2502\u2717 \u2026 \xb15 \u4f60"
     stream = io.TextIOWrapper(raw, encoding)
     write_in_ascii(stream, None)

@@ -41,7 +41,7 @@ def test_everything_that_can_be_exported_is_written_and_only_under_our_name(what
 
 
 def test_the_rules_as_shipped_serve_a_minute_to_a_quarter_of_an_hour(tmp_path: Path) -> None:
-    """With these intervals, or with no config at all, nothing but the links is changed."""
+    """For these intervals, or without a config, only the links of the rules are changed."""
     for intervals in ([], [60.0], [5.0, 900.0], [61.0]):
         request = ExportRequest([target(interval) for interval in intervals], grafana="https://grafana.example.com")
         [file] = export("rules", tmp_path, request)
@@ -58,7 +58,7 @@ def test_windows_follow_the_slowest_target(intervals: list[float], expected: flo
 
 
 def test_every_duration_of_the_rules_is_one_of_the_windows_or_yesterday() -> None:
-    """What `fitted` takes for a duration is one: nothing else in the file looks like it."""
+    """Every text that `fitted` changes is a duration."""
     found = set(re.findall(r"(?<![\d.])(\d+[smhd])\b", RULES))
     assert found == WINDOWS | {"24h"}
 
@@ -84,7 +84,7 @@ def test_fitted_rules_are_rules_with_other_windows() -> None:
 
 
 def test_the_dashboard_addresses_lead_to_the_users_grafana(tmp_path: Path) -> None:
-    """No example host is left where one's own is named."""
+    """Links contain the given host and no example host."""
     [file] = export("rules", tmp_path, ExportRequest(grafana="https://grafana.test/sub/"))
     assert "grafana.example.com/d/" not in file.read_text()
     assert "https://grafana.test/sub/d/chat-monitor-target" in file.read_text()
@@ -105,14 +105,14 @@ def annotations_of(tmp_path: Path, request: ExportRequest) -> dict[str, dict[str
     ],
 )
 def test_every_alert_links_to_the_users_runbooks(tmp_path: Path, address: str, link: str) -> None:
-    """The alert's name follows the address, or stands in it; a duration within an address is not fitted."""
+    """The alert's name is appended to the URL or replaces `{alert}`; a duration in a URL is not scaled."""
     written = annotations_of(tmp_path, ExportRequest([target(5.0)], runbooks=address))
     assert all("runbook_url" in one for one in written.values())
     assert written["ChatStreamStalls"]["runbook_url"] == link
 
 
 def test_an_address_that_is_not_known_gets_no_link(tmp_path: Path) -> None:
-    """Without `--runbooks` and `--grafana` an alert has its two sentences alone, and no dead link."""
+    """Without `--runbooks` and `--grafana` an alert has no links."""
     kinds = {frozenset(one) for one in annotations_of(tmp_path, ExportRequest()).values()}
     assert kinds == {frozenset({"summary", "description"})}
 
@@ -127,7 +127,7 @@ def test_an_address_that_is_not_known_gets_no_link(tmp_path: Path) -> None:
     ],
 )
 def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, tmp_path: Path) -> None:
-    """As often as the fastest target is probed, and with a name that ChatMonitorAbsent finds."""
+    """The scrape interval is that of the fastest target, and ChatMonitorAbsent matches the job's name."""
     request = ExportRequest([target(5.0), target(900.0)], Settings(web=Web((host_port(host, 9900),))))
     file = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name)
     [job] = yaml.safe_load(file.read_text())["scrape_configs"]
@@ -137,7 +137,7 @@ def test_the_scrape_job_asks_where_the_monitor_listens(host: str, address: str, 
 
 
 def test_the_scrape_job_names_the_monitor_by_its_location(tmp_path: Path) -> None:
-    """Two monitors that listen on loopback are told apart where their alerts meet, whatever a location is called."""
+    """Monitors that listen on loopback have different labels in a shared Alertmanager, whatever their location is."""
     for location in ("eu-1", 'the "old" hall: 2'):
         request = ExportRequest([target()], Settings(Monitor(location), Web(("127.0.0.1:9900",))))
         text = next(file for file in export("scrape-config", tmp_path, request) if "scrape" in file.name).read_text()
@@ -206,7 +206,7 @@ def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
 
 
 def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> None:
-    """The command is where this one runs from, and the config the one that was named."""
+    """The unit has the path of this command, and the given config."""
     files = export("systemd", tmp_path, ExportRequest(config_file=Path("/somewhere/else.toml")))
     units = [one.read_text() for one in files if one.suffix == ".service"]
     starts = [start for unit in units for start in re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)]
@@ -217,7 +217,7 @@ def test_the_unit_starts_this_installation_with_that_config(tmp_path: Path) -> N
 def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the command is not in the environment that runs, as under `python -m monitor`, the unit names its own."""
+    """If the environment has no command, as under `python -m monitor`, the unit keeps its default path."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     units = {file.name: file.read_text() for file in export("systemd", tmp_path / "units", ExportRequest())}
     assert "chat-monitor.service" in units
@@ -228,14 +228,14 @@ def test_a_unit_from_an_installation_without_the_command_keeps_the_usual_place(
     ("length", "text"), [(0.2, "1s"), (5, "5s"), (90, "90s"), (150, "2m30s"), (3600, "1h"), (172800, "2d")]
 )
 def test_durations_are_written_as_prometheus_reads_them(length: float, text: str) -> None:
-    """As a config has them, in whole seconds and at least one."""
+    """A duration is written in whole seconds, at least one, in Prometheus' format."""
     assert whole_seconds(length) == text
 
 
 @pytest.mark.real
 @pytest.mark.timeout(180)
 def test_the_wheel_carries_the_same_files(tmp_path: Path) -> None:
-    """What `bundled` finds in an installed package is what stands in the repository, and no code that builds it."""
+    """The wheel has the same assets as the repository, and none of the code that builds them."""
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True)
     [wheel] = tmp_path.glob("*.whl")

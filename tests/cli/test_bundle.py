@@ -69,7 +69,7 @@ def test_what_the_file_holds(cli: Cli, db: Path, tmp_path: Path) -> None:
 
 
 def test_the_request_of_the_config(cli: Cli, db: Path, tmp_path: Path) -> None:
-    """It has the prompt that is sent, and no secret; if the config lacks the target, the event is used."""
+    """The bundle has the configured prompt and no secret; if the config lacks the target, the event is used."""
     for name in ("key", "header"):
         (tmp_path / name).write_text(f"{name}-canary")
         (tmp_path / name).chmod(0o600)
@@ -89,7 +89,7 @@ def test_the_request_of_the_config(cli: Cli, db: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_exists_is_not_replaced(cli: Cli, db: Path, tmp_path: Path) -> None:
-    """Neither is a link followed; a directory that does not exist is named."""
+    """An existing file is not replaced, a link is not followed, and a missing directory is named."""
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "new")
     for name, why in (("mine", "file exists"), ("link", "file exists"), ("no/file", "no such file or directory")):
@@ -111,7 +111,7 @@ def small_files(most: int) -> Iterator[None]:
 
 
 def test_a_disk_that_is_full(cli: Cli, db: Path, tmp_path: Path) -> None:
-    """What was begun is removed."""
+    """On a full disk the incomplete file is removed."""
     file = tmp_path / "support.json"
     with small_files(100):
         done = cli("explain", "4", "--db", db, "--bundle", file)
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full(cli: Cli, db: Path, tmp_path: Path) -> None:
 
 
 def test_a_config_without_a_bundle(cli: Cli, db: Path, tmp_path: Path) -> None:
-    """It would have no effect, and a config with a mistake is reported before anything is written."""
+    """`--config` without `--bundle` is refused, and a mistake in the config is reported before anything is written."""
     (tmp_path / "config.toml").write_text("nope = 1")
     done = cli("explain", "4", "--db", db, "--config", tmp_path / "config.toml")
     assert (done.status, "--config needs --bundle" in done.err) == (2, True)
@@ -144,7 +144,7 @@ class Dropping(File):
 
 
 def test_a_good_probe_that_was_dropped_meanwhile(db: Path) -> None:
-    """What the list had of it is taken, without its timeline."""
+    """If the good probe was deleted meanwhile, its listed event is used, without a timeline."""
     found = bundle(Dropping(db), read(File(db).find("4")), None)
     assert found["last_good_probe"]["probe_id"] == "2"
     assert "timeline" not in found["last_good_probe"]

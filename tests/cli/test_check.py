@@ -18,7 +18,7 @@ from tests.cli.commands import PACE, Cli
 
 @pytest.mark.parametrize(("number", "warned"), [(40, True), (2, False)])
 def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, warned: bool) -> None:
-    """Where there are more series of a target than with the default ones, check says how many."""
+    """If the buckets make more series per target than the default ones, check prints how many."""
     bounds = [place + 1 for place in range(number)]
     config.write_text(config.read_text() + f"[metrics]\nbuckets = {{latency = {bounds}, gap = {bounds}}}\n")
     done = cli("check", "--config", config)
@@ -34,14 +34,14 @@ def test_a_public_address_is_told_by_check(cli: Cli, config: Path) -> None:
 
 
 def test_a_right_config(cli: Cli, config: Path) -> None:
-    """`check` says so, warns of what is odd, and sends nothing."""
+    """For a valid config `check` prints that it is, and the warnings, and sends nothing."""
     done = cli("check", "--config", config)
     assert (done.status, done.out) == (0, f"{config}: ok, 3 targets\n")
     assert done.err == "" or all(one.startswith("warning: ") for one in done.err.splitlines())
 
 
 def test_warnings_are_said(cli: Cli, config: Path) -> None:
-    """An interval below `total` is odd and no mistake; beside a mistake the warning is said, too."""
+    """An interval below `total` is a warning, which is also printed together with mistakes."""
     config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
     done = cli("check", "--config", config)
     assert done.status == 0
@@ -70,7 +70,7 @@ def test_money_is_planned_if_there_are_prices(cli: Cli, config: Path) -> None:
 
 
 def test_a_large_fleet_is_advised_lean_metrics(cli: Cli, tmp_path: Path) -> None:
-    """From 1,000 targets on `check --plan` says how large a scrape is, and how much smaller it can be; rows are few."""
+    """From 1,000 targets on `check --plan` prints the size of a scrape, also at lean detail, and few rows."""
     rows = "".join(f"[[targets]]\nname = 't{number}'\n" for number in range(1000))
     text = "[defaults]\nprotocol = 'openai-chat'\nmodel = 'm'\nurl = 'http://127.0.0.1:9/v1/chat/completions'\n" + rows
     config = tmp_path / "large.toml"
@@ -100,7 +100,7 @@ def test_a_long_scrape_needs_more_shards(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_trying_connections(cli: Cli, config: Path, tmp_path: Path) -> None:
-    """`check --connect` opens one to every target, and is 1 where one of them cannot be reached."""
+    """`check --connect` opens a connection to every target, and its status is 1 if one cannot be reached."""
     done = cli("check", "--config", config, "--connect")
     assert (done.status, done.out.splitlines()[1:]) == (0, ["good: connected", "late: connected", "broken: connected"])
     with socket.socket() as holder:
@@ -231,7 +231,7 @@ def test_a_list_with_a_mistake(cli: Cli, config: Path) -> None:
     ],
 )
 def test_the_plan_says_how_large_the_history_gets(cli: Cli, config: Path, history: str, expected: list[str]) -> None:
-    """And for how long it keeps its figures, with the limit that keeps all of them."""
+    """The plan has the size of the history and for how long it keeps figures, with the limit that keeps all."""
     config.write_text(config.read_text() + history)
     done = cli("check", "--plan", "--config", config)
     for text in expected:

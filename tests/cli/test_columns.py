@@ -40,7 +40,7 @@ def test_nothing_has_to_fit_a_pipe() -> None:
      (98, ["when", "target", "verdict", "ms", "detail"])],
 )  # fmt: skip
 def test_columns_are_dropped_before_anything_is_cut(width: int, heads: list[str]) -> None:
-    """Those that matter least go first; the sentence takes what is left."""
+    """The least important columns are dropped first; the sentence gets the remaining width."""
     found = list(in_columns(table(NAMES), width))
     assert found[0].plain.split() == heads
 
@@ -50,14 +50,14 @@ def test_columns_are_dropped_before_anything_is_cut(width: int, heads: list[str]
     st.lists(st.text(st.characters(codec="utf-8", categories=["L", "N"]), max_size=40), max_size=5),
 )
 def test_every_line_fits(width: int, names: list[str]) -> None:
-    """From 40 columns on, whatever the names are; the cause is whole."""
+    """From 40 columns on every line fits, whatever the names are; the cause is never cut."""
     rows = list(in_columns(table(names), width))
     assert all(cell_len(row.plain) <= width for row in rows)
     assert all("truncated/incomplete_body" in row.plain for row in rows[1:])
 
 
 def test_what_is_cut_says_so() -> None:
-    """With an ellipsis in its last column, of wide characters too."""
+    """A cut text ends with an ellipsis in its last column, also after wide characters."""
     assert cut(Text("abcdef"), 4).plain == "abc…"
     assert cut(Text("abc"), 4).plain == "abc"
     assert cut(Text("\N{CJK UNIFIED IDEOGRAPH-4F60}" * 3), 4).plain == "\N{CJK UNIFIED IDEOGRAPH-4F60}…"

@@ -15,7 +15,7 @@ from tests.cli.commands import COMMAND, Cli
     ("shell", "variable"), [("bash", "bash_complete"), ("zsh", "zsh_complete"), ("fish", "fish_complete")]
 )
 def test_each_shell_has_its_script(cli: Cli, shell: str, variable: str) -> None:
-    """It begins with how it is used, and asks the command itself."""
+    """The script of each shell begins with its usage, and calls the command."""
     done = cli("completion", shell)
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith("# ")
@@ -23,7 +23,7 @@ def test_each_shell_has_its_script(cli: Cli, shell: str, variable: str) -> None:
 
 
 def test_bash_takes_the_script() -> None:
-    """It is valid, and registers a completion for the command."""
+    """The script is valid for bash, and registers a completion for the command."""
     script = subprocess.run([*COMMAND, "completion", "bash"], capture_output=True, text=True, check=True).stdout
     done = subprocess.run(
         ["bash", "-c", f"{script}\ncomplete -p chat-monitor"], capture_output=True, text=True, check=True
@@ -32,7 +32,7 @@ def test_bash_takes_the_script() -> None:
 
 
 def completed(*words: str) -> list[str]:
-    """What fits the last word, as bash asks for it."""
+    """Return the completions of the last word, as bash requests them."""
     environ = os.environ | {
         "_CHAT_MONITOR_COMPLETE": "bash_complete",
         "COMP_WORDS": " ".join(("chat-monitor", *words)),
@@ -44,14 +44,14 @@ def completed(*words: str) -> list[str]:
 
 
 def test_protocols_commands_and_shells_are_completed() -> None:
-    """Those that begin with what is there."""
+    """Protocols, commands and shells with the typed prefix are completed."""
     assert completed("pro") == ["probe"]
     assert completed("completion", "") == ["bash", "zsh", "fish"]
     assert completed("probe", "--protocol", "ollama") == ["ollama-chat", "ollama-generate"]
 
 
 def test_names_of_targets_are_completed(tmp_path: Path) -> None:
-    """From a config that need not be whole; without one there are none."""
+    """Names are read from a config, even an invalid one; without one there are none."""
     path = tmp_path / "c.toml"
     path.write_text(
         '[[targets]]\nname = "b"\napi_key_env = "NOT_SET_AT_ALL"\n[[targets]]\nname = "a"\nmodels = ["x", "y"]\n'

@@ -22,7 +22,7 @@ Read = Callable[[], Awaitable[bytes]]
 
 
 def test_the_scenes_are_what_the_lab_promises() -> None:
-    """Each scene's verdict is the lab's own for its URL, but where the demo's timeouts are shorter than the default."""
+    """The verdict of each demo target is that of the lab, unless the demo's deadlines are shorter."""
     for scene in SCENES:
         name, _, query = scene.fault.partition("?")
         promised = FAULTS[name].expect(case_for(FAULTS[name], DIALECTS[scene.protocol], query)).verdict

@@ -53,7 +53,7 @@ def ran(program: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("module", ["monitor.cli.main", "click", "monitor.cli.probe", "aiohttp", "rich.table"])
 def test_ctrl_c_while_modules_are_imported(module: str) -> None:
-    """Wherever an import stands, nothing is printed."""
+    """Ctrl-C during an import prints nothing."""
     arguments = ["probe", "http://127.0.0.1:1/v1/chat/completions"]
     assert ran(AT_IMPORT.format(module=module, number="SIGINT", arguments=arguments)) == (130, "", "")
 
@@ -67,7 +67,7 @@ def test_ctrl_c_while_the_interpreter_ends() -> None:
 
 @pytest.mark.parametrize("module", ["click", "monitor.cli.run", "monitor.daemon.app"])
 def test_a_hangup_while_the_daemon_starts(module: str) -> None:
-    """It is ignored until the daemon can reload, and what was wrong with the command line is said."""
+    """SIGHUP is ignored until the daemon can reload, and an error of the command line is printed."""
     arguments = ["run", "--shard", "one"]
     status, _, err = ran(AT_IMPORT.format(module=module, number="SIGHUP", arguments=arguments))
     assert status == 2

@@ -48,7 +48,7 @@ def test_ctrl_c_cancels_and_a_second_one_ends_the_process(capsys: pytest.Capture
 
 
 def test_ctrl_c_is_raised_where_a_screen_has_to_be_restored() -> None:
-    """For as long as that takes."""
+    """Ctrl-C raises KeyboardInterrupt only inside the context."""
     before = signal.signal(signal.SIGINT, leave)
     try:
         with pytest.raises(KeyboardInterrupt), raised_by_ctrl_c():

@@ -23,7 +23,7 @@ def test_export_writes_what_fits_the_config_and_says_which_files(cli: Cli, confi
 
 
 def test_export_without_a_config_writes_what_is_shipped(tmp_path: Path) -> None:
-    """And says so, for windows that fit nobody in particular should surprise nobody."""
+    """Without a config the files are written as shipped, and the command says so."""
     with started("export", "scrape-config", "there", cwd=tmp_path) as process:
         done = ended(process)
     assert (done.status, "no config" in done.err) == (0, True)

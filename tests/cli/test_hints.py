@@ -29,7 +29,7 @@ def http_error(cause: str, target: Target) -> Observation:
     ],
 )
 def test_a_key_that_was_sent_is_not_missed(target: Target) -> None:
-    """In the protocol's header or in one of the target's own."""
+    """There is no hint about a missing key if one was sent, in the protocol's header or another one."""
     assert list(hints(http_error("auth", target))) == []
 
 

@@ -14,7 +14,7 @@ from tests.cli.commands import Cli
 
 @pytest.mark.parametrize("preset", STARTS)
 def test_a_first_config_is_right(cli: Cli, tmp_path: Path, preset: str) -> None:
-    """It loads with its key set, without a warning, and is probed as cheaply as an end can be proven."""
+    """The first config loads without a warning if its key is set, and its probes are as cheap as possible."""
     file = tmp_path / "first.toml"
     done = cli("init", "--preset", preset, file)
     assert done.status == 0
@@ -28,7 +28,7 @@ def test_a_first_config_is_right(cli: Cli, tmp_path: Path, preset: str) -> None:
 
 
 def test_an_editor_finds_the_schema(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is config.toml here if none is named; its first line leads to the schema beside it."""
+    """The default file is config.toml; its first line names the schema next to it."""
     monkeypatch.chdir(tmp_path)
     assert cli("init").status == 0
     first = (tmp_path / "config.toml").read_text().splitlines()[0]
@@ -46,7 +46,7 @@ def test_a_first_config_on_standard_output(cli: Cli, tmp_path: Path, monkeypatch
 
 
 def test_nothing_is_overwritten(cli: Cli, tmp_path: Path) -> None:
-    """A file that exists stays as it is, and one that cannot be written is one line."""
+    """An existing file is not overwritten, and an error is one line."""
     file = tmp_path / "config.toml"
     file.write_text("mine")
     done = cli("init", file)

@@ -22,12 +22,12 @@ from monitor.cli.keyboard import keyboard, keys, named
     ],
 )  # fmt: skip
 def test_keys_have_names(data: bytes, found: list[str]) -> None:
-    """Arrows and the like by name, characters as they are; what is not known is no key."""
+    """Special keys have names, characters are themselves, and unknown sequences are ignored."""
     assert named(data) == found
 
 
 def test_keys_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an Enter; afterwards the terminal is as it was."""
+    """Keys are read without Enter, and the terminal is restored afterwards."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
@@ -41,7 +41,7 @@ def test_keys_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_keys_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table is drawn again all the same."""
+    """Without a terminal there are no keys, and the table is redrawn."""
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     with keyboard() as descriptor:
         assert keys(descriptor, 0.0) == []

@@ -80,7 +80,7 @@ def test_every_resource_that_the_base_names_is_there(place: Path) -> None:
 
 
 def test_secrets_are_files_and_none_is_exported(place: Path) -> None:
-    """A file for each name that the config asks for, empty until somebody fills it; what is filled stays."""
+    """Each secret is an empty file with its name; a file with content is not changed."""
     generator = read(place / "base" / "kustomization.yaml")["secretGenerator"][0]
     assert generator["files"] == ["gateway-key=credentials/gateway-key", "tenant=credentials/tenant"]
     assert not any("s3cret-canary" in file.read_text() for file in place.rglob("*") if file.is_file())
@@ -92,7 +92,7 @@ def test_secrets_are_files_and_none_is_exported(place: Path) -> None:
 
 
 def test_a_config_without_secrets_needs_no_secret(tmp_path: Path) -> None:
-    """Neither generator nor mount; without a config an example is written that says what to change."""
+    """Without secrets there is neither generator nor mount; without a config an example is written."""
     lines = [line for line in CONFIG.splitlines(keepends=True) if not line.startswith(("api_key", "header"))]
     for place in (exported(tmp_path, "".join(lines)), _shipped(tmp_path / "shipped")):
         assert "secretGenerator" not in read(place / "base" / "kustomization.yaml")
@@ -181,7 +181,7 @@ def test_included_files_are_mounted_where_the_config_finds_them(tmp_path: Path) 
 def test_a_config_that_no_config_map_holds_is_refused(
     cli: Cli, tmp_path: Path, name: str, text: str, wrong: str
 ) -> None:
-    """A file elsewhere, a name that is no key, and more than a ConfigMap takes: nothing is written, and it is said."""
+    """A file outside the directory, an invalid key, or too much data is refused, and nothing is written."""
     place = tmp_path / "place"
     place.mkdir()
     (place / name).write_text(text)

@@ -12,7 +12,7 @@ from tests.cli.commands import Cli, ended, fetched, started
 
 
 def test_the_demo_runs_until_ctrl_c() -> None:
-    """With no config at all: it says where its page is, which answers, and Ctrl-C is 130."""
+    """Without a config the demo prints the address of its page, which answers; after Ctrl-C the status is 130."""
     with started("demo") as process:
         assert process.stderr is not None
         assert process.stdout is not None
@@ -39,7 +39,7 @@ def test_it_ends_with_its_terminal(command: tuple[str, ...]) -> None:
     ("number", "status", "host"), [(signal.SIGTERM, 0, "127.0.0.1"), (signal.SIGINT, 130, "[::1]")]
 )
 def test_the_lab_runs_alone(number: signal.Signals, status: int, host: str) -> None:
-    """It says where, IPv6 in brackets, serves its index, and tells of every request."""
+    """The lab prints its address, IPv6 in brackets, serves its index, and logs every request."""
     with started("lab", "--listen", f"{host}:0") as process:
         assert process.stderr is not None
         where = process.stderr.readline()
@@ -54,7 +54,7 @@ def test_the_lab_runs_alone(number: signal.Signals, status: int, host: str) -> N
 
 
 def test_the_lab_without_its_extra_has_no_tls_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the library that makes certificates it names the extra, and serves all other faults."""
+    """Without the library for certificates the lab names the extra, and serves all other faults."""
     (tmp_path / "cryptography.py").write_text("raise ModuleNotFoundError(\"No module named 'cryptography'\")\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with started("lab", "--listen", "127.0.0.1:0") as process:

@@ -15,7 +15,7 @@ from tests.cli.commands import COMMAND, Cli, ended, started
 
 @pytest.mark.parametrize("arguments", [("schema",), ("probe", "good", "--json")])
 def test_a_full_disk_behind_stdout(config: Path, arguments: tuple[str, ...]) -> None:
-    """It is one line and 1, and no traceback."""
+    """A full disk gives one line and status 1, without a traceback."""
     options = () if arguments == ("schema",) else ("--config", config)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -26,7 +26,7 @@ def test_a_full_disk_behind_stdout(config: Path, arguments: tuple[str, ...]) -> 
 
 
 def test_another_fault_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not the output's stays a traceback, for it is ours to mend."""
+    """An unexpected error of the system gives a traceback."""
     monkeypatch.setattr("monitor.cli.check.existing_config", lambda _: Path("/nowhere").stat())
     monkeypatch.setattr(sys, "argv", ["chat-monitor", "check"])
     with pytest.raises(FileNotFoundError):
@@ -34,7 +34,7 @@ def test_another_fault_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ctrl_c_is_no_traceback(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever it comes: the status is 130, and nothing else is said."""
+    """After Ctrl-C the status is 130, and nothing else is printed."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -114,7 +114,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def edited(machine: Machine, lab: Lab) -> str:
-    """Return the config that somebody makes of the first one: the URL, the key, a second target and a history."""
+    """Return the first config with URL, key, a second target and a history, as a user edits it."""
     target = (
         '[[targets]]\nname = "{}"\nprotocol = "openai-chat"\nurl = "{}"\nmodel = "lab"\ninterval = "1s"\n'
         'check = "none"\napi_key_file = "keys/gateway"\n'
@@ -127,7 +127,7 @@ def edited(machine: Machine, lab: Lab) -> str:
 
 
 async def test_the_seven_tasks(lab: Lab, machine: Machine) -> None:
-    """From the first config to the restored history, each command of the page does what the page says."""
+    """Each command of the page has the effect that the page describes."""
     await asyncio.to_thread(walk, lab, machine)
     assert [task for task in TASKS if not machine.done(task)] == []
     assert blocks(PAGE, "sh") == [block for task in TASKS for block in commands(task)]

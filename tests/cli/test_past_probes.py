@@ -43,7 +43,7 @@ def test_the_list_of_probes(cli: Cli, kept: Path) -> None:
 
 
 def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
-    """Its waterfall, whose fault it likely is, what to do, and the last that came."""
+    """`explain` prints the waterfall, whose fault it likely is, what to do, and the last bytes."""
     done = cli("explain", "2", "--db", kept)
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith("truncated/incomplete_body  b  openai-chat\n")
@@ -57,7 +57,7 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
 
 
 def test_all_targets_once(cli: Cli, kept: Path) -> None:
-    """Where stdout is no terminal, the table is printed once, those that fail first."""
+    """If stdout is not a terminal, the table is printed once, failing targets first."""
     done = cli("top", "--db", kept)
     assert (done.status, [one.split()[:2] for one in done.out.splitlines()[2:]]) == (
         0, [["b", "truncated/incomplete_body"], ["gateway", "ok"]],
@@ -66,7 +66,7 @@ def test_all_targets_once(cli: Cli, kept: Path) -> None:
 
 
 def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it listens, as the option or the environment says; it needs no history for what memory has."""
+    """The daemon is found by option or environment; probes in memory need no history."""
     with started("run", "--config", config) as process:
         url = f"http://{logged(process, event='started')['address']}"
         probe_id = logged(process, event="probe", target="broken")["probe_id"]
@@ -85,7 +85,7 @@ def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkey
 
 
 def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
-    """A wrong use is 2; a file that is none, or an event that is none, is 1 and said without control characters."""
+    """Wrong usage is 2; an invalid file or event is 1, printed without control characters."""
     assert cli("history", "--url", "localhost:9877").status == 2
     assert cli("history", "-n", "0").status == 2
     assert cli("explain").status == 2
@@ -105,7 +105,7 @@ QUICK_TOP = "from monitor.cli import main, past_probes; past_probes.REDRAWN_EVER
 
 
 def test_a_table_that_is_drawn_again(kept: Path) -> None:
-    """On a terminal it goes on until Ctrl-C; where nothing answers any more, what was seen last stays, and why."""
+    """On a terminal `top` runs until Ctrl-C; if the daemon stops, the last table and the error are shown."""
     ours, theirs = pty.openpty()
     environ = os.environ | {"TERM": "xterm", "COLUMNS": "150", "LINES": "20"}
     command = [sys.executable, "-c", QUICK_TOP, "top", "--db", str(kept)]
@@ -126,7 +126,7 @@ def test_a_table_that_is_drawn_again(kept: Path) -> None:
 
 
 def test_keys_sort_filter_and_end(kept: Path) -> None:
-    """On a terminal the table follows the keys at once, and q ends it with 0."""
+    """On a terminal the table follows the keys at once, and q ends it with status 0."""
     ours, theirs = pty.openpty()
     environ = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "20"}
     command = [*COMMAND, "top", "--db", str(kept)]

@@ -64,7 +64,7 @@ def test_several_probes(cli: Cli, lab_url: str) -> None:
 
 
 def test_several_probes_point_at_somebody(cli: Cli, lab_url: str) -> None:
-    """Whom they suspect together stands under the table, and in the events from the second on."""
+    """The suspect of several probes is printed under the table, and is in the events from the second on."""
     url = f"{lab_url}/openai-chat/cut?{PACE}"
     suspect = "app_exception: 3 streams lacked the last chunk, and the server still answers"
     assert cli("probe", url, "-n", "3").out.splitlines()[-1] == f"  suspect {suspect}"
@@ -90,7 +90,7 @@ def test_the_status_says_what_came_of_it(cli: Cli, lab_url: str, path: str, stat
 
 
 def test_over_an_objective(cli: Cli, config: Path) -> None:
-    """5 where the chat is complete and its first chunk came late; the waterfall says so."""
+    """The status is 5 if the chat is complete and its first chunk was late; the waterfall says so."""
     done = cli("probe", "late", "--config", config)
     assert done.status == 5
     assert "over its SLO" in done.out
@@ -109,7 +109,7 @@ def test_over_an_objective(cli: Cli, config: Path) -> None:
     ],
 )
 def test_the_status_of_each_end(one: Observation, status: int) -> None:
-    """What cannot be told is 1: our own stop, and our own fault."""
+    """The status is 1 for aborted and inconclusive probes."""
     assert status_of(one) == status
     assert one.target is GATEWAY
 
@@ -122,7 +122,7 @@ def test_the_worst_of_several_counts(cli: Cli, lab_url: str) -> None:
 
 
 def test_the_body_is_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
-    """To the byte; of the second probe in a file of its own."""
+    """The saved body has exactly the received bytes; each further probe has its own file."""
     path = tmp_path / "body"
     path.touch(0o644)  # one that was there is made private, too
     cli("probe", f"{lab_url}/raw/ok?{PACE}", "--protocol", "raw", "--save", path, "-n", "2")
@@ -132,20 +132,20 @@ def test_the_body_is_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
 
 
 def test_a_body_that_cannot_be_saved(cli: Cli, lab_url: str, tmp_path: Path) -> None:
-    """It is said in one line, before anything is sent."""
+    """An unwritable file is reported in one line, before anything is sent."""
     done = cli("probe", f"{lab_url}/openai-chat/ok", "--save", tmp_path / "none" / "body")
     assert (done.status, done.out) == (2, "")
     assert done.err.endswith("none/body: cannot be written: No such file or directory\n")
 
 
 def test_a_target_by_its_name(cli: Cli, config: Path) -> None:
-    """From the config that is named, with the config's check."""
+    """A target is found by its name in the given config, with its check."""
     done = cli("probe", "good", "--config", config, "--json")
     assert (done.status, json.loads(done.out)["target"]) == (0, "good")
 
 
 def test_a_target_that_is_not_there(cli: Cli, config: Path) -> None:
-    """The nearest name is suggested, where one is near."""
+    """For an unknown name the nearest one is suggested, if there is one."""
     done = cli("probe", "goood", "--config", config)
     assert done == Done(2, "", "chat-monitor: no target 'goood' in the config; did you mean 'good'?\n")
     done = cli("probe", "xyz", "--config", config)
@@ -153,7 +153,7 @@ def test_a_target_that_is_not_there(cli: Cli, config: Path) -> None:
 
 
 def test_ctrl_c_ends_a_probe() -> None:
-    """It is 130, and of several probes no other is begun; those that ended are summed up."""
+    """After Ctrl-C the status is 130, no further probe begins, and the summary has those that ended."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/chat/completions"
         with started("probe", url, "--model", "m", "-n", "3") as process:
@@ -176,7 +176,7 @@ def test_ctrl_c_ends_a_probe() -> None:
 
 
 def test_ctrl_c_before_the_first_probe(cli: Cli, lab_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is nothing to sum up then."""
+    """After Ctrl-C before the first probe there is no summary."""
 
     async def interrupted(_: Stamping) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -189,13 +189,13 @@ def test_ctrl_c_before_the_first_probe(cli: Cli, lab_url: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("subject", ["127.0.0.1:8000/v1/chat/completions", "localhost:8000", "[::1]:8000/v1"])
 def test_a_url_without_a_scheme(cli: Cli, subject: str) -> None:
-    """It is no name of a target, and what is missing is said."""
+    """A URL without a scheme is refused with the missing scheme."""
     message = f"chat-monitor: {subject}: a URL begins with http:// or https://; did you mean http://{subject}?\n"
     assert cli("probe", subject) == Done(2, "", message)
 
 
 def test_no_config(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one is looked for is said, and what writes one."""
+    """The error names the places that were searched, and the command that writes a config."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("monitor.cli.config_file.SYSTEM_CONFIG", tmp_path / "etc.toml")
     done = cli("probe", "good")
@@ -206,7 +206,7 @@ def test_no_config(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_hints_stand_under_a_failure(cli: Cli, lab_url: str, options: tuple[str, ...]) -> None:
-    """Those of a waterfall, and once under several probes."""
+    """Hints are printed below a waterfall, and once below several probes."""
     done = cli("probe", f"{lab_url}/openai-chat/status?code=401", *options)
     assert done.out.count("  hint    no key was sent: pass --api-key-env VAR") == 1
 

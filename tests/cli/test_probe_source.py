@@ -46,7 +46,7 @@ def get(url: str) -> bytes:
 
 @pytest.fixture
 def behind() -> Behind:
-    """Return a daemon that watches two targets, one of them with a name that is no plain word."""
+    """Return a daemon with two targets, one of them with special characters in its name."""
     made = Behind()
     made.add(samples.target(NAME), samples.cut(), samples.complete())
     made.add(samples.target("other"), samples.complete())
@@ -88,12 +88,12 @@ def looked(place: ProbeSource, behind: Behind) -> None:
 
 
 def glimpsed(observations: Sequence[Observation]) -> TargetSummary:
-    """Return what these probes of the target come to."""
+    """Return the summary of these probes of the target."""
     return summarize(NAME, [event_of(one) for one in observations])
 
 
 async def test_the_daemon(behind: Behind) -> None:
-    """Its lists, one probe, and all targets at a glance."""
+    """The daemon's API gives lists, one probe, and a summary of all targets."""
     source = behind.source()
     server = await serve(application(source), [("127.0.0.1", 0)])
     try:
@@ -140,7 +140,7 @@ def test_the_file(behind: Behind, file: File) -> None:
     ("kinds", "state"), [("..", "ok"), ("..x", "at_risk"), (".xx", "down"), ("..x.", "ok"), ("aa", UNSET)]
 )
 def test_states_and_ratios_of_the_file(tmp_path: Path, kinds: str, state: object) -> None:
-    """As the daemon would have them: confirmed, and of the last day."""
+    """States and ratios from the file are those that the daemon would have: confirmed, and of the last day."""
     path = tmp_path / "history.db"
     with closing(Store(path, HistorySettings())) as store:
         store.keep(rows(*probes(kinds, end=time.time())), time.time())
@@ -151,14 +151,14 @@ def test_states_and_ratios_of_the_file(tmp_path: Path, kinds: str, state: object
 
 
 def test_a_file_of_an_older_version(tmp_path: Path) -> None:
-    """It has probes, and neither states nor ratios."""
+    """A file of an older version has probes, but neither states nor ratios."""
     old_file(tmp_path / "history.db", probes("x"))
     (it,) = File(tmp_path / "history.db").summaries()
     assert (it.name, it.state, it.windows, it.consecutive_failures) == ("gateway", UNSET, UNSET, 1)
 
 
 def test_a_target_that_is_not_proven(tmp_path: Path) -> None:
-    """It is up, and its last probe proves nothing."""
+    """A target whose last probe proves nothing is up and unproven."""
     one = rows(*probes(".", end=time.time()))[0]
     event = json.dumps(json.loads(zlib.decompress(one.event)) | {"outcome": "unverified"}).encode()
     path = tmp_path / "history.db"
@@ -188,7 +188,7 @@ def test_what_the_file_knows(file: File) -> None:
     ],
 )
 async def test_a_daemon_that_does_not_tell(answer: bytes, why: str) -> None:
-    """What is wrong is said with what to do, and without the password that went along."""
+    """The error says what to do, and does not show the password of the URL."""
     async with peer((Send(answer), Fin())) as server:
         place = Daemon(server.url.replace("//", "//user:canary@"), get)
         with pytest.raises(ProbeSourceError, match=why) as error:
@@ -207,7 +207,7 @@ def test_answers_that_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_probe_of_a_daemon_that_fails() -> None:
-    """Only 404 says that there is no such probe."""
+    """Only 404 means that the probe does not exist."""
 
     def refuse(_: str) -> bytes:
         raise StatusError(503)
@@ -217,7 +217,7 @@ def test_one_probe_of_a_daemon_that_fails() -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    """As the store says it; and an event of no probe."""
+    """An unreadable file and an invalid event are errors in the store's words."""
     path = tmp_path / "h.db"
     for ask in (File(path).summaries, lambda: newest(File(path)), lambda: File(path).find("1")):
         with pytest.raises(ProbeSourceError, match=r"h\.db: no such file or directory"):

@@ -17,7 +17,7 @@ SHARED = {"fastgpt": "openai-chat", "chatchat": "openai-chat", "chatchat-agent":
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_whole_stream_is_recognized(name: str) -> None:
-    """The example of each protocol reads as that one alone, or as the one whose messages it shares."""
+    """The example of each protocol is recognized as that protocol, or as the one with the same messages."""
     payload = body_of(capture(PROTOCOLS[name].example).raw)
     found = recognized(payload, Limits())
     assert (found.name if found else None) == SHARED.get(name, name)

@@ -26,7 +26,7 @@ from tests.conftest import WITHIN
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_the_daemon_stops_when_asked(config: Path, number: signal.Signals, status: int) -> None:
-    """On SIGTERM with 0 and on Ctrl-C with 130, having drained what was in flight."""
+    """The daemon drains; its status is 0 after SIGTERM and 130 after Ctrl-C."""
     with started("run", "--config", config) as process:
         assert process.stdout is not None
         events = [json.loads(process.stdout.readline()) for _ in range(2)]
@@ -104,7 +104,7 @@ STREAM = (
 
 
 def test_the_daemon_drains(tmp_path: Path) -> None:
-    """A probe in flight when SIGTERM comes ends by itself, and is told."""
+    """A probe that runs at SIGTERM ends by itself, and its event is written."""
     path = tmp_path / "c.toml"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         path.write_text(
@@ -177,7 +177,7 @@ def test_a_port_that_is_taken(cli: Cli, config: Path) -> None:
     ],
 )
 def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[str, ...], message: str) -> None:
-    """An address that everybody reaches, what is no address, and what is no shard: 2, in words."""
+    """A public address without protection, an invalid address and an invalid shard are status 2 with a message."""
     done = cli("run", "--config", config, *options)
     assert (done.status, done.out) == (2, "")
     assert message in done.err
@@ -199,7 +199,7 @@ def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest
 def test_a_public_address_wants_protection(
     cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, status: int
 ) -> None:
-    """A web config file with users lets it be listened on; one that keeps nobody out does not."""
+    """A public address is allowed with users in the web config file, and refused if the file restricts nothing."""
     monkeypatch.setattr("monitor.cli.run.watch_config", lambda *_: 0)
     file = config.with_name("web.yml")
     file.write_text(text)
@@ -255,7 +255,7 @@ def test_shards_share_the_targets(config: Path) -> None:
 def test_shards_of_one_host_have_ports_of_their_own(
     cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], addresses: tuple[str, ...]
 ) -> None:
-    """The first listens where the config says, each further one a port further; any port stays any port."""
+    """The first shard listens on the configured port, each further one on the next; port 0 stays 0."""
     configs: list[tuple[tuple[str, ...], int]] = []
 
     def watch(config: Config, *_: object) -> int:

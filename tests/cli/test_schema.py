@@ -8,6 +8,6 @@ from tests.cli.commands import Cli
 
 
 def test_the_schema(cli: Cli) -> None:
-    """It is JSON, for editors."""
+    """The printed schema is JSON."""
     done = cli("schema")
     assert (done.status, json.loads(done.out)["type"]) == (0, "object")

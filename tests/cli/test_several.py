@@ -10,7 +10,7 @@ from tests.sinks.samples import cut, refused, stopped, whole
 
 
 def test_a_line_has_all_columns_under_their_heads() -> None:
-    """What was not reached is a dash."""
+    """A step that was not reached is a dash."""
     head = header(3, 80).plain
     row, failed = line(1, 3, event_of(whole()), 80).plain, line(2, 3, event_of(refused()), 80).plain
     assert head.split("  ")[:2] == ["#", "verdict"]
@@ -21,7 +21,7 @@ def test_a_line_has_all_columns_under_their_heads() -> None:
 
 @pytest.mark.parametrize(("width", "columns"), [(80, 4), (70, 3), (60, 2), (43, 1), (40, 0), (20, 0)])
 def test_columns_are_dropped_before_the_verdict(width: int, columns: int) -> None:
-    """From the right, and none is cut."""
+    """Columns are dropped from the right, and none is cut."""
     heads = [name for name in ("first chunk", "duration", "longest gap", "chunks") if name in header(3, width).plain]
     assert len(heads) == columns
     row = line(2, 3, event_of(cut()), width).plain
@@ -39,7 +39,7 @@ def test_the_summary_has_outcomes_and_percentiles() -> None:
 
 
 def test_a_summary_of_nothing_but_failures() -> None:
-    """It has no line for what nobody reached, and says whom they point at."""
+    """The summary of failures has no line for steps that no probe reached, and names the suspects."""
     texts = [it.plain for it in summary([event_of(refused())])]
     assert texts[1] == "  1 probe: 1 unreachable/refused"
     assert not any(text.startswith("  first chunk") for text in texts)
@@ -48,5 +48,5 @@ def test_a_summary_of_nothing_but_failures() -> None:
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.9, 4.0), (1.0, 4.0)])
 def test_percentiles_are_values_that_were_measured(share: float, value: float) -> None:
-    """By nearest rank."""
+    """Percentiles are measured values, by nearest rank."""
     assert percentile([1.0, 2.0, 3.0, 4.0], share) == value

@@ -33,7 +33,7 @@ from tests.sinks.samples import GATEWAY, START, begun, chunks, cut, end, failed,
 
 
 def event_from(one: Observation, *, timeline: bool = True) -> ProbeEvent:
-    """Return the event of a probe as it is read back."""
+    """Return the event of a probe, encoded and read back."""
     return read(record(one, timeline=timeline))
 
 
@@ -43,7 +43,7 @@ def shown(one: Observation) -> list[str]:
 
 
 def explained(event: ProbeEvent) -> list[str]:
-    """Return all that is told of a probe, as plain lines."""
+    """Return everything that `explain` prints about a probe, as plain lines."""
     return [text.plain.rstrip() for text in explanation(event)]
 
 
@@ -53,7 +53,7 @@ def printed(summaries: list[TargetSummary], now: datetime) -> list[str]:
 
 
 def test_a_complete_chat() -> None:
-    """Its verdict, one lane a step, one column a slice of time, and its figures."""
+    """A complete chat has its verdict, a lane for each step, a column for each slice of time, and its figures."""
     assert shown(whole()) == [
         "ok  gateway  openai-chat",
         "  complete: 3 chunks",
@@ -82,19 +82,19 @@ def test_a_cut_chat_says_whose_and_what_to_do() -> None:
 
 
 def test_a_refused_connection_has_no_stream() -> None:
-    """What was not reached has no lane."""
+    """A step that was not reached has no lane."""
     lines = shown(refused())
     assert not any("stream" in one for one in lines)
     assert any(one.startswith("  no output; times") for one in lines)
 
 
 def test_an_aborted_probe_asks_nobody_to_do_anything() -> None:
-    """It is our own doing."""
+    """An aborted probe has no advice."""
     assert not any(one.startswith("  likely") for one in shown(stopped()))
 
 
 def test_the_servers_own_words_are_shown() -> None:
-    """An error that it reported stands under the verdict."""
+    """The error of the server is printed under the verdict."""
     lines = shown(failed(server_error=ServerError(message="overloaded, come back")))
     assert "  the server says: overloaded, come back" in lines
     assert not any("says" in one for one in shown(failed(server_error=ServerError(type="busy"))))
@@ -107,7 +107,7 @@ def test_a_slow_chat_says_so() -> None:
 
 
 def test_everything_that_a_stream_says_has_its_sign() -> None:
-    """Pings, what does not decode, errors and ends are marked where they came; output covers what shares its slice."""
+    """Pings, malformed events, errors and ends have their own marks; output takes precedence in its slice."""
     signs = line(
         (0.1, Meta(ping=True)),
         (0.3, Output("x", Part.REASONING)),
@@ -149,18 +149,18 @@ def test_the_figures_that_apply_are_shown() -> None:
     ],
 )
 def test_a_verdict_has_its_colour(one: Observation, style: str) -> None:
-    """Green is available, bold red truncated, magenta our own; wrong content is yellow only where it counts."""
+    """Available is green, truncated bold red, our own magenta; wrong content is yellow only if required."""
     assert style_of(event_from(one)) == style
 
 
 def test_wrong_content_that_counts_is_yellow() -> None:
-    """Where the check is required."""
+    """Wrong content is yellow if the check is required."""
     required = replace(GATEWAY, check=CountCheck(required=True))
     assert style_of(event_from(whole(required, check=CheckResult("count", "missing", 0.5)))) == "yellow"
 
 
 def test_an_unclean_end_is_in_the_words() -> None:
-    """What the wire did after the end stands beside the verdict."""
+    """How the connection failed after the end is printed next to the verdict."""
     unclean = line(*chunks(0.2), (0.3, Finish("stop")), ending=EndKind.RESET)
     assert verdict_words(event_from(observed(unclean))) == "ok (unclean end: reset)"
 
@@ -181,7 +181,7 @@ def test_one_line_a_probe() -> None:
 
 
 def test_all_that_is_kept_of_a_probe() -> None:
-    """Below the waterfall stand the suspects, when and whom it asked, and the last that came."""
+    """Below the waterfall are the suspects, time and server of the probe, and the last bytes."""
     suspicion = Suspicion(Suspect.RESTART, "other targets of that host were cut at that second")
     probe = cut(last_words="so far so g", diagnosis=(suspicion,), peer="192.0.2.7:443")
     head = replace(probe.recording.head, request_ids=(("x-request-id", "r-1"),))  # type: ignore[type-var]
@@ -209,7 +209,7 @@ def test_http_2_is_named() -> None:
 
 
 def test_a_probe_whose_timeline_is_thinned() -> None:
-    """What is omitted is said, and no number of reads that nobody knows."""
+    """The output says how much is omitted, and does not show an incomplete number of reads."""
     probe = observed(line(*chunks(*(0.1 + number / 100 for number in range(500)))))
     rows = explained(event_from(replace(probe, recording=thinned(probe.recording, 0))))
     assert re.fullmatch(r"  48\d events of this long stream are not stored; the figures include them", rows[-1])
@@ -217,7 +217,7 @@ def test_a_probe_whose_timeline_is_thinned() -> None:
 
 
 def test_a_probe_whose_timeline_was_not_kept() -> None:
-    """It is said, and what stands in its event is shown."""
+    """The output says that there is no timeline, and shows the figures of the event."""
     rows = explained(event_from(whole(), timeline=False))
     assert rows[-1] == "  its timeline is not stored"
     assert any(row.startswith("  3 chunks; gaps p50 200 ms") for row in rows)
@@ -226,7 +226,7 @@ def test_a_probe_whose_timeline_was_not_kept() -> None:
 
 
 def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
-    """Whoever wrote the file or answers in the daemon's stead: no text of it has a control character left."""
+    """No text of an event is printed with a control character."""
     hostile = "\x1b]0;owned\x07\x9b31m\r\n\u202e\x00"
     event = json.loads(json.dumps(record(cut(), timeline=True)))
     texts = ("probe_id", "target", "timestamp", "outcome", "cause", "detail", "protocol", "url", "peer", "trigger")
@@ -249,7 +249,7 @@ def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
 
 
 def test_targets_at_a_summarize() -> None:
-    """Those that fail come first; what was not reached, or is not known, is a dash."""
+    """Failing targets come first; unknown figures and steps that were not reached are a dash."""
     now = START + timedelta(seconds=90)
     failing = summarize("failing", [event_from(cut()), event_from(cut()), event_from(whole())])
     rows = [
@@ -275,7 +275,7 @@ def test_targets_at_a_summarize() -> None:
     ],
 )  # fmt: skip
 def test_how_long_ago(timestamp: str, ago: str) -> None:
-    """In the unit that fits; a clock that was ahead is now, and what is no time is a dash."""
+    """An age has a fitting unit; a time in the future is now, and an invalid one is a dash."""
     event = read(record(whole()) | {"timestamp": timestamp})
     now = START.replace(microsecond=0)
     row = " ".join(printed([TargetSummary(name="a", last=event)], now)[1].split())

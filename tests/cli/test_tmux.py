@@ -96,7 +96,7 @@ def test_a_terminal_shows_what_is_stored(tmp_path: Path, make: str, width: int) 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_demo_in_a_terminal(tmp_path: Path, width: int) -> None:
-    """Its address is in the first line, totals in the second, each target in a line of its own; q ends it."""
+    """The address is in the first line, the totals in the second, and each target in its own line; q ends it."""
     with terminal(tmp_path, width, 26) as one:
         one.type(shlex.join([*COMMAND, "demo"]))
         lines = one.until(lambda lines: sum("truncated/" in line for line in lines) >= 3)

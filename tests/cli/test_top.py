@@ -37,7 +37,7 @@ def summaries() -> list[TargetSummary]:
 
 
 def test_a_target_in_maintenance() -> None:
-    """It says so in place of its last verdict."""
+    """A target in maintenance says so in place of its last verdict."""
     it = TargetSummary(name="moved", last=event_from(cut()), maintenance_until="2026-11-22T23:10:00Z", state="down")
     [screen] = [" ".join(line.plain for line in draw([it], Screen(), NOW, (100, 12)))]
     assert "maintenance" in screen
@@ -74,7 +74,7 @@ def test_it_is_what_is_stored(make: Callable[[int], Iterable[Text]], width: int)
 @pytest.mark.parametrize("width", range(40, 130, 7))
 @pytest.mark.parametrize("make", [top, history, explain], ids=lambda it: it.__name__)
 def test_it_fits_every_width(make: Callable[[int], Iterable[Text]], width: int) -> None:
-    """From 40 columns on."""
+    """From 40 columns on every line fits."""
     assert all(cell_len(line.plain.rstrip()) <= width for line in make(width))
 
 
@@ -88,7 +88,7 @@ def names(screen: Screen, height: int | None = None) -> list[str]:
     ("sort", "first"), [("state", "b"), ("name", "a-gateway-with-a-name-that-is-long"), ("truncated", "b")]
 )
 def test_orders(sort: str, first: str) -> None:
-    """What needs somebody first, by name, or the most often truncated."""
+    """The orders are by urgency, by name, and by truncations."""
     assert names(Screen(sort=sort))[0] == first
     assert len(names(Screen(sort="first chunk"))) == 5
 
@@ -119,7 +119,7 @@ def pressed(*keys: str) -> Screen:
     ],
 )
 def test_keys(keys: Sequence[str], screen: Screen) -> None:
-    """They sort, scroll, filter and end; one that means nothing does nothing."""
+    """Keys sort, scroll, filter and end; unknown keys are ignored."""
     assert pressed(*keys) == screen
 
 

@@ -82,7 +82,7 @@ def test_every_key_of_the_former_version_is_known(tmp_path: Path) -> None:
 
 
 def test_the_former_rules_and_boards_find_their_metrics() -> None:
-    """They may be replaced after the monitor was: each metric that they read is still exported."""
+    """Each metric of the previous rules and boards is still exported."""
     assert set((FORMER / "metrics.txt").read_text().split()) <= METRICS
 
 

@@ -12,7 +12,7 @@ from monitor.cli.version import described
 
 
 def test_a_build_says_the_commit_that_it_was_made_from(tmp_path: Path) -> None:
-    """From the file that the build hook wrote."""
+    """A build has the commit of the file that the build hook wrote."""
     (tmp_path / "commit.txt").write_text("abc123-dirty\n")
     assert described(tmp_path) == f"{__version__} (abc123-dirty)"
 

@@ -21,7 +21,7 @@ _GRACE = 2
 
 @dataclass(slots=True)
 class Matrix:
-    """Who was suspected of what: a row for what was done, a column for each suspect."""
+    """The confusion matrix: a row for each injected cause, a column for each suspect."""
 
     named: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Of every failed probe, by what was done, whom it pointed at."""

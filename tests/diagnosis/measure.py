@@ -212,7 +212,7 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What is done to a rig, how it is undone, and whom each target may then be blamed on."""
+    """One disturbance of a rig, how to undo it, and who may be blamed for each target."""
 
     do: Callable[[Rig], object]
     undo: Callable[[Rig], Awaitable[None]]
@@ -275,7 +275,7 @@ DEEDS = {
 
 
 class Watching:
-    """Probes the targets of one rig again and again, and scores what is said of them."""
+    """Probes the targets of one rig repeatedly, and scores the suspects."""
 
     def __init__(self, rig: Rig, matrix: Matrix) -> None:
         direct, front = rig.targets()
@@ -348,7 +348,7 @@ async def real(matrix: Matrix) -> list[str]:
 
 
 def figures(matrix: Matrix, what: str) -> str:
-    """Write what a matrix comes to."""
+    """Return the figures of a matrix as text."""
     return (
         f"{what}: {matrix.accusations} accusations, {len(matrix.wrong)} of them wrong ({matrix.wrong_share:.1%}), "
         f"{len(matrix.late)} later than two probes after the end, {len(matrix.innocents)} of innocent targets; "

@@ -106,18 +106,18 @@ def piece_by_piece() -> Observation:
 
 
 def sized(at: float) -> Observation:
-    """Return a cut body whose length was declared: a file that broke off, not a generator."""
+    """Return a cut body with a declared length: a file, not a generator."""
     recording = cut(at).recording
     assert recording.head is not None
     return observed(replace(recording, head=replace(recording.head, framing=BodyFraming.LENGTH)))
 
 
 def invented() -> Observation:
-    """Return a right beginning of the list, with an end that was said."""
+    """Return a correct beginning of the list, followed by the protocol's end."""
     check = CheckResult("count", "missing", 0.5, beginning=True)
     return observed(line(*chunks(0.2, 0.3), (0.4, Finish("stop"))), check=check)
 
 
 def after(one: Observation, found: AfterCut) -> Observation:
-    """Return a cut after which somebody, or nobody, was listening."""
+    """Return a cut with what a connection attempt after it found."""
     return replace(one, after_cut=found)

@@ -24,7 +24,7 @@ def test_evidence_that_arrives_late() -> None:
 
 
 def test_evidence_after_recovery() -> None:
-    """The gauge stays at nobody; the probe of the past incident says who it was."""
+    """After recovery the gauge has no suspect; the probe of the past incident gets the late evidence."""
     front = at(0.0, cut(3.0), IN_FRONT)
     diagnosis = given(front, at(0.1, whole(), IN_FRONT), at(0.3, refused(), BEHIND))
     assert diagnosis.now("gateway") == ()
@@ -43,7 +43,7 @@ def test_a_probe_keeps_its_own_explanation() -> None:
 
 
 def test_what_we_did_is_no_evidence() -> None:
-    """An aborted probe changes nothing, and a probe of a target that is not known says what it said."""
+    """An aborted probe changes nothing, and an unknown target has no suspects."""
     diagnosis = given(at(0.0, cut(3.0)))
     assert diagnosis.take(at(1.0, stopped())).now == {}
     other = at(0.0, whole(), replace(GATEWAY, name="other"))
@@ -51,7 +51,7 @@ def test_what_we_did_is_no_evidence() -> None:
 
 
 def test_a_target_that_is_forgotten() -> None:
-    """It is no evidence any more, for targets at its address or with its upstream."""
+    """A removed target is no evidence for targets at its address or with its upstream."""
     other = replace(IN_FRONT, name="other")
     diagnosis = given(at(0.0, cut(3.0), IN_FRONT), at(0.0, cut(3.0), other))
     diagnosis.forget("other")

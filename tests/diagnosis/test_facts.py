@@ -12,7 +12,7 @@ from tests.sinks.samples import START, refused, stopped, whole
 
 
 def test_a_cut_stream() -> None:
-    """Its times, since when nothing came, and how much had come."""
+    """The facts of a cut have its times, its silence and its number of chunks."""
     kept = facts_of(cut(9.0, last=4.0, number=3))
     assert (kept.start, kept.end) == (START.timestamp(), START.timestamp() + 9.0)
     assert (kept.age, kept.silence, kept.chunks, kept.word) == (9.0, 5.0, 4, "truncated/incomplete_body")
@@ -40,7 +40,7 @@ def test_what_else_is_kept() -> None:
 
 
 def test_what_is_no_evidence() -> None:
-    """What we stopped or broke ourselves says nothing of anybody."""
+    """Aborted and inconclusive probes are no evidence."""
     assert is_evidence(whole())
     assert not is_evidence(stopped())
     assert not is_evidence(stopped(EndKind.RESOURCES))

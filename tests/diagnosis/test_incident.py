@@ -18,7 +18,7 @@ def history(*, recover: int = 1) -> History:
 
 
 def test_an_incident_ends_with_recovery() -> None:
-    """It begins with a failure, and ends after as many good probes in a row as the target asks for."""
+    """An incident begins with a failure, and ends after `recover` good probes in a row."""
     state = history(recover=2)
     for one in (whole(), cut(3.0), whole(), cut(4.0), whole()):
         state.add(facts_of(one))
@@ -51,7 +51,7 @@ def test_one_probe_is_found_in_its_incident() -> None:
 
 
 def test_what_is_known_of_a_target() -> None:
-    """Whether somebody ever listened there, what is usual, and for how long a probe says something."""
+    """The history knows whether the target ever answered, its usual times, and how long a probe is evidence."""
     state = history()
     state.add(facts_of(refused()))
     assert (state.answered, state.ever_good) == (False, False)

@@ -24,7 +24,7 @@ def test_simulated_incidents(part: int) -> None:
 
 
 def test_every_kind_is_played() -> None:
-    """There are twelve kinds and more, and all of them occur."""
+    """At least twelve kinds of incidents exist, and all of them occur."""
     assert len(KINDS) >= 12
     assert {story(seed).kind for seed in range(len(KINDS))} == set(KINDS)
 

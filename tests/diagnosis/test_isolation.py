@@ -32,7 +32,7 @@ def forbidden(target: Target) -> Observation:
 
 
 def test_five_targets_on_two_hosts_that_fail_before_their_head() -> None:
-    """It takes five targets, on two hosts: fewer may all be down by themselves."""
+    """Isolation needs five failing targets on two hosts."""
     assert after(*map(refused, targets(5)))
     assert not after(*map(refused, targets(4)))
 
@@ -50,7 +50,7 @@ def test_one_answer_says_that_the_network_is_there() -> None:
 
 
 def test_the_last_word_of_a_target_counts() -> None:
-    """It begins with the last target that fails, and ends with the first that answers."""
+    """Isolation begins with the last target that fails, and ends with the first that answers."""
     isolation = Isolation()
     five = targets(5)
     assert [isolation(whole(one)) for one in five] == [False] * 5
@@ -96,7 +96,7 @@ def test_a_host_counts_as_long_as_one_of_its_targets_is_cut_off() -> None:
 
 
 def test_a_removed_target_is_forgotten() -> None:
-    """What was removed or paused holds nothing up, whatever it last came to; who is unknown may be forgotten too."""
+    """A removed or paused target does not affect isolation; removing an unknown one is no error."""
     *others, last = targets(6)
     isolation = Isolation()
     for one in (whole(last), *map(refused, others)):

@@ -37,7 +37,7 @@ Story = Callable[[Pair], Sequence[ProbeFacts]]
 
 
 def suspected(*probes: ProbeFacts, target: Target = GATEWAY, **more: Any) -> dict[str, str]:  # noqa: ANN401 - fields of Scene
-    """Return who is suspected after these probes of a target, and why; nobody if the last one was good."""
+    """Return the suspects after these probes of a target, with the evidence; empty if the last one was good."""
     history = History.of(target)
     for one in probes:
         history.add(one)
@@ -184,13 +184,13 @@ RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
 
 @pytest.mark.parametrize(("suspect", "story", "taken"), RULES.values(), ids=RULES.keys())
 def test_which_failures_a_rule_takes(suspect: Suspect, story: Story, taken: set[str]) -> None:
-    """Of all that a probe can come to, these and no others are blamed on it."""
+    """Exactly these outcomes and causes are blamed on the suspect."""
     assert words(pair for pair in FAILURES if suspect in suspected(*story(pair))) == taken
 
 
 @pytest.mark.parametrize("statement", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
 def test_words_that_are_of_no_exception(statement: Statement) -> None:
-    """A 500 whose words say what it is about is not counted as an exception of the application."""
+    """A 500 whose text names another cause is not counted as an exception of the application."""
     for pair in (SERVER, REFUSAL):
         assert Suspect.APP_EXCEPTION not in suspected(*times(2, pair, status=500, statement=statement))
 
@@ -279,7 +279,7 @@ def fresh(one: ProbeFacts) -> ProbeFacts:
 
 
 def test_what_is_explained_behind_a_gateway() -> None:
-    """Overload that an upstream's failure caused is no restart's, and an upstream that was well explains nothing."""
+    """Overload caused by an upstream's failure is no restart, and a healthy upstream explains nothing."""
     restart = EXPLAINED[Suspect.RESTART][0]
     by = suspected(probed(OVERLOADED, upstream_state=UpstreamState.FAILED, status=503), fresh(restart))[Suspect.RESTART]
     assert by.endswith("(1 of 2 failures of this incident)")
@@ -342,13 +342,13 @@ def test_cuts_at_one_address() -> None:
 
 @pytest.mark.parametrize(("end", "gone"), [(58.9, False), (59.0, True), (60.0, True), (121.0, True), (121.1, False)])
 def test_another_target_is_refused(end: float, gone: bool) -> None:
-    """From a second before the cut to an interval and a second after it."""
+    """A refused target is evidence from a second before the cut to an interval and a second after it."""
     found = suspected(probed(LEFT, end=60.0), beside=[mark(BESIDE, REFUSED, end=end)])
     assert found == ({Suspect.RESTART: "a probe was cut, and beside was refused at the same address"} if gone else {})
 
 
 def test_a_503_of_a_gateway_whose_upstream_is_not_known_to_be_well() -> None:
-    """It may be the upstream's: only a gateway whose upstream was healthy is itself overloaded."""
+    """A 503 of a gateway is its own overload only if its upstream was healthy."""
     well = History.of(BEHIND)
     for end in (50.0, 70.0):
         well.add(probed(OK, end=end))
@@ -372,7 +372,7 @@ def late(number: int) -> list[ProbeFacts]:
     ],
 )
 def test_one_504_of_a_gateway_whose_upstream_is_slow(*, good: bool, end: float, first_byte: float, slow: bool) -> None:
-    """It gave up too early if its upstream began a good answer no sooner, within two intervals and a second."""
+    """The gateway timed out too early if its upstream's good answer began no sooner, within the time limits."""
     upstream = History.of(BEHIND)
     for seen in (probed(OK, end=50.0), probed(OK, end=70.0)):
         upstream.add(seen)
@@ -381,7 +381,7 @@ def test_one_504_of_a_gateway_whose_upstream_is_slow(*, good: bool, end: float, 
 
 
 def test_504_of_a_gateway_whose_upstream_is_not_probed() -> None:
-    """What is usual there says that it gave up too early; it does not say that its upstream hangs."""
+    """Without an upstream the usual times show that the gateway timed out too early, not that its upstream hangs."""
     assert set(suspected(SLOW, *late(2), target=IN_FRONT)) == {Suspect.PROXY_TIMEOUT}
     assert suspected(GOOD, *late(3), target=IN_FRONT) == {}
     assert set(suspected(GOOD, *late(3))) == {Suspect.UPSTREAM}

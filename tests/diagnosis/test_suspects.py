@@ -85,14 +85,14 @@ def test_nobody_is_suspected(story: Story) -> None:
 
 
 def test_cuts_at_one_age_are_a_time_out() -> None:
-    """Most of five at 60 s are no chance, and the sentence says so; then no generator is suspected."""
+    """Most of five cuts at 60 s are a time-out, with the number in the evidence, and no exception is suspected."""
     story = [cut(60.1, number=5), cut(59.9), cut(12.2), cut(60.0), cut(60.0)]
     because = "4 of the last 5 cuts came 60.0 s +- 0.1 after the request"
     assert suspects(*story) == {Suspect.PROXY_TIMEOUT: because}
 
 
 def test_what_is_beside_a_time_out_is_no_exception() -> None:
-    """Two cuts of other ages beside three of a timer may be anything."""
+    """Two cuts of other ages besides three of a timer are no evidence of an exception."""
     story = [cut(12.2), cut(7.1), cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5)]
     assert set(suspects(*story)) == {Suspect.PROXY_TIMEOUT}
 
@@ -130,7 +130,7 @@ def test_how_far_back_cuts_are_compared(good: int, suspected: set[Suspect]) -> N
 
 
 def test_silence_before_the_cut_is_a_time_out_as_well() -> None:
-    """What a proxy waits for the next byte: the streams are of all ages then."""
+    """Equal silences before cuts of different ages are a proxy's read time-out."""
     found = suspects(cut(71.3, last=11.3), cut(64.0, last=4.0), cut(98.4, last=38.4))
     assert found[Suspect.PROXY_TIMEOUT].startswith("3 of the last 3 cuts came 60.0 s +- 0.0 after the last byte")
 
@@ -141,7 +141,7 @@ def test_a_time_out_before_any_byte() -> None:
 
 
 def test_a_gateway_that_waits_too_short() -> None:
-    """A 504 or words of a time-out say who gave up, not whose fault it is: the server behind, and what is usual, do."""
+    """For a 504 or a reported time-out, the upstream and the usual times decide whose fault it is."""
     late, slow = answered(504, after=0.3), [at(number + 0.4, whole(BEHIND), BEHIND) for number in range(-1, 4)]
     assert set(suspects(late, target=IN_FRONT, upstream=slow[:2])) == set()
     assert suspects(late, late, target=IN_FRONT, upstream=slow[:3]) == {
@@ -163,7 +163,7 @@ def test_a_server_behind_that_hangs() -> None:
 
 
 def test_a_504_while_the_upstream_is_frozen() -> None:
-    """Its upstream's own failure says whose fault it is, however late it is known."""
+    """The failure of the upstream decides, even if it is known later."""
     late = at(0.0, answered(504, after=10.0), IN_FRONT)
     assert given(late).now("gateway") == ()
     known = given(late, at(0.1, too_slow(Deadline.HEADERS), BEHIND)).now("gateway")
@@ -189,12 +189,12 @@ def test_a_proxy_that_buffers() -> None:
 
 @pytest.mark.parametrize("broken", [cut(3.0), cut(3.0, EndKind.RESET), unheard(), unheard(EndKind.RESET)])
 def test_a_restart(broken: object) -> None:
-    """A cut, and then nobody there: the process went away in between."""
+    """A cut and then a refused connection are a restart."""
     assert set(suspects(whole(), broken, refused())) == {Suspect.RESTART}  # type: ignore[arg-type]
 
 
 def test_a_restart_that_shows_at_once() -> None:
-    """Nobody listened right after the cut; one that was taken says that the process is still there."""
+    """A refused connection right after the cut is a restart; an accepted one shows that the process still runs."""
     gone = after(cut(3.0), AfterCut.REFUSED)
     assert suspects(gone) == {Suspect.RESTART: "a probe was cut, and a connection right after that was refused"}
     assert suspects(after(gone, AfterCut.ACCEPTED)) == {}
@@ -203,12 +203,12 @@ def test_a_restart_that_shows_at_once() -> None:
 
 
 def test_a_server_that_died_between_its_probes() -> None:
-    """It was there, and now nobody listens: no stream had to be cut for that."""
+    """A refused connection where a server answered before is a restart, also without a cut."""
     assert suspects(whole(), refused()) == {Suspect.RESTART: "connections are refused where a server answered before"}
 
 
 def test_a_server_that_is_starting() -> None:
-    """It says so itself, after it was seen to work."""
+    """A server that reports that it is starting, and has answered before, was restarted."""
     assert set(suspects(whole(), answered(503, "Loading model"))) == {Suspect.RESTART}
     assert set(suspects(whole(), refused(), answered(503), answered(503))) == {Suspect.RESTART}
 
@@ -269,7 +269,7 @@ def test_an_end_that_says_nothing() -> None:
 
 
 def test_an_end_that_a_gateway_invents() -> None:
-    """A right beginning with a said end: an error was swallowed, unless the server behind is still to be heard."""
+    """A correct beginning with the protocol's end is a hidden error, unless the upstream still works."""
     because = "the answer is incomplete, but the stream sent a complete end"
     assert suspects(invented()) == {Suspect.SILENT_END: because}
     assert suspects(invented(), target=IN_FRONT) == {}
@@ -310,7 +310,7 @@ def test_what_the_answer_itself_says(story: Story, suspect: Suspect) -> None:
 
 
 def test_a_suspect_ends_with_the_incident() -> None:
-    """What was explained stays so: nobody takes an upstream's failures once it has recovered."""
+    """The suspect of a past incident stays, and new failures of the upstream do not change it."""
     broken = [at(number, cut(3.0 + number), IN_FRONT) for number in range(3)]
     behind = [at(number + 0.1, refused(), BEHIND) for number in range(3)]
     good = [at(number, whole(), target) for number in range(3, 12) for target in (IN_FRONT, BEHIND)]
@@ -335,7 +335,7 @@ def test_what_explains_more_stands() -> None:
 
 
 def test_the_target_behind_failed_as_well() -> None:
-    """Then it, and not the one in front, is where to look; nothing else is suspected of that cut."""
+    """If the upstream failed as well, it is the only suspect of the cut."""
     found = suspects(
         cut(3.0), cut(4.7), target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND), at(1.01, refused(), BEHIND)]
     )
@@ -343,7 +343,7 @@ def test_the_target_behind_failed_as_well() -> None:
 
 
 def test_overload_of_the_upstream_is_the_upstream() -> None:
-    """Words that a gateway passes on are those of the server behind, once that is known to fail as well."""
+    """An error that a gateway passes on is the upstream's, once the upstream is known to fail as well."""
     found = suspects(answered(503), target=IN_FRONT, upstream=[at(0.0, answered(503), BEHIND)])
     assert set(found) == {Suspect.UPSTREAM}
 
@@ -359,6 +359,6 @@ def test_a_gateway_is_accused_of_no_exception_lightly() -> None:
 
 
 def test_what_no_server_behind_can_do() -> None:
-    """A key that is refused in front, or a name that does not resolve, does not come from behind."""
+    """A refused key or an unknown name at the gateway is not the upstream's fault."""
     for front in (answered(401), refused(), unreached(), whole()):
         assert Suspect.UPSTREAM not in suspects(front, target=IN_FRONT, upstream=[at(0.0, refused(), BEHIND)])

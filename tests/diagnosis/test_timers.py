@@ -44,7 +44,7 @@ def test_which_ages_are_a_time_out(ages: tuple[float, ...], timed: bool) -> None
 
 
 def test_what_stops_at_one_place_is_no_timer() -> None:
-    """The same piece of the answer was the last each time: only an exact round age can be a timer's all the same."""
+    """If the last piece was the same each time, only an exact round age is a timer."""
     assert timer_of([Cut(12.3, 0.05, 40)] * 5) is None
     assert timer_of([Cut(15.0, 0.05, 40)] * 3) is not None
     assert timer_of([Cut(15.3, 0.05, 40)] * 3) is None, "round, and not exact"
@@ -54,7 +54,7 @@ def test_what_stops_at_one_place_is_no_timer() -> None:
 
 
 def test_the_timer_has_the_shortest_and_the_longest_of_its_ages() -> None:
-    """Both are in its words, as their middle and what lies on each side."""
+    """The text has the middle of the ages and the distance to the shortest and the longest."""
     found = timer_of(flowing(30.02, 30.2, 30.11))
     assert found == Timer(30.02, 30.2, REQUEST)
     assert str(found) == "30.1 s +- 0.1 after the request"
@@ -74,7 +74,7 @@ def test_the_timer_has_the_shortest_and_the_longest_of_its_ages() -> None:
     ids=["beyond four pauses", "four pauses", "after one chunk", "after two", "a second", "less", "nothing came"],
 )
 def test_how_long_a_silence_a_timer_ends(silence: float | None, chunks: tuple[int, ...], timed: bool) -> None:
-    """It is more than four times the usual pause, which one chunk does not show, and a second at least."""
+    """A silence of a timer is more than four times the usual pause, at least a second, and needs several chunks."""
     ages = [10.0 + (silence or 0.3), 20.0 + (silence or 0.3), 30.0 + (silence or 0.3)]
     cuts = [Cut(age, silence, number) for age, number in zip(ages, chunks, strict=True)]
     assert (timer_of(cuts) is not None) is timed
@@ -97,7 +97,7 @@ def test_silence() -> None:
 
 
 def test_what_a_timer_ends() -> None:
-    """What lies within its spread, and a little beside it."""
+    """A timer explains ages within its spread and a small tolerance."""
     timer = Timer(59.9, 60.1, REQUEST)
     assert [timer.ended(cut) for cut in flowing(60.0, 59.6, 60.4, 58.0, 62.0)] == [True, True, True, False, False]
     late = Timer(100.0, 100.0, REQUEST)

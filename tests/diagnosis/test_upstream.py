@@ -36,7 +36,7 @@ REFUSAL: Pair = (Outcome.HTTP_ERROR, "auth")
 
 
 def looked(failed: Observation, *behind: Observation) -> UpstreamState:
-    """Return what the target behind was, by these probes of it."""
+    """Return the state of the upstream, by these probes of it."""
     history = History.of(BEHIND)
     for one in behind:
         history.add(facts_of(one))
@@ -64,12 +64,12 @@ FAILED = at(10.0, cut(4.7))
     ],
 )
 def test_by_the_probes_around(probes: list[Observation], found: UpstreamState) -> None:
-    """One failure beside it is enough; two good probes around it speak for the target behind; else it is not known."""
+    """One failure near it means failed, good probes before and after mean healthy, anything else is unknown."""
     assert looked(FAILED, *probes) is found
 
 
 def test_a_stream_that_goes_on_through_that_moment() -> None:
-    """The server behind did not end then, whatever it came to before."""
+    """A good stream that ran at that moment shows a running upstream, whatever came before."""
     short = at(10.05, cut(0.1, last=0.05))
     assert looked(short, at(9.9, refused()), at(10.045, whole())) is UpstreamState.RUNNING
 
@@ -86,14 +86,14 @@ def test_a_stream_that_goes_on_through_that_moment() -> None:
     ],
 )
 def test_what_can_come_from_upstream(failed: Observation, can: bool) -> None:
-    """What a gateway passes on or answers for; not what happens on the way to it."""
+    """An upstream can cause failures that a gateway passes on, not those of the connection to the gateway."""
     assert can_come_from_upstream(facts_of(failed)) is can
     refusal = at(0.0, answered(401))
     assert looked(at(0.0, refusal), at(0.01, refusal)) is UpstreamState.FAILED, "one and the same refusal"
 
 
 def test_every_failure_that_a_gateway_passes_on() -> None:
-    """These outcomes can come from behind; words of an upstream that is gone or late say so of any other."""
+    """These outcomes can come from the upstream; so can any other whose text reports a lost or late upstream."""
     assert words(pair for pair in PAIRS if can_come_from_upstream(probed(pair))) == PASSED_ON
     for statement in Statement:
         every = all(can_come_from_upstream(probed(pair, statement=statement)) for pair in FAILURES)
@@ -157,7 +157,7 @@ REACH = 2 * BEHIND.interval + 1.0
     ],
 )  # fmt: skip
 def test_when_a_probe_behind_counts(behind: list[ProbeFacts], found: UpstreamState) -> None:
-    """To the tenth of a second: two intervals around the failure, a second beside it, a stream through it."""
+    """A probe counts within two intervals of the failure, a failure within a second, a stream if it ran through it."""
     history = History.of(BEHIND)
     for one in behind:
         history.add(one)

@@ -66,7 +66,7 @@ def complete(stream: str, wire: str, terminator: Terminator, check: str) -> bool
 
 
 def first_end(before: str) -> int:
-    """Return where the first end is said."""
+    """Return the position of the first end."""
     return min(at for at, one in enumerate(before) if one in "eb")
 
 
@@ -86,7 +86,7 @@ def recorded(stream: str, wire: str, terminator: Terminator) -> Recorder:
 @pytest.mark.parametrize("terminator", [one for one in Terminator if one is not Terminator.NONE])
 @pytest.mark.parametrize("wire", ENDINGS)
 def test_when_the_end_has_arrived(wire: str, terminator: Terminator) -> None:
-    """For every stream of up to four messages and every result of the check: it is the contract's rule that decides."""
+    """For every stream of up to four messages and every check result, the contract's rule holds."""
     for stream, check in product(STREAMS, CHECKS):
         recording = recorded(stream, wire, terminator).finish()
         verdict = judge(recording, CHECKS[check] if recording.chunks else None)

@@ -176,7 +176,7 @@ class TestWrong:
 
     @pytest.mark.parametrize(("text", "fault", "progress"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
     def test_wrong(self, text: str, fault: str, progress: float) -> None:
-        """What is wrong is named, and how far the list was right is told."""
+        """The fault and the progress of the list are reported."""
         assert count(text) == CheckResult("count", fault, progress)
 
 
@@ -239,7 +239,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize(("text", "progress", "beginning"), BEGINNINGS.values(), ids=BEGINNINGS.keys())
 def test_a_right_beginning(text: str, progress: float, beginning: bool) -> None:
-    """A beginning is right where nothing follows it but a part of what comes next."""
+    """A beginning is correct if only a part of the next item follows it."""
     found = count(text)
     assert (found.progress, found.beginning) == (progress, beginning)
     assert found.fault is not None
@@ -272,7 +272,7 @@ def pieces_of(to: int, nonce: str, cuts: Sequence[int]) -> list[str]:
 @given(to=SIZES, nonce=NONCES, cuts=st.lists(st.integers(0, 200), max_size=30), data=st.data())
 @settings(max_examples=200, deadline=None)
 def test_a_changed_stream_is_never_passed(to: int, nonce: str, cuts: list[int], data: st.DataObject) -> None:
-    """With a piece lost, said twice, or two of them swapped, no answer is whole."""
+    """An answer with a lost or repeated piece, or two swapped ones, never passes."""
     assume(not nonce.isdigit() or int(nonce) > 1000)
     pieces = pieces_of(to, nonce, cuts)
     at, other = (data.draw(st.integers(0, len(pieces) - 1)) for _ in range(2))
@@ -311,7 +311,7 @@ def test_long_texts_are_examined_in_time(text: str) -> None:
 
 
 def test_the_prompt() -> None:
-    """The nonce stands at the front, where caches match from, and at the end, where it proves the whole."""
+    """The nonce is at the beginning, which defeats prefix caches, and at the end, which proves the answer complete."""
     assert counting_prompt(40, NONCE) == (
         f"[{NONCE}] Count from 1 to 40. Write one number per line, digits only, and nothing else. "
         f"After the last number, write END-{NONCE} on a line of its own."
@@ -337,12 +337,12 @@ def test_a_pattern(pattern: str, text: str, fault: str | None) -> None:
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*)*b{9}x"])
 def test_no_pattern_takes_longer_than_the_text_is_long(pattern: str) -> None:
-    """What holds a backtracking engine for centuries is over at once; it would be the whole daemon that stood still."""
+    """Texts that take a backtracking engine centuries are examined at once."""
     assert examine(PatternCheck(pattern), "a" * 4000 + "!", NONCE).fault == "pattern"
 
 
 def test_a_list_behind_megabytes_of_other_words_is_not_looked_for() -> None:
-    """A list stands near the front of its answer, or the answer is none."""
+    """A list after megabytes of other text is not searched for."""
     whole = "\n".join([*map(str, range(1, 41)), f"END-{NONCE}"])
     assert examine(CountCheck(40), "so " * 20_000 + whole, NONCE).fault is None
     assert examine(CountCheck(40), "so " * 2_000_000 + whole, NONCE).fault == "missing"
@@ -413,7 +413,7 @@ def test_the_words_can_be_told_apart() -> None:
 
 @pytest.mark.parametrize("check", [CountCheck(2), WordsCheck(2)])
 def test_how_far_into_an_answer_the_list_is_looked_for(check: CountCheck | WordsCheck) -> None:
-    """In 65,536 characters and 64 for each number, to the character; what a model thinks counts only to a megabyte."""
+    """The list is searched in 65,536 characters and 64 for each number; of thinking a megabyte is examined."""
     answer = f"1\n2\n{END}" if isinstance(check, CountCheck) else f"{ONE}\n{TWO}\n{END}"
     room = 65_536 + 64 * check.to - len(answer)
     assert examine(check, "-" * (room - 1) + "\n" + answer, NONCE).fault is None

@@ -20,7 +20,7 @@ def test_every_pair_has_a_meaning() -> None:
 
 @pytest.mark.parametrize("meaning", MEANINGS.values(), ids=[f"{outcome} {cause}" for outcome, cause in MEANINGS])
 def test_a_meaning_is_whole(meaning: Explanation) -> None:
-    """What was seen, whose fault it is and what to do are said in a line each, from what the verdict knows."""
+    """Each explanation has one line for what happened, whose fault it is and what to do."""
     assert all(words and "\n" not in words and "|" not in words for words in meaning)
     assert not any(words.endswith(".") for words in meaning)
     assert {name for _, name, _, _ in string.Formatter().parse(meaning.detail) if name} <= NAMES.keys()

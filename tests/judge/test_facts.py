@@ -24,13 +24,13 @@ LIMITS: dict[str, tuple[list[Event], int, bool]] = {
 
 @pytest.mark.parametrize(("events", "limit", "ours"), LIMITS.values(), ids=LIMITS.keys())
 def test_whose_limit_it_was(events: list[Event], limit: int, ours: bool) -> None:
-    """It is ours if the answer used it up, as the server counted or, if it counted nothing that can be, as it looks."""
+    """The limit is ours if the answer used it up, by the server's count or, without a plausible one, by an estimate."""
     facts = Facts(stream(*events, LIMIT), None, (), limit)
     assert facts.our_limit is ours
 
 
 def test_the_status_of_no_head() -> None:
-    """It is no status at all."""
+    """Without a head the status is 0."""
     assert Facts(headless(end("closed")), None, (), 100).status == 0
 
 

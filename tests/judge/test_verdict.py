@@ -476,7 +476,7 @@ def words(verdict: Verdict) -> str:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
 def test_what_it_comes_to(row: Row) -> None:
-    """What was recorded comes to one outcome, cause and phase, clean or not, accepted or not, truncated or not."""
+    """A recording gives one outcome, cause and phase, and the right flags."""
     assert words(verdict_of(row)) == row.comes_to
 
 
@@ -486,20 +486,20 @@ PAIRS = {(outcome, cause) for outcome, causes in CAUSES.items() for cause in cau
 
 
 def test_every_pair_is_reached() -> None:
-    """The table above is long, and comes to every outcome and cause that there is, and to no other."""
+    """The table above reaches every outcome and cause, and no others."""
     assert len(ROWS) >= 120
     assert {(verdict.outcome, verdict.cause) for verdict in map(verdict_of, ROWS)} == PAIRS
 
 
 def test_every_phase_and_every_unclean_end_is_reached() -> None:
-    """No word of the contract is without a stream that comes to it."""
+    """The table above reaches every phase and every unclean end."""
     verdicts = [verdict_of(row) for row in ROWS]
     assert {verdict.phase for verdict in verdicts} == set(Phase)
     assert {verdict.unclean for verdict in verdicts} == {None, *Unclean}
 
 
 def test_every_row_is_of_the_closed_sets() -> None:
-    """What the table can say is what the contract lists, and each has a meaning."""
+    """Each result of the verdict table is in the contract's closed sets, and has an explanation."""
     said = {(row.outcome, row.cause) for row in EVERYWHERE + ARRIVED + MISSING + UNDECLARED}
     assert said == PAIRS == {(Outcome(outcome), cause) for outcome, cause in MEANINGS}
 
@@ -522,7 +522,7 @@ def test_what_counts_as_truncated() -> None:
 
 
 def test_unclean_says_something_only_of_what_arrived() -> None:
-    """Where the end never came, or nothing of ours was to judge, no end is called unclean."""
+    """An end is unclean only if the end arrived and the stream was judged as complete."""
     unclean = [verdict for verdict in map(verdict_of, ROWS) if verdict.unclean]
     assert all(it.phase is Phase.END or it.outcome in {Outcome.UNVERIFIED, Outcome.WRONG_CONTENT} for it in unclean)
 
@@ -540,7 +540,7 @@ def test_unclean_says_something_only_of_what_arrived() -> None:
 def test_a_wrong_type_is_flagged_where_it_decodes(
     content_type: str, types: tuple[str, ...], events: list[Event], flagged: bool
 ) -> None:
-    """A stream of another type is judged, and flagged; where nothing decodes the type is the fault itself."""
+    """A stream of another content type is judged and flagged; if nothing decodes, the type is the cause."""
     assert judge(typed(content_type, *events), content_types=types).content_type_mismatch is flagged
 
 
@@ -613,7 +613,7 @@ REGIONS: dict[str, tuple[EndRule, bool, tuple[tuple[str, Facts], ...]]] = {
 
 
 def both(one: Facts, other: Facts) -> Facts | None:
-    """Return what is known where both hold; None where they cannot."""
+    """Return the facts for which both rows hold; None if that is impossible."""
     if any(one[key] != other[key] for key in one.keys() & other.keys()):
         return None
     return one | other
@@ -659,7 +659,7 @@ def pairs(region: str) -> list[tuple[str, str, Facts]]:
 
 @pytest.mark.parametrize(("region", "least"), [(region, 90) for region in REGIONS])
 def test_the_first_of_two_wins(region: str, least: int) -> None:
-    """Of any two rows that hold together, the one that the contract names first is the verdict."""
+    """If two rows hold, the first one is the verdict."""
     rule, ended, _ = REGIONS[region]
     tried = pairs(region)
     assert len(tried) >= least
@@ -670,7 +670,7 @@ def test_the_first_of_two_wins(region: str, least: int) -> None:
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_each_row_alone(region: str) -> None:
-    """Each row of the contract is the verdict where it alone holds."""
+    """Each row is the verdict if it alone holds."""
     rule, ended, rows = REGIONS[region]
     for name, facts in rows:
         verdict = judge(recorded(facts, rule, ended=ended), CHECKS.get(facts.get("check", "")), content_types=SSE)
@@ -683,6 +683,6 @@ def test_every_verdict_has_its_words() -> None:
 
 
 def test_a_bare_verdict() -> None:
-    """What is not said of one is not so."""
+    """Facts that are not set are false."""
     bare = Verdict(Outcome.OK, None, Phase.END)
     assert (bare.detail, bare.unclean, bare.accepted, bare.content_type_mismatch) == ("", None, False, False)

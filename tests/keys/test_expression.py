@@ -8,7 +8,7 @@ from monitor.keys.expression import expression
 
 
 def test_an_expression_is_searched_for() -> None:
-    """It finds its match anywhere in the text, and None if there is none."""
+    """An expression matches anywhere in the text; the result is None without a match."""
     assert expression("b+").search(b"abc")
     assert expression("b+").search(b"ac") is None
 

@@ -40,6 +40,6 @@ def test_what_a_path_finds(path: str, found: list[object]) -> None:
     "text", ["", ".", ".a", "a.", "a..b", "a[", "a[]", "a[x]", "a]b", "a[-1]", "[0]a", "=x", "a" * 201, "a[1", "a*b"]
 )
 def test_what_is_no_path(text: str) -> None:
-    """A text that is no path is refused with an example of one."""
+    """An invalid path is refused with an example of a valid one."""
     with pytest.raises(ValueError, match=r"is not a valid path: write .* such as choices\[\*\]\.text"):
         parse(text)

@@ -62,12 +62,12 @@ def test_the_proxy_of_the_environment(url: str, environ: dict[str, str], proxy: 
     ],
 )
 def test_exceptions(url: str, exception: str, holds: bool) -> None:
-    """A name stands for its subdomains too, a network for its addresses, and a port for itself alone."""
+    """A name also matches its subdomains, a network its addresses, and a port only itself."""
     assert excepted(url, (exception,)) is holds
     assert excepted(url, ("nobody.example.com", f" {exception} ")) is holds
 
 
 def test_variables_that_name_no_proxy() -> None:
-    """What is no URL of an HTTP proxy is named by its variable; one that is not set is fine."""
+    """A variable whose value is not the URL of an HTTP proxy is named; an unset one is not."""
     assert list(unusable({"HTTP_PROXY": "socks5://p:1", "https_proxy": "u:12/w@p:1"})) == ["HTTP_PROXY", "https_proxy"]
     assert list(unusable({"HTTP_PROXY": "p:1", "HTTPS_PROXY": "", "NO_PROXY": "%%"})) == []

@@ -6,14 +6,14 @@ from monitor.keys.secret import Secret, pem_lines
 
 
 def test_a_secret_is_shown_only_when_asked_for() -> None:
-    """Neither repr nor str hold the value; `reveal` does."""
+    """Neither repr nor str shows the value; `reveal` returns it."""
     secret = Secret("hunter2")
     assert "hunter2" not in f"{secret!r} {secret}"
     assert secret.reveal() == "hunter2"
 
 
 def test_the_lines_of_a_private_key_are_secrets() -> None:
-    """The key as one text, and each line that could be nobody else's: sixteen characters or more."""
+    """The key as one text, and each line of at least sixteen characters, are secrets."""
     whole, short = "abcdefghijklmnop", "abcdefghijklmno"
     pem = f"-----BEGIN EC PRIVATE KEY-----\n{whole}\n{short}\n-----END EC PRIVATE KEY-----\n"
     assert list(pem_lines(pem)) == [whole + short, whole]

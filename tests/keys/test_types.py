@@ -83,7 +83,7 @@ def test_what_is_out_of_bounds_is_refused(kind: object, written: object) -> None
 
 
 def test_a_unit_stands_in_the_schema() -> None:
-    """What a bare number counts is said to editors and on the page of the keys."""
+    """The unit of a bare number is in the schema and on the page of the keys."""
     assert adapter(types.Tokens).json_schema()["x-unit"] == "tokens"
     assert Unit("probes").name == "probes"
 

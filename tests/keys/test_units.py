@@ -84,7 +84,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_says_what_is_no_duration(given_value: object, message: str, better: str) -> None:
-    """What is not a duration, or lies outside the bounds, is refused; a bare number gets the hint with its unit."""
+    """An invalid duration, or one outside the bounds, is refused; a bare number gets a hint with its unit."""
     with pytest.raises(PydanticCustomError) as caught:
         duration("10ms", "1h").value(given_value)
     context = caught.value.context or {}

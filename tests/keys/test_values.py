@@ -42,7 +42,7 @@ URL = "https://host:8443/v1?x=1"
     ],
 )  # fmt: skip
 def test_good_values_pass_unchanged(check: Callable[[Any], Any], good: object) -> None:
-    """What is right is returned as it is."""
+    """A valid value is returned unchanged."""
     assert check(good) == good
 
 
@@ -106,14 +106,14 @@ def test_good_values_pass_unchanged(check: Callable[[Any], Any], good: object) -
     ],
 )  # fmt: skip
 def test_bad_values_are_refused_in_our_words(check: Callable[[Any], Any], bad: object, message: str) -> None:
-    """What is wrong is refused with a text that does not repeat it."""
+    """An invalid value is refused with a text that does not contain it."""
     with pytest.raises(Wrong) as caught:
         check(bad)
     assert (caught.value.context or {})["message"] == message
 
 
 def test_hints_drawn_from_the_value_are_kept_apart() -> None:
-    """What is drawn from a value, which may be secret, stands apart from the hint that anyone may see."""
+    """A hint that contains part of the value is separate from the one that may be shown."""
     with pytest.raises(Wrong) as caught:
         values.cidr("10.0.0.1/8")
     context = caught.value.context or {}
@@ -126,7 +126,7 @@ def test_hints_drawn_from_the_value_are_kept_apart() -> None:
     [("127.0.0.1:9877", "127.0.0.1", 9877), ("[::1]:80", "::1", 80), (":9877", "", 9877)],
 )
 def test_splits_what_to_listen_on(text: str, host: str, port: int) -> None:
-    """Host and port are told apart, also of IPv6, and no host means all addresses."""
+    """Host and port are split, also for IPv6; no host means all addresses."""
     assert values.split_listen(text) == (host, port)
 
 

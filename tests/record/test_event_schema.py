@@ -93,13 +93,13 @@ def keys(part: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 (any part 
 
 
 def test_the_schema_is_one() -> None:
-    """It is a valid JSON Schema, and every key of it says what it means."""
+    """The schema is valid, and every key has a description."""
     check_schema()
     assert all(described(schema()))
 
 
 def test_it_names_the_keys_of_the_record() -> None:
-    """What an observation with everything in it records is what the schema names, nested keys included."""
+    """The schema has exactly the keys of an event with everything in it, nested keys included."""
     every = full()
     small = replace(every, recording=replace(every.recording, whole=Whole(9, 9, None)))
     written = {*keys(record(small, timeline=True)), *keys(record(cut()))}
@@ -116,7 +116,7 @@ def test_it_names_the_keys_of_the_record() -> None:
     ],
 )
 def test_it_names_the_closed_words(where: str, words: list[str]) -> None:
-    """Each closed set stands in the schema as it stands in the code."""
+    """Each closed set of the schema is that of the code."""
     assert schema()["properties"][where]["enum"] == words
 
 
@@ -173,12 +173,12 @@ def test_events_are_valid(probe: Observation) -> None:
     ],
 )
 def test_wrong_events_are_not(change: dict[str, object]) -> None:
-    """A word outside its set, a null, a negative time, or a key of nobody's is noticed."""
+    """A value outside its set, a null, a negative time, or an unknown key is invalid."""
     assert mistakes(record(cut()) | change) != []
 
 
 def test_the_example_of_a_target_without_labels() -> None:
-    """What does not apply is absent, never null or empty."""
+    """A key that does not apply is absent, never null or empty."""
     event = record(whole(GATEWAY, tokens=None))
     assert not {"labels", "location", "tokens", "check", "cause", "diagnosis"} & set(event)
     assert None not in event.values()

@@ -140,7 +140,7 @@ def test_everything_that_can_be_said() -> None:
 
 
 def test_nothing_was_reached() -> None:
-    """What does not apply is absent, and never null; what was measured as zero is zero."""
+    """A key that does not apply is absent, never null; a measured zero is zero."""
     line = Recorder()
     event = record(observed(end(line, EndKind.REFUSED, 0.002)))
     assert event.keys() == {
@@ -185,7 +185,7 @@ def test_an_event_is_json_without_secrets() -> None:
 
 
 def test_partial_words() -> None:
-    """Of a check without progress nothing empty is left."""
+    """A check without progress has no empty keys."""
     line = recorded((0.2, Output("x")), (0.3, Finish("stop")))
     assert record(observed(line, check=CheckResult("pattern", "pattern")))["check"] == {"kind": "pattern"}
 

@@ -41,19 +41,19 @@ AVAILABLE: dict[str, tuple[Recording, CheckResult | None, CountCheck | None, boo
 
 @pytest.mark.parametrize(("line", "found", "check", "good"), AVAILABLE.values(), ids=AVAILABLE.keys())
 def test_availability(line: Recording, found: CheckResult | None, check: CountCheck | None, good: bool) -> None:
-    """Complete answers are available, wrong ones unless the check is required, as it is where no end is declared."""
+    """Complete answers are available; wrong ones are unless the check is required, the default without an end."""
     observation = observed(line, check=found, target=replace(GATEWAY, check=check))
     assert (observation.available, observation.failed) == (good, not good)
 
 
 @pytest.mark.parametrize(("at", "good"), [(1.99, True), (2.0, True), (2.01, False), (None, False)])
 def test_the_first_chunk_is_in_time(at: float | None, good: bool) -> None:
-    """At the threshold is in time; not reached is not."""
+    """A first chunk at the threshold is in time; one that was not reached is not."""
     assert observed(recorded(*([(at, Output("x"))] if at else []))).first_chunk_good is good
 
 
 def test_duration_and_tail() -> None:
-    """Where something was not reached there is no such time."""
+    """Duration and tail are absent if their clocks were not reached."""
     whole, bare = observed(recorded(*WHOLE)), Recorder()
     bare.ending = Ending(EndKind.INTERNAL, 0.0)
     assert (whole.duration, whole.tail) == (2.5, 0.75)
@@ -63,7 +63,7 @@ def test_duration_and_tail() -> None:
 
 
 def test_a_chunk_behind_the_end_leaves_no_negative_tail() -> None:
-    """Where the transport's end is older than the last chunk, the tail is zero."""
+    """If the transport's end is older than the last chunk, the tail is zero."""
     line = recorded((0.2, Output("x")))
     assert observed(replace(line, marks={**line.marks, Mark.END: 0.1})).tail == 0.0
 
@@ -79,7 +79,7 @@ RATES: dict[str, tuple[list[tuple[float, Event]], Tokens | None, float | None]] 
 
 @pytest.mark.parametrize(("events", "tokens", "rate"), RATES.values(), ids=RATES.keys())
 def test_output_rate(events: list[tuple[float, Event]], tokens: Tokens | None, rate: float | None) -> None:
-    """Tokens after the first, by the time from the first chunk to the last; None where that says nothing."""
+    """The rate is the tokens after the first, divided by the time from the first chunk to the last."""
     assert observed(recorded(*events), tokens=tokens).output_rate == rate
 
 
@@ -133,5 +133,5 @@ def test_what_is_shown_of_a_url(url: str, public: str, host: str) -> None:
     ids=["four characters", "encoded", "three may be anybody's"],
 )
 def test_what_a_variable_put_into_a_path_is_hidden(value: str, public: str) -> None:
-    """From four characters on, also if it is percent-encoded there."""
+    """A value of a variable in a path is hidden from four characters on, also if percent-encoded."""
     assert public_url(f"https://host/v1/{quote(value, safe='')}/x", [value]) == public

@@ -76,13 +76,13 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_is_an_event_or_refused(value: object) -> None:
-    """And nothing else happens."""
+    """Any JSON value is an event or raises EventError."""
     with pytest.raises(EventError):
         read(value)
 
 
 def test_a_newer_event_is_read() -> None:
-    """Its schema, words, keys and columns may be ones that this version does not know."""
+    """An event of a newer version with unknown schema, values, keys and columns is read."""
     newer = record(cut(), timeline=True) | {"schema": 2, "outcome": "bored", "cause": "rain", "timings": {"moon": 1.0}}
     newer["timeline"]["arrivals"] = [[0.1, 0.0, 0, 100, "a fifth column"]]
     event = read(newer)
@@ -108,7 +108,7 @@ def test_a_long_timeline_is_written_in_pieces() -> None:
 
 
 def test_a_lone_surrogate_does_not_cost_the_event() -> None:
-    """UTF-8 cannot encode it: U+FFFD stands in its place, wherever it was."""
+    """A lone surrogate becomes U+FFFD, because UTF-8 cannot encode it."""
     odd = event_of(cut(last_words="a\ud800b", diagnosis=(Suspicion("restart", "\udfff"),)))
     values = json.loads(as_json(odd))
     assert (values["last_words"], values["diagnosis"][0]["because"]) == ("a\ufffdb", "\ufffd")

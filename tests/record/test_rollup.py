@@ -19,7 +19,7 @@ replaced = msgspec.structs.replace
 
 
 def test_a_good_probe_counts_once() -> None:
-    """In every number of its target, and its times in their buckets."""
+    """A good probe is counted in every number of its target, and its times in their buckets."""
     found = rollup_of(event_of(whole()))
     assert (found.probes, found.accepted, found.available, found.in_time, found.truncated) == (1, 1, 1, 1, 0)
     assert found.outcomes == {"ok": 1}
@@ -29,7 +29,7 @@ def test_a_good_probe_counts_once() -> None:
 
 
 def test_a_cut_probe_counts_its_age() -> None:
-    """It is accepted and truncated, and its duration is the age of a cut."""
+    """A cut probe is accepted and truncated, and its duration is counted as the age of a cut."""
     event = event_of(cut())
     found = rollup_of(event)
     assert (found.probes, found.accepted, found.truncated, found.available) == (1, 1, 1, 0)
@@ -47,7 +47,7 @@ def test_what_was_not_reached_is_in_no_bucket() -> None:
 
 @pytest.mark.parametrize("trigger", ["api", "cli", "confirm", "scrape", "signal"])
 def test_a_probe_that_was_not_scheduled_bends_no_ratio(trigger: str) -> None:
-    """It counts its tokens and its price alone, as in the metrics."""
+    """A probe that was not scheduled counts only its tokens and its price, as in the metrics."""
     event = replaced(event_of(cut(trigger=trigger)), tokens=Tokens(20, 41), price=Price(amount=0.25, currency="EUR"))
     assert rollup_of(event) == Rollup(input_tokens=20, output_tokens=41, price={"EUR": 250_000_000})
 
@@ -58,7 +58,7 @@ def test_our_own_faults_count_nowhere() -> None:
 
 
 def test_an_uncertain_timing_is_in_no_bucket() -> None:
-    """As in the histograms; the probe itself counts."""
+    """An uncertain timing is in no bucket, as in the metrics; the probe itself counts."""
     unsure = Uncertainties(first_chunk=0.5, gap=0.5, duration=9.0)
     event = replaced(event_of(cut()), uncertainties=unsure)
     found = rollup_of(event)
@@ -80,13 +80,13 @@ def test_a_timing_without_uncertainty_is_certain() -> None:
     [(0.0, 0.001, True), (0.0, 0.0011, False), (1.0, 0.1, True), (1.0, 0.11, False)],
 )
 def test_what_is_certain(value: float, uncertainty: float, *, expected: bool) -> None:
-    """To a millisecond, or to a tenth of itself."""
+    """A timing is certain to a millisecond, or to a tenth of itself."""
     assert certain(value, uncertainty) is expected
 
 
 @given(st.lists(st.sampled_from([whole, cut, refused, stopped])), st.integers(0, 20))
 def test_spans_add_up(made: list[object], split: int) -> None:
-    """Two spans together are what all their probes come to, however they are divided."""
+    """The sum of spans is the rollup of all their probes, however they are divided."""
     each = [rollup_of(event_of(make())) for make in made]  # type: ignore[operator] # one of the above
     assert merged([merged(each[:split]), merged(each[split:])]) == merged(each)
 

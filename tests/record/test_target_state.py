@@ -63,7 +63,7 @@ def incident(kinds: str, confirm: int = 2, recover: int = 1) -> TargetState:
     ],
 )
 def test_what_bounds_an_incident(probes: str, recover: int, began: str | None, last_good: str | None) -> None:
-    """It began with the first of the failures that are not over, and is over once the target is confirmed to be up."""
+    """An incident begins with the first failure that is not over, and ends once the target is confirmed to be up."""
     found = incident(probes, recover=recover)
     assert (found.began and found.began.probe_id, found.last_good and found.last_good.probe_id) == (began, last_good)
 

@@ -16,7 +16,7 @@ def summary(*probes: Observation) -> TargetSummary:
 
 
 def test_what_the_recent_probes_come_to() -> None:
-    """The last that says something of the target, and what the scheduled ones come to."""
+    """The last conclusive probe, and the figures of the scheduled ones, are in the summary."""
     found = summary(stopped(), cut(), refused(), whole(), cut(trigger="api"), whole())
     assert [one.outcome for one in found.recent] == ["aborted", "truncated", "unreachable", "ok", "truncated", "ok"]
     assert found.last
@@ -26,7 +26,7 @@ def test_what_the_recent_probes_come_to() -> None:
 
 
 def test_probes_that_say_nothing_of_the_target() -> None:
-    """One that was stopped is the last only if there is no other; without any, nothing is known."""
+    """An aborted probe is the last only if there is no other; without probes the state is unknown."""
     ours = summary(stopped())
     assert ours.last
     assert (ours.last.outcome, ours.truncation_ratio, ours.consecutive_failures) == ("aborted", UNSET, 0)
