@@ -177,7 +177,7 @@ def test_what_cannot_be_put_aside_stays(tmp_path: Path) -> None:
     assert path.read_bytes() == b"no budget"
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     """A directory in the file's place is no reason to stop."""
     assert restore(spent(), tmp_path) == f"{tmp_path}: cannot be read: is a directory"
 
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == spent(one=60).dump()
 
 
-def test_a_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+def test_a_directory_that_is_gone_is_reported(tmp_path: Path) -> None:
     """Nothing is raised where there is nowhere to write."""
     path = tmp_path / "gone" / "budget.json"
     assert save(b"{}", path) == f"{path}: cannot be written: no such file or directory"

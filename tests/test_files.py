@@ -19,7 +19,7 @@ def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """With the file's name and the system's reason."""
     path = tmp_path / "gone" / "state"
     assert save(b"", path) == f"{path}: cannot be written: no such file or directory"
@@ -34,7 +34,7 @@ def test_a_damaged_file_goes_with_those_that_belong_to_it(tmp_path: Path) -> Non
     assert left == {"db.corrupt": "1", "db.corrupt-wal": "2"}
 
 
-def test_what_cannot_be_put_aside_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_put_aside_is_reported(tmp_path: Path) -> None:
     """If there is a directory of that name, for one."""
     (tmp_path / "db").write_text("1")
     (tmp_path / "db.corrupt" / "full").mkdir(parents=True)

@@ -66,7 +66,7 @@ VISIBLE = {
 
 
 @pytest.mark.parametrize(("text", "safe"), VISIBLE.values(), ids=VISIBLE.keys())
-def test_what_cannot_be_seen_is_escaped(text: str, safe: str) -> None:
+def test_invisible_characters_are_escaped(text: str, safe: str) -> None:
     """Control, format, bidi and surrogate characters become escapes; what can be read stays."""
     assert visible(text) == safe
 

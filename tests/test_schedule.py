@@ -521,7 +521,7 @@ async def test_a_drain_of_nothing_is_over_at_once(make: Make) -> None:
     await make().drain(60.0, asyncio.Event())
 
 
-async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> None:
+async def test_a_bug_is_reported_and_stops_nothing(script: Scripted, make: Make) -> None:
     """An exception in a probe is reported, its place is released, and the target is probed again."""
     script.error = RuntimeError("a bug")
     script.let_go.set()
@@ -534,7 +534,7 @@ async def test_a_bug_is_told_and_stops_nothing(script: Scripted, make: Make) -> 
     assert script.observed == []
 
 
-async def test_a_bug_in_a_tick_is_told(script: Scripted, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_in_a_tick_is_reported(script: Scripted, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception in a tick is reported, not only logged by APScheduler, and the target has further ticks."""
     bug = RuntimeError("a bug")
 

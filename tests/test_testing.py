@@ -48,7 +48,7 @@ def test_what_raises_is_not_caught() -> None:
         any_garbage(replace(OLLAMA_GENERATE, interpret=raises), b"a\nb\n")
 
 
-def test_a_protocol_without_a_dialect_is_told() -> None:
+def test_a_protocol_without_a_dialect_is_reported() -> None:
     """Its own bytes can be given to each check instead."""
     with pytest.raises(ValueError, match="has no dialect"):
         check_protocol(replace(OLLAMA_GENERATE, dialect=""))

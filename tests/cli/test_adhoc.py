@@ -163,7 +163,7 @@ def test_options_take_the_place_of_the_targets_keys() -> None:
     assert (longer.total, longer.idle) == (600.0, 50.0)
 
 
-def test_a_missing_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_model_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """If the protocol's request has a place for it."""
     url = "http://127.0.0.1:9/chat/completions"
     assert adhoc_target(url, Options(timeout=2.5)).timeouts.total == 2.5

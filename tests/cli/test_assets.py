@@ -195,7 +195,7 @@ def test_boards_open_with_a_window_that_holds_probes_enough(tmp_path: Path) -> N
         assert variable["current"]["value"] == window
 
 
-def test_grafana_is_told_where_the_boards_lie(tmp_path: Path) -> None:
+def test_grafana_finds_the_boards(tmp_path: Path) -> None:
     """Provisioning names the directory they were written to."""
     export("dashboards", tmp_path, ExportRequest([target(5.0)]))
     provider = yaml.safe_load((tmp_path / "chat-monitor.provider.yml").read_text())["providers"][0]

@@ -17,7 +17,7 @@ from tests.cli.commands import PACE, Cli
 
 
 @pytest.mark.parametrize(("number", "warned"), [(40, True), (2, False)])
-def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, warned: bool) -> None:
+def test_check_warns_of_many_buckets(cli: Cli, config: Path, number: int, warned: bool) -> None:
     """If the buckets make more series per target than the default ones, check prints how many."""
     bounds = [place + 1 for place in range(number)]
     config.write_text(config.read_text() + f"[metrics]\nbuckets = {{latency = {bounds}, gap = {bounds}}}\n")
@@ -25,7 +25,7 @@ def test_many_buckets_are_told_by_check(cli: Cli, config: Path, number: int, war
     assert (done.status, "metrics.buckets: make 3" in done.err) == (0, warned)
 
 
-def test_a_public_address_is_told_by_check(cli: Cli, config: Path) -> None:
+def test_check_warns_of_a_public_address(cli: Cli, config: Path) -> None:
     """The daemon would not start there without more: check says so, with its line."""
     config.write_text(config.read_text().replace("127.0.0.1:0", ":0"))
     done = cli("check", "--config", config)
@@ -40,7 +40,7 @@ def test_a_right_config(cli: Cli, config: Path) -> None:
     assert done.err == "" or all(one.startswith("warning: ") for one in done.err.splitlines())
 
 
-def test_warnings_are_said(cli: Cli, config: Path) -> None:
+def test_warnings_are_printed(cli: Cli, config: Path) -> None:
     """An interval below `total` is a warning, which is also printed together with mistakes."""
     config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
     done = cli("check", "--config", config)

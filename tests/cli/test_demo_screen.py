@@ -32,7 +32,7 @@ def test_the_targets_are_shown_below_the_addresses() -> None:
         socket.create_connection(("127.0.0.1", int(port)))
 
 
-def test_why_it_cannot_start_is_said() -> None:
+def test_why_it_cannot_start_is_reported() -> None:
     """If the demo cannot start, its own error and its status are those of the command."""
     ours, theirs = pty.openpty()
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -63,7 +63,7 @@ def test_where_no_stream_came_nothing_is_kept(cli: Cli, lab_url: str, tmp_path: 
     assert not (tmp_path / "none").exists()
 
 
-def test_a_directory_that_cannot_be_written_is_told(cli: Cli, lab_url: str, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported(cli: Cli, lab_url: str, tmp_path: Path) -> None:
     """Status 1, with the place."""
     (tmp_path / "file").write_text("")
     done = cli("record", f"{lab_url}/openai-chat/ok?{PACE}", str(tmp_path / "file" / "below"))

@@ -183,7 +183,7 @@ def test_what_the_daemon_cannot_be_asked(cli: Cli, config: Path, options: tuple[
     assert message in done.err
 
 
-def test_the_daemon_says_what_is_odd(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_daemon_prints_warnings(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Warnings of the config, before it starts; without a standard error there is nowhere to leave a stack."""
     monkeypatch.setattr(sys, "__stderr__", None)
     config.write_text(config.read_text().replace("[defaults]", '[defaults]\ninterval = "10s"'))
@@ -284,7 +284,7 @@ def test_a_pod_is_a_shard_by_its_environment(cli: Cli, config: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("shard", "warns"), [("1/2", True), ("1/3", False)])
-def test_more_replicas_than_shards_are_odd(
+def test_more_replicas_than_shards_are_a_warning(
     cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, shard: str, *, warns: bool
 ) -> None:
     """The daemon says of how many targets some replicas will be missing, and starts."""

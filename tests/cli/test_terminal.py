@@ -225,7 +225,7 @@ def test_a_probe_whose_timeline_was_not_kept() -> None:
     assert "  over its SLO: first chunk after 200 ms" in slow
 
 
-def test_nothing_that_others_said_reaches_the_terminal_raw() -> None:
+def test_no_control_character_reaches_the_terminal() -> None:
     """No text of an event is printed with a control character."""
     hostile = "\x1b]0;owned\x07\x9b31m\r\n\u202e\x00"
     event = json.loads(json.dumps(record(cut(), timeline=True)))

@@ -222,7 +222,7 @@ def test_the_values_of_variables_are_known(read: Read) -> None:
 _KEY = "-----BEGIN PRIVATE KEY-----\n" + "A" * 64 + "\n-----END PRIVATE KEY-----\n"
 
 
-def test_a_secret_that_others_can_read_is_odd(reported: Reported, tmp_path: Path) -> None:
+def test_a_secret_that_others_can_read_is_a_warning(reported: Reported, tmp_path: Path) -> None:
     """Each readable file of a secret gives a warning, a certificate only if it contains its private key."""
     text = TARGET.replace("http:", "https:") + (
         'api_key_file = "key"\nheader_files.X-A = "header"\n'

@@ -21,7 +21,7 @@ from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, R
 
 
 @pytest.mark.parametrize("case", cases("load"))
-def test_all_that_is_wrong_is_said_once(reported: Reported, case: Case) -> None:
+def test_all_that_is_wrong_is_reported_once(reported: Reported, case: Case) -> None:
     """Eight mistakes give eight messages, in the order of the file."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
@@ -235,7 +235,7 @@ def test_each_of_several_models_is_a_target(read: Read) -> None:
         ('models = ["x"]\nupstream = "a"', "6: targets[0].upstream: a target cannot be its own upstream"),
     ],
 )
-def test_a_mistake_of_several_models_is_said_once(mistakes: Mistakes, more: str, mistake: str) -> None:
+def test_a_mistake_of_several_models_is_reported_once(mistakes: Mistakes, more: str, mistake: str) -> None:
     """Each mistake of a table with many models is reported once."""
     assert mistakes(TARGET + more) == [mistake]
 

@@ -13,7 +13,7 @@ NO_TARGET = "no target has this name"
 
 
 @pytest.mark.parametrize("case", cases("relations"))
-def test_what_contradicts_is_said(reported: Reported, case: Case) -> None:
+def test_contradictions_are_reported(reported: Reported, case: Case) -> None:
     """Names, upstreams, windows and sources that contradict each other are mistakes, each at its key."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
@@ -31,7 +31,7 @@ def test_a_chain_of_upstreams_is_fine(read: Read) -> None:
     assert [one.upstream for one in config.targets] == ["b", "c", None]
 
 
-def test_only_the_circle_is_said(mistakes: Mistakes) -> None:
+def test_only_the_cycle_is_reported(mistakes: Mistakes) -> None:
     """Only the targets of a cycle are reported, not those that lead into it."""
     c = TARGET.replace('"a"', '"c"')
     found = mistakes(TARGET + 'upstream = "b"\n' + B + 'upstream = "c"\n' + c + 'upstream = "b"\n')

@@ -12,7 +12,7 @@ from tests.config.cases import ENVIRON, TARGET, Case, Mistakes, Outside, Read, R
 
 
 @pytest.mark.parametrize("case", cases("rules"))
-def test_keys_that_do_not_fit_together_are_said(reported: Reported, case: Case) -> None:
+def test_keys_that_contradict_each_other_are_reported(reported: Reported, case: Case) -> None:
     """Keys that contradict each other or their protocol are mistakes; unlikely combinations are warnings."""
     assert reported(case.text, ENVIRON) == (case.mistakes, case.warnings)
 
@@ -62,7 +62,7 @@ def test_the_default_terminator_fits_every_protocol(read: Read, outside: Outside
     assert read(TARGET.replace("openai-chat", "outside:OURS")).targets[0].protocol == "outside:OURS"
 
 
-def test_what_the_servers_of_a_protocol_refuse_a_request_without_is_odd(reported: Reported, outside: Outside) -> None:
+def test_a_missing_key_that_the_servers_require_is_a_warning(reported: Reported, outside: Outside) -> None:
     """A key that the servers require must be in the target's body, or its absence is a warning."""
     outside(OURS=replace(find("openai-chat"), name="ours", needs=("bot_id",)))
     text = TARGET.replace("openai-chat", "outside:OURS")

@@ -64,7 +64,7 @@ def judged(values: Values) -> tuple[Target, list[str]]:
     return value(table), [f"{one.key}: {one.message}" for one in findings.mistakes]
 
 
-def test_every_mistake_is_said_and_the_rest_is_read() -> None:
+def test_every_mistake_is_reported_and_the_rest_is_read() -> None:
     """All mistakes are reported together, and the valid values are kept."""
     table, messages = judged(
         {"name": "a", "url": "http://x", "model": 3, "intervall": 1, "interval": "2m", "check": {"kind": "length"}}

@@ -50,14 +50,14 @@ def test_everything_is_filled_but_keys_and_numbers() -> None:
         ("${BAD}", "the variable BAD is not UTF-8", ""),
     ],
 )
-def test_what_cannot_be_filled_is_said(text: str, message: str, hint: str) -> None:
+def test_what_cannot_be_filled_is_reported(text: str, message: str, hint: str) -> None:
     """An unset variable, an invalid name, or a value that is not text, is a mistake with its path."""
     _, messages, failed = filled({"a": [text]})
     assert messages == [(("a", 0), message, hint)]
     assert failed == [("a", 0)]
 
 
-def test_each_of_two_unset_variables_is_said() -> None:
+def test_each_of_two_unset_variables_is_reported() -> None:
     """Two unset variables in one text are two mistakes of one key."""
     _, messages, failed = filled({"a": "${X1}${Y1}"})
     assert [message for _, message, _ in messages] == ["the variable X1 is not set", "the variable Y1 is not set"]

@@ -131,7 +131,7 @@ async def test_a_maintenance_window(lab: Lab) -> None:
         assert await daemon.metric('chat_stream_probes_skipped_total{reason="maintenance",target="works"}') == 0
 
 
-async def test_a_step_of_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_step_of_the_clock_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor looks every second, and warns once it has armed the ticks anew."""
     stepped = iter([False, True])
     monkeypatch.setattr("monitor.daemon.app.CLOCK_EVERY", 0.001)

@@ -114,7 +114,7 @@ async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pyt
     assert len(await asyncio.to_thread(newest, path, 9)) == 1
 
 
-async def test_who_is_suspected_is_said(lab: Lab) -> None:
+async def test_the_suspect_is_in_the_event(lab: Lab) -> None:
     """A generator that dies again and again is named in the event, in a scrape, and when the probe is asked for."""
     async with running(target(lab.url + QUICK_CUT, name="bad", interval=0.2)) as daemon:
         assert "diagnosis" not in await daemon.line(event="probe")
@@ -139,7 +139,7 @@ async def test_a_bug_in_the_diagnosis_costs_no_probe(lab: Lab, monkeypatch: pyte
         assert await daemon.metric("chat_monitor_unhandled_exceptions_total") == 1
 
 
-async def test_tokens_are_spent_and_said(lab: Lab) -> None:
+async def test_tokens_are_spent_and_exported(lab: Lab) -> None:
     """With a token budget, the tokens of a probe are subtracted from the remaining ones."""
     settings = Settings(web=Web(("127.0.0.1:0",)), limits=Limits(tokens_per_day=1000))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:

@@ -115,7 +115,7 @@ async def test_other_limits_hold_at_once(lab: Lab, file: ConfigFile) -> None:
         assert (await daemon.post("/api/v1/targets/one/probe"))[0] == 429
 
 
-async def test_what_needs_a_restart_is_said(lab: Lab, file: ConfigFile) -> None:
+async def test_what_needs_a_restart_is_reported(lab: Lab, file: ConfigFile) -> None:
     """Changes of the listen address, log, metrics and history need a restart; all others are applied."""
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
@@ -369,7 +369,7 @@ def manager(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.sock
         yield hearing
 
 
-async def test_systemd_is_told_of_a_reload(
+async def test_systemd_is_notified_of_a_reload(
     lab: Lab, file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The begin and the end of a reload, and its result, are sent to systemd."""

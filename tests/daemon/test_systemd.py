@@ -48,7 +48,7 @@ def drained(manager: socket.socket) -> int:
 # -- telling -----------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_told_line_by_line(manager: socket.socket) -> None:
+def test_several_lines_are_one_message(manager: socket.socket) -> None:
     """Several lines are sent in one message, as in sd_notify."""
     notify("READY=1", "STATUS=watching 1 targets")
     assert manager.recv(999) == b"READY=1\nSTATUS=watching 1 targets"
@@ -146,7 +146,9 @@ async def test_the_watchdog_is_fed_while_it_moves(manager: socket.socket, monkey
         assert await received(manager) == ["WATCHDOG=1"]
 
 
-async def test_a_bug_starves_the_watchdog_and_is_told(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_starves_the_watchdog_and_is_reported(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An exception of the condition is reported, and the watchdog is notified again after it."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000")
     errors: list[str] = []

@@ -1,4 +1,4 @@
-"""Stories for promtool: series minute by minute, and which alerts fire when; told in minutes, or faster."""
+"""Scenarios for promtool: series minute by minute, and which alerts fire when; in minutes, or faster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 GROUPS = ["chat-monitor-recordings", "chat-monitor-slo-recordings", "chat-monitor-targets", "chat-monitor-health"]
 BY_HAND = {"ChatStreamTargetDown", "ChatStreamTruncations", "ChatStreamTimeToFirstChunkSlow", "ChatMonitorAbsent"}
-"""Alerts with stories of their own in the rules' own test file, which a user can run with promtool alone."""
+"""Alerts with scenarios in the rules' own test file, which a user can run with promtool alone."""
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
 GRAFANA = "https://grafana.example.com/d"
 
@@ -29,7 +29,7 @@ class Firing:
 
 
 @dataclass(frozen=True)
-class Story:
+class Scenario:
     """What happens to an alert: series by name, and at each minute what fires; `shows` names what that proves."""
 
     alert: str
@@ -39,7 +39,7 @@ class Story:
     step: int = 1
     """Minutes between two samples."""
     stays: bool = True
-    """Whether its targets are there all the time, and say that they are not paused where the story does not tell."""
+    """Whether its targets exist all the time, and are not paused unless the scenario says so."""
     fits: bool = True
     """Whether it is as true when every duration is scaled: not where days or seconds are meant as such."""
     severity: str | None = None
@@ -66,36 +66,38 @@ def flat(value: float, steps: int) -> str:
     return f"{value:.15g}x{steps}"
 
 
-def written(story: Story, rules: Path, minute: str = "m", fit: Callable[[str], str] = str) -> dict[str, Any]:
-    """The story as promtool reads it; `minute` is what a minute has become, and `fit` what becomes of texts."""
+def written(scenario: Scenario, rules: Path, minute: str = "m", fit: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return the scenario in promtool's format; `minute` is the unit of its steps, and `fit` changes its texts."""
     return {
         "rule_files": [str(rules)],
-        "evaluation_interval": f"{story.step}{minute}",
+        "evaluation_interval": f"{scenario.step}{minute}",
         "group_eval_order": GROUPS,
         "tests": [
             {
-                "name": f"{story.alert}: {story.shows}",
-                "interval": f"{story.step}{minute}",
-                "input_series": [{"series": name, "values": values} for name, values in all_series(story).items()],
+                "name": f"{scenario.alert}: {scenario.shows}",
+                "interval": f"{scenario.step}{minute}",
+                "input_series": [{"series": name, "values": values} for name, values in all_series(scenario).items()],
                 "alert_rule_test": [
                     {
-                        "alertname": story.alert,
+                        "alertname": scenario.alert,
                         "eval_time": f"{at}{minute}",
-                        "exp_alerts": [_expected(story.alert, one, fit) for one in firing],
+                        "exp_alerts": [_expected(scenario.alert, one, fit) for one in firing],
                     }
-                    for at, firing in story.checks.items()
+                    for at, firing in scenario.checks.items()
                 ],
             }
         ],
     }
 
 
-def all_series(story: Story) -> dict[str, str]:
-    """All series of the story: those it tells, and that its targets are there."""
+def all_series(scenario: Scenario) -> dict[str, str]:
+    """Return all series of the scenario, and those that say that its targets exist."""
     paused = 'chat_stream_paused{{target="{}"}}'
-    targets = dict.fromkeys(re.findall(r'\btarget="([^"]*)"', " ".join(story.series)))
-    there = {paused.format(target): flat(0, max(story.checks) // story.step) for target in targets if story.stays}
-    return {**there, **story.series}
+    targets = dict.fromkeys(re.findall(r'\btarget="([^"]*)"', " ".join(scenario.series)))
+    there = {
+        paused.format(target): flat(0, max(scenario.checks) // scenario.step) for target in targets if scenario.stays
+    }
+    return {**there, **scenario.series}
 
 
 def _expected(alert: str, one: Firing, fit: Callable[[str], str]) -> dict[str, Any]:
@@ -118,14 +120,14 @@ def first_step(alert: str, target: str = "") -> str:
     return str(step).replace("{{ $labels.target }}", target)
 
 
-def concerned(rules: str, story: Story) -> str:
-    """The file with only the rules that a story is about and the recordings they read, for they are quicker."""
+def concerned(rules: str, scenario: Scenario) -> str:
+    """Return the rules of a scenario and the recordings that they read, which are faster than all rules."""
     groups = yaml.safe_load(rules)["groups"]
-    wanted, found = {story.alert}, set[str]()
+    wanted, found = {scenario.alert}, set[str]()
 
     def is_wanted(rule: dict[str, Any]) -> bool:
         named = (rule.get("alert") or rule["record"]) in wanted
-        return named and story.severity in {None, rule.get("labels", {}).get("severity", story.severity)}
+        return named and scenario.severity in {None, rule.get("labels", {}).get("severity", scenario.severity)}
 
     while wanted != found:
         found = set(wanted)
@@ -137,7 +139,7 @@ def concerned(rules: str, story: Story) -> str:
     return json.dumps({"groups": groups})
 
 
-def save(story: Mapping[str, Any], file: Path) -> Path:
-    """Write a story where promtool finds it; JSON is YAML."""
-    file.write_text(json.dumps(story))
+def save(scenario: Mapping[str, Any], file: Path) -> Path:
+    """Write a scenario to a file; JSON is YAML."""
+    file.write_text(json.dumps(scenario))
     return file

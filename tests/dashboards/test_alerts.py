@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from monitor.cli.assets import fitted
-from tests.dashboards.scenarios import BY_HAND, Firing, Story, concerned, flat, late, path, save, written
+from tests.dashboards.scenarios import BY_HAND, Firing, Scenario, concerned, flat, late, path, save, written
 
 RULES = Path(__file__).parents[2] / "dashboards" / "rules" / "chat-monitor.rules.yml"
 OVER = "over 1h, or over 6h if 1h has fewer than 20"
@@ -36,7 +36,7 @@ def shares(
     added: bool = False,
     note: str = "",
     threshold: str = "",
-) -> Story:
+) -> Scenario:
     """An alert that fires from `least` bad ones in sixty on, after `wait` minutes; TARGET stands for a target's name.
 
     `added`: bad ones come on top of the total, which then grows by them. `note` stands for NOTE in what the alert says
@@ -106,7 +106,7 @@ def shares(
         enough + wait + 1: (new,),
         LONG - 5: (),
     }
-    return Story(alert, "fires below resolves reset few missing new paused", {**series, **(also or {})}, checks)
+    return Scenario(alert, "fires below resolves reset few missing new paused", {**series, **(also or {})}, checks)
 
 
 def _with_threshold(kind: str, total_of: Callable[[str], str], bad_of: Callable[[str], str]) -> dict[str, str]:
@@ -120,7 +120,7 @@ def _with_threshold(kind: str, total_of: Callable[[str], str], bad_of: Callable[
     }
 
 
-def kinds() -> Iterator[Story]:
+def kinds() -> Iterator[Scenario]:
     """The four alerts on kinds of cuts, each with a cause of its own, and all others beside it."""
     causes = {
         "wire": ("truncated", "reset"),
@@ -177,7 +177,7 @@ def kinds() -> Iterator[Story]:
         )
 
 
-def other_shares() -> Iterator[Story]:
+def other_shares() -> Iterator[Scenario]:
     """The other alerts on shares."""
     yield shares(
         "ChatStreamBuffered",
@@ -244,7 +244,7 @@ def other_shares() -> Iterator[Story]:
 # ---- other alerts on targets
 
 
-def at_one_age() -> Story:
+def at_one_age() -> Scenario:
     """Three cuts a minute after the request, and all that only looks like them."""
 
     def cuts(target: str, *ages: tuple[str, int], cause: str = "reset", outcome: str = "truncated") -> dict[str, str]:
@@ -287,10 +287,10 @@ def at_one_age() -> Story:
         'chat_stream_truncated_total{target="reset", outcome="truncated", cause="reset"}': "0x59 2x9 0x300",
     }
     checks = {64: (), 66: (fires,), 84: (fires,), 85: (fires, suspected), 101: (fires,), 122: (), 400: ()}
-    return Story("ChatStreamCutsAtOneAge", "fires below resolves few missing paused reset", series, checks)
+    return Scenario("ChatStreamCutsAtOneAge", "fires below resolves few missing paused reset", series, checks)
 
 
-def regression() -> Story:
+def regression() -> Scenario:
     """Twice as long as yesterday; a day is a day, whatever the windows."""
     long, day = 1700, 1500
 
@@ -341,7 +341,7 @@ def regression() -> Story:
         'chat_stream_paused{target="paused"}': flat(1, long),
         'chat_stream_time_to_first_chunk_seconds_count{target="missing"}': path((long, 1)),
     }
-    return Story(
+    return Scenario(
         "ChatStreamTimeToFirstChunkRegression",
         "fires below resolves few missing new paused",
         series,
@@ -350,7 +350,7 @@ def regression() -> Story:
     )
 
 
-def gaps() -> Story:
+def gaps() -> Scenario:
     """Seven streams of sixty that pause for six seconds, and six."""
 
     def pauses(target: str, long: int, rate: float = 1.0, start: int = 0) -> dict[str, str]:
@@ -393,7 +393,7 @@ def gaps() -> Story:
     }
     # The new target pauses in every stream, so that its percentile lies where nine tenths of that bucket are.
     checks = {71: (), 72: (firing("fires", "5.714s"),), 135: (), 222: (), 228: (firing("new", "9.5s"),)}
-    return Story(
+    return Scenario(
         "ChatStreamLongGaps", "fires below resolves few missing new paused reset", {**series, **restarted}, checks
     )
 
@@ -410,7 +410,7 @@ def objectives(
     }
 
 
-def fast_burn() -> Iterator[Story]:
+def fast_burn() -> Iterator[Scenario]:
     """More than 14.4 times the budget in an hour, or 6 times in six, and still so."""
 
     def firing(target: str, share: str, slo: str = "availability", allows: str = "1%") -> Firing:
@@ -436,7 +436,7 @@ def fast_burn() -> Iterator[Story]:
         'chat_stream_paused{target="paused"}': flat(1, long),
         'chat_stream_slo_probes_total{target="missing", slo="availability"}': path((long, 1)),
     }
-    yield Story(
+    yield Scenario(
         "ChatStreamErrorBudgetBurn",
         "fires below resolves few missing reset paused",
         quick,
@@ -451,7 +451,7 @@ def fast_burn() -> Iterator[Story]:
     }
     # One in ten is bad from minute 300 on: 6% of six hours at minute 520. The slow one asks every 16 minutes.
     slow = firing("slow", "33.33%", allows="5%")
-    yield Story(
+    yield Scenario(
         "ChatStreamErrorBudgetBurn",
         "fires new",
         steady,
@@ -471,7 +471,7 @@ def fast_burn() -> Iterator[Story]:
     )
 
 
-def slow_burn() -> Story:
+def slow_burn() -> Scenario:
     """Three times the budget in a day, once in three days, and still so; a sample every five minutes."""
     long = 1200
     firing = Firing(
@@ -488,10 +488,12 @@ def slow_burn() -> Story:
         ),
     }
     checks = {911 * 5: (), 912 * 5: (firing,), (909 + 73) * 5: (), 1190 * 5: ()}
-    return Story("ChatStreamErrorBudgetBurn", "fires below resolves reset", series, checks, step=5, severity="warning")
+    return Scenario(
+        "ChatStreamErrorBudgetBurn", "fires below resolves reset", series, checks, step=5, severity="warning"
+    )
 
 
-def auth() -> Story:
+def auth() -> Scenario:
     """The key is refused, from the first time on; counters of failures appear when first seen."""
     pair = 'chat_stream_failures_total{{target="{}", outcome="http_error", cause="auth"}}'
     row = 'chat_stream_consecutive_failures{{target="{}"}}'
@@ -521,10 +523,10 @@ def auth() -> Story:
         pair.format("reset"): "5x99 1x200",
     }
     checks = {61: (), 62: (), 63: (firing("fires", 3),), 71: (), 201: (), 203: (firing("new", 4),), 211: ()}
-    return Story("ChatStreamAuthFailing", "fires below resolves missing new paused reset", series, checks)
+    return Scenario("ChatStreamAuthFailing", "fires below resolves missing new paused reset", series, checks)
 
 
-def certificates() -> Story:
+def certificates() -> Scenario:
     """Three days and fourteen; promtool's clock begins at 0, so that an expiry is a number of seconds."""
     name = 'chat_stream_certificate_expiry_timestamp_seconds{{target="{}"}}'
     day = 86400
@@ -576,10 +578,12 @@ def certificates() -> Story:
         30: tuple(ends),
         50: tuple(ends),
     }
-    return Story("ChatStreamCertificateExpiry", "fires below resolves missing new paused", series, checks, fits=False)
+    return Scenario(
+        "ChatStreamCertificateExpiry", "fires below resolves missing new paused", series, checks, fits=False
+    )
 
 
-def budgets() -> Story:
+def budgets() -> Scenario:
     """A tenth of the day's tokens left, and less."""
 
     def tokens(target: str, left: str) -> dict[str, str]:
@@ -603,7 +607,7 @@ def budgets() -> Story:
         'chat_stream_budget_tokens_limit{target="missing"}': flat(1000, 99),
         **tokens("new", "_x30 1000x60"),
     }
-    return Story(
+    return Scenario(
         "ChatStreamTokenBudgetLow",
         "fires below resolves missing new paused",
         series,
@@ -611,7 +615,7 @@ def budgets() -> Story:
     )
 
 
-def stale() -> Story:
+def stale() -> Scenario:
     """Four intervals without a probe, and ten minutes more."""
     last = 'chat_stream_last_probe_timestamp_seconds{{target="{}"}}'
     every = 'chat_stream_interval_seconds{{target="{}"}}'
@@ -659,18 +663,18 @@ def stale() -> Story:
         111: (),
         120: (),
     }
-    return Story("ChatStreamProbesStale", "fires below resolves missing new paused", series, checks, fits=False)
+    return Scenario("ChatStreamProbesStale", "fires below resolves missing new paused", series, checks, fits=False)
 
 
 # ---- alerts on the monitor
 
 
-def own(alert: str, series: Mapping[str, str], checks: Mapping[int, tuple[Firing, ...]], shows: str) -> Story:
+def own(alert: str, series: Mapping[str, str], checks: Mapping[int, tuple[Firing, ...]], shows: str) -> Scenario:
     """An alert on monitors, which are called m and others."""
-    return Story(alert, shows, series, checks)
+    return Scenario(alert, shows, series, checks)
 
 
-def one_location() -> Story:
+def one_location() -> Scenario:
     """A target that only one of two places finds down, beside one that both do, one that recovers and an only place."""
 
     def up(target: str, place: str) -> str:
@@ -700,10 +704,10 @@ def one_location() -> Story:
         "mostly with unreachable/network.",
     )
     checks: dict[int, tuple[Firing, ...]] = {19: (), 20: (firing,), 29: (firing,), 31: (), 59: ()}
-    return Story("ChatStreamOneLocation", "fires below resolves missing paused", series, checks, stays=False)
+    return Scenario("ChatStreamOneLocation", "fires below resolves missing paused", series, checks, stays=False)
 
 
-def missing_shards() -> Iterator[Story]:
+def missing_shards() -> Iterator[Scenario]:
     """A shard that goes away, beside locations that are whole, blips, restarts and changes of their number."""
 
     def of(location: str, *values: str) -> dict[str, str]:
@@ -763,7 +767,7 @@ def missing_shards() -> Iterator[Story]:
     )
 
 
-def monitors() -> Iterator[Story]:
+def monitors() -> Iterator[Scenario]:
     """The alerts on the monitor itself but its absence."""
     m = {"instance": "m"}
     isolated = Firing(
@@ -789,7 +793,7 @@ def monitors() -> Iterator[Story]:
         "chat-monitor at m runs with an old config",
         "The last reload of the config of chat-monitor at m failed; it runs with the one of 15m 0s ago.",
     )
-    yield Story(
+    yield Scenario(
         "ChatMonitorReloadFailed",
         "fires below resolves missing",
         {
@@ -821,7 +825,7 @@ def monitors() -> Iterator[Story]:
     yield from _counted(m)
 
 
-def _lag(m: Mapping[str, str]) -> Story:
+def _lag(m: Mapping[str, str]) -> Scenario:
     """Two wake-ups in a hundred later than a tenth of a second, and one."""
 
     def lags(instance: str, late_ones: float) -> dict[str, str]:
@@ -851,7 +855,7 @@ def _lag(m: Mapping[str, str]) -> Story:
     )
 
 
-def _counted(m: Mapping[str, str]) -> Iterator[Story]:
+def _counted(m: Mapping[str, str]) -> Iterator[Scenario]:
     """What ought never to be counted."""
     for alert, name, summary, description in (
         (
@@ -917,7 +921,7 @@ def _internal(m: Mapping[str, str], times: int) -> Firing:
     )
 
 
-STORIES = (
+SCENARIOS = (
     *kinds(),
     *other_shares(),
     at_one_age(),
@@ -932,42 +936,44 @@ STORIES = (
     one_location(),
     *monitors(),
 )
-NAMES = [f"{story.alert}-{number}" for number, story in enumerate(STORIES)]
+NAMES = [f"{scenario.alert}-{number}" for number, scenario in enumerate(SCENARIOS)]
 
 
-@pytest.mark.parametrize("story", STORIES, ids=NAMES)
-def test_an_alert_fires_when_it_should_and_at_no_other_time(story: Story, promtool: str, tmp_path: Path) -> None:
-    """It fires, not just below, and resolves; few samples, gaps, resets, new and paused targets are no alarm."""
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
+def test_an_alert_fires_when_it_should_and_at_no_other_time(scenario: Scenario, promtool: str, tmp_path: Path) -> None:
+    """The alert fires above its threshold, not just below, and resolves; gaps, resets and new targets are no alarm."""
     rules = tmp_path / "rules.yml"
-    rules.write_text(concerned(RULES.read_text(), story))
-    run(promtool, save(written(story, rules), tmp_path / "story.yml"))
+    rules.write_text(concerned(RULES.read_text(), scenario))
+    run(promtool, save(written(scenario, rules), tmp_path / "scenario.yml"))
 
 
-@pytest.mark.parametrize("story", [story for story in STORIES if story.fits], ids=lambda story: story.alert)
-def test_a_fitted_file_tells_the_same_story_faster(story: Story, promtool: str, tmp_path: Path) -> None:
-    """Fitted to an interval of a second, every minute of the story becomes a second, and nothing else changes."""
+@pytest.mark.parametrize(
+    "scenario", [scenario for scenario in SCENARIOS if scenario.fits], ids=lambda scenario: scenario.alert
+)
+def test_a_fitted_file_shows_the_same_scenario_faster(scenario: Scenario, promtool: str, tmp_path: Path) -> None:
+    """In a file for an interval of a second, every minute of the scenario is a second, and nothing else changes."""
     rules = tmp_path / "fitted.rules.yml"
-    rules.write_text(concerned(fitted(RULES.read_text(), [1.0]), story))
-    file = written(story, rules, "s", lambda text: fitted(text, [1.0]))
-    run(promtool, save(file, tmp_path / "story.yml"))
+    rules.write_text(concerned(fitted(RULES.read_text(), [1.0]), scenario))
+    file = written(scenario, rules, "s", lambda text: fitted(text, [1.0]))
+    run(promtool, save(file, tmp_path / "scenario.yml"))
 
 
-def test_every_alert_has_a_story_that_fires_that_stays_below_and_that_resolves() -> None:
-    """What has no story is no tested alert; those told by hand stand in the rules' own test file."""
+def test_every_alert_has_a_scenario_that_fires_that_stays_below_and_that_resolves() -> None:
+    """Every alert has a scenario here or in the rules' own test file."""
     alerts = {
         rule["alert"]
         for group in yaml.safe_load(RULES.read_text())["groups"]
         for rule in group["rules"]
         if "alert" in rule
     }
-    tested = {story.alert for story in STORIES}
+    tested = {scenario.alert for scenario in SCENARIOS}
     assert tested | BY_HAND == alerts
     for alert in tested:
-        shown = {word for story in STORIES if story.alert == alert for word in story.shows.split()}
+        shown = {word for scenario in SCENARIOS if scenario.alert == alert for word in scenario.shows.split()}
         assert {"fires", "below", "resolves", "missing"} <= shown, alert
 
 
 def run(promtool: str, file: Path) -> None:
-    """Let promtool judge a story; what it says is the message where it fails."""
+    """Run promtool on a scenario; its output is the message of a failure."""
     done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 def assert_firing(promtool: str, place: Path, series: Mapping[str, str], expected: Expected, step: str = "1m") -> None:
     """Have promtool look at which alerts fire, all of them, at each of these times."""
     there = {"chat_monitor_build_info": flat(1, 2000), **series}
-    story = {
+    scenario = {
         "rule_files": [str(RULES)],
         "evaluation_interval": "30s" if step.endswith("s") else "1m",
         "group_eval_order": GROUPS,
@@ -42,7 +42,7 @@ def assert_firing(promtool: str, place: Path, series: Mapping[str, str], expecte
             }
         ],
     }
-    command = [promtool, "test", "rules", str(save(story, place / "story.yml"))]
+    command = [promtool, "test", "rules", str(save(scenario, place / "scenario.yml"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

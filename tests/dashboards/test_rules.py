@@ -44,7 +44,7 @@ def test_the_unit_tests_of_the_rules_pass(promtool: str) -> None:
 
 
 def test_the_rules_own_unit_tests_see_each_of_their_alerts_firing_and_not() -> None:
-    """What a user can run with promtool alone covers these; test_alerts.py tells the stories of all others."""
+    """The rules' own test file covers these alerts; test_alerts.py has the scenarios of all others."""
     tested = {
         (case["alertname"], bool(case["exp_alerts"]))
         for test in yaml.safe_load(TESTS.read_text())["tests"]

@@ -300,7 +300,7 @@ class Watched:
 
 
 @dataclass(slots=True)
-class Story:
+class Scenario:
     """One incident, or two that overlap, with some targets and innocent ones beside them."""
 
     kind: str
@@ -310,7 +310,7 @@ class Story:
 
 @dataclass(slots=True)
 class _Stage:
-    """Makes the parts of one story."""
+    """Makes the parts of one scenario."""
 
     dice: random.Random
     watched: list[Watched] = field(default_factory=list)
@@ -445,8 +445,8 @@ KINDS: Mapping[str, Make] = {
 }  # fmt: skip
 
 
-def story(seed: int, kind: str | None = None) -> Story:
-    """Return the story of a seed: every third one has a second incident that overlaps the first."""
+def scenario_of(seed: int, kind: str | None = None) -> Scenario:
+    """Return the scenario of a seed: every third one has a second incident that overlaps the first."""
     dice = random.Random(seed)  # noqa: S311 - a seeded simulation
     stage, names = _Stage(dice), tuple(KINDS)
     interval = dice.choice(INTERVALS)
@@ -470,11 +470,11 @@ def story(seed: int, kind: str | None = None) -> Story:
         pairs[1][2].kind = pairs[1][3].kind = kinds[1]
     for twin in stage.watched[4:]:
         twin.blames, twin.kind = list(pairs[0][3].blames), kinds[0]
-    return Story(kinds[0], stage.watched, end + 12 * interval)
+    return Scenario(kinds[0], stage.watched, end + 12 * interval)
 
 
-def probes(scenario: Story, seed: int) -> Iterator[tuple[Watched, Observation]]:
-    """Yield every probe of a story in the order in which they end."""
+def probes(scenario: Scenario, seed: int) -> Iterator[tuple[Watched, Observation]]:
+    """Yield every probe of a scenario in the order in which they end."""
     dice = random.Random(seed + 1_000_000)  # noqa: S311 - as above
     world, found = World(dice), []
     for one in scenario.watched:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from monitor.diagnosis.diagnosis import Diagnosis
 from monitor.record.observation import Observation
 from monitor.record.parts import Suspect
-from tests.diagnosis.incidents import EPOCH, Story, Watched, probes
+from tests.diagnosis.incidents import EPOCH, Scenario, Watched, probes
 
 UNKNOWN, RIGHT = "not known", "right"
 _THIRD = 3
@@ -65,8 +65,8 @@ class Run:
     allowed: frozenset[Suspect] = frozenset()
 
 
-def score(matrix: Matrix, scenario: Story, seed: int) -> None:
-    """Play a story into a fresh diagnosis and count what it says."""
+def score(matrix: Matrix, scenario: Scenario, seed: int) -> None:
+    """Feed a scenario to a new diagnosis, and count the suspects."""
     diagnosis, runs = Diagnosis(), defaultdict[str, Run](Run)
     for watched, observation in probes(scenario, seed):
         diagnosis.take(observation)

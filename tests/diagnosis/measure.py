@@ -28,7 +28,7 @@ from monitor.probe.run import Prober
 from monitor.record.parts import Suspect
 from monitor.settings import Limits, Network
 from monitor.target import Target, Timeouts
-from tests.diagnosis.incidents import EPOCH, Server, Watched, story
+from tests.diagnosis.incidents import EPOCH, Server, Watched, scenario_of
 from tests.diagnosis.matrix import Matrix, Run, count, score
 from tests.proxies.conftest import CADDY, HAPROXY, NGINX
 from tests.proxies.programs import PLACES, end, free_port, listening, started
@@ -363,7 +363,7 @@ def main() -> None:
     simulated, real_ones = Matrix(), Matrix()
     only_simulated = parser.parse_args().simulated
     for seed in range(HELD_OUT, HELD_OUT + SEEDS):
-        score(simulated, story(seed), seed)
+        score(simulated, scenario_of(seed), seed)
     parts = [figures(simulated, f"{SEEDS} simulated incidents"), "", *simulated.lines(), ""]
     if not only_simulated:
         known = asyncio.run(real(real_ones))

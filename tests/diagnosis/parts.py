@@ -21,7 +21,7 @@ BEHIND = Target("behind", "openai-chat", "http://10.0.0.9:8000/v1", interval=60.
 IN_FRONT = replace(GATEWAY, upstream="behind")
 MINUTE = timedelta(minutes=1)
 
-Story = Sequence[Observation]
+Series = Sequence[Observation]
 _IDS = count()
 
 
@@ -31,17 +31,17 @@ def at(minutes: float, one: Observation, target: Target | None = None) -> Observ
     return replace(one, probe_id=f"probe-{next(_IDS)}", timestamp=START + MINUTE * minutes, target=target)
 
 
-def given(*story: Observation) -> Diagnosis:
+def given(*series: Observation) -> Diagnosis:
     """Return a diagnosis that has taken these probes, in the order in which they ended."""
     diagnosis = Diagnosis()
-    for one in sorted(story, key=lambda one: one.timestamp + timedelta(seconds=one.duration)):
+    for one in sorted(series, key=lambda one: one.timestamp + timedelta(seconds=one.duration)):
         diagnosis.take(one)
     return diagnosis
 
 
-def suspects(*story: Observation, upstream: Story = (), target: Target = GATEWAY) -> dict[str, str]:
+def suspects(*series: Observation, upstream: Series = (), target: Target = GATEWAY) -> dict[str, str]:
     """Return who is suspected after these probes of a target, a minute apart, the oldest first, and why."""
-    observations = [at(number, one, target) for number, one in enumerate(story)]
+    observations = [at(number, one, target) for number, one in enumerate(series)]
     return {it.suspect: it.because for it in given(*observations, *upstream).now(target.name)}
 
 

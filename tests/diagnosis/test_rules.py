@@ -33,7 +33,7 @@ SILENT = written("truncated: no_terminator incomplete_answer\nempty: no_output")
 NO_WAY = written("unreachable: dns network")
 HANGING = written("stalled: silent no_output\ntimeout: headers first_chunk total")
 
-Story = Callable[[Pair], Sequence[ProbeFacts]]
+Series = Callable[[Pair], Sequence[ProbeFacts]]
 
 
 def suspected(*probes: ProbeFacts, target: Target = GATEWAY, **more: Any) -> dict[str, str]:  # noqa: ANN401 - fields of Scene
@@ -53,7 +53,7 @@ def times(number: int, pair: Pair, **more: Any) -> list[ProbeFacts]:  # noqa: AN
 
 GOOD = probed(OK, end=10.0, first_byte=0.5, connected=True)
 SLOW = probed(OK, end=10.0, first_byte=20.0, connected=True)
-RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
+RULES: dict[str, tuple[Suspect, Series, set[str]]] = {
     "a cut, and the next one was refused": (
         Suspect.RESTART, lambda it: [probed(it), probed(REFUSED, end=120.0)], STOPPED,
     ),
@@ -182,10 +182,10 @@ RULES: dict[str, tuple[Suspect, Story, set[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("suspect", "story", "taken"), RULES.values(), ids=RULES.keys())
-def test_which_failures_a_rule_takes(suspect: Suspect, story: Story, taken: set[str]) -> None:
+@pytest.mark.parametrize(("suspect", "series", "taken"), RULES.values(), ids=RULES.keys())
+def test_which_failures_a_rule_takes(suspect: Suspect, series: Series, taken: set[str]) -> None:
     """Exactly these outcomes and causes are blamed on the suspect."""
-    assert words(pair for pair in FAILURES if suspect in suspected(*story(pair))) == taken
+    assert words(pair for pair in FAILURES if suspect in suspected(*series(pair))) == taken
 
 
 @pytest.mark.parametrize("statement", [it for it in Statement if it not in {Statement.NOTHING, Statement.INTERNAL}])
@@ -217,7 +217,7 @@ SENTENCES: dict[str, list[ProbeFacts]] = {
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
-def test_the_evidence_is_said(sentence: str) -> None:
+def test_the_evidence_is_reported(sentence: str) -> None:
     """One sentence for each kind of evidence, with how many failures it explains if there are several."""
     assert list(suspected(*SENTENCES[sentence]).values()) == [sentence]
 

@@ -15,7 +15,7 @@ from monitor.target import Target
 from tests.diagnosis.parts import (
     BEHIND,
     IN_FRONT,
-    Story,
+    Series,
     after,
     answered,
     at,
@@ -48,7 +48,7 @@ def test_each_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "story",
+    "series",
     [
         [whole()],
         [whole()] * 10,
@@ -76,9 +76,9 @@ def test_each_is_explained() -> None:
         [cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5), answered(401), answered(401)],
     ],
 )  # fmt: skip
-def test_nobody_is_suspected(story: Story) -> None:
+def test_nobody_is_suspected(series: Series) -> None:
     """Not after one cut, not if the probes have nothing in common, and never because of what we did ourselves."""
-    assert suspects(*story) == {}
+    assert suspects(*series) == {}
 
 
 # -- proxies -----------------------------------------------------------------------------------------------------------
@@ -86,15 +86,15 @@ def test_nobody_is_suspected(story: Story) -> None:
 
 def test_cuts_at_one_age_are_a_time_out() -> None:
     """Most of five cuts at 60 s are a time-out, with the number in the evidence, and no exception is suspected."""
-    story = [cut(60.1, number=5), cut(59.9), cut(12.2), cut(60.0), cut(60.0)]
+    series = [cut(60.1, number=5), cut(59.9), cut(12.2), cut(60.0), cut(60.0)]
     because = "4 of the last 5 cuts came 60.0 s +- 0.1 after the request"
-    assert suspects(*story) == {Suspect.PROXY_TIMEOUT: because}
+    assert suspects(*series) == {Suspect.PROXY_TIMEOUT: because}
 
 
 def test_what_is_beside_a_time_out_is_no_exception() -> None:
     """Two cuts of other ages besides three of a timer are no evidence of an exception."""
-    story = [cut(12.2), cut(7.1), cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5)]
-    assert set(suspects(*story)) == {Suspect.PROXY_TIMEOUT}
+    series = [cut(12.2), cut(7.1), cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5)]
+    assert set(suspects(*series)) == {Suspect.PROXY_TIMEOUT}
 
 
 def test_two_cuts_at_one_age_are_no_exception() -> None:
@@ -108,9 +108,9 @@ def test_two_cuts_at_one_age_are_no_exception() -> None:
 
 def test_a_time_out_is_named_again_at_its_next_cut() -> None:
     """Cuts at one age with good probes between them: each is an incident, and what they share is seen at the third."""
-    story = [cut(30.0), whole(), cut(30.1, number=5), whole()]
-    assert suspects(*story) == {}
-    assert set(suspects(*story, cut(30.05))) == {Suspect.PROXY_TIMEOUT}
+    series = [cut(30.0), whole(), cut(30.1, number=5), whole()]
+    assert suspects(*series) == {}
+    assert set(suspects(*series, cut(30.05))) == {Suspect.PROXY_TIMEOUT}
     timed = [cut(15.0, number=one) for one in (3, 4, 5)]
     assert suspects(*timed, whole(), cut(15.0)) == {
         Suspect.PROXY_TIMEOUT: "4 of the last 4 cuts came 15.0 s +- 0.0 after the request"
@@ -172,16 +172,16 @@ def test_a_504_while_the_upstream_is_frozen() -> None:
 
 def test_a_proxy_that_buffers() -> None:
     """Three streams in one piece, and none otherwise; short answers say nothing, nor does a server that does so too."""
-    story = [whole(), in_one_piece(), in_one_piece(), in_one_piece()]
+    series = [whole(), in_one_piece(), in_one_piece(), in_one_piece()]
     because = {Suspect.BUFFERING_PROXY: "the last 3 streams arrived in one piece"}
-    assert suspects(*story) == because
-    assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, piece_by_piece(), BEHIND)]) == because
-    assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, in_one_piece(), BEHIND)]) == {}
-    assert suspects(*story, target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND)]) == because, "too short to say"
+    assert suspects(*series) == because
+    assert suspects(*series, target=IN_FRONT, upstream=[at(0.5, piece_by_piece(), BEHIND)]) == because
+    assert suspects(*series, target=IN_FRONT, upstream=[at(0.5, in_one_piece(), BEHIND)]) == {}
+    assert suspects(*series, target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND)]) == because, "too short to say"
     latest = {Suspect.BUFFERING_PROXY: "the last 5 streams arrived in one piece"}
     assert suspects(piece_by_piece(), *[in_one_piece()] * 5) == suspects(*[in_one_piece()] * 6) == latest
     assert suspects(piece_by_piece(), *[in_one_piece()] * 4) == {}
-    assert suspects(*story, cut(3.0)) == {}, "in an incident there is more to say"
+    assert suspects(*series, cut(3.0)) == {}, "in an incident there is more to say"
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------
@@ -216,9 +216,9 @@ def test_a_server_that_is_starting() -> None:
 def test_several_at_one_address_are_cut_together() -> None:
     """A reload, or an OOM kill, that is: two streams of different ages end within a second."""
     other = replace(GATEWAY, name="other")
-    story = [at(0.0, cut(30.0)), at(0.2, cut(18.2), other)]
-    assert {it.suspect for it in given(*story).now("gateway")} == {Suspect.RESTART}
-    assert {it.suspect for it in given(*story).now("other")} == {Suspect.RESTART}
+    series = [at(0.0, cut(30.0)), at(0.2, cut(18.2), other)]
+    assert {it.suspect for it in given(*series).now("gateway")} == {Suspect.RESTART}
+    assert {it.suspect for it in given(*series).now("other")} == {Suspect.RESTART}
     began_together = [at(0.0, cut(30.0)), at(0.0, cut(30.1), other)]
     assert given(*began_together).now("gateway") == (), "a timer ends them at one age"
     fell_silent = [at(0.0, cut(30.0, last=5.0)), at(0.2, cut(18.2, last=2.0), other)]
@@ -230,25 +230,25 @@ def test_several_at_one_address_are_cut_together() -> None:
 def test_another_target_finds_nobody_there() -> None:
     """A cut is a restart's if another target at that address is refused right after."""
     other = replace(GATEWAY, name="other")
-    story = [at(0.0, cut(3.0)), at(0.2, refused(), other)]
-    found = given(*story).now("gateway")
+    series = [at(0.0, cut(3.0)), at(0.2, refused(), other)]
+    found = given(*series).now("gateway")
     assert [(it.suspect, it.because) for it in found] == [
         (Suspect.RESTART, "a probe was cut, and other was refused at the same address")
     ]
-    assert given(story[0], at(3.0, refused(), other)).now("gateway") == ()
+    assert given(series[0], at(3.0, refused(), other)).now("gateway") == ()
 
 
 def test_gateways_that_lose_one_upstream() -> None:
     """Cut within a second at two addresses, with one upstream: that one, unless a stream of it went on."""
     other = Target("other", "openai-chat", "http://10.0.0.8/v1", upstream="behind")
-    story = [at(0.0, cut(30.0), IN_FRONT), at(0.2, cut(18.2), other)]
-    found = given(*story)
+    series = [at(0.0, cut(30.0), IN_FRONT), at(0.2, cut(18.2), other)]
+    found = given(*series)
     assert {it.suspect for name in ("gateway", "other") for it in found.now(name)} == {Suspect.UPSTREAM}
     running = at(0.1, cut(60.0, EndKind.COMPLETE), BEHIND)
     went_on = at(
         0.1, replace(whole(BEHIND), recording=replace(whole().recording, marks=running.recording.marks)), BEHIND
     )
-    assert given(went_on, *story).now("gateway") == ()
+    assert given(went_on, *series).now("gateway") == ()
 
 
 def test_a_generator_that_dies() -> None:
@@ -278,7 +278,7 @@ def test_an_end_that_a_gateway_invents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("story", "suspect"),
+    ("series", "suspect"),
     [
         ([whole(), failed(Fault.OVERLOADED)], Suspect.OVERLOAD),
         ([answered(503)], Suspect.OVERLOAD),
@@ -301,9 +301,9 @@ def test_an_end_that_a_gateway_invents() -> None:
         ([cut(3.0), answered(503, "no healthy upstream"), answered(503)], Suspect.UPSTREAM),
     ],
 )  # fmt: skip
-def test_what_the_answer_itself_says(story: Story, suspect: Suspect) -> None:
+def test_what_the_answer_itself_says(series: Series, suspect: Suspect) -> None:
     """One such answer is enough, and it is the only suspect."""
-    assert set(suspects(*story)) == {suspect}
+    assert set(suspects(*series)) == {suspect}
 
 
 # -- the incident ------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from monitor.http.resolver import NotResolvedError
         (RuntimeError("canary"), "RuntimeError"),
     ],
 )
-def test_the_systems_number_is_said_in_its_words(error: Exception, words: str) -> None:
+def test_the_systems_number_is_reported_in_its_words(error: Exception, words: str) -> None:
     """What an error says of itself is not taken over, for it can hold a name or a secret."""
     assert errno_words(error) == words
 

@@ -114,7 +114,7 @@ async def test_one_family_that_fails_leaves_the_other(kind: str, other: str, bro
 
 
 @pytest.mark.parametrize("kind", ["A", "AAAA"])
-async def test_of_two_refusals_the_failure_is_said(kind: str) -> None:
+async def test_of_two_refusals_the_failure_is_reported(kind: str) -> None:
     """That there is no address of one family says less than that the server failed to answer for the other."""
     with pytest.raises(OSError, match="SERVFAIL"):
         await looked_up({f"one.test {kind}": replies("SERVFAIL"), "one.test": has()})

@@ -402,7 +402,7 @@ def test_the_nonce_decides_the_order() -> None:
     assert words_prompt(WordsCheck(6), NONCE, "Hello.") == f"[{NONCE}] Hello.\n" + words_prompt(WordsCheck(6), NONCE)
 
 
-def test_the_words_can_be_told_apart() -> None:
+def test_the_words_can_be_distinguished() -> None:
     """Small letters alone, none the beginning of another, and none that can be a part of a nonce."""
     words = sorted(words_for(WordsCheck(1000), NONCE))
     assert len(words) == 60

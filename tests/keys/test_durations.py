@@ -43,6 +43,6 @@ def test_a_measured_time_has_three_figures_or_so(seconds: float, text: str) -> N
         (172800.0, "2 d"),
     ],
 )
-def test_what_is_long_ago_is_said_in_one_unit(seconds: float, text: str) -> None:
+def test_what_is_long_ago_is_reported_in_one_unit(seconds: float, text: str) -> None:
     """The largest unit of which there are two or more, rounded down."""
     assert elapsed(seconds) == text

@@ -29,7 +29,7 @@ async def test_every_send_is_a_segment_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("ending", "name"), [(Fin(), "fin"), (Rst(), "rst")])
-async def test_endings_are_told_apart(ending: Fin | Rst, name: str) -> None:
+async def test_endings_are_distinguished(ending: Fin | Rst, name: str) -> None:
     """What was sent arrives whole before a FIN as before an RST."""
     async with peer([Send(b"x" * 300_000), ending]) as server, wire_to(server.port) as wire:
         await wire.ask("/")

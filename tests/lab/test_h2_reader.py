@@ -66,7 +66,7 @@ async def test_one_that_is_not_polite_says_nothing() -> None:
     assert link.said == b""
 
 
-async def test_another_version_is_told_apart() -> None:
+async def test_another_version_is_distinguished() -> None:
     """A request of HTTP/1.1 is seen as soon as it differs from the preface."""
     for read in (b"GET / HTTP/1.1\r\n\r\n", b"POST"):
         assert not await speaks_http2(Link(read[:1], read[1:]))

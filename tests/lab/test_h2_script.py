@@ -44,7 +44,7 @@ START = Send(wire.headers(3, FIELDS))
         ([Send(HEAD[:9])], []),
     ],
 )  # fmt: skip
-def test_what_is_said(script: Script, wanted: Script) -> None:
+def test_what_is_reported(script: Script, wanted: Script) -> None:
     """Chunks become DATA, the body's end END_STREAM, and the FIN after a close-delimited body too."""
     assert in_http2(script, 3) == wanted
 

@@ -46,7 +46,7 @@ def test_a_whole_response_in_each_framing(framing: str) -> None:
     assert isinstance(steps[-1], Fin if framing == "close" else Send)
 
 
-def test_the_head_says_what_it_is_told() -> None:
+def test_the_head_is_as_requested() -> None:
     """Another status, another type, more fields, and the truth about the fault; no field twice."""
     one = case("raw", "ok", "framing=close")
     text = head(one, 0, status=299, content_type="a/b", extra=(("X-More", "1"), ("Connection", "close")))

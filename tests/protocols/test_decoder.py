@@ -218,14 +218,14 @@ class Checked(Lines):
         return super().feed(good)
 
 
-def test_a_framing_that_is_broken_is_told_once() -> None:
+def test_a_framing_that_is_broken_is_reported_once() -> None:
     """What came before it is kept, and the body ends there."""
     reader = decoder(Checked)
     broken = Malformed("a checksum", body=True)
     assert said(reader, b"a\n!", b"!") == [(Output("a"), 1), (broken, 3)]
 
 
-def test_a_framing_that_is_broken_is_told_at_once() -> None:
+def test_a_framing_that_is_broken_is_reported_at_once() -> None:
     """It is not left to the end of the stream; what only shows there is told there."""
     broken = (Malformed("a checksum", body=True), 3)
     assert decoder(Checked).feed(b"a\n!") == [(Output("a"), 1), broken]

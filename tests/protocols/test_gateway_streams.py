@@ -454,7 +454,7 @@ def test_whatever_is_nested_has_a_verdict(name: str, nested: str, form: str) -> 
         (CHAT, data(chunk(None, {"type": "abort", "message": "boom"}))),
     ],
 )
-def test_what_is_said_of_an_end_is_kept(name: str, body: str) -> None:
+def test_what_is_reported_of_an_end_is_kept(name: str, body: str) -> None:
     """The sentence that a server says of its finish reason is kept for the event."""
     protocol = PROTOCOLS[name]
     stream = seen(protocol, body.encode(), Head(200, protocol.content_types[0]))

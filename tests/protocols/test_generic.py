@@ -119,7 +119,7 @@ def test_what_never_matched_is_known() -> None:
     assert whole.remark() == ""
 
 
-async def test_a_path_that_never_matched_is_said_in_the_detail(prober: MakeProber) -> None:
+async def test_a_path_that_never_matched_is_reported_in_the_detail(prober: MakeProber) -> None:
     """Whoever wrote it wrong reads so in the probe itself; nothing is said of paths that matched."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
     details = []

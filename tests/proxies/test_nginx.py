@@ -35,7 +35,7 @@ async def test_an_upstream_that_dies_is_hidden_by_the_defaults(nginx: Nginx, dur
     assert observation.check.beginning
 
 
-async def test_an_upstream_that_dies_is_told_on_over_http_1_1(nginx: Nginx, during: During) -> None:
+async def test_an_upstream_that_dies_is_passed_on_over_http_1_1(nginx: Nginx, during: During) -> None:
     """Asked in HTTP/1.1 the upstream sends chunks, and nginx passes on that the last one is missing."""
     modern = f"{STREAMING} proxy_http_version 1.1; proxy_set_header Connection '';"
     async with upstream() as server, nginx(server.port, modern) as proxy:

@@ -422,7 +422,7 @@ def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> 
         (Path.touch, "is still empty"),
     ],
 )
-def test_what_cannot_be_read_is_said(path: Path, make: object, message: str) -> None:
+def test_what_cannot_be_read_is_reported(path: Path, make: object, message: str) -> None:
     """An unreadable file is reported, and is unchanged."""
     make(path)  # type: ignore[operator] # one of the above
     with pytest.raises(StoreError, match=f"history.db: .*{message}"):

@@ -330,7 +330,7 @@ def test_many_ends_take_linear_time() -> None:
     assert state.failure is None
 
 
-def test_the_last_end_is_the_one_said_last() -> None:
+def test_the_last_end_counts() -> None:
     """If ends are said again, the end stands from the last one on, whichever answer's it is."""
     state = EndState(EndRule(choices=2, early=True))
     for choice, time in ((0, 1.0), (1, 2.0), (0, 3.0)):

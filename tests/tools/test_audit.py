@@ -38,7 +38,7 @@ def written(*packages: object) -> str:
         ),
     ],
 )
-def test_what_was_found_is_said(output: str, status: int, text: str) -> None:
+def test_what_was_found_is_reported(output: str, status: int, text: str) -> None:
     """An advisory is a failure, and a package that the source does not know is named."""
     assert audit.result(output) == (status, text)
 

@@ -30,7 +30,7 @@ async def test_a_foreign_page_starts_nothing(behind: Daemon, aiohttp_client: Aio
     assert done == []
 
 
-async def test_what_the_monitor_cannot_do_is_said(client: Client) -> None:
+async def test_what_the_monitor_cannot_do_is_reported(client: Client) -> None:
     """Reload and probe-now are 501 if the daemon supports neither."""
     reload, probe = await client.post("/-/reload"), await client.post("/api/v1/targets/new/probe")
     assert (reload.status, probe.status) == (501, 501)

@@ -11,7 +11,7 @@ from tests.web.requests import Client
 @pytest.mark.parametrize(
     "path", ["/targets/nobody", "/probes/01J", "/nothing", "/targets", "/targets/new/", "/favicon.ico"]
 )
-async def test_what_is_not_there_is_said_in_plain_words(client: Client, path: str) -> None:
+async def test_what_is_not_there_is_reported_in_plain_words(client: Client, path: str) -> None:
     """An unknown name, id or path is 404: in words to a program, on a page to a browser."""
     plain = await client.get(path)
     assert (plain.status, plain.content_type) == (404, "text/plain")

@@ -29,7 +29,7 @@ async def test_every_reader_gets_all_blocks_as_they_are_made() -> None:
     assert [await body.block(index) for index in range(3)] == [b"one", b"two", None]
 
 
-async def test_every_reader_is_told_why_there_is_no_more() -> None:
+async def test_every_reader_gets_the_reason_of_the_end() -> None:
     """What goes wrong is raised in place of the next block, for each reader."""
 
     async def blocks() -> AsyncIterator[bytes]:

@@ -39,7 +39,7 @@ def test_json_and_events_as_servers_write_them() -> None:
     assert event("é", "\r\n", "ping") == "event: ping\r\ndata: é\r\n\r\n".encode()
 
 
-def test_what_a_protocol_lacks_is_said_in_words() -> None:
+def test_what_a_protocol_lacks_is_reported_in_words() -> None:
     """All that is missing, and nothing where all is there."""
     assert lacks(DIALECTS["raw"], ("sse", "ping")) == f"{NEEDS['sse']}; {NEEDS['ping']}"
     assert lacks(DIALECTS["raw"], ("finish stop",)) == ""

@@ -119,7 +119,7 @@ def test_without_an_end_the_check_alone_sees_a_clean_cut() -> None:
 
 @every_protocol
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_all_is_said_and_the_body_has_no_end(protocol: str, framing: str) -> None:
+def test_the_answer_is_complete_and_the_body_has_no_end(protocol: str, framing: str) -> None:
     """By FIN, by RST, or with a socket that stays open; only a close-delimited FIN leaves nothing to wish for."""
     complete = case(protocol).answer.complete
     for fault, query, last in (

@@ -161,7 +161,7 @@ def test_rare_chunk_framing() -> None:
     assert played("raw", "chunk-style", "as=trailer").body.endswith(b"\r\n0\r\nX-Lab-Trailer: yes\r\n\r\n")
 
 
-def test_a_wrong_type_is_said() -> None:
+def test_a_wrong_type_is_reported() -> None:
     """And only the type is wrong."""
     wrong, right = (played("chatchat", fault, "") for fault in ("content-type", "ok"))
     assert b"Content-Type: application/octet-stream\r\n" in wrong.head

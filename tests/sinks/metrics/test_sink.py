@@ -91,7 +91,7 @@ def test_suspects_stand_at_zero(metrics: Metrics) -> None:
     assert set(series(metrics, "chat_stream_suspect").values()) == {0.0}
 
 
-def test_config_is_said_at_once(metrics: Metrics) -> None:
+def test_the_config_is_exported_at_once(metrics: Metrics) -> None:
     """Interval, pause, objectives and what the target is are known before any probe; user-info is not shown."""
     info = {"protocol": "openai-chat", "host": "gateway.example.com:8443", "model": "m", "upstream": ""}
     assert value_of(metrics, "chat_stream_target_info", **info) == 1
@@ -646,7 +646,7 @@ def test_content_types(metrics: Metrics) -> None:
     assert metrics.render("application/openmetrics-text;version=0.0.1")[1] == OPENMETRICS.format("0.0.1")
 
 
-def test_stream_errors_are_told_by_cause(metrics: Metrics) -> None:
+def test_stream_errors_are_counted_by_cause(metrics: Metrics) -> None:
     """An error inside a stream is a truncation with the error's cause."""
     metrics.observe(failed(Fault.RATE_LIMITED))
     assert value_of(metrics, "chat_stream_truncated_total", outcome="stream_error", cause="rate_limited") == 1

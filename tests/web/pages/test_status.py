@@ -133,7 +133,7 @@ def test_figures_of_the_history() -> None:
     assert "0 tok" in Document(status(overview([view], StatusQuery()), {}, ABOUT)).text
 
 
-def test_one_story_is_told_on_top() -> None:
+def test_a_common_cause_is_shown_first() -> None:
     """If the targets that fail have one thing in common."""
     views = [samples.view(samples.target(str(number)), samples.cut()) for number in range(3)]
     assert "All 3 targets on llm.example fail." in Document(page(*views)).text

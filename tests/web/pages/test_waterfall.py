@@ -119,7 +119,7 @@ def test_a_long_stream_draws_no_more_than_its_width() -> None:
     assert drawn.omitted is None
 
 
-def test_what_is_omitted_of_a_thinned_stream_is_said() -> None:
+def test_what_is_omitted_of_a_thinned_stream_is_reported() -> None:
     """The picture says how many events and reads are not drawn."""
     steps: list[samples.Step] = [(0.1 + n / 1000, Output("x")) for n in range(500)]
     whole = samples.observed(samples.played(steps, Ending(EndKind.RESET, 9)))
