@@ -111,7 +111,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a class of pytest-xdist that it does not name
-    """Hear that from the worker; all have left out the same."""
+    """Receive from each worker which tests it left out; all have left out the same."""
     node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
 
 
@@ -231,7 +231,7 @@ def no_blocking(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 async def no_leaks() -> AsyncIterator[None]:
-    """Fail the test that leaves a task, a thread of ours or a descriptor behind; connections are descriptors."""
+    """Fail a test that leaves a task, a thread of ours or a descriptor open; connections are descriptors."""
     before, watched = _descriptors(), _watched()
     yield
     for _ in range(_TURNS):
@@ -267,7 +267,7 @@ def _left() -> list[str]:
 
 
 def _watched() -> set[int]:
-    """Return the descriptors that the loop still watches; one that is closed, too, breaks whoever gets it next."""
+    """Return the descriptors that the loop still watches; a closed one would affect the next file with its number."""
     selector = getattr(asyncio.get_running_loop(), "_selector", None)
     return set(selector.get_map()) if selector is not None else set()
 
@@ -283,7 +283,7 @@ def _descriptors() -> dict[int, str]:
 
 @pytest.fixture
 def access(tmp_path: Path) -> Iterator[Access]:
-    """One user of the pages, `prom`, whose password is `right`."""
+    """Return the access rules with one user, `prom`, whose password is `right`."""
     file = tmp_path / "web.yml"
     file.write_text(f"basic_auth_users:\n  prom: {bcrypt.hashpw(b'right', bcrypt.gensalt(4)).decode()}\n")
     found = Access(file)

@@ -59,7 +59,7 @@ class Running:
             return response.status, await response.text()
 
     async def metric(self, series: str) -> float | None:
-        """Return the value of a series in a scrape; None where it is not there."""
+        """Return the value of a series in a scrape; None if it is absent."""
         _, text = await self.get("/metrics")
         values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{series} ")]
         return float(values[0]) if values else None
@@ -78,7 +78,7 @@ async def running(
     config: Config | None = None,
     access: Access | None = None,
 ) -> AsyncIterator[Running]:
-    """Yield a daemon that watches these targets, or a config's; it is stopped in a hurry where it has not ended."""
+    """Yield a daemon that probes these targets, or those of a config; it is stopped at once if it has not ended."""
     loop = asyncio.get_running_loop()
     signals, port, reader = Signals(), loop.create_future(), asyncio.StreamReader()
     read_end, write_end = os.pipe()

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class Reached(asyncio.Event):
-    """A gate that says when a script stands before it."""
+    """A gate that reports when a script has reached it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -70,13 +70,13 @@ def cut(whole: Answer) -> Answer:
 
 
 def at_last(times: int, then: Answer, before: Answer = silent) -> Answer:
-    """Answer the first so many questions, whoever asks, with what is no answer."""
+    """Answer the first queries with an invalid response."""
     left = iter(range(times))
     return lambda query, way: then(query, way) if next(left, None) is None else before(query, way)
 
 
 class Zone(asyncio.DatagramProtocol):
-    """What a name server answers, by `NAME` or `NAME KIND` (all else: no such name), and what it was asked."""
+    """The answers of a name server, by `NAME` or `NAME KIND` (all others: no such name), and its queries."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers = dict(answers)
@@ -90,7 +90,7 @@ class Zone(asyncio.DatagramProtocol):
 
     @property
     def address(self) -> str:
-        """Where it is, as `[network] resolver` has it."""
+        """The address, as in `[network] resolver`."""
         return f"127.0.0.1:{self.port}"
 
     def reply(self, wire: bytes, way: str) -> bytes | None:

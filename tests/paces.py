@@ -19,7 +19,7 @@ PACE = ("gap=3ms", "ttfc=3ms")
 
 
 def own(scenario: Scenario) -> str:
-    """Return the path of a scenario behind its protocol."""
+    """Return the path of a scenario after its protocol."""
     return scenario.path.removeprefix(f"/{scenario.protocol}")
 
 
@@ -40,5 +40,5 @@ def paced(scenario: Scenario, slower: int = 1) -> str:
 
 
 def stretched(path: str, original: str, slower: int) -> str:
-    """Return a path whose pace was set here with all its milliseconds multiplied; any other as it is."""
+    """Return a path whose pace was set here with all its milliseconds multiplied; any other path is unchanged."""
     return path if path == original else re.sub(r"(\d+)ms", lambda found: f"{int(found[1]) * slower}ms", path)

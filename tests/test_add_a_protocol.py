@@ -51,13 +51,13 @@ def test_the_invariants_hold() -> None:
 
 
 def test_the_capture_comes_to_what_it_says() -> None:
-    """The file is read as it is in the page, and is the record's example."""
+    """The capture of the page gives the verdict that it declares, and is the example of its protocol."""
     assert find(NAME).example == "made/parrot_whole"
     check_capture(read(FILES["parrot_whole.capture"].encode()), find(NAME))
 
 
 async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
-    """By its name alone the lab serves every fault that fits it, and each comes to what the lab expects."""
+    """With its name alone the lab serves every fault that fits the protocol, and each has the expected verdict."""
     add_dialect(NAME)
     async with await serve("127.0.0.1", 0) as lab:
         for fault in ("ok", "cut"):
@@ -67,7 +67,7 @@ async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
 
 
 async def test_it_is_probed_inside(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its line in the registry it has a name, a path, a row in the docs, and the lab speaks it."""
+    """With its line in the registry the protocol has a name, a path and a row in the docs, and the lab serves it."""
     monkeypatch.setitem(PROTOCOLS, "parrot", find(NAME))
     add_dialect("parrot")
     assert for_path("/parrot") is find("parrot")

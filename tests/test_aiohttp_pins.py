@@ -46,7 +46,7 @@ async def answered(*script: Any) -> AsyncIterator[aiohttp.ClientResponse]:  # no
 
 
 def session() -> aiohttp.ClientSession:
-    """Return a session as plain as can be; it leaves no connection behind."""
+    """Return a plain session, which keeps no connection."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), auto_decompress=False)
 
 
@@ -68,7 +68,7 @@ def closed_of(response: aiohttp.ClientResponse) -> asyncio.Future[None]:
 
 
 async def test_broken_chunk_framing_ends_no_read() -> None:
-    """It closes the connection and leaves the reader waiting, as `fetch` does; the protocol knows why."""
+    """Broken chunk framing closes the connection and leaves the reader waiting; the protocol has the exception."""
     gate = asyncio.Event()
     async with answered(Send(CHUNKED + chunk(FIVE)), Gate(gate), Send(b"zz\r\n"), Hold()) as response:
         assert await response.content.readany() == FIVE
@@ -95,7 +95,7 @@ async def test_a_head_that_does_not_parse_is_given_a_status() -> None:
 
 
 async def test_a_compressed_body_is_left_as_it_is() -> None:
-    """With `auto_decompress` off nothing is inflated."""
+    """With `auto_decompress` off a body is not inflated."""
     body = gzip.compress(bytes(1000))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     async with answered(Send(head + body)) as response:
@@ -125,7 +125,7 @@ async def test_the_private_parts_are_there() -> None:
 
 
 async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What asyncio allocates for each TLS stream is `SSLProtocol.max_size`, ours; where it is gone nothing is set."""
+    """Asyncio's buffer of a TLS stream has the size `SSLProtocol.max_size`, which we set if it exists."""
     monkeypatch.setattr(sslproto.SSLProtocol, "max_size", sslproto.SSLProtocol.max_size)
     assert bound_tls_buffers()
     loop, context = asyncio.get_running_loop(), ssl.create_default_context()

@@ -55,7 +55,7 @@ def test_what_is_left() -> None:
 
 
 def test_without_a_limit_nothing_is_counted_down() -> None:
-    """Where neither limits, there is no number to show, and every probe is allowed."""
+    """Without a limit there is no number of remaining tokens, and every probe is allowed."""
     budget = spent(one=10**9)
     assert budget.left(limited(tokens=None)) is None
     assert budget.allows(limited(tokens=None))
@@ -70,7 +70,7 @@ def test_the_total_may_be_set_anew() -> None:
 
 
 def test_midnight_begins_anew() -> None:
-    """At midnight in UTC all is there again."""
+    """At midnight in UTC all tokens are available again."""
     calendar = Calendar()
     budget = Budget(None, calendar)
     budget.spend("one", 100)
@@ -79,7 +79,7 @@ def test_midnight_begins_anew() -> None:
 
 
 def test_a_day_is_utc() -> None:
-    """Without a calendar of one's own the day is today's."""
+    """By default the day is the current day in UTC."""
     budget = Budget(100)
     budget.load(Budget(None).dump())
     budget.spend("one", 1)
@@ -87,7 +87,7 @@ def test_a_day_is_utc() -> None:
 
 
 def test_a_restart_keeps_todays_tokens(tmp_path: Path) -> None:
-    """What was saved is there after the start, added to what was spent meanwhile."""
+    """Saved tokens are added after a restart to those spent meanwhile."""
     path = tmp_path / "budget.json"
     assert save(spent(one=60, gone=7).dump(), path) is None
     budget = spent(one=1)
@@ -110,7 +110,7 @@ def test_yesterdays_tokens_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_the_first_start_finds_no_file(tmp_path: Path) -> None:
-    """Where nothing was saved, nothing is wrong."""
+    """A missing file is not an error."""
     assert restore(spent(), tmp_path / "budget.json") is None
 
 
@@ -135,7 +135,7 @@ WHOLE = spent(one=60).dump()
     ],
 )
 def test_a_file_that_is_no_budget_is_put_aside(tmp_path: Path, held: bytes) -> None:
-    """Cut anywhere or written over, it is kept beside for whoever wants to know, and the count begins at 0."""
+    """A damaged file is put aside, and the count begins at 0."""
     path = tmp_path / "budget.json"
     path.write_bytes(held)
     budget = spent()
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_budget_is_put_aside(tmp_path: Path, held: bytes) -> N
 
 
 def test_a_budget_of_a_later_version_is_kept_beside(tmp_path: Path) -> None:
-    """It is no damage: the file is put aside as it is, and the count begins at 0."""
+    """A file of a later version is put aside unchanged, and the count begins at 0."""
     path = tmp_path / "budget.json"
     path.write_bytes(b'{"version": 2, "spent": []}')
     message = restore(spent(), path)
@@ -167,7 +167,7 @@ def test_a_budget_without_a_version_is_read(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_put_aside_stays(tmp_path: Path) -> None:
-    """Where the directory does not let it go, that is said, and nothing is raised."""
+    """If the directory does not allow it, that is reported, and nothing is raised."""
     path = tmp_path / "budget.json"
     path.write_bytes(b"no budget")
     (tmp_path / "budget.json.corrupt").mkdir()
@@ -178,13 +178,13 @@ def test_what_cannot_be_put_aside_stays(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
-    """A directory in the file's place is no reason to stop."""
+    """A directory in place of the file is reported, and nothing is raised."""
     assert restore(spent(), tmp_path) == f"{tmp_path}: cannot be read: is a directory"
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    """What cannot be written whole takes the place of nothing, and its beginning does not stay."""
+    """On a full disk the old file stays, and the incomplete one is removed."""
     path = tmp_path / "budget.json"
     save(spent(one=60).dump(), path)
     (tmp_path / "budget.json.new").symlink_to(FULL)
@@ -194,7 +194,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_gone_is_reported(tmp_path: Path) -> None:
-    """Nothing is raised where there is nowhere to write."""
+    """A missing directory is reported, and nothing is raised."""
     path = tmp_path / "gone" / "budget.json"
     assert save(b"{}", path) == f"{path}: cannot be written: no such file or directory"
 
@@ -214,7 +214,7 @@ while True:
 
 @pytest.mark.parametrize("lines", [1, 2, 20, 57])
 def test_a_kill_at_any_moment_loses_nothing_that_was_saved(tmp_path: Path, lines: int) -> None:
-    """After `kill -9` the file is whole and holds at least what was said to be saved."""
+    """After `kill -9` the file is whole and has at least what was reported as saved."""
     path = tmp_path / "budget.json"
     with subprocess.Popen([sys.executable, "-c", KEEPER, str(path)], stdout=subprocess.PIPE) as keeper:
         assert keeper.stdout is not None
@@ -230,7 +230,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_saved(tmp_path: Path, lines
 
 
 def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
-    """What a killed process left beside the file is written over, not read."""
+    """A temporary file of a killed process is overwritten, not read."""
     path = tmp_path / "budget.json"
     (tmp_path / "budget.json.new").write_bytes(b"half")
     assert save(spent(one=1).dump(), path) is None

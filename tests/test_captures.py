@@ -13,7 +13,7 @@ from tests.protocols.replay import capture, check_capture, dechunked, names, rep
 
 @pytest.mark.parametrize("name", names())
 def test_what_it_comes_to(name: str) -> None:
-    """A capture, read whole with the ending that it had, comes to what it says itself, and no output of it is lost."""
+    """A capture, read as a whole with its ending, gives the verdict that it declares, and no output is lost."""
     one = capture(name)
     check_capture(one, PROTOCOLS[one.protocol])
 
@@ -63,7 +63,7 @@ FACES = {
 
 @pytest.mark.parametrize("face", FACES.values(), ids=FACES.keys())
 def test_one_upstream_failure_has_four_faces(face: Face) -> None:
-    """All four answers have status 200; where the stream says nothing of the failure, only a content check sees it."""
+    """All four responses have status 200; if the stream hides the failure, only a content check detects it."""
     one, protocol = capture(face.name), PROTOCOLS[face.protocol]
     assert one.response.head.status == 200
     found = [replayed(one, protocol, check, face.nonce)[0] for check in (None, face.check)]

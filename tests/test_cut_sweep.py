@@ -57,11 +57,11 @@ class Body:
         return Body(protocol, framing, wire, frozenset(case.answer.starts), case.answer.complete)
 
     def payload(self, position: int) -> bytes:
-        """Return what of the payload lies before a byte of the wire."""
+        """Return the payload before a byte of the wire."""
         return dechunked(self.wire[:position]) if self.framing == "chunked" else self.wire[:position]
 
     def expected(self, position: int, by: str) -> tuple[str, str | None]:
-        """Return verdict and unclean end of a cut before this byte; an empty verdict where several are right."""
+        """Return verdict and unclean end of a cut before this byte; an empty verdict if several are correct."""
         payload = self.payload(position)
         ended = len(payload) >= self.complete
         whole = position == len(self.wire)
@@ -87,7 +87,7 @@ def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
 @pytest.mark.parametrize("protocol", DIALECTS)
 async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, framing: str, by: str) -> None:
-    """Before the protocol's end it is never ok, behind it always, and FIN and RST are told apart on both sides."""
+    """A stream cut before the protocol's end is never ok, after it always, and FIN and RST are distinguished."""
     query = f"n=2&gap=0&ttfc=0&framing={framing}"
     asked = target(f"{lab.url}/{protocol}/ok?{query}", protocol, check=CHECK, timeouts=PATIENT)
     body = Body.of(case_for(FAULTS["ok"], DIALECTS[protocol], query, question_to(asked).call.body), protocol, framing)
@@ -104,7 +104,7 @@ async def test_a_cut_at_every_byte(lab: Lab, prober: MakeProber, protocol: str, 
 
 
 def places_of(body: Body, by: str) -> list[int]:
-    """Return where a body is cut by one of the two ends."""
+    """Return the bytes at which a body is cut by one of the two ends."""
     last, of_framing = len(body.wire), ("chunked", "length", "close").index(body.framing)
     every = body.protocol in EVERY_BYTE
     first = (of_framing + (by == "rst")) % 2 if every else 2 * of_framing + (by == "rst")
@@ -125,12 +125,12 @@ def test_every_byte_is_a_place(protocol: str, framing: str) -> None:
 
 
 def test_every_framing_is_cut_at_every_byte() -> None:
-    """Those that are cut at every byte have all the stream framings between them."""
+    """The protocols that are cut at every byte have every stream framing."""
     assert {DIALECTS[name].framing for name in EVERY_BYTE} == {dialect.framing for dialect in DIALECTS.values()}
 
 
 def wrong(observation: Observation, body: Body, position: int, by: str) -> str:
-    """Say what is wrong with the verdict of one cut; nothing where nothing is."""
+    """Return what is wrong with the verdict of one cut; empty if nothing is."""
     wanted, unclean = body.expected(position, by)
     got = verdict(observation)
     if wanted and (got, observation.verdict.unclean) != (wanted, unclean):

@@ -44,7 +44,7 @@ class Anything(dict[str, str]):
 
 @every_page
 def test_every_config_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each TOML block is a config as it is, or with one target added, if the files that it names are there."""
+    """Each TOML block is a valid config, as it is or with one target added, if the files that it names exist."""
     monkeypatch.chdir(tmp_path)
     if page.name == "add-a-protocol.md":
         return  # its config names a protocol that tests/test_add_a_protocol.py makes and probes
@@ -80,7 +80,7 @@ def typed(page: Path) -> Iterator[list[str]]:
 
 @every_page
 def test_every_command_of_a_page_exists(page: Path) -> None:
-    """Its name, and each of its options."""
+    """Each command in a page exists, with each of its options."""
     for words in typed(page):
         command = commands.get_command(click.Context(commands), words[1])
         assert command, " ".join(words)
@@ -139,7 +139,7 @@ def misleading(page: Path) -> Mapping[str, str]:
 
 
 def test_the_counts_of_the_readme_are_those_of_the_comparison() -> None:
-    """The table is taken over from docs/comparison.md, whose number of streams the text says."""
+    """The counts are those of docs/comparison.md, and the text has its number of streams."""
     compared = ROOT / "docs" / "comparison.md"
     assert misleading(ENGLISH) == misleading(compared)
     streams = re.search(r"misleading, of (\d+)", compared.read_text())
@@ -173,7 +173,7 @@ def test_no_page_installs_a_name_from_an_index() -> None:
 
 
 def test_the_site_builds(tmp_path: Path) -> None:
-    """Without a warning: every link between pages leads to a page or a file, and every anchor exists."""
+    """The site builds without a warning: every link between pages and every anchor exists."""
     built = subprocess.run(
         [Path(sys.executable).with_name("mkdocs"), "build", "--quiet", "--site-dir", tmp_path],
         cwd=ROOT,

@@ -12,7 +12,7 @@ from monitor.files import NewerFileError, exposed, private, put_aside, reason, r
 
 
 def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
-    """The new content is there, nothing is left beside it, and nobody else can read it."""
+    """The file has the new content and mode 0600, and no temporary file is left."""
     path = tmp_path / "state"
     assert (save(b"old", path), save(b"new", path)) == (None, None)
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o600)
@@ -20,13 +20,13 @@ def test_a_file_is_replaced_and_is_private(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    """With the file's name and the system's reason."""
+    """The error has the file's name and the system's reason."""
     path = tmp_path / "gone" / "state"
     assert save(b"", path) == f"{path}: cannot be written: no such file or directory"
 
 
 def test_a_damaged_file_goes_with_those_that_belong_to_it(tmp_path: Path) -> None:
-    """What an older one left beside is no part of the new one."""
+    """The companion files of a damaged file are renamed with it."""
     for name, content in (("db", "1"), ("db-wal", "2"), ("db.corrupt", "0"), ("db.corrupt-shm", "0")):
         (tmp_path / name).write_text(content)
     assert put_aside(tmp_path / "db", ("", "-wal", "-shm")) == "it was put aside as db.corrupt"
@@ -47,7 +47,7 @@ def test_an_error_without_words_has_some() -> None:
 
 
 def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
-    """A pipe is opened and left as it is; `--save` can write into one."""
+    """The mode of a pipe is not changed; `--save` can write to one."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o644)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -82,7 +82,7 @@ def test_what_others_can_read_is_exposed(
 
 
 def test_what_is_no_regular_file_is_not_exposed(tmp_path: Path) -> None:
-    """Neither a directory nor a file that is not there."""
+    """A directory, or a missing file, is not reported as exposed."""
     assert (exposed(tmp_path), exposed(tmp_path / "none")) == (None, None)
 
 

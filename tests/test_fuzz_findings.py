@@ -29,7 +29,7 @@ FINDINGS: tuple[tuple[str, bytes], ...] = (
 
 @pytest.mark.parametrize("name", targets())
 def test_the_invariants_hold_for_the_seeds(name: str) -> None:
-    """Whatever real servers and the lab say reads the same however it is cut, and comes to the same."""
+    """The bytes of real servers and of the lab decode to the same for every split."""
     inputs = list(seeds(name))
     assert inputs
     for data in inputs:
@@ -38,7 +38,7 @@ def test_the_invariants_hold_for_the_seeds(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "data"), FINDINGS)
 def test_what_was_found(name: str, data: bytes) -> None:
-    """What broke once holds now."""
+    """The inputs of former failures pass."""
     hold(name, data)
 
 
@@ -71,13 +71,13 @@ class Keeps(ServerSentEvents):
 
 
 def test_a_framer_that_goes_by_reads_is_found() -> None:
-    """Two pieces and one are told apart."""
+    """A framer whose result depends on the split is found."""
     with pytest.raises(AssertionError):
         framer_holds(Splits, b"data: a\n\n", [b"data: ", b"a\n\n"])
 
 
 def test_a_framer_that_keeps_everything_is_found() -> None:
-    """What is held is counted, wherever a framer holds it."""
+    """A framer that stores more than its limit is found."""
     framer = Keeps(10)
     framer.feed(b"x" * 100)
     assert kept(framer) == 100
@@ -93,7 +93,7 @@ def undeclared(message: Message) -> Iterator[Event]:
 
 
 def test_an_undeclared_exception_is_found() -> None:
-    """A protocol that raises what it did not declare is no protocol."""
+    """A protocol that raises an undeclared exception is found."""
     broken = Protocol("broken", ServerSentEvents, PROTOCOLS["raw"].request, undeclared)
     protocol_holds(broken, b"data: a\n\n", [b"data: a\n\n"])
     with pytest.raises(IndexError):

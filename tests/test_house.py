@@ -42,7 +42,7 @@ def records_and_dialects() -> set[Path]:
 
 
 def test_every_module_has_a_test_file_of_its_own() -> None:
-    """What tests a module stands where its name says, or finds it in the registry of protocols."""
+    """Every module has a test file of the same name, or is tested by the registry of protocols."""
     data = records_and_dialects()
     assert ROOT / "monitor" / "protocols" / "tgi.py" in data
     assert ROOT / "monitor" / "lab" / "dialects" / "tgi.py" in data

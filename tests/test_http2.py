@@ -35,7 +35,7 @@ CHECK = CountCheck(2)
 
 
 def meant(scenario: Scenario) -> bool:
-    """Whether a scenario of HTTP/1.1 has a meaning in HTTP/2: it can be said, and is not cut at a byte of its wire."""
+    """Whether a scenario of HTTP/1.1 applies to HTTP/2: it can be expressed, and is not cut at a byte of its wire."""
     fault = FAULTS[scenario.fault]
     if scenario.fault in ONLY_1 or "wire=" in scenario.query:
         return False
@@ -58,7 +58,7 @@ OWN = listed(HTTP2_FAULTS)
 
 @pytest.mark.parametrize("fault", sorted({one.fault for one in (*SHARED, *OWN)}))
 async def test_a_fault_is_named(lab: Lab, prober: MakeProber, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every example that has a meaning comes to what the lab promises, as over HTTP/1.1."""
+    """Every example that applies to HTTP/2 has the verdict that the lab expects, as over HTTP/1.1."""
     monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: NONCE)
     places = asyncio.Semaphore(AT_ONCE)
 
@@ -117,7 +117,7 @@ class Frames:
 
     @property
     def boundaries(self) -> Iterator[int]:
-        """Where a frame begins or its payload does, and where the answer is whole."""
+        """Return the offsets at which a frame, its payload, or the end of the answer begins."""
         begin = payload = 0
         for size in self.sizes:
             yield from (begin, begin + HEADER)
@@ -127,12 +127,12 @@ class Frames:
         yield begin
 
     def places(self, first: int) -> list[int]:
-        """Return where to cut: at each boundary, a byte before and after it, and at every so many-th byte."""
+        """Return the offsets to cut at: around each boundary, and every n-th byte."""
         near = {at + by for at in self.boundaries for by in (-1, 0, 1)}
         return sorted({at for at in near if 0 <= at <= self.length} | {*range(first, self.length, STRIDE)})
 
     def payload(self, position: int) -> int:
-        """Return how much payload lies before a byte of the frames."""
+        """Return how much payload is before a byte of the frames."""
         found = 0
         for size in self.sizes:
             found += min(max(position - HEADER, 0), size)

@@ -96,7 +96,7 @@ def test_whom_a_window_concerns() -> None:
     ],
 )
 def test_a_window_follows_the_clock_of_its_zone(day: str, begin: str) -> None:
-    """It begins once a day, in summer an hour earlier in UTC, and on the days of the change, too."""
+    """A recurring window follows the clock of its time zone, also when that changes to or from summer time."""
     assert begins(BERLIN, day) == begin
     held = [minute for minute in range(24 * 60) if active([BERLIN], ONE, at(day) + timedelta(minutes=minute))]
     assert held == list(range(held[0], held[0] + 60))
@@ -151,7 +151,7 @@ def test_a_window_chooses_by_name_pattern_and_label(chosen: dict[str, Any], name
 
 
 def test_until_when_windows_hold() -> None:
-    """Of several open windows the last end counts; a window of other targets, and a closed one, count nothing."""
+    """Of several open windows the last end counts; closed windows and those of other targets do not."""
     moment = at("2030-01-05T23:30")
     assert resting_until([ONCE, NIGHT], ONE, moment) == at("2030-01-06T02:00")
     assert resting_until([NIGHT], ONE, moment) == at("2030-01-06T01:00")
@@ -168,7 +168,7 @@ def asked(**more: Any) -> WindowRequest:  # noqa: ANN401 - fields of WindowReque
 
 
 def test_what_a_request_says() -> None:
-    """It lasts for a day unless the request says otherwise, from now or from its start on."""
+    """By default a window lasts for a day, from now or from its start on."""
     assert asked().window("i", NOW, "me").end == NOW + timedelta(days=1)
     assert asked(duration="2h").window("i", NOW, "me").end == NOW + timedelta(hours=2)
     later = asked(start=NOW + timedelta(days=7)).window("i", NOW, "me")
@@ -189,13 +189,13 @@ def test_what_a_request_says() -> None:
     ],
 )
 def test_what_cannot_be_asked_for(request_: WindowRequest, says: str) -> None:
-    """A window that concerns nobody, has no time, or would be forgotten."""
+    """A window without targets, without time, or too far ahead is refused."""
     with pytest.raises(ValueError, match=says):
         request_.window("i", NOW, "me")
 
 
 def test_windows_that_were_set_are_kept() -> None:
-    """They are read back as they were written, one that has ended is dropped, and one may be ended early."""
+    """Saved windows are read back, one that has ended is dropped, and one can be ended early."""
     windows, again = SetWindows(), SetWindows()
     short, long = asked(duration="1h").window("short", NOW, "me"), asked(comment="why").window("long", NOW, "me")
     windows.add(short)
@@ -212,7 +212,7 @@ def test_windows_that_were_set_are_kept() -> None:
 
 
 def test_windows_are_bounded() -> None:
-    """Nobody can have the monitor compare a target with ever more windows."""
+    """The number of set windows is limited."""
     windows, one = SetWindows(), asked().window("0", NOW, "me")
     for number in range(1000):
         windows.add(msgspec.structs.replace(one, id=str(number)))
@@ -222,12 +222,12 @@ def test_windows_are_bounded() -> None:
 
 @pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"version": 1, "windows": [{}]}', b'{"version": "x"}'])
 def test_a_file_that_is_none(kept: bytes) -> None:
-    """It is refused whole."""
+    """An invalid file is refused as a whole."""
     with pytest.raises(ValueError, match=r"."):
         SetWindows().load(kept)
 
 
 def test_a_file_of_a_later_version() -> None:
-    """It is told apart from one that is damaged."""
+    """A file of a later version is distinguished from a damaged one."""
     with pytest.raises(NewerFileError):
         SetWindows().load(b'{"version": 2, "windows": {"other": true}}')

@@ -74,7 +74,7 @@ async def test_one_slow_callback_is_no_overload(looks: Iterable[float]) -> None:
 
 
 async def test_a_late_loop_lets_fewer_probes_run() -> None:
-    """At each decision at which it is still late a third fewer, of those that run; never less than the fewest."""
+    """At each decision with a late loop the limit falls by a third, but not below the minimum."""
     gate = OverloadGate()
     async with running(gate, 100):
         decide(gate, _LATE)

@@ -30,7 +30,7 @@ def built(source: Path, into: Path, *what: str) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the repository: what is committed, and nothing that lies about."""
+    """Return a clone of the repository, with committed files only."""
     clone = tmp_path_factory.mktemp("packages") / "clone"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
     return clone
@@ -61,7 +61,7 @@ def test_the_wheel_has_all_that_is_exported_and_its_commit(checkout: Path, distr
 
 
 def test_the_sdist_makes_the_same_wheel(distributions: dict[str, Path], tmp_path: Path) -> None:
-    """Without the repository, too: the sdist brings its commit along."""
+    """The sdist builds the same wheel without the repository, because it contains the commit."""
     with tarfile.open(distributions[".gz"]) as sdist:
         sdist.extractall(tmp_path, filter="data")
     [source] = tmp_path.iterdir()
@@ -74,7 +74,7 @@ def test_the_sdist_makes_the_same_wheel(distributions: dict[str, Path], tmp_path
 
 
 def test_a_tree_without_a_repository_or_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither is an error of the build."""
+    """Without a repository or git the build has no commit, and succeeds."""
     assert commit_of(tmp_path) == ""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit_of(ROOT) == ""

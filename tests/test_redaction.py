@@ -81,13 +81,13 @@ LIMITED = {
 
 @pytest.mark.parametrize(("text", "limit", "safe"), LIMITED.values(), ids=LIMITED.keys())
 def test_words_are_cut_to_length(text: str, limit: int, safe: str) -> None:
-    """What is kept is never longer than the limit, and says where it was cut."""
+    """The kept text is never longer than the limit, and shows that it was cut."""
     assert words(text, Redactor(()), limit) == safe
 
 
 @pytest.mark.parametrize("cut", range(1, 16))
 def test_no_half_of_a_secret_is_left(cut: int) -> None:
-    """Where the text is too long to be searched whole, the cut leaves no beginning of a secret behind."""
+    """If the text is too long to be searched as a whole, the cut leaves no part of a secret."""
     long = SECRET * 100
     kept = words("." * (200 - cut) + long, Redactor([SECRET]), 10)
     assert kept == ".........…"
@@ -95,7 +95,7 @@ def test_no_half_of_a_secret_is_left(cut: int) -> None:
 
 
 def test_a_long_secret_is_not_shown_by_its_own_redaction() -> None:
-    """A long secret said again and again shrinks to little, and what the cut left of the last one is not shown."""
+    """If redaction of repeated long secrets shortens a text, no part of the last one is shown."""
     secret = "0123456789abcdef" * 60
     assert words(f"echo {secret * 8}", Redactor([secret]), 300) == f"echo {REDACTED * 7}"
 
@@ -159,7 +159,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("secret", [HARD, ODD, "seventeen", "äöüé"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 def test_every_form(secret: str, form: Callable[[str], str]) -> None:
-    """A secret is found in each form in which it travels, and what stands around it stays."""
+    """A secret is redacted in each of its encodings, and the text around it stays."""
     assert Redactor([secret])(f"<< {form(secret)} >>") == f"<< {REDACTED} >>"
 
 
@@ -170,7 +170,7 @@ def test_what_only_looks_encoded() -> None:
 
 
 def test_a_letter_that_grows_in_lower_case() -> None:
-    """The places of secrets are right beside a letter whose lower case has more characters."""
+    """Positions are correct if a letter has more characters in lower case."""
     assert Redactor([HARD])(f"\u0130{HARD}\u0130") == f"\u0130{REDACTED}\u0130"
 
 
@@ -184,7 +184,7 @@ def test_how_far_a_secret_reaches() -> None:
 @given(st.text(alphabet=st.characters(), max_size=400), st.integers(10, 40))
 @settings(max_examples=100, deadline=None)
 def test_any_text_is_made_safe(text: str, limit: int) -> None:
-    """No text leaves a secret or a control character behind, nor grows beyond the limit."""
+    """The result never contains a secret or a control character, and never exceeds the limit."""
     safe = words(f"{text}{SECRET}{text}", Redactor([SECRET]), limit)
     assert len(safe) <= limit
     assert SECRET not in safe

@@ -65,7 +65,7 @@ async def replayed(
 
 @pytest.mark.parametrize("name", names())
 async def test_a_recording_is_judged(prober: MakeProber, name: str) -> None:
-    """The same bytes in the same segments with the same ending come to what the capture says, and none is lost."""
+    """The same bytes, segments and ending give the verdict of the capture, and no byte is lost."""
     one = capture(name)
     assert sum(size for _, size in one.segments) == len(one.raw)
     observation, kept, server = await replayed(prober, name, one.protocol)
@@ -105,7 +105,7 @@ FACES = (
 
 @pytest.mark.parametrize("face", FACES, ids=[face.name for face in FACES])
 async def test_the_four_faces_of_one_failure(prober: MakeProber, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the server swallows it, only the content check sees it; and what had come before is kept in all four."""
+    """If the server hides the failure, only the content check detects it; the output before it is kept in all four."""
     monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: RECORDED_NONCE)
     observation, _, _ = await replayed(prober, face.name, face.protocol)
     checked, _, _ = await replayed(prober, face.name, face.protocol, check=face.check)

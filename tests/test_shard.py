@@ -21,7 +21,7 @@ NAMES = tuple(f"target-{number}" for number in range(1000))
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_every_target_has_one_monitor(count: int) -> None:
-    """Of any number of monitors exactly one watches a target."""
+    """With any number of monitors exactly one probes a target."""
     assert all(sum(mine(name, index, count) for index in range(count)) == 1 for name in NAMES[:200])
 
 
@@ -33,7 +33,7 @@ def test_any_name_has_one_monitor(name: str, count: int) -> None:
 
 
 def test_shares_are_fair() -> None:
-    """Of a thousand targets and four monitors, each watches about a quarter."""
+    """Of a thousand targets and four monitors, each probes about a quarter."""
     shares = [sum(mine(name, index, 4) for name in NAMES) for index in range(4)]
     assert sum(shares) == 1000
     assert all(200 <= share <= 300 for share in shares)
@@ -59,7 +59,7 @@ def test_who_watches_never_changes(name: str, index: int) -> None:
 @given(st.text(max_size=30), st.integers(1, 12), st.integers(1, 14))
 @settings(max_examples=100, deadline=None)
 def test_a_target_with_replicas_has_so_many_monitors(name: str, count: int, replicas: int) -> None:
-    """As many shards probe it as it has replicas, each with a rank of its own; all of them if there are fewer."""
+    """As many shards probe a target as it has replicas, each with its own rank; all shards if there are fewer."""
     found = [one for index in range(count) if (one := Shard(index, count).rank(name, replicas)) is not None]
     assert sorted(found) == list(range(min(replicas, count)))
 

@@ -44,13 +44,13 @@ def test_a_check_leaves_to_the_protocol_whether_it_is_required(check: CountCheck
 
 
 def test_a_target_does_not_change() -> None:
-    """What watches a target may keep it: a reload brings another one."""
+    """A target is immutable: a reload makes a new one."""
     with pytest.raises(FrozenInstanceError):
         Target("one", "raw", "http://127.0.0.1/").name = "two"  # type: ignore[misc]
 
 
 def test_the_limits_of_a_body() -> None:
-    """Every name that a protocol has for one is known, at the top and within its options; what is no number is none."""
+    """Every protocol's name for the limit is found, at the top and in options; a non-number is ignored."""
     body = {"max_tokens": 1, "max_output_tokens": "2", "n_predict": 3, "options": {"num_predict": 4}}
     assert own_limits(body) == [1, 3, 4]
     assert own_limits({"generationConfig": {"maxOutputTokens": 5}, "parameters": {"max_new_tokens": 6}}) == [6, 5]

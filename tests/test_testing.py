@@ -26,7 +26,7 @@ def hasty(message: Message) -> Iterator[Event]:
 
 
 def test_an_end_that_is_taken_too_early_is_found() -> None:
-    """A protocol that is content with less than the end fails, and it is said where."""
+    """A protocol that accepts a stream before its end fails the check, with the position."""
     with pytest.raises(AssertionError, match=r"^ollama-generate: cut at byte \d+, and the wire ended"):
         check_protocol(replace(OLLAMA_GENERATE, interpret=hasty))
 
@@ -49,6 +49,6 @@ def test_what_raises_is_not_caught() -> None:
 
 
 def test_a_protocol_without_a_dialect_is_reported() -> None:
-    """Its own bytes can be given to each check instead."""
+    """Without a dialect the invariants need streams as arguments."""
     with pytest.raises(ValueError, match="has no dialect"):
         check_protocol(replace(OLLAMA_GENERATE, dialect=""))

@@ -41,7 +41,7 @@ HEADERS, FIRST_EVENT, STREAM, END = "headers", "first_event", "stream", "end"
 
 
 def chunk(data: bytes, more: bytes = b"", size: bytes = b"%x") -> bytes:
-    """Return one chunk, with something behind its size."""
+    """Return one chunk, with a text after its size."""
     return size % len(data) + more + b"\r\n" + data + b"\r\n"
 
 
@@ -59,7 +59,7 @@ BODY = chunk(HI) + chunk(STOP)
 
 
 class Row(NamedTuple):
-    """What one server does, and what a probe of it is to come to."""
+    """The response of one server, and the expected result of a probe."""
 
     sent: bytes
     verdict: str
@@ -81,12 +81,12 @@ def whole(sent: bytes, unclean: str | None = None, by: Step = Fin(), kept: bytes
 
 
 def malformed(sent: bytes, kept: bytes = b"") -> Row:
-    """Return a row for a chunked body whose framing breaks, behind which the socket stays open."""
+    """Return a row for a chunked body with broken framing, after which the socket stays open."""
     return Row(CHUNKED + sent, "truncated/malformed_body", STREAM if kept else FIRST_EVENT, kept, by=Hold())
 
 
 def headless(sent: bytes, by: Step = Fin()) -> Row:  # noqa: B008 - frozen
-    """Return a row for what is no HTTP head."""
+    """Return a row for a response whose head is not valid HTTP."""
     return Row(sent, "bad_response/malformed_head", HEADERS, by=by)
 
 
@@ -331,7 +331,7 @@ def at_once(sent: bytes) -> list[bytes]:
 
 
 def behind_the_head(sent: bytes) -> list[bytes]:
-    """Return each head in a segment of its own, and all behind them in one."""
+    """Return each head in its own segment, and everything after them in one."""
     *heads, rest = sent.split(b"\r\n\r\n") if sent.count(b"\r\n\r\n") < 3 else sent.split(b"\r\n\r\n", 1)
     return [head + b"\r\n\r\n" for head in heads] + [rest]
 
@@ -388,7 +388,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 
 @pytest.mark.parametrize("group", dict.fromkeys(name.partition(":")[0] for name in ROWS))
 async def test_a_variant_is_named_over_tls(prober: MakeProber, ca: CertificateAuthority, group: str) -> None:
-    """A tunnel around the bytes changes nothing of what they come to."""
+    """The verdict over TLS is the same."""
     await judged(prober, of_group(group), at_once, ca)
 
 
@@ -426,7 +426,7 @@ async def probed(prober: MakeProber, row: Row, script: Script, ca: CertificateAu
 
 
 def problems_of(one: Probed, row: Row, kept: bytes, *, pieces: bool) -> list[str]:
-    """Return what is not as it has to be, in words; what comes in a later segment behind the end nobody has to see."""
+    """Return the differences from the row; what comes in a later segment after the end may be unread."""
     observation = one.observation
     uncleans = {row.unclean, None} if row.unclean == "trailing" and pieces else {row.unclean}
     return [

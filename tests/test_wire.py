@@ -64,7 +64,7 @@ async def probed(lab: Lab, prober: MakeProber, scenario: Scenario, places: async
 
 
 async def conclusive(prober: MakeProber, asked: Target) -> tuple[Observation, bytes]:
-    """Probe until the monitor was not starved, and return what was seen and kept: until then it judges nobody."""
+    """Probe until the monitor was not starved, and return the observation and the kept payload."""
     while True:
         kept = bytearray()
         observation = await prober(save=kept.extend)(asked, "cli")
@@ -94,7 +94,7 @@ def script_for(asked: Target, scenario: Scenario, path: str) -> Script:
 
 @pytest.mark.parametrize("fault", BY_FAULT)
 async def test_a_fault_is_named(lab: Lab, prober: MakeProber, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every example of a fault, in every protocol that can show it, comes to what the lab promises."""
+    """Every example of a fault has the verdict that the lab expects, in every protocol that can show it."""
     monkeypatch.setattr("monitor.probe.request.secrets.token_hex", lambda _: NONCE)
     places = asyncio.Semaphore(AT_ONCE)
     found = await asyncio.gather(*(probed(lab, prober, one, places) for one in BY_FAULT[fault]))
@@ -163,7 +163,7 @@ def decoded(protocol: str, payload: bytes) -> tuple[int, int]:
 
 
 def kept(one: Probed) -> str:
-    """Say how what the probe kept differs from what the lab sent; nothing where it does not."""
+    """Return how the kept payload differs from what the lab sent; empty if it does not."""
     sent = payload_of(one.script)
     status = one.observation.recording.head.status if one.observation.recording.head else 0
     if status // 100 != 2 or verdict(one.observation) in {"bad_response/encoding", "empty/no_body"}:
@@ -184,7 +184,7 @@ HEAD = re.compile(rb"HTTP/1\.1 (\d)(\d\d).*?\r\n\r\n", re.DOTALL)
 
 
 def payload_of(script: Script) -> bytes:
-    """Return the payload that a script sends behind its final head, as far as its framing holds."""
+    """Return the payload that a script sends after its final head, as far as its framing is valid."""
     sent = b"".join(step.data for step in script if isinstance(step, Send))
     head = HEAD.match(sent)
     while head and head[1] == b"1" and head[2] != b"01":
@@ -203,7 +203,7 @@ SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 def dechunked(body: bytes) -> bytes:
-    """Return the payload of a chunked body up to where it ends, breaks off, or breaks its framing."""
+    """Return the payload of a chunked body up to its end or to where its framing breaks."""
     payload = bytearray()
     while (line := SIZE_LINE.match(body)) and (size := int(line[1], 16)) and size < 1 << 60:
         payload += body[line.end() : line.end() + size]

@@ -11,7 +11,7 @@ LONG = "{connect = '2s', headers = '5s', first_chunk = '5s', idle = '9s', total 
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert by its name, and by its severity where it has several."""
+    """An alert by its name, and by its severity if it has several."""
 
     name: str
     severity: str
@@ -31,7 +31,7 @@ def warning(name: str) -> Alert:
 
 
 def info(name: str) -> Alert:
-    """An alert for nobody in particular."""
+    """Return an alert of severity info."""
     return Alert(name, "info")
 
 

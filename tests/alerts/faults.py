@@ -38,11 +38,11 @@ class Faults:
 
     @property
     def authority(self) -> Path:
-        """Whom to trust."""
+        """The file of the certificate authority."""
         return self.directory / "authority.pem"
 
     def open(self, port: int = 0, *, days: int | None = None) -> int:
-        """Listen on a port, with a certificate that is valid for so many days where it is said; return the port."""
+        """Listen on a port, with a certificate that is valid for so many days if given; return the port."""
         context = None
         if days is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -64,7 +64,7 @@ def asked(url: str, body: bytes | None = None, within: float = 10) -> Any:  # no
 
 @dataclass
 class Monitor:
-    """One daemon with a config of its own, whose process can be ended, frozen and begun again."""
+    """One daemon with its own config, whose process can be ended, frozen and restarted."""
 
     name: str
     directory: Path
@@ -79,12 +79,12 @@ class Monitor:
 
     @property
     def file(self) -> Path:
-        """Its config."""
+        """The path of its config."""
         return self.directory / f"{self.name}.toml"
 
     @property
     def address(self) -> str:
-        """Where it is scraped."""
+        """The address of its metrics."""
         return f"127.0.0.1:{self.port}"
 
     def write(self, config: str) -> None:
@@ -110,7 +110,7 @@ class Monitor:
         return answers(f"http://{self.address}/-/ready")
 
     def room(self, size: int) -> None:
-        """Let no file of it grow beyond this size: where it is 0, every write fails as on a full disk."""
+        """Limit the size of its files: with 0 every write fails as on a full disk."""
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     @property
@@ -133,7 +133,7 @@ class Monitor:
 
 @contextmanager
 def freezing(monitor: Monitor, stop: threading.Event) -> Iterator[None]:
-    """Stop a process for a moment again and again, as an overloaded machine does, until told to stop that."""
+    """Stop a process repeatedly for a moment, as an overloaded machine does, until the context ends."""
 
     def freeze() -> None:
         while not stop.is_set():
@@ -227,7 +227,7 @@ def alertmanager(config: str, directory: Path) -> Iterator[str]:
 
 @contextmanager
 def prometheus(config: Mapping[str, Any], directory: Path) -> Iterator[str]:
-    """Run Prometheus with a config on what lies in its storage already; yield its address."""
+    """Run Prometheus with a config on existing storage; yield its address."""
     binary = program("prometheus", package="prometheus")
     file = directory / "prometheus.yml"
     file.write_text(json.dumps(config))

@@ -41,13 +41,13 @@ class Act:
 
     @property
     def expected(self) -> set[Key]:
-        """What the webhook is to see."""
+        """The alerts that the webhook must receive."""
         return {(alert.name, alert.severity, self.subject) for alert in self.brings}
 
 
 @dataclass
 class Stage:
-    """What runs, and what has been seen of it."""
+    """The running programs, and the alerts that the webhook received."""
 
     webhook: Webhook
     prometheus: str
@@ -116,7 +116,7 @@ class Stage:
 
 
 def key_of(labels: dict[str, str]) -> Key:
-    """What an alert is looked for by."""
+    """Return the identity of an alert."""
     subject = next((labels[name] for name in ("target", "instance", "location") if name in labels), "")
     return labels["alertname"], labels["severity"], subject
 
@@ -148,7 +148,7 @@ def stage(directory: Path, cast: Cast | None = None) -> Iterator[Stage]:
 
 
 def _rules(directory: Path) -> Path:
-    """What `export rules` writes for targets of one second; nothing in it is scaled by hand."""
+    """Write the rules of `export rules` for targets with an interval of a second; nothing is scaled by hand."""
     wish = ExportRequest(targets=[Target("any", "openai-chat", "http://127.0.0.1/", interval=INTERVAL)])
     [file] = export("rules", directory / "rules", wish)
     return file
@@ -225,7 +225,7 @@ def target_of(drill: Drill, port: int, scheme: str = "http") -> str:
 
 
 def _many(directory: Path, faults: Faults, port: int) -> tuple[Monitor, list[Act]]:
-    """The monitor whose targets have every fault of a target."""
+    """Start the monitor whose targets have every fault of a target."""
     ports = [faults.open(days=10), faults.open(days=2)]
     text = "[limits]\nconcurrency = 60\nper_host = 60\n"
     text += "".join(target_of(drill, port) for drill in DRILLS)
@@ -245,7 +245,7 @@ def _many(directory: Path, faults: Faults, port: int) -> tuple[Monitor, list[Act
 
 
 def _cut_off(directory: Path, faults: Faults) -> tuple[Monitor, list[Act]]:
-    """The monitor that reaches nobody, until its ports are opened."""
+    """Start the monitor that reaches no target until its ports are opened."""
     ports = [free_port() for _ in range(5)]
     text = ""
     for number, port in enumerate(ports):
@@ -261,7 +261,7 @@ def _cut_off(directory: Path, faults: Faults) -> tuple[Monitor, list[Act]]:
 
 
 def _thrifty(directory: Path, port: int) -> tuple[Monitor, list[Act]]:
-    """The monitor whose tokens are soon spent; then it is ended, and begun again with enough of them."""
+    """Start the monitor whose tokens are soon spent; it is restarted with enough of them."""
     drill = Drill("thrifty", "ok:gap=5ms", (), config={"tokens_per_day": "100"})
     monitor = Monitor("thrifty", directory, target_of(drill, port))
 
@@ -275,7 +275,7 @@ def _thrifty(directory: Path, port: int) -> tuple[Monitor, list[Act]]:
 
 
 def _full_disk(directory: Path, faults: Faults, port: int) -> tuple[Monitor, list[Act]]:
-    """The monitor whose log finds no room, and one of whose protocols has a bug."""
+    """Start the monitor whose disk is full, and one of whose protocols raises."""
     bug = directory / "bug"
     bug.touch()
     much = Drill("much", "ok:n=4000:gap=0", (), config={"check": "'none'", "max_tokens": "9000"})
@@ -301,7 +301,7 @@ def _full_disk(directory: Path, faults: Faults, port: int) -> tuple[Monitor, lis
 
 
 def _frozen(directory: Path, port: int, stack: ExitStack) -> tuple[Monitor, list[Act]]:
-    """The monitor that is stopped again and again, whose config is broken, and whose list of targets as well."""
+    """Start the monitor that is frozen repeatedly, with an invalid config and an invalid list of targets."""
     listed = directory / "fleet.json"
     listed.write_text("[]")
     drill = Drill("frozen", "ok:gap=5ms", (), config={"interval": "'1s'"})

@@ -60,25 +60,25 @@ INCIDENTS = tuple(drill for drill in (*DRILLS, *EXPIRING) if drill.brings)
 
 
 def test_the_drill_has_twenty_incidents_and_more() -> None:
-    """So many targets have a fault that somebody is to be notified of."""
+    """The drill has at least twenty incidents with a notification."""
     assert len(INCIDENTS) >= 20
 
 
 @pytest.mark.parametrize("incident", INCIDENTS, ids=lambda one: one.name)
 def test_one_incident_is_one_notification(drill: Stage, incident: Drill) -> None:
-    """From its first alert to the end of its last, somebody gets one message with one alert."""
+    """One incident gives one notification with one alert, from its first alert to the end of its last."""
     [alert] = incident.brings
     assert drill.notifications(incident.name) == [[alert.name]]
 
 
 @pytest.mark.parametrize("target", ["one-lost", "staging", "staging-cut", "tolerant"])
 def test_what_nobody_wants_to_hear_is_not_notified(drill: Stage, target: str) -> None:
-    """One lost probe is no incident, staging has none, and a target tolerates what it is configured to tolerate."""
+    """One lost probe, staging, and tolerated failures give no notification."""
     assert drill.notifications(target) == []
 
 
 def test_a_healthy_target_raises_no_alarm(drill: Stage) -> None:
-    """Beside all these faults nothing is said about what has none, but that a busy machine skips its probes."""
+    """A healthy target has no alert, except that a busy machine skips its probes."""
     fired = {key for key in drill.firing if key[2] in {"well", "odd"}}
     assert {name for name, _, _ in fired} <= {"ChatStreamProbesSkipped"}
 

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(660)]
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy of the checkout, without what was set up in it, on a machine whose ports are free."""
+    """Yield a copy of the checkout without its environment, on a machine with free ports."""
     for name in ("prometheus", "promtool"):
         program(name, package="prometheus")
     for name in ("prometheus-alertmanager", "amtool"):

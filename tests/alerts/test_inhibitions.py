@@ -89,7 +89,7 @@ TOLD: tuple[tuple[str, Labels, Labels], ...] = (
 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the address of an Alertmanager with the example, as it is exported."""
+    """Yield the address of an Alertmanager with the exported example config."""
     place = tmp_path_factory.mktemp("inhibitions")
     files = export("scrape-config", place, ExportRequest())
     text = next(file for file in files if "alertmanager" in file.name).read_text()

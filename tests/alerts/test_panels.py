@@ -34,7 +34,7 @@ def filled(board: dict[str, Any]) -> Iterator[PanelQuery]:
 
 @every_board
 def test_every_query_returns_finite_data_with_the_labels_its_legend_names(drill: Stage, name: str) -> None:
-    """After all that happened no panel is broken or NaN, nor has a nameless line; empty is what nobody exports."""
+    """After the drill no panel is broken, is NaN, or has a series without a name; only unexported metrics are empty."""
     board, server = BOARDS[name], Prometheus(drill.prometheus)
     says_so = {panel["title"]: panel["fieldConfig"]["defaults"].get("noValue") for panel in panels(board)}
     for query in filled(board):
@@ -65,7 +65,7 @@ def test_every_annotation_and_every_variable_finds_something(drill: Stage, name:
 
 
 def test_an_exemplar_leads_to_the_page_of_its_probe(drill: Stage) -> None:
-    """Prometheus keeps the ids of single probes beside the buckets, and the monitor shows each."""
+    """The exemplars in Prometheus have the ids of probes, and the monitor has a page for each."""
     board = BOARDS["target.json"]
     [query] = [
         substituted(target["expr"], BUILT_IN | defaults(board) | {"target": "well"})

@@ -86,7 +86,7 @@ def test_a_fault_that_replicas_and_locations_see_is_one_page(quorum: Stage) -> N
 
 
 def test_a_fault_that_one_location_sees_is_a_ticket_that_names_it(quorum: Stage) -> None:
-    """Two replicas there agree, and nobody is paged: the only alert has the location."""
+    """If both replicas of one location see a fault, the only alert is a ticket with the location."""
     about = {key for key in quorum.sent if key[2] == "from-here" and key[0] != "ChatStreamProbesSkipped"}
     assert about == {("ChatStreamOneLocation", "warning", "from-here")}
     assert [location for location, _ in quorum.sent[about.pop()]] == ["eu"]

@@ -37,7 +37,7 @@ def request(method: str, path: str, more: str = "") -> bytes:
 
 
 def answer(received: bytes) -> Answer:
-    """Return what was answered; it is whole where it has the length that it says."""
+    """Return the response; it is complete if it has its declared length."""
     head, blank, body = received.partition(b"\r\n\r\n")
     length = LENGTH.search(head + b"\r\n")
     if not blank or length is None or int(length[1]) != len(body):

@@ -115,7 +115,7 @@ async def guess(port: int) -> None:
 
 
 def leaks(directory: Path, besides: str) -> list[str]:
-    """Return the names of the files that hold the secret, in a form in which it was said; `besides` is not searched."""
+    """Return the names of the files that contain the secret in any form; `besides` is not searched."""
     secrets = [form.lower().encode() for form in _FORMS]
     outputs = sorted(file for file in directory.iterdir() if file.is_file() and file.name != besides)
     return [file.name for file in outputs if any(form in file.read_bytes().lower() for form in secrets)]

@@ -36,7 +36,7 @@ MIXED = ("ok", "cut:after=3:by=rst", "clean-cut", "duplicated", "cut-after-end",
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One target: where, with which deadlines, and what it comes to; no `expect` where only the lab's log says."""
+    """One target with its deadlines and its expected verdict; without `expect` the lab's log decides."""
 
     name: str
     protocol: str
@@ -119,7 +119,7 @@ def hand(deck: Sequence[Entry], number: int, size: int) -> tuple[Entry, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where the lab is: its URL, and of each TLS fault its own."""
+    """The URL of the lab, and that of each TLS fault."""
 
     url: str
     tls: dict[str, str]

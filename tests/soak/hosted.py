@@ -24,7 +24,7 @@ def tell(descriptor: int) -> None:
 
 
 def run() -> None:
-    """Run `chat-monitor` with the arguments behind the first, which is the descriptor to tell."""
+    """Run `chat-monitor` with the arguments after the first, which is the descriptor for reports."""
     descriptor = int(sys.argv.pop(1))
 
     def asked(_number: int, _frame: FrameType | None) -> None:

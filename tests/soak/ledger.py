@@ -23,7 +23,7 @@ SLACK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What the log says of one probe; times are Unix seconds."""
+    """One probe from the log; times are Unix seconds."""
 
     probe_id: str
     target: str
@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the lab says of one request; times are of the monotonic clock."""
+    """One request from the lab's log; times are of the monotonic clock."""
 
     request_id: str
     fault: str
@@ -70,7 +70,7 @@ class Window:
 
 @dataclass(slots=True)
 class LifeAccount:
-    """What one process wrote and said of itself; `start` and `stop` are of the monotonic clock."""
+    """The output of one process; `start` and `stop` are of the monotonic clock."""
 
     end: str
     start: float
@@ -92,7 +92,7 @@ class LifeAccount:
 
 
 def read_events(lines: Iterable[bytes]) -> tuple[list[Event], int]:
-    """Return the probes of a log, and how many of its lines are no JSON."""
+    """Return the probes of a log, and the number of lines that are not JSON."""
     events, torn = [], 0
     for line in lines:
         try:
@@ -140,7 +140,7 @@ def read_kept(history: Path) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the accounts come to."""
+    """The result of a comparison of the accounts."""
 
     right: Counter[str]
     """Events by verdict, of those that are right."""
@@ -183,7 +183,7 @@ def judge(
 
 
 def mistake(event: Event, truth: Served | None, entry: Entry) -> str:
-    """Say how an event differs from the truth; nothing where it does not."""
+    """Return how an event differs from the truth; empty if it does not."""
     if event.outcome in OURS:
         return f"{event.verdict} without a cause of ours"
     if truth is None and entry.asks:
@@ -219,7 +219,7 @@ def _missing(accounts: Sequence[LifeAccount], served: Mapping[str, Served]) -> t
 
 
 def unkept(accounts: Iterable[LifeAccount], kept: frozenset[str]) -> Iterator[str]:
-    """Say how many probes of a log are not in the history, where neither its own count nor a kill -9 explains it."""
+    """Return how many probes of a log are missing in the history without a counted drop or a kill -9."""
     for account in accounts:
         missing = sum(event.probe_id not in kept for event in account.events)
         late = len(account.events) - account.least if account.cutoff < float("inf") else 0
@@ -233,7 +233,7 @@ def _told(one: Served, life: LifeAccount) -> str:
 
 
 def _imbalance(account: LifeAccount) -> Iterator[str]:
-    """Say where what a process wrote and what it counted differ."""
+    """Return where the output of a process and its counters differ."""
     twice = [name for name, times in Counter(event.probe_id for event in account.events).items() if times > 1]
     if twice:
         yield f"{len(twice)} probes were written twice"
@@ -251,7 +251,7 @@ def _imbalance(account: LifeAccount) -> Iterator[str]:
 
 
 def _per_target(account: LifeAccount) -> Iterator[str]:
-    """Say of which target the counters and the events differ, for those whose series never went away."""
+    """Return for which targets counters and events differ, of those whose series existed all the time."""
     counted: Counter[tuple[str, str]] = Counter()
     for event in account.events:
         if event.trigger == "schedule" and event.outcome not in OURS:
@@ -262,7 +262,7 @@ def _per_target(account: LifeAccount) -> Iterator[str]:
 
 
 def total(scrape: Mapping[str, float], family: str, label: str = "") -> int:
-    """Return the sum of a family's series in a scrape, of those with a label where one is given."""
+    """Return the sum of a family's series in a scrape, optionally of those with a label."""
     return round(
         sum(value for series, value in scrape.items() if series.partition("{")[0] == family and label in series)
     )

@@ -11,7 +11,7 @@ from enum import StrEnum, unique
 
 @unique
 class Act(StrEnum):
-    """What is done to the daemon while it watches."""
+    """A disturbance of the running daemon."""
 
     RELOAD_SAME = "reload with nothing changed, by SIGHUP"
     RELOAD_CHANGED_HUP = "reload with targets taken, brought and changed, by SIGHUP"

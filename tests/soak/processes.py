@@ -27,7 +27,7 @@ ADDRESS = re.compile(r"fault lab on (http://\S+)/ ")
 
 @asynccontextmanager
 async def lab(log: Path) -> AsyncIterator[tuple[Where, int]]:
-    """Run the lab; yield where it is, and its process's number."""
+    """Run the lab; yield its place and its process id."""
     command = (sys.executable, "-m", "monitor", "lab", "--listen", f"{HOST}:0")
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=out, stderr=asyncio.subprocess.PIPE)
@@ -78,7 +78,7 @@ class Daemon:
 
     @property
     def complaints(self) -> list[str]:
-        """What it said beside its log, warnings about its config excepted."""
+        """Return what it printed besides its log, except warnings about its config."""
         lines = self.log.with_suffix(".err").read_text(errors="replace").splitlines()
         return [line for line in lines if "warning" not in line]
 
@@ -116,7 +116,7 @@ class Daemon:
         return self.limited(resource.RLIMIT_NOFILE, self.descriptors() + 2)
 
     async def ended(self, within: float) -> int | None:
-        """Wait for its end and return its status; None where it did not end."""
+        """Wait for its end and return its status; None if it did not end."""
         try:
             async with asyncio.timeout(within):
                 return await self.process.wait()

@@ -52,7 +52,7 @@ def growth(samples: Sequence[tuple[float, int]], after: float) -> Fit:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process holds when it is calm."""
+    """The resources of an idle process."""
 
     descriptors: int
     tasks: tuple[str, ...]

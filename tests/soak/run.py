@@ -56,7 +56,7 @@ OK, REFUSED = 200, 500
 
 @dataclass(slots=True)
 class Soak:
-    """A soak under way: where things are, and what has been seen so far."""
+    """A running soak: its places, and its results so far."""
 
     directory: Path
     where: fleet.Where
@@ -201,7 +201,7 @@ async def slow_readers(soak: Soak, it: Daemon) -> None:
 
 
 async def rude(soak: Soak, it: Daemon) -> None:
-    """Send rude clients; the daemon answers others all the same."""
+    """Send invalid requests; other clients must still get answers."""
     await be_rude(it.port)
     healthy = (await it.asked("/-/healthy")).status
     soak.expect(f"after rude clients /-/healthy says {healthy}", right=healthy == OK)
@@ -217,7 +217,7 @@ async def idle_clients(soak: Soak, it: Daemon) -> None:
 
 
 async def guesses(soak: Soak, it: Daemon) -> None:
-    """Send wrong passwords; who has the right one is answered all the same."""
+    """Send wrong passwords; a client with the correct one must still get answers."""
     guessing = asyncio.create_task(guess(it.port))
     status = (await it.asked("/metrics")).status
     soak.expect(f"among wrong passwords the right one is answered with {status}", right=status == OK)
@@ -230,7 +230,7 @@ async def probe_all(_: Soak, it: Daemon) -> None:
 
 
 async def no_descriptors(soak: Soak, it: Daemon) -> None:
-    """Leave it no descriptor for a while; a reload may come to either then, and a scrape too."""
+    """Leave it no descriptor for a while; a reload and a scrape may succeed or fail then."""
     with soak.because("no descriptor left", LATE), soak.because("a reload", "aborted/reload"), it.no_descriptors():
         it.signal(signal.SIGHUP)
         scraping = asyncio.create_task(it.asked("/metrics"))
@@ -465,7 +465,7 @@ async def _until(condition: Callable[[], Awaitable[bool]], within: float) -> boo
 
 
 async def soak(seconds: float, targets: int, seed: int) -> Findings:
-    """Run a whole soak and return what was found; nothing is left behind, by SIGTERM neither."""
+    """Run a whole soak and return the findings; nothing is left running, also after SIGTERM."""
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)

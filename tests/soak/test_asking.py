@@ -27,7 +27,7 @@ def test_an_answer_is_whole_or_none(received: bytes, found: Answer) -> None:
 
 
 async def test_asking() -> None:
-    """A page is fetched whole; a reset and a closed port are no answer."""
+    """A page is fetched as a whole; a reset and a closed port give no response."""
     async with peer((Send(WHOLE), Fin()), (Rst(),)) as server:
         assert await asked(server.port, "/") == Answer(200, b"hi")
         assert (await asked(server.port, "/")).status == 0

@@ -36,7 +36,7 @@ def test_every_name_is_one_target() -> None:
 
 
 def test_the_first_hand_has_every_fault() -> None:
-    """What stays through all reloads has each fault of the lab, on the wire and of TLS."""
+    """The targets that stay through all reloads have each fault of the lab, plain and over TLS."""
     stay = hand(DECK, 5, 200)[:100]
     paths = {entry.path.split("/")[2].partition("?")[0] for entry in stay}
     assert paths >= FAULTS.keys() | {"mix", "flaky"}
@@ -58,7 +58,7 @@ def test_a_small_hand_is_as_large_as_asked_for() -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 def test_the_config_loads(tmp_path: Path, where: Where, paused: bool) -> None:
-    """A config of a hand is right, and pauses every target where that is wanted."""
+    """The config of each reload is valid, and pauses every target if requested."""
     file = tmp_path / "soak.toml"
     file.write_text(config(hand(DECK, 3, 200), where, "127.0.0.1:1", 3, paused=paused))
     targets = load(file, {}).targets
@@ -67,7 +67,7 @@ def test_the_config_loads(tmp_path: Path, where: Where, paused: bool) -> None:
 
 
 def test_a_change_changes_some_that_stay(tmp_path: Path, where: Where) -> None:
-    """Of the targets that stay a reload asks some otherwise, and labels some anew."""
+    """A reload changes the request of some targets, and the labels of others."""
     texts = []
     for change in (0, 1):
         (tmp_path / "soak.toml").write_text(config(hand(DECK, 0, 50), where, "127.0.0.1:1", change))

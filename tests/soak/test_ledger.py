@@ -47,7 +47,7 @@ def account(*events: Event, **more: object) -> LifeAccount:
 
 
 def test_lines_are_read() -> None:
-    """Probes become events, other lines do not, and what is no JSON is counted."""
+    """Probes become events, other lines do not, and lines that are not JSON are counted."""
     lines = [json.dumps(LINE).encode(), b'{"event": "started"}', b'{"event": "pro']
     assert read_events(lines) == ([EVENT], 1)
 
@@ -132,7 +132,7 @@ def test_what_is_ours_needs_a_cause(window: Window, excused: bool) -> None:
 
 
 def test_a_lab_that_had_no_processor() -> None:
-    """What the lab served late is no wrong verdict, and is counted apart."""
+    """If the lab itself was late, the verdict is not wrong, and is counted separately."""
     other = {"ID": replace(SERVED, expect="ok")}
     late = Window("", "the lab had no processor", 1000.2, 1000.8)
     found = judge([account(EVENT)], other, {"cut": ENTRY}, [late])
@@ -155,7 +155,7 @@ def test_a_dropped_event() -> None:
 
 
 def test_a_killed_process() -> None:
-    """What ended just before or after kill -9 may have no event; what ended long before it has to."""
+    """A probe that ended near the kill may have no event; one that ended long before must have one."""
     found = judge([account(cutoff=50.5), account(start=60.0)], {"ID": SERVED}, {}, [])
     assert (found.lost, found.killed) == ([], 1)
     found = judge([account(cutoff=55.0), account(start=60.0)], {"ID": SERVED}, {}, [])

@@ -55,7 +55,7 @@ def test_growth_is_in_megabytes_an_hour() -> None:
 
 
 def test_a_short_run_says_nothing_of_growth() -> None:
-    """What is remembered fills at first: minutes of samples are no hour's slope."""
+    """Minutes of samples give no growth, because caches fill at first."""
     found = growth([(float(second), 1000 * second) for second in range(170)], 0)
     assert found.error == float("inf")
     assert "too short to say" in as_markdown(replace(GOOD, growth=found))
@@ -95,7 +95,7 @@ def test_a_broken_promise(found: Findings, broken: str) -> None:
 
 
 def test_a_task_that_is_left_is_named() -> None:
-    """Which tasks there are more of than before is what one looks for first."""
+    """The report names the tasks of which there are more than before."""
     report_ = {one.what: one.found for one in promises(replace(GOOD, after=Held(9, ("leak", "tick"), 3)))}
     assert report_["tasks back at the start"] == "1 before, 2 after, 1 more leak"
 
@@ -106,7 +106,7 @@ def test_doubt_breaks_no_promise() -> None:
 
 
 def test_the_page_has_all_of_it() -> None:
-    """What was done, what was said, what was ours and why, and how it was measured."""
+    """The page has the disturbances, the output, our own faults with reasons, and the method."""
     page = as_markdown(replace(GOOD, judgement=judged(wrong=["cut: ok, and the lab says truncated/reset"])))
     for words in (
         "watched 200 targets",

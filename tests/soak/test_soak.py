@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.real
 @pytest.mark.timeout(240)
 def test_a_short_soak(tmp_path: Path) -> None:
-    """Thirty targets, every act and every end of a life: no promise is broken, and both reports stand there."""
+    """A soak of thirty targets with every disturbance keeps all promises and writes both reports."""
     command = [sys.executable, "-m", "tests.soak.run", "--minutes", "0.5", "--targets", "30"]
     done = subprocess.run(
         [*command, "--report", str(tmp_path / "soak.md")], cwd=ROOT, capture_output=True, text=True, check=False

@@ -57,7 +57,7 @@ exec systemd-nspawn --quiet --boot --register=no --keep-unit --private-network -
 
 
 def missing() -> str:
-    """Say what this machine lacks, and how to get it; "" where nothing is missing."""
+    """Return what this machine lacks, and how to install it; "" if nothing is missing."""
     if os.geteuid() != 0:
         return "booting a systemd needs root: sudo make test-real"
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
@@ -73,7 +73,7 @@ class Box:
     leader: int
 
     def path(self, name: str) -> Path:
-        """Return where a file of the container is to be found from here."""
+        """Return the path of a container's file on this machine."""
         return Path(f"/proc/{self.leader}/root") / name.lstrip("/")
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
@@ -84,7 +84,7 @@ class Box:
         path.chmod(mode)
 
     def run(self, *command: str, check: bool = True) -> str:
-        """Run a command in the container and return what it said."""
+        """Run a command in the container and return its output."""
         done = subprocess.run(
             self._inside(command), check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -132,7 +132,7 @@ class Box:
         raise AssertionError(f"{unit}: waited {_PATIENCE:g} s in vain; the journal: {self.tail()}")
 
     def tail(self) -> str:
-        """Return the journal's last lines, for whoever has to find out why a test failed."""
+        """Return the journal's last lines, for the message of a failed test."""
         command = self._inside(["journalctl", "-n", "60", "--no-pager", "-o", "short-monotonic"])
         return "\n" + subprocess.run(command, check=False, capture_output=True, text=True).stdout[-8000:]
 
@@ -145,7 +145,7 @@ class Box:
     # -- HTTP ----------------------------------------------------------------------------------------------------------
 
     def get(self, path: str, port: int = 9877) -> tuple[int, str]:
-        """Ask for a page in the container's network; (0, "") where nobody answers."""
+        """Request a page in the container's network; (0, "") if nothing answers."""
         asked = [*_in_network(self.leader), sys.executable, "-ISc", _GET, str(port), path]
         output = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
         head, _, body = output.partition("\n\n")
@@ -158,7 +158,7 @@ class Box:
         return [(one.labels, one.value) for one in samples if one.name == name]
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """Return the value of the series that has these labels; None where there is none."""
+        """Return the value of the series with these labels; None if there is none."""
         return next((value for has, value in self.series(name) if labels.items() <= has.items()), None)
 
     def until_metric(self, name: str, enough: Callable[[float], bool], **labels: str) -> float:
@@ -198,7 +198,7 @@ except ConnectionError:
 
 
 def event(line: str) -> dict[str, Any]:
-    """Return the event of a probe, or nothing where the line is none."""
+    """Return the event of a probe, or an empty one if the line is not one."""
     found: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
     return found if found.get("event") == "probe" else {}
 
@@ -259,7 +259,7 @@ def _leader(bell: socket.socket, log: Path) -> int:
 
 
 def _ended(nspawn: subprocess.Popen[bytes]) -> None:
-    """Wait for its end, which follows that of PID 1; where there never was one, ask for it."""
+    """Wait for its end, which follows that of PID 1; without a PID 1, terminate it."""
     with suppress(subprocess.TimeoutExpired):
         nspawn.wait(10)
         return

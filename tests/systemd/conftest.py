@@ -58,7 +58,7 @@ class Service:
 
     @property
     def state(self) -> dict[str, str]:
-        """What systemd says of it."""
+        """The properties of the unit."""
         return self.box.show(self.unit)
 
     def properties(self, *names: str) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class Service:
         return self.box.until(self.unit, lambda line: text in line, since or self.since)
 
     def probe(self, since: str = "", **wanted: object) -> dict[str, Any]:
-        """Wait for the event of a probe in which all of this is said."""
+        """Wait for the event of a probe with all of these values."""
 
         def is_it(line: str) -> bool:
             return bool(event(line)) and wanted.items() <= event(line).items()

@@ -53,7 +53,7 @@ def _hang_up(service: Service) -> None:
 
 
 def _takes_a_good_config(service: Service, ask: Callable[[Service], None], new: str) -> None:
-    """What is new is probed, what is gone takes its series along, and what is as it was keeps its counters."""
+    """A reload probes new targets, removes the series of old ones, and keeps the counters of unchanged ones."""
     counted = service.box.metric("chat_stream_probes_total", target="one", outcome="ok")
     service.configure(target("one"), target(new))
     since = service.box.now()
@@ -108,7 +108,7 @@ BLOCK = replace(OPENAI_CHAT, name="block", request=hold_the_loop)
 
 
 def test_a_blocked_loop_is_killed_and_its_stack_written(service: Service) -> None:
-    """The watchdog ends a daemon whose loop is held; the journal names the function, and the next start works."""
+    """The watchdog ends a daemon with a blocked loop; the journal has the stack, and the next start works."""
     site = next(service.box.path(f"{HOME}/lib").iterdir()) / "site-packages"
     (site / "holding.py").write_text(BLOCKING)
     service.configure(target("one", protocol='"holding:BLOCK"'))
@@ -202,7 +202,7 @@ def test_a_broken_config_is_not_tried_again(service: Service) -> None:
 
 
 def test_the_start_limit(service: Service) -> None:
-    """A daemon that dies at every start is given up after five."""
+    """After five failed starts systemd stops restarting the daemon."""
     service.configure(target("one"))
     service.drop_in("ExecStart=", "ExecStart=/bin/false", "RestartSec=10ms")
     since = service.box.now()
@@ -247,7 +247,7 @@ def test_a_credential_that_is_missing(service: Service) -> None:
 
 
 def test_the_sandbox_is_in_force(service: Service) -> None:
-    """It is nobody, may nothing, and sees and writes no more than it needs."""
+    """The daemon runs as an unprivileged user, without capabilities, and sees and writes only what it needs."""
     service.configure(target("one"))
     service.start()
     status = dict(line.split(":\t", 1) for line in _main(service, "status").read_text().splitlines() if ":\t" in line)

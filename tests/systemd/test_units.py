@@ -18,7 +18,7 @@ _OLDEST = 252
 
 
 def _version() -> int:
-    """Return the version of systemd-analyze; 0 where there is none."""
+    """Return the version of systemd-analyze; 0 if it is missing."""
     if not shutil.which("systemd-analyze"):
         return 0
     output = subprocess.run(["systemd-analyze", "--version"], check=True, capture_output=True, text=True).stdout
@@ -38,7 +38,7 @@ def test_exposure(name: str) -> None:
 
 
 def test_the_template_is_the_unit_for_a_shard() -> None:
-    """The two differ in their captions, in what is started, and in where the state is: in no line of the sandbox."""
+    """Template and unit differ in captions, command and state directory, not in the sandbox."""
     unit, template = ((UNITS / name).read_text().splitlines() for name in NAMES)
     changed = [line for line in unified_diff(unit, template, n=0, lineterm="") if line[:3] not in {"---", "+++"}]
     keys = {line[1:].partition("=")[0] for line in changed if line[0] in "+-" and line[1:2] != "#"}

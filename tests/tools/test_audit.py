@@ -45,7 +45,7 @@ def test_what_was_found_is_reported(output: str, status: int, text: str) -> None
 
 @pytest.mark.parametrize("output", ["", "Traceback", "{}", written(UNKNOWN), written()])
 def test_without_a_source_it_is_skipped(output: str) -> None:
-    """If nothing could be looked up, that is no failure, and the list is named."""
+    """Without a source the audit is skipped, and the message names the list."""
     status, text = audit.result(output)
     assert (status, text.partition(";")[0]) == (0, "skipped: no source of advisories can be reached")
 

@@ -21,7 +21,7 @@ EXAMPLE, PAGE = example(), reference()
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_the_files_are_what_the_model_says(name: str) -> None:
-    """What is in the repository is what the generator writes: run `make docs`."""
+    """The generated files are up to date: run `make docs`."""
     assert (ROOT / name).read_text(encoding="utf-8") == FILES[name]()
 
 
@@ -35,7 +35,7 @@ def test_the_example_loads_as_it_is() -> None:
 
 
 def test_the_example_loads_with_every_key_set(tmp_path: Path) -> None:
-    """With every # taken away it is still right: each default is a value that can be written."""
+    """The example is valid with every # removed: each default can be written."""
     for name in ("gateway.token", "gateway.key", "inventory.token"):
         (tmp_path / name).write_text("secret")
     for name in ("ca.pem", "client.pem", "client.key"):
@@ -66,7 +66,7 @@ def test_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 
 def test_writes_or_prints_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --write the files are written, without they are printed."""
+    """With --write the files are written, without it they are printed."""
     (tmp_path / "docs").mkdir()
     assert main(["--write"], tmp_path) == 0
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} == set(FILES)

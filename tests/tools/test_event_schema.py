@@ -17,6 +17,6 @@ def test_the_docs_are_what_it_writes(tmp_path: Path) -> None:
 
 
 def test_without_write_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    """For a look, or a pipe."""
+    """Without --write the schema is printed."""
     assert main([]) == 0
     assert capsys.readouterr().out == text()

@@ -86,7 +86,7 @@ def test_statements(line: str, changed: str) -> None:
     ],
 )
 def test_what_cannot_be_noticed_is_no_mutant(source: str, made: list[str]) -> None:
-    """What is false already does not become None, which is as false; `strict` is an assertion."""
+    """Equivalent changes, such as False to None and those of `strict`, are not made."""
     assert [one.change for one in mutants("m", source)] == made
 
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_noticed_is_no_mutant(source: str, made: list[str]) -> No
     ("lived", "excluded", "enough"), [(10, 0, True), (11, 0, False), (7, 3, True), (0, 3, True), (0, 4, False)]
 )
 def test_how_many_are_enough(lived: int, excluded: int, enough: bool) -> None:
-    """Of each module nine tenths are killed, and at most three in a hundred are excluded."""
+    """In each module at least 90 % are killed, and at most 3 % are excluded."""
     mutant = Mutant("m", 7, "x = 1", "1 to 2", "x = 2")
     assert Result("m", 100, (mutant,) * lived, ((mutant, "It is never read."),) * excluded).enough is enough
 
@@ -116,7 +116,7 @@ def test_every_exclusion_is_of_a_mutant_that_exists() -> None:
 
 
 def test_the_report() -> None:
-    """It counts, and names what lived."""
+    """The report counts mutants, and lists the survivors."""
     lived = Mutant("m", 7, "x = 1", "1 to 2", "x = 2")
     page = report([Result("m", 10, (lived,), ((lived, "It is never read."),))])
     assert "Of 10 mutants 8 are killed (80.0%), 1 excluded (10.0%)." in page
@@ -126,7 +126,7 @@ def test_the_report() -> None:
 
 
 def test_what_a_mutant_does_to_its_tests(tmp_path: Path) -> None:
-    """A test that notices kills it, and one that does not lets it live; the file stays as it is."""
+    """A failing test kills a mutant, a passing one does not, and the file is restored."""
     path = ROOT / "monitor" / "redaction.py"
     source = path.read_text(encoding="utf-8")
     test = tmp_path / "test_it.py"
@@ -139,7 +139,7 @@ def test_what_a_mutant_does_to_its_tests(tmp_path: Path) -> None:
 
 
 def test_a_mutant_that_hangs_is_noticed(tmp_path: Path) -> None:
-    """Tests that do not come to an end are stopped."""
+    """Tests that hang are stopped."""
     test = tmp_path / "test_it.py"
     test.write_text("def test_it():\n    while True:\n        pass\n")
     assert not survives(Mutant("monitor.redaction", 1, "", "", ""), (str(test),), 1.0)

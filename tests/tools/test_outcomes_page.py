@@ -27,7 +27,7 @@ def test_the_docs_name_every_pair() -> None:
 
 
 def test_the_docs_count_as_the_verdict_does() -> None:
-    """What can be truncated is said to be, and nothing else is."""
+    """Exactly the pairs that count as truncated are marked as such."""
     counted = {(outcome, cause): counts_as(outcome, cause) for outcome, cause in PAIRS}
     assert {pair for pair, words in counted.items() if words == "accepted, truncated"} == TRUNCATED
     assert {pair[0] for pair, words in counted.items() if words == "not counted"} == {
@@ -40,7 +40,7 @@ def test_the_docs_count_as_the_verdict_does() -> None:
 
 
 def test_the_page_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without `--write` nothing on disk changes."""
+    """Without `--write` no file changes."""
     file = tmp_path / "outcomes.md"
     assert main([], file) == 0
     assert capsys.readouterr().out == page()

@@ -19,21 +19,21 @@ def test_the_docs_agree() -> None:
 
 
 def test_a_record_says_everything_that_its_row_shows() -> None:
-    """Each protocol says where it is asked for and what makes it complete."""
+    """Each protocol declares its paths and what makes it complete."""
     for protocol in PROTOCOLS.values():
         assert protocol.asked_at
         assert (protocol.complete_when == "nothing declares it") is not (protocol.end or protocol.marker)
 
 
 def test_a_row_follows_its_record() -> None:
-    """What a record declares stands in its row, the default terminator first."""
+    """A row has what the protocol declares, the default terminator first."""
     made = row(replace(PROTOCOLS["openai-chat"], name="ours", marker=False, note="ours alone"))
     assert made.startswith("| `ours` | ")
     assert " | end, none | ours alone | " in made
 
 
 def test_the_page_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without `--write` nothing on disk changes."""
+    """Without `--write` no file changes."""
     file = tmp_path / "page.md"
     file.write_text("before\n<!-- begin: made by `make docs` -->\nold\n<!-- end -->\nafter\n")
     old = file.read_text()
