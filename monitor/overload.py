@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from statistics import median
 
 LATE = 0.02
@@ -32,18 +30,17 @@ class OverloadGate:
         self._samples: list[float] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait until one more probe may run, and count it while it runs; the longest wait is first."""
+    async def acquire(self) -> None:
+        """Wait until one more probe may run, and count it; the longest wait is first."""
         if self._waiting or self.running >= self.most:
             await self._turn()
         else:
             self.running += 1
-        try:
-            yield
-        finally:
-            self.running -= 1
-            self._wake()
+
+    def release(self) -> None:
+        """Count a probe no longer."""
+        self.running -= 1
+        self._wake()
 
     def sample(self, lateness: float) -> None:
         """Take a sample of the event loop's lateness in seconds."""

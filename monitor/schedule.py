@@ -16,8 +16,7 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -399,8 +398,13 @@ class Schedule:
         ticks meanwhile are skipped. If other monitors probe the target, too, or somebody asked, it waits for a turn.
         """
         patient = trigger == "schedule" and target.turns == 1
-        async with self._place(target, None if patient else target.turn_seconds) as placed:
+        places: list[asyncio.Semaphore | OverloadGate] = []
+        try:
+            placed = await self._take_places(places, target, None if patient else target.turn_seconds)
             await (self._ask_it if placed else self._find_no_place)(target, trigger, planned)
+        finally:
+            for place in reversed(places):
+                place.release()
 
     async def _find_no_place(self, target: Target, trigger: str, _: float) -> None:
         _refuse(self._answers(), "concurrency")
@@ -417,24 +421,23 @@ class Schedule:
         for answer in self._answers():
             answer.set_result(observation)
 
-    @asynccontextmanager
-    async def _place(self, target: Target, within: float | None) -> AsyncIterator[bool]:
+    async def _take_places(
+        self, taken: list[asyncio.Semaphore | OverloadGate], target: Target, within: float | None
+    ) -> bool:
         """Wait at most so many seconds for a place, of the host and of all; return whether there was one.
 
-        While the loop is late, the monitor has fewer places.
+        While the loop is late, the monitor has fewer places. Each place that is in `taken` has to be released.
         """
-        async with AsyncExitStack() as places:
-            self.waiting.add(target.name)
-            try:
-                async with asyncio.timeout(within):
-                    for semaphore in (self._hosts[host_of(target.url)], self._all):
-                        await places.enter_async_context(semaphore)
-                    await places.enter_async_context(self.overload.place())
-            except TimeoutError:
-                yield False
-            else:
-                self.waiting.discard(target.name)
-                yield True
+        self.waiting.add(target.name)
+        try:
+            async with asyncio.timeout(within):
+                for place in (self._hosts[host_of(target.url)], self._all, self.overload):
+                    await place.acquire()
+                    taken.append(place)
+        except TimeoutError:
+            return False
+        self.waiting.discard(target.name)
+        return True
 
     def _back_off(self, observation: Observation) -> None:
         """Obey the Retry-After of a 429 or 503, for at most ten intervals and an hour; any other response ends it."""

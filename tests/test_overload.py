@@ -25,7 +25,8 @@ async def running(gate: OverloadGate, probes: int) -> AsyncIterator[None]:
     """Have so many probes run."""
     async with AsyncExitStack() as places:
         for _ in range(probes):
-            await places.enter_async_context(gate.place())
+            await gate.acquire()
+            places.callback(gate.release)
         yield
 
 
@@ -44,9 +45,12 @@ class Waiting:
         self.tasks = [asyncio.create_task(self._run(number)) for number in range(probes)]
 
     async def _run(self, number: int) -> None:
-        async with self._gate.place():
-            self.placed.append(number)
+        await self._gate.acquire()
+        self.placed.append(number)
+        try:
             await self._end.wait()
+        finally:
+            self._gate.release()
 
     async def finish(self) -> None:
         """End them all."""
@@ -98,7 +102,8 @@ async def test_who_waits_is_let_in_in_turn() -> None:
     gate = OverloadGate()
     places = AsyncExitStack()
     for _ in range(20):
-        await places.enter_async_context(gate.place())
+        await gate.acquire()
+        places.callback(gate.release)
     decide(gate, _LATE)
     assert gate.most == 14
     waiting = Waiting(gate, 30)
@@ -132,7 +137,8 @@ async def test_who_gives_up_takes_no_place_from_others() -> None:
     gate = OverloadGate()
     places = AsyncExitStack()
     for _ in range(20):
-        await places.enter_async_context(gate.place())
+        await gate.acquire()
+        places.callback(gate.release)
     decide(gate, _LATE, times=3)
     assert gate.most == FEWEST
     waiting = Waiting(gate, FEWEST + 3)
@@ -151,13 +157,12 @@ async def test_who_gives_up_takes_no_place_from_others() -> None:
 async def test_nobody_comes_before_who_waits() -> None:
     """A place that is free again is that of who waits longest, also if another asks before that one has run."""
     gate = OverloadGate()
-    first = AsyncExitStack()
-    await first.enter_async_context(gate.place())
+    await gate.acquire()
     gate.most = 1
     waiting = Waiting(gate, 1)
     await turns()
-    await first.aclose()
-    late = asyncio.create_task(gate.place().__aenter__())
+    gate.release()
+    late = asyncio.create_task(gate.acquire())
     await turns()
     assert (waiting.placed, late.done(), gate.running) == ([0], False, 1)
     late.cancel()

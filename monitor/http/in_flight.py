@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Self
 
 from monitor.settings import Limits
 
@@ -27,6 +27,15 @@ class StreamMemory:
         self.held = size
         self._all.relieve()
 
+    def __enter__(self) -> Self:
+        """Count one more stream for as long as the context lasts."""
+        self._all.streams.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._all.streams.discard(self)
+        self._all.held -= self.held
+
     @property
     def above_share(self) -> bool:
         """Whether the stream holds more than its fair share."""
@@ -44,7 +53,8 @@ class InFlight:
         self.held = 0
         """Bytes of all streams."""
         self._full = full
-        self._streams: set[StreamMemory] = set()
+        self.streams: set[StreamMemory] = set()
+        """The streams that run."""
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:
@@ -54,23 +64,16 @@ class InFlight:
     @property
     def share(self) -> int:
         """The fair share of a stream, in bytes; more may run than the limits say if these have just been lowered."""
-        return self._most // max(self._places, len(self._streams))
+        return self._most // max(self._places, len(self.streams))
 
-    @contextmanager
-    def stream(self) -> Iterator[StreamMemory]:
-        """Count one more stream for as long as the context lasts."""
-        one = StreamMemory(self)
-        self._streams.add(one)
-        try:
-            yield one
-        finally:
-            self._streams.discard(one)
-            self.held -= one.held
+    def stream(self) -> StreamMemory:
+        """Return the memory of one more stream, which counts while it is used as a context."""
+        return StreamMemory(self)
 
     def relieve(self) -> None:
         """End the streams that hold most until all together hold no more than they may."""
         while self.held > self._most:
-            largest = max((one for one in self._streams if one.stop is not None), key=_held, default=None)
+            largest = max((one for one in self.streams if one.stop is not None), key=_held, default=None)
             if largest is None or not largest.above_share:
                 return
             self._end(largest)
