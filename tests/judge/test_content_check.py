@@ -421,3 +421,31 @@ def test_how_far_into_an_answer_the_list_is_looked_for(check: CountCheck | Words
     thought = (1 << 20) - len(answer) - len("<think></think>")
     assert examine(check, f"<think>{'-' * thought}</think>{answer}", NONCE).fault is None
     assert examine(check, f"<think>{'-' * (thought + 1)}</think>{answer}", NONCE).fault == "missing"
+
+
+def counted(to: int) -> str:
+    """Write the list as it is asked for, without its end."""
+    return "".join(f"{number}\n" for number in range(1, to + 1))
+
+
+EDGES = {
+    "a thousand": (f"{counted(999)}1,000\n{END}", 1000, CheckResult("count", None, 1.0)),
+    "a thousand, cut": (f"{counted(999)}1,0", 1000, CheckResult("count", "missing", 0.999, beginning=True)),
+    "a letter after half a number": (f"{TEN}1X", 20, CheckResult("count", "missing", 0.5)),
+    "its beginning again, after its end": (f"{TEN}{END}\n1\n2\n3\n", 10, CheckResult("count", "duplicated", 1.0)),
+    "its last part again, and more": (f"{TEN}{END}\n9\n10\n{END}\n3", 10, CheckResult("count", "duplicated", 1.0)),
+    "its beginning before, and words": (f"1\n2\nagain, all:\n{TEN}{END}", 10, CheckResult("count", None, 1.0)),
+}
+
+
+@pytest.mark.parametrize(("text", "to", "result"), EDGES.values(), ids=EDGES.keys())
+def test_lists_at_the_edge_of_a_rule(text: str, to: int, result: CheckResult) -> None:
+    """Each of these is one step away from a list with another result."""
+    assert count(text, to) == result
+
+
+def test_another_number_after_the_last_label() -> None:
+    """A number that the label does not begin is no cut inside that item: a piece is missing or came twice."""
+    text = "".join(f"{number}. {number}\n" for number in range(1, 11))
+    assert count(f"{text}11. 1", 20) == CheckResult("count", "missing", 0.55, beginning=True)
+    assert count(f"{text}11. 7", 20).fault == "duplicated"
