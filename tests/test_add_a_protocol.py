@@ -6,10 +6,13 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monitor import protocols
 from monitor.lab.dialects import DIALECTS, add_dialect
 from monitor.lab.scenarios import FAULTS, scenarios
 from monitor.lab.server import serve
@@ -54,6 +57,20 @@ def test_the_capture_comes_to_what_it_says() -> None:
     """The capture of the page gives the verdict that it declares, and is the example of its protocol."""
     assert find(NAME).example == "made/parrot_whole"
     check_capture(read(FILES["parrot_whole.capture"].encode()), find(NAME))
+
+
+def test_the_line_of_the_page_is_all_that_the_registry_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line of the page, put where the page says, adds the protocol there and changes no other."""
+    said = re.search(r'`("parrot",)` in `_MODULES`, before `("\w+")`', PAGE.read_text(encoding="utf-8"))
+    assert said
+    text = Path(protocols.__file__).read_text(encoding="utf-8")
+    assert text.count(f"    {said[2]},\n") == 1
+    monkeypatch.setitem(sys.modules, "monitor.protocols.parrot", import_module("parrot"))
+    registry: dict[str, Any] = {"__name__": "monitor.protocols"}
+    exec(text.replace(f"    {said[2]},\n", f"    {said[1]}\n    {said[2]},\n"), registry)  # noqa: S102 - our own module
+    names = list(registry["PROTOCOLS"])
+    assert names[names.index("parrot") + 1] == "generic"
+    assert [name for name in names if name != "parrot"] == list(PROTOCOLS)
 
 
 async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
