@@ -37,7 +37,7 @@ CLOSED = HEAD + b"Connection: close\r\n\r\n"
 
 
 def sized(body: bytes, more: bytes = b"") -> bytes:
-    """Return a response whose head says how long its body is."""
+    """Return a response with the length of its body in the head."""
     return HEAD + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
@@ -54,7 +54,7 @@ class Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of a name, those of the family that is asked for, or raise what stands for them."""
+        """Return the addresses of a name, of the requested family, or raise the exception that is set for it."""
         found = self._names[host.partition(".")[0]]
         if isinstance(found, OSError):
             raise found
@@ -71,7 +71,7 @@ class Names(AbstractResolver):
 
 @contextmanager
 def closed_port(host: str = "127.0.0.1") -> Iterator[int]:
-    """Yield a port of loopback on which nobody listens, and keep others from doing so."""
+    """Yield a port of loopback on which nothing listens, and reserve it."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as holder:
         holder.bind((host, 0))
         yield holder.getsockname()[1]
@@ -152,6 +152,6 @@ REQUEST = HttpRequest("GET", "http://127.0.0.1/", {}, b"", SHORT)
 
 
 async def unsent() -> Exchange:
-    """Return an exchange whose request no network sees."""
+    """Return an exchange whose request is never sent."""
     limits, attempts = Limits(), ConnectionAttempts(Network())
     return Exchange(REQUEST, Recorder(), lambda _: None, limits, attempts, memory=StreamMemory(InFlight(limits)))

@@ -40,7 +40,7 @@ ENDED = CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP)
 async def test_a_server_that_cut_is_asked_whether_it_is_there(
     ask: Ask, script: Script, came_to: str, after: str | None
 ) -> None:
-    """Only where it broke a connection before the end; nothing is sent on the second one."""
+    """The attempt is made only after a cut by the target; nothing is sent on the second connection."""
     async with peer(script) as server:
         seen = await ask(**unchecked(server.url))
         assert len(server.requests) == 1
@@ -49,7 +49,7 @@ async def test_a_server_that_cut_is_asked_whether_it_is_there(
 
 
 async def test_a_process_that_is_gone_refuses(ask: Ask) -> None:
-    """It cut its stream by going away: the port is closed when it is asked again."""
+    """After a process that closed its port, the attempt is refused."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
@@ -73,7 +73,7 @@ async def test_behind_a_proxy_nobody_is_asked(ask: Ask) -> None:
 
 
 async def test_what_a_look_comes_to() -> None:
-    """Taken, refused, unanswered within its time, no way there; and nothing where we have no descriptor left."""
+    """The result is accepted, refused, timed out or unreachable; there is none without a free descriptor."""
     async with peer(OK) as server:
         assert await look_after_cut("127.0.0.1", server.port, again=0.0) is AfterCut.ACCEPTED
         await server.over()
@@ -92,7 +92,7 @@ async def test_what_a_look_comes_to() -> None:
 
 
 async def test_a_stop_in_that_moment_costs_nothing() -> None:
-    """What the probe saw is kept: the look ends with nothing and raises nothing."""
+    """A stop during the attempt keeps the probe's result, and raises nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         place: tuple[str, int] = full.getsockname()
         with socket.create_connection(place), socket.socket() as second:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
-    """Where nobody listens on ::1 the probe goes on to 127.0.0.1, and the loser's socket is closed."""
+    """If nothing listens on ::1, the probe uses 127.0.0.1, and the other socket is closed."""
     async with peer(OK) as server:
         names = Names(both=["::1", "127.0.0.1"])
         seen = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
@@ -39,7 +39,7 @@ async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
 
 
 async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(ca: CertificateAuthority) -> None:
-    """As Python 3.12 and newer have it after a second close: the socket is not closed under a live transport."""
+    """A TLS transport whose lower transport is already gone, as in Python 3.12, is closed without an error."""
     loop, attempts = asyncio.get_running_loop(), ConnectionAttempts(Network())
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         where = ("127.0.0.1", lab.port)
@@ -92,7 +92,7 @@ async def tunnel(
 
 
 async def test_tls_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
-    """A proxy that connects us is no part of what is then seen, the target's certificate and endings are."""
+    """Through a proxy's tunnel the target's certificate and endings are seen, not the proxy's."""
     async with await serve("127.0.0.1", 0, ssl=ca.server("chat.test")) as lab, tunnel(lab.port) as proxy:
         through: dict[str, Any] = {"tls": ca.trusted, "proxy": Secret(proxy)}
         seen = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
@@ -132,7 +132,7 @@ async def test_tls_through_a_proxy_that_is_spoken_to_in_tls(ask: Ask, ca: Certif
 
 
 async def test_a_proxy_in_tls_that_does_not_connect_us(ask: Ask, ca: CertificateAuthority) -> None:
-    """Its refusal, its certificate and its port without TLS are the proxy's, and no certificate is the target's."""
+    """A refusal, a certificate or a missing TLS of the proxy is the proxy's fault, and no certificate is exported."""
     mute = await asyncio.get_running_loop().create_server(lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0)
     async with peer(PROXY_REFUSES, PROXY_REFUSES, ssl=ca.server()) as proxy, mute:
         plain = f"https://127.0.0.1:{mute.sockets[0].getsockname()[1]}"

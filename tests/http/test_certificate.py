@@ -40,7 +40,7 @@ EXPIRED = {"not_before": YESTERDAY - timedelta(days=1), "not_after": YESTERDAY}
 async def test_the_expiry_of_a_certificate_that_was_refused(
     ask: Ask, ca: CertificateAuthority, names: tuple[str, ...], more: dict[str, Any], trusted: bool
 ) -> None:
-    """It is known although the verdict is a refusal, and no request was sent, on the second connection neither."""
+    """The expiry is known although the certificate was refused, and no request is sent on either connection."""
     async with peer((Fin(),), (Fin(),), ssl=ca.server(*names, **more)) as server:
         seen = await ask(f"{server.url}/", tls=ca.trusted if trusted else Tls(), api_key=Secret("canary"))
         assert verdict(seen) == "unreachable/tls_certificate"
@@ -49,7 +49,7 @@ async def test_the_expiry_of_a_certificate_that_was_refused(
 
 
 async def test_the_expiry_of_a_certificate_that_is_not_verified(ask: Ask, ca: CertificateAuthority) -> None:
-    """It is known if any certificate is accepted."""
+    """The expiry is known if any certificate is accepted."""
     async with await serve("127.0.0.1", 0, ssl=ca.server("other.test", not_after=SOON)) as lab:
         seen = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=Tls(insecure_skip_verify=True))
     assert (verdict(seen), seen.certificate_expiry) == ("ok", SOON.timestamp())
@@ -64,7 +64,7 @@ async def test_a_certificate_that_was_refused_behind_a_proxy(ask: Ask, ca: Certi
 
 
 async def test_what_presents_no_certificate() -> None:
-    """Nobody listens, no TLS is spoken, or nothing is said in time: the expiry is not known."""
+    """Without a listener, without TLS, or without an answer in time, the expiry is unknown."""
     with closed_port() as port:
         assert await presented_expiry("127.0.0.1", port, "chat.test", 5.0) is None
     hello = await asyncio.get_running_loop().create_server(
@@ -76,7 +76,7 @@ async def test_what_presents_no_certificate() -> None:
 
 
 async def test_a_look_that_is_cancelled() -> None:
-    """It ends without a result, and the probe's own result is kept."""
+    """A cancelled look-up of the expiry has no result, and the probe's own result is kept."""
     greeted = asyncio.Event()
     silent = await asyncio.get_running_loop().create_server(lambda: Mute(lambda _: greeted.set()), "127.0.0.1", 0)
     async with silent:

@@ -113,7 +113,7 @@ async def test_by_default_none_is_kept(prober: Prober) -> None:
 
 @pytest.mark.parametrize("ending", [Fin(), Rst()], ids=["FIN", "RST"])
 async def test_one_that_is_gone_is_tried_again(prober: Prober, ending: Step) -> None:
-    """Where no byte of an answer came, once, over a fresh connection, and the event says so; the clock runs on."""
+    """If a kept connection brings no byte, the request is sent once more over a new one, and the event says so."""
     going = (ReadRequest(), Send(CHUNKED), ReadRequest(), ending)
     async with peer(going, (ReadRequest(), Send(CHUNKED), Hold())) as server:
         await prober(kept(server), "cli")
@@ -142,7 +142,7 @@ async def test_it_is_tried_again_once(prober: Prober) -> None:
     ],
 )
 async def test_a_byte_of_an_answer_is_an_answer(prober: Prober, steps: tuple[Step, ...], came_to: str) -> None:
-    """What began on the kept connection is judged as it is."""
+    """After the first byte of a response on a kept connection, no retry follows."""
     async with peer((ReadRequest(), Send(CHUNKED), ReadRequest(), *steps)) as server:
         await prober(kept(server), "cli")
         seen = await prober(kept(server), "cli")
@@ -151,7 +151,7 @@ async def test_a_byte_of_an_answer_is_an_answer(prober: Prober, steps: tuple[Ste
 
 
 async def test_silence_is_no_reason_to_try_again(prober: Prober) -> None:
-    """A kept connection that leads nowhere, as behind a firewall that forgot it, runs into its deadline."""
+    """A kept connection without any answer meets its deadline, without a retry."""
     async with peer((ReadRequest(), Send(CHUNKED), ReadRequest(), Hold())) as server:
         await prober(kept(server), "cli")
         seen = await prober(kept(server, timeouts=only(Deadline.HEADERS)), "cli")
@@ -165,7 +165,7 @@ async def test_silence_is_no_reason_to_try_again(prober: Prober) -> None:
     ids=["FIN", "RST", "a late answer"],
 )
 async def test_one_that_is_seen_to_be_gone(prober: Prober, after: tuple[Step, ...]) -> None:
-    """What the peer closed, or spoke on, between two probes is not used: no attempt is wasted on it."""
+    """A kept connection that the peer has closed, or on which it sent data, is not used."""
     gate = asyncio.Event()
     going = (ReadRequest(), Send(CHUNKED), Gate(gate), *after)
     async with peer(going, (ReadRequest(), Send(CHUNKED), Hold())) as server:
@@ -193,7 +193,7 @@ async def test_one_that_is_seen_to_be_gone(prober: Prober, after: tuple[Step, ..
     ids=["as the server says", "closed by its end", "bytes behind the end", "cut", "an error", "HTTP/1.0"],
 )
 async def test_what_is_not_kept(prober: Prober, answer: bytes, last: Step) -> None:
-    """A connection is kept after a whole answer alone, where both sides mean to."""
+    """A connection is kept only after a complete response, and if both sides allow it."""
     async with peer((ReadRequest(), Send(answer), last)) as server:
         for _ in range(2):
             seen = await prober(kept(server), "cli")
@@ -202,7 +202,7 @@ async def test_what_is_not_kept(prober: Prober, answer: bytes, last: Step) -> No
 
 
 async def test_each_target_has_its_own(prober: Prober) -> None:
-    """Of two probes of one target at once the second dials, and the later connection stays."""
+    """Of two concurrent probes of one target the second opens a connection, and the later one is kept."""
     gate = asyncio.Event()
     script = (ReadRequest(), Gate(gate), Send(CHUNKED), ReadRequest(), Send(CHUNKED), Hold())
     async with peer(script) as server:
@@ -216,7 +216,7 @@ async def test_each_target_has_its_own(prober: Prober) -> None:
 
 
 async def test_other_rules_close_what_was_kept(prober: Prober) -> None:
-    """What was made, or is under way, under the rules before is not kept; nor is that of a target that is gone."""
+    """A connection made under earlier rules, or of a removed target, is not kept."""
     gate = asyncio.Event()
     script = (ReadRequest(), Send(CHUNKED), ReadRequest(), Gate(gate), Send(CHUNKED), ReadRequest(), Fin())
     async with peer(script) as server:
@@ -276,7 +276,7 @@ async def left_by(probe: Callable[[], Awaitable[object]]) -> Counter[str]:
     ],
 )  # fmt: skip
 async def test_a_probe_leaves_nothing_to_the_garbage_collector(lab: Lab, prober: Prober, fault: str) -> None:
-    """However it ended: its timeline goes when its observation does, so memory is what is remembered and no more."""
+    """A probe leaves no reference cycle, however it ended, so its memory is freed with its observation."""
     one = target(f"http://127.0.0.1:{lab.port}/openai-chat/{fault}", timeouts=only(Deadline.IDLE, Deadline.DRAIN))
     assert not await left_by(lambda: prober(one, "cli"))
 
@@ -308,7 +308,7 @@ async def test_nothing_is_left_of_a_probe_that_was_stopped(prober: Prober) -> No
 
 
 async def test_a_kept_connection_keeps_no_probe(prober: Prober) -> None:
-    """Of the probe that has made it, nothing but the connection stays."""
+    """A kept connection holds no reference to the probe that made it."""
     script = (ReadRequest(), Send(CHUNKED), ReadRequest(), Send(CHUNKED), ReadRequest(), Send(CHUNKED), Hold())
     async with peer(script) as server:
         assert not await left_by(lambda: prober(kept(server), "cli"))

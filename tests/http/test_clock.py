@@ -53,7 +53,7 @@ def test_bytes_that_come_in_our_turn_extend_the_wait(clock: Clock) -> None:
 
 
 def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
-    """What is sent while somebody else is waited for is no turn of ours; what stands begins one."""
+    """A second send while another party is waited for changes nothing."""
     clock.wait_begins(100.1)
     clock.wait_begins(100.2)
     assert clock.own == pytest.approx(0.1)
@@ -63,7 +63,7 @@ def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
 
 
 def test_what_is_sent_before_the_request_waits_for_nobody(clock: Clock) -> None:
-    """The end of a TLS handshake is sent once the connection stands: what we do after it delays the request, too."""
+    """After the connection is established, nothing is waited for until the request is sent."""
     clock.wait_begins(100.0)
     clock.wait_ends(100.1)
     clock.established()
@@ -76,7 +76,7 @@ def test_what_is_sent_before_the_request_waits_for_nobody(clock: Clock) -> None:
 
 
 def test_a_peer_that_takes_no_more_is_waited_for(clock: Clock) -> None:
-    """Between two sends of which the first was blocked it was the peer's turn, also if the connection stands."""
+    """Between a blocked send and the next one, the peer is waited for, also after the connection is established."""
     clock.established()
     clock.wait_begins(100.2)
     clock.send_blocked()
@@ -96,7 +96,7 @@ def test_a_second_attempt_waits_again(clock: Clock) -> None:
 
 
 def test_doubts_add_up(clock: Clock) -> None:
-    """What is not known of a wait stays in the uncertainty of all times after it."""
+    """The uncertainty of a wait is part of the uncertainty of all later times."""
     clock.add_uncertainty(0.001)
     assert clock.wait_ends(100.0, 0.002)[1] == pytest.approx(0.003)
     clock.wait_begins(100.1)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 async def test_a_full_backlog_is_a_timeout(ask: Ask) -> None:
-    """A listener that accepts nobody leaves us waiting: the connect deadline ends that, at its limit."""
+    """If the listener's backlog is full, the connect deadline ends the probe at its limit."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -39,7 +39,7 @@ async def test_a_full_backlog_is_a_timeout(ask: Ask) -> None:
 
 
 async def test_a_stream_that_never_pauses_meets_its_deadline(prober: MakeProber) -> None:
-    """What is in the socket is read before a deadline is judged, but a peer who never stops cannot put it off."""
+    """Data in the socket is read before a deadline is judged, but a peer that never pauses cannot delay it."""
     limits = Limits(stream_bytes=1 << 40, event_bytes=1 << 40, events=1 << 40)
     async with peer((Send(CLOSED), Repeat(b": ping\n\n" * 64, 0.0))) as server:
         seen = await prober(limits=limits)(target(f"{server.url}/", timeouts=only(Deadline.FIRST_CHUNK)), "cli")

@@ -25,7 +25,7 @@ from monitor.http.resolver import NotResolvedError
     ],
 )
 def test_the_systems_number_is_reported_in_its_words(error: Exception, words: str) -> None:
-    """What an error says of itself is not taken over, for it can hold a name or a secret."""
+    """The text of a system error is made from its number, because its own text may contain a name or a secret."""
     assert errno_words(error) == words
 
 
@@ -43,14 +43,14 @@ def test_a_look_up_that_failed(error: OSError, words: str) -> None:
 
 
 def test_tls_in_openssls_words() -> None:
-    """A certificate error of another kind is named, a failure without a reason is no TLS at all."""
+    """A certificate error is named in OpenSSL's words; a failure without a reason means that there is no TLS."""
     assert certificate_words(ValueError("canary")) == "ValueError"
     assert tls_words(ssl.SSLError(1, "canary")) == "no TLS answer"
     assert tls_words(aiohttp.ClientError()) == "no TLS answer"
 
 
 def test_a_head_that_does_not_parse() -> None:
-    """Each limit is told apart from nonsense."""
+    """Each exceeded limit of a head has its own text."""
     assert head_words(http_exceptions.LineTooLong(b"canary", 1)) == "a line of it has more than 64 KiB"
     assert head_words(http_exceptions.BadHttpMessage("Too many headers received")) == "it has more than 1,000 headers"
     assert head_words(HeadTooLargeError()) == "it has more than 256 KiB"

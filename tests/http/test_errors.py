@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 def test_what_an_error_has_unwound_is_dropped() -> None:
-    """Of it and of all that led to it, in a ring, too: no traceback, and nothing that a frame had at hand."""
+    """Tracebacks and frames of an error and of its causes are dropped, also if they form a cycle."""
     kept = []
 
     def fails(what: list[int]) -> None:
@@ -49,7 +49,7 @@ def test_what_an_error_has_unwound_is_dropped() -> None:
 
 
 async def test_a_closed_port_is_refused(ask: Ask) -> None:
-    """Nobody listens there: the kernel says so at once."""
+    """A closed port is refused at once."""
     with closed_port() as port:
         seen = await ask(f"http://127.0.0.1:{port}/")
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/refused", "connect")
@@ -91,7 +91,7 @@ async def test_a_proxy_that_does_not_connect_us(ask: Ask, answer: tuple[Any, ...
 
 
 async def test_a_proxy_that_is_not_there(ask: Ask) -> None:
-    """Nobody listens where the proxy is said to be."""
+    """A proxy at which nothing listens is unreachable/proxy."""
     with closed_port() as port:
         for scheme in ("http", "https"):
             seen = await ask(f"{scheme}://chat.test/", proxy=Secret(f"http://127.0.0.1:{port}"))
@@ -141,7 +141,7 @@ def _reset(transport: asyncio.Transport) -> None:
     ids=["plain text", "no common version", "FIN", "RST", "silence"],
 )
 async def test_a_handshake_that_fails(ask: Ask, answer: Callable[[asyncio.Transport], None], wanted: str) -> None:
-    """What is no TLS on a TLS port is told apart from a certificate that does not hold; silence is a timeout."""
+    """Plain text on a TLS port, an invalid certificate, and silence have different causes."""
     server = await asyncio.get_running_loop().create_server(lambda: Mute(answer), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -161,7 +161,7 @@ async def test_what_stood_when_the_time_was_over(ask: Ask) -> None:
 
 
 async def test_a_proxy_that_took_the_connection_and_says_nothing(ask: Ask) -> None:
-    """Its connection stood, and the tunnel did not: that is what the detail names."""
+    """The detail says that the proxy accepted the connection and opened no tunnel."""
     async with peer((Hold(),)) as proxy:
         seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
     assert "TCP connected after" in seen.verdict.detail
@@ -195,7 +195,7 @@ async def test_a_reset_before_anybody_looks(ask: Ask, monkeypatch: pytest.Monkey
 
 
 async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
-    """Where a protocol declares no end, a passed check stands for it, and the reset is an unclean end."""
+    """If a protocol declares no end, a passed check is the end, and the reset is an unclean end."""
     plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nall is said"
     async with peer((Send(plain), Rst())) as server:
         seen = await ask(f"{server.url}/", "raw", check=PatternCheck("said$"))
@@ -228,7 +228,7 @@ async def test_a_deadline_that_has_passed(deadline: Deadline, late: float, kind:
     ],
 )
 async def test_every_exception_has_its_ending(error: Exception, connected: bool, kind: EndKind) -> None:
-    """Those of the library that no peer here brings about are translated as well."""
+    """Exceptions that no peer of the tests causes are translated as well."""
     attempts = ConnectionAttempts(Network())
     if connected:
         attempts.protocol = HttpProtocol(asyncio.get_running_loop(), attempts.made)

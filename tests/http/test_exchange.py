@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 async def test_a_plain_target_behind_a_proxy(ask: Ask) -> None:
-    """A plain target is asked for by its whole URL, and a name that only the proxy knows is no trouble."""
+    """Through a proxy a plain target is requested by its whole URL, and only the proxy resolves its name."""
     async with peer(OK) as proxy:
         seen = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
         assert proxy.requests[0].target == "http://chat.test/v1"
@@ -48,7 +48,7 @@ async def test_a_refusals_own_words_are_kept(ask: Ask) -> None:
 
 
 async def test_a_redirect_is_not_followed(ask: Ask) -> None:
-    """No key leaves the target's origin: the other server hears nothing."""
+    """A redirect is not followed: the other server gets no request and no key."""
     async with peer(OK) as other:
         away = b"HTTP/1.1 307 Away\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n" % other.url.encode()
         async with peer((Send(away),)) as server:
@@ -59,7 +59,7 @@ async def test_a_redirect_is_not_followed(ask: Ask) -> None:
 
 
 def speak(listener: socket.socket, go: threading.Event, said: list[float], done: threading.Event) -> None:
-    """Answer one request from a thread: a first event, the rest when told to, and a FIN."""
+    """Answer one request from a thread: a first event, the rest on a signal, and a FIN."""
     connection, _ = listener.accept()
     with connection:
         asked = b""
@@ -75,7 +75,7 @@ def speak(listener: socket.socket, go: threading.Event, said: list[float], done:
 
 
 async def test_a_blocked_loop_loses_nothing(prober: MakeProber) -> None:
-    """A stream that ends while the loop stands still is read to its last byte, and its times are right or unsure."""
+    """A stream that ends while the loop is blocked is read completely, and its times are correct or uncertain."""
     go, done, heard, payload, said = threading.Event(), threading.Event(), asyncio.Event(), bytearray(), list[float]()
 
     def save(data: bytes) -> None:
@@ -134,7 +134,7 @@ async def test_many_tiny_reads_are_bounded(prober: MakeProber) -> None:
     ],
 )
 async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Exception, wanted: str) -> None:
-    """A full disk under `--save`, or a bug behind it, is our own and never a truncation."""
+    """A full disk under `--save`, or an exception behind it, is our own fault and never a truncation."""
 
     def save(_: bytes) -> None:
         raise error
@@ -145,7 +145,7 @@ async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Except
 
 
 async def test_what_a_connection_has_not_told_is_not_noted() -> None:
-    """A connection on which nothing was sent, and whose peer is unknown, has no such mark."""
+    """Unknown facts of a connection are not recorded."""
     one = await unsent()
     one.attempts.sockets.append(TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0))
     one.attempts.protocol = HttpProtocol(asyncio.get_running_loop(), one.attempts.made)
@@ -156,7 +156,7 @@ async def test_what_a_connection_has_not_told_is_not_noted() -> None:
 
 
 async def test_our_own_delay_is_not_the_targets(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop that is late to a connection that stands delays the request: that is measured, and in no time."""
+    """The delay of a late loop before the request is measured, and is not part of any time."""
     own = TimestampedSocket._connected
 
     def late(sock: TimestampedSocket) -> None:

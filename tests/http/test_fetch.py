@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 @pytest.mark.usefixtures("no_leaks")
 async def test_a_document_is_got() -> None:
-    """As it is, whatever it says of its type; what is longer than it may be is cut one byte behind that."""
+    """A document is returned unchanged, whatever its type; a longer one is cut one byte after the limit."""
     long = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000
     async with peer((Send(LISTED), Hold())) as listing, peer((Send(long), Hold())) as endless:
         assert await got(listing.url) == b"[]"
@@ -54,7 +54,7 @@ async def test_a_document_that_does_not_come(script: tuple[Any, ...], why: str) 
 
 @pytest.mark.usefixtures("no_leaks")
 async def test_a_document_is_waited_for_in_bounded_time() -> None:
-    """Silence ends with our patience; a body whose framing breaks, which aiohttp tells nobody, ends at once."""
+    """Silence ends at the timeout; a body with broken framing, which aiohttp does not report, ends at once."""
     broken = LISTED.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")[:-2]
     async with peer((Hold(),)) as silent, peer((Send(broken), Wait(0.02), Send(b"zz\r\n"), Hold())) as odd:
         assert await got(silent.url, within=0.1) == "no complete response within 0.1 s"
@@ -63,7 +63,7 @@ async def test_a_document_is_waited_for_in_bounded_time() -> None:
 
 @pytest.mark.usefixtures("no_leaks")
 async def test_a_document_that_cannot_be_asked_for(ca: CertificateAuthority) -> None:
-    """No name, no listener, an address that is denied, a certificate that nobody vouches for, no TLS at all."""
+    """An unknown name, a closed port, a denied address, and a failed TLS handshake each give an error."""
     hello = await asyncio.get_running_loop().create_server(
         lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0
     )
@@ -108,7 +108,7 @@ async def test_a_document_of_a_private_authority(ca: CertificateAuthority, tmp_p
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_document_through_a_proxy(scheme: str) -> None:
-    """The proxy gets its own user, the name is not looked up here, and what it refuses is said."""
+    """The proxy gets its own user, resolves the name, and its refusals are reported."""
     script = (Send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), Fin())
     async with peer(script) as proxy:
         options = FetchOptions("Bearer tok", proxy=proxy.url.replace("//", "//кто:там@"))
@@ -122,7 +122,7 @@ async def test_a_document_through_a_proxy(scheme: str) -> None:
 
 
 async def test_a_document_that_a_proxy_does_not_bring() -> None:
-    """A list comes through a proxy; one that answers otherwise, is not there, or may not be asked is said so."""
+    """A proxy that refuses, is missing, or is denied is named in the error."""
     async with peer((Send(LISTED), Hold())) as proxy:
         assert await got("http://inventory.test/", options=FetchOptions(proxy=proxy.url)) == b"[]"
         denied = Network(deny=(ip_network("10.0.0.0/8"),))

@@ -75,7 +75,7 @@ def followed(body: CloseBody, parts: list[bytes]) -> tuple[bytes, bytes | None, 
 
 
 def test_a_body_to_the_close_is_all() -> None:
-    """It has no end of its own."""
+    """A body without length or chunks ends with the connection."""
     assert followed(CloseBody(), [b"a", b"b"]) == (b"ab", None, False)
 
 
@@ -100,7 +100,7 @@ def test_a_body_with_a_length() -> None:
     ],
 )
 def test_a_chunked_body_has_an_end(body: bytes, payload: bytes) -> None:
-    """It is whole with its last byte, and not before; what follows does not belong to it."""
+    """A chunked body is complete with its last byte and not before; later bytes do not belong to it."""
     for parts in splits(body):
         assert followed(ChunkedBody(), parts) == (payload, b"", False)
     for parts in splits(body[:-1]):
@@ -131,7 +131,7 @@ def test_a_chunked_body_has_an_end(body: bytes, payload: bytes) -> None:
     ],
 )
 def test_a_chunked_body_that_breaks(good: bytes, bad: bytes, payload: bytes) -> None:
-    """Where it breaks does not depend on the segments, and what came before the fault is payload."""
+    """The position of a framing error does not depend on the segments, and the bytes before it are payload."""
     for parts in splits(good + bad) if len(bad) < 100 else [[good, bad], [good + bad]]:
         assert followed(ChunkedBody(), parts) == (payload, None, True)
 
@@ -168,7 +168,7 @@ def test_any_chunks_in_any_segments(
     ids=["for a size", "inside a chunk"],
 )
 def test_a_response_inside_a_chunked_body(before: bytes, fault: str) -> None:
-    """An error that a proxy writes into a body which it has begun is named if it stands where a size must be."""
+    """An error response of a proxy inside a chunked body is named if it is where a chunk size must be."""
     for parts in splits(b"HTTP/1.1 502 Bad Gateway\r\n"):
         body = ChunkedBody()
         assert body.take(before) == b"hi"
@@ -178,7 +178,7 @@ def test_a_response_inside_a_chunked_body(before: bytes, fault: str) -> None:
 
 @given(data=st.binary(max_size=80), cuts=st.lists(st.integers(0, 80), max_size=10))
 def test_anything_in_any_segments(data: bytes, cuts: list[int]) -> None:
-    """Whatever comes is read as it is in one piece: the same payload, whole, broken, or neither yet."""
+    """The result does not depend on the segments: the same payload, and complete, broken or unfinished."""
     borders = sorted({0, *cuts, len(data)})
     parts = [data[one:two] for one, two in pairwise(borders)]
     assert followed(ChunkedBody(), parts) == followed(ChunkedBody(), [data])
@@ -191,7 +191,7 @@ class Looks:
         self.bytes = 0
 
     def fullmatch(self, line: bytearray) -> re.Match[bytes] | None:
-        """As the framing's own expression does."""
+        """Match like the framing's own expression."""
         self.bytes += len(line)
         return BEGUN.fullmatch(line)
 
@@ -200,7 +200,7 @@ BEGUN = ChunkedBody.SIZE_BEGUN
 
 
 def test_a_long_extension_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In small reads, only what is new of a chunk's extension is looked at: 60 KiB took half a second."""
+    """Of a long chunk extension in small reads, only new bytes are searched: 60 KiB took half a second."""
     looks = Looks()
     monkeypatch.setattr(ChunkedBody, "SIZE_BEGUN", looks)
     body = ChunkedBody()

@@ -35,7 +35,7 @@ def said(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list
 
 
 def end_of(*reads: bytes) -> StreamEnd:
-    """Return the end that these reads come to."""
+    """Return the end after these reads."""
     found = said(asked(), *reads)
     assert isinstance(found[-1], StreamEnd)
     assert [one for one in found[:-1] if isinstance(one, StreamEnd)] == []
@@ -49,7 +49,7 @@ def sent(connection: Http2Connection) -> list[Any]:
 
 
 def test_a_request_is_sent_at_once() -> None:
-    """Settings, a larger window, the headers and the body leave together; what only HTTP/1.1 has stays behind."""
+    """Settings, a larger window, headers and body are sent together; headers of HTTP/1.1 only are left out."""
     frames = sent(asked(headers={"Authorization": "Bearer x", "Connection": "close", "Host": "h", "X-Api-Key": "k"}))
     assert [one.kind for one in frames] == [
         Type.SETTINGS,
@@ -175,7 +175,7 @@ def test_what_is_no_answer(sent: bytes, words: str) -> None:
 
 
 def test_what_breaks_inside_a_body() -> None:
-    """What came before it, in the same read too, is kept; empty DATA frames are a flood like any other."""
+    """Data before the error, also in the same read, is kept; empty DATA frames count as a flood."""
     found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
     assert found[1:] == [Payload(b"abc"), StreamEnd(EndKind.MALFORMED, "an invalid PING frame")]
     padding = wire.frame(Type.DATA, b"\x02\0\0", flags=Flag.PADDED, stream=1)
@@ -190,7 +190,7 @@ def test_what_breaks_inside_a_body() -> None:
     [(wire.reset(1), "RST_STREAM"), (wire.data(1, b"x"), "DATA"), (wire.window(1, 1), "WINDOW_UPDATE")],
 )
 def test_a_flood_for_a_stream_that_has_ended(frame: bytes, name: str) -> None:
-    """It ends the answer that is under way on the kept connection, and what is written for it is bounded."""
+    """A flood for an ended stream ends the current response on the kept connection, and its replies are bounded."""
     connection = asked()
     said(connection, HEAD, wire.data(1, b"a", end=True))
     connection.request(PSEUDO, (), b"")
@@ -217,7 +217,7 @@ def test_pings_over_time_are_no_flood() -> None:
 
 
 def test_interim_heads_and_other_streams_are_passed_over() -> None:
-    """1xx, and what comes for a stream that has ended, say nothing; nor does a broken frame when nobody waits."""
+    """1xx heads, frames of ended streams, and broken frames without a request give no events."""
     connection = asked()
     interim = wire.headers(1, [(":status", "103"), ("link", "x")])
     found = said(connection, wire.SETTINGS + interim + wire.headers(1, FIELDS) + wire.data(1, b"a", end=True))
@@ -241,7 +241,7 @@ def test_a_goaway_ends_nothing_by_itself() -> None:
 
 
 def test_a_second_request() -> None:
-    """It has a stream of its own; a GOAWAY with a lower one refuses it."""
+    """A second request has its own stream; a GOAWAY with a lower number refuses it."""
     connection = asked()
     said(connection, HEAD, wire.data(1, b"a", end=True))
     connection.request(PSEUDO, (), b"")
@@ -258,7 +258,7 @@ def test_no_request_where_none_may_be_open() -> None:
 
 
 def test_a_large_request_waits_for_the_window() -> None:
-    """What the window has no room for is sent when it opens; an early answer leaves the rest unsent."""
+    """The rest of a large request is sent when the window opens; after an early response it stays unsent."""
     connection = asked(b"x" * 100_000)
     assert connection.held_back == 100_000 - 65535
     assert said(connection, wire.SETTINGS + wire.window(0, 100_000)) == []
@@ -272,7 +272,7 @@ def test_a_large_request_waits_for_the_window() -> None:
 
 
 def test_whether_a_head_has_begun() -> None:
-    """Half a block of headers is no answer, and more than silence."""
+    """An incomplete block of headers is no response, but a begun head."""
     connection, seen = asked(), []
     for read in (
         wire.SETTINGS,

@@ -43,7 +43,7 @@ def test_any_segmentation_gives_the_same(size: int) -> None:
 
 
 def test_a_cut_at_every_byte_loses_no_data() -> None:
-    """Before any byte, all data has been handed on that lies before it, and the frames that are whole there."""
+    """Before any byte, all earlier data and complete frames have been returned."""
     first, padded = ENDS[1] + HEADER, ENDS[2] + HEADER + 1
     data = [*range(first, first + len(b"abc")), *range(padded, padded + len(b"hello"))]
     for position in range(len(WIRE) + 1):
@@ -56,7 +56,7 @@ def test_a_cut_at_every_byte_loses_no_data() -> None:
 
 
 def test_data_comes_before_its_frame_is_whole() -> None:
-    """What has arrived of a frame is handed on in the read that brings it, never twice."""
+    """Data of an incomplete frame is returned with the read that brings it, and only once."""
     splitter, data = FrameSplitter(), wire.data(1, b"abcdef")
     assert len(list(splitter.split(wire.SETTINGS))) == 1
     assert list(splitter.split(data[: HEADER + 2])) == [DataPart(1, b"ab")]
@@ -96,7 +96,7 @@ def test_what_is_no_frame(sent: bytes, words: str) -> None:
 
 
 def test_whether_a_head_has_begun() -> None:
-    """A part of a frame with headers is told from one of any other frame."""
+    """An incomplete HEADERS frame is distinguished from an incomplete frame of another type."""
     for begun, wanted in ((wire.headers(1, [("a", "b")])[:5], True), (wire.data(1, b"abc")[:5], False), (b"\0", False)):
         splitter = FrameSplitter()
         assert list(splitter.split(wire.SETTINGS + begun)) == split(wire.SETTINGS)

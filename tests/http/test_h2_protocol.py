@@ -49,7 +49,7 @@ async def kept(prober: MakeProber) -> AsyncIterator[Prober]:
 
 
 async def test_prior_knowledge(ask: Ask) -> None:
-    """Without TLS it is spoken at once: the event says so, and every step is measured."""
+    """Without TLS, HTTP/2 is used from the first byte; the event has the version and every step."""
     async with peer(FINAL) as server:
         seen = await ask(**in_http2(server.url))
         asked = server.requests[0]
@@ -77,7 +77,7 @@ async def test_prior_knowledge(ask: Ask) -> None:
 async def test_what_is_agreed_on(
     ask: Ask, ca: CertificateAuthority, http: Http, agreed: tuple[str, ...], wanted: tuple[str, str | None]
 ) -> None:
-    """ALPN decides: `auto` takes what the server takes, and `2` is no connection without it."""
+    """ALPN decides: `auto` accepts the server's choice, and `2` fails without HTTP/2."""
     script = FINAL if "h2" in agreed else OK
     async with peer(script, ssl=agreeing(ca, *agreed)) as server:
         seen = await ask(**in_http2(server.url, http=http, tls=ca.trusted))
@@ -219,7 +219,7 @@ async def test_frames_of_one_read_are_one_arrival(ask: Ask) -> None:
 
 
 async def test_a_ping_is_answered(ask: Ask) -> None:
-    """A server that asks whether we are there goes on when it has heard."""
+    """A PING is answered, and the server continues."""
     ping = wire.frame(6, b"01234567")
     async with peer((ReadRequest(), Send(HEAD + ping), ReadRequest(), Hold())) as server:
         probing = asyncio.create_task(ask(**in_http2(server.url, timeouts=PATIENT)))
@@ -296,7 +296,7 @@ async def test_http_1_is_required(ask: Ask, ca: CertificateAuthority) -> None:
 
 
 async def test_what_comes_when_nobody_asks_is_taken_for_the_connection(kept: Prober) -> None:
-    """A PING on a kept connection is answered while no probe runs; what is no answer ends none."""
+    """A PING on a kept connection is answered while no probe runs; other frames do not end the connection."""
     ping = wire.frame(6, b"98765432")
     async with peer((ReadRequest(), Send(WHOLE), Send(ping), ReadRequest(), Hold())) as server:
         one = target(**in_http2(server.url, connection=Connection.REUSE, timeouts=PATIENT))
@@ -306,7 +306,7 @@ async def test_what_comes_when_nobody_asks_is_taken_for_the_connection(kept: Pro
 
 
 async def test_an_answer_that_nobody_waits_for() -> None:
-    """It is read, and handed to nobody; nothing is written on a transport that takes nothing."""
+    """A response without a receiver is read and dropped; nothing is written to a blocked transport."""
     made: list[HttpProtocol] = []
     protocol = Http2Protocol(asyncio.get_running_loop(), lambda one, _: made.append(one), prior=True)
     protocol.connection_made(asyncio.BaseTransport())

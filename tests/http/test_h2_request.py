@@ -32,7 +32,7 @@ async def test_headers_are_the_targets_own(ask: Ask) -> None:
 
 
 async def test_a_request_without_a_body(ask: Ask) -> None:
-    """Its headers end the stream."""
+    """The headers of a request without a body end the stream."""
     async with peer(answer(WHOLE)) as server:
         seen = await ask(**in_http2(server.url, protocol="raw", body={}))
         assert server.requests[0].method in {"GET", "POST"}

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
     ],
 )
 async def test_what_a_head_says(ask: Ask, header: bytes, key: str, value: object) -> None:
-    """Both forms of Retry-After, ids of the request and the type are in the event; what is no such thing is not."""
+    """Both forms of Retry-After, request ids and the type are in the event; invalid values are not."""
     answer = b"HTTP/1.1 503 Busy\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n"
     async with peer((Send(answer),)) as server:
         seen = await ask(f"{server.url}/")

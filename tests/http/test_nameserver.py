@@ -36,14 +36,14 @@ async def looked_up(answers: dict[str, Answer], name: str = "one.test", family: 
     ],
 )
 async def test_it_is_asked_for_the_wanted_families(family: int, kinds: list[str], found: list[object]) -> None:
-    """For each family there is one question, for the name as it is, and IPv6 stands first."""
+    """There is one query for each family, IPv6 first, with the name unchanged."""
     async with name_server({"one.test": has("10.0.0.1", "2001:db8::1")}) as zone:
         assert await NameServer(zone.address).addresses("one.test", family) == found
         assert sorted(zone.asked) == kinds
 
 
 async def test_a_name_server_with_an_ipv6_address() -> None:
-    """Its address stands in brackets, as in a URL."""
+    """An IPv6 address of a name server is in brackets, as in a URL."""
     async with name_server({"one.test": has("10.0.0.1")}, "::1") as zone:
         assert await NameServer(f"[::1]:{zone.port}").addresses("one.test") == [(V4, "10.0.0.1")]
 
@@ -64,7 +64,7 @@ async def test_what_is_asked_of_nobody(host: str, family: int, found: list[objec
 
 
 async def test_an_alias_is_followed() -> None:
-    """The addresses of the name that the name stands for are its own."""
+    """An alias has the addresses of the name that it points to."""
     found = await looked_up({"one.test": has("10.0.0.1", alias="two.test.")})
     assert found == [(V4, "10.0.0.1")]
 
@@ -91,7 +91,7 @@ async def test_an_answer_that_does_not_fit_comes_over_tcp() -> None:
     ],
 )
 async def test_why_there_is_no_address(answer: Answer, words: str) -> None:
-    """Each refusal is said in our own words."""
+    """Each refusal has a text of ours."""
     with pytest.raises(OSError, match=f"{words}$"):
         await looked_up({"one.test": answer})
 
@@ -115,21 +115,21 @@ async def test_one_family_that_fails_leaves_the_other(kind: str, other: str, bro
 
 @pytest.mark.parametrize("kind", ["A", "AAAA"])
 async def test_of_two_refusals_the_failure_is_reported(kind: str) -> None:
-    """That there is no address of one family says less than that the server failed to answer for the other."""
+    """A server failure for one family is reported rather than a missing address of the other."""
     with pytest.raises(OSError, match="SERVFAIL"):
         await looked_up({f"one.test {kind}": replies("SERVFAIL"), "one.test": has()})
 
 
 @pytest.mark.parametrize("lost", [silent, raw(b"SSH-2.0-canary"), raw(b""), raw(bytes(64))])
 async def test_what_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch, lost: Answer) -> None:
-    """A question that nobody answered, or somebody with what is no answer, is asked anew after a while."""
+    """A query without an answer, or with an invalid one, is repeated after a while."""
     monkeypatch.setattr(nameserver, "_AGAIN", 0.01)
     found = await looked_up({"one.test": at_last(3, has("10.0.0.1"), lost)}, family=V4)
     assert found == [(V4, "10.0.0.1")]
 
 
 async def test_a_connection_without_an_answer_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over TCP, too, silence is no answer."""
+    """A TCP connection without an answer is opened again."""
     monkeypatch.setattr(nameserver, "_AGAIN", 0.05)
     async with name_server({"one.test": cut(at_last(1, has("10.0.0.1"), silent))}) as zone, asyncio.timeout(WITHIN):
         assert await NameServer(zone.address).addresses("one.test", V4) == [(V4, "10.0.0.1")]
@@ -137,7 +137,7 @@ async def test_a_connection_without_an_answer_is_begun_anew(monkeypatch: pytest.
 
 
 async def test_nobody_at_the_port() -> None:
-    """A refused datagram is heard at once, and says that it was the name server's."""
+    """A refused datagram is reported at once, as a refusal by the name server."""
     with socket.socket(type=socket.SOCK_DGRAM) as holder:
         holder.bind(("127.0.0.1", 0))
         port = holder.getsockname()[1]
@@ -148,7 +148,7 @@ async def test_nobody_at_the_port() -> None:
 
 @pytest.mark.parametrize("answer", [silent, cut(silent)])
 async def test_a_look_up_that_is_given_up_leaves_nothing(answer: Answer) -> None:
-    """Whoever waits no longer leaves no task and no socket behind, over UDP and over TCP."""
+    """A cancelled look-up leaves no task and no socket, over UDP and TCP."""
     async with name_server({"hung.test": answer}) as zone:
         waiting = asyncio.create_task(NameServer(zone.address).addresses("hung.test"))
         for _ in range(2 if answer is silent else 4):
@@ -160,7 +160,7 @@ async def test_a_look_up_that_is_given_up_leaves_nothing(answer: Answer) -> None
 
 
 async def test_a_bug_in_an_exchange_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the library raises and nobody expects reaches whoever asked."""
+    """An unexpected exception of the library reaches the caller."""
 
     async def broken(*_: object, **__: object) -> None:
         raise KeyError
@@ -177,7 +177,7 @@ def test_the_library_is_loaded_only_where_it_is_asked_for() -> None:
 
 
 def test_the_library_reads_no_module_in_the_loop() -> None:
-    """What it would import when first used is there by then: records of every kind, and what opens its sockets."""
+    """The modules that the library imports on first use, for records and sockets, are imported before."""
     code = (
         "import asyncio, sys\n"
         "from monitor.http.nameserver import NameServer\n"

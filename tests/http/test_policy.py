@@ -84,7 +84,7 @@ def test_what_is_not_denied(address: str) -> None:
      "user@169.254.169.254", "169.254.169.254:80"],
 )  # fmt: skip
 async def test_a_metadata_address_is_not_dialled(prober: MakeProber, host: str) -> None:
-    """Link-local and metadata addresses are refused where they would be dialled, whoever named them."""
+    """Link-local and metadata addresses are refused when they are dialled, whatever name led to them."""
     seen = await prober(resolver=Names(meta=["169.254.169.254"]))(target(f"http://{host}/latest/"), "cli")
     assert (verdict(seen), seen.verdict.phase) == ("unreachable/policy", "connect")
     assert Mark.CONNECT not in seen.recording.marks
@@ -99,7 +99,7 @@ async def test_a_metadata_address_is_not_dialled(prober: MakeProber, host: str) 
      "%31%36%39.254.169.254"],
 )  # fmt: skip
 async def test_a_number_as_a_name_is_no_way_round(ask: Ask, host: str) -> None:
-    """Other forms of a metadata address are no hosts, or resolve to it and are refused like it."""
+    """Other spellings of a metadata address are invalid hosts, or resolve to it and are refused."""
     seen = await ask(f"http://{host}/")
     assert verdict(seen) in {"unreachable/policy", "unreachable/dns"}
     assert Mark.CONNECT not in seen.recording.marks
@@ -109,7 +109,7 @@ async def test_a_number_as_a_name_is_no_way_round(ask: Ask, host: str) -> None:
     "host", ["0.0.0.0", "0", "127.1", "2130706433", "0x7f.1", "017700000001", "[::ffff:127.0.0.1]"]
 )
 async def test_loopback_in_other_words_is_not_reached(prober: MakeProber, host: str) -> None:
-    """With loopback denied, no spelling of it reaches a server there."""
+    """If loopback is denied, no spelling of it reaches a server there."""
     async with peer(OK) as server:
         asked = target(**unchecked(f"http://{host}:{server.port}/"))
         assert verdict(await prober(network=NO_LOOPBACK)(asked, "cli")) in {"unreachable/policy", "unreachable/dns"}
@@ -134,7 +134,7 @@ async def test_a_name_server_that_rebinds(prober: MakeProber) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_denied_proxy(prober: MakeProber, scheme: str) -> None:
-    """A proxy whose address is denied is not dialled either, and the rule is named, not the proxy."""
+    """A proxy with a denied address is not dialled, and the error names the rule, not the proxy."""
     async with peer(OK) as server:
         asked = target(f"{scheme}://chat.test/", proxy=Secret(f"http://127.0.0.1:{server.port}"))
         seen = await prober(network=NO_LOOPBACK)(asked, "cli")
@@ -151,7 +151,7 @@ async def test_a_denied_address_behind_a_proxy(prober: MakeProber, url: str) -> 
 
 
 async def test_our_own_rules_deny_and_allow(prober: MakeProber) -> None:
-    """`deny` keeps the probe from a server that nobody then hears of; `allow` is stronger."""
+    """With `deny` the server gets no connection; `allow` takes precedence."""
     loopback, one = ip_network("127.0.0.0/8"), ip_network("127.0.0.1/32")
     async with peer(OK) as server:
         asked = target(**unchecked(f"{server.url}/"))
@@ -162,7 +162,7 @@ async def test_our_own_rules_deny_and_allow(prober: MakeProber) -> None:
 
 
 async def test_an_allowed_address_beside_a_denied_one(prober: MakeProber) -> None:
-    """Of several addresses of a name only those that may be dialled are."""
+    """Of several addresses of a name only the allowed ones are dialled."""
     async with peer(OK) as server:
         names = Names(both=["169.254.1.1", "127.0.0.1"])
         seen = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
@@ -170,7 +170,7 @@ async def test_an_allowed_address_beside_a_denied_one(prober: MakeProber) -> Non
 
 
 def test_link_local_can_be_allowed() -> None:
-    """Who has a chat there has to say so, and an allowed carrier does not allow what it carries."""
+    """Link-local addresses can be allowed, but an allowed carrier does not allow the address that it carries."""
     assert not denied("169.254.1.1", Network(allow=(ip_network("169.254.1.0/24"),)))
     assert not denied("::ffff:169.254.1.1", Network(allow=(ip_network("169.254.1.0/24"),)))
     assert denied("64:ff9b::a9fe:101", Network(allow=(ip_network("64:ff9b::/96"),)))
@@ -178,7 +178,7 @@ def test_link_local_can_be_allowed() -> None:
 
 
 def test_a_name_is_no_denied_host() -> None:
-    """A name is looked up by whoever dials it."""
+    """A name is not checked by the rules: its addresses are, when they are dialled."""
     assert denied_host("169.254.1.1", Network())
     assert not denied_host("chat.test", Network())
 

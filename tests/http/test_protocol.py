@@ -43,7 +43,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
     ],
 )
 async def test_a_fault_over_tls(ask: Ask, ca: CertificateAuthority, query: str, wanted: str) -> None:
-    """What goes wrong inside the tunnel is told apart as it is without one."""
+    """A fault inside TLS has the same verdict as without it."""
     assert await over_tls(ask, ca, query) == wanted
 
 
@@ -63,7 +63,7 @@ async def test_a_silence_over_tls(
 
 
 async def over_tls(ask: Ask, ca: CertificateAuthority, query: str, timeouts: Timeouts = PATIENT) -> str:
-    """Return what a fault of the lab comes to through TLS."""
+    """Return the verdict on a fault of the lab through TLS."""
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         pace = f"{query}&gap=1ms&ttfc=1ms" if "?" in query else f"{query}?gap=1ms&ttfc=1ms"
         return verdict(await ask(f"{lab.url}/openai-chat/{pace}", tls=ca.trusted, timeouts=timeouts))
@@ -96,7 +96,7 @@ ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
 async def test_a_tunnel_that_breaks_in_the_stream(
     prober: MakeProber, ca: CertificateAuthority, sent: bytes, wanted: str
 ) -> None:
-    """A fatal alert in mid-stream is no end of a body, whatever frames it: the connection was torn down."""
+    """A fatal alert in the stream is no end of a body, whatever its framing: the connection was aborted."""
     heard = asyncio.Event()
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +117,7 @@ async def test_a_tunnel_that_breaks_in_the_stream(
 
 
 async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
-    """Interim heads that fill more than one read: the final head that waits in the socket is no trailing byte."""
+    """After interim heads of more than one read, the final head in the socket is not a trailing byte."""
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
     async with peer((Send(hint * 6000 + sized(WHOLE)),)) as server:
         seen = await ask(**unchecked(f"{server.url}/"))
@@ -133,7 +133,7 @@ async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
 
 
 async def test_a_connection_that_is_gone_is_not_closed_again() -> None:
-    """A protocol whose transport is gone has nothing to close."""
+    """A protocol without a transport has nothing to close."""
     protocol = HttpProtocol(asyncio.get_running_loop(), ConnectionAttempts(Network()).made)
     protocol.set_exception(aiohttp.ClientConnectionError())
     protocol._look_for_a_fault()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 async def test_reach_says_why_not(ca: CertificateAuthority) -> None:
-    """It opens a connection, TLS included, sends nothing, and has a sentence for each refusal."""
+    """The function opens a connection, TLS included, sends nothing, and returns a sentence for each refusal."""
     async with peer(OK) as plain, await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         assert await tried(plain.url) == Reachability()
         assert await tried(lab.url, tls=ca.trusted) == Reachability()
@@ -39,7 +39,7 @@ async def test_reach_says_why_not(ca: CertificateAuthority) -> None:
 
 
 async def test_reach_of_a_port_without_tls() -> None:
-    """Plain text in the handshake is said in OpenSSL's words."""
+    """Plain text in the handshake is reported in OpenSSL's words."""
     server = await asyncio.get_running_loop().create_server(
         lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0
     )
@@ -62,7 +62,7 @@ async def test_a_first_address_with_a_wrong_certificate_is_the_answer(ca: Certif
     ("http", "agreed"), [(Http.ONE, ""), (Http.TWO, "h2"), (Http.AUTO, "h2")], ids=["1.1", "2", "auto"]
 )
 async def test_what_is_agreed_on(ca: CertificateAuthority, http: Http, agreed: str) -> None:
-    """What a probe would offer is offered."""
+    """The protocols that a probe would offer are offered."""
     async with peer((Hold(),), ssl=agreeing(ca, "h2", "http/1.1")) as server:
         assert await tried(server.url, tls=ca.trusted, http=http) == Reachability(agreed=agreed)
 

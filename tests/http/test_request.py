@@ -30,7 +30,7 @@ CALL = HttpRequest("POST", "http://one.test/v1", {}, b"{}", SHORT)
     ],
 )
 def test_what_stands_between_us_and_the_target(url: str, proxy: str | None, secure: bool, tunnelled: bool) -> None:
-    """TLS is the target's, whoever carries us there; a proxy connects us for that alone."""
+    """TLS settings apply to the target, also through a proxy, which has its own."""
     call = replace(CALL, url=url, proxy=proxy)
     assert (call.secure, call.tunnelled) == (secure, tunnelled)
 
@@ -60,7 +60,7 @@ def test_a_call_shows_no_secret() -> None:
     ],
 )
 def test_user_info_goes_out_as_utf_8(url: str, bare: str, pair: str | None) -> None:
-    """User and password are sent in UTF-8, decoded, and stand in the URL no more."""
+    """User and password are sent in UTF-8, decoded, and are removed from the URL."""
     left, header = credentials(URL(url))
     assert str(left) == bare
     assert header == (None if pair is None else f"Basic {b64encode(pair.encode()).decode()}")

@@ -52,7 +52,7 @@ async def test_a_name_that_no_resolver_takes(ask: Ask, host: str) -> None:
 
 
 async def test_the_resolver_asks_the_system() -> None:
-    """It returns what getaddrinfo does, as numbers."""
+    """The resolver returns the addresses of getaddrinfo."""
     (found,) = await Resolver().resolve("127.0.0.1", 80)
     assert (found["host"], found["port"], found["family"]) == ("127.0.0.1", 80, socket.AF_INET)
 
@@ -128,7 +128,7 @@ async def test_a_probe_asks_the_name_server(prober: MakeProber, family: Literal[
     ],
 )
 async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Answer, words: str) -> None:
-    """What it refuses is `unreachable/dns`, in our own words."""
+    """A refusal by the name server is `unreachable/dns`, in our words."""
     async with name_server({"one.test": answer}) as zone:
         network = Network(resolver=zone.address)
         seen = await prober(network=network)(target("http://one.test/"), "cli")
@@ -143,7 +143,7 @@ async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Ans
 @pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize("answer", [silent, raw(b"SSH-2.0-canary"), cut(silent)])
 async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: Answer) -> None:
-    """Silence, and datagrams that are no answer, end at the connect deadline, and hold up nobody else."""
+    """Silence, and invalid answers, end at the connect deadline, and block no other probe."""
     answers = {"hung.test": answer, "one.test": has("127.0.0.1")}
     async with peer(OK) as server, name_server(answers) as zone:
         probe = prober(network=Network(resolver=zone.address))
@@ -158,7 +158,7 @@ async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: An
 
 
 async def test_no_name_server_there(prober: MakeProber) -> None:
-    """One that refuses our datagrams is `unreachable/dns`, and it is said who refused."""
+    """A name server that refuses datagrams is `unreachable/dns`, and the detail names it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         taken.connect(taken.getsockname())  # it hears itself alone, and nobody else can take its port meanwhile
@@ -169,7 +169,7 @@ async def test_no_name_server_there(prober: MakeProber) -> None:
 
 
 async def test_no_descriptor_left_to_ask_with(prober: MakeProber) -> None:
-    """That the monitor has no descriptor for its question is the monitor's own fault."""
+    """A missing descriptor for a query is the monitor's own fault."""
     probe = prober(network=Network(resolver="127.0.0.1:53"))
     with no_more_descriptors():
         seen = await probe(target("http://one.test/"), "cli")
@@ -177,7 +177,7 @@ async def test_no_descriptor_left_to_ask_with(prober: MakeProber) -> None:
 
 
 async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> None:
-    """Whoever answers, an address that is denied is not dialled."""
+    """A denied address is not dialled, whichever resolver returned it."""
     async with peer(OK) as server, name_server({"one.test": has("127.0.0.1", "::ffff:169.254.169.254")}) as zone:
         network = Network(deny=(ip_network("127.0.0.0/8"),), resolver=zone.address)
         url = f"http://one.test:{server.port}/"
@@ -190,7 +190,7 @@ async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> N
 
 
 async def test_a_proxy_is_found_by_the_name_server(prober: MakeProber) -> None:
-    """With a proxy it is the proxy's name that is asked for."""
+    """With a proxy, the name of the proxy is looked up."""
     async with peer(OK) as server, name_server({"proxy.test": has("127.0.0.1")}) as zone:
         probe = prober(network=Network(ip_family=4, resolver=zone.address))
         proxy = Secret(f"http://proxy.test:{server.port}")

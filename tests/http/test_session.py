@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 async def test_the_family_can_be_chosen(prober: MakeProber) -> None:
-    """With `ip_family = 6` an address of the other family is not even tried."""
+    """With `ip_family = 6` no address of the other family is tried."""
     async with await serve("::1", 0) as lab:
         url = f"http://both.test:{lab.port}/raw/ok?gap=0&ttfc=0"
         probe = prober(resolver=Names(both=["127.0.0.1", "::1"]), network=Network(ip_family=6))
@@ -28,7 +28,7 @@ async def test_the_family_can_be_chosen(prober: MakeProber) -> None:
 
 
 async def test_a_get_is_sent_once(ask: Ask) -> None:
-    """Our library would send one again, without a word, where the peer closes before it answers."""
+    """A GET is sent once, although aiohttp itself would silently repeat it if the peer closes before it answers."""
     async with peer((Fin(),)) as server:
         seen = await ask(server.url, "raw", body={}, check=None)
         assert verdict(seen) == "no_response/closed"
@@ -37,7 +37,7 @@ async def test_a_get_is_sent_once(ask: Ask) -> None:
 
 
 async def test_requests_that_run_together_share_a_session(prober: MakeProber) -> None:
-    """Each has its own connection all the same, the session is closed after the last, and the next one gets another."""
+    """Concurrent requests share a session with separate connections; it is closed after the last of them."""
     gate = Reached()
     probe = prober()
     async with peer((Gate(gate), Send(sized(HI + STOP))), OK, OK, (Fin(),)) as server:

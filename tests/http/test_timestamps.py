@@ -79,7 +79,7 @@ def test_a_read_has_the_kernels_time(pair: Pair, *, into: bool) -> None:
 
 
 def test_a_read_without_a_stamp_says_so(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is the read's, and it is as unsure as the time since the read before."""
+    """A read without a stamp has its own time, with the time since the previous read as uncertainty."""
     monkeypatch.setattr(module, "_arrival", lambda *_: None)
     tap, peer = pair
     before = time.monotonic()
@@ -106,7 +106,7 @@ def test_a_machine_without_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_size_bounds_the_read(pair: Pair) -> None:
-    """Both ways of reading take no more than asked for, and the rest waits."""
+    """Both kinds of read return no more than requested, and the rest waits."""
     tap, peer = pair
     peer.send(b"abcdef")
     readable(tap)
@@ -129,7 +129,7 @@ def test_what_a_full_read_left_is_no_surer(pair: Pair) -> None:
 
 
 def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A segment that arrives behind a read, before we look at the clock, keeps its own time in the next one."""
+    """A segment that arrives after a read, before its time is noted, keeps its own time in the next read."""
     tap, peer = pair
     arrived = []
 
@@ -152,7 +152,7 @@ def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.Monkey
 
 
 def test_the_loops_last_look_bounds_a_read() -> None:
-    """What a poll reports came after the poll before it, in which nothing waited."""
+    """Data that a poll reports came after the previous poll, at which nothing waited."""
     clock = PollTrackingSelector()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         tap = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0, clock)
@@ -212,7 +212,7 @@ def test_nothing_to_read_is_no_reset(pair: Pair) -> None:
 
 
 def test_connecting_is_noted(pair: Pair) -> None:
-    """At once where it succeeds at once, else when asyncio asks the socket whether it did."""
+    """The connection is recorded at once if it succeeds at once, else when asyncio checks the socket."""
     tap, _ = pair
     assert tap.connected_at is not None
     tap.connected_at = None
@@ -223,7 +223,7 @@ def test_connecting_is_noted(pair: Pair) -> None:
 
 
 def test_a_connection_that_failed_is_none() -> None:
-    """An error in the socket is no moment of connection."""
+    """A socket with an error is not recorded as connected."""
     with socket.socket() as holder, TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as tap:
         holder.bind(("127.0.0.1", 0))
         tap.settimeout(0)
@@ -273,7 +273,7 @@ def stamp(nanoseconds: int) -> tuple[int, int, bytes]:
     ids=["between", "just before", "just after", "long before", "in the future", "none", "another", "too short"],
 )
 def test_a_stamp_lies_between_two_reads(ancillary: list[tuple[int, int, bytes]], arrived: int | None) -> None:
-    """The read before was at 2 us, this is at 5 us; what lies off by more than the clocks' skew was no stamp of it."""
+    """With reads at 2 us and 5 us, a stamp outside this range by more than the clocks' skew is ignored."""
     assert module._arrival(ancillary, now=5_000, wall=1_000_000, before=2_000) == arrived
 
 
@@ -345,7 +345,7 @@ def test_when_the_loop_last_looked(
     queued: str,
     quiet: int,
 ) -> None:
-    """What was ready came since the look before; what ended a wait came in it, as late as a core could be had."""
+    """Ready data came since the previous poll; data that ended a wait came in it, within the scheduling delay."""
     with monkeypatch.context() as patch:
         Polls(patch, [1_000, 1_000, *ticks], [[READY], *found], queued)
         clock = PollTrackingSelector()
@@ -383,7 +383,7 @@ def test_no_poll_is_long() -> None:
 
 
 def test_a_system_that_keeps_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing says how long a thread had to wait for a core, it is taken to have been woken at once."""
+    """If the system does not report how long a thread waited for a core, the wait counts as zero."""
     monkeypatch.setattr(module, "_QUEUED", "/nowhere")
     with monkeypatch.context() as patch:
         Polls(patch, [1_000, 9_000_000, 29_000_000], [[], READY], "7 90000000 9")
@@ -394,7 +394,7 @@ def test_a_system_that_keeps_no_account(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_clock_is_closed_once() -> None:
-    """Closing it again does no harm to whoever has its descriptor by then."""
+    """Closing a clock again does not close a descriptor that reuses its number."""
     clock = PollTrackingSelector()
     clock.close()
     clock.close()
@@ -415,7 +415,7 @@ def test_a_loop_of_our_own_knows_its_clock() -> None:
 
 
 async def test_stamping_gives_up_in_time() -> None:
-    """Where no datagram is stamped within the time, the monitor starts all the same."""
+    """If no datagram is stamped within the time limit, the monitor starts without stamps."""
     keeper = Stamping()
     assert not await keeper.ready(0.0)
     keeper.close()
@@ -440,7 +440,7 @@ async def test_stamping_waits_for_a_stamp(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 class Turns:
-    """What a socket says of a request that is being sent."""
+    """Records what a socket reports while a request is sent."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -466,7 +466,7 @@ class Turns:
 
 
 def sends(sock: TimestampedSocket) -> None:
-    """Send until the kernel takes no more: what it moves on to the peer makes room again."""
+    """Send until the kernel accepts no more: data that it passes on to the peer makes room again."""
     while True:
         sock.sendmsg([bytes(1 << 20)])
 

@@ -58,7 +58,7 @@ async def test_a_certificate_that_does_not_hold(
 
 
 async def test_an_authority_that_nobody_knows(ask: Ask, ca: CertificateAuthority) -> None:
-    """Without its `ca_file` it is unknown; who skips verification does not care."""
+    """A certificate of an unknown authority is refused without its `ca_file`, and accepted without verification."""
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         url = f"{lab.url}/openai-chat/ok?gap=0&ttfc=0"
         seen = await ask(url)
@@ -68,7 +68,7 @@ async def test_an_authority_that_nobody_knows(ask: Ask, ca: CertificateAuthority
 
 
 async def test_a_self_signed_certificate(ask: Ask, ca: CertificateAuthority) -> None:
-    """It is named as such."""
+    """A self-signed certificate is named as such."""
     alone = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own = trustme.CA()
     with own.private_key_pem.tempfile() as key, own.cert_pem.tempfile() as certificate:
@@ -99,7 +99,7 @@ class Stern(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the handshake; when it fails, say so and say no more."""
+        """Continue the handshake; after a failure, send the alert and nothing else."""
         self._incoming.write(data)
         failed = False
         try:
@@ -122,7 +122,7 @@ def demanding(ca: CertificateAuthority) -> ssl.SSLContext:
 
 
 async def test_a_server_that_wants_our_certificate(ask: Ask, ca: CertificateAuthority) -> None:
-    """In TLS 1.3 its refusal comes after the handshake: the detail says what may be missing."""
+    """In TLS 1.3 the refusal of a missing client certificate comes after the handshake; the detail says so."""
     context = demanding(ca)
     server = await asyncio.get_running_loop().create_server(lambda: Stern(context), "127.0.0.1", 0)
     async with server:
@@ -132,7 +132,7 @@ async def test_a_server_that_wants_our_certificate(ask: Ask, ca: CertificateAuth
 
 
 async def test_a_server_that_gets_our_certificate(ask: Ask, ca: CertificateAuthority, tmp_path: Path) -> None:
-    """With `cert_file` and `key_file` it is satisfied."""
+    """With `cert_file` and `key_file` the server accepts the connection."""
     mine = ca.authority.issue_cert("monitor.test")
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     mine.cert_chain_pems[0].write_to_path(cert)
@@ -145,7 +145,7 @@ async def test_a_server_that_gets_our_certificate(ask: Ask, ca: CertificateAutho
 
 @pytest.mark.parametrize("name", ["none.pem", "garbage.pem"])
 async def test_a_file_of_tls_that_cannot_be_used(ask: Ask, tmp_path: Path, name: str) -> None:
-    """It is our own fault, and nothing is said of the target."""
+    """An unusable TLS file is our own fault, and not the target's."""
     (tmp_path / "garbage.pem").write_text("garbage")
     with closed_port() as port:
         seen = await ask(f"https://127.0.0.1:{port}/", tls=Tls(ca_file=str(tmp_path / name)))
@@ -153,7 +153,7 @@ async def test_a_file_of_tls_that_cannot_be_used(ask: Ask, tmp_path: Path, name:
 
 
 def test_tls_in_tls_is_mended_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where asyncio's own `_abort` takes no error it is given one that does; where it takes one, it is left alone."""
+    """The `_abort` of asyncio is replaced only if it does not accept an error."""
     plain: Any = sslproto.SSLProtocol
     calls: list[object] = []
     monkeypatch.setattr(plain, "_abort", calls.append)

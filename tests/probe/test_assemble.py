@@ -59,7 +59,7 @@ def test_the_limit_that_is_ours(body: dict[str, object], limit: int) -> None:
     ],
 )
 async def test_what_is_kept_of_a_stream(prober: MakeProber, kept: Record, cut: bool, words: str | None) -> None:
-    """Its last bytes before a cut, or all of it, only where `record` says so."""
+    """The last bytes before a cut, or of any stream, are kept only if `record` says so."""
     stop = b"" if cut else b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     seen = await probed(prober, (Send(HEAD + HI + stop), Fin()), record=kept, check=None)
     assert seen.verdict.truncated is cut
@@ -94,7 +94,7 @@ async def test_a_refusal_in_its_own_words(prober: MakeProber, body: bytes, wante
 
 
 async def test_no_secret_comes_back(prober: MakeProber) -> None:
-    """A server that says what it was told in confidence is not quoted: key, header, query, proxy."""
+    """A server's text that repeats key, header, query or proxy is redacted."""
     secrets = ("canary-key", "canary-word", "canary-query", "canary-user", "canary-pass")
     error = json.dumps({"error": {"message": " ".join(secrets), "type": "canary-key", "code": "canary-word"}}).encode()
     head = (
@@ -132,7 +132,7 @@ def observed(told: Recorder, asked: Target | None = None) -> Observation:
 
 
 def test_tokens_are_estimated_where_none_are_counted() -> None:
-    """A chunk for a token, and the prompt's length; nothing at all where nothing came."""
+    """Without counts, tokens are estimated: one for each chunk, and the prompt's length; none without output."""
     seen = observed(ended())
     assert seen.tokens is not None
     assert seen.tokens == Tokens(len(ask(target(URL)).prompt) // 4, 1, estimated=True)
@@ -142,7 +142,7 @@ def test_tokens_are_estimated_where_none_are_counted() -> None:
 
 
 def test_counted_tokens_are_the_servers() -> None:
-    """Where it counts some of them, the others are estimated or none."""
+    """If the server counts some tokens, the others are estimated or absent."""
     told = ended()
     told.record(Meta(usage=Usage(output=7)), 10)
     seen = observed(told)
@@ -164,7 +164,7 @@ def test_the_end_is_not_before_the_last_chunk() -> None:
     ],
 )
 async def test_lines_outside_the_framing_are_counted(prober: MakeProber, lines: bytes, said: str) -> None:
-    """Where no end arrived, the detail says how many lines came that no message holds, and their words are kept."""
+    """Without an end, the detail has the number of lines outside of messages, and their text is kept."""
     seen = await probed(prober, (Send(HEAD + HI + lines), Fin()), check=None)
     assert verdict(seen) == "truncated/no_terminator"
     assert seen.verdict.detail.endswith(said)

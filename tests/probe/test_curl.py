@@ -24,7 +24,7 @@ def words(command: str) -> list[str]:
 
 
 def test_a_shell_reads_the_request_from_it() -> None:
-    """Its body is the request's, and variables stand for the key and for the target's own headers."""
+    """A shell parses the command to the request; variables replace the key and the target's own headers."""
     headers = {"X-Team": Secret("canary"), "Accept": Secret("*/*")}
     prompt = 'it\'s `$HOME` "q"'
     found = words(curl_command(replace(GATEWAY, api_key=Secret("canary"), headers=headers, prompt=prompt, check=None)))
@@ -49,7 +49,7 @@ def test_the_version_of_http_is_asked_for() -> None:
 
 
 def test_no_secret_is_in_it() -> None:
-    """Neither of the URL, nor of a proxy, nor of the body."""
+    """The command has no secret of the URL, the proxy or the body."""
     tls = Tls(ca_file="/ca.pem", cert_file="/my cert.pem", key_file="/key.pem", insecure_skip_verify=True)
     target = replace(
         GATEWAY,

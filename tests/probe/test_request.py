@@ -35,7 +35,7 @@ def test_a_question_says_who_asks() -> None:
 
 
 def test_a_question_is_new_each_time() -> None:
-    """Its nonce stands at both ends of its prompt, and no two are the same."""
+    """The nonce is at both ends of the prompt, and is different for each probe."""
     first, second = ask(target(URL)), ask(target(URL))
     assert first.nonce != second.nonce
     assert first.prompt.startswith(f"[{first.nonce}]")
@@ -56,7 +56,7 @@ def test_a_targets_own_headers_win() -> None:
 
 
 def test_a_key_and_a_proxy_are_sent_to_nobody_else() -> None:
-    """They are in the call, and in no repr of it."""
+    """Key and proxy are in the request, and no repr shows them."""
     asked = ask(target(URL, api_key=Secret("canary-key"), proxy=Secret("http://u:canary-proxy@p.test")))
     assert asked.call.headers["Authorization"] == "Bearer canary-key"
     assert asked.call.proxy == "http://u:canary-proxy@p.test"
@@ -64,7 +64,7 @@ def test_a_key_and_a_proxy_are_sent_to_nobody_else() -> None:
 
 
 def test_a_prompt_of_ones_own() -> None:
-    """It stands in front of the list, and without the list its nonce is filled in."""
+    """A configured prompt comes before the list; without the list, its `{nonce}` is replaced."""
     own = target(URL, prompt="Be brief [{nonce}].", check=PatternCheck("x"))
     asked = ask(own)
     assert asked.prompt == f"Be brief [{asked.nonce}]."
@@ -119,5 +119,5 @@ TWO = {"generationConfig": {"candidateCount": 2}}
     ],
 )
 def test_every_answer_that_was_asked_for_has_an_end(protocol: str, body: dict[str, object], choices: int) -> None:
-    """As many ends are waited for as the request's body asks for answers, where the protocol can ask for several."""
+    """As many ends are expected as the body requests answers, if the protocol can request several."""
     assert end_rule(target(URL, protocol, body=body), PROTOCOLS[protocol]).choices == choices

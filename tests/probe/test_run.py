@@ -33,7 +33,7 @@ BROKEN = Protocol("broken", Raw, lambda _, __: Request("GET"), _interpret, conte
 
 
 async def test_a_protocol_that_raises_is_inconclusive(prober: MakeProber) -> None:
-    """A bug of an outside protocol is said by the name of its exception, and no probe is lost."""
+    """An exception in an external protocol is reported by its name, and the probe is inconclusive."""
     seen = await probed(prober, (Send(HEAD + b"x"), Fin()), protocol=f"{__name__}:BROKEN")
     assert verdict(seen) == "inconclusive/internal"
     assert "RuntimeError" in seen.verdict.detail
@@ -80,7 +80,7 @@ async def test_a_request_that_cannot_be_made(
 
 
 async def test_a_protocol_that_runs_out_of_memory(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where memory runs out while the end is judged, that is said, and nothing of the target."""
+    """If memory runs out while the end is judged, the probe is inconclusive and says so."""
 
     def judged(*_: object, **__: object) -> None:
         monkeypatch.undo()
@@ -92,7 +92,7 @@ async def test_a_protocol_that_runs_out_of_memory(prober: MakeProber, monkeypatc
 
 
 async def test_a_server_that_counts_too_many_tokens(prober: MakeProber) -> None:
-    """What a probe is charged does not go beyond four times what it asked for, in all choices of the merged body."""
+    """A probe is charged at most four times what it requested, in all choices of the merged body."""
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":%d}}\n\n'
     for count in (9_000_000, 10**18, 10**400):
         seen = await probed(prober, (Send(HEAD + HI + usage % count), Fin()), body={"max_tokens": 10, "n": 3})
@@ -102,7 +102,7 @@ async def test_a_server_that_counts_too_many_tokens(prober: MakeProber) -> None:
 
 @pytest.mark.parametrize("body", [b"no JSON", b"[]", b""])
 async def test_a_body_that_is_no_object(prober: MakeProber, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
-    """A probe whose request is no JSON object is charged as others are."""
+    """A probe whose request body is not a JSON object is charged like others."""
     plain = Protocol("plain", Raw, lambda *_: Request(body=body), lambda _: iter((Output("x"),)), content_types=())
     monkeypatch.setattr(sys.modules[__name__], "ASKING", plain, raising=False)
     seen = await probed(prober, (Send(HEAD + b"x" * 9), Fin()), protocol=f"{__name__}:ASKING")

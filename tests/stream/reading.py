@@ -15,7 +15,7 @@ ROOMY = 1 << 20
 
 
 class Read(NamedTuple):
-    """All that a framer said of a stream."""
+    """The results of a framer for one stream."""
 
     messages: list[Message]
     rest: Rest

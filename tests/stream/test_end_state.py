@@ -131,7 +131,7 @@ def test_when_the_end_arrived(events: list[Event], rule: EndRule, at: float | No
 
 
 def test_an_end_taken_back_means_nothing() -> None:
-    """Where ends can be said early, only what the last one meant counts."""
+    """If ends can be sent early, only the last one counts."""
     line = recorded(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, Finish("STOP"), rule=EARLY)
     assert (line.end.stops, line.end.reason, line.chunks) == (frozenset({Stop.COMPLETE}), "STOP", 2)
     assert recorded(TEXT, Finish("MAX_TOKENS", Stop.LENGTH), TEXT, rule=EARLY).end.stops == set()
@@ -139,7 +139,7 @@ def test_an_end_taken_back_means_nothing() -> None:
 
 
 def test_what_came_after_an_end_taken_back_came_before_the_end() -> None:
-    """An error or garbage after an early end counts once more is said, and for nothing where that was the last."""
+    """An error or garbage after an early end counts if another end follows, else not."""
     error = Failure(Fault.OVERLOADED)
     line = recorded(TEXT, STOP, Malformed("x"), error, Failure(Fault.OTHER), TEXT, STOP, rule=EARLY)
     assert (line.end.malformed_events, line.end.malformed_amid, line.end.failure, line.end.trailing) == (
@@ -166,27 +166,27 @@ def test_a_second_end_means_nothing() -> None:
 
 
 def test_an_end_after_the_marker_means_nothing_if_one_stands() -> None:
-    """A server that sent fewer answers than were asked for has said all with its marker."""
+    """A marker completes the stream even if fewer answers than requested have an end."""
     rule = EndRule(declares_marker=True, choices=2)
     line = recorded(TEXT, STOP, DONE, Finish("abort", Stop.ABORT, choice=1), rule=rule)
     assert (line.end.stops, line.end.reason) == (frozenset({Stop.COMPLETE}), "stop")
 
 
 def test_why_it_would_end_is_taken_back_with_the_end() -> None:
-    """A reason that was said ahead of an end belongs to it."""
+    """A reason that was sent before an end is taken back with it."""
     early = Meta(reason="max_tokens", stop=Stop.LENGTH)
     assert recorded(TEXT, early, Finish()).end.stops == {Stop.LENGTH, Stop.COMPLETE}
     assert recorded(TEXT, early, Finish(), TEXT).end.stops == frozenset()
 
 
 def test_what_does_not_decode_before_any_output() -> None:
-    """It came amid no answer."""
+    """A malformed event before any output is not inside an answer."""
     assert recorded(Malformed("x")).end.malformed_amid == 0
     assert recorded(Malformed("x"), TEXT, Malformed("x")).end.malformed_amid == 1
 
 
 def test_whether_a_piece_is_output() -> None:
-    """It is one until the marker, and none after it."""
+    """A piece is output before the marker, and not after it."""
     state = EndState(MARKED)
     assert state.output(0, 10) is True
     state.done(1.0, 20)
@@ -195,7 +195,7 @@ def test_whether_a_piece_is_output() -> None:
 
 
 class TestBehindTheEnd:
-    """What is said when all is said."""
+    """Events after the end."""
 
     @pytest.mark.parametrize(
         ("events", "rule", "failed"),
@@ -209,16 +209,16 @@ class TestBehindTheEnd:
         ],
     )
     def test_an_error(self, events: list[Event], rule: EndRule, failed: bool) -> None:
-        """An error counts before the marker or, where none is declared, before the end."""
+        """An error counts before the marker or, if none is declared, before the end."""
         assert (recorded(*events, rule=rule).end.failure is not None) is failed
 
     def test_the_first_error_is_kept(self) -> None:
-        """Where an error follows an error, the first one says why."""
+        """Of several errors the first is kept."""
         first = Failure(Fault.QUOTA)
         assert recorded(first, LATE).end.failure is first
 
     def test_what_does_not_decode(self) -> None:
-        """It is no malformed event, only trailing."""
+        """Garbage after the end is not a malformed event, only trailing."""
         line = recorded(TEXT, STOP, Malformed("x"))
         assert (line.end.malformed_events, line.end.trailing) == (0, True)
         for rule in (MARKED, EndRule(Terminator.EITHER, declares_marker=True)):
@@ -231,21 +231,21 @@ class TestBehindTheEnd:
             assert (after.end.malformed_events, after.end.trailing) == (0, True)
 
     def test_a_framing_that_is_broken(self) -> None:
-        """It ends the body, and after the end it is only trailing; why is kept once."""
+        """Broken framing ends the body; after the end it is only trailing, and the first reason is kept."""
         line = recorded(TEXT, Malformed("a checksum", body=True), Malformed("x", body=True))
         assert (line.end.broken, line.end.malformed_events, line.end.trailing) == ("a checksum", 0, False)
         line = recorded(TEXT, STOP, Malformed("a checksum", body=True))
         assert (line.end.broken, line.end.trailing) == (None, True)
 
     def test_output(self) -> None:
-        """It takes the end back; after the marker it is no chunk, only trailing."""
+        """Output takes the end back; after the marker it is not a chunk, only trailing."""
         line = recorded(TEXT, STOP, TEXT)
         assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (2, "aa", False, True)
         line = recorded(TEXT, STOP, DONE, TEXT, rule=MARKED)
         assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (1, "a", True, False)
 
     def test_what_was_said_once_more(self) -> None:
-        """The whole answer again is no output, and takes no end back."""
+        """A repetition of the whole answer is not output, and takes no end back."""
         line = recorded(Output("a"), Output("b"), STOP, Output("ab"))
         assert (line.chunks, line.text, line.end.early_ending) == (2, "ab", False)
 
@@ -261,7 +261,7 @@ class TestBehindTheEnd:
 
 
 def test_several_answers_end_apart() -> None:
-    """What one answer says after its own end is no output, and another's before its own is."""
+    """After its own end a piece of an answer is not output; other answers continue."""
     rule = EndRule(declares_marker=True, choices=2)
     line = recorded(Output("a"), STOP, Output("b", choice=1), Finish("stop", choice=1), DONE, Output("c"), rule=rule)
     assert [kind for _, kind, _ in line.events].count(Kind.OUTPUT) == 3
@@ -297,7 +297,7 @@ def test_numbered_events(numbers: list[int | None], gap: bool) -> None:
 
 
 def test_an_event_that_does_not_decode_is_not_lost() -> None:
-    """It came in the place of its number; one more that is left out is missed."""
+    """A malformed event takes the place of its number; any further missing number is a gap."""
     assert recorded(Meta(sequence=1), Malformed("x"), Meta(sequence=3)).end.sequence_gap is False
     assert recorded(Meta(sequence=1), Malformed("x"), Meta(sequence=2)).end.sequence_gap is False
     assert recorded(Meta(sequence=1), Malformed("x"), Meta(sequence=4)).end.sequence_gap is True
@@ -306,12 +306,12 @@ def test_an_event_that_does_not_decode_is_not_lost() -> None:
 
 
 def test_a_number_after_the_end_is_no_gap() -> None:
-    """What comes when all is said is not missed."""
+    """A gap in the numbers after the end does not count."""
     assert recorded(Meta(sequence=1), STOP, Meta(sequence=9)).end.sequence_gap is False
 
 
 class Unscanned(dict[int, Any]):
-    """Ends of which nobody looks at all."""
+    """An end state whose ends are not scanned."""
 
     def values(self) -> NoReturn:
         """Fail."""
@@ -331,7 +331,7 @@ def test_many_ends_take_linear_time() -> None:
 
 
 def test_the_last_end_counts() -> None:
-    """If ends are said again, the end stands from the last one on, whichever answer's it is."""
+    """If ends are repeated, the last one counts, of whichever answer."""
     state = EndState(EndRule(choices=2, early=True))
     for choice, time in ((0, 1.0), (1, 2.0), (0, 3.0)):
         state.finish(Finish("stop", choice=choice), time, int(time))
@@ -339,7 +339,7 @@ def test_the_last_end_counts() -> None:
 
 
 def test_of_a_servers_words_a_bounded_part_is_kept() -> None:
-    """Words of an error and of an end are cut where nobody looks at them, and of late errors the first is kept."""
+    """Texts of errors and ends are truncated, and of late errors the first is kept."""
     long = "x" * (LONGEST_WORDS + 1)
     early = recorded(Failure(Fault.OTHER, long, long, long)).end.failure
     assert early == Failure(Fault.OTHER, long[1:], long[1:], long[1:])

@@ -14,5 +14,5 @@ def test_every_deadline_is_a_timeout_of_the_config() -> None:
 
 
 def test_the_clocks_stand_in_the_order_in_which_they_are_passed() -> None:
-    """From the name's answer to the end of the stream."""
+    """The clocks are in the order in which a probe passes them, from `dns` to `end`."""
     assert (next(iter(Mark)), list(Mark)[-1]) == (Mark.DNS, Mark.END)

@@ -35,12 +35,12 @@ DEFAULTS = {
 
 @pytest.mark.parametrize(("short", "long"), DEFAULTS.values(), ids=DEFAULTS.keys())
 def test_what_is_not_said(short: object, long: object) -> None:
-    """What is left out stands for the plainest case: visible text of the first choice, a good end, no error."""
+    """By default an event is visible text of the first choice, a good end, and no error."""
     assert short == long
 
 
 def test_events_are_a_closed_union() -> None:
-    """Seven kinds of event, and no more, can be read from a stream."""
+    """A stream has exactly seven kinds of events."""
     assert set(get_args(Event)) == {Output, Meta, Finish, Done, Failure, Malformed, Partial}
 
 

@@ -48,7 +48,7 @@ def test_nothing_is_wrong_before_anything_came(framing: Callable[[int], Framer])
 
 @pytest.mark.parametrize(("framing", "data", "limit"), TOO_LARGE.values(), ids=TOO_LARGE.keys())
 def test_a_message_past_the_limit(framing: Callable[[int], Framer], data: bytes, limit: int) -> None:
-    """A message past the limit is none: that is told, what follows is not read, and nothing is left."""
+    """A message above the limit is reported and dropped, nothing after it is read, and nothing is left."""
     for pieces in ([data], byte_by_byte(data)):
         found = read(framing, [*pieces, b'\n\ndata: a\n\n{"a":1}\na\n'], limit)
         assert (found.messages, found.rest, found.too_large) == ([], Rest(), True)
@@ -121,7 +121,7 @@ def test_any_split_reads_the_same(
 
 @pytest.mark.parametrize("framing", [ServerSentEvents, Lines, ConcatenatedJson, Raw])
 def test_these_framings_cannot_be_broken(framing: Callable[[int], Framer]) -> None:
-    """They carry no checksum and no length: whatever comes, nothing says that the rest cannot be read."""
+    """Framings without checksum and length cannot break."""
     framer = framing(16)
     assert framer.broken == ""
     framer.feed(b"\x00\xff{]data: \n\n")
@@ -144,7 +144,7 @@ HELD = {
 def test_what_is_held_of_a_message(
     framing: Callable[[int], Framer], data: Sequence[bytes], size: int, pieces: int
 ) -> None:
-    """It is the bytes of the unfinished message, and what their pieces take as objects."""
+    """The size is that of the bytes of the unfinished message, and of their pieces as objects."""
     framer = framing(ROOMY)
     assert framer.held == 0
     for piece in data:

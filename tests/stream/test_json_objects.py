@@ -63,14 +63,14 @@ NO_VALUES = {
 
 @pytest.mark.parametrize(("data", "messages", "rest"), NO_VALUES.values(), ids=NO_VALUES.keys())
 def test_what_is_no_json_value(data: bytes, messages: list[Message], rest: Rest) -> None:
-    """What stands between values and is neither white space nor comma is a message of its own, and a whole one."""
+    """Text between values that is neither white space nor comma is a message of its own."""
     for pieces in ([data], byte_by_byte(data)):
         assert read(ConcatenatedJson, pieces) == Read(messages, rest, foreign=False, too_large=False)
 
 
 @pytest.mark.parametrize("data", [b"{", b'{"a', b'{"a\\', b"[[]", b'{}{"a":'])
 def test_a_begun_value_is_left(data: bytes) -> None:
-    """A value that was begun cannot be whole: nothing is offered, and that it was left is told."""
+    """An incomplete value is not returned as a message, and is reported as left."""
     assert read(ConcatenatedJson, [data]).rest == Rest(None, inside=True)
 
 
@@ -81,7 +81,7 @@ class Counted(NamedTuple):
     looked_at: list[int]
 
     def search(self, buffer: bytearray, start: int) -> re.Match[bytes] | None:
-        """As the framer's own expression finds them."""
+        """Search like the framer's own expression."""
         found = self.marks.search(buffer, start)
         self.looked_at.append((found.end() if found else len(buffer)) - start)
         return found
@@ -133,7 +133,7 @@ def test_an_array_after_what_was_read_before_it() -> None:
 
 
 def test_a_closed_framer_holds_nothing() -> None:
-    """What was left is told once."""
+    """A closed framer holds nothing, and reports an incomplete value once."""
     framer = ConcatenatedJson(ROOMY)
     framer.feed(b"{}abX")
     assert framer.close() == Rest(Message("abX", 5))

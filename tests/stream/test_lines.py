@@ -35,7 +35,7 @@ def test_lines(data: bytes, messages: list[Message], rest: Rest) -> None:
 
 @pytest.mark.parametrize(("line", "inside"), [(b'{"a', True), (b" {", True), (b"Bad Gateway", False), (b"", False)])
 def test_what_begins_as_no_object_is_no_half_of_one(line: bytes, inside: bool) -> None:
-    """Where lines are objects, a last line of words is a whole message, which will not decode."""
+    """If lines are objects, a last line that begins with no object is a complete message, which does not decode."""
     framer = JsonLines(ROOMY)
     assert framer.feed(b"{}\n" + line) == [Message("{}", 2)]
     rest = framer.close()

@@ -106,7 +106,7 @@ def test_events_of_one_arrival_share_its_time() -> None:
 
 
 def test_an_event_belongs_to_the_read_that_completed_it() -> None:
-    """An event whose line end came later is as old as its own last byte."""
+    """The time of an event is that of its own last byte, not of a later line end."""
     recorder = Recorder()
     for number in range(1, 5):
         recorder.arrived(float(number), 0.0, number * 10)
@@ -118,7 +118,7 @@ def test_an_event_belongs_to_the_read_that_completed_it() -> None:
 
 
 def test_nothing_arrived() -> None:
-    """What the end of an empty stream says is recorded without an arrival."""
+    """The events at the end of an empty stream are recorded without an arrival."""
     recorder = Recorder()
     recorder.record(Partial(), 0)
     line = finished(recorder)
@@ -127,7 +127,7 @@ def test_nothing_arrived() -> None:
 
 
 def test_what_one_message_carries_is_one_chunk() -> None:
-    """Pieces of several answers, or reasoning beside text, in one message are one chunk; its usage is no life."""
+    """Several pieces in one message are one chunk, and its usage is no sign of life."""
     recorder = Recorder()
     for read in (1, 2):
         recorder.arrived(float(read), 0.0, read * 100)
@@ -184,7 +184,7 @@ def test_every_kind_of_event_is_kept() -> None:
 
 
 def test_a_repetition_is_output_where_nothing_was() -> None:
-    """A closing message that repeats the answer counts once, and only where nothing was streamed before."""
+    """A closing message that repeats the answer is output only if nothing was streamed before."""
     again = Output("ab", repeats=True)
     streamed, whole = recorded(Output("ab"), again, again), recorded(ROLE, again, again)
     assert (streamed.text, streamed.chunks) == ("ab", 1)
@@ -193,7 +193,7 @@ def test_a_repetition_is_output_where_nothing_was() -> None:
 
 
 def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
-    """All that several pieces said, but for white space around it, is no output; anything else is."""
+    """A repetition of several pieces, up to white space around it, is not output; anything else is."""
     said = [Output("ab", again=True), Output("c", again=True)]
     assert recorded(*said, Output("abc\n", again=True)).text == "abc"
     assert recorded(*said, Output("c", again=True)).text == "abcc"
@@ -203,7 +203,7 @@ def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
 
 
 def test_what_is_learnt_on_the_way() -> None:
-    """The first model and the last reason are kept, and usage adds up to what was last said of each count."""
+    """The first model and the last reason are kept, and usage has the last value of each count."""
     line = recorded(
         Meta(model="m", usage=Usage(3, 1)),
         Meta(model="n", usage=Usage(None, 2, 1), reason="length", stop=Stop.LENGTH),
@@ -215,7 +215,7 @@ def test_what_is_learnt_on_the_way() -> None:
 
 
 def test_malformed_events_are_counted_and_three_are_kept() -> None:
-    """What does not decode is no sign that the protocol is spoken."""
+    """Malformed events are counted, three are kept, and they are no sign of the protocol."""
     line = recorded(*(Malformed(str(number)) for number in range(5)))
     assert (line.end.malformed_events, line.end.malformed, line.decoded) == (5, ("0", "1", "2"), False)
     assert recorded(PING).decoded is False
@@ -285,7 +285,7 @@ WAITS: dict[str, tuple[list[Event], EndRule, tuple[Deadline, float]]] = {
 def test_what_is_waited_for_after_an_end_or_an_error(
     events: list[Event], rule: EndRule, due: tuple[Deadline, float]
 ) -> None:
-    """The drain, where all was said; the next output, where an end has proved to prove nothing."""
+    """After a complete end the drain deadline applies, after an end that proves nothing the next output's."""
     recorder = running(*events, rule=rule)
     recorder.head = Head(200)
     assert recorder.deadline(LIMITS) == due
@@ -293,7 +293,7 @@ def test_what_is_waited_for_after_an_end_or_an_error(
 
 @pytest.mark.parametrize(("outputs", "due"), [(1, 6.0), (6, 9.0), (8, 9.5)])
 def test_after_an_end_that_may_be_an_early_one_more_is_waited_for(outputs: int, due: float) -> None:
-    """As long as for any output, within the total; the drain is the least."""
+    """After an end that may be early, the stream waits as for any output, at least the drain, within the total."""
     assert running(*[TEXT] * outputs, STOP, rule=EARLY).deadline(LIMITS) == (Deadline.DRAIN, due)
     assert running(*[TEXT] * outputs, STOP).deadline(LIMITS) == (Deadline.DRAIN, outputs + 1.5)
 
@@ -319,7 +319,7 @@ def test_an_attempt_that_got_no_answer_is_forgotten() -> None:
     ],
 )
 def test_when_a_stream_ended(events: list[Event], ending: Ending, end: float) -> None:
-    """With its last byte; if only our drain ended it, when the protocol's end came; never before its last chunk."""
+    """A stream ended with its last byte, or with the protocol's end if our drain ended it."""
     recorder = running(*events)
     recorder.ending = ending
     assert recorder.finish().marks[Mark.END] == end
@@ -340,7 +340,7 @@ def test_what_is_recorded_later_changes_nothing() -> None:
 
 
 def test_a_stream_that_runs_is_not_finished() -> None:
-    """Without an ending there is nothing to judge."""
+    """Without an ending a recording cannot be finished."""
     with pytest.raises(AssertionError, match="after the stream has ended"):
         Recorder().finish()
 
@@ -353,13 +353,13 @@ def test_how_much_white_space_an_answer_said_again_may_lack(spaces: int, again: 
 
 
 def test_a_long_character_is_no_reason_to_look_away() -> None:
-    """Characters take up to four bytes: an answer of them said again is known, however long it is."""
+    """A repeated answer of four-byte characters is recognized, however long it is."""
     said = [Output("\U0001f600" * 50), Output("\U0001f600" * 50)]
     assert recorded(*said, Output("\U0001f600" * 100, again=True)).chunks == 2
 
 
 def test_lone_surrogates_are_kept() -> None:
-    """What no encoding can say, but JSON can, is part of the answer as it is."""
+    """Lone surrogates, which JSON can contain, stay in the answer."""
     assert recorded(Output("a\ud800")).text == "a\ud800"
 
 
@@ -378,7 +378,7 @@ def test_what_is_known_before_anything_arrived() -> None:
 
 
 def test_what_is_known_while_a_stream_runs() -> None:
-    """Its bytes, its reads, and when all was said."""
+    """While a stream runs, its bytes, its reads, and the time of its end are known."""
     recorder = running(TEXT, TEXT, STOP)
     assert (recorder.bytes, recorder.reads, recorder.settled_at) == (30, 3, 3.0)
 
@@ -410,20 +410,20 @@ def test_before_the_head_every_later_deadline_runs_as_well(
 
 
 def test_an_end_in_no_time_is_drained() -> None:
-    """Where no output is waited for after the end, only the drain counts, however short it is."""
+    """If no output is expected after the end, only the drain counts, however short it is."""
     recorder = Recorder()
     recorder.record(STOP, 0)
     assert recorder.deadline(Timeouts(drain=0.25)) == (Deadline.DRAIN, 0.25)
 
 
 def test_whether_a_piece_was_said_before_is_asked_of_several() -> None:
-    """One piece may be said twice; what two said is the same if only white space differs."""
+    """A single piece may occur twice; two pieces are a repetition if they differ only in white space."""
     assert recorded(Output("ab"), Output("ab", again=True)).chunks == 2
     assert recorded(Output("a"), Output("b"), Output(" ab ", again=True)).chunks == 2
 
 
 def test_what_a_recording_weighs_while_it_runs() -> None:
-    """Arrivals, events, the answer's text and what is held beside it are counted."""
+    """The size counts arrivals, events, the answer's text, and what is held besides."""
     line = Recorder()
     assert line.weight == 0
     line.arrived(1.0, 0.0, 10)
@@ -458,7 +458,7 @@ DECODED: dict[str, tuple[list[Event], bool, int]] = {
 
 @pytest.mark.parametrize(("events", "decoded", "turns"), DECODED.values(), ids=DECODED.keys())
 def test_whether_anything_of_the_protocol_came(events: list[Event], decoded: bool, turns: int) -> None:
-    """What other protocols send as well is not taken for this one's after messages that are not; turns are counted."""
+    """Events that other protocols also send do not count as this protocol's after foreign messages."""
     recorder = running(*events)
     assert (recorder.turns, finished(recorder).decoded) == (turns, decoded)
 
@@ -478,7 +478,7 @@ def test_what_repeats_reasoning() -> None:
 
 
 def test_the_first_byte_is_as_unsure_as_zero() -> None:
-    """Its own uncertainty and that of zero together; by default zero is exact."""
+    """The uncertainty of the first byte is its own plus that of zero, which is exact by default."""
     for zero in (0.0, 0.5):
         recorder = Recorder()
         recorder.zero_uncertainty += zero

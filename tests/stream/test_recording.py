@@ -33,14 +33,14 @@ def test_whether_an_end_is_declared(rule: EndRule, declared: bool) -> None:
 
 
 def test_a_long_stream_is_kept_small() -> None:
-    """A chunk costs some tens of bytes beside its text."""
+    """A chunk takes some tens of bytes in addition to its text."""
     line = recorded(*[TEXT] * 10_000)
     assert sum(map(len, line.columns)) < 10_000 * 60
     assert (line.chunks, len(gaps(line))) == (10_000, 9_999)
 
 
 def test_what_is_kept_of_a_stream_is_weighed() -> None:
-    """Its weight is that of its columns and its text."""
+    """The weight of a recording is that of its columns and its text."""
     line = recorded(*[Output("four")] * 100)
     assert line.weight == sum(map(len, line.columns)) + getsizeof("four" * 100)
     assert sum(map(len, line.columns)) == 100 * (ARRIVAL_BYTES + EVENT_BYTES)
@@ -49,14 +49,14 @@ def test_what_is_kept_of_a_stream_is_weighed() -> None:
 
 
 def test_what_can_be_read_of_it() -> None:
-    """Its bytes, its reads and when the last byte came; nothing of an empty one."""
+    """A recording has its bytes, its reads and the time of the last byte; an empty one has none."""
     line, empty = recorded(TEXT, TEXT), recorded()
     assert (line.bytes, line.reads, line.last_byte) == (20, 2, 2.0)
     assert (empty.bytes, empty.reads, empty.last_byte, list(empty.events)) == (0, 0, None, [])
 
 
 def test_the_words_of_events() -> None:
-    """They stand in timelines as the contract has them."""
+    """The names of events in timelines are those of the contract."""
     assert [kind.value for kind in Kind] == [
         "output", "reasoning", "tool_call", "refusal", "meta", "ping", "finish", "done", "failure", "malformed",
         "partial",

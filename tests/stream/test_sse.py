@@ -103,7 +103,7 @@ def test_server_sent_events(data: bytes, messages: list[Message]) -> None:
 
 
 class Left(NamedTuple):
-    """How a stream of events stopped, and what is said of it."""
+    """How a stream of events stopped, and the expected result."""
 
     data: bytes
     rest: Rest
@@ -155,7 +155,7 @@ LEFT = {
 
 @pytest.mark.parametrize("left", LEFT.values(), ids=LEFT.keys())
 def test_what_is_left_of_events(left: Left) -> None:
-    """An unterminated last event is offered, anything less of one is told, and comments count for nothing."""
+    """An unterminated last event is returned, a shorter rest is reported, and comments are ignored."""
     for pieces in ([left.data], byte_by_byte(left.data)):
         found = read(ServerSentEvents, pieces)
         assert (found.rest, found.foreign) == (left.rest, left.foreign)
@@ -173,7 +173,7 @@ class Counted(NamedTuple):
     looked_at: list[int]
 
     def finditer(self, buffer: bytes, start: int) -> Iterator[re.Match[bytes]]:
-        """As the framer's own expression finds them."""
+        """Find like the framer's own expression."""
         self.looked_at.append(len(buffer) - start)
         return re.finditer(rb"\r\n|\r|\n", buffer[start:])
 
@@ -212,7 +212,7 @@ def test_what_is_written_is_read(texts: list[str], cuts: Sequence[int], eol: str
 
 
 def test_a_byte_order_mark_after_an_event_is_none() -> None:
-    """It is one at the start of the stream alone, whatever the reads are."""
+    """A byte order mark is removed only at the start of the stream, for any reads."""
     found = read(ServerSentEvents, [b"data: a\n\n", b"\xef\xbb\xbfdata: b\n\n"])
     assert [(message.data, message.outside) for message in found.messages] == [("a", False), ("\ufeffdata: b", True)]
 
@@ -231,7 +231,7 @@ def test_a_line_of_the_limit(pieces: tuple[bytes, ...]) -> None:
 
 
 def test_events_that_were_decoded_without_the_framing() -> None:
-    """What is left out has its place in the payload, also after a carriage return that may be half a line end."""
+    """Omitted events keep their place in the payload, also after a carriage return that may be half a line end."""
     for before in (b"data: a\n\n", b"data: a\r\r"):
         framer = ServerSentEvents(ROOMY)
         framer.feed(before)

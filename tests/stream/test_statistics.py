@@ -33,7 +33,7 @@ from tests.stream.parts import DONE, PING, ROLE, STOP, TEXT, finished, recorded,
 
 
 def test_output_after_the_marker_is_no_arrival() -> None:
-    """What comes after the marker makes no gap, however much it is."""
+    """Output after the marker makes no gap."""
     line = recorded(TEXT, TEXT, STOP, DONE, TEXT, TEXT)
     assert (line.end.trailing, line.chunks, len(list(output_arrivals(line))), gaps(line)) == (True, 2, 2, [(1.0, 0.0)])
 
@@ -54,7 +54,7 @@ def test_uncertainty_of_what_shares_a_read() -> None:
 
 
 def test_uncertainty_without_output() -> None:
-    """If no chunk came, the marks alone say how sure the times are, and there is no gap."""
+    """Without a chunk the uncertainty is that of the marks, and there is no gap."""
     recorder = Recorder()
     recorder.arrived(1.0, 0.004, 10)
     recorder.record(ROLE, 10)
@@ -87,7 +87,7 @@ def test_uncertainty_of_each_time() -> None:
 
 
 def test_uncertainty_of_what_did_not_come() -> None:
-    """Without output there is no tail and no gap, without visible text no time of it, without an event none at all."""
+    """A time that does not exist has no uncertainty."""
     recorder = Recorder()
     assert uncertainties(finished(recorder)) == {"end": 0.0, "duration": 0.0}
     recorder.arrived(1.0, 0.01, 10)
@@ -100,7 +100,7 @@ def test_uncertainty_of_what_did_not_come() -> None:
 
 
 def test_uncertainty_of_the_end() -> None:
-    """An end of the wire is as sure as the wire was; one that the stream said, as sure as the read that said it."""
+    """An end of the connection has its own uncertainty, an end of the stream that of its read."""
     recorder = unsure()
     recorder.arrived(3.5, 0.08, 300, spread=0.09)
     recorder.record(STOP, 300)
@@ -141,7 +141,7 @@ def test_line_ends_close_a_message(after: int, unsure: float) -> None:
 
 
 def test_figures_of_a_thinned_recording() -> None:
-    """They are those of the whole stream; without it, of the gaps that are there."""
+    """The figures are those of the whole stream if stored, else of the remaining gaps."""
     line = recorded(TEXT, TEXT, TEXT)
     assert gap_figures(line) == GapFigures(1.0, 1.0, 1.0)
     known = GapFigures(0.25, 0.5, 0.75)

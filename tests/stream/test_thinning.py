@@ -33,7 +33,7 @@ def test_a_small_stream_loses_its_text_alone() -> None:
 
 @pytest.mark.parametrize("most", [0, 1000, 10_000, 100_000])
 def test_a_long_stream_fits(most: int) -> None:
-    """Its columns take at most what is given, and some rows are always kept; it can be thinned again."""
+    """The columns take at most the given size, some rows are always kept, and thinning can be repeated."""
     line = long()
     small = thinned(line, most)
     assert sum(map(len, small.columns)) <= max(most, 16 * 45) + 2 * 32
