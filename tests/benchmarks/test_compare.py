@@ -14,13 +14,13 @@ MS = 1_000_000
 
 
 def truth(*befores: int, wide: int = 10_000) -> Truth:
-    """Return a stream whose writes, the head's first and the end's last, were begun then, in ms."""
+    """Return a stream whose writes, from the head's to the end's, began at these times, in ms."""
     writes = {number: Write(at * MS, at * MS, at * MS + wide) for number, at in enumerate(befores)}
     return Truth(accepted=0, requested=1, writes=writes, chunks=len(befores) - 2)
 
 
 def test_an_exact_client_has_no_error() -> None:
-    """What is reported at the clock before each write is off by nothing and misses nothing."""
+    """A client that reports the clock before each write has no error, and misses nothing."""
     one = Reported("a", 0, [Event(1, 200 * MS, 0), Event(2, 240 * MS, 0)], [Gap(1, 2, 40 * MS, 0)])
     one.first = one.events[0]
     found = compare({"a": truth(1, 200, 240, 280)}, [one])
@@ -42,7 +42,7 @@ def test_a_late_client_is_as_wrong_as_it_is_late() -> None:
 
 
 def test_an_interval_that_reaches_back_far_enough_misses_nothing() -> None:
-    """A late time whose uncertainty covers the write is true, and left out where it is too uncertain."""
+    """A late time whose uncertainty covers the write is correct, and is left out if it is too uncertain."""
     tally = Tally()
     tally.add(43 * MS, 40 * MS, 3 * MS, wide=False)
     tally.add(43 * MS, 40 * MS, 5 * MS, wide=False)

@@ -58,7 +58,7 @@ def test_every_framing_of_a_protocol_is_measured() -> None:
 
 
 def test_the_benchmark_prints_each_framing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has a row for each, and fails if the time for twice the bytes is not about twice as long."""
+    """Each framing has a row, and the benchmark fails if twice the bytes take much more than twice the time."""
     monkeypatch.setattr("sys.argv", ["framing", "1000"])
     monkeypatch.setattr(framing, "seconds", lambda _, size: size * 1e-6)
     assert framing.main() == 0

@@ -16,7 +16,7 @@ SIZE = 1000
 def test_every_protocol_check_and_form_is_tried(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It prints how many inputs of each kind were tried, and fails if one call took too long."""
+    """The number of inputs of each kind is printed, and the benchmark fails if one call takes too long."""
     tried = [one.kind for one in holds.inputs(SIZE)]
     monkeypatch.setattr("sys.argv", ["holds", str(SIZE)])
     monkeypatch.setattr(holds, "longest", lambda one: one.calls and 0.2)

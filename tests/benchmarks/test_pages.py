@@ -9,7 +9,7 @@ from benchmarks.run import ROOT
 
 
 def test_the_docs_page_has_the_figures_that_are_kept() -> None:
-    """It is what benchmarks/pages.json holds."""
+    """The page has the figures of benchmarks/pages.json."""
     page = (ROOT / "docs" / "performance.md").read_text()
     figures = json.loads((ROOT / "benchmarks" / "pages.json").read_text())
     assert filled(page, markdown(figures)) == page

@@ -46,7 +46,7 @@ def ask(server: Server, query: str) -> bytes:
 
 
 def test_every_write_is_on_record(bench: Bench) -> None:
-    """The server sends what it was asked for, when it was asked to, and each write stands between two clocks."""
+    """The server follows its schedule, and records the clock before and after each write."""
     with serving(bench.tools, bench.directory / "log", None) as server:
         _, _, body = ask(server, "first=2000&gap=1000&n=3").partition(b"\r\n\r\n")
     truth = truths(bench.directory / "log")["one"]
@@ -121,7 +121,7 @@ def test_the_report_has_a_row_for_each_result() -> None:
 
 
 def test_a_goal_is_met_missed_or_not_measured() -> None:
-    """Every goal has its row, with the figure where there is one."""
+    """Every goal has its row, with the figure if there is one."""
     slow = result(client=cells.AIOHTTP, first_chunk={**result()["first_chunk"], "p99": 30.0}, cpu_per_chunk=10.0)
     found = {goal.name: goal.word for goal in goals([result(cpu_per_chunk=13.0), slow])}
     assert found["first chunk, error p99, streams-200"] == "met"
@@ -133,13 +133,13 @@ def test_a_goal_is_met_missed_or_not_measured() -> None:
 
 
 def test_a_late_server_disturbs_a_cell() -> None:
-    """A cell is taken again where the server was held up for longer than it may be."""
+    """A cell is repeated if the server was too late."""
     assert not disturbed(result())
     assert disturbed(result(server={"lateness": {"p99": 1500.0}}))
 
 
 def test_a_client_that_stores_nothing_costs_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is run again, and left out if that does not help."""
+    """A client without results is run again, and left out if that fails."""
     stored: list[list[dict[str, Any]]] = [[], [result()], [], [], []]
 
     def measured(*_: object) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ def test_a_client_that_stores_nothing_costs_no_other(bench: Bench, monkeypatch: 
 
 
 def test_the_docs_page_has_the_figures_that_are_kept() -> None:
-    """What docs/performance.md shows is what benchmarks/figures.json holds."""
+    """The page has the figures of benchmarks/figures.json."""
     page = (ROOT / "docs" / "performance.md").read_text()
     figures = json.loads((ROOT / "benchmarks" / "figures.json").read_text())
     assert filled(page, markdown(figures)) == page

@@ -75,7 +75,7 @@ class Watched:
             select.select([], [], [], 0.2)
 
     def restart(self) -> None:
-        """Kill the daemon and start it again where it was."""
+        """Kill the daemon, and start it again at the same address."""
         self.process.kill()
         self.process.wait()
         self.process = _run(self.directory)

@@ -40,7 +40,7 @@ def shoot(page: Page, name: str) -> None:
 
 
 def test_every_page(page: Page, daemon: Watched) -> None:
-    """Of all targets and their last probes, and the others: no overflow, no finding, no complaint."""
+    """Every page of all targets and their last probes has no overflow, no finding and no console message."""
     targets = daemon.until_all_are_probed()
     assert len(targets) == len(FAULTS) + 1
     for path in ("", "?state=down&sort=since", "?group=host", "failures", "failures?cause=truncated"):
@@ -51,7 +51,7 @@ def test_every_page(page: Page, daemon: Watched) -> None:
 
 
 def test_two_clicks_from_the_alert_to_the_cut(page: Page, daemon: Watched) -> None:
-    """From an alert's link to the target's page, to the probe that began the incident; and the same after a restart."""
+    """The alert links to the target's page, and that to the probe that began the incident, also after a restart."""
     for restart in (False, True):
         if restart:
             daemon.restart()

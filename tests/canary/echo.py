@@ -90,7 +90,7 @@ MODES = {
 
 
 def _answered(mode: str, line: str, text: str) -> str:
-    """Return an answer that says a long text, and one line of it where no more can stand."""
+    """Return a response with a long text, or one line of it if only a line fits."""
     error = json.dumps({"error": {"message": text, "type": text, "code": text}})
     return MODES[mode].format(
         line=line,

@@ -19,7 +19,7 @@ _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def found(output: str, cores: Iterable[str]) -> set[str]:
-    """Return which of these words stand in a text, in any case and any encoding."""
+    """Return which of these secrets are in a text, in any case and any encoding."""
     layers, text = [], output
     for _ in range(_LAYERS):
         layers.append(text.lower())

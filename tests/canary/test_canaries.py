@@ -58,7 +58,7 @@ BROKEN = replace(PROTOCOLS["openai-chat"], name="canary_plugin:BROKEN", request=
 
 
 def environment() -> dict[str, str]:
-    """Return the variables of the config: LOUD where anything can stand, plain in a URL."""
+    """Return the variables of the config: with all characters if possible, plain ones in a URL."""
     loud = {kind.upper().replace("-", "_"): value for kind, value in LOUD.items()}
     plain = ("USER", "PASSWORD", "PROXY_USER", "PROXY_PASSWORD", "LIST_USER", "LIST_PASSWORD", "LIST_QUERY")
     in_url = {name: CORES[name.lower().replace("_", "-")] for name in plain}
@@ -119,10 +119,10 @@ def _through_proxy(server: str, mode: str) -> str:
 
 
 class Outputs(dict[str, str]):
-    """What each command, page and file said, by its name."""
+    """The output of each command, page and file, by name."""
 
     def leaks(self, words: set[str]) -> dict[str, set[str]]:
-        """Return in which of them which words stand."""
+        """Return which secrets are in which outputs."""
         return {name: hits for name, text in self.items() if (hits := found(text, words))}
 
 
@@ -151,7 +151,7 @@ class Place:
 
     @property
     def secret(self) -> set[str]:
-        """What is searched for."""
+        """The text to search for."""
         tls = (self.directory / "client.key").read_text()
         return {*CORES.values(), *(line.lower() for line in pem_lines(tls)), self.hashed.lower()}
 
@@ -212,7 +212,7 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    """Yield a directory with everything, beside a server that echoes."""
+    """Yield a directory with all outputs, made with a server that echoes."""
     async with echo() as server:
         yield await asyncio.to_thread(Place, tmp_path, server)
 

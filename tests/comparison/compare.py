@@ -226,7 +226,7 @@ Write this page anew with `make compare`.
 
 
 def url_of(case: Case, lab: Lab, tls: TlsLab) -> str:
-    """Return where a case is asked for."""
+    """Return the URL of a case."""
     if not case.path.startswith("tls-"):
         return f"{lab.url}/openai-chat/{case.path}"
     return tls.url(next(fault for fault in tls.faults if fault.target == case.path), "127.0.0.1")
@@ -313,7 +313,7 @@ def exporter_program() -> str:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens now."""
+    """Return a port on which nothing listens now."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         return int(holder.getsockname()[1])
@@ -409,7 +409,7 @@ def misleads(case: Case, says: str) -> bool:
 
 
 def cell(case: Case, says: str) -> str:
-    """Return a word, in bold where it misleads."""
+    """Return a verdict, in bold if it misleads."""
     return f"**{says}**" if misleads(case, says) else says
 
 
@@ -441,7 +441,7 @@ def exporter_version() -> str:
 
 
 async def asked(place: Path) -> dict[str, Sequence[str]]:
-    """Ask everybody, one after the other, so that nobody slows down another; return the columns."""
+    """Run all clients one after another, so that none delays another; return the columns."""
     async with AsyncExitStack() as stack:
         tls = await stack.enter_async_context(tls_lab("127.0.0.1", 0))
         lab = await stack.enter_async_context(await serve("127.0.0.1", 0))
@@ -470,7 +470,7 @@ async def asked_in_http2() -> dict[str, Sequence[str]]:
 
 
 def http2_urls(lab: str) -> list[str]:
-    """Return where the cases of HTTP/2 are asked for."""
+    """Return the URLs of the cases of HTTP/2."""
     return [f"{lab}/openai-chat/{case.path}" for case in HTTP2_CASES]
 
 

@@ -59,7 +59,7 @@ async def test_our_column_over_http2_is_what_we_say_now() -> None:
 
 @pytest.mark.parametrize("name", REPORTED)
 async def test_our_word_on_a_reported_stream_is_what_we_say_now(name: str) -> None:
-    """Of the streams that users reported, too, every verdict on the page is today's, and none misleads."""
+    """Our verdicts on the page for streams that users reported are today's, and none misleads."""
     stream = reported()[name]
     verdicts = await ours_of(stream)
     assert f"| {name} | `{stream.protocol}` | {verdicts} |" in PAGE.read_text()

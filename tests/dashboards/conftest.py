@@ -34,7 +34,7 @@ def vmalert() -> str:
 
 @pytest.fixture
 def rules() -> Path:
-    """Where the rules lie."""
+    """Return the directory of the rules."""
     return ROOT / "dashboards" / "rules"
 
 

@@ -39,7 +39,7 @@ class Prometheus:
     address: str
 
     def query(self, expr: str) -> list[Sample]:
-        """Every series of an instant query; ValueError with Prometheus' own words where it refuses the expression."""
+        """Return every series of an instant query; ValueError with Prometheus' text if it refuses the expression."""
         answer = self._get("/api/v1/query", query=expr)
         return [Sample(series["metric"], float(series["value"][1])) for series in answer["result"]]
 
@@ -93,7 +93,7 @@ def prometheus(
 
 
 def configuration(metrics: str, rules: Path | None) -> dict[str, Any]:
-    """Prometheus' own config; JSON is YAML, so it is written as it stands."""
+    """Return Prometheus' config as JSON, which is YAML."""
     return {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rules.resolve())] if rules else [],
@@ -102,7 +102,7 @@ def configuration(metrics: str, rules: Path | None) -> dict[str, Any]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on just now."""
+    """Return a port of loopback on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -163,7 +163,7 @@ def queries(board: Mapping[str, Any], **values: str) -> Iterator[PanelQuery]:
 
 
 def defaults(board: Mapping[str, Any]) -> dict[str, str]:
-    """What the board's own variables stand at when it is opened; one value of many stands for each that has none."""
+    """Return the default values of the board's variables; one of many values for each without a default."""
     return {
         variable["name"]: standing(variable)
         for variable in board["templating"]["list"]
@@ -172,7 +172,7 @@ def defaults(board: Mapping[str, Any]) -> dict[str, str]:
 
 
 def standing(variable: Mapping[str, Any]) -> str:
-    """What a variable stands at: all, its first choice, or, where Grafana takes what it finds, anything."""
+    """Return the default value of a variable: all, its first choice, or any value that Grafana finds."""
     value: str = variable.get("current", {}).get("value", ".+")
     return variable["allValue"] if value == "$__all" else value
 

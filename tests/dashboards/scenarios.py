@@ -20,7 +20,7 @@ GRAFANA = "https://grafana.example.com/d"
 
 @dataclass(frozen=True)
 class Firing:
-    """One alert as it is to fire: its labels beside the severity, and its two sentences."""
+    """One expected alert: its labels in addition to the severity, and its two sentences."""
 
     labels: Mapping[str, str]
     summary: str
@@ -30,7 +30,7 @@ class Firing:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What happens to an alert: series by name, and at each minute what fires; `shows` names what that proves."""
+    """The input of an alert's test: series by name, and which alerts fire at each minute; `shows` names the cases."""
 
     alert: str
     shows: str

@@ -121,7 +121,7 @@ def _with_threshold(kind: str, total_of: Callable[[str], str], bad_of: Callable[
 
 
 def kinds() -> Iterator[Scenario]:
-    """The four alerts on kinds of cuts, each with a cause of its own, and all others beside it."""
+    """Yield the scenarios of the four alerts on kinds of cuts, each with a cause of its own and one of another."""
     causes = {
         "wire": ("truncated", "reset"),
         "end": ("truncated", "mid_event"),
@@ -675,7 +675,7 @@ def own(alert: str, series: Mapping[str, str], checks: Mapping[int, tuple[Firing
 
 
 def one_location() -> Scenario:
-    """A target that only one of two places finds down, beside one that both do, one that recovers and an only place."""
+    """Return the scenario of a target that only one of two locations finds down, with others for comparison."""
 
     def up(target: str, place: str) -> str:
         return f'chat_stream_up{{target="{target}", location="{place}", instance="{place}"}}'
@@ -708,7 +708,7 @@ def one_location() -> Scenario:
 
 
 def missing_shards() -> Iterator[Scenario]:
-    """A shard that goes away, beside locations that are whole, blips, restarts and changes of their number."""
+    """Yield scenarios of a missing shard, with complete locations, short gaps, restarts and changes of the number."""
 
     def of(location: str, *values: str) -> dict[str, str]:
         """The shards of a location: what each of them says of its number, which is written i."""
@@ -856,7 +856,7 @@ def _lag(m: Mapping[str, str]) -> Scenario:
 
 
 def _counted(m: Mapping[str, str]) -> Iterator[Scenario]:
-    """What ought never to be counted."""
+    """Yield scenarios of the counters that must stay at 0."""
     for alert, name, summary, description in (
         (
             "ChatMonitorSinkErrors",

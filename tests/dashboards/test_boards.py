@@ -21,7 +21,7 @@ every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys(
 
 
 def test_the_boards_agree_with_the_code_that_builds_them() -> None:
-    """What is committed is what tools/boards would write."""
+    """The committed boards are those that tools/boards writes."""
     command = [sys.executable, "-m", "tools.boards.build", "--check"]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -29,7 +29,7 @@ def test_the_boards_agree_with_the_code_that_builds_them() -> None:
 
 @every_board
 def test_a_board_can_be_imported_anywhere_and_found_again(board: dict[str, Any]) -> None:
-    """It has the classic schema in version 41, a uid that no server made up, no id, and its tag."""
+    """A board has the classic schema in version 41, a fixed uid, no id, and its tag."""
     assert board["schemaVersion"] == 41
     assert re.fullmatch(r"chat-monitor-[a-z-]{3,27}", board["uid"])
     assert board.get("id") is None
@@ -55,7 +55,7 @@ def test_every_panel_has_a_short_title_and_asks_its_question_in_the_description(
 
 @every_board
 def test_every_title_fits_its_panel(board: dict[str, Any]) -> None:
-    """At 1280 pixels nobody has to guess how it ends: a column of the grid has 51 of them, a letter about 8."""
+    """At 1280 pixels every title fits: a column of the grid has 51 of them, a letter about 8."""
     too_long = [one["title"] for one in panels(board) if 8 * len(one["title"]) > 51 * one["gridPos"]["w"] - 32]
     assert too_long == []
 
@@ -128,7 +128,7 @@ def test_every_increase_and_rate_looks_back_on_a_variable_window(board: dict[str
 
 @every_board
 def test_every_counter_is_read_by_its_rise(board: dict[str, Any]) -> None:
-    """A counter or a bucket as it stands says how long the monitor has run."""
+    """Counters and buckets are only used through rate or increase."""
     for query in queries(board):
         raw = re.findall(r"\b\w+_(?:total|bucket|count|sum)\{[^}]*\}(?!\[)", query.expr)
         assert raw == [], query.expr
@@ -165,7 +165,7 @@ def test_every_link_leads_to_a_board_of_ours(board: dict[str, Any]) -> None:
 
 @every_board
 def test_alerts_and_reloads_are_marked_on_every_board(board: dict[str, Any]) -> None:
-    """What happened stands in every graph, by its name, and of what is looked at alone."""
+    """Alerts and reloads are annotations of every graph, with their names, and only for the selected targets."""
     for annotation in board["annotations"]["list"]:
         assert annotation["titleFormat"]
         assert annotation["textFormat"]
@@ -177,7 +177,7 @@ def test_alerts_and_reloads_are_marked_on_every_board(board: dict[str, Any]) -> 
 
 
 def test_the_overview_is_one_screen() -> None:
-    """What comes before its first row ends within 21 rows of the grid, as 1080 lines show them; none is folded."""
+    """The panels before the first row end within 21 rows of the grid, as 1080 lines show them; none is folded."""
     shown = BOARDS["overview.json"]["panels"]
     [row] = [panel for panel in shown if panel["type"] == "row"]
     first = [panel for panel in shown if panel["gridPos"]["y"] < row["gridPos"]["y"]]
@@ -187,7 +187,7 @@ def test_the_overview_is_one_screen() -> None:
 
 @every_board
 def test_no_table_is_wider_than_its_panel(board: dict[str, Any]) -> None:
-    """At 1280 pixels the columns fit without scrolling: each has a width, and together they leave a margin."""
+    """At 1280 pixels each table's columns have widths whose sum leaves a margin."""
     for panel in panels(board):
         if panel["type"] == "table":
             settings = [one for override in panel["fieldConfig"]["overrides"] for one in override["properties"]]
@@ -205,7 +205,7 @@ def test_no_panel_of_the_overview_has_a_line_for_each_of_a_thousand_targets() ->
 
 
 def test_every_metric_is_used_by_a_board_or_a_rule_and_documented() -> None:
-    """What is exported serves someone; each metric that is shipped stands in docs/metrics.md."""
+    """Every exported metric is used by a board or a rule, and is in docs/metrics.md."""
     asked = {name for board in BOARDS.values() for query in queries(board) for name in metrics_in(query.expr)}
     rules = (HERE / "rules" / "chat-monitor.rules.yml").read_text()
     page = (HERE.parent / "docs" / "metrics.md").read_text()
@@ -217,7 +217,7 @@ def test_every_metric_is_used_by_a_board_or_a_rule_and_documented() -> None:
 
 @every_board
 def test_every_query_is_accepted_by_promtool(board: dict[str, Any], promtool: str, tmp_path: Path) -> None:
-    """With its variables filled in, each expression parses."""
+    """Each expression parses with its variables filled in."""
     rules = [{"record": f"query:{number}", "expr": query.expr} for number, query in enumerate(queries(board))]
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))

@@ -53,7 +53,7 @@ def alert(name: str, severity: str = "warning", **labels: str) -> str:
 
 
 def watched(labels: str, steps: int, *, accepted: str, cut: str, start: int = 0) -> dict[str, str]:
-    """A target that is there from a step on, for so many steps, and then no more."""
+    """Return the series of a target that exists from a step on, for so many steps."""
     before = f"_x{start} " if start else ""
     return {
         f"chat_stream_paused{{{labels}}}": f"{before}{flat(0, steps - 1)} stale",
@@ -68,7 +68,7 @@ CUT = (alert("ChatStreamTruncations", target="t"), alert("ChatStreamWireCuts", t
 
 
 def test_a_target_that_is_removed_takes_its_alerts_along(promtool: str, tmp_path: Path) -> None:
-    """What looks back on hours says nothing of a target that is gone, five minutes after it went at the latest."""
+    """Alerts that use hours of data end at most five minutes after the target was removed."""
     series = watched('target="t"', 120, accepted="0+1x119", cut="0+0.2x119")
     assert_firing(promtool, tmp_path, series, {"1h59m": CUT, "2h2m": CUT, "2h6m": (), "4h": (), "5h": ()})
 
@@ -110,7 +110,7 @@ def test_everything_that_looks_back_forgets_a_target_that_is_gone(promtool: str,
 
 
 def test_a_renamed_target_begins_anew_under_its_name(promtool: str, tmp_path: Path) -> None:
-    """The old name's cuts are not the new one's, and a changed label leaves no twin behind."""
+    """The cuts of the old name do not count for the new one, and a changed label leaves no duplicate."""
     series = {
         **watched('target="t", team="a"', 120, accepted="0+1x119", cut="0+0.2x119"),
         **watched('target="t", team="b"', 120, accepted="0+1x119", cut="0x119", start=120),
@@ -161,7 +161,7 @@ def test_a_target_of_fifteen_minutes_whose_monitor_restarts_every_hour(promtool:
 
 
 def test_a_share_does_not_change_its_window_with_every_probe(promtool: str, tmp_path: Path) -> None:
-    """Of a target that is asked every three minutes an hour holds 19 probes one moment and 20 the next."""
+    """With a probe every three minutes an hour has 19 or 20 probes, and the share does not change with that."""
     rounds = 100
 
     def minutes(jumps: int) -> list[int]:
@@ -210,7 +210,7 @@ def located(location: str, instance: str, target: str) -> str:
 
 
 def test_what_two_replicas_see_is_one_alert(promtool: str, tmp_path: Path) -> None:
-    """Cuts of two monitors of one location add up: two each are four, and what one of them sees alone is said once."""
+    """The cuts of two monitors of one location are added, and there is one alert."""
     two = path((60, 0), (2, 1), (58, 0))
     series = {
         **watched(located("eu", "a", "t"), 120, accepted="0+1x119", cut=two),
@@ -234,7 +234,7 @@ def test_what_two_replicas_see_is_one_alert(promtool: str, tmp_path: Path) -> No
 
 
 def test_what_two_locations_see_is_kept_apart(promtool: str, tmp_path: Path) -> None:
-    """Two cuts here and two there are no four; a share that is too large in one place is that place's."""
+    """Cuts of different locations are not added, and a share above the threshold names its location."""
     two = path((60, 0), (2, 1), (58, 0))
     series = {
         **watched(located("eu", "a", "t"), 120, accepted="0+1x119", cut=two),
@@ -315,7 +315,7 @@ def test_every_page_needs_two_locations(promtool: str, tmp_path: Path, condition
 
 
 def test_what_an_isolated_monitor_says_of_targets_is_not_heard(promtool: str, tmp_path: Path) -> None:
-    """Neither its state nor its bad probes count, then and for a while after it; its replica's do."""
+    """State and failures of an isolated monitor do not count, then and for a while after; those of its replica do."""
     cut_off, other = located("eu", "a", "t"), located("eu", "b", "t")
     series = {
         'chat_monitor_isolated{location="eu", instance="a"}': "0x60 1x59",
@@ -334,7 +334,7 @@ def test_what_an_isolated_monitor_says_of_targets_is_not_heard(promtool: str, tm
 
 
 def test_a_page_ends_when_maintenance_begins_and_comes_back_if_it_is_still_so(promtool: str, tmp_path: Path) -> None:
-    """Whoever works on a target on purpose is not paged for what the last probe before said of it."""
+    """During maintenance no page is sent for the last probe before it."""
     labels = 'target="t"'
     skipped = f'chat_stream_probes_skipped_total{{{labels}, reason="maintenance"}}'
     series = {
@@ -351,7 +351,7 @@ def test_a_page_ends_when_maintenance_begins_and_comes_back_if_it_is_still_so(pr
 
 
 def test_a_probe_that_takes_long_is_no_target_that_is_not_probed(promtool: str, tmp_path: Path) -> None:
-    """Probes of a quarter of an hour, one a minute wanted: the others overlap, and that is what is said."""
+    """With probes of a quarter of an hour and an interval of a minute, only the skips are reported."""
     labels = 'target="t"'
     series = {
         f"chat_stream_interval_seconds{{{labels}}}": flat(60, 200),

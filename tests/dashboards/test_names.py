@@ -18,5 +18,5 @@ from tests.dashboards.names import metrics_in
     ],
 )
 def test_the_metrics_of_an_expression_are_found_and_nothing_else(expr: str, found: set[str]) -> None:
-    """Labels, functions, keywords, numbers and texts are no metrics."""
+    """Labels, functions, keywords, numbers and strings are not metrics."""
     assert metrics_in(expr) == found

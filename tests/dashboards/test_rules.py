@@ -59,7 +59,7 @@ def test_vmalert_accepts_the_rules(vmalert: str) -> None:
 
 
 def test_the_kinds_of_cuts_share_all_causes_among_them() -> None:
-    """Every cause of a cut belongs to one kind, so that somebody is called for each."""
+    """Every cause of a cut belongs to exactly one kind."""
     kinds: dict[str, set[str]] = {}
     for rule in every_rule():
         if rule.get("record") == "target_kind:chat_stream_truncated:increase1h":
@@ -70,7 +70,7 @@ def test_the_kinds_of_cuts_share_all_causes_among_them() -> None:
 
 
 def test_the_ages_of_cuts_are_pairs_of_the_default_buckets() -> None:
-    """A pair of bounds that is no neighbouring pair of buckets would count something else, or nothing."""
+    """The bounds of the ages are neighbouring default buckets, as otherwise they would count something else."""
     bounds = [str(bound) for bound in CUT_AFTER_BUCKETS]
     ages = [rule for rule in every_rule() if rule.get("record") == "target_kind:chat_stream_cuts_at_age:increase6h"]
     assert len(ages) == 7
@@ -99,7 +99,7 @@ def test_the_alertmanager_example_is_accepted(amtool: str) -> None:
     ],
 )
 def test_an_alert_is_routed_to_whom_it_concerns(amtool: str, alert: str, severity: str, receiver: str) -> None:
-    """Pages to whoever is on call, the monitor's own affairs to whoever runs it, all else to the day."""
+    """Pages go to the person on call, alerts on the monitor to its operator, all others to the daily queue."""
     labels = [f"alertname={alert}", f"severity={severity}"]
     assert_success(
         [amtool, "config", "routes", "test", f"--config.file={ALERTMANAGER}", f"--verify.receivers={receiver}", *labels]
@@ -116,7 +116,7 @@ def test_the_alertmanager_example_names_only_alerts_that_exist() -> None:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """Each alternative of a pattern, with what stands before its group."""
+    """Return each alternative of a pattern, with the text before its group."""
     grouped = re.fullmatch(r"(?:([^|()]+)\|)?(\w*)\(([^)]+)\)(\.\+)?", pattern)
     if grouped is None:
         return pattern.split("|")
@@ -125,7 +125,7 @@ def alternatives(pattern: str) -> list[str]:
 
 
 def test_no_ticket_inhibits_what_another_location_sees() -> None:
-    """What one location says is no answer to another; a page speaks for all of them."""
+    """An alert of one location does not inhibit that of another; a page inhibits those of all."""
     rules = yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
     assert rules
     for rule in rules:
@@ -134,7 +134,7 @@ def test_no_ticket_inhibits_what_another_location_sees() -> None:
 
 
 def test_every_alert_has_its_severity_and_says_what_is_wrong() -> None:
-    """Whoever is paged gets a severity to route by, a summary, and a description that ends in what to do first."""
+    """Each alert has a severity, a summary, and a description that ends with what to do first."""
     for alert in every_alert():
         assert alert["labels"]["severity"] in {"critical", "warning", "info"}
         assert set(alert["annotations"]) == {"summary", "description", "dashboard_url"}
@@ -155,7 +155,7 @@ def test_every_dashboard_address_names_a_board_that_is_shipped() -> None:
 
 
 def test_every_runbook_answers_the_same_five_questions() -> None:
-    """Whoever is woken finds the same sections in the same order, and the page in the list."""
+    """Each runbook has the same sections in the same order, and is in the list."""
     listed = (RUNBOOKS / "README.md").read_text()
     for alert in {alert["alert"] for alert in every_alert()}:
         sections = re.findall(r"^## (.+)$", (RUNBOOKS / f"{alert}.md").read_text(), re.MULTILINE)
@@ -193,6 +193,6 @@ def test_the_questions_that_annotations_ask_use_only_metrics_that_exist() -> Non
 
 
 def assert_success(command: list[str]) -> None:
-    """Run a command where the rules lie; what it says is the message where it fails."""
+    """Run a command in the directory of the rules; its output is the message of a failure."""
     done = subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -30,7 +30,7 @@ def queries(text: str) -> list[str]:
 def test_every_query_that_a_page_shows_parses_and_asks_for_what_exists(
     page: Path, promtool: str, tmp_path: Path
 ) -> None:
-    """As it stands, with NAME in it for a target's name."""
+    """Each query parses, with NAME in place of a target's name."""
     rules = (ROOT / "dashboards" / "rules" / "chat-monitor.rules.yml").read_text()
     recorded = set(re.findall(r"record: (\S+)", rules))
     shown = queries(page.read_text())
@@ -45,7 +45,7 @@ def test_every_query_that_a_page_shows_parses_and_asks_for_what_exists(
 
 @every_page
 def test_every_board_and_panel_that_a_page_names_is_shipped(page: Path) -> None:
-    """Whoever looks for it at night finds it under that name."""
+    """Each board and panel that a runbook names is shipped under that name."""
     boards = {board["title"] for board in BOARDS}
     titles = {panel["title"] for board in BOARDS for panel in panels(board)}
     rows = {panel["title"] for board in BOARDS for panel in board["panels"] if panel["type"] == "row"}

@@ -98,7 +98,7 @@ def test_an_overlay_renders_to_what_it_says(place: Path, overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_manifests_are_valid(place: Path, tools: Path, tmp_path: Path, overlay: str) -> None:
-    """By the schema of Kubernetes 1.32, strictly; what is misspelt is refused."""
+    """The manifests are valid by the strict schema of Kubernetes 1.32."""
     file = tmp_path / "rendered.yaml"
     own = [one for one in manifests(rendered(place, overlay)) if "coreos" not in one["apiVersion"]]
     file.write_text(yaml.safe_dump_all(own))
@@ -110,7 +110,7 @@ def test_the_manifests_are_valid(place: Path, tools: Path, tmp_path: Path, overl
 
 
 def test_the_operators_resources_are_valid(place: Path) -> None:
-    """By the schemas of the operator's own types, of which npm has a package; what is misspelt is refused."""
+    """The resources of the operator are valid by the strict schemas of its types."""
     npm, node = program("npm", package="npm"), program("node", package="nodejs")
     directory = TOOLS / "operator"
     if not (directory / "node_modules").exists():

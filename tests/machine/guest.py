@@ -75,7 +75,7 @@ def _watch() -> None:
 
 
 def main() -> None:
-    """Watch, do what is asked for, and switch off when nobody asks any more."""
+    """Handle the requests of the test, and switch off when there are no more."""
     say("up")
     _prepare()
     _watch()

@@ -22,7 +22,7 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
 
 class Capture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file of a capture: what it comes to without a check, how it came, and every byte of the response."""
+    """The file of a capture: the expected result without a check, the reads, and every byte of the response."""
 
     protocol: str
     verdict: str
@@ -45,7 +45,7 @@ class Capture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def response(self) -> Response:
-        """Its head and payload, and how it ended."""
+        """Return its head and payload, and how it ended."""
         start, _, rest = self.raw.partition(b"\r\n\r\n")
         status, fields = _parsed(start.decode("latin-1"))
         framing, body, whole = BodyFraming.CLOSE, rest, True
@@ -143,7 +143,7 @@ def replayed(one: Capture, protocol: Protocol, check: Check | None = None, nonce
 
 
 def check_capture(one: Capture, protocol: Protocol) -> None:
-    """Raise AssertionError if a capture, read whole with its ending, does not come to what it says."""
+    """Raise AssertionError if a capture, read as a whole with its ending, does not give its declared result."""
     verdict, chunks, answer = replayed(one, protocol)
     comes_to = "/".join(filter(None, (verdict.outcome, verdict.cause)))
     assert (comes_to, verdict.phase, verdict.unclean or "") == (one.verdict, one.phase, one.unclean)

@@ -16,7 +16,7 @@ CLEAN, CUT = Ending(EndKind.COMPLETE, 1.0), Ending(EndKind.INCOMPLETE, 1.0)
 
 
 def data(*frames: object, name: str = "") -> str:
-    """Return events, each an object or text as it is."""
+    """Return events, each an object or a text."""
     named = f"event: {name}\n" if name else ""
     return "".join(f"{named}data: {it if isinstance(it, str) else json.dumps(it)}\n\n" for it in frames)
 
@@ -55,7 +55,7 @@ PRETTY = json.dumps({"error": {"code": 503, "message": "The model is overloaded.
 
 
 class Reported(NamedTuple):
-    """A stream of a protocol, what it comes to, and how many chunks it has."""
+    """A stream of a protocol, its expected verdict, and its number of chunks."""
 
     protocol: str
     body: str
@@ -68,7 +68,7 @@ class Reported(NamedTuple):
 
 
 def holds(reported: Reported) -> None:
-    """Raise AssertionError if a stream does not come to what is said of it."""
+    """Raise AssertionError if a stream does not have the expected verdict."""
     protocol = PROTOCOLS[reported.protocol]
     head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
     stream = seen(protocol, reported.body.encode(), head, terminator=reported.terminator)

@@ -43,7 +43,7 @@ FOREIGN = {
 
 
 def verdicts(asked: str, spoken: str) -> set[str]:
-    """Return what the lab's stream and the example of a protocol come to if another one was asked for."""
+    """Return the verdicts on the lab's stream and the example of a protocol if another one was configured."""
     protocol = PROTOCOLS[asked]
     bodies = (
         b"".join(DIALECTS[spoken].encode(("1\n", "2\n", "3\n")).messages),

@@ -79,7 +79,7 @@ def test_messages(data: str, events: list[Event]) -> None:
 
 
 def test_the_name_stands_in_for_the_type() -> None:
-    """Where the data does not say what it is."""
+    """The name of an event replaces a missing type in its data."""
     assert list(ANTHROPIC_MESSAGES.interpret(Message("{}", 0, "message_stop"))) == [Finish()]
 
 
@@ -103,7 +103,7 @@ def test_a_block_left_open_is_incomplete() -> None:
 
 
 def test_the_request() -> None:
-    """The key has a header of its own, and the version is said."""
+    """The key has its own header, and the version is sent."""
     request = ANTHROPIC_MESSAGES.request(Target("one", "anthropic-messages", "http://127.0.0.1/", model="m"), "count")
     assert json.loads(request.body) == {
         "model": "m",

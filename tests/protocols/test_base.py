@@ -50,7 +50,7 @@ def test_bodies_are_merged(
 
 
 def test_a_prompt_is_filled_in() -> None:
-    """`{prompt}` stands for the prompt in every string, however deep, and in nothing else."""
+    """`{prompt}` is replaced by the prompt in every string, at any depth, and nowhere else."""
     body = {"a": "say {prompt}!", "b": [{"c": "{prompt}"}, ("{prompt}", 1)], "d": 2, "{prompt}": None}
     assert filled(body, "hi") == {"a": "say hi!", "b": [{"c": "hi"}, ["hi", 1]], "d": 2, "{prompt}": None}
 

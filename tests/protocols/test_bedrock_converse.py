@@ -79,7 +79,7 @@ def test_what_a_stream_comes_to(messages: tuple[bytes, ...], comes_to: str) -> N
 
 
 def test_the_request() -> None:
-    """The model stands in the URL; the limits have Bedrock's names."""
+    """The model is in the URL; the limits have Bedrock's names."""
     sent = BEDROCK_CONVERSE.request(Target("one", "bedrock-converse", "http://x/"), "count")
     assert sent.headers["Accept"] == CONTENT_TYPE
     assert json.loads(sent.body) == {

@@ -26,13 +26,13 @@ STREAMS: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), STREAMS.values(), ids=STREAMS.keys())
 def test_streams(data: str, events: list[Event]) -> None:
-    """Objects are told apart by their brackets alone, and what is none does not decode."""
+    """Objects are separated by their brackets alone, and text that is not an object does not decode."""
     decoder = Decoder(CHATCHAT_0_2_JSON, event_bytes=1000, events=1000)
     assert [event for event, _ in decoder.feed(data.encode()) + decoder.close()] == events
 
 
 def test_the_request() -> None:
-    """It asks as later releases do."""
+    """The request is that of later releases."""
     target = Target("one", "chatchat-0.2-json", "http://127.0.0.1/", model="m", body={"knowledge_base_name": "mon"})
     body = json.loads(CHATCHAT_0_2_JSON.request(target, "count").body)
     assert (body["query"], body["stream"], body["knowledge_base_name"]) == ("count", True, "mon")

@@ -15,7 +15,7 @@ def test_any_text_is_output() -> None:
 
 
 def test_the_request() -> None:
-    """It asks as later releases do."""
+    """The request is that of later releases."""
     target = Target("one", "chatchat-0.2-text", "http://127.0.0.1/", model="m", body={"history": [1]})
     body = json.loads(CHATCHAT_0_2_TEXT.request(target, "count").body)
     assert (body["query"], body["stream"], body["history"]) == ("count", True, [1])

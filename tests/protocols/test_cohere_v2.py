@@ -68,7 +68,7 @@ def test_messages(data: str, events: list[Event]) -> None:
 
 
 def test_the_name_stands_in_for_the_type() -> None:
-    """Where the data does not say what it is; an event named `error` may hold plain text."""
+    """The name of an event replaces a missing type; an event named `error` may hold plain text."""
     assert list(COHERE_V2.interpret(Message('{"index":0}', 0, "content-end"))) == [Meta()]
 
 

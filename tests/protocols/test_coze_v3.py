@@ -134,7 +134,7 @@ def test_what_a_stream_comes_to(events: list[tuple[str, str]], comes_to: str, te
 
 
 def test_the_request() -> None:
-    """The bot stands in the target's body, and nothing is kept."""
+    """The bot is in the target's body, and no conversation is stored."""
     target = Target("one", "coze-v3", "http://127.0.0.1/v3/chat", body={"bot_id": "7"})
     question = {"role": "user", "type": "question", "content": "count", "content_type": "text"}
     assert json.loads(COZE_V3.request(target, "count").body) == {

@@ -134,7 +134,7 @@ STREAMS: dict[str, tuple[list[str], str, str]] = {
 
 @pytest.mark.parametrize(("events", "comes_to", "text"), STREAMS.values(), ids=STREAMS.keys())
 def test_what_a_stream_comes_to(events: list[str], comes_to: str, text: str) -> None:
-    """Whatever was begun has to end, and an answer that is said again is there once."""
+    """Everything that was begun has to end, and a repeated answer counts once."""
     body = "event: ping\n\n" + "".join(f"data: {event}\n\n" for event in events)
     recorder = seen(DIFY, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
     verdict = judged(DIFY, recorder, Ending(EndKind.COMPLETE, 1.0))

@@ -51,7 +51,7 @@ def values(node: object) -> Iterator[object]:
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_the_request_has_the_prompt_and_what_the_target_adds(name: str) -> None:
-    """A request is JSON with the prompt as it is, accepts the protocol's stream, and the target's `body` is merged."""
+    """A request is JSON with the unchanged prompt, accepts the stream, and has the target's `body` merged."""
     protocol, asked = PROTOCOLS[name], Target("one", name, "http://x/", "a-model", body=OWN)
     request = protocol.of(asked).request(asked, PROMPT)
     sent = json.loads(request.body)
@@ -65,7 +65,7 @@ def test_the_request_has_the_prompt_and_what_the_target_adds(name: str) -> None:
 
 
 class Stream(NamedTuple):
-    """A valid stream and where its end is whole; without an end, where its answer is."""
+    """A valid stream, and the byte at which its end is complete; without an end, its answer."""
 
     protocol: Protocol
     body: bytes
@@ -79,7 +79,7 @@ def spoken(name: str) -> Stream:
 
 
 def captured(name: str, path: str, end: bytes) -> Stream:
-    """Return what a real server said; the message that holds `end` says the end, or the last of the answer."""
+    """Return a captured stream; the message that contains `end` has the end, or the last of the answer."""
     body = capture(path).response.body
     after = body.rindex(end)
     close = body.index(b"\n", after) - (b"\r\n" in body) if b"\n" in body else len(body)
@@ -154,7 +154,7 @@ def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
 
 @pytest.mark.parametrize("stream", WITH_END.values(), ids=WITH_END.keys())
 def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
-    """From that byte on a stream is ok, and what the wire did then is at most unclean."""
+    """After the end a stream is ok, and a failure of the connection is at most unclean."""
     for cut in range(stream.complete, len(stream.body) + 1):
         recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
         for ending in ENDINGS:
@@ -180,7 +180,7 @@ def test_without_an_end_nothing_is_ok_unproved(stream: Stream) -> None:
 
 @pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if not protocol.end])
 def test_without_an_end_the_check_is_it(name: str) -> None:
-    """Where a content check is configured, the answer's last byte is the end: nothing before is ok, all after it is."""
+    """If a check is configured, the answer's last byte is the end: a stream is ok only after it."""
     stream, check = spoken(name), CountCheck(4)
     for cut in range(len(stream.body) + 1):
         recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
@@ -239,7 +239,7 @@ def test_no_bytes_raise(data: bytes) -> None:
 
 @pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.end])
 def test_what_comes_after_the_end_is_ignored(name: str) -> None:
-    """Bytes behind all that the protocol has to say are no fault."""
+    """Bytes after the end and the marker are ignored."""
     stream = spoken(name)
     for more in (b"data: garbage\n\n", b"<html>\n\n", b'data: {"error": {"message": "late"}}\n\n', b"data: {"):
         verdict = judged(stream.protocol, seen(stream.protocol, stream.body + more, head(stream.protocol)), ENDINGS[0])

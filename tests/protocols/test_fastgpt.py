@@ -55,7 +55,7 @@ def test_what_is_no_message(name: str, data: str) -> None:
 
 
 def test_what_follows_the_end_is_no_fault() -> None:
-    """With details, what each node did comes behind `[DONE]`; without it, a `stop` is none."""
+    """With details, a list of the nodes follows `[DONE]`; without it, a `stop` is no end."""
     whole = f"event: answer\ndata: {HI}\n\nevent: answer\ndata: {STOPPED}\n\nevent: answer\ndata: [DONE]\n\n"
     detail = 'event: flowResponses\ndata: [{"moduleName":"AI"}]\n\n'
     bodies = (whole + detail, whole, whole.partition("event: answer\ndata: [DONE]")[0])
@@ -68,7 +68,7 @@ def test_what_follows_the_end_is_no_fault() -> None:
 
 
 def test_the_request() -> None:
-    """What the application asks its model is its own affair."""
+    """The request has no model, which the application chooses."""
     target = Target("one", "fastgpt", "http://127.0.0.1/api/v1/chat/completions", body={"detail": True})
     assert json.loads(FASTGPT.request(target, "count").body) == {
         "messages": [{"role": "user", "content": "count"}],

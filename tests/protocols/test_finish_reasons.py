@@ -30,14 +30,14 @@ def test_words_of_vendors(word: str, stop: Stop) -> None:
 
 
 def test_an_unknown_word_is_what_the_protocol_says() -> None:
-    """In Gemini, it is an abort; no reason is a complete answer everywhere."""
+    """The protocol decides what an unknown reason means, in Gemini an abort; a missing one is a complete answer."""
     assert (stop_of("NEW", Stop.ABORT), stop_of("SAFETY", Stop.ABORT)) == (Stop.ABORT, Stop.CONTENT_FILTER)
     assert stop_of(None, Stop.ABORT) is Stop.COMPLETE
 
 
 @pytest.mark.parametrize("value", [*NONE, None, False, 0, "FINISH_REASON_UNSPECIFIED", "None", " ", [], {}, ["stop"]])
 def test_no_reason_at_all(value: object) -> None:
-    """What says that the answer goes on is no reason."""
+    """A value that means that the answer continues is no reason."""
     assert reason_of(value) is None
 
 

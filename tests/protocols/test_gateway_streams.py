@@ -413,7 +413,7 @@ FRAMES = {
 
 @pytest.mark.parametrize(("body", "comes_to"), FRAMES.values(), ids=FRAMES.keys())
 def test_frames(body: bytes, comes_to: str) -> None:
-    """A checksum or a length that lies breaks the body; an exception, and an error in place of a frame, are errors."""
+    """A wrong checksum or length breaks the body; an exception, and an error in place of a frame, are errors."""
     protocol = PROTOCOLS["bedrock-converse"]
     stream = seen(protocol, body, Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED))
     verdict = judged(protocol, stream, Ending(EndKind.COMPLETE, 1.0))

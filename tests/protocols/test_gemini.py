@@ -103,7 +103,7 @@ def test_what_is_no_message(data: str) -> None:
 
 
 def verdict_on(*messages: bytes) -> Verdict:
-    """Return what a clean stream of these messages comes to, each an arrival of its own."""
+    """Return the verdict on a clean stream of these messages, each in its own read."""
     line = Recorder(GEMINI.end_rule())
     line.connected, line.head = True, Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     for number, message in enumerate(messages, 1):
@@ -136,13 +136,13 @@ STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
 
 @pytest.mark.parametrize(("messages", "comes_to"), STREAMS.values(), ids=STREAMS.keys())
 def test_only_the_last_reason_counts(messages: tuple[bytes, ...], comes_to: str) -> None:
-    """Output behind a reason takes the end back, until the next reason."""
+    """Output after a reason takes the end back, until the next reason."""
     verdict = verdict_on(*messages)
     assert "/".join(filter(None, (verdict.outcome, verdict.cause))) == comes_to
 
 
 def test_the_request() -> None:
-    """Limits stand in a table of their own, to which the target's are added; the key has a header of its own."""
+    """Limits have their own table, merged with the target's; the key has its own header."""
     body = {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}}
     target = Target("one", "gemini", "http://127.0.0.1/v1beta/models/m:streamGenerateContent", model="m", body=body)
     assert json.loads(GEMINI.request(target, "count").body) == {

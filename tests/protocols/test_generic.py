@@ -50,7 +50,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """What the paths find is output, reasoning, the end, the tokens or an error."""
+    """The values at the paths are output, reasoning, the end, the tokens or an error."""
     assert list(GENERIC.of(target(OPENAI)).interpret(Message(data, 0))) == events
 
 
@@ -120,7 +120,7 @@ def test_what_never_matched_is_known() -> None:
 
 
 async def test_a_path_that_never_matched_is_reported_in_the_detail(prober: MakeProber) -> None:
-    """Whoever wrote it wrong reads so in the probe itself; nothing is said of paths that matched."""
+    """The detail names a path that never matched, and no path that did."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
     details = []
     for end in ("done", "dnoe"):

@@ -14,7 +14,7 @@ from tests.protocols.replay import capture
 
 
 def test_the_names() -> None:
-    """Each protocol stands under its own name, and the names of the contract are among them."""
+    """Each protocol is registered under its own name, and the names of the contract are among them."""
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
     assert {"openai-chat", "openai-responses", "anthropic-messages", "ollama-chat", "gemini", "raw"} <= set(PROTOCOLS)
 
@@ -67,13 +67,13 @@ NO_DIALECTS = {
 
 @pytest.mark.parametrize(("dialect", "why"), NO_DIALECTS.items(), ids=NO_DIALECTS.keys())
 def test_a_dialect_that_cannot_be_loaded(dialect: str, why: str) -> None:
-    """What is wrong with a record's dialect is said by its name."""
+    """The error of an invalid dialect has its name."""
     with pytest.raises(ValueError, match=f"^{why}$"):
         dialect_of(replace(RAW, dialect=dialect))
 
 
 def test_a_protocol_is_found() -> None:
-    """By its name, or by module and name where it comes from outside."""
+    """A protocol is found by its name, or an external one by module and name."""
     assert find("raw") is RAW
     assert find("monitor.protocols.raw:RAW") is RAW
 
@@ -113,5 +113,5 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     ],
 )
 def test_the_path_that_a_base_url_lacks(base: str, name: str, path: str | None) -> None:
-    """What clients add to a base URL is the protocol's own path; a URL with another path is no base URL."""
+    """The path to append to a base URL is the protocol's own; a URL with another path is not a base URL."""
     assert whole_path(f"http://chat.test{base}", PROTOCOLS[name]) == path

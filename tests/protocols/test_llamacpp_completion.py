@@ -65,7 +65,7 @@ def test_messages(data: str, events: list[Event]) -> None:
 
 
 def test_an_error_in_a_field_of_its_own() -> None:
-    """As older servers send it, which the framing hands on by that name."""
+    """An error in a field, as of older servers, is read."""
     message = Message('{"code":500,"message":"Compute error.","type":"server_error"}', 0, "error")
     assert list(LLAMACPP_COMPLETION.interpret(message)) == [
         Failure(Fault.OTHER, "Compute error.", "server_error", "500")
@@ -80,7 +80,7 @@ def test_what_is_no_message(data: str) -> None:
 
 
 def test_the_request() -> None:
-    """The prompt as it is, and the limit by the server's name."""
+    """The request has the unchanged prompt, and the limit by the server's name."""
     target = Target("one", "llamacpp-completion", "http://127.0.0.1/completion", body={"stop": ["\n\n"]})
     assert json.loads(LLAMACPP_COMPLETION.request(target, "count").body) == {
         "prompt": "count",

@@ -52,7 +52,7 @@ def test_what_is_no_message(data: str) -> None:
 
 
 def test_the_request() -> None:
-    """The prompt is sent as it is, and the usage is asked for."""
+    """The request has the unchanged prompt, and asks for the usage."""
     sent = json.loads(OPENAI_COMPLETIONS.request(Target("one", "openai-completions", "http://x/", "m"), "count").body)
     assert (sent["prompt"], sent["model"], sent["stream"]) == ("count", "m", True)
     assert sent["stream_options"] == {"include_usage": True}

@@ -15,7 +15,7 @@ def taken(*lines: str, readable: bool = False) -> tuple[list[Failure], Outside]:
 
 
 def test_an_object_in_several_lines() -> None:
-    """Its lines are joined: pretty-printed, an error is one all the same."""
+    """An object on several lines is joined, so that a pretty-printed error is found."""
     lines = ("{", '  "error": {', '    "code": 503,', '    "message": "The model is overloaded."', "  }", "}")
     found, outside = taken(*lines)
     assert found == [Failure(Fault.OVERLOADED, "The model is overloaded.", None, "503", framed=False)]
@@ -23,7 +23,7 @@ def test_an_object_in_several_lines() -> None:
 
 
 def test_words_are_kept() -> None:
-    """A line in words is no error, and may say why no end came; so may an object that is no error, or was cut."""
+    """A line of text, an object that is not an error, or a cut one, is kept as last words."""
     found, outside = taken("Internal Server Error", "", '{"detail": "no"}', '{"a":')
     assert (found, outside.text) == ([], 'Internal Server Error\n{"detail": "no"}\n{"a":\n')
 
@@ -58,7 +58,7 @@ def decoded(body: str) -> tuple[list[object], Outside]:
 
 
 def test_in_a_stream() -> None:
-    """Events go on around it; a last line needs no line end, and what is no JSON inside an event is kept, too."""
+    """Events around the object are decoded; a last line needs no line end, and text inside an event is kept too."""
     data = 'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
     events, outside = decoded(data + 'data: upstream died\n\n{"error": "EOF"}')
     assert events == [Output("a"), Failure(Fault.UPSTREAM, "EOF", framed=False)]
@@ -66,6 +66,6 @@ def test_in_a_stream() -> None:
 
 
 def test_frames_that_lost_their_prefix() -> None:
-    """They are counted, and are neither the answer's nor a complaint."""
+    """Messages without their prefix are counted, and are neither output nor errors."""
     events, outside = decoded('{"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n[DONE]\n\n{"choices": 7}\n')
     assert (events, outside.lines, outside.text) == ([], 3, '{"choices": 7}\n')

@@ -19,14 +19,14 @@ def test_any_byte_is_output(data: str) -> None:
 
 
 def test_a_get() -> None:
-    """Without a body of the target's own, a plain GET that takes any type."""
+    """Without a body in the target, the request is a plain GET that accepts any type."""
     target = Target("one", "raw", "http://127.0.0.1/file")
     assert RAW.request(target, "count") == Request("GET", {"Accept": "*/*"})
     assert (RAW.content_types, RAW.asks) == ((), False)
 
 
 def test_a_post() -> None:
-    """The target's own body, with the prompt where it asks for it."""
+    """With a body in the target, the request is a POST with the prompt filled in."""
     target = Target("one", "raw", "http://127.0.0.1/v020", body={"query": "{prompt}", "n": 1})
     sent = RAW.request(target, "count")
     assert (sent.method, sent.headers["Accept"]) == ("POST", "*/*")

@@ -225,7 +225,7 @@ USAGES = {
 
 @pytest.mark.parametrize(("value", "usage"), USAGES.values(), ids=USAGES.keys())
 def test_usage(value: object, usage: Usage | None) -> None:
-    """Tokens are what the server counted, and absent where it did not."""
+    """Tokens are those that the server counted, and absent without a count."""
     assert usage_of(value) == usage
 
 
@@ -256,6 +256,6 @@ CHOICES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("of_choice", CHOICES.values(), ids=CHOICES.keys())
 @pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
 def test_the_usual_chunk_is_read_as_any_other(more: dict[str, object], of_choice: dict[str, object]) -> None:
-    """What is read on the short path comes to the same on the long one."""
+    """The fast path for usual chunks gives the same events as the general one."""
     frame: dict[str, object] = {"choices": [{"delta": {"content": "a"}, "finish_reason": None, **of_choice}], **more}
     assert list(openai_frame(frame)) == list(_any_frame(frame))

@@ -34,7 +34,7 @@ FAILURES: dict[str, tuple[object, Failure]] = {
 
 @pytest.mark.parametrize(("error", "found"), FAILURES.values(), ids=FAILURES.keys())
 def test_failures(error: object, found: Failure) -> None:
-    """An error is a text, or an object, or nothing that can be read; it is a failure all the same."""
+    """An error as a text, as an object, or in an unknown form is a failure."""
     assert failure(error) == found
 
 
@@ -120,7 +120,7 @@ def test_shapes_of_vendors(frame: dict[str, object], found: Failure | None) -> N
 
 
 def test_a_message_with_a_code_beside_output_is_none() -> None:
-    """Some send both with every chunk; an `error` is one beside output, too."""
+    """A `message` and a `code` next to output are no error; an `error` is."""
     assert failure_in({"code": 7, "message": "hm"}, output=True) is None
     assert failure_in({"error": "no"}, output=True) == Failure(Fault.OTHER, "no")
 

@@ -65,7 +65,7 @@ def named(text: str, key: str = "text") -> bytes:
 
 
 def test_a_repeated_shape_is_not_parsed() -> None:
-    """Of chunks that differ in their text only, the first is interpreted, and once more to prove the template."""
+    """Of chunks that differ only in their text, the first is interpreted, and one more to prove the template."""
     counted = Counted()
     reads = [event(f"word {at}") for at in range(100)]
     assert [found for found, _ in same(counted.protocol, reads)] == [Output(f"word {at}") for at in range(100)]
@@ -201,7 +201,7 @@ def events_in(body: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("name", [name for name, stream in STREAMS.items() if stream.protocol.opaque])
 def test_real_streams_read_event_by_event(name: str) -> None:
-    """What servers and the lab say decodes to the same, if each read is an event."""
+    """Streams of servers and of the lab decode to the same events, with one event per read."""
     stream = STREAMS[name]
     assert same(stream.protocol, events_in(stream.body))
 

@@ -46,7 +46,7 @@ def test_what_is_no_message(data: str) -> None:
 
 
 def test_the_request() -> None:
-    """The model stands in the URL, and not in the body."""
+    """The model is in the URL, and not in the body."""
     sent = json.loads(WORKERS_AI.request(Target("one", "workers-ai", "http://x/", "m"), "count").body)
     assert sent == {
         "messages": [{"role": "user", "content": "count"}],

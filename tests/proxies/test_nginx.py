@@ -24,7 +24,7 @@ GZIP = "gzip on; gzip_types text/event-stream; gzip_min_length 1; gzip_proxied a
 
 
 async def test_an_upstream_that_dies_is_hidden_by_the_defaults(nginx: Nginx, during: During) -> None:
-    """It is asked in HTTP/1.0, so its death is the end of a body that said no length: a clean end for every client."""
+    """With HTTP/1.0 upstream, a killed upstream gives a body without a declared length, and so a clean end."""
     async with upstream() as server, nginx(server.port, STREAMING) as proxy:
         observation = await during(f"{proxy.url}/openai-chat/ok?framing=close&gap=50ms", server.process.kill)
     assert verdict(observation) == "truncated/no_terminator"
@@ -86,7 +86,7 @@ async def test_its_read_timeout_is_suspected(nginx: Nginx, during: During, lab_p
 
 
 async def test_its_buffering_is_flagged(nginx: Nginx, during: During, lab_port: int) -> None:
-    """With the defaults, and an upstream that does not forbid it, a whole short answer comes at once."""
+    """With the defaults a short answer comes in one read and is flagged, unless the upstream forbids buffering."""
     async with nginx(lab_port) as proxy:
         observation = await during(f"{proxy.url}/openai-chat/ok?framing=close&n=9&gap=30ms")
         direct = await during(f"http://127.0.0.1:{lab_port}/openai-chat/ok?framing=close&n=9&gap=30ms")
@@ -99,7 +99,7 @@ async def test_its_buffering_is_flagged(nginx: Nginx, during: During, lab_port: 
 
 
 async def test_gzip_is_not_asked_for(nginx: Nginx, during: During, lab_port: int) -> None:
-    """Its gzip holds the events back for clients that take it; a probe asks for identity and has them as they come."""
+    """A probe asks for identity, and gets the events without the delay of nginx's gzip."""
     async with nginx(lab_port, f"{STREAMING} {GZIP}") as proxy:
         url = f"{proxy.url}/openai-chat/ok?framing=close&gap=30ms"
         observation = await during(url)

@@ -38,7 +38,7 @@ INSTALL = "python tests/real/install.py"
 
 
 def not_installed() -> str:
-    """Say which of the real servers are not installed, and what installs them; nothing where all are."""
+    """Return which real servers are not installed, and the command that installs them; empty if all are."""
     missing = [name for name in ENVIRONMENTS if not is_current(INSTALLED / name, stamp_of(name))]
     missing += [GGUF] * (not (INSTALLED / GGUF).exists())
     return f"{', '.join(missing)} not installed (or not as required now): {INSTALL}" if missing else ""
@@ -61,7 +61,7 @@ class Chain:
     old: Server
 
     async def asked(self, requests: int) -> None:
-        """Wait until so many connections to the model server stand, be it frozen or not."""
+        """Wait until the model server has so many connections, also if it is frozen."""
         async with asyncio.timeout(PATIENCE):
             while self._connections() < requests:
                 await look_again()
@@ -117,7 +117,7 @@ class Scrape:
         self._samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return the sample of exactly these labels; None where there is none."""
+        """Return the sample with exactly these labels; None if there is none."""
         return next((one.value for one in self._samples if one.name == name and one.labels == labels), None)
 
     def counted(self, name: str, target: str) -> Counter[tuple[str, ...]]:
@@ -188,7 +188,7 @@ class Daemon:
         return Scrape(await self.asked("/metrics"))
 
     async def suspects(self, event: Event) -> dict[str, str]:
-        """Return whom it suspects now of what a probe saw, and why: more may have come to light since."""
+        """Return the current suspects of a probe with their evidence; later evidence is included."""
         now = json.loads(await self.asked(f"/api/v1/probes/{event['probe_id']}"))
         return {one["suspect"]: one["because"] for one in now.get("diagnosis", [])}
 
@@ -239,7 +239,7 @@ def _config(targets: Collection[Mapping[str, Any]], defaults: Mapping[str, Any])
 
 
 def _toml(value: object) -> str:
-    """Write a value as TOML, whose strings and numbers can be written as JSON's."""
+    """Write a value as TOML, whose strings and numbers are those of JSON."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)} = {_toml(held)}" for key, held in value.items()) + "}"
     if isinstance(value, (list, tuple)):

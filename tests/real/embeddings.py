@@ -42,7 +42,7 @@ class Embeddings(BaseHTTPRequestHandler):
         self.reply({"object": "list", "model": asked["model"], "data": data, "usage": usage})
 
     def reply(self, answer: object) -> None:
-        """Send one JSON body whose length is declared."""
+        """Send one JSON body with its length."""
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

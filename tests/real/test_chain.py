@@ -61,7 +61,7 @@ def chat(name: str, server: Server, path: str = CHAT) -> dict[str, Any]:
 
 
 def knowledge(name: str, server: Server) -> dict[str, Any]:
-    """Return the knowledge-base route, whose streams say nothing of their end."""
+    """Return the target of the knowledge-base route, whose streams have no end."""
     return target(name, "chatchat-kb", server, KNOWLEDGE, body={"kb_name": KNOWLEDGE_BASE, "top_k": 1})
 
 
@@ -72,7 +72,7 @@ def with_tools(name: str, server: Server) -> dict[str, Any]:
 
 
 def told_what_is_behind(it: dict[str, Any]) -> dict[str, Any]:
-    """Return a target with the model server as its upstream, where it is not that itself."""
+    """Return a target with the model server as its upstream, unless it is the model server itself."""
     return it if it["name"] == "direct" else it | {"upstream": "direct"}
 
 
@@ -84,7 +84,7 @@ def plain(name: str, chain: Chain, check: object) -> dict[str, Any]:
 
 
 def faces(chain: Chain) -> list[dict[str, Any]]:
-    """Return one target for each way in which a cut behind it can look."""
+    """Return one target for each way in which a cut of the model server is passed on."""
     return [direct(chain), chat("new-chat", chain.new), knowledge("new-kb", chain.new), chat("old-chat", chain.old)]
 
 
@@ -237,7 +237,7 @@ def since_output(event: Event) -> list[str]:
 
 
 def timings_are_plausible(event: Event) -> None:
-    """Of a whole stream: every clock was passed, in the right order, and the finer numbers fit them."""
+    """Check that a complete stream passed every clock, in order, and that the derived figures agree."""
     timings = event["timings"]
     passed = ("connect", "request_sent", "headers", "first_byte", "first_event", "first_chunk", "last_chunk", "end")
     assert all(timings[earlier] <= timings[later] for earlier, later in pairwise(passed)), timings
@@ -253,7 +253,7 @@ def timings_are_plausible(event: Event) -> None:
 
 
 def is_a_whole_list(event: Event) -> None:
-    """Of a list streamed token by token: as many chunks as tokens, one after another."""
+    """Check that a list has as many chunks as tokens, one after another."""
     gap, timings, tokens = event["gap"], event["timings"], event["tokens"]
     assert event["check"] == {"kind": "count", "progress": 1.0}
     assert event["slo"]["availability"] is True
@@ -276,7 +276,7 @@ def cut_without_an_end(event: Event) -> tuple[str, str]:
 
 
 def was_cut_in_the_middle(event: Event) -> None:
-    """Of a list that broke off: accepted, under way, a right beginning, and not the whole of it."""
+    """Check that a cut list was accepted, had output, and is a correct but incomplete beginning."""
     assert (event["http_status"], event["phase"]) == (200, "stream")
     assert event["chunks"] > 0
     assert 0 < event["check"]["progress"] < 1

@@ -71,7 +71,7 @@ async def mock(tmp_path: Path) -> AsyncIterator[Server]:
 
 @needs_mock
 async def test_a_mock_server_of_others(mock: Server, prober: MakeProber) -> None:
-    """What somebody else took each protocol for is whole where it is whole, and cut where it is cut."""
+    """The streams of a third-party mock server are ok if complete, and truncated if cut."""
     found = {}
     for protocol, path in MOCKED.items():
         for prompt in ("whole", "cut"):
@@ -155,7 +155,7 @@ async def litellm(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 async def _front(lab: Lab) -> web.TCPSite:
-    """Listen where LiteLLM finds a path for each case."""
+    """Listen at the paths that LiteLLM requests for each case."""
     app = web.Application()
     app.router.add_post("/{number}/chat/completions", partial(forwarded, lab.url))
     app.router.add_post("/{number}/completions", partial(forwarded, lab.url))
@@ -168,7 +168,7 @@ async def _front(lab: Lab) -> web.TCPSite:
 
 @needs_litellm
 async def test_litellm_invents_ends(litellm: Server, prober: MakeProber) -> None:
-    """Its upstream's silent end and abort come out as `stop`: only the check sees it, and the detail says so."""
+    """LiteLLM turns its upstream's silent end and abort into `stop`; only the check detects it."""
     found, invented = {}, set()
     for number, fault in enumerate(CASES):
         for at, (kind, protocol, path) in enumerate(

@@ -117,7 +117,7 @@ def victoria(directory: Path) -> Iterator[str]:
 
 
 def query(address: str, expr: str) -> list[tuple[dict[str, str], float]]:
-    """Return what an instant query finds: labels and value of each series; nothing if there is no answer in time."""
+    """Return labels and value of each series of an instant query; nothing if there is no answer in time."""
     try:
         answer: Any = asked(f"http://{address}/api/v1/query?{urlencode({'query': expr})}", within=150)
     except OSError:  # a busy machine: whoever waits for a state asks again

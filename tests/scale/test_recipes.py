@@ -72,7 +72,7 @@ def monitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
 
 @pytest.mark.parametrize("mode", ["remote write", "agent mode"])
 def test_what_is_scraped_is_written_to_victoriametrics(monitor: Monitor, tmp_path: Path, mode: str) -> None:
-    """By a Prometheus that keeps it too, and by an agent that does not."""
+    """A Prometheus with storage, and an agent without, write all scraped series to VictoriaMetrics."""
     with victoria(tmp_path) as store:
         config = recipe(mode, monitor=monitor.address, store=store)
         with (agent if mode == "agent mode" else prometheus)(config, tmp_path):
@@ -82,7 +82,7 @@ def test_what_is_scraped_is_written_to_victoriametrics(monitor: Monitor, tmp_pat
 
 
 def test_a_prometheus_above_takes_the_recordings_of_those_below(monitor: Monitor, tmp_path: Path) -> None:
-    """By federation: the recordings and alerts of each location with its label, and no raw series."""
+    """A federating Prometheus has the recordings and alerts of each location with its label, and no raw series."""
     below, above = tmp_path / "below", tmp_path / "above"
     for place in (below, above):
         place.mkdir()

@@ -40,7 +40,7 @@ def wanted() -> dict[tuple[str, str], int]:
 
 
 def test_every_target_is_watched_as_configured(running: Fleet) -> None:
-    """By two monitors in each location, as Prometheus scrapes it, and as VictoriaMetrics was written it."""
+    """Two monitors in each location probe every target, by Prometheus' and VictoriaMetrics' data."""
     for address in (running.prometheus, running.store):
         until(lambda address=address: watched(address) == wanted(), PATIENCE, f"every target at {address}")  # type: ignore[misc]
     assert alerts(running.prometheus) & {"ChatMonitorShardMissing", "ChatMonitorAbsent"} == set()
@@ -105,7 +105,7 @@ def _shares(running: Fleet) -> dict[str, float]:
 
 
 def test_a_killed_shard_is_missed_and_its_replicas_carry_on(running: Fleet) -> None:
-    """Its alert fires; every target of its location is still probed by the other monitor of each."""
+    """The alert of a killed shard fires, and the other monitor of each location still probes every target."""
     running.monitors["eu-2"].stop()
     until(lambda: "ChatMonitorAbsent" in alerts(running.prometheus), PATIENCE, "ChatMonitorAbsent")
     running.announce("eu-2")
