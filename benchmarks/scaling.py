@@ -145,6 +145,7 @@ def main() -> None:
     """Measure, fit, predict, print."""
     cells = {
         "idle": Cell(50, 0.0, 8),
+        "short": Cell(600, 6.0, 8),
         "long": Cell(240, 6.0, 100),
         "predicted chunks": Cell(300, 6.0, 60),
         **{name: filled(number) for name, number in (("few", 100), ("many", 2000), ("more", 5000))},
@@ -155,12 +156,12 @@ def main() -> None:
         for name, cell in cells.items():
             found[name] = measured(cell, port)
             print(name, cell, found[name], flush=True)
-    base, long, few, many, more = (found[name] for name in ("idle", "long", "few", "many", "more"))
+    base, short, long, few, many, more = (found[name] for name in cells if not name.startswith("predicted"))
     # two unknowns, two rows: short answers and long ones, beyond the idle process
-    determinant = many.probes * long.chunks - long.probes * many.chunks
-    short_cores, long_cores = many.cores - base.cores, long.cores - base.cores
-    probe = (short_cores * long.chunks - long_cores * many.chunks) / determinant
-    chunk = (long_cores * many.probes - short_cores * long.probes) / determinant
+    determinant = short.probes * long.chunks - long.probes * short.chunks
+    short_cores, long_cores = short.cores - base.cores, long.cores - base.cores
+    probe = (short_cores * long.chunks - long_cores * short.chunks) / determinant
+    chunk = (long_cores * short.probes - short_cores * long.probes) / determinant
     # three unknowns: the program, a target, and a recent probe, of which many and more keep equally many a target
     both = (more.resident - many.resident) / (cells["more"].targets - cells["many"].targets)
     program = many.resident - both * cells["many"].targets

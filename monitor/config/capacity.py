@@ -15,11 +15,11 @@ from monitor.target import CountCheck, Target, WordsCheck
 
 IDLE_CORES = 0.002
 """The share of a core of a process without targets: the clock, the lag of the loop, its own metrics."""
-PROBE_SECONDS = 0.003
+PROBE_SECONDS = 0.0031
 """Core seconds of a probe: connection, request, head, verdict, metrics, log and history."""
-CHUNK_SECONDS = 0.00003
+CHUNK_SECONDS = 0.000035
 """Core seconds of a chunk: read, decoded, recorded, written to the event."""
-SCRAPE_SECONDS = 0.004
+SCRAPE_SECONDS = 0.005
 """Core seconds of a MiB of metrics."""
 PROGRAM_BYTES = 83 * MIB
 TARGET_BYTES = 32 * 1024
