@@ -81,7 +81,7 @@ class Zone(asyncio.DatagramProtocol):
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers = dict(answers)
         self.asked: list[str] = []
-        self.heard: asyncio.Queue[None] = asyncio.Queue()
+        self.received: asyncio.Queue[None] = asyncio.Queue()
         """Has one for each question, for whoever waits for them."""
         self.port = 0
         self.serving: set[asyncio.Task[None] | None] = set()
@@ -99,7 +99,7 @@ class Zone(asyncio.DatagramProtocol):
         (asked,) = query.question
         name, kind = asked.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(asked.rdtype)
         self.asked.append(f"{name} {kind} {way}")
-        self.heard.put_nowait(None)
+        self.received.put_nowait(None)
         answer = self.answers.get(f"{name} {kind}") or self.answers.get(name) or replies("NXDOMAIN")
         return answer(query, way)
 

@@ -42,10 +42,10 @@ async def test_a_server_that_cut_is_asked_whether_it_is_there(
 ) -> None:
     """The attempt is made only after a cut by the target; nothing is sent on the second connection."""
     async with peer(script) as server:
-        seen = await ask(**unchecked(server.url))
+        observation = await ask(**unchecked(server.url))
         assert len(server.requests) == 1
-    assert verdict(seen) == came_to
-    assert record(seen).get("after_cut") == after
+    assert verdict(observation) == came_to
+    assert record(observation).get("after_cut") == after
 
 
 async def test_a_process_that_is_gone_refuses(ask: Ask) -> None:
@@ -60,16 +60,16 @@ async def test_a_process_that_is_gone_refuses(ask: Ask) -> None:
             listener.close()
 
     dying = asyncio.create_task(asyncio.to_thread(die))
-    seen = await ask(**unchecked(url))
+    observation = await ask(**unchecked(url))
     await dying
-    assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", AfterCut.REFUSED)
+    assert (verdict(observation), observation.after_cut) == ("truncated/incomplete_body", AfterCut.REFUSED)
 
 
 async def test_behind_a_proxy_nobody_is_asked(ask: Ask) -> None:
     """The proxy is there, which says nothing of the target."""
     async with peer((Send(CUT), Fin())) as proxy:
-        seen = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
-    assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", None)
+        observation = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
+    assert (verdict(observation), observation.after_cut) == ("truncated/incomplete_body", None)
 
 
 async def test_what_a_look_comes_to() -> None:
@@ -109,5 +109,5 @@ async def test_a_stream_that_holds_much_does_not_wait(prober: MakeProber) -> Non
     asked = prober(limits=Limits(in_flight_bytes=500_000, concurrency=50))
     long = HI + b"data: " + b"x" * 20_000
     async with peer((Send(CHUNKED + b"%x\r\n%s\r\n" % (len(long), long)), Fin())) as server:
-        seen = await asked(target(server.url, check=None), "cli")
-    assert (verdict(seen), seen.after_cut) == ("truncated/incomplete_body", None)
+        observation = await asked(target(server.url, check=None), "cli")
+    assert (verdict(observation), observation.after_cut) == ("truncated/incomplete_body", None)

@@ -32,10 +32,10 @@ async def test_a_dead_address_is_passed_over(prober: MakeProber) -> None:
     """If nothing listens on ::1, the probe uses 127.0.0.1, and the other socket is closed."""
     async with peer(OK) as server:
         names = Names(both=["::1", "127.0.0.1"])
-        seen = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
-    assert verdict(seen) == "ok"
-    assert (seen.ip_family, seen.peer) == (4, f"127.0.0.1:{server.port}")
-    assert seen.recording.marks[Mark.DNS] <= seen.recording.marks[Mark.CONNECT]
+        observation = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
+    assert verdict(observation) == "ok"
+    assert (observation.ip_family, observation.peer) == (4, f"127.0.0.1:{server.port}")
+    assert observation.recording.marks[Mark.DNS] <= observation.recording.marks[Mark.CONNECT]
 
 
 async def test_a_tls_transport_that_forgot_what_is_below_is_gone_as_well(ca: CertificateAuthority) -> None:
@@ -95,11 +95,11 @@ async def test_tls_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
     """Through a proxy's tunnel the target's certificate and endings are seen, not the proxy's."""
     async with await serve("127.0.0.1", 0, ssl=ca.server("chat.test")) as lab, tunnel(lab.port) as proxy:
         through: dict[str, Any] = {"tls": ca.trusted, "proxy": Secret(proxy)}
-        seen = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
+        observation = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
         cut = await ask("https://chat.test/openai-chat/cut?gap=0&ttfc=0", **through)
         wrong = await ask("https://other.test/openai-chat/ok", **through)
-    assert verdict(seen) == "ok"
-    assert seen.certificate_expiry
+    assert verdict(observation) == "ok"
+    assert observation.certificate_expiry
     assert verdict(cut) == "truncated/incomplete_body"
     assert verdict(wrong) == "unreachable/tls_certificate"
 
@@ -117,14 +117,14 @@ async def test_tls_through_a_proxy_that_is_spoken_to_in_tls(ask: Ask, ca: Certif
     through: dict[str, Any] = {"tls": ca.trusted, "http": http}
     async with await serve("127.0.0.1", 0, ssl=both) as lab, tunnel(lab.port, tls=more, offers=offers) as proxy:
         through |= {"proxy": Secret(proxy)}
-        seen = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
+        observation = await ask("https://chat.test/openai-chat/ok?gap=0&ttfc=0", **through)
         cut = await ask("https://chat.test/openai-chat/cut?gap=0&ttfc=0", **through)
         wrong = await ask("https://other.test/openai-chat/ok", **through)
-    assert verdict(seen) == "ok"
-    assert seen.recording.head
-    assert seen.recording.head.http_version == ("1.1" if http is Http.ONE else "2")
-    assert seen.certificate_expiry
-    marks = seen.recording.marks
+    assert verdict(observation) == "ok"
+    assert observation.recording.head
+    assert observation.recording.head.http_version == ("1.1" if http is Http.ONE else "2")
+    assert observation.certificate_expiry
+    marks = observation.recording.marks
     assert marks[Mark.CONNECT] < marks[Mark.TLS] <= marks[Mark.REQUEST_SENT] <= marks[Mark.HEADERS]
     assert verdict(cut) == "truncated/incomplete_body"
     assert verdict(wrong) == "unreachable/tls_certificate"
@@ -136,16 +136,16 @@ async def test_a_proxy_in_tls_that_does_not_connect_us(ask: Ask, ca: Certificate
     mute = await asyncio.get_running_loop().create_server(lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0)
     async with peer(PROXY_REFUSES, PROXY_REFUSES, ssl=ca.server()) as proxy, mute:
         plain = f"https://127.0.0.1:{mute.sockets[0].getsockname()[1]}"
-        seen = [
+        observations = [
             await ask("https://chat.test/", tls=ca.trusted, proxy=Secret(proxy.url)),
             await ask("https://chat.test/", proxy=Secret(proxy.url)),
             await ask("http://chat.test/", proxy=Secret(plain)),
         ]
         request = proxy.requests[0]
-    assert [verdict(one) for one in seen] == ["unreachable/proxy"] * 3
-    assert [one.certificate_expiry for one in seen] == [None] * 3
-    assert "its certificate was not accepted: unable to get local issuer certificate" in seen[1].verdict.detail
-    assert "the TLS handshake with it failed" in seen[2].verdict.detail
+    assert [verdict(one) for one in observations] == ["unreachable/proxy"] * 3
+    assert [one.certificate_expiry for one in observations] == [None] * 3
+    assert "its certificate was not accepted: unable to get local issuer certificate" in observations[1].verdict.detail
+    assert "the TLS handshake with it failed" in observations[2].verdict.detail
     assert request.method == "CONNECT"
     assert request.headers["user-agent"].startswith("chat-monitor/")
 
@@ -153,6 +153,6 @@ async def test_a_proxy_in_tls_that_does_not_connect_us(ask: Ask, ca: Certificate
 async def test_a_plain_target_behind_a_proxy_in_tls(ask: Ask, ca: CertificateAuthority) -> None:
     """The target's `tls` settings are those for its proxy; the proxy's certificate is not the target's."""
     async with peer(OK, ssl=ca.server()) as proxy:
-        seen = await ask(**unchecked("http://chat.test/", tls=ca.trusted, proxy=Secret(proxy.url)))
-    assert verdict(seen) == "ok"
-    assert seen.certificate_expiry is None
+        observation = await ask(**unchecked("http://chat.test/", tls=ca.trusted, proxy=Secret(proxy.url)))
+    assert verdict(observation) == "ok"
+    assert observation.certificate_expiry is None

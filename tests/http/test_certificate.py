@@ -42,25 +42,25 @@ async def test_the_expiry_of_a_certificate_that_was_refused(
 ) -> None:
     """The expiry is known although the certificate was refused, and no request is sent on either connection."""
     async with peer((Fin(),), (Fin(),), ssl=ca.server(*names, **more)) as server:
-        seen = await ask(f"{server.url}/", tls=ca.trusted if trusted else Tls(), api_key=Secret("canary"))
-        assert verdict(seen) == "unreachable/tls_certificate"
-        assert seen.certificate_expiry == more["not_after"].timestamp()
+        observation = await ask(f"{server.url}/", tls=ca.trusted if trusted else Tls(), api_key=Secret("canary"))
+        assert verdict(observation) == "unreachable/tls_certificate"
+        assert observation.certificate_expiry == more["not_after"].timestamp()
         assert server.requests == []
 
 
 async def test_the_expiry_of_a_certificate_that_is_not_verified(ask: Ask, ca: CertificateAuthority) -> None:
     """The expiry is known if any certificate is accepted."""
     async with await serve("127.0.0.1", 0, ssl=ca.server("other.test", not_after=SOON)) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=Tls(insecure_skip_verify=True))
-    assert (verdict(seen), seen.certificate_expiry) == ("ok", SOON.timestamp())
+        observation = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=Tls(insecure_skip_verify=True))
+    assert (verdict(observation), observation.certificate_expiry) == ("ok", SOON.timestamp())
 
 
 async def test_a_certificate_that_was_refused_behind_a_proxy(ask: Ask, ca: CertificateAuthority) -> None:
     """The proxy is not asked for a second tunnel: the expiry stays unknown, and a proxy that refuses has none."""
     async with peer((Send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), Fin())) as proxy:
-        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), tls=ca.trusted)
+        observation = await ask("https://chat.test/", proxy=Secret(proxy.url), tls=ca.trusted)
         assert len(proxy.requests) == 1
-    assert seen.certificate_expiry is None
+    assert observation.certificate_expiry is None
 
 
 async def test_what_presents_no_certificate() -> None:

@@ -59,9 +59,9 @@ async def turning(until: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-def how(seen: Observation) -> tuple[str, str, bool]:
+def how(observation: Observation) -> tuple[str, str, bool]:
     """Return what it came to, over which connection, and whether that was the second attempt."""
-    return verdict(seen), seen.connection, seen.retried
+    return verdict(observation), observation.connection, observation.retried
 
 
 @pytest.mark.parametrize("answer", [CHUNKED, SIZED], ids=["chunked", "sized"])
@@ -102,8 +102,8 @@ async def test_by_default_none_is_kept(prober: Prober) -> None:
     """A probe says so to the server, and each dials anew."""
     async with peer((ReadRequest(), Send(CHUNKED), Hold())) as server:
         for _ in range(2):
-            seen = await prober(kept(server, connection=Connection.FRESH), "cli")
-            assert how(seen) == ("ok", "fresh", False)
+            observation = await prober(kept(server, connection=Connection.FRESH), "cli")
+            assert how(observation) == ("ok", "fresh", False)
         assert len(server.links) == 2
         assert server.requests[0].headers["connection"] == "close"
 
@@ -117,19 +117,19 @@ async def test_one_that_is_gone_is_tried_again(prober: Prober, ending: Step) -> 
     going = (ReadRequest(), Send(CHUNKED), ReadRequest(), ending)
     async with peer(going, (ReadRequest(), Send(CHUNKED), Hold())) as server:
         await prober(kept(server), "cli")
-        seen = await prober(kept(server), "cli")
-        assert how(seen) == ("ok", "fresh", True)
-        assert record(seen)["retried"] is True
+        observation = await prober(kept(server), "cli")
+        assert how(observation) == ("ok", "fresh", True)
+        assert record(observation)["retried"] is True
         assert len(server.requests) == 3
-        assert Mark.CONNECT in seen.recording.marks
+        assert Mark.CONNECT in observation.recording.marks
 
 
 async def test_it_is_tried_again_once(prober: Prober) -> None:
     """The fresh connection's fault is the verdict."""
     async with peer((ReadRequest(), Send(CHUNKED), ReadRequest(), Fin()), (ReadRequest(), Fin())) as server:
         await prober(kept(server), "cli")
-        seen = await prober(kept(server), "cli")
-        assert how(seen) == ("no_response/closed", "fresh", True)
+        observation = await prober(kept(server), "cli")
+        assert how(observation) == ("no_response/closed", "fresh", True)
         assert len(server.requests) == 3
 
 
@@ -145,8 +145,8 @@ async def test_a_byte_of_an_answer_is_an_answer(prober: Prober, steps: tuple[Ste
     """After the first byte of a response on a kept connection, no retry follows."""
     async with peer((ReadRequest(), Send(CHUNKED), ReadRequest(), *steps)) as server:
         await prober(kept(server), "cli")
-        seen = await prober(kept(server), "cli")
-        assert how(seen) == (came_to, "reuse", False)
+        observation = await prober(kept(server), "cli")
+        assert how(observation) == (came_to, "reuse", False)
         assert len(server.requests) == 2
 
 
@@ -154,8 +154,8 @@ async def test_silence_is_no_reason_to_try_again(prober: Prober) -> None:
     """A kept connection without any answer meets its deadline, without a retry."""
     async with peer((ReadRequest(), Send(CHUNKED), ReadRequest(), Hold())) as server:
         await prober(kept(server), "cli")
-        seen = await prober(kept(server, timeouts=only(Deadline.HEADERS)), "cli")
-        assert how(seen) == ("timeout/headers", "reuse", False)
+        observation = await prober(kept(server, timeouts=only(Deadline.HEADERS)), "cli")
+        assert how(observation) == ("timeout/headers", "reuse", False)
         assert len(server.links) == 1
 
 
@@ -196,8 +196,8 @@ async def test_what_is_not_kept(prober: Prober, answer: bytes, last: Step) -> No
     """A connection is kept only after a complete response, and if both sides allow it."""
     async with peer((ReadRequest(), Send(answer), last)) as server:
         for _ in range(2):
-            seen = await prober(kept(server), "cli")
-            assert (seen.connection, seen.retried) == ("fresh", False)
+            observation = await prober(kept(server), "cli")
+            assert (observation.connection, observation.retried) == ("fresh", False)
         assert len(server.links) == 2
 
 

@@ -30,27 +30,31 @@ async def test_a_full_backlog_is_a_timeout(ask: Ask) -> None:
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
-        seen = await ask(f"http://127.0.0.1:{full.getsockname()[1]}/", timeouts=only(Deadline.CONNECT))
+        observation = await ask(f"http://127.0.0.1:{full.getsockname()[1]}/", timeouts=only(Deadline.CONNECT))
         for filler in fillers:
             filler.close()
-    assert (verdict(seen), seen.verdict.phase) == ("timeout/connect", "connect")
-    assert seen.duration == SHORT.connect
-    assert "looked up" not in seen.verdict.detail
+    assert (verdict(observation), observation.verdict.phase) == ("timeout/connect", "connect")
+    assert observation.duration == SHORT.connect
+    assert "looked up" not in observation.verdict.detail
 
 
 async def test_a_stream_that_never_pauses_meets_its_deadline(prober: MakeProber) -> None:
     """Data in the socket is read before a deadline is judged, but a peer that never pauses cannot delay it."""
     limits = Limits(stream_bytes=1 << 40, event_bytes=1 << 40, events=1 << 40)
     async with peer((Send(CLOSED), Repeat(b": ping\n\n" * 64, 0.0))) as server:
-        seen = await prober(limits=limits)(target(f"{server.url}/", timeouts=only(Deadline.FIRST_CHUNK)), "cli")
-    assert verdict(seen) == "timeout/first_chunk"
+        observation = await prober(limits=limits)(target(f"{server.url}/", timeouts=only(Deadline.FIRST_CHUNK)), "cli")
+    assert verdict(observation) == "timeout/first_chunk"
 
 
 async def test_a_server_that_drips_before_its_head(ask: Ask) -> None:
     """Bytes of a head that does not come whole do not move its deadline."""
     async with peer((Send(b"HTTP/1.1 200 OK\r\n"), Repeat(b"X", 0.05))) as server:
-        seen = await ask(f"{server.url}/", timeouts=only(Deadline.HEADERS))
-    assert (verdict(seen), seen.verdict.phase, seen.duration) == ("timeout/headers", "headers", SHORT.headers)
+        observation = await ask(f"{server.url}/", timeouts=only(Deadline.HEADERS))
+    assert (verdict(observation), observation.verdict.phase, observation.duration) == (
+        "timeout/headers",
+        "headers",
+        SHORT.headers,
+    )
 
 
 async def test_a_marker_is_not_waited_for_long(ask: Ask) -> None:
@@ -59,30 +63,30 @@ async def test_a_marker_is_not_waited_for_long(ask: Ask) -> None:
     async with peer((Send(CLOSED + HI), Gate(gate), Send(STOP), Hold())) as server:
         asking = asyncio.create_task(ask(**unchecked(f"{server.url}/", timeouts=only(Deadline.DRAIN))))
         gate.set()
-        seen = await asking
-    assert verdict(seen) == "ok"
-    assert seen.verdict.unclean == "left_open"
-    assert seen.duration == seen.recording.end.stands_at
+        observation = await asking
+    assert verdict(observation) == "ok"
+    assert observation.verdict.unclean == "left_open"
+    assert observation.duration == observation.recording.end.stands_at
 
 
 @pytest.mark.parametrize(("reason", "cause"), [("shutdown", "shutdown"), ("reload", "reload"), (None, "client")])
 @pytest.mark.parametrize("sent", [b"", CLOSED + HI], ids=["before the head", "in the stream"])
 async def test_a_cancelled_probe_is_aborted(prober: MakeProber, sent: bytes, reason: str | None, cause: str) -> None:
     """A cancellation is a verdict of its own, and what had come until then is kept."""
-    gate, heard, payload = Reached(), asyncio.Event(), bytearray()
+    gate, received, payload = Reached(), asyncio.Event(), bytearray()
 
     def save(data: bytes) -> None:
         payload.extend(data)
-        heard.set()
+        received.set()
 
     async with peer((Send(sent), Gate(gate))) as server:
         probe = prober(save=save)(target(f"{server.url}/"), "cli")
         task = asyncio.create_task(probe)
-        await (heard if sent else gate.reached).wait()
+        await (received if sent else gate.reached).wait()
         task.cancel(*([reason] if reason else []))
-        seen = await task
-    assert verdict(seen) == f"aborted/{cause}"
-    assert seen.recording.bytes == len(payload) == len(HI if sent else b"")
+        observation = await task
+    assert verdict(observation) == f"aborted/{cause}"
+    assert observation.recording.bytes == len(payload) == len(HI if sent else b"")
 
 
 @pytest.mark.parametrize("why", ["reload", None])
@@ -102,5 +106,5 @@ async def test_a_deadline_and_a_reload_at_once(
 
     monkeypatch.setattr(Exchange, "_expire", both)
     async with peer((Send(sent), Hold())) as server:
-        seen = await ask(**unchecked(f"{server.url}/", timeouts=only(deadline)))
-    assert verdict(seen) == f"timeout/{deadline}"
+        observation = await ask(**unchecked(f"{server.url}/", timeouts=only(deadline)))
+    assert verdict(observation) == f"timeout/{deadline}"

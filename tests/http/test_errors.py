@@ -51,24 +51,24 @@ def test_what_an_error_has_unwound_is_dropped() -> None:
 async def test_a_closed_port_is_refused(ask: Ask) -> None:
     """A closed port is refused at once."""
     with closed_port() as port:
-        seen = await ask(f"http://127.0.0.1:{port}/")
-    assert (verdict(seen), seen.verdict.phase) == ("unreachable/refused", "connect")
-    assert "http_status" not in record(seen)
+        observation = await ask(f"http://127.0.0.1:{port}/")
+    assert (verdict(observation), observation.verdict.phase) == ("unreachable/refused", "connect")
+    assert "http_status" not in record(observation)
 
 
 async def test_an_unreachable_network_is_named(ask: Ask) -> None:
     """Loopback's broadcast address has no route for TCP."""
-    seen = await ask("http://127.255.255.255:9/")
-    assert verdict(seen) == "unreachable/network"
-    assert "Network is unreachable" in seen.verdict.detail
+    observation = await ask("http://127.255.255.255:9/")
+    assert verdict(observation) == "unreachable/network"
+    assert "Network is unreachable" in observation.verdict.detail
 
 
 async def test_no_descriptor_left_is_our_own_fault(ask: Ask) -> None:
     """A monitor that may open nothing more says that of itself and not of the target."""
     with closed_port() as port, no_more_descriptors():
-        seen = await ask(f"http://127.0.0.1:{port}/")
-    assert verdict(seen) == "inconclusive/resources"
-    assert not seen.verdict.accepted
+        observation = await ask(f"http://127.0.0.1:{port}/")
+    assert verdict(observation) == "inconclusive/resources"
+    assert not observation.verdict.accepted
 
 
 @pytest.mark.parametrize(
@@ -85,38 +85,38 @@ async def test_no_descriptor_left_is_our_own_fault(ask: Ask) -> None:
 async def test_a_proxy_that_does_not_connect_us(ask: Ask, answer: tuple[Any, ...]) -> None:
     """A proxy's refusal, garbage or silence in place of a tunnel is the proxy's, and none of the target's."""
     async with peer(answer) as proxy:
-        seen = await ask("https://chat.test/", proxy=Secret(proxy.url))
+        observation = await ask("https://chat.test/", proxy=Secret(proxy.url))
         assert proxy.requests[0].method == "CONNECT"
-    assert (verdict(seen), seen.verdict.phase) == ("unreachable/proxy", "connect")
+    assert (verdict(observation), observation.verdict.phase) == ("unreachable/proxy", "connect")
 
 
 async def test_a_proxy_that_is_not_there(ask: Ask) -> None:
     """A proxy at which nothing listens is unreachable/proxy."""
     with closed_port() as port:
         for scheme in ("http", "https"):
-            seen = await ask(f"{scheme}://chat.test/", proxy=Secret(f"http://127.0.0.1:{port}"))
-            assert verdict(seen) == "unreachable/proxy"
+            observation = await ask(f"{scheme}://chat.test/", proxy=Secret(f"http://127.0.0.1:{port}"))
+            assert verdict(observation) == "unreachable/proxy"
 
 
 async def test_a_proxy_that_has_no_address(ask: Ask) -> None:
     """The name that does not resolve is the proxy's: the target's own is looked up by the proxy alone."""
-    seen = await ask("https://chat.test/", proxy=Secret("http://nowhere.invalid:3128"))
-    assert verdict(seen) == "unreachable/proxy"
-    assert "its name does not resolve: unknown name" in seen.verdict.detail
+    observation = await ask("https://chat.test/", proxy=Secret("http://nowhere.invalid:3128"))
+    assert verdict(observation) == "unreachable/proxy"
+    assert "its name does not resolve: unknown name" in observation.verdict.detail
 
 
 async def test_a_proxy_that_says_nothing(ask: Ask) -> None:
     """A tunnel that does not come is a connection that does not come."""
     async with peer((Hold(),)) as proxy:
-        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
-    assert verdict(seen) == "timeout/connect"
+        observation = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
+    assert verdict(observation) == "timeout/connect"
 
 
 async def test_a_plain_target_whose_proxy_wants_a_password(ask: Ask) -> None:
     """A 407 is a proxy's by its meaning, tunnel or not."""
     async with peer((Send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),)) as proxy:
-        seen = await ask("http://chat.test/", proxy=Secret(proxy.url))
-    assert verdict(seen) == "unreachable/proxy"
+        observation = await ask("http://chat.test/", proxy=Secret(proxy.url))
+    assert verdict(observation) == "unreachable/proxy"
 
 
 ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
@@ -145,26 +145,28 @@ async def test_a_handshake_that_fails(ask: Ask, answer: Callable[[asyncio.Transp
     server = await asyncio.get_running_loop().create_server(lambda: Mute(answer), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        seen = await ask(f"https://127.0.0.1:{port}/", timeouts=only(Deadline.CONNECT))
-    assert (verdict(seen), seen.verdict.phase) == (wanted, "connect")
+        observation = await ask(f"https://127.0.0.1:{port}/", timeouts=only(Deadline.CONNECT))
+    assert (verdict(observation), observation.verdict.phase) == (wanted, "connect")
 
 
 async def test_what_stood_when_the_time_was_over(ask: Ask) -> None:
     """A port that speaks plain HTTP, and waits for the rest of a request, took the connection: the detail says so."""
     server = await asyncio.get_running_loop().create_server(lambda: Mute(lambda _: None), "127.0.0.1", 0)
     async with server:
-        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", timeouts=only(Deadline.CONNECT))
-    assert (verdict(seen), seen.verdict.phase) == ("timeout/connect", "connect")
-    assert "TCP connected after" in seen.verdict.detail
-    assert "the answer to the TLS handshake did not come" in seen.verdict.detail
-    assert "firewall" not in seen.verdict.detail
+        observation = await ask(
+            f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", timeouts=only(Deadline.CONNECT)
+        )
+    assert (verdict(observation), observation.verdict.phase) == ("timeout/connect", "connect")
+    assert "TCP connected after" in observation.verdict.detail
+    assert "the answer to the TLS handshake did not come" in observation.verdict.detail
+    assert "firewall" not in observation.verdict.detail
 
 
 async def test_a_proxy_that_took_the_connection_and_says_nothing(ask: Ask) -> None:
     """The detail says that the proxy accepted the connection and opened no tunnel."""
     async with peer((Hold(),)) as proxy:
-        seen = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
-    assert "TCP connected after" in seen.verdict.detail
+        observation = await ask("https://chat.test/", proxy=Secret(proxy.url), timeouts=only(Deadline.CONNECT))
+    assert "TCP connected after" in observation.verdict.detail
 
 
 async def test_a_reset_before_anybody_looks(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,18 +190,18 @@ async def test_a_reset_before_anybody_looks(ask: Ask, monkeypatch: pytest.Monkey
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=accept, args=(listener,))
         thread.start()
-        seen = await ask(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        observation = await ask(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         thread.join(WITHIN)
-    assert verdict(seen) == "no_response/reset", seen.verdict.detail
-    assert seen.verdict.phase != "connect"
+    assert verdict(observation) == "no_response/reset", observation.verdict.detail
+    assert observation.verdict.phase != "connect"
 
 
 async def test_a_check_can_be_the_end_of_a_reset_stream(ask: Ask) -> None:
     """If a protocol declares no end, a passed check is the end, and the reset is an unclean end."""
     plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nall is said"
     async with peer((Send(plain), Rst())) as server:
-        seen = await ask(f"{server.url}/", "raw", check=PatternCheck("said$"))
-    assert (verdict(seen), seen.verdict.unclean) == ("ok", "reset")
+        observation = await ask(f"{server.url}/", "raw", check=PatternCheck("said$"))
+    assert (verdict(observation), observation.verdict.unclean) == ("ok", "reset")
 
 
 @pytest.mark.parametrize(

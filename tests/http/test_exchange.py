@@ -28,9 +28,9 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 async def test_a_plain_target_behind_a_proxy(ask: Ask) -> None:
     """Through a proxy a plain target is requested by its whole URL, and only the proxy resolves its name."""
     async with peer(OK) as proxy:
-        seen = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
+        observation = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
         assert proxy.requests[0].target == "http://chat.test/v1"
-    assert verdict(seen) == "ok"
+    assert verdict(observation) == "ok"
 
 
 async def test_a_refusals_own_words_are_kept(ask: Ask) -> None:
@@ -38,13 +38,13 @@ async def test_a_refusals_own_words_are_kept(ask: Ask) -> None:
     body = b'{"error": {"message": "come back later", "type": "busy"}}'
     head = b"HTTP/1.1 429 Too Many\r\nContent-Length: %d\r\n\r\n"
     async with peer((Send(head % len(body) + body),)) as server:
-        seen = await ask(f"{server.url}/")
-        assert seen.server_error is not None
-        assert (seen.server_error.type, seen.server_error.message) == ("busy", "come back later")
+        observation = await ask(f"{server.url}/")
+        assert observation.server_error is not None
+        assert (observation.server_error.type, observation.server_error.message) == ("busy", "come back later")
     for script in ((Send(head % 999 + body), Hold()), (Send(head % (1 << 40)), Repeat(b"x" * 65536, 0.0))):
         async with peer(script) as server:
-            seen = await ask(f"{server.url}/", timeouts=only(Deadline.DRAIN))
-            assert verdict(seen) == "http_error/rate_limited"
+            observation = await ask(f"{server.url}/", timeouts=only(Deadline.DRAIN))
+            assert verdict(observation) == "http_error/rate_limited"
 
 
 async def test_a_redirect_is_not_followed(ask: Ask) -> None:
@@ -52,13 +52,13 @@ async def test_a_redirect_is_not_followed(ask: Ask) -> None:
     async with peer(OK) as other:
         away = b"HTTP/1.1 307 Away\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n" % other.url.encode()
         async with peer((Send(away),)) as server:
-            seen = await ask(f"{server.url}/", api_key=Secret("canary"))
+            observation = await ask(f"{server.url}/", api_key=Secret("canary"))
             assert server.requests[0].headers["authorization"] == "Bearer canary"
-        assert verdict(seen) == "http_error/redirect"
+        assert verdict(observation) == "http_error/redirect"
         assert other.links == []
 
 
-def speak(listener: socket.socket, go: threading.Event, said: list[float], done: threading.Event) -> None:
+def speak(listener: socket.socket, go: threading.Event, spoken: list[float], done: threading.Event) -> None:
     """Answer one request from a thread: a first event, the rest on a signal, and a FIN."""
     connection, _ = listener.accept()
     with connection:
@@ -68,7 +68,7 @@ def speak(listener: socket.socket, go: threading.Event, said: list[float], done:
         connection.sendall(CLOSED + HI)
         go.wait(WITHIN)
         connection.sendall(HI * 3 + STOP)
-        said.append(time.monotonic())
+        spoken.append(time.monotonic())
         connection.shutdown(socket.SHUT_WR)
         done.set()
         connection.recv(1)
@@ -76,26 +76,32 @@ def speak(listener: socket.socket, go: threading.Event, said: list[float], done:
 
 async def test_a_blocked_loop_loses_nothing(prober: MakeProber) -> None:
     """A stream that ends while the loop is blocked is read completely, and its times are correct or uncertain."""
-    go, done, heard, payload, said = threading.Event(), threading.Event(), asyncio.Event(), bytearray(), list[float]()
+    go, done, received, payload, spoken = (
+        threading.Event(),
+        threading.Event(),
+        asyncio.Event(),
+        bytearray(),
+        list[float](),
+    )
 
     def save(data: bytes) -> None:
         payload.extend(data)
-        heard.set()
+        received.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        speaker = threading.Thread(target=speak, args=(listener, go, said, done))
+        speaker = threading.Thread(target=speak, args=(listener, go, spoken, done))
         speaker.start()
         began = time.monotonic()
         asked = target(**unchecked(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
         probing = asyncio.create_task(prober(save=save)(asked, "cli"))
-        await heard.wait()
+        await received.wait()
         go.set()
         assert done.wait(WITHIN), "the loop stands still here, until all is sent and the connection closed"
-        seen = await probing
+        observation = await probing
         speaker.join(WITHIN)
-    assert (verdict(seen), seen.recording.chunks, bytes(payload)) == ("ok", 4, HI * 4 + STOP)
-    last = seen.recording.arrivals[-1]
-    assert last.time - last.uncertainty <= said[0] - began
+    assert (verdict(observation), observation.recording.chunks, bytes(payload)) == ("ok", 4, HI * 4 + STOP)
+    last = observation.recording.arrivals[-1]
+    assert last.time - last.uncertainty <= spoken[0] - began
 
 
 @pytest.mark.parametrize(
@@ -111,18 +117,18 @@ async def test_every_cap_has_its_words(prober: MakeProber, limits: Limits, words
     """A stream, an event and their number are bounded, and the detail says which bound was passed."""
     again = b"x" * 500 if limits.event_bytes == 1000 else HI
     async with peer((Send(CLOSED + b"data: " * (limits.event_bytes == 1000)), Repeat(again, 0.0))) as server:
-        seen = await prober(limits=limits)(target(f"{server.url}/"), "cli")
-    assert verdict(seen) == "bad_response/too_large"
-    assert words in seen.verdict.detail
+        observation = await prober(limits=limits)(target(f"{server.url}/"), "cli")
+    assert verdict(observation) == "bad_response/too_large"
+    assert words in observation.verdict.detail
 
 
 async def test_many_tiny_reads_are_bounded(prober: MakeProber) -> None:
     """An event that never ends, byte by byte, is stopped by the number of its reads."""
     bytewise = (step for _ in range(60) for step in (Send(b"x"), Wait(0.002)))
     async with peer((Send(CLOSED + b"data: "), *bytewise, Hold())) as server:
-        seen = await prober(limits=Limits(events=10))(target(f"{server.url}/"), "cli")
-    assert verdict(seen) == "bad_response/too_large"
-    assert "more than 10 reads" in seen.verdict.detail
+        observation = await prober(limits=Limits(events=10))(target(f"{server.url}/"), "cli")
+    assert verdict(observation) == "bad_response/too_large"
+    assert "more than 10 reads" in observation.verdict.detail
 
 
 @pytest.mark.parametrize(
@@ -140,8 +146,8 @@ async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Except
         raise error
 
     async with peer(OK) as server:
-        seen = await prober(save=save)(target(f"{server.url}/"), "cli")
-    assert verdict(seen) == wanted
+        observation = await prober(save=save)(target(f"{server.url}/"), "cli")
+    assert verdict(observation) == wanted
 
 
 async def test_what_a_connection_has_not_told_is_not_noted() -> None:
@@ -168,14 +174,14 @@ async def test_our_own_delay_is_not_the_targets(ask: Ask, monkeypatch: pytest.Mo
     monkeypatch.setattr(TimestampedSocket, "_connected", late)
     async with peer(OK) as server:
         began = time.monotonic()
-        seen = await ask(**unchecked(f"{server.url}/"))
+        observation = await ask(**unchecked(f"{server.url}/"))
         took = time.monotonic() - began
-    assert verdict(seen) == "ok"
-    assert seen.own_delay is not None
-    assert seen.own_delay >= 0.2
-    marks = seen.recording.marks
-    assert marks[Mark.CONNECT] <= marks[Mark.REQUEST_SENT] <= took - seen.own_delay
-    assert event_of(seen).own_delay == round(seen.own_delay, 6)
+    assert verdict(observation) == "ok"
+    assert observation.own_delay is not None
+    assert observation.own_delay >= 0.2
+    marks = observation.recording.marks
+    assert marks[Mark.CONNECT] <= marks[Mark.REQUEST_SENT] <= took - observation.own_delay
+    assert event_of(observation).own_delay == round(observation.own_delay, 6)
 
 
 @pytest.mark.parametrize("tells", [True, False], ids=["the kernel tells", "it does not"])
@@ -187,8 +193,8 @@ async def test_a_connection_is_as_uncertain_as_the_loop_was_late(
     if not tells:
         monkeypatch.setattr(TimestampedSocket, "round_trip", lambda _: None)
     async with peer(OK) as server:
-        seen = await ask(**unchecked(f"{server.url}/"))
-    connect = seen.recording.mark_uncertainties[Mark.CONNECT]
+        observation = await ask(**unchecked(f"{server.url}/"))
+    connect = observation.recording.mark_uncertainties[Mark.CONNECT]
     assert connect == 1e-6 if tells else connect > 1e-6
 
 
@@ -210,11 +216,11 @@ async def test_an_end_that_nobody_was_there_to_see(
     """A peer that gave up while the process was frozen may have done so for that: only a whole stream is judged."""
     monkeypatch.setattr(TimestampedSocket, "lateness", property(lambda _: 9.5))
     async with peer((Send(sent), Fin())) as server:
-        seen = await ask(**unchecked(f"{server.url}/"))
-    assert verdict(seen) == wanted
-    assert uncertainties(seen.recording)["duration"] >= 9.5
+        observation = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(observation) == wanted
+    assert uncertainties(observation.recording)["duration"] >= 9.5
     if wanted != "ok":
-        assert "while the monitor was suspended" in seen.verdict.detail
+        assert "while the monitor was suspended" in observation.verdict.detail
 
 
 async def test_streams_in_flight_share_a_memory(prober: MakeProber) -> None:

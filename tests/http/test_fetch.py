@@ -68,8 +68,8 @@ async def test_a_document_that_cannot_be_asked_for(ca: CertificateAuthority) -> 
         lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0
     )
     async with hello:
-        said = await got(f"https://127.0.0.1:{hello.sockets[0].getsockname()[1]}")
-        assert str(said).startswith("the TLS handshake failed (")
+        error = await got(f"https://127.0.0.1:{hello.sockets[0].getsockname()[1]}")
+        assert str(error).startswith("the TLS handshake failed (")
     async with peer((Send(LISTED), Fin()), ssl=ca.server()) as secure, peer((Send(LISTED), Fin())) as plain:
         assert str(await got(secure.url)).startswith("the certificate was not accepted (unable to get local issuer")
         only = Network(deny=(ip_network("127.0.0.0/8"),))
@@ -112,10 +112,10 @@ async def test_a_document_through_a_proxy(scheme: str) -> None:
     script = (Send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), Fin())
     async with peer(script) as proxy:
         options = FetchOptions("Bearer tok", proxy=proxy.url.replace("//", "//кто:там@"))
-        said = await got(f"{scheme}://inventory.test/list", options=options)
+        error = await got(f"{scheme}://inventory.test/list", options=options)
         request = proxy.requests[0]
         headers = dict(request.headers)
-        assert said == "the proxy refused: it wants a user and a password"
+        assert error == "the proxy refused: it wants a user and a password"
         assert b64decode(headers["proxy-authorization"].removeprefix("Basic ")).decode() == "кто:там"
         assert ("authorization" in headers) is (scheme == "http")
         assert request.method == ("GET" if scheme == "http" else "CONNECT")
@@ -126,11 +126,11 @@ async def test_a_document_that_a_proxy_does_not_bring() -> None:
     async with peer((Send(LISTED), Hold())) as proxy:
         assert await got("http://inventory.test/", options=FetchOptions(proxy=proxy.url)) == b"[]"
         denied = Network(deny=(ip_network("10.0.0.0/8"),))
-        said = await got("http://10.0.0.1/", options=FetchOptions(proxy=proxy.url), network=denied)
-        assert said == "10.0.0.1 is denied by [network]"
+        error = await got("http://10.0.0.1/", options=FetchOptions(proxy=proxy.url), network=denied)
+        assert error == "10.0.0.1 is denied by [network]"
     async with peer((Send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), Fin())) as proxy:
-        said = await got("https://inventory.test/", options=FetchOptions(proxy=proxy.url))
-        assert said == "the proxy refused (status 502)"
+        error = await got("https://inventory.test/", options=FetchOptions(proxy=proxy.url))
+        assert error == "the proxy refused (status 502)"
     with closed_port() as port:
-        said = await got("http://inventory.test/", options=FetchOptions(proxy=f"http://127.0.0.1:{port}"))
-        assert said == "no connection to the proxy (Connection refused)"
+        error = await got("http://inventory.test/", options=FetchOptions(proxy=f"http://127.0.0.1:{port}"))
+        assert error == "no connection to the proxy (Connection refused)"

@@ -29,14 +29,14 @@ def asked(body: bytes = BODY, headers: Mapping[str, str] | None = None) -> Http2
     return made
 
 
-def said(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list[Said]:
+def events_of(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list[Said]:
     """Return what these reads say."""
     return [one for number, read in enumerate(reads) for one in connection.receive(read, number * every)]
 
 
 def end_of(*reads: bytes) -> StreamEnd:
     """Return the end after these reads."""
-    found = said(asked(), *reads)
+    found = events_of(asked(), *reads)
     assert isinstance(found[-1], StreamEnd)
     assert [one for one in found[:-1] if isinstance(one, StreamEnd)] == []
     return found[-1]
@@ -78,13 +78,13 @@ def test_a_request_without_a_body_ends_with_its_headers() -> None:
 def test_an_answer() -> None:
     """A head, the payload as it comes, and END_STREAM; the windows are opened again."""
     connection = asked()
-    found = said(connection, HEAD, wire.data(1, b"abc"), wire.data(1, b"x" * 600_000)[:600_000], b"")
+    found = events_of(connection, HEAD, wire.data(1, b"abc"), wire.data(1, b"x" * 600_000)[:600_000], b"")
     assert found[0] == Answer(200, [(b"content-type", b"text/event-stream")], ended=False)
     assert found[1] == Payload(b"abc")
     assert connection.in_a_body
     connection = asked()
     large = [wire.data(1, b"x" * 16384)] * 40
-    found = said(connection, HEAD, *large, wire.data(1, b"", end=True))
+    found = events_of(connection, HEAD, *large, wire.data(1, b"", end=True))
     assert found[-1] == StreamEnd(EndKind.COMPLETE)
     assert {one.stream for one in sent(connection) if one.kind == Type.WINDOW_UPDATE} == {0, 1}
     assert connection.usable
@@ -169,14 +169,14 @@ def test_how_an_answer_ends(reads: list[bytes], kind: EndKind, detail: str) -> N
 def test_what_is_no_answer(sent: bytes, words: str) -> None:
     """Whatever breaks the protocol before the head is a malformed head, and its detail says what, in our words."""
     connection = asked()
-    assert said(connection, sent)[-1] == StreamEnd(EndKind.MALFORMED_HEAD, words)
+    assert events_of(connection, sent)[-1] == StreamEnd(EndKind.MALFORMED_HEAD, words)
     assert connection.broken
     assert not connection.usable
 
 
 def test_what_breaks_inside_a_body() -> None:
     """Data before the error, also in the same read, is kept; empty DATA frames count as a flood."""
-    found = said(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
+    found = events_of(asked(), HEAD + wire.data(1, b"abc") + wire.frame(Type.PING, b"short"))
     assert found[1:] == [Payload(b"abc"), StreamEnd(EndKind.MALFORMED, "an invalid PING frame")]
     padding = wire.frame(Type.DATA, b"\x02\0\0", flags=Flag.PADDED, stream=1)
     more = wire.window(1, 2**31 - 1)
@@ -192,10 +192,10 @@ def test_what_breaks_inside_a_body() -> None:
 def test_a_flood_for_a_stream_that_has_ended(frame: bytes, name: str) -> None:
     """A flood for an ended stream ends the current response on the kept connection, and its replies are bounded."""
     connection = asked()
-    said(connection, HEAD, wire.data(1, b"a", end=True))
+    events_of(connection, HEAD, wire.data(1, b"a", end=True))
     connection.request(PSEUDO, (), b"")
     connection.output()
-    found = said(connection, wire.headers(3, FIELDS), frame * 20_000)
+    found = events_of(connection, wire.headers(3, FIELDS), frame * 20_000)
     assert found[1:] == [StreamEnd(EndKind.MALFORMED, f"a flood of {name} frames")]
     assert len(connection.output()) < 100_000
 
@@ -203,7 +203,7 @@ def test_a_flood_for_a_stream_that_has_ended(frame: bytes, name: str) -> None:
 def test_many_small_pieces_are_no_flood() -> None:
     """Frames that carry one byte each are an answer, padded or not."""
     padded = wire.frame(Type.DATA, b"\x01x\0", flags=Flag.PADDED, stream=1)
-    found = said(asked(), HEAD, padded * FLOOD, wire.data(1, b"y") * FLOOD, wire.data(1, b"", end=True))
+    found = events_of(asked(), HEAD, padded * FLOOD, wire.data(1, b"y") * FLOOD, wire.data(1, b"", end=True))
     assert b"".join(one.data for one in found if isinstance(one, Payload)) == b"x" * FLOOD + b"y" * FLOOD
     assert found[-1] == StreamEnd(EndKind.COMPLETE)
 
@@ -211,7 +211,7 @@ def test_many_small_pieces_are_no_flood() -> None:
 def test_pings_over_time_are_no_flood() -> None:
     """A server may ask often whether we are there, as long as it takes its time; each is answered."""
     connection = asked()
-    found = said(connection, HEAD, *[wire.frame(Type.PING, bytes(8))] * 2000, every=0.05)
+    found = events_of(connection, HEAD, *[wire.frame(Type.PING, bytes(8))] * 2000, every=0.05)
     assert found == [Answer(200, [(b"content-type", b"text/event-stream")], ended=False)]
     assert len([one for one in sent(connection) if one.kind == Type.PING]) == 2000
 
@@ -220,32 +220,32 @@ def test_interim_heads_and_other_streams_are_passed_over() -> None:
     """1xx heads, frames of ended streams, and broken frames without a request give no events."""
     connection = asked()
     interim = wire.headers(1, [(":status", "103"), ("link", "x")])
-    found = said(connection, wire.SETTINGS + interim + wire.headers(1, FIELDS) + wire.data(1, b"a", end=True))
+    found = events_of(connection, wire.SETTINGS + interim + wire.headers(1, FIELDS) + wire.data(1, b"a", end=True))
     assert [type(one) for one in found] == [Answer, Payload, StreamEnd]
-    assert said(connection, wire.data(1, b"more") + wire.reset(1)) == []
+    assert events_of(connection, wire.data(1, b"more") + wire.reset(1)) == []
     usable = connection.usable
-    assert said(connection, wire.frame(Type.PING, b"short")) == []
+    assert events_of(connection, wire.frame(Type.PING, b"short")) == []
     assert (usable, connection.usable) == (True, False)
 
 
 def test_a_goaway_ends_nothing_by_itself() -> None:
     """A stream that it has not refused goes on to its end; no other request follows on the connection."""
     connection = asked()
-    found = said(
+    found = events_of(
         connection, HEAD, wire.data(1, b"a"), wire.goaway(1), wire.goaway(2**31 - 1), wire.data(1, b"b", end=True)
     )
     assert found[1:] == [Payload(b"a"), Payload(b"b"), StreamEnd(EndKind.COMPLETE)]
     assert connection.goaway == "NO_ERROR"
     assert not connection.usable
-    assert said(connection, wire.goaway(0)) == []
+    assert events_of(connection, wire.goaway(0)) == []
 
 
 def test_a_second_request() -> None:
     """A second request has its own stream; a GOAWAY with a lower number refuses it."""
     connection = asked()
-    said(connection, HEAD, wire.data(1, b"a", end=True))
+    events_of(connection, HEAD, wire.data(1, b"a", end=True))
     connection.request(PSEUDO, (), b"")
-    assert said(connection, wire.goaway(1, ErrorCodes.ENHANCE_YOUR_CALM)) == [
+    assert events_of(connection, wire.goaway(1, ErrorCodes.ENHANCE_YOUR_CALM)) == [
         StreamEnd(EndKind.RESET, "GOAWAY ENHANCE_YOUR_CALM")
     ]
 
@@ -253,7 +253,7 @@ def test_a_second_request() -> None:
 def test_no_request_where_none_may_be_open() -> None:
     """A server that allows no stream now is asked on another connection."""
     connection = asked()
-    said(connection, wire.settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0}) + wire.headers(1, FIELDS, end=True))
+    events_of(connection, wire.settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0}) + wire.headers(1, FIELDS, end=True))
     assert not connection.usable
 
 
@@ -261,27 +261,27 @@ def test_a_large_request_waits_for_the_window() -> None:
     """The rest of a large request is sent when the window opens; after an early response it stays unsent."""
     connection = asked(b"x" * 100_000)
     assert connection.held_back == 100_000 - 65535
-    assert said(connection, wire.SETTINGS + wire.window(0, 100_000)) == []
+    assert events_of(connection, wire.SETTINGS + wire.window(0, 100_000)) == []
     assert connection.held_back == 100_000 - 65535
-    assert said(connection, wire.window(1, 100_000)) == []
+    assert events_of(connection, wire.window(1, 100_000)) == []
     assert connection.held_back == 0
     assert sum(len(one.payload) for one in sent(connection) if one.kind == Type.DATA) == 100_000
     early = asked(b"x" * 100_000)
-    assert said(early, HEAD, wire.data(1, b"no", end=True))[-1] == StreamEnd(EndKind.COMPLETE)
+    assert events_of(early, HEAD, wire.data(1, b"no", end=True))[-1] == StreamEnd(EndKind.COMPLETE)
     assert not early.usable
 
 
 def test_whether_a_head_has_begun() -> None:
     """An incomplete block of headers is no response, but a begun head."""
-    connection, seen = asked(), []
+    connection, states = asked(), []
     for read in (
         wire.SETTINGS,
         wire.frame(Type.HEADERS, b"", stream=1),
         wire.frame(Type.CONTINUATION, wire.block(FIELDS), flags=4, stream=1),
     ):
-        said(connection, read)
-        seen.append((connection.inside_a_head, connection.answer_bytes > 0))
-    assert seen == [(False, False), (True, True), (False, True)]
+        events_of(connection, read)
+        states.append((connection.inside_a_head, connection.answer_bytes > 0))
+    assert states == [(False, False), (True, True), (False, True)]
 
 
 @pytest.mark.parametrize(("code", "name"), [(0xD, "HTTP_1_1_REQUIRED"), (0x99, "error code 0x99")])

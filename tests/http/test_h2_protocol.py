@@ -51,15 +51,15 @@ async def kept(prober: MakeProber) -> AsyncIterator[Prober]:
 async def test_prior_knowledge(ask: Ask) -> None:
     """Without TLS, HTTP/2 is used from the first byte; the event has the version and every step."""
     async with peer(FINAL) as server:
-        seen = await ask(**in_http2(server.url))
+        observation = await ask(**in_http2(server.url))
         asked = server.requests[0]
-    assert verdict(seen) == "ok"
+    assert verdict(observation) == "ok"
     assert (asked.method, asked.target, asked.version) == ("POST", "/v1", "2")
     assert asked.headers["user-agent"].startswith("chat-monitor/")
     assert b'"stream":true' in asked.body
-    event = event_of(seen)
+    event = event_of(observation)
     assert (event.http_version, event.body_framing, event.http_status) == ("2", "h2", 200)
-    marks = seen.recording.marks
+    marks = observation.recording.marks
     assert marks[Mark.CONNECT] <= marks[Mark.REQUEST_SENT] <= marks[Mark.HEADERS] <= marks[Mark.FIRST_CHUNK]
 
 
@@ -80,35 +80,35 @@ async def test_what_is_agreed_on(
     """ALPN decides: `auto` accepts the server's choice, and `2` fails without HTTP/2."""
     script = FINAL if "h2" in agreed else OK
     async with peer(script, ssl=agreeing(ca, *agreed)) as server:
-        seen = await ask(**in_http2(server.url, http=http, tls=ca.trusted))
-    spoken = seen.recording.head.http_version if seen.recording.head else None
-    assert (verdict(seen), spoken) == wanted
+        observation = await ask(**in_http2(server.url, http=http, tls=ca.trusted))
+    spoken = observation.recording.head.http_version if observation.recording.head else None
+    assert (verdict(observation), spoken) == wanted
     if wanted[1] is None and not agreed:
-        assert "the server did not agree to HTTP/2 by ALPN" in seen.verdict.detail
-        assert seen.verdict.phase == "connect"
+        assert "the server did not agree to HTTP/2 by ALPN" in observation.verdict.detail
+        assert observation.verdict.phase == "connect"
 
 
 async def test_auto_without_tls_is_http_1(ask: Ask) -> None:
     """Nothing can be agreed on, and nothing is tried."""
     async with peer(OK) as server:
-        seen = await ask(**in_http2(server.url, http=Http.AUTO))
-    assert (verdict(seen), event_of(seen).http_version) == ("ok", "1.1")
+        observation = await ask(**in_http2(server.url, http=Http.AUTO))
+    assert (verdict(observation), event_of(observation).http_version) == ("ok", "1.1")
 
 
 async def test_through_a_tunnel(ask: Ask, ca: CertificateAuthority) -> None:
     """A proxy that connects us is spoken to in HTTP/1.1, the target in HTTP/2."""
     async with peer(FINAL, ssl=agreeing(ca, "h2")) as server, tunnel(server.port) as proxy:
         for http in (Http.TWO, Http.AUTO):
-            seen = await ask(**in_http2(server.url, http=http, tls=ca.trusted, proxy=Secret(proxy)))
-            assert (verdict(seen), event_of(seen).http_version) == ("ok", "2")
-            assert Mark.TLS in seen.recording.marks
+            observation = await ask(**in_http2(server.url, http=http, tls=ca.trusted, proxy=Secret(proxy)))
+            assert (verdict(observation), event_of(observation).http_version) == ("ok", "2")
+            assert Mark.TLS in observation.recording.marks
 
 
 async def test_without_tls_it_goes_through_no_proxy(ask: Ask) -> None:
     """The verdict says why, and nothing is dialled."""
-    seen = await ask(**in_http2("http://chat.test", proxy=Secret("http://127.0.0.1:1")))
-    assert verdict(seen) == "unreachable/proxy"
-    assert "HTTP/2 without TLS does not go through a proxy" in seen.verdict.detail
+    observation = await ask(**in_http2("http://chat.test", proxy=Secret("http://127.0.0.1:1")))
+    assert verdict(observation) == "unreachable/proxy"
+    assert "HTTP/2 without TLS does not go through a proxy" in observation.verdict.detail
 
 
 def test_what_a_request_needs() -> None:
@@ -177,45 +177,45 @@ def test_what_a_request_needs() -> None:
 async def test_how_it_ends(ask: Ask, script: tuple[Any, ...], wanted: str, words: str) -> None:
     """Each end of a stream or connection has its verdict and its words."""
     async with peer(script) as server:
-        seen = await ask(
+        observation = await ask(
             **in_http2(server.url, timeouts=only(Deadline.HEADERS if wanted == "timeout/headers" else Deadline.DRAIN))
         )
-    assert verdict(seen) == wanted
-    assert words in seen.verdict.detail
-    assert (seen.verdict.unclean is not None) == (wanted == "ok")
+    assert verdict(observation) == wanted
+    assert words in observation.verdict.detail
+    assert (observation.verdict.unclean is not None) == (wanted == "ok")
 
 
 async def test_a_server_that_agrees_and_speaks_http_1(ask: Ask, ca: CertificateAuthority) -> None:
     """A proxy that only passes TLS on may have agreed for a server that does not know HTTP/2."""
     async with peer(answer(b"HTTP/1.1 400 Bad\r\n\r\n", then=(Hold(),)), ssl=agreeing(ca, "h2")) as server:
-        seen = await ask(**in_http2(server.url, http=Http.AUTO, tls=ca.trusted))
-    assert verdict(seen) == "bad_response/malformed_head"
-    assert "it answers in HTTP/1.1" in seen.verdict.detail
+        observation = await ask(**in_http2(server.url, http=Http.AUTO, tls=ca.trusted))
+    assert verdict(observation) == "bad_response/malformed_head"
+    assert "it answers in HTTP/1.1" in observation.verdict.detail
 
 
 async def test_a_cut_in_the_first_bytes_over_tls(ask: Ask, ca: CertificateAuthority) -> None:
     """A body over TLS that ends without END_STREAM is incomplete, with close_notify and without."""
     for fin in (Fin(), Fin(notify=False)):
         async with peer(answer(HEAD, wire.data(1, HI), then=(fin,)), ssl=agreeing(ca, "h2")) as server:
-            seen = await ask(**in_http2(server.url, tls=ca.trusted))
-        assert verdict(seen) == "truncated/incomplete_body"
+            observation = await ask(**in_http2(server.url, tls=ca.trusted))
+        assert verdict(observation) == "truncated/incomplete_body"
 
 
 async def test_what_came_of_a_frame_that_is_cut_is_kept(ask: Ask) -> None:
     """The data of a DATA frame counts as it arrives: a cut inside the frame loses none of it."""
     frame = wire.data(1, HI + HI + STOP)
     async with peer(answer(HEAD, frame[: 9 + len(HI) + 7], then=(Fin(),))) as server:
-        seen = await ask(**in_http2(server.url))
-    assert verdict(seen) == "truncated/incomplete_body"
-    assert (seen.recording.chunks, seen.recording.bytes) == (1, len(HI) + 7)
+        observation = await ask(**in_http2(server.url))
+    assert verdict(observation) == "truncated/incomplete_body"
+    assert (observation.recording.chunks, observation.recording.bytes) == (1, len(HI) + 7)
 
 
 async def test_frames_of_one_read_are_one_arrival(ask: Ask) -> None:
     """Several DATA frames that arrive together have one time."""
     together = HEAD + wire.data(1, HI) + wire.data(1, HI) + wire.data(1, HI + STOP, end=True)
     async with peer(answer(together)) as server:
-        seen = await ask(**in_http2(server.url))
-    assert (verdict(seen), seen.recording.chunks, seen.recording.reads) == ("ok", 3, 1)
+        observation = await ask(**in_http2(server.url))
+    assert (verdict(observation), observation.recording.chunks, observation.recording.reads) == ("ok", 3, 1)
 
 
 async def test_a_ping_is_answered(ask: Ask) -> None:
@@ -232,11 +232,11 @@ async def test_a_ping_is_answered(ask: Ask) -> None:
 async def test_a_window_that_never_opens(ask: Ask) -> None:
     """The part of a request that the peer does not take is named by the deadline that it runs into."""
     async with peer((Send(wire.settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})), ReadRequest(), Hold())) as server:
-        seen = await ask(**in_http2(server.url, timeouts=only(Deadline.HEADERS), prompt="x" * 100_000))
-    assert verdict(seen) == "timeout/headers"
-    assert "the peer's flow-control window stayed closed" in seen.verdict.detail
-    assert seen.verdict.phase == "request"
-    assert Mark.REQUEST_SENT not in seen.recording.marks
+        observation = await ask(**in_http2(server.url, timeouts=only(Deadline.HEADERS), prompt="x" * 100_000))
+    assert verdict(observation) == "timeout/headers"
+    assert "the peer's flow-control window stayed closed" in observation.verdict.detail
+    assert observation.verdict.phase == "request"
+    assert Mark.REQUEST_SENT not in observation.recording.marks
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -252,13 +252,13 @@ async def test_a_connection_is_kept(kept: Prober, ca: CertificateAuthority, secu
     async with peer(script, ssl=agreeing(ca, "h2") if secure else None) as server:
         tls = ca.trusted if secure else Tls()
         one = target(**in_http2(server.url, connection=Connection.REUSE, timeouts=PATIENT, tls=tls))
-        seen = [await kept(one, "cli"), await kept(one, "cli")]
-        assert [(verdict(each), each.connection, each.retried) for each in seen] == [
+        observations = [await kept(one, "cli"), await kept(one, "cli")]
+        assert [(verdict(each), each.connection, each.retried) for each in observations] == [
             ("ok", "fresh", False),
             ("ok", "reuse", False),
         ]
         assert len(server.links) == 1
-    marks = seen[1].recording.marks
+    marks = observations[1].recording.marks
     assert Mark.CONNECT not in marks
     assert 0 <= marks[Mark.REQUEST_SENT] <= marks[Mark.HEADERS]
 
@@ -277,9 +277,9 @@ async def test_a_kept_connection_that_takes_no_more(kept: Prober, first: Any, th
     """The request is sent once more over a fresh one, on the clock that runs, if no byte of an answer came."""
     async with peer((ReadRequest(), *first, *then, Hold()), (*FINAL,)) as server:
         one = target(**in_http2(server.url, connection=Connection.REUSE, timeouts=PATIENT))
-        seen = [await kept(one, "cli"), await kept(one, "cli")]
-        assert [(verdict(each), each.connection) for each in seen] == [("ok", "fresh")] * 2
-        assert seen[1].retried is bool(then)
+        observations = [await kept(one, "cli"), await kept(one, "cli")]
+        assert [(verdict(each), each.connection) for each in observations] == [("ok", "fresh")] * 2
+        assert observations[1].retried is bool(then)
 
 
 async def test_http_1_is_required(ask: Ask, ca: CertificateAuthority) -> None:
@@ -287,9 +287,9 @@ async def test_http_1_is_required(ask: Ask, ca: CertificateAuthority) -> None:
     for refused in (wire.reset(1, ErrorCodes.HTTP_1_1_REQUIRED), wire.goaway(0, ErrorCodes.HTTP_1_1_REQUIRED)):
         scripts = (answer(wire.SETTINGS, refused, then=(Hold(),)), OK)
         async with peer(*scripts, ssl=agreeing(ca, "h2", "http/1.1")) as server:
-            seen = await ask(**in_http2(server.url, http=Http.AUTO, tls=ca.trusted))
+            observation = await ask(**in_http2(server.url, http=Http.AUTO, tls=ca.trusted))
             assert [len(link.requests) for link in server.links] == [1, 1]
-        assert (verdict(seen), event_of(seen).http_version, seen.retried) == ("ok", "1.1", True)
+        assert (verdict(observation), event_of(observation).http_version, observation.retried) == ("ok", "1.1", True)
 
 
 # -- by itself ---------------------------------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ async def test_headers_are_the_targets_own(ask: Ask) -> None:
     """A Host of its own is the authority, the key is sent, and a query is part of the path."""
     async with peer(answer(WHOLE)) as server:
         more = {"headers": {"Host": Secret("chat.test"), "X-Own": Secret("1")}, "api_key": Secret("canary")}
-        seen = await ask(**(in_http2(server.url, **more) | {"url": f"{server.url}/v1?a=b%20c"}))
+        observation = await ask(**(in_http2(server.url, **more) | {"url": f"{server.url}/v1?a=b%20c"}))
         request = server.requests[0]
-    assert verdict(seen) == "ok"
+    assert verdict(observation) == "ok"
     assert request.target == "/v1?a=b%20c"
     assert (request.headers["host"], request.headers["x-own"]) == ("chat.test", "1")
     assert request.headers["authorization"] == "Bearer canary"
@@ -34,9 +34,9 @@ async def test_headers_are_the_targets_own(ask: Ask) -> None:
 async def test_a_request_without_a_body(ask: Ask) -> None:
     """The headers of a request without a body end the stream."""
     async with peer(answer(WHOLE)) as server:
-        seen = await ask(**in_http2(server.url, protocol="raw", body={}))
+        observation = await ask(**in_http2(server.url, protocol="raw", body={}))
         assert server.requests[0].method in {"GET", "POST"}
-    assert seen.recording.head is not None
+    assert observation.recording.head is not None
 
 
 async def test_aiohttp_makes_and_sends_our_requests() -> None:

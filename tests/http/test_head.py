@@ -32,17 +32,17 @@ async def test_what_a_head_says(ask: Ask, header: bytes, key: str, value: object
     """Both forms of Retry-After, request ids and the type are in the event; invalid values are not."""
     answer = b"HTTP/1.1 503 Busy\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n"
     async with peer((Send(answer),)) as server:
-        seen = await ask(f"{server.url}/")
-    assert verdict(seen) == "http_error/overloaded"
-    assert record(seen).get(key) == value
+        observation = await ask(f"{server.url}/")
+    assert verdict(observation) == "http_error/overloaded"
+    assert record(observation).get(key) == value
 
 
 async def test_a_retry_date_is_seconds_from_now(ask: Ask) -> None:
     """A date in Retry-After is taken as how long that is from now, in whole seconds."""
     date = (datetime.now(UTC) + timedelta(seconds=60)).strftime("%a, %d %b %Y %H:%M:%S GMT").encode()
     async with peer((Send(b"HTTP/1.1 429 No\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n" % date),)) as server:
-        seen = await ask(f"{server.url}/")
-    head = seen.recording.head
+        observation = await ask(f"{server.url}/")
+    head = observation.recording.head
     assert head is not None
     assert isinstance(head.retry_after, int)
     assert head.retry_after == pytest.approx(60, abs=5)
@@ -63,10 +63,10 @@ async def test_the_limits_of_a_head(ask: Ask, more: bytes, why: str) -> None:
     """64 KiB a line, 1,000 headers and 256 KiB in all; the detail says which limit a head broke."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + more
     async with peer((Send(head + b"Content-Length: %d\r\n\r\n" % len(STREAM) + STREAM),)) as server:
-        seen = await ask(f"{server.url}/", check=None)
-    assert verdict(seen) == ("bad_response/malformed_head" if why else "ok")
-    assert why in seen.verdict.detail
-    assert "no HTTP" not in seen.verdict.detail
+        observation = await ask(f"{server.url}/", check=None)
+    assert verdict(observation) == ("bad_response/malformed_head" if why else "ok")
+    assert why in observation.verdict.detail
+    assert "no HTTP" not in observation.verdict.detail
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ async def test_only_codings_that_compress_count(ask: Ask, coding: bytes, comes_t
     """Any other word in Content-Encoding changes nothing of the body."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: " + coding + b"\r\n"
     async with peer((Send(head + b"Content-Length: %d\r\n\r\n" % len(STREAM) + STREAM),)) as server:
-        seen = await ask(f"{server.url}/", check=None)
-    assert verdict(seen) == comes_to
+        observation = await ask(f"{server.url}/", check=None)
+    assert verdict(observation) == comes_to

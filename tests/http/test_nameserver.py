@@ -152,7 +152,7 @@ async def test_a_look_up_that_is_given_up_leaves_nothing(answer: Answer) -> None
     async with name_server({"hung.test": answer}) as zone:
         waiting = asyncio.create_task(NameServer(zone.address).addresses("hung.test"))
         for _ in range(2 if answer is silent else 4):
-            await zone.heard.get()
+            await zone.received.get()
         assert not waiting.done()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -194,5 +194,5 @@ def test_the_library_reads_no_module_in_the_loop() -> None:
         "asyncio.run(main())\n"
         "print(*sorted(set(sys.modules) - before))\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert told.stdout.split() == []
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert printed.stdout.split() == []

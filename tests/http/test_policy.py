@@ -85,9 +85,9 @@ def test_what_is_not_denied(address: str) -> None:
 )  # fmt: skip
 async def test_a_metadata_address_is_not_dialled(prober: MakeProber, host: str) -> None:
     """Link-local and metadata addresses are refused when they are dialled, whatever name led to them."""
-    seen = await prober(resolver=Names(meta=["169.254.169.254"]))(target(f"http://{host}/latest/"), "cli")
-    assert (verdict(seen), seen.verdict.phase) == ("unreachable/policy", "connect")
-    assert Mark.CONNECT not in seen.recording.marks
+    observation = await prober(resolver=Names(meta=["169.254.169.254"]))(target(f"http://{host}/latest/"), "cli")
+    assert (verdict(observation), observation.verdict.phase) == ("unreachable/policy", "connect")
+    assert Mark.CONNECT not in observation.recording.marks
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ async def test_a_metadata_address_is_not_dialled(prober: MakeProber, host: str) 
 )  # fmt: skip
 async def test_a_number_as_a_name_is_no_way_round(ask: Ask, host: str) -> None:
     """Other spellings of a metadata address are invalid hosts, or resolve to it and are refused."""
-    seen = await ask(f"http://{host}/")
-    assert verdict(seen) in {"unreachable/policy", "unreachable/dns"}
-    assert Mark.CONNECT not in seen.recording.marks
+    observation = await ask(f"http://{host}/")
+    assert verdict(observation) in {"unreachable/policy", "unreachable/dns"}
+    assert Mark.CONNECT not in observation.recording.marks
 
 
 @pytest.mark.parametrize(
@@ -137,17 +137,17 @@ async def test_a_denied_proxy(prober: MakeProber, scheme: str) -> None:
     """A proxy with a denied address is not dialled, and the error names the rule, not the proxy."""
     async with peer(OK) as server:
         asked = target(f"{scheme}://chat.test/", proxy=Secret(f"http://127.0.0.1:{server.port}"))
-        seen = await prober(network=NO_LOOPBACK)(asked, "cli")
-        assert (verdict(seen), server.links) == ("unreachable/policy", [])
-    assert "the proxy's, 127.0.0.1" in seen.verdict.detail
+        observation = await prober(network=NO_LOOPBACK)(asked, "cli")
+        assert (verdict(observation), server.links) == ("unreachable/policy", [])
+    assert "the proxy's, 127.0.0.1" in observation.verdict.detail
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/", "https://[64:ff9b::a9fe:a9fe]/"])
 async def test_a_denied_address_behind_a_proxy(prober: MakeProber, url: str) -> None:
     """A proxy is not asked to dial a denied address in our place."""
     async with peer(OK) as proxy:
-        seen = await prober()(target(url, proxy=Secret(proxy.url)), "cli")
-        assert (verdict(seen), proxy.links) == ("unreachable/policy", [])
+        observation = await prober()(target(url, proxy=Secret(proxy.url)), "cli")
+        assert (verdict(observation), proxy.links) == ("unreachable/policy", [])
 
 
 async def test_our_own_rules_deny_and_allow(prober: MakeProber) -> None:
@@ -165,8 +165,8 @@ async def test_an_allowed_address_beside_a_denied_one(prober: MakeProber) -> Non
     """Of several addresses of a name only the allowed ones are dialled."""
     async with peer(OK) as server:
         names = Names(both=["169.254.1.1", "127.0.0.1"])
-        seen = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
-    assert (verdict(seen), seen.peer) == ("ok", f"127.0.0.1:{server.port}")
+        observation = await prober(resolver=names)(target(**unchecked(f"http://both.test:{server.port}/")), "cli")
+    assert (verdict(observation), observation.peer) == ("ok", f"127.0.0.1:{server.port}")
 
 
 def test_link_local_can_be_allowed() -> None:

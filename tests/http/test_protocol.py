@@ -75,8 +75,8 @@ async def over_tls(ask: Ask, ca: CertificateAuthority, query: str, timeouts: Tim
 async def test_a_body_without_close_notify(ask: Ask, ca: CertificateAuthority, body: bytes, wanted: str) -> None:
     """A TLS stream that ends in a bare FIN is judged by the protocol's end."""
     async with peer((Send(CLOSED + body), Fin(notify=False)), ssl=ca.server()) as server:
-        seen = await ask(**unchecked(f"{server.url}/", tls=ca.trusted))
-    assert verdict(seen) == wanted
+        observation = await ask(**unchecked(f"{server.url}/", tls=ca.trusted))
+    assert verdict(observation) == wanted
 
 
 ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
@@ -97,12 +97,12 @@ async def test_a_tunnel_that_breaks_in_the_stream(
     prober: MakeProber, ca: CertificateAuthority, sent: bytes, wanted: str
 ) -> None:
     """A fatal alert in the stream is no end of a body, whatever its framing: the connection was aborted."""
-    heard = asyncio.Event()
+    received = asyncio.Event()
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(sent)
-        await heard.wait()
+        await received.wait()
         os.write(writer.get_extra_info("socket").fileno(), ALERT)
         with contextlib.suppress(OSError):
             await reader.read()
@@ -111,25 +111,25 @@ async def test_a_tunnel_that_breaks_in_the_stream(
     server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=ca.server())
     async with server:
         asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=ca.trusted))
-        seen = await prober(save=lambda _: heard.set())(asked, "cli")
-    assert (verdict(seen), seen.recording.chunks) == (wanted, 1)
-    assert seen.verdict.unclean == ("reset" if wanted == "ok" else None)
+        observation = await prober(save=lambda _: received.set())(asked, "cli")
+    assert (verdict(observation), observation.recording.chunks) == (wanted, 1)
+    assert observation.verdict.unclean == ("reset" if wanted == "ok" else None)
 
 
 async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
     """After interim heads of more than one read, the final head in the socket is not a trailing byte."""
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
     async with peer((Send(hint * 6000 + sized(WHOLE)),)) as server:
-        seen = await ask(**unchecked(f"{server.url}/"))
-    assert (verdict(seen), seen.verdict.unclean) == ("ok", None)
+        observation = await ask(**unchecked(f"{server.url}/"))
+    assert (verdict(observation), observation.verdict.unclean) == ("ok", None)
 
 
 async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
     """Bytes after the protocol's end are at most an unclean end, however many."""
     async with peer((Send(CLOSED + WHOLE), Repeat(b"x" * 1000, 0.0))) as server:
         asked = target(**unchecked(f"{server.url}/"))
-        seen = await prober(limits=Limits(stream_bytes=5000))(asked, "cli")
-    assert (verdict(seen), seen.verdict.unclean) == ("ok", "trailing")
+        observation = await prober(limits=Limits(stream_bytes=5000))(asked, "cli")
+    assert (verdict(observation), observation.verdict.unclean) == ("ok", "trailing")
 
 
 async def test_a_connection_that_is_gone_is_not_closed_again() -> None:

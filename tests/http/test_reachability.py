@@ -44,8 +44,8 @@ async def test_reach_of_a_port_without_tls() -> None:
         lambda: Mute(lambda to: to.write(b"hello\n")), "127.0.0.1", 0
     )
     async with server:
-        said = await tried(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    assert said.why_not.startswith("the TLS handshake failed (")
+        reached = await tried(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    assert reached.why_not.startswith("the TLS handshake failed (")
 
 
 async def test_a_first_address_with_a_wrong_certificate_is_the_answer(ca: CertificateAuthority) -> None:
@@ -54,8 +54,8 @@ async def test_a_first_address_with_a_wrong_certificate_is_the_answer(ca: Certif
         await serve("::1", 0, ssl=ca.server("other.test")) as lab,
         name_server({"chat.test": has("127.0.0.1", "::1")}) as zone,
     ):
-        said = await tried(f"https://chat.test:{lab.port}", Network(resolver=zone.address), tls=ca.trusted)
-    assert said.why_not.startswith("the certificate was not accepted (")
+        reached = await tried(f"https://chat.test:{lab.port}", Network(resolver=zone.address), tls=ca.trusted)
+    assert reached.why_not.startswith("the certificate was not accepted (")
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ async def test_a_target_is_tried_through_its_proxy(ca: CertificateAuthority) -> 
         wrong = await tried("https://other.test/", tls=ca.trusted, proxy=proxy)
     assert wrong.why_not.startswith("the certificate was not accepted (")
     async with peer(PROXY_REFUSES, OK) as refusing:
-        seen = await tried("https://chat.test/", proxy=refusing.url)
+        reached = await tried("https://chat.test/", proxy=refusing.url)
         assert await tried("http://chat.test/", proxy=refusing.url) == Reachability()
         assert [one.method for one in refusing.requests] == ["CONNECT"]
-    assert seen.why_not.startswith("the proxy did not open the connection (")
+    assert reached.why_not.startswith("the proxy did not open the connection (")
     with closed_port() as port:
         gone = await tried("https://chat.test/", proxy=f"http://127.0.0.1:{port}")
     assert gone == Reachability("the proxy did not open the connection (Connection refused)")

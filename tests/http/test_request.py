@@ -83,9 +83,11 @@ async def test_a_password_beyond_latin_1_reaches_target_and_proxy(prober: MakePr
 async def test_a_key_comes_before_user_info(prober: MakeProber) -> None:
     """A target's key is sent in place of the user-info of its URL: both have the same header."""
     async with peer(OK) as server:
-        seen = await prober()(target(**unchecked(server.url.replace("//", "//u:p@")), api_key=Secret("k")), "cli")
+        observation = await prober()(
+            target(**unchecked(server.url.replace("//", "//u:p@")), api_key=Secret("k")), "cli"
+        )
         headers = dict(server.requests[0].headers)
-    assert (verdict(seen), headers["authorization"]) == ("ok", "Bearer k")
+    assert (verdict(observation), headers["authorization"]) == ("ok", "Bearer k")
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**64, 10**40])

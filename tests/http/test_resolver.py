@@ -38,17 +38,17 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 async def test_a_name_that_does_not_resolve(prober: MakeProber, number: int, words: str) -> None:
     """The resolver's refusal is named in our own words, whatever its own are."""
     names = Names(gone=socket.gaierror(number, "canary"))
-    seen = await prober(resolver=names)(target("http://gone.test/"), "cli")
-    assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
-    assert words in seen.verdict.detail
-    assert "canary" not in str(record(seen))
+    observation = await prober(resolver=names)(target("http://gone.test/"), "cli")
+    assert (verdict(observation), observation.verdict.phase) == ("unreachable/dns", "connect")
+    assert words in observation.verdict.detail
+    assert "canary" not in str(record(observation))
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.test"])
 async def test_a_name_that_no_resolver_takes(ask: Ask, host: str) -> None:
     """A name with an empty or an overlong label is an unknown name, and the look-up's thread survives it."""
-    seen = await ask(f"http://{host}/")
-    assert verdict(seen) == "unreachable/dns"
+    observation = await ask(f"http://{host}/")
+    assert verdict(observation) == "unreachable/dns"
 
 
 async def test_the_resolver_asks_the_system() -> None:
@@ -110,11 +110,11 @@ async def test_a_probe_asks_the_name_server(prober: MakeProber, family: Literal[
     """The name is asked there and nowhere else, once for each probe and wanted family, and the look-up is timed."""
     async with peer(OK) as server, name_server({"one.test": has("127.0.0.1")}) as zone:
         probe = prober(network=Network(ip_family=family, resolver=zone.address))
-        seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
+        observation = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
         kinds = ["A"] if family else ["A", "AAAA"]
         assert sorted(zone.asked) == [f"one.test {kind} udp" for kind in kinds]
-    assert (verdict(seen), seen.ip_family) == ("ok", 4)
-    assert seen.recording.marks[Mark.DNS] <= seen.recording.marks[Mark.CONNECT]
+    assert (verdict(observation), observation.ip_family) == ("ok", 4)
+    assert observation.recording.marks[Mark.DNS] <= observation.recording.marks[Mark.CONNECT]
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -131,13 +131,13 @@ async def test_a_name_server_that_has_no_address(prober: MakeProber, answer: Ans
     """A refusal by the name server is `unreachable/dns`, in our words."""
     async with name_server({"one.test": answer}) as zone:
         network = Network(resolver=zone.address)
-        seen = await prober(network=network)(target("http://one.test/"), "cli")
+        observation = await prober(network=network)(target("http://one.test/"), "cli")
         assert (await tried("http://one.test/", network)).why_not == f"the name does not resolve ({words})"
         assert await got("http://one.test/", network=network) == f"the name does not resolve ({words})"
-    assert (verdict(seen), seen.verdict.phase) == ("unreachable/dns", "connect")
-    assert words in seen.verdict.detail
-    assert Mark.DNS not in seen.recording.marks
-    assert "canary" not in str(record(seen))
+    assert (verdict(observation), observation.verdict.phase) == ("unreachable/dns", "connect")
+    assert words in observation.verdict.detail
+    assert Mark.DNS not in observation.recording.marks
+    assert "canary" not in str(record(observation))
 
 
 @pytest.mark.usefixtures("no_leaks")
@@ -149,9 +149,9 @@ async def test_a_name_server_that_does_not_answer(prober: MakeProber, answer: An
         probe = prober(network=Network(resolver=zone.address))
         late_one = target("http://hung.test/", timeouts=only(Deadline.CONNECT))
         hung = [asyncio.create_task(probe(late_one, "cli")) for _ in range(12)]
-        seen = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
+        observation = await probe(target(**unchecked(f"http://one.test:{server.port}/")), "cli")
         late = await asyncio.gather(*hung)
-    assert verdict(seen) == "ok"
+    assert verdict(observation) == "ok"
     assert {(verdict(one), one.verdict.phase) for one in late} == {("timeout/connect", "connect")}
     assert late[0].verdict.detail.startswith("no connection within 0.5 s; the name was not resolved by then")
     assert "canary" not in str(record(late[0]))
@@ -163,17 +163,17 @@ async def test_no_name_server_there(prober: MakeProber) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.connect(taken.getsockname())  # it hears itself alone, and nobody else can take its port meanwhile
         port = taken.getsockname()[1]
-        seen = await prober(network=Network(resolver=f"127.0.0.1:{port}"))(target("http://one.test/"), "cli")
-    assert verdict(seen) == "unreachable/dns"
-    assert "the name server: Connection refused" in seen.verdict.detail
+        observation = await prober(network=Network(resolver=f"127.0.0.1:{port}"))(target("http://one.test/"), "cli")
+    assert verdict(observation) == "unreachable/dns"
+    assert "the name server: Connection refused" in observation.verdict.detail
 
 
 async def test_no_descriptor_left_to_ask_with(prober: MakeProber) -> None:
     """A missing descriptor for a query is the monitor's own fault."""
     probe = prober(network=Network(resolver="127.0.0.1:53"))
     with no_more_descriptors():
-        seen = await probe(target("http://one.test/"), "cli")
-    assert verdict(seen) == "inconclusive/resources"
+        observation = await probe(target("http://one.test/"), "cli")
+    assert verdict(observation) == "inconclusive/resources"
 
 
 async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> None:
@@ -181,8 +181,8 @@ async def test_addresses_from_a_name_server_are_checked(prober: MakeProber) -> N
     async with peer(OK) as server, name_server({"one.test": has("127.0.0.1", "::ffff:169.254.169.254")}) as zone:
         network = Network(deny=(ip_network("127.0.0.0/8"),), resolver=zone.address)
         url = f"http://one.test:{server.port}/"
-        seen = await prober(network=network)(target(url), "cli")
-        assert verdict(seen) == "unreachable/policy"
+        observation = await prober(network=network)(target(url), "cli")
+        assert verdict(observation) == "unreachable/policy"
         assert (await tried(url, network)).why_not.endswith("is denied by [network]")
         assert str(await got(url, network=network)).endswith("is denied by [network]")
         await server.over()
@@ -194,9 +194,9 @@ async def test_a_proxy_is_found_by_the_name_server(prober: MakeProber) -> None:
     async with peer(OK) as server, name_server({"proxy.test": has("127.0.0.1")}) as zone:
         probe = prober(network=Network(ip_family=4, resolver=zone.address))
         proxy = Secret(f"http://proxy.test:{server.port}")
-        seen = await probe(target(**unchecked("http://one.test/", proxy=proxy)), "cli")
+        observation = await probe(target(**unchecked("http://one.test/", proxy=proxy)), "cli")
         assert zone.asked == ["proxy.test A udp"]
-    assert verdict(seen) == "ok"
+    assert verdict(observation) == "ok"
 
 
 @pytest.mark.usefixtures("no_leaks")

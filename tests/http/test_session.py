@@ -23,15 +23,15 @@ async def test_the_family_can_be_chosen(prober: MakeProber) -> None:
     async with await serve("::1", 0) as lab:
         url = f"http://both.test:{lab.port}/raw/ok?gap=0&ttfc=0"
         probe = prober(resolver=Names(both=["127.0.0.1", "::1"]), network=Network(ip_family=6))
-        seen = await probe(target(url, "raw"), "cli")
-    assert (verdict(seen), seen.peer, seen.ip_family) == ("ok", f"[::1]:{lab.port}", 6)
+        observation = await probe(target(url, "raw"), "cli")
+    assert (verdict(observation), observation.peer, observation.ip_family) == ("ok", f"[::1]:{lab.port}", 6)
 
 
 async def test_a_get_is_sent_once(ask: Ask) -> None:
     """A GET is sent once, although aiohttp itself would silently repeat it if the peer closes before it answers."""
     async with peer((Fin(),)) as server:
-        seen = await ask(server.url, "raw", body={}, check=None)
-        assert verdict(seen) == "no_response/closed"
+        observation = await ask(server.url, "raw", body={}, check=None)
+        assert verdict(observation) == "no_response/closed"
         await server.over()
         assert [request.method for request in server.requests] == ["GET"]
 
@@ -52,7 +52,7 @@ async def test_requests_that_run_together_share_a_session(prober: MakeProber) ->
         third = await probe(asked, "cli")
         assert (shared.users, shared.session.closed) == (1, False)
         gate.set()
-        seen = [await first, second, third]
-        assert [verdict(one) for one in seen] == ["ok"] * 3
+        observations = [await first, second, third]
+        assert [verdict(one) for one in observations] == ["ok"] * 3
         assert (shared.users, shared.session.closed) == (0, True)
         assert verdict(await probe(asked, "cli")) == "no_response/closed"

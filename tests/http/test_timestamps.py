@@ -443,26 +443,26 @@ class Turns:
     """Records what a socket reports while a request is sent."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.calls: list[str] = []
 
     def wait_begins(self, at: float) -> None:
         """Note it."""
         del at
-        self.said.append("waits")
+        self.calls.append("waits")
 
     def wait_ends(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note it."""
-        self.said.append("acts")
+        self.calls.append("acts")
         return at, uncertainty
 
     def add_uncertainty(self, uncertainty: float) -> None:
         """Note it."""
         assert uncertainty >= 0.0
-        self.said.append("doubts")
+        self.calls.append("doubts")
 
     def send_blocked(self) -> None:
         """Note it."""
-        self.said.append("blocked")
+        self.calls.append("blocked")
 
 
 def sends(sock: TimestampedSocket) -> None:
@@ -481,10 +481,10 @@ def test_a_socket_that_took_only_a_part_leaves_a_doubt() -> None:
         sock.setup = turns = Turns()
         sock.setblocking(False)
         assert sock.send(bytes(1 << 26)) < 1 << 26
-        assert turns.said == ["waits", "doubts", "blocked"]
+        assert turns.calls == ["waits", "doubts", "blocked"]
         with pytest.raises(BlockingIOError):
             sends(sock)
-        assert turns.said[-3:] == ["doubts", "waits", "blocked"]
+        assert turns.calls[-3:] == ["doubts", "waits", "blocked"]
         sock.setup = None
         with pytest.raises(BlockingIOError):
             sock.send(b"more")

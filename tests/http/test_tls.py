@@ -27,12 +27,12 @@ async def test_a_complete_chat_over_tls(ask: Ask, ca: CertificateAuthority) -> N
     """The clocks come in order, the handshake has its own, and the certificate's expiry is known."""
     expiry = datetime(2038, 1, 1, tzinfo=UTC)
     async with await serve("127.0.0.1", 0, ssl=ca.server(not_after=expiry)) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok?gap=1ms&ttfc=1ms", tls=ca.trusted)
-    assert verdict(seen) == "ok"
-    times = [seen.recording.marks[mark] for mark in Mark if mark in seen.recording.marks]
-    assert Mark.TLS in seen.recording.marks
+        observation = await ask(f"{lab.url}/openai-chat/ok?gap=1ms&ttfc=1ms", tls=ca.trusted)
+    assert verdict(observation) == "ok"
+    times = [observation.recording.marks[mark] for mark in Mark if mark in observation.recording.marks]
+    assert Mark.TLS in observation.recording.marks
     assert times == sorted(times)
-    assert seen.certificate_expiry == expiry.timestamp()
+    assert observation.certificate_expiry == expiry.timestamp()
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ async def test_a_certificate_that_does_not_hold(
     if "not_after" in more:
         more = {**more, "not_before": more["not_after"] - timedelta(days=1)}
     async with await serve("127.0.0.1", 0, ssl=ca.server(*names, **more)) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
-    assert (verdict(seen), seen.verdict.phase) == ("unreachable/tls_certificate", "connect")
-    assert f"OpenSSL verify code {code}" in seen.verdict.detail
-    assert seen.certificate_expiry is not None
+        observation = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
+    assert (verdict(observation), observation.verdict.phase) == ("unreachable/tls_certificate", "connect")
+    assert f"OpenSSL verify code {code}" in observation.verdict.detail
+    assert observation.certificate_expiry is not None
 
 
 async def test_an_authority_that_nobody_knows(ask: Ask, ca: CertificateAuthority) -> None:
     """A certificate of an unknown authority is refused without its `ca_file`, and accepted without verification."""
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         url = f"{lab.url}/openai-chat/ok?gap=0&ttfc=0"
-        seen = await ask(url)
-        assert verdict(seen) == "unreachable/tls_certificate"
-        assert "unable to get local issuer certificate" in seen.verdict.detail
+        observation = await ask(url)
+        assert verdict(observation) == "unreachable/tls_certificate"
+        assert "unable to get local issuer certificate" in observation.verdict.detail
         assert verdict(await ask(url, tls=Tls(insecure_skip_verify=True))) == "ok"
 
 
@@ -74,9 +74,9 @@ async def test_a_self_signed_certificate(ask: Ask, ca: CertificateAuthority) -> 
     with own.private_key_pem.tempfile() as key, own.cert_pem.tempfile() as certificate:
         alone.load_cert_chain(certificate, key)
     async with await serve("127.0.0.1", 0, ssl=alone) as lab:
-        seen = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
-    assert verdict(seen) == "unreachable/tls_certificate"
-    assert "self-signed certificate, OpenSSL verify code 18" in seen.verdict.detail
+        observation = await ask(f"{lab.url}/openai-chat/ok", tls=ca.trusted)
+    assert verdict(observation) == "unreachable/tls_certificate"
+    assert "self-signed certificate, OpenSSL verify code 18" in observation.verdict.detail
 
 
 async def test_a_name_of_its_own_for_the_certificate(ask: Ask, ca: CertificateAuthority) -> None:
@@ -126,9 +126,9 @@ async def test_a_server_that_wants_our_certificate(ask: Ask, ca: CertificateAuth
     context = demanding(ca)
     server = await asyncio.get_running_loop().create_server(lambda: Stern(context), "127.0.0.1", 0)
     async with server:
-        seen = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=ca.trusted)
-    assert verdict(seen) == "unreachable/tls_handshake"
-    assert "cert_file" in seen.verdict.detail
+        observation = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=ca.trusted)
+    assert verdict(observation) == "unreachable/tls_handshake"
+    assert "cert_file" in observation.verdict.detail
 
 
 async def test_a_server_that_gets_our_certificate(ask: Ask, ca: CertificateAuthority, tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ async def test_a_server_that_gets_our_certificate(ask: Ask, ca: CertificateAutho
     mine.private_key_pem.write_to_path(key)
     async with await serve("127.0.0.1", 0, ssl=demanding(ca)) as lab:
         ours = Tls(ca_file=ca.file, cert_file=cert, key_file=key)
-        seen = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=ours)
-    assert verdict(seen) == "ok"
+        observation = await ask(f"{lab.url}/openai-chat/ok?gap=0&ttfc=0", tls=ours)
+    assert verdict(observation) == "ok"
 
 
 @pytest.mark.parametrize("name", ["none.pem", "garbage.pem"])
@@ -148,8 +148,8 @@ async def test_a_file_of_tls_that_cannot_be_used(ask: Ask, tmp_path: Path, name:
     """An unusable TLS file is our own fault, and not the target's."""
     (tmp_path / "garbage.pem").write_text("garbage")
     with closed_port() as port:
-        seen = await ask(f"https://127.0.0.1:{port}/", tls=Tls(ca_file=str(tmp_path / name)))
-    assert verdict(seen) == "inconclusive/internal"
+        observation = await ask(f"https://127.0.0.1:{port}/", tls=Tls(ca_file=str(tmp_path / name)))
+    assert verdict(observation) == "inconclusive/internal"
 
 
 def test_tls_in_tls_is_mended_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ def test_the_prompt_is_found_wherever_a_protocol_puts_it(body: object) -> None:
 
 def test_the_last_prompt_counts() -> None:
     """A conversation may hold earlier prompts; the last one is answered."""
-    said = ["count from 1 to 9 END-1", "counting up from 1 up to 2: END-aa then END-bb", "thanks"]
-    assert pieces(json.dumps(said).encode()) == ("1\n", "2\n", "END-bb")
+    prompts = ["count from 1 to 9 END-1", "counting up from 1 up to 2: END-aa then END-bb", "thanks"]
+    assert pieces(json.dumps(prompts).encode()) == ("1\n", "2\n", "END-bb")
 
 
 def test_a_prompt_without_a_tag_ends_with_its_last_number() -> None:

@@ -124,16 +124,16 @@ async def test_a_peer_that_does_not_read_is_waited_for() -> None:
 
 async def test_what_a_peer_sends_too_much_is_dropped() -> None:
     """Memory stays bounded when a peer never stops sending."""
-    seen = asyncio.get_running_loop().create_future()
+    received = asyncio.get_running_loop().create_future()
 
     async def handle(link: LabConnection) -> None:
         await play(link, [Hold()])
-        seen.set_result(len(link.received))
+        received.set_result(len(link.received))
 
     async with await Listener(handle).open("127.0.0.1", 0) as listener, wire_to(listener.port) as wire:
         await wire.say(bytes(MAX_RECEIVED + 100_000))
         wire.writer.write_eof()
-        assert await seen == MAX_RECEIVED
+        assert await received == MAX_RECEIVED
 
 
 @pytest.mark.parametrize("notify", [True, False])

@@ -20,7 +20,7 @@ class Link:
     def __init__(self, *reads: bytes) -> None:
         self._reads = list(reads)
         self.received = bytearray()
-        self.said = bytearray()
+        self.sent = bytearray()
 
     async def more(self) -> None:
         """Take the next read; the peer leaves after the last."""
@@ -36,7 +36,7 @@ class Link:
 
     async def put(self, data: bytes) -> None:
         """Keep what is said."""
-        self.said += data
+        self.sent += data
 
 
 def whole(body: bytes = b"") -> bytes:
@@ -55,15 +55,15 @@ async def test_a_request(size: int, body: bytes) -> None:
     request = await Http2Reader(link, polite=True).request()
     assert (request.method, request.target, request.version, request.body) == ("POST", "/x?y", "2", body)
     assert request.headers == {"host": "lab", "x-a": "b"}
-    assert bytes(link.said).startswith(wire.SETTINGS + wire.SETTINGS_ACK)
-    assert (wire.window(0, 5) in bytes(link.said)) is bool(body)
+    assert bytes(link.sent).startswith(wire.SETTINGS + wire.SETTINGS_ACK)
+    assert (wire.window(0, 5) in bytes(link.sent)) is bool(body)
 
 
 async def test_one_that_is_not_polite_says_nothing() -> None:
     """A script says everything there."""
     link = Link(whole(b"x") + wire.frame(Type.PING, bytes(8)))
     await Http2Reader(link, polite=False).request()
-    assert link.said == b""
+    assert link.sent == b""
 
 
 async def test_another_version_is_distinguished() -> None:
@@ -116,7 +116,7 @@ async def test_data_waits_for_the_windows() -> None:
     await reader.request()
     sent = wire.headers(1, [(":status", "200")]) + wire.data(1, b"x" * 10), wire.data(1, b"x" * 5) + b"rest"
     assert [one async for one in reader.portions(sent[0] + sent[1])] == list(sent)
-    assert wire.frame(Type.PING, bytes(8), flags=Flag.ACK) in bytes(link.said)
+    assert wire.frame(Type.PING, bytes(8), flags=Flag.ACK) in bytes(link.sent)
     with pytest.raises(ConnectionError):
         assert [one async for one in reader.portions(wire.data(1, b"x" * 65535))]
     assert [one async for one in Http2Reader(link, polite=False).portions(wire.data(1, b"x"))] == [wire.data(1, b"x")]

@@ -29,16 +29,16 @@ def test_programs_get_every_fault_as_json() -> None:
     """With its parameters, a command to copy and the verdict to expect."""
     head, body = shown(host="lab.test:1", accept="application/json")
     assert "Content-Type: application/json" in head
-    said = json.loads(body)
-    assert said["protocols"] == list(DIALECTS)
-    assert [fault["name"] for fault in said["faults"]] == [fault.name for fault in ALL]
-    assert {param["name"] for param in said["common_parameters"]} == {"n", "gap", "ttfc", "framing"}
+    index = json.loads(body)
+    assert index["protocols"] == list(DIALECTS)
+    assert [fault["name"] for fault in index["faults"]] == [fault.name for fault in ALL]
+    assert {param["name"] for param in index["common_parameters"]} == {"n", "gap", "ttfc", "framing"}
     drawn = sum(len(draw.examples) for draw in DRAWS.values()) * len(DIALECTS)
     own = sum(len(scenarios(name, fault)) for name in DIALECTS for fault in HTTP2_FAULTS.values())
-    assert len(said["examples"]) == len(list(all_scenarios())) + drawn + own
-    reset = next(one for one in said["examples"] if one["path"] == "/openai-chat/h2-reset")
+    assert len(index["examples"]) == len(list(all_scenarios())) + drawn + own
+    reset = next(one for one in index["examples"] if one["path"] == "/openai-chat/h2-reset")
     assert reset["command"].endswith("--protocol openai-chat --http 2")
-    cut = next(one for one in said["examples"] if one["path"] == "/openai-chat/cut?after=5&by=rst")
+    cut = next(one for one in index["examples"] if one["path"] == "/openai-chat/cut?after=5&by=rst")
     assert cut["expect"] == "truncated/reset"
     assert shlex.split(cut["command"]) == [
         "chat-monitor",

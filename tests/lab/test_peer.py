@@ -10,12 +10,12 @@ from tests.lab.wires import wire_to
 async def test_each_connection_has_its_script_and_the_last_is_repeated() -> None:
     """So that a retry, or a reused connection that fails, can be written down."""
     async with peer([Rst()], [Send(b"again"), Fin()]) as server:
-        said = []
+        received = []
         for target in ("/1", "/2", "/3"):
             async with wire_to(server.port) as wire:
                 await wire.ask(target)
-                said.append(await wire.rest())
-        assert said == [(b"", "rst"), (b"again", "fin"), (b"again", "fin")]
+                received.append(await wire.rest())
+        assert received == [(b"", "rst"), (b"again", "fin"), (b"again", "fin")]
         assert [request.target for request in server.requests] == ["/1", "/2", "/3"]
         assert server.url == f"http://127.0.0.1:{server.port}"
         await server.over()

@@ -126,8 +126,8 @@ async def test_a_client_that_leaves_early_is_logged_so() -> None:
         async with wire_to(lab.port) as wire:
             await wire.ask("/raw/ok?ttfc=1m")
             await wire.upto(b"\r\n\r\n")
-        said = await entry
-    assert (said["result"], said["steps"]) == ("peer_left", 1)
+        logged = await entry
+    assert (logged["result"], logged["steps"]) == ("peer_left", 1)
 
 
 @pytest.mark.parametrize(

@@ -52,17 +52,17 @@ async def test_a_fault_is_named(ask: Ask, secure: TlsLab, name: str) -> None:
     given = (secure.cert_file, secure.key_file) if name == "client-certificate-given" else (None, None)
     timeouts = only(Deadline.CONNECT) if name == "silence" else PATIENT
     url = secure.url(fault, "127.0.0.1")
-    seen = await ask(
+    observation = await ask(
         f"{url}{'&' if '?' in url else '?'}gap=0&ttfc=0", tls=Tls(secure.ca_file, *given), timeouts=timeouts
     )
-    assert verdict(seen) == fault.expect.verdict
-    assert fault.detail in seen.verdict.detail
-    assert WORDS.get(name, "") in seen.verdict.detail
-    assert not record(seen).get("unclean_end")
+    assert verdict(observation) == fault.expect.verdict
+    assert fault.detail in observation.verdict.detail
+    assert WORDS.get(name, "") in observation.verdict.detail
+    assert not record(observation).get("unclean_end")
     if fault.expect.verdict.startswith("unreachable") and name != "client-certificate":
-        assert seen.verdict.phase == "connect"
+        assert observation.verdict.phase == "connect"
     if name == "silence":
-        assert seen.duration == timeouts.connect
+        assert observation.duration == timeouts.connect
 
 
 def named(secure: TlsLab, name: str) -> TlsFault:
@@ -74,8 +74,8 @@ async def test_a_certificate_fault_is_nothing_to_who_does_not_look(ask: Ask, sec
     """Behind each bad certificate stands the whole lab."""
     blind = Tls(insecure_skip_verify=True)
     for name in ("expired", "not-yet-valid", "self-signed", "wrong-host", "unknown-ca"):
-        seen = await ask(f"https://127.0.0.1:{named(secure, name).port}/raw/ok?gap=0&ttfc=0", "raw", tls=blind)
-        assert (name, verdict(seen)) == (name, "ok")
+        observation = await ask(f"https://127.0.0.1:{named(secure, name).port}/raw/ok?gap=0&ttfc=0", "raw", tls=blind)
+        assert (name, verdict(observation)) == (name, "ok")
 
 
 async def test_a_strict_client_takes_the_good_one(secure: TlsLab) -> None:
@@ -158,10 +158,10 @@ async def test_the_lab_lists_them(secure: TlsLab) -> None:
         page, _ = await fetch(lab.port, "/")
         pem, _ = await fetch(lab.port, "/ca.pem")
         config, _ = await fetch(lab.port, "/tls.toml")
-        said, _ = await fetch(lab.port, "/", "Accept: application/json")
+        index, _ = await fetch(lab.port, "/", "Accept: application/json")
     for fault in secure.faults:
         assert f"chat-monitor probe tls-{fault.name} --config tls.toml".encode() in page
-        assert f'"url": "https://lab.test:{fault.port}{fault.path}"'.encode() in said
+        assert f'"url": "https://lab.test:{fault.port}{fault.path}"'.encode() in index
     assert pem.endswith(secure.ca_pem)
     assert config.endswith(secure.config("lab.test").encode())
     async with await serve("127.0.0.1", 0) as lab:

@@ -61,18 +61,18 @@ def test_the_limit_that_is_ours(body: dict[str, object], limit: int) -> None:
 async def test_what_is_kept_of_a_stream(prober: MakeProber, kept: Record, cut: bool, words: str | None) -> None:
     """The last bytes before a cut, or of any stream, are kept only if `record` says so."""
     stop = b"" if cut else b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-    seen = await probed(prober, (Send(HEAD + HI + stop), Fin()), record=kept, check=None)
-    assert seen.verdict.truncated is cut
-    said = None if seen.last_words is None else seen.last_words.replace("\\x0a", "\n")
-    assert said == (None if words is None else words + stop.decode())
+    observation = await probed(prober, (Send(HEAD + HI + stop), Fin()), record=kept, check=None)
+    assert observation.verdict.truncated is cut
+    words_kept = None if observation.last_words is None else observation.last_words.replace("\\x0a", "\n")
+    assert words_kept == (None if words is None else words + stop.decode())
 
 
 async def test_only_the_end_of_a_long_stream_is_kept(prober: MakeProber) -> None:
     """`tail` is 512 bytes of it."""
-    seen = await probed(prober, (Send(HEAD + HI * 99 + b": the end"), Fin()), record=Record.TAIL)
-    assert seen.last_words is not None
-    assert seen.last_words.endswith(": the end")
-    assert len(seen.last_words.replace("\\x0a", "\n")) <= 512
+    observation = await probed(prober, (Send(HEAD + HI * 99 + b": the end"), Fin()), record=Record.TAIL)
+    assert observation.last_words is not None
+    assert observation.last_words.endswith(": the end")
+    assert len(observation.last_words.replace("\\x0a", "\n")) <= 512
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ async def test_no_secret_comes_back(prober: MakeProber) -> None:
             headers={"X-Auth": Secret("Token canary-word")},
             proxy=Secret(f"http://canary-user:canary-pass@127.0.0.1:{server.port}"),
         )
-        seen = await prober()(asked, "cli")
-    assert verdict(seen) == "http_error/auth"
-    assert seen.server_error is not None
-    assert not any(secret in json.dumps(record(seen)) for secret in secrets)
+        observation = await prober()(asked, "cli")
+    assert verdict(observation) == "http_error/auth"
+    assert observation.server_error is not None
+    assert not any(secret in json.dumps(record(observation)) for secret in secrets)
 
 
 # -- observing ---------------------------------------------------------------------------------------------------------
@@ -118,24 +118,26 @@ async def test_no_secret_comes_back(prober: MakeProber) -> None:
 
 def ended(kind: EndKind = EndKind.COMPLETE, at: float = 1.0) -> Recorder:
     """Return a timeline of one chunk at half a second, ended so."""
-    told = Recorder()
-    told.arrived(0.5, 0.0, 10)
-    told.record(Output("hi"), 10)
-    told.ending = Ending(kind, at)
-    return told
+    recorder = Recorder()
+    recorder.arrived(0.5, 0.0, 10)
+    recorder.record(Output("hi"), 10)
+    recorder.ending = Ending(kind, at)
+    return recorder
 
 
-def observed(told: Recorder, asked: Target | None = None) -> Observation:
+def observed(recorder: Recorder, asked: Target | None = None) -> Observation:
     """Return the observation of a timeline."""
     question = ask(asked or target(URL))
-    return observe(question, told.finish(), ExchangeInfo(), timestamp=datetime(2026, 11, 22, tzinfo=UTC), trigger="cli")
+    return observe(
+        question, recorder.finish(), ExchangeInfo(), timestamp=datetime(2026, 11, 22, tzinfo=UTC), trigger="cli"
+    )
 
 
 def test_tokens_are_estimated_where_none_are_counted() -> None:
     """Without counts, tokens are estimated: one for each chunk, and the prompt's length; none without output."""
-    seen = observed(ended())
-    assert seen.tokens is not None
-    assert seen.tokens == Tokens(len(ask(target(URL)).prompt) // 4, 1, estimated=True)
+    observation = observed(ended())
+    assert observation.tokens is not None
+    assert observation.tokens == Tokens(len(ask(target(URL)).prompt) // 4, 1, estimated=True)
     empty = Recorder()
     empty.ending = Ending(EndKind.REFUSED, 0.1)
     assert observed(empty).tokens is None
@@ -143,11 +145,11 @@ def test_tokens_are_estimated_where_none_are_counted() -> None:
 
 def test_counted_tokens_are_the_servers() -> None:
     """If the server counts some tokens, the others are estimated or absent."""
-    told = ended()
-    told.record(Meta(usage=Usage(output=7)), 10)
-    seen = observed(told)
-    assert seen.tokens is not None
-    assert msgspec.structs.replace(seen.tokens, input=0) == Tokens(0, 7)
+    recorder = ended()
+    recorder.record(Meta(usage=Usage(output=7)), 10)
+    observation = observed(recorder)
+    assert observation.tokens is not None
+    assert msgspec.structs.replace(observation.tokens, input=0) == Tokens(0, 7)
 
 
 def test_the_end_is_not_before_the_last_chunk() -> None:
@@ -156,16 +158,16 @@ def test_the_end_is_not_before_the_last_chunk() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "note"),
     [
         (b"Internal Server Error\n", "; 1 line outside the protocol's framing"),
         (b"<html>\n<title>504 Gateway Time-out</title>\n", "; 2 lines outside the protocol's framing"),
         (b"", "1 chunk received"),
     ],
 )
-async def test_lines_outside_the_framing_are_counted(prober: MakeProber, lines: bytes, said: str) -> None:
+async def test_lines_outside_the_framing_are_counted(prober: MakeProber, lines: bytes, note: str) -> None:
     """Without an end, the detail has the number of lines outside of messages, and their text is kept."""
-    seen = await probed(prober, (Send(HEAD + HI + lines), Fin()), check=None)
-    assert verdict(seen) == "truncated/no_terminator"
-    assert seen.verdict.detail.endswith(said)
-    assert (seen.server_error is not None) == bool(lines)
+    observation = await probed(prober, (Send(HEAD + HI + lines), Fin()), check=None)
+    assert verdict(observation) == "truncated/no_terminator"
+    assert observation.verdict.detail.endswith(note)
+    assert (observation.server_error is not None) == bool(lines)

@@ -34,10 +34,10 @@ BROKEN = Protocol("broken", Raw, lambda _, __: Request("GET"), _interpret, conte
 
 async def test_a_protocol_that_raises_is_inconclusive(prober: MakeProber) -> None:
     """An exception in an external protocol is reported by its name, and the probe is inconclusive."""
-    seen = await probed(prober, (Send(HEAD + b"x"), Fin()), protocol=f"{__name__}:BROKEN")
-    assert verdict(seen) == "inconclusive/internal"
-    assert "RuntimeError" in seen.verdict.detail
-    assert "canary" not in str(record(seen))
+    observation = await probed(prober, (Send(HEAD + b"x"), Fin()), protocol=f"{__name__}:BROKEN")
+    assert verdict(observation) == "inconclusive/internal"
+    assert "RuntimeError" in observation.verdict.detail
+    assert "canary" not in str(record(observation))
 
 
 def _raising(*_: object) -> Request:
@@ -62,20 +62,20 @@ ASKS = {
 }
 
 
-@pytest.mark.parametrize(("request_", "said"), ASKS.values(), ids=ASKS.keys())
+@pytest.mark.parametrize(("request_", "detail"), ASKS.values(), ids=ASKS.keys())
 async def test_a_request_that_cannot_be_made(
     prober: MakeProber,
     monkeypatch: pytest.MonkeyPatch,
     request_: Any,  # noqa: ANN401 - garbage
-    said: str,
+    detail: str,
 ) -> None:
     """Whatever an outside protocol's `request` raises or returns, the probe ends in one inconclusive event."""
     protocol = Protocol("asking", Raw, request_, _interpret_nothing, content_types=())
     monkeypatch.setattr(sys.modules[__name__], "ASKING", protocol, raising=False)
     async with peer((Fin(),)) as server:
-        seen = await prober()(target(f"{server.url}/", protocol=f"{__name__}:ASKING"), "schedule", 0.25)
-    event = record(seen)
-    assert (verdict(seen), event["trigger"], event["schedule_delay"]) == (said, "schedule", 0.25)
+        observation = await prober()(target(f"{server.url}/", protocol=f"{__name__}:ASKING"), "schedule", 0.25)
+    event = record(observation)
+    assert (verdict(observation), event["trigger"], event["schedule_delay"]) == (detail, "schedule", 0.25)
     assert "canary" not in str(event)
 
 
@@ -87,17 +87,17 @@ async def test_a_protocol_that_runs_out_of_memory(prober: MakeProber, monkeypatc
         raise MemoryError
 
     monkeypatch.setattr("monitor.probe.assemble.judge", judged)
-    seen = await probed(prober, (Send(HEAD + HI), Fin()))
-    assert verdict(seen) == "inconclusive/resources"
+    observation = await probed(prober, (Send(HEAD + HI), Fin()))
+    assert verdict(observation) == "inconclusive/resources"
 
 
 async def test_a_server_that_counts_too_many_tokens(prober: MakeProber) -> None:
     """A probe is charged at most four times what it requested, in all choices of the merged body."""
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":%d}}\n\n'
     for count in (9_000_000, 10**18, 10**400):
-        seen = await probed(prober, (Send(HEAD + HI + usage % count), Fin()), body={"max_tokens": 10, "n": 3})
-        assert seen.charged <= 4 * (300 + 30)
-        assert verdict(seen) == "truncated/no_terminator"
+        observation = await probed(prober, (Send(HEAD + HI + usage % count), Fin()), body={"max_tokens": 10, "n": 3})
+        assert observation.charged <= 4 * (300 + 30)
+        assert verdict(observation) == "truncated/no_terminator"
 
 
 @pytest.mark.parametrize("body", [b"no JSON", b"[]", b""])
@@ -105,9 +105,9 @@ async def test_a_body_that_is_no_object(prober: MakeProber, monkeypatch: pytest.
     """A probe whose request body is not a JSON object is charged like others."""
     plain = Protocol("plain", Raw, lambda *_: Request(body=body), lambda _: iter((Output("x"),)), content_types=())
     monkeypatch.setattr(sys.modules[__name__], "ASKING", plain, raising=False)
-    seen = await probed(prober, (Send(HEAD + b"x" * 9), Fin()), protocol=f"{__name__}:ASKING")
-    assert seen.tokens is not None
-    assert seen.charged == seen.tokens.input + seen.tokens.output > 0
+    observation = await probed(prober, (Send(HEAD + b"x" * 9), Fin()), protocol=f"{__name__}:ASKING")
+    assert observation.tokens is not None
+    assert observation.charged == observation.tokens.input + observation.tokens.output > 0
 
 
 async def test_a_client_that_raises_is_inconclusive() -> None:
@@ -117,6 +117,6 @@ async def test_a_client_that_raises_is_inconclusive() -> None:
         async def send(self, *_: object) -> ExchangeInfo:
             raise LookupError
 
-    seen = await Prober(Broken(Limits(), Network()), TIGHT)(target(URL), "cli")
-    assert verdict(seen) == "inconclusive/internal"
-    assert "LookupError" in seen.verdict.detail
+    observation = await Prober(Broken(Limits(), Network()), TIGHT)(target(URL), "cli")
+    assert verdict(observation) == "inconclusive/internal"
+    assert "LookupError" in observation.verdict.detail

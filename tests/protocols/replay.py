@@ -77,11 +77,11 @@ def capture(name: str) -> Capture:
 
 def read(data: bytes) -> Capture:
     """Read the file of a capture; the head of a response that was written by hand may have plain line ends."""
-    said, _, raw = data.partition(b"\n---\n")
+    expectation, _, raw = data.partition(b"\n---\n")
     if not raw.partition(b"\n")[0].endswith(b"\r"):
         head, _, body = raw.partition(b"\n\n")
         raw = b"\r\n".join((*head.split(b"\n"), b"", body))
-    return msgspec.convert({**tomllib.loads(said.decode()), "raw": raw}, Capture)
+    return msgspec.convert({**tomllib.loads(expectation.decode()), "raw": raw}, Capture)
 
 
 def _parsed(head: str) -> tuple[int, dict[str, str]]:
@@ -111,7 +111,7 @@ def _ending(one: Capture, *, whole: bool) -> Ending:
     return Ending(EndKind.COMPLETE if whole else EndKind.INCOMPLETE, at)
 
 
-def seen(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Recorder:
+def decoded(protocol: Protocol, body: bytes, head: Head, *, terminator: Terminator = Terminator.END) -> Recorder:
     """Return the recorder of a body that came in one piece, with whatever was left of it read, too."""
     recorder = Recorder(protocol.end_rule(terminator))
     recorder.connected = True
@@ -137,7 +137,7 @@ def judged(
 def replayed(one: Capture, protocol: Protocol, check: Check | None = None, nonce: str = "") -> tuple[Verdict, int, str]:
     """Return the verdict on a capture, its chunks and its visible answer."""
     came = one.response
-    recorder = seen(protocol, came.body if came.head.status == 200 else b"", came.head)
+    recorder = decoded(protocol, came.body if came.head.status == 200 else b"", came.head)
     verdict = judged(protocol, recorder, came.ending, check, nonce)
     return verdict, recorder.chunks, recorder.finish().text
 

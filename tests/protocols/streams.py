@@ -9,7 +9,7 @@ from typing import NamedTuple
 from monitor.protocols import PROTOCOLS
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.target import PatternCheck, Terminator
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 DONE = "data: [DONE]\n\n"
 CLEAN, CUT = Ending(EndKind.COMPLETE, 1.0), Ending(EndKind.INCOMPLETE, 1.0)
@@ -71,7 +71,7 @@ def holds(reported: Reported) -> None:
     """Raise AssertionError if a stream does not have the expected verdict."""
     protocol = PROTOCOLS[reported.protocol]
     head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
-    stream = seen(protocol, reported.body.encode(), head, terminator=reported.terminator)
+    stream = decoded(protocol, reported.body.encode(), head, terminator=reported.terminator)
     verdict = judged(protocol, stream, reported.ending, reported.check)
     said = f"{verdict.outcome}/{verdict.cause}" if verdict.cause else str(verdict.outcome)
     assert (said, stream.chunks) == (reported.comes_to, reported.chunks), verdict.detail

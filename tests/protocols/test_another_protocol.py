@@ -8,7 +8,7 @@ from monitor.lab.dialects import DIALECTS
 from monitor.protocols import PROTOCOLS
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.lines import Lines
-from tests.protocols.replay import capture, judged, seen
+from tests.protocols.replay import capture, decoded, judged
 
 ANY_BYTES = frozenset({"raw", "generic", "chatchat-0.2-text"})
 """Everything is output there."""
@@ -50,7 +50,7 @@ def verdicts(asked: str, spoken: str) -> set[str]:
         capture(PROTOCOLS[spoken].example).response.body,
     )
     head = Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED)
-    found = (judged(protocol, seen(protocol, body, head), Ending(EndKind.COMPLETE, 1.0)) for body in bodies)
+    found = (judged(protocol, decoded(protocol, body, head), Ending(EndKind.COMPLETE, 1.0)) for body in bodies)
     return {f"{verdict.outcome}/{verdict.cause}" for verdict in found}
 
 

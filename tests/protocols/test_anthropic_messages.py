@@ -11,7 +11,7 @@ from monitor.protocols.anthropic_messages import ANTHROPIC_MESSAGES
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 DELTA = '{"type":"content_block_delta","index":0,"delta":%s}'
 MESSAGES: dict[str, tuple[str, list[Event]]] = {
@@ -96,7 +96,7 @@ def test_a_block_left_open_is_incomplete() -> None:
     open_block = b"".join(message for message in messages if b"content_block_stop" not in message)
     head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     verdicts = [
-        judged(ANTHROPIC_MESSAGES, seen(ANTHROPIC_MESSAGES, body, head), Ending(EndKind.COMPLETE, 1.0))
+        judged(ANTHROPIC_MESSAGES, decoded(ANTHROPIC_MESSAGES, body, head), Ending(EndKind.COMPLETE, 1.0))
         for body in (b"".join(messages), open_block)
     ]
     assert [(verdict.outcome, verdict.cause) for verdict in verdicts] == [("ok", None), ("truncated", "no_terminator")]

@@ -11,7 +11,7 @@ from monitor.protocols.bedrock_converse import BEDROCK_CONVERSE, CONTENT_TYPE
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 FRAMES: dict[str, tuple[str, str, list[Event]]] = {
     "the start": ("messageStart", '{"role":"assistant"}', [Meta()]),
@@ -73,7 +73,7 @@ STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
 @pytest.mark.parametrize(("messages", "comes_to"), STREAMS.values(), ids=STREAMS.keys())
 def test_what_a_stream_comes_to(messages: tuple[bytes, ...], comes_to: str) -> None:
     """A checksum that does not agree is a malformed body, unless the end has arrived."""
-    recorder = seen(BEDROCK_CONVERSE, b"".join(messages), Head(200, CONTENT_TYPE, framing=BodyFraming.CHUNKED))
+    recorder = decoded(BEDROCK_CONVERSE, b"".join(messages), Head(200, CONTENT_TYPE, framing=BodyFraming.CHUNKED))
     verdict = judged(BEDROCK_CONVERSE, recorder, Ending(EndKind.COMPLETE, 1.0))
     assert "/".join(filter(None, (verdict.outcome, verdict.cause))) == comes_to
 

@@ -10,7 +10,7 @@ from monitor.protocols.coze_v3 import COZE_V3
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Done, Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 SAID = '{"id":"1","role":"assistant","type":"%s","content":"%s","content_type":"text","chat_id":"2"}'
 CHAT = '{"id":"2","status":"%s","last_error":{"code":0,"msg":""}}'
@@ -128,7 +128,7 @@ STREAMS: dict[str, tuple[list[tuple[str, str]], str, str]] = {
 def test_what_a_stream_comes_to(events: list[tuple[str, str]], comes_to: str, text: str) -> None:
     """The chat's end makes it whole, with the marker or without it."""
     body = "".join(f"event:{name}\ndata:{data}\n\n" for name, data in events)
-    recorder = seen(COZE_V3, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
+    recorder = decoded(COZE_V3, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
     verdict = judged(COZE_V3, recorder, Ending(EndKind.COMPLETE, 1.0))
     assert ("/".join(filter(None, (verdict.outcome, verdict.cause))), recorder.finish().text) == (comes_to, text)
 

@@ -55,7 +55,7 @@ def decoder(framing: Callable[[int], Framer] = ServerSentEvents, events: int = 1
     return Decoder(Protocol("echo", framing, request, echo), event_bytes=32, events=events)
 
 
-def said(reader: Decoder, *pieces: bytes) -> list[tuple[Event, int]]:
+def decode(reader: Decoder, *pieces: bytes) -> list[tuple[Event, int]]:
     """Feed the pieces and the end of the stream."""
     events = [event for piece in pieces for event in reader.feed(piece)]
     return events + reader.close()
@@ -98,8 +98,8 @@ STREAMS: dict[str, tuple[bytes, list[tuple[Event, int]]]] = {
 @pytest.mark.parametrize(("data", "events"), STREAMS.values(), ids=STREAMS.keys())
 def test_bytes_become_events(data: bytes, events: list[tuple[Event, int]]) -> None:
     """Every event has the offset of its last byte, whole or byte by byte, and so has what was left."""
-    assert said(decoder(), data) == events
-    assert said(decoder(), *(data[at : at + 1] for at in range(len(data)))) == events
+    assert decode(decoder(), data) == events
+    assert decode(decoder(), *(data[at : at + 1] for at in range(len(data)))) == events
 
 
 WHYS = {
@@ -118,7 +118,7 @@ WHYS = {
 @pytest.mark.parametrize(("word", "why"), WHYS.items(), ids=WHYS.keys())
 def test_why_is_in_our_words(word: str, why: str) -> None:
     """What was wrong with a message is said without the server's own text."""
-    assert said(decoder(), f"data: {word}\n\n".encode()) == [(Malformed(why), 6 + len(word))]
+    assert decode(decoder(), f"data: {word}\n\n".encode()) == [(Malformed(why), 6 + len(word))]
 
 
 def test_a_bug_is_no_malformed_event() -> None:
@@ -145,10 +145,10 @@ def test_garbage_is_a_bug_of_the_protocol(returned: object, why: str) -> None:
 
 def test_other_framings() -> None:
     """Lines, concatenated values and raw bytes are read by the same decoder."""
-    assert said(decoder(Lines), b"a\nb") == [(Output("a"), 1), (Output("b"), 3), (Partial(parsed=True), 3)]
-    assert said(decoder(ConcatenatedJson), b'["a"]{') == [(Output('["a"]'), 5), (Partial(), 6)]
-    assert said(decoder(ConcatenatedJson), b'["a"] key') == [(Output('["a"]'), 5), (Malformed("no key 'choices'"), 9)]
-    assert said(decoder(Raw), b"a\xe2") == [(Output("a"), 2), (Partial(), 2)]
+    assert decode(decoder(Lines), b"a\nb") == [(Output("a"), 1), (Output("b"), 3), (Partial(parsed=True), 3)]
+    assert decode(decoder(ConcatenatedJson), b'["a"]{') == [(Output('["a"]'), 5), (Partial(), 6)]
+    assert decode(decoder(ConcatenatedJson), b'["a"] key') == [(Output('["a"]'), 5), (Malformed("no key 'choices'"), 9)]
+    assert decode(decoder(Raw), b"a\xe2") == [(Output("a"), 2), (Partial(), 2)]
 
 
 def test_an_event_past_the_limit() -> None:
@@ -156,21 +156,21 @@ def test_an_event_past_the_limit() -> None:
     reader = decoder()
     assert reader.feed(b"data: a\n\ndata: " + b"b" * 40) == [(Output("a"), 7)]
     assert reader.too_large == "an event of more than 32 bytes"
-    assert said(reader, b"\n\ndata: c\n\n", b"data: d") == []
+    assert decode(reader, b"\n\ndata: c\n\n", b"data: d") == []
 
 
 @pytest.mark.parametrize("pieces", [(b"a\nb\nc\nd\ne",), (b"a\nb\n", b"c\n", b"d\n", b"e")])
 def test_too_many_events(pieces: tuple[bytes, ...]) -> None:
     """The cap on the number of events holds to the event, however they come, and the rest is not read either."""
     reader = decoder(Lines, events=3)
-    assert said(reader, *pieces) == [(Output("a"), 1), (Output("b"), 3), (Output("c"), 5)]
+    assert decode(reader, *pieces) == [(Output("a"), 1), (Output("b"), 3), (Output("c"), 5)]
     assert reader.too_large == "too many events"
 
 
 def test_exactly_as_many_events_as_may_be() -> None:
     """The last event that the cap allows is read, pings counted."""
     reader = decoder(events=2)
-    assert said(reader, b":\n\ndata: a\n\n") == [(Meta(ping=True), 1), (Output("a"), 10)]
+    assert decode(reader, b":\n\ndata: a\n\n") == [(Meta(ping=True), 1), (Output("a"), 10)]
     assert reader.too_large is None
 
 
@@ -198,13 +198,13 @@ def test_a_bare_marker_is_one_in_every_protocol(
     """Gateways put `[DONE]` after whatever they pass on: it is never what does not decode, and said once."""
     reader = Decoder(Protocol("any", framing, request, interpret), event_bytes=99, events=9)
     data = b" [DONE] \n\n" if framing is not ServerSentEvents else b"data:  [DONE] \n\n"
-    assert [event for event, _ in said(reader, data)] == events
+    assert [event for event, _ in decode(reader, data)] == events
 
 
 def test_an_answer_that_mentions_the_marker_is_no_marker() -> None:
     """Only a message that is nothing else marks the end."""
-    assert Done() not in [event for event, _ in said(decoder(), b"data: [DONE] and more\n\n")]
-    assert Done() not in [event for event, _ in said(decoder(), b"data: [DONE]" + b" " * 12 + b"x\n\n")]
+    assert Done() not in [event for event, _ in decode(decoder(), b"data: [DONE] and more\n\n")]
+    assert Done() not in [event for event, _ in decode(decoder(), b"data: [DONE]" + b" " * 12 + b"x\n\n")]
 
 
 class Checked(Lines):
@@ -222,7 +222,7 @@ def test_a_framing_that_is_broken_is_reported_once() -> None:
     """What came before it is kept, and the body ends there."""
     reader = decoder(Checked)
     broken = Malformed("a checksum", body=True)
-    assert said(reader, b"a\n!", b"!") == [(Output("a"), 1), (broken, 3)]
+    assert decode(reader, b"a\n!", b"!") == [(Output("a"), 1), (broken, 3)]
 
 
 def test_a_framing_that_is_broken_is_reported_at_once() -> None:
@@ -235,21 +235,21 @@ def test_a_framing_that_is_broken_is_reported_at_once() -> None:
             self.broken, self.broken_at = "a checksum", 3
             return Rest()
 
-    assert said(decoder(CheckedInTheEnd), b"a\n") == [(Output("a"), 1), broken]
+    assert decode(decoder(CheckedInTheEnd), b"a\n") == [(Output("a"), 1), broken]
 
 
 @pytest.mark.parametrize("name", ["ping", "heartbeat", "keepalive", "keep-alive"])
 def test_the_names_of_pings(name: str) -> None:
     """An event of such a name is a ping, whatever its data is; one of another name is a message."""
     data = f"event: {name}\ndata: a\n\n".encode()
-    assert said(decoder(), data) == [(Meta(ping=True), len(data) - 2)]
-    assert said(decoder(), data.replace(b"\ndata", b"s\ndata")) == [(Output("a"), len(data) - 1)]
+    assert decode(decoder(), data) == [(Meta(ping=True), len(data) - 2)]
+    assert decode(decoder(), data.replace(b"\ndata", b"s\ndata")) == [(Output("a"), len(data) - 1)]
 
 
 def test_an_event_named_error_is_one() -> None:
     """It is not interpreted, and has its place in the payload."""
     data = b"event: error\ndata: key\n\n"
-    assert said(decoder(), data) == [(named_error("key"), len(data) - 2)]
+    assert decode(decoder(), data) == [(named_error("key"), len(data) - 2)]
 
 
 GONE = Failure(Fault.UPSTREAM, "connection refused", framed=False)
@@ -264,8 +264,8 @@ def outside_reader(framing: Callable[[int], Framer] = ServerSentEvents) -> Decod
 def test_an_error_outside_the_framing_has_its_place() -> None:
     """A line of the stream that is none of its fields may be one, the last one without its line end as well."""
     size = len(ERROR)
-    assert said(outside_reader(), ERROR + b"\ndata: a\n\n") == [(GONE, size), (Output("a"), size + 8)]
-    assert said(outside_reader(), b"data: a\n\n" + ERROR) == [(Output("a"), 7), (GONE, size + 9)]
+    assert decode(outside_reader(), ERROR + b"\ndata: a\n\n") == [(GONE, size), (Output("a"), size + 8)]
+    assert decode(outside_reader(), b"data: a\n\n" + ERROR) == [(Output("a"), 7), (GONE, size + 9)]
 
 
 def test_an_object_spread_over_several_messages() -> None:
@@ -278,7 +278,7 @@ def test_an_object_spread_over_several_messages() -> None:
     data = b'{\n"error": "connection refused"\n}\nlater\n'
     bad = Malformed("not JSON, or a value out of range")
     ends = [1, 31, 33, 39]
-    assert said(reader, data) == [(bad, ends[0]), (bad, ends[1]), (bad, ends[2]), (GONE, ends[2]), (bad, ends[3])]
+    assert decode(reader, data) == [(bad, ends[0]), (bad, ends[1]), (bad, ends[2]), (GONE, ends[2]), (bad, ends[3])]
     assert reader.outside.text == "later\n"
 
 
@@ -300,13 +300,13 @@ def test_words_in_a_message_are_kept(data: str, kept: str) -> None:
 @pytest.mark.parametrize(("spaces", "marks"), [(9, True), (10, False)])
 def test_how_much_white_space_a_marker_has(spaces: int, marks: bool) -> None:
     """Fifteen characters are a marker with what gateways put around it, and more are not looked at."""
-    found = said(decoder(Lines), b"[DONE]" + b" " * spaces + b"\n")
+    found = decode(decoder(Lines), b"[DONE]" + b" " * spaces + b"\n")
     assert (Done() in [event for event, _ in found]) is marks
 
 
 def test_a_marker_with_something_after_it_is_not_malformed() -> None:
     """If the protocol cannot read it, the marker counts."""
-    assert said(decoder(), b"data: [DONE] key\n\n") == [(Output("[DONE]"), 16), (Done(), 16)]
+    assert decode(decoder(), b"data: [DONE] key\n\n") == [(Output("[DONE]"), 16), (Done(), 16)]
 
 
 UNSEPARATED: dict[str, tuple[bytes, bool]] = {
@@ -321,7 +321,7 @@ UNSEPARATED: dict[str, tuple[bytes, bool]] = {
 @pytest.mark.parametrize(("data", "left"), UNSEPARATED.values(), ids=UNSEPARATED.keys())
 def test_messages_that_nothing_separates(data: bytes, left: bool) -> None:
     """A stream of one message whose first line can be read by itself was not cut: its server separates none."""
-    assert any(isinstance(event, Partial) for event, _ in said(decoder(), data)) is left
+    assert any(isinstance(event, Partial) for event, _ in decode(decoder(), data)) is left
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from monitor.protocols.dify import DIFY
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 CHAT = '"task_id":"t","message_id":"m","conversation_id":"c"'
 MESSAGES: dict[str, tuple[str, list[Event]]] = {
@@ -136,7 +136,7 @@ STREAMS: dict[str, tuple[list[str], str, str]] = {
 def test_what_a_stream_comes_to(events: list[str], comes_to: str, text: str) -> None:
     """Everything that was begun has to end, and a repeated answer counts once."""
     body = "event: ping\n\n" + "".join(f"data: {event}\n\n" for event in events)
-    recorder = seen(DIFY, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
+    recorder = decoded(DIFY, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))
     verdict = judged(DIFY, recorder, Ending(EndKind.COMPLETE, 1.0))
     assert ("/".join(filter(None, (verdict.outcome, verdict.cause))), recorder.finish().text) == (comes_to, text)
 

@@ -18,7 +18,7 @@ from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Event
 from monitor.stream.raw import Raw
 from monitor.target import CountCheck, Target
-from tests.protocols.replay import capture, judged, seen
+from tests.protocols.replay import capture, decoded, judged
 
 NONCE = "3fa9c1d0"
 PIECES = ("1\n", "2\n", "3\n", "4\n", "END-", NONCE)
@@ -138,15 +138,15 @@ def changes(stream: Stream, cuts: range) -> list[int]:
 
     What a stream comes to goes by what was decoded of it, so that the cuts between two of these come to the same.
     """
-    decoded = [events_of(stream.protocol, [stream.body[:cut]]) for cut in cuts]
-    return [cut for cut, one, other in zip(cuts, decoded, [None, *decoded], strict=False) if one != other] + [cuts[-1]]
+    results = [events_of(stream.protocol, [stream.body[:cut]]) for cut in cuts]
+    return [cut for cut, one, other in zip(cuts, results, [None, *results], strict=False) if one != other] + [cuts[-1]]
 
 
 @pytest.mark.parametrize("stream", WITH_END.values(), ids=WITH_END.keys())
 def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
     """Cut before the last byte of the message that says the end, a stream is never ok, however the wire ended."""
     for cut in changes(stream, range(stream.complete)):
-        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        recorder = decoded(stream.protocol, stream.body[:cut], head(stream.protocol))
         verdicts = [judged(stream.protocol, recorder, ending) for ending in ENDINGS]
         assert Outcome.OK not in {verdict.outcome for verdict in verdicts}, cut
         assert all(verdict.truncated for verdict in verdicts), cut
@@ -156,13 +156,14 @@ def test_any_cut_before_the_end_is_noticed(stream: Stream) -> None:
 def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
     """After the end a stream is ok, and a failure of the connection is at most unclean."""
     for cut in range(stream.complete, len(stream.body) + 1):
-        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        recorder = decoded(stream.protocol, stream.body[:cut], head(stream.protocol))
         for ending in ENDINGS:
             verdict = judged(stream.protocol, recorder, ending)
             assert verdict.outcome is Outcome.OK, (cut, verdict)
             assert (verdict.unclean is None) <= (ending.kind is EndKind.COMPLETE), cut
     assert (
-        judged(stream.protocol, seen(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0]).unclean is None
+        judged(stream.protocol, decoded(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0]).unclean
+        is None
     )
 
 
@@ -170,11 +171,11 @@ def test_nothing_after_the_end_makes_a_fault(stream: Stream) -> None:
 def test_without_an_end_nothing_is_ok_unproved(stream: Stream) -> None:
     """A protocol without an end is never ok without a passed check: clean and whole it is unverified, else a fault."""
     for cut in range(len(stream.body) + 1):
-        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        recorder = decoded(stream.protocol, stream.body[:cut], head(stream.protocol))
         clean, *faults = (judged(stream.protocol, recorder, ending) for ending in ENDINGS)
         assert clean.outcome in {Outcome.UNVERIFIED, Outcome.EMPTY, Outcome.TRUNCATED}, cut
         assert all(fault.truncated for fault in faults), cut
-    whole = judged(stream.protocol, seen(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0])
+    whole = judged(stream.protocol, decoded(stream.protocol, stream.body, head(stream.protocol)), ENDINGS[0])
     assert whole.outcome is Outcome.UNVERIFIED
 
 
@@ -183,7 +184,7 @@ def test_without_an_end_the_check_is_it(name: str) -> None:
     """If a check is configured, the answer's last byte is the end: a stream is ok only after it."""
     stream, check = spoken(name), CountCheck(4)
     for cut in range(len(stream.body) + 1):
-        recorder = seen(stream.protocol, stream.body[:cut], head(stream.protocol))
+        recorder = decoded(stream.protocol, stream.body[:cut], head(stream.protocol))
         verdicts = [judged(stream.protocol, recorder, ending, check, NONCE) for ending in ENDINGS]
         assert {verdict.outcome is Outcome.OK for verdict in verdicts} == {cut >= stream.complete}, cut
         if recorder.chunks and cut < stream.complete:
@@ -233,7 +234,7 @@ def test_any_split_of_anything(name: str, data: st.DataObject) -> None:
 def test_no_bytes_raise(data: bytes) -> None:
     """Whatever comes, in any protocol, there is a verdict, and it is not ok."""
     for protocol in PROTOCOLS.values():
-        recorder = seen(protocol, data, head(protocol))
+        recorder = decoded(protocol, data, head(protocol))
         assert all(judged(protocol, recorder, ending).outcome is not Outcome.OK for ending in ENDINGS)
 
 
@@ -242,6 +243,8 @@ def test_what_comes_after_the_end_is_ignored(name: str) -> None:
     """Bytes after the end and the marker are ignored."""
     stream = spoken(name)
     for more in (b"data: garbage\n\n", b"<html>\n\n", b'data: {"error": {"message": "late"}}\n\n', b"data: {"):
-        verdict = judged(stream.protocol, seen(stream.protocol, stream.body + more, head(stream.protocol)), ENDINGS[0])
+        verdict = judged(
+            stream.protocol, decoded(stream.protocol, stream.body + more, head(stream.protocol)), ENDINGS[0]
+        )
         assert verdict.outcome is Outcome.OK
         assert verdict.unclean in {None, Unclean.TRAILING, Unclean.MID_EVENT}

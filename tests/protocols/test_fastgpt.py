@@ -10,7 +10,7 @@ from monitor.protocols.fastgpt import FASTGPT
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop
 from monitor.target import Target
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 CHUNK = '{"id":"","model":"","choices":[{"delta":%s,"index":0,"finish_reason":%s}]}'
 HI = CHUNK % ('{"role":"assistant","content":"Hi"}', "null")
@@ -55,12 +55,14 @@ def test_what_is_no_message(name: str, data: str) -> None:
 
 
 def test_what_follows_the_end_is_no_fault() -> None:
-    """With details, a list of the nodes follows `[DONE]`; without it, a `stop` is no end."""
+    """With details a list of the nodes may follow `[DONE]`; without `[DONE]` a `stop` is no end."""
     whole = f"event: answer\ndata: {HI}\n\nevent: answer\ndata: {STOPPED}\n\nevent: answer\ndata: [DONE]\n\n"
     detail = 'event: flowResponses\ndata: [{"moduleName":"AI"}]\n\n'
     bodies = (whole + detail, whole, whole.partition("event: answer\ndata: [DONE]")[0])
     head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
-    verdicts = [judged(FASTGPT, seen(FASTGPT, body.encode(), head), Ending(EndKind.COMPLETE, 1.0)) for body in bodies]
+    verdicts = [
+        judged(FASTGPT, decoded(FASTGPT, body.encode(), head), Ending(EndKind.COMPLETE, 1.0)) for body in bodies
+    ]
     assert [(verdict.outcome, verdict.cause) for verdict in verdicts] == [
         ("ok", None), ("ok", None), ("truncated", "no_terminator"),
     ]  # fmt: skip

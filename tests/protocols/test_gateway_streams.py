@@ -17,7 +17,7 @@ from monitor.protocols import PROTOCOLS, Decoder
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Failure
 from monitor.target import PatternCheck, Terminator
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 from tests.protocols.streams import (
     CLOSE,
     CUT,
@@ -50,9 +50,9 @@ def piece(words: str, reason: object = None, **more: object) -> dict[str, object
     return {"choices": [{"index": 0, "text": words, "finish_reason": reason}], **more}
 
 
-def coze(name: str, said: object) -> str:
+def coze(name: str, payload: object) -> str:
     """Return an event of Coze's."""
-    return data(said, name=f"conversation.{name}")
+    return data(payload, name=f"conversation.{name}")
 
 
 REASON = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
@@ -367,9 +367,9 @@ def test_what_it_comes_to(reported: Reported) -> None:
 # -- Bedrock's binary frames -------------------------------------------------------------------------------------------
 
 
-def event(kind: str, said: object) -> bytes:
+def event(kind: str, payload: object) -> bytes:
     """Return a frame of an event."""
-    return frame({":message-type": "event", ":event-type": kind}, json.dumps(said).encode())
+    return frame({":message-type": "event", ":event-type": kind}, json.dumps(payload).encode())
 
 
 def thrown(kind: str, words: str) -> bytes:
@@ -415,7 +415,7 @@ FRAMES = {
 def test_frames(body: bytes, comes_to: str) -> None:
     """A wrong checksum or length breaks the body; an exception, and an error in place of a frame, are errors."""
     protocol = PROTOCOLS["bedrock-converse"]
-    stream = seen(protocol, body, Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED))
+    stream = decoded(protocol, body, Head(200, protocol.content_types[0], framing=BodyFraming.CHUNKED))
     verdict = judged(protocol, stream, Ending(EndKind.COMPLETE, 1.0))
     assert "/".join(filter(None, (verdict.outcome, verdict.cause))) == comes_to
 
@@ -440,7 +440,7 @@ def test_whatever_is_nested_has_a_verdict(name: str, nested: str, form: str) -> 
     """An event nested 10,000 deep is a verdict with a detail in every protocol, and never an exception."""
     protocol = PROTOCOLS[name]
     head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
-    verdict = judged(protocol, seen(protocol, form.format(nested).encode(), head), Ending(EndKind.COMPLETE, 1.0))
+    verdict = judged(protocol, decoded(protocol, form.format(nested).encode(), head), Ending(EndKind.COMPLETE, 1.0))
     assert verdict.outcome != "ok"
     assert verdict.detail
 
@@ -457,7 +457,7 @@ def test_whatever_is_nested_has_a_verdict(name: str, nested: str, form: str) -> 
 def test_what_is_reported_of_an_end_is_kept(name: str, body: str) -> None:
     """The sentence that a server says of its finish reason is kept for the event."""
     protocol = PROTOCOLS[name]
-    stream = seen(protocol, body.encode(), Head(200, protocol.content_types[0]))
+    stream = decoded(protocol, body.encode(), Head(200, protocol.content_types[0]))
     stream.ending = Ending(EndKind.COMPLETE, 1.0)
     assert stream.finish().end.words == "boom"
 

@@ -16,7 +16,7 @@ from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, 
 from monitor.target import Generic, GenericUsage, Target
 from tests.conftest import MakeProber
 from tests.conftest import target as target_of
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 from tests.test_wire import verdict
 
 OPENAI = Generic(
@@ -99,7 +99,7 @@ STREAMS: dict[str, tuple[Generic, bytes, str]] = {
 def test_what_a_stream_comes_to(generic: Generic, data: bytes, comes_to: str) -> None:
     """The end is what the config says, in every framing."""
     protocol = GENERIC.of(target(generic))
-    recorder = seen(protocol, data, Head(200, "text/plain", framing=BodyFraming.CHUNKED))
+    recorder = decoded(protocol, data, Head(200, "text/plain", framing=BodyFraming.CHUNKED))
     found = judged(protocol, recorder, Ending(EndKind.COMPLETE, 1.0))
     assert "/".join(filter(None, (found.outcome, found.cause))) == comes_to
 

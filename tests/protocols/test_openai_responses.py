@@ -11,7 +11,7 @@ from monitor.protocols.openai_responses import OPENAI_RESPONSES
 from monitor.stream.endings import BodyFraming, Ending, EndKind, Head
 from monitor.stream.events import Event, Failure, Fault, Finish, Message, Meta, Output, Part, Stop, Usage
 from monitor.target import Target
-from tests.protocols.replay import judged, seen
+from tests.protocols.replay import decoded, judged
 
 MESSAGES: dict[str, tuple[str, list[Event]]] = {
     "the start": ('{"type":"response.created","response":{"status":"in_progress","model":"m"}}', [Meta(model="m")]),
@@ -85,7 +85,7 @@ def test_a_number_left_out_is_a_lost_event() -> None:
     messages = encode(("1\n", "2\n")).messages
     head = Head(200, "text/event-stream", framing=BodyFraming.CHUNKED)
     body = b"".join(messages[:3] + messages[4:])
-    verdict = judged(OPENAI_RESPONSES, seen(OPENAI_RESPONSES, body, head), Ending(EndKind.COMPLETE, 1.0))
+    verdict = judged(OPENAI_RESPONSES, decoded(OPENAI_RESPONSES, body, head), Ending(EndKind.COMPLETE, 1.0))
     assert (verdict.outcome, verdict.cause) == ("bad_response", "sequence_gap")
 
 

@@ -129,15 +129,15 @@ def test_a_frame_past_the_limit() -> None:
 @pytest.mark.parametrize("before", [b"", EVENT])
 def test_text_in_place_of_a_frame_is_outside(before: bytes) -> None:
     """A gateway's own error is handed on as a line outside the framing, and breaks off frames that came before it."""
-    said = b'{"message": "Too many requests"}\n'
-    for pieces in ([before + said], byte_by_byte(before + said)):
+    text = b'{"message": "Too many requests"}\n'
+    for pieces in ([before + text], byte_by_byte(before + text)):
         framer = BinaryFrames(len(EVENT))
         for piece in pieces:
             framer.feed(piece)
         assert framer.broken == ("text stands in place of a frame" if before else "")
         assert framer.foreign
-        end = len(before) + len(said)
-        assert framer.close() == Rest(outside=Message(said.decode(), end, outside=True))
+        end = len(before) + len(text)
+        assert framer.close() == Rest(outside=Message(text.decode(), end, outside=True))
 
 
 def test_no_more_text_is_kept_than_the_limit() -> None:

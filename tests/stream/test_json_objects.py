@@ -143,5 +143,5 @@ def test_a_closed_framer_holds_nothing() -> None:
 @pytest.mark.parametrize("word", ["X", "b,X", "aXX"])
 def test_a_word_between_values_is_whole(word: str) -> None:
     """White space and commas around it are not of it; all its letters are."""
-    said = read(ConcatenatedJson, [f"{{}} {word} ,{{}}".encode()])
-    assert [message.data for message in said.messages] == ["{}", word, "{}"]
+    result = read(ConcatenatedJson, [f"{{}} {word} ,{{}}".encode()])
+    assert [message.data for message in result.messages] == ["{}", word, "{}"]

@@ -74,9 +74,9 @@ def test_a_mark_is_made_once() -> None:
     line.mark(Mark.DNS, 0.1, 0.001)
     line.mark(Mark.DNS, 0.2, 0.5)
     line.mark(Mark.CONNECT, 0.3, 0.0005)
-    seen = finished(line, 0.4)
-    assert seen.marks == {Mark.DNS: 0.1, Mark.CONNECT: 0.3, Mark.END: 0.4}
-    assert seen.mark_uncertainties == {Mark.DNS: 0.001, Mark.CONNECT: 0.0005}
+    recording = finished(line, 0.4)
+    assert recording.marks == {Mark.DNS: 0.1, Mark.CONNECT: 0.3, Mark.END: 0.4}
+    assert recording.mark_uncertainties == {Mark.DNS: 0.001, Mark.CONNECT: 0.0005}
     line.begin_again()
     assert finished(line, 0.4).mark_uncertainties == {}
 
@@ -194,11 +194,11 @@ def test_a_repetition_is_output_where_nothing_was() -> None:
 
 def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
     """A repetition of several pieces, up to white space around it, is not output; anything else is."""
-    said = [Output("ab", again=True), Output("c", again=True)]
-    assert recorded(*said, Output("abc\n", again=True)).text == "abc"
-    assert recorded(*said, Output("c", again=True)).text == "abcc"
-    assert recorded(said[0], said[0]).text == "abab"
-    assert recorded(*said, Output("abc")).text == "abcabc"
+    pieces = [Output("ab", again=True), Output("c", again=True)]
+    assert recorded(*pieces, Output("abc\n", again=True)).text == "abc"
+    assert recorded(*pieces, Output("c", again=True)).text == "abcc"
+    assert recorded(pieces[0], pieces[0]).text == "abab"
+    assert recorded(*pieces, Output("abc")).text == "abcabc"
     assert recorded(Output("a" * 99), Output("b", again=True), Output("b", again=True)).text == "a" * 99 + "bb"
 
 
@@ -348,14 +348,14 @@ def test_a_stream_that_runs_is_not_finished() -> None:
 @pytest.mark.parametrize(("spaces", "again"), [(63, True), (64, False)])
 def test_how_much_white_space_an_answer_said_again_may_lack(spaces: int, again: bool) -> None:
     """A text that is shorter than the answer by more than its white space is not looked at."""
-    said = Output("a" + " " * (spaces + 3)), Output(" ")
-    assert recorded(*said, Output("a", again=True)).chunks == (2 if again else 3)
+    pieces = Output("a" + " " * (spaces + 3)), Output(" ")
+    assert recorded(*pieces, Output("a", again=True)).chunks == (2 if again else 3)
 
 
 def test_a_long_character_is_no_reason_to_look_away() -> None:
     """A repeated answer of four-byte characters is recognized, however long it is."""
-    said = [Output("\U0001f600" * 50), Output("\U0001f600" * 50)]
-    assert recorded(*said, Output("\U0001f600" * 100, again=True)).chunks == 2
+    pieces = [Output("\U0001f600" * 50), Output("\U0001f600" * 50)]
+    assert recorded(*pieces, Output("\U0001f600" * 100, again=True)).chunks == 2
 
 
 def test_lone_surrogates_are_kept() -> None:

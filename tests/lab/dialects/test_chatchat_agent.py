@@ -17,8 +17,8 @@ CAPTURE = (
 def test_an_answer() -> None:
     """Started, tokens, the whole text twice; the last status is the end."""
     answer = encode(("a", "b"))
-    said = [(one["status"], one["choices"][0]["delta"]["content"]) for one in objects(answer.messages)]
-    assert said == [(1, ""), (2, "a"), (2, "b"), (3, "ab"), (5, "ab")]
+    deltas = [(one["status"], one["choices"][0]["delta"]["content"]) for one in objects(answer.messages)]
+    assert deltas == [(1, ""), (2, "a"), (2, "b"), (3, "ab"), (5, "ab")]
     assert (answer.output, answer.end, answer.marker) == (range(1, 3), 4, None)
 
 

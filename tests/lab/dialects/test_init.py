@@ -38,8 +38,8 @@ def test_messages_end_where_events_end(protocol: str) -> None:
         return
     eol = dialect.encode(PIECES).messages[0].rpartition(b"}")[2]
     ping = () if dialect.ping is None else (dialect.ping,)
-    said = (*dialect.encode(PIECES).messages, *dialect.errors.values(), *dialect.asides.values(), *ping)
-    assert all(message.endswith(eol) for message in said)
+    messages = (*dialect.encode(PIECES).messages, *dialect.errors.values(), *dialect.asides.values(), *ping)
+    assert all(message.endswith(eol) for message in messages)
     assert eol in {"sse": {b"\n\n", b"\r\n\r\n"}, "lines": {b"\n"}, "json": {b""}}[dialect.framing]
 
 

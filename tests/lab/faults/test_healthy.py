@@ -33,8 +33,8 @@ SAME_TEXT = [
 
 def text_in(payload: bytes) -> str:
     """The visible text of an openai-chat stream."""
-    said = [json.loads(data)["choices"] for data in events(payload + b"\n\n") if data != "[DONE]"]
-    return "".join(choices[0]["delta"].get("content") or "" for choices in said if choices)
+    choices_of_all = [json.loads(data)["choices"] for data in events(payload + b"\n\n") if data != "[DONE]"]
+    return "".join(choices[0]["delta"].get("content") or "" for choices in choices_of_all if choices)
 
 
 @pytest.mark.parametrize(("fault", "query"), SAME_TEXT)

@@ -19,8 +19,10 @@ def payload_of(protocol: str, fault: str, query: str = "") -> bytes:
 
 def pieces_of(fault: str, query: str = "") -> list[str]:
     """What openai-chat's deltas say."""
-    said = [json.loads(data)["choices"] for data in events(payload_of("openai-chat", fault, query)) if data != "[DONE]"]
-    deltas = [choices[0]["delta"].get("content") for choices in said if choices]
+    choices_of_all = [
+        json.loads(data)["choices"] for data in events(payload_of("openai-chat", fault, query)) if data != "[DONE]"
+    ]
+    deltas = [choices[0]["delta"].get("content") for choices in choices_of_all if choices]
     return [delta for delta in deltas if delta]
 
 
