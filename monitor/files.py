@@ -16,17 +16,17 @@ _OF_OTHERS_BUT_ITS_GROUP = stat.S_IRWXO | stat.S_IWGRP
 
 def save(content: bytes, path: Path) -> str | None:
     """Write a file atomically: at any moment either the old or the new one exists; return the error, or None."""
-    beside = path.with_name(f"{path.name}.new")
+    temporary = path.with_name(f"{path.name}.new")
     try:
-        with open(beside, "wb", opener=private) as file:
+        with open(temporary, "wb", opener=private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
         with suppress(OSError):
-            beside.unlink()  # a partial file, if the disk is full
+            temporary.unlink()  # a partial file, if the disk is full
         return f"{path}: cannot be written: {reason(error)}"
     return None
 

@@ -97,10 +97,10 @@ def keep(observation: Observation, body: bytes, directory: Path) -> Path:
     return path
 
 
-def capture(said: Mapping[str, str | int], reads: Sequence[tuple[float, bytes]]) -> bytes:
+def capture(expectation: Mapping[str, str | int], reads: Sequence[tuple[float, bytes]]) -> bytes:
     """Return the file of a capture: TOML, a line `---`, and the bytes of the response as they came."""
     timing = "".join(f"  [{time:.4f}, {len(data)}],\n" for time, data in reads)
-    head = "".join(f"{key} = {_toml(value)}\n" for key, value in said.items())
+    head = "".join(f"{key} = {_toml(value)}\n" for key, value in expectation.items())
     return f"{head}reads = [\n{timing}]\n---\n".encode() + b"".join(data for _, data in reads)
 
 

@@ -21,9 +21,9 @@ class Findings:
     def __post_init__(self) -> None:
         self.mistakes.extend(self.document.mistakes)
         for path in self.document.broken:
-            self.spoil(path)
+            self.mark_broken(path)
 
-    def spoil(self, path: KeyPath) -> None:
+    def mark_broken(self, path: KeyPath) -> None:
         """Mark a key as broken, so that no rule judges it."""
         self.broken.add(path)
         self._around.update(path[:length] for length in range(1, len(path)))
@@ -34,7 +34,7 @@ class Findings:
 
     def add(self, path: KeyPath, mistake: Mistake) -> None:
         """Add an existing mistake."""
-        self.spoil(path)
+        self.mark_broken(path)
         self.mistakes.append(mistake)
 
     def warning(self, path: KeyPath, message: str, hint: str = "") -> None:

@@ -360,7 +360,7 @@ def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
         path = (*base, "protocol")
         place = path if findings.document.at(path) is not None else ("defaults", "protocol")
         findings.mistake(place, "unknown protocol", _known(findings.document.at(place), str(error)))
-        findings.spoil(path)
+        findings.mark_broken(path)
     return RAW
 
 

@@ -204,7 +204,9 @@ def _one_authorization(draft: Draft) -> Iterator[Finding]:
 
 
 def _second_authorization(other: str) -> Finding:
-    message = f"has a user beside {other}: both are sent in the header Authorization, and a request has only one"
+    message = (
+        f"has a user in addition to {other}: both are sent in the header Authorization, and a request has only one"
+    )
     return Finding(("url",), message, "leave one of them out")
 
 

@@ -26,8 +26,8 @@ def schema() -> Schema:
 def _inlined(node: object, definitions: Schema) -> object:
     """Inline references: in draft 7, keys next to a reference are ignored."""
     match node:
-        case {"$ref": str() as reference, **beside}:
-            return _inlined(definitions[reference.rpartition("/")[2]] | beside, definitions)
+        case {"$ref": str() as reference, **siblings}:
+            return _inlined(definitions[reference.rpartition("/")[2]] | siblings, definitions)
         case dict():
             return _tidied({key: _inlined(value, definitions) for key, value in node.items()})
         case list():

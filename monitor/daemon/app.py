@@ -106,14 +106,14 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
     except OSError as error:
         raise StartError(str(error)) from error
     found = discovery_of(parts, parts.config)
-    beside = AsyncExitStack()
-    async with beside, served(parts, load) as server:
+    background = AsyncExitStack()
+    async with background, served(parts, load) as server:
         beats = (
             every(parts, LAG_EVERY, lambda late: _lag(parts, late)),
             every(parts, log.PERIOD, lambda _: write.tell_repeats()),
         )
         for part in (_stamping(), *beats, budget_on_disk(parts)):
-            await beside.enter_async_context(part)
+            await background.enter_async_context(part)
         await restore_windows(parts)
         async with parts.changing:  # the page is there already, and may be asked for a reload
             with collections_paused():

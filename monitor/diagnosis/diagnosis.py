@@ -62,8 +62,8 @@ class Diagnosis:
         for other in ([] if probe.good else [history]) + touched:
             self._work_out(other)
         after = {name: self.now(name) for name in before}
-        mine = self.now(history.name)
-        return Diagnosed(mine, {name: it for name, it in after.items() if it != before[name]} | {history.name: mine})
+        own = self.now(history.name)
+        return Diagnosed(own, {name: it for name, it in after.items() if it != before[name]} | {history.name: own})
 
     def now(self, name: str) -> Suspicions:
         """Return the suspects of a target's current incident; none after it has recovered."""

@@ -76,7 +76,7 @@ class Scene:
     incident: Incident
     upstream: History | None = None
     """Its upstream, if that is probed."""
-    beside: Sequence[tuple[History, ProbeFacts]] = ()
+    others: Sequence[tuple[History, ProbeFacts]] = ()
     """Other targets on the same host and port, with their latest failures that the end of a process can have caused."""
     sharing: Sequence[tuple[History, ProbeFacts]] = ()
     """Other targets with the same upstream, with their latest cuts."""
@@ -84,10 +84,10 @@ class Scene:
     @cached_property
     def pool(self) -> Sequence[ProbeFacts]:
         """The failures of the incident, and the unexplained ones shortly before it, the newest first."""
-        mine = list(reversed(self.incident.failures))
-        known = set(map(id, mine))
+        own = list(reversed(self.incident.failures))
+        known = set(map(id, own))
         before = [one for one in self.history.latest(_WINDOW) if not one.good and id(one) not in known]
-        return [*mine, *(one for one in before if one.rank < REPORTED or one.blame is Suspect.PROXY_TIMEOUT)]
+        return [*own, *(one for one in before if one.rank < REPORTED or one.blame is Suspect.PROXY_TIMEOUT)]
 
     @property
     def has_upstream(self) -> bool:
@@ -134,7 +134,7 @@ def _cut_together(scene: Scene, failed: ProbeFacts) -> str:
 
 def _gone(scene: Scene, failed: ProbeFacts) -> str:
     """Blame a restart: connections are refused where a server answered before."""
-    if failed.pair == REFUSED and (scene.history.answered or any(h.answered for h, _ in scene.beside)):
+    if failed.pair == REFUSED and (scene.history.answered or any(h.answered for h, _ in scene.others)):
         return "connections are refused where a server answered before"
     if failed.after_cut is AfterCut.REFUSED:
         return "a probe was cut, and a connection right after that was refused"
@@ -142,7 +142,7 @@ def _gone(scene: Scene, failed: ProbeFacts) -> str:
         return ""
     if any(cut is failed and after.pair == REFUSED for cut, after in pairwise(scene.incident.failures)):
         return "a probe was cut, and the next one was refused"
-    for other, one in scene.beside:
+    for other, one in scene.others:
         if one.pair == REFUSED and -_TOGETHER <= one.end - failed.end <= scene.history.interval + _TOGETHER:
             return f"a probe was cut, and {other.name} was refused at the same address"
     return ""
@@ -258,7 +258,7 @@ def _several_at_once(scene: Scene, failed: ProbeFacts) -> str:
     """Blame a restart: several targets at one address were cut within a second."""
     if failed.pair not in _CUT or _has_common_upstream(scene, failed):
         return ""
-    others = sorted({h.name for h, one in scene.beside if one.pair in _CUT and _one_event(failed, one)})
+    others = sorted({h.name for h, one in scene.others if one.pair in _CUT and _one_event(failed, one)})
     return f"{others[0]}, at the same address, was cut within a second" if others else ""
 
 
@@ -266,7 +266,7 @@ def _has_common_upstream(scene: Scene, failed: ProbeFacts) -> bool:
     """Whether the targets that were cut together share one upstream, so that it may have ended."""
     if not scene.has_upstream:
         return False
-    return all(h.upstream == scene.history.upstream for h, one in scene.beside if _one_event(failed, one))
+    return all(h.upstream == scene.history.upstream for h, one in scene.others if _one_event(failed, one))
 
 
 def _one_event(one: ProbeFacts, other: ProbeFacts) -> bool:
@@ -297,7 +297,7 @@ def _is_left(scene: Scene, one: ProbeFacts) -> bool:
     """Whether a body ended without its last chunk while the process is still running."""
     if one.pair != _LEFT or not one.chunked or one.after_cut not in {AfterCut.ACCEPTED, None}:
         return False
-    return not any(_one_event(one, other) for _, other in scene.beside)
+    return not any(_one_event(one, other) for _, other in scene.others)
 
 
 def _may_be_timed(scene: Scene, left: Sequence[ProbeFacts]) -> bool:
@@ -415,13 +415,13 @@ def _suspicions(scene: Scene) -> tuple[Suspicion, ...]:
     failures = list(scene.incident.failures)
     explanations = [_explanation(suspect, failures) for suspect in dict.fromkeys(_blamed(failures))]
     recent = set(map(id, failures[-_RECENT:]))
-    living = [one for one in explanations if recent & set(map(id, one.covered))]
-    if not living:
+    current = [one for one in explanations if recent & set(map(id, one.covered))]
+    if not current:
         return ()
-    best = max(living, key=lambda one: (len(one.covered), one.strength, one.latest))
+    best = max(current, key=lambda one: (len(one.covered), one.strength, one.latest))
     found, newest = [best], failures[-1]
     if newest.rank >= REPORTED and newest.blame is not best.suspect and newest not in best.covered:
-        found.extend(one for one in living if one.suspect is newest.blame)
+        found.extend(one for one in current if one.suspect is newest.blame)
     return tuple(Suspicion(one.suspect, one.because(scene.incident)) for one in found)
 
 

@@ -85,7 +85,7 @@ class StreamEnd(NamedTuple):
     detail: str = ""
 
 
-Said = Answer | Payload | StreamEnd
+Http2Output = Answer | Payload | StreamEnd
 
 
 def code_name(code: int) -> str:
@@ -171,7 +171,7 @@ class Http2Connection:
         """Whether an incomplete body has come."""
         return bool(self._stream) and self._answered
 
-    def receive(self, data: bytes, at: float) -> Iterator[Said]:
+    def receive(self, data: bytes, at: float) -> Iterator[Http2Output]:
         """Take data read at `at`, in seconds of any clock, and return its events; `StreamEnd` comes last."""
         if self.broken:
             return
@@ -181,7 +181,7 @@ class Http2Connection:
         except FrameError as error:
             yield from self._fault(str(error))
 
-    def _part(self, part: DataPart) -> Iterator[Said]:
+    def _part(self, part: DataPart) -> Iterator[Http2Output]:
         if part.stream != self._stream:
             return
         if not self._answered:
@@ -190,7 +190,7 @@ class Http2Connection:
         self.answer_bytes += len(part.data)
         yield Payload(part.data)
 
-    def _frame(self, frame: Frame, at: float) -> Iterator[Said]:
+    def _frame(self, frame: Frame, at: float) -> Iterator[Http2Output]:
         self._bear(frame, at)
         if frame.kind == FrameType.GOAWAY:
             yield from self._goaway(frame)
@@ -233,7 +233,7 @@ class Http2Connection:
         if self._continuations > _CONTINUATIONS:
             raise FrameError(f"it has more than {_CONTINUATIONS} CONTINUATION frames")
 
-    def _goaway(self, frame: Frame) -> Iterator[Said]:
+    def _goaway(self, frame: Frame) -> Iterator[Http2Output]:
         """Note that the peer accepts no more streams; one above the last id was refused, others continue.
 
         h2 accepts no frame after a GOAWAY, so it does not get one.
@@ -245,7 +245,7 @@ class Http2Connection:
         if 0 < last < self._stream or (self._stream and not last):
             yield self._end(EndKind.RESET, f"GOAWAY {self.goaway}")
 
-    def _event(self, event: Event, kind: int) -> Iterator[Said]:
+    def _event(self, event: Event, kind: int) -> Iterator[Http2Output]:
         if getattr(event, "stream_id", None) != self._stream or not self._stream:
             return
         match event:
@@ -256,8 +256,8 @@ class Http2Connection:
             case DataReceived():
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             case TrailersReceived():
-                said = dict(event.headers).get(_GRPC_STATUS, b"")
-                self._failure = f"grpc-status {said.decode()}" if _GRPC_FAILED.fullmatch(said) else ""
+                code = dict(event.headers).get(_GRPC_STATUS, b"")
+                self._failure = f"grpc-status {code.decode()}" if _GRPC_FAILED.fullmatch(code) else ""
             case StreamEnded() if self._declared is not None and self._declared != self._received:
                 yield self._disagreement()
             case StreamEnded():
@@ -289,7 +289,7 @@ class Http2Connection:
             EndKind.INCOMPLETE, f"content-length is {self._declared}, and {self._received} bytes came in DATA frames"
         )
 
-    def _fault(self, words: str) -> Iterator[Said]:
+    def _fault(self, words: str) -> Iterator[Http2Output]:
         self.broken = True
         if self._stream:
             yield self._end(EndKind.MALFORMED if self._answered else EndKind.MALFORMED_HEAD, words)

@@ -121,15 +121,15 @@ class Http2Protocol(HttpProtocol):
         tap, payload = self._socket, list[bytes]()
         if self.sent_at is None and self.receiver is not None and not http2.held_back and tap.last_sent_at is not None:
             self.sent_at, tap.setup = tap.last_sent_at, None  # bytes sent from here on are not the request
-        for said in http2.receive(data, tap.read_at):
-            match said:
+        for output in http2.receive(data, tap.read_at):
+            match output:
                 case Payload():
-                    payload.append(said.data)
+                    payload.append(output.data)
                 case Answer():
-                    self._answer(said)
+                    self._answer(output)
                 case _:
                     self._hand_on(payload)
-                    self._end(said)
+                    self._end(output)
         self._hand_on(payload)
         self.received = http2.answer_bytes + http2.inside_a_head
         self._write(http2)

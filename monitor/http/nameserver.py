@@ -95,12 +95,12 @@ class NameServer:
                     return await self._exchange(query)
 
     async def _exchange(self, query: dns.message.QueryMessage) -> dns.message.Message:
-        there, port = self._host, self._port
+        host, port = self._host, self._port
         # connected, so that a refusal is reported; the library does not annotate it
-        made = _BACKEND.make_socket(self._family, socket.SOCK_DGRAM, destination=(there, port))  # type: ignore[no-untyped-call]
+        made = _BACKEND.make_socket(self._family, socket.SOCK_DGRAM, destination=(host, port))  # type: ignore[no-untyped-call]
         async with await made as sock:
             reply, _ = await dns.asyncquery.udp_with_fallback(
-                query, there, port=port, udp_sock=sock, backend=_BACKEND, ignore_unexpected=True, ignore_errors=True
+                query, host, port=port, udp_sock=sock, backend=_BACKEND, ignore_unexpected=True, ignore_errors=True
             )
         return reply
 

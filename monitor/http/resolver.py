@@ -56,24 +56,24 @@ class Resolver(AbstractResolver):
         addresses, at = await answer
         found = [
             ResolveResult(
-                hostname=host, host=str(address[0]), port=int(address[1]), family=kin, proto=proto,
+                hostname=host, host=str(address[0]), port=int(address[1]), family=found_family, proto=proto,
                 flags=socket.AI_NUMERICHOST,
             )
-            for kin, _, proto, _, address in addresses
+            for found_family, _, proto, _, address in addresses
         ]  # fmt: skip
         return found, at
 
     def _run(self, work: Callable[[], Addresses], answer: asyncio.Future[tuple[Addresses, float]]) -> None:
         """Do the look-up in its thread; its slot is released when it ends, not when its waiter is cancelled."""
         try:
-            told = functools.partial(self._tell, answer.set_result, (work(), time.monotonic()))
+            report = functools.partial(self._tell, answer.set_result, (work(), time.monotonic()))
         except OSError as error:
-            told = functools.partial(self._tell, answer.set_exception, error)
+            report = functools.partial(self._tell, answer.set_exception, error)
         except UnicodeError:  # an empty or overlong label
             unknown = socket.gaierror(socket.EAI_NONAME, "no name")
-            told = functools.partial(self._tell, answer.set_exception, unknown)
+            report = functools.partial(self._tell, answer.set_exception, unknown)
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            answer.get_loop().call_soon_threadsafe(told, answer)
+            answer.get_loop().call_soon_threadsafe(report, answer)
 
     def _tell(self, tell: Callable[[Any], None], what: object, answer: asyncio.Future[tuple[Addresses, float]]) -> None:
         self._free.release()

@@ -27,8 +27,8 @@ class JsonPath:
         found: Sequence[object] = [value]
         for step in self.steps:
             found = [inner for outer in found for inner in _inner(outer, step)]
-        there = [one for one in found if one is not None]
-        return there if self.expected is None else [one for one in there if _text(one) == self.expected]
+        present = [one for one in found if one is not None]
+        return present if self.expected is None else [one for one in present if _text(one) == self.expected]
 
 
 def parse(text: str) -> JsonPath:

@@ -128,8 +128,8 @@ def _failure(recording: Recording, verdict: Verdict) -> Failure | None:
 
 def _end_error(recording: Recording, verdict: Verdict) -> Failure | None:
     """Return the server's message about a finish reason of an incomplete answer, such as Cohere's `error`."""
-    said = recording.end.words
-    return failure(said) if said and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
+    message = recording.end.words
+    return failure(message) if message and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
 
 
 def _with_remarks(verdict: Verdict, question: ProbeRequest, recording: Recording, outside: Outside | None) -> Verdict:

@@ -135,10 +135,10 @@ class EndState:
             self._spilled = True
             return False
         key = choice if self._indexed else 0
-        said = self.ends.get(key)
-        if said is None:
+        end = self.ends.get(key)
+        if end is None:
             self._open.add(key)
-        elif offset > said.offset:
+        elif offset > end.offset:
             self._take_back(key)
         self._amid = self._malformed_events
         self._last_output = offset
@@ -274,10 +274,10 @@ class EndState:
         """
         if not self.ends or self._open:
             return None
-        said = self._last_end.time
+        end = self._last_end.time
         if len(self.ends) >= self.rule.choices:
-            return said
-        return self.marker_at if self.marker_at is None else max(said, self.marker_at)
+            return end
+        return self.marker_at if self.marker_at is None else max(end, self.marker_at)
 
     @property
     def at(self) -> float | None:
@@ -311,10 +311,10 @@ class EndState:
         """Return the result after the stream has ended."""
         late_failures = (late.event for late in self._late if isinstance(late.event, Failure))
         late_garbage = any(isinstance(late.event, Malformed) for late in self._late)
-        stops = {said.stop for said in self.ends.values()} | self._hints | ({Stop.REFUSAL} if self._refused else set())
+        stops = {end.stop for end in self.ends.values()} | self._hints | ({Stop.REFUSAL} if self._refused else set())
         return End(
             stands_at=self.stands_at,
-            with_output=any(said.offset == self._last_output for said in self.ends.values()),
+            with_output=any(end.offset == self._last_output for end in self.ends.values()),
             early_ending=self.early_ending,
             marker_at=self.marker_at,
             stops=frozenset(stops),

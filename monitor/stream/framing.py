@@ -56,5 +56,5 @@ class Framer(Protocol):
 
 def text_message(text: bytes, start: int) -> Message | None:
     """Return the text that begins at payload offset `start` as a message, without the stream's BOM; None if blank."""
-    said = text if start else text.removeprefix(BOM)
-    return Message(said.decode("utf-8", "replace"), start + len(text)) if said.strip() else None
+    content = text if start else text.removeprefix(BOM)
+    return Message(content.decode("utf-8", "replace"), start + len(text)) if content.strip() else None

@@ -120,8 +120,8 @@ class Recorder:
         elif (event.repeats or event.again or self._end.ends) and self._repeats(event):
             kind = CODES[self._other(_REPEATED, at, offset)]
         else:
-            said = self._output(event, at, offset)
-            kind = OUTPUT_CODES[event.part] if said else OUTPUT_CODES[event.part] | AFTER_THE_END
+            is_output = self._output(event, at, offset)
+            kind = OUTPUT_CODES[event.part] if is_output else OUTPUT_CODES[event.part] | AFTER_THE_END
         self._event_arrivals.append(at)
         self._event_kinds.append(kind)
         self._event_offsets.append(offset)

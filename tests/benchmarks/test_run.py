@@ -20,7 +20,7 @@ from benchmarks.growth import grow
 from benchmarks.report import markdown
 from benchmarks.run import ROOT, Bench, measure
 from benchmarks.server import Server, build, certificate, serving, truths
-from monitor.http.h2_connection import Answer, Http2Connection, Payload, Said, StreamEnd
+from monitor.http.h2_connection import Answer, Http2Connection, Http2Output, Payload, StreamEnd
 from monitor.stream.endings import EndKind
 
 pytestmark = [
@@ -60,7 +60,7 @@ def test_every_write_is_on_record(bench: Bench) -> None:
 
 def test_every_write_over_http2_is_on_record(bench: Bench) -> None:
     """A client of HTTP/2 gets the same events, one a DATA frame; path and request id are those of its headers."""
-    connection, found = Http2Connection(), list[Said]()
+    connection, found = Http2Connection(), list[Http2Output]()
     pseudo = {
         ":method": "POST",
         ":scheme": "http",

@@ -321,7 +321,7 @@ def test_cuts_at_two_addresses_with_one_upstream() -> None:
 def test_streams_that_fell_silent_together(mine: float | None, its: float | None, one_event: bool) -> None:
     """Two that were silent for more than a second before their cut can be a timer's; one alone cannot."""
     other = mark(BESIDE, LEFT, end=60.5, age=20.0, silence=its)
-    found = suspected(probed(LEFT, end=60.0, age=9.0, silence=mine), beside=[other])
+    found = suspected(probed(LEFT, end=60.0, age=9.0, silence=mine), others=[other])
     assert (Suspect.RESTART in found) is one_event
 
 
@@ -331,7 +331,7 @@ def test_cuts_at_one_address() -> None:
     def with_other(pair: Pair, other: Pair = LEFT, upstream: str | None = None, own: Target = GATEWAY) -> bool:
         beside = Target("beside", "openai-chat", GATEWAY.url, upstream=upstream)
         cut = mark(beside, other, end=60.5, age=20.0)
-        return Suspect.RESTART in suspected(probed(pair, end=60.0, age=9.0), target=own, beside=[cut])
+        return Suspect.RESTART in suspected(probed(pair, end=60.0, age=9.0), target=own, others=[cut])
 
     assert words(it for it in FAILURES if with_other(it)) == CUT_PAIRS
     assert words(it for it in FAILURES if with_other(LEFT, it)) == CUT_PAIRS | words([REFUSED])
@@ -343,7 +343,7 @@ def test_cuts_at_one_address() -> None:
 @pytest.mark.parametrize(("end", "gone"), [(58.9, False), (59.0, True), (60.0, True), (121.0, True), (121.1, False)])
 def test_another_target_is_refused(end: float, gone: bool) -> None:
     """A refused target is evidence from a second before the cut to an interval and a second after it."""
-    found = suspected(probed(LEFT, end=60.0), beside=[mark(BESIDE, REFUSED, end=end)])
+    found = suspected(probed(LEFT, end=60.0), others=[mark(BESIDE, REFUSED, end=end)])
     assert found == ({Suspect.RESTART: "a probe was cut, and beside was refused at the same address"} if gone else {})
 
 

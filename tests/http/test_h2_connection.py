@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hpack import Decoder
 
-from monitor.http.h2_connection import Answer, Http2Connection, Payload, Said, StreamEnd, code_name
+from monitor.http.h2_connection import Answer, Http2Connection, Http2Output, Payload, StreamEnd, code_name
 from monitor.http.h2_frames import Flag, FrameSplitter
 from monitor.http.h2_frames import FrameType as Type
 from monitor.lab import h2_wire as wire
@@ -29,7 +29,7 @@ def asked(body: bytes = BODY, headers: Mapping[str, str] | None = None) -> Http2
     return made
 
 
-def events_of(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list[Said]:
+def events_of(connection: Http2Connection, *reads: bytes, every: float = 0.0) -> list[Http2Output]:
     """Return what these reads say."""
     return [one for number, read in enumerate(reads) for one in connection.receive(read, number * every)]
 

@@ -208,13 +208,13 @@ class Subject:
         layout = self.sheet.named[name]
         if layout is None:
             return
-        said = ABSENT if number is None or not math.isfinite(number) else number
+        cell = ABSENT if number is None or not math.isfinite(number) else number
         place = layout.places.get(values)
         if place is None:
-            self._open(layout, values, said)
+            self._open(layout, values, cell)
             self._stale.add(layout.index)
-        elif self.cells[place] != said and not (math.isnan(said) and math.isnan(self.cells[place])):
-            self.cells[place] = said
+        elif self.cells[place] != cell and not (math.isnan(cell) and math.isnan(self.cells[place])):
+            self.cells[place] = cell
             self._stale.add(layout.index)
 
     def observe(self, name: str, *numbers: float, trace: Trace | None = None) -> None:
