@@ -366,8 +366,9 @@ class TimestampedSocket(socket.socket):
         self.received += count
         self.read_at = at / _BILLION
         self.spread = max(at - quiet, bracket) / _BILLION
-        self.uncertainty = self.spread if arrived is None else bracket / _BILLION
         self._read_before, self._quiet, self._more = began, quiet, count == asked
+        # the time of merged segments is the last one's: a full read may have ended before that
+        self.uncertainty = self.spread if arrived is None or self._more else bracket / _BILLION
         if self.setup is not None:
             self.read_after = self.setup.wait_ends(self.read_at, self.uncertainty)
 

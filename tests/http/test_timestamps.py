@@ -128,6 +128,20 @@ def test_what_a_full_read_left_is_no_surer(pair: Pair) -> None:
     assert tap.read_at - tap.spread <= before
 
 
+def test_a_full_read_does_not_know_its_last_byte(pair: Pair) -> None:
+    """The kernel merges waiting segments and keeps the last one's time: after a full read, that of a later byte."""
+    tap, peer = pair
+    peer.send(b"a")
+    arrived = readable(tap)
+    while time.monotonic() < arrived + 1e-3:
+        continue
+    peer.send(b"b")
+    while len(socket.socket.recv(tap, 2, socket.MSG_PEEK)) < 2:
+        continue
+    tap.recv(1)
+    assert tap.read_at - tap.uncertainty <= arrived
+
+
 def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """A segment that arrives after a read, before its time is noted, keeps its own time in the next read."""
     tap, peer = pair
