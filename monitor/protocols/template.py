@@ -34,9 +34,10 @@ class EventTemplate:
     def __init__(self, decode: Callable[[bytes], Events], framer: ServerSentEvents, longest: int) -> None:
         self._decode, self._framer, self._longest = decode, framer, longest
         self._before = self._after = b""
-        self._part, self._choice = Part.CONTENT, 0
-        self._tail = 0
-        """Bytes after the event's end: its line ends."""
+        self._part: Part
+        self._choice: int
+        self._tail: int
+        """Bytes after the event's end: its line ends. The three have values if `_after` is not empty."""
         self._tries = _TRIES
 
     def read(self, data: bytes) -> tuple[Output, int] | None:

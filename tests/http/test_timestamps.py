@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import select
@@ -411,7 +412,14 @@ def test_a_clock_is_closed_once() -> None:
     """Closing a clock again does not close a descriptor that reuses its number."""
     clock = PollTrackingSelector()
     clock.close()
-    clock.close()
+    with contextlib.ExitStack() as opened:
+        pipes = [os.pipe() for _ in range(8)]  # the kernel gives the lowest numbers again
+        for end in (end for pipe in pipes for end in pipe):
+            opened.callback(os.close, end)
+        clock.close()
+        for reading, writing in pipes:
+            os.write(writing, b"x")
+            assert os.read(reading, 1) == b"x"
 
 
 def test_a_loop_of_our_own_knows_its_clock() -> None:

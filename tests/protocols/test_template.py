@@ -80,6 +80,21 @@ def test_another_shape_makes_another_template() -> None:
     assert counted.times == 4
 
 
+def test_shapes_that_repeat_are_examined_to_the_end() -> None:
+    """An examination that was of use does not count against those that are made in vain."""
+    counted = Counted()
+    assert len(decoded(counted.protocol, [event(f"word {at % 3}", created=at // 3) for at in range(30)])) == 30
+    assert counted.times == 2 * 10
+
+
+def test_an_event_as_long_as_it_may_be() -> None:
+    """An event of exactly the limit is decoded by its template."""
+    counted = Counted()
+    reads = [event(f"word {at}") for at in range(9)]
+    assert len(decoded(counted.protocol, reads, most=len(reads[0]))) == 9
+    assert counted.times == 2
+
+
 def test_a_stream_that_never_repeats_costs_little() -> None:
     """If each chunk has its number, few of them are examined."""
     counted = Counted()
@@ -153,6 +168,7 @@ NOT_PROVEN = (
     b'data: {"choices":[{"delta":{"content":3}}]}\n\n',
     b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n',
     b'data: {"choices":[{"delta":{"content":"\\ud800"}}]}\n\n',
+    b'data: {"id":"?","choices":[{"delta":{"content":"\\ud800"}}]}\n\n',
     b'data: {"choices":[{"delta":{"content":"a"}}]}\r\r',
 )
 
