@@ -501,12 +501,12 @@ def known_results() -> list[Result]:
 def lived_before(module: str, source: str) -> set[int] | None:
     """Return the numbers of the mutants that lived when this source was examined; None if it was not."""
     found = _remembered().get(module)
-    return set(found["lived"]) if found and found["source"] == _digest(source) else None
+    return set(found["lived"]) if found and found["source"] == digest(source) else None
 
 
 def remember(module: str, source: str, lived: list[int]) -> None:
     """Keep which mutants lived: while the source stays as it is, only they are run again."""
-    kept = _remembered() | {module: {"source": _digest(source), "lived": lived}}
+    kept = _remembered() | {module: {"source": digest(source), "lived": lived}}
     CACHE.parent.mkdir(exist_ok=True)
     CACHE.write_text(json.dumps(kept), encoding="utf-8")
 
@@ -516,13 +516,29 @@ def _remembered() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _digest(source: str) -> str:
-    """Return a digest of what is changed by mutants: comments and docstrings are left out."""
+def digest(source: str) -> str:
+    """Return a digest of what mutants change: without comments, docstrings, and the names that the module gives."""
     tree = ast.parse(source)
     for parent in ast.walk(tree):
         if isinstance(body := getattr(parent, "body", None), list):
             body[:] = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+    own = set(_own_names(tree))
+    numbers: dict[str, str] = {}
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name"):
+            if (name := getattr(node, field, None)) in own:
+                setattr(node, field, numbers.setdefault(name, str(len(numbers))))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _own_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the names of variables, parameters and attributes that a module assigns to."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()) | ast.arg(name):
+                yield name
+            case _:
+                continue
 
 
 def report(results: Sequence[Result]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutation import ROOT, TESTS, Mutant, Result, changed_lines, mutants, reasons, report, survives
+from tools.mutation import ROOT, TESTS, Mutant, Result, changed_lines, digest, mutants, reasons, report, survives
 
 SOURCE = '''"""What it is."""
 
@@ -113,6 +113,22 @@ def test_every_exclusion_is_of_a_mutant_that_exists() -> None:
     sources = {it: (ROOT / (it.replace(".", "/") + ".py")).read_text(encoding="utf-8") for it in modules}
     made = {(module, *one) for module, source in sources.items() for one in changed_lines(source)}
     assert excluded.keys() - made == set()
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ("def f(y):\n    z = y.size\n    return min(z, 1)", True),
+        ("def f(x):\n    'What.'\n    a = x.size  # why\n    return min(a, 1)", True),
+        ("def f(x):\n    a = x.size\n    return max(a, 1)", False),
+        ("def f(x):\n    a = x.length\n    return min(a, 1)", False),
+        ("def f(x):\n    a = x.size\n    return min(x, 1)", False),
+        ("def f(x):\n    a = x.size\n    return min(a, 2)", False),
+    ],
+)
+def test_when_a_module_is_examined_again(*, changed: str, same: bool) -> None:
+    """A result holds as long as nothing changes but comments, docstrings and the names that the module itself gives."""
+    assert (digest(changed) == digest("def f(x):\n    a = x.size\n    return min(a, 1)")) is same
 
 
 def test_the_report() -> None:
