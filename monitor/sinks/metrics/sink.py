@@ -9,36 +9,26 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from monitor import __version__, settings
-from monitor.judge.verdict import OUR_OWN, Outcome
+from monitor.judge.verdict import OUR_OWN
 from monitor.record.observation import Observation, host_of
 from monitor.record.parts import Suspicion
-from monitor.record.rollup import certain
 from monitor.record.target_state import ConfirmedState
-from monitor.sinks.metrics.exposition import WRITTEN, Collector, Sheet, Subject, Trace, others, pieces
-from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, STEPS, SUSPECTS, THRESHOLDS, Scope, label_mistakes
+from monitor.sinks.metrics import effects
+from monitor.sinks.metrics.exposition import WRITTEN, Collector, Sheet, Subject, others, pieces
+from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, Scope, label_mistakes
 from monitor.stream.endings import Mark
-from monitor.stream.statistics import buffered, end_uncertainty, first_chunk, first_content, gaps, uncertainty
+from monitor.stream.statistics import uncertainty
 from monitor.target import Target
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version={}; charset=utf-8"
 _OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
-_LONGEST_ID = 100
-"""The most characters of a probe's id, of the 128 of an exemplar."""
-
-
-@dataclass(slots=True)
-class _Watched:
-    """One target's numbers and its state."""
-
-    subject: Subject
-    state: ConfirmedState = field(default_factory=ConfirmedState)
 
 
 class Metrics:
@@ -59,7 +49,7 @@ class Metrics:
         config = config or settings.MetricsSettings()
         self.labels = tuple(labels)
         self._sheet = Sheet(Scope.TARGET, config.buckets, config.detail, (*labels, "target"))
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, effects.Watched] = {}
         self._subjects: dict[str, Subject] = {}
         self._own = Subject(Sheet(Scope.MONITOR, config.buckets, config.detail, ()), {})
         self._lock = threading.Lock()
@@ -82,13 +72,13 @@ class Metrics:
         _check_values([*labels.values(), *info])
         watched = self._watched.get(target.name)
         if watched is None:
-            watched = self._watched[target.name] = _Watched(Subject(self._sheet, labels))
+            watched = self._watched[target.name] = effects.Watched(Subject(self._sheet, labels))
             self._subjects[target.name] = watched.subject
             if target.price is not None:
                 watched.subject.set("chat_stream_price_total", 0.0, (target.price.currency,))
         elif watched.subject.labels != labels:
             watched.subject.relabel(labels)
-        _say_config(watched.subject, target, info)
+        effects.export_config(watched.subject, target, info)
         self._set("chat_monitor_targets", len(self._watched))
 
     def relabel(self, labels: Sequence[str]) -> None:
@@ -119,7 +109,7 @@ class Metrics:
         """Set the suspects of a target's incident: evidence may come from probes of other targets."""
         watched = self._watched.get(name)
         if watched is not None:
-            _say_suspects(watched.subject, suspicions)
+            effects.export_suspects(watched.subject, suspicions)
 
     def skipped(self, name: str, reason: str) -> None:
         """Count a scheduled probe that was not made."""
@@ -144,7 +134,7 @@ class Metrics:
         watched = self._watched.get(name)
         if watched is not None:
             watched.state = replace(state)
-            _export_state(watched)
+            effects.export_state(watched)
             watched.subject.set("chat_stream_last_probe_timestamp_seconds", last_probe)
             watched.subject.set("chat_stream_last_success_timestamp_seconds", last_success)
 
@@ -163,21 +153,8 @@ class Metrics:
             return
         self._observe_ourselves(observation)
         watched = self._watched.get(observation.target.name)
-        if watched is None:
-            return
-        trace = _trace(observation)
-        if observation.trigger == "schedule":  # first, so that the outcome is counted even if something below fails
-            _count_verdict(watched.subject, observation, trace)
-        _count_tokens(watched.subject, observation)
-        if observation.trigger == "schedule":
-            _count_traffic(watched.subject, observation)
-            _observe_first(watched.subject, observation, trace)
-            _observe_gaps(watched.subject, observation, trace)
-            _observe_length(watched.subject, observation, trace)
-            _judge_objectives(watched.subject, observation)
-            _say_last(watched.subject, observation)
-        if observation.trigger in {"schedule", "confirm"}:
-            _say_state(watched, observation)
+        if watched is not None:
+            effects.observe(watched, observation)
 
     def _observe_ourselves(self, observation: Observation) -> None:
         if observation.schedule_delay is not None:
@@ -315,159 +292,6 @@ def _media_range(part: str) -> tuple[str, str, float]:
     except ValueError:
         quality = 0.0
     return media.lower(), given.get("version", "").strip('"'), quality
-
-
-# -- the effect of one observation on a target's numbers --------------------------------------------------------------
-
-
-def _count_tokens(subject: Subject, observation: Observation) -> None:
-    if observation.tokens is not None:
-        subject.add("chat_stream_tokens_total", observation.tokens.input, ("input",))
-        subject.add("chat_stream_tokens_total", observation.tokens.output, ("output",))
-        subject.add("chat_stream_reasoning_tokens_total", observation.tokens.reasoning)
-        subject.set("chat_stream_tokens_estimated", float(observation.tokens.estimated))
-        if (price := observation.target.price) is not None:
-            money = price.of(observation.tokens.input, observation.tokens.output)
-            subject.add("chat_stream_price_total", money, (price.currency,))
-
-
-def _count_verdict(subject: Subject, observation: Observation, trace: Trace | None) -> None:
-    verdict = observation.verdict
-    subject.add("chat_stream_probes_total", values=(verdict.outcome.value,))
-    if verdict.cause is not None:
-        pair = (verdict.outcome.value, verdict.cause)
-        subject.add("chat_stream_failures_total", values=pair, trace=trace)
-        if verdict.truncated:
-            subject.add("chat_stream_truncated_total", values=pair, trace=trace)
-    if verdict.accepted:
-        subject.add("chat_stream_accepted_total")
-    if verdict.unclean is not None:
-        subject.add("chat_stream_unclean_ends_total", values=(verdict.unclean.value,))
-
-
-def _count_traffic(subject: Subject, observation: Observation) -> None:
-    line = observation.recording
-    subject.add("chat_stream_buffered_total", float(buffered(line)))
-    subject.add("chat_stream_malformed_events_total", line.end.malformed_events)
-    subject.add("chat_stream_chunks_total", line.chunks)
-    subject.add("chat_stream_received_bytes_total", line.bytes)
-
-
-def _observe_first(subject: Subject, observation: Observation, trace: Trace | None) -> None:
-    if (chunk := first_chunk(observation.recording)) is not None:
-        _observe_certain(subject, "first_chunk", chunk.time, chunk.uncertainty, trace)
-    if (
-        Mark.FIRST_CONTENT in observation.recording.marks
-        and (content := first_content(observation.recording)) is not None
-    ):
-        _observe_certain(subject, "first_content", content.time, content.uncertainty, trace)
-
-
-def _observe_gaps(subject: Subject, observation: Observation, trace: Trace | None) -> None:
-    every = gaps(observation.recording)
-    kept = [gap for gap, unsure in every if certain(gap, unsure)]
-    subject.observe("chat_stream_chunk_gap_seconds", *kept, trace=trace)
-    subject.add("chat_stream_timings_discarded_total", len(every) - len(kept), ("gap",))
-    if every:
-        _observe_certain(subject, "max_gap", *max(every), trace)
-
-
-def _observe_length(subject: Subject, observation: Observation, trace: Trace | None) -> None:
-    unsure = end_uncertainty(observation.recording) + observation.recording.zero_uncertainty
-    if observation.verdict.outcome in {Outcome.OK, Outcome.UNVERIFIED}:
-        _observe_certain(subject, "duration", observation.duration, unsure, trace)
-    if observation.verdict.truncated:
-        _observe_certain(subject, "cut_after", observation.duration, unsure, trace)
-
-
-_HISTOGRAMS = {
-    "first_chunk": "chat_stream_time_to_first_chunk_seconds",
-    "first_content": "chat_stream_time_to_first_content_seconds",
-    "max_gap": "chat_stream_max_gap_seconds",
-    "duration": "chat_stream_duration_seconds",
-    "cut_after": "chat_stream_cut_after_seconds",
-}
-
-
-def _observe_certain(subject: Subject, kind: str, value: float, unsure: float, trace: Trace | None) -> None:
-    """Observe a timing, or count it as discarded if it is too uncertain."""
-    if certain(value, unsure):
-        subject.observe(_HISTOGRAMS[kind], value, trace=trace)
-    else:
-        subject.add("chat_stream_timings_discarded_total", values=(kind,))
-
-
-def _judge_objectives(subject: Subject, observation: Observation) -> None:
-    for slo, good in (("availability", observation.available), ("first_chunk", observation.first_chunk_good)):
-        subject.add("chat_stream_slo_probes_total", values=(slo,))
-        subject.add("chat_stream_slo_good_total", float(good), (slo,))
-
-
-def _say_last(subject: Subject, observation: Observation) -> None:
-    """Set the gauges of the last probe; steps that it did not reach are absent."""
-    ended = _ended(observation)
-    subject.set("chat_stream_last_probe_success", float(observation.available))
-    subject.set("chat_stream_last_probe_timestamp_seconds", ended)
-    if observation.available:
-        subject.set("chat_stream_last_success_timestamp_seconds", ended)
-    steps = observation.steps
-    for (step,) in STEPS:
-        subject.set("chat_stream_last_step_seconds", steps.get(step), (step,))
-    subject.set("chat_stream_output_tokens_per_second", observation.output_rate)
-    subject.set("chat_stream_progress_ratio", observation.check.progress if observation.check else None)
-    if observation.certificate_expiry is not None:
-        subject.set("chat_stream_certificate_expiry_timestamp_seconds", observation.certificate_expiry)
-    _say_suspects(subject, observation.diagnosis)
-
-
-def _say_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
-    suspects = {suspicion.suspect for suspicion in suspicions}
-    for (suspect,) in SUSPECTS:
-        subject.set("chat_stream_suspect", float(suspect in suspects), (suspect,))
-
-
-def _say_state(watched: _Watched, observation: Observation) -> None:
-    """Set the gauges that depend on several probes in a row."""
-    watched.state.take(
-        available=observation.available,
-        truncated=observation.verdict.truncated,
-        confirm=observation.target.confirm,
-        recover=observation.target.recover,
-    )
-    _export_state(watched)
-
-
-def _export_state(watched: _Watched) -> None:
-    subject, state = watched.subject, watched.state
-    subject.set("chat_stream_up", float(state.up))
-    subject.set("chat_stream_consecutive_failures", state.failures)
-    subject.set("chat_stream_consecutive_truncations", state.truncations)
-
-
-def _say_config(subject: Subject, target: Target, info: tuple[str, ...]) -> None:
-    subject.set("chat_stream_target_info", 1, info)
-    subject.set("chat_stream_interval_seconds", target.interval)
-    subject.set("chat_stream_paused", float(target.paused))
-    subject.set("chat_stream_slo_objective_ratio", target.slo.availability, ("availability",))
-    subject.set("chat_stream_slo_objective_ratio", target.slo.first_chunk.objective, ("first_chunk",))
-    subject.set("chat_stream_slo_first_chunk_threshold_seconds", target.slo.first_chunk.threshold)
-    subject.set("chat_stream_alerts_info", 1, (target.alerts,))
-    for (kind,) in THRESHOLDS:
-        subject.set("chat_stream_threshold", getattr(target.thresholds, kind), (kind,))
-    subject.set("chat_stream_budget_tokens_limit", target.tokens_per_day)
-    if target.tokens_per_day is None:
-        subject.set("chat_stream_budget_tokens_remaining", None)
-
-
-def _ended(observation: Observation) -> float:
-    return observation.timestamp.timestamp() + observation.duration
-
-
-def _trace(observation: Observation) -> Trace | None:
-    """Return the exemplar; None if the probe's id is not a text within OpenMetrics' limit."""
-    if len(observation.probe_id) > _LONGEST_ID or not observation.probe_id.isprintable():
-        return None
-    return observation.probe_id, round(_ended(observation), 3)
 
 
 def _check_values(values: Sequence[str]) -> None:
