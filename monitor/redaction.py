@@ -136,7 +136,7 @@ def ascii_only(json: bytes) -> bytes:
     r"""Return JSON with every character beyond printable ASCII as its `\u` escape, so that it is safe to print."""
     if json.isascii() and b"\x7f" not in json:
         return json
-    # Characters beyond ASCII are only inside strings, where JSON has the escape.
+    # Characters beyond ASCII are only inside strings, in which JSON allows the escape.
     return _BEYOND_ASCII.sub(_json_escape, json.decode()).encode()
 
 

@@ -195,7 +195,7 @@ def _mend(text: str, number: int, *, duplicate: bool) -> str | None:
         return None
     if not _parses(line):
         lines[number - 1] = f'{key[0]} "{_UNREAD}"' if key else line
-    else:  # a second heading goes elsewhere with all that stands under it; a second key goes
+    else:  # a second heading is renamed, so that its content stays valid; a second key is removed
         lines[number - 1] = "" if key else f'["{_UNREAD}{number}"]'
     return "\n".join(lines) if _parses(lines[number - 1]) else None
 

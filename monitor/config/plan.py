@@ -31,7 +31,7 @@ _SERIES = {"full": 250, "lean": 120}
 _BYTES_PER_SERIES = 130
 # Measured: the program with its libraries, and a target without its recordings, metrics included.
 _PROGRAM_BYTES, _TARGET_BYTES = 112 * MIB, 160 * 1024
-# What a connection takes beside its stream: a head of 256 KiB as bytes and as headers, a read, the buffers of TLS.
+# A connection takes, besides its stream: a head of 256 KiB as bytes and as headers, a read, the buffers of TLS.
 _CONNECTION_BYTES = 1 * MIB
 # Buffers of streams grow by an eighth. One event at a time is joined, decoded and parsed, as texts of up to four bytes
 # a character, and each of its values takes some 220 bytes. One stream at a time is judged: its columns are copied, and

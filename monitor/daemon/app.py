@@ -127,7 +127,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
                 parts.schedule.probed = await asyncio.to_thread(kept.probed, parts.targets)
                 await in_slices(parts.schedule.starting(parts.targets))
                 keep_discovering(parts, found, listed.late)
-            gc.freeze()  # what stands at the start stays: no later collection looks at it
+            gc.freeze()  # later collections need not examine the objects of the start, which stay
         parts.signals.probe = lambda: parts.begin(in_slices(parts.schedule.asking_all("signal")))
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))

@@ -90,7 +90,7 @@ def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
         for name, sink in sinks:
             try:
                 sink(observation if sink is metrics else kept)
-            except Exception as error:  # noqa: BLE001 - a sink's fault, whatever it is, is no one else's
+            except Exception as error:  # noqa: BLE001 - no error of a sink may affect the others
                 metrics.sink_error(name)
                 structlog.get_logger().error("sink failed", sink=name, exc_info=error)
 

@@ -59,6 +59,6 @@ async def _feed(every: float, moving: Callable[[], bool], failed: Callable[[Exce
         try:
             if moving():
                 notify("WATCHDOG=1")
-        except Exception as error:  # noqa: BLE001 - counted and logged, and systemd acts where it lasts
+        except Exception as error:  # noqa: BLE001 - counted and logged; if it lasts, systemd restarts the daemon
             failed(error)
         await asyncio.sleep(every)

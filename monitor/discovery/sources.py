@@ -155,7 +155,7 @@ class Discovery:
         known = self._found[source.name]
         try:
             self._found[source.name] = await self._look(source, known)
-        except Exception as error:  # noqa: BLE001 - a bug in reading one source is no end of the others
+        except Exception as error:  # noqa: BLE001 - an error in one source must not affect the others
             self._told.failed(error)
             self._found[source.name] = replace(known, wrong=("could not be read because of a bug of the monitor",))
 
@@ -365,7 +365,7 @@ def _targets(
     for place, data in documents.items():
         for values in (one for group in parse(data, _suffix(place)) for one in keys(group)):
             where = f"{_shown(place)}: target {printable(values['name'])}"
-            key = json.dumps(values, sort_keys=True)  # one target that is listed twice is no mistake
+            key = json.dumps(values, sort_keys=True)  # a target may be listed twice
             listed.setdefault(key, _Listed(values, where, _refused(values, where) or known.get(key)))
     _make([*listed.values()], make)
     made = {key: one.came_to for key, one in listed.items() if isinstance(one.came_to, Target)}

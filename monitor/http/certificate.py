@@ -39,7 +39,7 @@ def not_after(certificate: bytes) -> float | None:
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Return tag and value of each element that stands in `data`; ValueError if one is cut off."""
+    """Return tag and value of each element of `data`; ValueError if one is incomplete."""
     at = 0
     while at < len(data):
         tag, length, begins = data[at], int.from_bytes(data[at + 1 : at + 2]), at + 2

@@ -25,20 +25,20 @@ class Clock:
         self.uncertainty = 0.0
         """Zero may be at most this much later: delay that may be ours or part of a wait."""
         self._turn: float | None = None
-        """Since when it is our turn; None during a wait."""
+        """Since when the monitor itself works; None during a wait."""
         self._doubt = 0.0
         self._stands = False
         """The connection is established: the end of a TLS handshake, sent before the request, waits for nothing."""
 
     def start(self) -> None:
-        """Start the clock unless it runs already; it is our turn."""
+        """Start the clock unless it runs already; the monitor itself works."""
         now = time.monotonic()
         self.zero, self.issued = self.zero or now, self.issued or now
         self._turn = now if self._turn is None else self._turn
         self._stands = False
 
     def wait_begins(self, at: float) -> None:
-        """Note that our turn ended at `at`: a name or a connection was requested, or bytes were sent.
+        """Note that a wait began at `at`: a name or a connection was requested, or bytes were sent.
 
         After the connection is established the next turn begins with it: only the last send is waited for.
         """
@@ -50,11 +50,11 @@ class Clock:
         self._turn, self._doubt = at if self._stands else None, 0.0
 
     def send_blocked(self) -> None:
-        """Note that the peer accepts no more bytes for now: it is not our turn."""
+        """Note that the peer accepts no more bytes for now: the monitor waits."""
         self._turn, self._doubt = None, 0.0
 
     def wait_ends(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
-        """Note that a wait ended at `at`, or up to `uncertainty` before it: it is our turn.
+        """Note that a wait ended at `at`, or up to `uncertainty` before it.
 
         Return `at` in seconds from zero, which moves with our turn, and its uncertainty. Bytes that come
         after the connection is established and before the request is sent (a TLS ticket) end no wait.
@@ -64,7 +64,7 @@ class Clock:
         return self.since(at), self.uncertainty + uncertainty
 
     def established(self) -> None:
-        """Note that the connection is established: it is our turn, if it was not yet."""
+        """Note that the connection is established: the monitor no longer waits."""
         self._stands = True
         if self._turn is None:
             self._turn = time.monotonic()

@@ -25,7 +25,7 @@ TOO_LATE = 1.0
 
 
 def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttempts) -> tuple[EndKind, str]:
-    """Return the ending that an exception of the request stands for, and its detail in our words."""
+    """Return the ending for an exception of the request, and its detail in our words."""
     if isinstance(error, MemoryError) or errno_of(error) in EXHAUSTED:
         return EndKind.RESOURCES, errno_words(error)
     return (

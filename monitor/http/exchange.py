@@ -1,4 +1,4 @@
-"""One request and its response: data is recorded where it arrives, and one future is the end."""
+"""One request and its response: data is recorded where it arrives, and the task awaits one future, the end."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ class Exchange:
 
     @property
     def refused_certificate_of(self) -> tuple[str, int] | None:
-        """The address whose certificate was refused; None if none was, or a proxy stands before it."""
+        """The address whose certificate was refused; None if none was, or if there is a proxy."""
         ending = self.recording.ending
         refused = ending is not None and ending.kind is EndKind.TLS_CERTIFICATE and self.request.proxy is None
         return self.attempts.dialled if refused else None

@@ -32,7 +32,7 @@ class StatusError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """How a document is asked for."""
+    """The options of the request for a document."""
 
     authorization: str | None = field(default=None, repr=False)
     """The value of the header Authorization, in place of the URL's user."""

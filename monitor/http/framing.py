@@ -165,7 +165,7 @@ class ChunkedBody(CloseBody):
         return end
 
     def _begun(self, new: int) -> bool:
-        """Whether the line may become a size; only what is new is looked at, if it is in the extension."""
+        """Whether the line may become a chunk size; of an extension only new bytes are searched."""
         line = self._line
         if len(line) - new > self._IN_EXTENSION:
             return line.find(b"\r", -new - 1, -1) < 0 and not line.endswith(b"\n")

@@ -1,4 +1,4 @@
-"""Ask one name server for the addresses of a name: `[network] resolver`; the only user of dnspython.
+"""Look up the addresses of a name at one name server: `[network] resolver`; the only user of dnspython.
 
 It is imported only if a name server is configured, because the library takes 30 ms and 2 MB. This uses the library's
 messages and queries, not its resolver, which measures by the wall clock and swallows cancellations.

@@ -14,7 +14,7 @@ _METADATA = tuple(
         (
             "169.254.0.0/16",
             "fe80::/10",
-            "fd00:ec2::/32",  # Amazon: metadata, and the time and credential services beside it
+            "fd00:ec2::/32",  # Amazon: metadata, and the time and credential services
             "fd20:ce::/64",  # Google
             "fd00:c1::a9fe:a9fe/128",  # Oracle
             "fd00:42::42/128",  # Scaleway

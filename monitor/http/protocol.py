@@ -140,9 +140,10 @@ class HttpProtocol(ResponseHandler):
         self.receiver.head(head(message, framing), tap.read_at, tap.uncertainty)
 
     def _look_for_a_fault(self) -> None:
-        """End a connection whose response aiohttp could not parse: it does not end a body whose framing breaks.
+        """Close a connection whose response aiohttp could not parse.
 
-        aiohttp only closes it: over TLS that waits for the peer, and a second close would keep the socket.
+        aiohttp leaves the body open, and only closes the connection: over TLS that waits for the peer, and a second
+        close would keep the socket.
         """
         if self.exception() is None:
             return

@@ -33,17 +33,17 @@ class Reachability(NamedTuple):
     """What came of a try."""
 
     why_not: str = ""
-    """Why there is no connection, in our words; "" if it stood."""
+    """Why there is no connection, in our words; "" if there was one."""
     agreed: str = ""
     """The protocol that was agreed on by ALPN; "" if none was."""
 
 
 class _StandsError(Exception):
-    """The connection stands."""
+    """The connection is established."""
 
 
 class _Unsent(VersionedRequest):
-    """A request that is not sent when its connection stands."""
+    """A request that ends when its connection is established; nothing is sent."""
 
     async def send(self, _: Connection) -> NoReturn:
         """Raise _StandsError; aiohttp closes the connection."""

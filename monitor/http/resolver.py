@@ -92,14 +92,14 @@ class NameServerResolver(AbstractResolver):
     """Looks names up at one name server, at IP:PORT."""
 
     def __init__(self, where: str) -> None:
-        from monitor.http.nameserver import NameServer  # noqa: PLC0415 - dnspython is loaded where it is asked for alone
+        from monitor.http.nameserver import NameServer  # noqa: PLC0415 - dnspython is loaded only if it is configured
 
         self._server = NameServer(where)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of `host`; OSError where it has none."""
+        """Return the addresses of `host`; OSError if it has none."""
         try:
             found = await self._server.addresses(host, family)
         except OSError as error:

@@ -80,7 +80,7 @@ def forget() -> None:
 
 
 def mend_tls_in_tls() -> bool:
-    """Let a handshake in TLS inside TLS, as through a proxy, fail as any other; whether that was needed.
+    """Make a failed handshake in TLS inside TLS raise like any other; return whether that was needed.
 
     Before CPython 3.13 asyncio hands its private `_abort` the error, which that does not take: the TypeError would hide
     why the handshake failed. Pinned by a test of such a handshake.

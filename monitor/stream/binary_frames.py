@@ -126,7 +126,7 @@ class BinaryFrames:
 
 
 def _headers(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the headers that are texts; IndexError or ValueError if the bytes are no headers."""
+    """Yield the headers with text values; IndexError or ValueError if the bytes are invalid."""
     at = 0
     while at < len(data):
         size = data[at]

@@ -111,7 +111,7 @@ class EndState:
         """When the first error came, or the framing broke."""
         self._indexed = rule.parts or rule.choices > 1
         self.ends: dict[int, _ChoiceEnd] = {}
-        """The end of each answer that stands."""
+        """The last end of each answer that no output follows."""
         self._open: set[int] = set()
         self._hints: set[Stop] = set()
         """The finish reason of an end that has not come yet."""
@@ -169,7 +169,7 @@ class EndState:
             return
         if self.marker_at is not None and self.stands_at is not None:
             return
-        self.ends.pop(key, None)  # what was said last is last
+        self.ends.pop(key, None)  # moves a repeated end to the last place
         self.ends[key] = _ChoiceEnd(time, offset, event.stop)
         self._open.discard(key)
         if event.reason is not None:
@@ -206,7 +206,7 @@ class EndState:
         self._reason_bytes = getsizeof(self.reason) + getsizeof(self.words)
 
     def _short(self, event: Failure) -> Failure:
-        """Return an error with as much of its words as is ever looked at."""
+        """Return an error with a bounded part of its text."""
         texts = [text or "" for text in (event.message, event.type, event.code)]
         if max(map(len, texts)) > LONGEST_WORDS:
             message, kind, code = texts = [text[:LONGEST_WORDS] for text in texts]
@@ -251,7 +251,7 @@ class EndState:
 
     @property
     def _last_end(self) -> _ChoiceEnd:
-        """The end of an answer that was said last."""
+        """The last end of any answer."""
         return self.ends[next(reversed(self.ends))]
 
     @property

@@ -30,7 +30,7 @@ class ConcatenatedJson:
         self._rest = bytearray()
         self._start = 0
         self._at = 0
-        """Where the current message begins in `_rest`; `_scanned` is how far it was scanned."""
+        """The start of the current message in `_rest`; `_scanned` is how far it was scanned."""
         self._scanned = 0
         self._depth = 0
         self._quoted = False
@@ -78,7 +78,7 @@ class ConcatenatedJson:
         return self.too_large
 
     def _scan(self) -> int | None:
-        """Return where the current message ends, or None if it does not yet."""
+        """Return the end of the current message, or None if it is incomplete."""
         if not self._depth and (opening := self._opening()) != self._at:
             return opening
         while found := (INSIDE if self._quoted else OUTSIDE).search(self._rest, self._scanned):
@@ -89,7 +89,7 @@ class ConcatenatedJson:
         return None
 
     def _opening(self) -> int | None:
-        """Skip white space, and return where the next value begins; None if none does yet."""
+        """Skip white space, and return the start of the next value; None if there is none yet."""
         space = _SPACE.match(self._rest, self._at)
         self._at = space.end() if space else self._at
         opening = OPENING.search(self._rest, max(self._at, self._scanned))

@@ -47,7 +47,7 @@ class Lines:
         return Rest(message, inside=message is not None)
 
     def _joined(self, last: bytes) -> bytes:
-        """Return the line whose last piece this is."""
+        """Return the line that ends with this piece."""
         if not self._pieces:
             return last
         line = b"".join((*self._pieces, last))

@@ -82,7 +82,7 @@ class EndRule:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the stream itself said about its end; the verdict also considers how the connection ended."""
+    """What the stream itself sent about its end; the verdict also considers how the connection ended."""
 
     stands_at: float | None = None
     """When the last byte of the message with the end that stands arrived; None if there is none."""

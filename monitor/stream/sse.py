@@ -116,7 +116,7 @@ class ServerSentEvents:
             self._held += len(piece)
 
     def _joined(self, last: bytes) -> bytes:
-        """Return the line whose last piece this is."""
+        """Return the line that ends with this piece."""
         if not self._pieces:
             return last
         line = b"".join((*self._pieces, last))

@@ -104,7 +104,7 @@ async def _denied(request: web.Request) -> web.Response | None:
         return None
     answer = problem(request, 401, "A user name and a password are required.", _CHALLENGE)
     if hdrs.AUTHORIZATION in request.headers:
-        answer.force_close()  # who tries out passwords connects for each, and takes nobody's place meanwhile
+        answer.force_close()  # guessing passwords needs a connection for each, which does not occupy a place meanwhile
     return answer
 
 
