@@ -19,7 +19,7 @@ from monitor.daemon.secrets import secrets_in
 from monitor.daemon.sources import discovery_of, keep_discovering
 from monitor.daemon.targets import config_loaded, make_ready, replace_targets, targets_of
 
-LOOK_EVERY = 2.0
+CHECK_EVERY = 2.0
 
 
 async def reload(parts: Parts, load: Load) -> str | None:
@@ -59,7 +59,7 @@ async def reload_on_change(parts: Parts, load: Load) -> None:
     """Reload, if the config enables it, when the file's content has changed and two checks agree."""
     before = refused = None
     while True:
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_EVERY)
         text = await asyncio.to_thread(_fingerprint, parts) if parts.settings.monitor.reload_on_change else None
         settled, before = text == before, text
         if settled and text not in {None, refused, parts.config.document.fingerprint}:
@@ -74,7 +74,7 @@ async def renew_secrets(parts: Parts) -> None:
     """Keep the files of secrets, CAs and client certificates up to date; the config itself is not reloaded."""
     current = parts.secrets
     while True:
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_EVERY)
         try:
             current = await _renew_changed(parts, current)
         except Exception as error:  # noqa: BLE001 - counted and logged, and the daemon goes on

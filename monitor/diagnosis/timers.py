@@ -17,7 +17,7 @@ _ROUND, _NEAR = 5.0, 0.35
 """Most time-outs are multiples of 5 s."""
 _EXACT = 0.15
 """Seconds within which a timer of whole seconds from the request is exact."""
-_ODD = 10.0
+_LONG = 10.0
 """From this many seconds on, an age that is not round needs one more cut."""
 _PAUSES = 4.0
 """A silence that a timer ended is longer than the usual pause between chunks by this factor."""
@@ -89,7 +89,7 @@ def _since_request(cuts: Sequence[Cut]) -> Timer | None:
     """The last piece of the answer was the same in each: such streams also stop at one age."""
     is_round = abs(middle - round(middle / _ROUND) * _ROUND) <= _NEAR + spread / 2
     is_exact = spread <= _EXACT and abs(middle - round(middle)) <= _EXACT
-    is_long = len(group) >= _MANY and first >= _ODD
+    is_long = len(group) >= _MANY and first >= _LONG
     found = (is_round and is_exact) if by_content else (is_round or is_exact or is_long)
     return Timer(first, last, REQUEST) if found else None
 

@@ -1,4 +1,4 @@
-"""Targets from lists that others write: `sources` reads them again and again, `documents` is their format."""
+"""Targets from external lists: `sources` reads them at intervals, `documents` parses them."""
 
 from __future__ import annotations
 

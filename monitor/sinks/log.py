@@ -123,7 +123,7 @@ class LogSink:
 
     def tell_repeats(self) -> None:
         """Log how many repeated messages were not written since the last call."""
-        for (level, logger, text), times, seconds in self._repeats.turn():
+        for (level, logger, text), times, seconds in self._repeats.next_period():
             fields = {_TOLD: True} | ({"logger": logger} if logger else {})
             structlog.get_logger().log(_RANK[level], f"{text}: repeated {times} times in {seconds:.0f} s", **fields)
 

@@ -51,7 +51,7 @@ class Repeats:
             self._last[kind] = message
             return self._times[kind] <= MOST
 
-    def turn(self) -> list[Repeated]:
+    def next_period(self) -> list[Repeated]:
         """End the period, begin the next, and return the messages that did not pass."""
         with self._lock:
             now = self._clock()

@@ -60,7 +60,7 @@ class Access:
         self._pepper = secrets.token_bytes(32)
         self._known = _Marks(_REMEMBERED)
         self._wrong = _Marks(_REMEMBERED_WRONG)
-        self.lines: dict[tuple[str, str], _Line] = {}
+        self.queues: dict[tuple[str, str], _Queue] = {}
         """Passwords that are being checked or wait, by address and user."""
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 
@@ -105,8 +105,8 @@ class Access:
         stamp = self._stamp(file)
         if stamp == self._loaded.stamp:
             return False
-        ours, theirs = _but_the_certificate(self._loaded.file.tls), _but_the_certificate(file.tls)
-        if ours != theirs:
+        current, new = _but_the_certificate(self._loaded.file.tls), _but_the_certificate(file.tls)
+        if current != new:
             raise self._mistake("tls_server_config", "has changed; a restart is needed for it to take effect")
         if file.tls is not None:
             assert self.context is not None, "TLS is served"
@@ -137,10 +137,10 @@ class Access:
     async def admits(self, authorization: str, peer: str = "") -> bool:
         """Whether the Authorization header has a user with the correct password; BusyError if too many wait.
 
-        Passwords wait in a line for each user and address (`peer`), and one of each line is checked at a time: a flood
-        of wrong ones holds up nobody who comes from elsewhere or is another user. If too many wait, one of the longest
-        line is refused, whichever: nobody can keep others out by filling it. Those of one line that give the same
-        password share its check, and a password that was right or wrong before is not checked again.
+        Each user and address (`peer`) has a queue, of which one password is checked at a time, so that a flood of wrong
+        passwords delays neither other users nor other addresses. If too many wait, one of the longest queue is refused,
+        so that a full queue locks out nobody else. Equal passwords of one queue share a check, and the results of
+        earlier checks are cached.
         """
         users = self._loaded.file.users
         if not users:
@@ -164,34 +164,34 @@ class Access:
 
     def _check(self, key: tuple[str, str], mark: bytes, check: _Check) -> _Check:
         """Queue a password, and return its check; the same password in progress is not checked twice."""
-        line = self.lines.get(key)
-        if line is not None and mark in line.checks:
-            return line.checks[mark]
-        if sum(len(one.waiting) for one in self.lines.values()) >= _WAITING:
-            max(self.lines.values(), key=lambda one: len(one.waiting)).refuse_one()
-        if line is None:
-            line = self.lines[key] = _Line()
-            line.task = asyncio.create_task(self._work(key, line))
-        line.checks[mark] = check
-        line.waiting.append(mark)
+        queue = self.queues.get(key)
+        if queue is not None and mark in queue.checks:
+            return queue.checks[mark]
+        if sum(len(one.waiting) for one in self.queues.values()) >= _WAITING:
+            max(self.queues.values(), key=lambda one: len(one.waiting)).refuse_one()
+        if queue is None:
+            queue = self.queues[key] = _Queue()
+            queue.task = asyncio.create_task(self._work(key, queue))
+        queue.checks[mark] = check
+        queue.waiting.append(mark)
         return check
 
-    async def _work(self, key: tuple[str, str], line: _Line) -> None:
+    async def _work(self, key: tuple[str, str], queue: _Queue) -> None:
         """Check the passwords of a queue in a thread; bcrypt releases the interpreter lock."""
         loop = asyncio.get_running_loop()
         try:
-            while line.waiting:
-                mark = line.waiting.pop(0)
-                check = line.checks[mark]
+            while queue.waiting:
+                mark = queue.waiting.pop(0)
+                check = queue.checks[mark]
                 fits = await loop.run_in_executor(self._worker, _matches, check.password, check.hashed, check.cost)
                 check.found.set_result(fits)
-                del line.checks[mark]
+                del queue.checks[mark]
         finally:  # at a stop the others are refused
-            for check in line.checks.values():
+            for check in queue.checks.values():
                 check.found.set_result(None)
-            del self.lines[key]
+            del self.queues[key]
 
-    def knows(self, certificate: Mapping[str, Any] | None) -> bool:
+    def admits_certificate(self, certificate: Mapping[str, Any] | None) -> bool:
         """Whether a client's certificate, as from `getpeercert`, has one of the allowed names."""
         wanted = self._loaded.file.tls.client_sans if self._loaded.file.tls else ()
         names = {name for _, name in (certificate or {}).get("subjectAltName", ())}
@@ -247,7 +247,7 @@ class _Check:
 
 
 @dataclass(slots=True)
-class _Line:
+class _Queue:
     """Passwords for one user from one address."""
 
     checks: dict[bytes, _Check] = field(default_factory=dict)

@@ -94,7 +94,7 @@ async def _denied(request: web.Request) -> web.Response | None:
     access = request.app[STATE].access
     if access is None or request.path in _WITHOUT_LOGIN:
         return None
-    if not access.knows(request.transport.get_extra_info("peercert") if request.transport else None):
+    if not access.admits_certificate(request.transport.get_extra_info("peercert") if request.transport else None):
         return problem(request, 403, "The client's certificate has none of the allowed names.")
     try:
         admitted = await access.admits(request.headers.get("Authorization", ""), request.remote or "")

@@ -304,7 +304,7 @@ LOOK = "[monitor]\nreload_on_change = true"
 
 async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `reload_on_change` a valid change is used, an invalid one reported once, and a missing file ignored."""
-    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.CHECK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
     async with running(config=await file.first(), load=file) as daemon:
@@ -323,7 +323,7 @@ async def test_a_file_that_changes_is_read(lab: Lab, file: ConfigFile, monkeypat
 
 async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """By default a changed file waits for a reload; from a reload that enables it on, it does not."""
-    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.CHECK_EVERY", 0.001)
     one = watched("one", lab.url + QUICK_OK)
     file.write(one)
     async with running(config=await file.first(), load=file) as daemon:
@@ -339,7 +339,7 @@ async def test_a_file_is_not_looked_at_unasked(lab: Lab, file: ConfigFile, monke
 
 async def test_a_bug_in_a_reload_ends_no_looking(lab: Lab, file: ConfigFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception in a reload is counted, and the next change is used."""
-    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.CHECK_EVERY", 0.001)
     one, two = watched("one", lab.url + QUICK_OK), watched("two", lab.url + QUICK_OK)
     file.write(one, rest=LOOK)
 

@@ -37,7 +37,7 @@ NOTHING = Compared(frozenset(), {})
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compare files often, and leave no TLS context to other tests."""
-    monkeypatch.setattr("monitor.daemon.reload.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("monitor.daemon.reload.CHECK_EVERY", 0.001)
     yield
     tls.forget()
 

@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN = 60.0
-LOOK_EVERY = 0.02
+CHECK_EVERY = 0.02
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin", str(ROOT / ".real" / "proxies" / "bin")))
 """Debian puts servers where a user's PATH does not look; `make proxies` installs those of PyPI."""
 
@@ -103,7 +103,7 @@ async def listening(
                 writer.transport.abort()
                 return
             assert process.poll() is None, _said(log)
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_EVERY)
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -30,7 +30,7 @@ PATIENCE = 480.0
 """Seconds after which what a test waits for will never come; an idle machine takes a tenth of that."""
 PATIENT = {"connect": "60s", "headers": "3m", "first_chunk": "3m", "idle": "60s", "total": "4m"}
 """Timeouts that a machine which does other things besides does not reach."""
-LOOK_EVERY = 0.02
+CHECK_EVERY = 0.02
 LONGEST_LINE = 1 << 24
 
 CHECKOUT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def not_installed() -> str:
 
 async def look_again() -> None:
     """Let a moment pass before another look at a program that tells of nothing by itself."""
-    await asyncio.sleep(LOOK_EVERY)
+    await asyncio.sleep(CHECK_EVERY)
 
 
 # -- the servers -------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ END_OF_TURN = 108
 CONTEXT = 4096
 
 READY_WITHIN = 90.0
-LOOK_EVERY = 0.05
+CHECK_EVERY = 0.05
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ class Server:
             async with asyncio.timeout(READY_WITHIN):
                 while not await _answers(self.port, self.health):
                     # Between two looks it waits for the death of the process, which no further look would survive.
-                    await asyncio.wait({gone}, timeout=LOOK_EVERY)
+                    await asyncio.wait({gone}, timeout=CHECK_EVERY)
                     if gone.done():
                         raise RuntimeError(f"{self.name} ended with status {gone.result()}:\n{self._last_words()}")
         except TimeoutError:

@@ -156,12 +156,12 @@ async def test_passwords_that_wait_at_a_stop_are_refused(access: Access) -> None
     guesses = [asyncio.ensure_future(access.admits(basic("prom", f"guess {number}"))) for number in range(3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    (line,) = access.lines.values()
+    (line,) = access.queues.values()
     assert line.task is not None
     line.task.cancel()
     found = await asyncio.gather(*guesses, return_exceptions=True)
     assert all(isinstance(one, BusyError) for one in found)
-    assert access.lines == {}
+    assert access.queues == {}
 
 
 async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
@@ -171,12 +171,12 @@ async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
         asyncio.ensure_future(access.admits(basic(user, f"guess {number}"), "10.0.0.1")) for user, number in flood
     ]
     await asyncio.sleep(0)
-    assert len(access.lines) == 2
+    assert len(access.queues) == 2
     assert await access.admits(basic("prom", "right"), "10.0.0.2")
     assert not all(guess.done() for guess in guesses), "who is right did not wait for all of them"
     assert await access.admits(basic("jürgen", "grün"), "10.0.0.1")
     assert await asyncio.gather(*guesses) == [False] * 16
-    assert access.lines == {}
+    assert access.queues == {}
 
 
 async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access) -> None:
@@ -187,7 +187,7 @@ async def test_the_same_password_is_checked_once_for_all_who_wait(access: Access
     assert await asyncio.gather(*asking[1:]) == [True] * 39
     wrong = [asyncio.ensure_future(access.admits(basic("prom", "wrong"), "10.0.0.1")) for _ in range(40)]
     assert await asyncio.gather(*wrong) == [False] * 40
-    assert access.lines == {}
+    assert access.queues == {}
 
 
 async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,10 +230,10 @@ def test_which_certificates_are_known(made: Made) -> None:
     """If names are listed, the client's certificate must contain one of them."""
     names = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
     access = Access(made.write(TLS % names))
-    assert access.knows({"subjectAltName": (("DNS", "b.test"), ("DNS", "a.test"))})
-    assert not access.knows({"subjectAltName": (("DNS", "b.test"),)})
-    assert not access.knows({})
-    assert not access.knows(None)
+    assert access.admits_certificate({"subjectAltName": (("DNS", "b.test"), ("DNS", "a.test"))})
+    assert not access.admits_certificate({"subjectAltName": (("DNS", "b.test"),)})
+    assert not access.admits_certificate({})
+    assert not access.admits_certificate(None)
     access.close()
 
 
