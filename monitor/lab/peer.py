@@ -51,7 +51,7 @@ class Peer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"{self._scheme}://{HOST}:{self.port}"
 
     @property

@@ -27,11 +27,11 @@ from monitor.lab.wire import head_of
 
 Log = Callable[[Mapping[str, object]], None]
 MAX_TURNS = 1024
-"""The most URLs whose requests the lab counts."""
+"""The maximum number of URLs whose requests the lab counts."""
 
 
 class NotFoundError(LookupError):
-    """A path that the lab does not know."""
+    """A path that the lab does not have."""
 
 
 @dataclass(frozen=True, slots=True)

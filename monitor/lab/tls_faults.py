@@ -73,7 +73,7 @@ tls = {{ {tls} }}
 
 @dataclass(frozen=True, slots=True)
 class TlsLab:
-    """The TLS faults as they listen, and where the certificates are."""
+    """The listening TLS faults, and the directory of the certificates."""
 
     faults: tuple[TlsFault, ...]
     ca_pem: bytes
@@ -84,7 +84,7 @@ class TlsLab:
     key_file: str
 
     def url(self, fault: TlsFault, host: str) -> str:
-        """Where to probe this fault."""
+        """The URL of this fault."""
         return f"https://{host}:{fault.port}{fault.path}"
 
     def config(self, host: str) -> str:

@@ -103,7 +103,7 @@ def whole(case: ScriptContext, answer: EncodedAnswer, content_type: str = "", ex
 
 
 def ending(case: ScriptContext) -> Step:
-    """The end of the connection that the case asks for."""
+    """The requested end of the connection."""
     return Rst() if case[BY] == "rst" else Fin()
 
 

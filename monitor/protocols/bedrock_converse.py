@@ -17,7 +17,7 @@ CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 
 def request(target: Target, prompt: str) -> Request:
-    """Ask with one user message; the model stands in the URL."""
+    """Ask with one user message; the model is in the URL."""
     body = {
         "messages": [{"role": "user", "content": [{"text": prompt}]}],
         "inferenceConfig": {"maxTokens": target.max_tokens, "temperature": target.temperature},
@@ -51,7 +51,7 @@ def interpret(message: Message) -> Iterator[Event]:
 
 
 def _delta(delta: Mapping[str, object]) -> Event:
-    """Read a piece of a block; signatures and redacted reasoning are no output."""
+    """Read a piece of a block; signatures and redacted reasoning are not output."""
     reasoning, tool = an_object(delta.get("reasoningContent")), an_object(delta.get("toolUse"))
     for said, part in ((delta, Part.CONTENT), (reasoning, Part.REASONING)):
         if text := as_text(said.get("text")):
@@ -70,7 +70,7 @@ BEDROCK_CONVERSE = Protocol(
     asked_at="`/model/MODEL/converse-stream` of Amazon Bedrock",
     complete_when="`messageStop`",
     note="binary frames, whose two checksums are compared; the key is a Bedrock API key (requests are not signed); "
-    "the model stands in the URL",
+    "the model is in the URL",
     example="made/bedrock_converse_whole",
     dialect="monitor.lab.dialects.bedrock_converse:DIALECT",
 )

@@ -1,4 +1,4 @@
-"""Langchain-Chatchat 0.2.0 to 0.2.6 chat (`/chat/chat`): the text itself, though its type says `text/event-stream`."""
+"""Langchain-Chatchat 0.2.0 to 0.2.6 chat (`/chat/chat`): plain text, although its type is `text/event-stream`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Langchain-Chatchat 0.3 agent (`/chat/chat/completions` with `tools`): a status tells what each event is."""
+"""Langchain-Chatchat 0.3 agent (`/chat/chat/completions` with `tools`): each event has a status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.target import Target
 
 
 class Status(IntEnum):
-    """What Chatchat's agent says of itself (`AgentStatus` in its source); the others are life without output."""
+    """The states of Chatchat's agent (`AgentStatus` in its source); the others are activity without output."""
 
     TOKEN = 2
     MODEL_END = 3

@@ -1,4 +1,4 @@
-"""Coze's chat of version 3 (`/v3/chat`): named events, deltas of answers, the chat's end, and `done` behind it."""
+"""Coze's chat of version 3 (`/v3/chat`): named events, deltas of answers, the chat's end, and then `done`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENDS: Mapping[str, Stop] = {
 
 
 def request(target: Target, prompt: str) -> Request:
-    """Ask the bot that the target's `body` names (`bot_id`), in a conversation that is not kept."""
+    """Ask the bot in the target's `body` (`bot_id`), in a conversation that is not stored."""
     body = {
         "user_id": "chat-monitor",
         "stream": True,
@@ -68,7 +68,7 @@ def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
 
 
 def _end(chat: Mapping[str, object], name: str) -> Iterator[Event]:
-    """Read how a chat ended; a state that says failure wins over the name of the event, as its name over the state."""
+    """Read the end of a chat; if its state or the name of the event means a failure, the chat failed."""
     counted = an_object(chat.get("usage"))
     yield Meta(usage=Usage(as_count(counted.get("input_count")), as_count(counted.get("output_count"))))
     said = as_text(chat.get("status"))

@@ -19,7 +19,7 @@ _SILENT = re.compile(
 )
 """How the names of events begin that say nothing of the answer."""
 ANSWER, WORKFLOW = 0, 1
-"""What ends apart: the answer, by `message_end`, and in a chatflow the workflow behind it."""
+"""What has an end of its own: the answer, by `message_end`, and in a chatflow the workflow after it."""
 
 
 def request(target: Target, prompt: str) -> Request:
@@ -72,7 +72,7 @@ def _output(text: str, part: Part = Part.CONTENT, *, again: bool = False) -> Eve
 
 
 def _workflow(frame: Mapping[str, object]) -> int:
-    """Return what ends with the workflow: where it is all there is, and no message comes, the answer itself."""
+    """Return what ends with the workflow: the answer itself, if there is only a workflow and no message."""
     return WORKFLOW if frame.get("message_id") else ANSWER
 
 

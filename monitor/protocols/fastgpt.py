@@ -21,7 +21,7 @@ _SILENT = frozenset({
 
 
 def request(target: Target, prompt: str) -> Request:
-    """Ask with one user message, in no chat that would be kept up; with `detail`, events have names."""
+    """Ask with one user message, without a stored chat; with `detail`, events have names."""
     body = {
         "messages": [{"role": "user", "content": prompt}],
         "stream": True,

@@ -1,4 +1,4 @@
-"""Gemini (`...:streamGenerateContent`), of the Gemini API and of Vertex AI: no marker, and ends said early.
+"""Gemini (`...:streamGenerateContent`), of the Gemini API and of Vertex AI: no marker, and early ends.
 
 With `alt=sse` it comes as events, without as one JSON array.
 """
@@ -39,7 +39,7 @@ _BLANK = BOM + b" \t\r\n"
 
 
 class EventsOrArray(ServerSentEvents):
-    """A framer of events or, without `alt=sse` in the URL, of one JSON array: the first byte says which.
+    """A framer of events or, without `alt=sse` in the URL, of one JSON array: the first byte decides.
 
     White space before it is passed over.
     """
@@ -74,7 +74,7 @@ class EventsOrArray(ServerSentEvents):
 
 
 def request(target: Target, prompt: str) -> Request:
-    """Ask with one text; the model stands in the URL."""
+    """Ask with one text; the model is in the URL."""
     body = {
         "contents": [{"role": "user", "parts": [{"text": prompt}]}],
         "generationConfig": {"maxOutputTokens": target.max_tokens, "temperature": target.temperature},
@@ -90,7 +90,7 @@ def interpret(message: Message) -> Iterator[Event]:
 
 
 def _frame(frame: Mapping[str, object]) -> Iterator[Event]:
-    """Read one response; any reason but `STOP` and those of limits and filters says that the answer failed."""
+    """Read one response; any reason except `STOP` and those of limits and filters means that the answer failed."""
     if (error := failure_in(frame)) is not None:
         yield error
         return
@@ -144,7 +144,7 @@ GEMINI = Protocol(
     paths=(":streamGenerateContent",),
     asked_at="`/v1beta/models/MODEL:streamGenerateContent` of the Gemini API and of Vertex AI",
     complete_when="the body's end, and the last `finishReason` is `STOP`",
-    note="the key is `x-goog-api-key` (Vertex AI: `headers`); the model stands in the URL; "
+    note="the key is `x-goog-api-key` (Vertex AI: `headers`); the model is in the URL; "
     "`alt=sse` there gives events, without it one JSON array comes",
     example="made/gemini_whole",
     dialect="monitor.lab.dialects.gemini:DIALECT",

@@ -1,4 +1,4 @@
-"""Any protocol that a config can describe: a framing, and where in its JSON the output, the end and the rest are."""
+"""Any protocol that a config can describe: a framing, and the paths of output, end and the rest in its JSON."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ class _Reader:
         yield from ends
 
     def _usual_error(self, value: object, *, output: bool) -> Failure | None:
-        """Return an error in a shape that vendors have, if the target says nothing of errors."""
+        """Return an error in a shape of a vendor, if the target has no path for errors."""
         if self._paths.error is not None or not isinstance(value, dict):
             return None
         return failure_in(value, output=output)
 
     def _ends(self, value: object) -> Iterator[Finish]:
-        """Return the end that a value says: a reason, true, or what the path expects."""
+        """Return the end of a value: a reason, true, or what the path expects."""
         path = self._paths.end
         for found in self._find("end", path, value)[:1]:
             if path is not None and path.expected is not None:

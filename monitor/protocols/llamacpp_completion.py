@@ -14,7 +14,7 @@ from monitor.stream.sse import ServerSentEvents
 from monitor.target import Target
 
 _OLDER = {"stopped_limit": "limit", "stopped_word": "word", "stopped_eos": "eos"}
-"""What servers before December 2024 said in place of `stop_type`."""
+"""The fields that servers before December 2024 sent in place of `stop_type`."""
 
 _OTHERS = frozenset({"type", "role", "event"})
 """Keys of other protocols' events that have a `content`, too."""

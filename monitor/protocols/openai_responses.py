@@ -28,7 +28,7 @@ _WHOLE: Mapping[str, tuple[str, Part]] = {
     "response.reasoning_text.done": ("text", Part.REASONING),
     "response.function_call_arguments.done": ("arguments", Part.TOOL_CALL),
 }
-"""What repeats the deltas before it; where none came, it is the output."""
+"""Events that repeat the deltas before them; without deltas they are the output."""
 _STATES = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 """Events that end the response, named after its state; the state itself wins over the name."""
 _STATUS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled"})
@@ -76,7 +76,7 @@ def interpret(message: Message) -> Iterator[Event]:
 
 
 def _state(kind: str, response: Mapping[str, object]) -> Iterator[Event]:
-    """Read what a state of the whole response says."""
+    """Read the state of the whole response."""
     yield Meta(model=as_word(response.get("model")), usage=usage_of(response.get("usage")))
     if kind not in _STATES:
         return
@@ -101,7 +101,7 @@ def _answer(response: Mapping[str, object]) -> Iterator[Output]:
 
 
 def _item(item: Mapping[str, object]) -> list[Output]:
-    """Return what a whole item of the answer says again: its text, or the arguments of a call."""
+    """Return what a whole item of the answer repeats: its text, or the arguments of a call."""
     if as_text(item.get("type")) in _CALLS:
         return [Output(as_arguments(item.get("arguments") or item.get("input")), Part.TOOL_CALL, repeats=True)]
     content = item.get("content")

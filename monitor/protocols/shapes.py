@@ -79,7 +79,7 @@ _USUAL = frozenset({
     "id", "object", "created", "model", "system_fingerprint", "service_tier", "provider", "choices", "usage",
 })  # fmt: skip
 _USUAL_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
-"""Keys of a chunk and of its choice that carry no information beside a piece of text."""
+"""Keys of a chunk and of its choice that carry no information in addition to a piece of text."""
 
 
 def openai_frame(frame: Mapping[str, object]) -> Iterable[Event]:
@@ -145,7 +145,7 @@ def _of_completions(choice: Mapping[str, object]) -> bool:
 
 
 def choices_of(frame: Mapping[str, object]) -> list[dict[str, object]]:
-    """Return the choices of a chunk; TypeError if they are no list of objects."""
+    """Return the choices of a chunk; TypeError if they are not a list of objects."""
     return [as_object(choice) for choice in as_list(frame.get("choices")) if choice is not None]
 
 
@@ -172,7 +172,7 @@ def _counted(said: Mapping[str, object]) -> Usage | None:
 
 
 def _pieces(choice: Mapping[str, object], index: int) -> Sequence[Output]:
-    """Return the output of a choice; a whole `message`, which some send at the end, repeats what its deltas said."""
+    """Return the output of a choice; a whole `message`, which some send at the end, repeats the deltas."""
     if choice.get("delta") is None and isinstance(choice.get("message"), dict):
         whole = openai_delta(as_object(choice["message"]), index)
         return [Output(piece.text, piece.part, index, repeats=True) for piece in whole]
@@ -186,7 +186,7 @@ REASONING = (
 """Keys of a delta under which vendors send reasoning; several of one delta say the same. Encrypted reasoning has no
 text (`data`, `signature`, `reasoning_opaque`)."""
 _THOUGHTS = ("text", "thinking", "reasoning", "summary", "content")
-"""Where an object of reasoning has its text."""
+"""The keys of the text in an object of reasoning."""
 
 
 def openai_delta(delta: Mapping[str, object], choice: int) -> Sequence[Output]:
@@ -249,7 +249,7 @@ def _call(call: Mapping[str, object], choice: int) -> Iterator[Output]:
 
 _READ = ("prompt_tokens", "input_tokens", "inputTokens", "promptTokens", "PromptTokens", "promptTokenCount")
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
-"""What Anthropic counts beside its `input_tokens`."""
+"""The tokens that Anthropic counts in addition to `input_tokens`."""
 _WRITTEN = ("completion_tokens", "output_tokens", "outputTokens", "completionTokens", "CompletionTokens")
 _DETAILS = ("completion_tokens_details", "output_tokens_details")
 

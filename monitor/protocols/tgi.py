@@ -26,7 +26,7 @@ def request(target: Target, prompt: str) -> Request:
 
 
 def interpret(message: Message) -> Iterator[Event]:
-    """Read one event: special tokens are no output, and a `generated_text`, even an empty one, is the end."""
+    """Read one event: special tokens are not output, and a `generated_text`, even an empty one, is the end."""
     frame = load(message.data)
     token, ended = as_object(frame.get("token")), frame.get("generated_text") is not None
     text = "" if token.get("special") is True else as_text(token.get("text"))

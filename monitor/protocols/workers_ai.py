@@ -15,7 +15,7 @@ from monitor.target import Target
 
 
 def request(target: Target, prompt: str) -> Request:
-    """Ask with one user message; the model stands in the URL."""
+    """Ask with one user message; the model is in the URL."""
     body = one_message(target, prompt)
     del body["model"]
     return json_request(body, target)
@@ -57,7 +57,7 @@ WORKERS_AI = Protocol(
     asked_at="`/client/v4/accounts/ACCOUNT/ai/run/MODEL` of Cloudflare, and its AI Gateway",
     choices="n",
     complete_when="`[DONE]`, or a `finish_reason` as newer models have it",
-    note="the model stands in the URL; newer models stream OpenAI's chunks there, and both shapes are read",
+    note="the model is in the URL; newer models stream OpenAI's chunks there, and both shapes are read",
     example="made/workers_ai_whole",
     dialect="monitor.lab.dialects.workers_ai:DIALECT",
 )

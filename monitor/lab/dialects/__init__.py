@@ -17,7 +17,7 @@ def dialect_of(protocol: Protocol) -> Dialect:
 
 
 DIALECTS: dict[str, Dialect] = {name: dialect_of(protocol) for name, protocol in PROTOCOLS.items()}
-"""Each by the name that stands in the lab's URLs."""
+"""The dialects by their names in the lab's URLs."""
 
 
 def add_dialect(name: str) -> None:

@@ -8,7 +8,7 @@ from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event, sp
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "end_turn", "length": "max_tokens"}
-"""OpenAI's finish words, by which the lab's faults know them, and Anthropic's."""
+"""OpenAI's finish reasons, which the lab's faults use, and Anthropic's."""
 TYPES: Mapping[str, str] = {
     "overloaded": "overloaded_error",
     "rate_limited": "rate_limit_error",
@@ -40,7 +40,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The message where no stream was asked for."""
+    """The message if no stream was requested."""
     content = [{"type": "text", "text": text}]
     return compact({"id": "msg_lab", "type": "message", "role": "assistant", "content": content}).encode()
 

@@ -10,7 +10,7 @@ from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "end_turn", "length": "max_tokens", "content_filter": "content_filtered"}
-"""OpenAI's finish words, by which the lab's faults know them, and Bedrock's."""
+"""OpenAI's finish reasons, which the lab's faults use, and Bedrock's."""
 EXCEPTIONS: Mapping[str, str] = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
@@ -35,7 +35,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The one object if no stream was asked for."""
+    """The one object if no stream was requested."""
     message = {"role": "assistant", "content": [{"text": text}]}
     return compact({"output": {"message": message}, "stopReason": "end_turn"}).encode()
 

@@ -21,7 +21,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The completion where no stream was asked for."""
+    """The completion if no stream was requested."""
     message = {"role": "assistant", "content": text}
     choices = [{"finish_reason": "stop", "index": 0, "message": message}]
     return compact({"id": "chatcmpl-lab", "choices": choices, "object": "chat.completion"}).encode()
@@ -45,7 +45,7 @@ def route_frame(content: str, **more: object) -> bytes:
 
 
 def route_whole(text: str, **more: object) -> bytes:
-    """The completion of these routes if no stream was asked for."""
+    """The completion of these routes if no stream was requested."""
     message = {"role": "assistant", "content": text, "finish_reason": "stop", "tool_calls": []}
     return spaced({"id": "chatlab", "object": "chat.completion", **more, "choices": [{"message": message}]}).encode()
 

@@ -1,4 +1,4 @@
-"""Langchain-Chatchat 0.2.7 and 0.2.8: the same objects as later, one behind the other with nothing between them."""
+"""Langchain-Chatchat 0.2.7 and 0.2.8: the same objects as later, one after another without a separator."""
 
 from __future__ import annotations
 

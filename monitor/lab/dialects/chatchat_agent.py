@@ -21,7 +21,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The completion if no stream was asked for."""
+    """The completion if no stream was requested."""
     return chatchat.route_whole(text, status=FINISHED)
 
 

@@ -8,7 +8,7 @@ from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "COMPLETE", "length": "MAX_TOKENS", "abort": "TIMEOUT", "error": "ERROR"}
-"""OpenAI's finish words, by which the lab's faults know them, and Cohere's."""
+"""OpenAI's finish reasons, which the lab's faults use, and Cohere's."""
 
 
 def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
@@ -28,7 +28,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The message where no stream was asked for."""
+    """The message if no stream was requested."""
     message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
     return compact({"id": "29f14a5a-11de-4cae", "finish_reason": "COMPLETE", "message": message}).encode()
 

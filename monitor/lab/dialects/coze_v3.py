@@ -1,4 +1,4 @@
-"""Coze's chat of version 3: named events with no space behind the colon; the message again, its end, and `done`."""
+"""Coze's chat of version 3: named events without a space after the colon; the message again, its end, and `done`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """What stands for the chat where no stream was asked for; a real server has it fetched later."""
+    """The chat if no stream was requested; a real server returns the answer in another request."""
     return compact({"code": 0, "msg": "", "data": {**IDS, "status": "completed", "content": text}}).encode()
 
 

@@ -27,7 +27,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The message where no stream was asked for."""
+    """The message if no stream was requested."""
     return spaced({"event": "message", **IDS, "mode": "chat", "answer": text}).encode()
 
 

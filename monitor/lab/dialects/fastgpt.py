@@ -1,4 +1,4 @@
-"""FastGPT with details: OpenAI's shape in named events, `stop` and `[DONE]`, and what each node did behind that."""
+"""FastGPT with details: OpenAI's shape in named events, `stop` and `[DONE]`, and then what each node did."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The completion where no stream was asked for."""
+    """The completion if no stream was requested."""
     choices = [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "index": 0}]
     return compact({"id": "", "model": "", "choices": choices}).encode()
 

@@ -10,7 +10,7 @@ EOL = "\r\n"
 WORDS: Mapping[str, str] = {
     "stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY", "abort": "MALFORMED_FUNCTION_CALL",
 }  # fmt: skip
-"""OpenAI's finish words, by which the lab's faults know them, and Gemini's."""
+"""OpenAI's finish reasons, which the lab's faults use, and Gemini's."""
 ERRORS: Mapping[str, tuple[int, str, str]] = {
     "overloaded": (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
     "rate_limited": (429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
@@ -32,7 +32,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The one response where no stream was asked for."""
+    """The one response if no stream was requested."""
     return spaced(_frame({"text": text}, "STOP", 1)).encode()
 
 

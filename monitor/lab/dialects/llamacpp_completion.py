@@ -8,7 +8,7 @@ from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 WORDS: Mapping[str, str] = {"stop": "eos", "length": "limit"}
-"""OpenAI's finish words, by which the lab's faults know them, and llama.cpp's."""
+"""OpenAI's finish reasons, which the lab's faults use, and llama.cpp's."""
 
 
 def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
@@ -18,7 +18,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The one object where no stream was asked for."""
+    """The one object if no stream was requested."""
     return compact(_last(text, 1, "stop")).encode()
 
 

@@ -17,7 +17,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The one object if no stream was asked for."""
+    """The one object if no stream was requested."""
     return _line(text, done_reason="stop", done=True, **COUNTS, eval_count=1)
 
 

@@ -31,7 +31,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The completion where no stream was asked for."""
+    """The completion if no stream was requested."""
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     return compact({**FRAME, "object": "chat.completion", "choices": choices, "usage": usage(1)}).encode()

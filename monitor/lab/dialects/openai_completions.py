@@ -20,7 +20,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The completion if no stream was asked for."""
+    """The completion if no stream was requested."""
     return compact({**FRAME, "choices": [_choice(text, "stop")], "usage": usage(1)}).encode()
 
 

@@ -9,7 +9,7 @@ from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact, event
 from monitor.lab.dialects.errors import ERRORS
 
 REASONS: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""OpenAI's finish words, by which the lab's faults know them, and why a response is incomplete."""
+"""OpenAI's finish reasons, which the lab's faults use, and why a response is incomplete."""
 
 
 def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
@@ -31,7 +31,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The response where no stream was asked for."""
+    """The response if no stream was requested."""
     return compact(_response("completed", text)).encode()
 
 

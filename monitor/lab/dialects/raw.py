@@ -1,4 +1,4 @@
-"""The bytes are the answer: no messages, no end, nothing beside it."""
+"""The bytes are the answer: no messages and no end."""
 
 from __future__ import annotations
 

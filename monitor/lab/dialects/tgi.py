@@ -1,4 +1,4 @@
-"""Text Generation Inference: SSE with no space behind the colon; a token in every event, the whole text in the last."""
+"""Text Generation Inference: SSE without a space after the colon; a token per event, the whole text in the last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 
 WORDS: Mapping[str, str] = {"stop": "eos_token", "length": "length"}
-"""OpenAI's finish words, by which the lab's faults know them, and TGI's."""
+"""OpenAI's finish reasons, which the lab's faults use, and TGI's."""
 ERRORS: Mapping[str, tuple[str, str]] = {
     "overloaded": ("overloaded", "Model is overloaded"),
     "context_length": ("validation", "Input validation error: `inputs` must have less than 8 tokens. Given: 9"),
@@ -26,7 +26,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The one object where no stream was asked for."""
+    """The one object if no stream was requested."""
     return compact({"generated_text": text}).encode()
 
 

@@ -19,7 +19,7 @@ def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
 
 
 def whole(text: str) -> bytes:
-    """The one object if no stream was asked for."""
+    """The one object if no stream was requested."""
     return compact({"result": {"response": text}, "success": True, "errors": [], "messages": []}).encode()
 
 

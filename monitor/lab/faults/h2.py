@@ -93,13 +93,13 @@ HEAD = Param("as", choice(*HEADS), "http1", "which bad head")
 
 
 def _stop(case: ScriptContext) -> int:
-    """How many messages that is: all of them, if more output was asked for than there is."""
+    """The number of messages: all of them, if more output was requested than there is."""
     answer = case.answer
     return len(answer.messages) if case[AFTER] > len(answer.output) else answer.upto(case[AFTER])
 
 
 def _up_to(case: ScriptContext) -> list[Step]:
-    """The answer up to as much output as was asked for."""
+    """The answer up to the requested amount of output."""
     case = case.but(FRAMING, "chunked")
     return [opening(case, case.answer), *spoken(case, case.answer, _stop(case))]
 
@@ -217,7 +217,7 @@ def cut(case: ScriptContext) -> Script:
 
 
 def judged_cut(case: ScriptContext) -> Expect:
-    """By how much of the answer lies before it."""
+    """Expect the verdict for the amount of the answer before the fault."""
     position, arrived = case[WIRE], 0
     for message in (*case.answer.messages, b""):
         arrived += min(max(position - HEADER, 0), len(message))

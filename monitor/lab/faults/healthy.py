@@ -126,13 +126,13 @@ def unterminated(case: ScriptContext) -> Script:
 
 
 def judged_unterminated(case: ScriptContext) -> Expect:
-    """Where messages have no line ends, none is missing."""
+    """Expect an unclean end, or ok if messages have no line ends."""
     last = case.answer.messages[case.answer.last]
     return OK if last == last.rstrip(LINE_ENDS) else UNCLEAN
 
 
 def line_ends(case: ScriptContext) -> Script:
-    """The same events with other line ends, and a byte order mark where wanted."""
+    """The same events with other line ends, and with a byte order mark if requested."""
     answer = case.answer
     messages = [
         eol.join(message.splitlines()) + last

@@ -100,7 +100,7 @@ def _swapped(pieces: tuple[str, ...], at: int) -> tuple[str, ...]:
 
 
 def wrong(case: ScriptContext) -> Script:
-    """Another answer than the one asked for."""
+    """Another answer than the requested one."""
     return whole(case, case.encode(REFUSAL))
 
 
