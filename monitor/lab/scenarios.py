@@ -10,19 +10,15 @@ from monitor.lab.answer import pieces
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.dialects.base import Dialect, lacks
 from monitor.lab.fault import Expect, LabFault, RandomFault, ScriptContext
-from monitor.lab.faults import cuts, h2, heads
-from monitor.lab.faults import drawn as chance
-from monitor.lab.faults import framing as framed
-from monitor.lab.faults import healthy as sound
-from monitor.lab.faults import messages as said
+from monitor.lab.faults import cuts, drawn, framing, h2, heads, healthy, messages
 from monitor.lab.params import BadParameterError, N, read_query
 
 FAULTS: Mapping[str, LabFault] = {
-    fault.name: fault for fault in (*sound.FAULTS, *cuts.FAULTS, *said.FAULTS, *heads.FAULTS, *framed.FAULTS)
+    fault.name: fault for fault in (*healthy.FAULTS, *cuts.FAULTS, *messages.FAULTS, *heads.FAULTS, *framing.FAULTS)
 }
 HTTP2_FAULTS: Mapping[str, LabFault] = {fault.name: fault for fault in h2.FAULTS}
 """The faults that exist only in HTTP/2."""
-DRAWS: Mapping[str, RandomFault] = {draw.name: draw for draw in chance.DRAWS}
+DRAWS: Mapping[str, RandomFault] = {draw.name: draw for draw in drawn.DRAWS}
 ALL: tuple[LabFault | RandomFault, ...] = (*FAULTS.values(), *DRAWS.values(), *HTTP2_FAULTS.values())
 
 

@@ -45,7 +45,7 @@ FAULTS = (
     TlsFault("client-certificate", "a client certificate is demanded", HANDSHAKE, "tls.cert_file"),
     TlsFault(
         "no-close-notify",
-        "a body without length or chunks ends in a bare FIN, all of it said",
+        "a body without length or chunks ends in a bare FIN, after all of its content",
         OK,
         path=f"{PATH}?framing=close",
     ),

@@ -53,8 +53,8 @@ def interpret(message: Message) -> Iterator[Event]:
 def _delta(delta: Mapping[str, object]) -> Event:
     """Read a piece of a block; signatures and redacted reasoning are not output."""
     reasoning, tool = an_object(delta.get("reasoningContent")), an_object(delta.get("toolUse"))
-    for said, part in ((delta, Part.CONTENT), (reasoning, Part.REASONING)):
-        if text := as_text(said.get("text")):
+    for fields, part in ((delta, Part.CONTENT), (reasoning, Part.REASONING)):
+        if text := as_text(fields.get("text")):
             return Output(text, part)
     text = as_text(tool.get("input"))
     return Output(text, Part.TOOL_CALL) if text else Meta()

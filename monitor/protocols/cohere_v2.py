@@ -51,8 +51,8 @@ def _said(delta: Mapping[str, object], what: str) -> Mapping[str, object]:
     return as_object(as_object(delta.get("message")).get(what))
 
 
-def _pieces(said: Mapping[str, object], **parts: Part) -> list[Output]:
-    return [Output(text, part) for key, part in parts.items() if (text := as_text(said.get(key)))]
+def _pieces(fields: Mapping[str, object], **parts: Part) -> list[Output]:
+    return [Output(text, part) for key, part in parts.items() if (text := as_text(fields.get(key)))]
 
 
 def _end(delta: Mapping[str, object]) -> Iterator[Event]:

@@ -54,10 +54,10 @@ def interpret(message: Message) -> Iterator[Event]:
             yield Meta() if name.startswith("conversation.") else FOREIGN
 
 
-def _message(said: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
+def _message(data: Mapping[str, object], *, repeats: bool) -> Iterator[Event]:
     """Read a piece of a message, or a whole one, which repeats its pieces; tools' answers and suggestions are life."""
-    kind, text = as_text(said.get("type")), as_text(said.get("content"))
-    if reasoning := reasoning_in(said):
+    kind, text = as_text(data.get("type")), as_text(data.get("content"))
+    if reasoning := reasoning_in(data):
         yield Output(reasoning, Part.REASONING, repeats=repeats)
     if kind == "function_call":
         yield Output(text, Part.TOOL_CALL)
@@ -71,14 +71,14 @@ def _end(chat: Mapping[str, object], name: str) -> Iterator[Event]:
     """Read the end of a chat; if its state or the name of the event means a failure, the chat failed."""
     counted = an_object(chat.get("usage"))
     yield Meta(usage=Usage(as_count(counted.get("input_count")), as_count(counted.get("output_count"))))
-    said = as_text(chat.get("status"))
-    state = said if _ENDS.get(name) is Stop.COMPLETE and _ENDS.get(said) is Stop.ABORT else name
+    status = as_text(chat.get("status"))
+    state = status if _ENDS.get(name) is Stop.COMPLETE and _ENDS.get(status) is Stop.ABORT else name
     yield failure(chat.get("last_error") or {}) if state == "failed" else Finish(state, _ENDS[state])
 
 
-def _nameless(said: Mapping[str, object]) -> Event:
+def _nameless(data: Mapping[str, object]) -> Event:
     """Read an event without a name: an error, as refused requests have it; any other is none of Coze's."""
-    return failure_in(said) or FOREIGN
+    return failure_in(data) or FOREIGN
 
 
 COZE_V3 = Protocol(

@@ -161,10 +161,10 @@ class Decoder:
     def _readable(self, text: str) -> bool:
         """Whether the protocol could decode a text if it were framed."""
         try:
-            said = list(self._protocol.interpret(Message(text, 0)))
+            found = list(self._protocol.interpret(Message(text, 0)))
         except (KeyError, ValueError, TypeError, RecursionError):
             return text.lstrip().startswith(MARKER)
-        return not all(isinstance(event, Meta) and event.foreign for event in said)
+        return not all(isinstance(event, Meta) and event.foreign for event in found)
 
 
 def _decoded_alone(protocol: Protocol, data: bytes) -> Events:

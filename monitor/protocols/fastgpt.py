@@ -33,7 +33,7 @@ def request(target: Target, prompt: str) -> Request:
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event by its name; one of an unknown name is foreign, and not always an object.
 
-    A finish reason proves nothing: the server says `stop` whatever its model said, and `[DONE]` once all is done.
+    A finish reason proves nothing: the server sends `stop` for any reason of its model, and `[DONE]` at the end.
     """
     if message.data.lstrip().startswith(MARKER):
         yield Finish(shared=True)

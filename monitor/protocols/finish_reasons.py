@@ -87,18 +87,18 @@ def stop_of(reason: str | None, unknown: Stop = Stop.COMPLETE) -> Stop:
 
 def words_of(reason: object) -> str:
     """Return the message of a reason that is an object, such as SGLang's; "" without one."""
-    said = reason.get("message") if isinstance(reason, dict) else None
-    return said if isinstance(said, str) else ""
+    message = reason.get("message") if isinstance(reason, dict) else None
+    return message if isinstance(message, str) else ""
 
 
-def finish_of(said: Mapping[str, object]) -> tuple[str, Stop] | None:
+def finish_of(choice: Mapping[str, object]) -> tuple[str, Stop] | None:
     """Return the finish reason of an OpenAI choice and what it means, None without one.
 
     OpenRouter's `native_finish_reason`, that of its upstream, takes precedence if it is an abort.
     vLLM's `stop_reason` is a string chosen by the user, and is ignored.
     """
-    native = reason_of(said.get("native_finish_reason"))
+    native = reason_of(choice.get("native_finish_reason"))
     if native is not None and stop_of(native) is Stop.ABORT:
         return native, Stop.ABORT
-    reason = reason_of(said.get("finish_reason"))
+    reason = reason_of(choice.get("finish_reason"))
     return None if reason is None else (reason, stop_of(reason))

@@ -84,8 +84,8 @@ def request(target: Target, prompt: str) -> Request:
 
 def interpret(message: Message) -> Iterator[Event]:
     """Read one event: a response or, as Google's errors come, a list of such objects."""
-    said = load_any(message.data)
-    for frame in said if isinstance(said, list) else [said]:
+    document = load_any(message.data)
+    for frame in document if isinstance(document, list) else [document]:
         yield from _frame(an_object(frame))
 
 

@@ -53,8 +53,8 @@ def interpret(message: Message) -> Iterator[Event]:
 
 
 def _reason(frame: Mapping[str, object]) -> str | None:
-    said = next((word for key, word in _OLDER.items() if frame.get(key) is True), None)
-    return reason_of(frame.get("stop_type")) or said
+    older = next((word for key, word in _OLDER.items() if frame.get(key) is True), None)
+    return reason_of(frame.get("stop_type")) or older
 
 
 LLAMACPP_COMPLETION = Protocol(

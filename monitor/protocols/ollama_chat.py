@@ -29,13 +29,13 @@ def interpret(message: Message) -> Iterator[Event]:
     """Read one line; the last one may carry output, too. `load` and `unload` end it without any."""
     frame = load(message.data)
     done = frame.get("done") is True
-    said = frame.get("message")
-    pieces = list(_output(as_object(said))) if not isinstance(said, str) else []
+    reply = frame.get("message")
+    pieces = list(_output(as_object(reply))) if not isinstance(reply, str) else []
     yield from pieces
     if (error := failure_in(frame, output=bool(pieces))) is not None:
         yield error
         return
-    if isinstance(said, str) or ("message" not in frame and (not done or "response" in frame)):
+    if isinstance(reply, str) or ("message" not in frame and (not done or "response" in frame)):
         yield FOREIGN  # a `response` is that of `/api/generate`
         return
     if done or not pieces:
@@ -46,12 +46,12 @@ def interpret(message: Message) -> Iterator[Event]:
         yield Finish(reason, stop_of(reason))
 
 
-def _output(said: Mapping[str, object]) -> Iterator[Output]:
-    if thinking := reasoning_in(said):
+def _output(message: Mapping[str, object]) -> Iterator[Output]:
+    if thinking := reasoning_in(message):
         yield Output(thinking, Part.REASONING)
-    if text := as_text(said.get("content")):
+    if text := as_text(message.get("content")):
         yield Output(text)
-    for call in as_list(said.get("tool_calls")):
+    for call in as_list(message.get("tool_calls")):
         function = as_object(as_object(call).get("function"))
         yield Output(as_arguments(function.get("arguments")), Part.TOOL_CALL)
 

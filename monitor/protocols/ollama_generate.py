@@ -29,8 +29,8 @@ def interpret(message: Message) -> Iterator[Event]:
     """Read one line; the last one may carry output, too. `load` and `unload` end it without any."""
     frame = load(message.data)
     done = frame.get("done") is True
-    said = ((reasoning_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
-    pieces = [Output(text, part) for text, part in said if text]
+    texts = ((reasoning_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
+    pieces = [Output(text, part) for text, part in texts if text]
     yield from pieces
     if (error := failure_in(frame, output=bool(pieces))) is not None:
         yield error

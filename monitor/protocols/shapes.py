@@ -151,8 +151,8 @@ def choices_of(frame: Mapping[str, object]) -> list[dict[str, object]]:
 
 def error_of(choice: Mapping[str, object]) -> Mapping[str, object] | None:
     """Return the error that a choice reports, as OpenRouter has it; None without one."""
-    said = {"error": choice["error"]} if "error" in choice else None
-    return said if said is not None and any(holds(said) for holds in ERRORS.values()) else None
+    error = {"error": choice["error"]} if "error" in choice else None
+    return error if error is not None and any(holds(error) for holds in ERRORS.values()) else None
 
 
 def counted_in(frame: Mapping[str, object], choices: Sequence[Mapping[str, object]]) -> Usage | None:
@@ -160,11 +160,11 @@ def counted_in(frame: Mapping[str, object], choices: Sequence[Mapping[str, objec
     return next(filter(None, map(_counted, (frame, *choices))), None)
 
 
-def _counted(said: Mapping[str, object]) -> Usage | None:
-    if said.keys().isdisjoint(_USAGES):  # as nearly every chunk has none
+def _counted(fields: Mapping[str, object]) -> Usage | None:
+    if fields.keys().isdisjoint(_USAGES):  # as nearly every chunk has none
         return None
     for key in _USAGES:
-        value = said.get(key)
+        value = fields.get(key)
         counted = value if key == "usage" else an_object(value).get("usage")
         if (usage := usage_of(counted)) is not None:
             return usage
@@ -213,9 +213,9 @@ def _delta(delta: Mapping[str, object], choice: int) -> Iterator[Output]:
     yield from _call({"function": delta.get("function_call")}, choice)
 
 
-def reasoning_in(said: Mapping[str, object]) -> str:
+def reasoning_in(fields: Mapping[str, object]) -> str:
     """Return the reasoning in a delta or a message, from the first of its keys that has a text."""
-    return next(filter(None, (reasoning_of(said[key]) for key in REASONING if key in said)), "")
+    return next(filter(None, (reasoning_of(fields[key]) for key in REASONING if key in fields)), "")
 
 
 def reasoning_of(value: object) -> str:
@@ -226,15 +226,15 @@ def reasoning_of(value: object) -> str:
 def _parts(content: list[object], choice: int) -> Iterator[Output]:
     """Return the output of content given as a list of typed parts (Mistral, Databricks)."""
     for part in content:
-        kind = as_text(an_object(part).get("type"))
-        if kind in {"thinking", "reasoning"}:
-            text, said = reasoning_of(part), Part.REASONING
-        elif kind == "refusal":
-            text, said = as_text(part, "refusal"), Part.REFUSAL
+        name = as_text(an_object(part).get("type"))
+        if name in {"thinking", "reasoning"}:
+            text, kind = reasoning_of(part), Part.REASONING
+        elif name == "refusal":
+            text, kind = as_text(part, "refusal"), Part.REFUSAL
         else:
-            text, said = as_text(part), Part.CONTENT
+            text, kind = as_text(part), Part.CONTENT
         if text:
-            yield Output(text, said, choice)
+            yield Output(text, kind, choice)
 
 
 def _call(call: Mapping[str, object], choice: int) -> Iterator[Output]:
@@ -258,17 +258,17 @@ def usage_of(counted: object) -> Usage | None:
     """Return the tokens that an object counts, in the words of whichever vendor; None if it counts none."""
     if not counted:
         return None
-    said = an_object(counted)
-    read, written = _first(said, _READ), _first(said, _WRITTEN)
-    details = next((an_object(said[key]) for key in _DETAILS if key in said), {})
+    fields = an_object(counted)
+    read, written = _first(fields, _READ), _first(fields, _WRITTEN)
+    details = next((an_object(fields[key]) for key in _DETAILS if key in fields), {})
     thought = _first(details, ("reasoning_tokens",))
-    thought = thought if thought is not None else _first(said, ("reasoning_tokens",))
+    thought = thought if thought is not None else _first(fields, ("reasoning_tokens",))
     if read is not None:
-        read += sum(_first(said, (key,)) or 0 for key in _CACHED)
+        read += sum(_first(fields, (key,)) or 0 for key in _CACHED)
     if written is not None and thought is not None and thought > written:  # xAI counts them separately
         written += thought
     return None if read is written is None else Usage(read, written, thought)
 
 
-def _first(said: Mapping[str, object], keys: tuple[str, ...]) -> int | None:
-    return next((count for key in keys if (count := as_count(said.get(key))) is not None), None)
+def _first(fields: Mapping[str, object], keys: tuple[str, ...]) -> int | None:
+    return next((count for key in keys if (count := as_count(fields.get(key))) is not None), None)

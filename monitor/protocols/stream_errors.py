@@ -108,8 +108,8 @@ class _Fields(NamedTuple):
 
 def failure(error: object) -> Failure:
     """Return the failure of an error value: a text, an object of any vendor's shape, or a list of them."""
-    said = _said(error, _DEEPEST)
-    return Failure(fault_of(said.message, said.type, said.code), said.message, said.type, said.code)
+    fields = _fields_of(error, _DEEPEST)
+    return Failure(fault_of(fields.message, fields.type, fields.code), fields.message, fields.type, fields.code)
 
 
 def named_error(data: str) -> Failure:
@@ -133,7 +133,7 @@ def answered_error(text: str) -> Failure | None:
     return named_error(events[0].strip() if events else text)
 
 
-def _said(error: object, levels: int) -> _Fields:
+def _fields_of(error: object, levels: int) -> _Fields:
     if not levels:
         return _Fields()
     match error:
@@ -141,7 +141,7 @@ def _said(error: object, levels: int) -> _Fields:
             return _object(error, levels)
         case list():
             return next(
-                (said for said in (_said(item, levels - 1) for item in error[:_DEEPEST]) if said.message),
+                (fields for fields in (_fields_of(item, levels - 1) for item in error[:_DEEPEST]) if fields.message),
                 _Fields(),
             )
         case str() if error.lstrip().startswith("{"):
@@ -156,8 +156,8 @@ def _text(error: str, levels: int) -> _Fields:
         inner = load(error)
     except ValueError:
         inner = {}
-    said = _said(inner, levels - 1)
-    return said if said.message else _Fields(error)
+    fields = _fields_of(inner, levels - 1)
+    return fields if fields.message else _Fields(error)
 
 
 def _object(error: Mapping[str, object], levels: int) -> _Fields:
@@ -168,8 +168,8 @@ def _object(error: Mapping[str, object], levels: int) -> _Fields:
         _first(error, _CODES, bool),
     )
     if isinstance(error.get("error"), str) and (not own.message or "error_type" in error):  # Spring has both
-        own = _said(error["error"], levels - 1).within(own)
-    return own if inner is None else _said(inner, levels - 1).within(own)
+        own = _fields_of(error["error"], levels - 1).within(own)
+    return own if inner is None else _fields_of(inner, levels - 1).within(own)
 
 
 def _first(error: Mapping[str, object], keys: tuple[str, ...], fits: Callable[[str], bool]) -> str | None:

@@ -82,8 +82,8 @@ def _part(code: str, text: str) -> Iterator[Event]:
     """Read one part of version 4, by its code; one of an unknown code is foreign."""
     value = load_any(text)
     if code in _TEXTS:
-        said = as_text(value)
-        yield Output(said, _TEXTS[code]) if said else Meta()
+        output = as_text(value)
+        yield Output(output, _TEXTS[code]) if output else Meta()
     elif code in _TOOLS:
         yield Output(as_arguments(as_object(value).get("argsTextDelta")), Part.TOOL_CALL)
     elif code == "3":

@@ -30,8 +30,8 @@ def interpret(message: Message) -> Iterator[Event]:
     if "choices" in frame:
         yield from openai_frame(frame)
         return
-    said = ((reasoning_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
-    pieces = [Output(text, part) for text, part in said if text]
+    texts = ((reasoning_in(frame), Part.REASONING), (as_text(frame.get("response")), Part.CONTENT))
+    pieces = [Output(text, part) for text, part in texts if text]
     calls = map(as_object, as_list(frame.get("tool_calls")))
     pieces += [Output(as_arguments(call.get("arguments")), Part.TOOL_CALL) for call in calls]
     usage = usage_of(frame.get("usage"))

@@ -51,9 +51,9 @@ def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     return rest + struct.pack(">I", crc32(rest))
 
 
-def _event(kind: str, **said: object) -> bytes:
+def _event(kind: str, **fields: object) -> bytes:
     headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
-    return frame(headers, compact({**said, "p": "abcdefgh"}).encode())
+    return frame(headers, compact({**fields, "p": "abcdefgh"}).encode())
 
 
 def _exception(kind: str, text: str) -> bytes:

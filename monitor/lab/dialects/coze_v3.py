@@ -33,8 +33,8 @@ def whole(text: str) -> bytes:
 
 
 def _message(name: str, content: str, **more: object) -> bytes:
-    said = {**IDS, "role": "assistant", "type": "answer", "content": content, "content_type": "text", **more}
-    return _event(f"conversation.message.{name}", said)
+    message = {**IDS, "role": "assistant", "type": "answer", "content": content, "content_type": "text", **more}
+    return _event(f"conversation.message.{name}", message)
 
 
 def _chat(status: str, **more: object) -> bytes:

@@ -29,8 +29,8 @@ def whole(text: str) -> bytes:
 
 
 def _line(message: Mapping[str, object], *, done: bool = False, **more: object) -> bytes:
-    said = {"role": "assistant", **message}
-    frame = {"model": "lab", "created_at": "2026-11-22T22:10:00.123456789Z", "message": said, "done": done, **more}
+    reply = {"role": "assistant", **message}
+    frame = {"model": "lab", "created_at": "2026-11-22T22:10:00.123456789Z", "message": reply, "done": done, **more}
     return compact(frame).encode() + b"\n"
 
 

@@ -44,7 +44,7 @@ DIALECT = Dialect(
     whole=whole,
     content_type="text/event-stream",
     finishes=tuple(WORDS),
-    errors={kind: _event({"error": said, "error_type": name}) for kind, (name, said) in ERRORS.items()},
+    errors={kind: _event({"error": message, "error_type": name}) for kind, (name, message) in ERRORS.items()},
     ping=b":\n\n",
     asides={
         "empty": _token("", 0),

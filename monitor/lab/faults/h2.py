@@ -133,11 +133,11 @@ def goaway(case: ScriptContext) -> Script:
     """GOAWAY in the body, as from servers that stop; the stream continues."""
     case = case.but(FRAMING, "chunked")
     code = ErrorCodes[case[CODE]]
-    said = StreamFrames(lambda stream: wire.goaway(2**31 - 1) + wire.goaway(stream, code))
+    goaways = StreamFrames(lambda stream: wire.goaway(2**31 - 1) + wire.goaway(stream, code))
     if case[THEN] == "fin":
-        return [*_up_to(case), said, Fin()]
+        return [*_up_to(case), goaways, Fin()]
     before = _up_to(case)
-    return [*before, said, *whole(case, case.answer)[len(before) :]]
+    return [*before, goaways, *whole(case, case.answer)[len(before) :]]
 
 
 def judged_goaway(case: ScriptContext) -> Expect:

@@ -34,7 +34,7 @@ ENDS = Param("as", choice("lf", "crlf", "cr", "mixed"), "crlf", "which line ends
 BOM = Param("bom", YES_NO, "no", "whether a byte order mark comes first")
 STYLE = Param("as", choice("extension", "zeros", "upper", "blanks", "trailer"), "extension", "which legal oddity")
 BEHIND = Param("as", choice("words", "response"), "words", "what comes after the body")
-TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "application/octet-stream", "the content type said")
+TYPE = Param("as", text_like(r"[!-~]+", "a content type"), "application/octet-stream", "the content type")
 LF, CRLF, CR = b"\n", b"\r\n", b"\r"
 EOLS = {
     "lf": ((LF, LF),),
@@ -74,8 +74,8 @@ def buffered(case: ScriptContext) -> Script:
 def bundled(case: ScriptContext) -> Expect:
     """A flag, if there are enough chunks; without messages one segment is one chunk."""
     enough = 5
-    told = "messages" in case.dialect.can and len(case.pieces) >= enough
-    return Expect("ok", "buffered" if told else "")
+    is_buffered = "messages" in case.dialect.can and len(case.pieces) >= enough
+    return Expect("ok", "buffered" if is_buffered else "")
 
 
 def drip(case: ScriptContext) -> Script:
