@@ -90,8 +90,8 @@ def framed(framing: Callable[[int], Framer], pieces: Sequence[bytes]) -> object:
         assert kept(framer) <= LIMIT, f"{kept(framer)} bytes are kept"
     rest = framer.close()
     assert all(0 <= message.end <= sum(map(len, pieces)) for message in messages), messages
-    said = joined(messages) if framing is Raw else messages
-    return said, rest, framer.too_large, framer.foreign
+    output = joined(messages) if framing is Raw else messages
+    return output, rest, framer.too_large, framer.foreign
 
 
 def joined(messages: Sequence[Message]) -> object:
@@ -122,14 +122,14 @@ def answered(pieces: Sequence[bytes]) -> object:
     connection, heads, ends, body = Http2Connection(), list[Answer](), list[StreamEnd](), bytearray()
     connection.request(PSEUDO, (), b"{}")
     for piece in pieces:
-        for said in connection.receive(piece, 0.0):
-            match said:
+        for output in connection.receive(piece, 0.0):
+            match output:
                 case Answer():
-                    heads.append(said)
+                    heads.append(output)
                 case Payload():
-                    body += said.data
+                    body += output.data
                 case StreamEnd():
-                    ends.append(said)
+                    ends.append(output)
         connection.output()
     assert len(heads) <= 1, heads
     assert len(ends) <= 1, ends

@@ -35,7 +35,7 @@ class Run(NamedTuple):
     name: str
     well: bool
     inputs: int
-    said: str
+    output: str
 
 
 def seeded(name: str) -> Path:
@@ -63,9 +63,9 @@ def fuzz(name: str, seconds: int) -> Run:
     )
     command = [sys.executable, str(Path(__file__).with_name("target.py")), name, *options, str(place)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, cwd=ROOT)  # noqa: S603 - our own program
-    said = done.stdout + done.stderr
-    counted = [line.rsplit(":", 1)[1] for line in said.splitlines() if "number_of_executed_units" in line]
-    return Run(name, done.returncode == 0, int(counted[0]) if counted else 0, said)
+    output = done.stdout + done.stderr
+    counted = [line.rsplit(":", 1)[1] for line in output.splitlines() if "number_of_executed_units" in line]
+    return Run(name, done.returncode == 0, int(counted[0]) if counted else 0, output)
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
             sys.stdout.flush()
             if not run.well:
                 failed = True
-                sys.stdout.write(run.said[-6000:])
+                sys.stdout.write(run.output[-6000:])
     sys.exit(failed)
 
 

@@ -21,8 +21,8 @@ def test_every_protocol_check_and_form_is_tried(
     monkeypatch.setattr("sys.argv", ["holds", str(SIZE)])
     monkeypatch.setattr(holds, "longest", lambda one: one.calls and 0.2)
     assert holds.main() == 0
-    said = capsys.readouterr().out
-    assert all(f"| {kind} | {tried.count(kind)} | 200 ms |" in said for kind in set(tried))
+    output = capsys.readouterr().out
+    assert all(f"| {kind} | {tried.count(kind)} | 200 ms |" in output for kind in set(tried))
     assert tried.count("events") % len(PROTOCOLS) == 0
     monkeypatch.setattr(holds, "longest", lambda _: 0.3)
     assert holds.main() == 1

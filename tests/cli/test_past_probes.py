@@ -89,16 +89,16 @@ def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
     assert cli("history", "--url", "localhost:9877").status == 2
     assert cli("history", "-n", "0").status == 2
     assert cli("explain").status == 2
-    odd = tmp_path / "a\x1b.db"
-    done = cli("history", "--db", odd)
+    file = tmp_path / "a\x1b.db"
+    done = cli("history", "--db", file)
     assert (done.status, "a\\x1b.db: no such file or directory" in done.err) == (1, True)
-    with closing(Store(odd, HistorySettings())) as store:
+    with closing(Store(file, HistorySettings())) as store:
         hostile = json.dumps({"detail": "\x1b\x7f"}).encode()
         store.keep([StoredProbe("1", "a", 4e9, failed=True, event=zlib.compress(hostile), timeline=None)], 0.0)
     for command in (("history",), ("explain", "1")):
-        done = cli(*command, "--db", odd)
+        done = cli(*command, "--db", file)
         assert (done.status, done.err.startswith("chat-monitor: not the event of a probe: ")) == (1, True)
-    assert cli("history", "--json", "--db", odd).out == '{"detail": "\\u001b\\u007f"}\n'
+    assert cli("history", "--json", "--db", file).out == '{"detail": "\\u001b\\u007f"}\n'
 
 
 QUICK_TOP = "from monitor.cli import main, past_probes; past_probes.REDRAWN_EVERY = 0.01; main.main()"

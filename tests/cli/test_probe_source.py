@@ -223,8 +223,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ProbeSourceError, match=r"h\.db: no such file or directory"):
             ask()
     store = Store(path, HistorySettings(max_age=AGES))
-    odd = row(samples.cut(), Record.FULL, MIB)
-    store.keep([StoredProbe("1", "a", 0.0, failed=True, event=odd.timeline or b"", timeline=None)], 0.0)
+    damaged = row(samples.cut(), Record.FULL, MIB)
+    store.keep([StoredProbe("1", "a", 0.0, failed=True, event=damaged.timeline or b"", timeline=None)], 0.0)
     store.close()
     with pytest.raises(ProbeSourceError, match=r"h\.db: contains an invalid event"):
         File(path).summaries()

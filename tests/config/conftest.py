@@ -37,11 +37,11 @@ def reported(read: Read, tmp_path: Path) -> Reported:
     def reported(text: str, environ: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
         wrong: tuple[Mistake, ...] = ()
         try:
-            odd = read(text, environ).warnings
+            warnings = read(text, environ).warnings
         except ConfigError as error:
-            wrong, odd = error.mistakes, error.warnings
+            wrong, warnings = error.mistakes, error.warnings
         file = tmp_path / "c.toml"
-        return _lines(wrong, file), _lines(odd, file)
+        return _lines(wrong, file), _lines(warnings, file)
 
     return reported
 

@@ -42,18 +42,18 @@ def test_the_error_is_in_the_order_of_the_file_and_says_each_once() -> None:
     found = findings()
     for _ in range(2):
         found.mistake(("a", "y"), "is bad", "do x")
-        found.warning(("a", "x"), "is odd")
+        found.warning(("a", "x"), "is unusual")
     found.mistake(("nowhere",), "is missing")
     with pytest.raises(ConfigError) as caught:
         found.raise_if_wrong()
     assert [one.line for one in caught.value.mistakes] == [None, 3, 4]
-    assert list(map(str, caught.value.warnings)) == ["c:2: a.x: is odd"]
+    assert list(map(str, caught.value.warnings)) == ["c:2: a.x: is unusual"]
     assert found.in_order() == caught.value.warnings
 
 
 def test_nothing_is_raised_where_nothing_is_wrong() -> None:
     """Warnings alone raise no error."""
     found = Findings(parse("a = 1", "c", Path()))
-    found.warning(("a",), "is odd")
+    found.warning(("a",), "is unusual")
     found.raise_if_wrong()
-    assert list(map(str, found.in_order())) == ["c:1: a: is odd"]
+    assert list(map(str, found.in_order())) == ["c:1: a: is unusual"]

@@ -106,8 +106,8 @@ async def test_a_history_that_is_none(lab: Lab, tmp_path: Path, monkeypatch: pyt
     path.write_text("half a fi")
     settings = Settings(web=Web(("127.0.0.1:0",)), history=HistorySettings(str(path)))
     async with running(named("good", lab.url + QUICK_OK), settings=settings) as daemon:
-        said = await daemon.line(event="the history cannot be written")
-        assert (said["level"], "put aside as history.db.corrupt" in said["why"]) == ("warning", True)
+        event = await daemon.line(event="the history cannot be written")
+        assert (event["level"], "put aside as history.db.corrupt" in event["why"]) == ("warning", True)
         await daemon.line(event="the history can be written again")
         await daemon.until('chat_monitor_sink_errors_total{sink="history"}', 1)
         await daemon.until('chat_stream_probes_total{outcome="ok",target="good"}', 1)

@@ -57,8 +57,8 @@ async def test_tokens_that_cannot_be_kept(lab: Lab, tmp_path: Path, monkeypatch:
     )
     (tmp_path / "budget.json").write_text("half a fi")
     async with running(named("good", lab.url + QUICK_OK)) as daemon:
-        said = await daemon.line(event="the tokens spent before this start are unknown")
-        assert "put aside as budget.json.corrupt" in said["why"]
-        said = await daemon.line(event="the tokens spent cannot be saved")
-        assert "no space left on device" in said["why"]
+        event = await daemon.line(event="the tokens spent before this start are unknown")
+        assert "put aside as budget.json.corrupt" in event["why"]
+        event = await daemon.line(event="the tokens spent cannot be saved")
+        assert "no space left on device" in event["why"]
         assert await daemon.metric('chat_monitor_sink_errors_total{sink="history"}') == 1

@@ -84,7 +84,7 @@ def shares(
     }
     percent = f"{100 * least / (60 + least * added):.4g}%"
     labels = {"kind": kind} if kind else {}
-    told = Firing(
+    alert_ = Firing(
         {"target": "fires", **labels},
         firing["summary"].replace("TARGET", "fires"),
         firing["description"].replace("TARGET", "fires").replace("SHARE", percent).replace("NOTE", ""),
@@ -100,7 +100,7 @@ def shares(
     enough = 200 + (10 if added else 20)
     checks: dict[int, tuple[Firing, ...]] = {
         60 + least + wait - 1: (),
-        60 + least + wait: (told,),
+        60 + least + wait: (alert_,),
         125 + least: (),
         enough + wait - 1: (),
         enough + wait + 1: (new,),

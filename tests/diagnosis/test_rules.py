@@ -374,8 +374,8 @@ def late(number: int) -> list[ProbeFacts]:
 def test_one_504_of_a_gateway_whose_upstream_is_slow(*, good: bool, end: float, first_byte: float, slow: bool) -> None:
     """The gateway timed out too early if its upstream's good answer began no sooner, within the time limits."""
     upstream = History.of(BEHIND)
-    for seen in (probed(OK, end=50.0), probed(OK, end=70.0)):
-        upstream.add(seen)
+    for probe in (probed(OK, end=50.0), probed(OK, end=70.0)):
+        upstream.add(probe)
     upstream.add(probed(OK if good else REFUSAL, end=end, first_byte=first_byte))
     assert (Suspect.PROXY_TIMEOUT in suspected(*late(1), target=IN_FRONT, upstream=upstream)) is slow
 

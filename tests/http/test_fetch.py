@@ -56,9 +56,9 @@ async def test_a_document_that_does_not_come(script: tuple[Any, ...], why: str) 
 async def test_a_document_is_waited_for_in_bounded_time() -> None:
     """Silence ends at the timeout; a body with broken framing, which aiohttp does not report, ends at once."""
     broken = LISTED.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")[:-2]
-    async with peer((Hold(),)) as silent, peer((Send(broken), Wait(0.02), Send(b"zz\r\n"), Hold())) as odd:
+    async with peer((Hold(),)) as silent, peer((Send(broken), Wait(0.02), Send(b"zz\r\n"), Hold())) as broken_:
         assert await got(silent.url, within=0.1) == "no complete response within 0.1 s"
-        assert await got(odd.url) == "no complete response (the framing does not parse)"
+        assert await got(broken_.url) == "no complete response (the framing does not parse)"
 
 
 @pytest.mark.usefixtures("no_leaks")

@@ -500,8 +500,8 @@ def test_every_phase_and_every_unclean_end_is_reached() -> None:
 
 def test_every_row_is_of_the_closed_sets() -> None:
     """Each result of the verdict table is in the contract's closed sets, and has an explanation."""
-    said = {(row.outcome, row.cause) for row in EVERYWHERE + ARRIVED + MISSING + UNDECLARED}
-    assert said == PAIRS == {(Outcome(outcome), cause) for outcome, cause in MEANINGS}
+    reached = {(row.outcome, row.cause) for row in EVERYWHERE + ARRIVED + MISSING + UNDECLARED}
+    assert reached == PAIRS == {(Outcome(outcome), cause) for outcome, cause in MEANINGS}
 
 
 def test_each_table_has_an_answer_for_everything() -> None:

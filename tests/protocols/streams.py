@@ -73,6 +73,6 @@ def holds(reported: Reported) -> None:
     head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
     stream = decoded(protocol, reported.body.encode(), head, terminator=reported.terminator)
     verdict = judged(protocol, stream, reported.ending, reported.check)
-    said = f"{verdict.outcome}/{verdict.cause}" if verdict.cause else str(verdict.outcome)
-    assert (said, stream.chunks) == (reported.comes_to, reported.chunks), verdict.detail
+    found = f"{verdict.outcome}/{verdict.cause}" if verdict.cause else str(verdict.outcome)
+    assert (found, stream.chunks) == (reported.comes_to, reported.chunks), verdict.detail
     assert verdict.outcome != "ok" or (verdict.unclean is not None) == reported.unclean

@@ -37,11 +37,11 @@ from monitor.record.target_summary import TargetSummary
 class Other(msgspec.Struct):
     number: int
 
-def seen(frame, *_):
+def record(frame, *_):
     if frame.f_code.co_name == "get_class_annotations":
         print(kind.__name__)
 
-sys.setprofile(seen)
+sys.setprofile(record)
 for kind in (ProbeEvent, Rollup, TargetState, TargetSummary, Other):
     msgspec.json.Decoder(kind)
 """

@@ -109,7 +109,7 @@ def test_a_long_timeline_is_written_in_pieces() -> None:
 
 def test_a_lone_surrogate_does_not_cost_the_event() -> None:
     """A lone surrogate becomes U+FFFD, because UTF-8 cannot encode it."""
-    odd = event_of(cut(last_words="a\ud800b", diagnosis=(Suspicion("restart", "\udfff"),)))
-    values = json.loads(as_json(odd))
+    event = event_of(cut(last_words="a\ud800b", diagnosis=(Suspicion("restart", "\udfff"),)))
+    values = json.loads(as_json(event))
     assert (values["last_words"], values["diagnosis"][0]["because"]) == ("a\ufffdb", "\ufffd")
-    assert plain(odd)["last_words"] == "a\ud800b"
+    assert plain(event)["last_words"] == "a\ud800b"

@@ -35,7 +35,7 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
     "no end": ([TEXT], EndRule(), None),
     "the end and the marker": ([TEXT, STOP, DONE], MARKED, 2),
     "a marker alone is no end": ([TEXT, DONE], MARKED, None),
-    "the end said twice": ([TEXT, STOP, STOP], EndRule(), 2),
+    "the end sent twice": ([TEXT, STOP, STOP], EndRule(), 2),
     "the end without output": ([STOP], EndRule(), 1),
     "marker: the end is not enough": ([TEXT, STOP], EndRule(Terminator.MARKER, declares_marker=True), None),
     "marker: without the end": ([TEXT, DONE], EndRule(Terminator.MARKER, declares_marker=True), 2),
@@ -98,7 +98,7 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
     "before the marker": ([TEXT, STOP, TEXT, STOP, DONE], MARKED, 5),
     "output after the marker does not": ([TEXT, STOP, DONE, TEXT], MARKED, 2),
     "a marker that nobody declared is life": ([TEXT, DONE, TEXT, STOP], EndRule(), 4),
-    "an end that is said after the marker": ([TEXT, DONE, STOP], MARKED, 3),
+    "an end after the marker": ([TEXT, DONE, STOP], MARKED, 3),
     "two asked for, one goes on after its end": (
         [TEXT, STOP, TEXT, Output("b", choice=1), Finish("stop", choice=1), DONE],
         EndRule(declares_marker=True, choices=2),
@@ -116,11 +116,11 @@ ENDS: dict[str, tuple[list[Event], EndRule, float | None]] = {
         5,
     ),
     "both: an answer that went on": ([TEXT, STOP, TEXT, DONE], EndRule(Terminator.BOTH, declares_marker=True), None),
-    "said early: the end": ([TEXT, STOP], EARLY, 2),
-    "said early: output takes it back": ([TEXT, STOP, TEXT], EARLY, None),
-    "said early: after that the next proves nothing": ([TEXT, STOP, TEXT, STOP], EARLY, None),
-    "said early: the last one counts": ([TEXT, STOP, STOP], EARLY, 3),
-    "said early: life does not take it back": ([TEXT, STOP, Meta(usage=Usage(1)), PING], EARLY, 2),
+    "early: the end": ([TEXT, STOP], EARLY, 2),
+    "early: output takes it back": ([TEXT, STOP, TEXT], EARLY, None),
+    "early: after that the next proves nothing": ([TEXT, STOP, TEXT, STOP], EARLY, None),
+    "early: the last one counts": ([TEXT, STOP, STOP], EARLY, 3),
+    "early: life does not take it back": ([TEXT, STOP, Meta(usage=Usage(1)), PING], EARLY, 2),
 }
 
 

@@ -65,7 +65,12 @@ def test_flags() -> None:
     assert flags(samples.event(samples.complete())) == []
     assert flags(samples.event(samples.unreachable())) == []
     burst = samples.played(samples.chunks(6, 2.5, 0.0), Ending(EndKind.COMPLETE, 2.5))
-    odd = replace(samples.observed(burst), retried=True)
-    odd = replace(odd, verdict=replace(samples.garbled().verdict, content_type_mismatch=True))
-    assert flags(samples.event(odd)) == ["unclean end: reset", "content type mismatch", "over its SLO", "retried"]
+    observation = replace(samples.observed(burst), retried=True)
+    observation = replace(observation, verdict=replace(samples.garbled().verdict, content_type_mismatch=True))
+    assert flags(samples.event(observation)) == [
+        "unclean end: reset",
+        "content type mismatch",
+        "over its SLO",
+        "retried",
+    ]
     assert flags(samples.event(samples.buffered())) == ["buffered"]

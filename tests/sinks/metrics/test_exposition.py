@@ -30,10 +30,12 @@ AWKWARD = 'back\\slash "quoted"\nline 100% {é} \u202e'
 def busy(detail: Literal["full", "lean"] = "full", labels: tuple[str, ...] = ("env", "team", "zone")) -> Metrics:
     """Return metrics with some of everything: awkward labels, failures, exemplars, a target never probed."""
     metrics = Metrics(Detail(detail=detail), labels)
-    odd = replace(GATEWAY, name=AWKWARD, model=AWKWARD, labels={"team": AWKWARD, "zone": "z"}, tokens_per_day=10_000)
-    for target in (GATEWAY, odd, replace(GATEWAY, name="new")):
+    awkward = replace(
+        GATEWAY, name=AWKWARD, model=AWKWARD, labels={"team": AWKWARD, "zone": "z"}, tokens_per_day=10_000
+    )
+    for target in (GATEWAY, awkward, replace(GATEWAY, name="new")):
         metrics.add(target)
-    for probe in (whole(), cut(), refused(), failed(Fault.AUTH), whole(odd, schedule_delay=0.1), cut(odd)):
+    for probe in (whole(), cut(), refused(), failed(Fault.AUTH), whole(awkward, schedule_delay=0.1), cut(awkward)):
         metrics.observe(probe)
     metrics.http_request("metrics", 200)
     metrics.http_request("100%", 404)
