@@ -13,7 +13,7 @@ from monitor.config import ConfigError
 from monitor.config.include import fingerprint
 from monitor.config.secrets import Places
 from monitor.daemon import systemd
-from monitor.daemon.parts import Load, Parts, collections_paused, status
+from monitor.daemon.parts import Load, Parts, collections_paused, release_freed_memory, status
 from monitor.daemon.secret_files import SecretFiles, shown
 from monitor.daemon.secrets import secrets_in
 from monitor.daemon.sources import discovery_of, keep_discovering
@@ -26,7 +26,9 @@ async def reload(parts: Parts, load: Load) -> str | None:
     """Use the current config, whole or not at all; return what is wrong with it, or None when it is in use."""
     async with parts.changing:
         with collections_paused():
-            return await _reloaded(parts, load)
+            refused = await _reloaded(parts, load)
+    await asyncio.to_thread(release_freed_memory)
+    return refused
 
 
 async def _reloaded(parts: Parts, load: Load) -> str | None:
