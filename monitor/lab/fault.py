@@ -87,7 +87,7 @@ class LabFault:
     """One fault: its description, parameters, expected verdict, and script."""
 
     name: str
-    says: str
+    summary: str
     script: Callable[[ScriptContext], Script]
     ended: Expectation
     """The verdict for a protocol that declares an end."""
@@ -119,7 +119,7 @@ class RandomFault:
     """A fault that varies with the number of the request."""
 
     name: str
-    says: str
+    summary: str
     params: tuple[Param[object], ...]
     pick: Callable[[Mapping[str, object], int], tuple[str, str]]
     """The name and the query of the fault for this request."""

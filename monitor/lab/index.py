@@ -85,7 +85,7 @@ def as_json(url: str, tls: TlsLab | None = None) -> Mapping[str, object]:
         "protocols": list(DIALECTS),
         "common_parameters": [_param(param) for param in COMMON],
         "faults": [
-            {"name": fault.name, "says": fault.says, "parameters": [_param(param) for param in fault.params]}
+            {"name": fault.name, "says": fault.summary, "parameters": [_param(param) for param in fault.params]}
             for fault in ALL
         ],
         "examples": [
@@ -112,7 +112,7 @@ def _tls(url: str, tls: TlsLab) -> Mapping[str, object]:
         "faults": [
             {
                 "name": fault.name,
-                "says": fault.says,
+                "says": fault.summary,
                 "port": fault.port,
                 "url": tls.url(fault, _host(url)),
                 "command": tls_command(fault),
@@ -125,7 +125,7 @@ def _tls(url: str, tls: TlsLab) -> Mapping[str, object]:
 
 
 def _param(param: Param[object]) -> Mapping[str, str]:
-    return {"name": param.name, "default": param.default, "allowed": param.kind.allowed, "says": param.says}
+    return {"name": param.name, "default": param.default, "allowed": param.kind.allowed, "says": param.summary}
 
 
 def as_html(url: str, tls: TlsLab | None = None) -> str:

@@ -37,7 +37,7 @@ class Param(Generic[T_co]):
     name: str
     kind: ParamType[T_co]
     default: str
-    says: str
+    summary: str
 
     def read(self, text: str) -> T_co:
         """The value of this text."""

@@ -17,7 +17,7 @@ class TlsFault:
     """One port, its fault, and the expected verdict."""
 
     name: str
-    says: str
+    summary: str
     expect: Expect
     detail: str = ""
     """Text in the event's `detail`."""

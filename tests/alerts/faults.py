@@ -71,7 +71,7 @@ class Faults:
     @contextmanager
     def running(self) -> Iterator[Faults]:
         """Run the lab, which knows one more way to answer: `until-mended`."""
-        draw = RandomFault(name="until-mended", says="a fault until it is mended", params=(NAME, OF), pick=self.pick)
+        draw = RandomFault(name="until-mended", summary="a fault until it is mended", params=(NAME, OF), pick=self.pick)
         assert isinstance(DRAWS, dict)
         DRAWS[draw.name] = draw
         thread = threading.Thread(target=self._loop.run_forever, name="lab")

@@ -36,15 +36,15 @@ def test_a_name_that_a_protocol_does_not_have_is_refused() -> None:
 
 def test_the_verdict_may_hang_on_the_protocols_end() -> None:
     """One verdict for both, one for each, or one worked out from the case."""
-    fault = LabFault(name="x", says="", script=lambda _: (), ended=OK)
+    fault = LabFault(name="x", summary="", script=lambda _: (), ended=OK)
     assert fault.expect(case("raw")) == fault.expect(case("chatchat")) == OK
-    both = LabFault(name="x", says="", script=lambda _: (), ended=OK, endless=lambda one: Expect(str(one[GAP])))
+    both = LabFault(name="x", summary="", script=lambda _: (), ended=OK, endless=lambda one: Expect(str(one[GAP])))
     assert [both.expect(case(name)).verdict for name in ("chatchat", "raw")] == ["ok", "0.0"]
 
 
 def test_a_faults_own_default_comes_before_the_shared_one() -> None:
     """Every fault takes the shared parameters; one that names such a parameter itself has its own default."""
-    fault = LabFault(name="x", says="", script=lambda _: (), ended=OK, params=(AFTER, GAP.but("3s")))
+    fault = LabFault(name="x", summary="", script=lambda _: (), ended=OK, params=(AFTER, GAP.but("3s")))
     names = {param.name: param.default for param in fault.all_params}
     assert set(names) == {"after", *(param.name for param in COMMON)}
     assert names["gap"] == "3s"

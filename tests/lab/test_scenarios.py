@@ -111,10 +111,10 @@ def test_names_and_words_are_fit_for_a_page() -> None:
     for fault in ALL:
         names = [param.name for param in fault.params]
         assert len(names) == len(set(names))
-        assert fault.says
+        assert fault.summary
         for param in fault.params:
             param.read(param.default)
-            assert param.says
+            assert param.summary
             assert param.kind.allowed
     assert list(DRAWS) == ["flaky", "mix"]
 

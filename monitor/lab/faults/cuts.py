@@ -181,7 +181,7 @@ MID_EVENT = Expect("truncated/mid_event")
 FAULTS = (
     LabFault(
         name="cut",
-        says="the connection ends inside the body: after some output, at a payload byte, or at a byte of the wire",
+        summary="the connection ends inside the body: after some output, at a payload byte, or at a byte of the wire",
         params=(AFTER, PAYLOAD, WIRE, BY),
         script=cut_anywhere,
         ended=judged_cut,
@@ -199,7 +199,7 @@ FAULTS = (
     ),
     LabFault(
         name="clean-cut",
-        says="the wire ends clean and the protocol's end never came; its bare marker may",
+        summary="the wire ends clean and the protocol's end never came; its bare marker may",
         params=(AFTER, MARKER),
         script=clean_cut,
         ended=NO_END,
@@ -208,7 +208,7 @@ FAULTS = (
     ),
     LabFault(
         name="cut-after-end",
-        says="the answer is complete, and then the connection ends without the body's own end",
+        summary="the answer is complete, and then the connection ends without the body's own end",
         params=(BY,),
         script=after_end,
         ended=judged_after_end,
@@ -216,13 +216,13 @@ FAULTS = (
     ),
     LabFault(
         name="left-open",
-        says="the answer is complete, and then the socket stays open without the body's own end",
+        summary="the answer is complete, and then the socket stays open without the body's own end",
         script=left_open,
         ended=UNCLEAN,
     ),
     LabFault(
         name="stall",
-        says="output stops and the socket stays open: in silence, with pings, or after half an event",
+        summary="output stops and the socket stays open: in silence, with pings, or after half an event",
         params=(AFTER.but("3"), PINGS, HALF),
         script=stall,
         ended=judged_stall,
@@ -230,7 +230,7 @@ FAULTS = (
     ),
     LabFault(
         name="stall-pings",
-        says="output stops, and only pings follow",
+        summary="output stops, and only pings follow",
         needs=("ping",),
         params=(AFTER.but("3"), PINGS.but("1s"), HALF),
         script=stall,
@@ -239,7 +239,7 @@ FAULTS = (
     ),
     LabFault(
         name="mid-event",
-        says="the wire ends clean inside an event",
+        summary="the wire ends clean inside an event",
         needs=("messages",),
         params=(AFTER,),
         script=mid_event,
@@ -247,7 +247,7 @@ FAULTS = (
     ),
     LabFault(
         name="mid-character",
-        says="the wire ends clean inside a character",
+        summary="the wire ends clean inside a character",
         params=(AFTER,),
         script=mid_character,
         ended=MID_EVENT,

@@ -46,14 +46,14 @@ def mix(values: Mapping[str, object], turn: int) -> tuple[str, str]:
 DRAWS = (
     RandomFault(
         name="flaky",
-        says="the right answer, and sometimes a cut",
+        summary="the right answer, and sometimes a cut",
         params=(P, SEED),
         pick=flaky,
         examples=("p=0.3&seed=7",),
     ),
     RandomFault(
         name="mix",
-        says="the faults of a list, one after another",
+        summary="the faults of a list, one after another",
         params=(OF,),
         pick=mix,
         examples=("of=ok,ok,cut", "of=ok,cut:after=3:by=rst"),

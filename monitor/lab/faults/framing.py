@@ -56,7 +56,7 @@ JUDGED = Expect("truncated/malformed_body")
 FAULTS = (
     LabFault(
         name="chunk-size",
-        says="a chunk whose size line is not a valid size",
+        summary="a chunk whose size line is not a valid size",
         params=(SIZE, AFTER.but("3"), WITH),
         script=chunk_size,
         ended=JUDGED,
@@ -64,7 +64,7 @@ FAULTS = (
     ),
     LabFault(
         name="chunk-data",
-        says="a chunk whose data does not fit its size, or is not closed by CRLF",
+        summary="a chunk whose data does not fit its size, or is not closed by CRLF",
         params=(DATA, AFTER.but("3"), WITH),
         script=chunk_data,
         ended=JUDGED,

@@ -232,7 +232,7 @@ MALFORMED_HEAD = Expect("bad_response/malformed_head")
 FAULTS = (
     LabFault(
         name="h2-cut",
-        says="the connection ends at a byte of the frames after the head",
+        summary="the connection ends at a byte of the frames after the head",
         params=(WIRE, HOW),
         script=cut,
         ended=judged_cut,
@@ -240,7 +240,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-reset",
-        says="the stream is reset in the body, with an error code",
+        summary="the stream is reset in the body, with an error code",
         params=(AFTER, CODE),
         script=reset,
         ended=judged_reset,
@@ -248,7 +248,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-refused",
-        says="the stream is refused before any answer",
+        summary="the stream is refused before any answer",
         params=(REFUSED, BY),
         script=refused,
         ended=Expect("no_response/reset"),
@@ -256,7 +256,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-goaway",
-        says="the server announces in the body that it stops; the stream goes on, or the connection closes",
+        summary="the server announces in the body that it stops; the stream goes on, or the connection closes",
         params=(AFTER, CODE.but("NO_ERROR"), THEN),
         script=goaway,
         ended=judged_goaway,
@@ -264,7 +264,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-length",
-        says="content-length does not agree with the data",
+        summary="content-length does not agree with the data",
         params=(DECLARED,),
         script=length,
         ended=judged_length,
@@ -272,7 +272,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-frame",
-        says="a frame in the body breaks the protocol",
+        summary="a frame in the body breaks the protocol",
         params=(AFTER, FRAME),
         script=frame,
         ended=judged_malformed,
@@ -280,7 +280,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-flood",
-        says="a flood of frames that say nothing",
+        summary="a flood of frames that say nothing",
         params=(AFTER, FLOOD),
         script=flood,
         ended=judged_malformed,
@@ -288,7 +288,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-head",
-        says="a head that HTTP/2 does not allow",
+        summary="a head that HTTP/2 does not allow",
         params=(HEAD,),
         script=head,
         ended=MALFORMED_HEAD,
@@ -296,7 +296,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-frames",
-        says="the right answer in padded frames of so many bytes of data",
+        summary="the right answer in padded frames of so many bytes of data",
         params=(SIZE,),
         script=frames,
         ended=OK,
@@ -304,7 +304,7 @@ FAULTS = (
     ),
     LabFault(
         name="h2-others",
-        says="the right answer, and frames between that say nothing of it",
+        summary="the right answer, and frames between that say nothing of it",
         script=pinged,
         ended=OK,
     ),

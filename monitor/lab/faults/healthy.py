@@ -175,10 +175,10 @@ def interim(case: ScriptContext) -> Script:
 
 
 FAULTS = (
-    LabFault(name="ok", says="the right answer, whole", script=ok, ended=timely),
+    LabFault(name="ok", summary="the right answer, whole", script=ok, ended=timely),
     LabFault(
         name="slow",
-        says="the right answer, slowly; default timeouts may find it too slow",
+        summary="the right answer, slowly; default timeouts may find it too slow",
         params=(TTFC.but("2s"), GAP.but("300ms")),
         script=ok,
         ended=timely,
@@ -186,14 +186,14 @@ FAULTS = (
     ),
     LabFault(
         name="buffered",
-        says="a proxy buffers the answer and sends it in one segment",
+        summary="a proxy buffers the answer and sends it in one segment",
         params=(DELAY,),
         script=buffered,
         ended=bundled,
     ),
     LabFault(
         name="drip",
-        says="the body in tiny segments that ignore the borders of events and chunks",
+        summary="the body in tiny segments that ignore the borders of events and chunks",
         params=(BYTES, EVERY),
         script=drip,
         ended=judged_drip,
@@ -201,14 +201,14 @@ FAULTS = (
     ),
     LabFault(
         name="pings",
-        says="a ping before every output chunk",
+        summary="a ping before every output chunk",
         needs=("ping",),
         script=pings,
         ended=OK,
     ),
     LabFault(
         name="aside",
-        says="one more message beside the answer, as real servers send",
+        summary="one more message beside the answer, as real servers send",
         needs=("asides",),
         params=(WHAT, WHERE),
         script=aside,
@@ -220,21 +220,21 @@ FAULTS = (
     ),
     LabFault(
         name="no-marker",
-        says="the protocol's end without the marker after it",
+        summary="the protocol's end without the marker after it",
         needs=("marker",),
         script=no_marker,
         ended=OK,
     ),
     LabFault(
         name="unterminated",
-        says="the last event lacks its blank line",
+        summary="the last event lacks its blank line",
         needs=("messages",),
         script=unterminated,
         ended=judged_unterminated,
     ),
     LabFault(
         name="line-ends",
-        says="the same events with other line ends",
+        summary="the same events with other line ends",
         needs=("sse",),
         params=(ENDS, BOM),
         script=line_ends,
@@ -243,7 +243,7 @@ FAULTS = (
     ),
     LabFault(
         name="chunk-style",
-        says="chunk framing that is legal and rare",
+        summary="chunk framing that is legal and rare",
         params=(STYLE,),
         script=chunk_style,
         ended=OK,
@@ -251,7 +251,7 @@ FAULTS = (
     ),
     LabFault(
         name="content-type",
-        says="the right stream under a wrong content type",
+        summary="the right stream under a wrong content type",
         needs=("messages",),
         params=(TYPE,),
         script=content_type,
@@ -259,7 +259,7 @@ FAULTS = (
     ),
     LabFault(
         name="trailing",
-        says="bytes after the body's end",
+        summary="bytes after the body's end",
         params=(BEHIND,),
         script=trailing,
         ended=UNCLEAN,
@@ -267,7 +267,7 @@ FAULTS = (
     ),
     LabFault(
         name="interim",
-        says="informational heads before the final one",
+        summary="informational heads before the final one",
         params=(AT,),
         script=interim,
         ended=OK,
