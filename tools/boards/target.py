@@ -338,7 +338,7 @@ def oddities() -> timeseries.Panel:
         over_time(f"{increase('chat_stream_unclean_ends_total', by='cause', over=STEP)} > 0", "unclean end: {{cause}}"),
         over_time(increase("chat_stream_buffered_total", by="", over=STEP), "buffered"),
         over_time(increase("chat_stream_malformed_events_total", by="", over=STEP), "malformed events"),
-    ).no_value("nothing is odd")
+    ).no_value("nothing unusual")
 
 
 # ---- traffic and cost
