@@ -334,7 +334,7 @@ class Target:
         types.OptionalLine,
         HIDDEN,
         doc(
-            "The file that holds the key, among the unit's credentials or beside the config; empty for none.",
+            "The file that holds the key, among the unit's credentials or next to the config; empty for none.",
             "gateway.key",
         ),
     ] = None

@@ -176,7 +176,7 @@ every mistake in it at once, each with its line and a hint; `chat-monitor check 
 - **Variables**: `${NAME}` in any text, in arrays and in `body` too, is the environment variable of that name. One that
   is not set is a mistake; `${NAME:-default}` is `default` if the variable is not set or empty. `$${` is the text `${`.
 - **Secrets are never in the file.** `api_key_env` names a variable; `api_key_file` and `header_files` name files. A
-  relative name is looked for in `$CREDENTIALS_DIRECTORY` first (systemd's `LoadCredential=`), then beside the config.
+  relative name is looked for in `$CREDENTIALS_DIRECTORY` first (systemd's `LoadCredential=`), then next to the config.
   Line ends after the secret are removed. A header that looks like a secret and is written out is a mistake. A file that
   others than its owner can read is a warning; the group may read a file of root's.
 - **Defaults**: a target's own keys win over those of `[defaults]`. The tables `timeouts`, `slo`, `tls`, `labels`,
