@@ -146,3 +146,45 @@ def test_no_more_text_is_kept_than_the_limit() -> None:
     for piece in (b"<html>", b"<body>", b"and more"):
         framer.feed(piece)
     assert framer.close().outside == Message("<html><bod", 10, outside=True)
+
+
+def prelude(size: int) -> bytes:
+    """Return the beginning of a frame of that length, without headers."""
+    lengths = struct.pack(">II", size, 0)
+    return lengths + struct.pack(">I", crc32(lengths))
+
+
+def test_the_longest_frame_that_the_format_allows() -> None:
+    """It has 24 MiB of payload and 128 KiB of headers; the length of a longer one is invalid as soon as it is known."""
+    longest = 24 * 1024 * 1024 + 128 * 1024 + 16
+    framer = BinaryFrames(1 << 30)
+    framer.feed(prelude(longest))
+    assert (framer.broken, framer.held) == ("", 12)
+    framer = BinaryFrames(1 << 30)
+    framer.feed(prelude(longest + 1))
+    assert framer.broken == "the length of a frame is invalid"
+
+
+LACKING = {
+    "no type of event": (frame({}, b"{}"), "{}", ""),
+    "a long type of event": (frame({":event-type": "a" * 300}, b"{}"), "{}", "a" * 300),
+    "no message of an error": (frame({":message-type": "error", ":error-code": "500"}, b""), "{}", "error:500"),
+    "no code of an error": (frame({":message-type": "error", ":error-message": "no"}, b""), "no", "error:"),
+    "no type of exception": (frame({":message-type": "exception"}, b"{}"), "{}", "exception:"),
+    "a payload that is not UTF-8": (frame({":event-type": "a"}, b"\xff"), "\ufffd", "a"),
+}
+
+
+@pytest.mark.parametrize(("data", "text", "name"), LACKING.values(), ids=LACKING.keys())
+def test_frames_that_lack_something(data: bytes, text: str, name: str) -> None:
+    """A frame is a message, whichever of its headers are missing or long, and if its payload is not UTF-8."""
+    assert read(BinaryFrames, [data]).messages == [Message(text, len(data), name)]
+
+
+def test_where_text_breaks_off_frames() -> None:
+    """That text is in place of a frame is known from its first four bytes, and what was left is returned once."""
+    framer = BinaryFrames(ROOMY)
+    framer.feed(EVENT + b"<htm")
+    assert framer.broken_at == len(EVENT) + 4
+    assert framer.close().outside == Message("<htm", len(EVENT) + 4, outside=True)
+    assert framer.held == 0
