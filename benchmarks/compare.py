@@ -154,12 +154,12 @@ def percentiles(values: Iterable[int]) -> dict[str, float]:
 
 def compare(truths: Mapping[str, Truth], streams: Iterable[Reported]) -> dict[str, object]:
     """Return the figures of one client in one cell."""
-    first, gaps, events, request, seen = Tally(), Tally(), Tally(), Tally(), 0
+    first, gaps, events, request, received = Tally(), Tally(), Tally(), Tally(), 0
     for one in streams:
         truth = truths.get(one.request_id)
         if truth is None or not one.events:
             continue
-        seen += len(one.events)
+        received += len(one.events)
         _first(first, one, truth)
         _request(request, one, truth)
         for gap in one.gaps:
@@ -175,17 +175,17 @@ def compare(truths: Mapping[str, Truth], streams: Iterable[Reported]) -> dict[st
         "server": served(truths.values()),
         "streams": sum(1 for truth in truths.values() if truth.requested),
         "chunks_sent": sum(truth.chunks for truth in truths.values()),
-        "chunks_seen": seen,
+        "chunks_seen": received,
     }
 
 
 def _first(tally: Tally, one: Reported, truth: Truth) -> None:
     if one.first is None:
         return
-    write, said = truth.writes[1], one.first
+    write, reported = truth.writes[1], one.first
     wide = write.after - write.before > WIDE
-    tally.add(said.time - one.zero, write.before - one.zero, said.uncertainty, wide=wide)
-    tally.meets((said.time - said.uncertainty, said.time), (write.before, write.after))
+    tally.add(reported.time - one.zero, write.before - one.zero, reported.uncertainty, wide=wide)
+    tally.meets((reported.time - reported.uncertainty, reported.time), (write.before, write.after))
 
 
 def _request(tally: Tally, one: Reported, truth: Truth) -> None:

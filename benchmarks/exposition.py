@@ -46,10 +46,10 @@ def observation(target: Target, *, cut: bool, chunks: int = 40) -> Observation:
     if not cut:
         line.record(Finish("stop"), chunks * 200)
     line.ending = Ending(EndKind.INCOMPLETE if cut else EndKind.COMPLETE, 1.9)
-    seen = line.finish()
+    recording = line.finish()
     started = datetime(2026, 11, 22, tzinfo=UTC)
     return Observation(
-        "01JDX0000000000000000000AB", target, started, "schedule", seen, judge(seen), tokens=Tokens(20, 40)
+        "01JDX0000000000000000000AB", target, started, "schedule", recording, judge(recording), tokens=Tokens(20, 40)
     )
 
 

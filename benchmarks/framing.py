@@ -96,8 +96,8 @@ def _decoded() -> Feed:
 
 
 def _chat(size: int) -> bytes:
-    said = {"choices": [{"index": 0, "delta": {"content": "x" * size}, "finish_reason": None}]}
-    return b"data: " + json.dumps(said).encode() + b"\n\n"
+    chunk = {"choices": [{"index": 0, "delta": {"content": "x" * size}, "finish_reason": None}]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
 def _chunk(size: int) -> bytes:

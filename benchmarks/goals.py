@@ -109,9 +109,9 @@ def _costs(found: Found) -> Iterator[Goal]:
     _, probe = costs_apart(found.values()).get(DAEMON, (None, None))
     yield Goal("CPU a probe besides its chunks", probe and round(probe), 1000, "us")
     rate = _figure(found, "streams-1000", "chunks_per_second")
-    sent, seen = (_figure(found, "streams-1000", key) for key in ("chunks_sent", "chunks_seen"))
+    sent, received = (_figure(found, "streams-1000", key) for key in ("chunks_sent", "chunks_seen"))
     yield Goal("chunks a second on one core, streams-1000", rate, 22_000, more=True)
-    yield Goal("chunks lost of them", None if sent is None or seen is None else sent - seen, 0)
+    yield Goal("chunks lost of them", None if sent is None or received is None else sent - received, 0)
     for cell, limit in (("streams-1000", 25), ("tls-1000", 90)):
         yield Goal(f"memory a stream, {cell}", _figure(found, cell, "memory_per_stream"), limit, "kB")
 

@@ -26,7 +26,7 @@ def grow(bench: Bench, growth: Growth) -> dict[str, object]:
         os.sched_setaffinity(process.pid, {machine.cores()[1]})
         try:
             time.sleep(growth.seconds)
-            seen = machine.sample(process.pid)
+            sample = machine.sample(process.pid)
         finally:
             process.terminate()
             process.wait(60)
@@ -36,6 +36,6 @@ def grow(bench: Bench, growth: Growth) -> dict[str, object]:
         "client": DAEMON,
         "targets": growth.targets,
         "probes": len(truths(log)),
-        "memory_mb": round(seen.rss / 1e6, 1) if seen else None,
+        "memory_mb": round(sample.rss / 1e6, 1) if sample else None,
         "first_probe_s": round((first - began) / 1e9, 3) if first else None,
     }

@@ -32,7 +32,7 @@ def probe(chunks: int) -> Observation:
     return observation(Target("gateway", "openai-chat", "http://127.0.0.1/", model="m"), cut=True, chunks=chunks)
 
 
-async def ended(seen: Observation, sink: Callable[[Observation], None]) -> tuple[list[float], list[float]]:
+async def ended(observation: Observation, sink: Callable[[Observation], None]) -> tuple[list[float], list[float]]:
     """Have probes end one after the other; return the time of each call and how late the loop was, in seconds."""
     calls: list[float] = []
     late: list[float] = []
@@ -45,7 +45,7 @@ async def ended(seen: Observation, sink: Callable[[Observation], None]) -> tuple
 
     nap = asyncio.create_task(napping())
     for number in range(PROBES):
-        one = replace(seen, probe_id=str(number))
+        one = replace(observation, probe_id=str(number))
         before = time.perf_counter()
         sink(one)
         calls.append(time.perf_counter() - before)
@@ -54,7 +54,7 @@ async def ended(seen: Observation, sink: Callable[[Observation], None]) -> tuple
     return calls, late
 
 
-def told(name: str, calls: list[float], late: list[float], thread: float = 0.0) -> None:
+def report(name: str, calls: list[float], late: list[float], thread: float = 0.0) -> None:
     """Print one row."""
     call, lag = quantiles(calls, n=100), quantiles(late, n=1000)
     print(
@@ -66,15 +66,15 @@ def told(name: str, calls: list[float], late: list[float], thread: float = 0.0) 
 def main(sizes: list[int]) -> None:
     """Measure each size."""
     for chunks in sizes:
-        seen = probe(chunks)
-        told(f"{chunks} chunks", *asyncio.run(ended(seen, lambda _: None)))
+        observation = probe(chunks)
+        report(f"{chunks} chunks", *asyncio.run(ended(observation, lambda _: None)))
         with TemporaryDirectory() as place:
             nothing = HistoryCallbacks(*[lambda _: None] * 5)
             sink = HistorySink(Path(place) / "history.db", HistorySettings(max_age=AGES), nothing)
             (writer,) = (one for one in threading.enumerate() if one.name == "history-writer")
             clock = time.pthread_getcpuclockid(writer.ident or 0)
-            calls, late = asyncio.run(ended(seen, sink))
-            told(f"{chunks} chunks, history", calls, late, time.clock_gettime(clock))
+            calls, late = asyncio.run(ended(observation, sink))
+            report(f"{chunks} chunks, history", calls, late, time.clock_gettime(clock))
             sink.close(60.0)
 
 

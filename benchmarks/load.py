@@ -78,7 +78,7 @@ class Load:
         return cls(**json.loads(sys.argv[1]))
 
 
-class Seen:
+class Reads:
     """A client's record of one stream: the time of the request, and after each read the clock and the payload."""
 
     __slots__ = ("offsets", "times", "total", "zero")
@@ -100,7 +100,7 @@ class Seen:
         self.offsets.append(self.total)
 
 
-Ask = Callable[[str, Seen], Awaitable[None]]
+Ask = Callable[[str, Reads], Awaitable[None]]
 """Send one request with the request id, and record the reads."""
 
 
@@ -109,7 +109,7 @@ class Slots:
 
     def __init__(self, load: Load, ask: Ask) -> None:
         self._load, self._ask = load, ask
-        self._all: list[Seen] = []
+        self._all: list[Reads] = []
         self._failures: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -131,18 +131,18 @@ class Slots:
     async def _slot(self, began: float) -> None:
         for number in range(self._load.rounds):
             await asyncio.sleep(began + number * self._load.interval - time.monotonic())
-            seen = Seen()
-            self._all.append(seen)
+            reads = Reads()
+            self._all.append(reads)
             try:
-                await self._ask(str(len(self._all) - 1), seen)
+                await self._ask(str(len(self._all) - 1), reads)
             except Exception as error:  # noqa: BLE001 - a client that fails under load is a finding, not a crash
                 self._failures[type(error).__name__] += 1
 
     def _store(self) -> None:
         records = array("q")
-        for number, seen in enumerate(self._all):
-            records.extend((number, 0, seen.zero, number, 0))
-            for at, offset in zip(seen.times, seen.offsets, strict=True):
+        for number, reads in enumerate(self._all):
+            records.extend((number, 0, reads.zero, number, 0))
+            for at, offset in zip(reads.times, reads.offsets, strict=True):
                 records.extend((number, 1, offset, at, 0))
         Path(self._load.out).write_bytes(records.tobytes())
         Path(f"{self._load.out}.failures").write_text(json.dumps(self._failures))

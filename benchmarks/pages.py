@@ -75,7 +75,7 @@ def name_of(number: int) -> str:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def seen(number: int, *, cut: bool) -> Observation:
+def observed(number: int, *, cut: bool) -> Observation:
     """Return a probe of forty chunks."""
     return observation(Target(name_of(number), "openai-chat", "http://127.0.0.1/", model="m"), cut=cut, chunks=40)
 
@@ -86,7 +86,7 @@ def fill(path: Path, probes: int, targets: int, gib: int) -> str:
     Its newest probes, one a minute, are written by the history's own code, so that states are; all before them and the
     rollups of the days before go into its tables directly, which is faster.
     """
-    made = [row(seen(0, cut=cut), Record.FULL, 1 << 20) for cut in (False, True)]
+    made = [row(observed(0, cut=cut), Record.FULL, 1 << 20) for cut in (False, True)]
     each, now = probes // targets, time.time()
 
     def stored(number: int, at: int) -> StoredProbe:

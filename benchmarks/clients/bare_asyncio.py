@@ -8,14 +8,14 @@ import ssl
 from typing import cast
 from urllib.parse import urlsplit
 
-from benchmarks.load import PATH, Load, Seen, body, run
+from benchmarks.load import PATH, Load, Reads, body, run
 
 
 class Reader(asyncio.Protocol):
     """Sends a request when connected, and records every read of the body."""
 
-    def __init__(self, request: bytes, seen: Seen, load: Load, done: asyncio.Future[None]) -> None:
-        self._request, self._seen, self._load, self._done = request, seen, load, done
+    def __init__(self, request: bytes, reads: Reads, load: Load, done: asyncio.Future[None]) -> None:
+        self._request, self._reads, self._load, self._done = request, reads, load, done
         self._front = b""
         self._in_body = False
         self._left = 0
@@ -34,7 +34,7 @@ class Reader(asyncio.Protocol):
             if not self._in_body or not size:
                 return
         events, self._left = divmod(self._left + size, self._load.event_on_wire)
-        self._seen.read(events * self._load.event)
+        self._reads.read(events * self._load.event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Complete the future."""
@@ -42,7 +42,7 @@ class Reader(asyncio.Protocol):
             self._done.set_exception(exc) if exc else self._done.set_result(None)
 
 
-async def ask(load: Load, context: ssl.SSLContext | None, request_id: str, seen: Seen) -> None:
+async def ask(load: Load, context: ssl.SSLContext | None, request_id: str, reads: Reads) -> None:
     """Send one request over a new connection."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -51,9 +51,9 @@ async def ask(load: Load, context: ssl.SSLContext | None, request_id: str, seen:
         f"POST {PATH}?{load.query_text} HTTP/1.1\r\nHost: {origin.netloc}\r\nContent-Type: application/json\r\n"
         f"X-Request-ID: {request_id}\r\nContent-Length: {len(data)}\r\n\r\n"
     )
-    seen.start()
+    reads.start()
     await loop.create_connection(
-        functools.partial(Reader, head.encode() + data, seen, load, done), "127.0.0.1", origin.port or 0, ssl=context
+        functools.partial(Reader, head.encode() + data, reads, load, done), "127.0.0.1", origin.port or 0, ssl=context
     )
     await done
 

@@ -73,26 +73,26 @@ def store(out: str, probes: Iterable[Probe]) -> None:
     """Write every output event with its time and uncertainty, and every gap as the product derives it."""
     records, found, ids = array("q"), array("q"), []
     for stream, (request_id, zero, recorder) in enumerate(probes):
-        seen = recorder.finish()
+        recording = recorder.finish()
         ids.append(request_id)
         records.extend((stream, 0, _ns(zero), stream, 0))
-        outputs = list(enumerate(_outputs(seen), 1))
+        outputs = list(enumerate(_outputs(recording), 1))
         for number, at in outputs:
             records.extend((stream, 2, number, _ns(zero + at.time), _ns(at.uncertainty)))
-        if (first := first_chunk(seen)) is not None:
+        if (first := first_chunk(recording)) is not None:
             records.extend((stream, 3, 1, _ns(zero + first.time), _ns(first.uncertainty)))
         reads = [[number for number, _ in read] for _, read in groupby(outputs, key=lambda one: one[1].offset)]
-        stood = max(seen.marks.get(Mark.CONNECT, 0.0), seen.marks.get(Mark.TLS, 0.0))
+        stood = max(recording.marks.get(Mark.CONNECT, 0.0), recording.marks.get(Mark.TLS, 0.0))
         records.extend((stream, 4, 0, _ns(zero + stood), 0))
-        for before, after, (gap, uncertainty) in zip(reads, reads[1:], gaps(seen), strict=False):
+        for before, after, (gap, uncertainty) in zip(reads, reads[1:], gaps(recording), strict=False):
             found.extend((stream, before[-1], after[0], _ns(gap), _ns(uncertainty)))
     Path(out).write_bytes(records.tobytes())
     Path(f"{out}.gaps").write_bytes(found.tobytes())
     Path(f"{out}.ids").write_text("".join(f"{one}\n" for one in ids))
 
 
-def _outputs(seen: Recording) -> Iterator[Arrival]:
-    return (at for at, kind, _ in seen.events if kind is Kind.OUTPUT)
+def _outputs(recording: Recording) -> Iterator[Arrival]:
+    return (at for at, kind, _ in recording.events if kind is Kind.OUTPUT)
 
 
 def _ns(seconds: float) -> int:

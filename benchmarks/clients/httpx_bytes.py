@@ -8,7 +8,7 @@ import ssl
 
 import httpx
 
-from benchmarks.load import Load, Seen, Slots, allow_files, body
+from benchmarks.load import Load, Reads, Slots, allow_files, body
 
 
 async def main(load: Load) -> None:
@@ -21,16 +21,16 @@ async def main(load: Load) -> None:
     def made() -> httpx.AsyncClient:
         return httpx.AsyncClient(timeout=None, limits=limits, verify=context, http1=not http2, http2=http2)  # noqa: S113 - loopback
 
-    async def ask_over(client: httpx.AsyncClient, request_id: str, seen: Seen) -> None:
+    async def ask_over(client: httpx.AsyncClient, request_id: str, reads: Reads) -> None:
         headers = {"Content-Type": "application/json", "X-Request-ID": request_id}
-        seen.start()
+        reads.start()
         async with client.stream("POST", url, content=data, headers=headers) as response:
             async for piece in response.aiter_bytes():
-                seen.read(len(piece))
+                reads.read(len(piece))
 
-    async def ask_alone(request_id: str, seen: Seen) -> None:
+    async def ask_alone(request_id: str, reads: Reads) -> None:
         async with made() as client:
-            await ask_over(client, request_id, seen)
+            await ask_over(client, request_id, reads)
 
     async with made() as shared:
         await Slots(load, ask_alone if http2 else functools.partial(ask_over, shared)).run()

@@ -7,7 +7,7 @@ from typing import cast
 
 import openai
 
-from benchmarks.load import BODY, Load, Seen, Slots, allow_files
+from benchmarks.load import BODY, Load, Reads, Slots, allow_files
 
 
 async def main(load: Load) -> None:
@@ -17,12 +17,12 @@ async def main(load: Load) -> None:
         base_url=f"{load.origin}/v1", api_key="none", max_retries=0, timeout=None, default_query=query
     ) as client:
 
-        async def ask(request_id: str, seen: Seen) -> None:
-            seen.start()
+        async def ask(request_id: str, reads: Reads) -> None:
+            reads.start()
             stream = await client.chat.completions.create(**BODY, extra_headers={"X-Request-ID": request_id})
             async for event in stream:
                 if event.choices[0].delta.content:
-                    seen.read(load.event)
+                    reads.read(load.event)
 
         await Slots(load, ask).run()
 

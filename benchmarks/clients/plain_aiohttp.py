@@ -7,7 +7,7 @@ import ssl
 
 import aiohttp
 
-from benchmarks.load import Load, Seen, Slots, allow_files, body
+from benchmarks.load import Load, Reads, Slots, allow_files, body
 
 
 async def main(load: Load) -> None:
@@ -18,11 +18,11 @@ async def main(load: Load) -> None:
     data, url = body(), load.url
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
 
-        async def ask(request_id: str, seen: Seen) -> None:
-            seen.start()
+        async def ask(request_id: str, reads: Reads) -> None:
+            reads.start()
             async with session.post(url, data=data, headers={**headers, "X-Request-ID": request_id}) as response:
                 async for piece in response.content.iter_any():
-                    seen.read(len(piece))
+                    reads.read(len(piece))
 
         await Slots(load, ask).run()
 
