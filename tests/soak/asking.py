@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from contextlib import suppress
-from typing import NamedTuple
+from http.client import HTTPException, HTTPResponse
+from io import BytesIO
+from typing import NamedTuple, cast
 
 from tests.soak.attackers import USER
 
@@ -20,7 +21,6 @@ ACCEPTS = (
     "Accept-Encoding: gzip\r\n",
     "Accept: text/plain\r\n",
 )
-LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 
 
 class Answer(NamedTuple):
@@ -36,13 +36,26 @@ def request(method: str, path: str, more: str = "") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{user}{more}\r\n".encode()
 
 
+class _Received(NamedTuple):
+    """What `http.client` reads a response from, instead of a socket."""
+
+    data: bytes
+
+    def makefile(self, _mode: str) -> BytesIO:
+        """Return the bytes as a file."""
+        return BytesIO(self.data)
+
+
 def answer(received: bytes) -> Answer:
-    """Return the response; it is complete if it has its declared length."""
-    head, blank, body = received.partition(b"\r\n\r\n")
-    length = LENGTH.search(head + b"\r\n")
-    if not blank or length is None or int(length[1]) != len(body):
-        return Answer(0, body)
-    return Answer(int(head.split(maxsplit=2)[1]), body)
+    """Return the response; it is complete if it has its declared length, or its last chunk."""
+    response = HTTPResponse(cast("socket.socket", _Received(received)))
+    try:
+        response.begin()
+        is_framed = response.chunked or response.length is not None
+        body = response.read()
+    except (HTTPException, ValueError):
+        return Answer(0, b"")
+    return Answer(response.status if is_framed else 0, body)
 
 
 async def asked(port: int, path: str, method: str = "GET", more: str = "") -> Answer:

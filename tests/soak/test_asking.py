@@ -9,13 +9,16 @@ from monitor.lab.steps import Fin, Rst, Send
 from tests.soak.asking import Answer, answer, asked
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
     ("received", "found"),
     [
         (WHOLE, Answer(200, b"hi")),
-        (WHOLE[:-1], Answer(0, b"h")),
+        (WHOLE[:-1], Answer(0, b"")),
+        (CHUNKED, Answer(200, b"hi")),
+        (CHUNKED[:-5], Answer(0, b"")),
         (WHOLE[:20], Answer(0, b"")),
         (b"HTTP/1.1 200 OK\r\n\r\nhi", Answer(0, b"hi")),
         (b"", Answer(0, b"")),
