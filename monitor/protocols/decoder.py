@@ -13,6 +13,7 @@ from monitor.protocols.outside import Outside
 from monitor.protocols.stream_errors import named_error
 from monitor.protocols.template import Events, EventTemplate
 from monitor.stream.events import Done, Event, Malformed, Message, Meta, Output, Partial
+from monitor.stream.framing import BOM
 from monitor.stream.sse import ServerSentEvents
 
 _PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
@@ -168,8 +169,15 @@ class Decoder:
 
 
 def _decoded_alone(protocol: Protocol, data: bytes) -> Events:
-    """Return the events of a whole stream that consists of `data`."""
-    return Decoder(protocol, event_bytes=len(data), events=_FEW, templates=False).feed(data)
+    """Return the events of a whole stream that consists of `data`; none unless it is one message and nothing else.
+
+    A line outside the framing changes more than the events, the rest of a next event would be lost if it were left
+    out, and a byte order mark is one only at the start.
+    """
+    decoder = Decoder(protocol, event_bytes=len(data), events=_FEW, templates=False)
+    found = decoder.feed(data)
+    alone = decoder._left == _FEW - 1 and not decoder.held and not data.startswith(BOM)  # noqa: SLF001 - its own
+    return found if alone else []
 
 
 def _crowded(message: Message) -> bool:

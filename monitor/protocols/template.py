@@ -25,8 +25,8 @@ _TRIES = 4
 class EventTemplate:
     """The template of one stream's events, taken from the last event that was examined.
 
-    `decode` returns the events in bytes that are a whole stream. `framer` is the stream's own. `longest` is the most
-    bytes of an event that is decoded here.
+    `decode` returns the events in bytes that are a whole stream; none unless it is one message and nothing else.
+    `framer` is the stream's own. `longest` is the most bytes of an event that is decoded here.
     """
 
     __slots__ = ("_after", "_before", "_choice", "_decode", "_framer", "_longest", "_part", "_tail", "_tries")

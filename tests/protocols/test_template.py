@@ -31,6 +31,12 @@ def decoded(protocol: Protocol, reads: Sequence[bytes], *, templates: bool = Tru
     return found + decoder.close()
 
 
+def state(decoder: Decoder, reads: Sequence[bytes]) -> object:
+    """Return all that a decoder says of a stream."""
+    found = [decoder.feed(read) for read in reads]
+    return found, decoder.too_large, decoder.held, decoder.close(), decoder.outside.text, decoder.outside.lines
+
+
 def same(protocol: Protocol, reads: Sequence[bytes], most: int = 1 << 20) -> Events:
     """Return the events, which are the same if each message is parsed."""
     found = decoded(protocol, reads, most=most)
@@ -179,6 +185,26 @@ def test_a_text_that_does_not_stand_in_one_place_makes_no_template(read: bytes) 
     counted = Counted()
     assert decoded(counted.protocol, [read] * 4) == decoded(OPENAI_CHAT, [read] * 4, templates=False)
     assert counted.times >= 4
+
+
+MORE: dict[str, Sequence[bytes]] = {
+    "the next event": (event("a") + event("b")[:-1], b"\n", event("c") + event("b")[:-1], b"\n"),
+    "the next name": (event("a") + b"event: error\n", b"\n", event("b") + b"event: error\n", b"data: why\n\n"),
+    "a byte order mark": [b"\xef\xbb\xbf" + event("a")] * 3,
+    "a foreign line": [b"foo: 1\n" + event("a")] * 3,
+    "a foreign line inside an object": (b"foo: 1\n" + event("a"), b"{\n", b"foo: 1\n" + event("b"), b"}\n"),
+}
+
+
+@pytest.mark.parametrize("reads", MORE.values(), ids=MORE.keys())
+def test_a_read_with_more_than_one_event_makes_no_template(reads: Sequence[bytes]) -> None:
+    """What stands before or after an event in its read counts, limits and explains as it does without a template."""
+    for most in (5, 1 << 20):
+        states = [
+            state(Decoder(OPENAI_CHAT, event_bytes=1 << 20, events=most, templates=templates), reads)
+            for templates in (True, False)
+        ]
+        assert states[0] == states[1]
 
 
 def test_a_call_without_arguments_yet() -> None:
