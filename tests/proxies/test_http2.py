@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -467,8 +467,10 @@ def family(program: Program) -> list[int]:
 
 
 def _signal(processes: list[int], number: signal.Signals) -> None:
+    """Send a signal to each process; some children of nghttpx end by themselves right after its start."""
     for pid in processes:
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _kill(master: int, workers: list[int]) -> None:
