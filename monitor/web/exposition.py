@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 
 from monitor.web.answers import STATE, AppState
 from monitor.web.compression import accepts_gzip, compressor
@@ -23,7 +24,11 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     if compressed:
         headers["Content-Encoding"] = "gzip"
     await body.block(0)  # what fails before it is answered as an error
-    return web.Response(headers=headers) if request.method == hdrs.METH_HEAD else SharedResponse(body, headers)
+    if request.method == hdrs.METH_HEAD:
+        return web.Response(headers=headers)
+    if request.version < HttpVersion11:  # without chunks, only a length tells a whole body from one that was cut
+        return web.Response(body=await body.whole(), headers=headers)
+    return SharedResponse(body, headers)
 
 
 def _shared(state: AppState, accept: str, *, compressed: bool) -> SharedBody:

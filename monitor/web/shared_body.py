@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import HttpVersion11
 
 
 class SharedBody:
@@ -28,6 +26,13 @@ class SharedBody:
         if isinstance(found, Exception):
             raise found
         return found
+
+    async def whole(self) -> bytes:
+        """Return all of it when it is made."""
+        blocks: list[bytes] = []
+        while (block := await self.block(len(blocks))) is not None:
+            blocks.append(block)
+        return b"".join(blocks)
 
     async def _make(self, blocks: AsyncIterator[bytes]) -> None:
         try:
@@ -50,12 +55,6 @@ class SharedResponse(web.StreamResponse):
     def __init__(self, body: SharedBody, headers: Mapping[str, str]) -> None:
         super().__init__(headers=headers)
         self._shared: SharedBody | None = body
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the headers; with HTTP/1.0 the end of the connection is that of the body, even if it is kept alive."""
-        if request.version < HttpVersion11:
-            self.force_close()
-        return await super().prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Write all blocks, then the end; aiohttp calls this twice."""

@@ -83,12 +83,13 @@ async def test_a_large_exposition_goes_out_in_blocks(behind: Daemon, aiohttp_cli
     assert (await raw(client, old)).partition(b"\r\n\r\n")[2] == b"".join(body)
 
 
-async def test_the_connection_of_an_old_client_ends_with_the_body(client: Client) -> None:
-    """HTTP/1.0 has no other end of a body whose length is unknown, even if the client asks to keep the connection."""
-    kept = b"GET /metrics HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"
-    head, _, body = (await raw(client, kept)).partition(b"\r\n\r\n")
-    assert body == EXPOSITION
-    assert b"keep-alive" not in head.lower()
+async def test_the_body_of_an_old_client_has_its_length(client: Client) -> None:
+    """HTTP/1.0 has no chunks: with a length the client knows that the body is whole, and may keep the connection."""
+    first = b"GET /metrics HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"
+    last = b"GET /-/healthy HTTP/1.0\r\nHost: localhost\r\n\r\n"
+    head, _, rest = (await raw(client, first + last)).partition(b"\r\n\r\n")
+    assert b"Content-Length: %d\r\n" % len(EXPOSITION) in head + b"\r\n"
+    assert rest.startswith(EXPOSITION + b"HTTP/1.0 200 OK")
 
 
 async def test_blocks_are_sent_while_others_are_made(behind: Daemon, aiohttp_client: AiohttpClient) -> None:

@@ -27,6 +27,7 @@ async def test_every_reader_gets_all_blocks_as_they_are_made() -> None:
     go_on.set()
     assert await waiting == b"two"
     assert [await body.block(index) for index in range(3)] == [b"one", b"two", None]
+    assert await body.whole() == b"onetwo"
 
 
 async def test_every_reader_gets_the_reason_of_the_end() -> None:
