@@ -104,12 +104,18 @@ def _linked(rules: str, request: ExportRequest) -> Iterator[str]:
         if found := _ALERT.match(line):
             alert = found[1]
         if not line.lstrip().startswith("dashboard_url:"):
-            yield line
+            about = request.grafana is None and line.startswith(_ABOUT_LINKS)
+            yield _NO_LINKS if about else line
             continue
         if request.runbooks is not None:
             yield f"{' ' * 10}runbook_url: {json.dumps(_runbook(request.runbooks, alert))}"
         if request.grafana is not None:
             yield line.replace(_GRAFANA, request.grafana.rstrip("/"))
+
+
+_ABOUT_LINKS = "# - `dashboard_url` "
+"""How the comment about the links begins in the rules as shipped."""
+_NO_LINKS = "# - No alert has a `dashboard_url`: `export rules --grafana URL` adds it, with the URL of your Grafana."
 
 
 def _runbook(address: str, alert: str) -> str:

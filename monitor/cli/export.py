@@ -42,7 +42,10 @@ def export(  # noqa: PLR0913 - one argument for each option
     request = ExportRequest(grafana=grafana, runbooks=runbooks, shards=shards)
     if is_named(config_file) or config_path(None).exists():
         config = read_config(config_file)
-        request = ExportRequest(config.targets, config.settings, config_path(config_file), grafana, runbooks, shards)
+        path = config_path(config_file)
+        request = ExportRequest(config.targets, config.settings, path, grafana, runbooks, shards)
+        if config_file is None:
+            click.echo(f"adapted to {path}", err=True)
     else:
         click.echo("no config found: written as shipped, for intervals from 5s to 15m", err=True)
     try:

@@ -20,6 +20,24 @@ def test_export_writes_what_fits_the_config_and_says_which_files(cli: Cli, confi
     assert "increase30m" in file.read_text()
     assert "https://g.example/d/chat-monitor-target" in file.read_text()
     assert "https://r.example/ChatStreamStalls" in file.read_text()
+    assert "grafana.example.com" not in file.read_text()
+    assert done.err == ""
+
+
+def test_export_says_which_config_it_found(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config that the command line does not name is named on stderr."""
+    monkeypatch.chdir(config.parent)
+    done = cli("export", "rules", "new")
+    assert (done.status, done.out, done.err) == (0, "new/chat-monitor.rules.yml\n", f"adapted to {config.name}\n")
+
+
+def test_rules_without_a_grafana_do_not_speak_of_its_links(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """The comment at the top is true of the exported file: it has no `dashboard_url`, and the option adds it."""
+    assert cli("export", "rules", tmp_path, "--config", config).status == 0
+    about = [line for line in (tmp_path / "chat-monitor.rules.yml").read_text().splitlines() if "dashboard_url" in line]
+    assert about == [
+        "# - No alert has a `dashboard_url`: `export rules --grafana URL` adds it, with the URL of your Grafana."
+    ]
 
 
 def test_export_without_a_config_writes_what_is_shipped(tmp_path: Path) -> None:
