@@ -10,7 +10,7 @@ from typing import Any
 from monitor.cli.probe_source import ProbeSource, ProbeSourceError
 from monitor.files import private, reason
 from monitor.judge.verdict import Outcome
-from monitor.probe.curl import curl_command
+from monitor.probe.curl import curl_command, hidden_in_curl
 from monitor.record.probe_event import ProbeEvent, plain, read
 from monitor.target import Http, Target
 
@@ -26,11 +26,14 @@ def bundle(place: ProbeSource, event: ProbeEvent, target: Target | None) -> dict
     """Return the content of the file; `target` is the config's, None if only the event describes the request.
 
     `probe` and `last_good_probe` are events without `_OURS`; the second is absent if none is kept. `curl` is absent if
-    the protocol cannot make a request. ProbeSourceError if the probes cannot be read.
+    the protocol cannot make a request, and `curl_note` if nothing is hidden in it. ProbeSourceError if the probes
+    cannot be read.
     """
     good = _last_good(place, event)
-    curl = _curl(target or _target_of(event), key=target is None)
-    made = {"probe": _shown(event), "last_good_probe": good and _shown(good), "curl": curl}
+    asked = target or _target_of(event)
+    curl = _curl(asked, key=target is None)
+    note = (curl and hidden_in_curl(asked)) or None
+    made = {"probe": _shown(event), "last_good_probe": good and _shown(good), "curl": curl, "curl_note": note}
     return {key: value for key, value in made.items() if value is not None}
 
 

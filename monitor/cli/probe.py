@@ -41,7 +41,7 @@ from monitor.files import private
 from monitor.http import Client
 from monitor.http.timestamps import Stamping
 from monitor.judge.verdict import OUR_OWN
-from monitor.probe.curl import curl_command
+from monitor.probe.curl import curl_command, hidden_in_curl
 from monitor.probe.run import Prober
 from monitor.record.from_observation import event_of
 from monitor.record.observation import Observation
@@ -89,6 +89,8 @@ def probe(  # noqa: PLR0913 - a parameter for each option
     if curl:
         target, _ = chosen(subject, config_file, options.without_key())
         click.echo(curl_command(target, key=options.api_key_env is not None))
+        if hidden := hidden_in_curl(target):
+            click.echo(hidden, err=True)
         return COMPLETE
     target, settings = chosen(subject, config_file, options)
     brief = count > 1 and not as_json and not timeline

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from monitor.http import HttpRequest
 from monitor.keys.secret import Secret
@@ -23,6 +24,11 @@ _VERSIONS = {
 }
 """curl's option for the version of HTTP, by the target's `http` and whether the URL is https."""
 _VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]*")
+
+
+def hidden_in_curl(target: Target) -> str:
+    """Return what has to be filled in before the command of a target is run, as a sentence; empty if nothing."""
+    return "query values are hidden, as they may be secrets: put them in for ***" if urlsplit(target.url).query else ""
 
 
 def curl_command(target: Target, *, key: bool = False) -> str:

@@ -63,7 +63,7 @@ class Suspicion(msgspec.Struct, frozen=True):
     because: Annotated[str, Meta(description="The evidence, in a sentence.")]
 
 
-NOT_KNOWN = "not known: there is no evidence yet"
+NOT_KNOWN = "not known: nothing observed points at one party"
 """The text for a failed probe without a suspect."""
 
 

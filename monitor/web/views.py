@@ -10,7 +10,7 @@ from functools import partial
 
 from aiohttp import web
 
-from monitor.probe.curl import curl_command
+from monitor.probe.curl import curl_command, hidden_in_curl
 from monitor.protocols import find
 from monitor.protocols.decoder import Decoder
 from monitor.record.probe_event import EventError, ProbeEvent, read
@@ -134,7 +134,8 @@ async def _probe_page(request: web.Request, event: ProbeEvent) -> web.Response:
     target = next((one for one in source_of(request).targets() if one.name == event.target), None)
     asked = None
     if target is not None:
-        asked = RequestFacts(target.timeouts, await in_worker(request, partial(curl_of, target)))
+        curl = await in_worker(request, partial(curl_of, target))
+        asked = RequestFacts(target.timeouts, curl, hidden_in_curl(target))
     decoded = await in_worker(request, partial(last_output, event))
     return await page(request, partial(pages.probe, event, neighbours, about(request), asked, decoded))
 

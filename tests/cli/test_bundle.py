@@ -57,7 +57,8 @@ def test_what_the_file_holds(cli: Cli, db: Path, tmp_path: Path) -> None:
     assert (done.status, done.err) == (0, f"written to {file}: read it before you send it\n")
     assert done.out == cli("explain", "4", "--db", db).out
     found = content(file)
-    assert list(found) == ["probe", "last_good_probe", "curl"]
+    assert list(found) == ["probe", "last_good_probe", "curl", "curl_note"]
+    assert "put them in for ***" in found["curl_note"]
     assert [found[key]["probe_id"] for key in ("probe", "last_good_probe")] == ["4", "2"]
     assert found["probe"]["cause"] == "incomplete_body"
     assert all(found[key]["timings"] and found[key]["timeline"]["arrivals"] for key in ("probe", "last_good_probe"))

@@ -221,7 +221,15 @@ def test_curl_sends_nothing(cli: Cli) -> None:
             listener.accept()
     assert done.status == 0
     assert done.out.startswith(f"curl -N -i -X POST {url} \\\n")
+    assert "are hidden" not in done.err
     assert '"Authorization: Bearer $KEY"' in done.out
+
+
+def test_curl_says_that_query_values_are_hidden(cli: Cli) -> None:
+    """The command is on stdout; what has to be filled in is on stderr."""
+    done = cli("probe", "http://127.0.0.1:1/v1/chat/completions?after=5", "--curl")
+    assert "?after=***" in done.out
+    assert done.err.endswith("query values are hidden, as they may be secrets: put them in for ***\n")
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii"])

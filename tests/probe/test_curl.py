@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from monitor.keys.secret import Secret
 from monitor.keys.tls import Tls
-from monitor.probe.curl import curl_command
+from monitor.probe.curl import curl_command, hidden_in_curl
 from monitor.record.observation import public_url
 from monitor.target import Http
 from tests.sinks.samples import GATEWAY
@@ -59,6 +59,8 @@ def test_no_secret_is_in_it() -> None:
         tls=tls,
     )
     command = curl_command(target, key=True)
+    assert hidden_in_curl(target) == "query values are hidden, as they may be secrets: put them in for ***"
+    assert hidden_in_curl(replace(GATEWAY, url="http://host/v1/chat")) == ""
     assert "canary" not in command
     found = shlex.split(command.replace("\\\n", ""))
     files = {"--cacert": "/ca.pem", "--cert": "/my cert.pem", "--key": "/key.pem", "--proxy": "http://proxy:8080"}

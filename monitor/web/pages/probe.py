@@ -35,6 +35,8 @@ class RequestFacts:
 
     timeouts: Timeouts | None = None
     curl: str = ""
+    hidden: str = ""
+    """What is hidden in the command, as a sentence."""
 
 
 def probe(
@@ -47,6 +49,7 @@ def probe(
         "neighbours": neighbours,
         "waterfall": waterfall(event, asked.timeouts),
         "curl": asked.curl,
+        "hidden": asked.hidden,
         "decoded": decoded,
         "last_bytes": list(hex_dump(event.last_words or "")),
         "explained": news is not Tone.GOOD,

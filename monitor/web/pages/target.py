@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from monitor.probe.curl import hidden_in_curl
 from monitor.record.observation import shown_url
+from monitor.record.parts import NOT_KNOWN
 from monitor.target import Slo, Target, Timeouts
 from monitor.web.formatting import limit
 from monitor.web.overview import TITLES
@@ -41,6 +43,8 @@ def target(view: TargetView, history: TargetHistory, about: About, curl: str = "
         "since_start": SINCE_START in history.windows,
         "config": config(it),
         "curl": curl,
+        "not_known": NOT_KNOWN,
+        "hidden": hidden_in_curl(it),
         "live": history.span.live,
         "viewbox": f"0 0 {chart.WIDTH} {chart.HEIGHT}",
     }

@@ -67,7 +67,7 @@ def test_what_it_means() -> None:
     text = Document(probe(samples.cut())).text
     assert "Likely: the server process, a proxy's time-out, or a restart." in text
     assert "proxy_timeout: 4 of the last 5 cuts came 60.0 s +- 0.1 after the request" in text
-    assert "not known: there is no evidence" in Document(probe(samples.reset())).text
+    assert "not known: nothing observed points at one party" in Document(probe(samples.reset())).text
     complete = Document(probe(samples.complete())).text
     assert "Explanation" not in complete
     assert "point" not in complete
@@ -87,11 +87,16 @@ def test_the_server_s_own_words() -> None:
 def test_what_was_decoded_of_them() -> None:
     """The output in the last words is shown before them, and the request as a command after them, with line breaks."""
     page = draw(
-        samples.event(samples.cut()), Neighbours(), ABOUT, RequestFacts(Timeouts(), "curl -N \\\n  'u'"), "17\n18"
+        samples.event(samples.cut()),
+        Neighbours(),
+        ABOUT,
+        RequestFacts(Timeouts(), "curl -N \\\n  'u'", "a"),
+        "17\n18",
     )
     text = Document(page).text
     assert "Last decoded output:17\n18" in text
     assert "curl -N \\\n  'u'" in text
+    assert "A." in text
     assert "curl -N \\\n  &#39;u&#39;" in page
     assert "x-request-idr-1 copy" in text
 

@@ -61,7 +61,7 @@ def test_the_incident_stands_first() -> None:
     assert f"../probes/{view.recent[2].brief.probe_id}" in document.links
     alone = Document(target(samples.view(samples.target(), samples.reset()))).text
     assert "last good probe: none" in alone
-    assert "not known: there is no evidence yet" in alone
+    assert "not known: nothing observed points at one party" in alone
     assert "Failing for" not in Document(target(samples.view(samples.target(), samples.complete()))).text
 
 
@@ -103,6 +103,9 @@ def test_the_request_as_a_command() -> None:
     """It is there to be copied, as text."""
     page = target(samples.view(samples.target()), curl="curl -N '<url>'")
     assert "curl -N '<url>'" in Document(page).text
+    assert "Query values are hidden, as they may be secrets: put them in for ***." in Document(page).text
+    plain = replace(samples.target(), url="http://host/ask")
+    assert "Query values" not in target(samples.view(plain), curl="curl -N '<url>'")
 
 
 def test_probe_now_is_offered_if_it_is_possible() -> None:
