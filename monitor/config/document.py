@@ -183,7 +183,7 @@ def _syntax(error: str, text: str, file: str) -> tuple[int, Mistake]:
     line, column = (int(match[1]), int(match[2])) if match and match[1] else (text.count("\n") + 1, 0)
     hint = next((hint for start, hint in _HINTS.items() if message.startswith(start)), "")
     at = f" at column {column}" if column else ""
-    return line, Mistake(file, line, "", f"is not valid TOML{at}: {message[:1].lower()}{message[1:]}", hint)
+    return line, Mistake(file, line, "", f"the file is not valid TOML{at}: {message[:1].lower()}{message[1:]}", hint)
 
 
 def _mend(text: str, number: int, *, duplicate: bool) -> str | None:

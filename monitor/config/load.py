@@ -13,7 +13,7 @@ from monitor.config import build, explain, model, relations
 from monitor.config.document import NO_DOCUMENT, Document
 from monitor.config.findings import Findings
 from monitor.config.include import read_all
-from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable
+from monitor.config.mistake import ConfigError, KeyPath, Mistake, printable, written
 from monitor.config.model import DefaultsTable, FileTable, TargetTable
 from monitor.config.presets import with_preset
 from monitor.config.prices import price_of
@@ -359,7 +359,9 @@ def _protocol(target: Target, base: KeyPath, findings: Findings) -> Protocol:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module from outside may raise anything
         path = (*base, "protocol")
         place = path if findings.document.at(path) is not None else ("defaults", "protocol")
-        findings.mistake(place, "unknown protocol", _known(findings.document.at(place), str(error)))
+        given = findings.document.at(place)
+        name = f" {written(given)}" if isinstance(given, str) and "${" not in given else ""
+        findings.mistake(place, f"unknown protocol{name}", _known(given, str(error)))
         findings.mark_broken(path)
     return RAW
 

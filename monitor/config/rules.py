@@ -163,7 +163,7 @@ def _interval(draft: Draft) -> Iterator[Finding]:
     if draft.target.interval < draft.target.timeouts.total and draft.sets("interval", "timeouts.total"):
         key = "interval" if draft.sets("interval") else "timeouts.total"
         message = f"{_named(draft, 'interval')} is below {_named(draft, 'timeouts.total')}"
-        hint = "a probe is skipped if the previous one is still running"
+        hint = "raise interval, or lower timeouts.total: a probe is skipped if the previous one is still running"
         yield Finding((*key.split("."),), message, hint, warning=True)
     if (draft.target.interval_when_failing or 0.0) > draft.target.interval:
         message = f"{_named(draft, 'interval_when_failing')} is above {_named(draft, 'interval')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
@@ -15,6 +16,8 @@ from monitor.keys.values import header_value, wrong
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 STATE = "STATE_DIRECTORY"
 _LARGEST = 1024 * 1024
+_SAFE_NAME = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:_[A-Z0-9]{1,12})*")
+"""Names of variables that are repeated in messages: a key that was written in place of a name has longer words."""
 
 _T = TypeVar("_T")
 
@@ -86,7 +89,8 @@ class Places:
 
     def _variable(self, name: str) -> str:
         if name not in self.environ:
-            raise wrong("the variable is not set", "write the name of the variable, not the key itself")
+            named = f"the variable {name} is not set" if _SAFE_NAME.fullmatch(name) else "the variable is not set"
+            raise wrong(named, "set it, or write the name of another variable, not the key itself")
         return self.environ[name]
 
     @_once

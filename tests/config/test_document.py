@@ -81,27 +81,27 @@ BARE = 'expected newline or end of document after a statement (put strings and d
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a = 60s", [f"c.toml:1: is not valid TOML at column 7: {BARE}"]),
+        ("a = 60s", [f"c.toml:1: the file is not valid TOML at column 7: {BARE}"]),
         ("\na = x\nb = 60s", [
-            'c.toml:2: is not valid TOML at column 5: invalid value (put strings and durations in quotes: "60s")',
-            f"c.toml:3: is not valid TOML at column 7: {BARE}",
+            'c.toml:2: the file is not valid TOML at column 5: invalid value (put strings and durations in quotes: "60s")',  # noqa: E501 - one message
+            f"c.toml:3: the file is not valid TOML at column 7: {BARE}",
         ]),
         ("a = 1\na = 2\n", [
-            "c.toml:2: is not valid TOML at column 6: cannot overwrite a value (the key is defined twice)"
+            "c.toml:2: the file is not valid TOML at column 6: cannot overwrite a value (the key is defined twice)"
         ]),
-        ("a = 1\na = 2", ["c.toml:2: is not valid TOML: cannot overwrite a value (the key is defined twice)"]),
+        ("a = 1\na = 2", ["c.toml:2: the file is not valid TOML: cannot overwrite a value (the key is defined twice)"]),
         ("[a]\n[a]\nx = 1\nx = 2\n", [
-            ("c.toml:2: is not valid TOML at column 3: cannot declare ('a',) twice "
+            ("c.toml:2: the file is not valid TOML at column 3: cannot declare ('a',) twice "
             "(the table is defined twice; write [[NAME]] for each of several tables)"),
-            "c.toml:4: is not valid TOML at column 6: cannot overwrite a value (the key is defined twice)",
+            "c.toml:4: the file is not valid TOML at column 6: cannot overwrite a value (the key is defined twice)",
         ]),
         ("a = [1,\nb = 2\n", [
-            'c.toml:2: is not valid TOML at column 1: invalid value (put strings and durations in quotes: "60s")'
+            'c.toml:2: the file is not valid TOML at column 1: invalid value (put strings and durations in quotes: "60s")'  # noqa: E501 - one message
         ]),
-        ("[a\nb = 1", ["c.toml:1: is not valid TOML at column 3: expected ']' at the end of a table declaration"]),
-        ('a = """\nb', ["c.toml:2: is not valid TOML: unterminated string"]),
-        ("hello", ["c.toml:1: is not valid TOML: expected '=' after a key in a key/value pair"]),
-        ('a = "\\d"', [("c.toml:1: is not valid TOML at column 8: unescaped '\\' in a string "
+        ("[a\nb = 1", ["c.toml:1: the file is not valid TOML at column 3: expected ']' at the end of a table declaration"]),  # noqa: E501 - one message
+        ('a = """\nb', ["c.toml:2: the file is not valid TOML: unterminated string"]),
+        ("hello", ["c.toml:1: the file is not valid TOML: expected '=' after a key in a key/value pair"]),
+        ('a = "\\d"', [("c.toml:1: the file is not valid TOML at column 8: unescaped '\\' in a string "
                        "(double it, or write the text in single quotes)")]),
         ("a = " + "9" * 5000, ["c.toml: holds a number of thousands of digits"]),
         ("a = " + "[" * 5000, ["c.toml: is nested more than 32 levels deep"]),

@@ -82,8 +82,8 @@ def test_a_mistake_is_at_its_line_of_its_file(tmp_path: Path) -> None:
     assert any(
         line.startswith("d/2.toml:2: targets[0].name: ") and "d/1.toml:1 has this name" in line for line in messages
     )
-    assert any(line.startswith("d/3.toml:1: is not valid TOML") for line in messages)
-    assert any(line.startswith("d/4.toml:4: is not valid TOML") for line in messages)
+    assert any(line.startswith("d/3.toml:1: the file is not valid TOML") for line in messages)
+    assert any(line.startswith("d/4.toml:4: the file is not valid TOML") for line in messages)
     assert any(line.startswith("main.toml:3: log.level") for line in messages)
     assert not any("targets[0].url" in line for line in messages)
 

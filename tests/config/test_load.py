@@ -109,10 +109,12 @@ def test_a_protocol_from_outside_may_raise_anything(
     (tmp_path / "bad_protocol.py").write_text("raise SystemExit('no licence')")
     monkeypatch.syspath_prepend(tmp_path)
     text = TARGET.replace("openai-chat", "bad_protocol:X")
-    assert mistakes(text) == ["3: targets[0].protocol: unknown protocol (no licence)"]
+    assert mistakes(text) == ['3: targets[0].protocol: unknown protocol "bad_protocol:X" (no licence)']
     outside(NOT_ONE=3)
     (reported,) = mistakes(TARGET.replace("openai-chat", "outside:NOT_ONE"))
-    assert reported.startswith("3: targets[0].protocol: unknown protocol ('outside:NOT_ONE' is a int, ")
+    assert reported.startswith(
+        "3: targets[0].protocol: unknown protocol \"outside:NOT_ONE\" ('outside:NOT_ONE' is a int, "
+    )
 
 
 def test_a_protocol_from_a_variable_is_not_repeated(mistakes: Mistakes) -> None:
@@ -142,7 +144,7 @@ def test_its_mistakes_name_the_keys_alone() -> None:
         target({"name": "x", "protocol": "openai-chatt", "url": "x", "model": "m"}, {}, "probe")
     assert str(caught.value).split("\n") == [
         'probe: url: the value is not an http or https URL (for example "https://host:8443/v1/chat/completions")',
-        'probe: protocol: unknown protocol (did you mean "openai-chat"?)',
+        'probe: protocol: unknown protocol "openai-chatt" (did you mean "openai-chat"?)',
     ]
 
 

@@ -65,10 +65,17 @@ def test_a_password_may_have_any_printable_characters(places: Places, tmp_path: 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("NOPE", "the variable is not set"), ("BLANK", "names a variable that is empty")],
+    [
+        ("NOPE", "the variable NOPE is not set"),
+        ("K8S_KEY_2", "the variable K8S_KEY_2 is not set"),
+        ("sk-123", "the variable is not set"),
+        ("sk_live", "the variable is not set"),
+        ("AKIAIOSFODNN7EXAMPLE", "the variable is not set"),
+        ("BLANK", "names a variable that is empty"),
+    ],
 )
 def test_a_variable_without_a_secret_is_refused(places: Places, name: str, message: str) -> None:
-    """A variable that is not set or empty is a mistake, and its name is not repeated: it may be the key itself."""
+    """A variable that is not set or empty is a mistake; its name is not repeated if it may be the key itself."""
     with pytest.raises(Wrong) as caught:
         places.secret_variable(name)
     assert (caught.value.context or {})["message"] == message

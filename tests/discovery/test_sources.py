@@ -386,7 +386,7 @@ async def test_a_user_and_a_password(make: Make, reports: Reports, tmp_path: Pat
     assert set(reports.learned) == {password}
     assert reports.wrong == [
         "one: https://lists.test/targets?token=***: cannot be read: not for [redacted]",
-        "gone: http://c.test/: cannot be asked: basic_auth.password_env the variable is not set",
+        "gone: http://c.test/: cannot be asked: basic_auth.password_env the variable NO is not set",
     ]
     assert password not in repr(reports.asked_with)
 
