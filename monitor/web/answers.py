@@ -35,7 +35,7 @@ class AppState:
     worker: ThreadPoolExecutor
     reader: ThreadPoolExecutor
     scrapes: dict[tuple[str, bool], SharedBody]
-    """Expositions in progress, by Accept header and compression."""
+    """Expositions in progress, by content type and compression."""
 
 
 STATE = web.AppKey("state", AppState)

@@ -33,10 +33,10 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 def _shared(state: AppState, accept: str, *, compressed: bool) -> SharedBody:
     """Return the exposition; concurrent requests for the same one share it."""
-    key = accept, compressed
+    pieces, content_type = state.source.metrics(accept)  # not begun yet
+    key = content_type, compressed  # a few, whatever clients accept
     body = state.scrapes.get(key)
     if body is None:
-        pieces, content_type = state.source.metrics(accept)
         blocks = _blocks(pieces)
         body = state.scrapes[key] = SharedBody(_compressed(state, blocks) if compressed else blocks, content_type)
         body.task.add_done_callback(lambda _: state.scrapes.pop(key))

@@ -79,7 +79,7 @@ class Source:
     ready: Callable[[], bool]
     """Whether the config is loaded, the schedule is armed, and the monitor is not draining; independent of targets."""
     metrics: Callable[[str], tuple[Iterable[bytes], str]]
-    """Takes the Accept header; returns the body in pieces, and its content type."""
+    """Takes the Accept header; returns the body in pieces, which are made when they are taken, and its content type."""
     counted: Callable[[str, int], None]
     """Called for every request with its route (a closed set) and status."""
     started: datetime

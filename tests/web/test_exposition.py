@@ -45,10 +45,12 @@ async def test_the_exposition_is_what_was_asked_for(client: Client, behind: Daem
 
 
 async def test_forty_scrapes_at_once_are_made_once(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
-    """While an exposition is being put together, the loop answers others, and who asks for the same shares it."""
+    """While an exposition is being put together, the loop answers others, and who asks for the same form shares it."""
     release = asyncio.Event()
+    made = []
 
     def pieces(body: Iterable[bytes]) -> Iterator[bytes]:
+        made.append(1)
         while not release.is_set():
             yield b""
         yield from body
@@ -58,13 +60,15 @@ async def test_forty_scrapes_at_once_are_made_once(behind: Daemon, aiohttp_clien
         return pieces(body), content_type
 
     client = await aiohttp_client(application(replace(behind.source(), metrics=metrics)))
-    scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(40)]
+    accepts = [{"Accept": f"text/plain, any/{number}"} for number in range(40)]
+    scrapes = [asyncio.create_task(client.get("/metrics", headers=accept)) for accept in accepts]
     while len([status for handler, status in behind.counted if handler == "/-/healthy"]) < 40:
         assert (await client.get("/-/healthy")).status == 200
     release.set()
     bodies = {await (await scrape).read() for scrape in scrapes}
     assert bodies == {EXPOSITION}
-    assert len(behind.accepts) < 40
+    assert len(behind.accepts) == 40
+    assert len(made) < 40
     assert (await client.get("/metrics")).status == 200
 
 
