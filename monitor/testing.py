@@ -1,4 +1,4 @@
-"""Invariants of every protocol, for the tests of an external one: split anywhere, cut anywhere, garbage.
+"""Invariants of every protocol, for the tests of an external one: any split, any cut, garbage, the dialect's answers.
 
     from monitor.testing import check_protocol
 
@@ -16,11 +16,13 @@ from random import Random
 
 from monitor.judge.verdict import Outcome, Verdict, judge
 from monitor.lab.dialects import dialect_of
+from monitor.lab.dialects.errors import ERRORS
 from monitor.protocols import Decoder, Protocol
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
-from monitor.stream.events import Event
+from monitor.stream.events import Event, Output, Stop
 from monitor.stream.raw import Raw
 from monitor.stream.recorder import Recorder
+from monitor.stream.recording import Recording
 
 PIECES = ("1\n", "2\n", "3\n", "END-", "3fa9c1d0")
 ENDINGS = (
@@ -31,6 +33,14 @@ ENDINGS = (
     Ending(EndKind.DEADLINE, 1.0, deadline=Deadline.IDLE),
 )
 """The ways in which a connection can end."""
+MEANINGS = {
+    "stop": Stop.COMPLETE,
+    "length": Stop.LENGTH,
+    "content_filter": Stop.CONTENT_FILTER,
+    "abort": Stop.ABORT,
+    "error": Stop.ABORT,
+}
+"""The lab's finish reasons, and what each has to mean to the decoder."""
 _BYTES = b'data: {}[]":,\n\r\\\x00\xff'
 _CAP = 1 << 20
 
@@ -42,6 +52,32 @@ def check_protocol(protocol: Protocol) -> None:
     any_split(protocol, body)
     any_cut(protocol, body, answer.complete)
     any_garbage(protocol, body)
+    check_dialect(protocol)
+
+
+def check_dialect(protocol: Protocol) -> None:
+    """Check that the decoder reads what the dialect declares: text, usage, finish reasons, errors, kinds of output."""
+    dialect = dialect_of(protocol)
+    answer = dialect.encode(PIECES)
+    _same(protocol, "the text of the answer", recording(protocol, answer.messages).text, "".join(PIECES))
+    usage = recording(protocol, dialect.encode(("x",)).messages).usage[:2]
+    _same(protocol, "the usage of an answer of one piece", usage, dialect.usage)
+    for word in dialect.finishes if protocol.end else ():
+        stops = recording(protocol, dialect.encode(PIECES, word).messages).end.stops
+        _same(protocol, f"the meaning of the finish reason {word}", stops - {Stop.COMPLETE} or stops, {MEANINGS[word]})
+    for cause, message in dialect.errors.items():
+        body = b"".join((*answer.messages[: answer.output.start + 1], message))
+        found = verdict(protocol, body, ENDINGS[0])
+        wanted = ("stream_error", cause if cause in ERRORS else "other")
+        _same(protocol, f"the verdict on the error {cause}", (found.outcome.value, found.cause), wanted)
+    for name, message in dialect.asides.items():
+        kinds = {event.part.value for event, _ in _events(protocol, [message]) if isinstance(event, Output)}
+        _same(
+            protocol,
+            f"the kinds of output in the aside {name}",
+            kinds,
+            {dialect.kinds[name]} if name in dialect.kinds else set(),
+        )
 
 
 def any_split(protocol: Protocol, body: bytes) -> None:
@@ -78,7 +114,12 @@ def any_garbage(protocol: Protocol, body: bytes, rounds: int = 200) -> None:
 
 def verdict(protocol: Protocol, body: bytes, ending: Ending) -> Verdict:
     """Return the verdict on a body that came in one piece after a correct head, with this ending."""
-    recorder = Recorder(protocol.end_rule())
+    return judge(recording(protocol, [body], ending), content_types=protocol.content_types)
+
+
+def recording(protocol: Protocol, messages: Sequence[bytes], ending: Ending = ENDINGS[0]) -> Recording:
+    """Return the recording of a body that came in one piece after a correct head, with this ending."""
+    recorder, body = Recorder(protocol.end_rule()), b"".join(messages)
     recorder.connected = True
     recorder.head = Head(200, next(iter(protocol.content_types), "text/plain"), framing=BodyFraming.CHUNKED)
     if body:
@@ -86,7 +127,7 @@ def verdict(protocol: Protocol, body: bytes, ending: Ending) -> Verdict:
     for event, offset in _events(protocol, [body]):
         recorder.record(event, offset)
     recorder.ending = ending
-    return judge(recorder.finish(), content_types=protocol.content_types)
+    return recorder.finish()
 
 
 def _events(protocol: Protocol, pieces: Sequence[bytes]) -> list[tuple[Event, int]]:
@@ -107,6 +148,10 @@ def _pieces(random: Random, data: bytes) -> Iterator[bytes]:
     places = sorted({0, len(data), *(random.randint(0, len(data)) for _ in range(6))})
     for start, end in pairwise(places):
         yield data[start:end]
+
+
+def _same(protocol: Protocol, what: str, decoded: object, declared: object) -> None:
+    assert decoded == declared, _at(protocol, f"{what}: {decoded!r}, and by the dialect {declared!r}")
 
 
 def _at(protocol: Protocol, where: str) -> str:

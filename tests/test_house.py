@@ -110,7 +110,7 @@ def test_every_test_checks_something() -> None:
     """A test asserts, expects an exception or a warning, or calls a function of the tests that does."""
     files = [file for file in FILES if (ROOT / "tests") in file.parents]
     functions = [node for file in files for node in ast.walk(parsed(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]  # fmt: skip  # noqa: E501 - one list
-    helpers = {"check_protocol", "expect"}
+    helpers = {"check_protocol", "check_dialect", "expect"}
     while found := {it.name for it in functions if not it.name.startswith("test_") and checks(it, helpers)} - helpers:
         helpers |= found
     assert [it.name for it in functions if it.name.startswith("test_") and not checks(it, helpers)] == []

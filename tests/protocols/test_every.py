@@ -18,6 +18,7 @@ from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head
 from monitor.stream.events import Event
 from monitor.stream.raw import Raw
 from monitor.target import CountCheck, Target
+from monitor.testing import check_dialect
 from tests.protocols.replay import capture, decoded, judged
 
 NONCE = "3fa9c1d0"
@@ -62,6 +63,12 @@ def test_the_request_has_the_prompt_and_what_the_target_adds(name: str) -> None:
     )
     assert request.headers["Accept"] in {*protocol.content_types, "text/event-stream", "*/*"}
     assert (PROMPT in values(sent)) is protocol.asks
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_all_that_its_dialect_says_is_read(protocol: Protocol) -> None:
+    """The text, the usage, each finish reason, each error and each kind of output."""
+    check_dialect(protocol)
 
 
 class Stream(NamedTuple):

@@ -70,6 +70,8 @@ DIALECT = Dialect(
         "signature": _delta({"type": "signature_delta", "signature": "EqQBCgIYAhIM"}),
         "unknown": _event("content_block_note", note="of a later version"),
     },
+    kinds={"thinking": "reasoning"},
+    usage=(20, 1),
     garbled={
         "json": b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": 0, "delta":\n\n',
         "shape": _event("content_block_delta", index=0, delta=7),

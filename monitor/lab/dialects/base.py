@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Protocol
 
 LINE_ENDS = b"\r\n"
+FINISHES = ("stop", "length", "content_filter", "abort", "error")
+"""The lab's finish reasons, which its faults use; `encode` translates them to those of the protocol."""
+_CAUSE = re.compile(r"[a-z_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def _shifted(index: int | None, at: int, shift: int) -> int | None:
 
 
 class Encode(Protocol):
-    """Encodes an answer of several pieces; `finish` is a finish reason."""
+    """Encodes an answer of several pieces; `finish` is one of the lab's finish reasons, `FINISHES`."""
 
     def __call__(self, pieces: Sequence[str], finish: str = ...) -> EncodedAnswer:
         """All its messages: role frame, output, finish, marker."""
@@ -76,7 +80,7 @@ class Encode(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """The lab's side of one protocol."""
+    """The lab's side of one protocol; ValueError if no fault can use its `finishes` or `errors`."""
 
     encode: Encode
     whole: Callable[[str], bytes]
@@ -86,14 +90,31 @@ class Dialect:
     framing: str = "sse"
     """`sse`, `lines`, `json` with nothing between, `binary`, or `raw`: the bytes are the answer, without messages."""
     finishes: tuple[str, ...] = ("stop",)
-    """Its finish reasons; the first is the good one."""
+    """Those of `FINISHES` that the protocol has, by the lab's names; the first is `stop`."""
     errors: Mapping[str, bytes] = field(default_factory=dict)
-    """Errors in the stream, by cause."""
+    """Errors in the stream, by cause (`monitor.stream.events.Fault`); any other name means the cause `other`."""
     ping: bytes | None = None
+    """A message that is only a sign of life."""
     asides: Mapping[str, bytes] = field(default_factory=dict)
     """Messages that real servers insert and that change nothing."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The asides that are output, and their kind, a `Part`: `reasoning`, `tool_call` or `refusal`."""
+    usage: tuple[int | None, int | None] = (None, None)
+    """The input and output tokens that an answer of one piece reports."""
     garbled: Mapping[str, bytes] = field(default_factory=dict)
     """Messages that do not decode, by their fault."""
+
+    def __post_init__(self) -> None:
+        unknown = [word for word in self.finishes if word not in FINISHES]
+        if unknown:
+            raise ValueError(
+                f"finishes has {', '.join(map(repr, unknown))}, which no fault uses: "
+                f"use {', '.join(FINISHES)}, and let `encode` translate them to the protocol's own"
+            )
+        if self.finishes[:1] != FINISHES[:1]:
+            raise ValueError(f"finishes begins with {FINISHES[0]!r}, the reason of a complete answer")
+        if wrong := [cause for cause in self.errors if not _CAUSE.fullmatch(cause)]:
+            raise ValueError(f"errors has {', '.join(map(repr, wrong))}: a cause is lowercase letters and underscores")
 
     @property
     def can(self) -> frozenset[str]:

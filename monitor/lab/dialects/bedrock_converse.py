@@ -83,6 +83,8 @@ DIALECT = Dialect(
         "signature": _delta({"reasoningContent": {"signature": "EqQBCgIYAhIM"}}),
         "unknown": _event("note", text="of a later version"),
     },
+    kinds={"reasoning": "reasoning"},
+    usage=(20, 1),
     garbled={
         "json": frame({":event-type": "contentBlockDelta", ":message-type": "event"}, b'{"delta":'),
         "shape": _event("contentBlockDelta", delta=7),

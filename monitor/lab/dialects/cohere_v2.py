@@ -65,6 +65,8 @@ DIALECT = Dialect(
         "citation-end": _event("citation-end", index=0),
         "debug": _event("debug", prompt="<|START_OF_TURN_TOKEN|>"),
     },
+    kinds={"thinking": "reasoning", "plan": "reasoning", "tool-start": "tool_call", "tool": "tool_call"},
+    usage=(20, 1),
     garbled={
         "json": b'event: content-delta\ndata: {"type":"content-delta","index":0,"delta":\n\n',
         "shape": _event("content-delta", index=0, delta=7),

@@ -64,6 +64,8 @@ DIALECT = Dialect(
         "audio": _event("conversation.audio.delta", {**IDS, "type": "answer", "content": "qqqq"}),
         "ping": _event("ping", {}),
     },
+    kinds={"reasoning": "reasoning", "tool": "tool_call"},
+    usage=(20, 1),
     garbled={
         "json": b'event:conversation.message.delta\ndata:{"id":"1","type":"answer","content":\n\n',
         "text": b"event:conversation.message.delta\ndata:the cat sat on the wire\n\n",

@@ -73,6 +73,8 @@ DIALECT = Dialect(
         "workflow": _workflow("succeeded"),
         "partial": _workflow("partial-succeeded"),
     },
+    kinds={"reasoning": "reasoning"},
+    usage=(20, 1),
     garbled={
         "json": b'data: {"event": "message", "answer":\n\n',
         "text": event("the cat sat on the wire"),

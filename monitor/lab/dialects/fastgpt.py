@@ -55,6 +55,7 @@ DIALECT = Dialect(
         "variables": _named("updateVariables", {"lab": 9}),
         "duration": _named("workflowDuration", {"durationSeconds": 0.9}),
     },
+    kinds={"reasoning": "reasoning", "tool": "tool_call", "tool-params": "tool_call"},
     garbled={
         "json": b'event: answer\ndata: {"id":"","choices":[{"delta":{"content":\n\n',
         "shape": _named("answer", {"choices": 7}),

@@ -74,6 +74,8 @@ DIALECT = Dialect(
         "stop": _event({"text": ""}, "STOP"),
         "usage": event(spaced({"usageMetadata": {"promptTokenCount": 20}, "modelVersion": "lab"}), EOL),
     },
+    kinds={"thought": "reasoning", "tool": "tool_call", "code": "tool_call"},
+    usage=(20, 1),
     garbled={
         "json": b'data: {"candidates": [{"content": {"parts": [{"text":\r\n\r\n',
         "shape": event(spaced({"candidates": 7}), EOL),

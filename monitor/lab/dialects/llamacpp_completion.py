@@ -61,6 +61,7 @@ DIALECT = Dialect(
         "empty": _piece("", 0),
         "progress": _piece("", 0, prompt_progress={"total": 20, "cache": 0, "processed": 8, "time_ms": 13}),
     },
+    usage=(20, 1),
     garbled={
         "json": b'data: {"index":0,"content":\n\n',
         "text": event("the cat sat on the wire"),

@@ -50,6 +50,8 @@ DIALECT = Dialect(
         "tool": _line({"content": "", "tool_calls": [TOOL_CALL]}),
         "blank": b"\r\n",
     },
+    kinds={"thinking": "reasoning", "tool": "tool_call"},
+    usage=(20, 1),
     garbled={
         "json": b'{"model":"lab","message":{"role":"assistant","content":\n',
         "shape": compact({"message": 7, "done": False}).encode() + b"\n",

@@ -39,6 +39,8 @@ DIALECT = Dialect(
         "thinking": _line("", thinking="one after the other "),
         "blank": b"\r\n",
     },
+    kinds={"thinking": "reasoning"},
+    usage=(20, 1),
     garbled={
         "json": b'{"model":"lab","response":\n',
         "shape": b'{"model":"lab","response":}\n',

@@ -69,6 +69,8 @@ DIALECT = Dialect(
         "reasoning-short": _delta({"reasoning": "one after the other "}),
         "tool": _delta({"tool_calls": [TOOL_CALL]}),
     },
+    kinds={"reasoning": "reasoning", "reasoning-short": "reasoning", "tool": "tool_call"},
+    usage=(20, 1),
     garbled={
         "json": b'data: {"id":"chatcmpl-lab","choices":[{"index":0,"delta":{"content":\n\n',
         "shape": _frame(choices=7),

@@ -47,6 +47,7 @@ DIALECT = Dialect(
         "empty": _piece(""),
         "usage": _frame(choices=[], usage=usage(0)),
     },
+    usage=(20, 1),
     garbled={
         "json": b'data: {"id":"cmpl-lab","choices":[{"index":0,"text":\n\n',
         "shape": _frame(choices=7),

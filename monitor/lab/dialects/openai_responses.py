@@ -59,6 +59,8 @@ DIALECT = Dialect(
         "reasoning": _event("response.reasoning_text.delta", item_id="rs_lab", delta="one after the other "),
         "unknown": _event("response.note.added", note="of a later version"),
     },
+    kinds={"reasoning": "reasoning"},
+    usage=(20, 1),
     garbled={
         "json": b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":\n\n',
         "text": event("the cat sat on the wire"),

@@ -51,6 +51,7 @@ DIALECT = Dialect(
         "special": _token("<s>", 0, special=True),
         "top": _token("", 0, top_tokens=[{"id": 7, "text": "1", "logprob": -0.7, "special": False}]),
     },
+    usage=(20, 2),  # the end token counts
     garbled={
         "json": b'data:{"index":1,"token":{"id":1001,"text":\n\n',
         "shape": _event({"index": 1, "token": 7}),

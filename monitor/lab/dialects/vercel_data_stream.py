@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from monitor.lab.dialects.base import Dialect, EncodedAnswer, compact
 from monitor.lab.dialects.errors import ERRORS
+
+WORDS: Mapping[str, str] = {"stop": "stop", "length": "length", "content_filter": "content-filter", "abort": "error"}
+"""The lab's finish reasons, and the SDK's."""
 
 
 def encode(pieces: Sequence[str], finish: str = "stop") -> EncodedAnswer:
     """The answer, one part a piece."""
     outputs = [_part("0", piece) for piece in pieces]
-    end = {"finishReason": finish, "usage": {"promptTokens": 20, "completionTokens": len(outputs)}}
+    end = {"finishReason": WORDS[finish], "usage": {"promptTokens": 20, "completionTokens": len(outputs)}}
     messages = (
         _part("f", {"messageId": "msg-lab"}),
         *outputs,
@@ -36,7 +39,7 @@ DIALECT = Dialect(
     content_type="text/plain; charset=utf-8",
     whole_type="text/plain; charset=utf-8",
     framing="lines",
-    finishes=("stop", "length", "content-filter", "error"),
+    finishes=tuple(WORDS),
     errors={kind: _part("3", error["message"]) for kind, (_, error) in ERRORS.items()},
     asides={
         "empty": _part("0", ""),
@@ -45,6 +48,8 @@ DIALECT = Dialect(
         "annotation": _part("8", [{"id": "lab"}]),
         "tool": _part("9", {"toolCallId": "call_lab", "toolName": "count", "args": {"to": 9}}),
     },
+    kinds={"reasoning": "reasoning", "tool": "tool_call"},
+    usage=(20, 1),
     garbled={
         "json": b'0:"the cat\n',
         "shape": _part("d", [7]),

@@ -38,6 +38,7 @@ DIALECT = Dialect(
         "empty": _event(response=""),
         "null": _event(response=None),
     },
+    usage=(20, 1),
     garbled={
         "json": b'data: {"response":\n\n',
         "shape": _event(response="", tool_calls=7),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from monitor.lab.dialects import DIALECTS
-from monitor.lab.dialects.base import NEEDS, EncodedAnswer, compact, event, lacks, spaced
+from monitor.lab.dialects.base import FINISHES, NEEDS, EncodedAnswer, compact, event, lacks, spaced
+from monitor.lab.scenarios import FAULTS
 
 SPEECH = EncodedAnswer((b"role\n", b"a\r\n\r\n", b"bb\n\n", b"end\r\n", b"[DONE]\n"), range(1, 3), 3, 4)
 ENDLESS = EncodedAnswer((b"docs\n", b"a\r\n\r\n", b"bb\n\n"), range(1, 3))
@@ -45,3 +49,28 @@ def test_what_a_protocol_lacks_is_reported_in_words() -> None:
     assert lacks(DIALECTS["raw"], ("finish stop",)) == ""
     assert lacks(DIALECTS["raw"], ("aside docs",)) == "it has no aside docs"
     assert lacks(DIALECTS["openai-chat"], tuple(NEEDS)) == ""
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "the protocol's own words": (
+        {"finishes": ("stop", "cut_by_limit")},
+        "^finishes has 'cut_by_limit', which no fault uses: use stop, length, content_filter, abort, error, and let",
+    ),
+    "no good end first": ({"finishes": ("length",)}, "^finishes begins with 'stop'"),
+    "no finish reason": ({"finishes": ()}, "^finishes begins with 'stop'"),
+    "a cause that no URL can have": ({"errors": {"Too Busy": b""}}, "^errors has 'Too Busy': a cause is lowercase"),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), REFUSED.values(), ids=REFUSED.keys())
+def test_names_that_no_fault_uses_are_refused(change: dict[str, Any], why: str) -> None:
+    """A dialect with such a name would silently lack faults."""
+    with pytest.raises(ValueError, match=why):
+        replace(DIALECTS["openai-chat"], **change)
+
+
+def test_the_faults_need_no_other_finish_reason() -> None:
+    """Each fault of a finish reason can be reached."""
+    needed = {need.removeprefix("finish ") for fault in FAULTS.values() for need in fault.needs if "finish " in need}
+    assert needed == {"length", "content_filter", "abort"}
+    assert needed < set(FINISHES)

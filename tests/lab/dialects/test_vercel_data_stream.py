@@ -12,3 +12,5 @@ def test_an_answer() -> None:
     assert answer.messages[4].startswith(b'd:{"finishReason":"length"')
     assert (answer.output, answer.end, answer.marker) == (range(1, 3), 4, None)
     assert b'0:"1"' in DIALECT.whole("1")
+    assert b'"finishReason":"content-filter"' in encode((), "content_filter").messages[-1]
+    assert b'"finishReason":"error"' in encode((), "abort").messages[-1]
