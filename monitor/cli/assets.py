@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.cli.common import own_address
 from monitor.cli.kubernetes import Cluster, config_key
 from monitor.cli.kubernetes import files as kubernetes_files
 from monitor.config import Config, Footprint, plan
@@ -20,7 +21,6 @@ from monitor.config.capacity import Process, of_each
 from monitor.config.include import read_all
 from monitor.keys.units import duration_text
 from monitor.keys.units import seconds as read_duration
-from monitor.keys.values import host_port
 from monitor.settings import Settings
 from monitor.sinks.metrics.sink import bytes_per_target, series_per_target
 from monitor.target import Target
@@ -164,7 +164,7 @@ def _dashboards(request: ExportRequest, directory: Path) -> Iterator[tuple[str, 
         yield f"{board['uid']}.json", json.dumps(board, indent=2, sort_keys=True) + "\n"
     for name in ("provider", "datasource"):
         text = (bundled("dashboards") / "provisioning" / f"{name}.yml").read_text(encoding="utf-8")
-        text = text.replace(_BOARDS, str(directory.resolve())).replace(_MONITOR, _address(request.settings))
+        text = text.replace(_BOARDS, str(directory.resolve())).replace(_MONITOR, own_address(request.settings))
         text = text.replace("timeInterval: 15s", f"timeInterval: {_every(request)}")
         yield f"chat-monitor.{name}.yml", text
 
@@ -220,7 +220,7 @@ def _scrape_config(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]
     text = _SCRAPE.format(every=_every(request))
     first = web.addresses[0][1]
     for port in range(first, first + request.shards):
-        text += _SCRAPED.format(address=json.dumps(_address(request.settings, port)))
+        text += _SCRAPED.format(address=json.dumps(own_address(request.settings, port)))
         if location:
             text += _LOCATED.format(instance=json.dumps(f"{location}:{port}"), location=json.dumps(location))
     yield "chat-monitor.scrape.yml", text
@@ -233,14 +233,6 @@ def _scrape_config(request: ExportRequest, _: Path) -> Iterator[tuple[str, str]]
 def _every(request: ExportRequest) -> str:
     """Return the scrape interval: that of the fastest target, but short enough for the rules."""
     return whole_seconds(min([SCRAPE_MOST, *request.intervals]))
-
-
-def _address(settings: Settings, port: int | None = None) -> str:
-    """Return the address of the monitor on its own machine, optionally with another port."""
-    host, own = settings.web.addresses[0]
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return host_port(host, own if port is None else port)
 
 
 _SCRAPE = """\

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 import click
 
-from monitor.keys.values import split_listen
+from monitor.keys.values import host_port, split_listen
+from monitor.settings import Settings
 
 COMPLETE, FAILED_TO_TELL, USAGE, TRUNCATED, FAILED, OVER_SLO = 0, 1, 2, 3, 4, 5
 """Exit statuses (contract, section 5); that of Ctrl-C is in `entry`."""
@@ -26,6 +27,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def own_address(settings: Settings, port: int | None = None) -> str:
+    """Return the address of the daemon on its own machine, optionally with another port."""
+    host, own = settings.web.addresses[0]
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return host_port(host, own if port is None else port)
 
 
 def refuse(text: str, status: int = USAGE) -> click.exceptions.Exit:

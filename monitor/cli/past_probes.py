@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -19,15 +19,15 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.cli.bundle import bundle, write
-from monitor.cli.common import COMPLETE, FAILED_TO_TELL, refuse
+from monitor.cli.common import COMPLETE, FAILED_TO_TELL, own_address, refuse
 from monitor.cli.completion import target_names
 from monitor.cli.config_file import load_or_exit
 from monitor.cli.event_loop import raised_by_ctrl_c, run_loop
 from monitor.cli.keyboard import keyboard, keys
-from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource, ProbeSourceError
+from monitor.cli.probe_source import LARGEST, WITHIN, Daemon, File, ProbeSource, ProbeSourceError, UnknownProbeError
 from monitor.cli.terminal import explanation, lines, width_of
 from monitor.cli.top import Screen, draw, fitted
-from monitor.config import load
+from monitor.config import Config, load
 from monitor.http.fetch import fetch
 from monitor.record.probe_event import EventError, read
 from monitor.record.target_summary import TargetSummary
@@ -40,10 +40,10 @@ T = TypeVar("T")
 REDRAWN_EVERY = 2.0
 """The refresh interval of `top` in seconds."""
 
+_DEFAULT_URL = "http://127.0.0.1:9877"
 _url_option = click.option(
     "--url",
-    default="http://127.0.0.1:9877",
-    show_default=True,
+    show_default=_DEFAULT_URL,
     metavar="URL",
     envvar="CHAT_MONITOR_URL",  # for a URL with a password, because other users can read a command line
     show_envvar=True,
@@ -56,6 +56,14 @@ _db_option = click.option(
 )
 
 
+_config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The daemon's config: without --url and --db, its address is the first of [web] listen.",
+)
+
+
 @click.command()
 @click.argument("target", required=False, shell_complete=target_names)
 @click.option("--failed", is_flag=True, help="Only probes that found the target unavailable.")
@@ -65,11 +73,19 @@ _db_option = click.option(
 )
 @_url_option
 @_db_option
+@_config_option
 def history(  # noqa: PLR0913 - a parameter for each option
-    target: str | None, *, failed: bool, as_json: bool, limit: int, url: str, db: Path | None
+    target: str | None,
+    *,
+    failed: bool,
+    as_json: bool,
+    limit: int,
+    url: str | None,
+    db: Path | None,
+    config_file: Path | None,
 ) -> int:
     """List the newest probes of one target, or of all, newest first."""
-    source = _source(url, db)
+    source = _source(url, db, _config(config_file))
     found = _query(lambda: source.newest(limit, target, failed=failed))
     if not found and target is not None and not _query(lambda: source.newest(1, target, failed=False)):
         raise refuse(visible(f"no probe of a target {target!r} is stored"), FAILED_TO_TELL)
@@ -99,17 +115,16 @@ def history(  # noqa: PLR0913 - a parameter for each option
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    help="With --bundle: the config that has the target. Without it, the curl command has the default prompt.",
+    help="The daemon's config: without --url and --db, its address is the first of [web] listen. With --bundle, the "
+    "curl command has the prompt of its target; without it, the default prompt.",
 )
 @_url_option
 @_db_option
-def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: str, db: Path | None) -> int:
+def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: str | None, db: Path | None) -> int:
     """Show a stored probe: its waterfall, the last bytes and the diagnosis."""
-    if config_file is not None and file is None:
-        raise click.UsageError("--config needs --bundle: the request in that file is made from it")
-    config = None if config_file is None else load_or_exit(partial(load, config_file, os.environ))
-    source = _source(url, db)
-    event = _query(lambda: read(source.find(probe_id)))
+    config = _config(config_file)
+    source = _source(url, db, config)
+    event = _query(lambda: read(_found(source, probe_id)))
     console = Console(highlight=False, soft_wrap=True)
     for line in explanation(event, width_of(console)):
         console.print(line)
@@ -122,15 +137,28 @@ def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: 
     return COMPLETE
 
 
+def _found(source: ProbeSource, probe_id: str) -> dict[str, Any]:
+    """Return the event of a probe; if the id is the name of a target, the error says so."""
+    try:
+        return source.find(probe_id)
+    except UnknownProbeError:
+        if source.newest(1, probe_id, failed=False):
+            raise ProbeSourceError(
+                f"{probe_id!r} is a target and not the id of a probe: `chat-monitor history {probe_id}` lists its ids"
+            ) from None
+        raise
+
+
 @click.command()
 @_url_option
 @_db_option
-def top(*, url: str, db: Path | None) -> int:
+@_config_option
+def top(*, url: str | None, db: Path | None, config_file: Path | None) -> int:
     """Show all targets as a table, failing ones first.
 
     On a terminal the table is redrawn until q or Ctrl-C; s sorts, / filters, and the arrow keys scroll.
     """
-    source = _source(url, db)
+    source = _source(url, db, _config(config_file))
     summaries, console = _query(source.summaries), Console(highlight=False)
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         plain = Console(highlight=False, soft_wrap=True)
@@ -170,8 +198,14 @@ def show_until_quit(
                 wrong = visible(str(error))
 
 
-def _source(url: str, db: Path | None) -> ProbeSource:
-    """Return the history file if one is given, else the daemon."""
+def _config(file: Path | None) -> Config | None:
+    return None if file is None else load_or_exit(partial(load, file, os.environ))
+
+
+def _source(url: str | None, db: Path | None, config: Config | None) -> ProbeSource:
+    """Return the history file if one is given, else the daemon at the URL, else that of the config."""
+    if url is None:
+        url = _DEFAULT_URL if config is None else f"http://{own_address(config.settings)}"
     if urlsplit(url).scheme not in {"http", "https"}:
         raise click.BadParameter("must be an http:// or https:// URL", param_hint="--url")
     return File(db) if db else daemon_at(url)

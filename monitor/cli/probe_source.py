@@ -31,6 +31,8 @@ LARGEST = 64 * MIB
 """The largest response in bytes: a thousand targets take about three megabytes."""
 WITHIN = 10.0
 _RECENT = 30
+_ID_LENGTH = 26
+"""Characters of the id of a probe, which is a ULID."""
 Json = dict[str, Any]
 Get = Callable[[str], bytes]
 """Fetches a URL: OSError without a response, StatusError if its status is not 200."""
@@ -38,6 +40,10 @@ Get = Callable[[str], bytes]
 
 class ProbeSourceError(Exception):
     """The query failed; the text says why and what to do."""
+
+
+class UnknownProbeError(ProbeSourceError):
+    """No probe with that id is stored."""
 
 
 class ProbeSource(Protocol):
@@ -82,7 +88,7 @@ class Daemon:
         try:
             return self._get(f"/probes/{quote(probe_id, safe='')}", dict)
         except StatusError:
-            raise ProbeSourceError(_unknown(probe_id)) from None
+            raise UnknownProbeError(_unknown(probe_id)) from None
 
     def summaries(self) -> list[TargetSummary]:
         """Request the list of targets."""
@@ -115,7 +121,12 @@ def _refusal(status: int) -> str:
 
 
 def _unknown(probe_id: str) -> str:
-    return f"no probe {probe_id!r} is stored: it is too old or never existed; `chat-monitor probe` stores none"
+    why = (
+        f"give all {_ID_LENGTH} characters of its id"
+        if len(probe_id) < _ID_LENGTH
+        else "it is too old or never existed; `chat-monitor probe` stores none"
+    )
+    return f"no probe {probe_id!r} is stored: {why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class File:
         """Read one event."""
         found = _read(lambda: store.find(self.path, probe_id))
         if found is None:
-            raise ProbeSourceError(_unknown(probe_id))
+            raise UnknownProbeError(_unknown(probe_id))
         return found
 
     def summaries(self) -> list[TargetSummary]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from monitor.cli.common import USAGE, host_and_port, is_loopback, refuse
+from monitor.cli.common import USAGE, host_and_port, is_loopback, own_address, refuse
+from monitor.settings import Settings, Web
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,18 @@ from monitor.cli.common import USAGE, host_and_port, is_loopback, refuse
 def test_an_address_is_host_and_port(text: str, expected: tuple[str, int]) -> None:
     """Brackets are an IPv6 address's, and no host is every address."""
     assert host_and_port(text, "--listen") == expected
+
+
+@pytest.mark.parametrize(
+    ("listen", "port", "expected"),
+    [
+        ("10.0.0.1:9877", None, "10.0.0.1:9877"), (":9877", None, "127.0.0.1:9877"), ("0.0.0.0:1", 2, "127.0.0.1:2"),
+        ("[::1]:9877", None, "[::1]:9877"), ("[::]:9877", None, "127.0.0.1:9877"),
+    ],
+)  # fmt: skip
+def test_the_address_of_the_daemon_on_its_machine(listen: str, port: int | None, expected: str) -> None:
+    """A daemon that listens on every address is reached by loopback."""
+    assert own_address(Settings(web=Web(listen=(listen,))), port) == expected
 
 
 @pytest.mark.parametrize("text", ["9877", "127.0.0.1", "a:65536", "a:", "a:b", "a:\u0661"])

@@ -52,7 +52,10 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
     assert cli("explain", "3", "--db", kept) == Done(
         1,
         "",
-        "chat-monitor: no probe '3' is stored: it is too old or never existed; `chat-monitor probe` stores none\n",
+        "chat-monitor: no probe '3' is stored: give all 26 characters of its id\n",
+    )
+    assert cli("explain", "b", "--db", kept) == Done(
+        1, "", "chat-monitor: 'b' is a target and not the id of a probe: `chat-monitor history b` lists its ids\n"
     )
 
 
@@ -76,6 +79,13 @@ def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkey
         assert cli("explain", "none", "--url", url).status == 1
         process.send_signal(signal.SIGTERM)
         assert ended(process).status == 0
+    config.write_text(config.read_text().replace('"127.0.0.1:0"', f'"{url.removeprefix("http://")}"'))
+    for command in (("history",), ("explain", "1"), ("top",)):
+        assert f"no answer from {url} (" in cli(*command, "--config", config).err
+        assert (
+            "no answer from http://127.0.0.1:1 ("
+            in cli(*command, "--config", config, "--url", "http://127.0.0.1:1").err
+        )
     monkeypatch.setenv("CHAT_MONITOR_URL", url)
     for command in (("history",), ("explain", "1"), ("top",)):
         done = cli(*command)

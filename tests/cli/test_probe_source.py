@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from msgspec import UNSET
 
-from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError
+from monitor.cli.probe_source import LARGEST, Daemon, File, ProbeSource, ProbeSourceError, UnknownProbeError
 from monitor.http.fetch import StatusError, fetch
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Send
@@ -83,8 +83,10 @@ def looked(place: ProbeSource, behind: Behind) -> None:
     assert newest(place, "nobody") == []
     assert place.newest(1, NAME, failed=False) == [json.loads(json.dumps(record(cut)))]
     assert place.find(cut.probe_id) == json.loads(json.dumps(record(cut, timeline=True)))
-    with pytest.raises(ProbeSourceError, match=r"no probe '\.\./x y' is stored: it is too old or never existed; "):
+    with pytest.raises(UnknownProbeError, match=r"no probe '\.\./x y' is stored: give all 26 characters of its id"):
         place.find("../x y")
+    with pytest.raises(UnknownProbeError, match=r"is stored: it is too old or never existed; "):
+        place.find("0" * 26)
 
 
 def glimpsed(observations: Sequence[Observation]) -> TargetSummary:
