@@ -64,7 +64,8 @@ def check_dialect(protocol: Protocol) -> None:
     _same(protocol, "the usage of an answer of one piece", usage, dialect.usage)
     for word in dialect.finishes if protocol.end else ():
         stops = recording(protocol, dialect.encode(PIECES, word).messages).end.stops
-        _same(protocol, f"the meaning of the finish reason {word}", stops - {Stop.COMPLETE} or stops, {MEANINGS[word]})
+        meanings = {stop.value for stop in stops - {Stop.COMPLETE} or stops}
+        _same(protocol, f"the meaning of the finish reason {word}", meanings, {MEANINGS[word].value})
     for cause, message in dialect.errors.items():
         body = b"".join((*answer.messages[: answer.output.start + 1], message))
         found = verdict(protocol, body, ENDINGS[0])

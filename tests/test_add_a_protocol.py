@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from monitor import protocols
 from monitor.lab.dialects import DIALECTS, add_dialect
+from monitor.lab.dialects.base import FINISHES, Dialect
 from monitor.lab.scenarios import FAULTS, scenarios
 from monitor.lab.server import serve
 from monitor.protocols import PROTOCOLS, find, for_path
@@ -48,9 +49,9 @@ def test_the_page_has_all_files() -> None:
 
 
 def test_the_invariants_hold() -> None:
-    """The three lines of the page pass, and the last of them checks the protocol."""
-    assert FILES["test_parrot.py"].endswith("\ncheck_protocol(PARROT)\n")
-    exec(compile(FILES["test_parrot.py"], "test_parrot.py", "exec"), {})  # noqa: S102 - the page's own lines
+    """The test of the page passes, and its last line checks the protocol."""
+    assert FILES["test_parrot.py"].endswith("\n    check_protocol(PARROT)\n")
+    import_module("test_parrot").test_parrot()
 
 
 def test_the_capture_comes_to_what_it_says() -> None:
@@ -77,10 +78,29 @@ async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
     """With its name alone the lab serves every fault that fits the protocol, and each has the expected verdict."""
     add_dialect(NAME)
     async with await serve("127.0.0.1", 0) as lab:
-        for fault in ("ok", "cut"):
-            for one in scenarios(NAME, FAULTS[fault]):
+        for fault in ("ok", "cut", "token-limit", "filtered"):
+            served = scenarios(NAME, FAULTS[fault])
+            assert served, fault
+            for one in served:
                 observation = await prober()(target(f"{lab.url}{one.path}", NAME), "cli")
                 assert verdict(observation) == one.expect.verdict, one.path
+
+
+def test_the_table_of_the_dialect_is_complete() -> None:
+    """Each field that is not a function or a type of content has a row, and the rows name the lab's finish reasons."""
+    text = PAGE.read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert rows == {one.name for one in fields(Dialect)} - {"encode", "whole", "content_type", "whole_type"}
+    assert f"of {', '.join(f'`{word}`' for word in FINISHES)};" in text
+
+
+def test_the_framings_of_the_page_exist() -> None:
+    """Each name of a framing is a class."""
+    names = re.findall(
+        r"`(\w+)\.([A-Z]\w+)`", PAGE.read_text(encoding="utf-8").partition("The framings, in")[2].partition("With")[0]
+    )
+    assert len(names) == 7
+    assert all(isinstance(getattr(import_module(f"monitor.stream.{module}"), name), type) for module, name in names)
 
 
 async def test_it_is_probed_inside(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
