@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
+from traceback import extract_tb
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -116,9 +117,22 @@ def refuse_missing_scheme(subject: str) -> None:
 def adhoc_target(url: str, options: Options) -> Target:
     """Return a target for a URL of the command line, validated like the config."""
     found = _target(url, options.protocol or _assumed(url), options)
-    if found.model is None and _takes_model(found):
+    try:
+        takes_model = _takes_model(found)
+    except Exception as error:  # noqa: BLE001 - a protocol from outside may raise anything: the probe reports it
+        click.echo(raised(found, error), err=True)
+        return found
+    if takes_model and found.model is None:
         click.echo("no model is requested; most servers require one (--model NAME)", err=True)
     return found
+
+
+def raised(target: Target, error: Exception) -> str:
+    """Return which exception a protocol's `request` raised, and where; its text may have secrets and is left out."""
+    place = extract_tb(error.__traceback__)[-1]
+    return (
+        f"protocol {target.protocol}: its request raised {type(error).__name__} ({place.filename}, line {place.lineno})"
+    )
 
 
 def corrected(url: str, options: Options, limits: Limits, observation: Observation, payload: bytes) -> Target | None:

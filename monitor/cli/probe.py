@@ -25,6 +25,7 @@ from monitor.cli.adhoc import (
     adhoc_target,
     corrected,
     overridden,
+    raised,
     refuse_missing_scheme,
     target_options,
 )
@@ -88,7 +89,11 @@ def probe(  # noqa: PLR0913 - a parameter for each option
     options = Options(**given)
     if curl:
         target, _ = chosen(subject, config_file, options.without_key())
-        click.echo(curl_command(target, key=options.api_key_env is not None))
+        try:
+            command = curl_command(target, key=options.api_key_env is not None)
+        except Exception as error:  # noqa: BLE001 - a protocol from outside may raise anything
+            raise refuse(raised(target, error), FAILED_TO_TELL) from None
+        click.echo(command)
         if hidden := hidden_in_curl(target):
             click.echo(hidden, err=True)
         return COMPLETE

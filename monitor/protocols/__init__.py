@@ -50,10 +50,16 @@ def load(name: str, kind: type[T]) -> T:
     try:
         found = getattr(import_module(module), attribute)
     except Exception as error:  # an import runs external code, which may raise anything
-        raise ValueError(f"{name!r} cannot be loaded: {error}") from error
+        raise ValueError(f"{name!r} cannot be loaded: {type(error).__name__}: {error}{_hint(error, module)}") from error
     if not isinstance(found, kind):
         raise ValueError(f"{name!r} is a {type(found).__name__}, not a {kind.__module__}.{kind.__qualname__}")  # noqa: TRY004
     return found
+
+
+def _hint(error: Exception, module: str) -> str:
+    """Return what to do if `module` itself, and not an import of it, is not found; else ""."""
+    missing = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+    return "; install its package, or name the directory of the module in PYTHONPATH" if missing else ""
 
 
 PROTOCOLS: dict[str, Protocol] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,30 @@ def test_a_path_tells_the_protocol(cli: Cli, path: str, protocol: str) -> None:
         done = cli("probe", f"http://127.0.0.1:{holder.getsockname()[1]}{path}", "--json")
     assert json.loads(done.out)["protocol"] == protocol
     assert done.status == 4
+
+
+@pytest.mark.parametrize("model", [(), ("--model", "m")])
+def test_a_protocol_whose_request_raises(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: tuple[str, ...]
+) -> None:
+    """A bug of an external protocol is an inconclusive probe, and a line with its place and without its text."""
+    (tmp_path / "buggy.py").write_text(
+        "from dataclasses import replace\n"
+        "from monitor.protocols.raw import RAW\n"
+        "BUGGY = replace(RAW, request=lambda target, prompt: {}['canary'])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "buggy", raising=False)
+    url = "http://127.0.0.1:1/parrot"
+    done = cli("probe", url, "--protocol", "buggy:BUGGY", "--json", *model)
+    event = json.loads(done.out)
+    assert (done.status, event["outcome"], event["cause"]) == (1, "inconclusive", "internal")
+    line = f"protocol buggy:BUGGY: its request raised KeyError ({tmp_path / 'buggy.py'}, line 3)"
+    assert done.err == f"{line}\n"
+    shown = cli("probe", url, "--protocol", "buggy:BUGGY", "--curl", *model)
+    assert (shown.status, shown.out) == (1, "")
+    assert f"chat-monitor: {line}\n" in shown.err
+    assert "canary" not in done.out + shown.err
 
 
 def test_a_target_asked_otherwise(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

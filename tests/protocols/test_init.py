@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,9 +59,13 @@ def test_every_path_of_a_record_finds_it(protocol: Protocol) -> None:
     )
 
 
+NOT_FOUND = (
+    "'no_such_package:NAME' cannot be loaded: ModuleNotFoundError: No module named 'no_such_package'; "
+    "install its package, or name the directory of the module in PYTHONPATH"
+)
 NO_DIALECTS = {
     "": "protocol raw has no dialect: set dialect='package.module:NAME' of a Dialect",
-    "no_such_package:NAME": "'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
+    "no_such_package:NAME": NOT_FOUND,
     "monitor.protocols.raw:RAW": "'monitor.protocols.raw:RAW' is a Protocol, not a monitor.lab.dialects.base.Dialect",
 }
 
@@ -82,9 +87,11 @@ KNOWN = f"known are {', '.join(sorted(PROTOCOLS))}, or package.module:NAME"
 REFUSED = {
     "": f"no protocol '': {KNOWN}",
     "openai": "no protocol 'openai': known are .*",
-    "no_such_package:NAME": "'no_such_package:NAME' cannot be loaded: No module named 'no_such_package'",
-    "monitor.protocols.raw:NAME": "'monitor.protocols.raw:NAME' cannot be loaded: .* has no attribute 'NAME'",
-    ":NAME": "':NAME' cannot be loaded: Empty module name",
+    "no_such_package:NAME": NOT_FOUND,
+    "monitor.protocols.raw:NAME": (
+        "'monitor.protocols.raw:NAME' cannot be loaded: AttributeError: .* has no attribute 'NAME'"
+    ),
+    ":NAME": "':NAME' cannot be loaded: ValueError: Empty module name",
     "monitor.protocols.shapes:own_body": (
         "'monitor.protocols.shapes:own_body' is a function, not a monitor.protocols.base.Protocol"
     ),
@@ -96,6 +103,16 @@ def test_what_is_wrong_with_a_name(name: str, why: str) -> None:
     """A name that finds no protocol is refused with what is wrong."""
     with pytest.raises(ValueError, match=f"^{why}$"):
         find(name)
+
+
+def test_a_module_that_imports_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has what is missing, and no advice about the module, which was found."""
+    (tmp_path / "lacking.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"^'lacking:NAME' cannot be loaded: ModuleNotFoundError: No module .*package'$"
+    ):
+        find("lacking:NAME")
 
 
 @pytest.mark.parametrize(
