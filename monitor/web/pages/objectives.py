@@ -50,13 +50,13 @@ def budget(good: int, number: int, objective: float) -> str:
     if allowed <= 0:
         return "none allowed" if number else ""
     spent = (number - good) / allowed
-    return f"{100 * (1 - spent):.0f} % left" if spent <= 1 else f"spent {spent:.3g} times"
+    return f"{100 * (1 - spent):.0f} % left" if spent <= 1 else f"{spent:.3g} times the budget"
 
 
 def left(good: int, number: int, objective: float) -> str:
     """Return the same in brief: a share, or that it is spent."""
     text = budget(good, number, objective)
-    return text.removesuffix(" left") if text.endswith("left") else "spent" if text.startswith("spent") else NOTHING
+    return text.removesuffix(" left") if text.endswith("left") else "spent" if "times" in text else NOTHING
 
 
 def cost(rollup: Rollup) -> str:

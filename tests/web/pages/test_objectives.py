@@ -22,7 +22,7 @@ def test_each_window_has_its_row() -> None:
 def test_budgets_and_costs() -> None:
     """A whole budget, one that was exceeded, and an objective that allows no failure; money if prices are known."""
     assert budget(100, 100, 0.99) == "100 % left"
-    assert budget(97, 100, 0.99) == "spent 3 times"
+    assert budget(97, 100, 0.99) == "3 times the budget"
     assert budget(97, 100, 1.0) == "none allowed"
     assert cost(Rollup(price={"EUR": 1_500_000_000}, output_tokens=12)) == "1.50 EUR, 12 tokens"
 

@@ -85,7 +85,7 @@ def test_numbers() -> None:
     by_hand = replace(samples.cut(), trigger="api")
     made = [by_hand, samples.complete(), samples.aborted(), samples.cut(), samples.complete()]
     text = " ".join(Document(target(samples.view(samples.target(), *made))).text.split())
-    for word in ("Objectives since the start", "66.7 %", "33.3 %", "by api", "spent 33.3 times", "122 tokens"):
+    for word in ("Objectives since the start", "66.7 %", "33.3 %", "by api", "33.3 times the budget", "122 tokens"):
         assert word in text
 
 
