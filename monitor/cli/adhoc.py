@@ -122,7 +122,7 @@ def adhoc_target(url: str, options: Options) -> Target:
     except Exception as error:  # noqa: BLE001 - a protocol from outside may raise anything: the probe reports it
         click.echo(raised(found, error), err=True)
         return found
-    if takes_model and found.model is None:
+    if takes_model and found.model is None and _path_start(url) != [found.protocol]:
         click.echo("no model is requested; most servers require one (--model NAME)", err=True)
     return found
 
@@ -146,13 +146,17 @@ def corrected(url: str, options: Options, limits: Limits, observation: Observati
     return _target(url, found.name, options)
 
 
+def _path_start(url: str) -> list[str]:
+    """Return the first part of a URL's path, if any: in the lab it is the name of the protocol."""
+    return urlsplit(url).path.split("/")[1:2]
+
+
 def _assumed(url: str) -> str:
     """Return the protocol for the path of a URL, else the most common one, and print which it is.
 
     The lab's paths begin with the name. A base URL is refused.
     """
-    path = urlsplit(url).path
-    first = path.split("/")[1:2]
+    path, first = urlsplit(url).path, _path_start(url)
     if first and first[0] in PROTOCOLS:
         return first[0]
     if (fitting := for_path(path)) is not None:

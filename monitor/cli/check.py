@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -23,6 +25,7 @@ from monitor.config.plan import plan as planned
 from monitor.http import HttpRequest
 from monitor.http.reachability import Reachability, reach
 from monitor.keys.durations import elapsed
+from monitor.keys.units import rounded_size
 from monitor.record.rollup import HOUR, KEPT, MINUTE
 from monitor.settings import MIB, Buckets, MetricsSettings
 from monitor.sinks.history_rollups import retention, rollup_bytes
@@ -57,6 +60,15 @@ def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | 
         click.echo(f"warning: {warning}", err=True)
     config = config.along_with(found)
     count = len(config.targets)
+    if lacking := [one.name for one in config.targets if _lacks_model(one)]:
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        click.echo(
+            f"warning: {path}: no model is set for {', '.join(lacking[:_NAMED])}{more}; most servers of the protocol "
+            "require one",
+            err=True,
+        )
+    if why := _history_refused(config.settings.history.path):
+        click.echo(f"warning: {config.document.mistake(('history', 'path'), why)}", err=True)
     if (many := _series(config.settings.metrics)) is not None:
         click.echo(f"warning: {config.document.mistake(('metrics', 'buckets'), many)}", err=True)
     if not all(is_loopback(host) for host, _ in config.settings.web.addresses):
@@ -74,6 +86,41 @@ def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | 
         _print_plan(config, shards)
     status = _try_connections(config) if connect else COMPLETE
     return FAILED_TO_TELL if wrong else status
+
+
+_NAMED = 5
+"""The most targets that one warning names."""
+_MODEL_REQUIRED = frozenset({
+    "openai-chat", "openai-completions", "openai-responses", "anthropic-messages", "ollama-chat", "ollama-generate",
+    "cohere-v2",
+})  # fmt: skip
+"""The protocols whose servers require a model, as a rule."""
+_MODEL_IN_PATH = frozenset({"deployments", "models"})
+"""Parts of a path before the name of a model: Azure OpenAI and Vertex AI."""
+
+
+def _lacks_model(target: Target) -> bool:
+    """Whether a request has no model although its server very likely requires one; the lab requires none."""
+    parts = urlsplit(target.url).path.split("/")
+    has = target.model is not None or "model" in target.body or not _MODEL_IN_PATH.isdisjoint(parts)
+    return target.protocol in _MODEL_REQUIRED and not has and parts[1:2] != [target.protocol]
+
+
+def _history_refused(path: str | None) -> str | None:
+    """Return a warning if the file of the history cannot be written by this user."""
+    if path is None:
+        return None
+    file = Path(path)
+    why = (
+        "its directory does not exist"
+        if not file.parent.is_dir()
+        else "is a directory"
+        if file.is_dir()
+        else "this user cannot write it"
+        if not all(os.access(one, os.W_OK) for one in (file.parent, file) if one.exists())
+        else ""
+    )
+    return f"{why}: the daemon runs without a history until it can write there" if why else None
 
 
 def _series(metrics: MetricsSettings) -> str | None:
@@ -97,9 +144,9 @@ def _print_plan(config: Config, shards: int | None) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(plan_table(found))
     _print_processes(config, found, shards)
     _print_history(config)
-    click.echo(
-        f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {_at_once(config)} streams are endless at once"
-    )
+    number = _at_once(config)
+    endless = "1 stream is endless" if number == 1 else f"{number} streams are endless at once"
+    click.echo(f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {endless}")
     click.echo(_scrape(config, found))
 
 
@@ -110,12 +157,12 @@ _MANY = 1000
 def _scrape(config: Config, found: Plan) -> str:
     """Return the size of /metrics; for many targets, also its size at lean detail."""
     size, metrics = found.footprint, config.settings.metrics
-    text = f"/metrics: {size.bytes / 1e6:,.1f} MB and {size.series:,} series a scrape, before compression"
+    text = f"/metrics: {rounded_size(size.bytes)} and {size.series:,} series a scrape, before compression"
     if len(config.here) < _MANY or metrics.detail == "lean":
         return text
     smaller = sum(map(_sizes(replace(metrics, detail="lean")), config.here))
     return (
-        f'{text}; [metrics] detail = "lean" makes it {smaller / 1e6:,.1f} MB, and is advised from {_MANY:,} targets on'
+        f'{text}; [metrics] detail = "lean" makes it {rounded_size(smaller)}, and is advised from {_MANY:,} targets on'
     )
 
 
@@ -132,7 +179,7 @@ def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
     targets = f"{each.targets:,} target{'s' if each.targets != 1 else ''}"
     click.echo(
         f"processes: {processes}{where}, each about {each.cores:.2f} cores and {each.memory // MIB} MiB for "
-        f"{targets}, {each.series:,} series and {each.scrape_bytes / MIB:,.1f} MiB a scrape"
+        f"{targets}, {each.series:,} series and {rounded_size(each.scrape_bytes)} a scrape"
     )
     if each.scrape_seconds > _LONG_SCRAPE:
         most = int(each.targets * _LONG_SCRAPE / each.scrape_seconds)

@@ -67,6 +67,16 @@ def size_text(value: int) -> str:
     return f"{value // _BYTES[unit]}{unit}"
 
 
+def rounded_size(value: int) -> str:
+    """Return bytes to be read, with three digits at least from 1 kB on: `812 B`, `17.4 kB`, `1,234 MB`."""
+    if value < 1000:  # noqa: PLR2004 - a kilobyte
+        return f"{value} B"
+    unit, factor = ("MB", 1000**2) if value >= 999_500 else ("kB", 1000)  # noqa: PLR2004 - less is below 1,000 kB
+    scaled = value / factor
+    digits = max(3 - len(f"{scaled:.0f}"), 0)
+    return f"{scaled:,.{digits}f} {unit}"
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A value written as text with a unit: how it is parsed and written, and its bounds."""

@@ -195,6 +195,7 @@ def test_a_missing_model_is_reported(capsys: pytest.CaptureFixture[str]) -> None
     assert "no model is requested" in capsys.readouterr().err
     adhoc_target(url, Options(model="m"))
     adhoc_target(url, Options(protocol="raw"))
+    adhoc_target("http://127.0.0.1:9/openai-chat/cut?after=5", Options())  # the lab
     assert "no model is requested" not in capsys.readouterr().err
 
 

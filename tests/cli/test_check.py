@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from monitor.cli.init import first_config
+from monitor.config.presets import STARTS
 from monitor.http.reachability import Reachability
 from monitor.keys.secret import Secret
 from monitor.target import Http
@@ -55,10 +58,70 @@ def test_warnings_are_printed(cli: Cli, config: Path) -> None:
 def test_what_a_config_costs(cli: Cli, config: Path) -> None:
     """`check --plan` prints requests, tokens, series and bytes, target by target and in all, and the memory."""
     *rows, processes, _, memory, scrape = cli("check", "--config", config, "--plan").out.splitlines()
-    assert processes.startswith("processes: 1, each about 0.0")
+    assert re.fullmatch(r"processes: 1, each about 0\.0.* and \d\d\.\d kB a scrape", processes)
     assert [row.split()[0] for row in rows[-4:]] == ["good", "late", "broken", "all"]
-    assert re.fullmatch(r"/metrics: 0\.\d MB and 750 series a scrape, before compression", scrape)
+    assert re.fullmatch(r"/metrics: \d\d\.\d kB and 750 series a scrape, before compression", scrape)
     assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
+
+
+def test_the_plan_of_one_target(cli: Cli, tmp_path: Path) -> None:
+    """One stream is not called streams."""
+    (tmp_path / "one.toml").write_text("[[targets]]\nname = 'a'\nprotocol = 'raw'\nurl = 'http://127.0.0.1:9/'\n")
+    assert cli("check", "--config", tmp_path / "one.toml", "--plan").out.count("M, if 1 stream is endless\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "warned"),
+    [
+        ("/v1/chat/completions", "", True),
+        ("/v1/chat/completions", "model = 'm'", False),
+        ("/v1/chat/completions", "models = ['m', 'n']", False),
+        ("/v1/chat/completions", "body = { model = 'm' }", False),
+        ("/v1/chat/completions", "protocol = 'raw'", False),
+        ("/openai/deployments/m/chat/completions", "", False),
+        ("/openai-chat/ok", "", False),
+    ],
+)
+def test_check_warns_of_a_missing_model(cli: Cli, tmp_path: Path, url: str, more: str, warned: bool) -> None:
+    """A server of the protocol very likely refuses a request without a model; the lab does not."""
+    path, protocol = tmp_path / "c.toml", "" if "protocol" in more else "protocol = 'openai-chat'"
+    path.write_text(f"[[targets]]\nname = 'a'\n{protocol}\nurl = 'http://127.0.0.1:9{url}'\n{more}\n")
+    done = cli("check", "--config", path)
+    line = f"warning: {path}: no model is set for a; most servers of the protocol require one\n"
+    assert (done.status, done.err) == (0, line if warned else "")
+
+
+def test_many_missing_models_are_one_warning(cli: Cli, tmp_path: Path) -> None:
+    """The first five targets are named."""
+    path = tmp_path / "c.toml"
+    keys = "protocol = 'openai-chat'\nurl = 'http://127.0.0.1:9/v1/chat/completions'\n"
+    path.write_text("".join(f"[[targets]]\nname = 't{number}'\n{keys}" for number in range(7)))
+    assert "for t0, t1, t2, t3, t4 and 2 more; most" in cli("check", "--config", path).err
+
+
+@pytest.mark.parametrize("preset", STARTS)
+def test_the_first_configs_have_no_warning(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    """What `init` writes has every key that its server requires."""
+    (tmp_path / "c.toml").write_text(first_config(preset, STARTS[preset]))
+    monkeypatch.setenv(STARTS[preset].key or "NONE", "k")
+    assert cli("check", "--config", tmp_path / "c.toml").err == ""
+
+
+def test_check_warns_of_a_history_that_cannot_be_written(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory has to exist, and this user has to be able to write there; a new file is no warning."""
+    text = config.read_text()
+    rest = ": the daemon runs without a history until it can write there\n"
+    for path, why in (("nowhere/h.db", "its directory does not exist"), (".", "is a directory"), ("h.db", "")):
+        config.write_text(f"{text}[history]\npath = '{path}'\n")
+        done = cli("check", "--config", config)
+        assert done.status == 0
+        assert done.err.endswith(f": history.path: {why}{rest}") if why else done.err == ""
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    assert cli("check", "--config", config).err.endswith(f": history.path: this user cannot write it{rest}")
 
 
 def test_money_is_planned_if_there_are_prices(cli: Cli, config: Path) -> None:
@@ -77,7 +140,7 @@ def test_a_large_fleet_is_advised_lean_metrics(cli: Cli, tmp_path: Path) -> None
     config.write_text(text)
     output = cli("check", "--config", config, "--plan").out
     assert "and 950 more" in output
-    assert re.search(r'/metrics: \d+\.\d MB .*; \[metrics\] detail = "lean" makes it \d+\.\d MB', output)
+    assert re.search(r'/metrics: \d+\.\d MB .*; \[metrics\] detail = "lean" makes it \d+(\.\d+)? [kM]B', output)
     assert "a scrape takes" not in output
     config.write_text('[metrics]\ndetail = "lean"\n' + text)
     assert "makes it" not in cli("check", "--config", config, "--plan").out

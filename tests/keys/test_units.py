@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from monitor.keys.units import duration, duration_text, memory, seconds, size, size_text
+from monitor.keys.units import duration, duration_text, memory, rounded_size, seconds, size, size_text
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,15 @@ def test_a_bare_size_gets_its_unit() -> None:
     with pytest.raises(PydanticCustomError) as caught:
         memory("1KiB", "1MiB").value(4096)
     assert (caught.value.context or {})["better"] == 'write "4096B"'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (17_445, "17.4 kB"), (999_499, "999 kB"), (999_500, "1.00 MB"),
+        (152_400_000, "152 MB"), (1_234_000_000, "1,234 MB"),
+    ],
+)  # fmt: skip
+def test_a_size_to_be_read_has_three_digits(value: int, text: str) -> None:
+    """The unit is the largest in which the size is at least one, so that a small size is never shown as 0.0."""
+    assert rounded_size(value) == text
