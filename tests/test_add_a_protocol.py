@@ -20,6 +20,7 @@ from monitor.lab.server import serve
 from monitor.protocols import PROTOCOLS, find, for_path
 from tests.conftest import MakeProber, target
 from tests.protocols.replay import check_capture, read
+from tests.protocols.test_another_protocol import ANY_BYTES, ONE_LINE, verdicts
 from tests.test_wire import verdict
 from tools.protocols_page import row
 
@@ -84,6 +85,13 @@ async def test_it_is_probed_from_outside(prober: MakeProber) -> None:
             for one in served:
                 observation = await prober()(target(f"{lab.url}{one.path}", NAME), "cli")
                 assert verdict(observation) == one.expect.verdict, one.path
+
+
+def test_another_protocol_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream of every other protocol is foreign to the record of the page, as for all protocols."""
+    monkeypatch.setitem(PROTOCOLS, "parrot", find(NAME))
+    others = sorted(PROTOCOLS.keys() - ANY_BYTES - ONE_LINE - {"parrot"})
+    assert {one for other in others for one in verdicts("parrot", other)} == {"bad_response/not_protocol"}
 
 
 def test_the_table_of_the_dialect_is_complete() -> None:
