@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from aiohttp import web
@@ -36,6 +36,8 @@ class AppState:
     reader: ThreadPoolExecutor
     scrapes: dict[tuple[str, bool], SharedBody]
     """Expositions in progress, by content type and compression."""
+    writing: dict[asyncio.Transport, float] = field(default_factory=dict)
+    """Connections to which a response is being written, oldest first, each with the time at which that began."""
 
 
 STATE = web.AppKey("state", AppState)

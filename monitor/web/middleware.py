@@ -7,6 +7,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -31,6 +32,10 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Server": "chat-monitor",
 }
+MOST_WRITTEN = 16
+"""Responses that are written at once before slow readers are dropped: each may hold a whole exposition in memory."""
+SLOW_SECONDS = 2.0
+"""How long the oldest of them may have taken by then."""
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _WITHOUT_LOGIN = frozenset({"/-/healthy", "/-/ready"})
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="chat-monitor", charset="UTF-8"'}
@@ -115,6 +120,11 @@ def _refusal(request: web.Request) -> str | None:
 
 async def _write(request: web.Request, response: web.StreamResponse, timeout: float) -> None:  # noqa: ASYNC109 - ours
     """Write the response here, so that a slow client is dropped in time."""
+    transport, writing = request.transport, request.app[STATE].writing
+    if transport is None:
+        return  # the client has disconnected
+    _drop_the_slowest(writing)
+    writing[transport] = monotonic()
     try:
         async with asyncio.timeout(timeout):
             await response.prepare(request)
@@ -126,11 +136,21 @@ async def _write(request: web.Request, response: web.StreamResponse, timeout: fl
     except Exception as error:  # noqa: BLE001 -- the status has been sent: that the body is not whole is all there is to say
         request.app[STATE].source.failed(_route(request), error)
         drop(request.transport)
+    finally:
+        del writing[transport]
+
+
+def _drop_the_slowest(writing: dict[asyncio.Transport, float]) -> None:
+    """Drop the oldest reader if there are many and it is slow: it would keep others from a connection, and memory."""
+    if len(writing) >= MOST_WRITTEN:
+        oldest = next(iter(writing))
+        if monotonic() - writing[oldest] >= SLOW_SECONDS:
+            drop(oldest)
 
 
 def drop(transport: asyncio.Transport | None) -> None:
-    """Reset a connection: after a close, the kernel would keep unsent data."""
-    if transport is not None:
+    """Reset a connection, unless it is closed: after a close, the kernel would keep unsent data."""
+    if transport is not None and not transport.is_closing():
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
 

@@ -7,13 +7,15 @@ import logging
 import select
 import socket
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 from pytest_aiohttp import AiohttpClient
 
+from monitor.web import middleware
 from monitor.web.app import application
-from monitor.web.middleware import RequestLog, drop
+from monitor.web.middleware import MOST_WRITTEN, RequestLog, drop
 from monitor.web.server import serve
 from tests.conftest import WITHIN
 from tests.web.requests import Client, raw
@@ -125,6 +127,26 @@ async def test_a_reader_that_does_not_read_is_dropped(behind: Daemon, aiohttp_cl
     drop(None)  # the connection of a reader that left meanwhile
     assert (await client.get("/-/healthy")).status == 200
     assert behind.failed == []
+
+
+async def test_many_readers_that_do_not_read(
+    behind: Daemon, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If many responses are being written, the oldest gives way to a further one as soon as it is slow."""
+    large = replace(behind.source(), metrics=lambda _: ([b"x" * 30_000_000], "text/plain"))
+    client = await aiohttp_client(application(large))
+    hung_up = select.poll()
+    with ExitStack() as opened:
+        slow = [opened.enter_context(socket.create_connection((client.host, client.port))) for _ in range(MOST_WRITTEN)]
+        for one in slow:
+            hung_up.register(one, 0)
+            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await asyncio.to_thread(one.recv, 1) == b"H", "its response is being written"
+        assert (await client.get("/-/healthy")).status == 200
+        assert hung_up.poll(0) == [], "none of them is slow yet"
+        monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.0)
+        assert (await client.get("/-/healthy")).status == 200
+        assert [number for number, _ in await asyncio.to_thread(hung_up.poll, WITHIN * 1000)] == [slow[0].fileno()]
 
 
 async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixture) -> None:
