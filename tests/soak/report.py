@@ -197,15 +197,15 @@ def _lines(found: Findings) -> Iterator[str]:
     )
     problems = [*judgement.wrong, *judgement.lost, *found.still, *found.unanswered]
     if problems:
-        yield "## What broke them"
+        yield "## What broke the promises"
         yield ""
         yield from (f"- {problem}" for problem in problems[:LISTED])
         yield ""
-    yield "## What was done to it"
+    yield "## What was done to the daemon"
     yield ""
     yield from _table(("act", "times"), [(what, str(times)) for what, times in found.acts.items()])
     yield from _table(("end of a life", "what came of it"), list(found.ends.items()))
-    yield "## What it said"
+    yield "## Verdicts"
     yield ""
     yield from _table(("verdict", "probes"), [(name, str(n)) for name, n in sorted(judgement.right.items())])
     yield "Of our own making, each with the cause that was at work then; these count in no ratio:"

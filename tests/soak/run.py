@@ -298,7 +298,7 @@ async def term(_: Soak, it: Daemon, __: LifeAccount) -> int:
 
 async def hurry(soak: Soak, it: Daemon, _: LifeAccount) -> int:
     """Ask it to stop, and then to hurry."""
-    with soak.because("told to hurry", "aborted/shutdown"):
+    with soak.because("a second SIGTERM", "aborted/shutdown"):
         it.signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         with suppress(ProcessLookupError):  # it had nothing more in flight
