@@ -138,7 +138,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the file read-only, so that no file is created next to it; a file without a log has no writer."""
     try:
         path.stat()
-        how = "mode=ro" if log_of(path).exists() else "immutable=1"
+        how = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
         with closing(connect(path, how)) as connection:
             if is_empty(connection):
                 raise StoreError(f"{path}: is still empty")

@@ -99,7 +99,7 @@ def _said(directory: Path, process: subprocess.Popen[str]) -> str:
     raise AssertionError(f"it ended before it was ready: {(directory / 'log').read_text()[-300:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Yield a daemon that watches every fault of the lab, with a label that is markup."""
     directory = tmp_path_factory.mktemp("browser")
@@ -124,7 +124,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         one.communicate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Yield Debian's Chromium."""
     if _CHROMIUM is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.sinks import history_queries
 from monitor.sinks.history_queries import (
     between,
     failures,
@@ -41,6 +42,16 @@ def test_a_probe_is_found_with_its_timeline(path: Path) -> None:
     }  # fmt: skip
     assert find(path, "2") == {"probe_id": "2", "target": "one"}
     assert find(path, "3") is None
+
+
+def test_a_file_that_vanishes_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader creates no file in its place: it would be an empty history from then on."""
+    with store(path) as made:
+        made.keep([row("1")], NOW)
+    monkeypatch.setattr(history_queries, "log_of", lambda file: file.rename(file.with_name("elsewhere")).parent / "no")
+    with pytest.raises(StoreError, match="unable to open"):
+        find(path, "1")
+    assert not path.exists()
 
 
 def test_the_newest_of_each_target(path: Path) -> None:
