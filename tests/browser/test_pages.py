@@ -99,6 +99,11 @@ def test_probe_now(page: Page, daemon: Watched) -> None:
     """The button leads to the page of the probe that it made."""
     daemon.until_all_are_probed()
     page.goto(f"{daemon.base}targets/ok")
-    page.get_by_role("button", name="Probe now").click()
+    status = 429
+    while status == 429:  # the schedule may be probing it at this moment
+        with page.expect_response("**/probe", timeout=60_000) as asked:
+            page.get_by_role("button", name="Probe now").click()
+        status = asked.value.status
+    daemon.complaints[:] = [one for one in daemon.complaints if "429" not in one]
     expect(page).to_have_url(re.compile("/probes/"), timeout=60_000)
     expect(page.locator(".lead")).to_contain_text("by api")
