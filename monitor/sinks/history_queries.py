@@ -137,7 +137,7 @@ def states(path: Path) -> dict[str, TargetState]:
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the file read-only, so that no file is created next to it; a file without a log has no writer."""
     try:
-        path.stat()
+        path.open("rb").close()  # its errors say more than SQLite's
         how = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
         with closing(connect(path, how)) as connection:
             if is_empty(connection):

@@ -416,7 +416,7 @@ def test_reading_a_copy_leaves_nothing_beside_it(path: Path, tmp_path: Path) -> 
     ("make", "message"),
     [
         (lambda path: None, "no such file or directory"),  # noqa: ARG005 - nothing is made
-        (Path.mkdir, "unable to open database file"),
+        (Path.mkdir, "is a directory"),
         (_garbage, "is not a history of chat-monitor, or is damaged .file is not a database."),
         (_another_programs, "another program's file"),
         (Path.touch, "is still empty"),
