@@ -60,7 +60,7 @@ def scraping(scraped: str, place: Path) -> Iterator[str]:
     times = {"scrape_interval": "15s", "scrape_timeout": "15s"}
     with prometheus({"global": times, "scrape_configs": [job]}, place) as address:
         until(lambda: bool(query(address, "scrape_samples_post_metric_relabeling > 0")), 300, "scrape")
-        time.sleep(SECONDS)
+        time.sleep(SECONDS)  # the time that is measured
         for share, name in ((0, "shortest"), (0.5, "median"), (1, "longest")):
             expr = f"quantile_over_time({share}, scrape_duration_seconds[2m])"
             print(f"scrape_duration_seconds, {name}: {query(address, expr)[0][1]:.2f}")

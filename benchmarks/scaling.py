@@ -121,7 +121,7 @@ def measured(cell: Cell, port: int) -> Taken:
         before, began = read(one)
         scrapes = 0
         while True:
-            time.sleep(SECONDS)
+            time.sleep(SECONDS)  # the time that is measured
             after, ended = read(one)
             scrapes += 1
             if total(after, counted) >= cell.kept:

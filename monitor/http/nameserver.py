@@ -97,7 +97,7 @@ class NameServer:
     async def _exchange(self, query: dns.message.QueryMessage) -> dns.message.Message:
         host, port = self._host, self._port
         # connected, so that a refusal is reported; the library does not annotate it
-        made = _BACKEND.make_socket(self._family, socket.SOCK_DGRAM, destination=(host, port))  # type: ignore[no-untyped-call]
+        made = _BACKEND.make_socket(self._family, socket.SOCK_DGRAM, destination=(host, port))  # type: ignore[no-untyped-call] # dnspython has no types here
         async with await made as sock:
             reply, _ = await dns.asyncquery.udp_with_fallback(
                 query, host, port=port, udp_sock=sock, backend=_BACKEND, ignore_unexpected=True, ignore_errors=True
