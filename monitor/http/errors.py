@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ssl
 import traceback
@@ -16,12 +17,18 @@ from monitor.http.timestamps import EXHAUSTED
 from monitor.stream.endings import Deadline, Ending, EndKind
 from monitor.target import Timeouts
 
-ABORT_REASONS = frozenset({"shutdown", "reload"})
+_ABORT_REASONS = frozenset({"shutdown", "reload"})
 """Why the daemon aborts a request."""
 CUT = frozenset({EndKind.INCOMPLETE, EndKind.RESET, EndKind.CLOSED, EndKind.PARTIAL_HEAD})
 """The peer ended the connection before its response was complete."""
 TOO_LATE = 1.0
 """Seconds that the loop may be late to a deadline, or to an end of the connection, and still judge it."""
+
+
+def abort_reason(error: asyncio.CancelledError) -> str:
+    """Return why a request was cancelled; "client" if it was not the daemon."""
+    reason = str(error.args[0]) if error.args else ""
+    return reason if reason in _ABORT_REASONS else "client"
 
 
 def translate(error: Exception, request: HttpRequest, attempts: ConnectionAttempts) -> tuple[EndKind, str]:

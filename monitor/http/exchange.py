@@ -10,7 +10,7 @@ import aiohttp
 from monitor.http.attempts import ConnectionAttempts
 from monitor.http.clock import Clock
 from monitor.http.deadlines import Deadlines
-from monitor.http.errors import ABORT_REASONS, CUT, TOO_LATE, ended_while_suspended, expiry, forget_frames, translate
+from monitor.http.errors import CUT, TOO_LATE, abort_reason, ended_while_suspended, expiry, forget_frames, translate
 from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
 from monitor.http.in_flight import StreamMemory
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
@@ -101,8 +101,7 @@ class Exchange:
                 self._task.uncancel()
             return self.ended.result()
         if isinstance(error, asyncio.CancelledError):
-            reason = str(error.args[0]) if error.args else ""
-            return Ending(EndKind.ABORTED, self.clock.now(), reason if reason in ABORT_REASONS else "client")
+            return Ending(EndKind.ABORTED, self.clock.now(), abort_reason(error))
         kind, detail = translate(error, self.request, self.attempts)
         sock = self.attempts.current
         unsure = max(sock.lateness, sock.end_uncertainty) if sock is not None else 0.0
@@ -159,7 +158,7 @@ class Exchange:
         turns = recording.turns
         try:
             why = self._feed(data)
-        except Exception as error:  # noqa: BLE001 - a bug of ours, of an outside protocol: not what the wire did
+        except BaseException as error:  # noqa: BLE001 - a bug of ours, of an outside protocol: not what the wire did
             out_of_memory = isinstance(error, MemoryError)
             self.end(EndKind.RESOURCES if out_of_memory else EndKind.INTERNAL, time.monotonic(), type(error).__name__)
             return

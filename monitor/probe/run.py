@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from traceback import clear_frames
 
 from monitor.http import Client, ExchangeInfo
+from monitor.http.errors import abort_reason
 from monitor.probe.assemble import kept_bytes, observe
 from monitor.probe.request import ProbeRequest, ask, end_rule, unasked
 from monitor.protocols import Decoder
@@ -37,11 +39,10 @@ class Prober:
         try:
             request = ask(target)
             return await self._probe(request, trigger, schedule_delay)
-        except Exception as error:  # noqa: BLE001 - memory, or a protocol from outside: every probe ends in one event
+        except BaseException as error:  # noqa: BLE001 - a cancellation, memory, an outside protocol: each ends in one event
             clear_frames(error.__traceback__)  # they refer to the data of the stream
-            kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
             recorder = Recorder(EndRule())
-            recorder.ending = Ending(kind, 0.0, type(error).__name__)
+            recorder.ending = _ending_of(error, 0.0)
             return observe(
                 request or unasked(target),
                 recorder.finish(),
@@ -91,7 +92,14 @@ class Prober:
             info = await self.client.send(request.call, recorder, feed)
             for event, offset in decoder.close():
                 recorder.record(event, offset)
-        except Exception as error:  # noqa: BLE001 - a bug, ours or an outside protocol's, is a verdict and no lost probe
-            kind = EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL
-            recorder.ending = Ending(kind, recorder.ending.at if recorder.ending else 0.0, type(error).__name__)
+        except BaseException as error:  # noqa: BLE001 - a bug, ours or an outside protocol's, is a verdict and no lost probe
+            recorder.ending = _ending_of(error, recorder.ending.at if recorder.ending else 0.0)
         return info
+
+
+def _ending_of(error: BaseException, at: float) -> Ending:
+    """Return the ending for what was raised; a cancellation that nobody requested is a bug of an outside protocol."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        return Ending(EndKind.ABORTED, at, abort_reason(error))
+    return Ending(EndKind.RESOURCES if isinstance(error, MemoryError) else EndKind.INTERNAL, at, type(error).__name__)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from monitor.probe.run import Prober
 from monitor.protocols import Protocol, Request
 from monitor.settings import Limits, Network
 from monitor.stream.events import Event, Message, Output
+from monitor.stream.framing import Rest
 from monitor.stream.raw import Raw
 from tests.conftest import TIGHT, MakeProber, target
 from tests.probe.parts import HEAD, HI, URL, probed
@@ -77,6 +79,63 @@ async def test_a_request_that_cannot_be_made(
     event = record(observation)
     assert (verdict(observation), event["trigger"], event["schedule_delay"]) == (detail, "schedule", 0.25)
     assert "canary" not in str(event)
+
+
+class _Left(BaseException):
+    """What no `except Exception` catches."""
+
+
+class _Framer(Raw):
+    """A framer that raises at the end of the stream."""
+
+    def close(self) -> Rest:
+        raise _Left
+
+
+def _raises(error: type[BaseException]) -> Callable[..., Any]:
+    def raising(*_: object) -> Request:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize("error", [_Left, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("where", ["request", "framing", "interpret", "remark"])
+async def test_an_outside_protocol_cannot_leave_a_probe(
+    prober: MakeProber, monkeypatch: pytest.MonkeyPatch, where: str, error: type[BaseException]
+) -> None:
+    """An outside protocol that raises what is no Exception, wherever, neither loses the event nor stops the program."""
+    fields: dict[str, Any] = {
+        "request": lambda *_: Request(), "framing": Raw, "interpret": lambda _: iter((Output("x"),)),
+        where: _raises(error),
+    }  # fmt: skip
+    monkeypatch.setattr(sys.modules[__name__], "ASKING", Protocol("a", content_types=(), **fields), raising=False)
+    observation = await probed(prober, (Send(HEAD + b"x"), Fin()), protocol=f"{__name__}:ASKING")
+    assert (verdict(observation), observation.recording.ending.detail) == ("inconclusive/internal", error.__name__)
+
+
+async def test_a_framing_that_raises_at_the_end(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does one whose framing raises it when the stream has ended."""
+    made = Protocol("a", _Framer, lambda *_: Request(), lambda _: iter((Output("x"),)), content_types=())
+    monkeypatch.setattr(sys.modules[__name__], "ASKING", made, raising=False)
+    observation = await probed(prober, (Send(HEAD + b"x"), Fin()), protocol=f"{__name__}:ASKING")
+    assert verdict(observation) == "inconclusive/internal"
+
+
+async def test_a_cancellation_outside_the_request_is_an_event() -> None:
+    """A probe that is cancelled while its connection is being closed is aborted, for the reason that was given."""
+
+    class Slow(Client):
+        async def send(self, *_: object) -> ExchangeInfo:
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError("it is cancelled before")
+
+    begun = asyncio.Event()
+    probe = asyncio.create_task(Prober(Slow(Limits(), Network()), TIGHT)(target(URL), "cli"))
+    await begun.wait()
+    probe.cancel("reload")
+    assert verdict(await probe) == "aborted/reload"
 
 
 async def test_a_protocol_that_runs_out_of_memory(prober: MakeProber, monkeypatch: pytest.MonkeyPatch) -> None:
