@@ -12,7 +12,7 @@ from struct import Struct
 from zlib import crc32
 
 from monitor.stream.events import Message
-from monitor.stream.framing import Rest
+from monitor.stream.framing import Framer, Rest
 
 _PRELUDE = Struct(">III")
 _CRC = Struct(">I")
@@ -29,17 +29,13 @@ _TEXT_BYTES = re.compile(rb"[\t\n\r -~]{4}")
 """A frame's length is never as large as four characters of text, with which an error of a gateway begins."""
 
 
-class BinaryFrames:
+class BinaryFrames(Framer):
     """A framer of such frames: `name` of a message is its event type, or `exception:TYPE`, or `error:CODE`.
 
     Text in place of a frame is outside the framing, and so is all that follows it.
     """
 
     def __init__(self, limit: int) -> None:
-        self.too_large = False
-        self.foreign = False
-        self.broken = ""
-        self.broken_at = 0
         self._limit = limit
         self._rest = bytearray()
         self._start = 0
@@ -78,7 +74,7 @@ class BinaryFrames:
         return Rest(inside=bool(left))
 
     def _size(self) -> int:
-        """Return the length of the frame in hand; 0 if it is not known yet, or wrong."""
+        """Return the length of the current frame; 0 if it is not known yet, or wrong."""
         if _TEXT_BYTES.match(self._rest):
             self._begin_text()
         if self._text or len(self._rest) < _PRELUDE.size:

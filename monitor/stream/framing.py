@@ -33,14 +33,14 @@ PIECE_BYTES = 64
 
 
 class Framer(Protocol):
-    """The interface of a framing."""
+    """The interface of a framing. A framer sets those of the four attributes that it can come to."""
 
-    too_large: bool
-    foreign: bool
+    too_large: bool = False
+    foreign: bool = False
     """Bytes that cannot be part of this framing came and were ignored."""
-    broken: str
+    broken: str = ""
     """Why the framing cannot be read further (a wrong checksum or length), in our words."""
-    broken_at: int
+    broken_at: int = 0
     """The payload offset at which it broke."""
 
     @property

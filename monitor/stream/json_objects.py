@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from monitor.stream.events import Message
-from monitor.stream.framing import BOM, Rest, text_message
+from monitor.stream.framing import BOM, Framer, Rest, text_message
 
 OUTSIDE = re.compile(rb'[{}\[\]"]')
 INSIDE = re.compile(rb'["\\]')
@@ -15,17 +15,13 @@ _SPACE = re.compile(rb"[ \t\r\n,]*")
 _BLANK = BOM + b" \t\r\n"
 
 
-class ConcatenatedJson:
+class ConcatenatedJson(Framer):
     """A framer of concatenated JSON; values are found by their brackets alone.
 
     Anything between them other than white space and commas is a separate message, which will not decode.
     """
 
     def __init__(self, limit: int) -> None:
-        self.too_large = False
-        self.foreign = False
-        self.broken = ""
-        self.broken_at = 0
         self._limit = limit
         self._rest = bytearray()
         self._start = 0

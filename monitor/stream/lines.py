@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from monitor.stream.events import Message
-from monitor.stream.framing import PIECE_BYTES, Rest, text_message
+from monitor.stream.framing import PIECE_BYTES, Framer, Rest, text_message
 
 
-class Lines:
+class Lines(Framer):
     """A framer of lines; blank lines and a byte order mark are skipped."""
 
     def __init__(self, limit: int) -> None:
-        self.too_large = False
-        self.foreign = False
-        self.broken = ""
-        self.broken_at = 0
         self._limit = limit
         self._pieces: list[bytes] = []
         """The pieces of the unfinished line: joined once, when its end comes."""

@@ -5,21 +5,18 @@ from __future__ import annotations
 import codecs
 
 from monitor.stream.events import Message
-from monitor.stream.framing import Rest
+from monitor.stream.framing import Framer, Rest
 
 
-class Raw:
+class Raw(Framer):
     """Every read is a message: the text of its bytes, with characters kept whole."""
 
+    held = 0
+
     def __init__(self, limit: int) -> None:
-        self.too_large = False
-        self.foreign = False
-        self.broken = ""
-        self.broken_at = 0
         del limit  # a message is one read
         self._decode = codecs.getincrementaldecoder("utf-8")("replace")
         self._end = 0
-        self.held = 0
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes and return their text."""

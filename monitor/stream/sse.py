@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from monitor.stream.events import Message
-from monitor.stream.framing import BOM, PIECE_BYTES, Rest
+from monitor.stream.framing import BOM, PIECE_BYTES, Framer, Rest
 
 LINE_END = re.compile(rb"\r\n|\r|\n")
 _IGNORED = frozenset({b"id", b"retry"})
 
 
-class ServerSentEvents:
+class ServerSentEvents(Framer):
     """A framer of events, with three differences from the standard that a monitor needs.
 
     Comments, and events without data, are returned as signs of life. `close` returns the unterminated last event.
@@ -19,10 +19,6 @@ class ServerSentEvents:
     """
 
     def __init__(self, limit: int) -> None:
-        self.too_large = False
-        self.foreign = False
-        self.broken = ""
-        self.broken_at = 0
         self._limit = limit
         self._pieces: list[bytes] = []
         """The pieces of the unfinished line: joined once, when its end comes."""
