@@ -22,20 +22,20 @@ from monitor.settings import MIB
 from monitor.web.compression import compressor
 from tests.alerts.stack import Monitor, answers, program, prometheus, until
 from tests.dashboards.live import free_port
+from tests.proxies.programs import NGINX_TEMP_PATHS
 from tests.scale.fleet import lab, query
 
 SECONDS = 75.0
-NGINX = """\
+NGINX = (
+    """\
 daemon off;
 pid {place}/nginx.pid;
 events {{}}
 http {{
   access_log off;
-  client_body_temp_path {place}/body;
-  proxy_temp_path {place}/proxy;
-  fastcgi_temp_path {place}/fastcgi;
-  uwsgi_temp_path {place}/uwsgi;
-  scgi_temp_path {place}/scgi;
+  """
+    + NGINX_TEMP_PATHS
+    + """
   server {{
     listen 127.0.0.1:{port};
     root {place};
@@ -44,6 +44,7 @@ http {{
   }}
 }}
 """
+)
 
 
 def quantile(address: str, name: str, share: float) -> float:
@@ -77,7 +78,7 @@ def nginx(text: str, place: Path) -> Iterator[str]:
     (place / "metrics").write_bytes(compressing.compress(text.encode()) + compressing.flush())
     port = free_port()
     (place / "nginx.conf").write_text(NGINX.format(place=place, port=port))
-    command = [program("nginx", package="nginx"), "-e", str(place / "error.log"), "-c", str(place / "nginx.conf")]
+    command = [program("nginx", package="nginx"), "-p", str(place), "-e", "error.log", "-c", "nginx.conf"]
     with subprocess.Popen(command) as process:
         try:
             until(lambda: answers(f"http://127.0.0.1:{port}/metrics"), 60, "nginx")

@@ -14,13 +14,14 @@ from monitor.lab.server import Lab
 from monitor.record.observation import Observation
 from monitor.target import CountCheck, Timeouts
 from tests.conftest import MakeProber, target
-from tests.proxies.programs import Program, binary, free_port, running
+from tests.proxies.programs import NGINX_TEMP_PATHS, Program, binary, free_port, running
 
 PATIENT = Timeouts(connect=2.0, headers=3.0, first_chunk=4.0, idle=4.0, total=12.0, drain=0.5)
 
 FIRST_OUTPUT = b'"content":"1'
 """What the lab says first in answer to the counted list."""
-NGINX = """
+NGINX = (
+    """
 {user}worker_processes 1;
 error_log stderr warn;
 pid {place}/pid;
@@ -28,11 +29,9 @@ pid {place}/pid;
 events {{ worker_connections 64; }}
 http {{
     access_log off;
-    client_body_temp_path {place}/body;
-    proxy_temp_path {place}/proxy;
-    fastcgi_temp_path {place}/fastcgi;
-    uwsgi_temp_path {place}/uwsgi;
-    scgi_temp_path {place}/scgi;
+    """
+    + NGINX_TEMP_PATHS
+    + """
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -42,6 +41,7 @@ http {{
     }}
 }}
 """
+)
 HAPROXY = """
 defaults
     mode http

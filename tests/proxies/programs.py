@@ -22,6 +22,8 @@ READY_WITHIN = 60.0
 CHECK_EVERY = 0.02
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin", str(ROOT / ".real" / "proxies" / "bin")))
 """Debian puts servers where a user's PATH does not look; `make proxies` installs those of PyPI."""
+NGINX_TEMP_PATHS = "".join(f"{name}_temp_path {name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+"""For nginx' http block: Debian's own paths need root. They are relative to the prefix, `-p`."""
 
 
 @dataclass(frozen=True, slots=True)
