@@ -60,7 +60,7 @@ async def test_idle_clients_cost_no_probe_no_scrape_and_few_lines(tmp_path: Path
                 one.cancel()
             await asyncio.gather(*clients, return_exceptions=True)
             run.kill()
-            await run.wait()
+            await run.communicate()  # a pipe that is not read to its end stays open
     assert set(outcomes) == {"ok"}
     others = [line for line in lines if line["event"] != "probe"]
     assert others[0]["event"] == "too few file descriptors"

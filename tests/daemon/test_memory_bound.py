@@ -44,7 +44,7 @@ async def test_endless_streams_of_large_events_stay_under_the_figure(tmp_path: P
             peak = await asyncio.to_thread(_peak, run.pid)
         finally:
             run.kill()
-            await run.wait()
+            await run.communicate()  # a pipe that is not read to its end stays open
     assert peak < bound
     assert bound < 450 << 20
 
@@ -80,7 +80,7 @@ async def test_many_streams_share_a_memory(tmp_path: Path) -> None:
             peak = await asyncio.to_thread(_peak, run.pid)
         finally:
             run.kill()
-            await run.wait()
+            await run.communicate()  # a pipe that is not read to its end stays open
     assert causes.keys() <= {"resources", "no_terminator", "too_large"}
     assert peak < bound
     assert bound < 700 << 20
@@ -109,7 +109,7 @@ async def test_without_memory_each_probe_ends_in_one_event(tmp_path: Path) -> No
             assert run.returncode is None
         finally:
             run.kill()
-            await run.wait()
+            await run.communicate()  # a pipe that is not read to its end stays open
         sent = [request.headers["x-request-id"] for request in server.requests]
     assert sorted(event["probe_id"] for event in events) == sorted(sent)
     assert {event["target"] for event in events} == {f"t{number}" for number in range(12)}
