@@ -1,4 +1,4 @@
-"""What observations and the monitor's own doings come to in the numbers that are scraped."""
+"""The metrics sink: series before the first probe, changes of targets, the monitor's own metrics, and formats."""
 
 from __future__ import annotations
 
@@ -18,17 +18,7 @@ from monitor.sinks.metrics.sink import OPENMETRICS, PLAIN, Metrics, openmetrics_
 from monitor.stream.events import Fault
 from monitor.target import ModelPrice, Thresholds
 from tests.sinks.metrics.numbers import series, series_names, value_of
-from tests.sinks.samples import (
-    GATEWAY,
-    START,
-    cut,
-    failed,
-    refused,
-    whole,
-)
-
-BEGAN = START.timestamp()
-
+from tests.sinks.samples import GATEWAY, cut, failed, refused, whole
 
 # -- before the first probe --------------------------------------------------------------------------------------------
 
