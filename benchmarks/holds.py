@@ -100,6 +100,12 @@ _CHECKS: dict[str, Check] = {
 }
 
 
+_ALONE = (
+    "%", "\\", "\\u00", "&#", "&", "=", "0x41", "41 ", "1, ", "\\101", "\0", "=\n", "JUEx",
+    "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n", "aCUlNDEgJWQgaGVs %41",
+)  # fmt: skip
+
+
 def _texts(size: int) -> Iterator[tuple[str, str, str]]:
     """Return hostile texts: a name, the secret and the text."""
     for secret in _SECRETS:
@@ -111,10 +117,16 @@ def _texts(size: int) -> Iterator[tuple[str, str, str]]:
             "percent-encoded twice": "".join(f"%25{byte:02X}" for byte in secret.encode()),
             "JSON escapes": "".join(f"\\u{ord(letter):04x}" for letter in secret),
             "HTML entities": "".join(f"&#{ord(letter)};" for letter in secret),
+            "base64 twice": b64encode(b64encode(secret.encode() * 3)).decode(),
+            "base64 in lines": b64encode(secret.encode() * 3).decode() + "\n",
+            "hexadecimal bytes": secret.encode().hex(" ") + " ",
+            "decimal bytes": "".join(f"{byte}, " for byte in secret.encode()),
+            "octal escapes": "".join(f"\\{byte:03o}" for byte in secret.encode()),
+            "UTF-16": secret.encode("utf-16-le").decode(),
             "as it is": secret,
         }
         yield from ((f"{name}, {len(secret)} characters", secret, (text * size)[:size]) for name, text in forms.items())
-        yield from ((f"{text} alone", secret, (text * size)[:size]) for text in ("%", "\\", "\\u00", "&#", "&", "="))
+        yield from ((f"{text} alone", secret, (text * size)[:size]) for text in _ALONE)
 
 
 def inputs(size: int) -> Iterator[Input]:

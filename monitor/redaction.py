@@ -6,14 +6,17 @@ import base64
 import html
 import re
 import string
+import sys
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 REDACTED = "[redacted]"
 _MIN_SECRET = 4
-_LONGEST_FORM = 12
+_LONGEST_FORM = 16
 """The most characters that encode one character of a secret: `\\\\u00e4` escaped again, `%2525`, an entity."""
 _MOST_MARGIN = 1 << 16
 _LAYERS = 3
@@ -28,9 +31,17 @@ _LOOKS_SECRET = re.compile(
     r"|\b((?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}))"
 )
 _ESCAPE = re.compile(
-    r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)|(?P<utf16>(?:\\u[0-9A-Fa-f]{4})+)|(?P<byte>(?:\\x[0-9A-Fa-f]{2})+)"
-    r"|\\(?P<plain>[^ux])|(?P<entity>&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
+    r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)|(?P<utf16>(?:[\\%]u[0-9A-Fa-f]{4})+)|(?P<byte>(?:\\x[0-9A-Fa-f]{2})+)"
+    r"|(?P<octal>(?:\\[0-3][0-7]{2})+)|\\(?:u\{(?P<braced>[0-9A-Fa-f]{1,6})\}|U(?P<utf32>00[0-9A-Fa-f]{6}))"
+    r"|(?P<nothing>\0+|[=\\]\r?\n[ \t]*)|\\(?P<plain>[^ux\0])"
+    r"|(?P<entity>&(?:\#0{0,20}[0-9]{1,7};?|\#[xX]0{0,20}[0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};))"
 )
+_NESTED = 2
+"""How often encoded bytes may be inside encoded bytes."""
+_HEXADECIMAL, _DECIMAL = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2})"), re.compile(r"[0-9]+")
+_TEXT = bytes((0, *b"\t\n\r", *range(0x20, 0x7F)))
+"""The bytes of which a text mostly consists, in UTF-8 and in UTF-16."""
+_A_BYTE = 256
 _BEYOND_ASCII = re.compile(r"[^ -~]")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _ASCII_FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -57,8 +68,9 @@ class _Layer(NamedTuple):
 class Redactor:
     """Finds a set of secrets in texts, in every usual encoding.
 
-    Those are: unchanged, in any case; percent-encoded or escaped as in JSON, Python or HTML, wholly or in part,
-    up to three times; in base64, alone or with the text around them; in hexadecimal; in a wrong character encoding.
+    Those are: unchanged, in any case; percent-encoded or escaped as in JSON, C, Python or HTML, wholly or in part,
+    up to three times; in base64, alone or with the text around them; as bytes in hexadecimal or decimal; in a wrong
+    character encoding, UTF-16 included; and each of these in base64 or as bytes, also twice.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -82,16 +94,32 @@ class Redactor:
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Return the positions of the secrets, in order and without overlaps."""
-        found = sorted(
-            {(layer.at[first], layer.at[last]) for layer in _layers(text) for first, last in self._in(layer.text)}
-        )
         joined: list[tuple[int, int]] = []
-        for first, last in found:
+        for first, last in sorted(set(self._found(text, _NESTED))):
             if joined and first < joined[-1][1]:
                 joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
             else:
                 joined.append((first, last))
         return joined
+
+    def _found(self, text: str, nested: int) -> Iterator[tuple[int, int]]:
+        """Yield the positions of the secrets, and of encoded bytes that contain one."""
+        for layer in _layers(text):
+            spans = [*self._in(layer.text), *(self._encoded(layer.text, nested - 1) if nested else ())]
+            yield from ((layer.at[first], layer.at[last]) for first, last in spans)
+
+    def _encoded(self, text: str, nested: int) -> Iterator[tuple[int, int]]:
+        """Yield the positions of encoded bytes that contain a secret; all are decoded, joined and searched at once."""
+        decoded = [
+            (data, match.span())
+            for pattern, decode in _RUNS
+            for match in pattern.finditer(text)
+            for data in decode(match[0])
+            if _is_text(data)
+        ]
+        ends = list(accumulate(len(data) + 1 for data, _ in decoded))
+        joined = b"\n".join(data for data, _ in decoded).decode("latin-1")
+        yield from {decoded[bisect_right(ends, first)][1] for first, _ in self._found(joined, nested)}
 
     def _in(self, text: str) -> Iterator[tuple[int, int]]:
         in_base64 = text.translate(_FOLDED_64)
@@ -246,9 +274,22 @@ def _from_byte_escapes(text: str) -> Decoded:
 
 
 def _from_utf16(text: str) -> Decoded:
-    units = bytes.fromhex(text.replace("\\u", ""))
+    units = bytes.fromhex(text.replace("\\u", "").replace("%u", ""))
     decoded = units.decode("utf-16-be", "surrogatepass")
     return [(one, 12 if ord(one) > 0xFFFF else 6) for one in decoded]  # noqa: PLR2004 - beyond it, a pair of units
+
+
+def _from_octal(text: str) -> Decoded:
+    return _from_bytes(bytes(int(byte, 8) for byte in text[1:].split("\\")), 4)
+
+
+def _from_code_point(digits: str) -> Decoded:
+    code = int(digits, 16)
+    return [(chr(code), len(digits))] if code <= sys.maxunicode else [(one, 1) for one in digits]
+
+
+def _from_nothing(_: str) -> Decoded:
+    return []
 
 
 def _from_plain(text: str) -> Decoded:
@@ -264,9 +305,44 @@ _DECODERS: dict[str, Callable[[str], Decoded]] = {
     "percent": _from_percent,
     "utf16": _from_utf16,
     "byte": _from_byte_escapes,
+    "octal": _from_octal,
+    "braced": _from_code_point,
+    "utf32": _from_code_point,
+    "nothing": _from_nothing,
     "plain": _from_plain,
     "entity": _from_entity,
 }
+
+
+# -- encoded bytes -----------------------------------------------------------------------------------------------------
+
+
+def _from_base64(text: str) -> Iterator[bytes]:
+    """Yield the bytes that base64 encodes, for each character that may be its first."""
+    characters = "".join(text.translate(_FOLDED_64).rstrip("=").split())
+    for first in range(4):
+        yield base64.b64decode(characters[first:] + "A" * ((first - len(characters)) % 4))
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether bytes are mostly text, in UTF-8 or in UTF-16: else they were not encoded, or begin elsewhere."""
+    return len(data.translate(None, _TEXT)) * 2 <= len(data)
+
+
+def _from_hexadecimal(text: str) -> Iterator[bytes]:
+    yield bytes(int(byte, 16) for byte in _HEXADECIMAL.findall(text))
+
+
+def _from_decimals(text: str) -> Iterator[bytes]:
+    yield bytes(int(number) % _A_BYTE for number in _DECIMAL.findall(text))
+
+
+_RUNS = (
+    (re.compile(r"(?:(?:[A-Za-z0-9+/_-]{32,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]+|[A-Za-z0-9+/_-]{12,})={0,2}"), _from_base64),
+    (re.compile(r"(?:0[xX]|[=#])?[0-9A-Fa-f]{2}(?:[\s:,;-]{0,2}(?:0[xX]|[=#])?[0-9A-Fa-f]{2}){3,}"), _from_hexadecimal),
+    (re.compile(r"(?<![0-9])[0-9]{1,3}(?:[\s,;]{1,20}[0-9]{1,3}){3,}"), _from_decimals),
+)
+"""Texts that consist of encoded bytes, and what decodes them: base64, in lines or not, and bytes as numbers."""
 
 
 def _json_escape(found: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ import json
 import re
 import string
 import unicodedata
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -163,10 +163,53 @@ def test_every_form(secret: str, form: Callable[[str], str]) -> None:
     assert Redactor([secret])(f"<< {form(secret)} >>") == f"<< {REDACTED} >>"
 
 
+ENCODED: dict[str, Callable[[bytes], str]] = {
+    "base64": lambda data: b64encode(data).decode(),
+    "base64 in lines, as MIME and PEM have it": lambda data: (
+        encodebytes(b"Authorization: " * 4 + data).decode().strip()
+    ),
+    "base64 in indented lines": lambda data: encodebytes(b"x" * 90 + data).decode().strip().replace("\n", "\r\n  "),
+    "base64 of UTF-16": lambda data: b64encode(data.decode().encode("utf-16-le")).decode(),
+    "base64 of base64": lambda data: b64encode(b"Authorization: Basic " + b64encode(b"user:" + data)).decode(),
+    "base64 of hexadecimal": lambda data: b64encode(data.hex().encode()).decode(),
+    "base64 of JSON in JSON": lambda data: b64encode(json.dumps(json.dumps(data.decode())).encode()).decode(),
+    "base64 of a URL": lambda data: b64encode(quote(data.decode(), safe="").encode()).decode(),
+    "hexadecimal of base64": lambda data: b64encode(data).hex(),
+    "bytes in hexadecimal": lambda data: data.hex(" "),
+    "bytes in hexadecimal, with colons": lambda data: data.hex(":").upper(),
+    "bytes in C": lambda data: ", ".join(f"0x{byte:02x}" for byte in data),
+    "each byte in quoted-printable": lambda data: "".join(f"={byte:02X}" for byte in data),
+    "bytes in JSON": lambda data: json.dumps(list(data)).strip("[]"),
+    "bytes in indented JSON": lambda data: json.dumps(list(data), indent=2).strip("[]\n "),
+    "bytes in decimal": lambda data: " ".join(map(str, data)),
+    "octal escapes": lambda data: "".join(f"\\{byte:03o}" for byte in data),
+    "octal escapes in JSON": lambda data: json.dumps("".join(f"\\{byte:03o}" for byte in data)).strip('"'),
+    "escapes of JavaScript": lambda data: "".join(f"\\u{{{byte:x}}}" for byte in data),
+    "long escapes of Python": lambda data: "".join(f"\\U{byte:08x}" for byte in data),
+    "escapes of IIS": lambda data: "".join(f"%u{byte:04x}" for byte in data),
+    "escapes of IIS and of JSON": lambda data: "".join(f"{'%' if byte % 2 else chr(92)}u{byte:04x}" for byte in data),
+    "entities without a semicolon": lambda data: "".join(f"&#{byte}" for byte in data),
+    "entities with zeros": lambda data: "".join(f"&#x{byte:08x};" for byte in data),
+    "UTF-16 read as UTF-8": lambda data: "\0".join(data.decode()),
+    "UTF-16 in JSON": lambda data: json.dumps("\0".join(data.decode())).strip('"'),
+    "a line that continues": lambda data: f"{data[:5].decode()}\\\n  {data[5:].decode()}",
+    "a line of quoted-printable that continues": lambda data: f"{data[:5].decode()}=\r\n{data[5:].decode()}",
+}
+
+
+@pytest.mark.parametrize("secret", [HARD, "seventeen"])
+@pytest.mark.parametrize("form", ENCODED.values(), ids=ENCODED.keys())
+def test_every_form_of_bytes(secret: str, form: Callable[[bytes], str]) -> None:
+    """So it is if its bytes are encoded as numbers or in base64, once or twice, each time that the text has it."""
+    text = form(secret.encode())
+    assert Redactor([secret])(f"<< {text} >> {{ {text} }}") == f"<< {REDACTED} >> {{ {REDACTED} }}"
+
+
 def test_what_only_looks_encoded() -> None:
     """Escapes that decode to nothing, and texts with no secret in them, stay as they are."""
-    text = "50 % of &unknown; \\uD800 %C3 \\x \\ud83d &#xFFFFFF; 100%"
+    text = "50 % of &unknown; \\uD800 %C3 \\x \\ud83d &#xFFFFFF; \\u{FFFFFF} \\U00FFFFFF 10, 20, 30, 4000 QUJDREVGR0hJ"
     assert Redactor([HARD])(text) == text
+    assert Redactor([HARD])(f"{text} {quote(HARD)}") == f"{text} {REDACTED}"
 
 
 def test_a_letter_that_grows_in_lower_case() -> None:
@@ -176,7 +219,7 @@ def test_a_letter_that_grows_in_lower_case() -> None:
 
 def test_how_far_a_secret_reaches() -> None:
     """The margin covers the longest form of the longest secret, up to a bound."""
-    assert Redactor(["abcd", "abcdef"]).margin == 72
+    assert Redactor(["abcd", "abcdef"]).margin == 96
     assert Redactor(["x" * 1_000_000]).margin == 65536
     assert Redactor(["abc"]).margin == 0
 
