@@ -5,7 +5,7 @@ together, and a restart moves none. At the start each target is probed once, spr
 phase comes sooner, or it was probed less than an interval ago, its tick is its first probe. Targets are armed one by
 one, so that the event loop can turn between thousands of them. A target that several monitors probe has a turn for each
 of them in every interval: it is probed in this monitor's turn alone, at the start and to confirm a failure as well, so
-that no two of them ask it at once. APScheduler follows the wall clock: if that steps, the ticks are armed again.
+that no two of them probe it at once. APScheduler follows the wall clock: if that steps, the ticks are armed again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -110,8 +111,8 @@ def _never(_: Target) -> bool:
     return False
 
 
-def _asked_otherwise(known: Target, target: Target) -> bool:
-    """Return whether a change of a target affects its probes: labels, alerts and prices do not."""
+def _is_probed_differently(known: Target, target: Target) -> bool:
+    """Whether a change of a target affects its probes: labels, alerts and prices do not."""
     same = replace(known, labels=target.labels, alerts=target.alerts, thresholds=target.thresholds, price=target.price)
     return same != target
 
@@ -216,7 +217,7 @@ class Schedule:
     def _change(self, known: Target, target: Target) -> None:
         """Use the changed keys of a target."""
         self._targets[target.name] = target
-        if known is target or not _asked_otherwise(known, target):
+        if known is target or not _is_probed_differently(known, target):
             return
         self._stop(target.name, "reload")
         self._rests.pop(target.name, None)
@@ -279,7 +280,7 @@ class Schedule:
         self._rests.pop(name, None)
 
     def _stop(self, name: str, why: str) -> None:
-        self._confirm_no_more(name)
+        self._cancel_confirmation(name)
         if (task := self._running.get(name)) is not None:
             task.cancel(why)
 
@@ -342,11 +343,11 @@ class Schedule:
         """Probe a target now, out of schedule; ProbeNotStartedError says why not, KeyError if the name is unknown.
 
         `within` limits the seconds that the probe may take, if that is less than the target's own limit. A paused
-        target, and one whose server sent Retry-After, is probed if a person requests it.
+        target, and one whose server sent Retry-After, is probed if a user requests it.
         """
         target = self._targets[name]
         reason = "draining" if self._draining else self._reason_not(target)
-        if reason is not None and (reason not in _FOR_PEOPLE or trigger == "scrape"):
+        if reason is not None and (reason not in _NOT_FOR_USERS or trigger == "scrape"):
             raise ProbeNotStartedError(_BUSY[reason])
         if within is not None:
             target = replace(target, timeouts=target.timeouts.within(within))
@@ -394,24 +395,19 @@ class Schedule:
     async def _run(self, target: Target, trigger: str, planned: float) -> None:
         """Wait for a place, then probe; the wait is not part of any measured time.
 
-        A scheduled probe keeps its place in the line however long it waits, so that each target has its turn, and the
-        ticks meanwhile are skipped. If other monitors probe the target, too, or somebody asked, it waits for a turn.
+        A scheduled probe waits as long as it takes, so that every target is probed in time, and its ticks meanwhile are
+        skipped. If other monitors probe the target as well, or a user asked, it waits no longer than one turn.
         """
-        patient = trigger == "schedule" and target.turns == 1
-        places: list[asyncio.Semaphore | OverloadGate] = []
-        try:
-            placed = await self._take_places(places, target, None if patient else target.turn_seconds)
-            await (self._ask_it if placed else self._find_no_place)(target, trigger, planned)
-        finally:
-            for place in reversed(places):
-                place.release()
-
-    async def _find_no_place(self, target: Target, trigger: str, _: float) -> None:
+        within = None if trigger == "schedule" and target.turns == 1 else target.turn_seconds
+        async with AsyncExitStack() as places:
+            if await self._take_places(places, target, within):
+                await self._probe_now(target, trigger, planned)
+                return
         _refuse(self._answers(), "concurrency")
         if trigger == "schedule":
             self._callbacks.skipped(target.name, "concurrency")
 
-    async def _ask_it(self, target: Target, trigger: str, planned: float) -> None:
+    async def _probe_now(self, target: Target, trigger: str, planned: float) -> None:
         if self._draining:
             return
         observation = await self.probe(target, trigger, time.monotonic() - planned)
@@ -421,19 +417,17 @@ class Schedule:
         for answer in self._answers():
             answer.set_result(observation)
 
-    async def _take_places(
-        self, taken: list[asyncio.Semaphore | OverloadGate], target: Target, within: float | None
-    ) -> bool:
-        """Wait at most so many seconds for a place, of the host and of all; return whether there was one.
+    async def _take_places(self, places: AsyncExitStack, target: Target, within: float | None) -> bool:
+        """Wait at most `within` seconds for a place, of the host and of all; return whether there was one.
 
-        While the loop is late, the monitor has fewer places. Each place that is in `taken` has to be released.
+        While the loop is late, the monitor has fewer places. `places` releases those that were taken.
         """
         self.waiting.add(target.name)
         try:
             async with asyncio.timeout(within):
                 for place in (self._hosts[host_of(target.url)], self._all, self.overload):
                     await place.acquire()
-                    taken.append(place)
+                    places.callback(place.release)
         except TimeoutError:
             return False
         self.waiting.discard(target.name)
@@ -455,7 +449,7 @@ class Schedule:
         target = observation.target
         if observation.trigger not in {"schedule", "confirm"} or observation.verdict.outcome in OUR_OWN:
             return
-        self._confirm_no_more(target.name)
+        self._cancel_confirmation(target.name)
         self._failures[target.name] = 0 if observation.available else self._failures[target.name] + 1
         sooner = target.interval_when_failing
         if sooner is None or self._draining or not self._is_in_turn(target, sooner):
@@ -470,7 +464,7 @@ class Schedule:
             return True
         return lateness(target.name, target.interval, self._wall() + seconds, _wait(target)) < target.turn_seconds
 
-    def _confirm_no_more(self, name: str) -> None:
+    def _cancel_confirmation(self, name: str) -> None:
         if (timer := self.confirming.pop(name, None)) is not None:
             timer.cancel()
 
@@ -496,7 +490,7 @@ class Schedule:
 
 # APScheduler must drop nothing (no grace) and catch up nothing (coalesce): missed ticks are counted here
 _RULES = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-_FOR_PEOPLE = frozenset({"paused", "backoff"})
+_NOT_FOR_USERS = frozenset({"paused", "backoff"})
 """Skip reasons that do not apply to a request by a user."""
 _BUSY = {
     "overlap": "a probe of this target is in flight",

@@ -95,7 +95,7 @@ class Discovery:
         before: Discovery | None = None,
     ) -> None:
         self.sources = tuple(sources)
-        self._make_targets, self._told, self._fetch = make_targets, callbacks, fetch
+        self._make_targets, self._callbacks, self._fetch = make_targets, callbacks, fetch
         self._environ, self._network = environ or {}, network or settings.Network()
         self._reserved = frozenset(reserved)
         self._found = {one.name: Found(before.documents if before else {}) for one in self.sources}
@@ -147,7 +147,7 @@ class Discovery:
         try:
             await changed(targets)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the reading
-            self._told.failed(error)
+            self._callbacks.failed(error)
         else:
             self._handed = targets
 
@@ -156,7 +156,7 @@ class Discovery:
         try:
             self._found[source.name] = await self._look(source, known)
         except Exception as error:  # noqa: BLE001 - an error in one source must not affect the others
-            self._told.failed(error)
+            self._callbacks.failed(error)
             self._found[source.name] = replace(known, wrong=("could not be read because of a bug of the monitor",))
 
     async def _look(self, source: settings.DiscoverySource, known: Found) -> Found:
@@ -210,7 +210,7 @@ class Discovery:
             raise _UnusableError(f"{key} {(error.context or {})['message']}") from None
         if secret not in self._learned:
             self._learned = newest(self._learned, secret)
-            self._told.learned(secret)
+            self._callbacks.learned(secret)
         return secret
 
     def _proxy(self, url: str, source: settings.DiscoverySource) -> str | None:
@@ -232,13 +232,13 @@ class Discovery:
 
         A server that lists targets may repeat what its URL holds: that is redacted.
         """
-        self._told.refreshed(source, not wrong)
+        self._callbacks.refreshed(source, not wrong)
         safe = redactor(self._secrets.union(self._learned))
         errors = [printable(safe(one), _LONGEST_ERROR) for one in wrong[:MOST_ERRORS]]
         errors += [f"and {len(wrong) - MOST_ERRORS} more"] if len(wrong) > MOST_ERRORS else []
         text = "; ".join(errors)
         if text and text != self._said.get(source):
-            self._told.wrong(source, text)
+            self._callbacks.wrong(source, text)
         self._said[source] = text
 
 

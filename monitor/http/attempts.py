@@ -86,7 +86,7 @@ class ConnectionAttempts:
             self._refuse(str(sockaddr[0]))
         self.dialled = str(sockaddr[0]), int(sockaddr[1])
         opened = TimestampedSocket(family, kind, proto, poll_tracking_selector())
-        opened.setup = self.clock
+        opened.clock = self.clock
         self.sockets.append(opened)
         return opened
 
@@ -109,7 +109,7 @@ class ConnectionAttempts:
         self.peer = (str(name[0]), int(name[1])) if name else None
         found = transport.get_extra_info("socket")
         number = found.fileno() if found is not None else -1
-        protocol.tap = next((one for one in self.sockets if one.fileno() == number), None)
+        protocol.sock = next((one for one in self.sockets if one.fileno() == number), None)
         self.protocol, self.transport, self._below = protocol, transport, _below_tls(transport)
         if self.observer is not None:
             self.observer.connected()
@@ -117,8 +117,8 @@ class ConnectionAttempts:
     @property
     def current(self) -> TimestampedSocket | None:
         """The socket of the established connection, or the last one that was opened."""
-        if self.protocol is not None and self.protocol.tap is not None:
-            return self.protocol.tap
+        if self.protocol is not None and self.protocol.sock is not None:
+            return self.protocol.sock
         return self.sockets[-1] if self.sockets else None
 
     def close(self) -> None:

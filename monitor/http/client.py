@@ -61,8 +61,8 @@ class Client:
         self._generation = 0
         """Increases when connections opened before must not be kept."""
 
-    async def send(self, request: HttpRequest, recording: Recorder, feed: Feed) -> ExchangeInfo:
-        """Send `request`, fill `recording` up to its ending, pass the payload to `feed`; a cancellation is an ending.
+    async def send(self, request: HttpRequest, recorder: Recorder, feed: Feed) -> ExchangeInfo:
+        """Send `request`, record the response to its ending, pass the payload to `feed`; a cancellation is an ending.
 
         If a kept connection was closed before a byte of the response came, the request is sent again over a fresh one,
         on the same clock; likewise in HTTP/1.1 if the peer requires that. If the peer cut the connection, another one
@@ -70,7 +70,7 @@ class Client:
         certificate was refused, one more is tried, to learn when that expires.
         """
         with self._in_flight.stream() as memory:
-            exchange = await self._exchange(request, recording, feed, memory)
+            exchange = await self._exchange(request, recorder, feed, memory)
             if exchange.was_cut and exchange.attempts.peer is not None and not memory.above_share:
                 exchange.info.after_cut = await look_after_cut(*exchange.attempts.peer)
         if (address := exchange.refused_certificate_of) is not None:
@@ -78,25 +78,25 @@ class Client:
             exchange.info.certificate_expiry = await presented_expiry(*address, name, request.timeouts.connect)
         return exchange.info
 
-    async def _exchange(self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory) -> Exchange:
+    async def _exchange(self, request: HttpRequest, recorder: Recorder, feed: Feed, memory: StreamMemory) -> Exchange:
         first = None
         if (kept := await self._take(request)) is not None:
-            first = Exchange(request, recording, feed, self._limits, kept.attempts, memory=memory)
+            first = Exchange(request, recorder, feed, self._limits, kept.attempts, memory=memory)
             if not await self._run(first, kept):
                 return first
-            recording.begin_again()
-        exchange = await self._dial(request, recording, feed, memory, first)
+            recorder.begin_again()
+        exchange = await self._dial(request, recorder, feed, memory, first)
         if not exchange.wants_http_1:
             return exchange
-        recording.begin_again()
-        return await self._dial(replace(request, http=Http.ONE), recording, feed, memory, exchange)
+        recorder.begin_again()
+        return await self._dial(replace(request, http=Http.ONE), recorder, feed, memory, exchange)
 
     async def _dial(
-        self, request: HttpRequest, recording: Recorder, feed: Feed, memory: StreamMemory, first: Exchange | None
+        self, request: HttpRequest, recorder: Recorder, feed: Feed, memory: StreamMemory, first: Exchange | None
     ) -> Exchange:
         """Send over a fresh connection, on the clock of the first attempt if there was one."""
         attempts = ConnectionAttempts(self._network, protocol_for(request), tunnelled=request.tunnelled)
-        exchange = Exchange(request, recording, feed, self._limits, attempts, memory=memory)
+        exchange = Exchange(request, recorder, feed, self._limits, attempts, memory=memory)
         if first is not None:
             exchange.clock, exchange.info.retried = first.clock, True
         await self._run(exchange, self._fresh(attempts, keep=request.keep_for is not None))
@@ -120,7 +120,7 @@ class Client:
         unwanted: PooledConnection | None = connection
         request = exchange.request
         try:
-            exchange.recording.ending = await exchange.run(connection.session)
+            exchange.recorder.ending = await exchange.run(connection.session)
             if request.keep_for is not None and exchange.leaves_a_connection and generation == self._generation:
                 unwanted = self._kept.pop(request.connection_key, None)
                 self._kept[request.connection_key] = connection

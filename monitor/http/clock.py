@@ -13,7 +13,7 @@ class Clock:
     Arguments are seconds of `time.monotonic`.
     """
 
-    __slots__ = ("_doubt", "_stands", "_turn", "issued", "own", "uncertainty", "zero")
+    __slots__ = ("_established", "_turn", "_turn_uncertainty", "issued", "own", "uncertainty", "zero")
 
     def __init__(self) -> None:
         self.zero = 0.0
@@ -26,8 +26,8 @@ class Clock:
         """Zero may be at most this much later: delay that may be ours or part of a wait."""
         self._turn: float | None = None
         """Since when the monitor itself works; None during a wait."""
-        self._doubt = 0.0
-        self._stands = False
+        self._turn_uncertainty = 0.0
+        self._established = False
         """The connection is established: the end of a TLS handshake, sent before the request, waits for nothing."""
 
     def start(self) -> None:
@@ -35,7 +35,7 @@ class Clock:
         now = time.monotonic()
         self.zero, self.issued = self.zero or now, self.issued or now
         self._turn = now if self._turn is None else self._turn
-        self._stands = False
+        self._established = False
 
     def wait_begins(self, at: float) -> None:
         """Note that a wait began at `at`: a name or a connection was requested, or bytes were sent.
@@ -46,12 +46,12 @@ class Clock:
             late = at - self._turn
             self.own += late
             self.zero += late
-            self.uncertainty += self._doubt
-        self._turn, self._doubt = at if self._stands else None, 0.0
+            self.uncertainty += self._turn_uncertainty
+        self._turn, self._turn_uncertainty = at if self._established else None, 0.0
 
     def send_blocked(self) -> None:
         """Note that the peer accepts no more bytes for now: the monitor waits."""
-        self._turn, self._doubt = None, 0.0
+        self._turn, self._turn_uncertainty = None, 0.0
 
     def wait_ends(self, at: float, uncertainty: float = 0.0) -> tuple[float, float]:
         """Note that a wait ended at `at`, or up to `uncertainty` before it.
@@ -59,13 +59,13 @@ class Clock:
         Return `at` in seconds from zero, which moves with our turn, and its uncertainty. Bytes that come
         after the connection is established and before the request is sent (a TLS ticket) end no wait.
         """
-        if not self._stands and (self._turn is None or at > self._turn):
-            self._turn, self._doubt = at, uncertainty
+        if not self._established and (self._turn is None or at > self._turn):
+            self._turn, self._turn_uncertainty = at, uncertainty
         return self.since(at), self.uncertainty + uncertainty
 
     def established(self) -> None:
         """Note that the connection is established: the monitor no longer waits."""
-        self._stands = True
+        self._established = True
         if self._turn is None:
             self._turn = time.monotonic()
 

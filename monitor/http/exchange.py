@@ -36,28 +36,32 @@ class Exchange:
     def __init__(  # noqa: PLR0913 - what an exchange is made of
         self,
         request: HttpRequest,
-        recording: Recorder,
+        recorder: Recorder,
         feed: Feed,
         limits: Limits,
         attempts: ConnectionAttempts,
         *,
         memory: StreamMemory,
     ) -> None:
-        self.request, self.recording, self.attempts = request, recording, attempts
+        self.request, self.recorder, self.attempts = request, recorder, attempts
         self.clock = Clock()
         self.info = ExchangeInfo()
-        self.deadlines = Deadlines(recording, request.timeouts)
+        self.deadlines = Deadlines(recorder, request.timeouts)
         self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._feed = feed
         self._limits = limits
         self._memory = memory
         self._kept = attempts.protocol
+        """The protocol of a kept connection; None if the connection is fresh."""
         self._size = 0
         self._unweighed = 0
         """About how much the stream may have grown since its memory was counted."""
         self._stage = 0
+        """Which deadlines apply after the head: 0 before the first chunk, 1 after it, 2 after the end or an error."""
         self._answered = False
+        """The final head has come."""
         self._declined_at: float | None = None
+        """When a head came whose body is only read for its error message."""
         self._drain: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
 
@@ -108,7 +112,7 @@ class Exchange:
         if unsure > TOO_LATE and kind in CUT:
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
         elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
-            self.recording.connected = True
+            self.recorder.connected = True
         return Ending(kind, self.clock.now(), detail, uncertainty=unsure)
 
     def _detach(self) -> None:
@@ -118,7 +122,7 @@ class Exchange:
             self._drain.cancel()
         self.attempts.observer = self.attempts.clock = self._memory.stop = None
         for sock in self.attempts.sockets:
-            sock.setup = None
+            sock.clock = None
         if self.attempts.protocol is not None:
             self.attempts.protocol.receiver = None
 
@@ -128,14 +132,14 @@ class Exchange:
         """Take the final head; a body that is not a stream is only read for its error message."""
         self._answered = True
         if self.attempts.current is not None:
-            self.attempts.current.setup = None
-        self.recording.zero_uncertainty = self.clock.uncertainty
+            self.attempts.current.clock = None
+        self.recorder.zero_uncertainty = self.clock.uncertainty
         self._connection_marks()
         if self.request.proxy is not None and found.status == _PROXY_AUTHENTICATION_REQUIRED:
             self.end(EndKind.PROXY, at, "it requires a user and a password")
             return
-        self.recording.head = found
-        self.recording.mark(Mark.HEADERS, self.clock.since(at), uncertainty + self.clock.uncertainty)
+        self.recorder.head = found
+        self.recorder.mark(Mark.HEADERS, self.clock.since(at), uncertainty + self.clock.uncertainty)
         success = found.status // 100 == 2  # noqa: PLR2004 - RFC 9110, section 15.3
         if not success and not found.empty:
             self.deadlines.stop()
@@ -152,10 +156,10 @@ class Exchange:
         if self._declined_at is not None:
             self._keep_error(data)
             return
-        recording = self.recording
+        recorder = self.recorder
         self._size += len(data)
-        recording.arrived(self.clock.since(at), uncertainty, self._size, spread)
-        turns = recording.turns
+        recorder.arrived(self.clock.since(at), uncertainty, self._size, spread)
+        deadline_changes = recorder.deadline_changes
         try:
             why = self._feed(data)
         except BaseException as error:  # noqa: BLE001 - a bug of ours, of an outside protocol: not what the wire did
@@ -165,21 +169,21 @@ class Exchange:
         limits = self._limits
         if self._size > limits.stream_bytes:
             why = f"a stream of more than {limits.stream_bytes} bytes"
-        elif recording.reads > limits.events:
+        elif recorder.reads > limits.events:
             why = f"more than {limits.events} reads"
         if why is not None:
             self.end(EndKind.TOO_LARGE, at, why)
         else:
-            if recording.turns != turns:
-                self._follow(recording)
+            if recorder.deadline_changes != deadline_changes:
+                self._follow(recorder)
             self._unweighed += len(data) + _READ_BYTES
             if self._unweighed > _WEIGH_EVERY:
                 self._unweighed = 0
-                self._memory.hold(recording.weight)
+                self._memory.hold(recorder.weight)
 
-    def _follow(self, recording: Recorder) -> None:
+    def _follow(self, recorder: Recorder) -> None:
         """Set the timer again if the stream has begun, ended, or continued after its end: the deadline has changed."""
-        stage = 2 if recording.settled_at is not None else 1 if recording.chunks else 0
+        stage = 2 if recorder.settled_at is not None else 1 if recorder.chunks else 0
         if stage != self._stage:
             self._stage = stage
             self.deadlines.arm()
@@ -189,7 +193,7 @@ class Exchange:
         if self._declined_at is not None:
             kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
         unsure = self._lateness(at)
-        if unsure > TOO_LATE and kind in CUT and self.recording.ended_at is None:
+        if unsure > TOO_LATE and kind in CUT and self.recorder.ended_at is None:
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
 
@@ -222,7 +226,7 @@ class Exchange:
 
     def resolved(self, at: float, uncertainty: float) -> None:
         """Note when the name was resolved."""
-        self.recording.mark(Mark.DNS, at, uncertainty)
+        self.recorder.mark(Mark.DNS, at, uncertainty)
 
     def connected(self) -> None:
         """Take the established connection: other deadlines apply from here on. One to a proxy does not count yet."""
@@ -230,13 +234,13 @@ class Exchange:
         if protocol is None or sock is None or self.attempts.tunnelling:
             return
         if self.request.secure and not self.reused:
-            self.recording.mark(Mark.TLS, *sock.read_after)
-        sock.setup = self.clock
+            self.recorder.mark(Mark.TLS, *sock.read_after)
+        sock.clock = self.clock
         self.clock.established()
         protocol.begin(self)
         if self.ended.done():
             return
-        self.recording.connected = True
+        self.recorder.connected = True
         self.deadlines.arm()
 
     def _received(self) -> int:
@@ -250,15 +254,15 @@ class Exchange:
     @property
     def must_repeat(self) -> bool:
         """Whether the kept connection was closed before a byte of a response came."""
-        ending, protocol = self.recording.ending, self.attempts.protocol
+        ending, protocol = self.recorder.ending, self.attempts.protocol
         gone = ending is not None and ending.kind in {EndKind.CLOSED, EndKind.RESET}
         return self.reused and gone and protocol is not None and not protocol.received
 
     @property
     def wants_http_1(self) -> bool:
         """Whether the peer requires HTTP/1.1 for a request that may use either (RFC 9113, section 7)."""
-        ending = self.recording.ending
-        refused = ending is not None and self.recording.head is None and REQUIRES_HTTP_1 in ending.detail
+        ending = self.recorder.ending
+        refused = ending is not None and self.recorder.head is None and REQUIRES_HTTP_1 in ending.detail
         return refused and self.request.http is Http.AUTO
 
     @property
@@ -267,8 +271,8 @@ class Exchange:
 
         A body that only the connection's end delimits looks whole even if the process died.
         """
-        ending, head = self.recording.ending, self.recording.head
-        if ending is None or self.recording.ended_at is not None or self.request.proxy is not None:
+        ending, head = self.recorder.ending, self.recorder.head
+        if ending is None or self.recorder.ended_at is not None or self.request.proxy is not None:
             return False
         closed = ending.kind is EndKind.COMPLETE and head is not None and head.framing is BodyFraming.CLOSE
         return closed or ending.kind in CUT
@@ -276,14 +280,14 @@ class Exchange:
     @property
     def refused_certificate_of(self) -> tuple[str, int] | None:
         """The address whose certificate was refused; None if none was, or if there is a proxy."""
-        ending = self.recording.ending
+        ending = self.recorder.ending
         refused = ending is not None and ending.kind is EndKind.TLS_CERTIFICATE and self.request.proxy is None
         return self.attempts.dialled if refused else None
 
     @property
     def leaves_a_connection(self) -> bool:
         """Whether another request can be sent on it: the response was whole, and nothing came after it."""
-        ending, protocol = self.recording.ending, self.attempts.protocol
+        ending, protocol = self.recorder.ending, self.attempts.protocol
         whole = ending is not None and ending.kind is EndKind.COMPLETE and not ending.extra
         return whole and protocol is not None and protocol.keepable
 
@@ -294,13 +298,13 @@ class Exchange:
         if sock is None:
             return
         if sock.connected_at is not None and not self.reused:
-            self.recording.mark(Mark.CONNECT, *sock.connected_after)
+            self.recorder.mark(Mark.CONNECT, *sock.connected_after)
         if protocol is None:
             return
         self._peer()
         sent = protocol.request_sent_at
         if sent is not None and sent >= max(protocol.made_at, self.clock.issued) and not self.attempts.tunnelling:
-            self.recording.mark(Mark.REQUEST_SENT, self.clock.since(sent), self.clock.uncertainty)
+            self.recorder.mark(Mark.REQUEST_SENT, self.clock.since(sent), self.clock.uncertainty)
             self.info.own_delay = self.clock.own
 
     def _peer(self) -> None:

@@ -118,10 +118,10 @@ class Http2Protocol(HttpProtocol):
         if http2 is None:
             super().data_received(data)
             return
-        tap, payload = self._socket, list[bytes]()
-        if self.sent_at is None and self.receiver is not None and not http2.held_back and tap.last_sent_at is not None:
-            self.sent_at, tap.setup = tap.last_sent_at, None  # bytes sent from here on are not the request
-        for output in http2.receive(data, tap.read_at):
+        sock, payload = self._socket, list[bytes]()
+        if self.sent_at is None and self.receiver is not None and not http2.held_back and sock.last_sent_at is not None:
+            self.sent_at, sock.clock = sock.last_sent_at, None  # bytes sent from here on are not the request
+        for output in http2.receive(data, sock.read_at):
             match output:
                 case Payload():
                     payload.append(output.data)
@@ -151,8 +151,8 @@ class Http2Protocol(HttpProtocol):
 
     @property
     def _end_of_connection(self) -> float:
-        tap = self._socket
-        return tap.fin_at if tap.fin_at is not None else tap.read_at
+        sock = self._socket
+        return sock.fin_at if sock.fin_at is not None else sock.read_at
 
     def _answer(self, answer: Answer) -> None:
         """Pass the head to aiohttp, as its own parser does, and to the receiver."""
@@ -174,13 +174,13 @@ class Http2Protocol(HttpProtocol):
         self._body = _FramedBody()
         ResponseHandler.feed_data(self, (message, self._payload))
         found = head(message, BodyFraming.H2)
-        tap = self._socket
-        self.receiver.head(replace(found, empty=found.empty or answer.ended), tap.read_at, tap.uncertainty)
+        sock = self._socket
+        self.receiver.head(replace(found, empty=found.empty or answer.ended), sock.read_at, sock.uncertainty)
 
     def _hand_on(self, payload: list[bytes]) -> None:
         if payload and self.receiver is not None:
-            tap = self._socket
-            self.receiver.payload(b"".join(payload), tap.read_at, tap.uncertainty, tap.spread)
+            sock = self._socket
+            self.receiver.payload(b"".join(payload), sock.read_at, sock.uncertainty, sock.spread)
         payload.clear()
 
     def _end(self, end: StreamEnd) -> None:

@@ -35,14 +35,14 @@ class HttpProtocol(ResponseHandler):
 
     # slots: otherwise the dictionaries of instances would not share their keys
     __slots__ = (
-        "_body", "_on_made", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at", "tap",
+        "_body", "_on_made", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at", "sock",
     )  # fmt: skip
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, on_made: Callable[[HttpProtocol, asyncio.BaseTransport], None]
     ) -> None:
         super().__init__(loop=loop)
-        self.tap: TimestampedSocket | None = None
+        self.sock: TimestampedSocket | None = None
         """The socket of this connection."""
         self.encrypted = False
         self.made_at = time.monotonic()
@@ -63,7 +63,7 @@ class HttpProtocol(ResponseHandler):
     @property
     def request_sent_at(self) -> float | None:
         """When the last byte of the request left, if known."""
-        return self.sent_at if self.sent_at is not None or self.tap is None else self.tap.last_sent_at
+        return self.sent_at if self.sent_at is not None or self.sock is None else self.sock.last_sent_at
 
     @property
     def held_back(self) -> int:
@@ -108,12 +108,12 @@ class HttpProtocol(ResponseHandler):
     # -- the head ----------------------------------------------------------------------------------------------------
 
     def _read_head(self, data: bytes, receiver: Receiver) -> None:
-        tap = self._socket
+        sock = self._socket
         if self.sent_at is None:
-            self.sent_at = tap.last_sent_at
+            self.sent_at = sock.last_sent_at
         heads, rest = self._splitter.split(data)
         if self._splitter.foreign:
-            receiver.end(EndKind.MALFORMED_HEAD, tap.read_at, NO_HTTP)
+            receiver.end(EndKind.MALFORMED_HEAD, sock.read_at, NO_HTTP)
             return
         if self._splitter.size > HEAD_BYTES or any(len(one) > HEAD_BYTES for one in heads):
             self.set_exception(HeadTooLargeError())
@@ -131,13 +131,13 @@ class HttpProtocol(ResponseHandler):
         message = data[0]
         if self.receiver is None or (message.code < _FINAL and message.code != _SWITCHING):
             return
-        tap = self._socket
+        sock = self._socket
         if message.headers.get("Content-Length") == _NO_LENGTH:
-            self.receiver.end(EndKind.MALFORMED_HEAD, tap.read_at, "Content-Length is too large for any body")
+            self.receiver.end(EndKind.MALFORMED_HEAD, sock.read_at, "Content-Length is too large for any body")
             return
         framing, self._body = _framing(message)
         self._parser = None
-        self.receiver.head(head(message, framing), tap.read_at, tap.uncertainty)
+        self.receiver.head(head(message, framing), sock.read_at, sock.uncertainty)
 
     def _look_for_a_fault(self) -> None:
         """Close a connection whose response aiohttp could not parse.
@@ -156,43 +156,43 @@ class HttpProtocol(ResponseHandler):
 
     def _read_body(self, data: bytes, body: CloseBody, receiver: Receiver) -> None:
         """Pass on the payload, and the end of a body that declares it."""
-        tap = self.tap or self._socket
+        sock = self.sock or self._socket
         if payload := body.take(data):
-            receiver.payload(payload, tap.read_at, tap.uncertainty, tap.spread)
+            receiver.payload(payload, sock.read_at, sock.uncertainty, sock.spread)
         if body.whole:
-            self._finish(body, tap, receiver)
+            self._finish(body, sock, receiver)
         elif body.broken:
             self._abort()
-            receiver.end(EndKind.MALFORMED, tap.read_at, body.fault)
+            receiver.end(EndKind.MALFORMED, sock.read_at, body.fault)
 
-    def _finish(self, body: CloseBody, tap: TimestampedSocket, receiver: Receiver) -> None:
+    def _finish(self, body: CloseBody, sock: TimestampedSocket, receiver: Receiver) -> None:
         """End a whole body; aiohttp then releases the connection or closes it."""
-        self.extra = bool(body.rest.strip()) or (not self.encrypted and tap.waiting())
+        self.extra = bool(body.rest.strip()) or (not self.encrypted and sock.waiting())
         if self._payload is not None:
             self._payload.feed_eof()
-        receiver.end(EndKind.COMPLETE, tap.read_at, extra=self.extra)
+        receiver.end(EndKind.COMPLETE, sock.read_at, extra=self.extra)
 
     def _loss(self, exc: BaseException | None, body: CloseBody) -> tuple[EndKind, float, str]:
         """Return how a body ended with its connection, and when."""
-        tap = self._socket
-        if tap.reset_at is not None:
-            return EndKind.RESET, tap.reset_at, ""
+        sock = self._socket
+        if sock.reset_at is not None:
+            return EndKind.RESET, sock.reset_at, ""
         if isinstance(exc, ssl.SSLError):  # a fatal alert, or bytes that are not TLS records: TLS was aborted
             return EndKind.RESET, time.monotonic(), ""
         if exc is not None and not isinstance(exc, OSError):
             return EndKind.INTERNAL, time.monotonic(), type(exc).__name__
-        if exc is not None and tap.fin_at is None:
+        if exc is not None and sock.fin_at is None:
             return EndKind.RESET, time.monotonic(), ""
-        at = tap.fin_at if tap.fin_at is not None else tap.read_at
+        at = sock.fin_at if sock.fin_at is not None else sock.read_at
         return (EndKind.COMPLETE if type(body) is CloseBody else EndKind.INCOMPLETE), at, ""
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
     @property
     def _socket(self) -> TimestampedSocket:
-        if self.tap is None:
+        if self.sock is None:
             raise RuntimeError("the connection bypassed our socket class")
-        return self.tap
+        return self.sock
 
     def _abort(self) -> None:
         if isinstance(self.transport, asyncio.Transport):

@@ -118,7 +118,7 @@ def _open_account() -> int | None:
         return None
 
 
-_CLOCKS: WeakKeyDictionary[asyncio.AbstractEventLoop, PollTrackingSelector] = WeakKeyDictionary()
+_SELECTORS: WeakKeyDictionary[asyncio.AbstractEventLoop, PollTrackingSelector] = WeakKeyDictionary()
 
 
 TLS_BUFFER = 16384
@@ -139,22 +139,22 @@ def bound_tls_buffers() -> bool:
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return an event loop that notes its polls and has small TLS buffers."""
     bound_tls_buffers()
-    clock = PollTrackingSelector()
-    loop = asyncio.SelectorEventLoop(clock)
-    _CLOCKS[loop] = clock
+    selector = PollTrackingSelector()
+    loop = asyncio.SelectorEventLoop(selector)
+    _SELECTORS[loop] = selector
     return loop
 
 
 def poll_tracking_selector() -> PollTrackingSelector | None:
     """Return the running loop's selector; None if the loop is not ours."""
-    return _CLOCKS.get(asyncio.get_running_loop())
+    return _SELECTORS.get(asyncio.get_running_loop())
 
 
 _recvmsg_into = socket.socket.recvmsg_into
 
 
-class Setup(Protocol):
-    """Is notified of the turns while a connection is made and a request sent (see `clock.Clock`)."""
+class RequestClock(Protocol):
+    """The clock of a request, which learns when the monitor waits and when it acts: see `clock.Clock`."""
 
     def wait_begins(self, at: float) -> None:
         """Note that a wait begins."""
@@ -173,17 +173,17 @@ class TimestampedSocket(socket.socket):
     """A TCP socket that notes its reads and writes."""
 
     __slots__ = (
-        "_asked_at", "_blocked", "_clock", "_more", "_quiet", "_read_before", "connected_after", "connected_at",
-        "end_uncertainty", "fin_at", "first_sent_at", "last_sent_at", "read_after", "read_at", "received",
-        "reset_at", "setup", "spread", "uncertainty",
+        "_asked_at", "_blocked", "_more", "_poll_selector", "_quiet", "_read_before", "clock", "connected_after",
+        "connected_at", "end_uncertainty", "fin_at", "first_sent_at", "last_sent_at", "read_after", "read_at",
+        "received", "reset_at", "spread", "uncertainty",
     )  # fmt: skip
 
-    def __init__(self, family: int, kind: int, proto: int, clock: PollTrackingSelector | None = None) -> None:
+    def __init__(self, family: int, kind: int, proto: int, selector: PollTrackingSelector | None = None) -> None:
         super().__init__(family, kind, proto)
-        self._clock = clock
+        self._poll_selector = selector
         now = time.monotonic()
-        self.setup: Setup | None = None
-        """Is notified until the response begins."""
+        self.clock: RequestClock | None = None
+        """The clock of the request that is being sent; None once its response begins."""
         self.connected_at: float | None = None
         """When it was noticed that the connection is established; the loop may have been late."""
         self.connected_after = self.read_after = (0.0, 0.0)
@@ -216,8 +216,8 @@ class TimestampedSocket(socket.socket):
             super().connect(address)
         finally:
             self._asked_at = time.monotonic()
-            if self.setup is not None:
-                self.setup.wait_begins(self._asked_at)
+            if self.clock is not None:
+                self.clock.wait_begins(self._asked_at)
         self._connected()
 
     def getsockopt(self, *args: int) -> Any:  # noqa: ANN401 - as the socket module has it
@@ -226,20 +226,20 @@ class TimestampedSocket(socket.socket):
         if args == (socket.SOL_SOCKET, socket.SO_ERROR):
             if not value or value == errno.ECONNRESET:  # a peer that resets has accepted the connection before
                 self._connected()
-            elif self.setup is not None:
-                self.setup.wait_ends(time.monotonic(), self.lateness)
+            elif self.clock is not None:
+                self.clock.wait_ends(time.monotonic(), self.lateness)
         return value
 
     def _connected(self) -> None:
         """Note when the connection was established: a round trip after it was requested, if the kernel measured one."""
         self.connected_at = time.monotonic()
-        if self.setup is None:
+        if self.clock is None:
             return
         if (round_trip := self.round_trip()) is not None:
-            self.connected_after = self.setup.wait_ends(self._asked_at + round_trip, _MICROSECOND)
+            self.connected_after = self.clock.wait_ends(self._asked_at + round_trip, _MICROSECOND)
         else:
             since_asked = self.connected_at - self._asked_at
-            self.connected_after = self.setup.wait_ends(self.connected_at, min(self.lateness, since_asked))
+            self.connected_after = self.clock.wait_ends(self.connected_at, min(self.lateness, since_asked))
 
     def round_trip(self) -> float | None:
         """Return the duration of the TCP handshake in seconds; None if the kernel has none, or retransmitted."""
@@ -252,7 +252,7 @@ class TimestampedSocket(socket.socket):
     @property
     def lateness(self) -> float:
         """How many seconds ago an event that is noticed now may have happened; 0 if the loop's polls are not noted."""
-        return self._clock.lateness() if self._clock is not None else 0.0
+        return self._poll_selector.lateness() if self._poll_selector is not None else 0.0
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -264,8 +264,8 @@ class TimestampedSocket(socket.socket):
         except BlockingIOError:
             self._refused()
             raise
-        if self.setup is not None:
-            self._sent(self.setup, count < memoryview(data).nbytes)
+        if self.clock is not None:
+            self._sent(self.clock, count < memoryview(data).nbytes)
         return count
 
     def sendmsg(self, buffers: Sequence[ReadableBuffer], *rest: Any) -> int:  # type: ignore[override]  # noqa: ANN401 - likewise
@@ -276,28 +276,28 @@ class TimestampedSocket(socket.socket):
         except BlockingIOError:
             self._refused()
             raise
-        if self.setup is not None:
-            self._sent(self.setup, count < sum(memoryview(one).nbytes for one in buffers))
+        if self.clock is not None:
+            self._sent(self.clock, count < sum(memoryview(one).nbytes for one in buffers))
         return count
 
     def _sending(self) -> None:
         self.last_sent_at = time.monotonic()
         if self.first_sent_at is None:
             self.first_sent_at = self.last_sent_at
-        if self.setup is not None:
+        if self.clock is not None:
             if self._blocked:  # since when the socket accepts more is unknown
-                self.setup.add_uncertainty(self.lateness)
-            self.setup.wait_begins(self.last_sent_at)
+                self.clock.add_uncertainty(self.lateness)
+            self.clock.wait_begins(self.last_sent_at)
 
     def _refused(self) -> None:
         """Note that the socket accepts nothing for now."""
         self._blocked = True
-        if self.setup is not None:
-            self.setup.send_blocked()
+        if self.clock is not None:
+            self.clock.send_blocked()
 
-    def _sent(self, setup: Setup, blocked: bool) -> None:  # noqa: FBT001 - of two callers
+    def _sent(self, clock: RequestClock, blocked: bool) -> None:  # noqa: FBT001 - of two callers
         """Note that the bytes left at some time during the call, and whether the socket accepts no more for now."""
-        setup.add_uncertainty(time.monotonic() - (self.last_sent_at or 0.0))
+        clock.add_uncertainty(time.monotonic() - (self.last_sent_at or 0.0))
         self._blocked = False
         if blocked:
             self._refused()
@@ -306,7 +306,7 @@ class TimestampedSocket(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Receive, with the kernel's time of arrival."""
-        room = self._clock.room if self._clock is not None else memoryview(bytearray(_READ))
+        room = self._poll_selector.room if self._poll_selector is not None else memoryview(bytearray(_READ))
         if size < _READ:
             room = room[:size]
         began = time.monotonic_ns()
@@ -346,7 +346,7 @@ class TimestampedSocket(socket.socket):
 
         A read of all data does not show if the end is already waiting after it.
         """
-        if self._clock is None or self._clock.quiet_at > self._read_before:
+        if self._poll_selector is None or self._poll_selector.quiet_at > self._read_before:
             return self.lateness
         return max(time.monotonic() - self.read_at, 0.0)
 
@@ -357,8 +357,8 @@ class TimestampedSocket(socket.socket):
             self.fin_at = now / _BILLION
             self.end_uncertainty = self._since_it_may_have_ended()
             return
-        before, clock = self._read_before, self._clock
-        quiet = before if clock is None else max(before, clock.quiet_at)
+        before, selector = self._read_before, self._poll_selector
+        quiet = before if selector is None else max(before, selector.quiet_at)
         if self._more:  # the data that a full read left arrived before it
             quiet = self._quiet
         arrived = _arrival(ancillary, now, wall, before)
@@ -369,8 +369,8 @@ class TimestampedSocket(socket.socket):
         self._read_before, self._quiet, self._more = began, quiet, count == asked
         # the time of merged segments is the last one's: a full read may have ended before that
         self.uncertainty = self.spread if arrived is None or self._more else bracket / _BILLION
-        if self.setup is not None:
-            self.read_after = self.setup.wait_ends(self.read_at, self.uncertainty)
+        if self.clock is not None:
+            self.read_after = self.clock.wait_ends(self.read_at, self.uncertainty)
 
 
 def clocks() -> tuple[int, int, int]:

@@ -32,28 +32,28 @@ def token_limit(target: Target) -> int:
     return min(own_limits(target.body), default=target.max_tokens)
 
 
-def _merged_limit(question: ProbeRequest) -> int:
+def _merged_limit(request: ProbeRequest) -> int:
     """Return the limit on output tokens in the body that is sent, for all answers together."""
     try:
-        body = json.loads(question.call.body or b"{}")
+        body = json.loads(request.call.body or b"{}")
     except ValueError:
         body = {}
     merged = body if isinstance(body, dict) else {}
-    choices = merged.get(question.protocol.choices)
-    each = max(own_limits(merged), default=question.target.max_tokens)
+    choices = merged.get(request.protocol.choices)
+    each = max(own_limits(merged), default=request.target.max_tokens)
     return each * (choices if type(choices) is int and choices > 1 else 1)
 
 
-def _charged(question: ProbeRequest, tokens: Tokens | None) -> int:
+def _charged(request: ProbeRequest, tokens: Tokens | None) -> int:
     if tokens is None:
         return 0
-    return charge(question.target, question.call.body, _merged_limit(question), tokens.input + tokens.output)
+    return charge(request.target, request.call.body, _merged_limit(request), tokens.input + tokens.output)
 
 
 def observe(  # noqa: PLR0913 - the parts of a probe's result
-    question: ProbeRequest,
+    request: ProbeRequest,
     recording: Recording,
-    carried: ExchangeInfo,
+    info: ExchangeInfo,
     *,
     timestamp: datetime,
     trigger: str,
@@ -66,57 +66,57 @@ def observe(  # noqa: PLR0913 - the parts of a probe's result
 
     `outside` is the text outside the protocol's framing.
     """
-    target = question.target
+    target = request.target
     safe = _Safe(target)
     received, recording = recording.head, _safe_recording(recording, safe)
-    check = _examined(question, recording)
+    check = _examined(request, recording)
     verdict = judge(
         recording if recording.head is received else replace(recording, head=received),
         check,
-        content_types=question.protocol.content_types,
+        content_types=request.protocol.content_types,
         max_tokens=token_limit(target),
     )
     outside = None if verdict.phase is Phase.END else outside
-    error = _error(recording, verdict, carried, outside)
-    verdict = _with_remarks(verdict, question, recording, outside)
-    tokens = _tokens(recording, question.prompt)
+    error = _error(recording, verdict, info, outside)
+    verdict = _with_remarks(verdict, request, recording, outside)
+    tokens = _tokens(recording, request.prompt)
     return Observation(
-        probe_id=question.probe_id,
+        probe_id=request.probe_id,
         target=target,
         timestamp=timestamp,
         trigger=trigger,
         recording=recording,
         verdict=verdict,
         location=location,
-        peer=carried.peer,
-        ip_family=carried.ip_family,
-        connection=(Connection.REUSE if carried.reused else Connection.FRESH).value,
-        retried=carried.retried,
-        own_delay=carried.own_delay,
+        peer=info.peer,
+        ip_family=info.ip_family,
+        connection=(Connection.REUSE if info.reused else Connection.FRESH).value,
+        retried=info.retried,
+        own_delay=info.own_delay,
         schedule_delay=schedule_delay,
         tokens=tokens,
-        charged=_charged(question, tokens),
+        charged=_charged(request, tokens),
         check=check,
         server_error=_server_error(target.record, error, safe),
         last_words=_last_words(kept, target, safe, truncated=verdict.truncated or target.record is Record.FULL),
-        certificate_expiry=carried.certificate_expiry,
-        after_cut=carried.after_cut,
+        certificate_expiry=info.certificate_expiry,
+        after_cut=info.after_cut,
     )
 
 
-def _examined(question: ProbeRequest, recording: Recording) -> CheckResult | None:
+def _examined(request: ProbeRequest, recording: Recording) -> CheckResult | None:
     """Return the result of the content check, if there is a check and output."""
-    if question.target.check is None or not recording.chunks:
+    if request.target.check is None or not recording.chunks:
         return None
-    return examine(question.target.check, recording.text, question.nonce)
+    return examine(request.target.check, recording.text, request.nonce)
 
 
-def _error(recording: Recording, verdict: Verdict, carried: ExchangeInfo, outside: Outside | None) -> Failure | None:
+def _error(recording: Recording, verdict: Verdict, info: ExchangeInfo, outside: Outside | None) -> Failure | None:
     """Return the server's error: in the stream, for its finish reason, in an error body, or outside the framing."""
     return (
         _failure(recording, verdict)
         or _end_error(recording, verdict)
-        or answered_error(carried.error_body.decode("utf-8", "replace"))
+        or answered_error(info.error_body.decode("utf-8", "replace"))
         or (answered_error(outside.text) if outside is not None else None)
     )
 
@@ -132,12 +132,12 @@ def _end_error(recording: Recording, verdict: Verdict) -> Failure | None:
     return failure(message) if message and verdict.outcome in {Outcome.TRUNCATED, Outcome.FILTERED} else None
 
 
-def _with_remarks(verdict: Verdict, question: ProbeRequest, recording: Recording, outside: Outside | None) -> Verdict:
+def _with_remarks(verdict: Verdict, request: ProbeRequest, recording: Recording, outside: Outside | None) -> Verdict:
     """Add to the detail how many lines were outside the framing, and the protocol's remark."""
     remarks = [verdict.detail] if verdict.detail else []
     if outside is not None and outside.lines:
         remarks.append(f"{outside.lines} line{'' if outside.lines == 1 else 's'} outside the protocol's framing")
-    if question.protocol.remark is not None and recording.decoded and (remark := question.protocol.remark()):
+    if request.protocol.remark is not None and recording.decoded and (remark := request.protocol.remark()):
         remarks.append(remark)
     return replace(verdict, detail="; ".join(remarks)) if remarks else verdict
 

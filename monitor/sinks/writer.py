@@ -64,7 +64,7 @@ class Writer(Generic[T]):
     ) -> None:
         self._name, self._write, self._finish = name, write, finish
         self._errors: tuple[type[Exception], ...] = (MemoryError, *errors)
-        self._limits, self._told = limits, callbacks
+        self._limits, self._callbacks = limits, callbacks
         self._queue: deque[T] = deque()
         self._waiting = 0
         self._closing = False
@@ -82,7 +82,7 @@ class Writer(Generic[T]):
                 self._waiting += weight
                 self._changed.notify()
         if not fits:
-            self._told.dropped(self._name)
+            self._callbacks.dropped(self._name)
 
     def close(self, timeout: float) -> bool:
         """Write the rest, for at most `timeout` seconds; return whether all of it was tried."""
@@ -117,21 +117,21 @@ class Writer(Generic[T]):
             return batch
 
     def _keep(self, batch: Sequence[T]) -> None:
-        """Write a batch, with retries; at the close it is tried once more."""
+        """Write a batch, with retries; while the writer closes it is tried once more."""
         last = False
         while True:
             try:
                 self._write(batch)
             except self._errors:
-                self._told.failed(self._name)
+                self._callbacks.failed(self._name)
                 if last:
                     self._drop(batch)
                     return
                 with self._changed:
                     last = self._changed.wait_for(lambda: self._closing, self._limits.retry)
             except Exception as error:  # noqa: BLE001 - a bug costs this batch, and not all that come after it
-                self._told.failed(self._name)
-                self._told.bug(error)
+                self._callbacks.failed(self._name)
+                self._callbacks.bug(error)
                 self._drop(batch)
                 return
             else:
@@ -139,7 +139,7 @@ class Writer(Generic[T]):
 
     def _drop(self, batch: Sequence[T]) -> None:
         for _ in batch:
-            self._told.dropped(self._name)
+            self._callbacks.dropped(self._name)
 
 
 def weight_of(observation: Observation) -> int:

@@ -41,10 +41,10 @@ class Recorder:
     """
 
     __slots__ = (
-        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets",
-        "_mark_uncertainties", "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts",
-        "_pings", "_spreads", "_text", "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "besides",
-        "chunks", "connected", "ending", "head", "marks", "rule", "turns", "zero_uncertainty",
+        "_columns", "_decoded", "_end", "_event_arrivals", "_event_kinds", "_event_offsets", "_mark_uncertainties",
+        "_model", "_offsets", "_output_characters", "_output_end", "_partial", "_parts", "_pings", "_spreads", "_text",
+        "_times", "_uncertainties", "_unread", "_unterminated", "_usage", "besides", "chunks", "connected",
+        "deadline_changes", "ending", "head", "marks", "rule", "zero_uncertainty",
     )  # fmt: skip
 
     def __init__(self, rule: EndRule | None = None) -> None:
@@ -55,8 +55,8 @@ class Recorder:
         self.head: Head | None = None
         self.ending: Ending | None = None
         self.chunks = 0
-        self.turns = 0
-        """Increases with each event that may change the current deadline; a further piece of the answer does not."""
+        self.deadline_changes = 0
+        """How many events may have changed the current deadline; a further piece of the answer does not."""
         self.besides: Callable[[], int] = int
         """Returns how many bytes are held besides the recording: of a message that is not whole, of what is kept."""
         self._end = EndState(self.rule)
@@ -115,7 +115,7 @@ class Recorder:
         """Note an event decoded from the payload before `offset`; an arrival must cover it."""
         at = self._arrival_of(offset)
         if not isinstance(event, Output):
-            self.turns += 1
+            self.deadline_changes += 1
             kind = CODES[self._other(event, at, offset)]
         elif (event.repeats or event.again or self._end.ends) and self._repeats(event):
             kind = CODES[self._other(_REPEATED, at, offset)]
@@ -212,7 +212,7 @@ class Recorder:
 
     def _begin(self, part: Part, time: float) -> None:
         """Take the first piece of its kind, or one that takes an end back."""
-        self.turns += 1
+        self.deadline_changes += 1
         self._parts.add(part)
         self.marks.setdefault(Mark.FIRST_EVENT, time)
         self.marks.setdefault(Mark.FIRST_CHUNK, time)

@@ -157,7 +157,7 @@ async def test_what_a_connection_has_not_told_is_not_noted() -> None:
     one.attempts.protocol = HttpProtocol(asyncio.get_running_loop(), one.attempts.made)
     one._connection_marks()
     one.attempts.close()
-    assert one.recording.marks == {}
+    assert one.recorder.marks == {}
     assert one.info.peer is None
 
 

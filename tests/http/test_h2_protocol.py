@@ -310,7 +310,7 @@ async def test_an_answer_that_nobody_waits_for() -> None:
     made: list[HttpProtocol] = []
     protocol = Http2Protocol(asyncio.get_running_loop(), lambda one, _: made.append(one), prior=True)
     protocol.connection_made(asyncio.BaseTransport())
-    with TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as protocol.tap:
+    with TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as protocol.sock:
         protocol.send_request({":method": "GET", ":scheme": "http", ":authority": "x", ":path": "/"}, (), b"")
         protocol.data_received(HEAD)
     assert made == [protocol]

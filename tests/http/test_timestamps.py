@@ -37,23 +37,23 @@ def stamping() -> Iterator[None]:
 def connected() -> Pair:
     """Return a tap and the peer that it is connected to."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        tap = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
-        tap.connect(listener.getsockname())
+        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
+        sock.connect(listener.getsockname())
         peer, _ = listener.accept()
-    return tap, peer
+    return sock, peer
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     """Yield a tap and its peer."""
-    tap, peer = connected()
-    with tap, peer:
-        yield tap, peer
+    sock, peer = connected()
+    with sock, peer:
+        yield sock, peer
 
 
-def readable(tap: TimestampedSocket) -> float:
+def readable(sock: TimestampedSocket) -> float:
     """Wait until something can be read, and return a time after it arrived."""
-    assert select.select([tap], [], [], WITHIN)[0]
+    assert select.select([sock], [], [], WITHIN)[0]
     return time.monotonic()
 
 
@@ -63,44 +63,44 @@ def readable(tap: TimestampedSocket) -> float:
 @pytest.mark.parametrize("into", [False, True])
 def test_a_read_has_the_kernels_time(pair: Pair, *, into: bool) -> None:
     """However late the read is, its time is when the bytes arrived."""
-    tap, peer = pair
+    sock, peer = pair
     before = time.monotonic()
     peer.send(b"hello")
-    arrived = readable(tap)
+    arrived = readable(sock)
     if into:
         buffer = bytearray(9)
-        assert tap.recv_into(buffer) == 5
+        assert sock.recv_into(buffer) == 5
         assert buffer == b"hello\0\0\0\0"
     else:
-        assert tap.recv(100) == b"hello"
-    assert before - 1e-4 <= tap.read_at <= arrived + 1e-4
-    assert tap.uncertainty < tap.spread
-    assert tap.read_at - tap.spread <= before
-    assert tap.received == 5
+        assert sock.recv(100) == b"hello"
+    assert before - 1e-4 <= sock.read_at <= arrived + 1e-4
+    assert sock.uncertainty < sock.spread
+    assert sock.read_at - sock.spread <= before
+    assert sock.received == 5
 
 
 def test_a_read_without_a_stamp_says_so(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read without a stamp has its own time, with the time since the previous read as uncertainty."""
     monkeypatch.setattr(module, "_arrival", lambda *_: None)
-    tap, peer = pair
+    sock, peer = pair
     before = time.monotonic()
     peer.send(b"hello")
-    arrived = readable(tap)
-    tap.recv(100)
-    assert tap.read_at >= arrived
-    assert tap.read_at - tap.uncertainty <= before
-    assert tap.uncertainty == tap.spread
+    arrived = readable(sock)
+    sock.recv(100)
+    assert sock.read_at >= arrived
+    assert sock.read_at - sock.uncertainty <= before
+    assert sock.uncertainty == sock.spread
 
 
 def test_a_machine_without_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere than on Linux nothing is asked of the kernel, and reads are taken by the clock."""
     monkeypatch.setattr(module, "STAMPS", False)
-    tap, peer = connected()
-    with tap, peer:
+    sock, peer = connected()
+    with sock, peer:
         peer.send(b"hello")
-        arrived = readable(tap)
-        assert tap.recv(100) == b"hello"
-        assert tap.read_at >= arrived
+        arrived = readable(sock)
+        assert sock.recv(100) == b"hello"
+        assert sock.read_at >= arrived
     keeper = Stamping()
     assert not asyncio.run(keeper.ready())
     keeper.close()
@@ -108,80 +108,80 @@ def test_a_machine_without_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_size_bounds_the_read(pair: Pair) -> None:
     """Both kinds of read return no more than requested, and the rest waits."""
-    tap, peer = pair
+    sock, peer = pair
     peer.send(b"abcdef")
-    readable(tap)
-    assert tap.recv(2) == b"ab"
-    assert tap.recv_into(bytearray(9), 3) == 3
-    assert tap.waiting()
-    assert tap.recv(9) == b"f"
-    assert not tap.waiting()
+    readable(sock)
+    assert sock.recv(2) == b"ab"
+    assert sock.recv_into(bytearray(9), 3) == 3
+    assert sock.waiting()
+    assert sock.recv(9) == b"f"
+    assert not sock.waiting()
 
 
 def test_what_a_full_read_left_is_no_surer(pair: Pair) -> None:
     """The rest of a segment that one read could not hold came before that read: its bound does not move up."""
-    tap, peer = pair
+    sock, peer = pair
     before = time.monotonic()
     peer.send(b"abcd")
-    readable(tap)
-    tap.recv(2)
-    tap.recv(2)
-    assert tap.read_at - tap.spread <= before
+    readable(sock)
+    sock.recv(2)
+    sock.recv(2)
+    assert sock.read_at - sock.spread <= before
 
 
 def test_a_full_read_does_not_know_its_last_byte(pair: Pair) -> None:
     """The kernel merges waiting segments and keeps the last one's time: after a full read, that of a later byte."""
-    tap, peer = pair
+    sock, peer = pair
     peer.send(b"a")
-    arrived = readable(tap)
+    arrived = readable(sock)
     while time.monotonic() < arrived + 1e-3:
         continue
     peer.send(b"b")
-    while len(socket.socket.recv(tap, 2, socket.MSG_PEEK)) < 2:
+    while len(socket.socket.recv(sock, 2, socket.MSG_PEEK)) < 2:
         continue
-    tap.recv(1)
-    assert tap.read_at - tap.uncertainty <= arrived
+    sock.recv(1)
+    assert sock.read_at - sock.uncertainty <= arrived
 
 
 def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """A segment that arrives after a read, before its time is noted, keeps its own time in the next read."""
-    tap, peer = pair
+    sock, peer = pair
     arrived = []
 
     def held_up() -> tuple[int, int, int]:
         peer.send(b"b")
-        arrived.append(readable(tap))
+        arrived.append(readable(sock))
         while time.monotonic() < arrived[0] + 1e-3:
             continue
         return clocks()
 
     clocks = module.clocks
     peer.send(b"a")
-    readable(tap)
+    readable(sock)
     with monkeypatch.context() as patch:
         patch.setattr(module, "clocks", held_up)
-        assert tap.recv(9) == b"a"
-    assert tap.recv(9) == b"b"
-    assert tap.read_at <= arrived[0] + 1e-4
-    assert tap.uncertainty < tap.spread
+        assert sock.recv(9) == b"a"
+    assert sock.recv(9) == b"b"
+    assert sock.read_at <= arrived[0] + 1e-4
+    assert sock.uncertainty < sock.spread
 
 
 def test_the_loops_last_look_bounds_a_read() -> None:
     """Data that a poll reports came after the previous poll, at which nothing waited."""
     clock = PollTrackingSelector()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        tap = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0, clock)
-        tap.connect(listener.getsockname())
+        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0, clock)
+        sock.connect(listener.getsockname())
         peer, _ = listener.accept()
-    with tap, peer:
-        clock.register(tap, selectors.EVENT_READ)
+    with sock, peer:
+        clock.register(sock, selectors.EVENT_READ)
         clock.select(0)
         clock.select(0)
         looked = clock.quiet_at / 1e9
         peer.send(b"a")
         assert clock.select(WITHIN)
-        tap.recv(9)
-        assert tap.read_at - tap.spread >= looked
+        sock.recv(9)
+        assert sock.read_at - sock.spread >= looked
     clock.close()
 
 
@@ -191,36 +191,36 @@ def test_the_loops_last_look_bounds_a_read() -> None:
 @pytest.mark.parametrize("into", [False, True])
 def test_a_fin_is_noted(pair: Pair, *, into: bool) -> None:
     """A read of nothing is the peer's FIN."""
-    tap, peer = pair
+    sock, peer = pair
     peer.shutdown(socket.SHUT_WR)
-    arrived = readable(tap)
-    assert not (tap.recv_into(bytearray(9)) if into else tap.recv(9))
-    assert tap.fin_at is not None
-    assert tap.fin_at >= arrived
-    assert tap.reset_at is None
+    arrived = readable(sock)
+    assert not (sock.recv_into(bytearray(9)) if into else sock.recv(9))
+    assert sock.fin_at is not None
+    assert sock.fin_at >= arrived
+    assert sock.reset_at is None
 
 
 @pytest.mark.parametrize("into", [False, True])
 def test_a_reset_is_noted(pair: Pair, *, into: bool) -> None:
     """A read that fails is the peer's RST, and the failure is passed on."""
-    tap, peer = pair
+    sock, peer = pair
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     peer.close()
-    readable(tap)
+    readable(sock)
     with pytest.raises(ConnectionResetError):
-        tap.recv_into(bytearray(9)) if into else tap.recv(9)
-    assert tap.reset_at is not None
-    assert tap.fin_at is None
-    assert not tap.waiting()
+        sock.recv_into(bytearray(9)) if into else sock.recv(9)
+    assert sock.reset_at is not None
+    assert sock.fin_at is None
+    assert not sock.waiting()
 
 
 def test_nothing_to_read_is_no_reset(pair: Pair) -> None:
     """A socket that would block has not failed."""
-    tap, _ = pair
-    tap.settimeout(0)
+    sock, _ = pair
+    sock.settimeout(0)
     with pytest.raises(BlockingIOError):
-        tap.recv(9)
-    assert tap.reset_at is None
+        sock.recv(9)
+    assert sock.reset_at is None
 
 
 # -- connecting and sending --------------------------------------------------------------------------------------------
@@ -228,37 +228,37 @@ def test_nothing_to_read_is_no_reset(pair: Pair) -> None:
 
 def test_connecting_is_noted(pair: Pair) -> None:
     """The connection is recorded at once if it succeeds at once, else when asyncio checks the socket."""
-    tap, _ = pair
-    assert tap.connected_at is not None
-    tap.connected_at = None
-    assert tap.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
-    assert tap.connected_at is None
-    assert tap.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-    assert tap.connected_at is not None
+    sock, _ = pair
+    assert sock.connected_at is not None
+    sock.connected_at = None
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+    assert sock.connected_at is None
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    assert sock.connected_at is not None
 
 
 def test_a_connection_that_failed_is_none() -> None:
     """A socket with an error is not recorded as connected."""
-    with socket.socket() as holder, TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as tap:
+    with socket.socket() as holder, TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock:
         holder.bind(("127.0.0.1", 0))
-        tap.settimeout(0)
-        tap.connect_ex(holder.getsockname())
-        select.select([], [tap], [], WITHIN)
-        assert tap.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        assert tap.connected_at is None
+        sock.settimeout(0)
+        sock.connect_ex(holder.getsockname())
+        select.select([], [sock], [], WITHIN)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        assert sock.connected_at is None
 
 
 def test_sends_are_noted_just_before(pair: Pair) -> None:
     """The first and the last, whichever call asyncio makes."""
-    tap, peer = pair
+    sock, peer = pair
     before = time.monotonic()
-    assert tap.send(b"ab") == 2
-    first = tap.first_sent_at
+    assert sock.send(b"ab") == 2
+    first = sock.first_sent_at
     assert first is not None
-    assert tap.sendmsg([b"c", b"d"]) == 2
-    assert tap.first_sent_at == first >= before
-    assert tap.last_sent_at is not None
-    assert tap.last_sent_at >= first
+    assert sock.sendmsg([b"c", b"d"]) == 2
+    assert sock.first_sent_at == first >= before
+    assert sock.last_sent_at is not None
+    assert sock.last_sent_at >= first
     assert peer.recv(4, socket.MSG_WAITALL) == b"abcd"
 
 
@@ -500,14 +500,14 @@ def test_a_socket_that_took_only_a_part_leaves_a_doubt() -> None:
         TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock,
     ):
         sock.connect(listener.getsockname())
-        sock.setup = turns = Turns()
+        sock.clock = turns = Turns()
         sock.setblocking(False)
         assert sock.send(bytes(1 << 26)) < 1 << 26
         assert turns.calls == ["waits", "doubts", "blocked"]
         with pytest.raises(BlockingIOError):
             sends(sock)
         assert turns.calls[-3:] == ["doubts", "waits", "blocked"]
-        sock.setup = None
+        sock.clock = None
         with pytest.raises(BlockingIOError):
             sock.send(b"more")
 
@@ -516,7 +516,7 @@ def test_a_system_that_tells_no_round_trip(monkeypatch: pytest.MonkeyPatch) -> N
     """A handshake that the kernel had to repeat, or has not measured, is as uncertain as the loop was late."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
-        sock.setup = Turns()
+        sock.clock = Turns()
         sock.connect(listener.getsockname())
         assert sock.round_trip() is not None
         monkeypatch.delattr(socket, "TCP_INFO")

@@ -456,11 +456,11 @@ DECODED: dict[str, tuple[list[Event], bool, int]] = {
 }
 
 
-@pytest.mark.parametrize(("events", "decoded", "turns"), DECODED.values(), ids=DECODED.keys())
-def test_whether_anything_of_the_protocol_came(events: list[Event], decoded: bool, turns: int) -> None:
+@pytest.mark.parametrize(("events", "decoded", "deadline_changes"), DECODED.values(), ids=DECODED.keys())
+def test_whether_anything_of_the_protocol_came(events: list[Event], decoded: bool, deadline_changes: int) -> None:
     """Events that other protocols also send do not count as this protocol's after foreign messages."""
     recorder = running(*events)
-    assert (recorder.turns, finished(recorder).decoded) == (turns, decoded)
+    assert (recorder.deadline_changes, finished(recorder).decoded) == (deadline_changes, decoded)
 
 
 def test_an_end_of_another_protocol_is_none() -> None:
