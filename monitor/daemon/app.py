@@ -65,19 +65,19 @@ async def watch(  # noqa: PLR0913 - the config and the callbacks
     settings = config.settings
     gc.set_threshold(*_COLLECT)
     metrics = Metrics(settings.metrics)
-    here = await targets_of(config, ())
-    recent, budget = RecentProbes(len(here)), Budget(config.tokens_per_day)
+    targets = await targets_of(config, ())
+    recent, budget = RecentProbes(len(targets)), Budget(config.tokens_per_day)
     parts = Parts(config, metrics, recent, budget, signals, access=access)
-    parts.secrets = await asyncio.to_thread(secrets_in, config, here)
-    write = log.configure(
+    parts.secrets = await asyncio.to_thread(secrets_in, config, targets)
+    log_sink = log.configure(
         settings.log,
         stdout,
         dropped=metrics.dropped,
         failed=metrics.sink_error,
         hide=lambda text: redacted(text, parts.hidden),
     )
-    keep = history_sink(parts)
-    observed = through_sinks(parts, write, keep)
+    history = history_sink(parts)
+    observed = through_sinks(parts, log_sink, history)
     parts.client = Client(settings.limits, settings.network, in_flight=InFlight(settings.limits, _full))
     parts.schedule = Schedule(
         probe_of(parts, settings),
@@ -90,17 +90,19 @@ async def watch(  # noqa: PLR0913 - the config and the callbacks
     metrics.place(settings.monitor.location, settings.web.external_url)
     asyncio.get_running_loop().set_exception_handler(parts.unhandled_in_loop)
     try:
-        await _serve(parts, load, listening, write)
+        await _serve(parts, load, listening, log_sink)
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
         await cancel_all(parts.tasks)
         await parts.client.close_kept()
-        for sink in (keep, write):  # the log last: it reports errors of the history
+        for sink in (history, log_sink):  # the log last: it reports errors of the history
             await asyncio.to_thread(sink.close)
 
 
-async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], None] | None, write: log.LogSink) -> None:
-    say = structlog.get_logger()
+async def _serve(
+    parts: Parts, load: Load | None, listening: Callable[[int], None] | None, log_sink: log.LogSink
+) -> None:
+    logger = structlog.get_logger()
     try:
         await asyncio.to_thread(make_ready, parts.config)
     except OSError as error:
@@ -108,14 +110,14 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
     found = discovery_of(parts, parts.config)
     background = AsyncExitStack()
     async with background, served(parts, load) as server:
-        beats = (
+        periodic = (
             every(parts, LAG_EVERY, lambda late: _lag(parts, late)),
-            every(parts, log.PERIOD, lambda _: write.tell_repeats()),
+            every(parts, log.PERIOD, lambda _: log_sink.report_repeats()),
         )
-        for part in (_stamping(), *beats, budget_on_disk(parts)):
+        for part in (_stamping(), *periodic, budget_on_disk(parts)):
             await background.enter_async_context(part)
         await restore_windows(parts)
-        async with parts.changing:  # the page is there already, and may be asked for a reload
+        async with parts.changing:  # a page may already request a reload
             with collections_paused():
                 listed = await _unless_stopped(parts, first_lists(parts, found))
                 if listed is None:
@@ -127,7 +129,7 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
                 parts.schedule.probed = await asyncio.to_thread(kept.probed, parts.targets)
                 await in_slices(parts.schedule.starting(parts.targets))
                 keep_discovering(parts, found, listed.late)
-            gc.freeze()  # later collections need not examine the objects of the start, which stay
+            gc.freeze()  # later collections do not examine the objects of the start, which stay
         parts.signals.probe = lambda: parts.begin(in_slices(parts.schedule.asking_all("signal")))
         if load is not None:
             parts.signals.reload = lambda: parts.begin(reload(parts, load))
@@ -142,10 +144,10 @@ async def _serve(parts: Parts, load: Load | None, listening: Callable[[int], Non
             every(parts, CLOCK_EVERY, lambda _: _follow(parts)),
         ):
             systemd.notify("READY=1", status(parts))
-            say.info("started", targets=len(parts.targets), address=", ".join(server.addresses))
+            logger.info("started", targets=len(parts.targets), address=", ".join(server.addresses))
             await parts.signals.stop.wait()
             systemd.notify("STOPPING=1", "STATUS=draining")
-            say.info("stopping", drain_seconds=DRAIN)
+            logger.info("stopping", drain_seconds=DRAIN)
             await parts.schedule.drain(DRAIN, parts.signals.hurry)
 
 
@@ -164,8 +166,8 @@ def _backed_off(name: str, seconds: float) -> None:
 
 
 def _full(held: int) -> None:
-    say = structlog.get_logger()
-    say.warning("the streams in flight held more than in_flight_bytes: the largest was ended", held=held)
+    logger = structlog.get_logger()
+    logger.warning("the streams in flight held more than in_flight_bytes: the largest was ended", held=held)
 
 
 @asynccontextmanager

@@ -58,15 +58,15 @@ def window_source(parts: Parts) -> WindowSource:
         return window
 
     async def changed(event: str, window: SetWindow, user: str) -> None:
-        say, until = structlog.get_logger(), iso(window.end)
+        logger, until = structlog.get_logger(), iso(window.end)
         which = {"targets": window.targets, "labels": window.labels, "comment": window.comment}
-        say.info(event, window=window.id, user=user, until=until, **{key: it for key, it in which.items() if it})
-        async with turn:  # two writers would spoil each other's file
+        logger.info(event, window=window.id, user=user, until=until, **{key: it for key, it in which.items() if it})
+        async with turn:  # two concurrent writers would corrupt the file
             path = _path()
             wrong = None if path is None else await asyncio.to_thread(save, parts.windows.dump(), path)
         if wrong is not None:
             parts.metrics.sink_error("history")
-            say.warning("maintenance windows are not kept", why=wrong)
+            logger.warning("maintenance windows are not kept", why=wrong)
 
     return WindowSource(
         configured=lambda: parts.settings.maintenance,

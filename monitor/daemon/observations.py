@@ -63,22 +63,22 @@ def history_sink(parts: Parts) -> history.HistorySink | history.Nothing:
     return history.HistorySink(Path(settings.path), settings, callbacks)
 
 
-def through_sinks(parts: Parts, write: Sink, keep: Sink) -> Sink:
+def through_sinks(parts: Parts, to_log: Sink, to_history: Sink) -> Sink:
     """Return the function that passes an observation to the budget, the isolation gauge and the sinks.
 
     The metrics get the whole recording; sinks that queue or store it get a bounded part.
     """
     metrics = parts.metrics
 
-    def remember(observation: Observation) -> None:
+    def to_memory(observation: Observation) -> None:
         if parts.schedule.watches(observation.target.name):  # the last probe of a removed target is only logged
             parts.recent(observation)
 
     sinks: tuple[tuple[str, Sink], ...] = (
         ("metrics", metrics),
-        ("log", write),
-        (history.NAME, remember),
-        (history.NAME, keep),
+        ("log", to_log),
+        (history.NAME, to_memory),
+        (history.NAME, to_history),
     )
 
     def observed(observation: Observation) -> None:

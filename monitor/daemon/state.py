@@ -30,9 +30,9 @@ async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
     if directory is None:
         yield
         return
-    path, say = directory / "budget.json", structlog.get_logger()
+    path, logger = directory / "budget.json", structlog.get_logger()
     if (wrong := await asyncio.to_thread(restore, parts.budget, path)) is not None:
-        say.warning("the tokens spent before this start are unknown", why=wrong)
+        logger.warning("the tokens spent before this start are unknown", why=wrong)
     saved, turn = parts.budget.dump(), asyncio.Lock()
 
     async def save_if_changed() -> None:
@@ -42,7 +42,7 @@ async def budget_on_disk(parts: Parts) -> AsyncIterator[None]:
                 saved = now
                 if (wrong := await asyncio.to_thread(save, now, path)) is not None:
                     parts.metrics.sink_error("history")
-                    say.warning("the tokens spent cannot be saved", why=wrong)
+                    logger.warning("the tokens spent cannot be saved", why=wrong)
 
     async with every(parts, SAVE_EVERY, lambda _: parts.begin(save_if_changed())):
         yield

@@ -102,7 +102,7 @@ class Discovery:
         self._said: dict[str, str] = {}
         self._secrets = frozenset(secret for one in sources for url in one.http_sd for secret in of_url(url))
         self._learned: tuple[str, ...] = ()
-        self._telling = asyncio.Lock()
+        self._combining = asyncio.Lock()
         self._retired = False
         self._handed: tuple[Target, ...] = ()
         self.targets: tuple[Target, ...] = ()
@@ -133,7 +133,7 @@ class Discovery:
         while True:
             await asyncio.sleep(source.refresh)
             await self._refresh(source)
-            async with self._telling:
+            async with self._combining:
                 await self._combine()
                 if self._retired:
                     return
@@ -247,7 +247,7 @@ def _combined(
 ) -> tuple[tuple[Target, ...], dict[str, list[str]]]:
     """Return the targets in the order of their names, and clashes by source.
 
-    Of two targets with one name the first counts; one that two sources list alike is no error.
+    Of two targets with one name the first counts; one that two sources list alike is not an error.
     """
     taken = dict.fromkeys(reserved, "the config")
     combined: dict[str, Target] = {}

@@ -73,7 +73,7 @@ class NameServer:
             await asyncio.wait(asked)
         found = [address for reply in replies if isinstance(reply, list) for address in reply]
         if not found:
-            raise max((reply for reply in replies if isinstance(reply, OSError)), key=_tells)
+            raise max((reply for reply in replies if isinstance(reply, OSError)), key=_is_specific)
         return found
 
     async def _asked(self, name: dns.name.Name, kind: socket.AddressFamily) -> list[Address] | OSError:
@@ -137,6 +137,6 @@ def _addresses(reply: dns.message.Message) -> list[str]:
             raise OSError(socket.EAI_FAIL, f"the name server answered {dns.rcode.to_text(code)}")
 
 
-def _tells(refusal: OSError) -> bool:
+def _is_specific(refusal: OSError) -> bool:
     """Whether this error is more specific than "no such address": of two families' errors it is the one to report."""
     return refusal.errno != socket.EAI_NONAME

@@ -66,19 +66,21 @@ class Resolver(AbstractResolver):
     def _run(self, work: Callable[[], Addresses], answer: asyncio.Future[tuple[Addresses, float]]) -> None:
         """Do the look-up in its thread; its slot is released when it ends, not when its waiter is cancelled."""
         try:
-            report = functools.partial(self._tell, answer.set_result, (work(), time.monotonic()))
+            report = functools.partial(self._deliver, answer.set_result, (work(), time.monotonic()))
         except OSError as error:
-            report = functools.partial(self._tell, answer.set_exception, error)
+            report = functools.partial(self._deliver, answer.set_exception, error)
         except UnicodeError:  # an empty or overlong label
             unknown = socket.gaierror(socket.EAI_NONAME, "no name")
-            report = functools.partial(self._tell, answer.set_exception, unknown)
+            report = functools.partial(self._deliver, answer.set_exception, unknown)
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             answer.get_loop().call_soon_threadsafe(report, answer)
 
-    def _tell(self, tell: Callable[[Any], None], what: object, answer: asyncio.Future[tuple[Addresses, float]]) -> None:
+    def _deliver(
+        self, deliver: Callable[[Any], None], what: object, answer: asyncio.Future[tuple[Addresses, float]]
+    ) -> None:
         self._free.release()
         if not answer.done():
-            tell(what)
+            deliver(what)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -81,7 +81,7 @@ class Decoder:
             self._read(message, found)
             self._left -= max(len(found) - before, 1)
         if self._framer.broken:
-            self._tell_broken(found)
+            self._report_broken(found)
         if self._framer.too_large:
             self.too_large = f"an event of more than {self._event_bytes} bytes"
         if self._template is not None and len(found) == 1 and isinstance(output := found[0][0], Output):
@@ -94,7 +94,7 @@ class Decoder:
         if self.too_large is not None:
             return found
         rest, unseparated = self._framer.close(), False
-        self._tell_broken(found)
+        self._report_broken(found)
         if rest.message is not None and rest.message.data and not _crowded(rest.message):
             unseparated = not self._framed and self._unseparated(rest.message)
             self._read(rest.message, found)
@@ -113,7 +113,7 @@ class Decoder:
         first, line_end, _ = message.data.partition("\n")
         return bool(line_end) and self._readable(first)
 
-    def _tell_broken(self, found: Events) -> None:
+    def _report_broken(self, found: Events) -> None:
         """Report once that the framing is broken; the framer ignores all that follows."""
         if self._framer.broken and not self._broken:
             self._broken = True

@@ -35,8 +35,8 @@ RETRY = 1.0
 """Seconds until a failed write is retried."""
 NAME = "log"
 PERIOD = 60.0
-"""Seconds between two calls of `LogSink.tell_repeats`."""
-_TOLD = "repeats_told"
+"""Seconds between two calls of `LogSink.report_repeats`."""
+_REPORTS_REPEATS = "reports_repeats"
 """Marks a message that reports how often another one was repeated."""
 
 Message = Mapping[str, Any]
@@ -121,15 +121,15 @@ class LogSink:
         """Queue one line."""
         self._writer.put(Probe(datetime.now(UTC), observation))
 
-    def tell_repeats(self) -> None:
+    def report_repeats(self) -> None:
         """Log how many repeated messages were not written since the last call."""
         for (level, logger, text), times, seconds in self._repeats.next_period():
-            fields = {_TOLD: True} | ({"logger": logger} if logger else {})
+            fields = {_REPORTS_REPEATS: True} | ({"logger": logger} if logger else {})
             structlog.get_logger().log(_RANK[level], f"{text}: repeated {times} times in {seconds:.0f} s", **fields)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Write the rest, including the daemon's own messages; return whether all of it was tried."""
-        self.tell_repeats()
+        self.report_repeats()
         return self._writer.close(timeout)
 
 
@@ -277,7 +277,7 @@ def choose(form: str, stream: IO[str] | IO[bytes] | None, environ: Mapping[str, 
 def _unless_repeated(repeats: Repeats) -> Processor:
     def counted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         kind = MessageKind(str(event["level"]), str(event.get("logger", "")), str(event["event"]))
-        if not event.pop(_TOLD, False) and not repeats.passes(kind):
+        if not event.pop(_REPORTS_REPEATS, False) and not repeats.passes(kind):
             raise structlog.DropEvent
         return event
 

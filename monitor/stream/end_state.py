@@ -113,17 +113,24 @@ class EndState:
         self.ends: dict[int, _ChoiceEnd] = {}
         """The last end of each answer that no output follows."""
         self._open: set[int] = set()
+        """The answers that have begun and have no end that stands."""
         self._hints: set[Stop] = set()
         """The finish reason of an end that has not come yet."""
         self._refused = False
+        """A piece of a refusal came."""
         self._marker_end = -1
+        """The offset of the marker's message."""
         self._last_output = -1
+        """The offset of the last message with output that counts."""
         self._late: list[_Late] = []
+        """What came after the end that stands."""
         self._spilled = False
         """Output came after the marker."""
         self._malformed: list[str] = []
+        """Why the first malformed events did not decode."""
         self._malformed_events = 0
         self._amid = 0
+        """How many malformed events came before the last output: amid the answer."""
         self._numbers = Numbers()
         self._reason_bytes = self._failure_bytes = 0
 

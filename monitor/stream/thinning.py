@@ -44,7 +44,7 @@ def thinned(recording: Recording, most: int) -> Recording:
 
 def _columns(views: Views, rows: int) -> Columns:
     """Return at most `rows` events and as many arrivals."""
-    events = _chosen(len(views.event_kinds), _telling_events(views), rows)
+    events = _chosen(len(views.event_kinds), _significant_events(views), rows)
     reads = len(views.times)
     arrivals = _chosen(reads, [0, reads - 1, *(views.event_arrivals[at] for at in events)], rows + 2)
     place = {at: number for number, at in enumerate(arrivals)}
@@ -72,7 +72,7 @@ def _chosen(count: int, wanted: Iterable[int], most: int) -> list[int]:
     return sorted(chosen)
 
 
-def _telling_events(views: Views) -> list[int]:
+def _significant_events(views: Views) -> list[int]:
     """Return the indices of the events that a picture needs, the most important first."""
     kinds, arrivals, times = views.event_kinds, views.event_arrivals, views.times
     output = [at for at, kind in enumerate(kinds) if kind in IS_OUTPUT]

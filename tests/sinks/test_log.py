@@ -287,8 +287,8 @@ def test_a_message_that_repeats_is_counted(logger: str) -> None:
         else:
             structlog.get_logger().warning("socket failed", number=number)
     structlog.get_logger().info("other")
-    sink.tell_repeats()
-    sink.tell_repeats()
+    sink.report_repeats()
+    sink.report_repeats()
     sink.close(WITHIN)
     events = lines(stream)
     text = f"socket {MOST + 511} failed" if logger else "socket failed"

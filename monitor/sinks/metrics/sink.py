@@ -99,11 +99,13 @@ class Metrics:
 
     def paused(self, name: str, *, now: bool) -> None:
         """Set whether a target is paused."""
-        self._tell(name, "chat_stream_paused", float(now))
+        self._set_of_target(name, "chat_stream_paused", float(now))
 
     def budget(self, name: str, remaining: float | None) -> None:
         """Set what remains of a target's budget today, None without a limit; the limit is in its config."""
-        self._tell(name, "chat_stream_budget_tokens_remaining", None if remaining is None else max(remaining, 0.0))
+        self._set_of_target(
+            name, "chat_stream_budget_tokens_remaining", None if remaining is None else max(remaining, 0.0)
+        )
 
     def suspects(self, name: str, suspicions: Iterable[Suspicion]) -> None:
         """Set the suspects of a target's incident: evidence may come from probes of other targets."""
@@ -119,7 +121,7 @@ class Metrics:
         if watched is not None:
             watched.subject.add("chat_stream_probes_skipped_total", values=(reason,))
 
-    def _tell(self, name: str, family: str, number: float | None) -> None:
+    def _set_of_target(self, name: str, family: str, number: float | None) -> None:
         watched = self._watched.get(name)
         if watched is not None:
             watched.subject.set(family, number)
@@ -127,9 +129,9 @@ class Metrics:
     def restore(
         self, name: str, state: ConfirmedState, last_probe: float | None = None, last_success: float | None = None
     ) -> None:
-        """Continue a target's state and streaks from those before a restart, and say when its last probes ended.
+        """Continue a target's state and streaks from those before a restart, and set when its last probes ended.
 
-        It may not be due for as long as its interval, and is no target that is not probed.
+        Its next probe may be due only after an interval; until then it must not look like a target that is not probed.
         """
         watched = self._watched.get(name)
         if watched is not None:

@@ -1,6 +1,6 @@
 """The last words of a stream as its bytes: sixteen a row, in hexadecimal and as text.
 
-What is kept are words: secrets are replaced, and bytes that are no UTF-8 were replaced before that.
+What is kept are words: secrets are replaced, and bytes that are not UTF-8 were replaced before that.
 """
 
 from __future__ import annotations
