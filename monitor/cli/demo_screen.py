@@ -1,4 +1,4 @@
-"""The demo on a terminal: a process of its own plays it, and `top` shows it below its addresses."""
+"""The demo on a terminal: another process runs it, and `top` shows its targets below its addresses."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _LAST = "stop with"
 
 
 def show_demo(listen: str, console: Console) -> int:
-    """Play the demo in another process and show its targets until q or Ctrl-C; return the exit status."""
+    """Run the demo in another process and show its targets until q or Ctrl-C; return the exit status."""
     command = [sys.executable, "-m", "monitor", "demo", "--listen", listen]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as playing:  # noqa: S603 - our own
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as demo:  # noqa: S603 - our own
         try:
-            assert playing.stderr is not None
-            lines = list(_said(playing.stderr))
+            assert demo.stderr is not None
+            lines = list(_first_lines(demo.stderr))
             addresses = [line.split()[-1] for line in lines if "http://" in line]
             if not addresses:  # its error is on stderr
                 click.echo("".join(lines), err=True, nl=False)
-                return playing.wait()
-            # what it writes later has to go somewhere
-            threading.Thread(target=playing.stderr.read, daemon=True).start()
+                return demo.wait()
+            # without a reader its later lines would fill the pipe
+            threading.Thread(target=demo.stderr.read, daemon=True).start()
             page, _, lab = addresses
             head = Text(f"status page {page}  fault lab {lab}", style="bold cyan")
             place = daemon_at(page.rstrip("/"))
             show_until_quit(place, place.summaries(), console, head)
         finally:
-            playing.kill()  # it keeps nothing
+            demo.kill()  # it stores nothing
     return COMPLETE
 
 
-def _said(stderr: IO[str]) -> Iterator[str]:
-    """Yield the lines of the addresses, or all there are if it cannot start."""
+def _first_lines(stderr: IO[str]) -> Iterator[str]:
+    """Yield the lines with the addresses, or all lines if it cannot start."""
     for line in stderr:
         yield line
         if line.startswith(_LAST):

@@ -33,7 +33,7 @@ PIECE_BYTES = 64
 
 
 class Framer(Protocol):
-    """The interface of a framing. A framer sets those of the four attributes that it can come to."""
+    """The interface of a framing. A framer sets an attribute only if its framing can fail in that way."""
 
     too_large: bool = False
     foreign: bool = False

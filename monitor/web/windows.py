@@ -19,7 +19,7 @@ from monitor.web.answers import STATE, problem, resource, source_of
 
 NO_WINDOW = "No maintenance window of this id was set, or it has ended."
 USERS_ONLY = (
-    "Maintenance windows are set by users that the monitor knows: --web.config.file with basic_auth_users, or with "
+    "Only authenticated users can set maintenance windows: use --web.config.file with basic_auth_users, or with "
     "client certificates that are required."
 )
 _NO_WINDOWS = "This monitor sets no maintenance windows."

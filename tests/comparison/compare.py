@@ -218,7 +218,7 @@ protocol's vendor. The marks mean the same.
 - **blackbox_exporter**: a POST of the same request; once as `http_2xx`, once with `fail_if_body_not_matches_regexp`.
 - **anthropic**: `messages.stream`, read to its final message; no retries.
 
-Write this page anew with `make compare`.
+Update this page with `make compare`.
 """
 
 

@@ -47,7 +47,7 @@ class StatusRow:
     """The same in brief."""
     cost: str
     suspected: Sequence[Suspicion] = ()
-    """Nobody of a target that is OK."""
+    """Empty for a target that is OK."""
 
 
 def status(overview: Overview, windows: Mapping[str, Mapping[str, Rollup]] | None, about: About) -> str:
