@@ -16,23 +16,20 @@ HEAD_LINE, HEADERS, HEAD_BYTES = 64 * KIB, 1000, 256 * KIB
 class HeadSplitter:
     """Splits the data before the body into heads, interim ones included, so that the parser gets each alone."""
 
-    __slots__ = ("_head", "final", "foreign")
+    __slots__ = ("_head", "final", "foreign", "taken")
 
     _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
     _INTERIM = re.compile(rb"HTTP/\d\.\d +1(?!01)")
-    _OURS = re.compile(rb"HTTP/1\.[01] ")
+    _OURS = re.compile(rb"HTTP/1\.[01] (?!0)")
 
     def __init__(self) -> None:
         self.final = False
         """The final head is complete; the rest is body."""
         self.foreign = False
-        """The head is not of HTTP/1.0 or 1.1; the parser would also accept RTSP."""
+        """The head is not of HTTP/1.0 or 1.1; the parser would also accept RTSP, and a status below 100."""
+        self.taken = 0
+        """Bytes before the body so far: of all heads, interim ones included, and of empty lines before them."""
         self._head = bytearray()
-
-    @property
-    def size(self) -> int:
-        """Bytes of the incomplete head."""
-        return len(self._head)
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         """Return the heads, or parts of them, in `data`, and the body's bytes after them."""
@@ -44,6 +41,7 @@ class HeadSplitter:
             blank = self._BLANK_LINE.search(self._head, max(0, before - 3))
             end = blank.end() - before + len(data) - len(begun) if blank else len(data)
             heads.append(data[:end])
+            self.taken += end
             data = data[end:]
             if blank:
                 self._complete()
@@ -56,6 +54,9 @@ class HeadSplitter:
 
 
 BROKEN = "the framing does not parse"
+CROWDED = "many times more bytes of framing than of payload"
+FRAMING_PER_BYTE = 8
+"""Bytes on the wire for each byte of payload, at most, besides the first `HEAD_BYTES`: chunks of one byte take six."""
 _ANSWERED = "another HTTP response in place of a chunk's size"
 
 

@@ -15,7 +15,16 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-from monitor.http.framing import BROKEN, HEAD_BYTES, ChunkedBody, CloseBody, HeadSplitter, LengthBody
+from monitor.http.framing import (
+    BROKEN,
+    CROWDED,
+    FRAMING_PER_BYTE,
+    HEAD_BYTES,
+    ChunkedBody,
+    CloseBody,
+    HeadSplitter,
+    LengthBody,
+)
 from monitor.http.head import HeadTooLargeError, head
 from monitor.http.request import NO_HTTP, Receiver
 from monitor.http.timestamps import TimestampedSocket
@@ -35,7 +44,8 @@ class HttpProtocol(ResponseHandler):
 
     # slots: otherwise the dictionaries of instances would not share their keys
     __slots__ = (
-        "_body", "_on_made", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at", "sock",
+        "_body", "_on_made", "_room", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at",
+        "sock",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +68,8 @@ class HttpProtocol(ResponseHandler):
         """Bytes came after the response."""
         self._splitter = HeadSplitter()
         self._body: CloseBody | None = None
+        self._room = HEAD_BYTES
+        """The bytes of framing that may still come."""
         self._payload = None
 
     @property
@@ -115,7 +127,7 @@ class HttpProtocol(ResponseHandler):
         if self._splitter.foreign:
             receiver.end(EndKind.MALFORMED_HEAD, sock.read_at, NO_HTTP)
             return
-        if self._splitter.size > HEAD_BYTES or any(len(one) > HEAD_BYTES for one in heads):
+        if self._splitter.taken > HEAD_BYTES:
             self.set_exception(HeadTooLargeError())
             self._abort()
             return
@@ -159,11 +171,12 @@ class HttpProtocol(ResponseHandler):
         sock = self.sock or self._socket
         if payload := body.take(data):
             receiver.payload(payload, sock.read_at, sock.uncertainty, sock.spread)
+        self._room += FRAMING_PER_BYTE * len(payload) - len(data)
         if body.whole:
             self._finish(body, sock, receiver)
-        elif body.broken:
+        elif body.broken or self._room < 0:
             self._abort()
-            receiver.end(EndKind.MALFORMED, sock.read_at, body.fault)
+            receiver.end(EndKind.MALFORMED, sock.read_at, body.fault if body.broken else CROWDED)
 
     def _finish(self, body: CloseBody, sock: TimestampedSocket, receiver: Receiver) -> None:
         """End a whole body; aiohttp then releases the connection or closes it."""

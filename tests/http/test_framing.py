@@ -53,15 +53,27 @@ def test_heads_are_cut_from_what_follows(data: bytes, heads: list[bytes], body: 
         (b"HTTP/1.0 200", False),
         (b"HTTP/2.0 200 OK", True),
         (b"RTSP/1.0 200 OK", True),
+        (b"HTTP/1.1 099 X", True),
+        (b"HTTP/1.1 000", True),
         (b"ICY 200 OK", True),
     ],
 )
 def test_a_head_of_another_protocol(first: bytes, foreign: bool) -> None:
-    """Only HTTP/1.0 and 1.1 are ours, whatever the parser takes."""
+    """Only HTTP/1.0 and 1.1 are ours, with a status of 100 or more, whatever the parser takes."""
     splitter = HeadSplitter()
     splitter.split(first + b"\r\n\r\n")
     assert splitter.final
     assert splitter.foreign is foreign
+
+
+def test_all_before_the_body_is_counted() -> None:
+    """Empty lines and interim heads count as the final head does, and the body does not."""
+    before = b"\r\n" * 3 + b"HTTP/1.1 100 Continue\r\n\r\n" + FINAL
+    for parts in splits(before + b"body"):
+        splitter = HeadSplitter()
+        for part in parts:
+            splitter.split(part)
+        assert splitter.taken == len(before)
 
 
 def followed(body: CloseBody, parts: list[bytes]) -> tuple[bytes, bytes | None, bool]:

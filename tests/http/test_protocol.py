@@ -10,18 +10,26 @@ import aiohttp
 import pytest
 
 from monitor.http.attempts import ConnectionAttempts
+from monitor.http.framing import CROWDED
 from monitor.http.protocol import HttpProtocol
 from monitor.lab.peer import peer
 from monitor.lab.server import serve
 from monitor.lab.steps import Fin, Repeat, Send
 from monitor.settings import Limits, Network
-from monitor.stream.endings import Deadline
+from monitor.stream.endings import Deadline, EndKind
 from monitor.target import Timeouts
 from tests.conftest import PATIENT, Ask, MakeProber, only, target
 from tests.http.parts import CLOSED, HEAD, HI, WHOLE, CertificateAuthority, sized, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
+
+CHUNKED = CLOSED.replace(b"Connection: close", b"Transfer-Encoding: chunked")
+
+
+def chunk(data: bytes) -> bytes:
+    """Return one chunk."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +127,49 @@ async def test_a_tunnel_that_breaks_in_the_stream(
 async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
     """After interim heads of more than one read, the final head in the socket is not a trailing byte."""
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
-    async with peer((Send(hint * 6000 + sized(WHOLE)),)) as server:
+    async with peer((Send(hint * 3500 + sized(WHOLE)),)) as server:
         observation = await ask(**unchecked(f"{server.url}/"))
     assert (verdict(observation), observation.verdict.unclean) == ("ok", None)
+
+
+HEADS_WITHOUT_END: dict[str, tuple[bytes, str]] = {
+    "interim heads": (b"HTTP/1.1 100 Continue\r\n\r\n", "it has more than 256 KiB"),
+    "empty lines": (b"\r\n", "it has more than 256 KiB"),
+    "a status below 100": (b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n", "no HTTP/1.1 response head"),
+}
+
+
+@pytest.mark.parametrize(("repeated", "why"), HEADS_WITHOUT_END.values(), ids=HEADS_WITHOUT_END.keys())
+async def test_heads_without_end(ask: Ask, repeated: bytes, why: str) -> None:
+    """What never becomes a final head is read up to the limit of a head, and not until the deadline."""
+    async with peer((Repeat(repeated * 1000, 0.0),)) as server:
+        observation = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(observation) == "bad_response/malformed_head"
+    assert why in observation.verdict.detail
+
+
+FRAMING_WITHOUT_END: dict[str, tuple[bytes, bytes, str]] = {
+    "trailers": (b"0\r\n", b"A: b\r\n", "truncated/malformed_body"),
+    "chunk extensions": (b"", b"1;%s\r\n\n\r\n" % (b"a" * 900), "truncated/malformed_body"),
+    "trailers after the answer": (chunk(WHOLE) + b"0\r\n", b"A: b\r\n", "ok"),
+}
+
+
+@pytest.mark.parametrize(("first", "repeated", "wanted"), FRAMING_WITHOUT_END.values(), ids=FRAMING_WITHOUT_END.keys())
+async def test_framing_without_end(ask: Ask, first: bytes, repeated: bytes, wanted: str) -> None:
+    """A body that is nearly all framing keeps the loop busy with nothing: it is ended long before its deadline."""
+    async with peer((Send(CHUNKED + first), Repeat(repeated * 1000, 0.0))) as server:
+        observation = await ask(**unchecked(f"{server.url}/"))
+    ending = observation.recording.ending
+    assert (verdict(observation), ending.kind, ending.detail) == (wanted, EndKind.MALFORMED, CROWDED)
+
+
+async def test_chunks_of_one_byte_are_no_flood(ask: Ask) -> None:
+    """A server that sends each byte as a chunk of its own is read, however long."""
+    body = b":%s\n\n%s" % (b" " * 60_000, WHOLE)
+    async with peer((Send(CHUNKED + b"".join(chunk(b"%c" % byte) for byte in body) + b"0\r\n\r\n"),)) as server:
+        observation = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(observation) == "ok"
 
 
 async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
+from monitor.http.framing import HEAD_BYTES
 from monitor.lab.dialects.base import EncodedAnswer, compact
 from monitor.lab.fault import OK, Expect, LabFault, ScriptContext
 from monitor.lab.params import BY, COUNT, DURATION, FRAMING, YES_NO, Param, ParamType, choice, text_like
@@ -181,9 +182,18 @@ def hang(_: ScriptContext) -> Script:
     return [Hold()]
 
 
+_INTERIM = head_of(status_line(102), ())
+
+
 def endless_interim(case: ScriptContext) -> Script:
     """Endless informational heads."""
-    return [Repeat(head_of(status_line(102), ()), case[PAUSE])]
+    return [Repeat(_INTERIM, case[PAUSE])]
+
+
+def judged_interim(case: ScriptContext) -> Expect:
+    """Return the limit that comes first: that on the bytes of heads, or the deadline."""
+    too_many = case[PAUSE] * HEAD_BYTES / len(_INTERIM) < HEADERS
+    return Expect("bad_response/malformed_head") if too_many else ENDLESS
 
 
 def _doubled(case: ScriptContext, *extra: tuple[str, str]) -> bytes:
@@ -307,7 +317,8 @@ FAULTS = (
         summary="informational heads without end",
         params=(PAUSE,),
         script=endless_interim,
-        ended=ENDLESS,
+        ended=judged_interim,
+        examples=("", "every=0"),
     ),
     LabFault(
         name="garbage-head",
