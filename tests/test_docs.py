@@ -27,6 +27,10 @@ TARGET = '\n[[targets]]\nname = "gateway"\nprotocol = "openai-chat"\nurl = "http
 """What makes a config of a block that shows other tables only."""
 
 
+WRITTEN = re.compile(r"^cat >config.toml <<'CONFIG'\n(.*?)^CONFIG$", re.MULTILINE | re.DOTALL)
+"""A config that a shell command writes."""
+
+
 def blocks(page: Path, language: str = "") -> list[str]:
     """The code blocks of a page, of one language; those without a language by default."""
     return re.findall(rf"^ *```{language}\n(.*?)^ *```$", page.read_text(), re.MULTILINE | re.DOTALL)
@@ -44,17 +48,23 @@ class Anything(dict[str, str]):
 
 @every_page
 def test_every_config_of_a_page_loads(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each TOML block is a valid config, as it is or with one target added, if the files that it names exist."""
+    """Each TOML block, and each config that a command writes, is valid and has no warning.
+
+    It is loaded as it is or with one target added, and the files that it names exist.
+    """
     monkeypatch.chdir(tmp_path)
     if page.name == "add-a-protocol.md":
         return  # its config names a protocol that tests/test_add_a_protocol.py makes and probes
-    for number, block in enumerate(blocks(page, "toml")):
+    written = [one for block in blocks(page, "sh") for one in re.findall(WRITTEN, block)]
+    for number, block in enumerate([*blocks(page, "toml"), *written]):
         for name in re.findall(r'_file = "([^"/]+)"', block):
             (tmp_path / name).write_text("-----BEGIN CERTIFICATE-----")
+            (tmp_path / name).chmod(0o600)
         file = tmp_path / f"{number}.toml"
         file.write_text(block if "[[targets]]" in block or "[[discovery]]" in block else block + TARGET)
         config = load(file, Anything())
         assert config.targets or config.settings.discovery
+        assert not config.warnings
 
 
 @pytest.mark.parametrize("page", [ROOT / "docs" / "evidence.md"])

@@ -59,7 +59,7 @@ def _shown(event: ProbeEvent) -> dict[str, Any]:
 
 def _last_good(place: ProbeSource, event: ProbeEvent) -> ProbeEvent | None:
     """Return the newest complete probe of the target before this one, with its timeline; None if none is stored."""
-    recent = map(read, place.newest(_SEARCHED, event.target, failed=False))
+    recent = map(read, place.newest(_SEARCHED, event.target))
     found = next((one for one in recent if one.outcome == Outcome.OK and one.timestamp < event.timestamp), None)
     if found is None:
         return None

@@ -87,8 +87,9 @@ def history(  # noqa: PLR0913 - a parameter for each option
     """List the newest probes of one target, or of all, newest first."""
     source = _source(url, db, _config(config_file))
     found = _query(lambda: source.newest(limit, target, failed=failed))
-    if not found and target is not None and not _query(lambda: source.newest(1, target, failed=False)):
-        raise refuse(visible(f"no probe of a target {target!r} is stored"), FAILED_TO_TELL)
+    if not found and target is not None and not _query(lambda: source.newest(1, target)):
+        wrong = f"no probe of a target {target!r} is stored: `chat-monitor top` lists the targets"
+        raise refuse(visible(wrong), FAILED_TO_TELL)
     if not found:
         click.echo("no such probe is stored", err=True)
     if as_json:
@@ -121,7 +122,10 @@ def history(  # noqa: PLR0913 - a parameter for each option
 @_url_option
 @_db_option
 def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: str | None, db: Path | None) -> int:
-    """Show a stored probe: its waterfall, the last bytes and the diagnosis."""
+    """Show a stored probe: its waterfall, the last bytes and the diagnosis.
+
+    The beginning of an id is enough, if no other id begins so.
+    """
     config = _config(config_file)
     source = _source(url, db, config)
     event = _query(lambda: read(_found(source, probe_id)))
@@ -138,11 +142,18 @@ def explain(probe_id: str, *, file: Path | None, config_file: Path | None, url: 
 
 
 def _found(source: ProbeSource, probe_id: str) -> dict[str, Any]:
-    """Return the event of a probe; if the id is the name of a target, the error says so."""
+    """Return the event of a probe by its id or the beginning of it; if that is a target's name, the error says so."""
     try:
         return source.find(probe_id)
     except UnknownProbeError:
-        if source.newest(1, probe_id, failed=False):
+        alike = [read(event).probe_id for event in source.newest(2, None, begins=probe_id)]
+        if len(alike) == 1:
+            return source.find(alike[0])
+        if alike:
+            raise ProbeSourceError(
+                f"{probe_id!r} begins the ids of several probes, such as {alike[0]} and {alike[1]}: give more of the id"
+            ) from None
+        if source.newest(1, probe_id):
             raise ProbeSourceError(
                 f"{probe_id!r} is a target and not the id of a probe: `chat-monitor history {probe_id}` lists its ids"
             ) from None

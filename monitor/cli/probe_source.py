@@ -31,8 +31,6 @@ LARGEST = 64 * MIB
 """The largest response in bytes: a thousand targets take about three megabytes."""
 WITHIN = 10.0
 _RECENT = 30
-_ID_LENGTH = 26
-"""Characters of the id of a probe, which is a ULID."""
 Json = dict[str, Any]
 Get = Callable[[str], bytes]
 """Fetches a URL: OSError without a response, StatusError if its status is not 200."""
@@ -49,8 +47,8 @@ class UnknownProbeError(ProbeSourceError):
 class ProbeSource(Protocol):
     """A source of past probes; each method raises ProbeSourceError."""
 
-    def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
-        """Return the events of the newest probes, newest first, without their timelines."""
+    def newest(self, limit: int, target: str | None, *, failed: bool = False, begins: str = "") -> list[Json]:
+        """Return the events of the newest probes whose id begins so, newest first, without their timelines."""
         ...
 
     def find(self, probe_id: str) -> Json:
@@ -77,10 +75,11 @@ class Daemon:
     url: str
     get: Get
 
-    def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
+    def newest(self, limit: int, target: str | None, *, failed: bool = False, begins: str = "") -> list[Json]:
         """Request the list of recent probes."""
         asked = {"limit": str(limit)} | ({} if target is None else {"target": target})
-        query = urlencode(asked | ({"failed": "true"} if failed else {}), quote_via=quote)
+        asked |= ({"failed": "true"} if failed else {}) | ({"id": begins} if begins else {})
+        query = urlencode(asked, quote_via=quote)
         return self._get(f"/probes?{query}", _Probes).probes
 
     def find(self, probe_id: str) -> Json:
@@ -121,12 +120,10 @@ def _refusal(status: int) -> str:
 
 
 def _unknown(probe_id: str) -> str:
-    why = (
-        f"give all {_ID_LENGTH} characters of its id"
-        if len(probe_id) < _ID_LENGTH
-        else "it is too old or never existed; `chat-monitor probe` stores none"
+    return (
+        f"no probe {probe_id!r} is stored: it is too old or never existed; `chat-monitor history` lists the ids, "
+        "and `chat-monitor probe` stores none"
     )
-    return f"no probe {probe_id!r} is stored: {why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +132,9 @@ class File:
 
     path: Path
 
-    def newest(self, limit: int, target: str | None, *, failed: bool) -> list[Json]:
+    def newest(self, limit: int, target: str | None, *, failed: bool = False, begins: str = "") -> list[Json]:
         """Read the newest events."""
-        return _read(lambda: store.newest(self.path, limit, target=target, failed=failed))
+        return _read(lambda: store.newest(self.path, limit, target=target, failed=failed, begins=begins))
 
     def find(self, probe_id: str) -> Json:
         """Read one event."""

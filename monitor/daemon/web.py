@@ -121,7 +121,7 @@ def history_reader(path: str | None) -> HistoryReader | None:
     file = Path(path)
 
     def newest(query: ProbeQuery) -> list[store.Event]:
-        return store.newest(file, query.limit, target=query.target, failed=query.failed)
+        return store.newest(file, query.limit, target=query.target, failed=query.failed, begins=query.begins)
 
     def neighbours(probe_id: str) -> Neighbours:
         return Neighbours(*store.neighbours(file, probe_id))

@@ -1,4 +1,4 @@
-"""`GET /api/v1/probes?target=NAME&failed=true&limit=N`: which of the recent probes are requested."""
+"""`GET /api/v1/probes?target=NAME&failed=true&id=BEGINNING&limit=N`: which of the recent probes are requested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ MOST = 1000
 USUAL = 50
 """The default limit."""
 _FLAGS = {"true": True, "false": False}
-_PARAMETERS = {"target": "a name", "failed": "true or false", "limit": f"a number from 1 to {MOST}"}
+_PARAMETERS = {
+    "target": "a name",
+    "failed": "true or false",
+    "id": "the beginning of an id",
+    "limit": f"a number from 1 to {MOST}",
+}
 
 
 class BadQueryError(ValueError):
@@ -19,10 +24,11 @@ class BadQueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ProbeQuery:
-    """The newest `limit` probes, of one target or all, optionally only failed ones."""
+    """The newest `limit` probes, of one target or all, optionally only failed ones, or those whose id begins so."""
 
     target: str | None = None
     failed: bool = False
+    begins: str = ""
     limit: int = USUAL
 
 
@@ -33,7 +39,7 @@ def parse(query: Sequence[tuple[str, str]]) -> ProbeQuery:
     if len(given) < len(query) or given.keys() - _PARAMETERS or failed is None or limit is None:
         listed = ", ".join(f"{name} ({what})" for name, what in _PARAMETERS.items())
         raise BadQueryError(f"The parameters are {listed}, each at most once.")
-    return ProbeQuery(given.get("target"), failed, limit)
+    return ProbeQuery(given.get("target"), failed, given.get("id", ""), limit)
 
 
 def _number(text: str) -> int | None:

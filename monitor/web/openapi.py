@@ -88,6 +88,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             _parameter(
                 "query", "failed", "Whether only failed probes are listed.", {"type": "boolean", "default": False}
             ),
+            _parameter("query", "id", "Only the probes whose id begins with this text.", {"type": "string"}),
             _parameter(
                 "query",
                 "limit",

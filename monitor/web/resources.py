@@ -42,5 +42,6 @@ def probe(event: ProbeEvent) -> dict[str, object]:
 
 def probes(recent: Iterable[RecentProbe], query: ProbeQuery) -> dict[str, object]:
     """Return the events of the probes that a query selects, newest first."""
-    wanted = (probe.event for probe in recent if probe.failed or not query.failed)
+    alike = (probe for probe in recent if str(probe.brief.probe_id).startswith(query.begins))
+    wanted = (probe.event for probe in alike if probe.failed or not query.failed)
     return {"probes": [plain(event) for event in sorted(wanted, key=ended, reverse=True)[: query.limit]]}

@@ -78,5 +78,6 @@ def test_the_pages_commands_lead_to_a_firing_alert_and_back(clone: Path) -> None
     assert status == 0, output + logs
     first = next(line for line in output.splitlines() if "ChatStreamTruncations" in line)
     assert 'target="first"' in first
+    assert "warning: " not in output
     assert 'team="search"' in first
     assert "mostly with truncated/incomplete_body" in first

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.settings import HistorySettings
+from monitor.settings import MIB, HistorySettings
+from monitor.sinks.history import row
 from monitor.sinks.history_store import Store, StoredProbe
+from monitor.target import Record
 from tests.cli.commands import COMMAND, Cli, Done, closed_in_the_end, ended, logged, started, until
 from tests.records import record
 from tests.sinks.samples import GATEWAY, cut
@@ -52,11 +54,27 @@ def test_one_probe_is_explained(cli: Cli, kept: Path) -> None:
     assert cli("explain", "3", "--db", kept) == Done(
         1,
         "",
-        "chat-monitor: no probe '3' is stored: give all 26 characters of its id\n",
+        "chat-monitor: no probe '3' is stored: it is too old or never existed; `chat-monitor history` lists the ids, "
+        "and `chat-monitor probe` stores none\n",
     )
     assert cli("explain", "b", "--db", kept) == Done(
         1, "", "chat-monitor: 'b' is a target and not the id of a probe: `chat-monitor history b` lists its ids\n"
     )
+
+
+def test_the_beginning_of_an_id_is_enough(cli: Cli, tmp_path: Path) -> None:
+    """A probe is found by the beginning of its id alone if no other id begins so; otherwise two that do are named."""
+    file = tmp_path / "history.db"
+    with closing(Store(file, HistorySettings(max_age=1e12))) as store:
+        store.keep([row(cut(GATEWAY, probe_id=one), Record.FULL, MIB) for one in ("01AB%D", "01ABCD", "01B")], 0.0)
+    for beginning, whole in (("01ABC", "01ABCD"), ("01AB%", "01AB%D"), ("01B", "01B")):
+        assert f"probe {whole}\n" in cli("explain", beginning, "--db", file).out
+    assert cli("explain", "01AB", "--db", file) == Done(
+        1,
+        "",
+        "chat-monitor: '01AB' begins the ids of several probes, such as 01ABCD and 01AB%D: give more of the id\n",
+    )
+    assert cli("explain", "%", "--db", file).err.startswith("chat-monitor: no probe '%' is stored: ")
 
 
 def test_all_targets_once(cli: Cli, kept: Path) -> None:
@@ -167,7 +185,9 @@ def test_a_terminal_that_only_writes_on(kept: Path) -> None:
 def test_a_target_without_any_probe_is_an_error(cli: Cli, kept: Path) -> None:
     """A name that is not known is 1; a known target without a failed probe is an empty list and 0."""
     done = cli("history", "nobody", "--db", kept)
-    assert done == Done(1, "", "chat-monitor: no probe of a target 'nobody' is stored\n")
+    assert done == Done(
+        1, "", "chat-monitor: no probe of a target 'nobody' is stored: `chat-monitor top` lists the targets\n"
+    )
     assert cli("history", "nobody", "--failed", "--db", kept).status == 1
     done = cli("history", "gateway", "--failed", "--db", kept)
     assert (done.status, done.out, done.err) == (0, "", "no such probe is stored\n")

@@ -83,10 +83,14 @@ def looked(place: ProbeSource, behind: Behind) -> None:
     assert newest(place, "nobody") == []
     assert place.newest(1, NAME, failed=False) == [json.loads(json.dumps(record(cut)))]
     assert place.find(cut.probe_id) == json.loads(json.dumps(record(cut, timeline=True)))
-    with pytest.raises(UnknownProbeError, match=r"no probe '\.\./x y' is stored: give all 26 characters of its id"):
-        place.find("../x y")
-    with pytest.raises(UnknownProbeError, match=r"is stored: it is too old or never existed; "):
-        place.find("0" * 26)
+    assert [event["probe_id"] for event in place.newest(9, None, begins=cut.probe_id)] == [cut.probe_id]
+    assert [event["probe_id"] for event in place.newest(9, None, begins=cut.probe_id[:-1])] == newest(place, NAME)
+    assert place.newest(9, None, begins="%") == []
+    for unknown in ("../x y", "0" * 26):
+        with pytest.raises(
+            UnknownProbeError, match=rf"no probe '{unknown}' is stored: it is too old or never existed; "
+        ):
+            place.find(unknown)
 
 
 def glimpsed(observations: Sequence[Observation]) -> TargetSummary:

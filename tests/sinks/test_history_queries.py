@@ -44,6 +44,18 @@ def test_a_probe_is_found_with_its_timeline(path: Path) -> None:
     assert find(path, "3") is None
 
 
+def test_probes_by_the_beginning_of_their_id(path: Path) -> None:
+    """Only ids that begin so count, together with the other conditions; no character of the text is a wildcard."""
+    with store(path) as made:
+        made.keep([row("01A"), row("01AB", failed=True), row("01B"), row("1A")], NOW)
+
+    def found(begins: str, *, failed: bool = False) -> list[str]:
+        return [event["probe_id"] for event in newest(path, 9, failed=failed, begins=begins)]
+
+    assert (found("01A"), found("01A", failed=True), found("01AB")) == (["01AB", "01A"], ["01AB"], ["01AB"])
+    assert (found("%"), found("_1"), found("01a")) == ([], [], [])
+
+
 def test_a_file_that_vanishes_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader creates no file in its place: it would be an empty history from then on."""
     with store(path) as made:

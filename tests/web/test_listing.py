@@ -14,6 +14,7 @@ from monitor.web.listing import BadQueryError, ProbeQuery, parse
         ([("target", "a b")], ProbeQuery("a b")),
         ([("failed", "true"), ("limit", "1")], ProbeQuery(failed=True, limit=1)),
         ([("failed", "false"), ("limit", "1000")], ProbeQuery(limit=1000)),
+        ([("id", "01J")], ProbeQuery(begins="01J")),
     ],
 )
 def test_what_is_asked(query: list[tuple[str, str]], wanted: ProbeQuery) -> None:

@@ -92,3 +92,5 @@ def test_the_newest_probes_of_all() -> None:
     }
     assert parsed(resources.probes(everything, ProbeQuery(failed=True))) == {"probes": [record(cut)]}
     assert parsed(resources.probes(everything, ProbeQuery(limit=1))) == {"probes": [record(later)]}
+    assert parsed(resources.probes(everything, ProbeQuery(begins=cut.probe_id[:9], limit=9)))["probes"]
+    assert parsed(resources.probes(everything, ProbeQuery(begins="1"))) == {"probes": []}
