@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from tests.systemd.box import HOME, Box, event, missing
 from tests.systemd.conftest import CONFIG, LAB, Service, target
+from tests.web.test_access import hashed
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.real,
@@ -236,6 +240,17 @@ def test_credentials(service: Service) -> None:
     assert CANARY.encode() not in _main(service, "environ").read_bytes()
     assert "gateway-key" not in service.box.run(*_as_the_service(service, "ls", "-lR", "/etc/keys"), check=False)
     service.box.run("systemctl", "stop", "echo")
+
+
+def test_a_web_config_file_that_is_a_credential(service: Service) -> None:
+    """With the drop-in of docs/operations.md the pages require a user, whose password only root can read."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (drop_in,) = re.findall(r"^\[Service\]\n(LoadCredential=web\.yml.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    service.box.write("/etc/chat-monitor/web.yml", f"basic_auth_users:\n  me: {hashed('secret')}\n", 0o600)
+    service.configure(target("one"))
+    service.drop_in(*drop_in.splitlines())
+    service.start()
+    assert [service.box.get(path)[0] for path in ("/-/ready", "/metrics")] == [200, 401]
 
 
 def test_a_credential_that_is_missing(service: Service) -> None:
