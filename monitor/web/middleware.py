@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler
 from monitor.web import guard, pages
 from monitor.web.access import BusyError
 from monitor.web.answers import STATE, problem
+from monitor.web.server import CROWDED
 
 PROBE_PATH = "/probe"
 """A GET route that starts a probe: links from other sites are refused."""
@@ -38,6 +39,8 @@ SLOW_SECONDS = 2.0
 """How long the oldest of them may have taken by then."""
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _WITHOUT_LOGIN = frozenset({"/-/healthy", "/-/ready"})
+_ESSENTIAL = _WITHOUT_LOGIN | {"/metrics"}
+"""Routes that are answered while half of the connections wait for other responses, such as for probes."""
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="chat-monitor", charset="UTF-8"'}
 
 
@@ -76,6 +79,8 @@ async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.version not in _VERSIONS:
         return problem(request, 505)
+    if request.get(CROWDED) and request.path not in _ESSENTIAL:
+        return problem(request, 429, "Too many requests are being answered; try again later.")
     refusal = _refusal(request)
     if refusal is not None:
         return problem(request, 403, refusal)

@@ -135,7 +135,7 @@ _ALWAYS = {
     403: "The request comes from another site, names another host, or its client is not allowed to make it.",
     413: "The request has a body that is too large.",
     417: "The expectation of the request cannot be met.",
-    429: "Too many passwords are waiting to be checked.",
+    429: "Too many passwords are waiting to be checked, or too many requests are being answered.",
     500: "The monitor failed to answer; its log has the details.",
     505: "The request is of another version than HTTP/1.1 and HTTP/1.0.",
 }

@@ -36,6 +36,9 @@ _OTHERS = 64
 _LEAST = 8
 """The minimum number of connections, even if there are few descriptors."""
 
+CROWDED = web.RequestKey("crowded", bool)
+"""Whether half of the connections had a request already when this one came."""
+
 _EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - who may listen on it is the caller's to decide
 _BOTH_FAMILIES = frozenset({"", "::"})
 
@@ -94,7 +97,7 @@ async def serve(
     """
     asked: set[web.RequestHandler] = set()
     busy: set[web.RequestHandler] = set()
-    app.middlewares.insert(0, _noting(asked, busy))
+    app.middlewares.insert(0, _noting(asked, busy, max(most // 2, 1)))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -272,11 +275,12 @@ def bounded(most: int, concurrency: int, descriptors: int) -> tuple[int, str | N
     return served, why
 
 
-def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler]) -> Middleware:
-    """Return a middleware that records which connections have had a request, and which have one now."""
+def _noting(asked: set[web.RequestHandler], busy: set[web.RequestHandler], many: int) -> Middleware:
+    """Return a middleware that records which connections have had a request, which have one now, and if `many` have."""
 
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[CROWDED] = len(busy) >= many
         asked.add(request.protocol)
         busy.add(request.protocol)
         try:

@@ -7,14 +7,17 @@ import errno
 import os
 import socket
 import ssl
+from dataclasses import replace
 
 import aiohttp
 import pytest
 import trustme
 from aiohttp import web
 
+from monitor.record.observation import Observation
 from monitor.web.app import application
 from monitor.web.server import ListenError, _why, bounded, serve
+from monitor.web.source import RefusedError
 from tests.conftest import WITHIN
 from tests.http.parts import no_more_descriptors
 from tests.web.sources import daemon
@@ -140,10 +143,10 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
 ASK = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-async def answered(port: int, host: str = "127.0.0.1") -> bytes:
+async def answered(port: int, host: str = "127.0.0.1", ask: bytes = ASK) -> bytes:
     """Ask over a new connection, and return the status line."""
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(ASK)
+    writer.write(ask)
     try:
         return await reader.readline()
     finally:
@@ -187,6 +190,35 @@ async def test_connections_that_are_answered_are_kept() -> None:
     assert (await reader.readuntil(b"whole")).startswith(b"HTTP/1.1 200")
     for one in (writer, refused_writer):
         one.close()
+    await server.close()
+
+
+async def test_requests_that_wait_keep_no_scrape_out() -> None:
+    """Requests that wait for a probe take half of the connections: further ones are refused, and scrapes answered."""
+    entered, release = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(_: str) -> Observation:
+        entered.release()
+        await release.wait()
+        raise RefusedError("released")
+
+    source = replace(daemon().source(), probe=slow)
+    server = await serve(application(source), [("127.0.0.1", 0)], most=4)
+    ask = f"POST /api/v1/targets/{source.targets()[0].name}/probe HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    waiting = []
+    for _ in range(2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(ask)
+        waiting.append((reader, writer))
+        await entered.acquire()
+    for _ in range(4):
+        assert b" 429 " in await answered(server.port, ask=ask)
+    for path in ("/-/healthy", "/-/ready", "/metrics"):
+        assert b" 200 " in await answered(server.port, ask=f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    release.set()
+    for reader, writer in waiting:
+        assert b" 429 " in await reader.readline()
+        writer.close()
     await server.close()
 
 
