@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import unquote
 
 from monitor.settings import Network
 
@@ -25,6 +27,11 @@ _METADATA = tuple(
     )
 )
 """Link-local addresses, and the metadata services of the clouds that have them elsewhere."""
+
+_METADATA_NAMES = dict.fromkeys(
+    ("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"), "169.254.169.254"
+)
+"""Names by which metadata services are reached, with their address."""
 
 _LOW_32 = (
     IPv6Network("::/96"),  # IPv4-compatible (RFC 4291, section 2.5.5.1)
@@ -58,10 +65,19 @@ def denied(address: str, network: Network) -> bool:
 
 
 def denied_host(host: str, network: Network) -> bool:
-    """Whether `host` of a URL is an address that may not be dialled; False for a name."""
+    """Whether `host` of a URL is an address that may not be dialled, however a resolver reads it; False for a name.
+
+    Needed if a proxy resolves it. The names of metadata services are denied as their addresses are.
+    """
+    written = unquote(host).rstrip(".").lower()
+    written = _METADATA_NAMES.get(written, written)
     try:
-        return denied(host, network)
+        return denied(written, network)
     except ValueError:
+        pass
+    try:  # an address in fewer numbers, in octal or in hexadecimal
+        return denied(socket.inet_ntoa(socket.inet_aton(written)), network)
+    except (OSError, ValueError):
         return False
 
 

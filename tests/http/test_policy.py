@@ -90,14 +90,16 @@ async def test_a_metadata_address_is_not_dialled(prober: MakeProber, host: str) 
     assert Mark.CONNECT not in observation.recording.marks
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["2852039166", "0xA9FEA9FE", "0xa9fea9fe", "169.254.43518", "169.16689662", "0251.0376.0251.0376",
-     "0251.254.169.254",
-     "0xa9.0xfe.0xa9.0xfe", "0xa9.254.0251.254", "025177524776", "169.254.169.254.", "169.254.169.0xfe",
-     "\uff11\uff16\uff19.254.169.254", "169\u3002254\u3002169\u3002254", "\u2460\u2465\u2468.254.169.254",
-     "%31%36%39.254.169.254"],
+SPELLINGS = (
+    "2852039166", "0xA9FEA9FE", "0xa9fea9fe", "169.254.43518", "169.16689662", "0251.0376.0251.0376",
+    "0251.254.169.254", "0xa9.0xfe.0xa9.0xfe", "0xa9.254.0251.254", "025177524776", "169.254.169.254.",
+    "169.254.169.0xfe", "\uff11\uff16\uff19.254.169.254", "169\u3002254\u3002169\u3002254",
+    "\u2460\u2465\u2468.254.169.254", "%31%36%39.254.169.254",
 )  # fmt: skip
+"""A metadata address as a URL may have it."""
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
 async def test_a_number_as_a_name_is_no_way_round(ask: Ask, host: str) -> None:
     """Other spellings of a metadata address are invalid hosts, or resolve to it and are refused."""
     observation = await ask(f"http://{host}/")
@@ -142,11 +144,16 @@ async def test_a_denied_proxy(prober: MakeProber, scheme: str) -> None:
     assert "the proxy's, 127.0.0.1" in observation.verdict.detail
 
 
-@pytest.mark.parametrize("url", ["http://169.254.169.254/", "https://[64:ff9b::a9fe:a9fe]/"])
-async def test_a_denied_address_behind_a_proxy(prober: MakeProber, url: str) -> None:
-    """A proxy is not asked to dial a denied address in our place."""
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "[64:ff9b::a9fe:a9fe]", "2852039166.", "169%2e254.169.254", "Metadata.Google.Internal.",
+     *SPELLINGS],
+)  # fmt: skip
+async def test_a_denied_address_behind_a_proxy(prober: MakeProber, scheme: str, host: str) -> None:
+    """A proxy is not asked to dial a denied address in our place, in any spelling that its resolver would take."""
     async with peer(OK) as proxy:
-        observation = await prober()(target(url, proxy=Secret(proxy.url)), "cli")
+        observation = await prober()(target(f"{scheme}://{host}/", proxy=Secret(proxy.url)), "cli")
         assert (verdict(observation), proxy.links) == ("unreachable/policy", [])
 
 
@@ -180,7 +187,8 @@ def test_link_local_can_be_allowed() -> None:
 def test_a_name_is_no_denied_host() -> None:
     """A name is not checked by the rules: its addresses are, when they are dialled."""
     assert denied_host("169.254.1.1", Network())
-    assert not denied_host("chat.test", Network())
+    for name in ("chat.test", "", "8.8.8.8", "134744072", "b\u00fccher.test", "a9fea9fe"):
+        assert not denied_host(name, Network())
 
 
 def test_the_table_is_long() -> None:
