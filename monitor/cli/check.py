@@ -19,7 +19,7 @@ from monitor.cli.config_file import config_option, discovered, existing_config, 
 from monitor.cli.event_loop import run_loop
 from monitor.cli.terminal import plan_table
 from monitor.config import Config
-from monitor.config.capacity import enough, of_each
+from monitor.config.capacity import Process, enough, of_each
 from monitor.config.plan import Footprint, Plan
 from monitor.config.plan import plan as planned
 from monitor.http import HttpRequest
@@ -142,22 +142,25 @@ def _print_plan(config: Config, shards: int | None) -> None:
 
     found = planned(config, footprint)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(plan_table(found))
-    _print_processes(config, found, shards)
-    _print_history(config)
+    places = max(len(config.settings.monitor.locations), 1)
+    processes = enough(found, config.settings.limits, places) if shards is None else shards * places
+    each = of_each(found, processes, config.settings.limits)
+    _print_processes(each, processes, places)
+    _print_history(config, each.targets, " of each process" if processes > 1 else "")
     number = _at_once(config)
     endless = "1 stream is endless" if number == 1 else f"{number} streams are endless at once"
     click.echo(f"memory, at most: MemoryMax={-(-found.memory // MIB)}M, if {endless}")
-    click.echo(_scrape(config, found))
+    click.echo(_scrape(config, found, " of all processes" if processes > 1 else ""))
 
 
 _MANY = 1000
 """The number of targets from which on `lean` is recommended."""
 
 
-def _scrape(config: Config, found: Plan) -> str:
-    """Return the size of /metrics; for many targets, also its size at lean detail."""
+def _scrape(config: Config, found: Plan, whose: str) -> str:
+    """Return the size of /metrics of all targets; for many, also its size at lean detail."""
     size, metrics = found.footprint, config.settings.metrics
-    text = f"/metrics: {rounded_size(size.bytes)} and {size.series:,} series a scrape, before compression"
+    text = f"/metrics{whose}: {rounded_size(size.bytes)} and {size.series:,} series a scrape, before compression"
     if len(config.here) < _MANY or metrics.detail == "lean":
         return text
     smaller = sum(map(_sizes(replace(metrics, detail="lean")), config.here))
@@ -170,11 +173,8 @@ _LONG_SCRAPE = 1.0
 """Seconds of a scrape from which on more shards are recommended."""
 
 
-def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
+def _print_processes(each: Process, processes: int, places: int) -> None:
     """Print the resources of each process, by a model with measured figures (docs/scaling.md)."""
-    limits, places = config.settings.limits, max(len(config.settings.monitor.locations), 1)
-    processes = enough(found, limits, places) if shards is None else shards * places
-    each = of_each(found, processes, limits)
     where = f" in {places} locations" if places > 1 else ""
     targets = f"{each.targets:,} target{'s' if each.targets != 1 else ''}"
     click.echo(
@@ -189,9 +189,9 @@ def _print_processes(config: Config, found: Plan, shards: int | None) -> None:
         )
 
 
-def _print_history(config: Config) -> None:
+def _print_history(config: Config, targets: int, whose: str) -> None:
     """Print the largest size of the history's file, and for how long it keeps the figures of the pages."""
-    settings, targets = config.settings.history, len(config.here)
+    settings = config.settings.history
     if settings.path is None:
         click.echo(
             "history: none; the pages show the probes since the start, and a restart probes all targets at once "
@@ -201,8 +201,8 @@ def _print_history(config: Config) -> None:
     kept = retention(targets, tables_of(settings.max_bytes))
     rollups = min(rollup_bytes() * targets, tables_of(settings.max_bytes) // 2)
     click.echo(
-        f"history, at most: {settings.max_bytes // MIB} MiB in {settings.path}, of which the figures of the pages take "
-        f"about {-(-rollups // MIB)} MiB: by the minute for {elapsed(kept[MINUTE])}, "
+        f"history, at most: {settings.max_bytes // MIB} MiB in {settings.path}{whose}, of which the figures of the "
+        f"pages take about {-(-rollups // MIB)} MiB: by the minute for {elapsed(kept[MINUTE])}, "
         f"by the hour for {elapsed(kept[HOUR])}"
     )
     if kept != KEPT:

@@ -12,7 +12,7 @@ from monitor.web import resources, scrape
 from monitor.web.answers import problem, requested_view, resource, source_of
 from monitor.web.source import RefusedError
 
-NO_TARGET = "No target of this name is configured."
+NO_TARGET = "No target of this name is configured: `GET /api/v1/targets` lists them."
 _SWITCHED_OFF = "Probing by scrape is switched off because it spends tokens. `[web] probe = true` allows it."
 _TOO_SLOW = "The probe in flight takes longer than this scrape may; the next scrape is answered from it."
 

@@ -44,12 +44,12 @@ STATE = web.AppKey("state", AppState)
 
 _MESSAGES = {
     404: "This page does not exist.",
-    405: "This address does not accept that method.",
     413: "The request body is too large.",
     417: "That expectation cannot be met.",
     505: "HTTP/1.1 and HTTP/1.0 are served.",
     500: "The monitor failed to answer because of a fault of its own; its log has the details. Probing goes on.",
 }
+_MESSAGES_OF_THE_API = {404: f"This path does not exist: `GET {API}/openapi.json` describes all."}
 _TITLES = {
     400: "Bad request",
     401: "Unauthorized",
@@ -143,8 +143,10 @@ def problem(
     request: web.Request, status: int, text: str | None = None, headers: dict[str, str] | None = None
 ) -> web.Response:
     """Return an error response: JSON for the API, a page for browsers, else text."""
-    message = text or _MESSAGES.get(status, "This request cannot be answered.")
-    if request.path.startswith("/api/"):
+    of_the_api = request.path.startswith("/api/")
+    known = _MESSAGES | _MESSAGES_OF_THE_API if of_the_api else _MESSAGES
+    message = text or known.get(status, "This request cannot be answered.")
+    if of_the_api:
         body = as_json({"error": message})
         return web.Response(status=status, headers=headers, body=body, content_type="application/json")
     if "text/html" in request.headers.get("Accept", ""):

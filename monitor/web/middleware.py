@@ -93,7 +93,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except web.HTTPException as error:
         kept = {key: error.headers[key] for key in ("Allow",) if key in error.headers}
-        return problem(request, error.status, headers=kept)
+        accepted = f"This address accepts only {kept['Allow'].replace(',', ', ')}." if kept else None
+        return problem(request, error.status, accepted, kept)
     except Exception as error:  # noqa: BLE001 -- the fault of one request is reported, and the monitor goes on
         request.app[STATE].source.failed(_route(request), error)
         return problem(request, 500)

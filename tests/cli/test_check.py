@@ -64,6 +64,22 @@ def test_what_a_config_costs(cli: Cli, config: Path) -> None:
     assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
 
 
+def test_the_plan_of_shards(cli: Cli, config: Path) -> None:
+    """With several processes, the plan says which sizes are those of each and which of all; a history has its share."""
+    config.write_text(config.read_text() + "[history]\npath = 'history.db'\nmax_bytes = '1MiB'\n")
+    one, three = (
+        cli("check", "--config", config, "--plan", "--shards", number).out.splitlines()[-5:] for number in ("1", "3")
+    )
+    assert three[0].startswith("processes: 3, each about 0.00 cores")
+    assert re.search(r"for 1 target, 250 series and \d+\.\d kB a scrape$", three[0])
+    assert (one[-1].split(":")[0], three[-1].split(":")[0]) == ("/metrics", "/metrics of all processes")
+    (of_one, of_three) = (next(line for line in lines if line.startswith("history")) for lines in (one, three))
+    assert " in " in of_one
+    assert "of each process" not in of_one
+    assert "history.db of each process, of which" in of_three
+    assert of_one.split("by the minute for")[1] != of_three.split("by the minute for")[1]
+
+
 def test_the_plan_of_one_target(cli: Cli, tmp_path: Path) -> None:
     """One stream is not called streams."""
     (tmp_path / "one.toml").write_text("[[targets]]\nname = 'a'\nprotocol = 'raw'\nurl = 'http://127.0.0.1:9/'\n")

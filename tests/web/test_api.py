@@ -31,7 +31,11 @@ async def test_a_probe_as_json_is_its_record(client: Client, behind: Daemon) -> 
 
 async def test_what_is_not_there_in_the_api(client: Client) -> None:
     """The API tells of errors as JSON."""
-    for path, text in (("targets/nobody", "configured"), ("probes/01J", "stored"), ("x", "does not exist")):
+    for path, text in (
+        ("targets/nobody", "configured"),
+        ("probes/01J", "stored"),
+        ("x", "does not exist: `GET /api/v1/openapi.json`"),
+    ):
         response = await client.get(f"/api/v1/{path}")
         assert response.status == 404
         assert text in await error_of(response)

@@ -50,4 +50,6 @@ async def test_another_method(client: Client) -> None:
     """A method that an address does not answer to is 405 and says which do."""
     response = await client.delete("/metrics")
     assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
-    assert (await client.get("/-/reload")).status == 405
+    assert await response.text() == "This address accepts only GET, HEAD.\n"
+    response = await client.get("/-/reload")
+    assert (response.status, await response.text()) == (405, "This address accepts only POST.\n")
