@@ -58,7 +58,14 @@ STARTS: Mapping[str, Start] = {
     "vllm": Start("openai-chat", "http://127.0.0.1:8000/v1/chat/completions", "my-model"),
     "llama-server": Start("openai-chat", "http://127.0.0.1:8080/v1/chat/completions", "my-model"),
     "tgi": Start("tgi", "http://127.0.0.1:8080/generate_stream"),
-    "langchain-chatchat": Start("chatchat", "http://127.0.0.1:7861/chat/chat/completions", "my-model"),
+    "langchain-chatchat": Start(
+        "chatchat",
+        "http://127.0.0.1:7861/chat/chat/completions",
+        "my-model",
+        more="# Version 0.2: the path is /chat/chat, and docs/protocols.md has its protocols.\n"
+        "# If its model server is a target, too, name it here: then the suspect says which of the two cut a stream.\n"
+        '# upstream = "model"',
+    ),
     "dify": Start("dify", "http://127.0.0.1/v1/chat-messages", key="DIFY_API_KEY"),
     "fastgpt": Start("fastgpt", "http://127.0.0.1:3000/api/v1/chat/completions", key="FASTGPT_API_KEY"),
     "coze": Start(

@@ -188,6 +188,7 @@ def test_what_the_file_knows(file: File) -> None:
         ),
         (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "the response has status 404"),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "the response has status 500"),
+        (b"HTTP/1.1 400 Oops\r\nContent-Length: 0\r\n\r\n", "status 400: .* an older chat-monitor, or another server"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "the server is not a chat-monitor of this version"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xff", "not a chat-monitor of this version"),
         (b"", "no answer from http://127.0.0.1:.* is the daemon running.* pass --url URL, or --db FILE"),
