@@ -56,14 +56,6 @@ _STUCK = 60.0
 """A target without a tick for two intervals and this many seconds shows that the schedule has stopped."""
 
 
-_END = object()
-
-
-def _exhaust(steps: Iterable[None]) -> None:
-    for _ in steps:
-        pass
-
-
 class ProbeNotStartedError(Exception):
     """A probe cannot start now; the text says why."""
 
@@ -118,7 +110,7 @@ def _is_probed_differently(known: Target, target: Target) -> bool:
 
 
 class Schedule:
-    """The running schedule of a set of targets, which `update` replaces.
+    """The running schedule of a set of targets, which `updating` replaces.
 
     `resting` returns whether a target is in a maintenance window. `wall` is the wall clock, in Unix seconds.
     """
@@ -178,27 +170,24 @@ class Schedule:
         """Whether there is a target of that name."""
         return name in self._targets
 
-    def start(self, targets: Iterable[Target]) -> None:
-        """Arm every target: its first probe, then its ticks."""
-        _exhaust(self.starting(targets))
-
     def starting(self, targets: Iterable[Target]) -> Iterator[None]:
-        """Do the same as `start`, and yield after each target."""
+        """Arm every target: its first probe, then its ticks; yield after each target."""
         self._scheduler.start(paused=True)
         yield from self.updating(targets)
         self.probed = {}
         if not self._draining:
             self._scheduler.resume()
 
-    def update(self, targets: Iterable[Target]) -> None:
-        """Replace the targets; an unchanged one continues, with its probe in flight."""
-        _exhaust(self.updating(targets))
-
     def updating(self, targets: Iterable[Target]) -> Iterator[None]:
-        """Do the same as `update`, and yield after each target; stop once the schedule drains."""
+        """Replace the targets, and yield after each; an unchanged one continues, with its probe in flight.
+
+        It stops once the schedule drains.
+        """
         steps = self._updating({target.name: target for target in targets})
-        while not self._draining and next(steps, _END) is not _END:
+        for _ in () if self._draining else steps:
             yield
+            if self._draining:
+                return
 
     def _updating(self, wanted: Mapping[str, Target]) -> Iterator[None]:
         for name in self._targets.keys() - wanted.keys():
@@ -402,7 +391,10 @@ class Schedule:
         async with AsyncExitStack() as places:
             if await self._take_places(places, target, within):
                 await self._probe_now(target, trigger, planned)
-                return
+            else:
+                self._find_no_place(target, trigger)
+
+    def _find_no_place(self, target: Target, trigger: str) -> None:
         _refuse(self._answers(), "concurrency")
         if trigger == "schedule":
             self._callbacks.skipped(target.name, "concurrency")
@@ -412,8 +404,9 @@ class Schedule:
             return
         observation = await self.probe(target, trigger, time.monotonic() - planned)
         self._callbacks.observed(observation)
-        self._back_off(observation)
-        self._confirm(observation)
+        if self.watches(target.name):  # a reload may have removed it at the moment in which its probe ended
+            self._back_off(observation)
+            self._confirm(observation)
         for answer in self._answers():
             answer.set_result(observation)
 
@@ -440,9 +433,8 @@ class Schedule:
         if head is None or head.status not in _ASK_LATER or not head.retry_after:
             return
         seconds = min(float(head.retry_after), _MOST_INTERVALS * observation.target.interval, _LONGEST_REST)
-        if self._targets.get(name) is not None:
-            self._rests[name] = time.monotonic() + seconds
-            self._callbacks.backed_off(name, seconds)
+        self._rests[name] = time.monotonic() + seconds
+        self._callbacks.backed_off(name, seconds)
 
     def _confirm(self, observation: Observation) -> None:
         """After a failure, probe again sooner, if configured, until enough failures confirm it."""
@@ -456,7 +448,11 @@ class Schedule:
             return
         if 0 < self._failures[target.name] < target.confirm:
             loop = asyncio.get_running_loop()
-            self.confirming[target.name] = loop.call_later(sooner, self.begin, target, 0.0, "confirm")
+            self.confirming[target.name] = loop.call_later(sooner, self._confirm_now, target.name)
+
+    def _confirm_now(self, name: str) -> None:
+        del self.confirming[name]
+        self.begin(self._targets[name], 0.0, "confirm")
 
     def _is_in_turn(self, target: Target, seconds: float) -> bool:
         """Whether it is still this monitor's turn to probe the target after this many seconds."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -144,9 +144,19 @@ async def make(script: Scripted) -> AsyncIterator[Callable[..., Schedule]]:
 Make = Callable[..., Schedule]
 
 
+def start(schedule: Schedule, targets: Iterable[Target]) -> None:
+    """Arm every target at once."""
+    deque(schedule.starting(targets), 0)
+
+
+def update(schedule: Schedule, targets: Iterable[Target]) -> None:
+    """Replace the targets at once."""
+    deque(schedule.updating(targets), 0)
+
+
 def known(schedule: Schedule, *targets: Target) -> None:
     """Schedule targets without their first probes."""
-    schedule.update(targets)
+    update(schedule, targets)
     for timer in schedule.firsts.values():
         timer.cancel()
 
@@ -210,7 +220,7 @@ def test_how_late_a_tick_comes(late: float) -> None:
 
 async def test_the_first_probe_comes_at_once(script: Scripted, make: Make) -> None:
     """A single target is probed when the schedule starts, with the trigger and the delay of a scheduled probe."""
-    make().start([a_target()])
+    start(make(), [a_target()])
     await script.until(lambda: bool(script.asked))
     ((name, trigger, delay),) = script.asked
     assert (name, trigger) == ("one", "schedule")
@@ -221,7 +231,7 @@ async def test_the_first_probes_are_spread(make: Make) -> None:
     """Of five targets the first is probed at once, and the others follow within five seconds."""
     schedule = make()
     before = asyncio.get_running_loop().time()
-    schedule.start(map(a_target, NAMES[:5]))
+    start(schedule, map(a_target, NAMES[:5]))
     took = asyncio.get_running_loop().time() - before
     firsts = sorted(timer.when() - before for timer in schedule.firsts.values())
     assert all(number <= first <= number + took for number, first in enumerate(firsts))
@@ -231,7 +241,7 @@ async def test_the_first_probes_of_many_come_as_the_limits_can_carry_them(make: 
     """First probes start one a second on one host with four places, or in phase if sooner; on many, 12.5 a second."""
     loop, schedule = asyncio.get_running_loop(), make()
     before = loop.time()
-    schedule.start([a_target(name, interval=600.0) for name in NAMES])
+    start(schedule, [a_target(name, interval=600.0) for name in NAMES])
     took = loop.time() - before
     firsts = sorted(timer.when() - before for timer in schedule.firsts.values())
     assert len(ticks(schedule)) == 1000 > len(firsts) > 5
@@ -239,7 +249,7 @@ async def test_the_first_probes_of_many_come_as_the_limits_can_carry_them(make: 
     assert all(later - earlier > 1.0 - took for earlier, later in pairwise(firsts))
     others = make()
     before = loop.time()
-    others.start([a_target(name, host=f"{name}.test", interval=600.0) for name in NAMES[:500]])
+    start(others, [a_target(name, host=f"{name}.test", interval=600.0) for name in NAMES[:500]])
     took = loop.time() - before
     assert 30.0 < max(timer.when() for timer in others.firsts.values()) - before < 40.0 + took
 
@@ -262,7 +272,7 @@ async def test_targets_are_armed_one_by_one(script: Scripted, make: Make) -> Non
 async def test_the_ticks_follow_in_phase(make: Make) -> None:
     """After the first probe the ticks have the target's phase, the first of them at least half an interval later."""
     schedule = make()
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     tick = ticks(schedule)["one"]
     assert (tick - phase("one", 60.0) + 1.0) % 60.0 == pytest.approx(1.0, abs=1e-3)
     assert 29.0 < tick - time.time() < 91.0
@@ -274,19 +284,19 @@ async def test_a_target_that_was_probed_lately_waits_for_its_tick(make: Make, ag
     now = time.time()
     schedule = make(wall=lambda: now)
     schedule.probed = {"one": now - age}
-    schedule.start([a_target(), a_target("new")])
+    start(schedule, [a_target(), a_target("new")])
     assert ("one" in schedule.firsts, "new" in schedule.firsts) == (not waits, True)
     if waits:
         assert ticks(schedule)["one"] == pytest.approx(next_tick("one", 60.0, now), abs=1e-3)
-    schedule.update([])
-    schedule.update([a_target()])
+    update(schedule, [])
+    update(schedule, [a_target()])
     assert "one" in schedule.firsts
 
 
 async def test_a_target_is_asked_again_and_again(script: Scripted, make: Make) -> None:
     """Each tick starts a probe if the previous one is over."""
     script.let_go.set()
-    make().start([a_target(interval=0.05)])
+    start(make(), [a_target(interval=0.05)])
     await script.until(lambda: len(script.observed) >= 3)
     assert {name for name, _, _ in script.asked} == {"one"}
     assert script.most == 1
@@ -297,7 +307,7 @@ async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make
     starts = []
     for turn in range(4):
         schedule = make()
-        schedule.start([a_target(turn=turn, turns=4)])
+        start(schedule, [a_target(turn=turn, turns=4)])
         assert schedule.firsts == {}
         starts.append((ticks(schedule)["one"] - phase("one", 60.0)) % 60.0)
     assert [start % 60.0 for start in starts] == pytest.approx([0.0, 15.0, 30.0, 45.0], abs=1e-3)
@@ -307,7 +317,7 @@ async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make
 async def test_a_shared_target_is_on_time_in_its_turn(script: Scripted, make: Make) -> None:
     """The delay of a probe is measured from the monitor's own turn, not from that of the first monitor."""
     script.let_go.set()
-    make().start([a_target(interval=0.2, turn=1, turns=2)])
+    start(make(), [a_target(interval=0.2, turn=1, turns=2)])
     await script.until(lambda: len(script.observed) >= 2)
     assert script.skipped[("one", "missed")] == 0 or script.asked[0][2] < 0.2
 
@@ -317,7 +327,7 @@ async def test_another_turn_is_another_tick(make: Make) -> None:
     schedule = make()
     known(schedule, a_target(turn=1, turns=2))
     before = ticks(schedule)["one"]
-    schedule.update([a_target(turn=2, turns=3)])
+    update(schedule, [a_target(turn=2, turns=3)])
     assert (ticks(schedule)["one"] - before) % 60.0 == pytest.approx(10.0, abs=1e-3)
 
 
@@ -346,14 +356,14 @@ async def test_a_target_is_never_asked_twice_at_once(script: Scripted, make: Mak
 
 async def test_a_probe_longer_than_its_interval_piles_up_nothing(script: Scripted, make: Make) -> None:
     """One probe runs, however many ticks pass, and each of them is counted as skipped."""
-    make().start([a_target(interval=0.02)])
+    start(make(), [a_target(interval=0.02)])
     await script.until(lambda: script.skipped["one", "overlap"] >= 3)
     assert (len(script.asked), script.most) == (1, 1)
 
 
 async def test_a_paused_target_is_left_alone(script: Scripted, make: Make) -> None:
     """The ticks of a paused target are counted as skipped."""
-    make().start([a_target(paused=True)])
+    start(make(), [a_target(paused=True)])
     await script.until(lambda: script.skipped["one", "paused"] == 1)
     assert script.asked == []
 
@@ -362,7 +372,7 @@ async def test_a_target_without_budget_is_left_alone(script: Scripted, make: Mak
     """If today's tokens are spent, the ticks are counted as skipped."""
     budget = Budget(10)
     budget.spend("other", 10)
-    make(budget).start([a_target()])
+    start(make(budget), [a_target()])
     await script.until(lambda: script.skipped["one", "budget"] == 1)
     assert script.asked == []
 
@@ -440,7 +450,7 @@ async def test_each_target_has_its_turn(script: Scripted, make: Make, limits: di
     schedule = make(**limits)
     schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
-    schedule.start([a_target("second", interval=0.01)])
+    start(schedule, [a_target("second", interval=0.01)])
     await script.until(lambda: script.skipped["second", "concurrency"] >= 3)
     assert not script.skipped["second", "overlap"]
     schedule.begin(a_target("third"), 0.0)
@@ -472,7 +482,7 @@ async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) ->
 async def test_a_drain_waits_for_what_is_in_flight(script: Scripted, make: Make) -> None:
     """A drain waits until a running probe has ended."""
     schedule = make()
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     await script.until(lambda: bool(script.asked))
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
     script.let_go.set()
@@ -505,7 +515,7 @@ async def test_a_drain_can_be_hurried(script: Scripted, make: Make) -> None:
 async def test_a_drain_starts_nothing_more(script: Scripted, make: Make) -> None:
     """During a drain no tick starts a probe, and no waiting probe starts."""
     schedule = make(concurrency=1)
-    schedule.start([a_target("first")])
+    start(schedule, [a_target("first")])
     await script.until(lambda: bool(script.asked))
     schedule.begin(a_target("second"), 0.0)
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
@@ -553,7 +563,7 @@ async def test_a_first_probe_outlives_a_step_of_the_clock(script: Scripted, make
     """A first probe waits by the monotonic clock: a step of the wall clock neither delays it nor adds to its delay."""
     wall = Wall()
     schedule = make(wall=wall)
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     wall.ahead -= 3600.0
     await script.until(lambda: bool(script.asked))
     assert script.asked[0][2] < 1.0
@@ -565,11 +575,11 @@ async def test_a_first_probe_outlives_a_step_of_the_clock(script: Scripted, make
 async def test_an_unchanged_target_goes_on(script: Scripted, make: Make) -> None:
     """An unchanged target keeps its tick, its running probe and its count of failures."""
     schedule = make()
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     await script.until(lambda: bool(script.asked))
     failures(schedule)["one"] = 3
     before = ticks(schedule)
-    schedule.update([a_target(), a_target("two")])
+    update(schedule, [a_target(), a_target("two")])
     await script.until(lambda: len(script.asked) == 2)
     assert ticks(schedule)["one"] == before["one"]
     assert (script.running["one"], script.ends, failures(schedule)["one"]) == (1, [], 3)
@@ -578,9 +588,9 @@ async def test_an_unchanged_target_goes_on(script: Scripted, make: Make) -> None
 async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
     """A change of labels does not affect a running probe."""
     schedule = make()
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     await script.until(lambda: bool(script.asked))
-    schedule.update([a_target(labels={"team": "search"})])
+    update(schedule, [a_target(labels={"team": "search"})])
     await asyncio.sleep(0)
     assert (script.running["one"], script.ends) == (1, [])
 
@@ -588,11 +598,11 @@ async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
 async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
     """The running probe of a removed target is aborted as `reload`, and nothing of the target remains scheduled."""
     schedule = make()
-    schedule.start([a_target(), a_target("two")])
+    start(schedule, [a_target(), a_target("two")])
     await script.until(lambda: bool(script.asked))
     (asked,) = [name for name, _, _ in script.asked]
     other = "two" if asked == "one" else "one"
-    schedule.update([])
+    update(schedule, [])
     await script.until(lambda: script.in_flight[-1] == 0)
     assert script.ends == [f"{asked} reload"]
     assert ticks(schedule) == {}
@@ -605,10 +615,10 @@ async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
 async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> None:
     """The running probe of a changed target is aborted as `reload`; its ticks stay and use the new config."""
     schedule = make()
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     await script.until(lambda: bool(script.asked))
     before = ticks(schedule)
-    schedule.update([a_target(host="b.test")])
+    update(schedule, [a_target(host="b.test")])
     await script.until(lambda: script.in_flight[-1] == 0)
     assert script.ends == ["one reload"]
     assert ticks(schedule) == before
@@ -622,9 +632,9 @@ async def test_another_interval_is_another_tick(make: Make) -> None:
     """A changed interval gives new ticks in phase, the first within one new interval; the schedule keeps running."""
     wall = Wall()
     schedule = make(wall=wall)
-    schedule.start([a_target(interval=36000.0)])
+    start(schedule, [a_target(interval=36000.0)])
     pass_time(schedule, "one", 36000.0)
-    schedule.update([a_target(interval=10.0)])
+    update(schedule, [a_target(interval=10.0)])
     tick = ticks(schedule)["one"]
     assert (tick - phase("one", 10.0) + 1.0) % 10.0 == pytest.approx(1.0, abs=1e-3)
     assert tick - wall() <= 10.0
@@ -634,9 +644,9 @@ async def test_another_interval_is_another_tick(make: Make) -> None:
 async def test_an_added_target_is_asked_at_once(script: Scripted, make: Make) -> None:
     """An added target is probed at once, before its first tick."""
     schedule = make()
-    schedule.start([])
+    start(schedule, [])
     assert schedule.running
-    schedule.update([a_target()])
+    update(schedule, [a_target()])
     await script.until(lambda: bool(script.asked))
     assert ticks(schedule).keys() == {"one"}
 
@@ -659,7 +669,7 @@ async def test_a_step_of_the_clock_costs_at_most_an_interval(script: Scripted, m
     """After a step of the clock the ticks are armed again, the next within an interval, and none counts as missed."""
     wall = Wall()
     schedule = make(wall=wall)
-    schedule.start(map(a_target, NAMES[:20]))
+    start(schedule, map(a_target, NAMES[:20]))
     wall.ahead += step
     assert schedule.follow_clock()
     now = wall()
@@ -677,7 +687,7 @@ async def test_a_clock_that_is_slewed_is_no_step(make: Make) -> None:
     """A slewed clock moves no tick, and a step is detected once."""
     wall = Wall()
     schedule = make(wall=wall)
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     before = ticks(schedule)
     wall.ahead += 0.5
     assert not schedule.follow_clock()
@@ -691,7 +701,7 @@ async def test_a_schedule_moves_while_every_target_ticks(make: Make) -> None:
     """A target without a tick for two intervals and a minute shows that the schedule has stopped."""
     schedule = make()
     assert schedule.moving()
-    schedule.start([a_target(), a_target("two", interval=10.0)])
+    start(schedule, [a_target(), a_target("two", interval=10.0)])
     assert schedule.moving()
     pass_time(schedule, "two", 50.0)
     assert schedule.moving()
@@ -832,7 +842,7 @@ async def test_a_target_in_maintenance_is_left_alone(script: Scripted, make: Mak
     """The ticks of a target in maintenance are counted as skipped, and after the window it is probed again."""
     window = [True]
     schedule = make(resting=lambda _: window[0])
-    schedule.start([a_target()])
+    start(schedule, [a_target()])
     await script.until(lambda: script.skipped["one", "maintenance"] == 1)
     assert script.asked == []
     window.clear()
@@ -916,8 +926,8 @@ async def test_a_changed_or_removed_target_is_not_waited_for(script: Scripted, m
     await schedule.ask("two", "schedule")
     await script.idle(2)
     script.answer = whole
-    schedule.update([a_target(model="another")])
-    schedule.update([a_target(model="another"), a_target("two")])
+    update(schedule, [a_target(model="another")])
+    update(schedule, [a_target(model="another"), a_target("two")])
     for name in ("one", "two"):
         await schedule.tick(name)
     await script.until(lambda: len(script.asked) >= 4)
@@ -937,7 +947,7 @@ async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> No
     script.answer = refused
     script.let_go.set()
     schedule = make()
-    schedule.start([sickly()])
+    start(schedule, [sickly()])
     await script.until(lambda: len(script.observed) == 3)
     assert [trigger for _, trigger, _ in script.asked] == ["schedule", "confirm", "confirm"]
     assert schedule.confirming == {}
@@ -959,13 +969,31 @@ async def test_a_failure_is_confirmed_in_turn_alone(script: Scripted, make: Make
     assert schedule.confirming == {}
 
 
+async def test_a_removed_target_is_not_confirmed(script: Scripted, make: Make) -> None:
+    """A probe that ends as its target is removed is observed, and neither confirmed nor counted as a failure."""
+    script.answer = refused
+    schedule = make()
+
+    async def ended(target: Target, trigger: str, delay: float) -> Observation:
+        await script(target, trigger, delay)
+        return refused(target)  # although it was cancelled: its exchange had ended before
+
+    schedule.probe = ended
+    known(schedule, sickly())
+    await schedule.tick("one")
+    await script.until(lambda: script.running["one"] == 1)
+    update(schedule, [])
+    await script.until(lambda: len(script.observed) == 1)
+    assert (schedule.confirming, failures(schedule)) == ({}, {})
+
+
 async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> None:
     """The first success ends the confirmation, and the count starts at 0 again."""
     answers = iter([refused(sickly()), whole(sickly())])
     script.answer = lambda _: next(answers)
     script.let_go.set()
     schedule = make()
-    schedule.start([sickly()])
+    start(schedule, [sickly()])
     await script.until(lambda: len(script.observed) == 2)
     assert (schedule.confirming, failures(schedule)["one"]) == ({}, 0)
 
@@ -976,7 +1004,7 @@ async def test_what_needs_no_confirmation(script: Scripted, make: Make, more: di
     script.answer = refused
     script.let_go.set()
     schedule = make()
-    schedule.start([sickly(**more)])
+    start(schedule, [sickly(**more)])
     await script.until(lambda: len(script.observed) == 1)
     assert schedule.confirming == {}
 
@@ -1000,7 +1028,7 @@ async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
     script.answer = refused
     script.let_go.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
-    schedule.start([slow])
+    start(schedule, [slow])
     await script.idle(1)
     first = schedule.confirming["one"]
     await schedule.tick("one")
@@ -1018,11 +1046,11 @@ async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Mak
     script.answer = refused
     script.let_go.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
-    schedule.start([slow])
+    start(schedule, [slow])
     for number, targets in enumerate(([replace(slow, model="other")], []), 1):
         await script.idle(number)
         timer = schedule.confirming["one"]
-        schedule.update(targets)
+        update(schedule, targets)
         assert timer.cancelled()
         await schedule.tick("one")
 
@@ -1032,7 +1060,7 @@ async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
     script.answer = refused
     script.let_go.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
-    schedule.start([slow])
+    start(schedule, [slow])
     await script.idle(1)
     timer = schedule.confirming["one"]
     script.let_go.clear()
@@ -1050,9 +1078,9 @@ async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
 async def test_a_schedule_that_drains_takes_nothing_on(script: Scripted, make: Make) -> None:
     """A draining schedule accepts neither new targets nor requests by signal."""
     schedule = make()
-    schedule.start([a_target(), a_target("two")])
+    start(schedule, [a_target(), a_target("two")])
     await schedule.drain(1.0, asyncio.Event())
-    schedule.update([a_target("three")])
+    update(schedule, [a_target("three")])
     assert [*schedule.asking_all("signal")]
     await asyncio.sleep(0)
     assert script.asked == []
