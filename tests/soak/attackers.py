@@ -1,4 +1,4 @@
-"""What hostile targets and visitors of a soak do to the daemon, and the secret that none of its outputs may hold."""
+"""Hostile targets and clients of a soak, and the secret that none of the daemon's outputs may contain."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import bcrypt
 
 HOST = "127.0.0.1"
 SECRET = "q7canary3soak9secret1"
-"""Sent by every hostile target's probes in a header, and said again by its server."""
+"""Sent in a header by the probes of hostile targets, and echoed by their server."""
 USER = {"Authorization": "Basic " + base64.b64encode(b"soak:right").decode()}
 _WRONG = base64.b64encode(b"soak:wrong").decode()
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
 _FORMS = (SECRET, SECRET.upper(), base64.b64encode(f"x:{SECRET}".encode()).decode(), SECRET.encode().hex())
 _DRIP, _LARGE = 100, 60_000
-"""Bytes of a small write; characters of an event that the soak's limits let pass."""
+"""Bytes of a small write; characters of an event within the soak's limits."""
 _GUESSERS, _GUESSES = 20, 10
 
 MODES = {"usage": "ok", "echo": "ok", "drip": "ok", "endless": "bad_response/too_large"}
-"""What a hostile server can do, and what a probe of it comes to."""
+"""What the hostile server can do, and the verdict of a probe of it."""
 
 
 def _event(content: str, finish: str | None = None, **more: object) -> bytes:
@@ -87,7 +87,7 @@ def users(directory: Path) -> Path:
 
 
 async def come_back(port: int) -> None:
-    """Connect, ask nothing, and connect again when that is closed."""
+    """Connect, send nothing, and connect again when the connection is closed."""
     loop = asyncio.get_running_loop()
     while True:
         with socket.socket() as client, suppress(OSError):

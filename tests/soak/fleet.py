@@ -1,4 +1,4 @@
-"""What a soak watches: targets dealt from all that the lab can do, another hand of them after each reload."""
+"""The targets of a soak: a selection of all answers of the lab, of which each changed config replaces a part."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ COUNT = 9
 """Numbers in the counted list."""
 INTERVAL = 5
 SLOWER = 2
-"""How much longer the deadlines are than those of the tests: this machine has a soak to do beside."""
+"""How much longer the deadlines are than those of the tests, because a soak keeps the machine busy."""
 CHANGED = 10
 """Targets that a reload replaces, of a hundred."""
 FLAGS = ("unclean_end", "content_type_mismatch")
-HURRIED = 'connect = "2s", headers = "3s", first_chunk = "4s", idle = "2400ms", total = "8s", drain = "600ms"'
-PATIENT = 'connect = "10s", headers = "10s", first_chunk = "10s", idle = "10s", total = "20s", drain = "1s"'
+SHORT_TIMEOUTS = 'connect = "2s", headers = "3s", first_chunk = "4s", idle = "2400ms", total = "8s", drain = "600ms"'
+LONG_TIMEOUTS = 'connect = "10s", headers = "10s", first_chunk = "10s", idle = "10s", total = "20s", drain = "1s"'
 LIMITS = 'stream_bytes = "512KiB"\nevent_bytes = "64KiB"\nevents = 20000\nconcurrency = 60\nper_host = 60\n'
 HISTORY = "history.db"
-"""Beside the config: every probe is to be in it."""
+"""In the directory of the config; every probe must be in it."""
 MIXED = ("ok", "cut:after=3:by=rst", "clean-cut", "duplicated", "cut-after-end", "no-response", "status:code=503")
-"""What one target is answered by turns; which one it was only the lab's log can say."""
+"""What the lab answers one target in turn; only the lab's log says which answer a probe got."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One target with its deadlines and its expected verdict; without `expect` the lab's log decides."""
+    """One target with its deadlines and its expected verdict; if `expect` is empty, the lab's log decides."""
 
     name: str
     protocol: str
     path: str
     expect: str = ""
     flag: str = ""
-    hurried: bool = False
+    short_timeouts: bool = False
     tls: str = ""
-    """The TLS fault whose port it asks."""
-    asks: bool = True
-    """Whether a request reaches the lab at all."""
+    """The TLS fault that it is probed with."""
+    reaches_lab: bool = True
+    """Whether a request reaches the lab."""
     hostile: bool = False
-    """Whether it is served by what attacks, which tells no lab what it did."""
+    """Whether the hostile server answers it, which writes no log."""
 
 
-def dealt(seed: int) -> tuple[Entry, ...]:
-    """Return every target that the lab can be asked for, so that any run of neighbours has as many faults as it can."""
+def all_targets(seed: int) -> tuple[Entry, ...]:
+    """Return a target for each scenario, in an order in which any consecutive ones have as many faults as possible."""
     groups: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in (*_of_scenarios(), *_of_draws(), *_of_tls(), *_of_attacks()):
         groups[entry.tls or entry.path.split("/")[2].partition("?")[0]].append(entry)
-    die = random.Random(seed)  # noqa: S311 - a die for a test
+    rng = random.Random(seed)  # noqa: S311 - a repeatable order for a test
     for group in groups.values():
-        die.shuffle(group)
+        rng.shuffle(group)
     return tuple(_in_turn(list(groups.values())))
 
 
@@ -77,10 +77,10 @@ def _of_scenarios() -> Iterator[Entry]:
             f"{scenario.protocol}-{scenario.fault}-{number}",
             scenario.protocol,
             paced(scenario, SLOWER),
-            # the lab's log goes by default timeouts: at a pace of ours it is the scenario that knows
+            # the lab's log expects default timeouts: at another pace the scenario has the verdict
             expect.verdict if own(scenario) in QUICKER else "",
             expect.flag if expect.flag in FLAGS else "",
-            hurried=expect.verdict != "ok" and (timed(scenario) or own(scenario) in QUICKER),
+            short_timeouts=expect.verdict != "ok" and (timed(scenario) or own(scenario) in QUICKER),
         )
 
 
@@ -94,65 +94,79 @@ def _of_draws() -> Iterator[Entry]:
 def _of_tls() -> Iterator[Entry]:
     for fault in (*FAULTS, *SAME_PORT):
         reached = not fault.expect.verdict.startswith(("unreachable", "timeout"))
-        # a TLS 1.3 client is through before the server looks at its certificate
-        asks = reached and fault.name != "client-certificate"
+        # the handshake of a TLS 1.3 client is complete before the server checks its certificate
+        reaches_lab = reached and fault.name != "client-certificate"
         expect = fault.expect.verdict
         yield Entry(
-            fault.target, "openai-chat", fault.path, expect, fault.expect.flag, hurried=True, tls=fault.name, asks=asks
+            fault.target,
+            "openai-chat",
+            fault.path,
+            expect,
+            fault.expect.flag,
+            short_timeouts=True,
+            tls=fault.name,
+            reaches_lab=reaches_lab,
         )
 
 
 def _of_attacks() -> Iterator[Entry]:
     for number, (mode, expect) in product(range(_HOSTILE), MODES.items()):
         yield Entry(
-            f"hostile-{mode}-{number}", "openai-chat", f"/hostile/{mode}/{number}", expect, asks=False, hostile=True
+            f"hostile-{mode}-{number}",
+            "openai-chat",
+            f"/hostile/{mode}/{number}",
+            expect,
+            reaches_lab=False,
+            hostile=True,
         )
 
 
-def hand(deck: Sequence[Entry], number: int, size: int) -> tuple[Entry, ...]:
-    """Return the targets after so many changes: half of them stay, of the others some go and as many others come."""
+def selection(candidates: Sequence[Entry], number: int, size: int) -> tuple[Entry, ...]:
+    """Return the targets after this number of changes: half of them stay, some of the others are replaced each time."""
     stay = size // 2
-    rest, step = deck[stay:], max(1, size * CHANGED // 100)
+    rest, step = candidates[stay:], max(1, size * CHANGED // 100)
     moving = (rest[(number * step + place) % len(rest)] for place in range(min(size - stay, len(rest))))
-    return (*deck[:stay], *moving)
+    return (*candidates[:stay], *moving)
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """The URL of the lab, and that of each TLS fault."""
+class Endpoints:
+    """The URLs of the lab and of each TLS fault."""
 
     url: str
     tls: dict[str, str]
     files: dict[str, str]
-    """Of certificates, by the key of the config."""
+    """Files of certificates by the key of the config."""
     hostile: str = ""
-    """The URL of the server that attacks."""
+    """The URL of the hostile server."""
 
 
-def config(entries: Iterable[Entry], where: Where, listen: str, change: int = 0, *, paused: bool = False) -> str:
-    """Return a config for these targets; each `change` asks some of them otherwise and labels some anew."""
+def config(
+    entries: Iterable[Entry], endpoints: Endpoints, listen: str, change: int = 0, *, paused: bool = False
+) -> str:
+    """Return a config for these targets; each `change` alters the request of some and the labels of others."""
     head = f"[web]\nlisten = {json.dumps(listen)}\n[limits]\n{LIMITS}"
     head += f'[history]\npath = "{HISTORY}"\nprobes_per_target = 1000000\nmax_bytes = "4GiB"\n'
     defaults = (
         f'[defaults]\nmodel = "lab"\ninterval = "{INTERVAL}s"\ncheck = {{ kind = "count", to = {COUNT} }}\n'
         f"paused = {json.dumps(paused)}\n"
     )
-    return head + defaults + "".join(_table(entry, where, change, place) for place, entry in enumerate(entries))
+    return head + defaults + "".join(_table(entry, endpoints, change, place) for place, entry in enumerate(entries))
 
 
-def _url(entry: Entry, where: Where) -> str:
+def _url(entry: Entry, endpoints: Endpoints) -> str:
     if entry.tls:
-        return where.tls[entry.tls]
-    return (where.hostile if entry.hostile else where.url) + entry.path
+        return endpoints.tls[entry.tls]
+    return (endpoints.hostile if entry.hostile else endpoints.url) + entry.path
 
 
-def _table(entry: Entry, where: Where, change: int, place: int) -> str:
+def _table(entry: Entry, endpoints: Endpoints, change: int, place: int) -> str:
     lines = [
         "[[targets]]",
         f"name = {json.dumps(entry.name)}",
         f'protocol = "{entry.protocol}"',
-        f"url = {json.dumps(_url(entry, where))}",
-        f"timeouts = {{ {HURRIED if entry.hurried else PATIENT} }}",
+        f"url = {json.dumps(_url(entry, endpoints))}",
+        f"timeouts = {{ {SHORT_TIMEOUTS if entry.short_timeouts else LONG_TIMEOUTS} }}",
         f'labels = {{ change = "{change if (place + change) % 7 == 0 else 0}" }}',
         f"max_tokens = {400 + (change if (place + change) % CHANGED == 0 else 0)}",
     ]
@@ -161,17 +175,17 @@ def _table(entry: Entry, where: Where, change: int, place: int) -> str:
     if entry.hostile:
         lines += [f'headers = {{ X-Tenant = "{SECRET}" }}', 'check = "none"', 'record = "tail"']
     if entry.tls:
-        given = [key for key in where.files if key == "ca_file" or entry.tls == "client-certificate-given"]
-        lines.append("tls = { " + ", ".join(f"{key} = {json.dumps(where.files[key])}" for key in given) + " }")
+        given = [key for key in endpoints.files if key == "ca_file" or entry.tls == "client-certificate-given"]
+        lines.append("tls = { " + ", ".join(f"{key} = {json.dumps(endpoints.files[key])}" for key in given) + " }")
     return "\n".join(lines) + "\n"
 
 
-BROKEN = (
+INVALID = (
     "[web\n",
     '[web]\nlisten = "127.0.0.1:0"\n[[targets]]\nname = "no-url"\n',
     "unknown = 1\n",
     '[defaults]\ninterval = "soon"\n',
 )
-"""Configs that a reload has to refuse."""
-WORDY = "".join(f"{'k' * 4000}{number} = 1\n" for number in range(25))
-"""One that takes a hundred kilobytes to refuse, in a single line of the log."""
+"""Configs that a reload must refuse."""
+INVALID_LARGE = "".join(f"{'k' * 4000}{number} = 1\n" for number in range(25))
+"""One whose refusal is a single line of a hundred kilobytes in the log."""

@@ -1,4 +1,4 @@
-"""The daemon as users run it, and a signal that has it say how many tasks and threads it holds: nothing else can."""
+"""The daemon as users run it, with a signal handler that reports its tasks and threads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from types import FrameType
 from monitor.cli.main import main
 
 
-def tell(descriptor: int) -> None:
-    """Write one line with what the process holds, to a descriptor that was open before any fault."""
+def report(descriptor: int) -> None:
+    """Write one line with the tasks and threads to a descriptor that was open before any disturbance."""
     try:
         tasks = [task.get_coro() for task in asyncio.all_tasks(asyncio.get_running_loop())]
     except RuntimeError:  # before the loop runs
@@ -27,10 +27,10 @@ def run() -> None:
     """Run `chat-monitor` with the arguments after the first, which is the descriptor for reports."""
     descriptor = int(sys.argv.pop(1))
 
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        tell(descriptor)
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        report(descriptor)
 
-    signal.signal(signal.SIGUSR2, asked)
+    signal.signal(signal.SIGUSR2, on_signal)
     main()
 
 

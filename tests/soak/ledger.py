@@ -1,4 +1,4 @@
-"""The accounts of a soak: every event against what the lab did, and every request of the lab's against an event."""
+"""The comparison of a soak's records: each event with the lab's log, and each request of the lab with the events."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.soak.fleet import FLAGS, Entry
 
 OURS = ("aborted", "inconclusive")
 SETTLE = 10.0
-"""Seconds after the lab's last byte within which a probe is judged and its line written, on a busy machine, too."""
+"""Seconds after the lab's last byte within which a probe is judged and its line written, also on a busy machine."""
 SLACK = 1.0
-"""Seconds by which a probe's end may lie outside the time in which a cause of ours was at work."""
+"""Seconds by which a probe may lie outside the time in which a disturbance of ours explains it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time in which a cause of ours was at work, in Unix seconds."""
+    """A time in which a disturbance of ours explains verdicts, in Unix seconds."""
 
     excuses: str
-    """The verdict of our own making that it explains; empty for any wrong one."""
+    """The verdict of the monitor's own fault that it explains; empty if it explains any wrong verdict."""
     why: str
     start: float
     end: float
@@ -69,21 +69,21 @@ class Window:
 
 
 @dataclass(slots=True)
-class LifeAccount:
+class RunAccount:
     """The output of one process; `start` and `stop` are of the monotonic clock."""
 
     end: str
     start: float
     stop: float = 0.0
     cutoff: float = float("inf")
-    """The lab's requests that ended later may have no event: the process was killed."""
+    """Requests that the lab ended later may have no event, because the process was killed."""
     least: int = 0
     """Probes that it had judged, by its own counters, a moment before it was killed."""
     events: list[Event] = field(default_factory=list)
     torn: int = 0
-    """Lines that are no JSON."""
+    """Lines that are not JSON."""
     judged: int | None = None
-    """Probes by the process's own counters, where it was asked in calm."""
+    """Probes by the process's own counters, if it was quiesced."""
     dropped: int = 0
     unkept: int = 0
     """Probes that its history dropped, by the same counters."""
@@ -145,11 +145,11 @@ class Judgement:
     right: Counter[str]
     """Events by verdict, of those that are right."""
     ours: Counter[tuple[str, str]]
-    """Events of our own making, by verdict and by the cause of ours that explains them."""
+    """Events of the monitor's own fault, by verdict and by the disturbance that explains them."""
     faults: frozenset[str]
-    """Faults of the lab's that were met."""
+    """Faults of the lab that were detected."""
     wrong: Sequence[str]
-    """Wrong verdicts, and verdicts of our own without a cause, in words."""
+    """Wrong verdicts, and verdicts of the monitor's own fault without an explanation, in words."""
     lost: Sequence[str]
     """Events that are missing, doubled or not counted, in words."""
     killed: int
@@ -157,26 +157,26 @@ class Judgement:
 
 
 def judge(
-    accounts: Sequence[LifeAccount],
+    accounts: Sequence[RunAccount],
     served: Mapping[str, Served],
-    deck: Mapping[str, Entry],
+    entries: Mapping[str, Entry],
     windows: Sequence[Window],
 ) -> Judgement:
-    """Hold every event against the lab's truth, and every request against the events."""
+    """Compare every event with the lab's log, and every request of the lab with the events."""
     right: Counter[str] = Counter()
     ours: Counter[tuple[str, str]] = Counter()
     wrong, faults = [], set()
     for account in accounts:
         for event in account.events:
             truth = served.get(event.probe_id)
-            problem = mistake(event, truth, deck[event.target])
+            problem = mistake(event, truth, entries[event.target])
             if problem and (why := next((window.why for window in windows if window.covers(event)), "")):
                 ours[event.verdict, why] += 1
             elif problem:
                 wrong.append(f"{event.target} {event.probe_id}: {problem} ({event.detail})")
             else:
                 right[event.verdict] += 1
-                faults.add(deck[event.target].tls or (truth.fault if truth else event.target))
+                faults.add(entries[event.target].tls or (truth.fault if truth else event.target))
     lost = [problem for account in accounts for problem in _imbalance(account)]
     missing, killed = _missing(accounts, served)
     return Judgement(right, ours, frozenset(faults), wrong, [*lost, *missing], killed)
@@ -185,12 +185,12 @@ def judge(
 def mistake(event: Event, truth: Served | None, entry: Entry) -> str:
     """Return how an event differs from the truth; empty if it does not."""
     if event.outcome in OURS:
-        return f"{event.verdict} without a cause of ours"
-    if truth is None and entry.asks:
-        return f"{event.verdict}, and the lab was never asked"
+        return f"{event.verdict} without a disturbance that explains it"
+    if truth is None and entry.reaches_lab:
+        return f"{event.verdict}, and no request reached the lab"
     expect = entry.expect or (truth.expect if truth else "")
     if event.verdict != expect:
-        return f"{event.verdict}, and the lab says {expect}"
+        return f"{event.verdict}, but the lab expects {expect}"
     wanted = {entry.flag} - {""}
     fixed = truth is None or not entry.path.split("/")[2].startswith(("mix", "flaky"))
     if event.outcome == "ok" and fixed and event.flags != wanted:
@@ -198,10 +198,10 @@ def mistake(event: Event, truth: Served | None, entry: Entry) -> str:
     return ""
 
 
-def _missing(accounts: Sequence[LifeAccount], served: Mapping[str, Served]) -> tuple[list[str], int]:
-    """Return the requests that no event tells of, and how many more a kill -9 explains.
+def _missing(accounts: Sequence[RunAccount], served: Mapping[str, Served]) -> tuple[list[str], int]:
+    """Return the requests without an event, and how many more a kill -9 explains.
 
-    Of a process that says how many lines it dropped so many may be missing.
+    As many may be missing as the process counts dropped lines.
     """
     known = {event.probe_id for account in accounts for event in account.events}
     missing: dict[int, list[str]] = {place: [] for place in range(len(accounts))}
@@ -209,16 +209,16 @@ def _missing(accounts: Sequence[LifeAccount], served: Mapping[str, Served]) -> t
     for one in served.values():
         if one.request_id in known:
             continue
-        life = max(place for place, account in enumerate(accounts) if account.start <= one.started)
-        if one.ended > accounts[life].cutoff:
+        run = max(place for place, account in enumerate(accounts) if account.start <= one.started)
+        if one.ended > accounts[run].cutoff:
             killed += 1
         else:
-            missing[life].append(_told(one, accounts[life]))
-    too_many = (found for life, found in missing.items() if len(found) > accounts[life].dropped)
+            missing[run].append(_described(one, accounts[run]))
+    too_many = (found for run, found in missing.items() if len(found) > accounts[run].dropped)
     return [problem for found in too_many for problem in found], killed
 
 
-def unkept(accounts: Iterable[LifeAccount], kept: frozenset[str]) -> Iterator[str]:
+def unkept(accounts: Iterable[RunAccount], kept: frozenset[str]) -> Iterator[str]:
     """Return how many probes of a log are missing in the history without a counted drop or a kill -9."""
     for account in accounts:
         missing = sum(event.probe_id not in kept for event in account.events)
@@ -227,12 +227,12 @@ def unkept(accounts: Iterable[LifeAccount], kept: frozenset[str]) -> Iterator[st
             yield f"{missing} probes of the log are not in the history, {account.end}"
 
 
-def _told(one: Served, life: LifeAccount) -> str:
-    when = f"from {one.started - life.start:.1f} to {one.ended - life.start:.1f} s of {life.stop - life.start:.1f} s"
-    return f"{one.request_id} ({one.fault}): no event, and the lab answered {when}, {life.end}"
+def _described(one: Served, run: RunAccount) -> str:
+    when = f"from {one.started - run.start:.1f} to {one.ended - run.start:.1f} s of {run.stop - run.start:.1f} s"
+    return f"{one.request_id} ({one.fault}): no event, and the lab answered {when}, {run.end}"
 
 
-def _imbalance(account: LifeAccount) -> Iterator[str]:
+def _imbalance(account: RunAccount) -> Iterator[str]:
     """Return where the output of a process and its counters differ."""
     twice = [name for name, times in Counter(event.probe_id for event in account.events).items() if times > 1]
     if twice:
@@ -250,7 +250,7 @@ def _imbalance(account: LifeAccount) -> Iterator[str]:
         yield from _per_target(account)
 
 
-def _per_target(account: LifeAccount) -> Iterator[str]:
+def _per_target(account: RunAccount) -> Iterator[str]:
     """Return for which targets counters and events differ, of those whose series existed all the time."""
     counted: Counter[tuple[str, str]] = Counter()
     for event in account.events:

@@ -1,4 +1,4 @@
-"""The two programs of a soak, the lab and the daemon, as real processes, and what is done to them from outside."""
+"""The two programs of a soak, the lab and the daemon, as real processes, with their limits and signals."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.soak.asking import HOST, Answer, asked
 from tests.soak.attackers import users
-from tests.soak.fleet import Where
+from tests.soak.clients import HOST, Response, fetch
+from tests.soak.fleet import Endpoints
 from tests.soak.ledger import parsed
 from tests.soak.report import Held
 
@@ -26,59 +26,59 @@ ADDRESS = re.compile(r"fault lab on (http://\S+)/ ")
 
 
 @asynccontextmanager
-async def lab(log: Path) -> AsyncIterator[tuple[Where, int]]:
-    """Run the lab; yield its place and its process id."""
+async def lab(log: Path) -> AsyncIterator[tuple[Endpoints, int]]:
+    """Run the lab; yield its endpoints and its process id."""
     command = (sys.executable, "-m", "monitor", "lab", "--listen", f"{HOST}:0")
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=out, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
     try:
         found = ADDRESS.search((await process.stderr.readline()).decode())
-        assert found is not None, "the lab says where it is"
-        yield await _where(found[1]), process.pid
+        assert found is not None, "the lab prints its address"
+        yield await _endpoints(found[1]), process.pid
     finally:
         process.terminate()
         await process.communicate()
 
 
-async def _where(url: str) -> Where:
+async def _endpoints(url: str) -> Endpoints:
     port = urlsplit(url).port or 0
-    report = json.loads((await asked(port, "/", more="Accept: application/json\r\n")).body)["tls"]
+    report = json.loads((await fetch(port, "/", more="Accept: application/json\r\n")).body)["tls"]
     place = Path(report["ca_file"]).parent
     files = {"ca_file": report["ca_file"], "cert_file": str(place / "client.pem"), "key_file": str(place / "key.pem")}
-    return Where(url, {fault["name"]: fault["url"] for fault in report["faults"]}, files)
+    return Endpoints(url, {fault["name"]: fault["url"] for fault in report["faults"]}, files)
 
 
 @dataclass(slots=True)
 class Daemon:
-    """One life of the daemon."""
+    """One running process of the daemon."""
 
     process: asyncio.subprocess.Process
     port: int
     log: Path
     stdout: asyncio.StreamReader
 
-    async def asked(self, path: str, method: str = "GET", more: str = "") -> Answer:
-        """Ask one of its pages."""
-        return await asked(self.port, path, method, more)
+    async def fetch(self, path: str, method: str = "GET", more: str = "") -> Response:
+        """Request one of its pages."""
+        return await fetch(self.port, path, method, more)
 
     async def scrape(self) -> dict[str, float]:
-        """Return what it counts."""
-        return parsed((await self.asked("/metrics")).body.decode())
+        """Return the samples of its metrics by series."""
+        return parsed((await self.fetch("/metrics")).body.decode())
 
     async def ready(self, within: float) -> bool:
-        """Wait until it says that it is ready; whether it did."""
+        """Wait until it is ready; whether it was in time."""
         for _ in range(int(within / 0.1)):
             if self.process.returncode is not None:
                 return False
-            if (await self.asked("/-/ready")).status == 200:
+            if (await self.fetch("/-/ready")).status == 200:
                 return True
             await asyncio.sleep(0.1)
         return False
 
     @property
     def complaints(self) -> list[str]:
-        """Return what it printed besides its log, except warnings about its config."""
+        """Return its lines on standard error, except warnings about its config."""
         lines = self.log.with_suffix(".err").read_text(errors="replace").splitlines()
         return [line for line in lines if "warning" not in line]
 
@@ -87,11 +87,11 @@ class Daemon:
         self.process.send_signal(number)
 
     def descriptors(self) -> int:
-        """Return how many it has open."""
+        """Return the number of its open descriptors."""
         return len(tuple(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     async def held(self) -> Held:
-        """Return what it holds now."""
+        """Return its descriptors, tasks and threads."""
         self.signal(signal.SIGUSR2)
         report = json.loads(await self.stdout.readline())
         return Held(self.descriptors(), tuple(report["tasks"]), report["threads"])
@@ -108,11 +108,11 @@ class Daemon:
                 resource.prlimit(self.process.pid, what, before)
 
     def disk_full(self) -> AbstractContextManager[None]:
-        """Let its log grow by some hundred bytes more: the next write is a part of a line, and every other fails."""
+        """Let its log grow by only 300 bytes: the next write stores a part of a line, and every later one fails."""
         return self.limited(resource.RLIMIT_FSIZE, self.log.stat().st_size + 300)
 
     def no_descriptors(self) -> AbstractContextManager[None]:
-        """Let it open two more descriptors."""
+        """Let it open only two more descriptors."""
         return self.limited(resource.RLIMIT_NOFILE, self.descriptors() + 2)
 
     async def ended(self, within: float) -> int | None:
@@ -126,7 +126,7 @@ class Daemon:
 
 @asynccontextmanager
 async def daemon(config: Path, port: int, log: Path) -> AsyncIterator[Daemon]:
-    """Run the daemon, its log in a file; what still runs in the end is killed."""
+    """Run the daemon with its log in a file; kill it at the end if it still runs."""
     read_end, write_end = os.pipe()
     options = ("--config", str(config), "--web.config.file", str(users(config.parent)))
     command = (sys.executable, "-m", "tests.soak.hosted", str(write_end), "run", *options)
@@ -152,6 +152,6 @@ async def daemon(config: Path, port: int, log: Path) -> AsyncIterator[Daemon]:
             transport.close()
 
 
-def waited(pid: int) -> float:
-    """Return for how many seconds so far a process's main thread could have run and was given no processor."""
+def runqueue_wait(pid: int) -> float:
+    """Return for how many seconds so far the main thread of a process was runnable and waited for a processor."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9

@@ -1,4 +1,4 @@
-"""What a soak found, as promises that were kept or broken: a table for people, JSON for programs."""
+"""The report of a soak, as promises that were kept or broken: Markdown for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.soak.ledger import Judgement
 MOST_GROWTH = 5.0
 """MB an hour."""
 LEAST = 180.0
-"""Seconds of samples without which nothing is said of growth: until then what is remembered still fills."""
+"""Seconds of samples that a statement about growth needs, because caches fill first."""
 BLOCK = 20.0
 """Seconds of samples of memory that are one point of the fit: their mean."""
 LISTED = 20
@@ -72,31 +72,31 @@ class Findings:
     growth: Fit
     warm_after: float
     memory: tuple[int, int, int]
-    """Bytes of the daemon at the start of the long life, when warm, and at its end."""
+    """Bytes of the daemon at the start of the long run, when warm, and at its end."""
     still: Sequence[str]
-    """Targets that were asked no more."""
+    """Targets that were no longer probed."""
     unanswered: Sequence[str]
-    """Scrapes and reloads that did not go as they had to, in words."""
+    """Scrapes and reloads that went wrong, in words."""
     unhandled: int
     leaked: Sequence[str] = ()
     """Files of output that hold a secret."""
     acts: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, str] = field(default_factory=dict)
-    """What became of each life, by how it was ended."""
+    """The result of each run, by how it was ended."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     scrapes: tuple[int, float, int] = (0, 0.0, 0)
-    """How many were answered, the slowest in seconds, and how many the machine left no time to answer."""
+    """How many were answered, the slowest in seconds, and how many were not because the daemon got no processor."""
     cpu: Mapping[str, float] = field(default_factory=dict)
-    """Of each process the share of a core that it took."""
+    """The share of a core that each process took."""
     sink_errors: int = 0
     dropped: int = 0
-    """Lines that the long life dropped and counted."""
+    """Lines that the long run dropped and counted."""
     machine: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """One thing that has to hold, what was found, and whether it held."""
+    """A requirement, what was found, and whether it was met."""
 
     what: str
     found: str
@@ -104,7 +104,7 @@ class Promise:
 
 
 def promises(found: Findings) -> tuple[Promise, ...]:
-    """Return every promise with what came of it."""
+    """Return every promise with what was found."""
     judgement, before, after = found.judgement, found.before, found.after
     grown = found.growth
     total = sum(judgement.right.values())
@@ -124,18 +124,22 @@ def promises(found: Findings) -> tuple[Promise, ...]:
         Promise(
             f"memory grows by less than {MOST_GROWTH:g} MB an hour",
             f"{grown.slope:.1f} ± {2 * grown.error:.1f} MB/h" if grown.error < float("inf") else "too short to say",
-            # too short a run is not sure of any slope: it breaks the promise only where it is sure
+            # the slope of a short run is uncertain: only one that is surely too large breaks the promise
             grown.slope - 2 * grown.error < MOST_GROWTH,
         ),
-        Promise("every target is still asked", f"{len(found.still)} stand still", not found.still),
-        Promise("every scrape and reload goes as it has to", f"{len(found.unanswered)} did not", not found.unanswered),
+        Promise("every target is still probed", f"{len(found.still)} are not", not found.still),
+        Promise(
+            "no unexpected answer to a scrape or reload",
+            f"{len(found.unanswered)}",
+            not found.unanswered,
+        ),
         Promise("no secret in log and history", f"in {', '.join(found.leaked) or 'none'}", not found.leaked),
         Promise("no unhandled exception", f"{found.unhandled}", not found.unhandled),
     )
 
 
 def _more(before: Held, after: Held) -> Iterator[str]:
-    """Say which tasks there are more of."""
+    """Return which tasks there are more of."""
     yield from (f"{times} more {name}" for name, times in (Counter(after.tasks) - Counter(before.tasks)).items())
 
 
@@ -186,9 +190,9 @@ def _lines(found: Findings) -> Iterator[str]:
     yield "# A chaos soak"
     yield ""
     yield (
-        f"The daemon as a real process watched {found.targets} targets of the fault lab for "
-        f"{found.seconds / 60:g} minutes and made {total} probes, while it was reloaded, scraped, starved and "
-        "killed. Each verdict is held against what the lab itself logged for the same `X-Request-ID`."
+        f"The daemon as a real process probed {found.targets} targets of the fault lab for "
+        f"{found.seconds / 60:g} minutes {total} times, while it was reloaded, scraped, starved and "
+        "killed. Each verdict is compared with what the lab itself logged for the same `X-Request-ID`."
     )
     yield ""
     yield from _table(
@@ -204,11 +208,11 @@ def _lines(found: Findings) -> Iterator[str]:
     yield "## What was done to the daemon"
     yield ""
     yield from _table(("act", "times"), [(what, str(times)) for what, times in found.acts.items()])
-    yield from _table(("end of a life", "what came of it"), list(found.ends.items()))
+    yield from _table(("end of a run", "result"), list(found.ends.items()))
     yield "## Verdicts"
     yield ""
     yield from _table(("verdict", "probes"), [(name, str(n)) for name, n in sorted(judgement.right.items())])
-    yield "Of our own making, each with the cause that was at work then; these count in no ratio:"
+    yield "Of the monitor's own fault, each with the disturbance that explains it; these count in no ratio:"
     yield ""
     yield from _table(
         ("verdict", "because of", "probes"), [(name, why, str(n)) for (name, why), n in sorted(judgement.ours.items())]
@@ -219,17 +223,17 @@ def _lines(found: Findings) -> Iterator[str]:
 def _facts(found: Findings) -> Iterator[str]:
     start, warm, end = (f"{size / 1e6:.0f}" for size in found.memory)
     yield (
-        f"- {len(found.judgement.faults)} kinds of fault were met; {found.judgement.killed} probes were in flight, or "
-        "their lines in the queue, when the process was killed."
+        f"- {len(found.judgement.faults)} kinds of fault were detected; {found.judgement.killed} probes were in "
+        "flight, or their lines in the queue, when the process was killed."
     )
     answered, slowest, starved = found.scrapes
     yield f"- {answered} scrapes were answered, the slowest in {slowest:.2f} s."
     if starved:
-        yield f"- {starved} scrapes had no answer in 30 s, for most of which the machine gave the daemon no processor."
-    yield f"- Memory: {start} MB at the start of the long life, {warm} MB when warm, {end} MB at its end."
+        yield f"- {starved} scrapes had no answer in 30 s, for most of which the daemon waited for a processor."
+    yield f"- Memory: {start} MB at the start of the long run, {warm} MB when warm, {end} MB at its end."
     yield (
-        f"- The fit of its growth leaves out the first {found.warm_after:.0f} s, in which the recent probes of the "
-        "targets that stayed took their place in memory."
+        f"- The fit of its growth leaves out the first {found.warm_after:.0f} s, in which the memory of recent probes "
+        "of the targets that stayed was filled."
     )
     yield f"- Skipped ticks: {', '.join(f'{reason} {n}' for reason, n in found.skipped.items()) or 'none'}."
     yield f"- Writes of the log that failed: {found.sink_errors}; lines dropped, each counted: {found.dropped}."

@@ -1,4 +1,4 @@
-"""Tests of what a soak does against the daemon on purpose."""
+"""Tests of the hostile server of a soak, and of the search for leaks."""
 
 from __future__ import annotations
 

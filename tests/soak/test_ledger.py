@@ -1,4 +1,4 @@
-"""Tests of a soak's accounts: what is right, what is ours, what is wrong, and what is lost."""
+"""Tests of the comparison of a soak's records: right, of our own fault, wrong, and lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.sinks.history_store import Store, StoredProbe
 from tests.soak.fleet import Entry
 from tests.soak.ledger import (
     Event,
-    LifeAccount,
+    RunAccount,
     Served,
     Window,
     judge,
@@ -38,9 +38,9 @@ LINE = {
 }  # fmt: skip
 
 
-def account(*events: Event, **more: object) -> LifeAccount:
-    """Return a life with these events."""
-    found = LifeAccount("end", 40.0, events=list(events))
+def account(*events: Event, **more: object) -> RunAccount:
+    """Return the account of a run with these events."""
+    found = RunAccount("end", 40.0, events=list(events))
     for name, value in more.items():
         setattr(found, name, value)
     return found
@@ -71,10 +71,10 @@ def test_the_labs_lines_are_read() -> None:
     ("event", "truth", "entry", "words"),
     [
         (EVENT, SERVED, ENTRY, ""),
-        (EVENT, None, ENTRY, "truncated/incomplete_body, and the lab was never asked"),
-        (EVENT, None, replace(ENTRY, asks=False, expect="truncated/incomplete_body"), ""),
-        (EVENT, replace(SERVED, expect="empty"), ENTRY, "truncated/incomplete_body, and the lab says empty"),
-        (EVENT, SERVED, replace(ENTRY, expect="ok"), "truncated/incomplete_body, and the lab says ok"),
+        (EVENT, None, ENTRY, "truncated/incomplete_body, and no request reached the lab"),
+        (EVENT, None, replace(ENTRY, reaches_lab=False, expect="truncated/incomplete_body"), ""),
+        (EVENT, replace(SERVED, expect="empty"), ENTRY, "truncated/incomplete_body, but the lab expects empty"),
+        (EVENT, SERVED, replace(ENTRY, expect="ok"), "truncated/incomplete_body, but the lab expects ok"),
         (replace(EVENT, outcome="ok", cause=""), replace(SERVED, expect="ok"), ENTRY, ""),
         (
             replace(EVENT, outcome="ok", cause="", flags=frozenset({"unclean_end"})),
@@ -98,12 +98,12 @@ def test_the_labs_lines_are_read() -> None:
     ids=["right", "not asked", "handshake", "other", "pace", "ok", "flag", "no flag", "by turns"],
 )  # fmt: skip
 def test_an_event_and_the_truth(event: Event, truth: Served | None, entry: Entry, words: str) -> None:
-    """Verdict and flags are those that the lab says, by its log or, at a pace of ours, by the scenario."""
+    """Verdict and flags are those that the lab's log expects, or the scenario if the pace is not the default."""
     assert mistake(event, truth, entry) == words
 
 
-def test_all_is_well() -> None:
-    """Every request has its event and every event its truth."""
+def test_all_is_right() -> None:
+    """Every request has its event, and every event agrees with the lab's log."""
     found = judge([account(EVENT, judged=1)], {"ID": SERVED}, {"cut": ENTRY}, [])
     assert (dict(found.right), found.wrong, found.lost, found.killed) == ({"truncated/incomplete_body": 1}, [], [], 0)
     assert found.faults == {"cut"}
@@ -120,12 +120,12 @@ OURS = replace(EVENT, outcome="inconclusive", cause="resources")
         (Window("inconclusive/resources", "no descriptor left", 1003.0, 1005.0), False),
         (Window("inconclusive/resources", "no descriptor left", 900.0, 950.0), False),
         (Window("aborted/reload", "a reload", 1000.0, 1003.0), False),
-        (Window("", "the lab had no processor", 1000.0, 1003.0), False),
+        (Window("", "the lab waited for a processor", 1000.0, 1003.0), False),
     ],
     ids=["within", "just after", "too early", "too late", "another", "the lab's"],
 )
-def test_what_is_ours_needs_a_cause(window: Window, excused: bool) -> None:
-    """A verdict of our own making is explained by what was done just then, and by nothing else."""
+def test_our_own_fault_needs_an_explanation(window: Window, excused: bool) -> None:
+    """A verdict of the monitor's own fault is explained by a disturbance at that time, and by nothing else."""
     found = judge([account(OURS)], {}, {"cut": ENTRY}, [window])
     assert bool(found.wrong) is not excused
     assert dict(found.ours) == ({("inconclusive/resources", window.why): 1} if excused else {})
@@ -134,7 +134,7 @@ def test_what_is_ours_needs_a_cause(window: Window, excused: bool) -> None:
 def test_a_lab_that_had_no_processor() -> None:
     """If the lab itself was late, the verdict is not wrong, and is counted separately."""
     other = {"ID": replace(SERVED, expect="ok")}
-    late = Window("", "the lab had no processor", 1000.2, 1000.8)
+    late = Window("", "the lab waited for a processor", 1000.2, 1000.8)
     found = judge([account(EVENT)], other, {"cut": ENTRY}, [late])
     assert (dict(found.ours), found.wrong) == ({("truncated/incomplete_body", late.why): 1}, [])
     found = judge([account(EVENT)], other, {"cut": ENTRY}, [replace(late, start=1009.0, end=1010.0)])
@@ -142,13 +142,13 @@ def test_a_lab_that_had_no_processor() -> None:
 
 
 def test_a_lost_event() -> None:
-    """A request that no event tells of is a lost event."""
+    """A request without an event is a lost event."""
     found = judge([account(stop=60.0)], {"ID": SERVED}, {}, [])
     assert found.lost == ["ID (cut): no event, and the lab answered from 10.0 to 11.0 s of 20.0 s, end"]
 
 
 def test_a_dropped_event() -> None:
-    """So many events may be missing as the process says that it dropped, and not one more."""
+    """As many events may be missing as the process counted dropped lines, and not one more."""
     other = {"ID": SERVED, "2": replace(SERVED, request_id="2")}
     assert judge([account(judged=2, dropped=2)], other, {}, []).lost == []
     assert len(judge([account(judged=1, dropped=1)], other, {}, []).lost) == 2
@@ -163,7 +163,7 @@ def test_a_killed_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "words"),
+    ("run", "words"),
     [
         (account(EVENT, EVENT), "1 probes were written twice"),
         (account(EVENT, torn=1), "1 lines are torn"),
@@ -177,9 +177,9 @@ def test_a_killed_process() -> None:
         (account(EVENT, judged=1, per_target={("cut", "truncated"): 2.0}), "cut: 2 truncated counted, 1 written"),
     ],
 )
-def test_what_is_written_and_what_is_counted(life: LifeAccount, words: str) -> None:
-    """A process writes what it counts, but for what it says that it dropped, and no line twice or in part."""
-    found = judge([life], {"ID": SERVED}, {"cut": ENTRY}, [])
+def test_what_is_written_and_what_is_counted(run: RunAccount, words: str) -> None:
+    """A process writes what it counts, except what it counted as dropped, and no line twice or in part."""
+    found = judge([run], {"ID": SERVED}, {"cut": ENTRY}, [])
     assert found.lost == ([words] if words else [])
 
 
@@ -195,10 +195,10 @@ def test_a_scrape_is_read() -> None:
 
 
 def test_what_is_in_no_history() -> None:
-    """A probe of the log is in the history too, unless that says so of itself, or the process was killed."""
+    """A probe of the log is in the history too, unless the history counted it as dropped, or the process was killed."""
     other = replace(EVENT, probe_id="OTHER")
-    lives = (account(EVENT), account(other, unkept=1), account(other, cutoff=50.0))
-    assert list(unkept(lives, frozenset({"ID"}))) == []
+    runs = (account(EVENT), account(other, unkept=1), account(other, cutoff=50.0))
+    assert list(unkept(runs, frozenset({"ID"}))) == []
     message = "1 probes of the log are not in the history, end"
     assert list(unkept([account(EVENT)], frozenset())) == [message]
     assert list(unkept([account(EVENT, cutoff=50.0, least=1)], frozenset())) == [message]

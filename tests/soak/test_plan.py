@@ -1,35 +1,35 @@
-"""Tests of when what happens in a soak."""
+"""Tests of the schedule of a soak."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.soak.plan import ROUND, Act, End, filled_after, lives, warm_after
+from tests.soak.plan import ROUND, Act, End, filled_after, runs, warm_after
 
 
 @pytest.mark.parametrize("minutes", [0.5, 2, 8, 60])
-def test_lives_fill_the_time(minutes: float) -> None:
-    """The lives take as long as asked for, but for a soak so short that they cannot."""
-    found = list(lives(minutes * 60))
-    assert sum(life.seconds for life in found) == pytest.approx(max(minutes * 60, 30))
-    assert [life.end for life in found] == [End.TERM, End.KILL, End.KILL_FULL, End.HURRY, End.CALM]
+def test_runs_fill_the_time(minutes: float) -> None:
+    """The runs take the requested time, unless the soak is too short for them."""
+    found = list(runs(minutes * 60))
+    assert sum(run.seconds for run in found) == pytest.approx(max(minutes * 60, 30))
+    assert [run.end for run in found] == [End.TERM, End.KILL, End.KILL_FULL, End.TERM_TWICE, End.QUIESCED]
 
 
 @pytest.mark.parametrize("minutes", [0.5, 2, 8, 60])
-def test_the_long_life_has_every_act(minutes: float) -> None:
-    """Every act is done at least once, in order, and before the life ends."""
-    *_, long = lives(minutes * 60)
+def test_the_long_run_has_every_act(minutes: float) -> None:
+    """Every act is done at least once, in order, and before the run ends."""
+    *_, long = runs(minutes * 60)
     assert {act for _, act in long.acts} == set(Act)
     times = [at for at, _ in long.acts]
     assert times == sorted(times)
     assert times[-1] < long.seconds
 
 
-def test_most_of_a_long_soak_is_one_life() -> None:
-    """Memory is fitted over a life that is long."""
-    *short, long = lives(3600)
+def test_most_of_a_long_soak_is_one_run() -> None:
+    """Memory is fitted over a long run."""
+    *short, long = runs(3600)
     assert long.seconds > 0.9 * 3600
-    assert all(life.seconds <= 45 for life in short)
+    assert all(run.seconds <= 45 for run in short)
     assert warm_after(long.seconds) == 600
 
 

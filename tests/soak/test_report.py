@@ -26,7 +26,7 @@ GOOD = Findings(
     unanswered=[],
     unhandled=0,
     acts={"40 scrapes at once": 3},
-    ends={"SIGTERM twice": "ended as it had to"},
+    ends={"SIGTERM twice": "as expected"},
     skipped={"overlap": 2},
     scrapes=(120, 0.5, 0),
     cpu={"daemon": 0.25},
@@ -81,8 +81,8 @@ def judged(**more: object) -> Judgement:
         (replace(GOOD, after=Held(10, ("tick",), 3)), "descriptors back at the start"),
         (replace(GOOD, after=Held(9, ("tick", "leak"), 3)), "tasks back at the start"),
         (replace(GOOD, growth=Fit(6.0, 0.4)), "memory grows by less than 5 MB an hour"),
-        (replace(GOOD, still=["cut"]), "every target is still asked"),
-        (replace(GOOD, unanswered=["a scrape"]), "every scrape and reload goes as it has to"),
+        (replace(GOOD, still=["cut"]), "every target is still probed"),
+        (replace(GOOD, unanswered=["a scrape"]), "no unexpected answer to a scrape or reload"),
         (replace(GOOD, unhandled=1), "no unhandled exception"),
         (replace(GOOD, leaked=["0.log"]), "no secret in log and history"),
     ],
@@ -107,14 +107,14 @@ def test_doubt_breaks_no_promise() -> None:
 
 def test_the_page_has_all_of_it() -> None:
     """The page has the disturbances, the output, our own faults with reasons, and the method."""
-    page = as_markdown(replace(GOOD, judgement=judged(wrong=["cut: ok, and the lab says truncated/reset"])))
+    page = as_markdown(replace(GOOD, judgement=judged(wrong=["cut: ok, but the lab expects truncated/reset"])))
     for words in (
-        "watched 200 targets",
+        "probed 200 targets",
         "| 40 scrapes at once | 3 |",
-        "| SIGTERM twice | ended as it had to |",
+        "| SIGTERM twice | as expected |",
         "| ok | 3 |",
         "| aborted/reload | a reload | 2 |",
-        "- cut: ok, and the lab says truncated/reset",
+        "- cut: ok, but the lab expects truncated/reset",
         "overlap 2",
         "70 MB at the start",
         "1.0 ± 1.0 MB/h",

@@ -1,4 +1,4 @@
-"""Clients of the daemon's pages in a soak: polite ones, slow ones and rude ones, on bare sockets."""
+"""Clients of the daemon's pages in a soak, on bare sockets: valid ones, slow ones and invalid ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import NamedTuple, cast
 from tests.soak.attackers import USER
 
 HOST = "127.0.0.1"
-PATIENCE = 30.0
+TIMEOUT = 30.0
 SLOW_FOR = 40
-"""Bytes that a slow reader takes, one a second: longer than the daemon's own patience."""
+"""Bytes that a slow reader takes, one a second: for longer than the daemon's own timeout."""
 ACCEPTS = (
     "",
     "Accept: application/openmetrics-text;version=1.0.0\r\n",
@@ -23,15 +23,15 @@ ACCEPTS = (
 )
 
 
-class Answer(NamedTuple):
-    """Status and body; a status of 0 says that the answer was not whole."""
+class Response(NamedTuple):
+    """Status and body; the status is 0 if the response was not complete."""
 
     status: int
     body: bytes
 
 
 def request(method: str, path: str, more: str = "") -> bytes:
-    """Return a request of the one user, on a connection of its own."""
+    """Return a request with the user's credentials, on a connection of its own."""
     user = "".join(f"{name}: {value}\r\n" for name, value in USER.items())
     return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{user}{more}\r\n".encode()
 
@@ -46,7 +46,7 @@ class _Received(NamedTuple):
         return BytesIO(self.data)
 
 
-def answer(received: bytes) -> Answer:
+def parsed_response(received: bytes) -> Response:
     """Return the response; it is complete if it has its declared length, or its last chunk."""
     response = HTTPResponse(cast("socket.socket", _Received(received)))
     try:
@@ -54,20 +54,20 @@ def answer(received: bytes) -> Answer:
         is_framed = response.chunked or response.length is not None
         body = response.read()
     except (HTTPException, ValueError):
-        return Answer(0, b"")
-    return Answer(response.status if is_framed else 0, body)
+        return Response(0, b"")
+    return Response(response.status if is_framed else 0, body)
 
 
-async def asked(port: int, path: str, method: str = "GET", more: str = "") -> Answer:
-    """Ask once; whatever goes wrong is an answer that is not whole."""
+async def fetch(port: int, path: str, method: str = "GET", more: str = "") -> Response:
+    """Send one request; whatever goes wrong is a response that is not complete."""
     with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(PATIENCE):
-            return answer(await spoken(port, request(method, path, more)))
-    return Answer(0, b"")
+        async with asyncio.timeout(TIMEOUT):
+            return parsed_response(await exchange(port, request(method, path, more)))
+    return Response(0, b"")
 
 
-async def spoken(port: int, request_: bytes) -> bytes:
-    """Say something and return all that comes back."""
+async def exchange(port: int, request_: bytes) -> bytes:
+    """Send bytes on a new connection and return all that is received until its end."""
     reader, writer = await asyncio.open_connection(HOST, port, limit=1 << 20)
     try:
         writer.write(request_)
@@ -80,33 +80,33 @@ async def spoken(port: int, request_: bytes) -> bytes:
 
 
 async def read_slowly(port: int) -> None:
-    """Ask for the metrics and read a byte a second, until the daemon has had enough, or we."""
+    """Scrape and read a byte a second, until the daemon closes the connection or `SLOW_FOR` bytes came."""
     loop = asyncio.get_running_loop()
-    with socket.socket() as door, suppress(OSError):
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        door.setblocking(False)
-        await loop.sock_connect(door, (HOST, port))
-        await loop.sock_sendall(door, request("GET", "/metrics"))
+    with socket.socket() as client, suppress(OSError):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, (HOST, port))
+        await loop.sock_sendall(client, request("GET", "/metrics"))
         for _ in range(SLOW_FOR):
-            if not await loop.sock_recv(door, 1):
+            if not await loop.sock_recv(client, 1):
                 return
             await asyncio.sleep(1)
 
 
-RUDE = (
+INVALID = (
     request("GET", "/metrics?" + "q" * (1 << 20)),
-    b"\x16\x03\x01 no HTTP\r\n\r\n",
+    b"\x16\x03\x01 not HTTP\r\n\r\n",
     request("GET", "/../../etc/passwd"),
     request("POST", "/-/reload", "Origin: http://elsewhere.invalid\r\n"),
 )
 
 
-async def be_rude(port: int) -> None:
-    """Send what no one should, and leave before an answer comes."""
-    for request_ in RUDE:
+async def send_invalid(port: int) -> None:
+    """Send invalid requests, and valid ones that are aborted before a response comes."""
+    for request_ in INVALID:
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await spoken(port, request_)
+            async with asyncio.timeout(TIMEOUT):
+                await exchange(port, request_)
     for request_ in (request("GET", "/metrics"), b"GET /metrics HT", b""):
         with suppress(OSError):
             _, writer = await asyncio.open_connection(HOST, port)
