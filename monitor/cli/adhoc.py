@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 from pydantic_core import PydanticCustomError
 
-from monitor.cli.common import refuse
+from monitor.cli.common import is_http, refuse
 from monitor.cli.completion import protocol_names
 from monitor.cli.recognition import recognized
 from monitor.config import ConfigError, target
@@ -116,6 +116,8 @@ def refuse_missing_scheme(subject: str) -> None:
 
 def adhoc_target(url: str, options: Options) -> Target:
     """Return a target for a URL of the command line, validated like the config."""
+    if not is_http(url):
+        raise refuse("that is not an http or https URL (for example https://host:8443/v1/chat/completions)")
     found = _target(url, options.protocol or _assumed(url), options)
     try:
         takes_model = _takes_model(found)

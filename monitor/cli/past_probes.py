@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -19,7 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.cli.bundle import bundle, write
-from monitor.cli.common import COMPLETE, FAILED_TO_TELL, own_address, refuse
+from monitor.cli.common import COMPLETE, FAILED_TO_TELL, is_http, own_address, refuse
 from monitor.cli.completion import target_names
 from monitor.cli.config_file import load_or_exit
 from monitor.cli.event_loop import raised_by_ctrl_c, run_loop
@@ -217,7 +216,7 @@ def _source(url: str | None, db: Path | None, config: Config | None) -> ProbeSou
     """Return the history file if one is given, else the daemon at the URL, else that of the config."""
     if url is None:
         url = _DEFAULT_URL if config is None else f"http://{own_address(config.settings)}"
-    if urlsplit(url).scheme not in {"http", "https"}:
+    if not is_http(url):
         raise click.BadParameter("must be an http:// or https:// URL", param_hint="--url")
     return File(db) if db else daemon_at(url)
 

@@ -116,6 +116,8 @@ class Daemon:
 def _refusal(status: int) -> str:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return f"status {status}: its web config file requires a user: pass --url http://USER:PASSWORD@HOST:PORT"
+    if status == HTTPStatus.NOT_FOUND:
+        return "status 404: it is not a chat-monitor, or the path of its pages is missing in the URL"
     if status == HTTPStatus.BAD_REQUEST:
         return "status 400: it does not know this query: it is an older chat-monitor, or another server"
     return f"the response has status {status}"

@@ -239,8 +239,10 @@ def split_listen(text: str) -> tuple[str, int]:
     """Return host, "" for every address of both families, and port; port 0 lets the system choose."""
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
+    bracketed = host == f"[{bare}]" and ":" in bare and _is_address(bare)
+    plain = host == bare and host.isprintable() and not {":", " "} & set(host)
     fine = colon and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < _PORTS.stop
-    if not fine or (":" in bare) != (host != bare) or not bare.isprintable() or " " in bare:
+    if not fine or not (bracketed or plain):
         raise wrong("is not HOST:PORT", 'for example "127.0.0.1:9877" or "[::1]:9877"')
     return bare, int(port)
 

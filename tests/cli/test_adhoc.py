@@ -56,6 +56,8 @@ def test_headers_and_keys_are_sent(cli: Cli, monkeypatch: pytest.MonkeyPatch, tm
     ("arguments", "message"),
     [
         (("http://127.0.0.1:9",), "/ is the path of a base URL; append the rest, for example /v1/chat/completions"),
+        (("ftp://127.0.0.1:9",), "that is not an http or https URL (for example https://host"),
+        (("http://[/",), "that is not an http or https URL"),
         (("http://127.0.0.1:9/v1/",), "for example /v1/chat/completions (openai-chat)"),
         (("http://127.0.0.1:9/chat/completions", "--header", "no colon"), "a header is 'NAME: VALUE'"),
         (("http://127.0.0.1:9/chat/completions", "--header", ": value"), "a header is 'NAME: VALUE'"),

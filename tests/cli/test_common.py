@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from monitor.cli.common import USAGE, host_and_port, is_loopback, own_address, refuse
+from monitor.cli.common import USAGE, host_and_port, is_http, is_loopback, own_address, refuse
 from monitor.settings import Settings, Web
 
 
@@ -55,3 +55,12 @@ def test_a_refusal_is_one_line_and_a_status(capsys: pytest.CaptureFixture[str]) 
     """The line names the program; the status is 2 unless another is given."""
     assert (refuse("no").exit_code, refuse("never", 1).exit_code) == (USAGE, 1)
     assert capsys.readouterr().err == "chat-monitor: no\nchat-monitor: never\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("HTTP://a", True), ("https://a/b", True), ("ftp://a", False), ("http://[", False), ("a:1", False)],
+)
+def test_http_urls(text: str, expected: bool) -> None:
+    """A URL of another scheme, or one that cannot be parsed, is none."""
+    assert is_http(text) is expected

@@ -114,7 +114,9 @@ def test_what_is_looked_up_is_asked_of_the_daemon(cli: Cli, config: Path, monkey
 
 def test_where_nothing_can_be_looked_up(cli: Cli, tmp_path: Path) -> None:
     """Wrong usage is 2; an invalid file or event is 1, printed without control characters."""
-    assert cli("history", "--url", "localhost:9877").status == 2
+    for url in ("localhost:9877", "http://["):
+        assert "must be an http:// or https:// URL" in cli("history", "--url", url).err
+        assert cli("history", "--url", url).status == 2
     assert cli("history", "-n", "0").status == 2
     assert cli("explain").status == 2
     file = tmp_path / "a\x1b.db"

@@ -130,6 +130,16 @@ def test_splits_what_to_listen_on(text: str, host: str, port: int) -> None:
     assert values.split_listen(text) == (host, port)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[::1", "[::1]", "::1:80", "[]:80", "[:]:80", "[a]:80", "[127.0.0.1]:80", "[::1]x:80", "a b:80", "a:", "a:65536"],
+)
+def test_what_cannot_be_listened_on(text: str) -> None:
+    """Brackets belong to an IPv6 address, and it needs them; a port is a number."""
+    with pytest.raises(Wrong):
+        values.split_listen(text)
+
+
 def test_reads_a_time_of_day() -> None:
     """HH:MM becomes a time."""
     assert values.read_time("02:30") == time(2, 30)
