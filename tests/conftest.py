@@ -1,4 +1,4 @@
-"""What many tests share: a lab, probes with short timeouts, and watchers for blocking calls and for what leaks."""
+"""Fixtures of many tests: a lab, probes with short timeouts, and checks for blocking calls and leaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A daemon under way in a test, and targets for it: what the tests of the daemon, of reload and of systemd share."""
+"""A running daemon and its targets, for the tests of the daemon, of reload and of systemd."""
 
 from __future__ import annotations
 

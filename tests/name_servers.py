@@ -1,4 +1,4 @@
-"""A name server of the tests' own on loopback: real datagrams and connections, and what it answers is a table."""
+"""A name server on loopback: real datagrams and connections, with answers from a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At which pace a test probes a scenario of the lab: fast, and where the lab means default timeouts, in their stead."""
+"""The pace at which a test probes a scenario of the lab: fast, also if the lab expects default timeouts."""
 
 from __future__ import annotations
 

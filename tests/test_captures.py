@@ -1,4 +1,4 @@
-"""What real servers sent, replayed byte for byte: each capture comes to its verdict."""
+"""Captures of real servers, replayed byte for byte: each has its verdict."""
 
 from __future__ import annotations
 

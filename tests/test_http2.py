@@ -1,4 +1,4 @@
-"""The lab over HTTP/2: its scenarios, its own faults, and cuts anywhere, with the verdicts that it promises."""
+"""The lab over HTTP/2: its scenarios, its own faults, and cuts anywhere, with the expected verdicts."""
 
 from __future__ import annotations
 

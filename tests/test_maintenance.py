@@ -1,4 +1,4 @@
-"""Maintenance windows at literal moments: single and recurring ones, over midnight, and where clocks are changed."""
+"""Maintenance windows at literal moments: single and recurring ones, over midnight, and at changes of the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate that lets fewer probes run at once while the event loop is late."""
+"""The limit on concurrent probes while the event loop is late."""
 
 from __future__ import annotations
 

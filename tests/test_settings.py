@@ -1,4 +1,4 @@
-"""The settings: their defaults are the contract's, and the buckets hold what the contract promises."""
+"""The settings: their defaults and buckets are those of the contract."""
 
 from __future__ import annotations
 

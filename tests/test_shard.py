@@ -1,4 +1,4 @@
-"""Which monitor watches what: every target has exactly one, and few move when a monitor is added."""
+"""Which monitor probes which target: each has exactly one, and few move when a monitor is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault of the lab in every protocol, probed over real sockets: verdict, flags, phase, and what was kept."""
+"""Every fault of the lab in every protocol, probed over real sockets: verdict, flags, phase, and what is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Alertmanager example holds back, asked of a real Alertmanager: alerts in, and which of them it inhibits."""
+"""The inhibition rules of the Alertmanager example in a real Alertmanager: which alerts are inhibited by which."""
 
 from __future__ import annotations
 

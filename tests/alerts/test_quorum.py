@@ -1,4 +1,4 @@
-"""What replicas and locations make of one fault, in real Prometheus and Alertmanager: one page or one ticket."""
+"""One fault seen by replicas and locations, in real Prometheus and Alertmanager: one page or one ticket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client says is held against what the server did: on literal values."""
+"""The comparison of a client's times with the server's, on literal values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells of the benchmark come first, and what is kept of those that a run leaves out."""
+"""The order of the benchmark's cells, and which of an earlier run's cells are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of hostile inputs tries each of them, in the place where it is read."""
+"""The benchmark of hostile inputs covers each of them, in the function that reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of the pages: what docs/performance.md shows is what it measured."""
+"""The benchmark of the pages: docs/performance.md shows the figures that it measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a way to run one, a lab and a config."""
+"""Fixtures of the command tests: a way to run one, a lab and a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets of the command line: a URL, options, and what they take the place of."""
+"""Targets of the command line: a URL and options, and which keys of a config they replace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command shares: addresses, loopback or not, and refusals."""
+"""Functions that all commands use: addresses, loopback or not, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config of the commands: where it is looked for, and its mistakes."""
+"""The config of the commands: where it is searched, and its mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the commands look: a running daemon's API over real sockets, and the history's file."""
+"""The sources of the commands: a running daemon's API over real sockets, and the history's file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see of one probe, of several, of all targets and of a config's cost, from literal timelines."""
+"""The terminal's view of one probe, of several, of all targets and of a config's cost, from literal timelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The screen of `top`, and what the other commands print, at 60, 80 and 120 columns."""
+"""The screen of `top`, and the output of the other commands, at 60, 80 and 120 columns."""
 
 from __future__ import annotations
 

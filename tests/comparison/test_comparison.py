@@ -1,4 +1,4 @@
-"""The page that compares: our own column is what the product says now, and the rest is what the command found."""
+"""The comparison page: our own column is the current verdict, and the rest is what the command measured."""
 
 from __future__ import annotations
 

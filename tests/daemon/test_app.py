@@ -1,4 +1,4 @@
-"""The daemon as a whole, on the lab and on scripted peers: it starts, counts, drains, and survives its parts."""
+"""The whole daemon against the lab and scripted peers: it starts, counts, drains, and survives failing parts."""
 
 from __future__ import annotations
 

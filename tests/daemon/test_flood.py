@@ -1,4 +1,4 @@
-"""A real daemon with few descriptors, whose pages many clients connect to and never ask."""
+"""A real daemon with few descriptors, to whose pages many clients connect without a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A daemon that is killed again and again at any moment: its history says what its log says."""
+"""A daemon that is killed at random moments: its history agrees with its log."""
 
 from __future__ import annotations
 

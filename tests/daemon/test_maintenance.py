@@ -1,4 +1,4 @@
-"""Maintenance windows that users set in a running daemon: through restarts, and where the file is not in order."""
+"""Maintenance windows that users set in a running daemon: through restarts, and with an invalid file."""
 
 from __future__ import annotations
 

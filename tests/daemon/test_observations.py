@@ -1,4 +1,4 @@
-"""What an observation goes through: diagnosis, budget, isolation, sinks; none of them costs another."""
+"""The path of an observation: diagnosis, budget, isolation, sinks; an error of one affects no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a running daemon: what fails beside the schedule is counted, and no trace holds a secret."""
+"""The parts of a running daemon: exceptions outside the schedule are counted, and no traceback contains a secret."""
 
 from __future__ import annotations
 

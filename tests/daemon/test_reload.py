@@ -1,4 +1,4 @@
-"""Reload: the config as it is now, whole or not at all, by difference; on a real file, through every door."""
+"""Reload: the current config, whole or not at all, by difference; on a real file, by signal, request and change."""
 
 from __future__ import annotations
 

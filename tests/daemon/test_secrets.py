@@ -1,4 +1,4 @@
-"""What the daemon knows to be secret."""
+"""The secrets that the daemon collects."""
 
 from __future__ import annotations
 

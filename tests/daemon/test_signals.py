@@ -1,4 +1,4 @@
-"""The signals of a daemon: each asks for what it stands for, and none is taken amiss."""
+"""The signals of a daemon: each causes its action, and none fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon keeps on disk: the tokens of today, through restarts, kills and full disks."""
+"""The daemon's state on disk: the tokens of today, through restarts, kills and full disks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What systemd is told: on a real datagram socket, at a path and at an abstract address, and nowhere."""
+"""The messages to systemd: on a real datagram socket, at a path and at an abstract address, and without one."""
 
 from __future__ import annotations
 

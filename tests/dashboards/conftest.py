@@ -1,4 +1,4 @@
-"""What the tests of rules and boards share: where the files lie, and a clear word where a program is missing."""
+"""Fixtures of the tests of rules and boards: paths, and a clear message if a program is missing."""
 
 import shutil
 from pathlib import Path

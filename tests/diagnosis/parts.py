@@ -1,4 +1,4 @@
-"""What the tests of the diagnosis share: probes of every kind, and a diagnosis that is given them in order."""
+"""Parts of the diagnosis tests: probes of every kind, and a diagnosis that takes them in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the diagnosis keeps of a probe."""
+"""The facts of a probe that the diagnosis keeps."""
 
 from __future__ import annotations
 

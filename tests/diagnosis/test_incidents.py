@@ -1,4 +1,4 @@
-"""The simulated incidents: who is accused of them, how often the wrong one, and never an innocent."""
+"""The simulated incidents: who is suspected in each, and that no innocent party ever is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Isolation: what many targets must come to before it is said that we ourselves are cut off."""
+"""Isolation: when the failures of many targets show that the monitor itself is cut off."""
 
 from __future__ import annotations
 

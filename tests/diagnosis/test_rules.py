@@ -1,4 +1,4 @@
-"""The rules of suspicion, each held against every outcome: which failures it takes, and which it leaves alone."""
+"""The rules of suspicion, each against every outcome: which failures it takes, and which it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the target behind was well at the time of a failure."""
+"""Whether the upstream was available at the time of a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of HTTP/2 share: answers in frames, and targets that are asked in it."""
+"""Parts of the HTTP/2 tests: responses in frames, and targets with `http = "2"`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the transport share: bodies, names, ports that nobody listens on, certificates, odd peers."""
+"""Parts of the transport tests: bodies, names, closed ports, certificates, odd peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections of one probe and of several: kept, labelled, tried again once, let go of, and nothing left of them."""
+"""Connections of one probe and of several: kept, labelled, retried once, closed, and without leaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock of one request: our own turns move its zero, and what cannot be told from the peer's is uncertain."""
+"""The clock of one request: our own turns move its zero, and what may be ours or the peer's is uncertain."""
 
 from __future__ import annotations
 

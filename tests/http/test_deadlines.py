@@ -1,4 +1,4 @@
-"""Deadlines: each at its limit, none put off, none before what has come is read, and cancellations beside them."""
+"""Deadlines: each at its limit, none postponed, none before received data is read, and simultaneous cancellations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads, bodies and what is behind them, told apart whatever the segments."""
+"""Heads, bodies and the bytes after them, found with any segmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/2 without I/O: what the frames say, how an answer ends, and what is borne of what is no answer."""
+"""HTTP/2 without I/O: the events of frames, the end of a response, and the limits of other frames."""
 
 from __future__ import annotations
 

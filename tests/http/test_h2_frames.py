@@ -1,4 +1,4 @@
-"""Frames are found however the bytes arrive, and their data is handed on as it comes."""
+"""Frames are found with any segmentation, and their data is passed on as it arrives."""
 
 from __future__ import annotations
 

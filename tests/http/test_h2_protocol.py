@@ -1,4 +1,4 @@
-"""Probes in HTTP/2 over real sockets: agreed on or not, how answers end, what is kept, and what is dialled anew."""
+"""Probes in HTTP/2 over real sockets: negotiation, the end of a response, kept and new connections."""
 
 from __future__ import annotations
 

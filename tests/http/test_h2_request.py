@@ -1,4 +1,4 @@
-"""aiohttp's request, written in the version that its connection speaks; what that takes hold of is pinned."""
+"""aiohttp's request, written in the version of its connection; the private names that it uses are pinned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a head says: retry, ids and type, and what is no such thing."""
+"""The parts of a head: retry, ids and type, and invalid values of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NameServerResolver a name server: what it is asked, what it answers, and what is said where it does not."""
+"""NameServerResolver with a name server: its queries, its answers, and its errors."""
 
 from __future__ import annotations
 

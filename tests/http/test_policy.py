@@ -1,4 +1,4 @@
-"""Addresses that are not dialled, whoever names them."""
+"""Addresses that are not dialled, whatever names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the protocol hears: faults inside a tunnel, an end without close_notify, interim heads, bytes behind the end."""
+"""The HTTP/1.1 protocol: faults in a tunnel, an end without close_notify, interim heads, bytes after the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection tried: `check --connect` has a sentence for each refusal, and says what was agreed on."""
+"""A connection attempt of `check --connect`: a sentence for each refusal, and what was negotiated."""
 
 from __future__ import annotations
 

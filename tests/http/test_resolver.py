@@ -1,4 +1,4 @@
-"""Names looked up by the system and by a name server: what they say, what they refuse, and nobody held up."""
+"""Names resolved by the system and by a name server: results, refusals, and no blocked lookup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams for the tests of the verdict, told from literal events."""
+"""Recordings for the tests of the verdict, made of literal events."""
 
 from __future__ import annotations
 

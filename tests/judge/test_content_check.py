@@ -1,4 +1,4 @@
-"""Was the answer whole: lists as models write them, pieces lost, repeated and reordered, and every place of a cut."""
+"""The content checks: lists as models write them, pieces lost, repeated and reordered, and every place of a cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentence that says what was seen of a stream."""
+"""The sentence that describes a verdict."""
 
 from __future__ import annotations
 

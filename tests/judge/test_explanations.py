@@ -1,4 +1,4 @@
-"""What a verdict means to who is woken by it: every pair has its words, and the docs say the same."""
+"""The explanations of verdicts: every pair has one, and the docs have the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict, row by row and in its order: what was recorded of a stream, and what it came to."""
+"""The verdict table, row by row and in its order: recordings and their verdicts."""
 
 from __future__ import annotations
 

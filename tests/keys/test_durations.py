@@ -1,4 +1,4 @@
-"""Durations as people read them: the unit changes where the figures would become too many or too few."""
+"""Durations as people read them: the unit changes before the digits become too many or too few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single values: what passes, and what is said of what does not."""
+"""Single values of the config: which are accepted, and the error of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab on a free port, and what it logged."""
+"""Fixtures of the lab tests: a lab on a free port, and its log."""
 
 from __future__ import annotations
 

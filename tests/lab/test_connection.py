@@ -1,4 +1,4 @@
-"""The player: exact bytes, segments when a gate opens, endings told apart, and peers that leave."""
+"""The lab's connection: exact bytes, segments when a gate opens, distinct endings, and peers that disconnect."""
 
 from __future__ import annotations
 

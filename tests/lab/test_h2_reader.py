@@ -1,4 +1,4 @@
-"""The lab reads requests in HTTP/2, says what a server has to, and keeps within the windows of its client."""
+"""The lab reads requests in HTTP/2, sends a server's control frames, and keeps within its client's windows."""
 
 from __future__ import annotations
 

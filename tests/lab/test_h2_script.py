@@ -1,4 +1,4 @@
-"""A script of HTTP/1.1 is said in HTTP/2: the same head, payload, waits and endings; what cannot be said is refused."""
+"""A script of HTTP/1.1 sent in HTTP/2: the same head, payload, waits and endings; what HTTP/2 lacks is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests: parsed strictly, bounded, and told apart from each other."""
+"""Requests to the lab: parsed strictly, bounded, and separated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the lab's tests share: a raw client that tells FIN from RST, and scripts taken apart."""
+"""A raw client for the lab's tests that distinguishes FIN from RST, and scripts as bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of probes share: parts of a response, and one probe of a peer."""
+"""Parts of the probe tests: parts of a response, and one probe of a peer."""
 
 from __future__ import annotations
 

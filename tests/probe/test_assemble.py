@@ -1,4 +1,4 @@
-"""What is kept of an answer's words, what must not be, and how an observation is put together."""
+"""The text of an answer that is kept, the secrets that are not, and the parts of an observation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server is told in confidence."""
+"""The secrets that are sent to a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one probe asks, and what counts as the end of the answer."""
+"""The request of one probe, and what counts as the end of the answer."""
 
 from __future__ import annotations
 

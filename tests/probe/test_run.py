@@ -1,4 +1,4 @@
-"""A probe ends in one observation, whatever raises on its way."""
+"""A probe ends in one observation, whatever raises in it."""
 
 from __future__ import annotations
 

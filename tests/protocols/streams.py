@@ -1,4 +1,4 @@
-"""Streams written by hand: the events of several vendors, and what a stream comes to."""
+"""Streams written by hand: the events of several vendors, and their verdicts."""
 
 from __future__ import annotations
 

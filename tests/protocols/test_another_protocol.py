@@ -1,4 +1,4 @@
-"""What a target comes to if it speaks another protocol than its config says: nobody cut anything."""
+"""A target that uses another protocol than its config says: nothing was cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a protocol is by default, and how a request's body is made."""
+"""The defaults of a protocol, and the body of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What errors are about, by their type, code, status and words."""
+"""The cause of an error, by its type, code, status and words."""
 
 from __future__ import annotations
 

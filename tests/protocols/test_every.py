@@ -1,4 +1,4 @@
-"""What every protocol must satisfy, once for all: no split changes its events, and no cut is taken for its end."""
+"""Properties of every protocol: no split changes its events, and no cut counts as its end."""
 
 from __future__ import annotations
 

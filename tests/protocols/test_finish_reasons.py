@@ -1,4 +1,4 @@
-"""What finish reasons mean: the words of all vendors, in any spelling, and what is no reason at all."""
+"""The meaning of finish reasons: the words of all vendors, in any spelling, and values that are no reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's chat as many servers stream it: every message that was seen of them, and what it says."""
+"""OpenAI's chat as many servers stream it: every message that was observed, and its events."""
 
 from __future__ import annotations
 

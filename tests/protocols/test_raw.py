@@ -1,4 +1,4 @@
-"""The plainest probe: any byte is output, and what is asked is the target's own affair."""
+"""The simplest protocol: any byte is output, and the target's config has the request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that streams report: which JSON is one, and what it says."""
+"""Errors that streams report: which JSON is an error, and its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of real proxies share: the proxies with their configs, and a probe that acts in mid-stream."""
+"""Fixtures of the proxy tests: the proxies with their configs, and a probe that acts in mid-stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start what stands between a monitor and a chat server: the proxies of Debian, and an upstream that can be killed."""
+"""Start the proxies of Debian between a monitor and a chat server, and an upstream that can be killed."""
 
 from __future__ import annotations
 

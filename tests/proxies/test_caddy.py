@@ -1,4 +1,4 @@
-"""Caddy in front of the lab: it ends a stream clean whose upstream is gone."""
+"""Caddy in front of the lab: it ends a stream cleanly whose upstream has died."""
 
 from __future__ import annotations
 

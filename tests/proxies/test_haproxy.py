@@ -1,4 +1,4 @@
-"""haproxy in front of the lab: what its server time-out cuts, what it passes on, and how it batches."""
+"""haproxy in front of the lab: the cuts of its server timeout, what it passes on, and its batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx in front of the lab: what its defaults hide, what its time-out and its reload cut, and what it holds back."""
+"""nginx in front of the lab: its defaults, the cuts of its timeout and of its reload, and its buffering."""
 
 from __future__ import annotations
 

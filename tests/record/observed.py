@@ -1,4 +1,4 @@
-"""Observations for the tests of the record, told from literal streams and judged by the real table."""
+"""Observations for the tests of the record, made of literal events and judged by the real table."""
 
 from __future__ import annotations
 

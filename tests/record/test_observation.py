@@ -1,4 +1,4 @@
-"""What one probe came to: availability, times, rate and steps."""
+"""The figures of one probe: availability, times, rate and steps."""
 
 from __future__ import annotations
 

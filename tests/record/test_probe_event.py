@@ -1,4 +1,4 @@
-"""The event as it is read back: whatever stands in the file or comes from the port, it is checked once, here."""
+"""The event as it is read back: from the file or the API, it is checked once, here."""
 
 from __future__ import annotations
 

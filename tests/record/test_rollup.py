@@ -1,4 +1,4 @@
-"""What probes come to in a span of time."""
+"""The counts of probes in a span of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a history's file has to hold: rollups and states that its probes come to, counted again from their events."""
+"""The expected rollups and states of a history, counted again from its events."""
 
 from __future__ import annotations
 

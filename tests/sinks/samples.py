@@ -1,4 +1,4 @@
-"""Observations for the tests of the sinks, told from literal timelines and judged by the real table."""
+"""Observations for the tests of the sinks, made of literal events and judged by the real table."""
 
 from __future__ import annotations
 

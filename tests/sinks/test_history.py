@@ -1,4 +1,4 @@
-"""The sink that keeps: every probe is written by a thread, and nothing that a disk does reaches whoever observes."""
+"""The history sink: a thread writes every probe, and no fault of a disk affects the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history's file, on a real disk: what is kept, what is let go of, and what is done with files not ours."""
+"""The history's file on a real disk: what is kept, what is deleted, and files of other programs."""
 
 from __future__ import annotations
 

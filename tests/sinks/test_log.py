@@ -1,4 +1,4 @@
-"""The lines of the log: their forms, what they may not contain, and a writer that nothing can stop or slow."""
+"""The lines of the log: their forms, what they may not contain, and a writer that never blocks a probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sink that remembers: newest first, bounded, and counting what the truncation ratio counts."""
+"""The memory sink: newest first, bounded, with the counts of the truncation ratio."""
 
 from __future__ import annotations
 

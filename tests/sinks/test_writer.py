@@ -1,4 +1,4 @@
-"""The writer of the sinks: what waits, what is dropped, what is tried again, in which order."""
+"""The writer of the sinks: what waits, what is dropped, what is retried, in which order."""
 
 from __future__ import annotations
 

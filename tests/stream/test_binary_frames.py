@@ -1,4 +1,4 @@
-"""Binary frames: what is taken out of them, however they are cut, and what a wrong checksum or length comes to."""
+"""Binary frames: their messages with any segmentation, and wrong checksums and lengths."""
 
 from __future__ import annotations
 

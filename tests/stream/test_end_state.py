@@ -1,4 +1,4 @@
-"""Whether a stream has said its end, and what counts before it and after it."""
+"""Whether a stream has sent its end, and what counts before it and after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a stream: what every event is when nothing else was said of it."""
+"""The events of a stream, and their defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every framing: the limit of a message, bounded memory, and the same messages however they are cut."""
+"""Properties of every framing: the limit of a message, bounded memory, the same messages with any segmentation."""
 
 from __future__ import annotations
 

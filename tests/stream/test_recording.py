@@ -1,4 +1,4 @@
-"""What was recorded of a stream, once it has ended."""
+"""The finished recording of a stream."""
 
 from __future__ import annotations
 

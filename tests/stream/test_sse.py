@@ -1,4 +1,4 @@
-"""Server-sent events: the rules of the standard to the letter, what is left, and no byte looked at or copied twice."""
+"""Server-sent events: the rules of the standard, the unterminated rest, and no byte scanned or copied twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recording comes to in numbers."""
+"""The figures of a recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of a long stream when it is thinned: little, and nothing in it is wrong."""
+"""A long stream after it was thinned: little is left, and none of it is wrong."""
 
 from __future__ import annotations
 

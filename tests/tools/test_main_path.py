@@ -1,4 +1,4 @@
-"""The count of the main path: which files it takes, which it leaves out, and what it counts."""
+"""The count of the main path: which files it includes, and what it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mutation run: what it changes, what it leaves alone, and whether a test notices."""
+"""The mutation run: what it changes, what it does not, and whether a test fails."""
 
 from __future__ import annotations
 

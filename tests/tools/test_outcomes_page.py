@@ -1,4 +1,4 @@
-"""The page of outcomes agrees with the table that judges."""
+"""The page of outcomes agrees with the verdict table."""
 
 from __future__ import annotations
 

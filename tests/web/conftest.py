@@ -1,4 +1,4 @@
-"""What the tests of the web share: a daemon of literal values, and a client of its application."""
+"""Fixtures of the web tests: a daemon of literal values, and a client of its application."""
 
 from __future__ import annotations
 

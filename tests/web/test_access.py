@@ -1,4 +1,4 @@
-"""Tests of who comes in: passwords, certificates, and what changes while the monitor runs."""
+"""Tests of authentication: passwords, certificates, and changes while the monitor runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of Prometheus' web config format: what is taken, and every mistake at its line."""
+"""Tests of Prometheus' web config format: accepted files, and every mistake at its line."""
 
 from __future__ import annotations
 

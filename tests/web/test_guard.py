@@ -1,4 +1,4 @@
-"""Tests of who may ask."""
+"""Tests of which requests are allowed."""
 
 from __future__ import annotations
 

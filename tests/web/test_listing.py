@@ -1,4 +1,4 @@
-"""Tests of what is asked of the list of recent probes."""
+"""Tests of the query of recent probes."""
 
 from __future__ import annotations
 

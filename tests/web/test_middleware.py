@@ -1,4 +1,4 @@
-"""Tests of what every request goes through, over real sockets on loopback."""
+"""Tests of the middleware of every request, over real sockets on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The description of the API: it names every route, and what each answers is what it says."""
+"""The description of the API: it names every route, and each response agrees with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of what a scrape may ask for, on literal values."""
+"""Tests of the parameters of a probe by scrape, on literal values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the defaults of what the daemon hands in."""
+"""Tests of the defaults of the application's source."""
 
 from __future__ import annotations
 

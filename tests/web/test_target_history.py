@@ -1,4 +1,4 @@
-"""Tests of what a target's probes came to in a span of time."""
+"""Tests of a target's probes in a span of time."""
 
 from __future__ import annotations
 

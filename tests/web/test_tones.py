@@ -1,4 +1,4 @@
-"""Tests of how an outcome looks."""
+"""Tests of the colour of an outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maintenance windows by the API: who may set them, what they may be, and how they are listed."""
+"""Maintenance windows by the API: who may set them, their limits, and how they are listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speeches: where their messages lie, what makes them whole, and what can be put into them."""
+"""Answers of a dialect: the place of their messages, what makes them complete, and what can be inserted."""
 
 from __future__ import annotations
 

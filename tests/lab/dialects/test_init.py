@@ -1,4 +1,4 @@
-"""What holds for every protocol that the lab speaks."""
+"""Properties of every protocol of the lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that end without their end: where the cut falls, and what it comes to."""
+"""Streams that end without their end: the place of the cut, and the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults of HTTP/2 are scripts of frames, each with the verdict that a probe of it has to come to."""
+"""The faults of HTTP/2 are scripts of frames, each with the expected verdict of a probe."""
 
 from __future__ import annotations
 

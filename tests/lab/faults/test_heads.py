@@ -1,4 +1,4 @@
-"""What goes wrong before a body is read."""
+"""Faults before a body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are complete, however odd: the text stays what was asked for."""
+"""Answers that are complete, however odd: the text is the requested one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said wrongly in a stream whose wire is sound."""
+"""Faults in the messages of a stream whose framing is correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one probe changes in the numbers of its target."""
+"""The changes that one probe makes to the metrics of its target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the charts of what probes came to over time."""
+"""Tests of the charts of probes over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of what every page has in common."""
+"""Tests of the parts that all pages share."""
 
 from __future__ import annotations
 
