@@ -1,4 +1,4 @@
-"""How exactly are first chunks and gaps timed, by us and by others, side by side, against a server that knows?
+"""How exactly first chunks and gaps are timed, by the monitor and by other clients, against the server's own times.
 
 Run by `make bench`, or as `python -m benchmarks.fidelity`. It builds a server in C whose every write stands between two
 reads of the clock that all processes of a machine share, puts each client on a core of its own under the same loads,

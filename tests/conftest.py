@@ -38,11 +38,11 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # a machine that does other things, too, is no failure of what is tested
 
 PATIENT = Timeouts(connect=200.0, headers=200.0, first_chunk=200.0, idle=200.0, total=250.0, drain=200.0)
-"""For what no deadline is to end, however busy the machine is: the test fails before."""
+"""Timeouts that never pass, however busy the machine is: the test fails before."""
 SHORT = Timeouts(connect=0.5, headers=1.0, first_chunk=1.0, idle=0.8, total=1.5, drain=0.3)
-"""What a deadline is that has to end a stream."""
+"""Timeouts for a deadline that ends a stream."""
 WITHIN = 120.0
-"""Seconds in which another thread or process does what it was asked for, however busy the machine is."""
+"""Seconds within which another thread or process acts, however busy the machine is."""
 TIGHT = Limits(stream_bytes=512 << 10, event_bytes=64 << 10, events=20_000)
 _MAY_BLOCK = (
     (
@@ -55,9 +55,9 @@ _MAY_BLOCK = (
 )
 """Where our code may block in a running loop."""
 _LONG = 300
-"""Reads from which on a timeline is left out of what is held against the schema: each takes some 50 us."""
+"""The fewest reads of a timeline that is not checked against the schema: each takes some 50 us."""
 _TURNS = 2000
-"""Turns of the loop in which transports that were aborted have their last callbacks."""
+"""Turns of the loop within which aborted transports have their last callbacks."""
 
 
 _SHARED = frozenset({"alerts", "browser", "comparison", "kubernetes", "machine", "proxies", "real", "soak", "systemd"})
@@ -76,13 +76,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Let what the tests start be interrupted: whatever runs in the background of a shell ignores SIGINT."""
+    """Let started programs be interrupted: a background job of a shell ignores SIGINT."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
-    """Hands out together what shares what it starts, and everything else test by test."""
+    """Distributes tests that share a program together, and all others one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
         place = Path(nodeid.partition("::")[0]).parent.name
@@ -91,7 +91,7 @@ class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByPlace | None:
-    """Have `--dist loadscope` go by place: groups of pytest-xdist 3.8 are lost on pytest 9."""
+    """Make `--dist loadscope` group by directory: groups of pytest-xdist 3.8 are lost on pytest 9."""
     return ByPlace(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
@@ -103,7 +103,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Have a worker say how much it left out."""
+    """Make a worker report how many tests it left out."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["left out"] = session.config.stash.get(_LEFT_OUT, 0)
@@ -116,7 +116,7 @@ def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a class of pytest-
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what did not run here, and the command for it."""
+    """Print how many tests did not run, and the command for them."""
     if left_out := config.stash.get(_LEFT_OUT, 0):
         terminalreporter.write_line(f"left out: {left_out} tests with real servers or Debian packages: make test-real")
 
@@ -130,7 +130,7 @@ def target(url: str, protocol: str = "openai-chat", **more: Any) -> Target:  # n
 
 
 def only(*deadlines: Deadline | None) -> Timeouts:
-    """Return timeouts of which these alone are short: whatever else ends a stream, no other deadline does."""
+    """Return timeouts of which these alone are short: no other deadline ends a stream."""
     return replace(PATIENT, **{one.value: getattr(SHORT, one.value) for one in deadlines if one is not None})
 
 
@@ -158,7 +158,7 @@ class Ask(Protocol):
         protocol: str = "openai-chat",
         **more: Any,  # noqa: ANN401 - fields of Target
     ) -> Observation:
-        """Return what was seen."""
+        """Return the observation."""
         ...
 
 
@@ -197,7 +197,7 @@ async def lab() -> AsyncIterator[Lab]:
 
 @pytest.fixture(scope="session", autouse=True)
 def every_event_fits() -> Iterator[None]:
-    """Hold the event of every probe that a test makes against docs/event.schema.json, which knows no null."""
+    """Check the event of every probe of a test against docs/event.schema.json, which allows no null."""
     observe = assemble.observe
     assert mistakes({}), "the schema is read before any loop runs"
 
@@ -239,12 +239,12 @@ async def no_leaks() -> AsyncIterator[None]:
             return
         await asyncio.sleep(0)
     opened = {number: what for number, what in _descriptors().items() if number not in before}
-    pytest.fail(f"left behind: {_left()} {opened}, watched by the loop: {_watched() - watched}")
+    pytest.fail(f"left over: {_left()} {opened}, watched by the loop: {_watched() - watched}")
 
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """Give the logging back as it was: the daemon directs all of it to its own stream."""
+    """Restore the logging: the daemon sends all of it to its own stream."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     for handler in handlers:

@@ -31,7 +31,7 @@ STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 
 @dataclass
 class Running:
-    """A daemon under way: its port, what stops it, and the lines that it writes."""
+    """A running daemon: its address, its signals, and its log lines."""
 
     base: str
     signals: Signals
@@ -51,7 +51,7 @@ class Running:
         return await self._fetched("GET", path)
 
     async def post(self, path: str) -> tuple[int, str]:
-        """Ask for something to be done, and return status and body of the answer."""
+        """Send a POST, and return status and body of the response."""
         return await self._fetched("POST", path)
 
     async def _fetched(self, method: str, path: str) -> tuple[int, str]:
@@ -101,19 +101,19 @@ async def running(
 
 
 def named(name: str, url: str, **more: Any) -> Target:  # noqa: ANN401 - fields of Target
-    """Return a target that is asked once, at the start."""
+    """Return a target that is probed once, at the start."""
     return target(url, name=name, interval=3600.0, **more)
 
 
 class ConfigFile:
-    """A config that a test writes, and that a daemon reads anew."""
+    """A config that a test writes, and that a daemon reloads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.reads = 0
 
     def write(self, *targets: str, rest: str = "") -> None:
-        """Write it with these targets and with what else it is to hold."""
+        """Write it with these targets and the other tables."""
         self.path.write_text("\n".join(('[web]\nlisten = "127.0.0.1:0"', rest, *targets)))
 
     def __call__(self) -> Config:
@@ -127,11 +127,11 @@ class ConfigFile:
 
 
 def watched(name: str, url: str, *more: str) -> str:
-    """Return the table of a target that is asked once, at the start."""
+    """Return the table of a target that is probed once, at the start."""
     keys = (f'name = "{name}"', f'url = "{url}"', 'protocol = "openai-chat"', 'model = "lab"', 'interval = "1h"')
     return "\n".join(("[[targets]]", *keys, *(more or ('check = "none"',))))
 
 
 async def reloaded(daemon: Running) -> None:
-    """Have the daemon reload, and see that it did."""
+    """Reload the daemon, and check that it succeeded."""
     assert await daemon.post("/-/reload") == (200, "reloaded.\n")

@@ -82,7 +82,7 @@ class Zone(asyncio.DatagramProtocol):
         self.answers = dict(answers)
         self.asked: list[str] = []
         self.received: asyncio.Queue[None] = asyncio.Queue()
-        """Has one for each question, for whoever waits for them."""
+        """Has an event for each query, for the tests that wait for them."""
         self.port = 0
         self.serving: set[asyncio.Task[None] | None] = set()
         """The tasks of the connections that are open."""

@@ -44,7 +44,7 @@ def test_what_was_found(name: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("control", [b"\x00\x00", b"\x01\x01", b"\x07\x00", b"\xff\xfe"])
 def test_a_cut_loses_nothing(control: bytes) -> None:
-    """The pieces are the payload, whatever the control bytes, and two sizes of nothing do not cut for ever."""
+    """The pieces are the payload, whatever the control bytes, and two empty sizes do not loop endlessly."""
     assert len(control) == CONTROL
     assert b"".join(cut(b"x" * 100, control)) == b"x" * 100
 

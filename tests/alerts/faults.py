@@ -70,7 +70,7 @@ class Faults:
 
     @contextmanager
     def running(self) -> Iterator[Faults]:
-        """Run the lab, which knows one more way to answer: `until-mended`."""
+        """Run the lab with one more fault: `until-mended`."""
         draw = RandomFault(name="until-mended", summary="a fault until it is mended", params=(NAME, OF), pick=self.pick)
         assert isinstance(DRAWS, dict)
         DRAWS[draw.name] = draw

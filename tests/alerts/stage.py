@@ -148,7 +148,7 @@ def stage(directory: Path, cast: Cast | None = None) -> Iterator[Stage]:
 
 
 def _rules(directory: Path) -> Path:
-    """Write the rules of `export rules` for targets with an interval of a second; nothing is scaled by hand."""
+    """Write the rules of `export rules` for targets with an interval of a second; nothing is scaled manually."""
     wish = ExportRequest(targets=[Target("any", "openai-chat", "http://127.0.0.1/", interval=INTERVAL)])
     [file] = export("rules", directory / "rules", wish)
     return file

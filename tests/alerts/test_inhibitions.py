@@ -84,7 +84,7 @@ TOLD: tuple[tuple[str, Labels, Labels], ...] = (
     ),
     ("another age", one("ChatStreamCutsAtOneAge"), one("ChatStreamStalls", kind="stall")),
 )
-"""The same of another monitor or another target, and what is no answer to the first: these are told."""
+"""The same alerts of another monitor or target, and alerts unrelated to the first: these are not inhibited."""
 
 
 @pytest.fixture(scope="module")

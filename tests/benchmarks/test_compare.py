@@ -53,7 +53,7 @@ def test_an_interval_that_reaches_back_far_enough_misses_nothing() -> None:
 
 
 def test_where_the_server_was_held_up_nothing_is_known() -> None:
-    """A sample with a wide bracket counts for no client, and its interval is still held against it."""
+    """A sample with a wide bracket counts for no client, and its interval is still compared."""
     one = Reported("a", 0, [Event(1, 200 * MS, 0)])
     one.first = one.events[0]
     found = compare({"a": truth(1, 200, 240, wide=MS)}, [one])

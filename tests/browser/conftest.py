@@ -57,7 +57,7 @@ class Watched:
     process: subprocess.Popen[str]
     base: str
     complaints: list[str] = field(default_factory=list)
-    """What the console said, and requests to elsewhere."""
+    """Messages of the console, and requests to other hosts."""
 
     def api(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return a resource of the API."""
@@ -79,7 +79,7 @@ class Watched:
         self.process.kill()
         self.process.wait()
         self.process = _run(self.directory)
-        _said(self.directory, self.process)
+        _address(self.directory, self.process)
 
 
 def _run(directory: Path) -> subprocess.Popen[str]:
@@ -89,7 +89,7 @@ def _run(directory: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(command, stdout=events, stderr=log, text=True, cwd=directory)
 
 
-def _said(directory: Path, process: subprocess.Popen[str]) -> str:
+def _address(directory: Path, process: subprocess.Popen[str]) -> str:
     """Return the address of a daemon once it is ready."""
     while process.poll() is None:
         for line in (directory / "events").read_text().splitlines(keepends=True):
@@ -117,7 +117,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     ]
     (directory / "config.toml").write_text("\n".join(config))
     process = _run(directory)
-    watched = Watched(directory, process, f"http://{_said(directory, process)}/")
+    watched = Watched(directory, process, f"http://{_address(directory, process)}/")
     yield watched
     for one in (watched.process, lab):
         one.kill()

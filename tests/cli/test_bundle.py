@@ -1,4 +1,4 @@
-"""`explain --bundle`: a file that can be sent to the support of whoever runs the server."""
+"""`explain --bundle`: a file for the support of the server's operator."""
 
 from __future__ import annotations
 

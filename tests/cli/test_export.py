@@ -51,7 +51,7 @@ def test_export_without_a_config_writes_what_is_shipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", sorted(MAKERS))
 def test_all_that_can_be_exported_can_be_asked_for(cli: Cli, config: Path, tmp_path: Path, what: str) -> None:
-    """The command knows every maker."""
+    """The command has every export."""
     assert cli("export", what, tmp_path / what, "--config", config).status == 0
 
 

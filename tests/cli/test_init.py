@@ -1,4 +1,4 @@
-"""`init`: a first config that checks, for every server that it knows."""
+"""`init`: a first config that checks, for every preset."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ async def test_a_daemon_that_asks_who_comes(behind: Behind, tmp_path: Path, pass
 
 
 def test_the_file(behind: Behind, file: File) -> None:
-    """The same, but that it knows of no target which was never probed."""
+    """The same, except targets that were never probed."""
     looked(file, behind)
     glances = {it.name: it for it in file.summaries()}
     (one, expected) = glances[NAME], glimpsed(behind.recent[NAME])

@@ -62,7 +62,7 @@ def explain(width: int) -> Iterable[Text]:
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("make", [top, history, explain], ids=lambda it: it.__name__)
 def test_it_is_what_is_stored(make: Callable[[int], Iterable[Text]], width: int) -> None:
-    """Line by line, and nothing is wider than the terminal; UPDATE=1 stores it anew."""
+    """Line by line, and nothing is wider than the terminal; UPDATE=1 stores it."""
     shown = [line.plain.rstrip() for line in make(width)]
     assert all(cell_len(line) <= width for line in shown), [line for line in shown if cell_len(line) > width]
     path = STORED / f"{make.__name__}-{width}.txt"

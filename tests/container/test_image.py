@@ -82,7 +82,7 @@ HARDENED = (
     "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--no-healthcheck",
     "--mount", "type=tmpfs,destination=/var/lib/chat-monitor,U=true",
 )  # fmt: skip
-"""A container without root that writes nowhere else. Health checks of podman need systemd, so one is made by hand."""
+"""A container without root that writes nowhere else. Health checks of podman need systemd, so one is run manually."""
 
 
 @pytest.fixture

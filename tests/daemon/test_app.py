@@ -132,7 +132,7 @@ async def test_a_maintenance_window(lab: Lab) -> None:
 
 
 async def test_a_step_of_the_clock_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The supervisor looks every second, and warns once it has armed the ticks anew."""
+    """The clock is checked every second, and a warning says that the ticks were armed again."""
     stepped = iter([False, True])
     monkeypatch.setattr("monitor.daemon.app.CLOCK_EVERY", 0.001)
     monkeypatch.setattr(Schedule, "follow_clock", lambda _: next(stepped, False))

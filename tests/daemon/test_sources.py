@@ -228,7 +228,7 @@ async def test_sources_come_and_go_with_a_reload(lab: Lab, file: QuickFile, tmp_
 
 
 async def test_defaults_and_keys_are_taken_anew(file: QuickFile, tmp_path: Path) -> None:
-    """A reload makes discovered targets anew: with other defaults, and with a key that has changed in its file."""
+    """A reload makes discovered targets again: with other defaults, and with a key that has changed in its file."""
     async with peer((Send(HEAD + HI + STOP), Fin())) as server:
         (tmp_path / "key").write_text("canary-one")
         file.write(rest=f'{FILES}{DEFAULTS}\napi_key_file = "key"')
@@ -451,7 +451,7 @@ async def test_a_hangup_while_the_first_lists_are_waited_for(
 
 
 async def test_an_inventory_that_is_down_at_the_start(lab: Lab, file: QuickFile, inventory: Inventory) -> None:
-    """The daemon starts with what it knows, and takes the rest when it is there."""
+    """The daemon starts with the targets that it has, and adds the others when they arrive."""
     inventory.status, inventory.groups = 500, [group(lab.url + QUICK_OK, "found")]
     file.write(watched("static", lab.url + QUICK_OK), rest=of_url(inventory.base) + DEFAULTS)
     async with discovering(file) as daemon:

@@ -124,7 +124,7 @@ def test_a_renamed_target_begins_anew_under_its_name(promtool: str, tmp_path: Pa
 
 
 def test_a_monitor_that_restarts_every_hour_still_adds_up(promtool: str, tmp_path: Path) -> None:
-    """Counters begin anew each hour and a scrape is missed: a share neither flaps nor doubles."""
+    """Counters are reset each hour and a scrape is missed: a share neither flaps nor doubles."""
     hours = 6
     lives = " ".join(["0+1x58 _"] * hours)
     series = {
@@ -143,7 +143,7 @@ def test_a_monitor_that_restarts_every_hour_still_adds_up(promtool: str, tmp_pat
 
 
 def test_a_target_of_fifteen_minutes_whose_monitor_restarts_every_hour(promtool: str, tmp_path: Path) -> None:
-    """Four probes a life are enough for a share over six hours."""
+    """Four probes a process are enough for a share over six hours."""
     lives = 8
     series = {
         'chat_stream_accepted_total{target="t"}': " ".join(["0x4 1x14 2x14 3x14 4x8 _"] * lives),

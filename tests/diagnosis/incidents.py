@@ -1,4 +1,4 @@
-"""A simulator of incidents: servers, gateways and monitored targets, with noise; it knows none of the rules.
+"""A simulator of incidents: servers, gateways and monitored targets, with noise, independent of the rules.
 
 Processes live, die, freeze and raise at random times. A probe walks through the hops as a request does, and what it
 meets is made into an observation. Whom a target may be blamed on is known from what was done, and from nothing else.

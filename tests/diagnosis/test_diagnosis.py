@@ -62,6 +62,6 @@ def test_a_target_that_is_forgotten() -> None:
 
 
 def test_another_url_starts_a_new_history() -> None:
-    """A target that is asked elsewhere since a reload begins anew."""
+    """A target whose URL a reload changed has no earlier failures."""
     elsewhere = replace(GATEWAY, url="https://other.example.com/v1/chat")
     assert given(at(0.0, cut(3.0), elsewhere), at(1.0, cut(4.7))).now("gateway") == ()

@@ -51,7 +51,7 @@ def test_one_probe_is_found_in_its_incident() -> None:
 
 
 def test_what_is_known_of_a_target() -> None:
-    """The history knows whether the target ever answered, its usual times, and how long a probe is evidence."""
+    """The history has whether the target ever answered, its usual times, and how long a probe is evidence."""
     state = history()
     state.add(facts_of(refused()))
     assert (state.answered, state.ever_good) == (False, False)

@@ -46,7 +46,7 @@ LISTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Names(AbstractResolver):
-    """A resolver that knows these names, and nothing else."""
+    """A resolver with these names only."""
 
     def __init__(self, **names: list[str] | OSError) -> None:
         self._names = names

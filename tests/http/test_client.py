@@ -47,7 +47,7 @@ def kept(server: Peer, **more: Any) -> Target:  # noqa: ANN401 - fields of Targe
 
 @pytest.fixture
 async def prober(prober: MakeProber) -> AsyncIterator[Prober]:
-    """Yield a prober that lets go of what it has kept."""
+    """Yield a prober whose kept connections are closed at the end."""
     made = prober()
     yield made
     await made.client.close_kept()
@@ -84,7 +84,7 @@ async def test_a_connection_is_kept(prober: Prober, answer: bytes) -> None:
 
 
 async def test_a_kept_connection_over_tls(prober: Prober, tmp_path: Path) -> None:
-    """Nothing is negotiated anew, and the certificate is still known."""
+    """Nothing is negotiated again, and the certificate is still known."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -99,7 +99,7 @@ async def test_a_kept_connection_over_tls(prober: Prober, tmp_path: Path) -> Non
 
 
 async def test_by_default_none_is_kept(prober: Prober) -> None:
-    """A probe says so to the server, and each dials anew."""
+    """A probe sends `Connection: close`, and each uses a new connection."""
     async with peer((ReadRequest(), Send(CHUNKED), Hold())) as server:
         for _ in range(2):
             observation = await prober(kept(server, connection=Connection.FRESH), "cli")

@@ -318,5 +318,5 @@ async def test_an_answer_that_nobody_waits_for() -> None:
 
 
 def test_the_preface_is_http2s() -> None:
-    """The lab knows a client by it."""
+    """The lab recognizes a client by it."""
     assert PREFACE.startswith(b"PRI * HTTP/2.0\r\n")

@@ -35,7 +35,7 @@ def streams() -> Streams:
 
 
 def test_the_largest_stream_is_ended(streams: Streams) -> None:
-    """Whoever of them grows last, the one that holds most is ended, once, and the others are not."""
+    """Whichever grows last, the largest one is ended, once, and the others are not."""
     with ExitStack() as stack:
         large, small = streams.begin("large", stack), streams.begin("small", stack)
         large.hold(80)

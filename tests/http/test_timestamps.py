@@ -1,4 +1,4 @@
-"""The socket that knows: kernel stamps, how sure a time is, sends, FIN and RST, on loopback and on literal clocks."""
+"""The socket with timestamps: times and their uncertainty, sends, FIN and RST, on loopback and on literal clocks."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Logs = list[Mapping[str, object]]
 
 @pytest.fixture
 def logs() -> Logs:
-    """What the lab said about its requests."""
+    """The lab's log of its requests."""
     return []
 
 

@@ -34,7 +34,7 @@ def test_the_last_prompt_counts() -> None:
 
 
 def test_a_prompt_without_a_tag_ends_with_its_last_number() -> None:
-    """Where no tag is asked for none is said."""
+    """Without a requested tag none is sent."""
     assert pieces(b'"Count from 1 to 2."') == ("1\n", "2\n")
 
 

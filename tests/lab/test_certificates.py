@@ -54,7 +54,7 @@ def test_a_certificate_says_what_was_asked_for(authority: Authority) -> None:
 
 
 def test_a_chain_holds_by_the_letter(authority: Authority) -> None:
-    """A verifier that knows RFC 5280 and the web's own rules takes it for what it says, and for nothing else."""
+    """A verifier with the rules of RFC 5280 and of the web accepts it for its own name only."""
     since, until = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
     leaf = x509.load_pem_x509_certificate(authority.certify(new_key(), "lab", NAMES, since, until))
     policy = PolicyBuilder().store(Store([own(authority)]))

@@ -15,7 +15,7 @@ FIELDS = ((":method", "POST"), (":scheme", "http"), (":authority", "lab"), (":pa
 
 
 class Link:
-    """A connection without a socket: what came in, and what was said."""
+    """A connection without a socket: what was received and sent."""
 
     def __init__(self, *reads: bytes) -> None:
         self._reads = list(reads)
@@ -35,7 +35,7 @@ class Link:
         return data
 
     async def put(self, data: bytes) -> None:
-        """Keep what is said."""
+        """Keep what is sent."""
         self.sent += data
 
 

@@ -21,7 +21,7 @@ async def hold(link: LabConnection) -> None:
 
 
 async def test_closing_leaves_nothing() -> None:
-    """Connections that would stay for ever are closed, their tasks are over, and the port is free."""
+    """Connections that would never end are closed, their tasks are done, and the port is free."""
     before = asyncio.all_tasks()
     listener = await Listener(hold).open("127.0.0.1", 0)
     async with wire_to(listener.port) as wire:

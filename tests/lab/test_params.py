@@ -91,7 +91,7 @@ def test_a_query_is_read_with_defaults() -> None:
     ],
 )
 def test_a_wrong_query_is_refused(query: str, why: str) -> None:
-    """A name that nobody knows, one given twice, and an empty value that is none."""
+    """An unknown name, a repeated one, and an empty value that is invalid."""
     with pytest.raises(BadParameterError, match=why.replace("?", r"\?")):
         read_query((AFTER, BY), query)
 

@@ -16,7 +16,7 @@ from monitor.lab.request import (
 
 
 class Fed:
-    """A source that hands out given parts, one each time it is asked."""
+    """A source that returns given parts, one for each read."""
 
     def __init__(self, *parts: bytes) -> None:
         self._parts = list(parts)
@@ -79,7 +79,7 @@ def test_a_body_that_cannot_be_taken_is_refused(headers: dict[str, str], status:
 
 
 async def test_a_head_without_an_end_is_bounded() -> None:
-    """A client that sends headers for ever is refused."""
+    """A client that sends endless headers is refused."""
     with pytest.raises(MalformedRequestError) as caught:
         await read_request(Fed(b"GET / HTTP/1.1\r\n", b"x" * MAX_HEAD))
     assert caught.value.status == "431 Request Header Fields Too Large"

@@ -123,7 +123,7 @@ def free_row(size: int) -> int:
 
 
 def probe_free(port: int) -> bool:
-    """Tell whether nobody listens there."""
+    """Return whether nothing listens there."""
     with closing(socket.socket()) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -29,7 +29,7 @@ def test_names_are_different_and_each_second_one_belongs_to_a_port() -> None:
 
 
 def test_the_config_is_one(lab: TlsLab, tmp_path: Path) -> None:
-    """Every fault is a target that knows the authority; the one with a certificate of its own has both files."""
+    """Every fault is a target that trusts the authority; the one with a certificate of its own has both files."""
     place = tmp_path / "tls.toml"
     place.write_text(lab.config("127.0.0.1"))
     targets = {target.name: target for target in load(place, {}).targets}

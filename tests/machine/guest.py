@@ -1,4 +1,4 @@
-"""What a throw-away machine runs in place of an init: the lab, the daemon, and whoever sets its clock or suspends it.
+"""The init of a disposable machine: it runs the lab and the daemon, sets the clock and suspends the machine.
 
 It is told what to do on its console, a line each, and the daemon's log goes there, too.
 """

@@ -122,7 +122,7 @@ def goes_on(machine: Machine, before: dict[str, Any], jump: float, asleep: float
 
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR])
 def test_a_clock_that_is_set(machine: Machine, seconds: float) -> None:
-    """The schedule is armed anew and goes on: one probe is lost at most."""
+    """The schedule is armed again and continues: at most one probe is lost."""
     before = machine.probe()
     machine.tell("set", seconds)
     goes_on(machine, before, seconds)

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
     ],
 )
 def test_the_limit_that_is_ours(body: dict[str, object], limit: int) -> None:
-    """A limit that the target's own body sets is ours, too: reaching it is not held against the server."""
+    """A limit in the target's own body is ours as well: the server is not blamed for reaching it."""
     assert token_limit(target(URL, body=body)) == limit
 
 

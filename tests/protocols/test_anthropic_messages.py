@@ -74,7 +74,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Deltas are output, the rest is life, and only the message's own stop ends choice 0."""
+    """Deltas are output, other events are not, and only the message's own stop ends choice 0."""
     assert list(ANTHROPIC_MESSAGES.interpret(Message(data, 0))) == events
 
 

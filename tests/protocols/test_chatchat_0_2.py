@@ -27,7 +27,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Text and answers are output, documents and tools are life."""
+    """Text and answers are output, documents and tools are not."""
     assert list(CHATCHAT_0_2.interpret(Message(data, 0))) == events
 
 

@@ -40,7 +40,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Tokens are output, 3 and 5 repeat it, 5 is the end, 8 is an error, and all else is life."""
+    """Tokens are output, 3 and 5 repeat it, 5 is the end, 8 is an error, and all else is no output."""
     assert list(CHATCHAT_AGENT.interpret(Message(data, 0))) == events
 
 

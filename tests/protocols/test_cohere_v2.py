@@ -63,7 +63,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Deltas are output, the rest is life, and only the message's own end is one."""
+    """Deltas are output, other events are not, and only the message's own end is one."""
     assert list(COHERE_V2.interpret(Message(data, 0))) == events
 
 

@@ -117,7 +117,7 @@ WHYS = {
 
 @pytest.mark.parametrize(("word", "why"), WHYS.items(), ids=WHYS.keys())
 def test_why_is_in_our_words(word: str, why: str) -> None:
-    """What was wrong with a message is said without the server's own text."""
+    """What is wrong with a message is reported without the server's own text."""
     assert decode(decoder(), f"data: {word}\n\n".encode()) == [(Malformed(why), 6 + len(word))]
 
 
@@ -152,7 +152,7 @@ def test_other_framings() -> None:
 
 
 def test_an_event_past_the_limit() -> None:
-    """The cap on one event is told in our words, nothing more is read, and its rest is not offered."""
+    """The limit on one event is reported in our words, nothing more is read, and its rest is dropped."""
     reader = decoder()
     assert reader.feed(b"data: a\n\ndata: " + b"b" * 40) == [(Output("a"), 7)]
     assert reader.too_large == "an event of more than 32 bytes"
@@ -195,7 +195,7 @@ def test_events_are_counted_and_not_messages() -> None:
 def test_a_bare_marker_is_one_in_every_protocol(
     framing: Callable[[int], Framer], interpret: Callable[[Message], Iterable[Event]], events: list[Event]
 ) -> None:
-    """Gateways put `[DONE]` after whatever they pass on: it is never what does not decode, and said once."""
+    """Gateways put `[DONE]` after whatever they pass on: it never counts as malformed, and is reported once."""
     reader = Decoder(Protocol("any", framing, request, interpret), event_bytes=99, events=9)
     data = b" [DONE] \n\n" if framing is not ServerSentEvents else b"data:  [DONE] \n\n"
     assert [event for event, _ in decode(reader, data)] == events
@@ -226,7 +226,7 @@ def test_a_framing_that_is_broken_is_reported_once() -> None:
 
 
 def test_a_framing_that_is_broken_is_reported_at_once() -> None:
-    """It is not left to the end of the stream; what only shows there is told there."""
+    """A broken framing is reported at once; what only shows at the end of the stream is reported there."""
     broken = (Malformed("a checksum", body=True), 3)
     assert decoder(Checked).feed(b"a\n!") == [(Output("a"), 1), broken]
 

@@ -74,7 +74,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Answers and chunks are output, the rest is life, and messages and workflows end apart."""
+    """Answers and chunks are output, other events are not, and messages and workflows end apart."""
     assert list(DIFY.interpret(Message(data, 0))) == events
 
 

@@ -85,7 +85,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Parts are output, counts are life, and a reason is an end of whichever kind."""
+    """Parts are output, counts are not, and any finish reason is an end."""
     assert list(GEMINI.interpret(Message(data, 0))) == events
 
 

@@ -113,7 +113,7 @@ NAMED: dict[str, tuple[str, str, list[Event]]] = {
 
 @pytest.mark.parametrize(("name", "data", "events"), NAMED.values(), ids=NAMED.keys())
 def test_named_events(name: str, data: str, events: list[Event]) -> None:
-    """An event's name makes it an error, or life, and hides no output."""
+    """An event's name can make it an error or a ping, and hides no output."""
     assert list(OPENAI_CHAT.interpret(Message(data, 0, name))) == events
 
 

@@ -69,7 +69,7 @@ MESSAGES: dict[str, tuple[str, list[Event]]] = {
 
 @pytest.mark.parametrize(("data", "events"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_messages(data: str, events: list[Event]) -> None:
-    """Deltas are output, what repeats them is life, and a state of the whole response ends it."""
+    """Deltas are output, events that repeat them are not, and a state of the whole response ends it."""
     assert list(OPENAI_RESPONSES.interpret(Message(data, 0))) == events
 
 

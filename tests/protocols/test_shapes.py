@@ -110,7 +110,7 @@ FRAMES: dict[str, tuple[dict[str, object], list[Event]]] = {
 
 @pytest.mark.parametrize(("frame", "events"), FRAMES.values(), ids=FRAMES.keys())
 def test_chunks(frame: dict[str, object], events: list[Event]) -> None:
-    """A chunk is read as output, life, or the end, in the order in which it says them."""
+    """A chunk is read as output, meta or the end, in the order of its parts."""
     assert list(openai_frame(frame)) == events
 
 

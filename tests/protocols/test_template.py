@@ -87,7 +87,7 @@ def test_another_shape_makes_another_template() -> None:
 
 
 def test_shapes_that_repeat_are_examined_to_the_end() -> None:
-    """An examination that was of use does not count against those that are made in vain."""
+    """A useful examination does not count among the unsuccessful ones."""
     counted = Counted()
     assert len(decoded(counted.protocol, [event(f"word {at % 3}", created=at // 3) for at in range(30)])) == 30
     assert counted.times == 2 * 10

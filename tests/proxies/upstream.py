@@ -6,7 +6,7 @@ from monitor.lab.server import serve
 
 
 async def main() -> None:
-    """Serve for ever."""
+    """Serve until the process is killed."""
     async with await serve("127.0.0.1", 0) as lab:
         print(lab.port, flush=True)  # noqa: T201 - whoever started this reads it
         await asyncio.Event().wait()

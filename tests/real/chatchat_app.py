@@ -16,7 +16,7 @@ def prepare() -> None:
 
 
 def main() -> None:
-    """Prepare the root, then hand the command line on to the unchanged server."""
+    """Prepare the root, then pass the command line to the unchanged server."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True)

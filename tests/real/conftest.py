@@ -102,7 +102,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cha
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def chain(servers: Chain) -> Chain:
-    """Return the servers as they were at first: whatever the test before left running or ended is made anew."""
+    """Return the servers in their first state: those that an earlier test stopped or started are restored."""
     await servers.model.restart()
     return servers
 

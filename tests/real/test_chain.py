@@ -1,4 +1,4 @@
-"""The daemon against the real chain: what its events and its counters say when the servers come to grief."""
+"""The daemon against the real chain: its events and counters when the servers fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event's JSON Schema in the docs: it knows the keys that `record` has and the words that verdicts have."""
+"""The event's JSON Schema in the docs: it has the keys of `record` and the words of verdicts."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def kept(path: Path, name: str = "gateway", span: int = HOUR) -> Rollup:
 
 
 def names(path: Path) -> list[str]:
-    """Return the targets that the file knows."""
+    """Return the targets in the file."""
     with history_queries.reading(path) as connection:
         return history_rollups.names(connection)
 

@@ -506,7 +506,7 @@ def test_a_line_that_was_cut_is_finished_at_the_close() -> None:
 
 
 def test_closing_does_not_wait_for_a_stream_that_hangs() -> None:
-    """If nobody reads the pipe, the close ends at its timeout and reports that lines are left."""
+    """If nothing reads the pipe, the close ends at its timeout and reports that lines are left."""
     stream = Gate()
     made, _, _ = writer(stream)
     made.put(b"line\n")

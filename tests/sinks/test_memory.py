@@ -102,7 +102,7 @@ def test_what_is_counted() -> None:
     "one", [stopped(), stopped(EndKind.INTERNAL), cut(trigger="cli"), whole(trigger="confirm"), cut(trigger="api")]
 )
 def test_what_is_kept_and_not_counted(one: object) -> None:
-    """Probes out of schedule and those that we ended ourselves bend no ratio."""
+    """Unscheduled probes and those that the monitor ended count in no ratio."""
     recent = RecentProbes(1)
     recent(one)  # type: ignore[arg-type] # an observation, as the parameters show
     assert len(recent.of("gateway")) == 1

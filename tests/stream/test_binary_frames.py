@@ -128,7 +128,7 @@ def test_a_frame_past_the_limit() -> None:
 
 @pytest.mark.parametrize("before", [b"", EVENT])
 def test_text_in_place_of_a_frame_is_outside(before: bytes) -> None:
-    """A gateway's own error is handed on as a line outside the framing, and breaks off frames that came before it."""
+    """A gateway's own error is a message outside the framing, and ends the frames before it."""
     text = b'{"message": "Too many requests"}\n'
     for pieces in ([before + text], byte_by_byte(before + text)):
         framer = BinaryFrames(len(EVENT))

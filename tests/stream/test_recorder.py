@@ -127,7 +127,7 @@ def test_nothing_arrived() -> None:
 
 
 def test_what_one_message_carries_is_one_chunk() -> None:
-    """Several pieces in one message are one chunk, and its usage is no sign of life."""
+    """Several pieces in one message are one chunk, and its usage is not a ping."""
     recorder = Recorder()
     for read in (1, 2):
         recorder.arrived(float(read), 0.0, read * 100)

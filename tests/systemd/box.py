@@ -96,7 +96,7 @@ class Box:
         return subprocess.run(self._inside(command), check=False, capture_output=True).returncode
 
     def show(self, unit: str) -> dict[str, str]:
-        """Return all that systemd knows of a unit."""
+        """Return all properties of a unit."""
         lines = self.run("systemctl", "show", unit).splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 

@@ -1,4 +1,4 @@
-"""A strict reader of our pages: every element closed in order, every id once, nothing active, its links at hand."""
+"""A strict reader of our pages: every element closed in order, every id once, no active content, and its links."""
 
 from __future__ import annotations
 

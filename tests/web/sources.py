@@ -47,7 +47,7 @@ class Daemon:
         ], "application/openmetrics-text" if "openmetrics" in accept else "text/plain; version=0.0.4"
 
     def source(self) -> Source:
-        """Return what the application is handed; tests replace what they ask about."""
+        """Return the application's source; tests replace parts of it."""
         return Source(
             targets=lambda: self.targets,
             recent=self.kept.of,

@@ -212,7 +212,7 @@ async def test_every_check_takes_as_long(made: Made, monkeypatch: pytest.MonkeyP
 
 
 async def test_what_is_remembered_is_bounded(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest goes, and is checked anew."""
+    """The oldest is dropped, and is checked again."""
     monkeypatch.setattr(access._known, "_most", 1)
     for header in (basic("prom", "right"), basic("jürgen", "grün")) * 2:
         assert await access.admits(header)

@@ -20,7 +20,7 @@ def test_a_fault_is_logged_by_default(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_now_is_now(behind: Daemon) -> None:
-    """The clock of a source is the wall clock in UTC unless another is handed in."""
+    """The clock of a source is the wall clock in UTC unless another one is given."""
     bare = Source(
         targets=list, recent=lambda _: (), find=behind.kept.find, memory=behind.kept.memory, ready=bool,
         metrics=behind.metrics, counted=lambda *_: None, started=samples.STARTED,

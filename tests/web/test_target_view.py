@@ -35,7 +35,7 @@ UNSUSPECTED = replace(samples.cut(TARGET), diagnosis=())
     ],
 )
 def test_the_confirmed_state(made: list[Observation], state: State) -> None:
-    """Two failures in a row are down, one or a missed SLO is a risk, and probes by hand change nothing."""
+    """Two failures in a row are down, one or a missed SLO is a risk, and requested probes change nothing."""
     assert samples.view(TARGET, *made).state is state
 
 

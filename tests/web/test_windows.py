@@ -53,13 +53,13 @@ class Windows:
         return self.set.pop(window_id, None)
 
     def source(self) -> WindowSource:
-        """Return what the application is handed."""
+        """Return the application's source."""
         return WindowSource(lambda: (ONCE, NIGHTLY), lambda: tuple(self.set.values()), self.add, self.end)
 
 
 @pytest.fixture
 async def user(aiohttp_client: AiohttpClient, behind: Daemon, access: Access) -> Client:
-    """A client of a monitor that knows its users."""
+    """A client of a monitor with users."""
     source = replace(behind.source(), windows=Windows(behind).source())
     return await aiohttp_client(application(source, access=access), headers=LOGIN)
 
@@ -114,7 +114,7 @@ async def test_a_window_that_cannot_be_set(user: Client, body: object, says: str
 
 
 async def test_only_users_set_windows(aiohttp_client: AiohttpClient, behind: Daemon, access: Access) -> None:
-    """Without users that the monitor knows it is 403, from another site too, and a wrong password is 401."""
+    """Without authenticated users it is 403, from another site as well, and a wrong password is 401."""
     source = replace(behind.source(), windows=Windows(behind).source())
     anybody = await aiohttp_client(application(source))
     for response in (await anybody.post(PATH, json={"targets": ["*"]}), await anybody.delete(f"{PATH}/id0")):

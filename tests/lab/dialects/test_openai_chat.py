@@ -30,7 +30,7 @@ def test_a_frame_to_the_byte() -> None:
 
 
 def test_other_endings() -> None:
-    """Every finish reason can be said, and every error is an object of its own."""
+    """Every finish reason can be sent, and every error is a separate object."""
     for word in DIALECT.finishes:
         assert objects(encode((), word).messages)[1]["choices"][0]["finish_reason"] == word
     assert objects([DIALECT.errors["quota"]])[0]["error"]["code"] == "insufficient_quota"

@@ -41,7 +41,7 @@ def test_any_size_line(line: str) -> None:
     ],
 )
 def test_data_against_its_size(name: str, chunk: bytes) -> None:
-    """More or less than said, or without the line end that belongs behind it."""
+    """More or fewer bytes than declared, or without the line end after them."""
     assert played("raw", "chunk-data", f"as={name}&after=1").body == b"2\r\n1\n\r\n" + chunk + b"2\r\n2\n\r\n"
 
 

@@ -46,7 +46,7 @@ WHOLE = payload(played("h2-frames", "bytes=100")[0])
     ],
 )
 def test_what_it_is_to_come_to(fault: str, query: str, verdict: str, flag: str) -> None:
-    """What was said before the fault counts."""
+    """What was sent before the fault counts."""
     assert played(fault, query)[1] == Expect(verdict, flag)
 
 

@@ -60,7 +60,7 @@ def test_retry_after_in_both_forms() -> None:
 
 
 def test_a_redirect_points_somewhere() -> None:
-    """Where it is told to, and a header cannot be smuggled in."""
+    """To the given location, and a header cannot be injected."""
     assert b"Location: http://elsewhere.test/\r\n" in played("raw", "redirect", "to=http://elsewhere.test/").head
     assert played("raw", "redirect", "code=301").head.startswith(b"HTTP/1.1 301 Moved Permanently\r\n")
     with pytest.raises(BadParameterError):
@@ -144,7 +144,7 @@ def test_a_slow_head() -> None:
 
 
 def test_no_head_ever() -> None:
-    """Silence, and informational heads for ever."""
+    """Silence, and endless informational heads."""
     assert played("raw", "hang").steps == [Hold()]
     assert played("raw", "endless-interim").steps == [Repeat(b"HTTP/1.1 102 Processing\r\n\r\n", 0.1)]
 

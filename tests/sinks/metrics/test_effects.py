@@ -241,7 +241,7 @@ def test_up_again_wants_successes_in_a_row(metrics: Metrics) -> None:
 
 
 def test_a_confirming_probe_counts_for_the_state_alone(metrics: Metrics) -> None:
-    """A probe that confirms a failure takes `up` down and bends no ratio."""
+    """A probe that confirms a failure sets `up` to 0 and counts in no ratio."""
     metrics.observe(cut())
     assert value_of(metrics, "chat_stream_up") == 1
     metrics.observe(cut(trigger="confirm"))

@@ -81,7 +81,7 @@ def test_what_is_configured() -> None:
 
 
 def test_numbers() -> None:
-    """Availability is of scheduled probes: not of our own faults, and not of probes by hand; else since the start."""
+    """Availability is of scheduled probes: not of our own faults, and not of requested probes; else since the start."""
     by_hand = replace(samples.cut(), trigger="api")
     made = [by_hand, samples.complete(), samples.aborted(), samples.cut(), samples.complete()]
     text = " ".join(Document(target(samples.view(samples.target(), *made))).text.split())
