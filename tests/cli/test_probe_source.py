@@ -32,7 +32,7 @@ from monitor.web.server import serve
 from tests.records import record
 from tests.sinks.kept_probes import old_file, probes, rows
 from tests.web import samples
-from tests.web.sources import Daemon as Behind
+from tests.web.sources import Daemon as ServedDaemon
 from tests.web.test_access import hashed
 
 NAME = 'a/b%2F "c" é'
@@ -45,9 +45,9 @@ def get(url: str) -> bytes:
 
 
 @pytest.fixture
-def behind() -> Behind:
+def served() -> ServedDaemon:
     """Return a daemon with two targets, one of them with special characters in its name."""
-    made = Behind()
+    made = ServedDaemon()
     made.add(samples.target(NAME), samples.cut(), samples.complete())
     made.add(samples.target("other"), samples.complete())
     made.add(replace(samples.target("resting"), paused=True))
@@ -55,12 +55,12 @@ def behind() -> Behind:
 
 
 @pytest.fixture
-def file(tmp_path: Path, behind: Behind) -> Iterator[File]:
+def file(tmp_path: Path, served: ServedDaemon) -> Iterator[File]:
     """Return the file that holds the same."""
     path = tmp_path / "history.db"
     store = Store(path, HistorySettings(max_age=AGES))
     probes = sorted(
-        (observation for recent in behind.recent.values() for observation in recent),
+        (observation for recent in served.recent.values() for observation in recent),
         key=lambda observation: observation.timestamp,
     )
     store.keep([row(observation, Record.FULL, MIB) for observation in probes], 0.0)
@@ -73,9 +73,9 @@ def newest(place: ProbeSource, target: str | None = None, *, failed: bool = Fals
     return [event["probe_id"] for event in place.newest(limit, target, failed=failed)]
 
 
-def looked(place: ProbeSource, behind: Behind) -> None:
+def looked(place: ProbeSource, served: ServedDaemon) -> None:
     """See that everything is found there that is to be found."""
-    cut, complete = behind.recent[NAME]
+    cut, complete = served.recent[NAME]
     assert len(newest(place)) == 3
     assert newest(place, NAME) == [cut.probe_id, complete.probe_id]
     assert newest(place, NAME, limit=1) == [cut.probe_id]
@@ -98,17 +98,17 @@ def glimpsed(observations: Sequence[Observation]) -> TargetSummary:
     return summarize(NAME, [event_of(one) for one in observations])
 
 
-async def test_the_daemon(behind: Behind) -> None:
+async def test_the_daemon(served: ServedDaemon) -> None:
     """The daemon's API gives lists, one probe, and a summary of all targets."""
-    source = behind.source()
+    source = served.source()
     server = await serve(application(source), [("127.0.0.1", 0)])
     try:
         place = Daemon(f"http://127.0.0.1:{server.port}/", get)
-        await asyncio.to_thread(looked, place, behind)
+        await asyncio.to_thread(looked, place, served)
         glances = {it.name: it for it in await asyncio.to_thread(place.summaries)}
     finally:
         await server.close()
-    asked, worked_out = glances[NAME], glimpsed(behind.recent[NAME])
+    asked, worked_out = glances[NAME], glimpsed(served.recent[NAME])
     assert (asked.last, asked.consecutive_failures) == (worked_out.last, worked_out.consecutive_failures)
     assert [one.outcome for one in asked.recent] == [one.outcome for one in worked_out.recent]
     assert asked.first_chunk
@@ -118,12 +118,12 @@ async def test_the_daemon(behind: Behind) -> None:
 
 
 @pytest.mark.parametrize("password", ["grün", "пароль", "p@ss:w/rd"])
-async def test_a_daemon_that_asks_who_comes(behind: Behind, tmp_path: Path, password: str) -> None:
+async def test_a_daemon_that_asks_who_comes(served: ServedDaemon, tmp_path: Path, password: str) -> None:
     """User and password of the URL are sent in UTF-8, as the daemon reads them."""
     file = tmp_path / "web.yml"
     await asyncio.to_thread(file.write_text, f"basic_auth_users:\n  jürgen: {hashed(password)}\n")
     access = await asyncio.to_thread(Access, file)
-    server = await serve(application(behind.source(), access=access), [("127.0.0.1", 0)])
+    server = await serve(application(served.source(), access=access), [("127.0.0.1", 0)])
     try:
         user = f"{quote('jürgen')}:{quote(password, safe='')}"
         place = Daemon(f"http://{user}@127.0.0.1:{server.port}/", get)
@@ -133,11 +133,11 @@ async def test_a_daemon_that_asks_who_comes(behind: Behind, tmp_path: Path, pass
         access.close()
 
 
-def test_the_file(behind: Behind, file: File) -> None:
+def test_the_file(served: ServedDaemon, file: File) -> None:
     """The same, except targets that were never probed."""
-    looked(file, behind)
+    looked(file, served)
     glances = {it.name: it for it in file.summaries()}
-    (one, expected) = glances[NAME], glimpsed(behind.recent[NAME])
+    (one, expected) = glances[NAME], glimpsed(served.recent[NAME])
     assert (one.last, one.recent, one.first_chunk) == (expected.last, expected.recent, expected.first_chunk)
     assert (one.state, one.consecutive_failures, one.windows) == ("at_risk", 1, UNSET)  # its probes are of long ago
 

@@ -7,16 +7,16 @@ from pytest_aiohttp import AiohttpClient
 
 from monitor.web.app import application
 from tests.web.requests import Client
-from tests.web.sources import Daemon, daemon
+from tests.web.sources import Daemon, a_daemon
 
 
 @pytest.fixture
-def behind() -> Daemon:
+def daemon() -> Daemon:
     """Return the daemon that the application serves."""
-    return daemon()
+    return a_daemon()
 
 
 @pytest.fixture
-async def client(aiohttp_client: AiohttpClient, behind: Daemon) -> Client:
+async def client(aiohttp_client: AiohttpClient, daemon: Daemon) -> Client:
     """A client of an application that only shows."""
-    return await aiohttp_client(application(behind.source()))
+    return await aiohttp_client(application(daemon.source()))

@@ -13,9 +13,9 @@ from tests.web.sources import Daemon
 Client = TestClient[web.Request, web.Application]
 
 
-def at(path: str, behind: Daemon) -> str:
+def at(path: str, daemon: Daemon) -> str:
     """Return a path with the id of a probe that there is."""
-    return path.format(probe=behind.recent["t01-cut"][0].probe_id)
+    return path.format(probe=daemon.recent["t01-cut"][0].probe_id)
 
 
 async def error_of(response: ClientResponse) -> str:

@@ -75,7 +75,7 @@ def history(events: dict[str, Event]) -> HistoryReader:
     )
 
 
-def daemon() -> Daemon:
+def a_daemon() -> Daemon:
     """Return a daemon with a target for each outcome, and one whose name has special characters."""
     made = Daemon()
     for place, make in enumerate(samples.EVERY):

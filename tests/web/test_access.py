@@ -20,7 +20,7 @@ from monitor.config import ConfigError
 from monitor.web.access import Access, BusyError
 from monitor.web.app import application
 from monitor.web.server import serve
-from tests.web.sources import daemon
+from tests.web.sources import a_daemon
 
 TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem%s}\n"
 
@@ -326,7 +326,7 @@ async def test_over_tls(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     access = await asyncio.to_thread(Access, made.write(TLS % "" + users))
     trusted = ssl.create_default_context()
     made.authority.configure_trust(trusted)
-    server = await serve(application(daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)
+    server = await serve(application(a_daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)
     try:
         assert await asked(server.port, trusted) == 401
         assert await asked(server.port, trusted, "/-/healthy") == 200
@@ -355,7 +355,7 @@ async def test_a_client_without_a_certificate(made: Made) -> None:
     """If client certificates are required, a client is answered only with a certificate that has an allowed name."""
     more = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem, client_allowed_sans: [a.test]"
     access = await asyncio.to_thread(Access, made.write(TLS % more))
-    server = await serve(application(daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)
+    server = await serve(application(a_daemon().source(), access=access), [("127.0.0.1", 0)], tls=access.context)
 
     def client(name: str) -> ssl.SSLContext:
         context = ssl.create_default_context()

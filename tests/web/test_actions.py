@@ -16,7 +16,7 @@ from tests.web.requests import Client, error_of
 from tests.web.sources import Daemon
 
 
-async def test_a_foreign_page_starts_nothing(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_a_foreign_page_starts_nothing(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """Neither a reload nor a probe happens for another site's page."""
     done: list[str] = []
 
@@ -24,7 +24,7 @@ async def test_a_foreign_page_starts_nothing(behind: Daemon, aiohttp_client: Aio
         done.append("reload")
         return None
 
-    client = await aiohttp_client(application(replace(behind.source(), reload=reload)))
+    client = await aiohttp_client(application(replace(daemon.source(), reload=reload)))
     for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "same-site"}):
         assert (await client.post("/-/reload", headers=headers)).status == 403
     assert done == []
@@ -39,26 +39,26 @@ async def test_what_the_monitor_cannot_do_is_reported(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "status", "text"), [(None, 200, "reloaded."), ("a.toml:3: no", 500, "a.toml:3: no")])
-async def test_reload(behind: Daemon, aiohttp_client: AiohttpClient, wrong: str | None, status: int, text: str) -> None:
+async def test_reload(daemon: Daemon, aiohttp_client: AiohttpClient, wrong: str | None, status: int, text: str) -> None:
     """A reload answers when the new config is in force, or with its mistakes."""
 
     async def reload() -> str | None:
         return wrong
 
-    client = await aiohttp_client(application(replace(behind.source(), reload=reload)))
+    client = await aiohttp_client(application(replace(daemon.source(), reload=reload)))
     response = await client.post("/-/reload")
     assert (response.status, await response.text()) == (status, f"{text}\n")
 
 
-async def test_probe_now(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_probe_now(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """A probe that is asked for answers with its record; an unknown target is 404, a spent budget 429."""
 
     async def probe(name: str) -> Observation:
         if name == "new":
             raise RefusedError("The budget of today is spent.")
-        return behind.recent[name][0]
+        return daemon.recent[name][0]
 
-    client = await aiohttp_client(application(replace(behind.source(), probe=probe)))
+    client = await aiohttp_client(application(replace(daemon.source(), probe=probe)))
     done = await client.post("/api/v1/targets/t01-cut/probe")
     assert (done.status, (await done.json())["cause"]) == (200, "incomplete_body")
     assert (await client.post("/api/v1/targets/nobody/probe")).status == 404
@@ -86,17 +86,17 @@ class Scraped:
         return self.answer
 
 
-async def scraping(behind: Daemon, start: AiohttpClient, answer: Observation | Exception) -> tuple[Client, Scraped]:
+async def scraping(daemon: Daemon, start: AiohttpClient, answer: Observation | Exception) -> tuple[Client, Scraped]:
     """Return a client of an application that supports `/probe`, and the record of its probes."""
     scraped = Scraped(answer)
-    source = replace(behind.source(), scrape=scraped, exposition=gauges)
+    source = replace(daemon.source(), scrape=scraped, exposition=gauges)
     return await start(application(source)), scraped
 
 
-async def test_a_probe_by_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_a_probe_by_scrape(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """A target without a young probe is asked, within the scrape's timeout less half a second."""
     observation = samples.complete()
-    client, scraped = await scraping(behind, aiohttp_client, observation)
+    client, scraped = await scraping(daemon, aiohttp_client, observation)
     response = await client.get("/probe?target=new", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"})
     assert (response.status, await response.text()) == (200, f"id {observation.probe_id}\n")
     assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -105,13 +105,13 @@ async def test_a_probe_by_scrape(behind: Daemon, aiohttp_client: AiohttpClient) 
     assert scraped.asked[1] == ("new", None)
 
 
-async def test_a_young_probe_answers_a_scrape(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_a_young_probe_answers_a_scrape(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """If the last probe is younger than the interval no request is sent; `debug=true` also shows its event."""
-    client, scraped = await scraping(behind, aiohttp_client, RuntimeError("asked"))
+    client, scraped = await scraping(daemon, aiohttp_client, RuntimeError("asked"))
     response = await client.get("/probe?target=t01-cut&debug=true")
     event, _, numbers = (await response.text()).rpartition("\n\n")
     assert json.loads(event)["cause"] == "incomplete_body"
-    assert numbers == f"id {behind.recent['t01-cut'][0].probe_id}\n"
+    assert numbers == f"id {daemon.recent['t01-cut'][0].probe_id}\n"
     assert scraped.asked == []
 
 
@@ -129,10 +129,10 @@ async def test_a_young_probe_answers_a_scrape(behind: Daemon, aiohttp_client: Ai
     ],
 )
 async def test_what_a_scrape_cannot_ask_for(
-    behind: Daemon, aiohttp_client: AiohttpClient, query: str, patience: str
+    daemon: Daemon, aiohttp_client: AiohttpClient, query: str, patience: str
 ) -> None:
     """All but one configured name and a timeout above 0 is 400, and nothing is sent."""
-    client, scraped = await scraping(behind, aiohttp_client, samples.complete())
+    client, scraped = await scraping(daemon, aiohttp_client, samples.complete())
     response = await client.get(f"/probe{query}", headers={"X-Prometheus-Scrape-Timeout-Seconds": patience})
     assert (response.status, scraped.asked) == (400, [])
 
@@ -146,10 +146,10 @@ async def test_what_a_scrape_cannot_ask_for(
     ],
 )
 async def test_a_scrape_without_numbers(
-    behind: Daemon, aiohttp_client: AiohttpClient, answer: Observation | Exception, status: int, text: str
+    daemon: Daemon, aiohttp_client: AiohttpClient, answer: Observation | Exception, status: int, text: str
 ) -> None:
     """A probe that may not start, is not over in time or says nothing of its target has no numbers, but a reason."""
-    client, _ = await scraping(behind, aiohttp_client, answer)
+    client, _ = await scraping(daemon, aiohttp_client, answer)
     response = await client.get("/probe?target=new")
     assert response.status == status
     assert text in await response.text()
@@ -161,9 +161,9 @@ async def test_probing_by_scrape_is_off(client: Client) -> None:
     assert (response.status, "[web] probe = true" in await response.text()) == (404, True)
 
 
-async def test_no_link_and_no_head_starts_a_probe(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_no_link_and_no_head_starts_a_probe(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """It spends tokens: neither a link on another site nor HEAD is answered by one."""
-    client, scraped = await scraping(behind, aiohttp_client, samples.complete())
+    client, scraped = await scraping(daemon, aiohttp_client, samples.complete())
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert (await client.get("/probe?target=new", headers=link)).status == 403
     assert (await client.head("/probe?target=new")).status == 405

@@ -17,10 +17,10 @@ READ = [
 
 
 @pytest.mark.parametrize("path", READ)
-async def test_whatever_can_be_read_has_a_head(client: Client, behind: Daemon, path: str) -> None:
+async def test_whatever_can_be_read_has_a_head(client: Client, daemon: Daemon, path: str) -> None:
     """GET answers 200 with a body, HEAD the same without one, each with every header that keeps a browser in bounds."""
-    got = await client.get(at(path, behind))
-    head = await client.head(at(path, behind))
+    got = await client.get(at(path, daemon))
+    head = await client.head(at(path, daemon))
     assert (got.status, head.status) == (200, 200)
     assert await got.read()
     assert await head.read() == b""

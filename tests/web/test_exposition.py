@@ -26,10 +26,10 @@ from tests.web.sources import EXPOSITION, Daemon
     ],
 )  # fmt: skip
 async def test_gzip_where_it_is_accepted(
-    behind: Daemon, aiohttp_client: AiohttpClient, accepted: str, *, zipped: bool
+    daemon: Daemon, aiohttp_client: AiohttpClient, accepted: str, *, zipped: bool
 ) -> None:
     """A scrape is compressed only for a client that accepts gzip."""
-    client = await aiohttp_client(application(behind.source()), auto_decompress=False)
+    client = await aiohttp_client(application(daemon.source()), auto_decompress=False)
     response = await client.get("/metrics", headers={"Accept-Encoding": accepted})
     body = await response.read()
     assert response.headers.get("Content-Encoding") == ("gzip" if zipped else None)
@@ -37,14 +37,14 @@ async def test_gzip_where_it_is_accepted(
     assert "Accept-Encoding" in response.headers["Vary"]
 
 
-async def test_the_exposition_is_what_was_asked_for(client: Client, behind: Daemon) -> None:
+async def test_the_exposition_is_what_was_asked_for(client: Client, daemon: Daemon) -> None:
     """The Accept header reaches the source, and its content type the scraper."""
     response = await client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
     assert response.headers["Content-Type"] == "application/openmetrics-text"
-    assert behind.accepts == ["application/openmetrics-text"]
+    assert daemon.accepts == ["application/openmetrics-text"]
 
 
-async def test_forty_scrapes_at_once_are_made_once(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_forty_scrapes_at_once_are_made_once(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """While an exposition is being put together, the loop answers others, and who asks for the same form shares it."""
     release = asyncio.Event()
     made = []
@@ -56,27 +56,27 @@ async def test_forty_scrapes_at_once_are_made_once(behind: Daemon, aiohttp_clien
         yield from body
 
     def metrics(accept: str) -> tuple[Iterable[bytes], str]:
-        body, content_type = behind.metrics(accept)
+        body, content_type = daemon.metrics(accept)
         return pieces(body), content_type
 
-    client = await aiohttp_client(application(replace(behind.source(), metrics=metrics)))
+    client = await aiohttp_client(application(replace(daemon.source(), metrics=metrics)))
     accepts = [{"Accept": f"text/plain, any/{number}"} for number in range(40)]
     scrapes = [asyncio.create_task(client.get("/metrics", headers=accept)) for accept in accepts]
-    while len([status for handler, status in behind.counted if handler == "/-/healthy"]) < 40:
+    while len([status for handler, status in daemon.counted if handler == "/-/healthy"]) < 40:
         assert (await client.get("/-/healthy")).status == 200
     release.set()
     bodies = {await (await scrape).read() for scrape in scrapes}
     assert bodies == {EXPOSITION}
-    assert len(behind.accepts) == 40
+    assert len(daemon.accepts) == 40
     assert len(made) < 40
     assert (await client.get("/metrics")).status == 200
 
 
-async def test_a_large_exposition_goes_out_in_blocks(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_a_large_exposition_goes_out_in_blocks(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """An exposition of many pieces arrives whole, plain and compressed; HEAD has its headers alone."""
     body = [b"x" * 1000] * 3000
     client = await aiohttp_client(
-        application(replace(behind.source(), metrics=lambda _: (body, "text/plain"))), auto_decompress=False
+        application(replace(daemon.source(), metrics=lambda _: (body, "text/plain"))), auto_decompress=False
     )
     plain = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
     zipped = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
@@ -96,7 +96,7 @@ async def test_the_body_of_an_old_client_has_its_length(client: Client) -> None:
     assert rest.startswith(EXPOSITION + b"HTTP/1.0 200 OK")
 
 
-async def test_blocks_are_sent_while_others_are_made(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_blocks_are_sent_while_others_are_made(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """A scraper reads the first block before the last one exists."""
     arrived = asyncio.Event()
 
@@ -106,7 +106,7 @@ async def test_blocks_are_sent_while_others_are_made(behind: Daemon, aiohttp_cli
             yield b""
         yield b"end"
 
-    client = await aiohttp_client(application(replace(behind.source(), metrics=lambda _: (pieces(), "text/plain"))))
+    client = await aiohttp_client(application(replace(daemon.source(), metrics=lambda _: (pieces(), "text/plain"))))
     response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
     assert await response.content.readexactly(BLOCK_BYTES) == b"x" * BLOCK_BYTES
     arrived.set()
@@ -115,10 +115,10 @@ async def test_blocks_are_sent_while_others_are_made(behind: Daemon, aiohttp_cli
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 async def test_an_exposition_that_fails_is_no_shorter_one(
-    behind: Daemon, aiohttp_client: AiohttpClient, coding: str
+    daemon: Daemon, aiohttp_client: AiohttpClient, coding: str
 ) -> None:
     """A failure before the first block is answered as an error; after it, the body has no end."""
-    client = await aiohttp_client(application(replace(behind.source(), metrics=lambda _: (failing(), "text/plain"))))
+    client = await aiohttp_client(application(replace(daemon.source(), metrics=lambda _: (failing(), "text/plain"))))
 
     def failing() -> Iterator[bytes]:
         if begun:
@@ -132,4 +132,4 @@ async def test_an_exposition_that_fails_is_no_shorter_one(
     assert response.status == 200
     with pytest.raises(ClientError):
         await response.read()
-    assert behind.failed == [("/metrics", "why")] * 2
+    assert daemon.failed == [("/metrics", "why")] * 2

@@ -22,12 +22,12 @@ from tests.web.requests import Client, raw
 from tests.web.sources import Daemon
 
 
-async def test_every_request_is_counted_by_its_route(client: Client, behind: Daemon) -> None:
+async def test_every_request_is_counted_by_its_route(client: Client, daemon: Daemon) -> None:
     """The counter's labels are a closed set: routes and status codes, never a requested path."""
     await client.get("/targets/new")
     await client.get("/made/up")
     await client.get("/metrics", headers={"Host": "evil.example"})
-    assert behind.counted == [("/targets/{name}", 200), ("other", 404), ("/metrics", 403)]
+    assert daemon.counted == [("/targets/{name}", 200), ("other", 404), ("/metrics", 403)]
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/api/v1/targets", "/nothing"])
@@ -71,21 +71,21 @@ async def test_a_version_that_is_not_spoken(client: Client, version: bytes) -> N
     assert b" 505 " in answer[:20]
 
 
-async def test_a_body_that_does_not_inflate(client: Client, behind: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_body_that_does_not_inflate(client: Client, daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     """Invalid gzip in a request's body is not logged and not counted as an internal error."""
     head = b"POST /api/v1/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n"
     assert b" 404 " in (await raw(client, head + b"Content-Length: 5\r\n\r\nabcde"))[:20]
-    assert (behind.failed, caplog.records) == ([], [])
+    assert (daemon.failed, caplog.records) == ([], [])
 
 
 @pytest.mark.parametrize("request_", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\x1b[31m: x\r\n\r\n"])
 async def test_what_is_no_http_is_counted_and_not_logged(
-    client: Client, behind: Daemon, caplog: pytest.LogCaptureFixture, request_: bytes
+    client: Client, daemon: Daemon, caplog: pytest.LogCaptureFixture, request_: bytes
 ) -> None:
     """A TLS greeting or a broken head is 400: its bytes reach the counter, not the log."""
     caplog.set_level(logging.DEBUG, "aiohttp")
     assert b" 400 " in (await raw(client, request_))[:20]
-    assert behind.counted == [("other", 400)]
+    assert daemon.counted == [("other", 400)]
     assert caplog.records == []
 
 
@@ -115,9 +115,9 @@ async def test_an_expectation_that_cannot_be_met(client: Client) -> None:
     assert b"Server: chat-monitor\r\n" in answer
 
 
-async def test_a_reader_that_does_not_read_is_dropped(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_a_reader_that_does_not_read_is_dropped(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """An answer that is not taken within the reader's time is given up, with its memory and its descriptor."""
-    large = replace(behind.source(), metrics=lambda _: ([b"x" * 30_000_000], "text/plain"))
+    large = replace(daemon.source(), metrics=lambda _: ([b"x" * 30_000_000], "text/plain"))
     client = await aiohttp_client(application(large, write_timeout=0.05))
     hung_up = select.poll()
     with socket.create_connection((client.host, client.port)) as slow:
@@ -126,14 +126,14 @@ async def test_a_reader_that_does_not_read_is_dropped(behind: Daemon, aiohttp_cl
         assert await asyncio.to_thread(hung_up.poll, WITHIN * 1000)
     drop(None)  # the connection of a reader that left meanwhile
     assert (await client.get("/-/healthy")).status == 200
-    assert behind.failed == []
+    assert daemon.failed == []
 
 
 async def test_many_readers_that_do_not_read(
-    behind: Daemon, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If many responses are being written, the oldest gives way to a further one as soon as it is slow."""
-    large = replace(behind.source(), metrics=lambda _: ([b"x" * 30_000_000], "text/plain"))
+    large = replace(daemon.source(), metrics=lambda _: ([b"x" * 30_000_000], "text/plain"))
     client = await aiohttp_client(application(large))
     hung_up = select.poll()
     with ExitStack() as opened:
@@ -149,7 +149,7 @@ async def test_many_readers_that_do_not_read(
         assert [number for number, _ in await asyncio.to_thread(hung_up.poll, WITHIN * 1000)] == [slow[0].fileno()]
 
 
-async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reader_that_left(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     """A client that disconnects before the response is no error: the action is done, and nothing is logged."""
     asked, left, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -158,7 +158,7 @@ async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixtu
         await left.wait()
         return None
 
-    source = replace(behind.source(), reload=reload, counted=lambda *_: answered.set())
+    source = replace(daemon.source(), reload=reload, counted=lambda *_: answered.set())
     server = await serve(application(source), [("127.0.0.1", 0)])  # aiohttp's own test server would cancel the handler
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -168,18 +168,18 @@ async def test_a_reader_that_left(behind: Daemon, caplog: pytest.LogCaptureFixtu
     left.set()
     await answered.wait()
     await server.close()
-    assert (behind.failed, caplog.records) == ([], [])
+    assert (daemon.failed, caplog.records) == ([], [])
 
 
-async def test_a_fault_of_our_own(behind: Daemon, aiohttp_client: AiohttpClient) -> None:
+async def test_a_fault_of_our_own(daemon: Daemon, aiohttp_client: AiohttpClient) -> None:
     """A handler's exception is passed to the source, and answered with 500 and without its text."""
 
     def broken(_: str) -> tuple[Iterable[bytes], str]:
         raise RuntimeError("canary-secret")
 
-    client = await aiohttp_client(application(replace(behind.source(), metrics=broken)))
+    client = await aiohttp_client(application(replace(daemon.source(), metrics=broken)))
     response = await client.get("/metrics")
     assert response.status == 500
     assert "canary-secret" not in await response.text()
-    assert behind.failed == [("/metrics", "canary-secret")]
+    assert daemon.failed == [("/metrics", "canary-secret")]
     assert (await client.get("/-/healthy")).status == 200

@@ -35,9 +35,9 @@ def fits(method: str, path: str, status: int, body: object) -> bool:
     return not list(Draft202012Validator(body_of(method, path, status)).iter_errors(body))
 
 
-def test_every_route_is_described(behind: Daemon) -> None:
+def test_every_route_is_described(daemon: Daemon) -> None:
     """The routes of the API and the operations are the same, and so are their parameters."""
-    routes = [route for route in application(behind.source()).router.routes() if route.resource is not None]
+    routes = [route for route in application(daemon.source()).router.routes() if route.resource is not None]
     served = {(route.method, str(getattr(route.resource, "canonical", ""))) for route in routes}
     assert {(method, path) for method, path in served if path.startswith(PREFIX) and method != "HEAD"} == set(
         OPERATIONS
@@ -74,11 +74,11 @@ def test_everything_says_what_it_means() -> None:
     assert len(set(names)) == len(names)
 
 
-async def test_what_is_answered_is_what_is_described(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_what_is_answered_is_what_is_described(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """Each route, with targets and probes of every kind of news, and each refusal."""
-    client = await aiohttp_client(application(replace(behind.source(), probe=_probe)))
-    targets = [target.name for target in behind.targets]
-    probes = [observation.probe_id for recent in behind.recent.values() for observation in recent]
+    client = await aiohttp_client(application(replace(daemon.source(), probe=_probe)))
+    targets = [target.name for target in daemon.targets]
+    probes = [observation.probe_id for recent in daemon.recent.values() for observation in recent]
     asked: list[tuple[str, str, dict[str, str], int]] = [
         ("GET", f"{PREFIX}/targets", {}, 200),
         ("GET", f"{PREFIX}/probes", {}, 200),
@@ -107,10 +107,10 @@ async def _probe(_: str) -> Any:  # noqa: ANN401 - an observation
 
 
 async def test_it_is_for_those_who_may_see_the_api(
-    access: Access, aiohttp_client: AiohttpClient, behind: Daemon
+    access: Access, aiohttp_client: AiohttpClient, daemon: Daemon
 ) -> None:
     """It asks for the password that the API asks for, and says so."""
-    client = await aiohttp_client(application(behind.source(), access=access))
+    client = await aiohttp_client(application(daemon.source(), access=access))
     assert (await client.get(DESCRIBED)).status == 401
     response = await client.get(DESCRIBED, headers={"Authorization": basic("prom", "right")})
     assert await response.json() == json.loads(json.dumps(description(login=True)))

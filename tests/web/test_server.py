@@ -20,12 +20,12 @@ from monitor.web.server import ListenError, _why, bounded, serve
 from monitor.web.source import RefusedError
 from tests.conftest import WITHIN
 from tests.http.parts import no_more_descriptors
-from tests.web.sources import daemon
+from tests.web.sources import a_daemon
 
 
 async def test_a_free_port_is_named() -> None:
     """Port 0 takes a free one, which answers until the server is closed."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)])
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{server.port}/-/healthy") as response:
             assert response.status == 200
@@ -39,13 +39,13 @@ async def test_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is taken; stop what holds it"):
-            await serve(application(daemon().source()), [("127.0.0.1", port)])
+            await serve(application(a_daemon().source()), [("127.0.0.1", port)])
 
 
 @pytest.mark.parametrize("host", ["", "::"])
 async def test_every_address_of_both_families(host: str) -> None:
     """`:9877` and `[::]:9877` are answered over IPv4 and IPv6, on one port."""
-    server = await serve(application(daemon().source()), [(host, 0)])
+    server = await serve(application(a_daemon().source()), [(host, 0)])
     try:
         assert server.addresses == (f"[::]:{server.port}",)
         for one in ("127.0.0.1", "::1"):
@@ -58,7 +58,7 @@ async def test_both_families_on_sockets_of_their_own() -> None:
     """`[::]` next to `0.0.0.0` on one port is IPv6 only, so that both can be bound."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-    server = await serve(application(daemon().source()), [("::", port), ("0.0.0.0", port)])  # noqa: S104 - asked for
+    server = await serve(application(a_daemon().source()), [("::", port), ("0.0.0.0", port)])  # noqa: S104 - asked for
     try:
         assert server.addresses == (f"[::]:{port}", f"0.0.0.0:{port}")
         for one in ("127.0.0.1", "::1"):
@@ -70,7 +70,7 @@ async def test_both_families_on_sockets_of_their_own() -> None:
 async def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     """`:9877` is IPv4 alone if the kernel has no IPv6."""
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
-    server = await serve(application(daemon().source()), [("", 0)])
+    server = await serve(application(a_daemon().source()), [("", 0)])
     assert server.addresses == (f"0.0.0.0:{server.port}",)
     await server.close()
 
@@ -81,7 +81,7 @@ async def test_one_of_several_addresses_that_is_taken() -> None:
         taken, free = other.getsockname()[1], freed.getsockname()[1]
         freed.close()
         with pytest.raises(ListenError, match=f"127.0.0.1:{taken}: the port is taken"):
-            await serve(application(daemon().source()), [("127.0.0.1", free), ("127.0.0.1", taken)])
+            await serve(application(a_daemon().source()), [("127.0.0.1", free), ("127.0.0.1", taken)])
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", free)
 
@@ -89,7 +89,7 @@ async def test_one_of_several_addresses_that_is_taken() -> None:
 async def test_an_address_of_another_machine() -> None:
     """An address that this machine does not have is named."""
     with pytest.raises(ListenError, match=r"192\.0\.2\.1:9877: this machine has no such address"):
-        await serve(application(daemon().source()), [("192.0.2.1", 9877)])
+        await serve(application(a_daemon().source()), [("192.0.2.1", 9877)])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_why(host: str, error: OSError, text: str) -> None:
 
 async def test_a_connection_that_never_asks_is_closed() -> None:
     """Who connects and sends nothing, or half a head, is dropped; who asked and idles is kept."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], patience=0.05)
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)], patience=0.05)
     silent, silent_writer = await asyncio.open_connection("127.0.0.1", server.port)
     half, half_writer = await asyncio.open_connection("127.0.0.1", server.port)
     asking, asking_writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -130,7 +130,7 @@ async def test_a_connection_that_never_asks_is_closed() -> None:
 
 async def test_closing_does_not_wait_for_idle_connections() -> None:
     """A connection that is kept alive holds up no shutdown."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)])
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"HEAD /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
@@ -155,7 +155,7 @@ async def answered(port: int, host: str = "127.0.0.1", ask: bytes = ASK) -> byte
 
 async def test_idle_connections_make_room() -> None:
     """Beyond the limit those that never asked go first, then those that idle; who comes is answered."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], most=4)
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)], most=4)
     asking, asking_writer = await asyncio.open_connection("127.0.0.1", server.port)
     asking_writer.write(ASK)
     await asking.readuntil(b"healthy.\n")
@@ -202,7 +202,7 @@ async def test_requests_that_wait_keep_no_scrape_out() -> None:
         await release.wait()
         raise RefusedError("released")
 
-    source = replace(daemon().source(), probe=slow)
+    source = replace(a_daemon().source(), probe=slow)
     server = await serve(application(source), [("127.0.0.1", 0)], most=4)
     ask = f"POST /api/v1/targets/{source.targets()[0].name}/probe HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     waiting = []
@@ -227,7 +227,7 @@ async def test_handshakes_that_never_end_make_room() -> None:
     authority, served, trusted = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("localhost").configure_cert(served)
     authority.configure_trust(trusted)
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], tls=served, most=4)
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)], tls=served, most=4)
     silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusted, server_hostname="localhost")
     writer.write(ASK)
@@ -239,7 +239,7 @@ async def test_handshakes_that_never_end_make_room() -> None:
 
 async def test_no_descriptor_is_free() -> None:
     """If no connection is free, an idle one is closed for a new client, and the server continues."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)])
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", server.port)
     idle_writer.write(ASK)
     await idle.readuntil(b"healthy.\n")
@@ -256,7 +256,7 @@ async def test_no_descriptor_is_free() -> None:
 
 async def test_the_last_descriptor() -> None:
     """One that took the last descriptor and has not begun makes room for the next, and is closed."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)])
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)])
     first, second = (socket.create_connection(("127.0.0.1", server.port)) for _ in range(2))
     spare = os.dup(first.fileno())
     with no_more_descriptors():
@@ -280,7 +280,7 @@ def test_descriptors_are_reserved_for_probes(descriptors: int, held: int, *, war
 
 async def test_a_burst_keeps_nobody_out() -> None:
     """Of many connections that come at once the last one is answered."""
-    server = await serve(application(daemon().source()), [("127.0.0.1", 0)], most=4)
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)], most=4)
     burst = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
     burst[-1].sendall(ASK)
     burst[-1].setblocking(False)

@@ -19,10 +19,10 @@ def test_a_fault_is_logged_by_default(caplog: pytest.LogCaptureFixture) -> None:
     assert logged.exc_info is not None
 
 
-def test_now_is_now(behind: Daemon) -> None:
+def test_now_is_now(daemon: Daemon) -> None:
     """The clock of a source is the wall clock in UTC unless another one is given."""
     bare = Source(
-        targets=list, recent=lambda _: (), find=behind.kept.find, memory=behind.kept.memory, ready=bool,
-        metrics=behind.metrics, counted=lambda *_: None, started=samples.STARTED,
+        targets=list, recent=lambda _: (), find=daemon.kept.find, memory=daemon.kept.memory, ready=bool,
+        metrics=daemon.metrics, counted=lambda *_: None, started=samples.STARTED,
     )  # fmt: skip
     assert (datetime.now(UTC) - bare.now()).total_seconds() < 60

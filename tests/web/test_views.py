@@ -20,28 +20,28 @@ from tests.web.requests import Client
 from tests.web.sources import NO_ROLLUPS, Daemon, history
 
 
-async def test_a_name_that_is_no_plain_word(client: Client, behind: Daemon) -> None:
+async def test_a_name_that_is_no_plain_word(client: Client, daemon: Daemon) -> None:
     """A target whose name has slashes, quotes and per cent signs has a page and a resource."""
-    name = behind.targets[-2].name
+    name = daemon.targets[-2].name
     page = await client.get(URL(f"/targets/{quote(name, safe='')}", encoded=True))
     resource = await client.get(URL(f"/api/v1/targets/{quote(name, safe='')}", encoded=True))
     assert name in Document(await page.text()).text
     assert (await resource.json())["name"] == name
 
 
-async def test_health_is_not_readiness(client: Client, behind: Daemon) -> None:
+async def test_health_is_not_readiness(client: Client, daemon: Daemon) -> None:
     """A draining monitor is healthy and not ready, whatever its targets do."""
-    behind.ready = False
+    daemon.ready = False
     assert (await client.get("/-/healthy")).status == 200
     response = await client.get("/-/ready")
     assert (response.status, await response.text()) == (503, "chat-monitor is not ready: starting or draining.\n")
 
 
-async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """A probe that is not in memory is shown from the history, with its neighbours; a damaged one is an error."""
     old = record(replace(samples.stalled(samples.target("gone")), probe_id="old"), timeline=True)
     kept = history({"old": old, "broken": {"probe_id": "broken"}})
-    client = await aiohttp_client(application(replace(behind.source(), history=kept)))
+    client = await aiohttp_client(application(replace(daemon.source(), history=kept)))
     document = Document(await (await client.get("/probes/old")).text())
     assert "no_output" in document.text
     assert {"../probes/before", "../probes/after", "../probes/good"} <= set(document.links)
@@ -50,22 +50,22 @@ async def test_a_probe_of_the_history_has_its_page(aiohttp_client: AiohttpClient
     assert (await client.get("/probes/older")).status == 404
 
 
-async def test_neighbours_come_from_memory_first(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_neighbours_come_from_memory_first(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """Neighbours are taken from memory, and the missing ones from the history."""
-    newest, oldest = behind.recent["t01-cut"]
-    client = await aiohttp_client(application(behind.source()))
+    newest, oldest = daemon.recent["t01-cut"]
+    client = await aiohttp_client(application(daemon.source()))
     links = Document(await (await client.get(f"/probes/{newest.probe_id}")).text()).links
     assert links.count(f"../probes/{oldest.probe_id}") == 2  # the one before, and the last good one
-    client = await aiohttp_client(application(replace(behind.source(), history=history({"x": record(newest)}))))
+    client = await aiohttp_client(application(replace(daemon.source(), history=history({"x": record(newest)}))))
     links = Document(await (await client.get(f"/probes/{oldest.probe_id}")).text()).links
     assert {f"../probes/{newest.probe_id}", "../probes/before", "../probes/good"} <= set(links)
     links = Document(await (await client.get(f"/probes/{newest.probe_id}")).text()).links
     assert "../probes/before" not in links
 
 
-async def test_failures(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_failures(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """From memory without a history, from the history with one; of one cause if that is asked for."""
-    client = await aiohttp_client(application(behind.source()))
+    client = await aiohttp_client(application(daemon.source()))
     document = Document(await (await client.get("/failures?cause=reset")).text())
     assert "./targets/t02-reset" in document.links
     assert "./targets/t01-cut" not in document.links
@@ -73,7 +73,7 @@ async def test_failures(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
     assert "No failures in this time." in nothing.text
     assert (await client.get("/failures?from=soon")).status == 400
     old = record(replace(samples.stalled(samples.target("gone")), probe_id="old"))
-    client = await aiohttp_client(application(replace(behind.source(), history=history({"old": old}))))
+    client = await aiohttp_client(application(replace(daemon.source(), history=history({"old": old}))))
     assert "./targets/gone" in Document(await (await client.get("/failures")).text()).links
 
 
@@ -119,10 +119,10 @@ async def test_a_span_of_time(client: Client) -> None:
     assert (await client.get("/targets/t01-cut?from=soon")).status == 400
 
 
-async def test_figures_of_the_history(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_figures_of_the_history(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """Pages and API take them from the history if there is one."""
     kept = replace(history({"x": record(samples.cut())}), rollups=replace(NO_ROLLUPS, sums=lambda names, since: {name: dict.fromkeys(since, Rollup(probes=8, available=4)) for name in names}))  # fmt: skip  # noqa: E501 - one history
-    client = await aiohttp_client(application(replace(behind.source(), history=kept)))
+    client = await aiohttp_client(application(replace(daemon.source(), history=kept)))
     assert "50 %" in Document(await (await client.get("/targets/t01-cut")).text()).text
     one = await (await client.get("/api/v1/targets/t01-cut")).json()
     assert {name: it["availability"] for name, it in one["windows"].items()} == {"24h": 0.5, "7d": 0.5, "30d": 0.5}

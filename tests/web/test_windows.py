@@ -38,13 +38,13 @@ NIGHTLY = Maintenance("nightly", at=time(2, 30), duration=5400.0)
 class Windows:
     """The windows of the API's source, by id."""
 
-    behind: Daemon
+    daemon: Daemon
     set: dict[str, SetWindow] = field(default_factory=dict)
 
     async def add(self, request: WindowRequest, user: str) -> SetWindow:
         """Set one."""
         window = request.window(f"id{len(self.set)}", samples.NOW, user)
-        check_window(window.window, self.behind.targets)
+        check_window(window.window, self.daemon.targets)
         self.set[window.id] = window
         return window
 
@@ -58,9 +58,9 @@ class Windows:
 
 
 @pytest.fixture
-async def user(aiohttp_client: AiohttpClient, behind: Daemon, access: Access) -> Client:
+async def user(aiohttp_client: AiohttpClient, daemon: Daemon, access: Access) -> Client:
     """A client of a monitor with users."""
-    source = replace(behind.source(), windows=Windows(behind).source())
+    source = replace(daemon.source(), windows=Windows(daemon).source())
     return await aiohttp_client(application(source, access=access), headers=LOGIN)
 
 
@@ -113,9 +113,9 @@ async def test_a_window_that_cannot_be_set(user: Client, body: object, says: str
     assert len((await (await user.get(PATH)).json())["windows"]) == 2
 
 
-async def test_only_users_set_windows(aiohttp_client: AiohttpClient, behind: Daemon, access: Access) -> None:
+async def test_only_users_set_windows(aiohttp_client: AiohttpClient, daemon: Daemon, access: Access) -> None:
     """Without authenticated users it is 403, from another site as well, and a wrong password is 401."""
-    source = replace(behind.source(), windows=Windows(behind).source())
+    source = replace(daemon.source(), windows=Windows(daemon).source())
     anybody = await aiohttp_client(application(source))
     for response in (await anybody.post(PATH, json={"targets": ["*"]}), await anybody.delete(f"{PATH}/id0")):
         assert (response.status, await error_of(response)) == (403, USERS_ONLY)
@@ -126,9 +126,9 @@ async def test_only_users_set_windows(aiohttp_client: AiohttpClient, behind: Dae
         assert (await protected.delete(f"{PATH}/id0", headers=LOGIN | headers)).status == 403
 
 
-async def test_a_monitor_without_windows(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_a_monitor_without_windows(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """A monitor without windows answers 501."""
-    client = await aiohttp_client(application(behind.source()))
+    client = await aiohttp_client(application(daemon.source()))
     answers = (await client.get(PATH), await client.post(PATH), await client.delete(f"{PATH}/x"))
     assert [one.status for one in answers] == [501] * 3
 
@@ -147,12 +147,12 @@ async def test_a_body_that_does_not_come(user: Client, monkeypatch: pytest.Monke
     assert response.status == 408
 
 
-async def test_pages_show_a_target_in_maintenance(aiohttp_client: AiohttpClient, behind: Daemon) -> None:
+async def test_pages_show_a_target_in_maintenance(aiohttp_client: AiohttpClient, daemon: Daemon) -> None:
     """Both pages and the API say until when, and such a target is not overdue."""
     until = samples.NOW + timedelta(hours=1)
     late = samples.NOW + timedelta(days=1)
-    client = await aiohttp_client(application(replace(behind.source(), resting=lambda _: until, now=lambda: late)))
-    name = behind.targets[0].name
+    client = await aiohttp_client(application(replace(daemon.source(), resting=lambda _: until, now=lambda: late)))
+    name = daemon.targets[0].name
     for page in ("/", f"/targets/{name}"):
         text = await (await client.get(page)).text()
         assert "maintenance until" in text
